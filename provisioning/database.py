@@ -1,0 +1,92 @@
+"""The only maker of database engines: one transaction at a time, the same promises on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+SQLITE_BUSY_TIMEOUT_MS = 30_000
+POSTGRES_POOL_SIZE = 10
+
+
+class Database:
+    """One database and the way into a transaction: ``async with database.begin() as db``."""
+
+    def __init__(self, url: str, *, schema: str | None = None) -> None:
+        self.url = make_url(url)
+        self.schema = schema
+        self.engine = _make_engine(self.url, schema)
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.url.get_backend_name() == "postgresql"
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that commits when the block ends and rolls back when it raises.
+
+        PostgreSQL: READ COMMITTED, uniqueness rests on constraints. SQLite: BEGIN IMMEDIATE, so a read followed by a
+        write loses no update.
+        """
+        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as db, db.begin():
+            yield db
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def sync_url(url: URL) -> URL:
+    """The same database for a library that opens its own synchronous connections (Alembic, DBOS)."""
+    drivers = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+    return url.set(drivername=drivers[url.get_backend_name()])
+
+
+def _make_engine(url: URL, schema: str | None) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        if url.database not in (None, "", ":memory:"):
+            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"))
+        _make_sqlite_honest(engine)
+        return engine
+    if url.get_backend_name() != "postgresql":
+        raise ValueError(f"database {url.get_backend_name()!r} is not supported: use sqlite or postgresql")
+    options: dict[str, Any] = {"connect_args": {"options": f"-csearch_path={schema}"}} if schema else {}
+    return create_async_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=POSTGRES_POOL_SIZE,
+        max_overflow=POSTGRES_POOL_SIZE,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        **options,
+    )
+
+
+def _make_sqlite_honest(engine: AsyncEngine) -> None:
+    """WAL, full sync, foreign keys, and IMMEDIATE transactions.
+
+    The driver's own BEGIN is DEFERRED and starts at the first write, and an isolation level given to SQLAlchemy resets
+    it per connection; so the driver is put into autocommit and the ``begin`` event says what kind of transaction it is.
+    """
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={SQLITE_BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin_immediate(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

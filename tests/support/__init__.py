@@ -1,0 +1,1 @@
+"""What tests share: real databases and a real FreeRADIUS, started once per run as plain processes."""
