@@ -1,0 +1,80 @@
+"""What a setting's value may be: paths, web and mail addresses, database addresses; each refusal says what would do."""
+
+from __future__ import annotations
+
+from email.headerregistry import Address
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+
+def sqlite_url(path: Path) -> str:
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def is_postgresql(url: str) -> bool:
+    return make_url(url).get_backend_name() == "postgresql"
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file behind an SQLite address, absolute; None on PostgreSQL."""
+    return None if is_postgresql(url) else Path(str(make_url(url).database)).absolute()
+
+
+def read_line(path: Path) -> str:
+    """A secret file's content without its line end.
+
+    Raises:
+        ValueError: when it can't be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ValueError(f"names {path}, which can't be read") from exc
+
+
+def _expanded(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as http://127.0.0.1:7557")
+    if parts.username or parts.password:
+        raise ValueError("must not carry a user or password, since addresses are written to the log")
+    if parts.query or parts.fragment:
+        raise ValueError("must not carry a query or fragment")
+    return value.rstrip("/")
+
+
+def _mail_address(value: str) -> str:
+    try:
+        address = Address(addr_spec=value)
+    except (ValueError, IndexError) as exc:
+        raise ValueError("must be one plain mail address such as noreply@isp.example") from exc
+    if not address.username or "." not in address.domain:
+        raise ValueError("must be one plain mail address such as noreply@isp.example")
+    return value
+
+
+def _database_url(value: str) -> str:
+    try:
+        url = make_url(value)
+    except ArgumentError as exc:
+        raise ValueError("must be sqlite:////folder/file.db or postgresql://user:password@host/name") from exc
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ValueError(f"names {url.get_backend_name()!r}, but only sqlite and postgresql are supported")
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError("must name a file: a database in memory is lost with the process")
+    return value
+
+
+FilePath = Annotated[Path, AfterValidator(_expanded)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]

@@ -1,0 +1,299 @@
+"""The only reader of the environment and of the files it names: every setting, its default, and what is wrong with it.
+
+``load_settings()`` reads variables prefixed ``FIRSTLIGHT_``; its keyword arguments win over them (the lab uses that).
+Everybody else is handed plain values. To add a setting: one field here, with its unit in the name and a description;
+then ``make docs`` renews the table in ``docs/settings.md`` (a test compares the two).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+
+from provisioning.errors import Fault, ProvisioningError
+from provisioning.setting_values import (
+    DatabaseUrl,
+    FilePath,
+    MailAddress,
+    WebAddress,
+    is_postgresql,
+    read_line,
+    sqlite_file,
+    sqlite_url,
+)
+
+PREFIX: Final = "FIRSTLIGHT_"
+TEST_PREFIX: Final = "FIRSTLIGHT_TEST_"
+"""Variables of the test harness; no setting begins like this."""
+
+OltVendor = Literal["huawei", "nokia", "zte"]
+
+
+class SettingsRefused(ProvisioningError):
+    """The settings can't be used."""
+
+    code = "provisioning.settings_refused"
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = tuple(faults)
+        count = "1 setting is" if len(faults) == 1 else f"{len(faults)} settings are"
+        super().__init__(f"{count} wrong, nothing was started: {'; '.join(f'{f.field}: {f.reason}' for f in faults)}.")
+
+
+def _default_database(values: dict[str, Any]) -> str:
+    return sqlite_url(values["data_dir"] / "firstlight.db")
+
+
+def _default_radius_database(values: dict[str, Any]) -> str:
+    """On SQLite a file of its own, or accounting would fight with the appliance for one lock."""
+    url = make_url(values["database_url"])
+    if url.get_backend_name() == "sqlite":
+        return sqlite_url(Path(str(url.database)).absolute().with_name("radius.db"))
+    return str(values["database_url"])
+
+
+def _default_radius_schema(values: dict[str, Any]) -> str | None:
+    shared = values["radius_database_url"] == values["database_url"]
+    return "radius" if shared and is_postgresql(values["database_url"]) else None
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set, checked. Plain values only; a file named here has been found readable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    data_dir: FilePath = Field(
+        default=Path("~/.local/share/firstlight"),
+        description="Folder of everything the appliance keeps: the SQLite files and the sealing key.",
+    )
+    database_url: DatabaseUrl = Field(
+        default_factory=_default_database,
+        repr=False,
+        description="The appliance's database, SQLite or PostgreSQL 15+.",
+        json_schema_extra={"default": "`firstlight.db` (SQLite) in the data folder"},
+    )
+    radius_database_url: DatabaseUrl = Field(
+        default_factory=_default_radius_database,
+        repr=False,
+        description="The database that FreeRADIUS reads and accounts into.",
+        json_schema_extra={"default": "SQLite: `radius.db` beside the appliance's file; PostgreSQL: the same database"},
+    )
+    radius_database_schema: str | None = Field(
+        default_factory=_default_radius_schema,
+        pattern=r"^[a-z_][a-z0-9_]{0,62}$",
+        description="PostgreSQL schema of the RADIUS tables.",
+        json_schema_extra={"default": "`radius` in a shared database, else the server's search path"},
+    )
+    tenant_id: str = Field(
+        default="default",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
+        description="The ISP whose rows this process reads and writes.",
+    )
+    username_realm: str = Field(
+        default="isp.example",
+        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
+        max_length=64,
+        description="What follows the @ in every RADIUS username; never change it while subscribers exist.",
+    )
+    sealing_key_file: FilePath = Field(
+        default_factory=lambda values: values["data_dir"] / "sealing-key.json",
+        description="The keyring that seals secrets; see [the sealing key](sealing-key.md).",
+        json_schema_extra={"default": "`sealing-key.json` in the data folder"},
+    )
+
+    genieacs_nbi_url: WebAddress | None = Field(
+        default=None,
+        description="GenieACS' NBI, for example http://127.0.0.1:7557. Unset: the demo starts its lab ACS.",
+        json_schema_extra={"default": "unset"},
+    )
+
+    line_adapter: Literal["manual", "olt_http"] = Field(
+        default="manual",
+        description="Who puts a line on the OLT: an operator with a rendered snippet, or the OLT itself over HTTP.",
+    )
+    olt_vendor: OltVendor = Field(
+        default="huawei", description="Dialect of the rendered snippet, unless the node is listed below."
+    )
+    olt_vendor_by_node: Annotated[dict[str, OltVendor], NoDecode] = Field(
+        default_factory=dict,
+        description="Dialects of single access nodes, written as `OLT-3=zte,OLT-7=nokia`.",
+        json_schema_extra={"default": "none"},
+    )
+    olt_http_url: WebAddress | None = Field(
+        default=None,
+        description="Where the OLT of the adapter `olt_http` answers.",
+        json_schema_extra={"default": "unset"},
+    )
+    olt_http_timeout_seconds: float = Field(
+        default=20.0, gt=0, le=300, description="How long that OLT may take before its outcome counts as unknown."
+    )
+
+    smtp_host: str = Field(default="localhost", min_length=1, description="The mail server that takes our mail.")
+    smtp_port: int = Field(default=25, ge=1, le=65535, description="Its port.")
+    smtp_tls: Literal["none", "starttls", "tls"] = Field(
+        default="none",
+        description="`starttls` (587), `tls` from the first byte (465), `none` (a relay on this host).",
+    )
+    smtp_user: str | None = Field(
+        default=None, description="Login at the mail server.", json_schema_extra={"default": "unset: no login"}
+    )
+    smtp_password_file: FilePath | None = Field(
+        default=None,
+        description="File that holds that login's password, and nothing else.",
+        json_schema_extra={"default": "unset"},
+    )
+    smtp_timeout_seconds: float = Field(default=60.0, gt=0, le=600, description="Patience with the mail server.")
+    mail_from: MailAddress = Field(default="noreply@isp.example", description="Sender of every mail to a customer.")
+
+    visit_hold_hours: int = Field(
+        default=336,
+        ge=1,
+        le=8760,
+        description="How long a booked visit may keep its addresses and VLANs before an operator is asked.",
+    )
+    line_wait_hours: int = Field(
+        default=24, ge=1, le=720, description="How long the OLT's answer is waited for before an operator is asked."
+    )
+    inform_wait_minutes: int = Field(
+        default=120, ge=1, le=43200, description="How long the CPE's Inform is waited for before an operator is asked."
+    )
+    session_wait_minutes: int = Field(
+        default=60, ge=1, le=43200, description="How long the first login is waited for before an operator is asked."
+    )
+    testing_hours: int = Field(
+        default=24, ge=1, le=720, description="How long a line that is being installed carries the full plan unbilled."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least urgent thing worth a log line."
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="`console` for eyes, `json` (one object a line) for a collector."
+    )
+
+    @field_validator("olt_vendor_by_node", mode="before")
+    @classmethod
+    def _split_pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if not all(node.strip() and vendor.strip() for node, _, vendor in pairs):
+            raise ValueError("must be written as OLT-3=zte,OLT-7=nokia")
+        return {node.strip(): vendor.strip() for node, _, vendor in pairs}
+
+    @field_validator("log_level", "log_format", "smtp_tls", mode="before")
+    @classmethod
+    def _ignore_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("radius_database_url")
+    @classmethod
+    def _radius_has_its_own_file(cls, value: str, info: ValidationInfo) -> str:
+        ours = info.data.get("database_url")
+        if ours is not None and not is_postgresql(value) and sqlite_file(value) == sqlite_file(ours):
+            raise ValueError("must be another SQLite file than the appliance's: the two would fight for its lock")
+        return value
+
+    @field_validator("radius_database_schema")
+    @classmethod
+    def _schema_needs_postgresql(cls, value: str | None, info: ValidationInfo) -> str | None:
+        url = info.data.get("radius_database_url")
+        if value is not None and url is not None and not is_postgresql(url):
+            raise ValueError("has a meaning on PostgreSQL only")
+        return value
+
+    @field_validator("olt_http_url")
+    @classmethod
+    def _adapter_has_its_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("line_adapter") == "olt_http":
+            raise ValueError(f"is needed, since {PREFIX}LINE_ADAPTER is olt_http")
+        return value
+
+    @field_validator("smtp_user")
+    @classmethod
+    def _login_needs_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("smtp_tls") == "none":
+            raise ValueError(f"would send its password in clear: set {PREFIX}SMTP_TLS to starttls or tls")
+        return value
+
+    @field_validator("smtp_password_file")
+    @classmethod
+    def _password_can_be_read(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("smtp_user") is not None:
+            raise ValueError(f"is needed, since {PREFIX}SMTP_USER is set")
+        if value is not None and not read_line(value):
+            raise ValueError(f"names {value}, which is empty")
+        return value
+
+    def smtp_password(self) -> SecretStr | None:
+        """The mail server's password, read from its file now; None without a login."""
+        return None if self.smtp_password_file is None else SecretStr(read_line(self.smtp_password_file))
+
+    def shown(self) -> dict[str, str]:
+        """Each variable and its value in force, with passwords of database addresses hidden."""
+        values = {_variable(name): getattr(self, name) for name in type(self).model_fields}
+        for name in ("database_url", "radius_database_url"):
+            values[_variable(name)] = make_url(getattr(self, name)).render_as_string(hide_password=True)
+        return {variable: "" if value is None else str(value) for variable, value in values.items()}
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings in force: keyword arguments, else the environment, else the defaults.
+
+    Raises:
+        SettingsRefused: with every wrong value and every unknown ``FIRSTLIGHT_`` variable at once.
+    """
+    faults = list(_unknown_variables())
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as exc:
+        # A default that is derived from a wrong value is not a second fault.
+        derived = "default_factory_not_called"
+        faults += [_fault(error["loc"], error["msg"]) for error in exc.errors() if error["type"] != derived]
+        raise SettingsRefused(faults) from None  # its text could hold a password
+    if faults:
+        raise SettingsRefused(faults)
+    return settings
+
+
+def render_settings_table() -> str:
+    """The Markdown table of ``docs/settings.md``: variable, meaning, default."""
+    rows = ["| variable | meaning | default |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        default = extra.get("default", f"`{field.default}`")
+        rows.append(f"| `{_variable(name)}` | {field.description} | {default} |")
+    return "\n".join(rows) + "\n"
+
+
+def _unknown_variables() -> Iterator[Fault]:
+    known = {_variable(name) for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            yield Fault(name, f"is not a setting; did you mean {close[0]}?" if close else "is not a setting")
+
+
+def _fault(where: tuple[int | str, ...], message: str) -> Fault:
+    inner = "".join(f"{part}: " for part in where[1:])
+    reason = re.sub(r"^Value error, ", "", message).replace("Input should", "must", 1)
+    return Fault(_variable(str(where[0])), inner + reason)
+
+
+def _variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"
