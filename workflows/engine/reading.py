@@ -1,0 +1,161 @@
+"""What an operator reads of runs: lists, one run with its plan of steps, what waits for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from workflows.engine.journal import Definitions
+from workflows.engine.tables import ENDED, RunNote, RunRow, RunState, StepRow, StepState
+from workflows.errors import CodeMissing, RunUnknown
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of a list of runs."""
+
+    id: int
+    journey: str
+    business_key: str
+    customer_id: int
+    state: str
+    current_step: str | None
+    waiting_for: str | None
+    waiting_on: str | None
+    wake_at: datetime | None
+    reason: str | None
+    reason_code: str | None
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of the plan, in its latest round; ``planned`` if it has not begun."""
+
+    name: str
+    effect: str
+    state: str
+    round: int
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    result: Any
+    note: str | None
+    error_code: str | None
+
+
+@dataclass(frozen=True)
+class NoteView:
+    """One line of the run's own log."""
+
+    at: datetime
+    by: str
+    step: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run, whole: its summary, its input, the plan of its steps from the first second, and its log."""
+
+    summary: RunSummary
+    input: Any
+    steps: Sequence[StepView]
+    notes: Sequence[NoteView]
+
+
+async def list_runs(
+    db: AsyncSession,
+    *,
+    tenant_id: str,
+    states: Sequence[str] = (),
+    journey: str | None = None,
+    customer_id: int | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[RunSummary]:
+    """The newest runs first, a page at a time (``before_id``)."""
+    query = select(RunRow).where(RunRow.tenant_id == tenant_id).order_by(RunRow.id.desc()).limit(limit)
+    if states:
+        query = query.where(RunRow.state.in_(states))
+    if journey is not None:
+        query = query.where(RunRow.journey == journey)
+    if customer_id is not None:
+        query = query.where(RunRow.customer_id == customer_id)
+    if before_id is not None:
+        query = query.where(RunRow.id < before_id)
+    return await _summaries(db, query)
+
+
+async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) -> list[RunSummary]:
+    """Runs that wait for this signal, the longest waiting first; ``waiting_on`` names what about."""
+    query = (
+        select(RunRow)
+        .where(RunRow.tenant_id == tenant_id, RunRow.state == RunState.PENDING, RunRow.waiting_for == waiting_for)
+        .order_by(RunRow.updated_at)
+    )
+    return await _summaries(db, query)
+
+
+async def show_run(db: AsyncSession, run_id: int, *, tenant_id: str, definitions: Definitions) -> RunView:
+    """Raises: RunUnknown; CodeMissing if this release has no definition for the run's version."""
+    row = (
+        await db.execute(select(RunRow).where(RunRow.id == run_id, RunRow.tenant_id == tenant_id))
+    ).scalar_one_or_none()
+    if row is None:
+        raise RunUnknown(run_id)
+    definition = definitions.get((row.journey, row.version))
+    if definition is None:
+        raise CodeMissing([(row.journey, row.version, 1)])
+    found = await db.execute(select(StepRow).where(StepRow.run_id == run_id).order_by(StepRow.round))
+    latest = {step.step: step for step in found.scalars()}
+    notes = await db.execute(select(RunNote).where(RunNote.run_id == run_id).order_by(RunNote.id))
+    return RunView(
+        summary=_summary(row),
+        input=definition.adapter.dump_python(definition.adapter.validate_json(row.input), mode="json"),
+        steps=[_view(step.name, step.effect, step.result, latest.get(step.name)) for step in definition.steps],
+        notes=[NoteView(note.at, note.by, note.step, note.text) for note in notes.scalars()],
+    )
+
+
+async def missing_code(db: AsyncSession, definitions: Definitions) -> list[tuple[str, int, int]]:
+    """(journey, version, open runs) for which this release carries no definition."""
+    found = await db.execute(select(RunRow.journey, RunRow.version).where(RunRow.state.not_in(ENDED)))
+    counts: dict[tuple[str, int], int] = {}
+    for journey, version in found:
+        if (journey, version) not in definitions:
+            counts[journey, version] = counts.get((journey, version), 0) + 1
+    return [(journey, version, count) for (journey, version), count in sorted(counts.items())]
+
+
+async def _summaries(db: AsyncSession, query: Select[RunRow]) -> list[RunSummary]:
+    return [_summary(row) for row in await db.scalars(query)]
+
+
+def _summary(row: RunRow) -> RunSummary:
+    return RunSummary(**{name: getattr(row, name) for name in RunSummary.__dataclass_fields__})
+
+
+def _view(name: str, effect: str, adapter: Any, row: StepRow | None) -> StepView:
+    if row is None:
+        return StepView(name, effect, StepState.PLANNED, 1, 0, None, None, None, None, None)
+    result = adapter.dump_python(adapter.validate_json(row.result), mode="json") if row.result else None
+    return StepView(
+        name=name,
+        effect=effect,
+        state=row.state,
+        round=row.round,
+        attempts=row.attempts + row.undo_attempts,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        result=result,
+        note=row.note,
+        error_code=row.error_code,
+    )

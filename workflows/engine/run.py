@@ -1,0 +1,69 @@
+"""What a step is given: the run's typed input and the typed results of earlier steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from workflows.engine.steps import Definition, Step
+from workflows.engine.tables import StepRow, StepState
+from workflows.errors import ResultMissing
+
+InputT = TypeVar("InputT")
+ResultT = TypeVar("ResultT")
+
+HAS_RESULT = frozenset({StepState.COMPLETED, StepState.SKIPPED})
+
+
+@dataclass(frozen=True)
+class Run(Generic[InputT]):
+    """A run as its steps see it. ``run[step]`` is that step's result."""
+
+    id: int
+    tenant_id: str
+    customer_id: int
+    business_key: str
+    input: InputT
+    definition: Definition[InputT]
+    clock: Callable[[], datetime]
+    rounds: Mapping[str, list[StepRow]] = field(repr=False)  # of each step, oldest first
+
+    @property
+    def now(self) -> datetime:
+        return self.clock()
+
+    def key(self, step: Step[Any, Any]) -> str:
+        """The idempotency key of a step: business object, step and, from the second round on, the round.
+
+        Neither the attempt nor the run's number is in it, so a retry or a restart repeats the same key.
+        """
+        rounds = self.rounds.get(step.name)
+        return step_key(self.business_key, step.name, rounds[-1].round if rounds else 1)
+
+    def __getitem__(self, step: Step[Any, ResultT]) -> ResultT:
+        """The step's result in its latest round.
+
+        Raises: ResultMissing if an operator or a condition skipped the step.
+        """
+        rounds = self.rounds.get(step.name)
+        if not rounds or rounds[-1].result is None or rounds[-1].state not in HAS_RESULT:
+            raise ResultMissing(step.name)
+        return step.result.validate_json(rounds[-1].result)
+
+    def last(self, step: Step[Any, ResultT]) -> ResultT | None:
+        """The newest result of the step, also of a round that was undone since; None if it never had one."""
+        for row in reversed(self.rounds.get(step.name, [])):
+            if row.result is not None:
+                return step.result.validate_json(row.result)
+        return None
+
+    def done(self, step: Step[Any, Any]) -> bool:
+        """Whether the step is completed in its latest round."""
+        rounds = self.rounds.get(step.name)
+        return rounds is not None and rounds[-1].state == StepState.COMPLETED
+
+
+def step_key(business_key: str, step: str, round_: int) -> str:
+    return f"{business_key}/{step}" + (f"/{round_}" if round_ > 1 else "")

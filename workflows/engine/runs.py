@@ -1,0 +1,267 @@
+"""The doors to runs: start, signal, and what an operator may decide. Each acts inside the caller's transaction.
+
+A door changes the run's row under its lock and rings the doorbell (enqueues the next segment) in the same commit, so
+a decision and its consequence are never apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from workflows.engine.journal import RETRY, Clock, Course, Definitions, digest, load_course
+from workflows.engine.steps import Definition, Wait
+from workflows.engine.tables import ENDED, MOVING, Direction, RunNote, RunRow, RunState, SignalRow, StepRow, StepState
+from workflows.engine.walk import go_back, hold, mark_undone, reopening, undo_all
+from workflows.errors import DefinitionFault, InputRefused, RunConflict, RunNotOpenFor
+
+Doorbell = Callable[[AsyncSession, int, int], Awaitable[None]]
+"""Enqueues (run, segment) in the given transaction."""
+
+log = structlog.get_logger(__name__)
+
+
+class Runs:
+    """Everything that can be done to a run from outside."""
+
+    def __init__(self, *, definitions: Definitions, doorbell: Doorbell, clock: Clock, tenant_id: str) -> None:
+        self._definitions = definitions
+        self._doorbell = doorbell
+        self._clock = clock
+        self._tenant_id = tenant_id
+
+    async def start(self, db: AsyncSession, journey: str, data: Any, *, by: str) -> tuple[int, bool]:
+        """Starts a run; returns (its number, whether it is new). The same key and input again is the same run.
+
+        Raises: InputRefused with every fault; RunConflict if the key already started a run with other input.
+        """
+        definition = self.current(journey)
+        try:
+            typed = definition.adapter.validate_python(data)
+        except ValidationError as error:
+            raise InputRefused(f"the input of {journey}", _faults(error)) from error
+        text = definition.adapter.dump_json(typed).decode()
+        key = definition.key(typed)
+        row = RunRow(
+            tenant_id=self._tenant_id,
+            journey=journey,
+            version=definition.version,
+            business_key=key,
+            customer_id=definition.customer_id(typed),
+            input=text,
+            input_digest=digest(text),
+            state=RunState.ACKNOWLEDGED,
+            created_at=self._clock(),
+            updated_at=self._clock(),
+        )
+        try:
+            async with db.begin_nested():
+                db.add(row)
+                await db.flush()  # the unique key decides here which of two starts is the first
+        except IntegrityError as error:
+            return await self._already_started(db, journey, key, row.input_digest, error), False
+        db.add(RunNote(run_id=row.id, at=self._clock(), by=by, step=None, text=f"started for {key}"))
+        await self._doorbell(db, row.id, 1)
+        log.info("run started", run_id=row.id, journey=journey, key=key, customer_id=row.customer_id)
+        return row.id, True
+
+    async def _already_started(
+        self, db: AsyncSession, journey: str, key: str, input_digest: str, cause: IntegrityError
+    ) -> int:
+        found = await db.execute(
+            select(RunRow.id, RunRow.input_digest).where(
+                RunRow.tenant_id == self._tenant_id, RunRow.journey == journey, RunRow.business_key == key
+            )
+        )
+        existing = found.one_or_none()
+        if existing is None:
+            raise cause
+        if existing.input_digest != input_digest:
+            raise RunConflict(key, existing.id) from cause
+        return int(existing.id)
+
+    def current(self, journey: str) -> Definition[Any]:
+        """The newest version of a journey's definition."""
+        versions = [version for name, version in self._definitions if name == journey]
+        if not versions:
+            raise DefinitionFault(f"there is no journey {journey}")
+        return self._definitions[journey, max(versions)]
+
+    async def signal(
+        self,
+        db: AsyncSession,
+        run_id: int,
+        name: str,
+        payload: Any,
+        *,
+        key: str,
+        by: str,
+        subject: str | None = None,
+    ) -> bool:
+        """Tells a run something; False if this ``key`` was told before. The run hears it when it comes to wait for it.
+
+        Raises: RunUnknown, RunNotOpenFor if the run has ended, InputRefused if the run never waits for such a signal
+        or the payload has faults.
+        """
+        course = await self._course(db, run_id)
+        if course.row.state in ENDED:
+            raise RunNotOpenFor(run_id, f"told {name}", course.row.state)
+        wait = course.definition.signals().get(name)
+        if wait is None:
+            known = ", ".join(course.definition.signals())
+            raise InputRefused(f"signal {name}", [("name", f"run {run_id} only knows {known}")])
+        try:
+            typed = wait.result.validate_python(payload)
+        except ValidationError as error:
+            raise InputRefused(f"signal {name}", _faults(error)) from error
+        text = wait.result.dump_json(typed).decode()
+        told = await db.execute(select(SignalRow.id).where(SignalRow.run_id == run_id, SignalRow.key == key))
+        if told.first() is not None:
+            return False
+        row = SignalRow(
+            run_id=run_id, name=name, subject=subject, payload=text, key=key, sent_by=by, sent_at=self._clock()
+        )
+        db.add(row)
+        await db.flush()  # so that the same key told again in this transaction is seen
+        course.signals.append(row)
+        course.note(f"told {name}" + (f" about {subject}" if subject else ""), by=by)
+        if _wakes(course, name):
+            await self._ring(course)
+        return True
+
+    async def retry(self, db: AsyncSession, run_id: int, *, by: str, from_step: str | None = None) -> None:
+        """Tries a held run again; with ``from_step``, everything down to that step is undone first, then done anew."""
+        course = await self._held(db, run_id, "retried")
+        for rounds in course.rounds.values():
+            row = rounds[-1]
+            if row.state == StepState.HELD:
+                self._revive(course, row)
+        if from_step is not None:
+            if course.row.direction != Direction.FORWARD:
+                raise RunNotOpenFor(run_id, f"retried from {from_step}", "undoing itself")
+            go_back(course, course.definition.step(from_step), f"{by} retries from here")
+        course.note("retried" + (f" from {from_step}" if from_step else ""), by=by)
+        await self._ring(course)
+
+    def _revive(self, course: Course, row: StepRow) -> None:
+        step = course.definition.step(row.step)
+        if isinstance(step, Wait):
+            row.state, row.result = StepState.PENDING, None
+            if row.deadline_at is not None:  # the wait gets as long again as it had
+                row.deadline_at = self._clock() + (row.deadline_at - row.started_at)
+        elif course.row.direction == Direction.FORWARD:
+            row.state = StepState.UNKNOWN if row.attempts and row.effect != "transactional" else StepState.IN_PROGRESS
+        row.attempts = row.undo_attempts = 0
+        row.note = row.error_code = None
+
+    async def skip(self, db: AsyncSession, run_id: int, *, by: str, reason: str, result: Any = None) -> None:
+        """Passes over the held step with a reason; the run will end as partial, never as completed."""
+        course = await self._held(db, run_id, "skipped")
+        step = course.definition.step(course.row.current_step or "")
+        row = course.latest(step)
+        assert row is not None
+        course.row.has_skips = True
+        words = f"skipped by {by}: {reason}"
+        if course.row.direction == Direction.FORWARD:
+            if result is not None:
+                try:
+                    row.result = step.result.dump_json(step.result.validate_python(result)).decode()
+                except ValidationError as error:
+                    raise InputRefused(f"the result of {step.name}", _faults(error)) from error
+            row.state, row.note, row.finished_at = StepState.SKIPPED, words, self._clock()
+        else:
+            mark_undone(course, row, f"left as it is; {words}")
+        course.note(f"{step.name} skipped: {reason}", step=step.name, by=by)
+        await self._ring(course)
+
+    async def roll_back(self, db: AsyncSession, run_id: int, *, by: str, reason: str) -> None:
+        """Undoes a held run, newest step first; it ends as failed."""
+        course = await self._held(db, run_id, "rolled back")
+        undo_all(course, f"rolled back by {by}: {reason}", RunState.FAILED)
+        self._revive_for_undo(course)
+        await self._ring(course)
+
+    async def cancel(self, db: AsyncSession, run_id: int, *, by: str, reason: str) -> None:
+        """Asks a run to undo itself; a step under way is finished first. Asking twice is the same cancel."""
+        course = await self._course(db, run_id)
+        row = course.row
+        if row.state in ENDED:
+            raise RunNotOpenFor(run_id, "cancelled", row.state)
+        if row.cancel_requested:
+            return
+        row.cancel_requested = True
+        row.end_reason = f"cancelled by {by}: {reason}"
+        course.note(f"cancel requested: {reason}", by=by)
+        if row.state not in MOVING:
+            self._revive_for_undo(course)
+            await self._ring(course)
+
+    def _revive_for_undo(self, course: Course) -> None:
+        for rounds in course.rounds.values():
+            rounds[-1].undo_attempts = 0
+
+    async def wake(self, db: AsyncSession, run_id: int) -> bool:
+        """Starts the next segment of a waiting run whose time has come; False if somebody else did."""
+        course = await self._course(db, run_id)
+        row = course.row
+        if row.state != RunState.PENDING or row.wake_at is None or row.wake_at > self._clock():
+            return False
+        await self._ring(course)
+        return True
+
+    async def restart(self, db: AsyncSession, run_id: int, segment: int, why: str, most_restarts: int) -> bool:
+        """Starts a run's next segment after this one was lost; holds the run when that happens again and again."""
+        course = await self._course(db, run_id)
+        row = course.row
+        if row.segment != segment or row.state not in MOVING:
+            return False
+        row.restarts += 1
+        course.note(f"segment {segment} was lost: {why}")
+        if row.restarts > most_restarts:
+            name = row.current_step or course.definition.steps[0].name
+            hold(
+                course,
+                course.definition.step(name),
+                f"its segments are lost again and again: {why}",
+                "workflow.no_progress",
+            )
+            return False
+        await self._ring(course)
+        return True
+
+    async def _course(self, db: AsyncSession, run_id: int) -> Course:
+        return await load_course(db, run_id, self._definitions, self._clock)
+
+    async def _held(self, db: AsyncSession, run_id: int, act: str) -> Course:
+        course = await self._course(db, run_id)
+        waits_for_retry = course.row.state == RunState.PENDING and course.row.waiting_for == RETRY and act == "retried"
+        if course.row.state != RunState.HELD and not waits_for_retry:
+            raise RunNotOpenFor(run_id, act, course.row.state, "only a held run can be")
+        return course
+
+    async def _ring(self, course: Course) -> None:
+        row = course.row
+        row.segment += 1
+        row.owner = row.waiting_for = row.waiting_on = row.wake_at = None
+        row.state = RunState.IN_PROGRESS
+        if row.direction == Direction.FORWARD and not row.cancel_requested:
+            row.reason = row.reason_code = None
+        await course.db.flush()  # the segment's number must be in the row before the queue names it
+        await self._doorbell(course.db, row.id, row.segment)
+
+
+def _wakes(course: Course, name: str) -> bool:
+    row = course.row
+    if row.state == RunState.PENDING and row.waiting_for == name:
+        return True
+    return row.state in (RunState.PENDING, RunState.HELD) and reopening(course) is not None
+
+
+def _faults(error: ValidationError) -> list[tuple[str, str]]:
+    return [(".".join(str(part) for part in fault["loc"]) or "input", fault["msg"]) for fault in error.errors()]

@@ -1,0 +1,181 @@
+"""The journal: what every run is, which steps it has taken, what was signalled to it, and who did what to it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import DateTime, Dialect, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC on both databases; SQLite itself would forget the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone must not be stored")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if not isinstance(value, datetime):
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class WorkflowBase(DeclarativeBase):
+    """Tables of the durable engine."""
+
+    type_annotation_map: ClassVar = {datetime: UtcDateTime, str: Text}
+
+
+class RunState(StrEnum):
+    """TM Forum's order states (TMF622), as an operator reads them."""
+
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "inProgress"
+    PENDING = "pending"
+    HELD = "held"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    PENDING_CANCELLATION = "pendingCancellation"
+    CANCELLED = "cancelled"
+
+
+ENDED = frozenset({RunState.COMPLETED, RunState.PARTIAL, RunState.FAILED, RunState.CANCELLED})
+MOVING = frozenset({RunState.ACKNOWLEDGED, RunState.IN_PROGRESS, RunState.PENDING_CANCELLATION})
+
+
+class StepState(StrEnum):
+    """Where one step of a run stands. A step without a row is planned."""
+
+    PLANNED = "planned"
+    IN_PROGRESS = "inProgress"
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    HELD = "held"
+    SKIPPED = "skipped"
+    COMPLETED = "completed"
+    UNDONE = "undone"
+
+
+class Direction(StrEnum):
+    """Which way a run is walking."""
+
+    FORWARD = "forward"
+    BACK = "back"  # undoing down to and with ``back_to``, then forward again
+    UNDO = "undo"  # undoing everything
+
+
+IS_PENDING = text("state = 'pending'")
+
+
+class RunRow(WorkflowBase):
+    """One run of one journey."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "journey", "business_key", name="uq_run_business_key"),
+        Index("ix_run_wake_at", "wake_at", sqlite_where=IS_PENDING, postgresql_where=IS_PENDING),
+        Index("ix_run_waiting", "waiting_for", "waiting_on"),
+        Index("ix_run_state", "tenant_id", "state", "id"),
+        Index("ix_run_customer", "tenant_id", "customer_id"),
+        {"sqlite_autoincrement": True},  # a purged run's number, and so its segments' names, must never come back
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
+    journey: Mapped[str]
+    version: Mapped[int]
+    business_key: Mapped[str]
+    customer_id: Mapped[int]
+    input: Mapped[str]
+    input_digest: Mapped[str]
+    state: Mapped[str]
+    direction: Mapped[str] = mapped_column(default=Direction.FORWARD)
+    back_to: Mapped[str | None]
+    end_state: Mapped[str | None]  # what a run that undoes itself will be at the end
+    end_reason: Mapped[str | None]
+    has_skips: Mapped[bool] = mapped_column(default=False)  # by an operator: the end is then partial
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    current_step: Mapped[str | None]
+    waiting_for: Mapped[str | None]
+    waiting_on: Mapped[str | None]
+    wake_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    reason_code: Mapped[str | None]
+    owner: Mapped[str | None]
+    segment: Mapped[int] = mapped_column(default=1)
+    restarts: Mapped[int] = mapped_column(default=0)  # claims since the last recorded progress
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class StepRow(WorkflowBase):
+    """One round of one step of one run."""
+
+    __tablename__ = "run_step"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
+    step: Mapped[str] = mapped_column(primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    effect: Mapped[str]
+    key: Mapped[str]
+    attempts: Mapped[int] = mapped_column(default=0)
+    result: Mapped[str | None]
+    undo_attempts: Mapped[int] = mapped_column(default=0)
+    deadline_at: Mapped[datetime | None]
+    note: Mapped[str | None]  # why it was skipped, is held, or what went wrong last
+    error_code: Mapped[str | None]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class SignalRow(WorkflowBase):
+    """Something that was said to a run. The row is the truth; the engine's message is only the doorbell."""
+
+    __tablename__ = "run_signal"
+    __table_args__ = (UniqueConstraint("run_id", "key", name="uq_run_signal_key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    subject: Mapped[str | None]
+    payload: Mapped[str]
+    key: Mapped[str]
+    sent_by: Mapped[str]
+    sent_at: Mapped[datetime]
+    consumed_by: Mapped[str | None]
+    consumed_at: Mapped[datetime | None]
+
+
+class RunNote(WorkflowBase):
+    """The run's own log: what happened to it and who decided what. Append-only."""
+
+    __tablename__ = "run_note"
+    __table_args__ = (Index("ix_run_note_run", "run_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    by: Mapped[str]
+    step: Mapped[str | None]
+    text: Mapped[str]
+
+
+class WorkerRow(WorkflowBase):
+    """A worker process and its last heartbeat, by the database's clock (PostgreSQL, several workers)."""
+
+    __tablename__ = "run_worker"
+
+    executor_id: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    beat_at: Mapped[datetime]

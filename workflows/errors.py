@@ -1,0 +1,120 @@
+"""What can go wrong while a journey runs.
+
+WorkflowError
+├── DefinitionFault        a definition that can't be trusted: found at import, never at run time
+├── RunUnknown             no such run
+├── RunConflict            this key already started a run with other input
+├── InputRefused           a run's or signal's input has faults, all of them named
+├── RunNotOpenFor          the run's state doesn't allow this act
+├── ResultMissing          a later step asks for the result of a step that was skipped
+├── StepTimedOut           an outside call didn't answer in time: outcome unknown
+├── RunFenced              another execution owns this run now: stop, touch nothing
+└── CodeMissing            open runs whose definition version this release doesn't carry
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class WorkflowError(Exception):
+    """The workflow engine refused."""
+
+    code = "workflow.error"
+    transient = False
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class DefinitionFault(WorkflowError):
+    """A journey's definition is not complete."""
+
+    code = "workflow.definition_fault"
+
+
+class RunUnknown(WorkflowError):
+    """There is no such run."""
+
+    code = "workflow.run_unknown"
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"there is no run {run_id}")
+        self.run_id = run_id
+
+
+class RunConflict(WorkflowError):
+    """This key already started a run with other input."""
+
+    code = "workflow.run_conflict"
+
+    def __init__(self, key: str, run_id: int) -> None:
+        super().__init__(f"{key} already started run {run_id} with other input; nothing was started")
+        self.key = key
+        self.run_id = run_id
+
+
+class InputRefused(WorkflowError):
+    """The input has faults."""
+
+    code = "workflow.input_refused"
+
+    def __init__(self, what: str, faults: Sequence[tuple[str, str]]) -> None:
+        listed = "; ".join(f"{where}: {fault}" for where, fault in faults)
+        super().__init__(f"{what} is refused, nothing was written: {listed}")
+        self.what = what
+        self.faults = tuple(faults)
+
+
+class RunNotOpenFor(WorkflowError):
+    """The run's state does not allow this."""
+
+    code = "workflow.run_not_open"
+
+    def __init__(self, run_id: int, act: str, state: str, why: str = "") -> None:
+        super().__init__(f"run {run_id} is {state}: it can't be {act}" + (f"; {why}" if why else ""))
+        self.run_id = run_id
+        self.act = act
+        self.state = state
+
+
+class ResultMissing(WorkflowError):
+    """A step's result is needed but the step has none."""
+
+    code = "workflow.result_missing"
+
+    def __init__(self, step: str) -> None:
+        super().__init__(f"step {step} was skipped and left no result, but a later step needs it")
+        self.step = step
+
+
+class StepTimedOut(WorkflowError):
+    """An outside call gave no answer in time; whether it took effect is not known."""
+
+    code = "workflow.step_timed_out"
+    transient = True
+
+    def __init__(self, step: str, seconds: float) -> None:
+        super().__init__(f"no answer within {seconds:g} s in step {step}; whether it took effect is not known")
+        self.step = step
+
+
+class RunFenced(WorkflowError):
+    """Another execution owns this run now."""
+
+    code = "workflow.run_fenced"
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"another execution owns run {run_id}")
+        self.run_id = run_id
+
+
+class CodeMissing(WorkflowError):
+    """Open runs need a definition that this release does not carry."""
+
+    code = "workflow.code_missing"
+
+    def __init__(self, missing: Sequence[tuple[str, int, int]]) -> None:
+        listed = ", ".join(f"{journey} version {version} ({runs} open)" for journey, version, runs in missing)
+        super().__init__(f"open runs need definitions that this release does not carry: {listed}")
+        self.missing = tuple(missing)
