@@ -1,0 +1,151 @@
+"""Prefixes, addresses and VLAN numbers as people write them, and as the tables hold them.
+
+Bounds are 16 bytes, big-endian, IPv4 as ``::ffff:a.b.c.d`` (RFC 4291 s2.5.5.2), so that bytes sort as numbers on every
+database and in both families. netaddr parses and formats; what a pool hands out is counted in units.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import netaddr  # type: ignore[import-untyped]
+
+from ipam.units import Interval, merge
+
+Family = Literal[4, 6]
+
+BITS: dict[Family, int] = {4: 32, 6: 128}
+FIRST_VID = 2
+LAST_VID = 4094
+_V4_MAPPED = 0xFFFF << 32
+_V4_MAPPED_LAST = _V4_MAPPED + 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Network:
+    """A prefix with plain numbers for its bounds."""
+
+    family: Family
+    first: int
+    length: int
+
+    @property
+    def bits(self) -> int:
+        return BITS[self.family]
+
+    @property
+    def last(self) -> int:
+        return self.first + (1 << (self.bits - self.length)) - 1
+
+    def holds(self, family: Family, address: int) -> bool:
+        return family == self.family and self.first <= address <= self.last
+
+    def __str__(self) -> str:
+        return f"{netaddr.IPAddress(self.first, self.family)}/{self.length}"
+
+
+def parse_network(text: str) -> Network:
+    """A prefix such as ``100.64.0.0/22`` or ``2001:db8::/40``.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    if "/" not in text:
+        raise ValueError(f"{text!r} has no prefix length; write for example {text}/24")
+    try:
+        parsed = netaddr.IPNetwork(text)
+    except (netaddr.AddrFormatError, ValueError) as exc:
+        raise ValueError(f"{text!r} is not an IPv4 or IPv6 prefix") from exc
+    if parsed.ip != parsed.network:
+        raise ValueError(f"{text!r} has host bits set; do you mean {parsed.cidr}?")
+    network = Network(_family(parsed.version), int(parsed.network), int(parsed.prefixlen))
+    if network.family == 6 and network.first <= _V4_MAPPED_LAST and network.last >= _V4_MAPPED:
+        raise ValueError(f"{text!r} covers the IPv4-mapped addresses ::ffff:0:0/96")
+    return network
+
+
+def parse_address(text: str) -> tuple[Family, int]:
+    """One address.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    try:
+        parsed = netaddr.IPAddress(text, flags=netaddr.INET_PTON)
+    except (netaddr.AddrFormatError, ValueError) as exc:
+        raise ValueError(f"{text!r} is not an IPv4 or IPv6 address") from exc
+    return _family(parsed.version), int(parsed)
+
+
+def parse_span(text: str) -> tuple[Family, int, int]:
+    """Some addresses: one (``10.0.0.9``), from-to (``10.0.0.9-10.0.0.20``) or a prefix (``10.0.0.16/28``).
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    if "/" in text:
+        network = parse_network(text)
+        return network.family, network.first, network.last
+    start, _, end = text.partition("-")
+    family, first = parse_address(start.strip())
+    if not end:
+        return family, first, first
+    last_family, last = parse_address(end.strip())
+    if family != last_family or last < first:
+        raise ValueError(f"{text!r} does not run from a lower to a higher address of one family")
+    return family, first, last
+
+
+def parse_vids(texts: Iterable[str]) -> list[Interval]:
+    """VLAN numbers such as ``["100-199", "300"]``, merged. 0 (priority tag), 1 (default) and 4095 are never usable.
+
+    Raises:
+        ValueError: says what is wrong with them.
+    """
+    spans: list[Interval] = []
+    for text in texts:
+        found = re.fullmatch(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?", text, flags=re.ASCII)
+        if not found:
+            raise ValueError(f"{text!r} is neither a VLAN number nor a range such as 100-199")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if first < FIRST_VID or last > LAST_VID:
+            raise ValueError(f"{text!r} reaches outside the usable VLAN numbers {FIRST_VID}..{LAST_VID} (IEEE 802.1Q)")
+        if last < first:
+            raise ValueError(f"{text!r} runs backwards")
+        spans.append((first, last))
+    return merge(spans)
+
+
+def format_vids(spans: Iterable[Interval]) -> str:
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
+def to_bytes(family: Family, address: int) -> bytes:
+    return (address | _V4_MAPPED if family == 4 else address).to_bytes(16, "big")
+
+
+def from_bytes(stored: bytes) -> tuple[Family, int]:
+    number = int.from_bytes(stored, "big")
+    if _V4_MAPPED <= number <= _V4_MAPPED_LAST:
+        return 4, number - _V4_MAPPED
+    return 6, number
+
+
+def format_address(stored: bytes) -> str:
+    family, number = from_bytes(stored)
+    return str(netaddr.IPAddress(number, family))
+
+
+def format_unit(base: bytes, unit_length: int, unit: int) -> str:
+    """What unit ``unit`` of a pool is to the world: a host address, or a prefix of ``unit_length``."""
+    family, first = from_bytes(base)
+    bits = BITS[family]
+    address = str(netaddr.IPAddress(first + (unit << (bits - unit_length)), family))
+    return address if unit_length == bits else f"{address}/{unit_length}"
+
+
+def _family(version: int) -> Family:
+    return 4 if version == 4 else 6

@@ -1,0 +1,280 @@
+"""Everything that can go wrong in ``ipam``, in one tree. (t) marks what a retry may cure by itself.
+
+::
+
+    IpamError
+    ├── RequestInvalid          a number or name was given that can't be meant
+    ├── RequestConflict         a request id came again with other input
+    ├── LocationUnknown         no premise of that id or alias
+    ├── PlanUnknown             no address plan of that name
+    ├── ServiceUnknown          no service of that number
+    ├── ServiceReleased         the service holds nothing any more
+    ├── UsernameTaken           another service already has that username
+    ├── NoPoolBound             nothing is bound to where the premise terminates
+    ├── GatewayMissing          an IPoE plan meets a pool without a gateway
+    ├── PoolExhausted           every bound pool is full; with the numbers
+    ├── PoolBusy            (t) somebody held the pool's last free rows for too long
+    └── EstateError             the description of the network can't be carried out
+        ├── EstateRefused       the description is wrong; all faults at once
+        ├── NameUnknown         a description refers to something that doesn't exist
+        ├── AliasTaken          an alias already leads to another premise
+        ├── Overlap             a prefix overlaps an assignable prefix of the same VRF
+        └── EstateInUse         the change would break what live services hold
+
+``transient`` says whether the same call may succeed later without anybody changing anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong in a description of the network: where it stands, and what is wrong with it."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class IpamError(Exception):
+    """Addresses and VLANs could not be given."""
+
+    code: ClassVar[str] = "ipam.error"
+    transient: ClassVar[bool] = False
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+
+
+class RequestInvalid(IpamError):
+    """A value was given that can't be meant."""
+
+    code = "ipam.request_invalid"
+
+    def __init__(self, field: str, why: str) -> None:
+        self.field = field
+        super().__init__(f"{field} {why}; nothing was allocated.")
+
+
+class RequestConflict(IpamError):
+    """This request id was used before with other input."""
+
+    code = "ipam.request_conflict"
+
+    def __init__(self, request_id: str, *, service_id: int, recorded: str, given: str) -> None:
+        self.request_id = request_id
+        self.service_id = service_id
+        self.recorded = recorded
+        self.given = given
+        super().__init__(
+            f"Request {request_id} already made service {service_id} for {recorded}, and now came for {given};"
+            " repeat it unchanged, or use a new request id."
+        )
+
+
+class LocationUnknown(IpamError):
+    """No premise has that id or alias."""
+
+    code = "ipam.location_unknown"
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        super().__init__(
+            f"No premise is known as {location[:120]!r}: it is neither a LOC id nor an alias of one."
+            " Register the premise with its access node, or correct the ticket."
+        )
+
+
+class PlanUnknown(IpamError):
+    """There is no address plan of that name."""
+
+    code = "ipam.plan_unknown"
+
+    def __init__(self, plan: str) -> None:
+        self.plan = plan
+        super().__init__(f"There is no address plan {plan[:120]!r}. Define it, or correct the ticket.")
+
+
+class ServiceUnknown(IpamError):
+    """There is no service of that number."""
+
+    code = "ipam.service_unknown"
+
+    def __init__(self, service_id: int) -> None:
+        self.service_id = service_id
+        super().__init__(f"There is no service {service_id}; nothing is held for it and nothing was released.")
+
+
+class ServiceReleased(IpamError):
+    """The service holds nothing any more."""
+
+    code = "ipam.service_released"
+
+    def __init__(self, service_id: int, released_at: datetime) -> None:
+        self.service_id = service_id
+        self.released_at = released_at
+        super().__init__(f"Service {service_id} holds nothing: its addresses were released at {_clock(released_at)}.")
+
+
+class UsernameTaken(IpamError):
+    """Another service already has that username."""
+
+    code = "ipam.username_taken"
+
+    def __init__(self, username: str, *, customer_id: int) -> None:
+        self.username = username
+        self.customer_id = customer_id
+        super().__init__(
+            f"Username {username} for customer {customer_id} already belongs to another service; nothing was"
+            " allocated. Release or rename that service first."
+        )
+
+
+class NoPoolBound(IpamError):
+    """Nothing that the plan needs is bound to where the premise terminates."""
+
+    code = "ipam.no_pool_bound"
+
+    def __init__(self, *, location: str, plan: str, kind: str, access_node: str, bng: str) -> None:
+        self.location = location
+        self.plan = plan
+        self.kind = kind
+        self.access_node = access_node
+        self.bng = bng
+        super().__init__(
+            f"Plan {plan} needs {kind} at {location}, but none is bound to its port, access node {access_node},"
+            f" site or BNG {bng} for this plan. Bind one there."
+        )
+
+
+class GatewayMissing(IpamError):
+    """An IPoE plan meets a pool without a gateway."""
+
+    code = "ipam.gateway_missing"
+
+    def __init__(self, *, pool: str, plan: str) -> None:
+        self.pool = pool
+        self.plan = plan
+        super().__init__(
+            f"Plan {plan} is IPoE, but the prefix of pool {pool} has no gateway to tell the CPE. Set its gateway."
+        )
+
+
+class PoolExhausted(IpamError):
+    """Every pool bound for this is full.
+
+    ``pool`` names it (or all of them, in filling order), and the numbers are their sum. ``next_available_at`` is when
+    the first released address has waited out its quarantine; None when nothing is on its way back.
+    """
+
+    code = "ipam.pool_exhausted"
+
+    def __init__(
+        self, *, pool: str, size: int, assigned: int, quarantined: int, next_available_at: datetime | None
+    ) -> None:
+        self.pool = pool
+        self.size = size
+        self.assigned = assigned
+        self.quarantined = quarantined
+        self.next_available_at = next_available_at
+        soon = (
+            f"The next one comes out of quarantine at {_clock(next_available_at)}."
+            if next_available_at
+            else "None is on its way back."
+        )
+        super().__init__(
+            f"Pool {pool} is full: {assigned} of {size} assigned, {quarantined} in quarantine. {soon}"
+            " Bind another pool there, or release what is not used."
+        )
+
+
+class PoolBusy(IpamError):
+    """Other transactions held the last free rows of the pool for too long; try again."""
+
+    code = "ipam.pool_busy"
+    transient = True
+
+    def __init__(self, pool: str, *, waited_seconds: float) -> None:
+        self.pool = pool
+        self.waited_seconds = waited_seconds
+        super().__init__(
+            f"Pool {pool} is not full, but others held its last free rows for more than {waited_seconds:g} s;"
+            " nothing was allocated. Try again; if it stays so, look for a transaction that hangs."
+        )
+
+
+class EstateError(IpamError):
+    """The description of the network can't be carried out."""
+
+    code = "ipam.estate_error"
+
+
+class EstateRefused(EstateError):
+    """The description of the network is wrong."""
+
+    code = "ipam.estate_refused"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        listed = "; ".join(str(fault) for fault in self.faults)
+        super().__init__(f"The network description has {len(self.faults)} fault(s), nothing was written: {listed}.")
+
+
+class NameUnknown(EstateError):
+    """A description refers to something that doesn't exist."""
+
+    code = "ipam.name_unknown"
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind = kind
+        self.name = name
+        super().__init__(f"There is no {kind} {name!r}. Define it first, or correct the name.")
+
+
+class AliasTaken(EstateError):
+    """An alias already leads to another premise."""
+
+    code = "ipam.alias_taken"
+
+    def __init__(self, alias: str, *, location: str, held_by: str) -> None:
+        self.alias = alias
+        self.location = location
+        self.held_by = held_by
+        super().__init__(f"Alias {alias!r} can't lead to {location}: it already leads to {held_by}.")
+
+
+class Overlap(EstateError):
+    """A prefix overlaps an assignable prefix of the same VRF."""
+
+    code = "ipam.overlap"
+
+    def __init__(self, network: str, *, vrf: str, other: str | None) -> None:
+        self.network = network
+        self.vrf = vrf
+        self.other = other
+        super().__init__(
+            f"Prefix {network} overlaps {other or 'another assignable prefix'} in VRF {vrf}; it was not written."
+            " Correct one of the two, or make the outer one a container."
+        )
+
+
+class EstateInUse(EstateError):
+    """The change would break what live services hold."""
+
+    code = "ipam.estate_in_use"
+
+    def __init__(self, what: str, *, change: str, instead: str) -> None:
+        self.what = what
+        self.change = change
+        super().__init__(f"{what} can't be changed ({change}); nothing was written. {instead}")
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,229 @@
+"""Pools, and who holds what in them; the network they stand on is in ``ipam.network_tables``.
+
+Addresses and VLAN numbers that are handed out are *units* of a pool: whole numbers counted from the pool's base. A free
+unit has no row: it lies in an ``ipam_free_range``. A unit has one ``ipam_allocation`` row once it was ever used, and
+UNIQUE(pool_id, unit) makes a second owner impossible. So a /8 costs 64 rows on its first day.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ipam import ddl
+from ipam.network_tables import (
+    AccessNode,
+    AccessPort,
+    AddressPlan,
+    BigId,
+    Bng,
+    Id,
+    IpamBase,
+    Location,
+    LocationAlias,
+    Prefix,
+    Site,
+    Svlan,
+    UtcDateTime,
+    VlanGroup,
+    Vrf,
+    reference,
+    table_of,
+)
+
+__all__ = [
+    "AccessNode",
+    "AccessPort",
+    "AddressPlan",
+    "Allocation",
+    "AllocationEvent",
+    "Bng",
+    "Exclusion",
+    "FreeRange",
+    "IpamBase",
+    "Location",
+    "LocationAlias",
+    "Pool",
+    "PoolBinding",
+    "Prefix",
+    "Service",
+    "Site",
+    "Svlan",
+    "UtcDateTime",
+    "VlanGroup",
+    "Vrf",
+    "table_of",
+]
+
+_PLACES = ("bng_id", "site_id", "node_id", "port_id")
+
+
+class Pool(IpamBase):
+    """Equal units of one prefix, or the C-VLANs of one S-VLAN, to be handed out one by one."""
+
+    __tablename__ = "ipam_pool"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "name", name="ipam_pool_name"),
+        CheckConstraint("kind IN ('ipv4', 'ipv6_wan', 'ipv6_pd', 'cvlan')", name="ipam_pool_kind"),
+        CheckConstraint(
+            "(kind = 'cvlan') = (svlan_id IS NOT NULL) AND (kind = 'cvlan') = (prefix_id IS NULL)"
+            " AND (kind = 'cvlan') = (unit_length IS NULL)",
+            name="ipam_pool_stands_on",
+        ),
+        # Units stay far inside a signed 64-bit number on both databases.
+        CheckConstraint("span > 0 AND span <= 4611686018427387904 AND size BETWEEN 0 AND span", name="ipam_pool_size"),
+        CheckConstraint("quarantine_seconds >= 0", name="ipam_pool_quarantine"),
+        CheckConstraint("framed_pool IS NULL OR kind = 'ipv4'", name="ipam_pool_framed"),
+    )
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    prefix_id: Mapped[int | None] = mapped_column(ForeignKey("ipam_prefix.id"), unique=True)
+    svlan_id: Mapped[int | None] = mapped_column(ForeignKey("ipam_svlan.id"), unique=True)
+    unit_length: Mapped[int | None]
+    """Prefix length of one unit: 32 for an IPv4 host, 56 for a delegated /56. A C-VLAN's unit is its number."""
+    span: Mapped[int] = mapped_column(BigInteger)
+    """Units of the whole prefix, excluded ones counted."""
+    size: Mapped[int] = mapped_column(BigInteger)
+    """Units that may be handed out."""
+    quarantine_seconds: Mapped[int]
+    framed_pool: Mapped[str | None] = mapped_column(Text)
+    """The BNG hands these out itself and knows the pool by this name (RFC 2869 s5.18); ipam never does."""
+
+
+class Exclusion(IpamBase):
+    """Units that are never handed out, and why."""
+
+    __tablename__ = "ipam_exclusion"
+    __table_args__ = (
+        UniqueConstraint("pool_id", "first_unit", name="ipam_exclusion_once"),
+        CheckConstraint("first_unit >= 0 AND first_unit <= last_unit", name="ipam_exclusion_bounds"),
+    )
+    id: Mapped[Id]
+    pool_id: Mapped[int] = reference("ipam_pool.id", cascade=True)
+    first_unit: Mapped[int] = mapped_column(BigInteger)
+    last_unit: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text)
+
+
+class PoolBinding(IpamBase):
+    """A pool, or a shared S-VLAN, serves the premises behind one BNG, site, node or port (of one plan, or of all)."""
+
+    __tablename__ = "ipam_pool_binding"
+    __table_args__ = (
+        CheckConstraint("(pool_id IS NULL) <> (svlan_id IS NULL)", name="ipam_pool_binding_of_one"),
+        CheckConstraint(
+            "1 = " + " + ".join(f"(CASE WHEN {column} IS NULL THEN 0 ELSE 1 END)" for column in _PLACES),
+            name="ipam_pool_binding_to_one",
+        ),
+        Index(
+            "ipam_pool_binding_once",
+            *(func.coalesce(text(column), 0) for column in ("pool_id", "svlan_id", *_PLACES, "plan_id")),
+            unique=True,
+        ),
+    )
+    id: Mapped[Id]
+    pool_id: Mapped[int | None] = reference("ipam_pool.id", index=True, cascade=True)
+    svlan_id: Mapped[int | None] = reference("ipam_svlan.id", index=True, cascade=True)
+    bng_id: Mapped[int | None] = reference("ipam_bng.id", index=True)
+    site_id: Mapped[int | None] = reference("ipam_site.id", index=True)
+    node_id: Mapped[int | None] = reference("ipam_access_node.id", index=True)
+    port_id: Mapped[int | None] = reference("ipam_access_port.id", index=True)
+    plan_id: Mapped[int | None] = reference("ipam_address_plan.id", index=True)
+    priority: Mapped[int]
+    """Filled in ascending order among bindings of the same place."""
+
+
+class Service(IpamBase):
+    """One subscriber line: what a customer has at a premise on a plan. Rows are never deleted, numbers never reused."""
+
+    __tablename__ = "ipam_service"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "request_id", name="ipam_service_request_once"),
+        UniqueConstraint("username", name="ipam_service_username_once"),
+        CheckConstraint("state IN ('active', 'released')", name="ipam_service_state"),
+        CheckConstraint("(state = 'released') = (released_at IS NOT NULL)", name="ipam_service_released"),
+        CheckConstraint("customer_id > 0", name="ipam_service_customer"),
+    )
+    service_id: Mapped[Id]
+    request_id: Mapped[str | None] = mapped_column(Text)
+    customer_id: Mapped[int] = mapped_column(Integer, index=True)
+    location_id: Mapped[int] = reference("ipam_location.id", index=True)
+    plan_id: Mapped[int] = reference("ipam_address_plan.id", index=True)
+    svlan_id: Mapped[int | None] = reference("ipam_svlan.id", index=True)
+    """The shared S-VLAN (N:1). In 1:1 it is the one around the C-VLAN."""
+    framed_pool_id: Mapped[int | None] = reference("ipam_pool.id", index=True)
+    username: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class FreeRange(IpamBase):
+    """Units next_unit..last_unit were never used. Writers take from the front; a row that runs dry is deleted.
+
+    No index but the key, and the key never changes: updates stay in their page (HOT), and a lock taken on a row is
+    still a lock on it after the row has moved.
+    """
+
+    __tablename__ = "ipam_free_range"
+    __table_args__ = (
+        CheckConstraint("next_unit >= 0 AND next_unit <= last_unit", name="ipam_free_range_not_empty"),
+        {"postgresql_with": {"fillfactor": 20}},
+    )
+    pool_id: Mapped[int] = mapped_column(ForeignKey("ipam_pool.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    next_unit: Mapped[int] = mapped_column(BigInteger)
+    last_unit: Mapped[int] = mapped_column(BigInteger)
+
+
+class Allocation(IpamBase):
+    """A unit that was ever used: assigned to a service, or waiting out its quarantine."""
+
+    __tablename__ = "ipam_allocation"
+    __table_args__ = (
+        UniqueConstraint("pool_id", "unit", name="ipam_allocation_unit_once"),
+        CheckConstraint("unit >= 0", name="ipam_allocation_unit"),
+        CheckConstraint("state IN ('assigned', 'quarantine', 'reserved')", name="ipam_allocation_state"),
+        CheckConstraint("(state = 'assigned') = (service_id IS NOT NULL)", name="ipam_allocation_holder"),
+        CheckConstraint("(state = 'quarantine') = (available_at IS NOT NULL)", name="ipam_allocation_available"),
+        *(
+            Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+            for name, columns, unique, where in (
+                ("ipam_allocation_held_by", ("service_id", "pool_id"), True, "state = 'assigned'"),
+                ("ipam_allocation_oldest", ("pool_id", "available_at", "id"), False, "state = 'quarantine'"),
+                ("ipam_allocation_own", ("subject", "pool_id"), False, "state = 'quarantine'"),
+            )
+        ),
+    )
+    id: Mapped[BigId]
+    pool_id: Mapped[int] = reference("ipam_pool.id")
+    unit: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(Text)
+    service_id: Mapped[int | None] = reference("ipam_service.service_id")
+    subject: Mapped[str] = mapped_column(Text)
+    """Customer and premise of the last holder: who comes back gets the same unit."""
+    assigned_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    available_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AllocationEvent(IpamBase):
+    """Who had which unit when. Rows are only ever added: the database refuses anything else."""
+
+    __tablename__ = "ipam_allocation_event"
+    __table_args__ = (
+        Index("ipam_allocation_event_of_unit", "pool_id", "unit", "id"),
+        CheckConstraint("what IN ('assigned', 'released')", name="ipam_allocation_event_what"),
+    )
+    id: Mapped[BigId]
+    pool_id: Mapped[int] = reference("ipam_pool.id")
+    unit: Mapped[int] = mapped_column(BigInteger)
+    service_id: Mapped[int] = reference("ipam_service.service_id", index=True)
+    what: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    available_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+ddl.after_create(table_of(AllocationEvent), postgresql=ddl.POSTGRESQL_HISTORY, sqlite=ddl.SQLITE_HISTORY)

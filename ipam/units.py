@@ -1,0 +1,62 @@
+"""Arithmetic on units: a pool counts what it hands out as whole numbers 0..span-1, and never looks at an address.
+
+An *interval* is an inclusive pair ``(first, last)``. Everything here is pure and works on a handful of intervals,
+whatever the size of the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+Interval = tuple[int, int]
+
+MOST_STRIPES = 64
+FEWEST_STRIPES = 8
+UNITS_PER_STRIPE = 16
+
+
+def merge(intervals: Iterable[Interval]) -> list[Interval]:
+    """The same units as few, sorted, disjoint intervals; neighbours grow together."""
+    merged: list[Interval] = []
+    for first, last in sorted(intervals):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def subtract(intervals: Iterable[Interval], taken: Iterable[Interval]) -> list[Interval]:
+    """What is left of ``intervals`` without ``taken``."""
+    holes = merge(taken)
+    left: list[Interval] = []
+    for interval_first, last in merge(intervals):
+        first = interval_first
+        for hole_first, hole_last in holes:
+            if hole_last < first or hole_first > last:
+                continue
+            if hole_first > first:
+                left.append((first, hole_first - 1))
+            first = hole_last + 1
+        if first <= last:
+            left.append((first, last))
+    return left
+
+
+def count(intervals: Iterable[Interval]) -> int:
+    return sum(last - first + 1 for first, last in intervals)
+
+
+def stripes(intervals: Sequence[Interval]) -> list[Interval]:
+    """Cut free space into stripes, so that writers at the same time each find one of their own.
+
+    With a single free interval every writer would wait for the commit of the one before it.
+    """
+    size = count(intervals)
+    if not size:
+        return []
+    wanted = max(FEWEST_STRIPES, min(MOST_STRIPES, size // UNITS_PER_STRIPE))
+    width = -(-size // wanted)
+    return [
+        (start, min(start + width - 1, last)) for first, last in intervals for start in range(first, last + 1, width)
+    ]
