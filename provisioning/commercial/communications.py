@@ -1,0 +1,161 @@
+"""communications_service: mails are rendered and kept in the outbox with the work they belong to; delivery follows.
+
+``CommunicationsService`` only writes the outbox, so a mail commits or vanishes together with what caused it.
+``provisioning.commercial.delivery`` hands it to the mail server afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
+
+from provisioning.commercial.errors import MailAlreadySent, MailUnknown, MailWithdrawn
+from provisioning.commercial.rendering import MailTemplates, RenderedMail
+from provisioning.commercial.tables import Mail, MailState
+from provisioning.errors import ChangeRaced, RequestConflict
+from provisioning.intake import Clock, Faults
+
+LONGEST_REASON = 500
+
+
+class QueuedEmail(TypedDict):
+    email_id: int
+    message_id: str
+    template: str
+    recipient: str
+    state: MailState
+
+
+class CommunicationsService:
+    """Puts mails into the outbox. Writes only ``db``; the caller commits.
+
+    ``sender`` is the address that mails come from: its domain ends every Message-ID. ``isp_name`` signs them.
+    """
+
+    def __init__(
+        self, db: AsyncSession, *, tenant_id: str, now: Clock, sender: str, isp_name: str | None = None
+    ) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+        self._domain = sender.rpartition("@")[2]
+        self._templates = MailTemplates({"isp_name": isp_name or self._domain})
+
+    async def send_template_email(
+        self, *, template: str, recipient: str, variables: Mapping[str, Any], request_id: str
+    ) -> QueuedEmail:
+        """Render this template for this recipient and queue it. The same request is the same mail, under the same
+        Message-ID, whatever state it has reached since.
+
+        Raises: InvalidRequest (template, recipient and variables: all faults), RequestConflict, MailWithdrawn,
+        ChangeRaced.
+        """
+        faults = Faults("The mail")
+        request = faults.line("request_id", request_id)
+        to = faults.email("recipient", recipient)
+        rendered = self._templates.render(template, variables, faults)
+        faults.refuse_if_any()
+        assert rendered is not None, "a mail that could not be rendered has left a fault"
+        digest = _digest(template, to, variables)
+        if (queued := await self._queued(request, digest)) is not None:
+            return queued
+        try:
+            async with self._db.begin_nested():
+                row = await self._insert(request, template, to, digest, rendered)
+        except IntegrityError as exc:
+            if (queued := await self._queued(request, digest)) is not None:
+                return queued
+            raise ChangeRaced from exc
+        return _queued_email(row)
+
+    async def withdraw_email(self, *, email_id: int, reason: str) -> QueuedEmail:
+        """Take a mail back that no server has taken yet: it is never sent, and stays as history.
+
+        Raises: InvalidRequest, MailUnknown, MailAlreadySent.
+        """
+        faults = Faults("The withdrawal of a mail")
+        why = faults.line("reason", reason, longest=LONGEST_REASON)
+        faults.refuse_if_any()
+        row = await self._db.scalar(
+            select(Mail)
+            .where(Mail.tenant_id == self._tenant_id, Mail.id == email_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        if row is None:
+            raise MailUnknown(email_id)
+        if row.state == "sent":
+            raise MailAlreadySent(email_id, row.recipient)
+        if row.state != "withdrawn":
+            row.state = "withdrawn"
+            row.reason = why
+            await self._db.flush()  # a later question in this transaction must find it withdrawn
+        return _queued_email(row)
+
+    async def _queued(self, request_id: str, digest: str) -> QueuedEmail | None:
+        row = await self._db.scalar(
+            select(Mail)
+            .where(Mail.tenant_id == self._tenant_id, Mail.request_id == request_id)
+            .execution_options(populate_existing=True)
+        )
+        if row is None:
+            return None
+        if row.variables_digest != digest:
+            raise RequestConflict(request_id, f"mail {row.id}")
+        if row.state == "withdrawn":
+            raise MailWithdrawn(row.id, row.reason)
+        return _queued_email(row)
+
+    async def _insert(self, request_id: str, template: str, to: str, digest: str, rendered: RenderedMail) -> Mail:
+        row = await self._db.scalar(
+            insert(Mail)
+            .values(
+                tenant_id=self._tenant_id,
+                request_id=request_id,
+                message_id=message_id_of(self._tenant_id, request_id, self._domain),
+                template=template,
+                recipient=to,
+                variables_digest=digest,
+                subject=rendered.subject,
+                text=rendered.text,
+                html=rendered.html,
+                state="queued",
+                queued_at=self._now(),
+                attempts=0,
+            )
+            .returning(Mail)
+        )
+        assert row is not None
+        return row
+
+
+def message_id_of(tenant_id: str, request_id: str, domain: str) -> str:
+    """The one Message-ID of this request's mail (RFC 5322 s3.6.4), so that a mail sent twice is seen as one."""
+    return f"<{message_id_stem(tenant_id, request_id)}@{domain}>"
+
+
+def message_id_stem(tenant_id: str, request_id: str) -> str:
+    """What stands before the @: it tells the request, not the tenant or the customer."""
+    return hashlib.sha256(f"{tenant_id}\n{request_id}".encode()).hexdigest()[:40]
+
+
+def _digest(template: str, recipient: str, variables: Mapping[str, Any]) -> str:
+    wish = json.dumps([template, recipient, dict(variables)], sort_keys=True, default=str)
+    return hashlib.sha256(wish.encode()).hexdigest()
+
+
+def _queued_email(row: Mail) -> QueuedEmail:
+    return QueuedEmail(
+        email_id=row.id,
+        message_id=row.message_id,
+        template=row.template,
+        recipient=row.recipient,
+        state=row.state,
+    )

@@ -1,0 +1,185 @@
+"""Delivery of the outbox: the only part of the commercial services that talks to the outside.
+
+Each attempt is written down before the connection is made and closed with what the server said, each in a short
+transaction of its own; none is open while the network is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
+
+from provisioning.commercial.errors import (
+    DeliveryFailed,
+    DeliveryUnknown,
+    MailDeferred,
+    MailRefused,
+    MailServerUnreachable,
+    MailServerUntrusted,
+    MailUnknown,
+    MailWithdrawn,
+)
+from provisioning.commercial.smtp import HandOver, Letter, SmtpSettings, hand_over
+from provisioning.commercial.tables import AttemptOutcome, Mail, MailAttempt, MailState
+from provisioning.intake import Clock
+
+log = structlog.get_logger(__name__)
+
+Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+
+FAILURES: dict[AttemptOutcome, type[DeliveryFailed]] = {
+    "refused": MailRefused,
+    "deferred": MailDeferred,
+    "unreachable": MailServerUnreachable,
+    "untrusted": MailServerUntrusted,
+    "unknown": DeliveryUnknown,
+}
+
+STATE_AFTER: dict[AttemptOutcome, MailState] = {
+    "sent": "sent",
+    "refused": "refused",
+    "deferred": "queued",
+    "unreachable": "queued",
+    "untrusted": "queued",
+    "unknown": "unknown",
+}
+
+
+class DeliveredEmail(TypedDict):
+    email_id: int
+    message_id: str
+    recipient: str
+    smtp_reply: str
+    attempts: int
+    sent_at: datetime
+
+
+class MailDelivery:
+    """Hands queued mails to the mail server: at least once, always under the mail's own Message-ID."""
+
+    def __init__(self, begin: Begin, *, smtp: SmtpSettings, tenant_id: str, now: Clock) -> None:
+        self._begin = begin
+        self._smtp = smtp
+        self._tenant_id = tenant_id
+        self._now = now
+
+    async def deliver(self, email_id: int) -> DeliveredEmail:
+        """Send this mail, unless it is sent already; then its receipt is the answer.
+
+        Raises: MailUnknown, MailWithdrawn; MailRefused and MailServerUntrusted (an operator must act); MailDeferred,
+        MailServerUnreachable and DeliveryUnknown (transient).
+        """
+        opened = await self._open_attempt(email_id)
+        if not isinstance(opened, _Attempt):
+            return opened
+        ended = await hand_over(opened.letter, self._smtp)
+        receipt = await self._close_attempt(opened, ended)
+        if receipt is not None:
+            return receipt
+        raise FAILURES[ended.outcome](
+            email_id,
+            recipient=opened.letter.recipient,
+            server=self._smtp.server,
+            reason=ended.reply,
+            reply_code=ended.reply_code,
+        )
+
+    async def receipt(self, email_id: int) -> DeliveredEmail | None:
+        """The server's receipt for this mail, if it gave one. Asks nobody but our own record.
+
+        Raises: MailUnknown.
+        """
+        async with self._begin() as db:
+            return _receipt(await self._mail(db, email_id))
+
+    async def _open_attempt(self, email_id: int) -> _Attempt | DeliveredEmail:
+        async with self._begin() as db:
+            mail = await self._mail(db, email_id)
+            if (receipt := _receipt(mail)) is not None:
+                return receipt
+            if mail.state == "withdrawn":
+                raise MailWithdrawn(email_id, mail.reason)
+            mail.attempts += 1
+            mail.state = "sending"
+            db.add(
+                MailAttempt(
+                    tenant_id=self._tenant_id,
+                    mail_id=mail.id,
+                    number=mail.attempts,
+                    message_id=mail.message_id,
+                    started_at=self._now(),
+                )
+            )
+            return _Attempt(mail.id, mail.attempts, _letter(mail))
+
+    async def _close_attempt(self, opened: _Attempt, ended: HandOver) -> DeliveredEmail | None:
+        async with self._begin() as db:
+            mail = await self._mail(db, opened.email_id)
+            attempt = await db.scalar(
+                select(MailAttempt).where(MailAttempt.mail_id == mail.id, MailAttempt.number == opened.number)
+            )
+            assert attempt is not None, "the attempt was committed before the connection was made"
+            attempt.ended_at = self._now()
+            attempt.outcome = ended.outcome
+            attempt.reply = ended.reply
+            # A second process may have had its receipt, or an operator withdrawn the mail, while this one was talking.
+            # A receipt outlives every doubt, and a withdrawal every failure.
+            if ended.outcome == "sent" or mail.state == "sending":
+                mail.state = STATE_AFTER[ended.outcome]
+                mail.smtp_reply = ended.reply
+                if ended.outcome == "sent":
+                    mail.sent_at = self._now()
+            log.info(
+                "mail attempt ended",
+                email_id=mail.id,
+                attempt=opened.number,
+                outcome=ended.outcome,
+                reply=ended.reply,
+                message_id=mail.message_id,
+            )
+            return _receipt(mail)
+
+    async def _mail(self, db: AsyncSession, email_id: int) -> Mail:
+        mail = await db.scalar(
+            select(Mail).where(Mail.tenant_id == self._tenant_id, Mail.id == email_id).with_for_update()
+        )
+        if mail is None:
+            raise MailUnknown(email_id)
+        return mail
+
+
+class _Attempt:
+    def __init__(self, email_id: int, number: int, letter: Letter) -> None:
+        self.email_id = email_id
+        self.number = number
+        self.letter = letter
+
+
+def _letter(mail: Mail) -> Letter:
+    return Letter(
+        message_id=mail.message_id,
+        recipient=mail.recipient,
+        subject=mail.subject,
+        text=mail.text,
+        html=mail.html,
+        written_at=mail.queued_at,
+    )
+
+
+def _receipt(mail: Mail) -> DeliveredEmail | None:
+    if mail.state != "sent" or mail.sent_at is None:
+        return None
+    return DeliveredEmail(
+        email_id=mail.id,
+        message_id=mail.message_id,
+        recipient=mail.recipient,
+        smtp_reply=mail.smtp_reply or "",
+        attempts=mail.attempts,
+        sent_at=mail.sent_at,
+    )

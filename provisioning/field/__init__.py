@@ -1,0 +1,56 @@
+"""Field work: who visits whom and when, and what came of it.
+
+``Visits`` is the calendar: it books a visit only when the technician is free (the database refuses anything else),
+keeps what is reported from the field and knows each report again when it arrives twice. ``Technicians`` is the list of
+people. Both write only the ``db`` they are given; the caller commits.
+
+To add an outcome of a visit: name it in ``tables.VisitState`` and ``tables.VisitOutcome`` (and in the CHECK), and say
+in ``visits.ALLOWED`` from which states it may follow. A state in which the technician is still needed also goes into
+``tables.LIVE_STATES`` and into the four rules below it.
+"""
+
+from provisioning.field.errors import (
+    FieldError,
+    TechnicianBusy,
+    TechnicianConflict,
+    TechnicianUnknown,
+    VisitOver,
+    VisitUnknown,
+)
+from provisioning.field.records import ReportedVisit, VisitRecord
+from provisioning.field.serials import normalise_serial
+from provisioning.field.tables import (
+    LIVE_STATES,
+    POSTGRESQL_RULES,
+    SQLITE_RULES,
+    Technician,
+    Visit,
+    VisitOutcome,
+    VisitReport,
+    VisitState,
+)
+from provisioning.field.technicians import TechnicianRecord, Technicians
+from provisioning.field.visits import Visits
+
+__all__ = [
+    "LIVE_STATES",
+    "POSTGRESQL_RULES",
+    "SQLITE_RULES",
+    "FieldError",
+    "ReportedVisit",
+    "Technician",
+    "TechnicianBusy",
+    "TechnicianConflict",
+    "TechnicianRecord",
+    "TechnicianUnknown",
+    "Technicians",
+    "Visit",
+    "VisitOutcome",
+    "VisitOver",
+    "VisitRecord",
+    "VisitReport",
+    "VisitState",
+    "VisitUnknown",
+    "Visits",
+    "normalise_serial",
+]

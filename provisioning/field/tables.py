@@ -1,0 +1,143 @@
+"""Technicians, their visits and what was reported from them; and the rule that nobody is in two places at once.
+
+The rule is the database's on both sides: an exclusion constraint on PostgreSQL, two triggers on SQLite, over half-open
+periods (one visit may begin at the moment another ends) of visits that still hold their technician.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import DDL, JSON, CheckConstraint, ForeignKeyConstraint, Index, Table, Text, event
+from sqlalchemy.orm import Mapped, mapped_column
+
+from provisioning.tables import Identity, ProvisioningBase, Reference, RowId, TenantId
+
+VisitState = Literal["booked", "scanned", "no_access", "not_feasible", "cancelled", "completed"]
+VisitOutcome = Literal["scanned", "no_access", "not_feasible", "cancelled", "completed"]
+
+LIVE_STATES: tuple[VisitState, ...] = ("booked", "scanned")
+"""States in which the visit still needs its technician."""
+
+
+class Technician(ProvisioningBase):
+    """Somebody who visits customers, under the number the ISP knows them by."""
+
+    __tablename__ = "technician"
+
+    tenant_id: Mapped[TenantId] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(Text)
+    email: Mapped[str | None] = mapped_column(Text)
+    skills: Mapped[list[str]] = mapped_column(JSON)
+
+
+class Visit(ProvisioningBase):
+    """One appointment: who goes where, for whom, from when to when, and what came of it."""
+
+    __tablename__ = "visit"
+    __table_args__ = (
+        ForeignKeyConstraint(("tenant_id", "technician_id"), ("technician.tenant_id", "technician.id")),
+        CheckConstraint("starts_at < ends_at", name="period"),
+        CheckConstraint(
+            "state IN ('booked', 'scanned', 'no_access', 'not_feasible', 'cancelled', 'completed')", name="state"
+        ),
+        CheckConstraint(
+            "state NOT IN ('scanned', 'completed') OR scanned_serial IS NOT NULL", name="serial_when_scanned"
+        ),
+        Index("uq_visit_request", "tenant_id", "request_id", unique=True),
+        Index("ix_visit_technician", "tenant_id", "technician_id", "starts_at"),
+        Index("ix_visit_day", "tenant_id", "starts_at"),
+        Index("ix_visit_customer", "tenant_id", "customer_id"),
+    )
+
+    id: Mapped[RowId]
+    tenant_id: Mapped[TenantId]
+    request_id: Mapped[str | None] = mapped_column(Text)
+    customer_id: Mapped[Reference]
+    technician_id: Mapped[Reference]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    address: Mapped[str] = mapped_column(Text)
+    location: Mapped[str | None] = mapped_column(Text)
+    planned_port: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[VisitState] = mapped_column(Text)
+    scanned_serial: Mapped[str | None] = mapped_column(Text)
+    scanned_port: Mapped[str | None] = mapped_column(Text)
+    outcome_note: Mapped[str | None] = mapped_column(Text)
+    outcome_at: Mapped[datetime | None]
+    booked_at: Mapped[datetime]
+
+
+class VisitReport(ProvisioningBase):
+    """What was reported from a visit, in order; kept, so that a report that arrives twice is known again."""
+
+    __tablename__ = "visit_report"
+    __table_args__ = (
+        ForeignKeyConstraint(("visit_id",), ("visit.id",)),
+        Index("uq_visit_report_request", "tenant_id", "request_id", unique=True),
+        Index("ix_visit_report_visit", "visit_id"),
+    )
+
+    id: Mapped[RowId]
+    tenant_id: Mapped[TenantId]
+    visit_id: Mapped[Reference]
+    request_id: Mapped[str | None] = mapped_column(Text)
+    outcome: Mapped[VisitOutcome] = mapped_column(Text)
+    serial: Mapped[str | None] = mapped_column(Text)
+    port: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)
+    reported_at: Mapped[datetime]
+
+
+# btree_gist lets one GiST index compare plain columns for equality; it is a trusted extension since PostgreSQL 13.
+POSTGRESQL_BTREE_GIST = "CREATE EXTENSION IF NOT EXISTS btree_gist"
+
+POSTGRESQL_TECHNICIAN_ONCE = """
+ALTER TABLE visit ADD CONSTRAINT ex_visit_technician_once
+EXCLUDE USING gist (tenant_id WITH =, technician_id WITH =, tstzrange(starts_at, ends_at, '[)') WITH &&)
+WHERE (state IN ('booked', 'scanned'))
+"""
+
+SQLITE_TECHNICIAN_ONCE_ON_INSERT = """
+CREATE TRIGGER visit_technician_once_on_insert BEFORE INSERT ON visit
+WHEN NEW.state IN ('booked', 'scanned')
+BEGIN
+    SELECT RAISE(ABORT, 'technician has another visit at that time')
+    WHERE EXISTS (
+        SELECT 1 FROM visit AS other
+        WHERE other.tenant_id = NEW.tenant_id AND other.technician_id = NEW.technician_id
+          AND other.state IN ('booked', 'scanned')
+          AND other.starts_at < NEW.ends_at AND NEW.starts_at < other.ends_at
+    );
+END
+"""
+
+SQLITE_TECHNICIAN_ONCE_ON_UPDATE = """
+CREATE TRIGGER visit_technician_once_on_update
+BEFORE UPDATE OF tenant_id, technician_id, starts_at, ends_at, state ON visit
+WHEN NEW.state IN ('booked', 'scanned')
+BEGIN
+    SELECT RAISE(ABORT, 'technician has another visit at that time')
+    WHERE EXISTS (
+        SELECT 1 FROM visit AS other
+        WHERE other.id <> OLD.id
+          AND other.tenant_id = NEW.tenant_id AND other.technician_id = NEW.technician_id
+          AND other.state IN ('booked', 'scanned')
+          AND other.starts_at < NEW.ends_at AND NEW.starts_at < other.ends_at
+    );
+END
+"""
+
+POSTGRESQL_RULES = (POSTGRESQL_BTREE_GIST, POSTGRESQL_TECHNICIAN_ONCE)
+SQLITE_RULES = (SQLITE_TECHNICIAN_ONCE_ON_INSERT, SQLITE_TECHNICIAN_ONCE_ON_UPDATE)
+
+
+def _enforce(table: Table) -> None:
+    for dialect, statements in (("postgresql", POSTGRESQL_RULES), ("sqlite", SQLITE_RULES)):
+        for statement in statements:
+            event.listen(table, "after_create", DDL(statement).execute_if(dialect=dialect))
+
+
+_enforce(Visit.metadata.tables[Visit.__tablename__])

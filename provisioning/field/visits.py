@@ -1,0 +1,280 @@
+"""Visits: booked against the technician's other visits, reported from the field, and read.
+
+          +--> no_access
+booked ---+--> not_feasible <---+
+          +--> cancelled    <---+
+          +--> scanned  --------+--> completed
+               (again, with another serial: a swap)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.errors import ChangeRaced, RequestConflict
+from provisioning.field.errors import TechnicianBusy, TechnicianUnknown, VisitOver, VisitUnknown
+from provisioning.field.records import ReportedVisit, VisitRecord, as_record, as_report
+from provisioning.field.reports import Report, read_report
+from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitOutcome, VisitReport, VisitState
+from provisioning.intake import Clock, Faults
+
+SHORTEST_VISIT_MINUTES = 5
+LONGEST_VISIT_MINUTES = 24 * 60
+LONGEST_ADDRESS = 500
+
+ALLOWED: dict[VisitState, frozenset[VisitOutcome]] = {
+    "booked": frozenset({"scanned", "no_access", "not_feasible", "cancelled"}),
+    "scanned": frozenset({"scanned", "not_feasible", "cancelled", "completed"}),
+    "no_access": frozenset(),
+    "not_feasible": frozenset(),
+    "cancelled": frozenset(),
+    "completed": frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Booking:
+    """What is wanted of a visit, once it has been read."""
+
+    customer_id: int
+    technician_id: int
+    starts_at: datetime
+    ends_at: datetime
+    address: str
+    location: str | None
+    planned_port: str | None
+
+
+class Visits:
+    """The ISP's calendar of visits. Writes only ``db``; the caller commits."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+
+    async def book(
+        self,
+        *,
+        customer_id: int,
+        technician_id: int,
+        starts_at: datetime,
+        duration_minutes: int,
+        address: str,
+        location: str | None = None,
+        planned_port: str | None = None,
+        request_id: str | None = None,
+    ) -> VisitRecord:
+        """Send this technician to this customer at this time, if they are free then. The same request is one visit.
+
+        Raises: InvalidRequest (all faults), TechnicianUnknown, TechnicianBusy (with whom, from when to when),
+        VisitOver (this request's visit was cancelled since), RequestConflict, ChangeRaced.
+        """
+        faults = Faults("The visit")
+        customer = faults.number("customer_id", customer_id)
+        technician = faults.number("technician_id", technician_id)
+        start = faults.moment("scheduled_date", starts_at)
+        ends_at = _end(start, duration_minutes, faults)
+        where = faults.line("installation_address", address, longest=LONGEST_ADDRESS)
+        location = faults.optional_line("service_location", location)
+        planned_port = faults.optional_line("planned_port", planned_port, longest=64)
+        request = faults.request_id(request_id)
+        # A request that comes again after its visit still gets its answer.
+        if ends_at is not None and ends_at <= self._now() and await self._by_request(request) is None:
+            faults.add("scheduled_date", "is over already")
+        faults.refuse_if_any()
+        assert start is not None and ends_at is not None, "a missing time has left a fault"
+        booking = Booking(customer, technician, start, ends_at, where, location, planned_port)
+        held = await self._hold_technician(technician)
+        return as_record(await self._booked(booking, request, held), held)
+
+    async def report(
+        self,
+        *,
+        visit_id: int,
+        outcome: VisitOutcome,
+        serial: str | None = None,
+        port: str | None = None,
+        note: str | None = None,
+        request_id: str | None = None,
+    ) -> ReportedVisit:
+        """Keep what came of a visit. The same report again, by its request id or word for word, is the same answer.
+
+        Raises: InvalidRequest (all faults), VisitUnknown, VisitOver (the state doesn't allow it), RequestConflict.
+        """
+        report = read_report(outcome=outcome, serial=serial, port=port, note=note, request_id=request_id)
+        visit = await self._visit(visit_id, lock=True)
+        if (earlier := await self._reported(visit, report)) is not None:
+            return as_report(visit, earlier)
+        if report.outcome not in ALLOWED[visit.state]:
+            raise VisitOver(visit.id, visit.state, report.outcome)
+        return as_report(visit, await self._keep(visit, report))
+
+    async def cancel(self, *, visit_id: int, reason: str, request_id: str | None = None) -> ReportedVisit:
+        """Call a visit off that has not ended; its technician is free again.
+
+        Raises: as ``report``.
+        """
+        return await self.report(visit_id=visit_id, outcome="cancelled", note=reason, request_id=request_id)
+
+    async def visit(self, visit_id: int) -> VisitRecord:
+        """Raises: VisitUnknown."""
+        visit = await self._visit(visit_id)
+        return as_record(visit, await self._technician(visit.technician_id))
+
+    async def visits(
+        self, *, starts_at: datetime, ends_at: datetime, technician_id: int | None = None
+    ) -> list[VisitRecord]:
+        """The visits of any state that touch this period, in the order of their start."""
+        query = (
+            select(Visit, Technician)
+            .join(Technician, (Technician.tenant_id == Visit.tenant_id) & (Technician.id == Visit.technician_id))
+            .where(Visit.tenant_id == self._tenant_id, Visit.starts_at < ends_at, Visit.ends_at > starts_at)
+            .order_by(Visit.starts_at, Visit.id)
+            .execution_options(populate_existing=True)
+        )
+        if technician_id is not None:
+            query = query.where(Visit.technician_id == technician_id)
+        return [as_record(visit, technician) for visit, technician in (await self._db.execute(query)).tuples()]
+
+    async def _booked(self, booking: Booking, request_id: str | None, technician: Technician) -> Visit:
+        if (visit := await self._requested(booking, request_id)) is not None:
+            return visit
+        try:
+            async with self._db.begin_nested():
+                visit = await self._db.scalar(
+                    insert(Visit)
+                    .values(
+                        tenant_id=self._tenant_id,
+                        request_id=request_id,
+                        state="booked",
+                        booked_at=self._now(),
+                        **vars(booking),
+                    )
+                    .returning(Visit)
+                )
+        except IntegrityError as exc:
+            if (visit := await self._requested(booking, request_id)) is not None:
+                return visit
+            if (other := await self._in_the_way(booking)) is not None:
+                raise _busy(technician, other) from exc
+            raise ChangeRaced from exc
+        assert visit is not None
+        return visit
+
+    async def _hold_technician(self, technician_id: int) -> Technician:
+        """One booking at a time per technician, so that two at once wait instead of deadlocking in the exclusion."""
+        row = await self._db.scalar(
+            select(Technician)
+            .where(Technician.tenant_id == self._tenant_id, Technician.id == technician_id)
+            .with_for_update(key_share=True)
+        )
+        if row is None:
+            raise TechnicianUnknown(technician_id)
+        return row
+
+    async def _technician(self, technician_id: int) -> Technician:
+        row = await self._db.get(Technician, (self._tenant_id, technician_id))
+        assert row is not None, "a visit has its technician, by foreign key"
+        return row
+
+    async def _by_request(self, request_id: str | None) -> Visit | None:
+        if request_id is None:
+            return None
+        found: Visit | None = await self._db.scalar(
+            select(Visit)
+            .where(Visit.tenant_id == self._tenant_id, Visit.request_id == request_id)
+            .execution_options(populate_existing=True)
+        )
+        return found
+
+    async def _requested(self, booking: Booking, request_id: str | None) -> Visit | None:
+        visit = await self._by_request(request_id)
+        if visit is None or request_id is None:
+            return None
+        if any(getattr(visit, field) != value for field, value in vars(booking).items()):
+            raise RequestConflict(request_id, f"visit {visit.id}")
+        if visit.state == "cancelled":
+            raise VisitOver(visit.id, visit.state, "booked again by the same request")
+        return visit
+
+    async def _in_the_way(self, booking: Booking) -> Visit | None:
+        found: Visit | None = await self._db.scalar(
+            select(Visit)
+            .where(
+                Visit.tenant_id == self._tenant_id,
+                Visit.technician_id == booking.technician_id,
+                Visit.state.in_(LIVE_STATES),
+                Visit.starts_at < booking.ends_at,
+                Visit.ends_at > booking.starts_at,
+            )
+            .order_by(Visit.starts_at)
+            .limit(1)
+        )
+        return found
+
+    async def _visit(self, visit_id: int, *, lock: bool = False) -> Visit:
+        query = select(Visit).where(Visit.tenant_id == self._tenant_id, Visit.id == visit_id)
+        visit = await self._db.scalar(
+            (query.with_for_update() if lock else query).execution_options(populate_existing=True)
+        )
+        if visit is None:
+            raise VisitUnknown(visit_id)
+        return visit
+
+    async def _reported(self, visit: Visit, report: Report) -> VisitReport | None:
+        """This very report, if it is known: under its request id, or as the last thing said about the visit."""
+        mine = select(VisitReport).where(VisitReport.tenant_id == self._tenant_id)
+        if report.request_id is not None:
+            earlier = await self._db.scalar(mine.where(VisitReport.request_id == report.request_id))
+            if earlier is not None:
+                if earlier.visit_id != visit.id or not report.says_the_same_as(earlier):
+                    raise RequestConflict(report.request_id, f"a report on visit {earlier.visit_id}")
+                return earlier
+        last = await self._db.scalar(
+            mine.where(VisitReport.visit_id == visit.id).order_by(VisitReport.id.desc()).limit(1)
+        )
+        return last if last is not None and report.says_the_same_as(last) else None
+
+    async def _keep(self, visit: Visit, report: Report) -> VisitReport:
+        try:
+            async with self._db.begin_nested():
+                kept = await self._db.scalar(
+                    insert(VisitReport)
+                    .values(tenant_id=self._tenant_id, visit_id=visit.id, reported_at=self._now(), **vars(report))
+                    .returning(VisitReport)
+                )
+        except IntegrityError as exc:  # the same request id, at the same moment, on another visit
+            raise RequestConflict(report.request_id or "", "a report on another visit") from exc
+        assert kept is not None
+        visit.state = report.outcome
+        visit.outcome_note = report.note
+        visit.outcome_at = kept.reported_at
+        if report.outcome == "scanned":
+            visit.scanned_serial, visit.scanned_port = report.serial, report.port
+        await self._db.flush()  # a later question in this transaction must find the visit as reported
+        return kept
+
+
+def _end(start: datetime | None, duration_minutes: int, faults: Faults) -> datetime | None:
+    minutes = faults.number("duration_minutes", duration_minutes)
+    if minutes and not SHORTEST_VISIT_MINUTES <= minutes <= LONGEST_VISIT_MINUTES:
+        faults.add("duration_minutes", f"is not from {SHORTEST_VISIT_MINUTES} to {LONGEST_VISIT_MINUTES}")
+        return None
+    return None if start is None else start + timedelta(minutes=minutes)
+
+
+def _busy(technician: Technician, other: Visit) -> TechnicianBusy:
+    return TechnicianBusy(
+        technician_id=technician.id,
+        technician_name=technician.name,
+        busy_from=other.starts_at,
+        busy_to=other.ends_at,
+        visit_id=other.id,
+        by=f"visit {other.id} of customer {other.customer_id}",
+    )

@@ -1,0 +1,121 @@
+"""Reading what people and other systems send: every fault of a request is found before anything is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from provisioning.errors import Fault, InvalidRequest
+
+Clock = Callable[[], datetime]
+"""The time now, aware, handed in by whoever composes the appliance."""
+
+LARGEST_NUMBER = 2**63 - 1
+LONGEST_REQUEST_ID = 200
+LONGEST_EMAIL = 254  # RFC 5321 s4.5.3.1.3, less the angle brackets
+LONGEST_LOCAL_PART = 64  # RFC 5321 s4.5.3.1.1
+
+# Control characters forge header lines and log lines; half a surrogate pair can't be stored at all.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LOCAL_PART = re.compile(rf"{_ATOM}(\.{_ATOM})*")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_PHONE_PUNCTUATION = re.compile(r"[\s().\-/]")
+_PHONE = re.compile(r"\+?[0-9]{4,15}")
+
+
+class Faults:
+    """What is wrong with one request. Read every field through it, then ``refuse_if_any()``."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._found: list[Fault] = []
+
+    def add(self, field: str, reason: str) -> None:
+        self._found.append(Fault(field, reason))
+
+    def refuse_if_any(self) -> None:
+        """Raises: InvalidRequest with all faults found so far."""
+        if self._found:
+            raise InvalidRequest(self.what, self._found)
+
+    def line(self, field: str, value: object, *, longest: int = 200) -> str:
+        """One line of text that must be there, without the blanks around it."""
+        found_before = len(self._found)
+        text = self.optional_line(field, value, longest=longest)
+        if text is None and len(self._found) == found_before:
+            self.add(field, "is missing")
+        return text or ""
+
+    def optional_line(self, field: str, value: object, *, longest: int = 200) -> str | None:
+        """One line of text, or None when there is nothing in it."""
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self.add(field, "is not text")
+            return None
+        text = value.strip()
+        if _UNPRINTABLE.search(text):
+            self.add(field, "holds a line break or another control character")
+            return None
+        if len(text) > longest:
+            self.add(field, f"is longer than {longest} characters")
+            return None
+        return text or None
+
+    def number(self, field: str, value: object) -> int:
+        """A number that names something: 1 or more, and storable."""
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST_NUMBER:
+            self.add(field, "is not a positive whole number")
+            return 0
+        return value
+
+    def moment(self, field: str, value: object) -> datetime | None:
+        """A time that says its zone."""
+        if not isinstance(value, datetime):
+            self.add(field, "is not a date and time")
+            return None
+        if value.tzinfo is None:
+            self.add(field, "has no time zone")
+            return None
+        return value
+
+    def request_id(self, value: object) -> str | None:
+        return self.optional_line("request_id", value, longest=LONGEST_REQUEST_ID)
+
+    def email(self, field: str, value: object) -> str:
+        """A mail address in ASCII (an international domain in its xn-- form), as RFC 5321 s4.1.2 writes it unquoted."""
+        text = self.line(field, value, longest=LONGEST_EMAIL)
+        if not text:
+            return ""
+        address = _ascii_address(text)
+        if address is None:
+            self.add(field, f"is not a mail address: {text}")
+        return address or ""
+
+    def phone(self, field: str, value: object) -> str | None:
+        """A telephone number without its punctuation, at most 15 digits (E.164)."""
+        text = self.optional_line(field, value, longest=40)
+        if text is None:
+            return None
+        digits = _PHONE_PUNCTUATION.sub("", text)
+        if not _PHONE.fullmatch(digits):
+            self.add(field, f"is not a telephone number: {text}")
+            return None
+        return digits
+
+
+def _ascii_address(text: str) -> str | None:
+    local_part, at, domain = text.rpartition("@")
+    if not at or len(local_part) > LONGEST_LOCAL_PART or not _LOCAL_PART.fullmatch(local_part):
+        return None
+    try:
+        ascii_domain = domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return None
+    labels = ascii_domain.split(".")
+    if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+        return None
+    address = f"{local_part}@{ascii_domain}"
+    return address if len(address) <= LONGEST_EMAIL else None
