@@ -1,0 +1,298 @@
+"""A simulated CPE: an identity, a parameter tree of its own, power, a line that may be dark, and a temper (`Quirks`).
+
+It speaks to the lab ACS as a CPE does: Inform at boot, periodically, on connection request, after a transfer. What it
+holds (`value`) is the truth; what the ACS's document says of it is another matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+
+from acs.testing.cpe_network import (
+    Change,
+    ChangeCallback,
+    CrAnswer,
+    Network,
+    Origin,
+    PppState,
+    TransferResult,
+    device_id,
+)
+from acs.testing.data_models import ROLES, DataModel, build_tree
+from acs.testing.errors import LabRefused
+from acs.testing.parameter_tree import Parameter, Value
+from acs.testing.quirks import Quirks
+
+_RETRY_SECONDS = 10.0
+_RETRY_SECONDS_MAXIMUM = 600.0
+
+
+class LabCpe:
+    """Make it, `lab.attach(cpe)`, `await cpe.power_on()`. With `line_up=False` it stays dark until `light()`."""
+
+    def __init__(
+        self,
+        serial: str,
+        *,
+        oui: str = "00259E",
+        product_class: str = "HG8245",
+        manufacturer: str = "Lab Networks",
+        data_model: DataModel = "TR-181",
+        inform_interval_seconds: int = 300,
+        line_up: bool = True,
+        quirks: Quirks | None = None,
+        parameters: Mapping[str, Parameter] | None = None,
+    ) -> None:
+        self.serial = serial
+        self.oui = oui
+        self.product_class = product_class
+        self.manufacturer = manufacturer
+        self.data_model: DataModel = data_model
+        self.roles = ROLES[data_model]
+        self.quirks = quirks or Quirks()
+        self.extra_parameters = dict(parameters or {})
+        self.tree = build_tree(data_model, self._identity(), self.extra_parameters)
+        self.tree.put(self._path("ManagementServer.PeriodicInformInterval"), inform_interval_seconds)
+        self.tree.keep_as_factory_default()
+        self.line_up = line_up
+        self.powered = False
+        self.rebooting = False
+        self.bootstrapped = False
+        self.booted_at: datetime | None = None
+        self.pending_events: list[str] = []
+        self.staged: dict[str, Value] = {}
+        self.transfers: list[TransferResult] = []
+        self.rpcs_seen: list[tuple[str, tuple[str, ...]]] = []
+        self.after_session: Callable[[], Awaitable[None]] | None = None
+        self._callbacks: list[ChangeCallback] = []
+        self._session = asyncio.Lock()
+        self._network: Network | None = None
+        self._periodic: asyncio.Task[None] | None = None
+        self._booting: asyncio.Task[None] | None = None
+        self._refusals = 0
+
+    # --- identity -------------------------------------------------------------------------------------------------
+
+    @property
+    def device_id(self) -> str:
+        """`_id` of its document in the ACS."""
+        return device_id(self.oui, self.product_class, self.serial)
+
+    @property
+    def network(self) -> Network:
+        if self._network is None:
+            raise LabRefused(f"CPE {self.serial} is attached to no lab")
+        return self._network
+
+    def join(self, network: Network) -> None:
+        """Called by `LabAcs.attach`."""
+        self._network = network
+
+    def _identity(self) -> dict[str, str]:
+        return {
+            "DeviceInfo.Manufacturer": self.manufacturer,
+            "DeviceInfo.ManufacturerOUI": self.oui,
+            "DeviceInfo.ModelName": self.product_class,
+            "DeviceInfo.ProductClass": self.product_class,
+            "DeviceInfo.SerialNumber": self.serial,
+            "ManagementServer.ConnectionRequestURL": f"http://cpe.lab:7547/{self.serial}",
+        }
+
+    def _path(self, relative: str) -> str:
+        return f"{self.roles.root}.{relative}"
+
+    # --- the truth ------------------------------------------------------------------------------------------------
+
+    def value(self, path: str) -> Value:
+        """What the CPE really holds, secrets in clear.
+
+        Raises: LabRefused when it has no such parameter.
+        """
+        return self.tree.value(path)
+
+    @property
+    def ppp(self) -> PppState:
+        roles = self.roles
+        return PppState(
+            username=str(self.value(roles.ppp_username)),
+            password=str(self.value(roles.ppp_password)),
+            enabled=bool(self.value(roles.ppp_enable)),
+            vlan_id=int(self.value(roles.vlan_id)),
+            status=str(self.value(roles.ppp_status)),
+            address=str(self.value(roles.ppp_address)),
+        )
+
+    def ppp_changed(self, status: str, address: str = "0.0.0.0") -> None:
+        """The lab's PPPoE client tells what became of the dial-in: Connecting, Connected, Disconnected."""
+        self.tree.put(self.roles.ppp_status, status)
+        self.tree.put(self.roles.ppp_address, address)
+        self.network.note(self.serial, "ppp", status=status, address=address)
+
+    def customer_sets(self, path: str, value: Value) -> None:
+        """Somebody changes a setting at the CPE itself; the ACS hears nothing of it."""
+        self.tree.put(path, value)
+        self.changed({path}, "customer")
+
+    def on_change(self, callback: ChangeCallback) -> None:
+        """Call back (or await) after every write, whoever did it."""
+        self._callbacks.append(callback)
+
+    def changed(self, paths: set[str], origin: Origin) -> None:
+        change = Change(self.serial, frozenset(paths), origin)
+        self.network.note(self.serial, "changed", origin=origin, paths=sorted(paths))
+        for callback in self._callbacks:
+            answer = callback(change)
+            if answer is not None:
+                self.network.spawn(_awaited(answer))
+        if self._path("ManagementServer.PeriodicInformInterval") in paths:
+            self._start_periodic()
+
+    # --- power and line -------------------------------------------------------------------------------------------
+
+    @property
+    def online(self) -> bool:
+        """It can send and receive packets."""
+        return self.powered and self.line_up and not self.rebooting
+
+    @property
+    def in_session(self) -> bool:
+        return self._session.locked()
+
+    @property
+    def inform_interval_seconds(self) -> int:
+        return int(self.value(self._path("ManagementServer.PeriodicInformInterval")))
+
+    async def power_on(self) -> bool:
+        """Boot and, if the line is up, Inform. True when the ACS took the Inform."""
+        self.powered = True
+        return await self._boot()
+
+    async def power_off(self) -> None:
+        """Gone at once, in the middle of a session too."""
+        self.powered = False
+        self.rebooting = False
+        self._start_periodic()
+        if self._booting is not None and not self.in_session:
+            self._booting.cancel()
+        self._booting = None
+        self.network.note(self.serial, "power_off")
+
+    async def light(self) -> bool:
+        """The line comes up; a powered CPE informs at once with what it has to tell. True when the ACS took it."""
+        self.line_up = True
+        self.network.note(self.serial, "light")
+        return await self.inform(*([] if self.pending_events else ["4 VALUE CHANGE"]))
+
+    async def darken(self) -> None:
+        """The line goes down: no Inform, no connection request gets through."""
+        self.line_up = False
+        self.network.note(self.serial, "dark")
+
+    async def factory_reset(self) -> bool:
+        """Somebody holds the pin: everything is at factory default, and it boots. True when the ACS took the Inform."""
+        self.forget_settings()
+        return await self._boot() if self.powered else False
+
+    def forget_settings(self) -> None:
+        self.tree.factory_reset()
+        self.staged.clear()
+        self.bootstrapped = False
+        self.changed(set(self.tree.leaves()), "reset")
+
+    def reboot(self) -> None:
+        """Go offline now and come back after `quirks.reboot_seconds`."""
+        if self._booting is None or self._booting.done():
+            self.rebooting = True
+            self._booting = self.network.spawn(self._reboot())
+
+    async def _reboot(self) -> None:
+        self.network.note(self.serial, "reboot")
+        await self.network.clock.sleep(self.quirks.reboot_seconds, background=True)
+        self.rebooting = False
+        await self._boot()
+
+    async def _boot(self) -> bool:
+        self.booted_at = self.network.clock.now()
+        for path, value in self.staged.items():
+            self.tree.put(path, value)
+        if self.staged:
+            staged, self.staged = set(self.staged), {}
+            self.changed(staged, "acs")
+        self._start_periodic()
+        self.network.note(self.serial, "boot")
+        return await self.inform(*([] if self.bootstrapped else ["0 BOOTSTRAP"]), "1 BOOT")
+
+    # --- Inform ---------------------------------------------------------------------------------------------------
+
+    async def periodic_inform(self) -> bool:
+        """The periodic timer fires now. True when the ACS took the Inform."""
+        return await self.inform("2 PERIODIC")
+
+    async def inform(self, *events: str) -> bool:
+        """Hold a session for these and all undelivered events. False when dark, or when the ACS turned it away."""
+        self.pending_events += [event for event in events if event not in self.pending_events]
+        async with self._session:
+            if not self.online or not self.pending_events:
+                return False
+            delivered = list(self.pending_events)
+            accepted = await self.network.inform(self.serial, delivered)
+            if accepted:
+                self.pending_events = [event for event in self.pending_events if event not in delivered]
+                self.bootstrapped = self.bootstrapped or "0 BOOTSTRAP" in delivered
+                self._refusals = 0
+        if not accepted:
+            self._retry_later()
+        elif self.after_session is not None:
+            act, self.after_session = self.after_session, None
+            await act()
+        return accepted
+
+    def connection_request(self, username: str, password: str) -> CrAnswer:
+        """An HTTP GET on the connection request URL with these credentials; the Inform follows by itself."""
+        quirks = self.quirks
+        if self.rebooting or (self.online and (quirks.cr_refused or quirks.cr_busy)):
+            return CrAnswer.REFUSED
+        if not self.online or not quirks.reachable:
+            return CrAnswer.DROPPED
+        own_username = self.value(self._path("ManagementServer.ConnectionRequestUsername"))
+        own_password = self.value(self._path("ManagementServer.ConnectionRequestPassword"))
+        if quirks.cr_wrong_credentials or (own_password and (own_username, own_password) != (username, password)):
+            return CrAnswer.UNAUTHORISED
+        if not quirks.cr_ignored:
+            self.network.spawn(self._inform_on_request())
+        return CrAnswer.ACCEPTED
+
+    async def _inform_on_request(self) -> None:
+        await self.inform("6 CONNECTION REQUEST")
+
+    def _start_periodic(self) -> None:
+        """Begin (or, without power, end) the periodic timer; one that is in a session ends by itself."""
+        previous, self._periodic = self._periodic, None
+        if previous is not None and not self.in_session:
+            previous.cancel()
+        if self.powered:
+            self._periodic = self.network.spawn(self._inform_periodically())
+
+    async def _inform_periodically(self) -> None:
+        me = asyncio.current_task()
+        while self._periodic is me:
+            await self.network.clock.sleep(self.inform_interval_seconds, background=True)
+            if self._periodic is me and self.value(self._path("ManagementServer.PeriodicInformEnable")):
+                await self.periodic_inform()
+
+    def _retry_later(self) -> None:
+        """TR-069 3.2.1.1: a session that failed is tried again, ever more slowly."""
+        wait = min(_RETRY_SECONDS * 2**self._refusals, _RETRY_SECONDS_MAXIMUM)
+        self._refusals += 1
+        self.network.spawn(self._retry(wait))
+
+    async def _retry(self, wait_seconds: float) -> None:
+        await self.network.clock.sleep(wait_seconds, background=True)
+        if self.powered and self.pending_events:
+            await self.inform()
+
+
+async def _awaited(answer: Awaitable[None]) -> None:
+    await answer

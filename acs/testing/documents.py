@@ -1,0 +1,133 @@
+"""What the lab ACS remembers: collections of documents, found by query, projected, sorted, skipped, limited.
+
+This is the ACS's side only. What a CPE really holds is in its own `ParameterTree`; the two differ as soon as somebody
+touches the CPE.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import itertools
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from acs.testing.query import Document, convert_types, device_key, expand_device_query, instant, matches, object_id
+
+COLLECTIONS = (
+    "devices",
+    "tasks",
+    "presets",
+    "provisions",
+    "virtualParameters",
+    "objects",
+    "files",
+    "faults",
+    "operations",
+    "config",
+    "users",
+    "permissions",
+    "locks",
+    "cache",
+)
+ALIASES = {"virtual_parameters": "virtualParameters"}
+
+
+class Documents:
+    """All collections, each a dictionary by `_id` in order of insertion."""
+
+    def __init__(self) -> None:
+        self._collections: dict[str, dict[str, Document]] = {name: {} for name in COLLECTIONS}
+        self._numbers = itertools.count(1)
+
+    def __getitem__(self, collection: str) -> dict[str, Document]:
+        """The documents of one collection by `_id`; a change is at once visible in the NBI."""
+        return self._collections[collection]
+
+    def find(self, collection: str, query: object) -> list[Document]:
+        """Raises: WorkerCrash for a query that the real server throws on."""
+        if collection == "devices":
+            query = expand_device_query(query)
+        elif collection == "tasks":
+            query = convert_types(query, {"_id": object_id, "timestamp": instant})
+        elif collection in {"faults", "operations"}:
+            query = convert_types(query, {"timestamp": instant})
+        matches({}, query)  # an operator nobody knows throws even when there is nothing to search
+        return [document for document in self._collections[collection].values() if matches(document, query)]
+
+    def tasks_of(self, device_id: str) -> list[Document]:
+        """A device's queue, in the order in which it runs."""
+        own = [task for task in self["tasks"].values() if task.get("device") == device_id]
+        return sorted(own, key=lambda task: task["timestamp"])
+
+    def new_task_id(self, now: datetime) -> str:
+        """24 hex digits that begin with the second, as an ObjectId."""
+        return f"{int(now.timestamp()):08x}{0x1AB0A70CAFE:010x}{next(self._numbers):06x}"
+
+    def delete_device(self, device_id: str) -> None:
+        """Drop a device with all that hangs on it."""
+        self["devices"].pop(device_id, None)
+        for name in ("tasks", "faults"):
+            kept = {key: one for key, one in self[name].items() if one.get("device") != device_id}
+            self._collections[name] = kept
+        kept = {key: one for key, one in self["operations"].items() if not key.startswith(f"{device_id}:")}
+        self._collections["operations"] = kept
+
+    def dump(self) -> dict[str, list[Document]]:
+        """A copy of everything."""
+        return {name: copy.deepcopy(list(documents.values())) for name, documents in self._collections.items()}
+
+    def load(self, dumped: dict[str, list[Document]]) -> None:
+        for name in COLLECTIONS:
+            self._collections[name] = {one["_id"]: one for one in copy.deepcopy(dumped.get(name, []))}
+        # A restored lab must not give an id twice.
+        self._numbers = itertools.count(1 + max((int(key[-6:], 16) for key in self["tasks"]), default=0))
+
+
+def project(document: Document, paths: Iterable[str]) -> Document:
+    """`_id` and the named parts. As in MongoDB, the objects on the way to an absent path are there, empty."""
+    wanted = sorted({path for path in paths if path})
+    # A path below another one is contained in it.
+    wanted = [path for path in wanted if not any(path.startswith(f"{other}.") for other in wanted)]
+    projected: Document = {"_id": document["_id"]}
+    for path in wanted:
+        _copy_path(document, projected, path.split("."))
+    return projected
+
+
+def _copy_path(source: Document, target: Document, segments: list[str]) -> None:
+    head, rest = segments[0], segments[1:]
+    if head not in source:
+        return
+    if not rest:
+        target[head] = source[head]
+    elif isinstance(source[head], dict):
+        _copy_path(source[head], target.setdefault(head, {}), rest)
+
+
+def sort_documents(documents: list[Document], order: dict[str, Any], *, devices: bool) -> list[Document]:
+    """By `{"path": 1 or -1}`; a document without the path comes first, as null does in MongoDB."""
+    keys = [(device_key(path) if devices else path, -1 if direction == -1 else 1) for path, direction in order.items()]
+
+    def compare(one: Document, other: Document) -> int:
+        for path, direction in keys:
+            left, right = _sort_key(one, path), _sort_key(other, path)
+            if left != right:
+                return direction if left > right else -direction
+        return 0
+
+    return sorted(documents, key=functools.cmp_to_key(compare))
+
+
+def _sort_key(document: Document, path: str) -> tuple[int, Any]:
+    value: Any = document
+    for segment in path.split("."):
+        value = value.get(segment) if isinstance(value, dict) else None
+    if isinstance(value, bool):
+        return (4, value)
+    if isinstance(value, int | float):
+        return (1, value)
+    if isinstance(value, str):
+        return (2, value)
+    return (5, value.timestamp()) if isinstance(value, datetime) else (0, 0)

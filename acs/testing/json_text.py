@@ -1,0 +1,64 @@
+"""JSON as the NBI speaks it: compact, dates as ISO with milliseconds, and complaints worded as V8 words them."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+_QUOTED_IN_FULL = 40  # V8 quotes a short text whole, and 10 characters around the spot of a longer one.
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
+
+
+class JsonSyntaxError(Exception):
+    """The text is no JSON; the message is what the NBI answers with status 400."""
+
+
+def parse_json(text: str) -> Any:
+    """Raises: JsonSyntaxError, worded as V8 does (it reaches NBI clients as a 400 body)."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as exc:
+        raise JsonSyntaxError(f"SyntaxError: {_v8_message(text, exc.pos)}") from exc
+
+
+def _v8_message(text: str, position: int) -> str:
+    if position >= len(text):
+        return "Unexpected end of JSON input"
+    before = text[:position].rstrip()
+    if before.endswith("{"):
+        return f"Expected property name or '}}' in JSON at position {position}"
+    if before.endswith(","):
+        return f"Expected double-quoted property name in JSON at position {position}"
+    shown = text
+    if len(text) > _QUOTED_IN_FULL:
+        shown = f"...{text[max(0, position - 10) : position + 10]}..."
+    return f"Unexpected token '{text[position]}', \"{shown}\" is not valid JSON"
+
+
+def dump_json(value: Any) -> str:
+    """One line; datetimes become `2026-11-22T13:13:16.106Z`."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_encode)
+
+
+def iso(instant: datetime) -> str:
+    """`2026-11-22T13:13:16.106Z`"""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_date(text: str) -> datetime | None:
+    """The instant that a date-like text means, or None; without a zone it is UTC."""
+    if _ISO_DATE.fullmatch(text) is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _encode(value: object) -> str:
+    if isinstance(value, datetime):
+        return iso(value)
+    raise TypeError(f"not JSON: {type(value).__name__}")
