@@ -114,7 +114,7 @@ class CommunicationsService:
         return _queued_email(row)
 
     async def _insert(self, request_id: str, template: str, to: str, digest: str, rendered: RenderedMail) -> Mail:
-        row = await self._db.scalar(
+        row: Mail | None = await self._db.scalar(
             insert(Mail)
             .values(
                 tenant_id=self._tenant_id,

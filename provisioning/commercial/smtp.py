@@ -20,7 +20,7 @@ from provisioning.commercial.tables import AttemptOutcome
 # RFC 4954 s6: the server wants a login, a better one, or TLS first. The mail itself is not at fault.
 LOGIN_REPLIES = frozenset({530, 534, 535, 538})
 LONGEST_REASON = 300
-QUIT_SECONDS = 5.0
+QUIT_SECONDS = 2.0
 
 Stage = Literal["greeting", "envelope", "content"]
 
@@ -103,22 +103,23 @@ async def hand_over(letter: Letter, settings: SmtpSettings) -> HandOver:
     )
     stage: Stage = "greeting"
     try:
-        await client.connect()
-        stage = "envelope"
-        await client.mail(settings.sender)
-        await client.rcpt(letter.recipient)
-        stage = "content"
-        reply = await client.data(content, timeout=settings.answer_timeout_seconds)
-        return HandOver("sent", _plain(f"{reply.code} {reply.message}"), reply.code)
-    except SMTPResponseException as exc:
-        return HandOver(_judge_reply(exc.code, stage), _plain(f"{exc.code} {exc.message}"), exc.code)
+        try:
+            await client.connect()
+            stage = "envelope"
+            await client.mail(settings.sender)
+            await client.rcpt(letter.recipient)
+            stage = "content"
+            reply = await client.data(content, timeout=settings.answer_timeout_seconds)
+            ended = HandOver("sent", _plain(f"{reply.code} {reply.message}"), reply.code)
+        except SMTPResponseException as exc:
+            ended = HandOver(_judge_reply(exc.code, stage), _plain(f"{exc.code} {exc.message}"), exc.code)
+        with suppress(SMTPException, OSError):  # the answer that counts has been read
+            if client.is_connected:
+                await client.quit(timeout=QUIT_SECONDS)
+        return ended
     except (SMTPException, OSError) as exc:
         return HandOver(_judge_break(exc, stage), _plain(str(exc) or type(exc).__name__))
     finally:
-        # Whatever QUIT meets, the answer that counts has been read.
-        with suppress(SMTPException, OSError):
-            if client.is_connected:
-                await client.quit(timeout=QUIT_SECONDS)
         client.close()
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from provisioning.field import LIVE_STATES, ReportedVisit, VisitRecord, Visits, VisitState
+from provisioning.field import ReportedVisit, VisitOver, VisitRecord, Visits, VisitState
 from provisioning.intake import Clock
 
 DEFAULT_DURATION_MINUTES = 120
@@ -104,7 +105,6 @@ class TicketingService:
 
         Raises: InvalidRequest, VisitUnknown.
         """
-        visit = await self._visits.visit(visit_id)
-        if visit["state"] in LIVE_STATES:
+        with suppress(VisitOver):  # it has ended by itself, and what happened at the door happened
             await self._visits.cancel(visit_id=visit_id, reason=reason)
         return await self._visits.visit(visit_id)

@@ -137,7 +137,8 @@ SQLITE_RULES = (SQLITE_TECHNICIAN_ONCE_ON_INSERT, SQLITE_TECHNICIAN_ONCE_ON_UPDA
 def _enforce(table: Table) -> None:
     for dialect, statements in (("postgresql", POSTGRESQL_RULES), ("sqlite", SQLITE_RULES)):
         for statement in statements:
-            event.listen(table, "after_create", DDL(statement).execute_if(dialect=dialect))
+            ddl = DDL(statement)  # type: ignore[no-untyped-call]
+            event.listen(table, "after_create", ddl.execute_if(dialect=dialect))
 
 
 _enforce(Visit.metadata.tables[Visit.__tablename__])

@@ -147,7 +147,7 @@ class Visits:
             return visit
         try:
             async with self._db.begin_nested():
-                visit = await self._db.scalar(
+                booked: Visit | None = await self._db.scalar(
                     insert(Visit)
                     .values(
                         tenant_id=self._tenant_id,
@@ -164,8 +164,8 @@ class Visits:
             if (other := await self._in_the_way(booking)) is not None:
                 raise _busy(technician, other) from exc
             raise ChangeRaced from exc
-        assert visit is not None
-        return visit
+        assert booked is not None
+        return booked
 
     async def _hold_technician(self, technician_id: int) -> Technician:
         """One booking at a time per technician, so that two at once wait instead of deadlocking in the exclusion."""
@@ -244,7 +244,7 @@ class Visits:
     async def _keep(self, visit: Visit, report: Report) -> VisitReport:
         try:
             async with self._db.begin_nested():
-                kept = await self._db.scalar(
+                kept: VisitReport | None = await self._db.scalar(
                     insert(VisitReport)
                     .values(tenant_id=self._tenant_id, visit_id=visit.id, reported_at=self._now(), **vars(report))
                     .returning(VisitReport)

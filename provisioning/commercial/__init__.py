@@ -1,0 +1,81 @@
+"""The commercial side of a journey: customers, site surveys, bills, mails and the technician's appointment.
+
+One service a file, named as in the contract: ``customer``, ``crm``, ``billing``, ``communications``, ``ticketing``.
+Each is made for one transaction (``BillingService(db, tenant_id=..., now=...)``), writes only that ``db`` and never
+commits. Only ``MailDelivery`` talks to the outside: it hands the outbox to a mail server, in transactions of its own.
+The lab's mail server is in ``provisioning.commercial.testing``, what must always be true in ``.invariants``.
+
+To add a mail: three files in ``mail_templates/``, ``<name>.subject.j2``, ``<name>.text.j2`` and ``<name>.html.j2``;
+whatever variables they use become required. To add a service: one file, its class beside the others here, its rows in
+``tables``, its refusals in ``errors`` (and in the tree of ``provisioning.errors``).
+"""
+
+from provisioning.commercial.billing import ActivatedService, BillingService, StoppedBilling
+from provisioning.commercial.communications import CommunicationsService, QueuedEmail
+from provisioning.commercial.crm import CrmService, SiteSurvey
+from provisioning.commercial.customer import CustomerService, RegisteredCustomer
+from provisioning.commercial.delivery import DeliveredEmail, MailDelivery
+from provisioning.commercial.errors import (
+    BillingError,
+    CustomerConflict,
+    CustomerError,
+    CustomerUnknown,
+    DeliveryFailed,
+    DeliveryUnknown,
+    MailAlreadySent,
+    MailDeferred,
+    MailError,
+    MailRefused,
+    MailServerUnreachable,
+    MailServerUntrusted,
+    MailUnknown,
+    MailWithdrawn,
+    ServiceBilledAlready,
+    SubscriptionStopped,
+    SubscriptionUnknown,
+    SurveyError,
+    SurveyMissing,
+    SurveyNotFeasible,
+)
+from provisioning.commercial.rendering import MailTemplates, RenderedMail
+from provisioning.commercial.smtp import SmtpSettings
+from provisioning.commercial.ticketing import ScheduledInstallation, TicketingService
+
+__all__ = [
+    "ActivatedService",
+    "BillingError",
+    "BillingService",
+    "CommunicationsService",
+    "CrmService",
+    "CustomerConflict",
+    "CustomerError",
+    "CustomerService",
+    "CustomerUnknown",
+    "DeliveredEmail",
+    "DeliveryFailed",
+    "DeliveryUnknown",
+    "MailAlreadySent",
+    "MailDeferred",
+    "MailDelivery",
+    "MailError",
+    "MailRefused",
+    "MailServerUnreachable",
+    "MailServerUntrusted",
+    "MailTemplates",
+    "MailUnknown",
+    "MailWithdrawn",
+    "QueuedEmail",
+    "RegisteredCustomer",
+    "RenderedMail",
+    "ScheduledInstallation",
+    "ServiceBilledAlready",
+    "SiteSurvey",
+    "SmtpSettings",
+    "StoppedBilling",
+    "SubscriptionStopped",
+    "SubscriptionUnknown",
+    "SurveyError",
+    "SurveyMissing",
+    "SurveyNotFeasible",
+    "TicketingService",
+]

@@ -1,0 +1,33 @@
+"""The commercial tables in a new database, and one known moment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import provisioning.commercial
+from provisioning.commercial.delivery import Begin
+from provisioning.commercial.testing import MailSink
+from provisioning.database import Database
+from provisioning.tables import ProvisioningBase
+
+assert provisioning.commercial.__all__, "the package's tables are known once it is imported"
+
+TENANT = "north"
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def begin(database: Database) -> Begin:
+    async with database.engine.begin() as connection:
+        await connection.run_sync(ProvisioningBase.metadata.create_all)
+    return database.begin
+
+
+@pytest.fixture
+async def sink(tmp_path: Path) -> AsyncIterator[MailSink]:
+    async with MailSink(tmp_path / "mails") as running:
+        yield running
