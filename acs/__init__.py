@@ -1,0 +1,174 @@
+"""CPEs through GenieACS: what each should have, and the honest way there.
+
+* ``GenieAcsService`` writes down what a CPE should have, by serial number, before it ever reports (``acs_device``).
+* ``DeviceConvergence`` finds the CPE at the ACS, gives it its settings in one session, all or none, and reads them back
+  in a later one. It believes only proof: a tag our script sets after the CPE has taken the values, and readings newer
+  than the write. What reads back blank (passwords) is ``accepted_unverifiable``.
+* ``NbiClient`` speaks the northbound interface of GenieACS: outcomes instead of booleans, every request checked before
+  it is sent, because one bad request costs GenieACS a worker.
+* ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
+* The functions named ``serials_bound_twice`` and the like are the invariants of ``firstlight check``.
+
+To add a CPE template, put one TOML file into ``acs/cpe_templates/`` (or a folder given to ``TemplateLibrary.load``):
+
+1. Copy ``tr181-pppoe.toml`` or ``tr098-pppoe.toml``. The file's name is the template's name.
+2. ``data_model`` is TR-181 (paths begin with ``Device.``) or TR-098 (``InternetGatewayDevice.``).
+3. ``[instances]`` name the table rows the service lives in; paths use them as ``{wan}``.
+4. ``[inputs.<name>]`` are what a ticket gives: ``string`` (``max_bytes``), ``integer`` (``minimum``, ``maximum``) or
+   ``secret`` (a reference), each with ``default`` or ``optional`` where it need not be given. Of an optional input
+   without a value the parameters are left out.
+5. ``[[parameters]]`` have a ``path``, an ``xsd`` type and either ``from`` (an input) or ``value`` (a constant);
+   ``secret = true`` for what must not be shown and reads back blank; ``when`` (an input) for a constant that belongs to
+   an optional input.
+
+Everything is checked when Firstlight starts, and all faults are named at once. ``tests/acs/test_templates.py`` checks
+every template that comes with Firstlight.
+"""
+
+from acs.applying import ApplyOutcome
+from acs.convergence import DeviceConvergence, WithdrawOutcome
+from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
+from acs.errors import (
+    AcsError,
+    AwaitingFirstInform,
+    DesiredStateChanged,
+    DeviceDrifted,
+    DeviceError,
+    DeviceUnknown,
+    DeviceUnreachable,
+    NbiDeviceInSession,
+    NbiError,
+    NbiGarbled,
+    NbiPoisoned,
+    NbiRejected,
+    NbiRequestInvalid,
+    NbiTimedOut,
+    NbiUnreachable,
+    NotYet,
+    PassphraseRefused,
+    Refusal,
+    RequestConflict,
+    SerialAmbiguous,
+    SerialBoundElsewhere,
+    SerialMalformed,
+    SettingsFailed,
+    SettingsRefused,
+    TemplateInputsRefused,
+    TemplatesInvalid,
+    TemplateUnknown,
+    WrongDataModel,
+)
+from acs.invariants import (
+    Finding,
+    claims_without_proof,
+    devices_of_ended_services,
+    revisions_that_do_not_fit,
+    secrets_in_clear,
+    serials_bound_twice,
+    traces_left_at_the_acs,
+)
+from acs.nbi import Found, NbiClient
+from acs.nbi_outcomes import (
+    CallOutcome,
+    Done,
+    Fault,
+    Faulted,
+    NotReached,
+    Queued,
+    Rejected,
+    Task,
+    TaskOutcome,
+    Unknown,
+    Why,
+    WriteOutcome,
+)
+from acs.ports import Begin, Now, Secrets, Sleep
+from acs.seen_devices import SeenDevice
+from acs.serials import canonical_serial, same_serial
+from acs.service import GenieAcsService, wifi_ref
+from acs.sessions import Patience
+from acs.tables import AcsBase, AcsDevice, AcsRequest
+from acs.template_library import TemplateLibrary
+from acs.templates import DataModel, Setting, Template, TemplateInput, checked_inputs, render
+from acs.verifying import Drift, VerifyOutcome, require_verified
+
+__all__ = [
+    "AcsBase",
+    "AcsDevice",
+    "AcsError",
+    "AcsRequest",
+    "ApplyOutcome",
+    "AwaitingFirstInform",
+    "Begin",
+    "CallOutcome",
+    "DataModel",
+    "DesiredStateChanged",
+    "DeviceConvergence",
+    "DeviceDrifted",
+    "DeviceError",
+    "DeviceRecord",
+    "DeviceState",
+    "DeviceUnknown",
+    "DeviceUnreachable",
+    "Done",
+    "Drift",
+    "Fault",
+    "Faulted",
+    "Finding",
+    "Found",
+    "GenieAcsService",
+    "NbiClient",
+    "NbiDeviceInSession",
+    "NbiError",
+    "NbiGarbled",
+    "NbiPoisoned",
+    "NbiRejected",
+    "NbiRequestInvalid",
+    "NbiTimedOut",
+    "NbiUnreachable",
+    "NotReached",
+    "NotYet",
+    "Now",
+    "PassphraseRefused",
+    "Patience",
+    "ProvisionedDevice",
+    "Queued",
+    "Refusal",
+    "Rejected",
+    "RequestConflict",
+    "Secrets",
+    "SeenDevice",
+    "SerialAmbiguous",
+    "SerialBoundElsewhere",
+    "SerialMalformed",
+    "Setting",
+    "SettingsFailed",
+    "SettingsRefused",
+    "Sleep",
+    "Task",
+    "TaskOutcome",
+    "Template",
+    "TemplateInput",
+    "TemplateInputsRefused",
+    "TemplateLibrary",
+    "TemplateUnknown",
+    "TemplatesInvalid",
+    "Unknown",
+    "VerifyOutcome",
+    "Why",
+    "WithdrawOutcome",
+    "WriteOutcome",
+    "WrongDataModel",
+    "canonical_serial",
+    "checked_inputs",
+    "claims_without_proof",
+    "devices_of_ended_services",
+    "render",
+    "require_verified",
+    "revisions_that_do_not_fit",
+    "same_serial",
+    "secrets_in_clear",
+    "serials_bound_twice",
+    "traces_left_at_the_acs",
+    "wifi_ref",
+]

@@ -1,0 +1,261 @@
+"""Carries one wish to one CPE, all of it or nothing, and believes only the proof.
+
+The proof is the tag ``cfg_<revision>``: our script at the ACS sets it after the CPE has taken the values, in the same
+session. It is removed before the task is queued, so that a tag found later was set by this task.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+
+import structlog
+from typing_extensions import TypedDict
+
+from acs.desired_states import Desired, DesiredStates
+from acs.device_records import DeviceState
+from acs.errors import (
+    AwaitingFirstInform,
+    DesiredStateChanged,
+    NbiError,
+    NbiRejected,
+    NbiTimedOut,
+    NotYet,
+    SettingsFailed,
+    SettingsRefused,
+)
+from acs.faults import in_words, is_passing, refusals_of
+from acs.nbi import NbiClient
+from acs.nbi_outcomes import Fault, Rejected, Unknown, require_done
+from acs.nbi_requests import is_xml_value
+from acs.ports import Now, Sleep
+from acs.seen_devices import SeenDevice, look_again, read_leaves
+from acs.sessions import Sessions, not_yet
+from acs.templates import Setting
+
+log = structlog.get_logger(__name__)
+
+PROVISION = "firstlight_apply"
+CONFIGURATION_KEY = "firstlight:cfg"
+"""A later configuration task of a CPE takes the place of an earlier one."""
+
+
+class ApplyOutcome(TypedDict):
+    """The CPE has taken its settings, by its own word; whether it has them is for ``verify``."""
+
+    device_serial: str
+    device_id: str
+    template: str
+    revision: str
+    state: DeviceState
+    applied_at: datetime
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What has become of our task so far."""
+
+    task_id: str
+    fault: Fault | None = None
+    done: SeenDevice | None = None
+    looks_since_gone: int = 0
+    vanished: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        return self.fault is not None or self.done is not None or self.vanished
+
+
+class Applying:
+    """The steps of ``DeviceConvergence.apply`` once the CPE has been found."""
+
+    def __init__(self, nbi: NbiClient, states: DesiredStates, sessions: Sessions, *, now: Now, sleep: Sleep) -> None:
+        self._nbi = nbi
+        self._states = states
+        self._sessions = sessions
+        self._now = now
+        self._sleep = sleep
+
+    async def install_script(self) -> None:
+        """See to it that the ACS has our apply script, exactly as it is here. Raises: NbiError."""
+        script = (files("acs") / "provisions" / f"{PROVISION}.js").read_text(encoding="utf-8")
+        if await self._nbi.provision(PROVISION) == script:
+            return
+        require_done(await self._nbi.put_provision(PROVISION, script))
+        log.info("apply script installed at the acs", provision=PROVISION)
+        await self._sleep(self._sessions.patience.script_seconds)
+
+    async def apply(self, desired: Desired, seen: SeenDevice) -> ApplyOutcome:
+        """Queue the settings (unless they are queued already), call the CPE, wait for the proof.
+
+        Raises: SettingsRefused, SettingsFailed, NotYet, DesiredStateChanged, NbiError.
+        """
+        await self.install_script()
+        device_id = seen["device_id"]
+        task_id = await self._queued_before(desired, seen)
+        if task_id is not None:
+            watch = _Watch(task_id)
+            await self._look(desired, device_id, watch)
+        else:
+            watch = _Watch(await self._queue(desired, seen))
+        if not watch.has_ended:
+            await self._await_session(desired, device_id, watch)
+        if watch.fault is not None:
+            raise await self._failed(desired, watch.fault)
+        if watch.done is None:
+            raise await self._vanished(desired)
+        return await self._applied(desired, watch.done)
+
+    async def _await_session(self, desired: Desired, device_id: str, watch: _Watch) -> None:
+        """Raises: DeviceUnreachable, NotYet."""
+        unreached = await self._sessions.call(desired.serial, device_id)
+
+        async def has_ended() -> bool:
+            await self._look(desired, device_id, watch)
+            return watch.has_ended
+
+        if not await self._sessions.until(has_ended, reached=unreached is None):
+            waiting = not_yet(desired.serial, unreached, what="it gets its settings")
+            state = "queued" if unreached is None else "unreachable"
+            await self._states.record(desired, state=state, reason=str(waiting))
+            raise waiting
+
+    async def _queued_before(self, desired: Desired, seen: SeenDevice) -> str | None:
+        """The task an earlier, interrupted or impatient, call queued for this very revision."""
+        if desired.task_id is None or desired.state not in ("queued", "unreachable"):
+            return None
+        queued = await self._nbi.tasks(seen["device_id"], unique_key=CONFIGURATION_KEY)
+        if any(task.id == desired.task_id for task in queued):
+            # One that has failed is replaced, which runs it now; by itself the ACS would wait 5 minutes and more.
+            fault = await self._nbi.fault_of_task(seen["device_id"], desired.task_id)
+            return desired.task_id if fault is None else None
+        return desired.task_id if desired.tag in seen["tags"] else None
+
+    async def _queue(self, desired: Desired, seen: SeenDevice) -> str:
+        device_id = seen["device_id"]
+        argument = _script_argument(desired, await self._states.revealed(desired), seen["tags"])
+        if desired.tag in seen["tags"]:
+            require_done(await self._nbi.remove_tag(device_id, desired.tag))
+        before = {task.id for task in await self._nbi.tasks(device_id, unique_key=CONFIGURATION_KEY)}
+        await self._states.record(
+            desired,
+            state="queued",
+            reason="Its settings are queued at the ACS.",
+            details=[],
+            device_id=device_id,
+            last_inform_at=seen["last_inform"],
+            task_id=None,
+            queued_at=self._now(),
+        )
+        outcome = await self._nbi.queue_task(
+            device_id,
+            {"name": "provisions", "provisions": [[PROVISION, argument]]},
+            unique_key=CONFIGURATION_KEY,
+        )
+        if isinstance(outcome, Rejected):
+            if outcome.status == 404:
+                raise AwaitingFirstInform(desired.serial)
+            raise NbiRejected(f"the settings of CPE {desired.serial}", status=outcome.status, said=outcome.said)
+        task_id = None if isinstance(outcome, Unknown) else outcome.task_id
+        if task_id is None:
+            task_id = await self._reconciled(desired, device_id, before)
+        try:
+            await self._states.record(desired, task_id=task_id)
+        except DesiredStateChanged:  # withdrawn or changed this very moment: the old wish must not reach the CPE
+            await self._nbi.delete_fault(f"{device_id}:task_{task_id}")
+            await self._nbi.delete_task(task_id)
+            raise
+        await self._delete_orphan_faults(device_id)
+        return task_id
+
+    async def _reconciled(self, desired: Desired, device_id: str, before: set[str]) -> str:
+        """No answer came: has the ACS taken the task? Sending it once more replaces it, so both ways are safe."""
+        for task in await self._nbi.tasks(device_id, unique_key=CONFIGURATION_KEY):
+            if task.id not in before:
+                return task.id
+        raise NbiTimedOut(f"The ACS did not say whether it took the settings of CPE {desired.serial}; once more.")
+
+    async def _delete_orphan_faults(self, device_id: str) -> None:
+        """A replaced task leaves its fault behind, which would show the CPE red for ever."""
+        try:
+            queued = {task.id for task in await self._nbi.tasks(device_id)}
+            for fault in await self._nbi.faults(device_id):
+                if fault.task_id is not None and fault.task_id not in queued:
+                    require_done(await self._nbi.delete_fault(fault.id))
+        except NbiError as error:  # the settings are queued; the next apply tidies up
+            log.warning("faults of replaced tasks stay at the acs", device_id=device_id, why=str(error))
+
+    async def _look(self, desired: Desired, device_id: str, watch: _Watch) -> None:
+        queued = await self._nbi.tasks(device_id, unique_key=CONFIGURATION_KEY)
+        if any(task.id == watch.task_id for task in queued):
+            watch.fault = await self._nbi.fault_of_task(device_id, watch.task_id)
+            return
+        seen = await look_again(self._nbi, device_id)
+        if seen is not None and desired.tag in seen["tags"]:
+            watch.done = seen
+        watch.looks_since_gone += 1
+        watch.vanished = watch.looks_since_gone > self._sessions.patience.grace_polls
+
+    async def _vanished(self, desired: Desired) -> NotYet:
+        """The task is gone and its tag is not there: sessions did not know the script yet, or somebody deleted it."""
+        message = f"The ACS has dropped the settings of CPE {desired.serial} without applying them; once more."
+        await self._states.record(desired, task_id=None, reason=message)
+        return NotYet(desired.serial, reason="not_applied", message=message)
+
+    async def _failed(self, desired: Desired, fault: Fault) -> SettingsRefused | SettingsFailed:
+        refusals, words = refusals_of(fault), in_words(fault)
+        await self._states.record(desired, state="faulted", reason=words, details=[dict(each) for each in refusals])
+        log.warning("cpe refused its settings", serial=desired.serial, fault_code=fault.code, why=words)
+        kind = SettingsFailed if is_passing(fault) else SettingsRefused
+        return kind(desired.serial, fault_code=fault.code, refusals=refusals, message=words)
+
+    async def _applied(self, desired: Desired, seen: SeenDevice) -> ApplyOutcome:
+        paths = [setting.path for setting in desired.settings]
+        leaves = await read_leaves(self._nbi, seen["device_id"], (), paths)
+        stamps = [leaf.stamp for leaf in (leaves or {}).values() if leaf.stamp is not None]
+        applied_at = self._now()
+        await self._states.record(
+            desired,
+            state="applied",
+            reason="The CPE has taken its settings; they are yet to be read back.",
+            details=[],
+            task_id=None,
+            applied_revision=desired.revision,
+            applied_at=applied_at,
+            written_at=max(stamps, default=seen["last_inform"]),
+            reading_after=None,
+            last_inform_at=seen["last_inform"],
+        )
+        for tag in _stale_tags(desired, seen["tags"]):
+            require_done(await self._nbi.remove_tag(seen["device_id"], tag))
+        log.info("cpe has taken its settings", serial=desired.serial, revision=desired.revision)
+        return ApplyOutcome(
+            device_serial=desired.serial,
+            device_id=seen["device_id"],
+            template=desired.template,
+            revision=desired.revision,
+            state="applied",
+            applied_at=applied_at,
+        )
+
+
+def _script_argument(desired: Desired, revealed: Sequence[Setting], tags: Sequence[str]) -> str:
+    """What the script is told. Raises: SettingsRefused for a value no CPE could be sent; it is not repeated."""
+    unsendable = [setting.path for setting in revealed if not is_xml_value(setting.value)]
+    if unsendable:
+        message = f"the values for {', '.join(unsendable)} contain characters that cannot be sent."
+        raise SettingsRefused(desired.serial, fault_code="unsendable", refusals=(), message=message)
+    return json.dumps(
+        {
+            "rev": desired.revision,
+            "params": [setting.as_row() for setting in revealed],
+            "stale_tags": _stale_tags(desired, tags),
+        }
+    )
+
+
+def _stale_tags(desired: Desired, tags: Sequence[str]) -> list[str]:
+    return sorted(tag for tag in tags if tag.startswith("cfg_") and tag != desired.tag)

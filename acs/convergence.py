@@ -1,0 +1,181 @@
+"""Brings CPEs to what they should have, and says honestly how far it got.
+
+These methods talk to the ACS and open short transactions of their own before and after. Each may be called again at any
+time: it looks first, continues what an earlier call began, and does nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+import structlog
+from typing_extensions import TypedDict
+
+from acs.applying import CONFIGURATION_KEY, Applying, ApplyOutcome
+from acs.desired_states import Desired, DesiredStates
+from acs.errors import AwaitingFirstInform, NotYet, WrongDataModel
+from acs.nbi import NbiClient
+from acs.nbi_outcomes import Rejected, require_done
+from acs.ports import Begin, Now, Secrets, Sleep
+from acs.seen_devices import SeenDevice, find_device
+from acs.serials import canonical_serial
+from acs.sessions import Patience, Sessions
+from acs.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, was_reset
+
+log = structlog.get_logger(__name__)
+
+
+class WithdrawOutcome(TypedDict):
+    """``cleared``: nothing of a withdrawn binding is left at the ACS, so none of its settings can reach the CPE now."""
+
+    device_serial: str
+    device_id: str | None
+    cleared: bool
+
+
+class DeviceConvergence:
+    """From desired state to the CPE, through one GenieACS."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        nbi: NbiClient,
+        *,
+        tenant_id: str,
+        now: Now,
+        secrets: Secrets,
+        sleep: Sleep = asyncio.sleep,
+        patience: Patience | None = None,
+    ) -> None:
+        self._nbi = nbi
+        self._states = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets)
+        sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience())
+        self._applying = Applying(nbi, self._states, sessions, now=now, sleep=sleep)
+        self._verifying = Verifying(nbi, self._states, sessions, now=now)
+
+    async def prepare(self) -> None:
+        """Install our apply script at the ACS if need be; done by ``apply`` too, which then waits 5 s for it.
+
+        Raises: NbiError.
+        """
+        await self._applying.install_script()
+
+    async def find(self, device_serial: str) -> SeenDevice | None:
+        """The CPE as the ACS has it, in whatever spelling it reports its serial; None when it has never reported.
+
+        Raises: SerialMalformed, SerialAmbiguous, NbiError.
+        """
+        return await find_device(self._nbi, device_serial)
+
+    async def informed(self, device_serial: str, since: datetime) -> SeenDevice | None:
+        """The CPE, if it has reported to the ACS after ``since``; None otherwise.
+
+        Raises: SerialMalformed, SerialAmbiguous, NbiError.
+        """
+        desired = await self._states.live_or_none(device_serial)
+        seen = await find_device(self._nbi, device_serial if desired is None else desired.serial_as_given)
+        if seen is None or seen["last_inform"] is None or seen["last_inform"] <= since:
+            return None
+        if desired is not None:
+            facts = {"device_id": seen["device_id"], "last_inform_at": seen["last_inform"]}
+            if desired.state == "awaiting_first_inform":
+                facts |= {"state": "queued", "reason": "The CPE has reported; its settings are next."}
+            await self._states.record(desired, **facts)
+        return seen
+
+    async def apply(self, device_serial: str) -> ApplyOutcome:
+        """Give the CPE its settings and wait (a bounded time) for its word that it took them.
+
+        A CPE that has taken this very revision, and was not reset since, is left alone.
+
+        Raises: DeviceUnknown, AwaitingFirstInform, SerialAmbiguous, WrongDataModel, SettingsRefused, SettingsFailed,
+            NotYet (with the reason), DesiredStateChanged, NbiError.
+        """
+        desired = await self._states.live(device_serial)
+        seen = await self._found(desired)
+        await self._require_data_model(desired, seen)
+        if desired.is_applied and desired.applied_at is not None and not was_reset(desired, seen):
+            return ApplyOutcome(
+                device_serial=desired.serial,
+                device_id=seen["device_id"],
+                template=desired.template,
+                revision=desired.revision,
+                state=desired.state,
+                applied_at=desired.applied_at,
+            )
+        return await self._applying.apply(desired, seen)
+
+    async def verify(self, device_serial: str) -> VerifyOutcome:
+        """Read the CPE's settings back in a later session. Drift is an outcome; see ``require_verified``.
+
+        Raises: DeviceUnknown, AwaitingFirstInform, SerialAmbiguous, NotYet (with the reason), DesiredStateChanged,
+            NbiError.
+        """
+        desired = await self._states.live(device_serial)
+        if desired.applied_revision != desired.revision or desired.written_at is None:
+            raise NotYet(
+                desired.serial,
+                reason="not_applied",
+                message=f"CPE {desired.serial} has not taken its settings yet, so there is nothing to read back.",
+            )
+        return await self._verifying.verify(desired, await self._found(desired))
+
+    async def withdraw(self, device_serial: str) -> WithdrawOutcome:
+        """Take back at the ACS what a withdrawn binding left there: queued tasks, their faults, tags.
+
+        What the CPE holds stays on it. When the serial has a new binding, its next apply replaces all that.
+
+        Raises: SerialMalformed, SerialAmbiguous, NbiError.
+        """
+        serial = canonical_serial(device_serial)
+        to_clear = await self._states.to_clear(serial)
+        live = await self._states.live_or_none(serial)
+        seen = None
+        if live is None and to_clear:
+            seen = await find_device(self._nbi, to_clear[-1].serial_as_given)
+            if seen is not None:
+                await self._clear(seen)
+        await self._states.record_cleared(to_clear)
+        device_id = seen["device_id"] if seen is not None else None
+        return WithdrawOutcome(device_serial=serial, device_id=device_id, cleared=live is None or bool(to_clear))
+
+    async def _clear(self, seen: SeenDevice) -> None:
+        device_id = seen["device_id"]
+        for key in (CONFIGURATION_KEY, VERIFICATION_KEY):
+            for task in await self._nbi.tasks(device_id, unique_key=key):
+                # The fault's deletion takes the task along, and is done as well when there is no fault.
+                require_done(await self._nbi.delete_fault(f"{device_id}:task_{task.id}"))
+                gone = await self._nbi.delete_task(task.id)
+                if not (isinstance(gone, Rejected) and gone.status == 404):
+                    require_done(gone)
+        for tag in seen["tags"]:
+            if tag.startswith("cfg_"):
+                require_done(await self._nbi.remove_tag(device_id, tag))
+        log.info("traces of a withdrawn cpe removed from the acs", device_id=device_id)
+
+    async def _found(self, desired: Desired) -> SeenDevice:
+        seen = await find_device(self._nbi, desired.serial_as_given)
+        if seen is None:
+            error = AwaitingFirstInform(desired.serial)
+            await self._states.record(desired, state="awaiting_first_inform", reason=str(error), device_id=None)
+            raise error
+        return seen
+
+    async def _require_data_model(self, desired: Desired, seen: SeenDevice) -> None:
+        if desired.data_model in seen["data_models"]:
+            return
+        if not seen["data_models"]:
+            raise NotYet(
+                desired.serial,
+                reason="no_data_model",
+                message=f"CPE {desired.serial} has not told the ACS its data model yet; nothing was sent.",
+            )
+        error = WrongDataModel(
+            desired.serial,
+            template=desired.template,
+            wanted=desired.data_model,
+            reported=seen["data_models"],
+        )
+        await self._states.record(desired, state="faulted", reason=str(error), device_id=seen["device_id"])
+        raise error

@@ -1,0 +1,154 @@
+"""The short transactions of convergence: read the wish, open its secrets, write down how far it has come.
+
+Nothing talks to the network in here, and no transaction stays open while somebody else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs.device_records import DeviceState
+from acs.errors import DesiredStateChanged, DeviceUnknown
+from acs.ports import Begin, Now, Secrets
+from acs.serials import canonical_serial
+from acs.tables import AcsDevice
+from acs.templates import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What one CPE is to have and what is known of it, as read at one moment. Secrets are references."""
+
+    row_id: int
+    serial: str
+    serial_as_given: str
+    template: str
+    data_model: str
+    revision: str
+    settings: tuple[Setting, ...]
+    state: DeviceState
+    device_id: str | None
+    task_id: str | None
+    applied_revision: str | None
+    applied_at: datetime | None
+    written_at: datetime | None
+    reading_after: datetime | None
+
+    @property
+    def tag(self) -> str:
+        """The tag that the apply script sets at the ACS once the CPE has taken this revision."""
+        return f"cfg_{self.revision}"
+
+    @property
+    def is_applied(self) -> bool:
+        return self.applied_revision == self.revision and self.state in (
+            "applied",
+            "verified",
+            "accepted_unverifiable",
+        )
+
+
+class DesiredStates:
+    """Reads and writes ``acs_device`` for one tenant."""
+
+    def __init__(self, begin: Begin, *, tenant_id: str, now: Now, secrets: Secrets) -> None:
+        self._begin = begin
+        self._tenant_id = tenant_id
+        self._now = now
+        self._secrets = secrets
+
+    async def live(self, device_serial: str) -> Desired:
+        """Raises: SerialMalformed, DeviceUnknown."""
+        desired = await self.live_or_none(device_serial)
+        if desired is None:
+            raise DeviceUnknown(canonical_serial(device_serial))
+        return desired
+
+    async def live_or_none(self, device_serial: str) -> Desired | None:
+        serial = canonical_serial(device_serial)
+        async with self._begin() as db:
+            device = await self._one(db, AcsDevice.serial == serial, AcsDevice.state != "withdrawn")
+            return None if device is None else _desired(device)
+
+    async def to_clear(self, device_serial: str) -> list[Desired]:
+        """Withdrawn bindings of that serial whose traces may still be at the ACS."""
+        serial = canonical_serial(device_serial)
+        async with self._begin() as db:
+            found = await db.scalars(
+                select(AcsDevice)
+                .where(
+                    AcsDevice.tenant_id == self._tenant_id,
+                    AcsDevice.serial == serial,
+                    AcsDevice.state == "withdrawn",
+                    AcsDevice.cleared_at.is_(None),
+                )
+                .order_by(AcsDevice.id)
+            )
+            return [_desired(device) for device in found]
+
+    async def revealed(self, desired: Desired) -> tuple[Setting, ...]:
+        """The settings with their secrets open, to be sent and forgotten."""
+        async with self._begin() as db:
+            return tuple(
+                [
+                    replace(setting, value=await self._secrets.reveal(db, str(setting.value)))
+                    if setting.secret
+                    else setting
+                    for setting in desired.settings
+                ]
+            )
+
+    async def record(self, desired: Desired, **facts: Any) -> None:
+        """Write down facts about exactly this wish. Raises: DesiredStateChanged when there is a newer one, or none."""
+        async with self._begin() as db:
+            device = await self._one(
+                db,
+                AcsDevice.id == desired.row_id,
+                AcsDevice.revision == desired.revision,
+                AcsDevice.state != "withdrawn",
+                locked=True,
+            )
+            if device is None:
+                raise DesiredStateChanged(desired.serial)
+            self._set(device, facts)
+
+    async def record_cleared(self, desired: Sequence[Desired]) -> None:
+        async with self._begin() as db:
+            for each in desired:
+                device = await self._one(db, AcsDevice.id == each.row_id, AcsDevice.state == "withdrawn", locked=True)
+                if device is not None:
+                    self._set(device, {"cleared_at": self._now(), "task_id": None})
+
+    def _set(self, device: AcsDevice, facts: dict[str, Any]) -> None:
+        for column, value in facts.items():
+            setattr(device, column, value)
+        device.updated_at = self._now()
+
+    async def _one(self, db: AsyncSession, *where: ColumnElement[bool], locked: bool = False) -> AcsDevice | None:
+        query = select(AcsDevice).where(AcsDevice.tenant_id == self._tenant_id, *where)
+        return (await db.scalars(query.with_for_update() if locked else query)).one_or_none()
+
+
+def _desired(device: AcsDevice) -> Desired:
+    return Desired(
+        row_id=device.id,
+        serial=device.serial,
+        serial_as_given=device.serial_as_given,
+        template=device.template,
+        data_model=device.data_model,
+        revision=device.revision,
+        settings=tuple(Setting.from_row(row) for row in device.parameters),
+        state=cast(DeviceState, device.state),
+        device_id=device.device_id,
+        task_id=device.task_id,
+        applied_revision=device.applied_revision,
+        applied_at=device.applied_at,
+        written_at=device.written_at,
+        reading_after=device.reading_after,
+    )

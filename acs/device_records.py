@@ -1,0 +1,85 @@
+"""What is told of a CPE: to a run in short, to an operator in full. JSON-able but for times, and without a secret."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, cast
+
+from typing_extensions import TypedDict
+
+from acs.tables import AcsDevice
+
+DeviceState = Literal[
+    "awaiting_first_inform",
+    "queued",
+    "applied",
+    "verified",
+    "accepted_unverifiable",
+    "drifted",
+    "faulted",
+    "unreachable",
+    "withdrawn",
+]
+
+
+class ProvisionedDevice(TypedDict):
+    """The answer of ``provision_device``. ``state`` says how far it has come; a wish written down is not yet done."""
+
+    device_serial: str
+    template: str
+    revision: str
+    state: DeviceState
+    device_row_id: int
+
+
+class DeviceRecord(ProvisionedDevice):
+    """All we know of one CPE, for an operator. Secrets are references."""
+
+    tenant_id: str
+    customer_id: int
+    service_id: int | None
+    data_model: str
+    inputs: dict[str, str | int]
+    reason: str
+    details: list[dict[str, str | int | bool | None]]
+    device_id: str | None
+    applied_revision: str | None
+    bound_at: datetime
+    last_inform_at: datetime | None
+    queued_at: datetime | None
+    applied_at: datetime | None
+    verified_at: datetime | None
+    withdrawn_at: datetime | None
+
+
+def provisioned(device: AcsDevice) -> ProvisionedDevice:
+    """The short form, as the contract has it."""
+    return ProvisionedDevice(
+        device_serial=device.serial,
+        template=device.template,
+        revision=device.revision,
+        state=cast(DeviceState, device.state),
+        device_row_id=device.id,
+    )
+
+
+def record_of(device: AcsDevice) -> DeviceRecord:
+    """The long form, for an operator."""
+    return DeviceRecord(
+        **provisioned(device),
+        tenant_id=device.tenant_id,
+        customer_id=device.customer_id,
+        service_id=device.service_id,
+        data_model=device.data_model,
+        inputs=dict(device.inputs),
+        reason=device.reason,
+        details=list(device.details),
+        device_id=device.device_id,
+        applied_revision=device.applied_revision,
+        bound_at=device.bound_at,
+        last_inform_at=device.last_inform_at,
+        queued_at=device.queued_at,
+        applied_at=device.applied_at,
+        verified_at=device.verified_at,
+        withdrawn_at=device.withdrawn_at,
+    )

@@ -1,0 +1,335 @@
+"""Everything that can go wrong in ``acs``, in one tree.
+
+::
+
+    AcsError
+    ├── TemplatesInvalid         a CPE template file is wrong; all faults of all files at once
+    ├── TemplateUnknown          no template of that name
+    ├── TemplateInputsRefused    inputs missing, unknown or ill-typed; all named at once
+    ├── SerialMalformed          no CPE has such a serial number
+    ├── SerialBoundElsewhere     the serial already serves somebody else
+    ├── RequestConflict          a request id came again with other input
+    ├── PassphraseRefused        a WiFi passphrase that WPA2 does not allow
+    ├── DeviceUnknown            nothing is bound to that serial
+    ├── DeviceError              the CPE, as the ACS sees it
+    │   ├── SerialAmbiguous      several CPEs at the ACS carry that serial
+    │   ├── WrongDataModel       the template is for the other TR-069 data model
+    │   ├── SettingsRefused      the CPE (or the apply script) refused; by parameter
+    │   ├── SettingsFailed       the CPE or its session failed; another attempt may do     (transient)
+    │   ├── DeviceDrifted        the CPE does not have what was applied                   (transient)
+    │   ├── DesiredStateChanged  the wish changed while it was being carried out          (transient)
+    │   └── NotYet               waiting; the reason says for what                        (transient)
+    │       ├── AwaitingFirstInform
+    │       └── DeviceUnreachable
+    └── NbiError                 the ACS itself
+        ├── NbiRequestInvalid    refused on our side before it was sent
+        ├── NbiRejected          GenieACS (or a proxy before it) refused the request
+        ├── NbiPoisoned          the request cost the ACS a worker; never sent again
+        ├── NbiUnreachable       nobody answers at that address                           (transient)
+        ├── NbiTimedOut          no answer in time; for a write its outcome is unknown    (transient)
+        ├── NbiGarbled           an answer that is not a GenieACS answer, or a part of one (transient)
+        └── NbiDeviceInSession   the ACS is busy with this very device                    (transient)
+
+``transient`` says whether the same call may succeed later without anybody changing anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, TypedDict
+
+
+class Refusal(TypedDict):
+    """One parameter that was not taken: its path, the fault code (``9007``, ``missing``, ...) and what that means."""
+
+    path: str
+    code: str
+    meaning: str
+
+
+class AcsError(Exception):
+    """The ACS side of the work failed."""
+
+    code: ClassVar[str] = "acs.error"
+    transient: ClassVar[bool] = False
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+
+
+class TemplatesInvalid(AcsError):
+    """A CPE template cannot be used."""
+
+    code = "acs.templates_invalid"
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"{len(self.faults)} fault(s) in the CPE templates: " + "; ".join(self.faults))
+
+
+class TemplateUnknown(AcsError):
+    """There is no CPE template of that name."""
+
+    code = "acs.template_unknown"
+
+    def __init__(self, template: str, known: Iterable[str]) -> None:
+        self.template = template
+        self.known = tuple(sorted(known))
+        super().__init__(f"There is no CPE template {template!r}; known are: {', '.join(self.known) or 'none'}.")
+
+
+class TemplateInputsRefused(AcsError):
+    """The inputs do not fit the CPE template."""
+
+    code = "acs.template_inputs_refused"
+
+    def __init__(self, template: str, faults: Sequence[str]) -> None:
+        self.template = template
+        self.faults = tuple(faults)
+        super().__init__(f"The inputs do not fit CPE template {template}: " + "; ".join(self.faults) + ".")
+
+
+class SerialMalformed(AcsError):
+    """That is no serial number of a CPE."""
+
+    code = "acs.serial_malformed"
+
+    def __init__(self, serial: str) -> None:
+        self.serial = serial
+        super().__init__(
+            f"{serial[:80]!r} is no serial number of a CPE: 1 to 64 of A-Z a-z 0-9 . _ ~ % - are allowed."
+            " Read it again from the label."
+        )
+
+
+class SerialBoundElsewhere(AcsError):
+    """The serial number is bound to another service."""
+
+    code = "acs.serial_bound_elsewhere"
+
+    def __init__(self, serial: str, *, customer_id: int, bound_service_id: int | None, bound_customer_id: int) -> None:
+        self.serial = serial
+        self.customer_id = customer_id
+        self.bound_service_id = bound_service_id
+        self.bound_customer_id = bound_customer_id
+        service = f"service {bound_service_id}" if bound_service_id is not None else "a service without a number"
+        super().__init__(
+            f"CPE {serial} cannot be given to customer {customer_id}: it is bound to {service} of customer"
+            f" {bound_customer_id}. Withdraw it there first, or scan the right CPE."
+        )
+
+
+class RequestConflict(AcsError):
+    """The same request id came with other input."""
+
+    code = "acs.request_conflict"
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        super().__init__(f"Request {request_id!r} was made before with other input; nothing was changed.")
+
+
+class PassphraseRefused(AcsError):
+    """A WiFi passphrase has 8 to 63 printable ASCII characters."""
+
+    code = "acs.passphrase_refused"
+
+
+class DeviceUnknown(AcsError):
+    """No CPE with that serial number is bound to a service."""
+
+    code = "acs.device_unknown"
+
+    def __init__(self, serial: str) -> None:
+        self.serial = serial
+        super().__init__(f"CPE {serial} is not bound to any service.")
+
+
+class DeviceError(AcsError):
+    """The CPE is not as it should be."""
+
+    code = "acs.device_error"
+
+    def __init__(self, serial: str, message: str) -> None:
+        self.serial = serial
+        super().__init__(message)
+
+
+class SerialAmbiguous(DeviceError):
+    """Several CPEs at the ACS carry that serial number."""
+
+    code = "acs.serial_ambiguous"
+
+    def __init__(self, serial: str, device_ids: Sequence[str]) -> None:
+        self.device_ids = tuple(device_ids)
+        super().__init__(
+            serial,
+            f"The ACS knows {len(self.device_ids)} CPEs with serial {serial} ({', '.join(self.device_ids)});"
+            " nothing was sent to any of them. Delete the wrong one at the ACS.",
+        )
+
+
+class WrongDataModel(DeviceError):
+    """The CPE speaks another TR-069 data model than the template."""
+
+    code = "acs.wrong_data_model"
+
+    def __init__(self, serial: str, *, template: str, wanted: str, reported: Sequence[str]) -> None:
+        self.template = template
+        self.wanted = wanted
+        self.reported = tuple(reported)
+        super().__init__(
+            serial,
+            f"CPE {serial} speaks {' and '.join(self.reported)}, but template {template} is for {wanted}."
+            " Nothing was sent. Choose a template for this CPE.",
+        )
+
+
+class SettingsRefused(DeviceError):
+    """The CPE refused its settings."""
+
+    code = "acs.settings_refused"
+
+    def __init__(self, serial: str, *, fault_code: str, refusals: Sequence[Refusal], message: str) -> None:
+        self.fault_code = fault_code
+        self.refusals = tuple(refusals)
+        super().__init__(serial, f"CPE {serial} refused its settings: {message}")
+
+
+class SettingsFailed(DeviceError):
+    """The CPE failed while it was taking its settings; another attempt may succeed."""
+
+    code = "acs.settings_failed"
+    transient = True
+
+    def __init__(self, serial: str, *, fault_code: str, refusals: Sequence[Refusal], message: str) -> None:
+        self.fault_code = fault_code
+        self.refusals = tuple(refusals)
+        super().__init__(serial, f"CPE {serial} did not take its settings: {message}")
+
+
+class DeviceDrifted(DeviceError):
+    """The CPE does not have what was applied to it; applying again may repair it."""
+
+    code = "acs.device_drifted"
+    transient = True
+
+    def __init__(self, serial: str, paths: Sequence[str], reason: str) -> None:
+        self.paths = tuple(paths)
+        super().__init__(serial, f"CPE {serial} does not have what was applied to it: {reason}")
+
+
+class DesiredStateChanged(DeviceError):
+    """The desired state changed while it was being carried out."""
+
+    code = "acs.desired_state_changed"
+    transient = True
+
+    def __init__(self, serial: str) -> None:
+        super().__init__(serial, f"What CPE {serial} should have changed meanwhile; the newer wish comes next.")
+
+
+class NotYet(DeviceError):
+    """The CPE has not taken or confirmed its settings yet.
+
+    ``reason`` is a slug: ``no_session``, ``in_progress``, ``busy``, ``not_applied``, ``not_read_back``, or one of the
+    subclasses' own.
+    """
+
+    code = "acs.not_yet"
+    transient = True
+
+    def __init__(self, serial: str, *, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(serial, message)
+
+
+class AwaitingFirstInform(NotYet):
+    """The CPE has never reported to the ACS."""
+
+    code = "acs.awaiting_first_inform"
+
+    def __init__(self, serial: str) -> None:
+        super().__init__(
+            serial,
+            reason="awaiting_first_inform",
+            message=f"CPE {serial} has never reported to the ACS; its settings wait for its first Inform.",
+        )
+
+
+class DeviceUnreachable(NotYet):
+    """The ACS could not call the CPE, so its settings wait for its next periodic Inform.
+
+    ``reason``: ``offline``, ``connection_request_credentials`` or ``connection_request_failed``.
+    """
+
+    code = "acs.device_unreachable"
+
+
+class NbiError(AcsError):
+    """The northbound interface of GenieACS failed."""
+
+    code = "acs.nbi_error"
+
+
+class NbiRequestInvalid(NbiError):
+    """A request that GenieACS would not survive was stopped before it was sent."""
+
+    code = "acs.nbi_request_invalid"
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("The request was not sent to the ACS: " + "; ".join(self.faults) + ".")
+
+
+class NbiRejected(NbiError):
+    """The ACS rejected the request."""
+
+    code = "acs.nbi_rejected"
+
+    def __init__(self, asked: str, *, status: int, said: str) -> None:
+        self.status = status
+        self.said = said
+        hint = " Check the credentials of the ACS address." if status in (401, 403) else ""
+        super().__init__(f"The ACS rejected {asked}: {status} {said}.{hint}")
+
+
+class NbiPoisoned(NbiError):
+    """The ACS cut the connection after a long silence, as it does when a request has killed one of its workers."""
+
+    code = "acs.nbi_poisoned"
+
+    def __init__(self, asked: str, *, silence_seconds: float) -> None:
+        self.silence_seconds = silence_seconds
+        super().__init__(
+            f"The ACS hung up on {asked} after {silence_seconds:.0f} s without a word, as it does when a request kills"
+            " one of its workers. It is not sent again; look at the log of genieacs-nbi."
+        )
+
+
+class NbiUnreachable(NbiError):
+    """The ACS cannot be reached."""
+
+    code = "acs.nbi_unreachable"
+    transient = True
+
+
+class NbiTimedOut(NbiError):
+    """The ACS did not answer in time."""
+
+    code = "acs.nbi_timed_out"
+    transient = True
+
+
+class NbiGarbled(NbiError):
+    """The ACS sent something that is not a whole GenieACS answer."""
+
+    code = "acs.nbi_garbled"
+    transient = True
+
+
+class NbiDeviceInSession(NbiError):
+    """The ACS is in a session with this device and takes no changes to its queue meanwhile."""
+
+    code = "acs.nbi_device_in_session"
+    transient = True

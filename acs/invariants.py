@@ -1,0 +1,149 @@
+"""What must always hold for CPEs, as questions ``firstlight check`` asks. An empty answer is a pass; nothing is changed.
+
+To add one: write a function that returns findings, name it in ``acs/__init__.py``, and prove in
+``tests/acs/test_invariants.py`` that it finds its seeded corruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs.tables import AcsDevice
+from acs.templates import SECRET_REF, Setting, revision_of
+
+TAKEN_STATES = ("applied", "verified", "accepted_unverifiable")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it must be: which invariant (slug), about what, and a sentence for a person."""
+
+    invariant: str
+    subject: str
+    sentence: str
+
+
+async def serials_bound_twice(db: AsyncSession) -> list[Finding]:
+    """A CPE serves one service. Looks across tenants: two of them cannot have the same box either."""
+    doubled = (
+        select(AcsDevice.serial)
+        .where(AcsDevice.state != "withdrawn")
+        .group_by(AcsDevice.serial)
+        .having(func.count(AcsDevice.id) > 1)
+    )
+    found = await db.scalars(
+        select(AcsDevice)
+        .where(AcsDevice.state != "withdrawn", AcsDevice.serial.in_(doubled))
+        .order_by(AcsDevice.serial, AcsDevice.id)
+    )
+    services: dict[str, list[str]] = {}
+    for device in found:
+        services.setdefault(device.serial, []).append(f"service {device.service_id} of tenant {device.tenant_id}")
+    return [
+        Finding("acs.serial_bound_twice", serial, f"CPE {serial} is bound to {' and to '.join(bound)}.")
+        for serial, bound in services.items()
+    ]
+
+
+async def devices_of_ended_services(
+    db: AsyncSession, *, tenant_id: str, live_service_ids: Collection[int]
+) -> list[Finding]:
+    """A CPE is bound only to a service that lives; the caller knows which do."""
+    live = frozenset(live_service_ids)
+    return [
+        Finding(
+            "acs.device_of_ended_service",
+            device.serial,
+            f"CPE {device.serial} is still bound to service {device.service_id} of customer {device.customer_id},"
+            " which has ended. Withdraw it.",
+        )
+        for device in await _live(db, tenant_id)
+        if device.service_id is not None and device.service_id not in live
+    ]
+
+
+async def claims_without_proof(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
+    """A CPE that is said to have its settings has taken this very revision, and a verified one was read back."""
+    findings: list[Finding] = []
+    for device in await _live(db, tenant_id):
+        if device.state not in TAKEN_STATES:
+            continue
+        lacks = [
+            what
+            for what, missing in (
+                (f"the CPE took {device.applied_revision}", device.applied_revision != device.revision),
+                ("when it took it is not known", device.applied_at is None or device.written_at is None),
+                ("it was never read back", device.state != "applied" and device.verified_at is None),
+            )
+            if missing
+        ]
+        if lacks:
+            sentence = (
+                f"CPE {device.serial} is said to be {device.state} with {device.revision}, but {', '.join(lacks)}."
+            )
+            findings.append(Finding("acs.claim_without_proof", device.serial, sentence))
+    return findings
+
+
+async def revisions_that_do_not_fit(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
+    """A revision is the hash of what it stands for; otherwise a changed wish would never reach the CPE."""
+    return [
+        Finding(
+            "acs.revision_does_not_fit",
+            device.serial,
+            f"The settings of CPE {device.serial} were changed without a new revision ({device.revision}).",
+        )
+        for device in await _live(db, tenant_id)
+        if device.revision
+        != revision_of(
+            device.data_model,
+            [Setting.from_row(row) for row in device.parameters],
+            secret_version=device.secret_version,
+        )
+    ]
+
+
+async def secrets_in_clear(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
+    """Passwords and passphrases are kept by reference. Names the parameter, never the value."""
+    found = await db.scalars(select(AcsDevice).where(AcsDevice.tenant_id == tenant_id).order_by(AcsDevice.id))
+    return [
+        Finding("acs.secret_in_clear", device.serial, f"{setting.path} of CPE {device.serial} is stored in clear.")
+        for device in found
+        for setting in map(Setting.from_row, device.parameters)
+        if setting.secret and not SECRET_REF.fullmatch(str(setting.value))
+    ]
+
+
+async def traces_left_at_the_acs(db: AsyncSession, *, tenant_id: str, withdrawn_before: datetime) -> list[Finding]:
+    """A withdrawn CPE's queued settings are taken back, or they would reach whoever plugs it in next."""
+    found = await db.scalars(
+        select(AcsDevice)
+        .where(
+            AcsDevice.tenant_id == tenant_id,
+            AcsDevice.state == "withdrawn",
+            AcsDevice.cleared_at.is_(None),
+            AcsDevice.withdrawn_at < withdrawn_before,
+        )
+        .order_by(AcsDevice.id)
+    )
+    return [
+        Finding(
+            "acs.trace_left",
+            device.serial,
+            f"CPE {device.serial} was withdrawn from service {device.service_id}, and what was queued for it at the ACS"
+            " was never taken back.",
+        )
+        for device in found
+    ]
+
+
+async def _live(db: AsyncSession, tenant_id: str) -> list[AcsDevice]:
+    found = await db.scalars(
+        select(AcsDevice).where(AcsDevice.tenant_id == tenant_id, AcsDevice.state != "withdrawn").order_by(AcsDevice.id)
+    )
+    return list(found)

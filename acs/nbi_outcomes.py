@@ -1,0 +1,169 @@
+"""What became of a request to GenieACS. Not a boolean: 202 may mean queued or faulted, and silence means unknown.
+
+The status line's reason phrase carries the meaning (NBI /devices/{id}/tasks), so both are read. A proxy may drop the
+phrase; then the client looks at /tasks and /faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from acs.errors import NbiRejected, NbiTimedOut, Refusal
+from acs.faults import meaning_of
+
+REPORTED_LENGTH = 200
+"""What a CPE says about itself is shown cut to this length."""
+
+
+class Why(StrEnum):
+    """Why a task waits, or a connection request did not reach the CPE."""
+
+    ACCEPTED = "accepted"
+    OFFLINE = "offline"
+    CONNECTION_REQUEST_CREDENTIALS = "connection_request_credentials"
+    CONNECTION_REQUEST_FAILED = "connection_request_failed"
+    NO_SESSION = "no_session"
+    UNSAID = "unsaid"
+
+    @property
+    def words(self) -> str:
+        return _WORDS[self]
+
+
+_WORDS: Mapping[Why, str] = {
+    Why.ACCEPTED: "it waits in the queue for the CPE's next session",
+    Why.OFFLINE: "the CPE does not answer the ACS: it is off, its line is down, or it is behind NAT",
+    Why.CONNECTION_REQUEST_CREDENTIALS: "the CPE refused the ACS's connection request credentials",
+    Why.CONNECTION_REQUEST_FAILED: "the connection request to the CPE failed",
+    Why.NO_SESSION: "the CPE was called and did not begin a session",
+    Why.UNSAID: "the ACS queued it and did not say why",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A record of /faults, without the settings (and secrets) that GenieACS keeps in it."""
+
+    id: str
+    device_id: str
+    channel: str
+    code: str
+    """``cwmp.9003``, ``script.Error``, ``timeout``, ..."""
+    message: str
+    refusals: tuple[Refusal, ...] = ()
+    retries: int = 0
+
+    @property
+    def task_id(self) -> str | None:
+        return self.channel.removeprefix("task_") if self.channel.startswith("task_") else None
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Fault:
+        """Reads what GenieACS and the CPE said; nothing in it is trusted to be there or well-formed."""
+        detail = document.get("detail")
+        refused = detail.get("setParameterValuesFault") if isinstance(detail, Mapping) else None
+        retries = document.get("retries")
+        return cls(
+            id=str(document.get("_id", "")),
+            device_id=str(document.get("device", "")),
+            channel=str(document.get("channel", "")),
+            code=printable(document.get("code")) or "unknown",
+            message=printable(document.get("message")),
+            refusals=tuple(_refusals(refused)),
+            retries=retries if isinstance(retries, int) else 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A queued task; its arguments are left at the ACS, since they hold secrets."""
+
+    id: str
+    device_id: str
+    name: str
+    unique_key: str | None = None
+    expiry: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It has happened. For a task: the CPE's session has run it, which is not yet what the CPE then has."""
+
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The task waits at the ACS and will run at the CPE's next session."""
+
+    task_id: str
+    why: Why
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Faulted:
+    """The task ran and failed; it stays queued and the ACS tries it again by itself (300 s and more later)."""
+
+    task_id: str
+    fault: Fault | None
+    """None when the ACS said so and its record is gone already."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotReached:
+    """The CPE could not be called (the connection request without a task)."""
+
+    why: Why
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The ACS did not take the request; nothing has happened."""
+
+    status: int
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may or may not have happened: no answer came. Look before doing it again."""
+
+    why: str
+    asked: str = field(default="")
+
+
+TaskOutcome = Done | Queued | Faulted | Rejected | Unknown
+CallOutcome = Done | NotReached | Rejected | Unknown
+WriteOutcome = Done | Rejected | Unknown
+
+
+def require_done(outcome: Done | Rejected | Unknown) -> Done:
+    """For a caller to whom only Done is good enough. Raises: NbiRejected, NbiTimedOut."""
+    if isinstance(outcome, Rejected):
+        raise NbiRejected("a request", status=outcome.status, said=outcome.said)
+    if isinstance(outcome, Unknown):
+        raise NbiTimedOut(f"Whether the ACS did it is not known: {outcome.why}.")
+    return outcome
+
+
+def printable(said: object) -> str:
+    """What a CPE or the ACS said, as one short line without control characters."""
+    text = said if isinstance(said, str) else ""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:REPORTED_LENGTH].strip()
+
+
+def _refusals(refused: object) -> Sequence[Refusal]:
+    if not isinstance(refused, list):
+        return ()
+    found: list[Refusal] = []
+    for each in refused:
+        if isinstance(each, Mapping):
+            code = printable(each.get("faultCode")) or "unknown"
+            path = printable(each.get("parameterName")) or "a parameter without a name"
+            found.append(Refusal(path=path, code=code, meaning=meaning_of(code, printable(each.get("faultString")))))
+    return found

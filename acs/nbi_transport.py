@@ -1,0 +1,260 @@
+"""One HTTP exchange with GenieACS at a time: what may be sent again, what must not, and what silence means.
+
+The rules are in the table of ``acs.nbi``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+import structlog
+
+from acs.errors import (
+    NbiDeviceInSession,
+    NbiGarbled,
+    NbiPoisoned,
+    NbiRejected,
+    NbiRequestInvalid,
+    NbiTimedOut,
+    NbiUnreachable,
+)
+from acs.nbi_documents import read_documents, total_of
+from acs.nbi_outcomes import Unknown, printable
+from acs.ports import Sleep
+
+log = structlog.get_logger(__name__)
+
+# GenieACS closes an idle connection after 5 s; ours must be gone before.
+KEEPALIVE_EXPIRY_SECONDS = 4.0
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 130.0
+"""A query without an index scans the whole collection twice."""
+WRITE_SECONDS = 10.0
+SESSION_SECONDS = 160.0
+"""A task with a connection request may wait 30 s for a lock, 4 s for the session's start and 120 s for its end."""
+
+POISON_SILENCE_SECONDS = 15.0
+"""A worker that dies of a request keeps the connection 20 s and then drops it (21.0 s observed, 12 of 12)."""
+
+CONNECT_RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+IN_SESSION_RETRY_SECONDS = (1.0, 2.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0)
+CUT_OFF_RETRY_SECONDS = (0.2, 1.0)
+
+LARGEST_ANSWER = 2_000_000
+
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status line, headers and a bounded body."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_in_session(self) -> bool:
+        return self.status == 503 and "Device is in session" in self.said
+
+    @property
+    def said(self) -> str:
+        """The ACS's own words, for a person: its body when it is text, else the reason phrase."""
+        text = self.body.decode(errors="replace") if not self.body.startswith((b"{", b"[", b"<")) else ""
+        return printable(text) or printable(self.reason) or "without a word"
+
+
+class NbiTransport:
+    """Owns the one ``httpx.AsyncClient``. Nothing of httpx leaves it."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        authorization: str | None,
+        tls: ssl.SSLContext | None,
+        max_connections: int,
+        sleep: Sleep,
+        monotonic: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self.genieacs_version: str | None = None
+        self._base_url = _checked_base_url(base_url)
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._jitter = jitter
+        headers = {"Accept-Encoding": "identity"}  # nothing here is large enough to risk a compressed bomb
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        self._http = httpx.AsyncClient(
+            headers=headers,
+            verify=tls if tls is not None else True,
+            limits=httpx.Limits(
+                max_connections=max_connections,
+                max_keepalive_connections=max_connections,
+                keepalive_expiry=KEEPALIVE_EXPIRY_SECONDS,
+            ),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def head(self, target: str) -> Mapping[str, str]:
+        """The headers alone. Raises: NbiError."""
+
+        async def ask() -> Mapping[str, str]:
+            async with self._response("HEAD", target, None, READ_SECONDS) as response:
+                _require_ok(target, await _whole(response))
+                return response.headers
+
+        return await self._again_when_cut_off(ask)
+
+    async def collect(self, target: str) -> tuple[int, list[dict[str, Any]]]:
+        """The ``total`` header and all documents, read as they arrive. Raises: NbiError."""
+
+        async def ask() -> tuple[int, list[dict[str, Any]]]:
+            async with self._documents(target) as (headers, lines):
+                return total_of(headers), [document async for document in lines]
+
+        return await self._again_when_cut_off(ask)
+
+    async def stream(self, target: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The documents one by one, asked for once. Raises: NbiError."""
+        try:
+            async with self._documents(target) as (_, lines):
+                async for document in lines:
+                    yield document
+        except _CutOff as cut:
+            raise NbiGarbled(str(cut)) from cut
+
+    async def write(
+        self, method: str, target: str, body: bytes | None, *, seconds: float = WRITE_SECONDS, own_504: bool = False
+    ) -> Answer | Unknown:
+        """A request with an effect; sent again only when it was not taken. ``own_504``: a 504 may be GenieACS's own.
+
+        Raises: NbiUnreachable, NbiPoisoned, NbiDeviceInSession.
+        """
+        for pause in (*IN_SESSION_RETRY_SECONDS, None):
+            answer = await self._write_once(method, target, body, seconds)
+            if not isinstance(answer, Answer) or not answer.is_in_session:
+                break
+            if pause is None:
+                raise NbiDeviceInSession(
+                    f"The ACS has been in a session with the device for {sum(IN_SESSION_RETRY_SECONDS):.0f} s and takes"
+                    " no change of its queue meanwhile."
+                )
+            await self._sleep(pause)
+        if isinstance(answer, Answer) and answer.status >= 500 and not (own_504 and answer.status == 504):
+            return Unknown(f"the answer was {answer.status} {answer.said}", _asked(method, target))
+        return answer
+
+    async def _write_once(self, method: str, target: str, body: bytes | None, seconds: float) -> Answer | Unknown:
+        asked = _asked(method, target)
+        try:
+            async with self._response(method, target, body, seconds) as response:
+                return await _whole(response)
+        except (NbiTimedOut, NbiGarbled, _CutOff) as silence:
+            log.warning("outcome of a request to the acs is unknown", asked=asked, why=str(silence))
+            return Unknown(str(silence), asked)
+
+    @asynccontextmanager
+    async def _documents(self, target: str) -> AsyncIterator[tuple[Mapping[str, str], AsyncIterator[dict[str, Any]]]]:
+        async with self._response("GET", target, None, READ_SECONDS) as response:
+            if response.status_code != 200:
+                _require_ok(target, await _whole(response))
+            yield response.headers, read_documents(response.aiter_raw())
+
+    @asynccontextmanager
+    async def _response(
+        self, method: str, target: str, body: bytes | None, seconds: float
+    ) -> AsyncIterator[httpx.Response]:
+        """One exchange; everything httpx may raise becomes an error of ours, until the body is read to its end."""
+        asked = _asked(method, target)
+        started = self._monotonic()
+        try:
+            response = await self._connected(method, target, body, seconds)
+            try:
+                self.genieacs_version = response.headers.get("GenieACS-Version", self.genieacs_version)
+                if response.headers.get("Content-Encoding", "identity") != "identity":
+                    raise NbiGarbled(f"The ACS answered {asked} compressed, which was not asked for.")
+                yield response
+            finally:
+                await response.aclose()
+        except httpx.TimeoutException as error:
+            raise NbiTimedOut(f"The ACS did not answer {asked} within {seconds:.0f} s.") from error
+        except httpx.LocalProtocolError as error:
+            raise NbiRequestInvalid([f"{asked} is no valid HTTP request"]) from error
+        except httpx.RequestError as error:
+            silence = self._monotonic() - started
+            if silence >= POISON_SILENCE_SECONDS:
+                raise NbiPoisoned(asked, silence_seconds=silence) from error
+            raise _CutOff(f"The ACS cut the connection during {asked}.") from error
+
+    async def _connected(self, method: str, target: str, body: bytes | None, seconds: float) -> httpx.Response:
+        """Sends the request; tried again as long as it could not even be begun."""
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=seconds)
+        request = self._http.build_request(method, self._base_url + target, content=body, timeout=timeout)
+        for pause in (*CONNECT_RETRY_SECONDS, None):
+            try:
+                return await self._http.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+                if pause is None:
+                    raise NbiUnreachable(f"The ACS at {self._base_url} cannot be reached.") from error
+            log.info("acs cannot be reached, trying again", acs=self._base_url, pause_seconds=pause)
+            await self._sleep(pause * (0.5 + self._jitter()))
+        raise AssertionError("the last pause is None")
+
+    async def _again_when_cut_off(self, ask: Callable[[], Awaitable[_Read]]) -> _Read:
+        for pause in CUT_OFF_RETRY_SECONDS:
+            try:
+                return await ask()
+            except (_CutOff, NbiGarbled) as cut:
+                log.info("answer of the acs was cut off, asking again", why=str(cut))
+            await self._sleep(pause * (0.5 + self._jitter()))
+        try:
+            return await ask()
+        except _CutOff as cut:
+            raise NbiUnreachable(str(cut)) from cut
+
+
+class _CutOff(Exception):
+    """The connection ended before the answer was whole, at once and not after a worker's 20 s of dying."""
+
+
+async def _whole(response: httpx.Response) -> Answer:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise NbiGarbled(f"The ACS sent more than {LARGEST_ANSWER} bytes where a few were due.")
+    return Answer(response.status_code, response.reason_phrase, response.headers, bytes(body))
+
+
+def _require_ok(target: str, answer: Answer) -> None:
+    """Raises: NbiUnreachable for a proxy without a GenieACS behind it, NbiRejected."""
+    if answer.status >= 500:
+        raise NbiUnreachable(f"The ACS cannot be asked now: {answer.status} {answer.said}.")
+    if answer.status != 200:
+        raise NbiRejected(f"a query of {_asked('GET', target)}", status=answer.status, said=answer.said)
+
+
+def _asked(method: str, target: str) -> str:
+    return f"{method} {target.partition('?')[0]}"
+
+
+def _checked_base_url(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise NbiRequestInvalid([f"{base_url!r} is no address of an ACS"]) from error
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment or url.userinfo:
+        raise NbiRequestInvalid(["the address of the ACS is http(s)://host[:port][/path], credentials apart"])
+    return base_url.rstrip("/")

@@ -1,0 +1,145 @@
+"""A CPE as the ACS has it: who it is, when it was last heard, and what its parameters are said to be.
+
+The ACS compares serial numbers loosely, so what it finds is compared once more here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from acs.errors import SerialAmbiguous
+from acs.nbi import NbiClient
+from acs.nbi_requests import device_segment
+from acs.serials import same_serial, spellings
+from acs.templates import ROOTS, DataModel, SettingValue
+
+# SoftwareVersion is in every Inform (TR-069 3.7.1.5), so a CPE that has reported has it under its root.
+_FIELDS = (
+    "_id",
+    "_deviceId",
+    "_registered",
+    "_lastInform",
+    "_lastBoot",
+    "_lastBootstrap",
+    "_tags",
+    *(f"{root}.DeviceInfo.SoftwareVersion" for root in ROOTS.values()),
+)
+
+
+class SeenDevice(TypedDict):
+    """A CPE known to the ACS. Times are the ACS's; ``data_models`` are the roots it has shown."""
+
+    device_id: str
+    serial: str
+    manufacturer: str | None
+    oui: str | None
+    product_class: str | None
+    data_models: list[DataModel]
+    registered: datetime | None
+    last_inform: datetime | None
+    last_boot: datetime | None
+    last_bootstrap: datetime | None
+    tags: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One parameter in the ACS's document, read from or written to the CPE at ``stamp``."""
+
+    value: SettingValue | None
+    stamp: datetime | None
+
+
+async def find_device(nbi: NbiClient, serial: str) -> SeenDevice | None:
+    """The one CPE that reports this serial in any of its spellings; None when it has never reported.
+
+    Raises: SerialMalformed, SerialAmbiguous, NbiError.
+    """
+    found = await nbi.find("devices", {"_deviceId._SerialNumber": {"$in": list(spellings(serial))}}, _FIELDS)
+    exact = [seen for seen in map(_seen, found.documents) if same_serial(seen["serial"], serial)]
+    if len(exact) > 1:
+        raise SerialAmbiguous(serial, sorted(seen["device_id"] for seen in exact))
+    return exact[0] if exact else None
+
+
+async def look_again(nbi: NbiClient, device_id: str) -> SeenDevice | None:
+    """The same CPE now, by its id at the ACS. Raises: NbiError."""
+    device_segment(device_id)
+    found = await nbi.find("devices", {"_id": device_id}, _FIELDS)
+    exact = [seen for seen in map(_seen, found.documents) if seen["device_id"] == device_id]
+    return exact[0] if exact else None
+
+
+async def read_leaves(
+    nbi: NbiClient, device_id: str, plain: Sequence[str], secret: Sequence[str] = ()
+) -> dict[str, Leaf] | None:
+    """What the ACS's document says of these parameters; of secret ones the time only, since it holds them in clear.
+
+    A parameter the document does not have is left out; without a document it is None. Raises: NbiError.
+    """
+    device_segment(device_id)
+    leaves: dict[str, Leaf] = {}
+    known = False
+    wanted = [(path, path) for path in plain] + [(path, f"{path}._timestamp") for path in secret]
+    for some in _chunks(wanted, 50):
+        found = await nbi.find("devices", {"_id": device_id}, ("_id", *(field for _, field in some)))
+        for document in found.documents:
+            if document.get("_id") == device_id:
+                known = True
+                leaves |= {path: leaf for path, _ in some if (leaf := _leaf(document, path)) is not None}
+    return leaves if known else None
+
+
+def _seen(document: Mapping[str, Any]) -> SeenDevice:
+    identity = document.get("_deviceId")
+    identity = identity if isinstance(identity, Mapping) else {}
+    tags = document.get("_tags")
+    return SeenDevice(
+        device_id=str(document.get("_id", "")),
+        serial=str(identity.get("_SerialNumber", "")),
+        manufacturer=_text(identity.get("_Manufacturer")),
+        oui=_text(identity.get("_OUI")),
+        product_class=_text(identity.get("_ProductClass")),
+        data_models=[model for model, root in ROOTS.items() if isinstance(document.get(root), Mapping)],
+        registered=moment(document.get("_registered")),
+        last_inform=moment(document.get("_lastInform")),
+        last_boot=moment(document.get("_lastBoot")),
+        last_bootstrap=moment(document.get("_lastBootstrap")),
+        tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
+    )
+
+
+def _leaf(document: Mapping[str, Any], path: str) -> Leaf | None:
+    node: object = document
+    for name in path.split("."):
+        if not isinstance(node, Mapping):
+            return None
+        node = node.get(name)
+    if not isinstance(node, Mapping) or not ({"_value", "_timestamp"} & set(node)):
+        return None
+    value = node.get("_value")
+    return Leaf(value if isinstance(value, str | int | bool) else None, moment(node.get("_timestamp")))
+
+
+def moment(stamp: object) -> datetime | None:
+    """A time as the ACS writes it (``2026-11-22T13:13:22.162Z``); None for anything else."""
+    if not isinstance(stamp, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return parsed.astimezone(UTC) if parsed.tzinfo else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _chunks(items: Sequence[tuple[str, str]], size: int) -> Iterable[Sequence[tuple[str, str]]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,305 @@
+"""What each CPE should have, by serial number, before it ever reports: the ``genieacs_service`` of the contract.
+
+These methods write our database and nothing else. ``acs.convergence`` carries the wish to the CPE.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import structlog
+from sqlalchemy import Text, select
+from sqlalchemy import cast as cast_sql
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs.device_records import DeviceRecord, ProvisionedDevice, provisioned, record_of
+from acs.errors import DesiredStateChanged, DeviceUnknown, RequestConflict, SerialBoundElsewhere
+from acs.passphrases import checked_wifi_passphrase, new_wifi_passphrase
+from acs.ports import Now, Secrets
+from acs.serials import canonical_serial
+from acs.tables import AcsDevice, AcsRequest
+from acs.template_library import TemplateLibrary
+from acs.templates import InputValue, Setting, Template, checked_inputs, render, revision_of
+
+log = structlog.get_logger(__name__)
+
+
+class GenieAcsService:
+    """Desired state of CPEs, within the caller's transaction."""
+
+    def __init__(
+        self, db: AsyncSession, *, tenant_id: str, now: Now, templates: TemplateLibrary, secrets: Secrets
+    ) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+        self._templates = templates
+        self._secrets = secrets
+
+    async def provision_device(
+        self,
+        *,
+        customer_id: int,
+        device_serial: str,
+        config_template: str,
+        service_id: int | None = None,
+        values: Mapping[str, str | int | None] | None = None,
+        request_id: str | None = None,
+    ) -> ProvisionedDevice:
+        """Bind a CPE to a service and write down what it is to have. The CPE need not have reported yet.
+
+        For a serial bound to the same service already the wish is replaced. ``values`` are the template's inputs;
+        passwords come as references. A WiFi passphrase the template wants and nobody gave is generated and sealed
+        under ``secret:device/<serial>/wifi``. With a ``request_id`` the same request made again gives the same answer
+        (and binds the serial anew, should it have been withdrawn meanwhile).
+
+        Raises: SerialMalformed, TemplateUnknown, TemplateInputsRefused, SerialBoundElsewhere, RequestConflict.
+        """
+        serial = canonical_serial(device_serial)
+        template = self._templates.get(config_template)
+        given = {name: value for name, value in (values or {}).items() if value is not None}
+        digest = _digest(customer_id, serial, config_template, service_id, given)
+        answered = await self._answered(request_id, digest)
+        if answered is not None:
+            return answered
+
+        inputs = _complete(template, serial, given)
+        device = await self._bind(serial, spelt=device_serial.strip(), customer_id=customer_id, service_id=service_id)
+        if wifi_ref(serial) not in {*device.inputs.values(), *given.values()} and wifi_ref(serial) in inputs.values():
+            await self._secrets.seal(self._db, wifi_ref(serial), new_wifi_passphrase())
+        device.template, device.data_model, device.inputs = template.name, template.data_model, inputs
+        self._renew(device, render(template, inputs), "Its settings were written down.")
+        await self._db.flush()
+        log.info(
+            "device bound",
+            serial=serial,
+            customer_id=customer_id,
+            service_id=service_id,
+            template=template.name,
+            revision=device.revision,
+        )
+        answer = provisioned(device)
+        return answer if request_id is None else await self._remembered(request_id, digest, device, answer)
+
+    async def withdraw_device(self, *, device_serial: str, service_id: int | None = None) -> ProvisionedDevice | None:
+        """Unbind a CPE: nothing will be sent to it any more, and a passphrase we generated for it is forgotten.
+
+        With ``service_id`` only that service's binding is withdrawn, so that an undo cannot take the CPE from whoever
+        has it by now. Safe to repeat; None when there was no such binding.
+
+        Raises: SerialMalformed.
+        """
+        serial = canonical_serial(device_serial)
+        device = await self._live(serial)
+        if device is None or (service_id is not None and device.service_id != service_id):
+            past = await self._latest_withdrawn(serial, service_id)
+            return None if past is None else provisioned(past)
+        device.state = "withdrawn"
+        device.reason = "Withdrawn from its service."
+        device.details = []
+        device.withdrawn_at = device.updated_at = self._now()
+        device.cleared_at = None
+        if wifi_ref(serial) in device.inputs.values():
+            await self._secrets.discard(self._db, wifi_ref(serial))
+        await self._db.flush()  # the serial is free for a new binding within this transaction
+        log.info("device withdrawn", serial=serial, customer_id=device.customer_id, service_id=device.service_id)
+        return provisioned(device)
+
+    async def device(self, *, device_serial: str) -> DeviceRecord:
+        """All we know of the CPE bound under that serial. Raises: SerialMalformed, DeviceUnknown."""
+        serial = canonical_serial(device_serial)
+        device = await self._live(serial)
+        if device is None:
+            raise DeviceUnknown(serial)
+        return record_of(device)
+
+    async def devices_of_service(self, *, service_id: int) -> list[DeviceRecord]:
+        """The CPEs bound to one service, oldest first."""
+        found = await self._db.scalars(
+            select(AcsDevice)
+            .where(
+                AcsDevice.tenant_id == self._tenant_id,
+                AcsDevice.service_id == service_id,
+                AcsDevice.state != "withdrawn",
+            )
+            .order_by(AcsDevice.id)
+        )
+        return [record_of(device) for device in found]
+
+    async def seal_wifi_passphrase(self, *, device_serial: str, passphrase: str | None = None) -> str:
+        """Seal the customer's WiFi passphrase, or a generated one, and give its reference.
+
+        A CPE bound already gets it: its revision changes, so it is to be applied again.
+
+        Raises: SerialMalformed, PassphraseRefused.
+        """
+        serial = canonical_serial(device_serial)
+        chosen = new_wifi_passphrase() if passphrase is None else checked_wifi_passphrase(passphrase)
+        ref = wifi_ref(serial)
+        await self._secrets.seal(self._db, ref, chosen)
+        await self.secret_changed(ref=ref)
+        return ref
+
+    async def secret_changed(self, *, ref: str) -> list[ProvisionedDevice]:
+        """Another secret stands under ``ref`` now: every CPE that has it gets a new revision, to be applied."""
+        live = await self._db.scalars(
+            select(AcsDevice)
+            .where(
+                AcsDevice.tenant_id == self._tenant_id,
+                AcsDevice.state != "withdrawn",
+                cast_sql(AcsDevice.inputs, Text).contains(ref, autoescape=True),
+            )
+            .order_by(AcsDevice.id)
+            .with_for_update()
+        )
+        changed = [device for device in live if ref in device.inputs.values()]
+        for device in changed:
+            device.secret_version += 1
+            self._renew(device, [Setting.from_row(row) for row in device.parameters], "A secret of it was changed.")
+        await self._db.flush()
+        return [provisioned(device) for device in changed]
+
+    async def _bind(self, serial: str, *, spelt: str, customer_id: int, service_id: int | None) -> AcsDevice:
+        """The live row of that serial for that service, made when there is none. Raises: SerialBoundElsewhere."""
+        device = await self._live(serial) or await self._insert(serial, spelt, customer_id, service_id)
+        # Somebody else was quicker: theirs it is, unless it is gone again already.
+        device = device or await self._live(serial)
+        if device is None:
+            raise DesiredStateChanged(serial)
+        if (device.customer_id, device.service_id) != (customer_id, service_id):
+            raise SerialBoundElsewhere(
+                serial,
+                customer_id=customer_id,
+                bound_service_id=device.service_id,
+                bound_customer_id=device.customer_id,
+            )
+        return device
+
+    async def _insert(self, serial: str, spelt: str, customer_id: int, service_id: int | None) -> AcsDevice | None:
+        """A new row, its wish still to be filled in; None when the serial has a live one by now."""
+        now = self._now()
+        device = AcsDevice(
+            tenant_id=self._tenant_id,
+            serial=serial,
+            serial_as_given=spelt,
+            customer_id=customer_id,
+            service_id=service_id,
+            template="",
+            data_model="",
+            inputs={},
+            parameters=[],
+            secret_version=1,
+            revision="",
+            state="awaiting_first_inform",
+            reason="",
+            details=[],
+            bound_at=now,
+            updated_at=now,
+        )
+        try:
+            async with self._db.begin_nested():
+                self._db.add(device)
+        except IntegrityError:
+            return None
+        return device
+
+    def _renew(self, device: AcsDevice, settings: Sequence[Setting], why: str) -> None:
+        """Set what the device is to have; when that is something new, its way begins again."""
+        revision = revision_of(device.data_model, settings, secret_version=device.secret_version)
+        if device.revision == revision:
+            return
+        device.revision = revision
+        device.parameters = [list(setting.as_row()) for setting in settings]
+        device.details = []
+        device.task_id = None
+        device.reading_after = None
+        seen = device.device_id is not None
+        device.state = "queued" if seen else "awaiting_first_inform"
+        device.reason = f"{why} They are on their way." if seen else f"{why} The CPE has not reported to the ACS yet."
+        device.updated_at = self._now()
+
+    async def _live(self, serial: str) -> AcsDevice | None:
+        found = await self._db.scalars(
+            select(AcsDevice)
+            .where(AcsDevice.tenant_id == self._tenant_id, AcsDevice.serial == serial, AcsDevice.state != "withdrawn")
+            .with_for_update()
+        )
+        return found.one_or_none()
+
+    async def _latest_withdrawn(self, serial: str, service_id: int | None) -> AcsDevice | None:
+        query = select(AcsDevice).where(
+            AcsDevice.tenant_id == self._tenant_id, AcsDevice.serial == serial, AcsDevice.state == "withdrawn"
+        )
+        if service_id is not None:
+            query = query.where(AcsDevice.service_id == service_id)
+        found = await self._db.scalars(query.order_by(AcsDevice.id.desc()).limit(1))
+        return found.one_or_none()
+
+    async def _request(self, request_id: str) -> AcsRequest | None:
+        found = await self._db.scalars(
+            select(AcsRequest).where(AcsRequest.tenant_id == self._tenant_id, AcsRequest.request_id == request_id)
+        )
+        return found.one_or_none()
+
+    async def _answered(self, request_id: str | None, digest: str) -> ProvisionedDevice | None:
+        """The answer given to that request before, while its binding lives. Raises: RequestConflict."""
+        request = await self._request(request_id) if request_id is not None else None
+        if request is None:
+            return None
+        if request.input_digest != digest:
+            raise RequestConflict(request.request_id)
+        device = await self._db.get(AcsDevice, request.device_row_id)
+        if device is None or device.state == "withdrawn":
+            return None
+        return cast(ProvisionedDevice, dict(request.answer))
+
+    async def _remembered(
+        self, request_id: str, digest: str, device: AcsDevice, answer: ProvisionedDevice
+    ) -> ProvisionedDevice:
+        """Keep the answer under the request's id; gives the one that counts. Raises: RequestConflict."""
+        known = await self._request(request_id)
+        if known is not None:  # its binding was withdrawn, and this is the new one
+            known.device_row_id = device.id
+            known.answer = dict(answer)
+            await self._db.flush()
+            return answer
+        request = AcsRequest(
+            tenant_id=self._tenant_id,
+            request_id=request_id,
+            input_digest=digest,
+            device_row_id=device.id,
+            answer=dict(answer),
+            made_at=self._now(),
+        )
+        try:
+            async with self._db.begin_nested():
+                self._db.add(request)
+        except IntegrityError as error:  # made twice at the same time
+            answered = await self._answered(request_id, digest)
+            if answered is None:
+                raise DesiredStateChanged(device.serial) from error
+            return answered
+        return answer
+
+
+def wifi_ref(serial: str) -> str:
+    """Where the WiFi passphrase that we keep for a CPE is sealed."""
+    return f"secret:device/{canonical_serial(serial)}/wifi"
+
+
+def _complete(template: Template, serial: str, given: Mapping[str, InputValue]) -> dict[str, str | int]:
+    """The inputs with defaults, and a place for the passphrase where the template wants one and none was given.
+
+    Raises: TemplateInputsRefused.
+    """
+    generated = {wanted.name: wifi_ref(serial) for wanted in template.inputs.values() if wanted.generate is not None}
+    return checked_inputs(template, {**generated, **given})
+
+
+def _digest(customer_id: int, serial: str, template: str, service_id: int | None, values: Mapping[str, object]) -> str:
+    whole = [customer_id, serial, template, service_id, sorted(values.items())]
+    return hashlib.sha256(json.dumps(whole, ensure_ascii=True, default=repr).encode()).hexdigest()

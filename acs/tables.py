@@ -1,0 +1,130 @@
+"""What every CPE should have, by serial number, and how far it has come."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+DEVICE_STATES = (
+    "awaiting_first_inform",
+    "queued",
+    "applied",
+    "verified",
+    "accepted_unverifiable",
+    "drifted",
+    "faulted",
+    "unreachable",
+    "withdrawn",
+)
+_STATE_LIST = ", ".join(f"'{state}'" for state in DEVICE_STATES)
+_LIVE = text("state <> 'withdrawn'")
+
+
+class AcsBase(DeclarativeBase):
+    """The tables of ``acs``."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite loses the zone and gets it back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class AcsDevice(AcsBase):
+    """One CPE bound to one service: what it should have, and what is known of it. An unbound one is kept as history."""
+
+    __tablename__ = "acs_device"
+    __table_args__ = (
+        # A CPE serves one service at a time; withdrawn rows are history.
+        Index("acs_device_live_serial", "tenant_id", "serial", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
+        Index("acs_device_service", "tenant_id", "service_id"),
+        CheckConstraint(f"state IN ({_STATE_LIST})", name="acs_device_state"),
+        CheckConstraint("(state = 'withdrawn') = (withdrawn_at IS NOT NULL)", name="acs_device_withdrawn"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Text)
+    serial: Mapped[str] = mapped_column(String(64))
+    """Canonical spelling (``acs.serials``)."""
+    serial_as_given: Mapped[str] = mapped_column(String(64))
+    customer_id: Mapped[int] = mapped_column(Integer)
+    service_id: Mapped[int | None] = mapped_column(Integer)
+
+    template: Mapped[str] = mapped_column(Text)
+    data_model: Mapped[str] = mapped_column(Text)
+    inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """The template's inputs; secrets by reference only."""
+    parameters: Mapped[list[list[Any]]] = mapped_column(JSON)
+    """``[path, value, xsd type, is secret]`` each; the value of a secret is its reference."""
+    secret_version: Mapped[int] = mapped_column(Integer, default=1)
+    """Counts up when a secret changes under the same reference, since the reference alone would not show it."""
+    revision: Mapped[str] = mapped_column(String(64))
+
+    state: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    """Why it is in that state, in words."""
+    details: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    """By parameter: what was refused (faulted) or differs (drifted)."""
+    device_id: Mapped[str | None] = mapped_column(Text)
+    """``_id`` at the ACS, once the CPE has been seen there."""
+    task_id: Mapped[str | None] = mapped_column(Text)
+    """The ACS task that carries ``revision``, while it is queued."""
+    applied_revision: Mapped[str | None] = mapped_column(String(64))
+    written_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the values reached the CPE, by the ACS's clock: a reading proves something only if it is newer."""
+    reading_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """While a verification is under way: only what was read later than this counts, by the ACS's clock."""
+
+    bound_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_inform_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    applied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cleared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When nothing of ours was left at the ACS after the withdrawal."""
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class AcsRequest(AcsBase):
+    """A request to provision a device, remembered so that it may be made twice and take effect once."""
+
+    __tablename__ = "acs_request"
+    __table_args__ = (UniqueConstraint("tenant_id", "request_id", name="acs_request_once"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Text)
+    request_id: Mapped[str] = mapped_column(Text)
+    input_digest: Mapped[str] = mapped_column(String(64))
+    device_row_id: Mapped[int] = mapped_column(ForeignKey("acs_device.id"))
+    answer: Mapped[dict[str, Any]] = mapped_column(JSON)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,0 +1,219 @@
+"""Reads back from a CPE, in a later session, what was applied to it.
+
+The ACS's document proves nothing by itself: after a write it shows the wish, not the CPE. A value counts only when it
+was read after the write (by the ACS's own time stamps), and a secret never does, since it reads back blank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import structlog
+from typing_extensions import TypedDict
+
+from acs.desired_states import Desired, DesiredStates
+from acs.device_records import DeviceState
+from acs.errors import AwaitingFirstInform, DeviceDrifted, NbiRejected, NotYet
+from acs.faults import in_words
+from acs.nbi import NbiClient
+from acs.nbi_outcomes import NotReached, Rejected
+from acs.ports import Now
+from acs.seen_devices import Leaf, SeenDevice, read_leaves
+from acs.sessions import Sessions, not_yet
+from acs.templates import Setting, SettingValue
+
+log = structlog.get_logger(__name__)
+
+VERIFICATION_KEY = "firstlight:verify"
+EXPIRY_SECONDS = 86_400
+"""A reading that nobody waits for any more is dropped."""
+READINGS = 3
+"""A reading served from the ACS's copy is repeated this often in all."""
+
+
+class Drift(TypedDict):
+    """One parameter that is not as it should be. ``reported`` is None when the CPE has no such parameter (any more)."""
+
+    path: str
+    wanted: SettingValue
+    reported: SettingValue | None
+
+
+class VerifyOutcome(TypedDict):
+    """What the CPE says it has. ``state``: verified, accepted_unverifiable (all but the secrets), or drifted."""
+
+    device_serial: str
+    device_id: str
+    revision: str
+    state: DeviceState
+    reason: str
+    verified: list[str]
+    unverifiable: list[str]
+    drift: list[Drift]
+    verified_at: datetime
+
+
+def require_verified(outcome: VerifyOutcome) -> VerifyOutcome:
+    """For a caller to whom drift is a failure. Raises: DeviceDrifted."""
+    if outcome["state"] == "drifted":
+        paths = [drift["path"] for drift in outcome["drift"]]
+        raise DeviceDrifted(outcome["device_serial"], paths, outcome["reason"])
+    return outcome
+
+
+class Verifying:
+    """The steps of ``DeviceConvergence.verify`` once the CPE has been found."""
+
+    def __init__(self, nbi: NbiClient, states: DesiredStates, sessions: Sessions, *, now: Now) -> None:
+        self._nbi = nbi
+        self._states = states
+        self._sessions = sessions
+        self._now = now
+
+    async def verify(self, desired: Desired, seen: SeenDevice) -> VerifyOutcome:
+        """Raises: NotYet, DesiredStateChanged, NbiError."""
+        if was_reset(desired, seen):
+            reason = f"it was reset to factory default at {seen['last_bootstrap']:%Y-%m-%d %H:%M} UTC."
+            return await self._concluded(desired, seen, state="drifted", reason=reason, drift=[])
+        plain = [setting for setting in desired.settings if not setting.secret]
+        leaves = await self._read_back(desired, seen["device_id"], [setting.path for setting in plain])
+        drift = drift_of(plain, leaves)
+        if drift:
+            shown = "; ".join(f"{each['path']} is {each['reported']!r} instead of {each['wanted']!r}" for each in drift)
+            return await self._concluded(desired, seen, state="drifted", reason=f"{shown}.", drift=drift)
+        if len(plain) < len(desired.settings):
+            reason = "The CPE has its settings; its secrets it took and does not show."
+            return await self._concluded(desired, seen, state="accepted_unverifiable", reason=reason, drift=[])
+        return await self._concluded(desired, seen, state="verified", reason="The CPE has its settings.", drift=[])
+
+    async def _read_back(self, desired: Desired, device_id: str, paths: Sequence[str]) -> Mapping[str, Leaf]:
+        """The leaves, each read from the CPE since this verification began. One missing there is missing here."""
+        leaves = await self._leaves(desired, device_id, paths)
+        after = desired.reading_after
+        if after is None:
+            after = max(
+                stamp for stamp in (desired.written_at, *(leaf.stamp for leaf in leaves.values())) if stamp is not None
+            )
+            await self._states.record(desired, reading_after=after)
+            await self._sessions.settle()
+        for reading in range(READINGS):
+            queued = await self._nbi.tasks(device_id, unique_key=VERIFICATION_KEY)
+            if not queued and reading_is_complete(paths, leaves, after):
+                return leaves
+            if reading:
+                await self._sessions.settle()
+            if not queued:
+                await self._ask(desired, device_id, paths)
+            await self._wait_for_reading(desired, device_id)
+            leaves = await self._leaves(desired, device_id, paths)
+            if all(is_fresh(leaf, after) for leaf in leaves.values()):
+                return leaves
+        raise await self._noted(
+            desired,
+            NotYet(
+                desired.serial,
+                reason="not_read_back",
+                message=f"The ACS has not read the settings of CPE {desired.serial} back from it; once more later.",
+            ),
+        )
+
+    async def _leaves(self, desired: Desired, device_id: str, paths: Sequence[str]) -> Mapping[str, Leaf]:
+        leaves = await read_leaves(self._nbi, device_id, paths)
+        if leaves is None:
+            raise AwaitingFirstInform(desired.serial)
+        return leaves
+
+    async def _ask(self, desired: Desired, device_id: str, paths: Sequence[str]) -> None:
+        outcome = await self._nbi.queue_task(
+            device_id,
+            {"name": "getParameterValues", "parameterNames": list(paths)},
+            unique_key=VERIFICATION_KEY,
+            expiry_seconds=EXPIRY_SECONDS,
+        )
+        # Should no answer have come, the queue and the time stamps tell; asking twice does no harm.
+        if isinstance(outcome, Rejected):
+            if outcome.status == 404:
+                raise AwaitingFirstInform(desired.serial)
+            raise NbiRejected(f"a reading of CPE {desired.serial}", status=outcome.status, said=outcome.said)
+
+    async def _wait_for_reading(self, desired: Desired, device_id: str) -> None:
+        unreached: NotReached | None = await self._sessions.call(desired.serial, device_id)
+
+        async def has_ended() -> bool:
+            queued = await self._nbi.tasks(device_id, unique_key=VERIFICATION_KEY)
+            for task in queued:
+                fault = await self._nbi.fault_of_task(device_id, task.id)
+                if fault is not None:
+                    await self._nbi.delete_fault(fault.id)  # and the task, so that the next reading is a new one
+                    message = f"CPE {desired.serial} could not be read back: {in_words(fault)}"
+                    raise await self._noted(desired, NotYet(desired.serial, reason="not_read_back", message=message))
+            return not queued
+
+        if not await self._sessions.until(has_ended, reached=unreached is None):
+            raise await self._noted(desired, not_yet(desired.serial, unreached, what="it is read back"))
+
+    async def _noted(self, desired: Desired, error: NotYet) -> NotYet:
+        await self._states.record(desired, reason=str(error))
+        return error
+
+    async def _concluded(
+        self, desired: Desired, seen: SeenDevice, *, state: DeviceState, reason: str, drift: list[Drift]
+    ) -> VerifyOutcome:
+        verified_at = self._now()
+        await self._states.record(
+            desired,
+            state=state,
+            reason=reason,
+            details=[dict(each) for each in drift],
+            reading_after=None,
+            verified_at=None if state == "drifted" else verified_at,
+            last_inform_at=seen["last_inform"],
+        )
+        log.info("cpe read back", serial=desired.serial, state=state, drifted_paths=[each["path"] for each in drift])
+        differing = {each["path"] for each in drift}
+        plain = [] if state == "drifted" and not drift else [each for each in desired.settings if not each.secret]
+        return VerifyOutcome(
+            device_serial=desired.serial,
+            device_id=seen["device_id"],
+            revision=desired.revision,
+            state=state,
+            reason=reason,
+            verified=[setting.path for setting in plain if setting.path not in differing],
+            unverifiable=[setting.path for setting in desired.settings if setting.secret],
+            drift=drift,
+            verified_at=verified_at,
+        )
+
+
+def was_reset(desired: Desired, seen: SeenDevice) -> bool:
+    """Whether the CPE went back to factory default after it had taken its settings; both times are the ACS's."""
+    bootstrap, written = seen["last_bootstrap"], desired.written_at
+    return bootstrap is not None and written is not None and bootstrap > written
+
+
+def is_fresh(leaf: Leaf, after: datetime) -> bool:
+    return leaf.stamp is not None and leaf.stamp > after
+
+
+def reading_is_complete(paths: Sequence[str], leaves: Mapping[str, Leaf], after: datetime) -> bool:
+    return all(path in leaves and is_fresh(leaves[path], after) for path in paths)
+
+
+def drift_of(settings: Sequence[Setting], leaves: Mapping[str, Leaf]) -> list[Drift]:
+    """Every setting whose parameter is missing or has another value."""
+    return [
+        Drift(path=setting.path, wanted=setting.value, reported=reported)
+        for setting in settings
+        if not is_same(setting, reported := leaves[setting.path].value if setting.path in leaves else None)
+    ]
+
+
+def is_same(setting: Setting, reported: SettingValue | None) -> bool:
+    """Whether a CPE that reports this has the setting. Types are the CPE's: a VLAN may be text, a flag 1 or "true"."""
+    if reported is None:
+        return False
+    if setting.xsd_type == "xsd:boolean":
+        flags = {"1": True, "true": True, "0": False, "false": False}
+        return flags.get(str(reported).lower()) is setting.value
+    return str(reported) == str(setting.value)
