@@ -7,16 +7,17 @@ holds (`value`) is the truth; what the ACS's document says of it is another matt
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from acs.testing.cpe_network import (
     Change,
     ChangeCallback,
-    CrAnswer,
     Network,
     Origin,
     PppState,
+    SessionHold,
     TransferResult,
     device_id,
 )
@@ -54,7 +55,7 @@ class LabCpe:
         self.quirks = quirks or Quirks()
         self.extra_parameters = dict(parameters or {})
         self.tree = build_tree(data_model, self._identity(), self.extra_parameters)
-        self.tree.put(self._path("ManagementServer.PeriodicInformInterval"), inform_interval_seconds)
+        self.tree.put(self.path("ManagementServer.PeriodicInformInterval"), inform_interval_seconds)
         self.tree.keep_as_factory_default()
         self.line_up = line_up
         self.powered = False
@@ -66,6 +67,7 @@ class LabCpe:
         self.transfers: list[TransferResult] = []
         self.rpcs_seen: list[tuple[str, tuple[str, ...]]] = []
         self.after_session: Callable[[], Awaitable[None]] | None = None
+        self.hold: SessionHold | None = None
         self._callbacks: list[ChangeCallback] = []
         self._session = asyncio.Lock()
         self._network: Network | None = None
@@ -100,7 +102,8 @@ class LabCpe:
             "ManagementServer.ConnectionRequestURL": f"http://cpe.lab:7547/{self.serial}",
         }
 
-    def _path(self, relative: str) -> str:
+    def path(self, relative: str) -> str:
+        """A path that both data models have below their root."""
         return f"{self.roles.root}.{relative}"
 
     # --- the truth ------------------------------------------------------------------------------------------------
@@ -146,7 +149,7 @@ class LabCpe:
             answer = callback(change)
             if answer is not None:
                 self.network.spawn(_awaited(answer))
-        if self._path("ManagementServer.PeriodicInformInterval") in paths:
+        if self.path("ManagementServer.PeriodicInformInterval") in paths:
             self._start_periodic()
 
     # --- power and line -------------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ class LabCpe:
 
     @property
     def inform_interval_seconds(self) -> int:
-        return int(self.value(self._path("ManagementServer.PeriodicInformInterval")))
+        return int(self.value(self.path("ManagementServer.PeriodicInformInterval")))
 
     async def power_on(self) -> bool:
         """Boot and, if the line is up, Inform. True when the ACS took the Inform."""
@@ -232,8 +235,9 @@ class LabCpe:
 
     async def inform(self, *events: str) -> bool:
         """Hold a session for these and all undelivered events. False when dark, or when the ACS turned it away."""
-        self.pending_events += [event for event in events if event not in self.pending_events]
         async with self._session:
+            # Only now: an event that arrives in the middle of a session asks for another one.
+            self.pending_events += [event for event in events if event not in self.pending_events]
             if not self.online or not self.pending_events:
                 return False
             delivered = list(self.pending_events)
@@ -249,23 +253,25 @@ class LabCpe:
             await act()
         return accepted
 
-    def connection_request(self, username: str, password: str) -> CrAnswer:
-        """An HTTP GET on the connection request URL with these credentials; the Inform follows by itself."""
-        quirks = self.quirks
-        if self.rebooting or (self.online and (quirks.cr_refused or quirks.cr_busy)):
-            return CrAnswer.REFUSED
-        if not self.online or not quirks.reachable:
-            return CrAnswer.DROPPED
-        own_username = self.value(self._path("ManagementServer.ConnectionRequestUsername"))
-        own_password = self.value(self._path("ManagementServer.ConnectionRequestPassword"))
-        if quirks.cr_wrong_credentials or (own_password and (own_username, own_password) != (username, password)):
-            return CrAnswer.UNAUTHORISED
-        if not quirks.cr_ignored:
-            self.network.spawn(self._inform_on_request())
-        return CrAnswer.ACCEPTED
+    @asynccontextmanager
+    async def session_held(self) -> AsyncIterator[None]:
+        """A session of this CPE stays open as long as the block runs: the ACS is busy with it."""
+        self.hold = SessionHold()
+        session = self.network.spawn(self._informed("2 PERIODIC"))
+        await self.hold.reached.wait()
+        try:
+            yield
+        finally:
+            hold, self.hold = self.hold, None
+            hold.released.set()
+            await asyncio.wait({session})
 
-    async def _inform_on_request(self) -> None:
-        await self.inform("6 CONNECTION REQUEST")
+    async def _informed(self, event: str) -> None:
+        await self.inform(event)
+
+    def connection_requested(self) -> None:
+        """A connection request got through: the Inform follows by itself."""
+        self.network.spawn(self._informed("6 CONNECTION REQUEST"))
 
     def _start_periodic(self) -> None:
         """Begin (or, without power, end) the periodic timer; one that is in a session ends by itself."""
@@ -279,7 +285,7 @@ class LabCpe:
         me = asyncio.current_task()
         while self._periodic is me:
             await self.network.clock.sleep(self.inform_interval_seconds, background=True)
-            if self._periodic is me and self.value(self._path("ManagementServer.PeriodicInformEnable")):
+            if self._periodic is me and self.value(self.path("ManagementServer.PeriodicInformEnable")):
                 await self.periodic_inform()
 
     def _retry_later(self) -> None:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import Any, Literal, Protocol
 
 from acs.testing.clock import Clock
@@ -27,15 +26,6 @@ class Change:
 ChangeCallback = Callable[[Change], Awaitable[None] | None]
 
 
-class CrAnswer(Enum):
-    """How a connection request (TR-069 3.2.2) ended, as the ACS sees it."""
-
-    ACCEPTED = "accepted"
-    DROPPED = "dropped"
-    REFUSED = "refused"
-    UNAUTHORISED = "unauthorised"
-
-
 @dataclass(frozen=True)
 class TransferResult:
     """What TransferComplete will say. `fault` 0 is success."""
@@ -45,6 +35,18 @@ class TransferResult:
     text: str
     started: datetime
     completed: datetime
+
+
+class SessionHold:
+    """Keeps a session open: the ACS reaches its end, and waits there to be released."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def wait(self) -> None:
+        self.reached.set()
+        await self.released.wait()
 
 
 class Network(Protocol):

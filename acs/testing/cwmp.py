@@ -92,6 +92,8 @@ class Cwmp:
         complete = await self._run_all(session, channels, outcome)
         if complete:
             await self._clock.sleep(RPC_SECONDS + cpe.quirks.session_seconds)
+            if cpe.hold is not None:
+                await cpe.hold.wait()
         self._store(session, outcome)
         self._note(cpe.serial, "session_ended", faults=[fault["code"] for fault in outcome.faults])
         return complete

@@ -62,8 +62,8 @@ class Documents:
         return sorted(own, key=lambda task: task["timestamp"])
 
     def new_task_id(self, now: datetime) -> str:
-        """24 hex digits that begin with the second, as an ObjectId."""
-        return f"{int(now.timestamp()):08x}{0x1AB0A70CAFE:010x}{next(self._numbers):06x}"
+        """24 hex digits that begin with the second, as an ObjectId's do."""
+        return f"{int(now.timestamp()):08x}{0xAB0A70CAFE:010x}{next(self._numbers):06x}"
 
     def delete_device(self, device_id: str) -> None:
         """Drop a device with all that hangs on it."""

@@ -11,6 +11,7 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 
 import h11
 
@@ -195,8 +196,12 @@ class _Connection:
 
     async def _respond(self, response: HttpResponse, method: str) -> None:
         headers = [(name, value) for name, value in response.headers.items()]
-        headers += [("Connection", "keep-alive"), ("Keep-Alive", f"timeout={KEEP_ALIVE_SECONDS:.0f}")]
-        await self._send(_head(response.status, response.reason, headers))
+        headers += [("Date", format_datetime(self._clock.now(), usegmt=True))]
+        if response.status == 500:
+            headers += [("Connection", "close")]
+        else:
+            headers += [("Connection", "keep-alive"), ("Keep-Alive", f"timeout={KEEP_ALIVE_SECONDS:.0f}")]
+        await self._send(_head(response.status, response.reason, headers), framed=method != "HEAD")
         if method != "HEAD":
             for chunk in response.chunks:
                 await self._send(h11.Data(data=chunk))
@@ -207,11 +212,12 @@ class _Connection:
     async def _refuse(self, status: int) -> None:
         if self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             return
-        await self._send(_head(status, None, [("Connection", "close")]))
-        await self._send(h11.EndOfMessage())
+        await self._send(_head(status, None, [("Connection", "close")]), framed=False)
 
-    async def _send(self, event: h11.Event) -> None:
+    async def _send(self, event: h11.Event, *, framed: bool = True) -> None:
         data = self._http.send(event)
+        if data and not framed:  # Node names no framing where there is no body; h11 always does
+            data = data.replace(b"Transfer-Encoding: chunked\r\n", b"").replace(b"transfer-encoding: chunked\r\n", b"")
         if data:
             self._writer.write(data)
             await self._writer.drain()

@@ -12,10 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from acs.testing.clock import Clock
+from acs.testing.connection_request import call_cpe
 from acs.testing.cpe import LabCpe
-from acs.testing.cpe_network import CrAnswer
 from acs.testing.cwmp import Cwmp
-from acs.testing.device_document import leaf_at
 from acs.testing.documents import Documents
 from acs.testing.errors import WorkerCrash
 from acs.testing.http_server import HttpResponse
@@ -25,16 +24,8 @@ from acs.testing.tasks import accept_task
 
 POLL_SECONDS = 0.5
 DEVICE_ONLINE_THRESHOLD_MS = 4000
-CR_TIMEOUT_SECONDS = 2.0
-CR_ROUND_TRIP_SECONDS = 0.012
 LOCK_WAIT_SECONDS = 30.0
 SESSION_END_POLLS = 240  # 120 s
-_OFFLINE = "Device is offline"
-_CR_ERRORS = {
-    CrAnswer.DROPPED: _OFFLINE,
-    CrAnswer.REFUSED: _OFFLINE,
-    CrAnswer.UNAUTHORISED: "Connection request error: Incorrect connection request credentials",
-}
 NOT_PROCESSED = "Task queued but not processed"
 _JSON = {"Content-Type": "application/json"}
 
@@ -130,19 +121,7 @@ class TaskQueue:
         return started is not None and started >= called
 
     async def _connection_request(self, device_id: str) -> str | None:
-        """None when the CPE said 200, else why not. The credentials are those of the document."""
-        document = self._documents["devices"][device_id]
-        cpe = self._cpe_of(device_id)
-        root = "InternetGatewayDevice" if "InternetGatewayDevice" in document else "Device"
-        username, password = (
-            str((leaf_at(document, f"{root}.ManagementServer.ConnectionRequest{name}") or {}).get("_value", ""))
-            for name in ("Username", "Password")
-        )
-        await self._clock.sleep(CR_ROUND_TRIP_SECONDS)
-        answer = CrAnswer.DROPPED if cpe is None else cpe.connection_request(username, password)
-        if answer is CrAnswer.DROPPED:
-            await self._clock.sleep(CR_TIMEOUT_SECONDS)
-        return _CR_ERRORS.get(answer)
+        return await call_cpe(self._cpe_of(device_id), self._documents["devices"][device_id], self._clock)
 
 
 def _milliseconds(wait: str | None) -> int:

@@ -7,6 +7,7 @@ gone (observed).
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -16,9 +17,11 @@ from acs.testing.clock import Clock
 from acs.testing.device_document import leaf_at
 from acs.testing.device_session import DeviceSession
 from acs.testing.documents import Documents
+from acs.testing.json_text import dump_json
 from acs.testing.query import Document, expand_device_query, matches
 
 CACHE_SECONDS = 5
+_CACHE_KEY = "cwmp-local-cache-hash"
 CONFIGURATION_TYPES = frozenset({"value", "age", "add_tag", "delete_tag", "provision", "add_object", "delete_object"})
 _COMPARISON = re.compile(
     r"(?P<path>[\w.*%:-]+)\s*"
@@ -60,7 +63,18 @@ class Presets:
                 self._refreshed = None
                 return True
             self._copy, self._refreshed = stored, now
+            self._remember(now)
         return False
+
+    def _remember(self, now: datetime) -> None:
+        """The hash by which the workers tell whether their copy is still good."""
+        contents = dump_json([self._documents["presets"], self._documents["provisions"]])
+        self._documents["cache"][_CACHE_KEY] = {
+            "_id": _CACHE_KEY,
+            "value": hashlib.sha256(contents.encode()).hexdigest()[:32],
+            "expire": now + timedelta(minutes=5),
+            "timestamp": now,
+        }
 
     def channels(self, session: DeviceSession) -> list[tuple[str, list[list[object]]]]:
         """Channel and provisions of every preset that fits, by weight, then name; tags are set at once."""
