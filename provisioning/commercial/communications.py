@@ -76,7 +76,9 @@ class CommunicationsService:
         return _queued_email(row)
 
     async def withdraw_email(self, *, email_id: int, reason: str) -> QueuedEmail:
-        """Take a mail back that no server has taken yet: it is never sent, and stays as history.
+        """Take a mail back that no server is known to have taken: it isn't sent any more, and stays as history.
+
+        A mail whose delivery is unknown may have arrived all the same.
 
         Raises: InvalidRequest, MailUnknown, MailAlreadySent.
         """

@@ -85,15 +85,18 @@ class CrmService:
         await require_customer(self._db, self._tenant_id, customer_id)
         if (recorded := await self._recorded(request, wanted)) is not None:
             return recorded
+        return await self._insert(request, wanted)
+
+    async def _insert(self, request_id: str | None, wanted: dict[str, object]) -> SiteSurvey:
         try:
             async with self._db.begin_nested():
                 row = await self._db.scalar(
                     insert(SiteSurveyRow)
-                    .values(tenant_id=self._tenant_id, request_id=request, **wanted)
+                    .values(tenant_id=self._tenant_id, request_id=request_id, **wanted)
                     .returning(SiteSurveyRow)
                 )
         except IntegrityError as exc:
-            if (recorded := await self._recorded(request, wanted)) is not None:
+            if (recorded := await self._recorded(request_id, wanted)) is not None:
                 return recorded
             raise ChangeRaced from exc
         assert row is not None

@@ -63,7 +63,7 @@ class KeptMail:
     def body(self, subtype: str) -> str:
         """The text of the ``plain`` or ``html`` part."""
         part = self.message.get_body((subtype,))
-        return cast(str, part.get_content()) if part is not None else ""
+        return cast(str, part.get_content()).replace("\r\n", "\n") if part is not None else ""
 
 
 class MailSink:

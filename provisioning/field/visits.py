@@ -140,7 +140,7 @@ class Visits:
         )
         if technician_id is not None:
             query = query.where(Visit.technician_id == technician_id)
-        return [as_record(visit, technician) for visit, technician in (await self._db.execute(query)).tuples()]
+        return [as_record(visit, technician) for visit, technician in await self._db.execute(query)]
 
     async def _booked(self, booking: Booking, request_id: str | None, technician: Technician) -> Visit:
         if (visit := await self._requested(booking, request_id)) is not None:
