@@ -1,0 +1,54 @@
+# Firstlight's commands. `make help` lists them.
+#
+# Whatever needs the machine set up goes through deploy/setup, which compares hashes (of the locks, not dates of files)
+# and looks for the programs themselves, so it is done in a moment when nothing is missing and right when something is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+WORKERS ?= 2
+export TICKET
+
+.PHONY: help demo test durability check lint types imports lock docs clean ready-demo ready-test
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+demo: ready-demo ## set this machine up, then turn an installation ticket into a live subscriber (TICKET=file.json for your own)
+	@.venv/bin/firstlight demo --once --json $${TICKET:+--ticket "$$TICKET"}
+
+test: ready-test ## set this machine up, then run the tests on SQLite and PostgreSQL (ARGS="-k word" for some of them)
+	@.venv/bin/pytest -n $(WORKERS) -m "not durability_sweep" $(ARGS)
+
+durability: ready-test ## the full sweep: a kill at every point of the journey, on both databases
+	@.venv/bin/pytest -n $(WORKERS) -m durability_sweep $(ARGS)
+
+check: lint types imports test ## everything that must hold before a change is handed in
+
+lint: ready-test ## style and likely mistakes
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+types: ready-test ## types, strictly
+	@.venv/bin/mypy
+
+imports: ready-test ## folders are floors: nobody imports upward or sideways
+	@.venv/bin/lint-imports
+
+lock: ready-test ## lock the requirements anew (UPGRADE=1 for the newest versions)
+	@deploy/lock $(if $(UPGRADE),--upgrade)
+
+docs: ready-test ## renew the tables in docs/ that are made from the code
+	@.venv/bin/python deploy/renew-settings-table
+
+clean: ## remove what the commands above left, .venv excepted
+	@rm -rf .lab .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+ready-demo:
+	@deploy/setup demo
+
+ready-test:
+	@deploy/setup test
