@@ -101,6 +101,18 @@ class CommunicationsService:
             await self._db.flush()  # a later question in this transaction must find it withdrawn
         return _queued_email(row)
 
+    async def withdraw_unsent_email(self, *, email_id: int, reason: str) -> QueuedEmail:
+        """Undo of ``send_template_email``: a mail that is still ours is withdrawn; one that was sent stays sent.
+
+        Raises: InvalidRequest, MailUnknown.
+        """
+        try:
+            return await self.withdraw_email(email_id=email_id, reason=reason)
+        except MailAlreadySent:
+            row = await self._db.get(Mail, email_id)
+            assert row is not None, "it was found a moment ago, and mails are never deleted"
+            return _queued_email(row)
+
     async def _queued(self, request_id: str, digest: str) -> QueuedEmail | None:
         row = await self._db.scalar(
             select(Mail)

@@ -106,7 +106,7 @@ class MailDelivery:
             if mail.state == "withdrawn":
                 raise MailWithdrawn(email_id, mail.reason)
             mail.attempts += 1
-            mail.state = "sending"
+            mail.state = "unknown"
             db.add(
                 MailAttempt(
                     tenant_id=self._tenant_id,
@@ -130,7 +130,7 @@ class MailDelivery:
             attempt.reply = ended.reply
             # A second process may have had its receipt, or an operator withdrawn the mail, while this one was talking.
             # A receipt outlives every doubt, and a withdrawal every failure.
-            if ended.outcome == "sent" or mail.state == "sending":
+            if ended.outcome == "sent" or mail.state == "unknown":
                 mail.state = STATE_AFTER[ended.outcome]
                 mail.smtp_reply = ended.reply
                 if ended.outcome == "sent":

@@ -38,7 +38,7 @@ class MailOfTwoIdentities:
 
 @dataclass(frozen=True)
 class StuckMail:
-    """A mail that nobody is sending any more and nobody was told about."""
+    """A mail that is still open long after it was written."""
 
     email_id: int
     recipient: str
@@ -112,7 +112,7 @@ async def stuck_mails(db: AsyncSession, tenant_id: str, *, queued_before: dateti
         select(Mail.id, Mail.recipient, Mail.state, Mail.queued_at, Mail.attempts)
         .where(
             Mail.tenant_id == tenant_id,
-            Mail.state.in_(("queued", "sending", "unknown")),
+            Mail.state.in_(("queued", "unknown")),
             Mail.queued_at < queued_before,
         )
         .order_by(Mail.queued_at, Mail.id),

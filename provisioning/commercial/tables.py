@@ -16,7 +16,7 @@ from provisioning.tables import Identity, ProvisioningBase, Reference, RowId, Te
 
 SurveyResult = Literal["feasible", "not_feasible"]
 SubscriptionState = Literal["active", "cancelled"]
-MailState = Literal["queued", "sending", "sent", "refused", "unknown", "withdrawn"]
+MailState = Literal["queued", "unknown", "sent", "refused", "withdrawn"]
 AttemptOutcome = Literal["sent", "refused", "deferred", "unreachable", "untrusted", "unknown"]
 
 OF_A_CUSTOMER = ("tenant_id", "customer_id"), ("customer.tenant_id", "customer.id")
@@ -91,11 +91,15 @@ class Subscription(ProvisioningBase):
 
 
 class Mail(ProvisioningBase):
-    """One mail of the outbox, rendered once and kept as it was written."""
+    """One mail of the outbox, rendered once and kept as it was written.
+
+    ``unknown`` from the moment an attempt begins until the server's word is recorded: if that word never comes, or the
+    process dies, the mail may have arrived.
+    """
 
     __tablename__ = "mail"
     __table_args__ = (
-        CheckConstraint("state IN ('queued', 'sending', 'sent', 'refused', 'unknown', 'withdrawn')", name="state"),
+        CheckConstraint("state IN ('queued', 'unknown', 'sent', 'refused', 'withdrawn')", name="state"),
         CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent_at_when_sent"),
         Index("uq_mail_request", "tenant_id", "request_id", unique=True),
         Index("uq_mail_message_id", "message_id", unique=True),

@@ -128,16 +128,24 @@ class Visits:
         return as_record(visit, await self._technician(visit.technician_id))
 
     async def visits(
-        self, *, starts_at: datetime, ends_at: datetime, technician_id: int | None = None
+        self,
+        *,
+        starts_at: datetime | None = None,
+        ends_at: datetime | None = None,
+        technician_id: int | None = None,
     ) -> list[VisitRecord]:
-        """The visits of any state that touch this period, in the order of their start."""
+        """The visits of any state that touch this period (open where an end is not given), in the order of start."""
         query = (
             select(Visit, Technician)
             .join(Technician, (Technician.tenant_id == Visit.tenant_id) & (Technician.id == Visit.technician_id))
-            .where(Visit.tenant_id == self._tenant_id, Visit.starts_at < ends_at, Visit.ends_at > starts_at)
+            .where(Visit.tenant_id == self._tenant_id)
             .order_by(Visit.starts_at, Visit.id)
             .execution_options(populate_existing=True)
         )
+        if starts_at is not None:
+            query = query.where(Visit.ends_at > starts_at)
+        if ends_at is not None:
+            query = query.where(Visit.starts_at < ends_at)
         if technician_id is not None:
             query = query.where(Visit.technician_id == technician_id)
         return [as_record(visit, technician) for visit, technician in await self._db.execute(query)]

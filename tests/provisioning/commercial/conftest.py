@@ -18,6 +18,14 @@ assert provisioning.commercial.__all__, "the package's tables are known once it 
 
 TENANT = "north"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+ACTIVATION = {
+    "customer_name": "Ada Byron",
+    "plan": "fiber-300",
+    "service_id": 7,
+    "username": "u7@isp.example",
+    "activated_at": NOW,
+}
+"""What the activation mail tells."""
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from provisioning.commercial import CommunicationsService, MailUnknown, MailWith
 from provisioning.commercial.delivery import Begin
 from provisioning.commercial.tables import Mail
 from provisioning.errors import InvalidRequest, RequestConflict
-from tests.provisioning.commercial.conftest import NOW, TENANT
+from tests.provisioning.commercial.conftest import ACTIVATION, NOW, TENANT
 
 WISH: dict[str, Any] = {
     "template": "service_activated",
     "recipient": "ada@example.com",
-    "variables": {"customer_name": "Ada Byron", "plan": "fiber-300", "service_id": 7},
+    "variables": ACTIVATION,
     "request_id": "order/1/mail",
 }
 
@@ -83,7 +83,7 @@ async def test_a_message_id_belongs_to_the_request_and_survives_a_rollback(begin
     "other",
     [
         {"recipient": "eve@example.com"},
-        {"variables": {"customer_name": "Eve", "plan": "fiber-300", "service_id": 7}},
+        {"variables": ACTIVATION | {"customer_name": "Eve"}},
     ],
 )
 async def test_the_same_request_with_other_input_is_a_conflict(begin: Begin, other: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ async def test_template_recipient_and_variables_are_refused_together(begin: Begi
             await communications(db).send_template_email(
                 template="service_activated",
                 recipient="ada@example.com\nBcc: eve@example.com",
-                variables={"customer_name": "Ada"},
+                variables=ACTIVATION | {"plan": None, "service_id": "secret:x"},
                 request_id="",
             )
     assert [fault.field for fault in refused.value.faults] == [
@@ -117,6 +117,8 @@ async def test_a_withdrawn_mail_stays_withdrawn(begin: Begin) -> None:
         queued = await communications(db).send_template_email(**WISH)
         withdrawn = await communications(db).withdraw_email(email_id=queued["email_id"], reason="run undone")
         assert await communications(db).withdraw_email(email_id=queued["email_id"], reason="again") == withdrawn
+        undone = await communications(db).withdraw_unsent_email(email_id=queued["email_id"], reason="again")
+        assert undone == withdrawn
         with pytest.raises(MailWithdrawn, match="run undone"):
             await communications(db).send_template_email(**WISH)
         with pytest.raises(MailUnknown):

@@ -27,7 +27,7 @@ from provisioning.commercial import (
 from provisioning.commercial.delivery import Begin
 from provisioning.commercial.tables import Mail, MailAttempt
 from provisioning.commercial.testing import MailSink, Quirk
-from tests.provisioning.commercial.conftest import NOW, TENANT
+from tests.provisioning.commercial.conftest import ACTIVATION, NOW, TENANT
 
 SENDER = "noreply@isp.example"
 LATER = NOW + timedelta(minutes=5)
@@ -40,7 +40,7 @@ async def queued(begin: Begin) -> QueuedEmail:
         return await service.send_template_email(
             template="service_activated",
             recipient="ada@example.com",
-            variables={"customer_name": "Ada Byron", "plan": "fiber-300", "service_id": 7},
+            variables=ACTIVATION,
             request_id="order/1/mail",
         )
 
@@ -206,7 +206,7 @@ async def test_a_process_that_dies_while_sending_leaves_an_attempt_that_shows_it
     dying.cancel()
     with pytest.raises(asyncio.CancelledError):
         await dying
-    assert (await mail_row(begin, queued["email_id"])).state == "sending"
+    assert (await mail_row(begin, queued["email_id"])).state == "unknown"
     assert await outcomes(begin, queued["email_id"]) == [(1, None, queued["message_id"])]
 
     delivered = await sending.deliver(queued["email_id"])
@@ -246,6 +246,8 @@ async def test_a_mail_that_is_with_the_customer_cannot_be_withdrawn(
     async with begin() as db:
         with pytest.raises(MailAlreadySent, match=r"with ada@example\.com already"):
             await _communications(db).withdraw_email(email_id=queued["email_id"], reason="run undone")
+        undone = await _communications(db).withdraw_unsent_email(email_id=queued["email_id"], reason="run undone")
+    assert undone["state"] == "sent"
 
 
 async def test_another_isps_mail_is_unknown(begin: Begin, sink: MailSink, queued: QueuedEmail) -> None:

@@ -74,6 +74,9 @@ async def test_visits_that_touch_end_to_end_and_other_technicians_are_no_conflic
         ]
         assert len(await visits(db).visits(starts_at=at(9), ends_at=at(10), technician_id=1)) == 1
         assert await visits(db).visits(starts_at=at(13), ends_at=at(14)) == []
+        assert len(await visits(db).visits()) == 4
+        assert len(await visits(db).visits(starts_at=at(12))) == 1
+        assert len(await visits(db).visits(ends_at=at(10))) == 1
 
 
 async def test_a_time_in_another_zone_is_the_same_time(begin: Begin) -> None:
