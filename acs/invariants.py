@@ -1,4 +1,4 @@
-"""What must always hold for CPEs, as questions ``firstlight check`` asks. An empty answer is a pass; nothing is changed.
+"""What must always hold for CPEs, as questions ``firstlight check`` asks. No finding is a pass; nothing is changed.
 
 To add one: write a function that returns findings, name it in ``acs/__init__.py``, and prove in
 ``tests/acs/test_invariants.py`` that it finds its seeded corruption.
@@ -83,9 +83,7 @@ async def claims_without_proof(db: AsyncSession, *, tenant_id: str) -> list[Find
             if missing
         ]
         if lacks:
-            sentence = (
-                f"CPE {device.serial} is said to be {device.state} with {device.revision}, but {', '.join(lacks)}."
-            )
+            sentence = f"CPE {device.serial} is called {device.state} with {device.revision}, but {', '.join(lacks)}."
             findings.append(Finding("acs.claim_without_proof", device.serial, sentence))
     return findings
 

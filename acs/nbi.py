@@ -54,7 +54,7 @@ from acs.nbi_requests import (
     tag_segment,
     task_segment,
 )
-from acs.nbi_transport import SESSION_SECONDS, Answer, NbiTransport
+from acs.nbi_transport import Answer, NbiTransport
 from acs.ports import Sleep
 
 TASK_FIELDS = ("_id", "device", "name", "uniqueKey", "expiry")
@@ -201,10 +201,8 @@ class NbiClient:
         """
         target = f"/devices/{device_segment(device_id)}/tasks"
         body = checked_task(task, unique_key=unique_key, expiry_seconds=expiry_seconds)
-        if connection_request:
-            answer = await self._transport.write("POST", target + "?connection_request", body, seconds=SESSION_SECONDS)
-        else:
-            answer = await self._transport.write("POST", target, body)
+        asked = target + ("?connection_request" if connection_request else "")
+        answer = await self._transport.write("POST", asked, body, waits=connection_request)
         if not isinstance(answer, Answer):
             return answer
         if answer.status not in (200, 202):
@@ -263,6 +261,10 @@ class NbiClient:
         if not script.strip():
             raise NbiRequestInvalid([f"the script of {name} is empty"])
         return await self._write("PUT", f"/provisions/{name_segment(name)}", script.encode())
+
+    async def delete_provision(self, name: str) -> WriteOutcome:
+        """Also done when there is none."""
+        return await self._write("DELETE", f"/provisions/{name_segment(name)}")
 
     async def _write(self, method: str, target: str, body: bytes | None = None) -> WriteOutcome:
         answer = await self._transport.write(method, target, body)

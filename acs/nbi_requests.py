@@ -47,11 +47,16 @@ _JUNCTIONS = {"$and", "$or"}
 Json = Mapping[str, Any]
 
 
+def _quoted(segment: str) -> str:
+    """Percent-encoded but for letters, digits, - and _: GenieACS's routes match no dot and no tilde."""
+    return quote(segment, safe="").replace(".", "%2E").replace("~", "%7E")
+
+
 def device_segment(device_id: str) -> str:
     """The id for a URL path. Encoded once more as a whole: ``ONT%2D181`` in an id has to arrive as ``ONT%2D181``."""
     if not _DEVICE_ID.fullmatch(device_id):
         raise NbiRequestInvalid([f"{device_id[:80]!r} is no device id"])
-    return quote(device_id, safe="")
+    return _quoted(device_id)
 
 
 def task_segment(task_id: str) -> str:
@@ -64,19 +69,19 @@ def fault_segment(fault_id: str) -> str:
     device_id, colon, channel = fault_id.partition(":")
     if not colon or not _DEVICE_ID.fullmatch(device_id) or not _CHANNEL.fullmatch(channel):
         raise NbiRequestInvalid([f"{fault_id[:80]!r} is no fault id (device id, colon, channel)"])
-    return quote(fault_id, safe="")
+    return _quoted(fault_id)
 
 
 def tag_segment(tag: str) -> str:
     if not 1 <= len(tag) <= 128 or not tag.isprintable() or not tag.strip("."):
         raise NbiRequestInvalid([f"{tag[:80]!r} is no tag"])
-    return quote(tag, safe="")
+    return _quoted(tag)
 
 
 def name_segment(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise NbiRequestInvalid([f"{name[:80]!r} is no name for a provision"])
-    return name
+    return _quoted(name)
 
 
 def query_target(

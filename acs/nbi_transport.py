@@ -136,12 +136,15 @@ class NbiTransport:
             raise NbiGarbled(str(cut)) from cut
 
     async def write(
-        self, method: str, target: str, body: bytes | None, *, seconds: float = WRITE_SECONDS, own_504: bool = False
+        self, method: str, target: str, body: bytes | None, *, waits: bool = False, own_504: bool = False
     ) -> Answer | Unknown:
-        """A request with an effect; sent again only when it was not taken. ``own_504``: a 504 may be GenieACS's own.
+        """A request with an effect; sent again only when it was not taken.
+
+        ``waits``: for the end of a CPE's session. ``own_504``: a 504 may be GenieACS's own.
 
         Raises: NbiUnreachable, NbiPoisoned, NbiDeviceInSession.
         """
+        seconds = SESSION_SECONDS if waits else WRITE_SECONDS
         for pause in (*IN_SESSION_RETRY_SECONDS, None):
             answer = await self._write_once(method, target, body, seconds)
             if not isinstance(answer, Answer) or not answer.is_in_session:
@@ -243,7 +246,7 @@ def _require_ok(target: str, answer: Answer) -> None:
     if answer.status >= 500:
         raise NbiUnreachable(f"The ACS cannot be asked now: {answer.status} {answer.said}.")
     if answer.status != 200:
-        raise NbiRejected(f"a query of {_asked('GET', target)}", status=answer.status, said=answer.said)
+        raise NbiRejected(f"the query {_asked('GET', target)}", status=answer.status, said=answer.said)
 
 
 def _asked(method: str, target: str) -> str:

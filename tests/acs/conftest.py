@@ -1,0 +1,117 @@
+"""What the tests of ``acs`` share: its tables in both databases, a lab ACS on virtual time, a client for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs import AcsBase, DeviceConvergence, GenieAcsService, NbiClient, TemplateLibrary
+from provisioning.database import Database
+
+if TYPE_CHECKING:
+    from acs.testing import LabAcs
+
+TENANT = "north"
+
+
+class KeptSecrets:
+    """Keeps secrets in memory; counts nothing, hides nothing from a test."""
+
+    def __init__(self) -> None:
+        self.plaintexts: dict[str, str] = {}
+
+    async def seal(self, db: AsyncSession, ref: str, plaintext: str) -> None:
+        self.plaintexts[ref] = plaintext
+
+    async def reveal(self, db: AsyncSession, ref: str) -> str:
+        return self.plaintexts[ref]
+
+    async def discard(self, db: AsyncSession, ref: str) -> None:
+        self.plaintexts.pop(ref, None)
+
+
+class Clockwork:
+    """A clock that only moves when told, or when somebody sleeps on it."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+async def acs_database(database: Database) -> Database:
+    async with database.engine.begin() as connection:
+        await connection.run_sync(AcsBase.metadata.create_all)
+    return database
+
+
+@pytest.fixture
+def secrets() -> KeptSecrets:
+    kept = KeptSecrets()
+    kept.plaintexts["secret:subscriber/42"] = "s3cret-of-42"
+    return kept
+
+
+@pytest.fixture(scope="session")
+def templates() -> TemplateLibrary:
+    return TemplateLibrary.load()
+
+
+@pytest.fixture
+def clockwork() -> Clockwork:
+    return Clockwork()
+
+
+class Devices:
+    """``GenieAcsService``, each call in a transaction of its own."""
+
+    def __init__(self, database: Database, templates: TemplateLibrary, secrets: KeptSecrets, now: Clockwork) -> None:
+        self.database = database
+        self.templates = templates
+        self.secrets = secrets
+        self.clock = now
+
+    def service(self, db: AsyncSession, tenant_id: str = TENANT) -> GenieAcsService:
+        return GenieAcsService(
+            db, tenant_id=tenant_id, now=self.clock.now, templates=self.templates, secrets=self.secrets
+        )
+
+
+@pytest.fixture
+def devices(acs_database: Database, templates: TemplateLibrary, secrets: KeptSecrets, clockwork: Clockwork) -> Devices:
+    return Devices(acs_database, templates, secrets, clockwork)
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[LabAcs]:
+    from acs.testing import LabAcs, LabClock
+
+    lab = LabAcs(clock=LabClock())
+    await lab.start()
+    yield lab
+    await lab.stop()
+
+
+@pytest.fixture
+async def nbi(lab: LabAcs) -> AsyncIterator[NbiClient]:
+    started = lab.clock.now()
+    async with NbiClient(
+        lab.url,
+        sleep=lab.clock.sleep,
+        monotonic=lambda: (lab.clock.now() - started).total_seconds(),
+        jitter=lambda: 0.5,
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def convergence(acs_database: Database, nbi: NbiClient, lab: LabAcs, secrets: KeptSecrets) -> DeviceConvergence:
+    return DeviceConvergence(
+        acs_database.begin, nbi, tenant_id=TENANT, now=lab.clock.now, secrets=secrets, sleep=lab.clock.sleep
+    )
