@@ -1,0 +1,111 @@
+"""FreeRADIUS, kept as we want it: subscribers, plans and NASes, and what the server needs to know of them.
+
+What we want stands in our own tables (``RadiusService``, one transaction, no network). ``RadiusProjector`` carries it
+into FreeRADIUS' own tables, as often as it is asked to, and finds what differs there. ``SessionReader`` reads the
+sessions FreeRADIUS has written down. The server's configuration is ``deploy/freeradius``; a real server and a NAS for a
+lab are in ``radius.testing``.
+
+Reading order: ``service`` (the verbs) -> ``projection`` (rows, pure) -> ``projector`` (carrying them over).
+
+How to add
+
+* a vendor's way to be told a rate: ``radius/dialects/__init__.py`` has the recipe;
+* an attribute: its facts in ``attributes.toml``, then whoever renders it (``projection``) may use it;
+* a state or a move between states: ``states``, and what it means for the rows in ``projection``;
+* an invariant for ``firstlight check``: ``invariants``.
+"""
+
+from __future__ import annotations
+
+from radius.drift import Drift
+from radius.errors import (
+    AddressConflict,
+    AttributeUnknown,
+    DialectUnknown,
+    EncodingRefused,
+    ForeignRows,
+    IllegalMove,
+    NasAddressTaken,
+    NasRefused,
+    PlanRefused,
+    PlanUnknown,
+    ProjectionError,
+    ProjectionRaced,
+    RadiusDatabaseUnavailable,
+    RadiusDatabaseUnfit,
+    RadiusError,
+    RateNotExpressible,
+    RequestConflict,
+    SubscriberUnknown,
+    TestingWindowOver,
+    UsernameRefused,
+    UsernameTaken,
+    ValueRefused,
+)
+from radius.freeradius_tables import ensure_freeradius_tables
+from radius.invariants import (
+    RADIUS_INVARIANTS,
+    Finding,
+    Invariant,
+    drift_findings,
+    subscribers_of_ended_services,
+)
+from radius.projection import FramedAddresses
+from radius.projector import RadiusProjector
+from radius.results import (
+    CreatedSubscriber,
+    DefinedNas,
+    DefinedPlan,
+    ProjectedSubscriber,
+    Projection,
+    SubscriberView,
+)
+from radius.service import RadiusService
+from radius.sessions import Session, SessionReader
+from radius.states import State
+from radius.tables import RadiusBase
+
+__all__ = [
+    "RADIUS_INVARIANTS",
+    "AddressConflict",
+    "AttributeUnknown",
+    "CreatedSubscriber",
+    "DefinedNas",
+    "DefinedPlan",
+    "DialectUnknown",
+    "Drift",
+    "EncodingRefused",
+    "Finding",
+    "ForeignRows",
+    "FramedAddresses",
+    "IllegalMove",
+    "Invariant",
+    "NasAddressTaken",
+    "NasRefused",
+    "PlanRefused",
+    "PlanUnknown",
+    "ProjectedSubscriber",
+    "Projection",
+    "ProjectionError",
+    "ProjectionRaced",
+    "RadiusBase",
+    "RadiusDatabaseUnavailable",
+    "RadiusDatabaseUnfit",
+    "RadiusError",
+    "RadiusProjector",
+    "RadiusService",
+    "RateNotExpressible",
+    "RequestConflict",
+    "Session",
+    "SessionReader",
+    "State",
+    "SubscriberUnknown",
+    "SubscriberView",
+    "TestingWindowOver",
+    "UsernameRefused",
+    "UsernameTaken",
+    "ValueRefused",
+    "drift_findings",
+    "ensure_freeradius_tables",
+    "subscribers_of_ended_services",
+]

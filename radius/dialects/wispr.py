@@ -1,0 +1,21 @@
+"""WISPr (hotspots, many small BNGs): two integers in bit/s, named from the subscriber's side.
+
+A 32-bit integer ends at 4 294 967 295 bit/s (RFC 2865 s5), so this dialect cannot say 10 Gbit/s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from radius.dialects.dialect import Dialect, Rate
+from radius.encoder import Value
+
+
+def _rate_attributes(rate: Rate) -> Sequence[tuple[str, Value]]:
+    return (
+        ("WISPr-Bandwidth-Max-Up", rate.upload_kbps * 1000),
+        ("WISPr-Bandwidth-Max-Down", rate.download_kbps * 1000),
+    )
+
+
+WISPR = Dialect(name="wispr", rate_attributes=_rate_attributes, max_kbps=(2**32 - 1) // 1000)

@@ -1,0 +1,192 @@
+"""The one writer of attribute values: what goes in is what the NAS gets, or it is refused.
+
+FreeRADIUS 3.2 does things to a value it reads from SQL that nobody who writes one expects. In back-ticks it is
+*expanded*, which runs SQL (and programs, where exec or echo is loaded) in the server's name; in ' or " it silently
+loses its quotes; a backslash starts an escape; an unknown name or an unparsable value rejects the subscriber, or the
+whole plan. Each rule below was measured against the real server, and ``tests/radius/test_encoder.py`` measures it
+again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Network
+from typing import Literal
+
+from radius.attributes import ATTRIBUTES, AttributeFact, is_secret
+from radius.errors import AddressConflict, AttributeUnknown, UsernameRefused, ValueRefused
+
+MAX_VALUE_BYTES = 253
+"""RFC 2865 s5: one octet of type, one of length, and the value, within 255."""
+
+Value = str | int | datetime | IPv4Address | IPv6Network
+
+_USERNAME = re.compile(r"[A-Za-z0-9@._:/-]{1,128}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+_EXCLUSIVE = (
+    ("Framed-IP-Address", "Framed-Pool"),
+    ("Framed-IPv6-Prefix", "Framed-IPv6-Pool"),
+    ("Delegated-IPv6-Prefix", "Delegated-IPv6-Prefix-Pool"),
+)
+_USER_CHOOSES, _NAS_CHOOSES = IPv4Address("255.255.255.255"), IPv4Address("255.255.255.254")
+
+
+@dataclass(frozen=True, repr=False)
+class EncodedAttribute:
+    """An attribute as it may stand in a FreeRADIUS table, proven. Secret values don't show in its repr."""
+
+    attribute: str
+    value: str
+    many: bool
+
+    def __repr__(self) -> str:
+        shown = "***" if is_secret(self.attribute) else repr(self.value)
+        return f"EncodedAttribute({self.attribute} {shown})"
+
+
+def encode(attribute: str, value: Value, *, place: Literal["check", "reply"]) -> EncodedAttribute:
+    """One attribute for a check or a reply table.
+
+    Raises:
+        AttributeUnknown: the table of facts has no such attribute for that place.
+        ValueRefused: it is not of the attribute's type, or FreeRADIUS would not hand it on as it is.
+    """
+    fact = ATTRIBUTES.get(attribute)
+    if fact is None or fact.place != place:
+        raise AttributeUnknown(attribute, place)
+    text = _as_text(fact, value)
+    refuse_mangled(attribute, text)
+    return EncodedAttribute(attribute, text, fact.many)
+
+
+def encode_reply(username: str, items: Iterable[tuple[str, Value]]) -> tuple[EncodedAttribute, ...]:
+    """All reply attributes of one subscriber or plan, which must also agree with each other.
+
+    Raises:
+        AddressConflict: an address and a pool of the same family.
+        ValueRefused: twice an attribute that has one value.
+    """
+    encoded = tuple(encode(name, value, place="reply") for name, value in items)
+    names = [item.attribute for item in encoded]
+    for item in encoded:
+        if not item.many and names.count(item.attribute) > 1:
+            raise ValueRefused(item.attribute, "it can have one value only and was given several")
+    for address, pool in _EXCLUSIVE:
+        if address in names and pool in names:
+            raise AddressConflict(username, (address, pool))
+    return encoded
+
+
+def safe_username(username: str) -> str:
+    """The name itself, when FreeRADIUS looks up exactly what a subscriber types (its ``safe_characters``).
+
+    Raises:
+        UsernameRefused
+    """
+    if not _USERNAME.fullmatch(username):
+        raise UsernameRefused(username)
+    return username
+
+
+def refuse_mangled(attribute: str, text: str) -> None:
+    """Raise ``ValueRefused`` for a text that FreeRADIUS would expand, change or cut; the message leaves it out."""
+    reason = _mangled(text)
+    if reason:
+        raise ValueRefused(attribute, reason)
+
+
+def _mangled(text: str) -> str | None:
+    if not text:
+        return "it is empty"
+    if text[0] in "'\"`":
+        return f"it begins with {text[0]}, which FreeRADIUS takes as a quote and interprets"
+    if text != text.strip():
+        return "it begins or ends with white space, which nobody sees"
+    if "\\" in text:
+        return "it holds a backslash, which FreeRADIUS takes as an escape"
+    if "%{" in text:
+        return "it holds %{, which some FreeRADIUS servers expand"
+    if _CONTROL.search(text):
+        return "it holds a control character"
+    return _unsendable(text)
+
+
+def _unsendable(text: str) -> str | None:
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "it is not text"
+    return f"it has {size} bytes, and {MAX_VALUE_BYTES} fit into an attribute" if size > MAX_VALUE_BYTES else None
+
+
+def _as_text(fact: AttributeFact, value: Value) -> str:
+    if fact.values:
+        return _named(fact, value)
+    match fact.type:
+        case "string":
+            return _string(fact, value)
+        case "integer":
+            return _integer(fact, value)
+        case "ipv4":
+            return _ipv4(fact, value)
+        case "ipv6prefix":
+            return _ipv6prefix(fact, value)
+        case "date":
+            return _date(fact, value)
+        case "octets":
+            raise ValueRefused(fact.name, "values of type octets are not written")
+
+
+def _named(fact: AttributeFact, value: Value) -> str:
+    if isinstance(value, str) and value in fact.values:
+        return value
+    raise ValueRefused(fact.name, f"only {', '.join(fact.values)} may be written")
+
+
+def _string(fact: AttributeFact, value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueRefused(fact.name, "it must be text")
+
+
+def _integer(fact: AttributeFact, value: Value) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32:
+        return str(value)
+    raise ValueRefused(fact.name, "it must be a whole number from 0 to 4294967295")
+
+
+def _ipv4(fact: AttributeFact, value: Value) -> str:
+    try:
+        address = IPv4Address(value) if isinstance(value, str | IPv4Address) else None
+    except ValueError:
+        address = None
+    if address is None:
+        raise ValueRefused(fact.name, "it must be an IPv4 address such as 198.51.100.7")
+    if fact.name == "Framed-IP-Address" and address in (_USER_CHOOSES, _NAS_CHOOSES):
+        raise ValueRefused(fact.name, f"{address} does not name an address (RFC 2865 s5.8)")
+    return str(address)
+
+
+def _ipv6prefix(fact: AttributeFact, value: Value) -> str:
+    try:
+        # str() first: only a text with its length says what was meant
+        prefix = IPv6Network(str(value)) if isinstance(value, str | IPv6Network) and "/" in str(value) else None
+    except ValueError:
+        prefix = None
+    if prefix is None:
+        raise ValueRefused(fact.name, "it must be an IPv6 prefix such as 2001:db8:7::/56 with no bits set behind it")
+    return str(prefix)
+
+
+def _date(fact: AttributeFact, value: Value) -> str:
+    """Seconds since 1970: FreeRADIUS reads a written date in its own time zone, a number everywhere alike."""
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueRefused(fact.name, "it must be a time with its zone")
+    seconds = int(value.astimezone(UTC).timestamp())
+    if not 0 < seconds < 2**32:
+        raise ValueRefused(fact.name, "it lies outside of what RADIUS can say (1970 to 2106)")
+    return str(seconds)

@@ -1,0 +1,309 @@
+"""Everything that can go wrong in ``radius``, in one tree.
+
+::
+
+    RadiusError
+    |-- EncodingRefused               it may not go into a FreeRADIUS table
+    |   |-- AttributeUnknown          no such attribute in our table of facts, or not for that table
+    |   |-- ValueRefused              FreeRADIUS would expand, mangle or refuse the value
+    |   |-- UsernameRefused           FreeRADIUS would never find a row of that name
+    |   `-- AddressConflict           an address and a pool of the same family
+    |-- SubscriberError
+    |   |-- SubscriberUnknown
+    |   |-- UsernameTaken             the name belongs to somebody else, now or before
+    |   |-- IllegalMove               the subscriber's state does not allow it
+    |   `-- TestingWindowOver         the end of the test lies in the past
+    |-- PlanError
+    |   |-- PlanUnknown
+    |   |-- PlanRefused               a number of the plan cannot be meant
+    |   `-- RateNotExpressible        a NAS dialect in use has no word for such a rate
+    |-- NasError
+    |   |-- NasRefused                a value of the NAS cannot be meant
+    |   |-- NasAddressTaken           the address belongs to another NAS
+    |   `-- DialectUnknown
+    |-- RequestConflict               a request id came again with other input
+    `-- ProjectionError
+        |-- ForeignRows               rows of that name are there and not ours
+        |-- ProjectionRaced           the wish changed faster than it could be carried out   (transient)
+        |-- RadiusDatabaseUnavailable                                                        (transient)
+        `-- RadiusDatabaseUnfit       the database answers, but lacks a table or a permission
+
+``radius.testing`` adds its own branch. ``transient`` says whether the same call may succeed later without anybody
+changing anything. No error ever carries a password or a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class RadiusError(Exception):
+    """The RADIUS side of the work failed."""
+
+    code: ClassVar[str] = "radius.error"
+    transient: ClassVar[bool] = False
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+
+
+class EncodingRefused(RadiusError):
+    """This may not be written into a FreeRADIUS table."""
+
+    code = "radius.encoding_refused"
+
+
+class AttributeUnknown(EncodingRefused):
+    """No such attribute is known for that table."""
+
+    code = "radius.attribute_unknown"
+
+    def __init__(self, attribute: str, place: str) -> None:
+        self.attribute = attribute
+        self.place = place
+        super().__init__(f"Attribute {attribute[:80]!r} is not known as a {place} attribute; nothing was written.")
+
+
+class ValueRefused(EncodingRefused):
+    """FreeRADIUS would expand, mangle or refuse the value."""
+
+    code = "radius.value_refused"
+
+    def __init__(self, attribute: str, reason: str) -> None:
+        self.attribute = attribute
+        self.reason = reason
+        super().__init__(f"The value for {attribute} was refused: {reason}. Nothing was written.")
+
+
+class UsernameRefused(EncodingRefused):
+    """FreeRADIUS would never find a subscriber of that name."""
+
+    code = "radius.username_refused"
+
+    def __init__(self, username: str) -> None:
+        self.username = username[:160]
+        super().__init__(
+            f"{self.username!r} cannot be a RADIUS username: 1 to 128 of A-Z a-z 0-9 @ . _ : / - are allowed,"
+            " because FreeRADIUS rewrites any other character before it looks the name up."
+        )
+
+
+class AddressConflict(EncodingRefused):
+    """A reply never carries both an address and a pool of the same family."""
+
+    code = "radius.address_conflict"
+
+    def __init__(self, username: str, attributes: Iterable[str]) -> None:
+        self.username = username
+        self.attributes = tuple(attributes)
+        super().__init__(
+            f"{username} would get both {' and '.join(self.attributes)}: a NAS obeys one of them, and which one differs"
+            " by vendor. Give an address or a pool."
+        )
+
+
+class SubscriberError(RadiusError):
+    """The subscriber does not allow it."""
+
+    code = "radius.subscriber_error"
+
+
+class SubscriberUnknown(SubscriberError):
+    """There is no such subscriber."""
+
+    code = "radius.subscriber_unknown"
+
+    def __init__(self, subscriber_id: int) -> None:
+        self.subscriber_id = subscriber_id
+        super().__init__(f"There is no RADIUS subscriber {subscriber_id}.")
+
+
+class UsernameTaken(SubscriberError):
+    """The username belongs to somebody else."""
+
+    code = "radius.username_taken"
+
+    def __init__(self, username: str, *, customer_id: int, owner: int | None, state: str | None) -> None:
+        self.username = username
+        self.customer_id = customer_id
+        self.owner_customer_id = owner
+        self.owner_state = state
+        if owner is None:
+            holder = "another ISP of this server"
+        elif state == "terminated":
+            holder = f"customer {owner} before, whose sessions stay in the accounting under that name"
+        else:
+            holder = f"a subscriber of customer {owner} ({state})"
+        super().__init__(
+            f"Username {username} cannot be given to customer {customer_id}: it belongs to {holder}."
+            " Choose another one."
+        )
+
+
+class IllegalMove(SubscriberError):
+    """The subscriber's state does not allow it."""
+
+    code = "radius.illegal_move"
+
+    def __init__(self, subscriber_id: int, username: str, *, state: str, wanted: str) -> None:
+        self.subscriber_id = subscriber_id
+        self.username = username
+        self.state = state
+        self.wanted = wanted
+        super().__init__(f"Subscriber {username} is {state} and cannot become {wanted}.")
+
+
+class TestingWindowOver(SubscriberError):
+    """The end of a test must lie in the future."""
+
+    code = "radius.testing_window_over"
+
+    __test__ = False  # pytest, which collects what begins with "Test", must leave it alone
+
+    def __init__(self, username: str, until: str) -> None:
+        self.username = username
+        self.until = until
+        super().__init__(f"The test of {username} cannot end at {until}, which is over. Give a time to come.")
+
+
+class PlanError(RadiusError):
+    """The plan cannot be used."""
+
+    code = "radius.plan_error"
+
+
+class PlanUnknown(PlanError):
+    """There is no such plan."""
+
+    code = "radius.plan_unknown"
+
+    def __init__(self, plan: str, known: Iterable[str]) -> None:
+        self.plan = plan
+        self.known = tuple(sorted(known))
+        super().__init__(f"There is no RADIUS plan {plan[:80]!r}; known are: {', '.join(self.known) or 'none'}.")
+
+
+class PlanRefused(PlanError):
+    """A number of the plan cannot be meant."""
+
+    code = "radius.plan_refused"
+
+    def __init__(self, plan: str, faults: Iterable[str]) -> None:
+        self.plan = plan[:80]
+        self.faults = tuple(faults)
+        super().__init__(f"Plan {self.plan!r} cannot be meant: {'; '.join(self.faults)}.")
+
+
+class RateNotExpressible(PlanError):
+    """A NAS dialect in use has no word for such a rate."""
+
+    code = "radius.rate_not_expressible"
+
+    def __init__(self, plan: str, *, rate_kbps: int, dialect: str, max_kbps: int) -> None:
+        self.plan = plan
+        self.rate_kbps = rate_kbps
+        self.dialect = dialect
+        self.max_kbps = max_kbps
+        super().__init__(
+            f"Plan {plan} has {rate_kbps} kbit/s, but a NAS of dialect {dialect} can be told {max_kbps} kbit/s at most,"
+            " and its subscribers would run without any limit. Use another plan or another dialect there."
+        )
+
+
+class NasError(RadiusError):
+    """The NAS cannot be used."""
+
+    code = "radius.nas_error"
+
+
+class NasRefused(NasError):
+    """A value of the NAS cannot be meant."""
+
+    code = "radius.nas_refused"
+
+    def __init__(self, nas: str, faults: Iterable[str]) -> None:
+        self.nas = nas[:80]
+        self.faults = tuple(faults)
+        super().__init__(f"NAS {self.nas!r} cannot be meant: {'; '.join(self.faults)}.")
+
+
+class NasAddressTaken(NasError):
+    """The address belongs to another NAS."""
+
+    code = "radius.nas_address_taken"
+
+    def __init__(self, nas: str, address: str) -> None:
+        self.nas = nas
+        self.address = address
+        super().__init__(f"NAS {nas} cannot have address {address}: another NAS has it. Correct one of the two.")
+
+
+class DialectUnknown(NasError):
+    """No such NAS dialect is built in."""
+
+    code = "radius.dialect_unknown"
+
+    def __init__(self, dialect: str, known: Iterable[str]) -> None:
+        self.dialect = dialect
+        self.known = tuple(sorted(known))
+        super().__init__(f"There is no NAS dialect {dialect[:80]!r}; known are: {', '.join(self.known)}.")
+
+
+class RequestConflict(RadiusError):
+    """The same request id came with other input."""
+
+    code = "radius.request_conflict"
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        super().__init__(f"Request {request_id!r} was made before with other input; nothing was changed.")
+
+
+class ProjectionError(RadiusError):
+    """The radius database could not be brought to what is wished."""
+
+    code = "radius.projection_error"
+
+
+class ForeignRows(ProjectionError):
+    """Rows of that name are in the radius database and are not ours."""
+
+    code = "radius.foreign_rows"
+
+    def __init__(self, kind: str, name: str, tables: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.tables = tuple(sorted(tables))
+        super().__init__(
+            f"The radius database already has a {kind} {name} in {', '.join(self.tables)} that Firstlight did not"
+            " write. Nothing was changed: remove those rows, or use another name."
+        )
+
+
+class ProjectionRaced(ProjectionError):
+    """What is wished changed faster than it could be carried out."""
+
+    code = "radius.projection_raced"
+    transient = True
+
+
+class RadiusDatabaseUnavailable(ProjectionError):
+    """The radius database does not answer."""
+
+    code = "radius.database_unavailable"
+    transient = True
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The radius database does not answer ({reason}). Logins go on as FreeRADIUS can; try again.")
+
+
+class RadiusDatabaseUnfit(ProjectionError):
+    """The radius database answers, but a table or a permission is missing."""
+
+    code = "radius.database_unfit"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The radius database cannot be used as it is ({reason}).")

@@ -1,0 +1,180 @@
+"""From what we want to the rows FreeRADIUS reads: pure functions, the same rows every time.
+
+A subscriber's *state* lives in radcheck alone. Refused (pending, suspended) he has ``Auth-Type := Reject`` there and
+no password, so he is refused twice over; his address and his plan stay where they are. FreeRADIUS reads its tables one
+after the other, so while a state changes it may see the old radcheck with the new radreply: thanks to this he is then
+either refused or served with his own address and rate, never let in without a limit.
+
+A plan is a group: ``<tenant>/<plan>`` holds what every NAS understands, ``<tenant>/<plan>:<dialect>`` a vendor's rate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from radius.attributes import is_secret
+from radius.dialects import DIALECTS, Rate
+from radius.encoder import EncodedAttribute, Value, encode, encode_reply, safe_username
+from radius.errors import ValueRefused
+from radius.states import State
+from radius.tables import Nas, Plan, Subscriber
+
+HOST_NETMASK = "255.255.255.255"
+"""A PPPoE line gets one address; any other mask would make the NAS route a whole network to it (RFC 2865 s5.9)."""
+
+_REFUSALS: dict[State, str] = {
+    "pending": "This line is not in service yet.",
+    "suspended": "This service is suspended.",
+}
+
+
+@dataclass(frozen=True, order=True, repr=False)
+class Row:
+    """One row of a FreeRADIUS table without its id. Passwords and secrets don't show in its repr."""
+
+    table: str
+    owner: str
+    columns: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        values = dict(self.columns)
+        hidden = {"secret"} | ({"value"} if is_secret(values.get("attribute", "")) else set())
+        shown = ", ".join(f"{name}={'***' if name in hidden else repr(value)}" for name, value in self.columns)
+        return f"Row({self.table} of {self.owner}: {shown})"
+
+
+@dataclass(frozen=True)
+class FramedAddresses:
+    """What a subscriber's line is given. An IPv4 address or the name of a pool at the BNG, never both; prefixes as
+    text.
+
+    ``ipv6_wan_prefix`` is the line's own (RFC 3162), ``delegated_prefix`` the one behind the CPE (RFC 4818).
+    """
+
+    ipv4: str | None = None
+    ipv4_pool: str | None = None
+    ipv6_wan_prefix: str | None = None
+    delegated_prefix: str | None = None
+
+
+def plan_group(tenant_id: str, plan: str, dialect: str | None = None) -> str:
+    """The group that stands for a plan, or for its rate in one dialect."""
+    group = f"{tenant_id}/{plan}"
+    return f"{group}:{dialect}" if dialect else group
+
+
+def address_attributes(username: str, addresses: FramedAddresses) -> tuple[EncodedAttribute, ...]:
+    """The reply attributes of a line's addresses.
+
+    Raises:
+        ValueRefused, AddressConflict: see ``radius.encoder``.
+    """
+    items: list[tuple[str, Value]] = []
+    if addresses.ipv4 is not None:
+        items += [("Framed-IP-Address", addresses.ipv4), ("Framed-IP-Netmask", HOST_NETMASK)]
+    for attribute, value in (
+        ("Framed-Pool", addresses.ipv4_pool),
+        ("Framed-IPv6-Prefix", addresses.ipv6_wan_prefix),
+        ("Delegated-IPv6-Prefix", addresses.delegated_prefix),
+    ):
+        if value is not None:
+            items.append((attribute, value))
+    return encode_reply(username, items)
+
+
+def rows_for(subscriber: Subscriber, plan: Plan, password: str | None) -> tuple[Row, ...]:
+    """All rows of one subscriber. ``password`` is needed where he may log in (testing, active).
+
+    Raises:
+        EncodingRefused: something in it would not reach the NAS as it is.
+    """
+    username = safe_username(subscriber.username)
+    if subscriber.state == "terminated":
+        return ()
+    rows = [*_check_rows(subscriber, password), *_reply_rows(subscriber)]
+    group = plan_group(subscriber.tenant_id, plan.name)
+    rows.append(Row("radusergroup", username, (("groupname", group), ("priority", "0"))))
+    return tuple(sorted(rows))
+
+
+def plan_rows(plan: Plan) -> tuple[Row, ...]:
+    """All rows of one plan: its own group, and one group for each dialect that can say its rate."""
+    own = plan_group(plan.tenant_id, plan.name)
+    rows = list(_group_rows(own, encode_reply(plan.name, _limits(plan))))
+    rate = Rate(download_kbps=plan.download_kbps, upload_kbps=plan.upload_kbps)
+    for dialect in DIALECTS.values():
+        if dialect.max_kbps is None or max(plan.download_kbps, plan.upload_kbps) <= dialect.max_kbps:
+            group = plan_group(plan.tenant_id, plan.name, dialect.name)
+            rows += _group_rows(group, encode_reply(plan.name, dialect.rate_attributes(rate)))
+    return tuple(sorted(rows))
+
+
+def nas_rows(nas: Nas, secret: str) -> tuple[Row, ...]:
+    """The row by which FreeRADIUS knows a NAS."""
+    columns = (
+        ("shortname", nas.name),
+        ("type", nas.dialect),
+        ("secret", secret),
+        ("description", f"Firstlight {nas.tenant_id}/{nas.name}"),
+    )
+    return (Row("nas", nas.address, columns),)
+
+
+def digest(rows: Iterable[Row]) -> str:
+    """One value for a whole set of rows: every column of every row counts, their order doesn't."""
+    ordered = [[row.table, row.owner, *row.columns] for row in sorted(rows)]
+    return hashlib.sha256(json.dumps(ordered, separators=(",", ":")).encode()).hexdigest()
+
+
+def _check_rows(subscriber: Subscriber, password: str | None) -> Iterator[Row]:
+    if subscriber.state in _REFUSALS:
+        yield _attribute_row("radcheck", subscriber.username, encode("Auth-Type", "Reject", place="check"), ":=")
+        return
+    if password is None:
+        raise ValueRefused("Cleartext-Password", f"{subscriber.username} has none")
+    item = encode("Cleartext-Password", password, place="check")
+    yield _attribute_row("radcheck", subscriber.username, item, ":=")
+    if subscriber.testing_until is not None:
+        item = encode("Expiration", subscriber.testing_until, place="check")
+        yield _attribute_row("radcheck", subscriber.username, item, ":=")
+
+
+def _reply_rows(subscriber: Subscriber) -> Iterator[Row]:
+    addresses = FramedAddresses(
+        ipv4=subscriber.framed_ipv4,
+        ipv4_pool=subscriber.framed_pool,
+        ipv6_wan_prefix=subscriber.ipv6_wan_prefix,
+        delegated_prefix=subscriber.delegated_prefix,
+    )
+    items = list(address_attributes(subscriber.username, addresses))
+    if subscriber.state in _REFUSALS:
+        items.append(encode("Reply-Message", _REFUSALS[subscriber.state], place="reply"))
+    for item in items:
+        # := wins over what a group says of the same attribute
+        yield _attribute_row("radreply", subscriber.username, item, "+=" if item.many else ":=")
+
+
+def _group_rows(group: str, items: Iterable[EncodedAttribute]) -> Iterator[Row]:
+    for item in items:
+        # = adds only what the subscriber's own rows have not set
+        yield _attribute_row("radgroupreply", group, item, "+=" if item.many else "=")
+
+
+def _limits(plan: Plan) -> list[tuple[str, Value]]:
+    items: list[tuple[str, Value]] = [
+        ("Service-Type", "Framed-User"),
+        ("Framed-Protocol", "PPP"),
+        ("Acct-Interim-Interval", plan.interim_interval_seconds),
+    ]
+    if plan.session_timeout_seconds is not None:
+        items.append(("Session-Timeout", plan.session_timeout_seconds))
+    if plan.idle_timeout_seconds is not None:
+        items.append(("Idle-Timeout", plan.idle_timeout_seconds))
+    return items
+
+
+def _attribute_row(table: str, owner: str, item: EncodedAttribute, op: str) -> Row:
+    return Row(table, owner, (("attribute", item.attribute), ("op", op), ("value", item.value)))

@@ -1,0 +1,88 @@
+"""What ``RadiusService`` and ``RadiusProjector`` answer: JSON-able dictionaries. Secrets appear as references only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from typing_extensions import TypedDict
+
+from radius.states import State
+
+
+class CreatedSubscriber(TypedDict):
+    """A new subscriber. ``radacct_id`` is our subscriber's id: the accounting table has no row before the first login,
+    and none is ever faked. ``password`` is a reference such as ``secret:subscriber/42``.
+    """
+
+    radacct_id: int
+    subscriber_id: int
+    username: str
+    password: str
+    state: State
+
+
+class SubscriberView(TypedDict):
+    """A subscriber as we want him. ``projected`` is true when FreeRADIUS' tables show exactly this wish."""
+
+    subscriber_id: int
+    customer_id: int
+    service_id: int | None
+    username: str
+    plan: str
+    state: State
+    testing_until: datetime | None
+    ipv4: str | None
+    ipv4_pool: str | None
+    ipv6_wan_prefix: str | None
+    delegated_prefix: str | None
+    password: str
+    version: int
+    projected: bool
+
+
+class DefinedPlan(TypedDict):
+    """A plan as we want it."""
+
+    plan_id: int
+    name: str
+    download_kbps: int
+    upload_kbps: int
+    session_timeout_seconds: int | None
+    idle_timeout_seconds: int | None
+    interim_interval_seconds: int
+    version: int
+    projected: bool
+
+
+class DefinedNas(TypedDict):
+    """A NAS as we want it. ``secret`` is a reference such as ``secret:nas/3``."""
+
+    nas_id: int
+    name: str
+    address: str
+    dialect: str
+    coa_port: int
+    secret: str
+    version: int
+    projected: bool
+
+
+class ProjectedSubscriber(TypedDict):
+    """What FreeRADIUS now has for a subscriber. ``changed`` is false when it had just that before."""
+
+    subscriber_id: int
+    username: str
+    state: State
+    version: int
+    digest: str
+    changed: bool
+
+
+class Projection(TypedDict):
+    """What FreeRADIUS now has for a plan or a NAS."""
+
+    kind: str
+    name: str
+    version: int
+    digest: str
+    changed: bool

@@ -1,0 +1,214 @@
+"""The face of this package towards the journeys: what a subscriber, a plan and a NAS shall be.
+
+Made for one transaction. Nothing here commits, and nothing here talks to FreeRADIUS: ``RadiusProjector`` carries the
+wish there afterwards.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius import plans, subscribers
+from radius.plans import NasTerms, PlanTerms
+from radius.ports import Now, Secrets
+from radius.projection import FramedAddresses
+from radius.results import CreatedSubscriber, DefinedNas, DefinedPlan, SubscriberView
+from radius.states import State
+from radius.subscribers import SubscriberRequest
+from radius.tables import Nas, Plan, Subscriber
+
+
+class RadiusService:
+    """Subscribers, plans and NASes of one tenant, in the caller's transaction."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Now, secrets: Secrets) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+        self._secrets = secrets
+
+    async def create_subscriber(
+        self,
+        *,
+        customer_id: int,
+        username: str,
+        bandwidth_profile: str,
+        service_id: int | None = None,
+        addresses: FramedAddresses | None = None,
+        request_id: str | None = None,
+    ) -> CreatedSubscriber:
+        """Make a subscriber in state pending, with a random password that is sealed in the same transaction.
+
+        ``bandwidth_profile`` is the name of a plan. ``radacct_id`` in the answer is our subscriber's id: no accounting
+        row exists before the first login, and none is ever faked. The same request again gives the same answer.
+
+        Raises:
+            UsernameTaken: the name belongs to somebody else, or did.
+            UsernameRefused, ValueRefused, AddressConflict: FreeRADIUS could not carry it.
+            PlanUnknown
+            RequestConflict: ``request_id`` was used before with other input.
+        """
+        request = SubscriberRequest(
+            customer_id=customer_id,
+            username=username,
+            plan=bandwidth_profile,
+            service_id=service_id,
+            addresses=addresses or FramedAddresses(),
+        )
+        subscriber = await subscribers.create(
+            self._db, self._tenant_id, request, request_id, secrets=self._secrets, now=self._now()
+        )
+        return CreatedSubscriber(
+            radacct_id=subscriber.id,
+            subscriber_id=subscriber.id,
+            username=subscriber.username,
+            password=subscriber.password_ref,
+            state="pending",
+        )
+
+    async def begin_testing(self, *, subscriber_id: int, until: datetime) -> SubscriberView:
+        """Give the full plan until a moment; after it FreeRADIUS refuses by itself. Again with another moment moves it.
+
+        Raises:
+            IllegalMove: he is active, suspended or terminated.
+            TestingWindowOver: ``until`` is over.
+            SubscriberUnknown
+        """
+        # whole seconds: finer ones do not reach FreeRADIUS
+        return await self._move(subscriber_id, "testing", until=until.astimezone(UTC).replace(microsecond=0))
+
+    async def return_to_pending(self, *, subscriber_id: int) -> SubscriberView:
+        """Refuse service again and keep everything: the undo of testing and of activation.
+
+        Raises:
+            IllegalMove: he is suspended or terminated.
+            SubscriberUnknown
+        """
+        return await self._move(subscriber_id, "pending")
+
+    async def activate(self, *, subscriber_id: int) -> SubscriberView:
+        """Give the full plan for good.
+
+        Raises:
+            IllegalMove: he is terminated.
+            SubscriberUnknown
+        """
+        return await self._move(subscriber_id, "active")
+
+    async def terminate(self, *, subscriber_id: int) -> SubscriberView:
+        """End the subscriber. His password is forgotten, his name free for the same customer only.
+
+        Raises:
+            SubscriberUnknown
+        """
+        view = await self._move(subscriber_id, "terminated")
+        await self._secrets.discard(self._db, view["password"])
+        return view
+
+    async def subscriber(self, *, subscriber_id: int) -> SubscriberView:
+        """The subscriber as he shall be, or ``SubscriberUnknown``."""
+        return await self._view(await subscribers.found(self._db, self._tenant_id, subscriber_id))
+
+    async def define_plan(
+        self,
+        *,
+        name: str,
+        download_kbps: int,
+        upload_kbps: int,
+        session_timeout_seconds: int | None = None,
+        idle_timeout_seconds: int | None = None,
+        interim_interval_seconds: int = 300,
+    ) -> DefinedPlan:
+        """Make a plan, or bring it to these terms. Rates are the subscriber's: download is what comes to him.
+
+        Raises:
+            PlanRefused: a name or number that cannot be meant.
+            RateNotExpressible: a NAS in use could not be told the rate.
+        """
+        terms = PlanTerms(
+            download_kbps=download_kbps,
+            upload_kbps=upload_kbps,
+            session_timeout_seconds=session_timeout_seconds,
+            idle_timeout_seconds=idle_timeout_seconds,
+            interim_interval_seconds=interim_interval_seconds,
+        )
+        return _plan_view(await plans.define_plan(self._db, self._tenant_id, name, terms, self._now()))
+
+    async def plan(self, *, name: str) -> DefinedPlan:
+        """The plan of that name, or ``PlanUnknown``."""
+        return _plan_view(await plans.find_plan(self._db, self._tenant_id, name))
+
+    async def define_nas(
+        self, *, name: str, address: str, dialect: str, coa_port: int = 3799, secret: str | None = None
+    ) -> DefinedNas:
+        """Make a NAS, or bring it to these terms. ``secret`` is what the NAS was told; without it a random one is made.
+
+        Raises:
+            NasRefused: a value that cannot be meant.
+            NasAddressTaken, DialectUnknown
+            RateNotExpressible: a plan could not be said in that dialect.
+        """
+        terms = NasTerms(address=address, dialect=dialect, coa_port=coa_port)
+        nas = await plans.define_nas(
+            self._db, self._tenant_id, name, terms, secret, secrets=self._secrets, now=self._now()
+        )
+        return _nas_view(nas)
+
+    async def _move(
+        self,
+        subscriber_id: int,
+        wanted: State,
+        *,
+        until: datetime | None = None,
+    ) -> SubscriberView:
+        subscriber = await subscribers.locked(self._db, self._tenant_id, subscriber_id)
+        await subscribers.move(self._db, subscriber, wanted, now=self._now(), until=until)
+        return await self._view(subscriber)
+
+    async def _view(self, subscriber: Subscriber) -> SubscriberView:
+        plan = await self._db.get_one(Plan, subscriber.plan_id)
+        return SubscriberView(
+            subscriber_id=subscriber.id,
+            customer_id=subscriber.customer_id,
+            service_id=subscriber.service_id,
+            username=subscriber.username,
+            plan=plan.name,
+            state=subscriber.state,
+            testing_until=subscriber.testing_until,
+            ipv4=subscriber.framed_ipv4,
+            ipv4_pool=subscriber.framed_pool,
+            ipv6_wan_prefix=subscriber.ipv6_wan_prefix,
+            delegated_prefix=subscriber.delegated_prefix,
+            password=subscriber.password_ref,
+            version=subscriber.version,
+            projected=not subscriber.dirty,
+        )
+
+
+def _plan_view(plan: Plan) -> DefinedPlan:
+    return DefinedPlan(
+        plan_id=plan.id,
+        name=plan.name,
+        download_kbps=plan.download_kbps,
+        upload_kbps=plan.upload_kbps,
+        session_timeout_seconds=plan.session_timeout_seconds,
+        idle_timeout_seconds=plan.idle_timeout_seconds,
+        interim_interval_seconds=plan.interim_interval_seconds,
+        version=plan.version,
+        projected=not plan.dirty,
+    )
+
+
+def _nas_view(nas: Nas) -> DefinedNas:
+    return DefinedNas(
+        nas_id=nas.id,
+        name=nas.name,
+        address=nas.address,
+        dialect=nas.dialect,
+        coa_port=nas.coa_port,
+        secret=nas.secret_ref,
+        version=nas.version,
+        projected=not nas.dirty,
+    )

@@ -1,0 +1,101 @@
+"""The sessions of subscribers as the NASes told them to FreeRADIUS (radacct), the same on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from radius.freeradius_tables import radacct
+from radius.ports import Begin
+from radius.radius_database import radius_transaction
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session. Times are aware UTC; ``input_octets`` came from the subscriber, ``output_octets`` went to him
+    (RFC 2866 s5.3, s5.4, seen from the NAS), both over the whole session. ``stopped_at`` is None while it is open.
+    """
+
+    session_id: str
+    username: str
+    nas_address: str
+    nas_port: str | None
+    calling_station: str | None
+    framed_ip_address: str | None
+    ipv6_wan_prefix: str | None
+    delegated_prefix: str | None
+    started_at: datetime | None
+    updated_at: datetime | None
+    stopped_at: datetime | None
+    duration_seconds: int
+    input_octets: int
+    output_octets: int
+    terminate_cause: str | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.stopped_at is None
+
+
+class SessionReader:
+    """Reads radacct. Nothing here writes: FreeRADIUS does."""
+
+    def __init__(self, radius_begin: Begin) -> None:
+        self._radius_begin = radius_begin
+
+    async def open_sessions(self, username: str) -> list[Session]:
+        """The sessions that have started and not stopped, the newest first. More than one is a double login or a ghost.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        return await self._read(_newest_first(username).where(radacct.c.acctstoptime.is_(None)))
+
+    async def last_session(self, username: str) -> Session | None:
+        """The session that started last, open or over; None before the first login.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        newest = await self._read(_newest_first(username).limit(1))
+        return newest[0] if newest else None
+
+    async def _read(self, query: Select[Any]) -> list[Session]:
+        async with radius_transaction(self._radius_begin) as db:
+            return [_session(row) for row in await db.execute(query)]
+
+
+def _newest_first(username: str) -> Select[Any]:
+    return (
+        select(radacct)
+        .where(radacct.c.username == username)
+        .order_by(radacct.c.acctstarttime.desc(), radacct.c.radacctid.desc())
+    )
+
+
+def _session(row: Row[Any]) -> Session:
+    return Session(
+        session_id=row.acctsessionid,
+        username=row.username,
+        nas_address=_host(row.nasipaddress),
+        nas_port=row.nasportid,
+        calling_station=row.callingstationid,
+        framed_ip_address=_host(row.framedipaddress) if row.framedipaddress else None,
+        ipv6_wan_prefix=row.framedipv6prefix,
+        delegated_prefix=row.delegatedipv6prefix,
+        started_at=row.acctstarttime,
+        updated_at=row.acctupdatetime,
+        stopped_at=row.acctstoptime,
+        duration_seconds=row.acctsessiontime or 0,
+        input_octets=row.acctinputoctets or 0,
+        output_octets=row.acctoutputoctets or 0,
+        terminate_cause=row.acctterminatecause or None,
+    )
+
+
+def _host(address: str) -> str:
+    """An address without the length that some drivers write behind a single host."""
+    return address.removesuffix("/32").removesuffix("/128")

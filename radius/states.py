@@ -1,0 +1,30 @@
+"""The life of a subscriber: which state may follow which."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+State = Literal["pending", "testing", "active", "suspended", "terminated"]
+"""
+* pending: known, refused by FreeRADIUS; no free service before the technician's scan.
+* testing: full plan until ``testing_until``, then refused again by itself.
+* active: full plan.
+* suspended: refused, everything kept.
+* terminated: gone from FreeRADIUS; the row stays for the record. Nothing follows.
+"""
+
+STATES: tuple[State, ...] = get_args(State)
+
+_MOVES: dict[State, tuple[State, ...]] = {
+    # active without a test: a service that was live elsewhere and is taken over as it is
+    "pending": ("testing", "active", "terminated"),
+    "testing": ("testing", "pending", "active", "terminated"),
+    "active": ("pending", "suspended", "terminated"),
+    "suspended": ("active", "terminated"),
+    "terminated": (),
+}
+
+
+def may_become(state: State, wanted: State) -> bool:
+    """True when ``wanted`` may follow ``state``. Staying as one is is always allowed."""
+    return state == wanted or wanted in _MOVES[state]

@@ -1,0 +1,173 @@
+"""Subscribers as we want them: made once a request, moved from state to state, never half."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.encoder import safe_username
+from radius.errors import IllegalMove, RequestConflict, SubscriberUnknown, TestingWindowOver, UsernameTaken
+from radius.plans import find_plan, random_password
+from radius.ports import Secrets
+from radius.projection import FramedAddresses, address_attributes
+from radius.states import State, may_become
+from radius.tables import Subscriber
+
+PASSWORD_LENGTH = 20
+
+
+@dataclass(frozen=True)
+class SubscriberRequest:
+    """What is asked for when a subscriber is made."""
+
+    customer_id: int
+    username: str
+    plan: str
+    service_id: int | None
+    addresses: FramedAddresses
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal requests: how a repeated request is told from another one under the same id."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+async def create(
+    db: AsyncSession,
+    tenant_id: str,
+    request: SubscriberRequest,
+    request_id: str | None,
+    *,
+    secrets: Secrets,
+    now: datetime,
+) -> Subscriber:
+    """A new subscriber in state pending with a sealed random password, or the one this request made before.
+
+    Raises:
+        UsernameRefused, ValueRefused, AddressConflict: FreeRADIUS could not carry it.
+        PlanUnknown, UsernameTaken, RequestConflict
+    """
+    safe_username(request.username)
+    address_attributes(request.username, request.addresses)
+    made_before = await _made_before(db, tenant_id, request, request_id)
+    if made_before is not None:
+        return made_before
+    plan = await find_plan(db, tenant_id, request.plan)
+    await _refuse_taken(db, tenant_id, request)
+    subscriber = Subscriber(
+        tenant_id=tenant_id,
+        customer_id=request.customer_id,
+        service_id=request.service_id,
+        username=request.username,
+        plan_id=plan.id,
+        state="pending",
+        framed_ipv4=request.addresses.ipv4,
+        framed_pool=request.addresses.ipv4_pool,
+        ipv6_wan_prefix=request.addresses.ipv6_wan_prefix,
+        delegated_prefix=request.addresses.delegated_prefix,
+        request_id=request_id,
+        request_fingerprint=request.fingerprint,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    try:
+        async with db.begin_nested():
+            db.add(subscriber)
+            await db.flush()  # the id names the secret, and the constraints' answer is needed now
+    except IntegrityError as exc:
+        return await _made_meanwhile(db, tenant_id, request, request_id, exc)
+    await secrets.seal(db, subscriber.password_ref, random_password(PASSWORD_LENGTH))
+    return subscriber
+
+
+async def locked(db: AsyncSession, tenant_id: str, subscriber_id: int) -> Subscriber:
+    """The subscriber, held until the transaction ends, or ``SubscriberUnknown``."""
+    return await _one(db, tenant_id, subscriber_id, lock=True)
+
+
+async def found(db: AsyncSession, tenant_id: str, subscriber_id: int) -> Subscriber:
+    """The subscriber, or ``SubscriberUnknown``."""
+    return await _one(db, tenant_id, subscriber_id, lock=False)
+
+
+async def move(
+    db: AsyncSession, subscriber: Subscriber, wanted: State, *, now: datetime, until: datetime | None = None
+) -> None:
+    """Bring a locked subscriber to a state; nothing happens when he is there. ``until`` belongs to testing.
+
+    Raises:
+        IllegalMove: that state cannot follow his.
+        TestingWindowOver: ``until`` is over.
+    """
+    if not may_become(subscriber.state, wanted):
+        raise IllegalMove(subscriber.id, subscriber.username, state=subscriber.state, wanted=wanted)
+    if (subscriber.state, subscriber.testing_until) == (wanted, until):
+        return
+    if until is not None and until <= now:
+        raise TestingWindowOver(subscriber.username, until.isoformat())
+    subscriber.state = wanted
+    subscriber.testing_until = until
+    subscriber.version += 1
+    subscriber.updated_at = now
+    await db.flush()  # later reads in this transaction must see it: autoflush is off
+
+
+async def _one(db: AsyncSession, tenant_id: str, subscriber_id: int, *, lock: bool) -> Subscriber:
+    mine = select(Subscriber).where(Subscriber.tenant_id == tenant_id, Subscriber.id == subscriber_id)
+    # a row that was read earlier in this transaction may have changed before its lock was had
+    mine = mine.with_for_update().execution_options(populate_existing=True) if lock else mine
+    subscriber = await db.scalar(mine)
+    if subscriber is None:
+        raise SubscriberUnknown(subscriber_id)
+    return subscriber
+
+
+async def _made_before(
+    db: AsyncSession, tenant_id: str, request: SubscriberRequest, request_id: str | None
+) -> Subscriber | None:
+    """What the same request made: found by its id, or, without one, by all it said."""
+    mine = select(Subscriber).where(Subscriber.tenant_id == tenant_id)
+    if request_id is not None:
+        earlier = await db.scalar(mine.where(Subscriber.request_id == request_id))
+        if earlier is not None and earlier.request_fingerprint != request.fingerprint:
+            raise RequestConflict(request_id)
+        return earlier
+    return await db.scalar(
+        mine.where(
+            Subscriber.username == request.username,
+            Subscriber.state != "terminated",
+            Subscriber.request_id.is_(None),
+            Subscriber.request_fingerprint == request.fingerprint,
+        )
+    )
+
+
+async def _made_meanwhile(
+    db: AsyncSession, tenant_id: str, request: SubscriberRequest, request_id: str | None, exc: IntegrityError
+) -> Subscriber:
+    """Another transaction was first: it was the same request, or it took the name."""
+    twin = await _made_before(db, tenant_id, request, request_id)
+    if twin is not None:
+        return twin
+    await _refuse_taken(db, tenant_id, request)
+    # nobody we may see has it: it is another tenant's
+    raise UsernameTaken(request.username, customer_id=request.customer_id, owner=None, state=None) from exc
+
+
+async def _refuse_taken(db: AsyncSession, tenant_id: str, request: SubscriberRequest) -> None:
+    """A name is free when nobody has it and nobody else ever had it: its sessions stay in the accounting."""
+    holders = await db.scalars(
+        select(Subscriber).where(Subscriber.username == request.username).order_by(Subscriber.id.desc())
+    )
+    for holder in holders:
+        mine = (holder.tenant_id, holder.customer_id) == (tenant_id, request.customer_id)
+        if not mine or holder.state != "terminated":
+            owner = holder.customer_id if holder.tenant_id == tenant_id else None
+            raise UsernameTaken(request.username, customer_id=request.customer_id, owner=owner, state=holder.state)

@@ -1,0 +1,170 @@
+"""The appliance's own RADIUS tables, in the appliance's database: what FreeRADIUS shall know.
+
+The rows FreeRADIUS reads (``freeradius_tables``) are a projection of these. ``version`` counts the wishes,
+``projected_version`` says which of them has reached the radius database: a row is *dirty* while the two differ.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from radius.states import STATES, State
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment in UTC on both databases: SQLite forgets the zone, PostgreSQL answers in its own."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone cannot be stored: {value.isoformat()}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite counts up by itself only a column that is exactly INTEGER.
+_Identity = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class RadiusBase(DeclarativeBase):
+    """Tables of this package in the appliance's database."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime()}
+
+
+class Projected:
+    """Columns of everything that is projected into the radius database."""
+
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
+    projected_version: Mapped[int | None] = mapped_column(BigInteger)
+    projected_digest: Mapped[str | None] = mapped_column(String(64))
+    projected_at: Mapped[datetime | None]
+
+    @property
+    def dirty(self) -> bool:
+        """True while the radius database has not been brought to this row's wish."""
+        return self.projected_version != self.version
+
+
+class Plan(Projected, RadiusBase):
+    """A rate and its limits, in no vendor's words. In FreeRADIUS it is a group."""
+
+    __tablename__ = "radius_plan"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "name"),
+        UniqueConstraint("tenant_id", "id"),
+        CheckConstraint("download_kbps > 0 AND upload_kbps > 0", name="rates"),
+    )
+
+    id: Mapped[int] = mapped_column(_Identity, primary_key=True, autoincrement=True)
+    tenant_id: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(64))
+    download_kbps: Mapped[int] = mapped_column(BigInteger)
+    upload_kbps: Mapped[int] = mapped_column(BigInteger)
+    session_timeout_seconds: Mapped[int | None]
+    idle_timeout_seconds: Mapped[int | None]
+    interim_interval_seconds: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Subscriber(Projected, RadiusBase):
+    """One RADIUS username and the service it stands for. The password is sealed under ``secret:subscriber/<id>``."""
+
+    __tablename__ = "radius_subscriber"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "plan_id"], ["radius_plan.tenant_id", "radius_plan.id"]),
+        UniqueConstraint("tenant_id", "request_id"),
+        # FreeRADIUS knows one subscriber of a name, whoever owns it; a name that was given back may be used again.
+        Index(
+            "uq_radius_subscriber_username",
+            "username",
+            unique=True,
+            sqlite_where=text("state <> 'terminated'"),
+            postgresql_where=text("state <> 'terminated'"),
+        ),
+        Index("ix_radius_subscriber_every_username", "username"),
+        Index("ix_radius_subscriber_customer", "tenant_id", "customer_id"),
+        CheckConstraint(f"state IN ({', '.join(repr(state) for state in STATES)})", name="state"),
+        CheckConstraint("(state = 'testing') = (testing_until IS NOT NULL)", name="testing_until"),
+        CheckConstraint("framed_ipv4 IS NULL OR framed_pool IS NULL", name="address_or_pool"),
+    )
+
+    id: Mapped[int] = mapped_column(_Identity, primary_key=True, autoincrement=True)
+    tenant_id: Mapped[str] = mapped_column(String(64))
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    service_id: Mapped[int | None] = mapped_column(BigInteger)
+    username: Mapped[str] = mapped_column(String(128))
+    plan_id: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[State] = mapped_column(String(16))
+    testing_until: Mapped[datetime | None]
+    framed_ipv4: Mapped[str | None] = mapped_column(String(15))
+    framed_pool: Mapped[str | None] = mapped_column(String(64))
+    ipv6_wan_prefix: Mapped[str | None] = mapped_column(String(49))
+    delegated_prefix: Mapped[str | None] = mapped_column(String(49))
+    request_id: Mapped[str | None] = mapped_column(String(200))
+    request_fingerprint: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @property
+    def password_ref(self) -> str:
+        return f"secret:subscriber/{self.id}"
+
+
+class Nas(Projected, RadiusBase):
+    """A NAS that may ask. Its RADIUS secret is sealed under ``secret:nas/<id>``."""
+
+    __tablename__ = "radius_nas"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "name"),
+        UniqueConstraint("address"),
+        CheckConstraint("coa_port BETWEEN 1 AND 65535", name="coa_port"),
+    )
+
+    id: Mapped[int] = mapped_column(_Identity, primary_key=True, autoincrement=True)
+    tenant_id: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(15))
+    dialect: Mapped[str] = mapped_column(String(32))
+    coa_port: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @property
+    def secret_ref(self) -> str:
+        return f"secret:nas/{self.id}"

@@ -1,0 +1,99 @@
+"""Reads what we want out of the appliance's database and renders it: the rows each name shall have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import case, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.ports import Secrets
+from radius.projection import Row, digest, nas_rows, plan_group, plan_rows, rows_for
+from radius.radius_database import Kind, Wish
+from radius.tables import Nas, Plan, Subscriber
+
+_LIVE_LAST = (case((Subscriber.state == "terminated", 0), else_=1), Subscriber.id)
+"""Of the subscribers who had one name, the one whose rows stand under it comes last."""
+
+
+class Wishes:
+    """The wishes of one tenant."""
+
+    def __init__(self, *, tenant_id: str, secrets: Secrets) -> None:
+        self.tenant_id = tenant_id
+        self._secrets = secrets
+
+    async def for_subscriber(self, db: AsyncSession, subscriber: Subscriber, plan: Plan) -> Wish:
+        """The rows of a subscriber. His password is opened only where he may log in."""
+        password = None
+        if subscriber.state in ("testing", "active"):
+            password = await self._secrets.reveal(db, subscriber.password_ref)
+        rows = rows_for(subscriber, plan, password)
+        return self._wish("subscriber", subscriber.username, subscriber.id, subscriber.version, rows)
+
+    async def for_plan(self, _db: AsyncSession, plan: Plan) -> Wish:
+        """The rows of a plan in every dialect."""
+        return self._wish("plan", plan_group(plan.tenant_id, plan.name), plan.id, plan.version, plan_rows(plan))
+
+    async def for_nas(self, db: AsyncSession, nas: Nas) -> Wish:
+        """The row of a NAS, with its secret."""
+        secret = await self._secrets.reveal(db, nas.secret_ref)
+        return self._wish("nas", nas.address, nas.id, nas.version, nas_rows(nas, secret))
+
+    async def names(self, db: AsyncSession, kind: Kind) -> list[str]:
+        """Every name we have a wish for, sorted."""
+        match kind:
+            case "subscriber":
+                mine = select(Subscriber.username).where(Subscriber.tenant_id == self.tenant_id)
+                return list(await db.scalars(mine.distinct().order_by(Subscriber.username)))
+            case "plan":
+                plans = await db.scalars(select(Plan.name).where(Plan.tenant_id == self.tenant_id).order_by(Plan.name))
+                return [plan_group(self.tenant_id, name) for name in plans]
+            case "nas":
+                addresses = select(Nas.address).where(Nas.tenant_id == self.tenant_id)
+                return list(await db.scalars(addresses.order_by(Nas.address)))
+
+    async def by_name(self, db: AsyncSession, kind: Kind, names: Sequence[str]) -> dict[str, tuple[Wish, bool]]:
+        """The wishes for some names, each with whether it is still to be projected."""
+        match kind:
+            case "subscriber":
+                found = [
+                    (await self.for_subscriber(db, *pair), pair[0].dirty) for pair in await self._owners(db, names)
+                ]
+            case "plan":
+                prefix = plan_group(self.tenant_id, "")
+                plans = select(Plan).where(
+                    Plan.tenant_id == self.tenant_id, Plan.name.in_([name.removeprefix(prefix) for name in names])
+                )
+                found = [(await self.for_plan(db, plan), plan.dirty) for plan in await db.scalars(plans)]
+            case "nas":
+                nases = select(Nas).where(Nas.tenant_id == self.tenant_id, Nas.address.in_(names))
+                found = [(await self.for_nas(db, nas), nas.dirty) for nas in await db.scalars(nases)]
+        return {wish.name: (wish, dirty) for wish, dirty in found}
+
+    async def _owners(self, db: AsyncSession, names: Sequence[str]) -> list[tuple[Subscriber, Plan]]:
+        rows = await db.execute(
+            select(Subscriber, Plan)
+            .join(Plan, Plan.id == Subscriber.plan_id)
+            .where(Subscriber.tenant_id == self.tenant_id, Subscriber.username.in_(names))
+            .order_by(*_LIVE_LAST)
+        )
+        return list({subscriber.username: (subscriber, plan) for subscriber, plan in rows}.values())
+
+    async def owner_of(self, db: AsyncSession, asked: Subscriber) -> Subscriber:
+        """Whose rows stand under a username: the subscriber who is not terminated, else the last one there was."""
+        same_name = select(Subscriber).where(
+            Subscriber.tenant_id == self.tenant_id, Subscriber.username == asked.username
+        )
+        return list(await db.scalars(same_name.order_by(*_LIVE_LAST)))[-1]
+
+    def _wish(self, kind: Kind, name: str, source_id: int, version: int, rows: tuple[Row, ...]) -> Wish:
+        return Wish(
+            kind=kind,
+            name=name,
+            tenant_id=self.tenant_id,
+            source_id=source_id,
+            version=version,
+            rows=rows,
+            digest=digest(rows),
+        )
