@@ -8,12 +8,17 @@
     assert cpe.value("Device.WiFi.SSID.1.SSID") == "HomeNet"
     await lab.stop()
 
+In a process of its own: `python -m acs.testing` prints the URLs of the NBI and of a remote control as one JSON line;
+`LabControl(control_url)` drives it (power, line, quirks, the customer's hand, the CPE's truth, PPP, diary, snapshots).
+
 Status, reason and body of every answer were compared with a recorded GenieACS; its traps are here as well: a 200 for an
 unknown parameter, a value believed to be set, a document that shows wishes, secrets that read back blank, a worker that
 dies of bad input.
 """
 
 from acs.testing.clock import Clock, LabClock, WallClock
+from acs.testing.control import CpeState, HappeningSeen, LabControl
+from acs.testing.control_api import ControlApi
 from acs.testing.cpe import LabCpe
 from acs.testing.cpe_network import Change, PppState
 from acs.testing.data_models import ROLES, DataModel, Roles
@@ -26,10 +31,14 @@ __all__ = [
     "ROLES",
     "Change",
     "Clock",
+    "ControlApi",
+    "CpeState",
     "DataModel",
     "Happening",
+    "HappeningSeen",
     "LabAcs",
     "LabClock",
+    "LabControl",
     "LabCpe",
     "LabError",
     "LabRefused",

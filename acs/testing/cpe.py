@@ -21,13 +21,11 @@ from acs.testing.cpe_network import (
     TransferResult,
     device_id,
 )
+from acs.testing.cpe_timers import InformTimers
 from acs.testing.data_models import ROLES, DataModel, build_tree
 from acs.testing.errors import LabRefused
 from acs.testing.parameter_tree import Parameter, Value
 from acs.testing.quirks import Quirks
-
-_RETRY_SECONDS = 10.0
-_RETRY_SECONDS_MAXIMUM = 600.0
 
 
 class LabCpe:
@@ -53,6 +51,7 @@ class LabCpe:
         self.data_model: DataModel = data_model
         self.roles = ROLES[data_model]
         self.quirks = quirks or Quirks()
+        self.factory_inform_interval_seconds = inform_interval_seconds
         self.extra_parameters = dict(parameters or {})
         self.tree = build_tree(data_model, self._identity(), self.extra_parameters)
         self.tree.put(self.path("ManagementServer.PeriodicInformInterval"), inform_interval_seconds)
@@ -64,6 +63,7 @@ class LabCpe:
         self.booted_at: datetime | None = None
         self.pending_events: list[str] = []
         self.staged: dict[str, Value] = {}
+        self.transferring: dict[str, tuple[str, str]] = {}  # file type and name by command key
         self.transfers: list[TransferResult] = []
         self.rpcs_seen: list[tuple[str, tuple[str, ...]]] = []
         self.after_session: Callable[[], Awaitable[None]] | None = None
@@ -71,9 +71,8 @@ class LabCpe:
         self._callbacks: list[ChangeCallback] = []
         self._session = asyncio.Lock()
         self._network: Network | None = None
-        self._periodic: asyncio.Task[None] | None = None
         self._booting: asyncio.Task[None] | None = None
-        self._refusals = 0
+        self.timers = InformTimers(self)
 
     # --- identity -------------------------------------------------------------------------------------------------
 
@@ -133,6 +132,10 @@ class LabCpe:
         self.tree.put(self.roles.ppp_address, address)
         self.network.note(self.serial, "ppp", status=status, address=address)
 
+    def _ppp_breaks(self) -> None:
+        if self.ppp.status in {"Connected", "Connecting"}:
+            self.ppp_changed("Disconnected")
+
     def customer_sets(self, path: str, value: Value) -> None:
         """Somebody changes a setting at the CPE itself; the ACS hears nothing of it."""
         self.tree.put(path, value)
@@ -150,7 +153,7 @@ class LabCpe:
             if answer is not None:
                 self.network.spawn(_awaited(answer))
         if self.path("ManagementServer.PeriodicInformInterval") in paths:
-            self._start_periodic()
+            self.timers.restart()
 
     # --- power and line -------------------------------------------------------------------------------------------
 
@@ -170,28 +173,30 @@ class LabCpe:
     async def power_on(self) -> bool:
         """Boot and, if the line is up, Inform. True when the ACS took the Inform."""
         self.powered = True
+        self._stop_booting()
         return await self._boot()
 
     async def power_off(self) -> None:
         """Gone at once, in the middle of a session too."""
         self.powered = False
-        self.rebooting = False
-        self._start_periodic()
-        if self._booting is not None and not self.in_session:
-            self._booting.cancel()
-        self._booting = None
+        self._stop_booting()
+        self.timers.restart()
         self.network.note(self.serial, "power_off")
+        self._ppp_breaks()
 
     async def light(self) -> bool:
         """The line comes up; a powered CPE informs at once with what it has to tell. True when the ACS took it."""
         self.line_up = True
         self.network.note(self.serial, "light")
+        if not self.powered:
+            return False
         return await self.inform(*([] if self.pending_events else ["4 VALUE CHANGE"]))
 
     async def darken(self) -> None:
         """The line goes down: no Inform, no connection request gets through."""
         self.line_up = False
         self.network.note(self.serial, "dark")
+        self._ppp_breaks()
 
     async def factory_reset(self) -> bool:
         """Somebody holds the pin: everything is at factory default, and it boots. True when the ACS took the Inform."""
@@ -206,15 +211,22 @@ class LabCpe:
 
     def reboot(self) -> None:
         """Go offline now and come back after `quirks.reboot_seconds`."""
-        if self._booting is None or self._booting.done():
+        if not self.rebooting:
             self.rebooting = True
             self._booting = self.network.spawn(self._reboot())
+            self.network.note(self.serial, "reboot")
+            self._ppp_breaks()
 
     async def _reboot(self) -> None:
-        self.network.note(self.serial, "reboot")
         await self.network.clock.sleep(self.quirks.reboot_seconds, background=True)
-        self.rebooting = False
-        await self._boot()
+        if self._booting is asyncio.current_task():
+            self.rebooting = False
+            await self._boot()
+
+    def _stop_booting(self) -> None:
+        task, self._booting, self.rebooting = self._booting, None, False
+        if task is not None and not self.in_session:
+            task.cancel()
 
     async def _boot(self) -> bool:
         self.booted_at = self.network.clock.now()
@@ -223,7 +235,7 @@ class LabCpe:
         if self.staged:
             staged, self.staged = set(self.staged), {}
             self.changed(staged, "acs")
-        self._start_periodic()
+        self.timers.restart()
         self.network.note(self.serial, "boot")
         return await self.inform(*([] if self.bootstrapped else ["0 BOOTSTRAP"]), "1 BOOT")
 
@@ -240,18 +252,22 @@ class LabCpe:
             self.pending_events += [event for event in events if event not in self.pending_events]
             if not self.online or not self.pending_events:
                 return False
-            delivered = list(self.pending_events)
+            delivered, self.after_session = list(self.pending_events), None
             accepted = await self.network.inform(self.serial, delivered)
             if accepted:
                 self.pending_events = [event for event in self.pending_events if event not in delivered]
                 self.bootstrapped = self.bootstrapped or "0 BOOTSTRAP" in delivered
-                self._refusals = 0
+                self.timers.accepted()
+        act = self._take_act()
         if not accepted:
-            self._retry_later()
-        elif self.after_session is not None:
-            act, self.after_session = self.after_session, None
+            self.timers.retry_later()
+        elif act is not None:
             await act()
         return accepted
+
+    def _take_act(self) -> Callable[[], Awaitable[None]] | None:
+        act, self.after_session = self.after_session, None
+        return act
 
     @asynccontextmanager
     async def session_held(self) -> AsyncIterator[None]:
@@ -272,32 +288,6 @@ class LabCpe:
     def connection_requested(self) -> None:
         """A connection request got through: the Inform follows by itself."""
         self.network.spawn(self._informed("6 CONNECTION REQUEST"))
-
-    def _start_periodic(self) -> None:
-        """Begin (or, without power, end) the periodic timer; one that is in a session ends by itself."""
-        previous, self._periodic = self._periodic, None
-        if previous is not None and not self.in_session:
-            previous.cancel()
-        if self.powered:
-            self._periodic = self.network.spawn(self._inform_periodically())
-
-    async def _inform_periodically(self) -> None:
-        me = asyncio.current_task()
-        while self._periodic is me:
-            await self.network.clock.sleep(self.inform_interval_seconds, background=True)
-            if self._periodic is me and self.value(self.path("ManagementServer.PeriodicInformEnable")):
-                await self.periodic_inform()
-
-    def _retry_later(self) -> None:
-        """TR-069 3.2.1.1: a session that failed is tried again, ever more slowly."""
-        wait = min(_RETRY_SECONDS * 2**self._refusals, _RETRY_SECONDS_MAXIMUM)
-        self._refusals += 1
-        self.network.spawn(self._retry(wait))
-
-    async def _retry(self, wait_seconds: float) -> None:
-        await self.network.clock.sleep(wait_seconds, background=True)
-        if self.powered and self.pending_events:
-            await self.inform()
 
 
 async def _awaited(answer: Awaitable[None]) -> None:

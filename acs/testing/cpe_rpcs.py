@@ -80,7 +80,8 @@ class CpeRpcs:
     def download(self, command_key: str, file_type: str, file_name: str) -> None:
         """Answered now; the transfer takes its time and ends in an Inform with TransferComplete."""
         self._called("Download", file_name)
-        self.cpe.network.spawn(self._transfer(command_key, file_type, file_name))
+        self.cpe.transferring[command_key] = (file_type, file_name)
+        self.cpe.network.spawn(self.transfer(command_key))
 
     async def _reboot(self) -> None:
         self.cpe.reboot()
@@ -89,10 +90,12 @@ class CpeRpcs:
         self.cpe.forget_settings()
         self.cpe.reboot()
 
-    async def _transfer(self, command_key: str, file_type: str, file_name: str) -> None:
+    async def transfer(self, command_key: str) -> None:
+        """The transfer itself; a restored lab begins it anew."""
         cpe, clock = self.cpe, self.cpe.network.clock
         started = clock.now()
         await clock.sleep(cpe.quirks.transfer_seconds, background=True)
+        file_type, file_name = cpe.transferring.pop(command_key)
         found = cpe.network.fetch(file_name)
         fault, text = (0, "") if found is not None else (9016, "HTTP 404")
         cpe.transfers.append(TransferResult(command_key, fault, text, started, clock.now()))

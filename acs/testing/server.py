@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from acs.testing.clock import Clock, LabClock
+from acs.testing import snapshot
+from acs.testing.clock import Clock, LabClock, WallClock
 from acs.testing.cpe import LabCpe
 from acs.testing.cwmp import Cwmp
 from acs.testing.documents import Documents
@@ -68,6 +69,7 @@ class LabAcs:
         self.trouble = NbiTrouble()
         self.happenings: list[Happening] = []
         self.defects: list[BaseException] = []
+        self._happened = asyncio.Event()
         self.cwmp = Cwmp(self.documents, self.clock, self.note)
         self.cpes: dict[str, LabCpe] = {}
         self._nbi = Nbi(
@@ -76,7 +78,9 @@ class LabAcs:
         self._background: set[asyncio.Task[None]] = set()
         self._alive = [True] * nbi_workers
         self._turn = 0
-        self._http = HttpServer(self._answer, self.clock, place=self._place)
+        # The client counts an idle connection's 5 s in real time: a faster lab must not close it earlier.
+        patience = WallClock() if isinstance(self.clock, WallClock) else self.clock
+        self._http = HttpServer(self._answer, patience, place=self._place)
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -146,6 +150,25 @@ class LabAcs:
 
     def note(self, serial: str, kind: str, **facts: object) -> None:
         self.happenings.append(Happening(len(self.happenings) + 1, self.clock.now(), serial, kind, facts))
+        happened, self._happened = self._happened, asyncio.Event()
+        happened.set()
+
+    async def happened_after(self, number: int) -> None:
+        """Return as soon as there is a happening with a higher number."""
+        while len(self.happenings) <= number:
+            await self._happened.wait()
+
+    def remember(self, happenings: list[dict[str, Any]]) -> None:
+        """The diary of a restored snapshot."""
+        self.happenings = [Happening(**one) for one in happenings]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as JSON-able data, secrets in clear; see `acs.testing.snapshot`."""
+        return snapshot.take(self)
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Fill this lab, which has no CPEs yet; powered CPEs go on informing. Needs a running event loop."""
+        snapshot.put_back(self, data)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
