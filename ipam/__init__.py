@@ -1,0 +1,175 @@
+"""Addresses and VLANs: what a subscriber line needs from the network, given and taken back without ever doubling it.
+
+``NetworkService`` is the contract's network service: within the caller's transaction it gives a service its IPv4
+address, IPv6 WAN prefix, delegated prefix, VLANs and username, all or nothing, and takes them back into quarantine.
+``NetworkEstate`` builds the network they are taken from. ``ipam.invariants`` says what must always be true of both.
+Reading path: ``service.py`` -> ``candidates.py`` (which pools) -> ``allocator.py`` (which unit) -> ``take_*.py``.
+
+The network is described in TOML (or any mapping of that shape) and read into ``NetworkEstateSpec``::
+
+    [[bng]]
+    name = "bng-north"
+
+    [[site]]
+    name = "north"
+
+    [[plan]]                          # the name is the ticket's bandwidth_plan
+    name = "fiber-100"
+    access = "pppoe"                  # or "ipoe": then its pools need a gateway
+    ipv6_wan = true                   # ipv4 is wanted unless told otherwise
+    ipv6_pd = true
+
+    [[access_node]]
+    name = "OLT-NORTH-1"
+    site = "north"
+    bng = "bng-north"
+    vlan_model = "n1"                 # or "one_to_one": each line its own C-VLAN
+    cpe_vlan_id = 35                  # what the CPEs tag with; the OLT translates
+    management_vlan = 4000
+    ports = ["0/1/0", "0/1/1"]
+
+    [[location]]                      # a premise; several services may live there
+    id = "LOC-10293"
+    access_node = "OLT-NORTH-1"
+    port = "0/1/0"                    # may be unknown until the technician's scan
+    aliases = ["OLT-NORTH-1/0/1/0/7", "DROP-7781"]
+
+    [[pool]]
+    name = "north-cgnat"
+    kind = "ipv4"                     # or "ipv6_wan" (/64 each), "ipv6_pd" (/56 each, or unit_length)
+    network = "100.64.0.0/22"
+    role = "cgnat"
+    exclude = ["100.64.0.2-100.64.0.9"]
+    quarantine_seconds = 86400
+    bindings = [{ bng = "bng-north" }]
+
+    [[pool]]
+    name = "north-wan6"
+    kind = "ipv6_wan"
+    network = "2001:db8:1000::/48"
+    bindings = [{ bng = "bng-north" }]
+
+    [[pool]]
+    name = "north-pd"
+    kind = "ipv6_pd"
+    network = "2001:db8:2000::/40"
+    bindings = [{ bng = "bng-north", plan = "fiber-100", priority = 10 }]
+
+    [[vlan_group]]
+    name = "metro-north"
+    vids = ["100-399"]
+    reserved = ["150"]
+
+    [[svlan]]                         # N:1: shared by all lines behind the node
+    group = "metro-north"
+    vid = 110
+    bindings = [{ access_node = "OLT-NORTH-1" }]
+
+    [[svlan]]                         # 1:1: the outer tag of a C-VLAN for each line of that port
+    group = "metro-north"
+    vid = 210
+    cvlans = ["2-4094"]
+    bindings = [{ access_node = "OLT-NORTH-1", port = "0/1/1" }]
+
+How to add something:
+
+* a pool, a premise, a plan: an entry in that description, and apply it again;
+* a kind of resource: its name in ``answers.Kind`` and in the check of ``tables.Pool``, when a plan wants it in
+  ``candidates.wanted`` (at its place in the order of waiting), its key in ``answers.AllocatedResources``;
+* an invariant: a function in ``ipam/invariants.py``, listed in ``ALL``, and a test that seeds the corruption it finds.
+"""
+
+from ipam.answers import (
+    AllocatedResources,
+    LocationFacts,
+    PlanFacts,
+    PoolUsage,
+    ReleasedResources,
+    ReleasedUnit,
+    ServiceAt,
+)
+from ipam.errors import (
+    AliasTaken,
+    EstateError,
+    EstateInUse,
+    EstateRefused,
+    Fault,
+    GatewayMissing,
+    IpamError,
+    LocationUnknown,
+    NameUnknown,
+    NoPoolBound,
+    Overlap,
+    PlanUnknown,
+    PoolBusy,
+    PoolExhausted,
+    RequestConflict,
+    RequestInvalid,
+    ServiceReleased,
+    ServiceUnknown,
+    UsernameTaken,
+)
+from ipam.estate import Change, NetworkEstate
+from ipam.estate_faults import validate_estate
+from ipam.estate_spec import (
+    AccessNodeSpec,
+    BindingSpec,
+    BngSpec,
+    LocationSpec,
+    NetworkEstateSpec,
+    PlanSpec,
+    PoolSpec,
+    PrefixSpec,
+    SiteSpec,
+    SvlanSpec,
+    VlanGroupSpec,
+    VrfSpec,
+)
+from ipam.invariants import Violation
+from ipam.service import NetworkService
+
+__all__ = [
+    "AccessNodeSpec",
+    "AliasTaken",
+    "AllocatedResources",
+    "BindingSpec",
+    "BngSpec",
+    "Change",
+    "EstateError",
+    "EstateInUse",
+    "EstateRefused",
+    "Fault",
+    "GatewayMissing",
+    "IpamError",
+    "LocationFacts",
+    "LocationSpec",
+    "LocationUnknown",
+    "NameUnknown",
+    "NetworkEstate",
+    "NetworkEstateSpec",
+    "NetworkService",
+    "NoPoolBound",
+    "Overlap",
+    "PlanFacts",
+    "PlanSpec",
+    "PlanUnknown",
+    "PoolBusy",
+    "PoolExhausted",
+    "PoolSpec",
+    "PoolUsage",
+    "PrefixSpec",
+    "ReleasedResources",
+    "ReleasedUnit",
+    "RequestConflict",
+    "RequestInvalid",
+    "ServiceAt",
+    "ServiceReleased",
+    "ServiceUnknown",
+    "SiteSpec",
+    "SvlanSpec",
+    "UsernameTaken",
+    "Violation",
+    "VlanGroupSpec",
+    "VrfSpec",
+    "validate_estate",
+]

@@ -60,7 +60,7 @@ class RequestInvalid(IpamError):
 
     def __init__(self, field: str, why: str) -> None:
         self.field = field
-        super().__init__(f"{field} {why}; nothing was allocated.")
+        super().__init__(f"{field} {why}.")
 
 
 class RequestConflict(IpamError):

@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    func,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ipam import ddl
@@ -34,6 +45,8 @@ from ipam.network_tables import (
 )
 
 __all__ = [
+    "ASSIGNED",
+    "IN_QUARANTINE",
     "AccessNode",
     "AccessPort",
     "AddressPlan",
@@ -91,6 +104,7 @@ class Pool(IpamBase):
     quarantine_seconds: Mapped[int]
     framed_pool: Mapped[str | None] = mapped_column(Text)
     """The BNG hands these out itself and knows the pool by this name (RFC 2869 s5.18); ipam never does."""
+    defined_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Exclusion(IpamBase):
@@ -207,6 +221,11 @@ class Allocation(IpamBase):
     """Customer and premise of the last holder: who comes back gets the same unit."""
     assigned_at: Mapped[datetime] = mapped_column(UtcDateTime)
     available_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+# Literals, not parameters: only so can a partial index be chosen.
+ASSIGNED = Allocation.state == literal_column("'assigned'")
+IN_QUARANTINE = Allocation.state == literal_column("'quarantine'")
 
 
 class AllocationEvent(IpamBase):

@@ -1,0 +1,127 @@
+"""The services and what each holds, as the tables have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.answers import AllocatedResources, Held, Kind, describe
+from ipam.places import PLACE_COLUMNS, PLAN_COLUMNS, Place, Plan, place_from, plan_from, with_place
+from ipam.tables import ASSIGNED, AddressPlan, Allocation, Location, Pool, Prefix, Service, Svlan
+
+
+@dataclass(frozen=True)
+class Line:
+    """A service with the names it was made from."""
+
+    place: Place
+    plan: Plan
+    service_id: int
+    customer_id: int
+    username: str
+    state: str
+    released_at: datetime | None
+    svlan_vid: int | None
+    framed_pool: str | None
+
+    @property
+    def released(self) -> bool:
+        return self.state == "released"
+
+
+async def find_line(
+    db: AsyncSession, tenant_id: str, *which: ColumnElement[bool], to_change: bool = False
+) -> Line | None:
+    """The one service that ``which`` says; ``to_change`` keeps others from changing it meanwhile."""
+    statement = _lines(tenant_id).where(*which)
+    if to_change:
+        statement = statement.with_for_update(of=Service, key_share=True)
+    row = (await db.execute(statement)).first()
+    return None if row is None else _line(row)
+
+
+async def live_lines(db: AsyncSession, tenant_id: str) -> list[Line]:
+    """All services that hold something, or should."""
+    rows = await db.execute(_lines(tenant_id).where(Service.state == "active").order_by(Service.service_id))
+    return [_line(row) for row in rows]
+
+
+def _lines(tenant_id: str) -> Select[Any]:
+    return with_place(
+        select(
+            *PLACE_COLUMNS,
+            *PLAN_COLUMNS,
+            Service.service_id,
+            Service.customer_id,
+            Service.username,
+            Service.state,
+            Service.released_at,
+            Svlan.vid,
+            Pool.framed_pool,
+        )
+        .select_from(Service)
+        .join(Location, Location.id == Service.location_id)
+        .join(AddressPlan, AddressPlan.id == Service.plan_id)
+        .outerjoin(Svlan, Svlan.id == Service.svlan_id)
+        .outerjoin(Pool, Pool.id == Service.framed_pool_id)
+    ).where(Service.tenant_id == tenant_id)
+
+
+def _line(row: Row[Any]) -> Line:
+    return Line(place_from(row), plan_from(row), *row[len(PLACE_COLUMNS) + len(PLAN_COLUMNS) :])
+
+
+async def held_by(db: AsyncSession, line: Line) -> list[Held]:
+    """Everything that the service holds now."""
+    statement = (
+        select(
+            Pool.kind,
+            Allocation.unit,
+            Prefix.first_address,
+            Pool.unit_length,
+            Prefix.length,
+            Prefix.gateway,
+            Svlan.vid,
+        )
+        .select_from(Allocation)
+        .join(Pool, Pool.id == Allocation.pool_id)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .outerjoin(Svlan, Svlan.id == Pool.svlan_id)
+        .where(Allocation.service_id == line.service_id, ASSIGNED)
+    )
+    held = [_held(*row) for row in await db.execute(statement)]
+    if line.svlan_vid is not None:
+        held.append(Held("svlan", svlan_vid=line.svlan_vid))
+    if line.framed_pool is not None:
+        held.append(Held("framed_pool", framed_pool=line.framed_pool))
+    return held
+
+
+def _held(kind: str, unit: int, *rest: Any) -> Held:
+    base, unit_length, prefix_length, gateway, svlan_vid = rest
+    return Held(cast(Kind, kind), unit, base, unit_length, prefix_length, gateway, svlan_vid)
+
+
+async def resources_of(db: AsyncSession, line: Line) -> AllocatedResources:
+    """The contract's answer for a service that exists."""
+    return describe(
+        service_id=line.service_id,
+        username=line.username,
+        place=line.place,
+        plan=line.plan,
+        held=await held_by(db, line),
+    )
+
+
+def subject_of(customer_id: int, location_id: int) -> str:
+    """Who comes back to the same premise is the same subject, whatever the number of the new service."""
+    return f"{customer_id}@{location_id}"
+
+
+async def count_live(db: AsyncSession, *which: ColumnElement[bool]) -> int:
+    """How many live services there are that ``which`` says."""
+    return await db.scalar(select(func.count()).select_from(Service).where(Service.state == "active", *which)) or 0

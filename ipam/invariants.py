@@ -1,0 +1,247 @@
+"""What must always be true of addresses and VLANs. Each function only reads and returns the violations it found.
+
+``ALL`` lists those that need nothing but the database and the tenant; ``leaked`` also needs to be told which services
+are alive, since only the caller knows the runs and subscribers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from ipam.answers import value_of
+from ipam.candidates import KIND_IN_WORDS, wanted
+from ipam.holdings import live_lines
+from ipam.tables import (
+    ASSIGNED,
+    Allocation,
+    Exclusion,
+    FreeRange,
+    Pool,
+    Prefix,
+    Service,
+    Svlan,
+    VlanGroup,
+    Vrf,
+)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing that must not be: the rule's slug, what it is about, and what is wrong with it."""
+
+    rule: str
+    subject: str
+    what: str
+    service_id: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.what}"
+
+
+async def given_twice(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
+    """No address, prefix, C-VLAN or S-VLAN number belongs to two at once, and no service holds two of a kind."""
+    units = (
+        select(Pool.name, Prefix.first_address, Pool.unit_length, Allocation.unit)
+        .join(Pool, Pool.id == Allocation.pool_id)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .where(Allocation.tenant_id == tenant_id)
+        .group_by(Pool.name, Prefix.first_address, Pool.unit_length, Allocation.unit)
+        .having(func.count() > 1)
+    )
+    kinds = (
+        select(Allocation.service_id, Pool.kind, func.count())
+        .join(Pool, Pool.id == Allocation.pool_id)
+        .where(Allocation.tenant_id == tenant_id, ASSIGNED)
+        .group_by(Allocation.service_id, Pool.kind)
+        .having(func.count() > 1)
+    )
+    svlans = (
+        select(VlanGroup.name, Svlan.vid, func.count())
+        .join(VlanGroup, VlanGroup.id == Svlan.group_id)
+        .where(Svlan.tenant_id == tenant_id)
+        .group_by(VlanGroup.name, Svlan.vid)
+        .having(func.count() > 1)
+    )
+    found: list[tuple[str, str, int | None]] = []
+    for pool, base, unit_length, unit in await db.execute(units):
+        found.append((f"{value_of(base, unit_length, unit)} of pool {pool}", "is given twice", None))
+    for service_id, kind, times in await db.execute(kinds):
+        found.append((f"service {service_id}", f"holds {times} of kind {kind}", service_id))
+    for group, vid, times in await db.execute(svlans):
+        found.append((f"S-VLAN {group}/{vid}", f"exists {times} times", None))
+    mine = select(func.min(Pool.name), func.max(Pool.name)).where(Pool.tenant_id == tenant_id)
+    for column in (Pool.prefix_id, Pool.svlan_id):
+        twins = mine.where(column.is_not(None)).group_by(column).having(func.count() > 1)
+        for one, other in await db.execute(twins):
+            found.append((f"pools {one} and {other}", "hand out the same units", None))
+    return [Violation("ipam.given_twice", *each) for each in found]
+
+
+async def overlapping(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
+    """Assignable prefixes of one VRF don't overlap."""
+    statement = (
+        select(Vrf.name, Prefix.network, Prefix.first_address, Prefix.last_address)
+        .join(Vrf, Vrf.id == Prefix.vrf_id)
+        .where(Prefix.tenant_id == tenant_id, Prefix.role != "container")
+        .order_by(Prefix.vrf_id, Prefix.first_address, Prefix.last_address.desc())
+    )
+    found: list[Violation] = []
+    widest: tuple[str, str, bytes] | None = None
+    for vrf, network, first, last in await db.execute(statement):
+        if widest and widest[0] == vrf and first <= widest[2]:
+            found.append(Violation("ipam.overlapping", f"prefix {network}", f"overlaps {widest[1]} in VRF {vrf}"))
+        if not widest or widest[0] != vrf or last > widest[2]:
+            widest = (vrf, network, last)
+    return found
+
+
+async def held_after_release(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
+    """A released service holds nothing."""
+    statement = (
+        select(Allocation.service_id, Pool.name, Prefix.first_address, Pool.unit_length, Allocation.unit)
+        .join(Pool, Pool.id == Allocation.pool_id)
+        .join(Service, Service.service_id == Allocation.service_id)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .where(Allocation.tenant_id == tenant_id, ASSIGNED, Service.state == "released")
+        .order_by(Allocation.service_id, Pool.name)
+    )
+    return [
+        Violation(
+            "ipam.held_after_release",
+            f"service {service_id}",
+            f"is released but still holds {value_of(base, unit_length, unit)} of pool {pool}",
+            service_id,
+        )
+        for service_id, pool, base, unit_length, unit in await db.execute(statement)
+    ]
+
+
+async def leaked(db: AsyncSession, *, tenant_id: str, live_service_ids: Collection[int]) -> list[Violation]:
+    """Only services that somebody still wants hold anything."""
+    live = frozenset(live_service_ids)
+    statement = select(Service.service_id, Service.customer_id, Service.username, Service.request_id).where(
+        Service.tenant_id == tenant_id, Service.state == "active"
+    )
+    return [
+        Violation(
+            "ipam.leaked",
+            f"service {service_id}",
+            f"of customer {customer_id} ({username}, request {request_id or 'without id'}) holds its addresses, but no"
+            " run and no subscriber wants it; release it",
+            service_id,
+        )
+        for service_id, customer_id, username, request_id in await db.execute(statement.order_by(Service.service_id))
+        if service_id not in live
+    ]
+
+
+async def incomplete(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
+    """An active service holds all that its plan needs at its place."""
+    held: dict[int, set[str]] = defaultdict(set)
+    kinds = select(Allocation.service_id, Pool.kind).join(Pool, Pool.id == Allocation.pool_id)
+    for service_id, kind in await db.execute(kinds.where(Allocation.tenant_id == tenant_id, ASSIGNED)):
+        held[service_id or 0].add(kind)
+    found: list[Violation] = []
+    for line in await live_lines(db, tenant_id):
+        named = {"svlan"} if line.svlan_vid is not None else set()
+        named |= {"framed_pool"} if line.framed_pool is not None else set()
+        for kind in wanted(line.plan, line.place):
+            if kind not in held[line.service_id] | named:
+                what = f"is active on plan {line.plan.name} without {KIND_IN_WORDS[kind]}"
+                found.append(Violation("ipam.incomplete", f"service {line.service_id}", what, line.service_id))
+    return found
+
+
+async def badly_partitioned(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
+    """Free ranges, exclusions and used units of a pool are disjoint, and together they are the whole pool."""
+    free = await _by_pool(db, tenant_id, FreeRange, func.sum(FreeRange.last_unit - FreeRange.next_unit + 1))
+    out = await _by_pool(db, tenant_id, Exclusion, func.sum(Exclusion.last_unit - Exclusion.first_unit + 1))
+    used = await _by_pool(db, tenant_id, Allocation, func.count())
+    clashes = {
+        words: await _by_pool(db, tenant_id, counted, func.count(), clash)
+        for words, (counted, clash) in _CLASHES.items()
+    }
+    found: list[Violation] = []
+    pools = await db.execute(
+        select(Pool.id, Pool.name, Pool.span, Pool.size)
+        .where(Pool.tenant_id == tenant_id, Pool.framed_pool.is_(None))
+        .order_by(Pool.name)
+    )
+    for pool_id, name, span, size in pools:
+        faults = [f"{counts[pool_id]} {words}" for words, counts in clashes.items() if pool_id in counts]
+        never, once, excluded = free.get(pool_id, 0), used.get(pool_id, 0), out.get(pool_id, 0)
+        if never + once != size:
+            faults.append(f"{never} never used and {once} used units make {never + once}, not {size}")
+        if size + excluded != span:
+            faults.append(f"{size} usable and {excluded} excluded units make {size + excluded}, not {span}")
+        found.extend(Violation("ipam.partition", f"pool {name}", fault) for fault in faults)
+    return found
+
+
+ALL: Mapping[str, Callable[..., Awaitable[list[Violation]]]] = MappingProxyType(
+    {
+        "ipam.given_twice": given_twice,
+        "ipam.overlapping": overlapping,
+        "ipam.held_after_release": held_after_release,
+        "ipam.incomplete": incomplete,
+        "ipam.partition": badly_partitioned,
+    }
+)
+
+
+async def _by_pool(
+    db: AsyncSession,
+    tenant_id: str,
+    counted: type[FreeRange | Exclusion | Allocation],
+    total: ColumnElement[int],
+    *which: ColumnElement[bool],
+) -> dict[int, int]:
+    statement = select(counted.pool_id, total).where(counted.tenant_id == tenant_id, *which)
+    return {pool_id: int(number) for pool_id, number in await db.execute(statement.group_by(counted.pool_id))}
+
+
+_OTHER = aliased(FreeRange)
+_SPAN = select(Pool.span).where(Pool.id == Allocation.pool_id).correlate(Allocation).scalar_subquery()
+_RANGE_SPAN = select(Pool.span).where(Pool.id == FreeRange.pool_id).correlate(FreeRange).scalar_subquery()
+_CLASHES: Mapping[str, tuple[type[FreeRange | Allocation], ColumnElement[bool]]] = {
+    "used units also lie in a free range": (
+        Allocation,
+        exists().where(
+            FreeRange.pool_id == Allocation.pool_id,
+            Allocation.unit.between(FreeRange.next_unit, FreeRange.last_unit),
+        ),
+    ),
+    "used units are excluded from being handed out": (
+        Allocation,
+        exists().where(
+            Exclusion.pool_id == Allocation.pool_id,
+            Allocation.unit.between(Exclusion.first_unit, Exclusion.last_unit),
+        ),
+    ),
+    "used units lie outside of the pool": (Allocation, Allocation.unit >= _SPAN),
+    "free ranges reach outside of the pool": (FreeRange, FreeRange.last_unit >= _RANGE_SPAN),
+    "free ranges overlap another one": (
+        FreeRange,
+        exists().where(
+            _OTHER.pool_id == FreeRange.pool_id,
+            _OTHER.seq != FreeRange.seq,
+            _OTHER.next_unit <= FreeRange.last_unit,
+            _OTHER.last_unit >= FreeRange.next_unit,
+        ),
+    ),
+    "free ranges reach into what is excluded": (
+        FreeRange,
+        exists().where(
+            Exclusion.pool_id == FreeRange.pool_id,
+            Exclusion.first_unit <= FreeRange.last_unit,
+            Exclusion.last_unit >= FreeRange.next_unit,
+        ),
+    ),
+}

@@ -1,0 +1,148 @@
+"""Taking units on PostgreSQL: one statement for all pools of a service, and how to wait for a turn."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Select, bindparam, select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.candidates import Candidate, Holder
+from ipam.errors import PoolBusy
+from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, UtcDateTime
+from ipam.units import MOST_STRIPES
+
+PATIENCE_SECONDS = 5
+"""How long a turn is waited for. Meanwhile the caller's other locks are held, so this is short."""
+
+_LOCK_TIMED_OUT = "55P03"
+_DEADLOCK = "40P01"
+
+# Why it is written like this:
+# - A lock is taken on a key that never changes, and what LIMIT 1 FOR UPDATE returns is the row's newest version; so
+#   next_unit is read from the locked row, never from the snapshot.
+# - Each source is asked only for pools that no earlier source served, and MATERIALIZED keeps it so: a lateral lookup
+#   that the planner pulled forward would lock rows for nothing.
+# - ORDER BY names the whole key and the key starts with pool_id, or a prepared plan may walk every pool's ranges.
+# - Where to start among the stripes is drawn by lot: writers spread, and no single row is rewritten all day long
+#   while somebody's old snapshot keeps its dead versions.
+_TAKE = text("""
+WITH wanted AS MATERIALIZED (
+    SELECT pool_id FROM unnest(CAST(:pool_ids AS integer[])) AS given (pool_id)
+), own AS MATERIALIZED (
+    SELECT w.pool_id, found.id FROM wanted AS w CROSS JOIN LATERAL (
+        SELECT a.id FROM ipam_allocation AS a
+        WHERE a.subject = :subject AND a.pool_id = w.pool_id AND a.state = 'quarantine'
+        ORDER BY a.available_at DESC, a.id DESC LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
+), strange AS MATERIALIZED (
+    SELECT pool_id FROM wanted EXCEPT SELECT pool_id FROM own
+), ahead AS MATERIALIZED (
+    SELECT found.* FROM strange AS w CROSS JOIN LATERAL (
+        SELECT f.pool_id, f.seq, f.next_unit, f.last_unit FROM ipam_free_range AS f
+        WHERE f.pool_id = w.pool_id AND f.seq >= :start
+        ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
+), not_ahead AS MATERIALIZED (
+    SELECT pool_id FROM strange EXCEPT SELECT pool_id FROM ahead
+), behind AS MATERIALIZED (
+    SELECT found.* FROM not_ahead AS w CROSS JOIN LATERAL (
+        SELECT f.pool_id, f.seq, f.next_unit, f.last_unit FROM ipam_free_range AS f
+        WHERE f.pool_id = w.pool_id AND f.seq < :start
+        ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
+), fresh AS MATERIALIZED (
+    SELECT * FROM ahead UNION ALL SELECT * FROM behind
+), used_up AS MATERIALIZED (
+    SELECT pool_id FROM not_ahead EXCEPT SELECT pool_id FROM behind
+), oldest AS MATERIALIZED (
+    SELECT w.pool_id, found.id FROM used_up AS w CROSS JOIN LATERAL (
+        SELECT a.id FROM ipam_allocation AS a
+        WHERE a.pool_id = w.pool_id AND a.state = 'quarantine' AND a.available_at <= :at
+        ORDER BY a.available_at, a.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
+), advanced AS (
+    UPDATE ipam_free_range AS f SET next_unit = p.next_unit + 1 FROM fresh AS p
+    WHERE f.pool_id = p.pool_id AND f.seq = p.seq AND p.next_unit < p.last_unit
+), dried AS (
+    DELETE FROM ipam_free_range AS f USING fresh AS p
+    WHERE f.pool_id = p.pool_id AND f.seq = p.seq AND p.next_unit = p.last_unit
+), first_used AS (
+    INSERT INTO ipam_allocation (tenant_id, pool_id, unit, state, service_id, subject, assigned_at)
+    SELECT :tenant_id, pool_id, next_unit, 'assigned', :service_id, :subject, :at FROM fresh
+    RETURNING pool_id, unit
+), reused AS (
+    UPDATE ipam_allocation AS a
+    SET state = 'assigned', service_id = :service_id, subject = :subject, assigned_at = :at, available_at = NULL
+    FROM (SELECT id FROM own UNION ALL SELECT id FROM oldest) AS p
+    WHERE a.id = p.id
+    RETURNING a.pool_id, a.unit
+), taken AS (
+    SELECT pool_id, unit FROM first_used UNION ALL SELECT pool_id, unit FROM reused
+), written_down AS (
+    INSERT INTO ipam_allocation_event (tenant_id, pool_id, unit, service_id, what, at)
+    SELECT :tenant_id, pool_id, unit, :service_id, 'assigned', :at FROM taken
+)
+SELECT pool_id, unit FROM taken
+""").bindparams(bindparam("at", type_=UtcDateTime))
+
+
+async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> dict[int, int]:
+    """One unit of each pool that had an unlocked one, by pool id."""
+    taken = await db.execute(
+        _TAKE,
+        {
+            "pool_ids": [pool.pool_id for pool in pools],
+            "start": random.randrange(MOST_STRIPES),
+            "tenant_id": holder.tenant_id,
+            "service_id": holder.service_id,
+            "subject": holder.subject,
+            "at": holder.at,
+        },
+    )
+    return {row.pool_id: row.unit for row in taken}
+
+
+@asynccontextmanager
+async def patience(db: AsyncSession) -> AsyncIterator[None]:
+    """Locks are waited for, but not for ever; the caller's own setting comes back afterwards."""
+    before = await db.scalar(text("SELECT current_setting('lock_timeout')"))
+    setting = text("SELECT set_config('lock_timeout', :timeout, true)")
+    await db.execute(setting, {"timeout": f"{PATIENCE_SECONDS}s"})
+    yield
+    # After an error the savepoint takes the setting back by itself.
+    await db.execute(setting, {"timeout": before})
+
+
+async def hold_something(db: AsyncSession, pool: Candidate, holder: Holder) -> bool:
+    """Lock a row of the pool that ``take`` will then find; wait for others only when nothing is unlocked.
+
+    False means that the pool was exhausted: having waited for all who held its last rows, none was left.
+
+    Raises:
+        PoolBusy: the wait was too long, or somebody waited for us in turn.
+    """
+    of_pool = Allocation.pool_id == pool.pool_id
+    rows = select(Allocation.id).where(of_pool, IN_QUARANTINE).limit(1)
+    sources: list[Select[Any]] = [
+        rows.where(Allocation.subject == holder.subject).order_by(Allocation.available_at.desc(), Allocation.id.desc()),
+        select(FreeRange.seq)
+        .where(FreeRange.pool_id == pool.pool_id)
+        .order_by(FreeRange.pool_id, FreeRange.seq)
+        .limit(1),
+        rows.where(Allocation.available_at <= holder.at).order_by(Allocation.available_at, Allocation.id),
+    ]
+    try:
+        while True:
+            for skip_locked in (True, False):
+                for source in sources:
+                    if (await db.execute(source.with_for_update(skip_locked=skip_locked))).first() is not None:
+                        return True
+            # What was waited for may have been replaced by rows that those statements were too old to see.
+            left = [row for source in sources for row in await db.execute(source)]
+            if not left:
+                return False
+    except OperationalError as exc:
+        if getattr(exc.orig, "sqlstate", None) not in (_LOCK_TIMED_OUT, _DEADLOCK):
+            raise
+        raise PoolBusy(pool.name, waited_seconds=PATIENCE_SECONDS) from exc

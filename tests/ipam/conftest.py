@@ -1,0 +1,180 @@
+"""A small network on both databases, and the shorthand of these tests."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import ipam
+from ipam import AllocatedResources, NetworkEstate, NetworkService, ReleasedResources
+from ipam.tables import IpamBase
+from provisioning.database import Database
+
+TENANT = "acme"
+REALM = "isp.example"
+STARTED_AT = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Clock:
+    """A time that moves when it is told to."""
+
+    at: datetime = STARTED_AT
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def forward(self, **by: float) -> None:
+        self.at += timedelta(**by)
+
+
+@dataclass
+class Network:
+    """One tenant's network: each call is a transaction of its own."""
+
+    database: Database
+    clock: Clock = field(default_factory=Clock)
+    tenant_id: str = TENANT
+
+    def service(self, db: AsyncSession) -> NetworkService:
+        return NetworkService(db, tenant_id=self.tenant_id, now=self.clock, username_realm=REALM)
+
+    def estate(self, db: AsyncSession) -> NetworkEstate:
+        return NetworkEstate(db, tenant_id=self.tenant_id, now=self.clock)
+
+    async def apply(self, description: dict[str, Any]) -> list[str]:
+        async with self.database.begin() as db:
+            changes = await self.estate(db).apply(description)
+        return [f"{change.part} {change.name} {change.outcome}" for change in changes]
+
+    async def allocate(
+        self,
+        customer_id: int = 1001,
+        location: str = "LOC-1",
+        plan: str = "fiber-100",
+        *,
+        request_id: str | None = None,
+    ) -> AllocatedResources:
+        async with self.database.begin() as db:
+            return await self.service(db).allocate_resources(
+                customer_id=customer_id, service_location=location, bandwidth_plan=plan, request_id=request_id
+            )
+
+    async def release(self, service_id: int) -> ReleasedResources:
+        async with self.database.begin() as db:
+            return await self.service(db).release_resources(service_id=service_id)
+
+    async def violations(self) -> list[str]:
+        """Of every invariant that needs no more than the database."""
+        found: list[str] = []
+        async with self.database.begin() as db:
+            for check in ipam.invariants.ALL.values():
+                found += [str(violation) for violation in await check(db, tenant_id=self.tenant_id)]
+        return found
+
+
+def example() -> dict[str, Any]:
+    """The description in the package's docstring, as the TOML parser reads it."""
+    text = ipam.__doc__ or ""
+    block = re.search(r"::\n\n(    \[\[bng\]\].*?)\n\nHow to add", text, flags=re.S)
+    assert block is not None
+    return tomllib.loads(re.sub(r"^    ", "", block[1], flags=re.M))
+
+
+def small(**changed: list[dict[str, Any]]) -> dict[str, Any]:
+    """A network with one node in the N:1 model and one in 1:1, and pools of a few units. ``changed`` replaces parts."""
+    bng: list[dict[str, Any]] = [{"bng": "bng-1"}]
+    return {
+        "bng": [{"name": "bng-1"}],
+        "site": [{"name": "north"}],
+        "plan": [
+            {"name": "fiber-100", "access": "pppoe", "ipv6_wan": True, "ipv6_pd": True},
+            {"name": "business", "access": "ipoe"},
+            {"name": "dynamic", "access": "pppoe", "addressing": "framed_pool", "ipv6_pd": True},
+        ],
+        "access_node": [
+            {
+                "name": "OLT-1",
+                "site": "north",
+                "bng": "bng-1",
+                "cpe_vlan_id": 35,
+                "management_vlan": 4000,
+                "ports": ["0/1/0", "0/1/1"],
+            },
+            {"name": "OLT-2", "site": "north", "bng": "bng-1", "vlan_model": "one_to_one", "ports": ["0/2/0"]},
+        ],
+        "location": [
+            {"id": "LOC-1", "access_node": "OLT-1", "port": "0/1/0", "aliases": ["OLT-1/0/1/0/7", "DROP-7781"]},
+            {"id": "LOC-2", "access_node": "OLT-2", "port": "0/2/0"},
+            {"id": "LOC-3", "access_node": "OLT-1"},
+        ],
+        "pool": [
+            {
+                "name": "cgnat",
+                "kind": "ipv4",
+                "network": "100.64.0.0/28",
+                "role": "cgnat",
+                "gateway": "100.64.0.1",
+                "quarantine_seconds": 3600,
+                "bindings": bng,
+            },
+            {
+                "name": "office",
+                "kind": "ipv4",
+                "network": "203.0.113.0/29",
+                "gateway": "203.0.113.1",
+                "bindings": [{"bng": "bng-1", "plan": "business"}],
+            },
+            {
+                "name": "at-the-bng",
+                "kind": "ipv4",
+                "network": "100.72.0.0/16",
+                "framed_pool": "POOL-A",
+                "bindings": [{"bng": "bng-1", "plan": "dynamic"}],
+            },
+            {"name": "wan6", "kind": "ipv6_wan", "network": "2001:db8:1000::/60", "bindings": bng},
+            {"name": "pd", "kind": "ipv6_pd", "network": "2001:db8:2000::/48", "bindings": bng},
+        ],
+        "vlan_group": [{"name": "metro", "vids": ["100-399"], "reserved": ["150"]}],
+        "svlan": [
+            {"group": "metro", "vid": 110, "bindings": [{"access_node": "OLT-1"}]},
+            {
+                "group": "metro",
+                "vid": 210,
+                "cvlans": ["2-4094"],
+                "reserved": ["100-199"],
+                "bindings": [{"access_node": "OLT-2", "port": "0/2/0"}],
+            },
+        ],
+    } | changed
+
+
+def one_pool(network: str = "192.0.2.0/28", **pool: Any) -> dict[str, Any]:
+    """A network whose only pool is called ``cgnat``, for one plan that wants IPv4 alone."""
+    described = {"name": "cgnat", "kind": "ipv4", "network": network, "bindings": [{"bng": "bng-1"}], **pool}
+    return small(pool=[described], plan=[{"name": "fiber-100", "access": "pppoe"}])
+
+
+Count = Callable[[], int]
+
+
+@pytest.fixture
+async def empty(database: Database) -> Network:
+    """The tables and nothing in them."""
+    async with database.engine.begin() as connection:
+        await connection.run_sync(IpamBase.metadata.create_all)
+    return Network(database)
+
+
+@pytest.fixture
+async def network(empty: Network) -> Network:
+    """The small network."""
+    await empty.apply(small())
+    return empty
