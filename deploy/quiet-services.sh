@@ -26,7 +26,7 @@ refuse_service_starts() {
     cat >"$POLICY_RC_D.firstlight" <<END
 #!/bin/sh
 # Answer of firstlight's deploy/setup while its process $process installs packages.
-[ -d /proc/$process ] && exit 101
+kill -0 $process 2>/dev/null && exit 101
 [ -x "$POLICY_RC_D.before-firstlight" ] && exec "$POLICY_RC_D.before-firstlight" "\$@"
 exit 0
 END
