@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 # What deploy/setup uses of Debian's essential packages.
 ESSENTIAL = (
-    *("bash", "cat", "chmod", "comm", "cp", "cut", "dirname", "env", "find", "flock", "grep", "id", "mkdir", "mv"),
-    *("rm", "sha256sum", "sort", "touch"),
+    *("bash", "cat", "chmod", "comm", "cp", "cut", "dirname", "env", "find", "flock", "grep", "id", "mkdir"),
+    *("mktemp", "mv", "rm", "sha256sum", "sort", "touch"),
 )
 
 
