@@ -56,7 +56,10 @@ class ControlApi:
         await self._http.listen(host, port)
 
     async def stop(self) -> None:
+        """Raises: the first error that a request ran into, if there was one: a defect of the lab."""
         await self._http.close()
+        if self._http.defects:
+            raise self._http.defects[0]
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         path, _, query = request.target.partition("?")

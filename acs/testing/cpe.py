@@ -7,6 +7,7 @@ holds (`value`) is the truth; what the ACS's document says of it is another matt
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -65,7 +66,7 @@ class LabCpe:
         self.staged: dict[str, Value] = {}
         self.transferring: dict[str, tuple[str, str]] = {}  # file type and name by command key
         self.transfers: list[TransferResult] = []
-        self.rpcs_seen: list[tuple[str, tuple[str, ...]]] = []
+        self.rpcs_seen: deque[tuple[str, tuple[str, ...]]] = deque(maxlen=10_000)
         self.after_session: Callable[[], Awaitable[None]] | None = None
         self.hold: SessionHold | None = None
         self._callbacks: list[ChangeCallback] = []

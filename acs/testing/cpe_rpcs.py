@@ -24,7 +24,7 @@ class CpeRpcs:
         return self.cpe.tree.names(path)
 
     def get_parameter_values(self, paths: Iterable[str]) -> dict[str, tuple[Value, str]]:
-        """Value and type by path; secrets blank.
+        """Value and type by path; secrets blank or masked.
 
         Raises: CwmpFault 9005 when one doesn't exist.
         """
@@ -33,7 +33,7 @@ class CpeRpcs:
         self._age()
         if any(path not in self.cpe.tree for path in wanted):
             raise CwmpFault(9005)
-        return {path: self.cpe.tree.readable(path) for path in wanted}
+        return {path: self.cpe.tree.readable(path, self.cpe.quirks.secret_mask) for path in wanted}
 
     def set_parameter_values(self, wishes: Iterable[tuple[str, object]]) -> int:
         """All or none. Gives the Status: 0 applied, 1 not yet.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -112,6 +113,12 @@ class DeviceSession:
                 remove(self.document, known)
         wanted = [name for name in names if not name.endswith(".") and not self._fresh(name, slot)]
         await self._values(wanted)
+
+    async def expand(self, pattern: str) -> list[str]:
+        """The CPE's paths that fit a path in which `*` stands for a whole segment."""
+        names = await self._names(pattern.partition(".*")[0])
+        fitting = re.compile(re.escape(pattern).replace(r"\*", "[^.]+"))
+        return [name for name in (one.rstrip(".") for one in names) if fitting.fullmatch(name)]
 
     def slot_start(self) -> datetime:
         """Begin of the current refresh slot; slots of different devices begin at different moments."""

@@ -76,6 +76,7 @@ class HttpServer:
         self._place = place
         self._listener: asyncio.Server | None = None
         self._connections: dict[_Connection, asyncio.Task[None]] = {}
+        self.defects: list[BaseException] = []  # errors of a handler that it didn't mean
         self.host = "127.0.0.1"
         self.port = 0
 
@@ -117,7 +118,13 @@ class HttpServer:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer, self._clock, self._place())
-        self._connections[connection] = asyncio.get_running_loop().create_task(self._serve(connection, writer))
+        task = asyncio.get_running_loop().create_task(self._serve(connection, writer))
+        self._connections[connection] = task
+        task.add_done_callback(self._served)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.defects.append(error)
 
     async def _serve(self, connection: _Connection, writer: asyncio.StreamWriter) -> None:
         try:

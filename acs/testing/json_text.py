@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+_STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"")
 _QUOTED_IN_FULL = 40  # V8 quotes a short text whole, and 10 characters around the spot of a longer one.
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 
@@ -20,21 +21,47 @@ def parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as exc:
-        raise JsonSyntaxError(f"SyntaxError: {_v8_message(text, exc.pos)}") from exc
+        raise JsonSyntaxError(f"SyntaxError: {_v8_message(text, exc.pos, exc.msg)}") from exc
 
 
-def _v8_message(text: str, position: int) -> str:
-    if position >= len(text):
+def _v8_message(text: str, position: int, complaint: str) -> str:
+    if position >= len(text) or complaint.startswith("Unterminated"):
         return "Unexpected end of JSON input"
     before = text[:position].rstrip()
+    if "':'" in complaint:
+        return f"Expected ':' after property name in JSON at position {position}"
+    if "','" in complaint:
+        missing = "',' or ']' after array element" if _in_array(before) else "',' or '}' after property value"
+        return f"Expected {missing} in JSON at position {position}"
     if before.endswith("{"):
         return f"Expected property name or '}}' in JSON at position {position}"
-    if before.endswith(","):
+    if before.endswith(",") and not _in_array(before):
         return f"Expected double-quoted property name in JSON at position {position}"
+    position += _literal_prefix(text[position:])
     shown = text
     if len(text) > _QUOTED_IN_FULL:
         shown = f"...{text[max(0, position - 10) : position + 10]}..."
     return f"Unexpected token '{text[position]}', \"{shown}\" is not valid JSON"
+
+
+def _in_array(before: str) -> bool:
+    """Is the innermost bracket that is still open a square one?"""
+    opened: list[str] = []
+    for character in _STRING.sub("", before):
+        if character in "[{":
+            opened.append(character)
+        elif character in "]}" and opened:
+            opened.pop()
+    return bool(opened) and opened[-1] == "["
+
+
+def _literal_prefix(rest: str) -> int:
+    """V8 complains about the first letter that isn't `null`, `true` or `false` any more."""
+    for literal in ("null", "true", "false"):
+        for length in range(len(literal), 0, -1):
+            if rest.startswith(literal[:length]):
+                return min(length, len(rest) - 1)
+    return 0
 
 
 def dump_json(value: Any) -> str:

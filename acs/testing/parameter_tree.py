@@ -108,10 +108,10 @@ class ParameterTree:
         except KeyError:
             raise LabRefused(f"the CPE has no parameter {path}") from None
 
-    def readable(self, path: str) -> tuple[Value, str]:
-        """Value and type as GetParameterValues answers them: a secret is blank."""
+    def readable(self, path: str, secret_mask: str = "") -> tuple[Value, str]:
+        """Value and type as GetParameterValues answers them: a secret is blank, or masked."""
         parameter = self.parameter(path)
-        return ("" if parameter.secret else parameter.value), parameter.xsd_type
+        return (secret_mask if parameter.secret else parameter.value), parameter.xsd_type
 
     def put(self, path: str, value: object) -> None:
         """Change a value from the inside: writability doesn't matter, the type does."""

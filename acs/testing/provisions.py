@@ -100,7 +100,8 @@ def _literal(text: str) -> object:
 
 async def _refresh(session: DeviceSession, args: Sequence[object]) -> None:
     path = str(args[0]).rstrip(".")
-    for one in [path] if path else ["Device", "InternetGatewayDevice"]:
+    paths = await session.expand(path) if "*" in path else [path] if path else ["Device", "InternetGatewayDevice"]
+    for one in paths:
         await session.refresh(one)
 
 

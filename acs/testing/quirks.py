@@ -17,7 +17,7 @@ class Quirks:
 
     Writing: `refuse` answers SetParameterValues with 9003 and this fault per path (9007, 9001, ...), `fault_all` with
     this fault alone; `lies` answers Status 0 and changes nothing; `status_one` answers Status 1 and applies at the next
-    reboot.
+    reboot. Reading: `secret_mask` is what every secret reads back as, blank by default.
 
     The rest: RPCs in `unsupported` are answered 9000 (by their CWMP names: Reboot, FactoryReset, Download, ...);
     `session_seconds` keeps every session open so much longer; `transfer_seconds` passes before TransferComplete.
@@ -30,6 +30,7 @@ class Quirks:
     cr_ignored: bool = False
     refuse: dict[str, int] = field(default_factory=dict)
     fault_all: int | None = None
+    secret_mask: str = ""
     lies: bool = False
     status_one: bool = False
     unsupported: frozenset[str] = frozenset()

@@ -78,6 +78,7 @@ class LabAcs:
         self._background: set[asyncio.Task[None]] = set()
         self._alive = [True] * nbi_workers
         self._turn = 0
+        self._down = False
         # The client counts an idle connection's 5 s in real time: a faster lab must not close it earlier.
         patience = WallClock() if isinstance(self.clock, WallClock) else self.clock
         self._http = HttpServer(self._answer, patience, place=self._place)
@@ -101,17 +102,20 @@ class LabAcs:
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        if self.defects:
-            raise self.defects[0]
+        defects = self.defects + self._http.defects
+        if defects:
+            raise defects[0]
 
     async def go_down(self) -> None:
         """The NBI refuses connections from now on; the CPEs go on."""
+        self._down = True
         await self._http.stop_listening()
         for worker in range(len(self._alive)):
             self._http.drop(worker)
 
     async def come_back(self) -> None:
         """The NBI is there again, on the same port, with the same memory."""
+        self._down = False
         await self._http.listen(self._http.host, self._http.port)
 
     # --- CPEs -----------------------------------------------------------------------------------------------------
@@ -223,4 +227,5 @@ class LabAcs:
         self._http.drop(worker)
         await self.clock.sleep(RESPAWN_SECONDS, background=True)
         self._alive[worker] = True
-        await self.come_back()
+        if not self._down:
+            await self.come_back()
