@@ -22,6 +22,8 @@ Clock = Callable[[], datetime]
 Definitions = Mapping[tuple[str, int], Definition[Any]]
 
 ENGINE = "engine"
+NOT_BEGUN = frozenset({StepState.PLANNED, StepState.UNDONE})
+
 OPERATOR = "operator"
 RETRY = "retry"
 
@@ -53,6 +55,7 @@ class Course:
             business_key=row.business_key,
             input=definition.adapter.validate_json(row.input),
             definition=definition,
+            started_at=row.created_at,
             clock=clock,
             rounds=self.rounds,
         )
@@ -120,6 +123,10 @@ async def load_course(db: AsyncSession, run_id: int, definitions: Definitions, c
     )
     row.updated_at = clock()
     return Course(db, row, definition, list(steps.scalars()), list(signals.scalars()), clock)
+
+
+def waits_on(signal: str, subject: str) -> str:
+    return f"{signal}:{subject}"
 
 
 def digest(canonical_json: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,6 +124,22 @@ async def show_run(db: AsyncSession, run_id: int, *, tenant_id: str, definitions
         steps=[_view(step.name, step.effect, step.result, latest.get(step.name)) for step in definition.steps],
         notes=[NoteView(note.at, note.by, note.step, note.text) for note in notes.scalars()],
     )
+
+
+async def open_results(db: AsyncSession, *, tenant_id: str, step: str) -> list[Any]:
+    """The results of this step in the runs that have not ended and have not undone it."""
+    found = await db.scalars(
+        select(StepRow.result)
+        .join(RunRow, RunRow.id == StepRow.run_id)
+        .where(
+            RunRow.tenant_id == tenant_id,
+            RunRow.state.not_in(ENDED),
+            StepRow.step == step,
+            StepRow.state == StepState.COMPLETED,
+            StepRow.result.is_not(None),
+        )
+    )
+    return [json.loads(result) for result in found if result is not None]
 
 
 async def missing_code(db: AsyncSession, definitions: Definitions) -> list[tuple[str, int, int]]:

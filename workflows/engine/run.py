@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from workflows.engine.steps import Definition, Step
@@ -27,6 +27,7 @@ class Run(Generic[InputT]):
     business_key: str
     input: InputT
     definition: Definition[InputT]
+    started_at: datetime
     clock: Callable[[], datetime]
     rounds: Mapping[str, list[StepRow]] = field(repr=False)  # of each step, oldest first
 
@@ -58,6 +59,10 @@ class Run(Generic[InputT]):
             if row.result is not None:
                 return step.result.validate_json(row.result)
         return None
+
+    def patience(self, name: str) -> timedelta:
+        """How long a wait of this name may take."""
+        return self.definition.patience[name]
 
     def done(self, step: Step[Any, Any]) -> bool:
         """Whether the step is completed in its latest round."""

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from workflows.engine.journal import RETRY, Clock, Course, Definitions, digest, load_course
+from workflows.engine.journal import RETRY, Clock, Course, Definitions, digest, load_course, waits_on
 from workflows.engine.steps import Definition, Wait
 from workflows.engine.tables import ENDED, MOVING, Direction, RunNote, RunRow, RunState, SignalRow, StepRow, StepState
 from workflows.engine.walk import go_back, hold, mark_undone, reopening, undo_all
@@ -70,6 +70,30 @@ class Runs:
         await self._doorbell(db, row.id, 1)
         log.info("run started", run_id=row.id, journey=journey, key=key, customer_id=row.customer_id)
         return row.id, True
+
+    async def find(self, db: AsyncSession, journey: str, key: str) -> int | None:
+        """The run that this key has started, if any."""
+        found = await db.scalar(
+            select(RunRow.id).where(
+                RunRow.tenant_id == self._tenant_id, RunRow.journey == journey, RunRow.business_key == key
+            )
+        )
+        return int(found) if found is not None else None
+
+    async def about(self, db: AsyncSession, signal: str, subject: str) -> list[int]:
+        """The open runs that wait, have waited or will wait next for this signal about this subject."""
+        found = await db.scalars(
+            select(RunRow.id)
+            .join(StepRow, StepRow.run_id == RunRow.id)
+            .where(
+                RunRow.tenant_id == self._tenant_id,
+                RunRow.state.not_in(ENDED),
+                StepRow.waits_on == waits_on(signal, subject),
+            )
+            .distinct()
+            .order_by(RunRow.id)
+        )
+        return list(found)
 
     async def _already_started(
         self, db: AsyncSession, journey: str, key: str, input_digest: str, cause: IntegrityError

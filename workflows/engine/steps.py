@@ -137,6 +137,7 @@ class Wait(Step[InputT, ResultT]):
 class Definition(Generic[InputT]):
     """A journey: what starts it, its steps in order, and which signals may reopen an earlier wait.
 
+    ``patience`` names how long its waits may take, so that an ISP can set it without touching the journey.
     ``reopens`` maps a signal to (the wait it reopens, the step whose completion ends that right): a second scan of
     another ONT goes back to the visit until the service is active.
     """
@@ -148,6 +149,7 @@ class Definition(Generic[InputT]):
     key: Callable[[InputT], str]
     customer_id: Callable[[InputT], int]
     reopens: Mapping[str, tuple[Step[InputT, Any], Step[InputT, Any]]] = field(default_factory=dict)
+    patience: Mapping[str, timedelta] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         faults = list(_faults(self))

@@ -122,6 +122,7 @@ class StepRow(WorkflowBase):
     """One round of one step of one run."""
 
     __tablename__ = "run_step"
+    __table_args__ = (Index("ix_run_step_waits_on", "waits_on"),)
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
     step: Mapped[str] = mapped_column(primary_key=True)
@@ -133,6 +134,7 @@ class StepRow(WorkflowBase):
     result: Mapped[str | None]
     undo_attempts: Mapped[int] = mapped_column(default=0)
     deadline_at: Mapped[datetime | None]
+    waits_on: Mapped[str | None]  # of a wait: signal and subject, known as soon as they can be
     note: Mapped[str | None]  # why it was skipped, is held, or what went wrong last
     error_code: Mapped[str | None]
     started_at: Mapped[datetime]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from workflows.engine.journal import OPERATOR, Course
+from workflows.engine.journal import NOT_BEGUN, OPERATOR, Course, waits_on
 from workflows.engine.steps import (
     OUTSIDE_EFFECTS,
     Act,
@@ -26,6 +26,7 @@ from workflows.engine.steps import (
     Wait,
 )
 from workflows.engine.tables import Direction, RunState, SignalRow, StepRow, StepState
+from workflows.errors import ResultMissing
 
 T = TypeVar("T")
 
@@ -67,6 +68,8 @@ def settle(course: Course) -> Next:
             ahead = course.row.direction == Direction.FORWARD
             moved, found = _forward(course) if ahead else _backward(course)
             if not moved:
+                if found is not None and ahead:
+                    _announce_next_wait(course)
                 return found
     except DefinitionRaised as raised:
         hold(course, raised.step, str(raised.cause), getattr(raised.cause, "code", "workflow.definition_raised"))
@@ -125,7 +128,7 @@ def _forward(course: Course) -> tuple[bool, Next]:
         return False, None
     course.row.current_step = step.name
     row = course.latest(step)
-    fresh = row is None or row.state == StepState.UNDONE
+    fresh = row is None or row.state in NOT_BEGUN
     if fresh and step.when is not None and not _ask(step, lambda: step.when(course.run) if step.when else True):
         skipped = course.open(step, StepState.SKIPPED)
         skipped.note, skipped.finished_at = step.otherwise, course.clock()
@@ -147,7 +150,7 @@ def _backward(course: Course) -> tuple[bool, Next]:
     stop_at = course.definition.position(row.back_to) if row.back_to else 0
     for step in reversed(course.definition.steps[stop_at:]):
         latest = course.latest(step)
-        if latest is None or latest.state == StepState.UNDONE:
+        if latest is None or latest.state in NOT_BEGUN:
             continue
         row.current_step = step.name
         if isinstance(step, Act) and _left_something(step, latest):
@@ -186,10 +189,12 @@ def _finish(course: Course, state: RunState) -> None:
 def _wait(course: Course, step: Wait[Any, Any]) -> bool:
     """Hears the wait's signal, or its time, or rests. True if the run moved."""
     row = course.latest(step)
-    if row is None or row.state == StepState.UNDONE:
-        row = course.open(step, StepState.PENDING)
-        row.deadline_at = _ask(step, lambda: step.deadline(course.run) if step.deadline else None)
     subject = _ask(step, lambda: step.subject(course.run) if step.subject else None)
+    if row is None or row.state in NOT_BEGUN:
+        row = course.open(step, StepState.PENDING)
+        row.started_at = course.clock()
+        row.deadline_at = _ask(step, lambda: step.deadline(course.run) if step.deadline else None)
+        row.waits_on = waits_on(step.signal, subject) if step.signal and subject else None
     heard = _hear(course, step, subject)
     if heard is not None:
         return _heard(course, step, row, heard)
@@ -200,6 +205,22 @@ def _wait(course: Course, step: Wait[Any, Any]) -> bool:
     course.rest(RunState.PENDING, waiting_for=step.signal, waiting_on=subject, reason=step.says)
     course.row.wake_at = row.deadline_at
     return False
+
+
+def _announce_next_wait(course: Course) -> None:
+    """Makes the run findable by what it will wait for, before the outside call that may cause the signal is made."""
+    ahead = (s for s in course.definition.steps if isinstance(s, Wait) and not _passed(course.latest(s)))
+    step = next(ahead, None)
+    if step is None or step.signal is None or step.subject is None:
+        return
+    row = course.latest(step)
+    if row is not None and row.state != StepState.UNDONE:
+        return
+    try:
+        subject = step.subject(course.run)
+    except ResultMissing:
+        return  # not known yet; a later commit will know
+    course.open(step, StepState.PLANNED).waits_on = waits_on(step.signal, subject)
 
 
 def _hear(course: Course, step: Wait[Any, Any], subject: str | None) -> SignalRow | None:

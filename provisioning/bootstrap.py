@@ -1,0 +1,224 @@
+"""The only composition: settings become an appliance whose parts know nothing of settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs import DeviceConvergence, GenieAcsService, NbiClient, TemplateLibrary
+from ipam import NetworkService
+from provisioning.clock import Clock, Tick
+from provisioning.commercial import (
+    BillingService,
+    CommunicationsService,
+    CrmService,
+    CustomerService,
+    MailDelivery,
+    SmtpSettings,
+    TicketingService,
+)
+from provisioning.database import Database, sync_url
+from provisioning.errors import Fault
+from provisioning.line import LineHandOver, LineService, line_adapters
+from provisioning.settings import Settings, SettingsRefused
+from provisioning.tickets import InstallationDesk
+from provisioning.vault import SecretVault, load_keyring
+from provisioning.watchers import Watchers
+from radius import RadiusProjector, RadiusService, SessionReader
+from workflows import DEFINITIONS, Bell, Definition, Dispatch, Interpreter, Outside, Runs, Services
+
+TIMERS_EVERY_SECONDS = 0.5
+WATCH_EVERY_SECONDS = 0.5
+HEARTBEAT_EVERY_SECONDS = 1.5
+LOST_EVERY_SECONDS = 5.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def nothing_happens(point: str) -> None:
+    """The default for ``at``: a named instant that nobody watches."""
+
+
+class Appliance:
+    """What every process needs: databases, services, doors. Opened by `open_appliance`; a worker needs more."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self.settings = settings
+        self.tenant_id = settings.tenant_id
+        self.clock = clock
+        self.definitions = _definitions(settings)
+        self.database = Database(settings.database_url)
+        self.radius_database = Database(settings.radius_database_url, schema=settings.radius_database_schema)
+        self.vault = SecretVault(load_keyring(settings.sealing_key_file), tenant_id=settings.tenant_id)
+        self.templates = TemplateLibrary.load()
+        self.sessions = SessionReader(self.radius_database.begin)
+        self.bell = Bell(sync_url(self.database.url))
+        self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
+        self.projector = RadiusProjector(
+            self.database.begin,
+            self.radius_database.begin,
+            tenant_id=settings.tenant_id,
+            now=clock,
+            secrets=self.vault,
+        )
+
+    def services(self, db: AsyncSession) -> Services:
+        """The contract's services, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        return Services(
+            customer_service=CustomerService(db, **common),
+            crm_service=CrmService(db, **common),
+            billing_service=BillingService(db, **common),
+            communications_service=CommunicationsService(db, **common, sender=self.settings.mail_from),
+            ticketing_service=TicketingService(db, **common),
+            line_service=LineService(db, **common),
+            network_service=NetworkService(db, **common, username_realm=self.settings.username_realm),
+            radius_service=RadiusService(db, **common, secrets=self.vault),
+            genieacs_service=GenieAcsService(db, **common, templates=self.templates, secrets=self.vault),
+        )
+
+    def desk(self, db: AsyncSession) -> InstallationDesk:
+        """The door for installation tickets, bound to this transaction."""
+        return InstallationDesk(
+            db,
+            services=self.services(db),
+            runs=self.runs,
+            templates=self.templates,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+        )
+
+    async def close(self) -> None:
+        await self.bell.close()
+        await self.radius_database.close()
+        await self.database.close()
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The part of an appliance that moves runs: what it talks to outside, its dispatch, its clock."""
+
+    outside: Outside
+    dispatch: Dispatch
+    watchers: Watchers
+    clock: Clock
+
+
+@asynccontextmanager
+async def open_appliance(settings: Settings) -> AsyncIterator[Appliance]:
+    """An appliance for the time of the block; nothing is started, no run is moved."""
+    appliance = Appliance(settings)
+    try:
+        yield appliance
+    finally:
+        await appliance.close()
+
+
+@asynccontextmanager
+async def open_worker(appliance: Appliance, *, at: Callable[[str], None] = nothing_happens) -> AsyncIterator[Worker]:
+    """Moves runs for the time of the block: dispatch, watchers, timers.
+
+    Raises: SettingsRefused if there is no ACS to talk to; CodeMissing if open runs need code that isn't here.
+    """
+    async with AsyncExitStack() as stack:
+        outside = await _outside(appliance, stack)
+        interpreter: Interpreter[Services, Outside] = Interpreter(
+            begin=appliance.database.begin,
+            services=appliance.services,
+            outside=outside,
+            definitions=appliance.definitions,
+            clock=appliance.clock,
+            at=at,
+        )
+        dispatch = Dispatch(
+            url=sync_url(appliance.database.url),
+            begin=appliance.database.begin,
+            interpreter=interpreter,
+            runs=appliance.runs,
+            bell=appliance.bell,
+            definitions=appliance.definitions,
+            clock=appliance.clock,
+        )
+        watchers = Watchers(
+            begin=appliance.database.begin,
+            runs=appliance.runs,
+            acs=outside.acs,
+            sessions=appliance.sessions,
+            tenant_id=appliance.tenant_id,
+        )
+        clock = Clock(_ticks(dispatch, watchers))
+        await dispatch.open()
+        stack.push_async_callback(dispatch.close)
+        clock.start()
+        stack.callback(clock.stop)
+        yield Worker(outside, dispatch, watchers, clock)
+
+
+async def _outside(appliance: Appliance, stack: AsyncExitStack) -> Outside:
+    settings = appliance.settings
+    if settings.genieacs_nbi_url is None:
+        raise SettingsRefused([Fault("FIRSTLIGHT_GENIEACS_NBI_URL", "is needed by a worker: where GenieACS answers")])
+    nbi = await stack.enter_async_context(NbiClient(settings.genieacs_nbi_url))
+    http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+    common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock}
+    adapters = line_adapters(
+        vendor=settings.olt_vendor,
+        vendor_by_node=settings.olt_vendor_by_node,
+        http=http,
+        olt_http_url=settings.olt_http_url,
+        olt_http_timeout_seconds=settings.olt_http_timeout_seconds,
+    )
+    begin = appliance.database.begin
+    return Outside(
+        radius=appliance.projector,
+        acs=DeviceConvergence(begin, nbi, **common, secrets=appliance.vault),
+        line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
+        mail=MailDelivery(begin, smtp=_smtp(settings), **common),
+    )
+
+
+def _smtp(settings: Settings) -> SmtpSettings:
+    password = settings.smtp_password()
+    return SmtpSettings(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.mail_from,
+        tls=settings.smtp_tls,
+        username=settings.smtp_user,
+        password=password.get_secret_value() if password else None,
+        timeout_seconds=settings.smtp_timeout_seconds,
+    )
+
+
+def _ticks(dispatch: Dispatch, watchers: Watchers) -> list[Tick]:
+    return [
+        Tick("timers", TIMERS_EVERY_SECONDS, dispatch.wake_due),
+        Tick("informs", WATCH_EVERY_SECONDS, watchers.watch_informs),
+        Tick("sessions", WATCH_EVERY_SECONDS, watchers.watch_sessions),
+        Tick("heartbeat", HEARTBEAT_EVERY_SECONDS, dispatch.beat),
+        Tick("take-over", LOST_EVERY_SECONDS, dispatch.take_over),
+        Tick("lost segments", LOST_EVERY_SECONDS, dispatch.restart_lost),
+    ]
+
+
+def _definitions(settings: Settings) -> dict[tuple[str, int], Definition[Any]]:
+    """The journeys with this ISP's patience."""
+    patience = {
+        "visit": timedelta(hours=settings.visit_hold_hours),
+        "line": timedelta(hours=settings.line_wait_hours),
+        "inform": timedelta(minutes=settings.inform_wait_minutes),
+        "session": timedelta(minutes=settings.session_wait_minutes),
+        "testing": timedelta(hours=settings.testing_hours),
+    }
+    return {
+        key: replace(definition, patience={**definition.patience, **patience})
+        for key, definition in DEFINITIONS.items()
+    }

@@ -1,0 +1,31 @@
+"""``firstlight``: the command line, one module a noun.
+
+Every command speaks plain sentences to a person and, with ``--json``, one JSON value to a program. To add a noun: a
+module with a `typer.Typer` named ``app``, one line below, and one in ``docs/commands.md`` (a test compares them).
+"""
+
+from __future__ import annotations
+
+import typer
+
+from provisioning.cli import demo, keys, line, operate, runs, visits
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Firstlight: from an approved installation ticket to a live subscriber.",
+)
+app.add_typer(runs.app, name="runs")
+app.add_typer(visits.app, name="visits")
+app.add_typer(line.app, name="line")
+app.add_typer(keys.app, name="keys")
+operate.add_to(app)
+demo.add_to(app)
+
+
+def main() -> None:
+    """The console script."""
+    app()

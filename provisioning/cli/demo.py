@@ -1,0 +1,73 @@
+"""``firstlight demo``: the main job in a laboratory, and a laboratory to play in."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provisioning.bootstrap import open_worker
+from provisioning.cli.printing import err, out, print_json
+from provisioning.cli.running import AsJson, guarded
+from provisioning.lab.demo import Lab, Say, install, open_lab
+from provisioning.lab.proof import Proof, prove
+from provisioning.logs import configure_logs
+
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(demo)
+
+
+def demo(
+    ticket: Annotated[Path, typer.Option(help="JSON file of the ticket.")] = EXAMPLES / "install-ticket.json",
+    estate: Annotated[Path, typer.Option(help="TOML file of the estate.")] = EXAMPLES / "lab-estate.toml",
+    home: Annotated[Path, typer.Option(help="Folder of the laboratory; it is emptied first.")] = Path(".lab/demo"),
+    once: Annotated[bool, typer.Option("--once", help="End after the proof instead of staying open.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """Turn a ticket into a live subscriber on real parts, and prove it. With --json the last line is the proof."""
+    console = err if json_ else out
+    configure_logs(level="error", form="console")
+
+    def say(sentence: str) -> None:
+        console.print(sentence, markup=False)
+
+    proof = guarded(lambda: asyncio.run(_demo(home, estate, ticket, say, stay=not once)), as_json=json_)
+    for sentence in proof.broken:
+        err.print(f"[bold red]not proven:[/] {sentence}")
+    if json_:
+        print_json(proof.report)
+    if proof.broken:
+        raise typer.Exit(1)
+
+
+async def _demo(home: Path, estate: Path, ticket: Path, say: Say, *, stay: bool) -> Proof:
+    async with open_lab(home, estate, say) as lab, open_worker(lab.appliance):
+        view, before_scan = await install(lab, ticket, say)
+        proof = await prove(lab.world, lab.appliance, view, before_scan)
+        if not proof.broken:
+            say("proven: its own CPE has logged in with what it was given, the bill runs, the mail is there:")
+            say(f"  {proof.report['mail']['file']}")
+        if stay:
+            await _stay_open(lab, say)
+        return proof
+
+
+async def _stay_open(lab: Lab, say: Callable[[str], None]) -> None:
+    """Keeps the laboratory running for a person to play in, until Ctrl-C."""
+    settings = lab.appliance.settings
+    say("the laboratory stays open; in another terminal:")
+    for name in ("data_dir", "database_url", "radius_database_url", "genieacs_nbi_url", "tenant_id", "username_realm"):
+        say(f"  export FIRSTLIGHT_{name.upper()}={getattr(settings, name)}")
+    say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()

@@ -1,0 +1,55 @@
+"""``firstlight line``: what the OLT is to be told, and what it answered, where a person is the adapter."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from provisioning.bootstrap import Appliance
+from provisioning.cli.printing import out, print_json
+from provisioning.cli.running import AsJson, By, run
+from provisioning.line import LineService
+from provisioning.lines import LineDesk
+
+app = typer.Typer(no_args_is_help=True, help="Lines on the OLT: confirm what was configured by hand.")
+
+Order = Annotated[int, typer.Argument(help="The line order's number.")]
+
+
+@app.command()
+def answer(
+    order: Order,
+    port: Annotated[str, typer.Option(help="The PON port the ONU came up at.")],
+    onu_id: Annotated[int | None, typer.Option(help="The ONU's number on that port.")] = None,
+    power: Annotated[float | None, typer.Option(help="Received power in dBm.")] = None,
+    by: By = "cli",
+    json_: AsJson = False,
+) -> None:
+    """Say that a line is configured; the run that waits for it goes on."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            desk = LineDesk(db, runs=appliance.runs, tenant_id=appliance.tenant_id, now=appliance.clock)
+            told = await desk.answer(
+                line_order_id=order, actual_port=port, onu_id=onu_id, received_power_dbm=power, by=by
+            )
+        if json_:
+            print_json({"line_order": order, "runs": told})
+        else:
+            out.print(f"line order {order} is authorised at {port}; told: {', '.join(map(str, told)) or 'no run'}")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def removed(order: Order, json_: AsJson = False) -> None:
+    """Say that a line has been taken off the OLT by hand; then the held undo can be retried."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            lines = LineService(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+            await lines.record_removal(line_order_id=order)
+        print_json({"line_order": order, "removed": True}) if json_ else out.print(f"line order {order} is off the OLT")
+
+    run(act, as_json=json_)

@@ -1,0 +1,90 @@
+"""``firstlight migrate | import | worker | check``: what keeps the appliance running and honest."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provisioning.bootstrap import Appliance, open_appliance, open_worker, utc_now
+from provisioning.check import check_everything
+from provisioning.cli.printing import out, print_json
+from provisioning.cli.running import AsJson, guarded, run
+from provisioning.estate import import_estate
+from provisioning.logs import configure_logs
+from provisioning.migrations import migrate as migrate_databases
+from provisioning.settings import load_settings
+from provisioning.vault import create_keyring
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands that are no noun's."""
+    app.command()(migrate)
+    app.command("import")(import_)
+    app.command()(worker)
+    app.command()(check)
+
+
+def migrate(json_: AsJson = False) -> None:
+    """Create or migrate every table, and the sealing key where there is none yet."""
+
+    async def act() -> None:
+        settings = load_settings()
+        configure_logs(level="warning", form=settings.log_format)
+        if not settings.sealing_key_file.exists():
+            settings.sealing_key_file.parent.mkdir(parents=True, exist_ok=True)
+            create_keyring(settings.sealing_key_file, now=utc_now)
+        async with open_appliance(settings) as appliance:
+            await migrate_databases(appliance.database, appliance.radius_database)
+        print_json({"migrated": True}) if json_ else out.print("every table has this release's shape")
+
+    guarded(lambda: asyncio.run(act()), as_json=json_)
+
+
+def import_(file: Annotated[Path, typer.Argument(help="TOML file of the estate.")], json_: AsJson = False) -> None:
+    """Write an estate: network, rates, NASes, technicians, customers, surveys. All of it or nothing."""
+
+    async def act(appliance: Appliance) -> None:
+        counts = await import_estate(appliance, file)
+        if json_:
+            print_json({"imported": counts})
+        else:
+            out.print("imported: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count))
+
+    run(act, as_json=json_)
+
+
+def worker() -> None:
+    """Move runs until told to stop (SIGTERM, Ctrl-C); segments under way come to rest first."""
+
+    async def act() -> None:
+        settings = load_settings()
+        configure_logs(level=settings.log_level, form=settings.log_format)
+        async with open_appliance(settings) as appliance, open_worker(appliance):
+            stop = asyncio.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            await stop.wait()
+
+    guarded(lambda: asyncio.run(act()), as_json=False)
+
+
+def check(json_: AsJson = False) -> None:
+    """Ask whether everything that must always hold does hold; exit status 1 if anything doesn't."""
+
+    async def act(appliance: Appliance) -> int:
+        result = await check_everything(appliance)
+        if json_:
+            print_json(result)
+        else:
+            for finding in result.findings:
+                out.print(f"[bold red]✗[/] {finding.invariant}  {finding.subject}: {finding.message}")
+            verdict = "[green]all hold[/]" if not result.findings else f"[bold red]{result.failed} broken[/]"
+            out.print(f"{result.asked} invariants asked: {verdict}")
+        return result.failed
+
+    if run(act, as_json=json_):
+        raise typer.Exit(1)

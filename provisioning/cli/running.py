@@ -1,0 +1,71 @@
+"""What every command needs around it: settings, an appliance for its time, and errors told in one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from acs import AcsError
+from ipam import IpamError
+from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.cli.printing import err, print_json
+from provisioning.errors import InvalidRequest, ProvisioningError
+from provisioning.logs import configure_logs
+from provisioning.settings import load_settings
+from radius import RadiusError
+from workflows.errors import InputRefused, WorkflowError
+
+T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
+By = Annotated[str, typer.Option(help="Who does this; it stands in the run's log.", envvar="USER")]
+
+KNOWN_ERRORS = (ProvisioningError, WorkflowError, IpamError, RadiusError, AcsError)
+EXIT_REFUSED = 2
+EXIT_FAILED = 1
+
+
+def run(command: Callable[[Appliance], Awaitable[T]], *, as_json: bool) -> T:
+    """Runs a command on an opened appliance and ends the process with a sentence when it fails."""
+
+    async def opened() -> T:
+        async with _appliance() as appliance:
+            return await command(appliance)
+
+    return guarded(lambda: asyncio.run(opened()), as_json=as_json)
+
+
+def guarded(act: Callable[[], T], *, as_json: bool) -> T:
+    """A known error becomes its sentence (or a JSON object) and an exit status; nothing is hidden in a traceback."""
+    try:
+        return act()
+    except KNOWN_ERRORS as error:
+        faults = getattr(error, "faults", ())
+        if as_json:
+            listed = [[getattr(fault, "field", fault[0]), getattr(fault, "reason", fault[-1])] for fault in faults]
+            print_json({"error": {"code": error.code, "message": str(error), "faults": listed}})
+        else:
+            err.print(f"[bold red]refused:[/] {error}" if not faults else _listed(error, faults))
+        refused = isinstance(error, InvalidRequest | InputRefused)
+        raise typer.Exit(EXIT_REFUSED if refused else EXIT_FAILED) from error
+
+
+@asynccontextmanager
+async def _appliance() -> AsyncIterator[Appliance]:
+    settings = load_settings()
+    configure_logs(level="warning", form=settings.log_format)
+    async with open_appliance(settings) as appliance:
+        yield appliance
+
+
+def _listed(error: Exception, faults: Any) -> str:
+    what = getattr(error, "what", "the input")
+    lines = [f"[bold red]{what} is refused, nothing was written:[/]"]
+    for fault in faults:
+        field, reason = (fault.field, fault.reason) if hasattr(fault, "field") else (fault[0], fault[1])
+        lines.append(f"  {field}: {reason}")
+    return "\n".join(lines)

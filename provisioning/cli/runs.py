@@ -1,0 +1,175 @@
+"""``firstlight runs``: start, look, and decide."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from provisioning.bootstrap import Appliance
+from provisioning.cli.printing import out, print_json, print_run, print_runs
+from provisioning.cli.running import AsJson, By, guarded, run
+from provisioning.errors import Fault, InvalidRequest
+from provisioning.tickets import read_ticket
+from workflows import RunView, list_runs, show_run
+
+app = typer.Typer(no_args_is_help=True, help="Runs of journeys: start, list, show, and what an operator may decide.")
+
+RunId = Annotated[int, typer.Argument(help="The run's number.")]
+Reason = Annotated[str, typer.Option(help="Why; it stands in the run's log.")]
+
+
+@app.command()
+def start(
+    ticket: Annotated[Path, typer.Argument(help="JSON file of the ticket.")], by: By = "cli", json_: AsJson = False
+) -> None:
+    """Start the installation that a ticket asks for; the same ticket again is the same run."""
+
+    async def act(appliance: Appliance) -> None:
+        data = read_ticket(ticket)
+        async with appliance.database.begin() as db:
+            started = await appliance.desk(db).accept(data, by=by)
+        if json_:
+            print_json({"run": started.run_id, "new": started.is_new})
+        else:
+            out.print(f"run {started.run_id} " + ("started" if started.is_new else "was started by this ticket before"))
+
+    run(act, as_json=json_)
+
+
+@app.command("list")
+def list_(
+    state: Annotated[
+        list[str] | None, typer.Option(help="Only runs in this state; may be given several times.")
+    ] = None,
+    journey: Annotated[str | None, typer.Option(help="Only runs of this journey.")] = None,
+    customer: Annotated[int | None, typer.Option(help="Only runs for this customer.")] = None,
+    before: Annotated[int | None, typer.Option(help="Only runs older than this number: the next page.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    json_: AsJson = False,
+) -> None:
+    """List runs, the newest first."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            found = await list_runs(
+                db,
+                tenant_id=appliance.tenant_id,
+                states=state or (),
+                journey=journey,
+                customer_id=customer,
+                before_id=before,
+                limit=limit,
+            )
+        print_json(found) if json_ else print_runs(found)
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def show(run_id: RunId, json_: AsJson = False) -> None:
+    """Show one run: its plan of steps, what it waits for, and its log."""
+
+    async def act(appliance: Appliance) -> None:
+        _print(await _view(appliance, run_id), json_)
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def signal(
+    run_id: RunId,
+    name: Annotated[str, typer.Argument(help="What is told: appointment, visit, line_answer, ...")],
+    payload: Annotated[str, typer.Option(help="JSON object with the particulars.")] = "{}",
+    key: Annotated[
+        str | None, typer.Option(help="The same key again is the same signal; default: name and payload.")
+    ] = None,
+    by: By = "cli",
+    json_: AsJson = False,
+) -> None:
+    """Tell a run something it waits for, or will wait for."""
+
+    async def act(appliance: Appliance) -> None:
+        told = _object(payload)
+        async with appliance.database.begin() as db:
+            new = await appliance.runs.signal(db, run_id, name, told, key=key or f"{name}/{payload}", by=by)
+        if json_:
+            print_json({"run": run_id, "signal": name, "new": new})
+        else:
+            out.print(f"run {run_id} was told {name}" if new else f"run {run_id} knows that {name} already")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def retry(
+    run_id: RunId,
+    from_step: Annotated[
+        str | None, typer.Option(help="Undo back to and with this step first, then go forward again.")
+    ] = None,
+    by: By = "cli",
+    json_: AsJson = False,
+) -> None:
+    """Try a held run again."""
+    _decide(run_id, "retry", json_, by=by, from_step=from_step)
+
+
+@app.command()
+def skip(
+    run_id: RunId,
+    reason: Reason,
+    result: Annotated[str | None, typer.Option(help="JSON: the step's result, if later steps need it.")] = None,
+    by: By = "cli",
+    json_: AsJson = False,
+) -> None:
+    """Pass over the held step; the run will end as partial."""
+    _decide(run_id, "skip", json_, by=by, reason=reason, result=_json(result) if result else None)
+
+
+@app.command("roll-back")
+def roll_back(run_id: RunId, reason: Reason, by: By = "cli", json_: AsJson = False) -> None:
+    """Undo a held run, newest step first; it ends as failed."""
+    _decide(run_id, "roll_back", json_, by=by, reason=reason)
+
+
+@app.command()
+def cancel(run_id: RunId, reason: Reason, by: By = "cli", json_: AsJson = False) -> None:
+    """Ask a run to undo itself; a step under way is finished first."""
+    _decide(run_id, "cancel", json_, by=by, reason=reason)
+
+
+def _decide(run_id: int, decision: str, as_json: bool, **arguments: Any) -> None:
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            await getattr(appliance.runs, decision)(db, run_id, **arguments)
+        _print(await _view(appliance, run_id), as_json)
+
+    run(act, as_json=as_json)
+
+
+async def _view(appliance: Appliance, run_id: int) -> RunView:
+    async with appliance.database.begin() as db:
+        return await show_run(db, run_id, tenant_id=appliance.tenant_id, definitions=appliance.definitions)
+
+
+def _print(view: RunView, as_json: bool) -> None:
+    print_json(view) if as_json else print_run(view)
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = _json(text)
+    if not isinstance(value, dict):
+        raise InvalidRequest("The payload", [Fault("payload", "is not a JSON object")])
+    return value
+
+
+def _json(text: str) -> Any:
+    def parse() -> Any:
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InvalidRequest("The JSON", [Fault("json", f"{error.msg} at column {error.colno}")]) from error
+
+    return guarded(parse, as_json=False)

@@ -1,0 +1,153 @@
+"""The proof at the end of the demo: nothing is believed of our own records, every other side is asked itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from acs.testing import LabCpe
+from provisioning.bootstrap import Appliance
+from provisioning.check import check_everything
+from provisioning.commercial.invariants import running_bills
+from provisioning.lab.world import LabWorld
+from radius.testing import LoginReply
+from workflows import RunView
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was found, and every sentence that should be true and isn't."""
+
+    report: dict[str, Any]
+    broken: list[str]
+
+
+async def prove(world: LabWorld, appliance: Appliance, view: RunView, before_scan: LoginReply) -> Proof:
+    """Asks FreeRADIUS, the CPE, the mail server, accounting and our own check about the subscriber of this run."""
+    facts = {step.name: step.result for step in view.steps}
+    allocated, subscriber = facts["allocate_resources"], facts["create_subscriber"]
+    claims: list[tuple[bool, str]] = [(view.summary.state == "completed", f"the run is {view.summary.state}")]
+    radius = await _radius(world, appliance, allocated, subscriber, before_scan, claims)
+    cpe = await _cpe(world, appliance, view, allocated, claims)
+    mail = _mail(world, facts, claims)
+    bill = await _bill(appliance, allocated, claims)
+    check = await check_everything(appliance)
+    claims.append((check.failed == 0, f"{check.failed} invariants are broken"))
+    claims.append((not world.acs.documents["tasks"], "tasks are left at the ACS"))
+    claims.append((not world.acs.documents["faults"], "faults are left at the ACS"))
+    report = {
+        "run": view.summary.id,
+        "state": view.summary.state,
+        "subscriber": {
+            "customer_id": view.summary.customer_id,
+            "service_id": allocated["service_id"],
+            "username": subscriber["username"],
+            "ip_address": allocated["ip_address"],
+            "ipv6_wan_prefix": allocated["ipv6_wan_prefix"],
+            "delegated_prefix": allocated["delegated_prefix"],
+            "svlan": allocated["svlan"],
+            "cvlan": allocated["cvlan"],
+        },
+        "radius": radius,
+        "cpe": cpe,
+        "bill": bill,
+        "mail": mail,
+        "check": {"asked": check.asked, "failed": check.failed},
+    }
+    return Proof(report, [sentence for holds, sentence in claims if not holds])
+
+
+async def _radius(
+    world: LabWorld,
+    appliance: Appliance,
+    allocated: dict[str, Any],
+    subscriber: dict[str, Any],
+    before_scan: LoginReply,
+    claims: list[tuple[bool, str]],
+) -> dict[str, Any]:
+    assert world.nas is not None
+    username = subscriber["username"]
+    dialled = next((d for d in reversed(world.dial_ins) if d.username == username and d.session), None)
+    reply = dialled.reply if dialled else None
+    wrong = await world.nas.login(username, "not-the-password")
+    sessions = await appliance.sessions.open_sessions(username)
+    async with appliance.database.begin() as db:
+        rates = await appliance.services(db).radius_service.plan(name=_plan_of(await _view(appliance, db, subscriber)))
+    expected_rate = f"{rates['upload_kbps']}k/{rates['download_kbps']}k"
+    claims += [
+        (reply is not None and reply.accepted, "the CPE's own login was not accepted"),
+        (reply is not None and reply.framed_ip_address == allocated["ip_address"], "another address was given"),
+        (reply is not None and reply.delegated_prefix == allocated["delegated_prefix"], "another prefix was given"),
+        (reply is not None and reply.rate_limit == expected_rate, f"the rate is not {expected_rate}"),
+        (wrong.code == "Access-Reject", f"a wrong password was answered {wrong.code}"),
+        (before_scan.code == "Access-Reject", f"a login before the scan was answered {before_scan.code}"),
+        (len(sessions) == 1, f"{len(sessions)} sessions are open"),
+        (
+            bool(sessions) and sessions[0].framed_ip_address == allocated["ip_address"],
+            "accounting has another address",
+        ),
+    ]
+    return {
+        "reply": reply.code if reply else None,
+        "framed_ip_address": reply.framed_ip_address if reply else None,
+        "delegated_prefix": reply.delegated_prefix if reply else None,
+        "rate": reply.rate_limit if reply else None,
+        "wrong_password": wrong.code,
+        "before_scan": before_scan.code,
+        "accounting_start": sessions[0].started_at if sessions else None,
+    }
+
+
+async def _view(appliance: Appliance, db: Any, subscriber: dict[str, Any]) -> Any:
+    return await appliance.services(db).radius_service.subscriber(subscriber_id=subscriber["subscriber_id"])
+
+
+def _plan_of(subscriber: Any) -> str:
+    return str(subscriber["plan"])
+
+
+async def _cpe(
+    world: LabWorld, appliance: Appliance, view: RunView, allocated: dict[str, Any], claims: list[tuple[bool, str]]
+) -> dict[str, Any]:
+    serial = next(step.result for step in view.steps if step.name == "provision_device")["device_serial"]
+    cpe: LabCpe = world.acs.cpe(serial)
+    ppp, roles = cpe.ppp, cpe.roles
+    ssid = str(cpe.value(roles.ssid))
+    passphrase = str(cpe.value(roles.passphrase))
+    async with appliance.database.begin() as db:
+        sealed = await appliance.vault.reveal(db, f"secret:device/{serial}/wifi")
+    wanted_ssid = view.input["wifi_ssid"]
+    claims += [
+        (ppp.username == allocated["username"], f"the CPE dials as {ppp.username}"),
+        (ppp.vlan_id == allocated["cpe_vlan_id"], f"the CPE tags with VLAN {ppp.vlan_id}"),
+        (wanted_ssid is None or ssid == wanted_ssid, f"the CPE's WiFi is named {ssid}"),
+        (passphrase == sealed, "the CPE's WiFi passphrase is not the sealed one"),
+        (ppp.status == "Connected", f"the CPE's PPP is {ppp.status}"),
+        (world.last_accepted(serial) is not None, "it was not this CPE that logged in"),
+    ]
+    return {
+        "serial": serial,
+        "ppp_username": ppp.username,
+        "ppp_status": ppp.status,
+        "ppp_address": ppp.address,
+        "vlan_id": ppp.vlan_id,
+        "wifi_ssid": ssid,
+        "wifi_passphrase": "as sealed" if passphrase == sealed else "another",
+    }
+
+
+def _mail(world: LabWorld, facts: dict[str, Any], claims: list[tuple[bool, str]]) -> dict[str, Any]:
+    message_id = facts["send_template_email"]["message_id"]
+    mails = [mail for mail in world.mail.mails() if mail.message_id == message_id]
+    claims.append((len(mails) == 1, f"the mail arrived {len(mails)} times"))
+    path = str(mails[0].path) if mails else None
+    return {"message_id": message_id, "recipient": facts["send_template_email"]["recipient"], "file": path}
+
+
+async def _bill(appliance: Appliance, allocated: dict[str, Any], claims: list[tuple[bool, str]]) -> dict[str, Any]:
+    async with appliance.database.begin() as db:
+        bills = [
+            bill for bill in await running_bills(db, appliance.tenant_id) if bill.service_id == allocated["service_id"]
+        ]
+    claims.append((len(bills) == 1, f"{len(bills)} bills run for the service"))
+    return {"running": len(bills)}

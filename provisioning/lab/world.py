@@ -1,0 +1,179 @@
+"""The world outside the appliance, in a laboratory: everything that a running ISP has and a laptop has not.
+
+Real: FreeRADIUS (Debian's, as a child process) and the SMTP conversation. Simulated, each with a state of its own: a
+GenieACS, CPEs behind it, the OLT that lets them in, and the NAS they dial into. A CPE is dark until its line is
+authorised; when its PPP settings are written it dials with what it holds, and only with that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from acs.testing import Change, LabAcs, LabCpe, WallClock
+from provisioning.commercial.testing import MailSink
+from provisioning.line.testing import LabLine, LabOlt
+from radius.testing import FreeRadiusServer, LabNas, LabSession, LoginReply, NoAnswer
+
+RADDB = Path(__file__).parents[2] / "deploy" / "freeradius"
+INFORM_INTERVAL_SECONDS = 300
+REDIAL_SECONDS = 1.0
+DIAL_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class DialIn:
+    """One attempt of a CPE to log in, with what the server said; the password is not kept."""
+
+    serial: str
+    username: str
+    at: datetime
+    reply: LoginReply | None  # None: the server was silent
+    session: LabSession | None  # None: it was not accepted
+
+
+class LabWorld:
+    """Acts on the world as people and physics do: plug a CPE in, switch it on. Made by `open_world`."""
+
+    def __init__(self, *, acs: LabAcs, olt: LabOlt, mail: MailSink) -> None:
+        self.acs = acs
+        self.olt = olt
+        self.mail = mail
+        self.freeradius: FreeRadiusServer | None = None
+        self.nas: LabNas | None = None
+        self.dial_ins: list[DialIn] = []
+        self._dialling: dict[str, asyncio.Task[None]] = {}
+
+    def settings(self) -> dict[str, Any]:
+        """What the appliance has to be told to live in this world."""
+        return {
+            "genieacs_nbi_url": self.acs.url,
+            "line_adapter": "olt_http",
+            "olt_http_url": self.olt.url,
+            "smtp_host": "127.0.0.1",
+            "smtp_port": self.mail.port,
+            "smtp_tls": "none",
+        }
+
+    def start_freeradius(self, run_dir: Path, database_url: str, schema: str | None) -> FreeRadiusServer:
+        """Starts the real server over the radius database, whose tables must exist."""
+        server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=database_url, schema=schema)
+        server.start()
+        self.freeradius = server
+        return server
+
+    def connect_nas(self, name: str, secret: str) -> LabNas:
+        """The BNG that this world's CPEs dial into."""
+        assert self.freeradius is not None, "start FreeRADIUS first"
+        self.nas = LabNas(
+            name=name, secret=secret, auth_port=self.freeradius.auth_port, acct_port=self.freeradius.acct_port
+        )
+        return self.nas
+
+    # -- people and physics --------------------------------------------------------------------------------------------
+
+    async def plug(self, serial: str, *, port: str, data_model: Literal["TR-181", "TR-098"] = "TR-181") -> LabCpe:
+        """The technician connects a CPE's fibre to a port and its plug to the wall. It stays dark."""
+        cpe = self.acs.attach(
+            LabCpe(serial, data_model=data_model, inform_interval_seconds=INFORM_INTERVAL_SECONDS, line_up=False)
+        )
+        cpe.on_change(lambda change: self._changed(cpe, change))
+        self.olt.plug(serial, port)
+        await cpe.power_on()
+        return cpe
+
+    async def unplug(self, serial: str) -> None:
+        """The CPE is taken off the wall."""
+        await self.acs.cpe(serial).power_off()
+        task = self._dialling.pop(serial, None)
+        if task is not None:
+            task.cancel()
+
+    def line_authorised(self, line: LabLine) -> None:
+        """The OLT lets an ONT in: it lights up and informs."""
+        cpe = self.acs.cpes.get(line.serial)
+        if cpe is not None and not cpe.line_up:
+            self.acs.spawn(self._light(cpe))
+
+    def line_withdrawn(self, line: LabLine) -> None:
+        cpe = self.acs.cpes.get(line.serial)
+        if cpe is not None:
+            self.acs.spawn(cpe.darken())
+
+    async def _light(self, cpe: LabCpe) -> None:
+        await cpe.light()
+        self._dial(cpe)
+
+    def _changed(self, cpe: LabCpe, change: Change) -> None:
+        roles = cpe.roles
+        if change.paths & {roles.ppp_username, roles.ppp_password, roles.ppp_enable, roles.vlan_id}:
+            self._dial(cpe)
+
+    def _dial(self, cpe: LabCpe) -> None:
+        """(Re)starts the CPE's PPPoE client with what the CPE holds now."""
+        running = self._dialling.pop(cpe.serial, None)
+        if running is not None:
+            running.cancel()
+        ppp = cpe.ppp
+        if self.nas is not None and cpe.online and ppp.enabled and ppp.username and ppp.password:
+            self._dialling[cpe.serial] = self.acs.spawn(self._dial_until_accepted(cpe))
+
+    async def _dial_until_accepted(self, cpe: LabCpe) -> None:
+        for _ in range(DIAL_ATTEMPTS):
+            cpe.ppp_changed("Connecting")
+            dialled = await self._dial_once(cpe)
+            self.dial_ins.append(dialled)
+            if dialled.session is not None:
+                cpe.ppp_changed("Connected", dialled.session.framed_ip_address or "0.0.0.0")  # noqa: S104
+                return
+            cpe.ppp_changed("Disconnected")
+            await asyncio.sleep(REDIAL_SECONDS)
+
+    async def _dial_once(self, cpe: LabCpe) -> DialIn:
+        assert self.nas is not None
+        ppp, now = cpe.ppp, datetime.now(UTC)
+        try:
+            reply = await self.nas.login(ppp.username, ppp.password, method="chap")
+            if not reply.accepted:
+                return DialIn(cpe.serial, ppp.username, now, reply, None)
+            session = LabSession.after(ppp.username, reply)
+            await self.nas.accounting_start(session)
+        except NoAnswer:
+            return DialIn(cpe.serial, ppp.username, now, None, None)
+        return DialIn(cpe.serial, ppp.username, now, reply, session)
+
+    def last_accepted(self, serial: str) -> DialIn | None:
+        """The newest successful login of this CPE."""
+        return next((d for d in reversed(self.dial_ins) if d.serial == serial and d.session is not None), None)
+
+    async def stop(self) -> None:
+        for task in self._dialling.values():
+            task.cancel()
+        await asyncio.gather(*self._dialling.values(), return_exceptions=True)
+        if self.freeradius is not None:
+            await asyncio.to_thread(self.freeradius.stop)
+
+
+@asynccontextmanager
+async def open_world(home: Path) -> AsyncIterator[LabWorld]:
+    """A world without RADIUS yet (its tables come from the appliance): ACS, OLT and mail server answer on loopback."""
+    async with AsyncExitStack() as stack:
+        acs = LabAcs(clock=WallClock())
+        await acs.start()
+        stack.push_async_callback(acs.stop)
+        worlds: list[LabWorld] = []
+        olt = LabOlt(
+            on_authorised=lambda line: worlds[0].line_authorised(line),
+            on_withdrawn=lambda line: worlds[0].line_withdrawn(line),
+        )
+        await stack.enter_async_context(olt)
+        mail = await stack.enter_async_context(MailSink(home / "mail"))
+        world = LabWorld(acs=acs, olt=olt, mail=mail)
+        worlds.append(world)
+        stack.push_async_callback(world.stop)
+        yield world

@@ -1,0 +1,24 @@
+"""All tables of the appliance's own database, whichever package owns them."""
+
+from __future__ import annotations
+
+from sqlalchemy import MetaData
+
+import provisioning.commercial.tables
+import provisioning.field.tables
+import provisioning.line.tables
+import provisioning.reveals
+import provisioning.vault.tables  # noqa: F401 - importing a module of tables makes them known to its base
+from acs.tables import AcsBase
+from ipam.tables import IpamBase
+from provisioning.tables import ProvisioningBase
+from radius.tables import RadiusBase
+from workflows.engine.tables import WorkflowBase
+
+ALL_TABLES: list[MetaData] = [
+    WorkflowBase.metadata,
+    IpamBase.metadata,
+    RadiusBase.metadata,
+    AcsBase.metadata,
+    ProvisioningBase.metadata,
+]

@@ -1,0 +1,54 @@
+"""The door for reports from the field: the visit's row and the run that waits for it change in one commit."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.field import ReportedVisit, Visits
+from provisioning.intake import Clock
+from workflows import Runs
+from workflows.definitions.installation import Appointment
+
+Outcome = Literal["scanned", "no_access", "not_feasible", "cancelled"]
+
+
+class VisitDesk:
+    """Accepts reports within the caller's transaction."""
+
+    def __init__(self, db: AsyncSession, *, runs: Runs, tenant_id: str, now: Clock) -> None:
+        self._db = db
+        self._runs = runs
+        self._visits = Visits(db, tenant_id=tenant_id, now=now)
+
+    async def report(
+        self,
+        *,
+        visit_id: int,
+        outcome: Outcome,
+        serial: str | None = None,
+        port: str | None = None,
+        note: str | None = None,
+        next_appointment: Appointment | None = None,
+        by: str,
+    ) -> tuple[ReportedVisit, list[int]]:
+        """Keeps the report and tells every run that waits for this visit; the same report again is the same word.
+
+        A scan of another ONT after the first is a swap: the run goes back and binds the new one.
+
+        Raises: InvalidRequest, VisitUnknown, VisitOver.
+        """
+        reported = await self._visits.report(visit_id=visit_id, outcome=outcome, serial=serial, port=port, note=note)
+        payload: dict[str, Any] = {
+            "outcome": outcome,
+            "device_serial": reported["serial"],
+            "port": reported["port"],
+            "note": reported["note"],
+            "next_appointment": next_appointment,
+        }
+        key = f"visit/{visit_id}/{outcome}/{reported['serial'] or ''}/{reported['reported_at'].isoformat()}"
+        runs = await self._runs.about(self._db, "visit", str(visit_id))
+        for run_id in runs:
+            await self._runs.signal(self._db, run_id, "visit", payload, key=key, by=by, subject=str(visit_id))
+        return reported, runs

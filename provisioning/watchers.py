@@ -1,0 +1,93 @@
+"""Watchers: what is seen at the ACS and in accounting becomes a signal to the run that waits for it.
+
+The run's row says what it waits for and about whom; a watcher asks the other side about exactly those. A signal told
+twice counts once, so watchers may run in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs import AcsError, DeviceConvergence
+from radius import RadiusError, SessionReader
+from workflows import Runs, RunSummary, waiting_runs
+from workflows.errors import RunNotOpenFor
+
+INFORM_LOOK_BACK = timedelta(minutes=15)
+"""A CPE may inform the instant the OLT lets it, before its run has come to wait for it."""
+
+log = structlog.get_logger(__name__)
+
+
+class Watchers:
+    """Tells waiting runs what has happened outside."""
+
+    def __init__(
+        self,
+        *,
+        begin: Callable[[], AbstractAsyncContextManager[AsyncSession]],
+        runs: Runs,
+        acs: DeviceConvergence,
+        sessions: SessionReader,
+        tenant_id: str,
+    ) -> None:
+        self._begin = begin
+        self._runs = runs
+        self._acs = acs
+        self._sessions = sessions
+        self._tenant_id = tenant_id
+
+    async def watch_informs(self) -> int:
+        """Asks the ACS about every CPE that a run waits for; returns how many runs were told."""
+        told = 0
+        for run in await self._waiting("device_informed"):
+            serial = str(run.waiting_on)
+            try:
+                seen = await self._acs.informed(serial, since=run.updated_at - INFORM_LOOK_BACK)
+            except AcsError as error:
+                log.warning("the ACS could not be asked", run_id=run.id, serial=serial, code=error.code)
+                continue
+            if seen is not None and seen["last_inform"] is not None:
+                payload = {"device_id": seen["device_id"], "informed_at": seen["last_inform"]}
+                told += await self._tell(run, "device_informed", payload, f"inform/{serial}/{seen['last_inform']}")
+        return told
+
+    async def watch_sessions(self) -> int:
+        """Looks for the open session of every subscriber that a run waits for; returns how many runs were told."""
+        told = 0
+        for run in await self._waiting("session_started"):
+            username = str(run.waiting_on)
+            try:
+                sessions = await self._sessions.open_sessions(username)
+            except RadiusError as error:
+                log.warning("accounting could not be read", run_id=run.id, username=username, code=error.code)
+                continue
+            for session in sessions:
+                payload = {
+                    "username": username,
+                    "framed_ip_address": session.framed_ip_address,
+                    "nas_address": session.nas_address,
+                    "started_at": session.started_at,
+                }
+                key = f"session/{username}/{session.nas_address}/{session.started_at}"
+                told += await self._tell(run, "session_started", payload, key)
+        return told
+
+    async def _waiting(self, signal: str) -> list[RunSummary]:
+        async with self._begin() as db:
+            return await waiting_runs(db, tenant_id=self._tenant_id, waiting_for=signal)
+
+    async def _tell(self, run: RunSummary, signal: str, payload: dict[str, Any], key: str) -> bool:
+        async with self._begin() as db:
+            try:
+                return await self._runs.signal(
+                    db, run.id, signal, payload, key=key, by="watcher", subject=run.waiting_on
+                )
+            except RunNotOpenFor:
+                return False  # it ended between the look and the word

@@ -1,0 +1,20 @@
+"""The journeys, one file each.
+
+To add a journey: write its steps as functions in a file of its own (`isp_ticket_to_deployment.py` shows all kinds),
+end the file with its `Definition`, and add that to `DEFINITIONS` below. To change one that has open runs: give the
+changed definition the next version and keep the old one in the table until its last run has ended; start-up refuses
+to go on without it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT
+from workflows.engine.steps import Definition
+
+__all__ = ["DEFINITIONS"]
+
+DEFINITIONS: dict[tuple[str, int], Definition[Any]] = {
+    (definition.name, definition.version): definition for definition in (ISP_TICKET_TO_DEPLOYMENT,)
+}

@@ -1,0 +1,112 @@
+"""What an installation is told: the ticket that starts it and the signals it waits for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from typing_extensions import TypedDict
+
+from workflows.engine.run import Run
+from workflows.errors import WorkflowError
+
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
+Serial = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{4,64}$")]
+Ssid = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f]+$")]
+PositiveId = Annotated[int, Field(gt=0)]
+
+
+class Frozen(BaseModel):
+    """Input is data: what isn't known is refused, what was read doesn't change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Appointment(Frozen):
+    """A technician and a time."""
+
+    technician_id: PositiveId
+    scheduled_date: AwareDatetime
+
+
+class InstallTicket(Frozen):
+    """An approved installation ticket. No secret is in it: passwords are generated and sealed on the way."""
+
+    ticket_id: Identifier
+    order_id: PositiveId
+    customer_id: PositiveId
+    service_location: Identifier
+    installation_address: Line
+    bandwidth_plan: Identifier
+    config_template: Identifier
+    wifi_ssid: Ssid | None = None
+    device_serial: Serial | None = Field(default=None, description="planned; what counts is the serial that is scanned")
+    appointment: Appointment | None = Field(default=None, description="without one, dispatch makes the appointment")
+    hold_until: AwareDatetime | None = Field(default=None, description="until when addresses are kept without a visit")
+
+    def keep_until(self, run: Run[Any]) -> datetime:
+        """Until when the resources are kept while no visit has succeeded."""
+        return self.hold_until or run.started_at + run.patience("visit")
+
+
+class VisitReport(Frozen):
+    """What came of the visit."""
+
+    outcome: Literal["scanned", "no_access", "not_feasible", "cancelled"]
+    device_serial: Serial | None = None
+    port: Identifier | None = None
+    note: Line | None = None
+    next_appointment: Appointment | None = None
+
+    @model_validator(mode="after")
+    def _scan_has_a_serial(self) -> VisitReport:
+        if (self.outcome == "scanned") != (self.device_serial is not None):
+            raise ValueError("a scan brings a serial, and nothing else does")
+        return self
+
+
+class DeviceInformed(Frozen):
+    """The CPE has reported to the ACS since it was bound."""
+
+    device_id: str
+    informed_at: AwareDatetime
+
+
+class SessionSeen(Frozen):
+    """An Accounting-Start of the subscriber."""
+
+    username: str
+    framed_ip_address: str | None
+    nas_address: str
+    started_at: AwareDatetime
+
+
+class TestingService(TypedDict):
+    """The full plan for the time of the installation, without a bill."""
+
+    subscriber_id: int
+    testing_until: AwareDatetime
+
+
+class PortMismatch(WorkflowError):
+    """The ONT came up at another port than planned."""
+
+    code = "installation.port_mismatch"
+
+    def __init__(self, serial: str, planned: str, actual: str) -> None:
+        super().__init__(
+            f"ONT {serial} came up at {actual}, planned was {planned}: move the fibre, or correct the location's port "
+            "and retry from allocate_resources"
+        )
+        self.serial = serial
+        self.planned = planned
+        self.actual = actual
+
+
+def line_profile(plan: str) -> str:
+    """The OLT's line profile of a plan: by convention they carry one name."""
+    return plan

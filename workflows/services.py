@@ -1,0 +1,222 @@
+"""The contract: what a journey may ask for, service by service, method by method.
+
+Two faces, strictly apart. `Services` are bound to the one commit that also records the step's result: they read and
+write our database, never commit, never touch the network. `Outside` is everything that talks to the other side:
+FreeRADIUS' tables, the ACS, the OLT, the mail server; each of its methods is safe to repeat.
+
+``network_service``, ``radius_service`` and ``genieacs_service`` are the classes of their packages. The commercial
+services are protocols, so that an ISP can plug its own BSS in; ``provisioning/commercial`` is ours. `line_service` is
+beyond the contract: whoever drives the OLT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from typing_extensions import TypedDict
+
+from acs import DeviceConvergence, GenieAcsService
+from ipam import NetworkService
+from radius import RadiusProjector, RadiusService
+
+VisitState = Literal["booked", "scanned", "no_access", "not_feasible", "cancelled", "completed"]
+SurveyResult = Literal["feasible", "not_feasible"]
+MailState = Literal["queued", "unknown", "sent", "refused", "withdrawn"]
+LineState = Literal["requested", "handed_over", "authorised", "refused", "withdrawn"]
+
+
+class RegisteredCustomer(TypedDict):
+    """A customer, in the commercial sense."""
+
+    customer_id: int
+    name: str
+    email: str
+    phone: str | None
+
+
+class SiteSurvey(TypedDict):
+    """What the surveyor found at the premise."""
+
+    survey_id: int
+    customer_id: int
+    service_location: str
+    result: SurveyResult
+    surveyed_at: datetime
+    notes: str
+
+
+class ScheduledInstallation(TypedDict):
+    """A technician's appointment."""
+
+    visit_id: int
+    technician_id: int
+    technician_name: str
+    starts_at: datetime
+    ends_at: datetime
+    state: VisitState
+
+
+class ActivatedService(TypedDict):
+    """A bill that runs."""
+
+    service_id: int
+    customer_id: int
+    subscription_id: int
+    state: Literal["active"]
+    billing_started_at: datetime
+
+
+class QueuedEmail(TypedDict):
+    """A mail in the outbox; not sent yet."""
+
+    email_id: int
+    message_id: str
+    template: str
+    recipient: str
+    state: MailState
+
+
+class DeliveredEmail(TypedDict):
+    """A mail that the mail server took."""
+
+    email_id: int
+    message_id: str
+    recipient: str
+    smtp_reply: str
+    attempts: int
+    sent_at: datetime
+
+
+class LineOrder(TypedDict):
+    """A line to be put on the OLT."""
+
+    line_order_id: int
+    device_serial: str
+    access_node: str
+    port: str | None
+    state: LineState
+
+
+class LineAnswer(TypedDict):
+    """What the OLT's side said: whether the ONU is authorised, where it came up, how much light it sees (dBm)."""
+
+    answered: bool
+    onu_id: int | None
+    actual_port: str | None
+    received_power_dbm: float | None
+    snippet: str | None
+
+
+class CustomerService(Protocol):
+    """customer_service"""
+
+    async def customer(self, customer_id: int) -> RegisteredCustomer: ...
+
+
+class CrmService(Protocol):
+    """crm_service"""
+
+    async def get_site_survey(self, *, customer_id: int) -> SiteSurvey: ...
+
+
+class BillingService(Protocol):
+    """billing_service"""
+
+    async def activate_service(
+        self, *, customer_id: int, service_id: int, plan: str | None = None, request_id: str | None = None
+    ) -> ActivatedService: ...
+
+    async def stop_billing(self, *, subscription_id: int, reason: str) -> Any: ...
+
+
+class CommunicationsService(Protocol):
+    """communications_service"""
+
+    async def send_template_email(
+        self, *, template: str, recipient: str, variables: Mapping[str, Any], request_id: str
+    ) -> QueuedEmail: ...
+
+    async def withdraw_unsent_email(self, *, email_id: int, reason: str) -> Any: ...
+
+
+class TicketingService(Protocol):
+    """ticketing_service"""
+
+    async def schedule_installation(
+        self,
+        *,
+        customer_id: int,
+        installation_address: str,
+        technician_id: int,
+        scheduled_date: datetime,
+        service_location: str | None = None,
+        planned_port: str | None = None,
+        request_id: str | None = None,
+    ) -> ScheduledInstallation: ...
+
+    async def complete_visit(self, *, visit_id: int, note: str | None = None, request_id: str | None = None) -> Any: ...
+
+    async def release_visit(self, *, visit_id: int, reason: str) -> Any: ...
+
+
+class LineService(Protocol):
+    """line_service"""
+
+    async def authorise_line(  # noqa: PLR0913 - each is a fact that the OLT needs
+        self,
+        *,
+        customer_id: int,
+        service_id: int,
+        device_serial: str,
+        access_node: str,
+        port: str | None,
+        svlan: int,
+        cvlan: int | None,
+        management_vlan: int | None,
+        line_profile: str,
+        request_id: str,
+    ) -> LineOrder: ...
+
+    async def withdraw_line(self, *, line_order_id: int) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """The services, bound to one commit."""
+
+    customer_service: CustomerService
+    crm_service: CrmService
+    billing_service: BillingService
+    communications_service: CommunicationsService
+    ticketing_service: TicketingService
+    line_service: LineService
+    network_service: NetworkService
+    radius_service: RadiusService
+    genieacs_service: GenieAcsService
+
+
+class LineHandOver(Protocol):
+    """Whoever drives the OLT, reached through an adapter."""
+
+    async def hand_over(self, line_order_id: int) -> LineAnswer: ...
+
+    async def withdraw(self, line_order_id: int) -> Any: ...
+
+
+class MailDelivery(Protocol):
+    """The way from the outbox to the mail server."""
+
+    async def deliver(self, email_id: int) -> DeliveredEmail: ...
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Everything that talks to the other side."""
+
+    radius: RadiusProjector
+    acs: DeviceConvergence
+    line: LineHandOver
+    mail: MailDelivery
