@@ -118,6 +118,14 @@ class ParameterTree:
         parameter = self.parameter(path)
         self._parameters[path] = replace(parameter, value=as_type(value, parameter.xsd_type))
 
+    def remove(self, path: str) -> None:
+        """The CPE's firmware doesn't have this parameter (any more); a factory reset brings it back.
+
+        Raises: LabRefused when it has no such parameter.
+        """
+        self.parameter(path)
+        del self._parameters[path]
+
     def factory_reset(self) -> None:
         self._parameters = dict(self._factory[0])
         self._tables = copy.deepcopy(self._factory[1])

@@ -27,6 +27,15 @@ async def test_an_unknown_parameter_is_dropped_and_the_known_ones_of_the_same_ta
     assert await nbi.find("faults") == []
 
 
+async def test_a_parameter_that_has_gone_leaves_the_document_at_the_next_read(nbi: Nbi, cpe: LabCpe) -> None:
+    await nbi.read(cpe, SSID)
+    cpe.tree.remove(SSID)
+    await nbi.next_slot(cpe)
+    assert (await nbi.read(cpe, SSID)).status == 200
+    [document] = await nbi.find("devices", projection=SSID)
+    assert document["Device"]["WiFi"]["SSID"]["1"] == {}
+
+
 async def test_a_read_only_parameter_is_200_and_never_sent(nbi: Nbi, cpe: LabCpe) -> None:
     answer = await nbi.set(cpe, ("Device.DeviceInfo.SerialNumber", "x"))
     assert answer.status == 200
