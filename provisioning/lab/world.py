@@ -20,7 +20,7 @@ from provisioning.commercial.testing import MailSink
 from provisioning.line.testing import LabLine, LabOlt
 from radius.testing import FreeRadiusServer, LabNas, LabSession, LoginReply, NoAnswer
 
-RADDB = Path(__file__).parents[2] / "deploy" / "freeradius"
+RADDB = Path(__file__).parents[2] / "deploy" / "freeradius" / "raddb"
 INFORM_INTERVAL_SECONDS = 300
 REDIAL_SECONDS = 1.0
 DIAL_ATTEMPTS = 20

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Dialect, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, DateTime, Dialect, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -94,7 +94,7 @@ class RunRow(WorkflowBase):
     journey: Mapped[str]
     version: Mapped[int]
     business_key: Mapped[str]
-    customer_id: Mapped[int]
+    customer_id: Mapped[int] = mapped_column(BigInteger)
     input: Mapped[str]
     input_digest: Mapped[str]
     state: Mapped[str]
