@@ -140,6 +140,14 @@ class DeviceConvergence:
         device_id = seen["device_id"] if seen is not None else None
         return WithdrawOutcome(device_serial=serial, device_id=device_id, cleared=live is None or bool(to_clear))
 
+    async def release(self, device_serial: str, *, service_id: int | None = None) -> WithdrawOutcome:
+        """Unbind a CPE from its service and take back what that left at the ACS: the undo of ``apply``.
+
+        Raises: as ``withdraw``.
+        """
+        await self._states.unbind(device_serial, service_id=service_id)
+        return await self.withdraw(device_serial)
+
     async def _clear(self, seen: SeenDevice) -> None:
         device_id = seen["device_id"]
         for key in (CONFIGURATION_KEY, VERIFICATION_KEY):

@@ -17,7 +17,9 @@ from acs.device_records import DeviceState
 from acs.errors import DesiredStateChanged, DeviceUnknown
 from acs.ports import Begin, Now, Secrets
 from acs.serials import canonical_serial
+from acs.service import GenieAcsService
 from acs.tables import AcsDevice
+from acs.template_library import TemplateLibrary
 from acs.templates import Setting
 
 
@@ -75,6 +77,15 @@ class DesiredStates:
         async with self._begin() as db:
             device = await self._one(db, AcsDevice.serial == serial, AcsDevice.state != "withdrawn")
             return None if device is None else _desired(device)
+
+    async def unbind(self, device_serial: str, *, service_id: int | None) -> None:
+        """Withdraws the binding, as the service's verb does, in a transaction of its own."""
+        async with self._begin() as db:
+            # no template is looked at on the way out
+            service = GenieAcsService(
+                db, tenant_id=self._tenant_id, now=self._now, templates=TemplateLibrary(()), secrets=self._secrets
+            )
+            await service.withdraw_device(device_serial=device_serial, service_id=service_id)
 
     async def to_clear(self, device_serial: str) -> list[Desired]:
         """Withdrawn bindings of that serial whose traces may still be at the ACS."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -37,6 +37,12 @@ log = structlog.get_logger(__name__)
 LONGEST_REALM = 40
 LONGEST_REQUEST_ID = 200
 _SERVICE = table_of(Service)
+_INSERT = {
+    dialect.dialect.name: dialect.insert(_SERVICE)
+    .on_conflict_do_nothing(index_elements=["tenant_id", "request_id"])
+    .returning(_SERVICE.c.service_id)
+    for dialect in (postgresql, sqlite)
+}
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,15 @@ class NetworkService:
         """
         return plan_facts(await places.find_plan(self._db, self._tenant_id, name))
 
+    async def active_service_ids(self) -> list[int]:
+        """The services that hold resources now."""
+        found = await self._db.scalars(
+            select(Service.service_id)
+            .where(Service.tenant_id == self._tenant_id, Service.state == "active")
+            .order_by(Service.service_id)
+        )
+        return list(found)
+
     async def utilisation(self) -> list[PoolUsage]:
         """How full each pool is; what is in quarantine counts as used."""
         return await usage.read(self._db, self._tenant_id)
@@ -196,26 +211,20 @@ class NetworkService:
         self, order: Order, wish: Wish, holder: Holder, chosen: list[Candidate], username: str
     ) -> bool:
         """False: the same request was made by somebody else just now; PostgreSQL has waited for its outcome."""
-        dialect = postgresql if self._db.get_bind().dialect.name == "postgresql" else sqlite
-        statement = (
-            dialect.insert(_SERVICE)
-            .values(
-                tenant_id=self._tenant_id,
-                service_id=holder.service_id,
-                request_id=order.request_id,
-                customer_id=order.customer_id,
-                location_id=wish.place.location_id,
-                plan_id=wish.plan.plan_id,
-                username=username,
-                state="active",
-                created_at=holder.at,
-                **_named_only(chosen),
-            )
-            .on_conflict_do_nothing(index_elements=["tenant_id", "request_id"])
-            .returning(_SERVICE.c.service_id)
-        )
+        row = {
+            "tenant_id": self._tenant_id,
+            "service_id": holder.service_id,
+            "request_id": order.request_id,
+            "customer_id": order.customer_id,
+            "location_id": wish.place.location_id,
+            "plan_id": wish.plan.plan_id,
+            "username": username,
+            "state": "active",
+            "created_at": holder.at,
+            **_named_only(chosen),
+        }
         try:
-            return (await self._db.execute(statement)).first() is not None
+            return (await self._db.execute(_INSERT[self._db.get_bind().dialect.name], row)).first() is not None
         except IntegrityError as exc:
             if "username" not in str(exc.orig):
                 raise

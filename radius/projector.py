@@ -103,6 +103,18 @@ class RadiusProjector:
             await service.terminate(subscriber_id=subscriber_id)
         return await self.project_subscriber(subscriber_id)
 
+    async def return_to_pending(self, subscriber_id: int) -> ProjectedSubscriber:
+        """Refuse a subscriber's logins again, here and in FreeRADIUS. The undo of letting him in.
+
+        Raises:
+            As ``project_subscriber``; IllegalMove if he is suspended.
+        """
+        async with self._begin() as db:
+            service = RadiusService(db, tenant_id=self._tenant_id, now=self._now, secrets=self._secrets)
+            if (await service.subscriber(subscriber_id=subscriber_id))["state"] != "terminated":
+                await service.return_to_pending(subscriber_id=subscriber_id)
+        return await self.project_subscriber(subscriber_id)
+
     async def project_plans(self) -> list[Projection]:
         """Make FreeRADIUS know every plan as we want it now. Subscribers get a changed rate at their next login.
 

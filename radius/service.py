@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius import plans, subscribers
@@ -111,6 +112,19 @@ class RadiusService:
         """The subscriber as he shall be, or ``SubscriberUnknown``."""
         return await self._view(await subscribers.found(self._db, self._tenant_id, subscriber_id))
 
+    async def live_service_ids(self) -> list[int]:
+        """The services that have a subscriber who was not terminated."""
+        found = await self._db.scalars(
+            select(Subscriber.service_id)
+            .where(
+                Subscriber.tenant_id == self._tenant_id,
+                Subscriber.state != "terminated",
+                Subscriber.service_id.is_not(None),
+            )
+            .order_by(Subscriber.service_id)
+        )
+        return [service_id for service_id in found if service_id is not None]
+
     async def define_plan(
         self,
         *,
@@ -155,6 +169,11 @@ class RadiusService:
             self._db, self._tenant_id, name, terms, secret, secrets=self._secrets, now=self._now()
         )
         return _nas_view(nas)
+
+    async def nas_list(self) -> list[DefinedNas]:
+        """Every NAS as we want it, by name."""
+        found = await self._db.scalars(select(Nas).where(Nas.tenant_id == self._tenant_id).order_by(Nas.name))
+        return [_nas_view(nas) for nas in found]
 
     async def _move(
         self,
