@@ -31,8 +31,8 @@ from provisioning.setting_values import (
 )
 
 PREFIX: Final = "FIRSTLIGHT_"
-TEST_PREFIX: Final = "FIRSTLIGHT_TEST_"
-"""Variables of the test harness; no setting begins like this."""
+OTHERS_PREFIXES: Final = ("FIRSTLIGHT_FREERADIUS_", "FIRSTLIGHT_TEST_")
+"""Variables that FreeRADIUS' own configuration and the test harness read; no setting begins like these."""
 
 OltVendor = Literal["huawei", "nokia", "zte"]
 
@@ -284,7 +284,7 @@ def render_settings_table() -> str:
 def _unknown_variables() -> Iterator[Fault]:
     known = {_variable(name) for name in Settings.model_fields}
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
+        if name.startswith(PREFIX) and not name.startswith(OTHERS_PREFIXES) and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             yield Fault(name, f"is not a setting; did you mean {close[0]}?" if close else "is not a setting")
 

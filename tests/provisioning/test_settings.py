@@ -73,6 +73,11 @@ def test_the_environment_is_read_and_an_argument_wins_over_it(monkeypatch: pytes
     assert settings.olt_vendor_by_node == {"OLT-3": "zte", "OLT-7": "nokia"}
 
 
+def test_variables_that_freeradius_reads_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_FREERADIUS_AUTH_PORT", "18120")
+    assert load_settings() == Settings()
+
+
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTLIGHT_GENIEACS_NBI_URL", "")
     assert load_settings().genieacs_nbi_url is None
