@@ -19,7 +19,9 @@ from acs.ports import Sleep
 class Patience:
     """How long one call waits for a CPE before it says "not yet"; its task stays queued, and the caller comes back."""
 
-    poll_seconds: float = 0.5
+    first_poll_seconds: float = 0.25
+    slowest_poll_seconds: float = 2.0
+    """Between looks at the queue, each pause half as long again as the one before."""
     reached_seconds: float = 30.0
     """A CPE that was called; its session takes seconds, on small boxes many."""
     unreached_seconds: float = 4.0
@@ -57,12 +59,13 @@ class Sessions:
     async def until(self, look: Callable[[], Awaitable[bool]], *, reached: bool) -> bool:
         """Look until it is so; False when patience ends."""
         patience = self.patience.reached_seconds if reached else self.patience.unreached_seconds
-        waited = 0.0
+        waited, pause = 0.0, self.patience.first_poll_seconds
         while not await look():
             if waited >= patience:
                 return False
-            await self._sleep(self.patience.poll_seconds)
-            waited += self.patience.poll_seconds
+            await self._sleep(pause)
+            waited += pause
+            pause = min(pause * 1.5, self.patience.slowest_poll_seconds)
         return True
 
     async def settle(self) -> None:
