@@ -42,7 +42,11 @@ class NbiTrouble:
 
 @dataclass
 class Happening:
-    """One line of the lab's diary; never a secret, only paths."""
+    """One line of the lab's diary; never a secret, only paths.
+
+    Kinds: boot, reboot, power_off, light, dark; inform (events), inform_refused, session_ended (faults), cwmp_crashed;
+    changed (origin, paths), ppp (status, address); nbi_crashed (reason).
+    """
 
     number: int
     at: datetime
