@@ -80,4 +80,5 @@ def in_words(fault: Fault) -> str:
     if refusals:
         return "; ".join(f"{each['path']}: {each['meaning']} ({each['code']})" for each in refusals) + "."
     said = f", {fault.message!r}" if fault.message else ""
-    return f"{meaning_of(fault.code, 'the apply script failed')} ({fault.code}{said})."
+    otherwise = "the apply script failed" if fault.code.startswith("script.") else "a fault of the vendor's own"
+    return f"{meaning_of(fault.code, otherwise)} ({fault.code}{said})."

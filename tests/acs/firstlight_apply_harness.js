@@ -1,0 +1,92 @@
+// Runs acs/provisions/firstlight_apply.js as GenieACS does: again and again until nothing changes.
+//
+// stdin: {"script": text, "args": [text], "cpe": {path: {"value", "writable", "secret", "refuses"}}, "tags": [tag]}
+// stdout: {"fault": text | null, "sent": [[[path, value], ...], ...], "read": [path, ...], "cpe": {path: value},
+//          "tags": [tag], "runs": number}
+//
+// What is declared becomes true between runs: looking at something not read yet, or commit(), ends the run; then reads
+// go to the CPE, after them (at commit or at the end) writes, in one message; then the script starts over.
+"use strict";
+const vm = require("node:vm");
+const given = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+
+const NOW = 1772442000000;
+const cpe = given.cpe;
+const tags = new Set(given.tags);
+const known = new Map(); // path -> {value, writable} or null, as read in this session
+const read = [];
+const sent = [];
+let committed = 0;
+let runs = 0;
+
+class Yield {}
+
+function session() {
+  let reads = [];
+  let writes = [];
+  let commits = 0;
+  const done = () => commits < committed;
+
+  function look(path) {
+    if (!known.has(path)) throw new Yield();
+    return known.get(path);
+  }
+  function declare(path, timestamps, values) {
+    if (path.includes("*")) throw new Error("Invalid parameter path");
+    if (timestamps && !known.has(path)) {
+      if (timestamps.value !== NOW || timestamps.path !== NOW) throw new Error("reads an old copy of " + path);
+      reads.push(path);
+    }
+    if (values && !done()) writes.push([path, values.value]);
+    return {
+      get size() { return look(path) ? 1 : 0; },
+      get writable() { return look(path).writable; },
+      get value() { return [look(path).value, "xsd:string"]; },
+    };
+  }
+  function commit() {
+    if (!done()) { flush(); committed += 1; throw new Yield(); }
+    commits += 1;
+  }
+  function fetch() {
+    for (const path of reads) {
+      const leaf = cpe[path];
+      read.push(path);
+      known.set(path, leaf ? {value: leaf.secret ? "" : leaf.value, writable: leaf.writable} : null);
+    }
+    reads = [];
+  }
+  function flush() {
+    fetch();
+    const values = [];
+    for (const [path, value] of writes) {
+      if (path.startsWith("Tags.")) value ? tags.add(path.slice(5)) : tags.delete(path.slice(5));
+      else if (known.get(path) && known.get(path).writable && known.get(path).value !== value) values.push([path, value]);
+    }
+    writes = [];
+    if (!values.length) return;
+    sent.push(values);
+    for (const [path] of values) if (cpe[path].refuses) throw new Error("cwmp.9003 " + path);
+    for (const [path, value] of values) { cpe[path].value = value; known.get(path).value = value; }
+  }
+  return {declare, commit, fetch, flush};
+}
+
+let fault = null;
+for (let stable = false; !stable && !fault; ) {
+  if (++runs > 32) { fault = "too_many_commits"; break; }
+  const world = session();
+  const sandbox = {declare: world.declare, commit: world.commit, args: given.args};
+  const context = vm.createContext(sandbox);
+  vm.runInContext("Date.now = () => " + NOW, context);
+  try {
+    vm.runInContext('"use strict";(function(){' + given.script + "\n})()", context);
+    world.flush();
+    stable = true;
+  } catch (error) {
+    if (error instanceof Yield) world.fetch();
+    else fault = error.message;
+  }
+}
+const values = Object.fromEntries(Object.entries(cpe).map(([path, leaf]) => [path, leaf.value]));
+process.stdout.write(JSON.stringify({fault, sent, read, cpe: values, tags: [...tags].sort(), runs}));
