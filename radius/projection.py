@@ -85,6 +85,21 @@ def address_attributes(username: str, addresses: FramedAddresses) -> tuple[Encod
     return encode_reply(username, items)
 
 
+def checked_addresses(username: str, addresses: FramedAddresses) -> FramedAddresses:
+    """The same addresses in their one spelling (``2001:DB8::/56`` is ``2001:db8::/56``).
+
+    Raises:
+        ValueRefused, AddressConflict: see ``radius.encoder``.
+    """
+    values = {item.attribute: item.value for item in address_attributes(username, addresses)}
+    return FramedAddresses(
+        ipv4=values.get("Framed-IP-Address"),
+        ipv4_pool=values.get("Framed-Pool"),
+        ipv6_wan_prefix=values.get("Framed-IPv6-Prefix"),
+        delegated_prefix=values.get("Delegated-IPv6-Prefix"),
+    )
+
+
 def rows_for(subscriber: Subscriber, plan: Plan, password: str | None) -> tuple[Row, ...]:
     """All rows of one subscriber. ``password`` is needed where he may log in (testing, active).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -15,7 +15,7 @@ from radius.encoder import safe_username
 from radius.errors import IllegalMove, RequestConflict, SubscriberUnknown, TestingWindowOver, UsernameTaken
 from radius.plans import find_plan, random_password
 from radius.ports import Secrets
-from radius.projection import FramedAddresses, address_attributes
+from radius.projection import FramedAddresses, checked_addresses
 from radius.states import State, may_become
 from radius.tables import Subscriber
 
@@ -54,7 +54,7 @@ async def create(
         PlanUnknown, UsernameTaken, RequestConflict
     """
     safe_username(request.username)
-    address_attributes(request.username, request.addresses)
+    request = replace(request, addresses=checked_addresses(request.username, request.addresses))
     made_before = await _made_before(db, tenant_id, request, request_id)
     if made_before is not None:
         return made_before

@@ -143,6 +143,16 @@ class LabNas:
         """Tell the server that a session ended. ``NoAnswer`` as for a start."""
         await self._account(session, "Stop", usage, {"Acct-Terminate-Cause": cause})
 
+    async def accounting_on(self) -> None:
+        """Tell the server that this NAS has restarted: none of its sessions lives any more. ``NoAnswer`` as for a
+        start.
+        """
+        request = new_request(ACCOUNTING_REQUEST, self._secret)
+        self._say_who(request)
+        request["Acct-Status-Type"] = "Accounting-On"
+        request["Acct-Session-Id"] = randomness.token_hex(8)
+        await self._exchange(request, self._acct_port)
+
     async def _account(
         self, session: LabSession, status: str, usage: Usage | None = None, more: Mapping[str, str] | None = None
     ) -> None:
@@ -170,10 +180,13 @@ class LabNas:
             timeout_seconds=self.timeout_seconds,
         )
 
-    def _say_where(self, request: Any, username: str, calling_station: str) -> None:
-        request["User-Name"] = username
+    def _say_who(self, request: Any) -> None:
         request["NAS-IP-Address"] = self.source_address
         request["NAS-Identifier"] = self.name
+
+    def _say_where(self, request: Any, username: str, calling_station: str) -> None:
+        self._say_who(request)
+        request["User-Name"] = username
         request["NAS-Port-Id"] = "lab0"
         request["NAS-Port-Type"] = "Virtual"
         request["Calling-Station-Id"] = calling_station

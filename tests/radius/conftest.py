@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import String, delete, select
+from sqlalchemy import String, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -23,6 +23,7 @@ from radius import (
     SessionReader,
 )
 from radius.testing import LabNas
+from tests.conftest import DATABASES
 from tests.support.freeradius import RadiusBackend, start_backend
 from tests.support.postgres import PostgresServer
 
@@ -74,12 +75,29 @@ def postgresql_freeradius(
     backend.server.stop()
 
 
+@pytest.fixture(params=DATABASES)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def freeradius(request: pytest.FixtureRequest, database_url: str) -> RadiusBackend:
+def freeradius(request: pytest.FixtureRequest, kind: str) -> RadiusBackend:
     """The test run's FreeRADIUS on the same kind of database as the test's own."""
-    kind = "postgresql" if database_url.startswith("postgresql") else "sqlite"
     backend: RadiusBackend = request.getfixturevalue(f"{kind}_freeradius")
     return backend
+
+
+@pytest.fixture
+async def database(freeradius: RadiusBackend, tmp_path: Path) -> AsyncIterator[Database]:
+    """The appliance's database, new and empty: a file, or a schema (quicker than a database) beside FreeRADIUS'."""
+    if not freeradius.is_postgresql:
+        opened = Database(f"sqlite+aiosqlite:///{tmp_path}/firstlight.db")
+    else:
+        opened = Database(freeradius.database_url, schema=f"app_{uuid4().hex}")
+        async with opened.engine.begin() as connection:
+            await connection.execute(text(f"CREATE SCHEMA {opened.schema}"))
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture

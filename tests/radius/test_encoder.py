@@ -1,0 +1,215 @@
+"""What goes in is what a NAS gets, or it is refused: by the encoder, and by the tables for whoever goes around it."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Table, insert
+from sqlalchemy.exc import IntegrityError
+
+from radius import AddressConflict, AttributeUnknown, ValueRefused
+from radius.attributes import ATTRIBUTES, VENDORS
+from radius.encoder import Value, encode, encode_reply
+from radius.freeradius_tables import radcheck, radgroupcheck, radgroupreply, radreply, radusergroup
+from tests.radius.conftest import Site
+
+INJECTIONS = [
+    "`%{sql:SELECT value FROM radcheck LIMIT 1}`",
+    "`%{echo:/usr/bin/id -un}`",
+    "`/usr/bin/id`",
+    '"quoted"',
+    "'quoted'",
+    "' OR 1=1 --",
+    '"%{User-Name}"',
+    "%{User-Password}",
+    "back\\slash",
+    "a\\101b",
+    "ends with \\",
+    " in front",
+    "behind ",
+    "new\nline",
+    "tab\tbed",
+    "bell\x07",
+    "del\x7f",
+    "",
+    "x" * 254,
+    "ž" * 127,
+]
+
+
+@pytest.mark.parametrize("text", [*INJECTIONS, "zero\x00", "\udc80"])
+def test_what_freeradius_would_expand_or_mangle_is_refused(text: str) -> None:
+    with pytest.raises(ValueRefused) as refused:
+        encode("Filter-Id", text, place="reply")
+    assert not text or text not in str(refused.value)
+
+
+async def _refused(site: Site, table: Table, **columns: str) -> bool:
+    try:
+        async with site.radius_database.begin() as db:
+            await db.execute(insert(table).values(columns))
+    except IntegrityError:
+        return True
+    return False
+
+
+async def test_what_freeradius_would_expand_or_mangle_is_refused_by_the_tables_too(site: Site) -> None:
+    owners = {radcheck: "username", radreply: "username", radgroupcheck: "groupname", radgroupreply: "groupname"}
+    let_in = [
+        (table.name, text)
+        for table, owner in owners.items()
+        for text in INJECTIONS
+        if not await _refused(site, table, **{owner: "victim", "attribute": "Filter-Id", "op": ":=", "value": text})
+    ]
+    assert let_in == []
+
+
+async def test_names_that_are_never_found_are_refused_by_the_tables(site: Site) -> None:
+    attribute = {"attribute": "Filter-Id", "op": ":=", "value": "x"}
+    let_in = [
+        (table.name, username)
+        for table, columns in ((radcheck, attribute), (radreply, attribute), (radusergroup, {"groupname": "g"}))
+        for username in ("o'brien", "a b", "a`b", "", "ž", 'a"', "a\n")
+        if not await _refused(site, table, username=username, **columns)
+    ]
+    assert let_in == []
+
+
+async def test_an_operator_that_would_reject_the_subscriber_is_refused_by_the_tables(site: Site) -> None:
+    row = {"username": "victim", "attribute": "Cleartext-Password", "value": "x"}
+    let_in = [op for op in ("==", "!=", "=~", "", "-=") if not await _refused(site, radcheck, op=op, **row)]
+    assert let_in == []
+
+
+async def test_a_second_password_is_refused_by_the_tables(site: Site) -> None:
+    username = site.new_username()
+    with pytest.raises(IntegrityError):
+        async with site.radius_database.begin() as db:
+            for password in ("first", "second"):
+                row = {"username": username, "attribute": "Cleartext-Password", "op": ":=", "value": password}
+                await db.execute(insert(radcheck).values(row))
+
+
+async def test_every_text_that_is_accepted_reaches_the_nas_unchanged(site: Site) -> None:
+    dice = random.Random(20261122)
+    alphabet = "ab'\"`%{}\\ \t#=:;,$&|<>()[]~^!?*@/-_.+0žé漢"
+    candidates = {"".join(dice.choices(alphabet, k=dice.randint(1, 12))) for _ in range(600)} | {"x" * 253}
+    accepted = []
+    for text in sorted(candidates):
+        try:
+            accepted.append(encode("Filter-Id", text, place="reply").value)
+        except ValueRefused:
+            continue
+    assert len(accepted) > 60
+    nas = await site.nas()
+    for start in range(0, len(accepted), 12):
+        batch = accepted[start : start + 12]
+        subscriber = await site.active()
+        async with site.radius_database.begin() as db:
+            for text in batch:
+                row = {"username": subscriber["username"], "attribute": "Filter-Id", "op": "+=", "value": text}
+                await db.execute(insert(radreply).values(row))
+        reply = await nas.login(subscriber["username"], await site.password(subscriber))
+        assert reply.attributes["Filter-Id"] == tuple(batch)
+
+
+@given(st.text(max_size=300))
+def test_a_text_is_either_refused_or_kept_as_it_is(text: str) -> None:
+    try:
+        assert encode("Filter-Id", text, place="reply").value == text
+    except ValueRefused:
+        return
+    assert 0 < len(text.encode()) <= 253
+    assert text[0] not in "'\"`"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "text"),
+    [
+        ("Framed-IP-Address", "100.64.0.9", "100.64.0.9"),
+        ("Framed-IP-Address", IPv4Address("100.64.0.9"), "100.64.0.9"),
+        ("Delegated-IPv6-Prefix", "2001:DB8:0:0::/56", "2001:db8::/56"),
+        ("Framed-IPv6-Prefix", IPv6Network("2001:db8::/64"), "2001:db8::/64"),
+        ("Session-Timeout", 86_400, "86400"),
+        ("Service-Type", "Framed-User", "Framed-User"),
+        ("WISPr-Bandwidth-Max-Up", 2**32 - 1, "4294967295"),
+    ],
+)
+def test_a_value_of_the_right_type_has_one_spelling(attribute: str, value: Value, text: str) -> None:
+    assert encode(attribute, value, place="reply").value == text
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("Framed-IP-Address", "not-an-ip"),
+        ("Framed-IP-Address", "100.64.0.9/32"),
+        ("Framed-IP-Address", 1_681_915_913),
+        ("Framed-IP-Address", "255.255.255.255"),
+        ("Delegated-IPv6-Prefix", "2001:db8::1/56"),
+        ("Delegated-IPv6-Prefix", "2001:db8::"),
+        ("Session-Timeout", "86400"),
+        ("Session-Timeout", -1),
+        ("Session-Timeout", 2**32),
+        ("Session-Timeout", True),
+        ("Service-Type", "Administrative-User"),
+        ("Service-Type", 6),
+        ("Reply-Message", 7),
+    ],
+)
+def test_a_value_of_another_type_is_refused(attribute: str, value: Value) -> None:
+    with pytest.raises(ValueRefused):
+        encode(attribute, value, place="reply")
+
+
+def test_an_expiration_needs_its_zone() -> None:
+    until = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
+    assert encode("Expiration", until, place="check").value == "1795377600"
+    with pytest.raises(ValueRefused):
+        encode("Expiration", until.replace(tzinfo=None), place="check")
+    with pytest.raises(ValueRefused):
+        encode("Expiration", "Nov 22 2026", place="check")
+
+
+def test_an_attribute_is_written_only_where_it_belongs() -> None:
+    for attribute in ("Cleartext-Password", "User-Name", "Exec-Program-Wait", "Framed-Ip-Address"):
+        with pytest.raises(AttributeUnknown):
+            encode(attribute, "x", place="reply")
+    with pytest.raises(AttributeUnknown):
+        encode("Framed-IP-Address", "10.0.0.1", place="check")
+
+
+@pytest.mark.parametrize(
+    ("address", "pool"),
+    [
+        (("Framed-IP-Address", "10.0.0.1"), ("Framed-Pool", "p")),
+        (("Framed-IPv6-Prefix", "2001:db8::/64"), ("Framed-IPv6-Pool", "p")),
+        (("Delegated-IPv6-Prefix", "2001:db8::/56"), ("Delegated-IPv6-Prefix-Pool", "p")),
+    ],
+)
+def test_an_address_and_a_pool_of_one_family_are_refused(address: tuple[str, str], pool: tuple[str, str]) -> None:
+    with pytest.raises(AddressConflict):
+        encode_reply("anna", [address, pool])
+
+
+def test_a_single_valued_attribute_comes_once_and_a_many_valued_one_as_often_as_wanted() -> None:
+    with pytest.raises(ValueRefused):
+        encode_reply("anna", [("Session-Timeout", 60), ("Session-Timeout", 61)])
+    assert len(encode_reply("anna", [("Filter-Id", "a"), ("Filter-Id", "b")])) == 2
+
+
+def test_a_secret_value_is_not_in_a_repr() -> None:
+    assert "sesame" not in repr(encode("Cleartext-Password", "sesame", place="check"))
+    assert "10.0.0.1" in repr(encode("Framed-IP-Address", "10.0.0.1", place="reply"))
+
+
+def test_every_fact_names_its_source_and_every_wire_attribute_its_number() -> None:
+    for fact in ATTRIBUTES.values():
+        assert fact.source
+        assert (fact.number is None) == (fact.source == "server")
+        assert fact.vendor is None or fact.vendor in VENDORS

@@ -1,0 +1,187 @@
+"""What deploy/freeradius promises beside logins: silence, NASes from SQL, authenticated replies."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, insert, text
+from sqlalchemy.engine import make_url
+
+from provisioning.database import Database, sync_url
+from radius.freeradius_tables import nas as nas_table
+from radius.freeradius_tables import radcheck, radreply
+from radius.testing import FreeRadiusServer, LabNas, LoginReply, NoAnswer
+from radius.testing.wire import exchange, new_request
+from tests.radius.conftest import Site
+from tests.support.freeradius import RADDB, prepare_radius_database
+
+SECRET = "a-lab-secret-of-24-chars"
+
+
+async def _answer_within(nas: LabNas, seconds: float, username: str, password: str) -> LoginReply:
+    """Log in again and again, as a subscriber's CPE does, until somebody answers."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await nas.login(username, password)
+        except NoAnswer:
+            if time.monotonic() > deadline:
+                raise
+
+
+@contextmanager
+def _database_down(url: str) -> Iterator[None]:
+    """PostgreSQL: nobody may connect to this one database, and nobody stays connected. SQLite: the file is gone."""
+    if url.startswith("sqlite"):
+        path = Path(str(make_url(url).database))
+        hidden = path.with_suffix(".gone")
+        path.rename(hidden)
+        try:
+            yield
+        finally:
+            hidden.rename(path)
+        return
+    name = make_url(url).database
+    admin = create_engine(sync_url(make_url(url)).set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        try:
+            ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+            connection.execute(text(ended), {"name": name})
+            yield
+        finally:
+            connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    admin.dispose()
+
+
+async def test_while_the_database_is_down_the_server_is_silent_and_afterwards_it_answers(
+    database_url: str, run_dir: Path
+) -> None:
+    url = database_url.replace("firstlight.db", "radius.db")
+    schema = None if url.startswith("sqlite") else "radius"
+    prepare_radius_database(url, schema)
+    radius_database = Database(url, schema=schema)
+    async with radius_database.begin() as db:
+        await db.execute(insert(nas_table).values(nasname="127.0.0.1", shortname="bng", type="mikrotik", secret=SECRET))
+        password = {"username": "anna", "attribute": "Cleartext-Password", "op": ":=", "value": "sesame"}
+        await db.execute(insert(radcheck).values(password))
+    await radius_database.close()
+    server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=url, schema=schema, nas_lifetime_seconds=300)
+    await asyncio.to_thread(server.start)
+    try:
+        nas = LabNas(
+            name="bng", secret=SECRET, auth_port=server.auth_port, acct_port=server.acct_port, timeout_seconds=1.5
+        )
+        if not url.startswith("sqlite"):  # SQLite's file, once open, cannot be taken away
+            assert (await nas.login("anna", "sesame")).accepted
+        with _database_down(url):
+            with pytest.raises(NoAnswer) as silence:
+                await nas.login("anna", "sesame")
+            assert server.running
+        after = await _answer_within(nas, 20, "anna", "sesame")
+    finally:
+        await asyncio.to_thread(server.stop)
+
+    assert silence.value.transient
+    assert after.accepted
+
+
+async def test_a_nas_defined_while_the_server_runs_is_answered_at_once(site: Site) -> None:
+    subscriber = await site.active()
+    nas = await site.nas()
+    assert (await nas.login(subscriber["username"], await site.password(subscriber))).accepted
+
+
+async def test_a_rotated_nas_secret_is_taken_without_a_restart(site: Site) -> None:
+    nas = await site.nas()
+    assert (await nas.login("nobody", "x")).code == "Access-Reject"
+    async with site.database.begin() as db:
+        await site.service(db).define_nas(name=nas.name, address=nas.source_address, dialect="mikrotik", secret=SECRET)
+    await site.projector.project_nas()
+    rotated = LabNas(
+        name=nas.name,
+        secret=SECRET,
+        auth_port=site.backend.server.auth_port,
+        acct_port=site.backend.server.acct_port,
+        source_address=nas.source_address,
+        timeout_seconds=0.3,
+    )
+    assert (await _answer_within(rotated, 20, "nobody", "x")).code == "Access-Reject"
+
+
+async def test_an_address_that_is_no_nas_gets_no_answer(site: Site) -> None:
+    stranger = LabNas(
+        name="stranger",
+        secret=SECRET,
+        auth_port=site.backend.server.auth_port,
+        acct_port=site.backend.server.acct_port,
+        source_address=site.backend.free_nas_address(),
+        timeout_seconds=0.4,
+    )
+    with pytest.raises(NoAnswer):
+        await stranger.login("anybody", "anything")
+
+
+async def test_a_nas_with_the_wrong_secret_gets_no_answer(site: Site) -> None:
+    nas = await site.nas()
+    wrong = LabNas(
+        name=nas.name,
+        secret="another-secret-than-agreed",
+        auth_port=site.backend.server.auth_port,
+        acct_port=site.backend.server.acct_port,
+        source_address=nas.source_address,
+        timeout_seconds=0.4,
+    )
+    with pytest.raises(NoAnswer):
+        await wrong.login("anybody", "anything")
+
+
+async def test_a_request_without_message_authenticator_gets_no_answer(site: Site) -> None:
+    nas = await site.nas()
+
+    def request(*, signed: bool) -> Any:
+        made = new_request(1, nas._secret)
+        if not signed:
+            del made[80]
+            made.message_authenticator = False
+        made["User-Name"] = "anybody"
+        made["User-Password"] = made.PwCrypt("anything")
+        return made
+
+    async def ask(*, signed: bool, timeout_seconds: float) -> str:
+        port = site.backend.server.auth_port
+        made = request(signed=signed)
+        source = nas.source_address
+        return (
+            await exchange(made, server="127.0.0.1", port=port, source=source, timeout_seconds=timeout_seconds)
+        ).code
+
+    assert await ask(signed=True, timeout_seconds=6) == "Access-Reject"
+    with pytest.raises(NoAnswer):
+        await ask(signed=False, timeout_seconds=0.4)
+
+
+@pytest.mark.parametrize("right", [True, False])
+async def test_the_message_authenticator_is_the_first_attribute_of_every_reply(site: Site, right: bool) -> None:
+    subscriber = await site.active()
+    nas = await site.nas()
+    password = await site.password(subscriber) if right else "wrong"
+    reply = await nas.login(subscriber["username"], password)
+    assert next(iter(reply.attributes)) == "Message-Authenticator"
+
+
+async def test_one_row_that_does_not_parse_rejects_its_subscriber_and_nobody_else(site: Site) -> None:
+    broken, fine = await site.active(), await site.active()
+    async with site.radius_database.begin() as db:
+        row = {"username": broken["username"], "attribute": "Idle-Timeout", "op": ":=", "value": "soon"}
+        await db.execute(insert(radreply).values(row))
+    nas = await site.nas()
+
+    assert (await nas.login(broken["username"], await site.password(broken))).code == "Access-Reject"
+    assert (await nas.login(fine["username"], await site.password(fine))).accepted

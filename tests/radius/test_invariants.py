@@ -1,0 +1,144 @@
+"""Every invariant finds the corruption it is for. The tables here are an existing server's: they have no CHECKs of
+ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.database import Database
+from radius import RADIUS_INVARIANTS, Drift, Finding, drift_findings, ensure_freeradius_tables
+from radius import subscribers_of_ended_services as ended
+from radius.freeradius_tables import nas, radcheck, radgroupreply, radpostauth, radreply
+from tests.radius.conftest import PLAN, Site
+
+STOCK = (
+    "CREATE TABLE radcheck (id {id}, username text, attribute text, op text, value text)",
+    "CREATE TABLE radreply (id {id}, username text, attribute text, op text, value text)",
+    "CREATE TABLE radgroupreply (id {id}, groupname text, attribute text, op text, value text)",
+    "CREATE TABLE nas (id {id}, nasname text, shortname text, type text, secret text, description text)",
+)
+
+
+@pytest.fixture
+async def stock(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url)
+    number = "bigserial PRIMARY KEY" if opened.is_postgresql else "INTEGER PRIMARY KEY"
+    async with opened.engine.begin() as connection:
+        for table in STOCK:
+            await connection.execute(text(table.format(id=number)))
+        await connection.run_sync(ensure_freeradius_tables)
+    yield opened
+    await opened.close()
+
+
+async def _ask(stock: Database) -> dict[str, list[Finding]]:
+    async with stock.begin() as db:
+        return {invariant.name: await invariant.find(db) for invariant in RADIUS_INVARIANTS}
+
+
+def _subjects(findings: list[Finding]) -> list[str]:
+    return sorted(finding.subject for finding in findings)
+
+
+async def _row(db: AsyncSession, username: str, attribute: str, value: str, op: str = ":=") -> None:
+    table = radcheck if attribute == "Cleartext-Password" else radreply
+    await db.execute(insert(table).values(username=username, attribute=attribute, op=op, value=value))
+
+
+async def test_a_sound_database_has_no_finding(stock: Database) -> None:
+    async with stock.begin() as db:
+        await _row(db, "anna", "Cleartext-Password", "sesame")
+        await _row(db, "anna", "Framed-IP-Address", "100.64.0.9")
+        await _row(db, "anna", "Filter-Id", "one", "+=")
+        await _row(db, "anna", "Filter-Id", "two", "+=")
+        await db.execute(insert(nas).values(nasname="10.0.0.1", shortname="bng", type="mikrotik", secret="s" * 24))
+    assert await _ask(stock) == {invariant.name: [] for invariant in RADIUS_INVARIANTS}
+
+
+async def test_a_value_that_does_not_arrive_as_it_is_written_is_found(stock: Database) -> None:
+    mangled = ["`%{sql:SELECT 1}`", "'x1'", '"x2"', "a\\n", "a\nb", "%{User-Password}", "x" * 254, " x3", ""]
+    async with stock.begin() as db:
+        await _row(db, "sound", "Cleartext-Password", "sesame")
+        await _row(db, "wrong-op", "Cleartext-Password", "sesame", "==")
+        for number, value in enumerate(mangled):
+            await _row(db, f"user-{number}", "Cleartext-Password", value)
+            group = {"groupname": f"group-{number}", "attribute": "Filter-Id", "op": "=", "value": value}
+            await db.execute(insert(radgroupreply).values(group))
+    found = (await _ask(stock))["radius.mangled_values"]
+
+    numbers = range(len(mangled))
+    assert _subjects(found) == sorted(
+        [*(f"user-{number}" for number in numbers), *(f"group-{number}" for number in numbers), "wrong-op"]
+    )
+    assert not [value for value in mangled if value and any(value in finding.sentence for finding in found)]
+
+
+async def test_a_username_that_is_never_looked_up_is_found(stock: Database) -> None:
+    async with stock.begin() as db:
+        await _row(db, "o'brien", "Cleartext-Password", "sesame")
+    assert _subjects((await _ask(stock))["radius.mangled_values"]) == ["o'brien"]
+
+
+async def test_a_second_row_of_a_single_value_is_found(stock: Database) -> None:
+    async with stock.begin() as db:
+        for password in ("old", "new"):
+            await _row(db, "anna", "Cleartext-Password", password)
+        for address in ("100.64.0.1", "100.64.0.2"):
+            await _row(db, "berta", "Framed-IP-Address", address)
+    assert _subjects((await _ask(stock))["radius.repeated_single_values"]) == ["anna", "berta"]
+
+
+async def test_a_password_in_the_login_log_is_found_and_not_repeated(stock: Database) -> None:
+    async with stock.begin() as db:
+        columns = {"username": "anna", "pass": "sesame", "reply": "Access-Accept", "authdate": datetime.now(UTC)}
+        await db.execute(insert(radpostauth).values(columns))
+    found = (await _ask(stock))["radius.passwords_in_login_log"]
+    assert _subjects(found) == ["anna"]
+    assert "sesame" not in found[0].sentence
+
+
+async def test_one_address_for_two_usernames_is_found(stock: Database) -> None:
+    async with stock.begin() as db:
+        for username in ("anna", "berta"):
+            await _row(db, username, "Framed-IP-Address", "100.64.0.9")
+    assert _subjects((await _ask(stock))["radius.addresses_given_twice"]) == ["100.64.0.9"]
+
+
+async def test_a_nas_that_is_told_no_rate_is_found(stock: Database) -> None:
+    async with stock.begin() as db:
+        await db.execute(insert(nas).values(nasname="10.0.0.1", shortname="old", type="other", secret="s" * 24))
+    assert _subjects((await _ask(stock))["radius.nas_without_dialect"]) == ["10.0.0.1"]
+
+
+async def test_a_subscriber_whose_service_has_ended_is_found(site: Site) -> None:
+    async with site.database.begin() as db:
+        service = site.service(db)
+        for service_id, username in ((1, "anna"), (2, "berta"), (3, "carl"), (None, "dora")):
+            created = await service.create_subscriber(
+                customer_id=7, username=username, bandwidth_profile=PLAN, service_id=service_id
+            )
+            if username == "carl":
+                await service.terminate(subscriber_id=created["subscriber_id"])
+        found = await ended(db, tenant_id=site.tenant_id, live_service_ids=[2])
+    assert _subjects(found) == ["anna"]
+
+
+def test_drift_is_said_in_plain_words() -> None:
+    drift = Drift("subscriber", "anna", "extra", "w", "a", awaiting_projection=False)
+    assert [finding.sentence for finding in drift_findings([drift, replace(drift, awaiting_projection=True)])] == [
+        "subscriber anna still has rows in FreeRADIUS' tables and should have none.",
+        "subscriber anna still has rows in FreeRADIUS' tables and should have none"
+        " (its last change is not projected yet).",
+    ]
+
+
+def test_every_invariant_has_a_name_of_its_own() -> None:
+    names = [invariant.name for invariant in RADIUS_INVARIANTS]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith("radius.") for name in names)

@@ -1,0 +1,117 @@
+"""Rows and digests: pure functions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from radius import ValueRefused
+from radius.projection import Row, digest, nas_rows, plan_rows, rows_for
+from radius.states import State
+from radius.tables import Nas, Plan, Subscriber
+
+PLAN = Plan(
+    tenant_id="isp",
+    name="fiber-100",
+    download_kbps=100_000,
+    upload_kbps=20_000,
+    session_timeout_seconds=None,
+    idle_timeout_seconds=600,
+    interim_interval_seconds=300,
+)
+UNTIL = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
+
+
+def _subscriber(state: State, *, until: datetime | None = None) -> Subscriber:
+    return Subscriber(
+        tenant_id="isp", username="anna", state=state, testing_until=until, framed_ipv4="100.64.0.9", plan_id=1
+    )
+
+
+def _texts(rows: tuple[Row, ...]) -> set[str]:
+    return {" ".join([row.table, row.owner, *(value for _, value in row.columns)]) for row in rows}
+
+
+ADDRESS = {
+    "radreply anna Framed-IP-Address := 100.64.0.9",
+    "radreply anna Framed-IP-Netmask := 255.255.255.255",
+    "radusergroup anna isp/fiber-100 0",
+}
+
+
+def test_pending_is_a_reject_without_any_password() -> None:
+    assert _texts(rows_for(_subscriber("pending"), PLAN, None)) == ADDRESS | {
+        "radcheck anna Auth-Type := Reject",
+        "radreply anna Reply-Message := This line is not in service yet.",
+    }
+
+
+def test_suspended_is_a_reject_that_keeps_everything() -> None:
+    assert _texts(rows_for(_subscriber("suspended"), PLAN, None)) == ADDRESS | {
+        "radcheck anna Auth-Type := Reject",
+        "radreply anna Reply-Message := This service is suspended.",
+    }
+
+
+def test_testing_is_everything_until_a_second_that_every_time_zone_agrees_on() -> None:
+    assert _texts(rows_for(_subscriber("testing", until=UNTIL), PLAN, "sesame")) == ADDRESS | {
+        "radcheck anna Cleartext-Password := sesame",
+        f"radcheck anna Expiration := {int(UNTIL.timestamp())}",
+    }
+
+
+def test_active_is_everything() -> None:
+    assert _texts(rows_for(_subscriber("active"), PLAN, "sesame")) == ADDRESS | {
+        "radcheck anna Cleartext-Password := sesame"
+    }
+
+
+def test_terminated_is_nothing() -> None:
+    assert rows_for(_subscriber("terminated"), PLAN, None) == ()
+
+
+def test_nobody_is_let_in_without_a_password() -> None:
+    with pytest.raises(ValueRefused):
+        rows_for(_subscriber("active"), PLAN, None)
+
+
+@pytest.mark.parametrize("password", ["'quoted'", "`%{sql:SELECT 1}`", "back\\slash", "tab\t", " blank", "", "x" * 254])
+def test_a_password_freeradius_would_mangle_is_refused_and_not_shown(password: str) -> None:
+    with pytest.raises(ValueRefused) as refused:
+        rows_for(_subscriber("active"), PLAN, password)
+    assert not password or password not in str(refused.value)
+
+
+def test_a_plan_is_a_group_and_one_group_for_each_dialect() -> None:
+    assert _texts(plan_rows(PLAN)) == {
+        "radgroupreply isp/fiber-100 Service-Type = Framed-User",
+        "radgroupreply isp/fiber-100 Framed-Protocol = PPP",
+        "radgroupreply isp/fiber-100 Acct-Interim-Interval = 300",
+        "radgroupreply isp/fiber-100 Idle-Timeout = 600",
+        "radgroupreply isp/fiber-100:mikrotik Mikrotik-Rate-Limit = 20000k/100000k",
+        "radgroupreply isp/fiber-100:wispr WISPr-Bandwidth-Max-Down = 100000000",
+        "radgroupreply isp/fiber-100:wispr WISPr-Bandwidth-Max-Up = 20000000",
+    }
+
+
+def test_a_rate_a_dialect_cannot_say_has_no_group_in_it() -> None:
+    fast = Plan(
+        tenant_id="isp", name="xgs", download_kbps=10_000_000, upload_kbps=10_000_000, interim_interval_seconds=300
+    )
+    assert {row.owner for row in plan_rows(fast)} == {"isp/xgs", "isp/xgs:mikrotik"}
+
+
+def test_the_digest_sees_every_column_and_no_order() -> None:
+    rows = rows_for(_subscriber("active"), PLAN, "sesame")
+    assert digest(rows) == digest(tuple(reversed(rows)))
+    assert digest(rows) != digest(rows_for(_subscriber("active"), PLAN, "sesamE"))
+    assert digest(rows) != digest(rows[1:])
+
+
+def test_no_password_and_no_secret_is_in_a_repr() -> None:
+    nas = Nas(tenant_id="isp", name="bng", address="10.0.0.1", dialect="mikrotik")
+    shown = repr(rows_for(_subscriber("active"), PLAN, "sesame")) + repr(nas_rows(nas, "s3cret-of-the-nas"))
+    assert "sesame" not in shown
+    assert "s3cret-of-the-nas" not in shown
+    assert "100.64.0.9" in shown

@@ -1,0 +1,52 @@
+"""The configuration in deploy/freeradius keeps its promises, and its README tells the truth about it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from radius.testing import FreeRadiusServer
+from radius.testing.freeradius_server import Ports
+from tests.support.freeradius import RADDB
+
+FILES = sorted(path for path in RADDB.rglob("*") if path.is_file())
+VARIABLE = re.compile(r"FIRSTLIGHT_FREERADIUS_[A-Z_]+")
+
+
+def _without_comments(path: Path) -> str:
+    return "\n".join(line.split("#")[0] for line in path.read_text(encoding="utf-8").splitlines())
+
+
+TEXT = "\n".join(_without_comments(path) for path in FILES)
+
+
+def test_every_variable_is_documented_and_every_documented_one_is_used() -> None:
+    readme = (RADDB.parent / "README.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(FIRSTLIGHT_FREERADIUS_[A-Z_]+)`", readme, re.MULTILINE))
+    assert documented == set(VARIABLE.findall(TEXT))
+
+
+def test_the_lab_sets_every_variable(tmp_path: Path) -> None:
+    server = FreeRadiusServer(raddb=RADDB, run_dir=tmp_path, database_url="sqlite+aiosqlite:///radius.db")
+    environment = server._environment(Ports(1, 2, 3))
+    assert {name for name in environment if name.startswith("FIRSTLIGHT_")} == set(VARIABLE.findall(TEXT))
+
+
+def test_every_file_is_named_in_the_readme() -> None:
+    readme = (RADDB.parent / "README.md").read_text(encoding="utf-8")
+    named = [path for path in FILES if path.name != "dictionary"]
+    assert [path.name for path in named if f"`{path.relative_to(RADDB)}`" not in readme] == []
+
+
+def test_no_secret_is_in_a_file() -> None:
+    secrets = re.findall(r"^\s*secret\s*=\s*(\S+)", TEXT, re.MULTILINE)
+    assert secrets == ["$ENV{FIRSTLIGHT_FREERADIUS_STATUS_SECRET}"]
+
+
+def test_nothing_can_start_a_program() -> None:
+    assert not re.search(r"\b(exec|echo|perl|python|python3|ruby|unbound|rest)\b\s*\{", TEXT)
+    assert "`" not in TEXT
+
+
+def test_there_is_a_database_connection_for_every_thread() -> None:
+    assert re.search(r"max = \$\{thread\[pool\]\.max_servers\}", (RADDB / "sql" / "pool.conf").read_text("utf-8"))

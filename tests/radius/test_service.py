@@ -1,0 +1,364 @@
+"""What ``RadiusService`` promises within one transaction, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from radius import (
+    AddressConflict,
+    DialectUnknown,
+    FramedAddresses,
+    IllegalMove,
+    NasAddressTaken,
+    NasRefused,
+    PlanRefused,
+    PlanUnknown,
+    RadiusService,
+    RateNotExpressible,
+    RequestConflict,
+    SubscriberUnknown,
+    TestingWindowOver,
+    UsernameRefused,
+    UsernameTaken,
+    ValueRefused,
+)
+from radius.tables import Subscriber
+from tests.radius.conftest import ADDRESSES, PLAN, KeptSecret, Site, soon
+
+
+async def test_a_new_subscriber_is_pending_and_his_password_is_a_reference(site: Site) -> None:
+    created = await site.create("anna@isp.example")
+    password = await site.password(created)
+
+    assert created == {
+        "radacct_id": created["subscriber_id"],
+        "subscriber_id": created["subscriber_id"],
+        "username": "anna@isp.example",
+        "password": f"secret:subscriber/{created['subscriber_id']}",
+        "state": "pending",
+    }
+    assert len(password) == 20
+    assert password.isascii() and password.isalnum()
+    assert password not in json.dumps(created)
+
+
+async def test_two_subscribers_never_share_a_password(site: Site) -> None:
+    assert await site.password(await site.create()) != await site.password(await site.create())
+
+
+async def test_the_same_request_again_gives_the_same_answer(site: Site) -> None:
+    async def ask(service: RadiusService, plan: str = PLAN) -> object:
+        return await service.create_subscriber(
+            customer_id=7,
+            username="berta",
+            bandwidth_profile=plan,
+            service_id=12,
+            addresses=ADDRESSES,
+            request_id="order-9/create_subscriber",
+        )
+
+    async with site.database.begin() as db:
+        first = await ask(site.service(db))
+    async with site.database.begin() as db:
+        again = await ask(site.service(db))
+        subscribers = await db.scalar(select(func.count()).select_from(Subscriber))
+        secrets = await db.scalar(select(func.count()).select_from(KeptSecret))
+    async with site.database.begin() as db:
+        with pytest.raises(RequestConflict):
+            await ask(site.service(db), plan="fiber-1000")
+
+    assert again == first
+    assert (subscribers, secrets) == (1, 1)
+
+
+async def test_without_a_request_id_equal_input_gives_the_same_subscriber(site: Site) -> None:
+    assert await site.create("carl") == await site.create("carl")
+
+
+async def test_the_same_request_twice_at_once_makes_one_subscriber(site: Site) -> None:
+    async def ask() -> object:
+        async with site.database.begin() as db:
+            return await site.service(db).create_subscriber(
+                customer_id=7, username="bruno", bandwidth_profile=PLAN, request_id="order-10"
+            )
+
+    answers = await asyncio.gather(*(ask() for _ in range(4)))
+    async with site.database.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(Subscriber)) == 1
+        assert await db.scalar(select(func.count()).select_from(KeptSecret)) == 1
+    assert all(answer == answers[0] for answer in answers)
+
+
+async def test_of_two_customers_who_want_one_username_at_once_one_gets_it(site: Site) -> None:
+    async def ask(customer_id: int) -> str:
+        try:
+            async with site.database.begin() as db:
+                await site.service(db).create_subscriber(
+                    customer_id=customer_id, username="clara", bandwidth_profile=PLAN, request_id=f"order-{customer_id}"
+                )
+        except UsernameTaken as refused:
+            return f"taken by {refused.owner_customer_id == 15 - customer_id and 'the other'}"
+        return "got it"
+
+    assert sorted(await asyncio.gather(ask(7), ask(8))) == ["got it", "taken by the other"]
+
+
+async def test_addresses_are_kept_in_their_one_spelling(site: Site) -> None:
+    created = await site.create(addresses=FramedAddresses(ipv4="100.64.0.9", delegated_prefix="2001:DB8:0:0::/56"))
+    async with site.database.begin() as db:
+        view = await site.service(db).subscriber(subscriber_id=created["subscriber_id"])
+    assert (view["ipv4"], view["delegated_prefix"], view["ipv6_wan_prefix"]) == ("100.64.0.9", "2001:db8::/56", None)
+
+
+async def test_a_username_of_another_customer_is_a_conflict_that_names_the_owner(site: Site) -> None:
+    await site.create("dora")
+    async with site.database.begin() as db:
+        with pytest.raises(UsernameTaken) as refused:
+            await site.service(db).create_subscriber(customer_id=8, username="dora", bandwidth_profile=PLAN)
+    assert refused.value.owner_customer_id == 7
+    assert not refused.value.transient
+
+
+async def test_the_same_customer_cannot_have_a_username_twice(site: Site) -> None:
+    await site.create("emil")
+    async with site.database.begin() as db:
+        with pytest.raises(UsernameTaken):
+            await site.service(db).create_subscriber(
+                customer_id=7, username="emil", bandwidth_profile=PLAN, request_id="another order"
+            )
+
+
+async def test_a_username_given_back_is_free_for_its_customer_and_nobody_else(site: Site) -> None:
+    first = await site.create("frida")
+    async with site.database.begin() as db:
+        await site.service(db).terminate(subscriber_id=first["subscriber_id"])
+    async with site.database.begin() as db:
+        with pytest.raises(UsernameTaken):
+            await site.service(db).create_subscriber(customer_id=8, username="frida", bandwidth_profile=PLAN)
+    second = await site.create("frida")
+
+    assert second["subscriber_id"] != first["subscriber_id"]
+
+
+async def test_a_username_of_another_isp_of_this_server_is_taken_too(site: Site) -> None:
+    await site.create("gustav")
+    async with site.database.begin() as db:
+        other = RadiusService(db, tenant_id="other-isp", now=site.now, secrets=site.secrets)
+        await other.define_plan(name=PLAN, download_kbps=1000, upload_kbps=1000)
+        with pytest.raises(UsernameTaken) as refused:
+            await other.create_subscriber(customer_id=7, username="gustav", bandwidth_profile=PLAN)
+    assert refused.value.owner_customer_id is None
+
+
+async def test_an_unknown_plan_is_refused_with_the_known_ones(site: Site) -> None:
+    async with site.database.begin() as db:
+        with pytest.raises(PlanUnknown) as refused:
+            await site.service(db).create_subscriber(customer_id=7, username="hans", bandwidth_profile="fibre")
+    assert refused.value.known == (PLAN,)
+
+
+async def test_what_freeradius_could_not_carry_is_refused_before_anything_is_written(site: Site) -> None:
+    names = ["", "o'brien", "anna maria", "žofie", "x" * 129, "a`b", "a%{b}", "new\nline"]
+    asked: list[tuple[str, FramedAddresses, type[Exception]]] = [
+        *((name, ADDRESSES, UsernameRefused) for name in names),
+        ("ida", FramedAddresses(ipv4="100.64.0.9", ipv4_pool="cgnat"), AddressConflict),
+        ("ida", FramedAddresses(ipv4="100.64.0.9/24"), ValueRefused),
+        ("ida", FramedAddresses(ipv4="255.255.255.254"), ValueRefused),
+        ("ida", FramedAddresses(ipv4_pool="`%{sql:SELECT 1}`"), ValueRefused),
+        ("ida", FramedAddresses(ipv6_wan_prefix="2001:db8::1"), ValueRefused),
+        ("ida", FramedAddresses(delegated_prefix="2001:db8:0:1::/48"), ValueRefused),
+    ]
+    async with site.database.begin() as db:
+        for username, addresses, error in asked:
+            with pytest.raises(error):
+                await site.service(db).create_subscriber(
+                    customer_id=7, username=username, bandwidth_profile=PLAN, addresses=addresses
+                )
+        assert await db.scalar(select(func.count()).select_from(Subscriber)) == 0
+
+
+async def test_a_transaction_that_fails_leaves_neither_subscriber_nor_secret(site: Site) -> None:
+    with pytest.raises(RuntimeError):
+        async with site.database.begin() as db:
+            await site.service(db).create_subscriber(customer_id=7, username="jan", bandwidth_profile=PLAN)
+            raise RuntimeError("the process dies here")
+    async with site.database.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(Subscriber)) == 0
+        assert await db.scalar(select(func.count()).select_from(KeptSecret)) == 0
+
+
+async def test_the_life_of_a_subscriber_counts_every_change_once(site: Site) -> None:
+    subscriber_id = (await site.create())["subscriber_id"]
+    until, later = soon(), soon() + timedelta(hours=8)
+    async with site.database.begin() as db:
+        service = site.service(db)
+        states = [
+            await service.subscriber(subscriber_id=subscriber_id),
+            await service.begin_testing(subscriber_id=subscriber_id, until=until),
+            await service.begin_testing(subscriber_id=subscriber_id, until=until),
+            await service.begin_testing(subscriber_id=subscriber_id, until=later),
+            await service.return_to_pending(subscriber_id=subscriber_id),
+            await service.return_to_pending(subscriber_id=subscriber_id),
+            await service.begin_testing(subscriber_id=subscriber_id, until=later),
+            await service.activate(subscriber_id=subscriber_id),
+            await service.activate(subscriber_id=subscriber_id),
+            await service.terminate(subscriber_id=subscriber_id),
+            await service.terminate(subscriber_id=subscriber_id),
+        ]
+    assert [(view["state"], view["version"]) for view in states] == [
+        ("pending", 1),
+        ("testing", 2),
+        ("testing", 2),
+        ("testing", 3),
+        ("pending", 4),
+        ("pending", 4),
+        ("testing", 5),
+        ("active", 6),
+        ("active", 6),
+        ("terminated", 7),
+        ("terminated", 7),
+    ]
+    assert states[3]["testing_until"] == later.replace(microsecond=0)
+    assert states[7]["testing_until"] is None
+    assert not any(view["projected"] for view in states)
+
+
+async def test_an_active_subscriber_cannot_go_back_to_testing_and_a_terminated_one_nowhere(site: Site) -> None:
+    subscriber_id = (await site.create())["subscriber_id"]
+    async with site.database.begin() as db:
+        service = site.service(db)
+        await service.activate(subscriber_id=subscriber_id)
+        with pytest.raises(IllegalMove) as back:
+            await service.begin_testing(subscriber_id=subscriber_id, until=soon())
+        await service.terminate(subscriber_id=subscriber_id)
+        with pytest.raises(IllegalMove):
+            await service.activate(subscriber_id=subscriber_id)
+        with pytest.raises(IllegalMove):
+            await service.return_to_pending(subscriber_id=subscriber_id)
+    assert (back.value.state, back.value.wanted) == ("active", "testing")
+
+
+async def test_a_test_cannot_end_in_the_past(site: Site) -> None:
+    subscriber_id = (await site.create())["subscriber_id"]
+    async with site.database.begin() as db:
+        with pytest.raises(TestingWindowOver):
+            await site.service(db).begin_testing(
+                subscriber_id=subscriber_id, until=datetime.now(UTC) - timedelta(minutes=1)
+            )
+
+
+async def test_a_terminated_subscribers_password_is_forgotten(site: Site) -> None:
+    created = await site.create()
+    async with site.database.begin() as db:
+        await site.service(db).terminate(subscriber_id=created["subscriber_id"])
+        assert await db.scalar(select(func.count()).select_from(KeptSecret)) == 0
+
+
+async def test_somebody_elses_subscriber_is_unknown(site: Site) -> None:
+    subscriber_id = (await site.create())["subscriber_id"]
+    async with site.database.begin() as db:
+        other = RadiusService(db, tenant_id="other-isp", now=site.now, secrets=site.secrets)
+        with pytest.raises(SubscriberUnknown):
+            await other.subscriber(subscriber_id=subscriber_id)
+        with pytest.raises(SubscriberUnknown):
+            await other.terminate(subscriber_id=subscriber_id)
+
+
+async def test_a_plan_defined_twice_alike_is_one_plan_and_a_change_counts_up(site: Site) -> None:
+    async with site.database.begin() as db:
+        service = site.service(db)
+        first = await service.define_plan(name="home", download_kbps=50_000, upload_kbps=10_000)
+        again = await service.define_plan(name="home", download_kbps=50_000, upload_kbps=10_000)
+        changed = await service.define_plan(
+            name="home", download_kbps=60_000, upload_kbps=10_000, session_timeout_seconds=86_400
+        )
+        read = await service.plan(name="home")
+    assert again == first
+    assert (changed["plan_id"], changed["version"]) == (first["plan_id"], 2)
+    assert read == changed
+    assert (read["session_timeout_seconds"], read["interim_interval_seconds"]) == (86_400, 300)
+
+
+async def test_every_fault_of_a_plan_is_named_at_once(site: Site) -> None:
+    async with site.database.begin() as db:
+        with pytest.raises(PlanRefused) as refused:
+            await site.service(db).define_plan(
+                name="has space", download_kbps=0, upload_kbps=10, interim_interval_seconds=5
+            )
+    assert len(refused.value.faults) == 3
+
+
+async def test_a_nas_defined_twice_alike_is_one_nas_and_keeps_its_secret(site: Site) -> None:
+    async with site.database.begin() as db:
+        service = site.service(db)
+        first = await service.define_nas(name="bng-1", address="10.0.0.1", dialect="mikrotik")
+        secret = await site.secrets.reveal(db, first["secret"])
+        again = await service.define_nas(name="bng-1", address="10.0.0.1", dialect="mikrotik")
+        moved = await service.define_nas(name="bng-1", address="10.0.0.2", dialect="wispr", coa_port=1700)
+        kept = await site.secrets.reveal(db, moved["secret"])
+        rotated = await service.define_nas(
+            name="bng-1", address="10.0.0.2", dialect="wispr", coa_port=1700, secret="another-secret-for-it"
+        )
+        new = await site.secrets.reveal(db, rotated["secret"])
+    assert (first["secret"], first["coa_port"]) == (f"secret:nas/{first['nas_id']}", 3799)
+    assert len(secret) == 32
+    assert again == first
+    assert (moved["nas_id"], moved["version"], kept) == (first["nas_id"], 2, secret)
+    assert (rotated["version"], new) == (3, "another-secret-for-it")
+
+
+async def test_a_nas_that_cannot_be_meant_is_refused_with_every_fault(site: Site) -> None:
+    async with site.database.begin() as db:
+        service = site.service(db)
+        with pytest.raises(NasRefused) as refused:
+            await service.define_nas(name="", address="bng", dialect="mikrotik", coa_port=0, secret="short")
+        with pytest.raises(DialectUnknown):
+            await service.define_nas(name="bng", address="10.0.0.1", dialect="klingon")
+    assert len(refused.value.faults) == 4
+    assert "short" not in str(refused.value)
+
+
+async def test_one_address_is_one_nas(site: Site) -> None:
+    async with site.database.begin() as db:
+        service = site.service(db)
+        await service.define_nas(name="bng-1", address="10.0.0.1", dialect="mikrotik")
+        await service.define_nas(name="bng-2", address="10.0.0.2", dialect="mikrotik")
+        with pytest.raises(NasAddressTaken):
+            await service.define_nas(name="bng-3", address="10.0.0.1", dialect="mikrotik")
+        with pytest.raises(NasAddressTaken):
+            await service.define_nas(name="bng-2", address="10.0.0.1", dialect="mikrotik")
+        assert (await service.define_nas(name="bng-2", address="10.0.0.2", dialect="mikrotik"))["version"] == 1
+
+
+async def test_the_nases_and_the_services_with_a_subscriber_can_be_listed(site: Site) -> None:
+    async with site.database.begin() as db:
+        service = site.service(db)
+        for name, address in (("bng-2", "10.0.0.2"), ("bng-1", "10.0.0.1")):
+            await service.define_nas(name=name, address=address, dialect="mikrotik")
+        for username, service_id in (("anna", 5), ("berta", 3), ("carl", None), ("dora", 4)):
+            created = await service.create_subscriber(
+                customer_id=7, username=username, bandwidth_profile=PLAN, service_id=service_id
+            )
+        await service.terminate(subscriber_id=created["subscriber_id"])
+        assert [nas["name"] for nas in await service.nas_list()] == ["bng-1", "bng-2"]
+        assert await service.live_service_ids() == [3, 5]
+
+
+async def test_a_rate_a_nas_in_use_cannot_be_told_is_refused_from_both_sides(site: Site) -> None:
+    async with site.database.begin() as db:
+        service = site.service(db)
+        await service.define_nas(name="hotspot", address="10.0.0.9", dialect="wispr")
+        with pytest.raises(RateNotExpressible) as too_fast:
+            await service.define_plan(name="xgs", download_kbps=10_000_000, upload_kbps=10_000_000)
+    async with site.database.begin() as db:
+        other = RadiusService(db, tenant_id="other-isp", now=site.now, secrets=site.secrets)
+        await other.define_plan(name="xgs", download_kbps=10_000_000, upload_kbps=10_000_000)
+        await other.define_nas(name="bng", address="10.0.0.10", dialect="mikrotik")
+        with pytest.raises(RateNotExpressible):
+            await other.define_nas(name="hotspot", address="10.0.0.11", dialect="wispr")
+    assert (too_fast.value.dialect, too_fast.value.max_kbps) == ("wispr", 4_294_967)
