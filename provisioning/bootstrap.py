@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import DeviceConvergence, GenieAcsService, NbiClient, TemplateLibrary
+from acs import DeviceConvergence, GenieAcsService, NbiClient, Patience, TemplateLibrary
 from ipam import NetworkService
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
@@ -33,10 +33,16 @@ from provisioning.watchers import Watchers
 from radius import RadiusProjector, RadiusService, SessionReader
 from workflows import DEFINITIONS, Bell, Definition, Dispatch, Interpreter, Outside, Runs, Services
 
-TIMERS_EVERY_SECONDS = 0.5
-WATCH_EVERY_SECONDS = 0.5
-HEARTBEAT_EVERY_SECONDS = 1.5
-LOST_EVERY_SECONDS = 5.0
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a worker looks, and how long it waits for one session of a CPE; a laboratory may be quicker."""
+
+    timers_every_seconds: float = 0.5
+    watch_every_seconds: float = 0.5
+    heartbeat_every_seconds: float = 1.5
+    lost_every_seconds: float = 5.0
+    cpe_patience: Patience = field(default_factory=Patience)
 
 
 def utc_now() -> datetime:
@@ -113,9 +119,9 @@ class Worker:
 
 
 @asynccontextmanager
-async def open_appliance(settings: Settings) -> AsyncIterator[Appliance]:
+async def open_appliance(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Appliance]:
     """An appliance for the time of the block; nothing is started, no run is moved."""
-    appliance = Appliance(settings)
+    appliance = Appliance(settings, clock=clock)
     try:
         yield appliance
     finally:
@@ -123,13 +129,16 @@ async def open_appliance(settings: Settings) -> AsyncIterator[Appliance]:
 
 
 @asynccontextmanager
-async def open_worker(appliance: Appliance, *, at: Callable[[str], None] = nothing_happens) -> AsyncIterator[Worker]:
+async def open_worker(
+    appliance: Appliance, *, at: Callable[[str], None] = nothing_happens, pace: Pace | None = None
+) -> AsyncIterator[Worker]:
     """Moves runs for the time of the block: dispatch, watchers, timers.
 
     Raises: SettingsRefused if there is no ACS to talk to; CodeMissing if open runs need code that isn't here.
     """
+    pace = pace or Pace()
     async with AsyncExitStack() as stack:
-        outside = await _outside(appliance, stack)
+        outside = await _outside(appliance, stack, pace)
         interpreter: Interpreter[Services, Outside] = Interpreter(
             begin=appliance.database.begin,
             services=appliance.services,
@@ -154,7 +163,7 @@ async def open_worker(appliance: Appliance, *, at: Callable[[str], None] = nothi
             sessions=appliance.sessions,
             tenant_id=appliance.tenant_id,
         )
-        clock = Clock(_ticks(dispatch, watchers))
+        clock = Clock(_ticks(dispatch, watchers, pace))
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
@@ -162,7 +171,7 @@ async def open_worker(appliance: Appliance, *, at: Callable[[str], None] = nothi
         yield Worker(outside, dispatch, watchers, clock)
 
 
-async def _outside(appliance: Appliance, stack: AsyncExitStack) -> Outside:
+async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> Outside:
     settings = appliance.settings
     if settings.genieacs_nbi_url is None:
         raise SettingsRefused([Fault("FIRSTLIGHT_GENIEACS_NBI_URL", "is needed by a worker: where GenieACS answers")])
@@ -179,7 +188,7 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack) -> Outside:
     begin = appliance.database.begin
     return Outside(
         radius=appliance.projector,
-        acs=DeviceConvergence(begin, nbi, **common, secrets=appliance.vault),
+        acs=DeviceConvergence(begin, nbi, **common, secrets=appliance.vault, patience=pace.cpe_patience),
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=_smtp(settings), **common),
     )
@@ -198,14 +207,14 @@ def _smtp(settings: Settings) -> SmtpSettings:
     )
 
 
-def _ticks(dispatch: Dispatch, watchers: Watchers) -> list[Tick]:
+def _ticks(dispatch: Dispatch, watchers: Watchers, pace: Pace) -> list[Tick]:
     return [
-        Tick("timers", TIMERS_EVERY_SECONDS, dispatch.wake_due),
-        Tick("informs", WATCH_EVERY_SECONDS, watchers.watch_informs),
-        Tick("sessions", WATCH_EVERY_SECONDS, watchers.watch_sessions),
-        Tick("heartbeat", HEARTBEAT_EVERY_SECONDS, dispatch.beat),
-        Tick("take-over", LOST_EVERY_SECONDS, dispatch.take_over),
-        Tick("lost segments", LOST_EVERY_SECONDS, dispatch.restart_lost),
+        Tick("timers", pace.timers_every_seconds, dispatch.wake_due),
+        Tick("informs", pace.watch_every_seconds, watchers.watch_informs),
+        Tick("sessions", pace.watch_every_seconds, watchers.watch_sessions),
+        Tick("heartbeat", pace.heartbeat_every_seconds, dispatch.beat),
+        Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
+        Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ class Tick:
     name: str
     every_seconds: float
     do: Callable[[], Awaitable[Any]]
+    at_once: bool = False  # also when the process starts
 
 
 class Clock:
@@ -30,8 +32,16 @@ class Clock:
 
     def start(self) -> None:
         for tick in self._ticks:
+            first = {"next_run_time": datetime.now(UTC)} if tick.at_once else {}
             self._scheduler.add_job(
-                _run, "interval", args=[tick], seconds=tick.every_seconds, id=tick.name, max_instances=1, coalesce=True
+                _run,
+                "interval",
+                args=[tick],
+                seconds=tick.every_seconds,
+                id=tick.name,
+                max_instances=1,
+                coalesce=True,
+                **first,
             )
         self._scheduler.start()
 

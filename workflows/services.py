@@ -101,12 +101,20 @@ class LineOrder(TypedDict):
 
 
 class LineAnswer(TypedDict):
-    """What the OLT's side said: whether the ONU is authorised, where it came up, how much light it sees (dBm)."""
+    """What the OLT's side said. ``answered``: it has the line, came up there, sees so much light (dBm); else that comes
+    later, and ``snippet`` is what a person is to paste meanwhile."""
 
     answered: bool
     onu_id: int | None
     actual_port: str | None
     received_power_dbm: float | None
+    snippet: str | None
+
+
+class LineRemoval(TypedDict):
+    """Whether the line is off the OLT; if a person has to take it off, what to paste there."""
+
+    answered: bool
     snippet: str | None
 
 
@@ -203,7 +211,7 @@ class LineHandOver(Protocol):
 
     async def hand_over(self, line_order_id: int) -> LineAnswer: ...
 
-    async def withdraw(self, line_order_id: int) -> Any: ...
+    async def withdraw(self, line_order_id: int) -> LineRemoval: ...
 
 
 class MailDelivery(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -36,8 +37,10 @@ def demo(
     console = err if json_ else out
     configure_logs(level="error", form="console")
 
+    begun = time.monotonic()
+
     def say(sentence: str) -> None:
-        console.print(sentence, markup=False)
+        console.print(f"{time.monotonic() - begun:6.1f} s  {sentence}", markup=False)
 
     proof = guarded(lambda: asyncio.run(_demo(home, estate, ticket, say, stay=not once)), as_json=json_)
     for sentence in proof.broken:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acs.testing import Clock, WallClock
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
 from provisioning.estate import import_estate
 from provisioning.lab.database import empty_lab_database
@@ -46,16 +47,22 @@ class Lab:
 
 
 @asynccontextmanager
-async def open_lab(home: Path, estate: Path, say: Say) -> AsyncIterator[Lab]:
-    """An empty database, the world, FreeRADIUS on its tables, the estate imported. Nothing moves runs yet."""
+async def open_lab(
+    home: Path, estate: Path, say: Say, *, clock: Clock | None = None, **overrides: Any
+) -> AsyncIterator[Lab]:
+    """An empty database, the world, FreeRADIUS on its tables, the estate imported. Nothing moves runs yet.
+
+    ``clock`` is the time of the appliance and of the ACS, ``overrides`` are settings that win over everything.
+    """
+    clock = clock or WallClock()
     await asyncio.to_thread(_empty_folder, home)
-    async with open_world(home) as world:
-        settings = lab_settings(home, world)
+    async with open_world(home, clock=clock) as world:
+        settings = lab_settings(home, world, **overrides)
         await empty_lab_database(settings)
         await asyncio.to_thread(create_keyring, settings.sealing_key_file, now=utc_now)
-        async with open_appliance(settings) as appliance:
+        async with open_appliance(settings, clock=clock.now) as appliance:
             await migrate(appliance.database, appliance.radius_database)
-            say(f"database ready: {appliance.database.url.render_as_string()}")
+            say(f"the tables are made in {_where(appliance, home)}")
             server = await asyncio.to_thread(
                 world.start_freeradius,
                 home / "freeradius",
@@ -64,12 +71,12 @@ async def open_lab(home: Path, estate: Path, say: Say) -> AsyncIterator[Lab]:
             )
             say(f"FreeRADIUS answers on 127.0.0.1:{server.auth_port}, the ACS on {settings.genieacs_nbi_url}")
             counts = await import_estate(appliance, estate)
-            say("estate imported: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count))
+            say("the estate is imported: " + ", ".join(f"{kind} {count}" for kind, count in counts.items() if count))
             await _connect_nas(world, appliance)
             yield Lab(world, appliance)
 
 
-def lab_settings(home: Path, world: LabWorld) -> Settings:
+def lab_settings(home: Path, world: LabWorld, **overrides: Any) -> Settings:
     """The environment's settings, and the world's addresses where the environment names none."""
     given = load_settings()
     own = world.settings()
@@ -77,7 +84,7 @@ def lab_settings(home: Path, world: LabWorld) -> Settings:
         own["genieacs_nbi_url"] = given.genieacs_nbi_url
     if "database_url" not in given.model_fields_set:
         own["database_url"] = f"sqlite+aiosqlite:///{home.absolute()}/firstlight.db"
-    return load_settings(data_dir=home.absolute(), username_realm=LAB_REALM, **own)
+    return load_settings(**{"data_dir": home.absolute(), "username_realm": LAB_REALM, **own, **overrides})
 
 
 async def install(lab: Lab, ticket: Path, say: Say) -> tuple[RunView, LoginReply]:
@@ -167,6 +174,12 @@ def _gist(step: StepView) -> str:
     shown = ("ip_address", "delegated_prefix", "username", "state", "technician_name", "actual_port", "revision")
     wanted = (*shown, "framed_ip_address", "nas_address", "recipient", "smtp_reply", "received_power_dbm")
     return ", ".join(f"{name} {step.result[name]}" for name in wanted if step.result.get(name) not in (None, ""))
+
+
+def _where(appliance: Appliance, home: Path) -> str:
+    if appliance.database.is_postgresql:
+        return f"PostgreSQL, database {appliance.database.url.database}"
+    return f"SQLite, {home / 'firstlight.db'}"
 
 
 def _empty_folder(home: Path) -> None:

@@ -107,6 +107,20 @@ class PortMismatch(WorkflowError):
         self.actual = actual
 
 
+class LineRemovalAwaited(WorkflowError):
+    """A person has to take the line off the OLT before the undo can go on."""
+
+    code = "installation.line_removal_awaited"
+
+    def __init__(self, line_order_id: int, serial: str, snippet: str | None) -> None:
+        super().__init__(
+            f"ONT {serial} has to be taken off the OLT by hand (line order {line_order_id}); then confirm with "
+            f"`firstlight line removed {line_order_id}` and retry" + (f":\n{snippet}" if snippet else "")
+        )
+        self.line_order_id = line_order_id
+        self.serial = serial
+
+
 def line_profile(plan: str) -> str:
     """The OLT's line profile of a plan: by convention they carry one name."""
     return plan

@@ -16,6 +16,7 @@ from workflows.definitions.installation import (
     Appointment,
     DeviceInformed,
     InstallTicket,
+    LineRemovalAwaited,
     PortMismatch,
     SessionSeen,
     TestingService,
@@ -231,7 +232,10 @@ async def authorise_line(services: Services, run: Installation) -> LineOrder:
 
 
 async def take_line_off(outside: Outside, run: Installation, answer: LineAnswer | None) -> None:
-    await outside.line.withdraw(run[authorise_line]["line_order_id"])
+    order = run[authorise_line]
+    removal = await outside.line.withdraw(order["line_order_id"])
+    if not removal["answered"]:
+        raise LineRemovalAwaited(order["line_order_id"], order["device_serial"], removal["snippet"])
 
 
 @step.keyed(undo=take_line_off)
