@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from acs.testing import Change, LabAcs, LabCpe, WallClock
+from acs.testing import Change, Clock, LabAcs, LabCpe, WallClock
 from provisioning.commercial.testing import MailSink
 from provisioning.line.testing import LabLine, LabOlt
 from radius.testing import FreeRadiusServer, LabNas, LabSession, LoginReply, NoAnswer
@@ -107,14 +107,14 @@ class LabWorld:
 
     async def _light(self, cpe: LabCpe) -> None:
         await cpe.light()
-        self._dial(cpe)
+        self.dial(cpe)
 
     def _changed(self, cpe: LabCpe, change: Change) -> None:
         roles = cpe.roles
         if change.paths & {roles.ppp_username, roles.ppp_password, roles.ppp_enable, roles.vlan_id}:
-            self._dial(cpe)
+            self.dial(cpe)
 
-    def _dial(self, cpe: LabCpe) -> None:
+    def dial(self, cpe: LabCpe) -> None:
         """(Re)starts the CPE's PPPoE client with what the CPE holds now."""
         running = self._dialling.pop(cpe.serial, None)
         if running is not None:
@@ -160,10 +160,10 @@ class LabWorld:
 
 
 @asynccontextmanager
-async def open_world(home: Path) -> AsyncIterator[LabWorld]:
+async def open_world(home: Path, *, clock: Clock | None = None) -> AsyncIterator[LabWorld]:
     """A world without RADIUS yet (its tables come from the appliance): ACS, OLT and mail server answer on loopback."""
     async with AsyncExitStack() as stack:
-        acs = LabAcs(clock=WallClock())
+        acs = LabAcs(clock=clock or WallClock())
         await acs.start()
         stack.push_async_callback(acs.stop)
         worlds: list[LabWorld] = []
