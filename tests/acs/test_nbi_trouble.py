@@ -187,7 +187,7 @@ async def test_the_queue_of_a_device_in_session_is_changed_once_the_session_is_o
     await lab.clock.sleep(1)
     before = lab.clock.now()
     assert await nbi.delete_fault(f"{cpe.device_id}:task_{UNKNOWN_TASK}") == Done()
-    assert 3 <= (lab.clock.now() - before).total_seconds() <= 10
+    assert 3 <= (lab.clock.now() - before).total_seconds() < 30
     await session
 
 
