@@ -42,6 +42,7 @@ class Pace:
     watch_every_seconds: float = 0.5
     heartbeat_every_seconds: float = 1.5
     lost_every_seconds: float = 5.0
+    apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
 
 
@@ -163,7 +164,7 @@ async def open_worker(
             sessions=appliance.sessions,
             tenant_id=appliance.tenant_id,
         )
-        clock = Clock(_ticks(dispatch, watchers, pace))
+        clock = Clock(_ticks(dispatch, watchers, outside, pace))
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
@@ -207,8 +208,10 @@ def _smtp(settings: Settings) -> SmtpSettings:
     )
 
 
-def _ticks(dispatch: Dispatch, watchers: Watchers, pace: Pace) -> list[Tick]:
+def _ticks(dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace) -> list[Tick]:
     return [
+        # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
+        Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
         Tick("timers", pace.timers_every_seconds, dispatch.wake_due),
         Tick("informs", pace.watch_every_seconds, watchers.watch_informs),
         Tick("sessions", pace.watch_every_seconds, watchers.watch_sessions),
