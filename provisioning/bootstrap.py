@@ -168,7 +168,7 @@ async def open_worker(
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
-        stack.callback(clock.stop)
+        stack.push_async_callback(clock.stop)
         yield Worker(outside, dispatch, watchers, clock)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+STOP_WITHIN_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -29,12 +32,14 @@ class Clock:
     def __init__(self, ticks: Sequence[Tick]) -> None:
         self._ticks = ticks
         self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._stopping = False
 
     def start(self) -> None:
         for tick in self._ticks:
             first = {"next_run_time": datetime.now(UTC)} if tick.at_once else {}
             self._scheduler.add_job(
-                _run,
+                self._run,
                 "interval",
                 args=[tick],
                 seconds=tick.every_seconds,
@@ -45,12 +50,28 @@ class Clock:
             )
         self._scheduler.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        """Starts nothing more, and gives what is under way a moment to end by itself."""
+        self._scheduler.remove_all_jobs()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=STOP_WITHIN_SECONDS)
+        self._stopping = True
+        for task in list(self._under_way):
+            task.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         self._scheduler.shutdown(wait=False)
 
-
-async def _run(tick: Tick) -> None:
-    try:
-        await tick.do()
-    except Exception:
-        log.exception("a recurring job failed", job=tick.name)
+    async def _run(self, tick: Tick) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
+        try:
+            await tick.do()
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        except Exception:  # the clock job: the next beat tries again
+            log.exception("a recurring job failed", job=tick.name)
+        finally:
+            self._under_way.discard(task)
