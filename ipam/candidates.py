@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ScalarSelect, and_, func, or_, select
+from sqlalchemy import Executable, Integer, Text, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import Held, Kind
 from ipam.errors import GatewayMissing, NoPoolBound
 from ipam.places import Place, Plan
-from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, Pool, PoolBinding, Prefix, Svlan, VlanGroup
+from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, Pool, PoolBinding, Prefix, Svlan, UtcDateTime, VlanGroup
 
 KIND_IN_WORDS: dict[Kind, str] = {
     "ipv4": "an IPv4 pool",
@@ -136,8 +136,34 @@ def most_specific(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 async def _bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> list[Candidate]:
+    given = {
+        "tenant_id": holder.tenant_id,
+        "bng_id": place.bng_id,
+        "site_id": place.site_id,
+        "node_id": place.node_id,
+        "port_id": place.port_id or 0,
+        "plan_id": plan.plan_id,
+        "subject": holder.subject,
+        "at": holder.at,
+    }
+    return [_candidate(row) for row in await db.execute(_BOUND, given)]
+
+
+def _bound_statement() -> Executable:
+    mine = and_(Allocation.pool_id == Pool.id, IN_QUARANTINE)
+    own = (
+        select(Allocation.id)
+        .where(mine, Allocation.subject == bindparam("subject", type_=Text))
+        .order_by(Allocation.available_at.desc(), Allocation.id.desc())
+    )
+    oldest = (
+        select(Allocation.id)
+        .where(mine, Allocation.available_at <= bindparam("at", type_=UtcDateTime))
+        .order_by(Allocation.available_at, Allocation.id)
+    )
     first_range = select(func.min(FreeRange.seq)).where(FreeRange.pool_id == Pool.id).correlate(Pool).scalar_subquery()
-    statement = (
+    places = (PoolBinding.bng_id, PoolBinding.site_id, PoolBinding.node_id, PoolBinding.port_id)
+    return (
         select(
             PoolBinding.plan_id,
             PoolBinding.port_id,
@@ -158,8 +184,8 @@ async def _bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> 
             FreeRange.seq,
             FreeRange.next_unit,
             FreeRange.last_unit,
-            _own(holder.subject).label("own_id"),
-            _oldest(holder.at).label("oldest_id"),
+            own.limit(1).correlate(Pool).scalar_subquery().label("own_id"),
+            oldest.limit(1).correlate(Pool).scalar_subquery().label("oldest_id"),
         )
         .select_from(PoolBinding)
         .outerjoin(Pool, Pool.id == PoolBinding.pool_id)
@@ -168,39 +194,15 @@ async def _bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> 
         .outerjoin(VlanGroup, VlanGroup.id == Svlan.group_id)
         .outerjoin(FreeRange, and_(FreeRange.pool_id == Pool.id, FreeRange.seq == first_range))
         .where(
-            PoolBinding.tenant_id == holder.tenant_id,
-            or_(
-                PoolBinding.bng_id == place.bng_id,
-                PoolBinding.site_id == place.site_id,
-                PoolBinding.node_id == place.node_id,
-                PoolBinding.port_id == (place.port_id or 0),
-            ),
-            or_(PoolBinding.plan_id.is_(None), PoolBinding.plan_id == plan.plan_id),
+            PoolBinding.tenant_id == bindparam("tenant_id", type_=Text),
+            or_(*(column == bindparam(column.key, type_=Integer) for column in places)),
+            or_(PoolBinding.plan_id.is_(None), PoolBinding.plan_id == bindparam("plan_id", type_=Integer)),
         )
     )
-    return [_candidate(row) for row in await db.execute(statement)]
 
 
-def _own(subject: str) -> ScalarSelect[int]:
-    return (
-        select(Allocation.id)
-        .where(Allocation.pool_id == Pool.id, Allocation.subject == subject, IN_QUARANTINE)
-        .order_by(Allocation.available_at.desc(), Allocation.id.desc())
-        .limit(1)
-        .correlate(Pool)
-        .scalar_subquery()
-    )
-
-
-def _oldest(at: datetime) -> ScalarSelect[int]:
-    return (
-        select(Allocation.id)
-        .where(Allocation.pool_id == Pool.id, IN_QUARANTINE, Allocation.available_at <= at)
-        .order_by(Allocation.available_at, Allocation.id)
-        .limit(1)
-        .correlate(Pool)
-        .scalar_subquery()
-    )
+# Built once: a statement's shape costs more to build than to send.
+_BOUND = _bound_statement()
 
 
 def _candidate(row: Any) -> Candidate:

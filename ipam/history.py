@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from ipam.addresses import BITS, from_bytes, parse_address, to_bytes
 from ipam.answers import ReleasedResources, ReleasedUnit, ServiceAt, value_of
@@ -65,17 +66,21 @@ async def release(db: AsyncSession, *, tenant_id: str, service_id: int, at: date
 
 
 async def released(db: AsyncSession, *, service_id: int, at: datetime) -> ReleasedResources:
-    """What the service gave back at that time, from its history."""
+    """What the service gave back when it was last released, from its history."""
+    last_given = select(func.coalesce(func.max(AllocationEvent.id), 0)).where(
+        AllocationEvent.service_id == service_id, AllocationEvent.what == "assigned"
+    )
+    since = aliased(AllocationEvent)
     rows = await db.execute(
-        select(Pool.name, Prefix.first_address, Pool.unit_length, AllocationEvent.unit, AllocationEvent.available_at)
-        .join(Pool, Pool.id == AllocationEvent.pool_id)
+        select(Pool.name, Prefix.first_address, Pool.unit_length, since.unit, since.available_at)
+        .join(Pool, Pool.id == since.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
         .where(
-            AllocationEvent.service_id == service_id,
-            AllocationEvent.what == "released",
-            AllocationEvent.at == at,
+            since.service_id == service_id,
+            since.what == "released",
+            since.id > last_given.scalar_subquery(),
         )
-        .order_by(Pool.name, AllocationEvent.unit)
+        .order_by(Pool.name, since.unit)
     )
     units = [
         ReleasedUnit(pool=name, value=value_of(base, unit_length, unit), available_at=available_at or at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Row, Select, Text, and_, bindparam, func, literal, select
@@ -103,12 +104,42 @@ def plan_from(row: Row[Any]) -> Plan:
     return Plan(*row[len(PLACE_COLUMNS) : len(PLACE_COLUMNS) + len(PLAN_COLUMNS)])
 
 
+_TENANT = bindparam("tenant_id", type_=Text)
+
+
 def _premise(*columns: Any) -> Select[Any]:
     found = select(*columns).select_from(LocationAlias).join(Location, Location.id == LocationAlias.location_id)
     return with_place(found).where(
-        LocationAlias.tenant_id == bindparam("tenant_id", type_=Text),
-        LocationAlias.alias == bindparam("location_alias", type_=Text),
+        LocationAlias.tenant_id == _TENANT, LocationAlias.alias == bindparam("location_alias", type_=Text)
     )
+
+
+@cache
+def _wish(dialect: str) -> Select[Any]:
+    """Built once: a statement's shape costs more to build than to send."""
+    plan, request_id = bindparam("plan", type_=Text), bindparam("request_id", type_=Text)
+    return (
+        _premise(
+            *PLACE_COLUMNS,
+            *PLAN_COLUMNS,
+            Service.service_id.label("earlier_service_id"),
+            _next_service_id(dialect).label("next_service_id"),
+        )
+        .outerjoin(AddressPlan, and_(AddressPlan.tenant_id == _TENANT, AddressPlan.name == plan))
+        .outerjoin(Service, and_(Service.tenant_id == _TENANT, Service.request_id == request_id))
+    )
+
+
+def _next_service_id(dialect: str) -> ColumnElement[int]:
+    """A number that no other service has or will have; the username is made from it before the row is written."""
+    if dialect == "postgresql":
+        table, column = literal(Service.__tablename__), literal("service_id")
+        return func.nextval(func.pg_get_serial_sequence(table, column), type_=Integer)
+    # SQLite: the transaction already holds the one write lock, and services are never deleted.
+    return select(func.coalesce(func.max(Service.service_id), 0) + 1).scalar_subquery()
+
+
+_FIND_PLACE = _premise(*PLACE_COLUMNS)
 
 
 async def find_place(db: AsyncSession, tenant_id: str, service_location: str) -> Place:
@@ -118,7 +149,7 @@ async def find_place(db: AsyncSession, tenant_id: str, service_location: str) ->
         LocationUnknown: never a default place instead.
     """
     given = {"tenant_id": tenant_id, "location_alias": service_location.strip()}
-    row = (await db.execute(_premise(*PLACE_COLUMNS), given)).first()
+    row = (await db.execute(_FIND_PLACE, given)).first()
     if row is None:
         raise LocationUnknown(service_location)
     return place_from(row)
@@ -145,48 +176,15 @@ async def resolve(
     Raises:
         LocationUnknown, PlanUnknown: as their names say.
     """
-    statement = (
-        _premise(
-            *PLACE_COLUMNS,
-            *PLAN_COLUMNS,
-            Service.service_id.label("earlier_service_id"),
-            _next_service_id(db).label("next_service_id"),
-        )
-        .outerjoin(
-            AddressPlan,
-            and_(
-                AddressPlan.tenant_id == bindparam("tenant_id", type_=Text),
-                AddressPlan.name == bindparam("plan", type_=Text),
-            ),
-        )
-        .outerjoin(
-            Service,
-            and_(
-                Service.tenant_id == bindparam("tenant_id", type_=Text),
-                Service.request_id == bindparam("request_id", type_=Text),
-            ),
-        )
-    )
     given = {
         "tenant_id": tenant_id,
         "location_alias": service_location.strip(),
         "plan": plan,
         "request_id": request_id,
     }
-    row = (await db.execute(statement, given)).first()
+    row = (await db.execute(_wish(db.get_bind().dialect.name), given)).first()
     if row is None:
         raise LocationUnknown(service_location)
     if row.plan_id is None:
         raise PlanUnknown(plan)
     return Wish(place_from(row), plan_from(row), row.earlier_service_id, row.next_service_id)
-
-
-def _next_service_id(db: AsyncSession) -> ColumnElement[int]:
-    """A number that no other service has or will have; the username is made from it before the row is written."""
-    if db.get_bind().dialect.name == "postgresql":
-        column = Service.service_id
-        return func.nextval(
-            func.pg_get_serial_sequence(literal(column.class_.__tablename__), literal(column.key)), type_=Integer
-        )
-    # SQLite: the transaction already holds the one write lock, and services are never deleted.
-    return select(func.coalesce(func.max(Service.service_id), 0) + 1).scalar_subquery()

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import shutil
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import ipam
 from ipam import AllocatedResources, NetworkEstate, NetworkService, ReleasedResources
 from ipam.tables import IpamBase
 from provisioning.database import Database
+from tests.conftest import DATABASES
+from tests.support.postgres import PostgresServer
 
 TENANT = "acme"
 REALM = "isp.example"
@@ -162,14 +167,43 @@ def one_pool(network: str = "192.0.2.0/28", **pool: Any) -> dict[str, Any]:
     return small(pool=[described], plan=[{"name": "fiber-100", "access": "pppoe"}])
 
 
-Count = Callable[[], int]
+async def _make_tables(url: str) -> None:
+    database = Database(url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(IpamBase.metadata.create_all)
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the tables of ``ipam``; a test gets a copy of it."""
+    path = tmp_path_factory.mktemp("ipam") / "template.db"
+    asyncio.run(_make_tables(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """A database with the tables of ``ipam``; a test gets a copy of it."""
+    url = postgres.create_database()
+    asyncio.run(_make_tables(url))
+    return str(make_url(url).database)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new database of either kind, with the tables of ``ipam`` and nothing in them."""
+    if request.param == "sqlite":
+        copy = tmp_path / "firstlight.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), copy)
+        return f"sqlite+aiosqlite:///{copy}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database(request.getfixturevalue("postgres_template"))
 
 
 @pytest.fixture
-async def empty(database: Database) -> Network:
-    """The tables and nothing in them."""
-    async with database.engine.begin() as connection:
-        await connection.run_sync(IpamBase.metadata.create_all)
+def empty(database: Database) -> Network:
+    """No network at all."""
     return Network(database)
 
 
