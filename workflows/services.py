@@ -144,7 +144,7 @@ class CommunicationsService(Protocol):
     """communications_service"""
 
     async def send_template_email(
-        self, *, template: str, recipient: str, variables: Mapping[str, Any], request_id: str
+        self, *, template: str, recipient: str, variables: Mapping[str, Any], request_id: str | None = None
     ) -> QueuedEmail: ...
 
     async def withdraw_unsent_email(self, *, email_id: int, reason: str) -> Any: ...

@@ -1,20 +1,21 @@
 """The commercial side of a journey: customers, site surveys, bills, mails and the technician's appointment.
 
 One service a file, named as in the contract: ``customer``, ``crm``, ``billing``, ``communications``, ``ticketing``.
-Each is made for one transaction (``BillingService(db, tenant_id=..., now=...)``), writes only that ``db`` and never
-commits. Only ``MailDelivery`` talks to the outside: it hands the outbox to a mail server, in transactions of its own.
-The lab's mail server is in ``provisioning.commercial.testing``, what must always be true in ``.invariants``.
+What they answer is declared in ``workflows.services``. Each is made for one transaction (``BillingService(db,
+tenant_id=..., now=...)``), writes only that ``db`` and never commits. Only ``MailDelivery`` talks to the outside: it
+hands the outbox to a mail server, in transactions of its own. The lab's mail server is in
+``provisioning.commercial.testing``, what must always be true in ``.invariants``.
 
 To add a mail: three files in ``mail_templates/``, ``<name>.subject.j2``, ``<name>.text.j2`` and ``<name>.html.j2``;
 whatever variables they use become required. To add a service: one file, its class beside the others here, its rows in
 ``tables``, its refusals in ``errors`` (and in the tree of ``provisioning.errors``).
 """
 
-from provisioning.commercial.billing import ActivatedService, BillingService, StoppedBilling
-from provisioning.commercial.communications import CommunicationsService, QueuedEmail
-from provisioning.commercial.crm import CrmService, SiteSurvey
-from provisioning.commercial.customer import CustomerService, RegisteredCustomer
-from provisioning.commercial.delivery import DeliveredEmail, MailDelivery
+from provisioning.commercial.billing import BillingService, StoppedBilling
+from provisioning.commercial.communications import CommunicationsService
+from provisioning.commercial.crm import CrmService
+from provisioning.commercial.customer import CustomerService
+from provisioning.commercial.delivery import MailDelivery
 from provisioning.commercial.errors import (
     BillingError,
     CustomerConflict,
@@ -39,10 +40,9 @@ from provisioning.commercial.errors import (
 )
 from provisioning.commercial.rendering import MailTemplates, RenderedMail
 from provisioning.commercial.smtp import SmtpSettings
-from provisioning.commercial.ticketing import ScheduledInstallation, TicketingService
+from provisioning.commercial.ticketing import TicketingService
 
 __all__ = [
-    "ActivatedService",
     "BillingError",
     "BillingService",
     "CommunicationsService",
@@ -51,7 +51,6 @@ __all__ = [
     "CustomerError",
     "CustomerService",
     "CustomerUnknown",
-    "DeliveredEmail",
     "DeliveryFailed",
     "DeliveryUnknown",
     "MailAlreadySent",
@@ -64,12 +63,8 @@ __all__ = [
     "MailTemplates",
     "MailUnknown",
     "MailWithdrawn",
-    "QueuedEmail",
-    "RegisteredCustomer",
     "RenderedMail",
-    "ScheduledInstallation",
     "ServiceBilledAlready",
-    "SiteSurvey",
     "SmtpSettings",
     "StoppedBilling",
     "SubscriptionStopped",

@@ -15,16 +15,9 @@ from provisioning.commercial.errors import ServiceBilledAlready, SubscriptionSto
 from provisioning.commercial.tables import Subscription
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
+from workflows.services import ActivatedService
 
 LONGEST_REASON = 500
-
-
-class ActivatedService(TypedDict):
-    service_id: int
-    customer_id: int
-    subscription_id: int
-    state: Literal["active"]
-    billing_started_at: datetime
 
 
 class StoppedBilling(TypedDict):

@@ -8,29 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from typing_extensions import TypedDict
 
 from provisioning.commercial.errors import MailAlreadySent, MailUnknown, MailWithdrawn
 from provisioning.commercial.rendering import MailTemplates, RenderedMail
-from provisioning.commercial.tables import Mail, MailState
+from provisioning.commercial.tables import Mail
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
+from workflows.services import QueuedEmail
 
 LONGEST_REASON = 500
-
-
-class QueuedEmail(TypedDict):
-    email_id: int
-    message_id: str
-    template: str
-    recipient: str
-    state: MailState
 
 
 class CommunicationsService:
@@ -49,16 +42,16 @@ class CommunicationsService:
         self._templates = MailTemplates({"isp_name": isp_name or self._domain})
 
     async def send_template_email(
-        self, *, template: str, recipient: str, variables: Mapping[str, Any], request_id: str
+        self, *, template: str, recipient: str, variables: Mapping[str, Any], request_id: str | None = None
     ) -> QueuedEmail:
         """Render this template for this recipient and queue it. The same request is the same mail, under the same
-        Message-ID, whatever state it has reached since.
+        Message-ID, whatever state it has reached since; without a request id, every call is a mail of its own.
 
         Raises: InvalidRequest (template, recipient and variables: all faults), RequestConflict, MailWithdrawn,
         ChangeRaced.
         """
         faults = Faults("The mail")
-        request = faults.line("request_id", request_id)
+        request = f"mail/{secrets.token_hex(16)}" if request_id is None else faults.line("request_id", request_id)
         to = faults.email("recipient", recipient)
         rendered = self._templates.render(template, variables, faults)
         faults.refuse_if_any()

@@ -8,25 +8,15 @@ from typing import get_args
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from typing_extensions import TypedDict
 
 from provisioning.commercial.customer import require_customer
 from provisioning.commercial.errors import SurveyMissing, SurveyNotFeasible
 from provisioning.commercial.tables import SiteSurvey as SiteSurveyRow
-from provisioning.commercial.tables import SurveyResult
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
+from workflows.services import SiteSurvey, SurveyResult
 
 LONGEST_NOTES = 2000
-
-
-class SiteSurvey(TypedDict):
-    survey_id: int
-    customer_id: int
-    service_location: str
-    result: SurveyResult
-    surveyed_at: datetime
-    notes: str
 
 
 class CrmService:

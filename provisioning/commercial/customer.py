@@ -5,22 +5,15 @@ from __future__ import annotations
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from typing_extensions import TypedDict
 
 from provisioning.commercial.errors import CustomerConflict, CustomerUnknown
 from provisioning.commercial.tables import Customer
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
+from workflows.services import RegisteredCustomer
 
 # Two registrations may want the same next number; each loser sees the winner's row on its next try.
 NUMBERING_ATTEMPTS = 20
-
-
-class RegisteredCustomer(TypedDict):
-    customer_id: int
-    name: str
-    email: str
-    phone: str | None
 
 
 class CustomerService:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from typing_extensions import TypedDict
 
 from provisioning.commercial.errors import (
     DeliveryFailed,
@@ -26,8 +24,9 @@ from provisioning.commercial.errors import (
     MailWithdrawn,
 )
 from provisioning.commercial.smtp import HandOver, Letter, SmtpSettings, hand_over
-from provisioning.commercial.tables import AttemptOutcome, Mail, MailAttempt, MailState
+from provisioning.commercial.tables import AttemptOutcome, Mail, MailAttempt
 from provisioning.intake import Clock
+from workflows.services import DeliveredEmail, MailState
 
 log = structlog.get_logger(__name__)
 
@@ -49,15 +48,6 @@ STATE_AFTER: dict[AttemptOutcome, MailState] = {
     "untrusted": "queued",
     "unknown": "unknown",
 }
-
-
-class DeliveredEmail(TypedDict):
-    email_id: int
-    message_id: str
-    recipient: str
-    smtp_reply: str
-    attempts: int
-    sent_at: datetime
 
 
 class MailDelivery:

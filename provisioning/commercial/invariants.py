@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from provisioning.commercial.communications import message_id_stem
-from provisioning.commercial.tables import Customer, Mail, MailAttempt, MailState, Subscription
+from provisioning.commercial.tables import Customer, Mail, MailAttempt, Subscription
 from provisioning.field import LIVE_STATES, Visit
+from workflows.services import MailState
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning.tables import Identity, ProvisioningBase, Reference, RowId, TenantId
+from workflows.services import MailState, SurveyResult
 
-SurveyResult = Literal["feasible", "not_feasible"]
 SubscriptionState = Literal["active", "cancelled"]
-MailState = Literal["queued", "unknown", "sent", "refused", "withdrawn"]
 AttemptOutcome = Literal["sent", "refused", "deferred", "unreachable", "untrusted", "unknown"]
 
 OF_A_CUSTOMER = ("tenant_id", "customer_id"), ("customer.tenant_id", "customer.id")

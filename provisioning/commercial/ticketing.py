@@ -7,21 +7,12 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from typing_extensions import TypedDict
 
-from provisioning.field import ReportedVisit, VisitOver, VisitRecord, Visits, VisitState
+from provisioning.field import ReportedVisit, VisitOver, VisitRecord, Visits
 from provisioning.intake import Clock
+from workflows.services import ScheduledInstallation
 
 DEFAULT_DURATION_MINUTES = 120
-
-
-class ScheduledInstallation(TypedDict):
-    visit_id: int
-    technician_id: int
-    technician_name: str
-    starts_at: datetime
-    ends_at: datetime
-    state: VisitState
 
 
 class TicketingService:

@@ -4,9 +4,9 @@
 keeps what is reported from the field and knows each report again when it arrives twice. ``Technicians`` is the list of
 people. Both write only the ``db`` they are given; the caller commits.
 
-To add an outcome of a visit: name it in ``tables.VisitState`` and ``tables.VisitOutcome`` (and in the CHECK), and say
-in ``visits.ALLOWED`` from which states it may follow. A state in which the technician is still needed also goes into
-``tables.LIVE_STATES`` and into the four rules below it.
+To add an outcome of a visit: name it in ``workflows.services.VisitState`` and in ``tables.VisitOutcome`` (and in the
+CHECK), and say in ``visits.ALLOWED`` from which states it may follow. A state in which the technician is still needed
+also goes into ``tables.LIVE_STATES`` and into the four rules below it.
 """
 
 from provisioning.field.errors import (
@@ -27,7 +27,6 @@ from provisioning.field.tables import (
     Visit,
     VisitOutcome,
     VisitReport,
-    VisitState,
 )
 from provisioning.field.technicians import TechnicianRecord, Technicians
 from provisioning.field.visits import Visits
@@ -49,7 +48,6 @@ __all__ = [
     "VisitOver",
     "VisitRecord",
     "VisitReport",
-    "VisitState",
     "VisitUnknown",
     "Visits",
     "normalise_serial",

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from typing_extensions import TypedDict
 
-from provisioning.field.tables import Technician, Visit, VisitOutcome, VisitReport, VisitState
+from provisioning.field.tables import Technician, Visit, VisitOutcome, VisitReport
+from workflows.services import VisitState
 
 
 class VisitRecord(TypedDict):

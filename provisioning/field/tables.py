@@ -13,8 +13,8 @@ from sqlalchemy import DDL, JSON, CheckConstraint, ForeignKeyConstraint, Index, 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning.tables import Identity, ProvisioningBase, Reference, RowId, TenantId
+from workflows.services import VisitState
 
-VisitState = Literal["booked", "scanned", "no_access", "not_feasible", "cancelled", "completed"]
 VisitOutcome = Literal["scanned", "no_access", "not_feasible", "cancelled", "completed"]
 
 LIVE_STATES: tuple[VisitState, ...] = ("booked", "scanned")

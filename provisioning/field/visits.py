@@ -20,8 +20,9 @@ from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.field.errors import TechnicianBusy, TechnicianUnknown, VisitOver, VisitUnknown
 from provisioning.field.records import ReportedVisit, VisitRecord, as_record, as_report
 from provisioning.field.reports import Report, read_report
-from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitOutcome, VisitReport, VisitState
+from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitOutcome, VisitReport
 from provisioning.intake import Clock, Faults
+from workflows.services import VisitState
 
 SHORTEST_VISIT_MINUTES = 5
 LONGEST_VISIT_MINUTES = 24 * 60

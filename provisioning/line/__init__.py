@@ -29,14 +29,13 @@ from provisioning.line.errors import (
     OltOutcomeUnknown,
     OltUnreachable,
 )
-from provisioning.line.handover import HandOverAnswer, LineHandOver, WithdrawalAnswer
+from provisioning.line.handover import LineHandOver, WithdrawalAnswer
 from provisioning.line.ports import AdapterAnswer, LineAdapter, LineRequest
 from provisioning.line.service import LineService
-from provisioning.line.tables import LineOrder, LineOrderRow, LineState
+from provisioning.line.tables import LineOrderRecord, LineOrderRow
 
 __all__ = [
     "AdapterAnswer",
-    "HandOverAnswer",
     "LineAdapter",
     "LineAdapterMissing",
     "LineAnswerConflict",
@@ -44,15 +43,14 @@ __all__ = [
     "LineError",
     "LineHandOver",
     "LineNotHandedOver",
-    "LineOrder",
     "LineOrderClosed",
+    "LineOrderRecord",
     "LineOrderRow",
     "LineOrderUnknown",
     "LineRaced",
     "LineRefused",
     "LineRequest",
     "LineService",
-    "LineState",
     "LineStillOnOlt",
     "OltAnswerMalformed",
     "OltError",

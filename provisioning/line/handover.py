@@ -16,23 +16,11 @@ from provisioning.line.orders import busy, locked_order
 from provisioning.line.ports import AdapterAnswer, LineAdapter, LineRequest
 from provisioning.line.service import LineService
 from provisioning.line.tables import LineOrderRow
+from workflows.services import LineAnswer
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
 log = structlog.get_logger(__name__)
-
-
-class HandOverAnswer(TypedDict):
-    """``answered``: the OLT has the line, and this is where. Else the answer comes later, by ``record_answer``.
-
-    ``snippet`` is what a person is to paste meanwhile. Received power in dBm.
-    """
-
-    answered: bool
-    onu_id: int | None
-    actual_port: str | None
-    received_power_dbm: float | None
-    snippet: str | None
 
 
 class WithdrawalAnswer(TypedDict):
@@ -60,7 +48,7 @@ class LineHandOver:
         self._now = now
         self._adapter = adapter
 
-    async def hand_over(self, line_order_id: int) -> HandOverAnswer:
+    async def hand_over(self, line_order_id: int) -> LineAnswer:
         """Put the line on the OLT. Repeat it after any error or crash; the OLT acts once.
 
         Raises:
@@ -80,7 +68,7 @@ class LineHandOver:
             log.warning("line refused", line_order_id=line_order_id, customer_id=row.customer_id, reason=refusal.reason)
             raise
         if not said.answered:
-            return HandOverAnswer(
+            return LineAnswer(
                 answered=False, onu_id=None, actual_port=None, received_power_dbm=None, snippet=said.snippet
             )
         return await self._record(line_order_id, said)
@@ -134,7 +122,7 @@ class LineHandOver:
                 row.removal_asked_at = self._now()
             return row
 
-    async def _record(self, line_order_id: int, said: AdapterAnswer) -> HandOverAnswer:
+    async def _record(self, line_order_id: int, said: AdapterAnswer) -> LineAnswer:
         async with self._begin() as db:
             order = await self._orders(db).record_answer(
                 line_order_id=line_order_id,
@@ -149,7 +137,7 @@ class LineHandOver:
             port=order["port"],
             actual_port=order["actual_port"],
         )
-        return HandOverAnswer(
+        return LineAnswer(
             answered=True,
             onu_id=order["onu_id"],
             actual_port=order["actual_port"],
@@ -184,8 +172,8 @@ def _request(row: LineOrderRow) -> LineRequest:
     )
 
 
-def _answer_of(row: LineOrderRow) -> HandOverAnswer:
-    return HandOverAnswer(
+def _answer_of(row: LineOrderRow) -> LineAnswer:
+    return LineAnswer(
         answered=True,
         onu_id=row.onu_id,
         actual_port=row.actual_port,

@@ -8,7 +8,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.line.errors import LineBusy, LineOrderUnknown, LineRaced
-from provisioning.line.tables import LIVE_STATES, LineOrder, LineOrderRow, LineState
+from provisioning.line.tables import LIVE_STATES, LineOrderRecord, LineOrderRow
+from workflows.services import LineState
 
 
 async def locked_order(db: AsyncSession, tenant_id: str, line_order_id: int) -> LineOrderRow:
@@ -50,8 +51,8 @@ async def busy(db: AsyncSession, tenant_id: str, *, device_serial: str, service_
     )
 
 
-def as_line_order(row: LineOrderRow) -> LineOrder:
-    return LineOrder(
+def as_line_order(row: LineOrderRow) -> LineOrderRecord:
+    return LineOrderRecord(
         line_order_id=row.id,
         state=cast(LineState, row.state),
         customer_id=row.customer_id,

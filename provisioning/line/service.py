@@ -18,7 +18,7 @@ from provisioning.line.errors import (
     LineStillOnOlt,
 )
 from provisioning.line.orders import as_line_order, busy, locked_order
-from provisioning.line.tables import LIVE_STATES, LineOrder, LineOrderRow
+from provisioning.line.tables import LIVE_STATES, LineOrderRecord, LineOrderRow
 from provisioning.line.words import answer_faults, line_faults
 
 REFUSAL_LENGTH: Final = 500
@@ -45,7 +45,7 @@ class LineService:
         management_vlan: int | None,
         line_profile: str,
         request_id: str | None = None,
-    ) -> LineOrder:
+    ) -> LineOrderRecord:
         """Ask for a line: state *requested*, nothing is on the OLT before ``LineHandOver.hand_over``.
 
         ``port`` is None while the scan hasn't told it. The same ``request_id`` again answers the same order, until that
@@ -83,7 +83,7 @@ class LineService:
             return await self._give_way(request_id, asked, exc)
         return as_line_order(row)
 
-    async def get_line_order(self, *, line_order_id: int) -> LineOrder:
+    async def get_line_order(self, *, line_order_id: int) -> LineOrderRecord:
         """The order as it is now.
 
         Raises:
@@ -91,7 +91,7 @@ class LineService:
         """
         return as_line_order(await self._order(line_order_id))
 
-    async def find_live_line_order(self, *, service_id: int) -> LineOrder | None:
+    async def find_live_line_order(self, *, service_id: int) -> LineOrderRecord | None:
         """The one live order of a service, if it has any."""
         row = await self._db.scalar(
             select(LineOrderRow).where(
@@ -109,7 +109,7 @@ class LineService:
         actual_port: str,
         onu_id: int | None = None,
         received_power_dbm: float | None = None,
-    ) -> LineOrder:
+    ) -> LineOrderRecord:
         """The OLT, or the operator who configured it, says that the line is there.
 
         The same answer again is welcome; the first reading of the light is kept, since every reading differs a little.
@@ -135,7 +135,7 @@ class LineService:
         row.received_power_dbm = received_power_dbm if row.received_power_dbm is None else row.received_power_dbm
         return await self._kept(row)
 
-    async def record_refusal(self, *, line_order_id: int, reason: str) -> LineOrder:
+    async def record_refusal(self, *, line_order_id: int, reason: str) -> LineOrderRecord:
         """The OLT says no, and has done nothing. The order is no longer live; handing it over again makes it so.
 
         Raises:
@@ -150,7 +150,7 @@ class LineService:
         row.answered_at = self._now()
         return await self._kept(row)
 
-    async def record_removal(self, *, line_order_id: int) -> LineOrder:
+    async def record_removal(self, *, line_order_id: int) -> LineOrderRecord:
         """The OLT, or the operator who configured it, says that the line is gone from it.
 
         Raises:
@@ -163,7 +163,7 @@ class LineService:
         row.removed_at = row.removed_at or self._now()
         return await self._kept(row)
 
-    async def withdraw_line(self, *, line_order_id: int) -> LineOrder:
+    async def withdraw_line(self, *, line_order_id: int) -> LineOrderRecord:
         """The line is no longer wanted: its serial and service are free for another order.
 
         Raises:
@@ -181,7 +181,7 @@ class LineService:
     async def _order(self, line_order_id: int) -> LineOrderRow:
         return await locked_order(self._db, self._tenant_id, line_order_id)
 
-    async def _kept(self, row: LineOrderRow) -> LineOrder:
+    async def _kept(self, row: LineOrderRow) -> LineOrderRecord:
         await self._db.flush()  # nothing flushes by itself here, and later reads of this transaction must see it
         return as_line_order(row)
 
@@ -194,7 +194,7 @@ class LineService:
             )
         )
 
-    async def _give_way(self, request_id: str | None, asked: dict[str, Any], exc: IntegrityError) -> LineOrder:
+    async def _give_way(self, request_id: str | None, asked: dict[str, Any], exc: IntegrityError) -> LineOrderRecord:
         """Another live order was first: our own earlier one, or somebody else's."""
         if request_id is not None and (earlier := await self._by_request(request_id)):
             return _answer_again(earlier, asked)
@@ -203,7 +203,7 @@ class LineService:
         ) from exc
 
 
-def _answer_again(earlier: LineOrderRow, asked: dict[str, Any]) -> LineOrder:
+def _answer_again(earlier: LineOrderRow, asked: dict[str, Any]) -> LineOrderRecord:
     if any(getattr(earlier, name) != value for name, value in asked.items()):
         raise RequestConflict(str(earlier.request_id), f"line order {earlier.id}")
     return as_line_order(earlier)

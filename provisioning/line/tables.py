@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, get_args
+from typing import get_args
 
 from sqlalchemy import CheckConstraint, Float, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
-from typing_extensions import TypedDict
 
 from provisioning.tables import ProvisioningBase, Reference, RowId, TenantId
+from workflows.services import LineOrder, LineState
 
-LineState = Literal["requested", "handed_over", "authorised", "refused", "withdrawn"]
 LIVE_STATES: tuple[LineState, ...] = ("requested", "handed_over", "authorised")
 
 
@@ -23,16 +22,11 @@ _LIVE = text(f"state IN ({_sql_list(LIVE_STATES)})")
 _NOT_WITHDRAWN = text("state <> 'withdrawn'")
 
 
-class LineOrder(TypedDict):
-    """A line order as everybody outside sees it. Received power in dBm, VLANs 1..4094; None: not known (yet)."""
+class LineOrderRecord(LineOrder):
+    """All we know of a line order. Received power in dBm, VLANs 1..4094; None: not known (yet)."""
 
-    line_order_id: int
-    state: LineState
     customer_id: int
     service_id: int
-    device_serial: str
-    access_node: str
-    port: str | None
     svlan: int
     cvlan: int | None
     management_vlan: int | None

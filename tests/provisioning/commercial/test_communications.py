@@ -124,3 +124,12 @@ async def test_a_withdrawn_mail_stays_withdrawn(begin: Begin) -> None:
         with pytest.raises(MailUnknown):
             await communications(db).withdraw_email(email_id=999, reason="x")
     assert withdrawn["state"] == "withdrawn"
+
+
+async def test_without_a_request_id_every_call_is_a_mail_of_its_own(begin: Begin) -> None:
+    wish = {name: value for name, value in WISH.items() if name != "request_id"}
+    async with begin() as db:
+        first = await communications(db).send_template_email(**wish)
+        second = await communications(db).send_template_email(**wish)
+    assert first["email_id"] != second["email_id"]
+    assert first["message_id"] != second["message_id"]

@@ -21,13 +21,13 @@ from provisioning.commercial import (
     MailServerUnreachable,
     MailUnknown,
     MailWithdrawn,
-    QueuedEmail,
     SmtpSettings,
 )
 from provisioning.commercial.delivery import Begin
 from provisioning.commercial.tables import Mail, MailAttempt
 from provisioning.commercial.testing import MailSink, Quirk
 from tests.provisioning.commercial.conftest import ACTIVATION, NOW, TENANT
+from workflows.services import QueuedEmail
 
 SENDER = "noreply@isp.example"
 LATER = NOW + timedelta(minutes=5)

@@ -15,8 +15,8 @@ from provisioning.line import (
     LineAdapterMissing,
     LineBusy,
     LineHandOver,
-    LineOrder,
     LineOrderClosed,
+    LineOrderRecord,
     LineOrderUnknown,
     LineRefused,
     LineService,
@@ -60,7 +60,7 @@ class Desk:
         async with self.service() as service:
             return (await service.authorise_line(**line))["line_order_id"]
 
-    async def order(self, line_order_id: int) -> LineOrder:
+    async def order(self, line_order_id: int) -> LineOrderRecord:
         async with self.service() as service:
             return await service.get_line_order(line_order_id=line_order_id)
 
