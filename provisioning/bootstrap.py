@@ -41,6 +41,7 @@ class Pace:
     timers_every_seconds: float = 0.5
     watch_every_seconds: float = 0.5
     heartbeat_every_seconds: float = 1.5
+    lease_seconds: float = 6.0
     lost_every_seconds: float = 5.0
     apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
@@ -156,6 +157,7 @@ async def open_worker(
             bell=appliance.bell,
             definitions=appliance.definitions,
             clock=appliance.clock,
+            lease=timedelta(seconds=pace.lease_seconds),
         )
         watchers = Watchers(
             begin=appliance.database.begin,

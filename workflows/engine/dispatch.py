@@ -95,6 +95,7 @@ class Dispatch:
         bell: Bell,
         definitions: Definitions,
         clock: Clock,
+        lease: timedelta = LEASE,
     ) -> None:
         self._url = url
         self._begin = begin
@@ -103,6 +104,7 @@ class Dispatch:
         self._bell = bell
         self._definitions = definitions
         self._clock = clock
+        self._lease = lease
         self._many_workers = url.get_backend_name() == "postgresql"
         self.executor_id = f"worker-{secrets.token_hex(6)}" if self._many_workers else "single"
 
@@ -208,7 +210,8 @@ class Dispatch:
         async with self._begin() as db:
             if not await db.scalar(text("SELECT pg_try_advisory_xact_lock(:key)").bindparams(key=REAPER_LOCK)):
                 return []
-            alive = set(await db.scalars(select(WorkerRow.executor_id).where(WorkerRow.beat_at > func.now() - LEASE)))
+            beats = select(WorkerRow.executor_id).where(WorkerRow.beat_at > func.now() - self._lease)
+            alive = set(await db.scalars(beats))
             running = await DBOS.list_workflows_async(
                 status="PENDING", name=WORKFLOW, load_input=False, load_output=False
             )
@@ -216,5 +219,5 @@ class Dispatch:
             if orphans:
                 log.warning("taking over segments of silent workers", segments=orphans)
                 await DBOS.resume_workflows_async(orphans, queue_name=QUEUE)
-            await db.execute(delete(WorkerRow).where(WorkerRow.beat_at < func.now() - 10 * LEASE))
+            await db.execute(delete(WorkerRow).where(WorkerRow.beat_at < func.now() - 10 * self._lease))
         return orphans
