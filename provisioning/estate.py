@@ -21,6 +21,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.commercial import CrmService, CustomerService
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
+from provisioning.intake import faults_of
 from radius import RadiusError, RadiusService
 
 
@@ -101,7 +102,7 @@ def read_estate(path: Path) -> EstateSpec:
     try:
         return EstateSpec.model_validate(data)
     except ValidationError as error:
-        raise InvalidRequest(what, [Fault(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]) from error
+        raise InvalidRequest(what, faults_of(error, whole="estate")) from error
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from provisioning.errors import Fault, InvalidRequest
 
 Clock = Callable[[], datetime]
@@ -23,6 +25,9 @@ _LOCAL_PART = re.compile(rf"{_ATOM}(\.{_ATOM})*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _PHONE_PUNCTUATION = re.compile(r"[\s().\-/]")
 _PHONE = re.compile(r"\+?[0-9]{4,15}")
+
+
+_MODEL_WORDS = {"missing": "is missing", "extra_forbidden": "is not known here"}
 
 
 class Faults:
@@ -104,6 +109,16 @@ class Faults:
             self.add(field, f"is not a telephone number: {text}")
             return None
         return digits
+
+
+def faults_of(error: ValidationError, *, whole: str) -> list[Fault]:
+    """What a model found wrong, in words for a person; ``whole`` names what has no field of its own."""
+    found = []
+    for part in error.errors():
+        where = ".".join(str(step) for step in part["loc"]) or whole
+        reason = _MODEL_WORDS.get(part["type"], re.sub(r"^(Value error, |Input )", "", part["msg"]))
+        found.append(Fault(where, reason))
+    return found
 
 
 def _ascii_address(text: str) -> str | None:

@@ -15,7 +15,7 @@ from acs import AcsError, TemplateLibrary
 from ipam import IpamError
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
-from provisioning.intake import Clock
+from provisioning.intake import Clock, faults_of
 from radius import RadiusError
 from workflows.definitions.installation import InstallTicket
 from workflows.engine.runs import Runs
@@ -77,7 +77,7 @@ class InstallationDesk:
         try:
             ticket = InstallTicket.model_validate(data)
         except ValidationError as error:
-            found = [Fault(".".join(map(str, e["loc"])) or "ticket", e["msg"]) for e in error.errors()]
+            found = faults_of(error, whole="ticket")
             found += await self._unknown_parts(data) if isinstance(data, dict) else []
             raise InvalidRequest("The ticket", found) from error
         faults = await self._unknown_parts(data)

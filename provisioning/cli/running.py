@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.text import Text
 
 from acs import AcsError
 from ipam import IpamError
@@ -44,12 +45,11 @@ def guarded(act: Callable[[], T], *, as_json: bool) -> T:
     try:
         return act()
     except KNOWN_ERRORS as error:
-        faults = getattr(error, "faults", ())
+        faults = [_fault(fault) for fault in getattr(error, "faults", ())]
         if as_json:
-            listed = [[getattr(fault, "field", fault[0]), getattr(fault, "reason", fault[-1])] for fault in faults]
-            print_json({"error": {"code": error.code, "message": str(error), "faults": listed}})
+            print_json({"error": {"code": error.code, "message": str(error), "faults": faults}})
         else:
-            err.print(f"[bold red]refused:[/] {error}" if not faults else _listed(error, faults))
+            _print_refusal(error, faults)
         refused = isinstance(error, InvalidRequest | InputRefused)
         raise typer.Exit(EXIT_REFUSED if refused else EXIT_FAILED) from error
 
@@ -62,10 +62,19 @@ async def _appliance() -> AsyncIterator[Appliance]:
         yield appliance
 
 
-def _listed(error: Exception, faults: Any) -> str:
-    what = getattr(error, "what", "the input")
-    lines = [f"[bold red]{what} is refused, nothing was written:[/]"]
-    for fault in faults:
-        field, reason = (fault.field, fault.reason) if hasattr(fault, "field") else (fault[0], fault[1])
-        lines.append(f"  {field}: {reason}")
-    return "\n".join(lines)
+def _fault(fault: Any) -> tuple[str, str]:
+    """(where, what) of a fault, whichever package found it."""
+    if isinstance(fault, tuple):
+        return str(fault[0]), str(fault[1])
+    if hasattr(fault, "field"):
+        return str(fault.field), str(fault.reason)
+    return "", str(fault)
+
+
+def _print_refusal(error: Exception, faults: Sequence[tuple[str, str]]) -> None:
+    if not faults:
+        err.print(Text.assemble(("refused: ", "bold red"), str(error)))
+        return
+    err.print(Text(f"{getattr(error, 'what', 'The input')} is refused, nothing was written:", style="bold red"))
+    for where, what in faults:
+        err.print(Text(f"  {where}: {what}" if where else f"  {what}"))

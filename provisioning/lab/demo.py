@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -55,6 +57,7 @@ async def open_lab(
     ``clock`` is the time of the appliance and of the ACS, ``overrides`` are settings that win over everything.
     """
     clock = clock or WallClock()
+    await asyncio.to_thread(_end_what_was_left, home)
     await asyncio.to_thread(_empty_folder, home)
     async with open_world(home, clock=clock) as world:
         settings = lab_settings(home, world, **overrides)
@@ -180,6 +183,18 @@ def _where(appliance: Appliance, home: Path) -> str:
     if appliance.database.is_postgresql:
         return f"PostgreSQL, database {appliance.database.url.database}"
     return f"SQLite, {home / 'firstlight.db'}"
+
+
+def _end_what_was_left(home: Path) -> None:
+    """A demo that was killed leaves its FreeRADIUS behind; the configuration it was started with tells which it is."""
+    configuration = str(home.absolute() / "freeradius" / "raddb").encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended, or is somebody else's
+        if configuration in command:
+            os.kill(int(process.name), signal.SIGTERM)
 
 
 def _empty_folder(home: Path) -> None:

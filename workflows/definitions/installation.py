@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
 from workflows.engine.run import Run
 from workflows.errors import WorkflowError
 
-Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
-Serial = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{4,64}$")]
-Ssid = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+def _matching(pattern: str, words: str) -> AfterValidator:
+    """A check whose refusal an operator can read; the pattern itself would help nobody."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"is {text!r}, but must be {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+Line = Annotated[str, _matching(r"[^\x00-\x1f\x7f]{1,200}", "one line of at most 200 characters")]
+Identifier = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}", "a name of letters, digits and . _ : / -")]
+Serial = Annotated[str, _matching(r"[A-Za-z0-9._~-]{4,64}", "a serial of 4 to 64 letters, digits and . _ ~ -")]
+Ssid = Annotated[str, _matching(r"[^\x00-\x1f\x7f]{1,32}", "a WiFi name of at most 32 characters")]
 PositiveId = Annotated[int, Field(gt=0)]
 
 
