@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import AcsBase, DeviceConvergence, GenieAcsService, NbiClient, TemplateLibrary
 from provisioning.database import Database
+from tests.conftest import DATABASES
+from tests.support.postgres import PostgresServer
 
 if TYPE_CHECKING:
     from acs.testing import LabAcs
@@ -48,11 +51,22 @@ class Clockwork:
         return self.time
 
 
-@pytest.fixture
-async def acs_database(database: Database) -> Database:
+@pytest.fixture(scope="session")
+def acs_postgres_url(postgres: PostgresServer) -> str:
+    return postgres.create_database()
+
+
+@pytest.fixture(params=DATABASES)
+async def acs_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """Empty tables of ``acs`` in either database; the PostgreSQL one is made once, which saves most of the time."""
+    sqlite = request.param == "sqlite"
+    url = f"sqlite+aiosqlite:///{tmp_path}/acs.db" if sqlite else request.getfixturevalue("acs_postgres_url")
+    database = Database(url)
     async with database.engine.begin() as connection:
+        await connection.run_sync(AcsBase.metadata.drop_all)
         await connection.run_sync(AcsBase.metadata.create_all)
-    return database
+    yield database
+    await database.close()
 
 
 @pytest.fixture
