@@ -77,8 +77,14 @@ def _line(row: Row[Any]) -> Line:
 
 async def held_by(db: AsyncSession, line: Line) -> list[Held]:
     """Everything that the service holds now."""
-    statement = (
+    rows = await db.execute(_assigned().where(Allocation.service_id == line.service_id))
+    return [*(_held(*row[1:]) for row in rows), *_named(line)]
+
+
+def _assigned() -> Select[*tuple[Any, ...]]:
+    return (
         select(
+            Allocation.service_id,
             Pool.kind,
             Allocation.unit,
             Prefix.first_address,
@@ -91,9 +97,13 @@ async def held_by(db: AsyncSession, line: Line) -> list[Held]:
         .join(Pool, Pool.id == Allocation.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
         .outerjoin(Svlan, Svlan.id == Pool.svlan_id)
-        .where(Allocation.service_id == line.service_id, ASSIGNED)
+        .where(ASSIGNED)
     )
-    held = [_held(*row) for row in await db.execute(statement)]
+
+
+def _named(line: Line) -> list[Held]:
+    """What the service's own row names: things that are shared, so that nobody takes a unit of them."""
+    held = []
     if line.svlan_vid is not None:
         held.append(Held("svlan", svlan_vid=line.svlan_vid))
     if line.framed_pool is not None:
@@ -108,13 +118,25 @@ def _held(kind: str, unit: int, *rest: Any) -> Held:
 
 async def resources_of(db: AsyncSession, line: Line) -> AllocatedResources:
     """The contract's answer for a service that exists."""
-    return describe(
-        service_id=line.service_id,
-        username=line.username,
-        place=line.place,
-        plan=line.plan,
-        held=await held_by(db, line),
-    )
+    return _described(line, await held_by(db, line))
+
+
+async def resources_of_all(db: AsyncSession, tenant_id: str) -> list[AllocatedResources]:
+    """The contract's answer for every live service, in two questions. One without any VLAN, which constraints rule out
+    and ``invariants.incomplete`` finds, is left out."""
+    held: dict[int, list[Held]] = {}
+    for service_id, *rest in await db.execute(_assigned().where(Allocation.tenant_id == tenant_id)):
+        held.setdefault(service_id, []).append(_held(*rest))
+    found = []
+    for line in await live_lines(db, tenant_id):
+        everything = [*held.get(line.service_id, ()), *_named(line)]
+        if any(each.svlan_vid is not None for each in everything):
+            found.append(_described(line, everything))
+    return found
+
+
+def _described(line: Line, held: list[Held]) -> AllocatedResources:
+    return describe(service_id=line.service_id, username=line.username, place=line.place, plan=line.plan, held=held)
 
 
 def subject_of(customer_id: int, location_id: int) -> str:

@@ -44,6 +44,11 @@ class Violation:
     def __str__(self) -> str:
         return f"{self.subject}: {self.what}"
 
+    @property
+    def sentence(self) -> str:
+        """One plain sentence for an operator."""
+        return f"{self.subject[0].upper()}{self.subject[1:]} {self.what}."
+
 
 async def given_twice(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
     """No address, prefix, C-VLAN or S-VLAN number belongs to two at once, and no service holds two of a kind."""
@@ -175,12 +180,12 @@ async def badly_partitioned(db: AsyncSession, *, tenant_id: str) -> list[Violati
         .order_by(Pool.name)
     )
     for pool_id, name, span, size in pools:
-        faults = [f"{counts[pool_id]} {words}" for words, counts in clashes.items() if pool_id in counts]
+        faults = [f"has {counts[pool_id]} {words}" for words, counts in clashes.items() if pool_id in counts]
         never, once, excluded = free.get(pool_id, 0), used.get(pool_id, 0), out.get(pool_id, 0)
         if never + once != size:
-            faults.append(f"{never} never used and {once} used units make {never + once}, not {size}")
+            faults.append(f"has {never} never used and {once} used units, but should have {size} in all")
         if size + excluded != span:
-            faults.append(f"{size} usable and {excluded} excluded units make {size + excluded}, not {span}")
+            faults.append(f"has {size} usable and {excluded} excluded units, but spans {span}")
         found.extend(Violation("ipam.partition", f"pool {name}", fault) for fault in faults)
     return found
 
@@ -211,23 +216,23 @@ _OTHER = aliased(FreeRange)
 _SPAN = select(Pool.span).where(Pool.id == Allocation.pool_id).correlate(Allocation).scalar_subquery()
 _RANGE_SPAN = select(Pool.span).where(Pool.id == FreeRange.pool_id).correlate(FreeRange).scalar_subquery()
 _CLASHES: Mapping[str, tuple[type[FreeRange | Allocation], ColumnElement[bool]]] = {
-    "used units also lie in a free range": (
+    "used unit(s) that also lie in a free range": (
         Allocation,
         exists().where(
             FreeRange.pool_id == Allocation.pool_id,
             Allocation.unit.between(FreeRange.next_unit, FreeRange.last_unit),
         ),
     ),
-    "used units are excluded from being handed out": (
+    "used unit(s) that are excluded from being handed out": (
         Allocation,
         exists().where(
             Exclusion.pool_id == Allocation.pool_id,
             Allocation.unit.between(Exclusion.first_unit, Exclusion.last_unit),
         ),
     ),
-    "used units lie outside of the pool": (Allocation, Allocation.unit >= _SPAN),
-    "free ranges reach outside of the pool": (FreeRange, FreeRange.last_unit >= _RANGE_SPAN),
-    "free ranges overlap another one": (
+    "used unit(s) outside of its bounds": (Allocation, Allocation.unit >= _SPAN),
+    "free range(s) that reach outside of its bounds": (FreeRange, FreeRange.last_unit >= _RANGE_SPAN),
+    "free range(s) that overlap another one": (
         FreeRange,
         exists().where(
             _OTHER.pool_id == FreeRange.pool_id,
@@ -236,7 +241,7 @@ _CLASHES: Mapping[str, tuple[type[FreeRange | Allocation], ColumnElement[bool]]]
             _OTHER.last_unit >= FreeRange.next_unit,
         ),
     ),
-    "free ranges reach into what is excluded": (
+    "free range(s) that reach into what is excluded": (
         FreeRange,
         exists().where(
             Exclusion.pool_id == FreeRange.pool_id,

@@ -148,6 +148,10 @@ class NetworkService:
         )
         return list(found)
 
+    async def all_resources(self) -> list[AllocatedResources]:
+        """What each live service holds: to be compared with what others believe."""
+        return await holdings.resources_of_all(self._db, self._tenant_id)
+
     async def utilisation(self) -> list[PoolUsage]:
         """How full each pool is; what is in quarantine counts as used."""
         return await usage.read(self._db, self._tenant_id)
