@@ -84,7 +84,7 @@ class Applying:
         script = (files("acs") / "provisions" / f"{PROVISION}.js").read_text(encoding="utf-8")
         if await self._nbi.provision(PROVISION) == script:
             return
-        require_done(await self._nbi.put_provision(PROVISION, script))
+        require_done(await self._nbi.put_provision(PROVISION, script), "the installation of the apply script")
         log.info("apply script installed at the acs", provision=PROVISION)
         await self._sleep(self._sessions.patience.script_seconds)
 
@@ -138,7 +138,7 @@ class Applying:
         device_id = seen["device_id"]
         argument = _script_argument(desired, await self._states.revealed(desired), seen["tags"])
         if desired.tag in seen["tags"]:
-            require_done(await self._nbi.remove_tag(device_id, desired.tag))
+            require_done(await self._nbi.remove_tag(device_id, desired.tag), "the removal of a tag")
         before = {task.id for task in await self._nbi.tasks(device_id, unique_key=CONFIGURATION_KEY)}
         await self._states.record(
             desired,
@@ -184,7 +184,7 @@ class Applying:
             queued = {task.id for task in await self._nbi.tasks(device_id)}
             for fault in await self._nbi.faults(device_id):
                 if fault.task_id is not None and fault.task_id not in queued:
-                    require_done(await self._nbi.delete_fault(fault.id))
+                    require_done(await self._nbi.delete_fault(fault.id), "the deletion of a fault")
         except NbiError as error:  # the settings are queued; the next apply tidies up
             log.warning("faults of replaced tasks stay at the acs", device_id=device_id, why=str(error))
 
@@ -196,6 +196,12 @@ class Applying:
         seen = await look_again(self._nbi, device_id)
         if seen is not None and desired.tag in seen["tags"]:
             watch.done = seen
+        elif queued:
+            raise NotYet(
+                desired.serial,
+                reason="in_progress",
+                message=f"Somebody else is giving CPE {desired.serial} its settings at this moment.",
+            )
         watch.looks_since_gone += 1
         watch.vanished = watch.looks_since_gone > self._sessions.patience.grace_polls
 
@@ -230,7 +236,7 @@ class Applying:
             last_inform_at=seen["last_inform"],
         )
         for tag in _stale_tags(desired, seen["tags"]):
-            require_done(await self._nbi.remove_tag(seen["device_id"], tag))
+            require_done(await self._nbi.remove_tag(seen["device_id"], tag), "the removal of a tag")
         log.info("cpe has taken its settings", serial=desired.serial, revision=desired.revision)
         return ApplyOutcome(
             device_serial=desired.serial,

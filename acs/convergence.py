@@ -153,13 +153,13 @@ class DeviceConvergence:
         for key in (CONFIGURATION_KEY, VERIFICATION_KEY):
             for task in await self._nbi.tasks(device_id, unique_key=key):
                 # The fault's deletion takes the task along, and is done as well when there is no fault.
-                require_done(await self._nbi.delete_fault(f"{device_id}:task_{task.id}"))
+                require_done(await self._nbi.delete_fault(f"{device_id}:task_{task.id}"), "the deletion of a fault")
                 gone = await self._nbi.delete_task(task.id)
                 if not (isinstance(gone, Rejected) and gone.status == 404):
-                    require_done(gone)
+                    require_done(gone, "the deletion of a task")
         for tag in seen["tags"]:
             if tag.startswith("cfg_"):
-                require_done(await self._nbi.remove_tag(device_id, tag))
+                require_done(await self._nbi.remove_tag(device_id, tag), "the removal of a tag")
         log.info("traces of a withdrawn cpe removed from the acs", device_id=device_id)
 
     async def _found(self, desired: Desired) -> SeenDevice:

@@ -209,7 +209,7 @@ class NbiClient:
             return Rejected(answer.status, answer.said)
         task_id = _task_id(answer.body)
         if task_id is None:
-            return Unknown(f"the answer was {answer.status} without a task", f"POST {target}")
+            return Unknown(f"The answer was {answer.status} without a task.", f"POST {target}")
         if answer.status == 200:
             return Done(task_id)
         return await self._queued(device_id, task_id, answer.reason, asked_to_call=connection_request)
@@ -225,7 +225,11 @@ class NbiClient:
         if answer.status == 504:
             why = _why(answer.reason) or _why(answer.said)
             # A proxy that gave up waiting says 504 as well, in its own words.
-            return NotReached(why, answer.said) if why else Unknown(f"504 {answer.said}", "a connection request")
+            return (
+                NotReached(why, answer.said)
+                if why
+                else Unknown(f"The answer was 504 {answer.said}.", "a connection request")
+            )
         return Rejected(answer.status, answer.said)
 
     async def delete_task(self, task_id: str) -> WriteOutcome:

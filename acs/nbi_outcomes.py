@@ -142,12 +142,12 @@ CallOutcome = Done | NotReached | Rejected | Unknown
 WriteOutcome = Done | Rejected | Unknown
 
 
-def require_done(outcome: Done | Rejected | Unknown) -> Done:
-    """For a caller to whom only Done is good enough. Raises: NbiRejected, NbiTimedOut."""
+def require_done(outcome: Done | Rejected | Unknown, what: str) -> Done:
+    """For a caller to whom only Done is good enough; ``what`` was asked. Raises: NbiRejected, NbiTimedOut."""
     if isinstance(outcome, Rejected):
-        raise NbiRejected("a request", status=outcome.status, said=outcome.said)
+        raise NbiRejected(what, status=outcome.status, said=outcome.said)
     if isinstance(outcome, Unknown):
-        raise NbiTimedOut(f"Whether the ACS did it is not known: {outcome.why}.")
+        raise NbiTimedOut(f"Whether the ACS did {what} is not known: {outcome.why}")
     return outcome
 
 

@@ -156,7 +156,7 @@ class NbiTransport:
                 )
             await self._sleep(pause)
         if isinstance(answer, Answer) and answer.status >= 500 and not (own_504 and answer.status == 504):
-            return Unknown(f"the answer was {answer.status} {answer.said}", _asked(method, target))
+            return Unknown(f"The answer was {answer.status} {answer.said}.", _asked(method, target))
         return answer
 
     async def _write_once(self, method: str, target: str, body: bytes | None, seconds: float) -> Answer | Unknown:

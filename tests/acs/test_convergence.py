@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -327,6 +328,18 @@ async def test_applying_twice_writes_once(bench: Bench) -> None:
     verified = await bench.convergence.verify(SERIAL)
     assert await bench.convergence.apply(SERIAL) == {**first, "state": verified["state"]}
     assert bench.written(cpe) == 1
+
+
+async def test_two_who_apply_at_once_do_not_confuse_each_other(bench: Bench) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    await bench.convergence.prepare()
+    ended = await asyncio.gather(*(bench.convergence.apply(SERIAL) for _ in range(3)), return_exceptions=True)
+    assert [each for each in ended if isinstance(each, dict)]
+    assert not [each for each in ended if isinstance(each, BaseException) and not getattr(each, "transient", False)]
+    assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
+    assert cpe.value(USERNAME) == "u42@isp"
+    assert await bench.nbi.tasks(cpe.device_id) == ()
 
 
 async def test_a_new_wish_replaces_the_old_tag(bench: Bench) -> None:
