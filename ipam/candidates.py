@@ -50,8 +50,11 @@ class Candidate:
     own_id: int | None
     """The subject's own former unit, still in quarantine."""
     range_seq: int | None
+    """The first free range, and its bounds."""
     next_unit: int | None
     last_unit: int | None
+    last_seq: int | None
+    """The last free range: writers begin somewhere from the first to the last."""
     oldest_id: int | None
     """The unit that has been out of quarantine for the longest time."""
 
@@ -161,7 +164,10 @@ def _bound_statement() -> Executable:
         .where(mine, Allocation.available_at <= bindparam("at", type_=UtcDateTime))
         .order_by(Allocation.available_at, Allocation.id)
     )
-    first_range = select(func.min(FreeRange.seq)).where(FreeRange.pool_id == Pool.id).correlate(Pool).scalar_subquery()
+    first_range, last_range = (
+        select(end(FreeRange.seq)).where(FreeRange.pool_id == Pool.id).correlate(Pool).scalar_subquery()
+        for end in (func.min, func.max)
+    )
     places = (PoolBinding.bng_id, PoolBinding.site_id, PoolBinding.node_id, PoolBinding.port_id)
     return (
         select(
@@ -184,6 +190,7 @@ def _bound_statement() -> Executable:
             FreeRange.seq,
             FreeRange.next_unit,
             FreeRange.last_unit,
+            last_range.label("last_seq"),
             own.limit(1).correlate(Pool).scalar_subquery().label("own_id"),
             oldest.limit(1).correlate(Pool).scalar_subquery().label("oldest_id"),
         )
@@ -225,5 +232,6 @@ def _candidate(row: Any) -> Candidate:
         range_seq=row.seq,
         next_unit=row.next_unit,
         last_unit=row.last_unit,
+        last_seq=row.last_seq,
         oldest_id=row.oldest_id,
     )

@@ -19,7 +19,7 @@ from ipam.units import Interval, stripes, subtract
 async def cut_first(rows: EstateRows, pool_id: int, layout: Layout) -> None:
     """A new pool's exclusions and free ranges."""
     await _write_exclusions(rows, pool_id, layout)
-    await _insert_ranges(rows, pool_id, stripes(layout.free), first_seq=0)
+    await _insert_ranges(rows, pool_id, stripes(layout.free, layout.stripes), first_seq=0)
 
 
 async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout) -> bool:
@@ -39,7 +39,7 @@ async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout) -> bo
     now_excluded = subtract([each[:2] for each in after], [each[:2] for each in before])
     now_free = subtract([each[:2] for each in before], [each[:2] for each in after])
     next_seq = await _cut(rows, pool_id, name, now_excluded)
-    await _insert_ranges(rows, pool_id, stripes(now_free), first_seq=next_seq)
+    await _insert_ranges(rows, pool_id, stripes(now_free, layout.stripes), first_seq=next_seq)
     await rows.db.execute(delete(table).where(table.c.pool_id == pool_id))
     await _write_exclusions(rows, pool_id, layout)
     return True

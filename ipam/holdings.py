@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import AllocatedResources, Held, Kind, describe
-from ipam.places import PLACE_COLUMNS, PLAN_COLUMNS, Place, Plan, place_from, plan_from, with_place
+from ipam.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place, Plan, place_from, plan_from, with_place
 from ipam.tables import ASSIGNED, AddressPlan, Allocation, Location, Pool, Prefix, Service, Svlan
 
 
@@ -50,7 +50,7 @@ async def live_lines(db: AsyncSession, tenant_id: str) -> list[Line]:
     return [_line(row) for row in rows]
 
 
-def _lines(tenant_id: str) -> Select[Any]:
+def _lines(tenant_id: str) -> AnySelect:
     return with_place(
         select(
             *PLACE_COLUMNS,
@@ -81,7 +81,7 @@ async def held_by(db: AsyncSession, line: Line) -> list[Held]:
     return [*(_held(*row[1:]) for row in rows), *_named(line)]
 
 
-def _assigned() -> Select[*tuple[Any, ...]]:
+def _assigned() -> AnySelect:
     return (
         select(
             Allocation.service_id,

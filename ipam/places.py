@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.errors import LocationUnknown, PlanUnknown
 from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, Location, LocationAlias, Service, Site
 
+AnySelect = Select[*tuple[Any, ...]]
+
 
 @dataclass(frozen=True)
 class Place:
@@ -86,7 +88,7 @@ PLAN_COLUMNS: tuple[Any, ...] = (
 )
 
 
-def with_place(statement: Select[Any]) -> Select[Any]:
+def with_place(statement: AnySelect) -> AnySelect:
     """Join a statement that starts at the location to everything it terminates on."""
     return (
         statement.join(AccessNode, AccessNode.id == Location.node_id)
@@ -107,7 +109,7 @@ def plan_from(row: Row[Any]) -> Plan:
 _TENANT = bindparam("tenant_id", type_=Text)
 
 
-def _premise(*columns: Any) -> Select[Any]:
+def _premise(*columns: Any) -> AnySelect:
     found = select(*columns).select_from(LocationAlias).join(Location, Location.id == LocationAlias.location_id)
     return with_place(found).where(
         LocationAlias.tenant_id == _TENANT, LocationAlias.alias == bindparam("location_alias", type_=Text)
@@ -115,7 +117,7 @@ def _premise(*columns: Any) -> Select[Any]:
 
 
 @cache
-def _wish(dialect: str) -> Select[Any]:
+def _wish(dialect: str) -> AnySelect:
     """Built once: a statement's shape costs more to build than to send."""
     plan, request_id = bindparam("plan", type_=Text), bindparam("request_id", type_=Text)
     return (

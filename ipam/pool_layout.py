@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ipam.addresses import LAST_VID, Network, parse_address, parse_network, parse_span, parse_vids
 from ipam.estate_spec import PoolSpec, SvlanSpec
-from ipam.units import Interval, count, merge, subtract
+from ipam.units import MOST_STRIPES, VLAN_STRIPES, Interval, count, merge, subtract
 
 MOST_UNITS = 2**62
 VLAN_SPAN = LAST_VID + 2
@@ -29,6 +29,7 @@ class Excluded:
 class Layout:
     span: int
     excluded: tuple[Excluded, ...]
+    stripes: int = MOST_STRIPES
 
     @property
     def free(self) -> list[Interval]:
@@ -129,6 +130,7 @@ def cvlan_layout(svlan: SvlanSpec) -> Layout:
                 (subtract([(0, VLAN_SPAN - 1)], usable), "outside the ranges"),
             ]
         ),
+        VLAN_STRIPES,
     )
 
 

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.candidates import Candidate, Holder
 from ipam.errors import PoolBusy
 from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, UtcDateTime
-from ipam.units import MOST_STRIPES
 
 PATIENCE_SECONDS = 5
 """How long a turn is waited for. Meanwhile the caller's other locks are held, so this is short."""
@@ -32,30 +31,31 @@ _DEADLOCK = "40P01"
 #   while somebody's old snapshot keeps its dead versions.
 _TAKE = text("""
 WITH wanted AS MATERIALIZED (
-    SELECT pool_id FROM unnest(CAST(:pool_ids AS integer[])) AS given (pool_id)
+    SELECT pool_id, start
+    FROM unnest(CAST(:pool_ids AS integer[]), CAST(:starts AS integer[])) AS given (pool_id, start)
 ), own AS MATERIALIZED (
     SELECT w.pool_id, found.id FROM wanted AS w CROSS JOIN LATERAL (
         SELECT a.id FROM ipam_allocation AS a
         WHERE a.subject = :subject AND a.pool_id = w.pool_id AND a.state = 'quarantine'
         ORDER BY a.available_at DESC, a.id DESC LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
 ), strange AS MATERIALIZED (
-    SELECT pool_id FROM wanted EXCEPT SELECT pool_id FROM own
+    SELECT pool_id, start FROM wanted WHERE pool_id NOT IN (SELECT pool_id FROM own)
 ), ahead AS MATERIALIZED (
     SELECT found.* FROM strange AS w CROSS JOIN LATERAL (
         SELECT f.pool_id, f.seq, f.next_unit, f.last_unit FROM ipam_free_range AS f
-        WHERE f.pool_id = w.pool_id AND f.seq >= :start
+        WHERE f.pool_id = w.pool_id AND f.seq >= w.start
         ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
 ), not_ahead AS MATERIALIZED (
-    SELECT pool_id FROM strange EXCEPT SELECT pool_id FROM ahead
+    SELECT pool_id, start FROM strange WHERE pool_id NOT IN (SELECT pool_id FROM ahead)
 ), behind AS MATERIALIZED (
     SELECT found.* FROM not_ahead AS w CROSS JOIN LATERAL (
         SELECT f.pool_id, f.seq, f.next_unit, f.last_unit FROM ipam_free_range AS f
-        WHERE f.pool_id = w.pool_id AND f.seq < :start
+        WHERE f.pool_id = w.pool_id AND f.seq < w.start
         ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
 ), fresh AS MATERIALIZED (
     SELECT * FROM ahead UNION ALL SELECT * FROM behind
 ), used_up AS MATERIALIZED (
-    SELECT pool_id FROM not_ahead EXCEPT SELECT pool_id FROM behind
+    SELECT pool_id FROM not_ahead WHERE pool_id NOT IN (SELECT pool_id FROM behind)
 ), oldest AS MATERIALIZED (
     SELECT w.pool_id, found.id FROM used_up AS w CROSS JOIN LATERAL (
         SELECT a.id FROM ipam_allocation AS a
@@ -93,7 +93,7 @@ async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> 
         _TAKE,
         {
             "pool_ids": [pool.pool_id for pool in pools],
-            "start": random.randrange(MOST_STRIPES),
+            "starts": [random.randint(pool.range_seq or 0, pool.last_seq or 0) for pool in pools],
             "tenant_id": holder.tenant_id,
             "service_id": holder.service_id,
             "subject": holder.subject,

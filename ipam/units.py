@@ -13,6 +13,8 @@ Interval = tuple[int, int]
 MOST_STRIPES = 64
 FEWEST_STRIPES = 8
 UNITS_PER_STRIPE = 16
+VLAN_STRIPES = 8
+"""Of the C-VLANs in an S-VLAN: there are thousands of such pools, each with a handful of writers."""
 
 
 def merge(intervals: Iterable[Interval]) -> list[Interval]:
@@ -47,15 +49,16 @@ def count(intervals: Iterable[Interval]) -> int:
     return sum(last - first + 1 for first, last in intervals)
 
 
-def stripes(intervals: Sequence[Interval]) -> list[Interval]:
-    """Cut free space into stripes, so that writers at the same time each find one of their own.
+def stripes(intervals: Sequence[Interval], most: int = MOST_STRIPES) -> list[Interval]:
+    """Cut free space into about ``most`` stripes (fewer when there is little of it).
 
-    With a single free interval every writer would wait for the commit of the one before it.
+    So writers at the same time each find one of their own. With a single free interval every writer would wait for the
+    commit of the one before it.
     """
     size = count(intervals)
     if not size:
         return []
-    wanted = max(FEWEST_STRIPES, min(MOST_STRIPES, size // UNITS_PER_STRIPE))
+    wanted = max(FEWEST_STRIPES, min(most, size // UNITS_PER_STRIPE))
     width = -(-size // wanted)
     return [
         (start, min(start + width - 1, last)) for first, last in intervals for start in range(first, last + 1, width)

@@ -1,0 +1,192 @@
+"""All faults of a description at once, each in words that lead to the line to correct."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ipam import NetworkEstateSpec, validate_estate
+from tests.ipam.conftest import Network, example, small
+
+
+def faults(description: dict[str, Any]) -> list[str]:
+    return [str(fault) for fault in validate_estate(description)]
+
+
+def test_faultless_descriptions_have_no_faults() -> None:
+    assert faults(example()) == []
+    assert faults(small()) == []
+    assert validate_estate(NetworkEstateSpec.model_validate(small())) == []
+    assert faults({}) == []
+
+
+def test_faults_of_every_kind_are_named_at_once() -> None:
+    described = small()
+    described["pools"] = []
+    described["bng"] = "bng-1"
+    described["access_node"][0] |= {"cpe_vlan_id": 4095, "colour": "red"}
+    described["location"][0]["id"] = "HWTC12345678"
+    described["location"][1]["port"] = "9/9/9"
+    described["pool"][0]["network"] = "100.64.0.1/28"
+    described["svlan"][0]["vid"] = 1
+    described["vlan_group"][0]["vids"] = ["1-399"]
+
+    found = faults(described)
+
+    assert found[:7] == [
+        "bng: must be a list; write [[bng]]",
+        "access_node OLT-1: cpe_vlan_id: Input should be less than or equal to 4094",
+        "access_node OLT-1: colour: Extra inputs are not permitted",
+        "location HWTC12345678: id: String should match pattern '^LOC-[A-Za-z0-9][A-Za-z0-9._-]*$'",
+        "pool cgnat: network: '100.64.0.1/28' has host bits set; do you mean 100.64.0.0/28?",
+        "vlan_group metro: vids: '1-399' reaches outside the usable VLAN numbers 2..4094 (IEEE 802.1Q)",
+        "svlan number 1: vid: Input should be greater than or equal to 2",
+    ]
+    assert "pools: is no part of a network description" in found[7]
+    assert "access_node OLT-2: there is no BNG bng-1" in found
+    assert "location LOC-2: access node OLT-2 has no port 9/9/9" in found
+
+
+def test_a_part_that_is_wrong_in_itself_is_not_reported_again_by_those_who_refer_to_it() -> None:
+    described = small()
+    described["access_node"][0]["cpe_vlan_id"] = 0
+
+    assert faults(described) == [
+        "access_node OLT-1: cpe_vlan_id: Input should be greater than or equal to 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"network": "100.64.0.0"}, "network: '100.64.0.0' has no prefix length; write for example 100.64.0.0/24"),
+        ({"network": "100.64.0/28"}, "network: '100.64.0/28' is not an IPv4 or IPv6 prefix"),
+        (
+            {"network": "2001:db8::/64", "gateway": None},
+            "2001:db8::/64 is IPv6, but a pool of kind ipv4 needs IPv4",
+        ),
+        ({"role": "pd"}, "role pd doesn't fit kind ipv4; it takes public or cgnat or infra"),
+        ({"unit_length": 30}, "unit_length 30: IPv4 is handed out as single addresses (32)"),
+        ({"gateway": "100.64.0.0"}, "gateway 100.64.0.0 is the network's own or its broadcast address"),
+        ({"gateway": "100.64.0"}, "gateway: '100.64.0' is not an IPv4 or IPv6 address"),
+        ({"exclude": ["100.64.0.9-100.64.0.20"]}, "exclude: 100.64.0.9-100.64.0.20 is not inside 100.64.0.0/28"),
+        (
+            {"exclude": ["100.64.0.9-100.64.0.2"]},
+            "exclude.0: '100.64.0.9-100.64.0.2' does not run from a lower to a higher address of one family",
+        ),
+        ({"exclude": ["100.64.0.0/28"]}, "nothing is left of 100.64.0.0/28 to hand out"),
+        ({"network": "100.64.0.0/32", "gateway": None, "ranges": ["::1"]}, "ranges: ::1 is not inside 100.64.0.0/32"),
+        ({"quarantine_seconds": -1}, "quarantine_seconds: Input should be greater than or equal to 0"),
+        ({"framed_pool": "POOL A"}, "framed_pool: String should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'"),
+        ({"vrf": "blue"}, "there is no VRF blue"),
+        ({"bindings": [{"bng": "bng-9"}]}, "there is no BNG bng-9"),
+        ({"bindings": [{"access_node": "OLT-1", "port": "9"}]}, "access node OLT-1 has no port 9"),
+        ({"bindings": [{"port": "9"}]}, "a binding to port 9 must name its access_node"),
+        ({"bindings": [{}]}, "a binding names exactly one of bng, site and access_node (and may add a port)"),
+        (
+            {"bindings": [{"bng": "bng-1", "priority": 1}, {"bng": "bng-1", "priority": 2}]},
+            "is bound twice to the same place for the same plan",
+        ),
+        (
+            {"gateway": None, "bindings": [{"bng": "bng-1", "plan": "business"}]},
+            "serves the IPoE plan business and so needs a gateway",
+        ),
+    ],
+)
+def test_a_faulty_pool_says_what_and_why(changed: dict[str, Any], fault: str) -> None:
+    described = small()
+    described["pool"][0] |= changed
+
+    assert [f"pool cgnat: {fault}"] == faults(described)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"network": "100.66.0.0/24"}, "100.66.0.0/24 is IPv4, but a pool of kind ipv6_pd needs IPv6"),
+        ({"unit_length": 40}, "unit_length 40: 2001:db8:2000::/48 can be handed out as /48 to /64"),
+        ({"unit_length": 65}, "unit_length 65: 2001:db8:2000::/48 can be handed out as /48 to /64"),
+        ({"gateway": "2001:db8:2000::1"}, "gateway is for IPv4 pools only; an IPv6 router announces itself"),
+        ({"framed_pool": "POOL-B"}, "framed_pool is for IPv4 pools only"),
+        ({"network": "::/0"}, "network: '::/0' covers the IPv4-mapped addresses ::ffff:0:0/96"),
+    ],
+)
+def test_a_faulty_pool_of_prefixes_says_what_and_why(changed: dict[str, Any], fault: str) -> None:
+    described = small()
+    described["pool"][4] |= changed
+
+    assert [f"pool pd: {fault}"] == faults(described)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"vid": 150}, "svlan metro/150: VLAN group metro may not use 150"),
+        ({"vid": 99}, "svlan metro/99: VLAN group metro may not use 99"),
+        ({"group": "rural"}, "svlan rural/210: there is no VLAN group rural"),
+        ({"cvlans": ["0-4094"]}, "svlan number 2: cvlans: '0-4094' reaches outside the usable VLAN numbers 2..4094"),
+        ({"cvlans": ["2-4095"]}, "svlan number 2: cvlans: '2-4095' reaches outside the usable VLAN numbers 2..4094"),
+        ({"cvlans": ["9-2"]}, "svlan number 2: cvlans: '9-2' runs backwards"),
+        ({"cvlans": ["all"]}, "svlan number 2: cvlans: 'all' is neither a VLAN number nor a range such as 100-199"),
+        ({"cvlans": ["100-120"]}, "svlan metro/210: no C-VLAN is left to hand out"),
+        ({"cvlans": []}, "svlan metro/210: reserved C-VLANs without any cvlans"),
+    ],
+)
+def test_a_faulty_s_vlan_says_what_and_why(changed: dict[str, Any], fault: str) -> None:
+    described = small()
+    described["svlan"][1] |= changed
+
+    (found,) = faults(described)
+
+    assert found.startswith(fault)
+
+
+def test_doubles_are_found_in_every_section() -> None:
+    described = small()
+    described["pool"].append(dict(described["pool"][0]))
+    described["access_node"][0]["ports"].append("0/1/0")
+    described["location"][2]["aliases"] = ["LOC-1"]
+
+    assert faults(described) == [
+        "pool cgnat: is defined twice",
+        "access_node OLT-1: port 0/1/0 is listed twice",
+        "location LOC-1, LOC-3: LOC-1 would lead to each of them",
+        "pool cgnat: 100.64.0.0/28 overlaps 100.64.0.0/28 of pool cgnat in VRF default",
+    ]
+
+
+def test_every_overlap_within_a_vrf_is_found_and_none_across_vrfs() -> None:
+    described = small()
+    described["vrf"] = [{"name": "blue"}]
+    described["prefix"] = [
+        {"network": "100.64.0.0/10", "role": "container"},
+        {"network": "100.64.0.8/29", "role": "infra"},
+        {"network": "2001:db8::/32", "role": "infra"},
+        {"network": "203.0.113.0/24", "role": "infra", "vrf": "blue"},
+    ]
+
+    assert faults(described) == [
+        "prefix 100.64.0.8/29: 100.64.0.8/29 overlaps 100.64.0.0/28 of pool cgnat in VRF default",
+        "pool wan6: 2001:db8:1000::/60 overlaps 2001:db8::/32 of prefix 2001:db8::/32 in VRF default",
+        "pool pd: 2001:db8:2000::/48 overlaps 2001:db8::/32 of prefix 2001:db8::/32 in VRF default",
+    ]
+
+
+async def test_names_that_the_database_knows_may_be_referred_to(network: Network) -> None:
+    described = {
+        "location": [
+            {"id": "LOC-8", "access_node": "OLT-1", "port": "0/1/1"},
+            {"id": "LOC-9", "access_node": "OLT-1", "port": "0/9/9"},
+        ],
+        "svlan": [{"group": "metro", "vid": 150}],
+    }
+
+    async with network.database.begin() as db:
+        found = await network.estate(db).validate(described)
+
+    assert [str(fault) for fault in found] == [
+        "location LOC-9: access node OLT-1 has no port 0/9/9",
+        "svlan metro/150: VLAN group metro may not use 150",
+    ]
+    assert len(faults(described)) == 3
