@@ -181,9 +181,10 @@ class NbiTransport:
     ) -> AsyncIterator[httpx.Response]:
         """One exchange; everything httpx may raise becomes an error of ours, until the body is read to its end."""
         asked = _asked(method, target)
-        started = self._monotonic()
+        silence = _Silence(self._monotonic)
         try:
-            response = await self._connected(method, target, body, seconds)
+            response = await self._connected(method, target, body, seconds, silence)
+            silence.broken()
             try:
                 self.genieacs_version = response.headers.get("GenieACS-Version", self.genieacs_version)
                 if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -196,21 +197,25 @@ class NbiTransport:
         except httpx.LocalProtocolError as error:
             raise NbiRequestInvalid([f"{asked} is no valid HTTP request"]) from error
         except httpx.RequestError as error:
-            silence = self._monotonic() - started
-            if silence >= POISON_SILENCE_SECONDS:
-                raise NbiPoisoned(asked, silence_seconds=silence) from error
+            if silence.seconds >= POISON_SILENCE_SECONDS:
+                raise NbiPoisoned(asked, silence_seconds=silence.seconds) from error
             raise _CutOff(f"The ACS cut the connection during {asked}.") from error
 
-    async def _connected(self, method: str, target: str, body: bytes | None, seconds: float) -> httpx.Response:
+    async def _connected(
+        self, method: str, target: str, body: bytes | None, seconds: float, silence: _Silence
+    ) -> httpx.Response:
         """Sends the request; tried again as long as it could not even be begun."""
         timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=seconds)
         request = self._http.build_request(method, self._base_url + target, content=body, timeout=timeout)
         for pause in (*CONNECT_RETRY_SECONDS, None):
+            silence.begin()
             try:
                 return await self._http.send(request, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 if pause is None:
                     raise NbiUnreachable(f"The ACS at {self._base_url} cannot be reached.") from error
+            except httpx.PoolTimeout as error:
+                raise NbiUnreachable("All connections to the ACS are taken; nothing was sent.") from error
             log.info("acs cannot be reached, trying again", acs=self._base_url, pause_seconds=pause)
             await self._sleep(pause * (0.5 + self._jitter()))
         raise AssertionError("the last pause is None")
@@ -226,6 +231,24 @@ class NbiTransport:
             return await ask()
         except _CutOff as cut:
             raise NbiUnreachable(str(cut)) from cut
+
+
+class _Silence:
+    """How long the ACS has said nothing since it was asked; a worker that dies of a request does not say a word."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        self._since = self._monotonic()
+
+    def broken(self) -> None:
+        self._since = None
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self._since is None else self._monotonic() - self._since
 
 
 class _CutOff(Exception):

@@ -143,6 +143,18 @@ async def test_an_acs_that_is_down_for_a_while_is_waited_for(nbi: NbiClient, lab
     assert await nbi.add_tag(cpe.device_id, "x") == Done()
 
 
+async def test_a_cut_right_after_a_long_outage_is_no_poison(nbi: NbiClient, lab: LabAcs, cpe: LabCpe) -> None:
+    await lab.go_down()
+
+    async def mend() -> None:
+        await lab.clock.sleep(17)
+        lab.trouble.lose_answers = 1
+        await lab.come_back()
+
+    lab.spawn(mend())
+    assert isinstance(await nbi.add_tag(cpe.device_id, "x"), Unknown)
+
+
 async def test_an_acs_that_stays_down_is_unreachable_after_the_time_a_worker_needs_to_come_back(
     nbi: NbiClient, lab: LabAcs, cpe: LabCpe
 ) -> None:
