@@ -1,0 +1,196 @@
+"""The technician's bad days: nobody at home, called off, not feasible, a broken ONT in the box."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from acs.testing import Quirks
+from tests.support.estate import tomorrow
+from tests.support.lab import JourneyLab
+from tests.support.traces import NOTHING, acs_traces, pools_in_quarantine, traces_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_nobody_at_home_keeps_everything_and_a_new_appointment_succeeds(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    given = await run.result("allocate_resources")
+
+    await run.report("no_access", note="gate locked")
+    waiting = await run.until_waiting_for("appointment")
+
+    assert waiting.summary.reason == "an appointment with the customer has to be made"
+    assert "going back to appointment: nobody was at home: gate locked" in [note.text for note in waiting.notes]
+    kept = await traces_of(lab, house)
+    assert (len(kept.addresses), kept.subscribers, kept.visits) == (4, ("pending",), ())
+
+    await run.appoint(house, tomorrow(lab.clock.now()))
+    await run.until_waiting_for("visit")
+    await run.plug_and_scan(house)
+    ended = await run.until_ended()
+    assert ended.summary.state == "completed"
+    assert await run.result("allocate_resources") == given
+    assert lab.world.acs.cpe(house.serial).ppp.address == given["ip_address"]
+    assert await lab.broken_invariants() == []
+
+
+async def test_the_report_itself_may_bring_the_next_appointment(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    first = await run.result("schedule_installation")
+
+    again = tomorrow(lab.clock.now()) + timedelta(days=1)
+    await run.report("no_access", note="asks for the day after", next_appointment=house.appointment(again))
+    await run.until_waiting_for("visit")
+
+    second = await run.result("schedule_installation")
+    assert second["visit_id"] != first["visit_id"]
+    assert second["starts_at"] == again.isoformat().replace("+00:00", "Z")
+    await run.plug_and_scan(house)
+    assert (await run.until_ended()).summary.state == "completed"
+
+
+async def test_nobody_at_home_until_the_end_releases_everything(lab: JourneyLab) -> None:
+    house = lab.household()
+    hold_until = lab.clock.now() + timedelta(days=5)
+    run = await lab.order(house, hold_until=hold_until.isoformat())
+    await run.until_waiting_for("visit")
+    service_id = (await run.result("allocate_resources"))["service_id"]
+    await run.report("no_access")
+    await run.until_waiting_for("appointment")
+
+    lab.clock.skip_to(hold_until)
+    ended = await run.until_ended()
+
+    assert ended.summary.state == "failed"
+    assert ended.summary.reason == (
+        f"no successful visit before {hold_until:%Y-%m-%d %H:%M} UTC; everything is released"
+    )
+    assert await traces_of(lab, house) == NOTHING
+    assert await pools_in_quarantine(lab, service_id) == ("aggregation-north/101", "north-pd", "north-v4", "north-wan6")
+    assert set((await run.states()).values()) <= {"undone", "planned"}
+    assert await lab.broken_invariants() == []
+
+
+async def test_a_visit_that_nobody_reports_from_ends_at_the_same_deadline(lab: JourneyLab) -> None:
+    house = lab.household()
+    hold_until = lab.clock.now() + timedelta(days=5)
+    run = await lab.order(house, hold_until=hold_until.isoformat())
+    await run.until_waiting_for("visit")
+
+    lab.clock.skip_to(hold_until)
+    ended = await run.until_ended()
+
+    assert ended.summary.state == "failed"
+    assert ended.summary.reason == (
+        f"no successful visit before {hold_until:%Y-%m-%d %H:%M} UTC; everything is released"
+    )
+    assert await traces_of(lab, house) == NOTHING
+    assert await lab.broken_invariants() == []
+
+
+async def test_a_visit_that_is_called_off_waits_for_another_appointment(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+
+    await run.report("cancelled", note="technician is ill")
+    waiting = await run.until_waiting_for("appointment")
+
+    assert "going back to appointment: the visit was called off: technician is ill" in [
+        note.text for note in waiting.notes
+    ]
+    assert (await traces_of(lab, house)).visits == ()
+    await run.appoint(house, tomorrow(lab.clock.now()))
+    await run.until_waiting_for("visit")
+    await run.plug_and_scan(house)
+    assert (await run.until_ended()).summary.state == "completed"
+
+
+async def test_what_is_not_feasible_is_undone_with_the_technicians_words(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+
+    await run.report("not_feasible", note="the duct is blocked")
+    ended = await run.until_ended()
+
+    assert ended.summary.state == "failed"
+    assert ended.summary.reason == "the technician found the installation not feasible: the duct is blocked"
+    assert await traces_of(lab, house) == NOTHING
+    assert await lab.broken_invariants() == []
+
+
+async def test_an_ont_that_stays_dark_is_swapped_at_the_door(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    await run.report("scanned", serial=house.serial, port=house.port)  # its power supply is dead
+    await run.until_waiting_for("device_informed")
+    assert tuple(lab.world.olt.lines).count(house.serial) == 1
+
+    spare = await run.plug_and_scan(house, house.spare_serial)
+    ended = await run.until_ended()
+
+    given = await run.result("allocate_resources")
+    assert ended.summary.state == "completed"
+    left = await traces_of(lab, house)
+    assert (left.on_the_olt, left.bound_cpes) == ((house.spare_serial,), (house.spare_serial,))
+    assert lab.world.olt.lines[house.spare_serial].cvlan == given["cvlan"]
+    assert (spare.ppp.username, spare.ppp.address) == (given["username"], given["ip_address"])
+    assert f"secret:device/{house.serial}/wifi" not in left.secrets
+    assert await lab.broken_invariants() == []
+
+
+async def test_an_ont_that_lies_is_swapped_and_nothing_of_it_stays_at_the_acs(lab: JourneyLab) -> None:
+    """It says that it took its settings and has not; what is read back gives it away."""
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    broken = await lab.plug(house.serial, house)
+    broken.quirks = Quirks(lies=True)
+    await run.report("scanned", serial=house.serial, port=house.port)
+
+    waiting = await run.until_retrying()
+    assert waiting.summary.current_step == "verify_device"
+    assert waiting.summary.reason is not None
+    assert waiting.summary.reason.startswith(f"CPE {house.serial} does not have what was applied to it: Device.")
+    assert acs_traces(lab, house.serial) != ()
+
+    spare = await run.plug_and_scan(house, house.spare_serial)
+    ended = await run.until_ended()
+
+    assert ended.summary.state == "completed"
+    assert acs_traces(lab, house.serial) == ()
+    assert spare.ppp.address == (await run.result("allocate_resources"))["ip_address"]
+    left = await traces_of(lab, house)
+    assert (left.on_the_olt, left.bound_cpes) == ((house.spare_serial,), (house.spare_serial,))
+    assert await lab.broken_invariants() == []
+
+
+async def test_an_ont_that_refuses_is_swapped_while_the_run_is_held(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    broken = await lab.plug(house.serial, house)
+    broken.quirks = Quirks(refuse={broken.roles.vlan_id: 9007})
+    await run.report("scanned", serial=house.serial, port=house.port)
+    held = await run.until_held()
+    assert held.summary.reason_code == "acs.settings_refused"
+
+    spare = await run.plug_and_scan(house, house.spare_serial)
+    ended = await run.until_ended()
+
+    given = await run.result("allocate_resources")
+    assert ended.summary.state == "completed"
+    assert broken.ppp.username != given["username"]
+    assert (spare.ppp.username, spare.ppp.vlan_id) == (given["username"], 100)
+    left = await traces_of(lab, house)
+    assert (left.on_the_olt, left.bound_cpes) == ((house.spare_serial,), (house.spare_serial,))
+    assert acs_traces(lab, house.serial) == ()
+    assert await lab.broken_invariants() == []

@@ -1,0 +1,302 @@
+"""A whole ISP in one process for the journeys' tests: real FreeRADIUS and SMTP, lab ACS, OLT and CPEs, one worker.
+
+Opening it takes seconds, so many tests share it, each with a household of its own. Its clock is the real one, moved on
+where a test would have to wait: days until a deadline, minutes until a retry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import inspect, text
+
+from acs import Patience
+from acs.testing import LabCpe
+from provisioning.bootstrap import Appliance, Pace, Worker, open_appliance, open_worker
+from provisioning.check import check_everything
+from provisioning.commercial.testing import KeptMail
+from provisioning.estate import import_estate
+from provisioning.lab.demo import Lab, open_lab
+from provisioning.lab.world import LabWorld
+from provisioning.visits import Outcome, VisitDesk
+from radius.testing import LabNas, LoginReply
+from tests.support.estate import AT_THE_TIGHT_OLT, Household, estate_toml, tomorrow
+from workflows import RunView, show_run
+from workflows.definitions.installation import Appointment
+from workflows.engine.tables import ENDED
+
+DESK = "desk"
+NOC = "operator"
+PATIENCE_SECONDS = 60.0
+LOOK_AGAIN_SECONDS = 0.1
+QUICK = Pace(
+    timers_every_seconds=0.05,
+    watch_every_seconds=0.05,
+    cpe_patience=Patience(first_poll_seconds=0.05, slowest_poll_seconds=0.2, unreached_seconds=0.3),
+)
+"""Only the ACS's own second, in which it answers a read from its copy, can't be made shorter."""
+
+
+class MovableClock:
+    """The real time, plus what was skipped so far; the appliance and the ACS share it."""
+
+    def __init__(self) -> None:
+        self._skipped = timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._skipped
+
+    async def sleep(self, seconds: float, *, background: bool = False) -> None:
+        del background
+        await asyncio.sleep(max(0.0, seconds))
+
+    def skip(self, **how_long: float) -> None:
+        """So many ``days``, ``hours``, ``minutes`` are over."""
+        self._skipped += timedelta(**how_long)
+
+    def skip_to(self, moment: datetime) -> None:
+        self._skipped += max(moment - self.now(), timedelta())
+
+
+class JourneyLab:
+    """The ISP, and the people in it: the desk that takes tickets, dispatch, technicians, operators."""
+
+    def __init__(self, lab: Lab, clock: MovableClock) -> None:
+        self.world: LabWorld = lab.world
+        self.appliance: Appliance = lab.appliance
+        self.clock = clock
+        self.worker: Worker
+        self._worker_stack = AsyncExitStack()
+        self._numbers = iter(n for n in itertools.count(1) if n not in AT_THE_TIGHT_OLT)
+        self._moved = asyncio.Event()
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.appliance.database.is_postgresql
+
+    def household(self) -> Household:
+        """One that no other test has."""
+        return Household(next(self._numbers))
+
+    # -- the appliance -------------------------------------------------------------------------------------------------
+
+    async def start_worker(self, appliance: Appliance | None = None) -> None:
+        opened = open_worker(appliance or self.appliance, at=self._something_happened, pace=QUICK)
+        self.worker = await self._worker_stack.enter_async_context(opened)
+
+    async def stop_worker(self) -> None:
+        await self._worker_stack.aclose()
+
+    @asynccontextmanager
+    async def restarted_with(self, **settings: Any) -> AsyncIterator[None]:
+        """An operator changes settings and restarts the worker; afterwards everything is as it was."""
+        before = self.appliance
+        await self.stop_worker()
+        try:
+            changed = before.settings.model_copy(update=settings)
+            async with open_appliance(changed, clock=self.clock.now) as self.appliance:
+                await self.start_worker()
+                try:
+                    yield
+                finally:
+                    await self.stop_worker()
+        finally:
+            self.appliance = before
+            await self.start_worker()
+
+    async def import_estate(self, file: Path, text: str) -> None:
+        """What an operator does with ``firstlight import``."""
+        await asyncio.to_thread(file.write_text, text)
+        await import_estate(self.appliance, file)
+
+    async def broken_invariants(self) -> list[str]:
+        """What ``firstlight check`` finds, as a person reads it."""
+        result = await check_everything(self.appliance)
+        assert result.asked >= 20
+        return [f"{found.invariant}: {found.subject}: {found.message}" for found in result.findings]
+
+    async def row_counts(self) -> dict[str, int]:
+        """Every table of ours and how many rows it has."""
+        async with self.appliance.database.begin() as db:
+            names = await db.run_sync(lambda sync: inspect(sync.connection()).get_table_names())
+            return {name: await db.scalar(text(f'SELECT count(*) FROM "{name}"')) or 0 for name in names}
+
+    def mails_to(self, house: Household) -> list[KeptMail]:
+        """What the mail server took for this customer."""
+        return [mail for mail in self.world.mail.mails() if mail.message["To"] == house.email]
+
+    async def happening(self) -> None:
+        """Returns after the worker's next commit, or soon."""
+        self._moved.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._moved.wait(), LOOK_AGAIN_SECONDS)
+
+    def _something_happened(self, point: str) -> None:
+        if point.endswith(".committed"):
+            self._moved.set()
+
+    # -- people --------------------------------------------------------------------------------------------------------
+
+    async def submit(self, ticket: dict[str, Any]) -> Installation:
+        """The desk hands a ticket in."""
+        async with self.appliance.database.begin() as db:
+            started = await self.appliance.desk(db).accept(ticket, by=DESK)
+        return Installation(self, started.run_id)
+
+    async def order(self, house: Household, **changes: Any) -> Installation:
+        """A ticket for a household, with an appointment tomorrow."""
+        return await self.submit(house.ticket(tomorrow(self.clock.now()), **changes))
+
+    async def plug(self, serial: str, house: Household, data_model: Literal["TR-181", "TR-098"] = "TR-181") -> LabCpe:
+        """The technician connects an ONT to the household's fibre; it stays dark until the OLT lets it in."""
+        return await self.world.plug(serial, port=house.port, data_model=data_model)
+
+    @property
+    def nas(self) -> LabNas:
+        assert self.world.nas is not None
+        return self.world.nas
+
+    @asynccontextmanager
+    async def no_dialling(self) -> AsyncIterator[None]:
+        """Nobody's PPPoE gets through to the BNG for the time of the block."""
+        nas, self.world.nas = self.world.nas, None
+        try:
+            yield
+        finally:
+            self.world.nas = nas
+
+    async def login(self, run: Installation) -> LoginReply:
+        """The NAS asks FreeRADIUS with the subscriber's right name and password."""
+        subscriber = await run.result("create_subscriber")
+        async with self.appliance.database.begin() as db:
+            password = await self.appliance.vault.reveal(db, subscriber["password"])
+        return await self.nas.login(subscriber["username"], password)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One run, as the people see it who have to do with it."""
+
+    lab: JourneyLab
+    id: int
+
+    async def view(self) -> RunView:
+        appliance = self.lab.appliance
+        async with appliance.database.begin() as db:
+            return await show_run(db, self.id, tenant_id=appliance.tenant_id, definitions=appliance.definitions)
+
+    async def result(self, step: str) -> Any:
+        """The result of a step in its latest round."""
+        return next(one.result for one in (await self.view()).steps if one.name == step)
+
+    async def states(self) -> dict[str, str]:
+        """Step by step, in which state it is."""
+        return {one.name: one.state for one in (await self.view()).steps}
+
+    # -- waiting for it ------------------------------------------------------------------------------------------------
+
+    async def until_waiting_for(self, signal: str) -> RunView:
+        return await self._until(signal)
+
+    async def until_retrying(self) -> RunView:
+        """An outside call has failed, and the next try has its time."""
+        return await self._until("retry")
+
+    async def until_held(self) -> RunView:
+        return await self._until("held")
+
+    async def until_ended(self) -> RunView:
+        return await self._until("ended")
+
+    async def _until(self, wanted: str) -> RunView:
+        """Until it stands there; retries come at once. Anything else where it would stand still is a failure."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                view = await self.view()
+                run = view.summary
+                here = {"held": "held"}.get(run.state) or ("ended" if run.state in ENDED else run.waiting_for)
+                if here == wanted:
+                    return view
+                if here in ("held", "ended"):
+                    raise AssertionError(f"run {run.id} is {run.state} in {run.current_step}: {run.reason}")
+                if here == "retry" and run.wake_at is not None:
+                    self.lab.clock.skip_to(run.wake_at)
+                await self.lab.happening()
+
+    # -- people --------------------------------------------------------------------------------------------------------
+
+    async def report(
+        self,
+        outcome: Outcome,
+        *,
+        serial: str | None = None,
+        port: str | None = None,
+        note: str | None = None,
+        next_appointment: dict[str, Any] | None = None,
+    ) -> None:
+        """The technician reports from the visit that is booked."""
+        appliance = self.lab.appliance
+        visit_id = (await self.result("schedule_installation"))["visit_id"]
+        async with appliance.database.begin() as db:
+            desk = VisitDesk(db, runs=appliance.runs, tenant_id=appliance.tenant_id, now=appliance.clock)
+            again = Appointment.model_validate(next_appointment) if next_appointment else None
+            _, told = await desk.report(
+                visit_id=visit_id,
+                outcome=outcome,
+                serial=serial,
+                port=port,
+                note=note,
+                next_appointment=again,
+                by="technician",
+            )
+        assert told == [self.id]
+
+    async def plug_and_scan(self, house: Household, serial: str | None = None) -> LabCpe:
+        """The technician connects an ONT (the planned one) where it is planned, and scans it."""
+        chosen = serial or house.serial
+        cpe = await self.lab.plug(chosen, house)
+        await self.report("scanned", serial=chosen, port=house.port)
+        return cpe
+
+    async def appoint(self, house: Household, at: datetime) -> None:
+        """Dispatch makes the appointment."""
+        runs = self.lab.appliance.runs
+        async with self.lab.appliance.database.begin() as db:
+            appointment = house.appointment(at)
+            await runs.signal(db, self.id, "appointment", appointment, key=f"at/{at.isoformat()}", by="dispatch")
+
+    async def retry(self, from_step: str | None = None) -> None:
+        async with self.lab.appliance.database.begin() as db:
+            await self.lab.appliance.runs.retry(db, self.id, by=NOC, from_step=from_step)
+
+    async def roll_back(self, reason: str) -> None:
+        async with self.lab.appliance.database.begin() as db:
+            await self.lab.appliance.runs.roll_back(db, self.id, by=NOC, reason=reason)
+
+    async def cancel(self, reason: str) -> None:
+        async with self.lab.appliance.database.begin() as db:
+            await self.lab.appliance.runs.cancel(db, self.id, by=NOC, reason=reason)
+
+
+@asynccontextmanager
+async def open_journey_lab(home: Path, **settings: Any) -> AsyncIterator[JourneyLab]:
+    """The lab with its worker running; ``settings`` win over the laboratory's own."""
+    estate = home.with_suffix(".toml")
+    estate.write_text(estate_toml())
+    clock = MovableClock()
+    async with open_lab(
+        home, estate, lambda _: None, clock=clock, olt_http_timeout_seconds=1.0, smtp_timeout_seconds=2.0, **settings
+    ) as opened:
+        lab = JourneyLab(opened, clock)
+        await lab.start_worker()
+        try:
+            yield lab
+        finally:
+            await lab.stop_worker()
