@@ -14,6 +14,7 @@ from typing import Any
 
 from acs.testing import Clock, WallClock
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
+from provisioning.errors import ProvisioningError
 from provisioning.estate import import_estate
 from provisioning.lab.database import empty_lab_database
 from provisioning.lab.world import LabWorld, open_world
@@ -33,11 +34,10 @@ Say = Callable[[str], None]
 """Hears one sentence at a time of what is happening."""
 
 
-class DemoFailed(Exception):
+class DemoFailed(ProvisioningError):
     """The demo did not come to its proof."""
 
     code = "lab.demo_failed"
-    transient = False
 
 
 @dataclass
@@ -46,6 +46,11 @@ class Lab:
 
     world: LabWorld
     appliance: Appliance
+
+    @property
+    def has_lab_acs(self) -> bool:
+        """False when the environment names a GenieACS: its CPEs are real, and so is who plugs them in."""
+        return self.appliance.settings.genieacs_nbi_url == self.world.acs.url
 
 
 @asynccontextmanager
@@ -113,6 +118,8 @@ async def install(lab: Lab, ticket: Path, say: Say) -> tuple[RunView, LoginReply
         if summary.waiting_for == "visit" and before_scan is None:
             before_scan = await _login_before_scan(lab, view, say)
             await _technician_scans(lab, view, say)
+        if summary.waiting_for == "session_started" and not lab.has_lab_acs and not lab.world.dial_ins:
+            await _dial_for(lab, view, say)
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
@@ -145,15 +152,27 @@ async def _login_before_scan(lab: Lab, view: RunView, say: Say) -> LoginReply:
     return reply
 
 
+async def _dial_for(lab: Lab, view: RunView, say: Say) -> None:
+    """A real CPE has no way to the laboratory's NAS, so the NAS logs in by itself with what the CPE was given."""
+    subscriber = result_of(view, "create_subscriber")
+    async with lab.appliance.database.begin() as db:
+        password = await lab.appliance.vault.reveal(db, subscriber["password"])
+    serial = result_of(view, "provision_device")["device_serial"]
+    await lab.world.log_in(serial, subscriber["username"], password)
+    say("  the laboratory's NAS logs in in the CPE's place")
+
+
 async def _technician_scans(lab: Lab, view: RunView, say: Say) -> None:
     appliance, data = lab.appliance, view.input
     serial = data["device_serial"] or "HWTC00000001"
     port = result_of(view, "allocate_resources")["port"]
-    if appliance.settings.genieacs_nbi_url == lab.world.acs.url:
+    visit = result_of(view, "schedule_installation")
+    if lab.has_lab_acs:
         model = appliance.templates.get(data["config_template"]).data_model
         await lab.world.plug(serial, port=port or "0/1/0", data_model=model)
-    visit = result_of(view, "schedule_installation")
-    say(f"  {visit['technician_name']} plugs in {serial} and scans it")
+        say(f"  {visit['technician_name']} plugs in {serial} and scans it")
+    else:
+        say(f"  {serial} is scanned; now switch that CPE on, so that it informs {appliance.settings.genieacs_nbi_url}")
     async with appliance.database.begin() as db:
         desk = VisitDesk(db, runs=appliance.runs, tenant_id=appliance.tenant_id, now=appliance.clock)
         await desk.report(

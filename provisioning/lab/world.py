@@ -126,26 +126,31 @@ class LabWorld:
     async def _dial_until_accepted(self, cpe: LabCpe) -> None:
         for _ in range(DIAL_ATTEMPTS):
             cpe.ppp_changed("Connecting")
-            dialled = await self._dial_once(cpe)
-            self.dial_ins.append(dialled)
+            dialled = await self.log_in(cpe.serial, cpe.ppp.username, cpe.ppp.password)
             if dialled.session is not None:
                 cpe.ppp_changed("Connected", dialled.session.framed_ip_address or "0.0.0.0")  # noqa: S104
                 return
             cpe.ppp_changed("Disconnected")
             await asyncio.sleep(REDIAL_SECONDS)
 
-    async def _dial_once(self, cpe: LabCpe) -> DialIn:
+    async def log_in(self, serial: str, username: str, password: str) -> DialIn:
+        """One login through the NAS and, if it is accepted, the start of its accounting."""
+        dialled = await self._login(serial, username, password)
+        self.dial_ins.append(dialled)
+        return dialled
+
+    async def _login(self, serial: str, username: str, password: str) -> DialIn:
         assert self.nas is not None
-        ppp, now = cpe.ppp, datetime.now(UTC)
+        now = datetime.now(UTC)
         try:
-            reply = await self.nas.login(ppp.username, ppp.password, method="chap")
+            reply = await self.nas.login(username, password, method="chap")
             if not reply.accepted:
-                return DialIn(cpe.serial, ppp.username, now, reply, None)
-            session = LabSession.after(ppp.username, reply)
+                return DialIn(serial, username, now, reply, None)
+            session = LabSession.after(username, reply)
             await self.nas.accounting_start(session)
         except NoAnswer:
-            return DialIn(cpe.serial, ppp.username, now, None, None)
-        return DialIn(cpe.serial, ppp.username, now, reply, session)
+            return DialIn(serial, username, now, None, None)
+        return DialIn(serial, username, now, reply, session)
 
     def last_accepted(self, serial: str) -> DialIn | None:
         """The newest successful login of this CPE."""
