@@ -123,6 +123,10 @@ class MailSink:
         """One quirk for each of the next mails; after them the server is well again."""
         self._quirks.extend(quirks)
 
+    def behave(self) -> None:
+        """The server is well again at once."""
+        self._quirks.clear()
+
     def settings(self, sender: str, **options: Any) -> SmtpSettings:
         """How to reach this server."""
         return SmtpSettings(host=LOOPBACK, port=self.port, sender=sender, **options)
