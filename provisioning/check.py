@@ -1,30 +1,27 @@
 """``firstlight check``: whether everything that must always hold does hold, asked of both databases. Read-only.
 
-Each package knows its own invariants; here they are put together with what only the whole knows: which services are
-wanted by whom. To add one: a function beside its package's others, one line below, and in ``tests/provisioning/
-test_check.py`` the corruption that it must catch.
+The questions are ``provisioning.invariants.INVARIANTS``, ``radius.RADIUS_INVARIANTS`` and the comparison of FreeRADIUS'
+rows with what we want of them.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import invariants as acs_invariants
-from ipam import invariants as ipam_invariants
 from provisioning.bootstrap import Appliance
-from provisioning.commercial import invariants as commercial_invariants
-from radius import RADIUS_INVARIANTS, drift_findings, subscribers_of_ended_services
-from workflows.engine import invariants as run_invariants
+from provisioning.commercial.invariants import running_bills
+from provisioning.database import Database
+from provisioning.invariants import INVARIANTS, Found, Whole
+from provisioning.vault import VaultError
+from radius import RADIUS_INVARIANTS, Drift, drift_findings
 from workflows.engine.reading import open_results
 
-MAIL_STUCK_AFTER = timedelta(hours=1)
-TRACES_GONE_AFTER = timedelta(minutes=15)
+ALLOCATION = "allocate_resources"
+ROWS_AS_WISHED = "radius.rows_as_wished"
 
 
 @dataclass(frozen=True)
@@ -45,80 +42,77 @@ class CheckResult:
     findings: list[Finding]
 
 
-Question = Callable[[], Awaitable[Iterable[Any]]]
-
-
 async def check_everything(appliance: Appliance) -> CheckResult:
     """Asks every invariant.
 
     Raises: what a database that can't be read raises; an invariant that can't be asked is not one that holds.
     """
     findings: list[Finding] = []
-    asked = 0
-    async with appliance.database.begin() as db:
-        live, wanted = await _services(db, appliance)
-        for name, question in _questions(db, appliance, live, wanted).items():
-            asked += 1
-            findings += [_finding(name, found) for found in await question()]
-    async with appliance.radius_database.begin() as radius_db:
-        for invariant in RADIUS_INVARIANTS:
-            asked += 1
-            findings += [_finding(invariant.name, found) for found in await invariant.find(radius_db)]
-    asked += 1
-    findings += [
-        _finding("radius.rows_as_wished", found) for found in drift_findings(await appliance.projector.drift())
-    ]
-    return CheckResult(asked, len({finding.invariant for finding in findings}), findings)
+    async with _one_instant(appliance.database) as db:
+        whole = await _look_at(db, appliance)
+        for invariant in INVARIANTS:
+            findings += _as_findings(invariant.name, await invariant.ask(whole))
+    async with _one_instant(appliance.radius_database) as radius_db:
+        for question in RADIUS_INVARIANTS:
+            findings += _as_findings(question.name, await question.find(radius_db))
+    findings += await _rows_as_wished(appliance, whole.in_work)
+    broken = {finding.invariant for finding in findings}
+    return CheckResult(len(INVARIANTS) + len(RADIUS_INVARIANTS) + 1, len(broken), findings)
 
 
-async def _services(db: AsyncSession, appliance: Appliance) -> tuple[set[int], set[int]]:
-    """(services that hold resources, services that a subscriber or an open run wants)."""
+def every_invariant() -> list[tuple[str, str]]:
+    """(name, meaning) of all that is asked."""
+    asked = [(one.name, one.meaning) for one in INVARIANTS] + [(one.name, one.meaning) for one in RADIUS_INVARIANTS]
+    return [*asked, (ROWS_AS_WISHED, "FreeRADIUS' rows are what each subscriber's state asks, column by column")]
+
+
+@asynccontextmanager
+async def _one_instant(database: Database) -> AsyncIterator[AsyncSession]:
+    """A transaction whose every statement sees the same moment, so that a run moving on meanwhile is no finding."""
+    async with database.begin() as db:
+        if database.is_postgresql:
+            await db.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        yield db
+
+
+async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
     services = appliance.services(db)
-    live = set(await services.network_service.active_service_ids())
-    subscribed = set(await services.radius_service.live_service_ids())
-    runs = await open_results(db, tenant_id=appliance.tenant_id, step="allocate_resources")
-    return live, subscribed | {int(result["service_id"]) for result in runs}
+    tenant_id = appliance.tenant_id
+    kept = await open_results(db, tenant_id=tenant_id, step=ALLOCATION)
+    promised = {int(one.result["service_id"]) for one in kept}
+    bills = await running_bills(db, tenant_id)
+    return Whole(
+        db=db,
+        tenant_id=tenant_id,
+        now=appliance.clock(),
+        keyring=appliance.keyring,
+        definitions=appliance.definitions,
+        allocated={each["service_id"]: each for each in await services.network_service.all_resources()},
+        live=set(await services.network_service.active_service_ids()),
+        wanted=promised | set(await services.radius_service.live_service_ids(in_service=True)),
+        promised=promised,
+        changing={int(one.result["service_id"]) for one in kept if one.going_back},
+        in_work={str(one.result["username"]) for one in kept},
+        billed={bill.service_id for bill in bills},
+    )
 
 
-def _questions(db: AsyncSession, appliance: Appliance, live: set[int], wanted: set[int]) -> dict[str, Question]:
-    tenant, now = appliance.tenant_id, appliance.clock()
-    scope: dict[str, Any] = {"tenant_id": tenant}
-    ipam, acs, mail, runs = ipam_invariants, acs_invariants, commercial_invariants, run_invariants
-    return {
-        "ipam.given_twice": lambda: ipam.given_twice(db, **scope),
-        "ipam.overlapping": lambda: ipam.overlapping(db, **scope),
-        "ipam.held_after_release": lambda: ipam.held_after_release(db, **scope),
-        "ipam.leaked": lambda: ipam.leaked(db, **scope, live_service_ids=wanted),
-        "ipam.incomplete": lambda: ipam.incomplete(db, **scope),
-        "ipam.partition": lambda: ipam.badly_partitioned(db, **scope),
-        "radius.subscribers_of_ended_services": lambda: subscribers_of_ended_services(
-            db, **scope, live_service_ids=live
-        ),
-        "acs.serial_bound_twice": lambda: acs.serials_bound_twice(db),
-        "acs.device_of_ended_service": lambda: acs.devices_of_ended_services(db, **scope, live_service_ids=live),
-        "acs.claim_without_proof": lambda: acs.claims_without_proof(db, **scope),
-        "acs.revision_does_not_fit": lambda: acs.revisions_that_do_not_fit(db, **scope),
-        "acs.secret_in_clear": lambda: acs.secrets_in_clear(db, **scope),
-        "acs.traces_left": lambda: acs.traces_left_at_the_acs(db, **scope, withdrawn_before=now - TRACES_GONE_AFTER),
-        "mail.one_per_request": lambda: mail.doubled_mails(db, tenant),
-        "mail.one_message_id": lambda: mail.mails_of_two_identities(db, tenant),
-        "mail.not_stuck": lambda: mail.stuck_mails(db, tenant, queued_before=now - MAIL_STUCK_AFTER),
-        "field.no_technician_twice": lambda: mail.overlapping_visits(db, tenant),
-        "billing.one_bill_per_service": lambda: mail.doubled_bills(db, tenant),
-        "billing.customer_known": lambda: mail.bills_without_customer(db, tenant),
-        "billing.service_live": lambda: mail.bills_without_service(db, tenant, live_service_ids=live),
-        "runs.at_rest": lambda: runs.restless_runs(db, **scope, now=now),
-        "runs.ended_whole": lambda: runs.unfinished_ends(db, **scope),
-        "runs.unknown_outcome": lambda: runs.unknown_outcomes(db, **scope),
-    }
+async def _rows_as_wished(appliance: Appliance, in_work: set[str]) -> list[Finding]:
+    """FreeRADIUS' rows against our wishes. What differs is looked at twice, since runs go on meanwhile; a subscriber
+    whose last change has not been carried over yet is the business of the run that is about to."""
+    try:
+        drifts = await appliance.projector.drift()
+        if drifts:
+            again = {(drift.kind, drift.name) for drift in await appliance.projector.drift()}
+            drifts = [drift for drift in drifts if (drift.kind, drift.name) in again]
+    except VaultError as error:
+        return [Finding(ROWS_AS_WISHED, "secrets", f"The rows can't be compared: {error}")]
+    return _as_findings(ROWS_AS_WISHED, drift_findings(drift for drift in drifts if not _on_its_way(drift, in_work)))
 
 
-def _finding(name: str, found: Any) -> Finding:
-    """Each package has its own small record of a finding; an operator reads one kind."""
-    facts = dataclasses.asdict(found)
-    message = next((facts[key] for key in ("message", "sentence", "what") if key in facts), None)
-    subject = str(facts.get("subject", ""))
-    if message is None:  # the record's name says what is wrong, its fields with what
-        subject = ", ".join(f"{key} {value}" for key, value in facts.items())
-        message = (type(found).__doc__ or name).strip().splitlines()[0]
-    return Finding(name, subject, message)
+def _on_its_way(drift: Drift, in_work: set[str]) -> bool:
+    return drift.awaiting_projection and drift.kind == "subscriber" and drift.name in in_work
+
+
+def _as_findings(name: str, found: Sequence[Found]) -> list[Finding]:
+    return [Finding(name, one.subject, one.sentence) for one in found]

@@ -47,7 +47,10 @@ from radius.invariants import (
     RADIUS_INVARIANTS,
     Finding,
     Invariant,
+    addresses_not_as_allocated,
     drift_findings,
+    states_not_as_billed,
+    subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
 from radius.projection import FramedAddresses
@@ -105,7 +108,10 @@ __all__ = [
     "UsernameRefused",
     "UsernameTaken",
     "ValueRefused",
+    "addresses_not_as_allocated",
     "drift_findings",
     "ensure_freeradius_tables",
+    "states_not_as_billed",
+    "subscribers_nobody_wants",
     "subscribers_of_ended_services",
 ]

@@ -9,7 +9,7 @@ words.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Table, func, not_, select, text
@@ -29,10 +29,13 @@ from radius.freeradius_tables import (
     radreply,
     radusergroup,
 )
+from radius.projection import FramedAddresses
 from radius.tables import Subscriber
 
 _BY_USERNAME = (radcheck, radreply)
 _BY_GROUP = (radgroupcheck, radgroupreply)
+_OWN_ADDRESSES = ("Framed-IP-Address", "Framed-IPv6-Prefix", "Delegated-IPv6-Prefix")
+_ADMITTED = ("active", "suspended")
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,11 @@ async def passwords_in_login_log(radius_db: AsyncSession) -> list[Finding]:
 
 
 async def addresses_given_twice(radius_db: AsyncSession) -> list[Finding]:
-    """One Framed-IP-Address for two usernames."""
+    """One address or prefix for two usernames."""
     twice = (
         select(radreply.c.value, func.count(radreply.c.username.distinct()))
-        .where(radreply.c.attribute == "Framed-IP-Address")
-        .group_by(radreply.c.value)
+        .where(radreply.c.attribute.in_(_OWN_ADDRESSES))
+        .group_by(radreply.c.attribute, radreply.c.value)
         .having(func.count(radreply.c.username.distinct()) > 1)
     )
     return [
@@ -138,25 +141,103 @@ async def subscribers_of_ended_services(
 ) -> list[Finding]:
     """A subscriber belongs to a service that lives; the caller knows which do. ``db`` is the appliance's database."""
     live = frozenset(live_service_ids)
-    kept = select(Subscriber).where(
-        Subscriber.tenant_id == tenant_id, Subscriber.state != "terminated", Subscriber.service_id.is_not(None)
-    )
     return [
         Finding(
             "radius.subscribers_of_ended_services",
             subscriber.username,
-            f"{subscriber.username} is {subscriber.state}, but service {subscriber.service_id} has ended.",
+            f"{subscriber.username} is {subscriber.state}, but service {service_id} has ended.",
         )
-        for subscriber in await db.scalars(kept.order_by(Subscriber.id))
-        if subscriber.service_id not in live
+        for subscriber, service_id in await _of_services(db, tenant_id)
+        if service_id not in live
     ]
+
+
+async def addresses_not_as_allocated(
+    db: AsyncSession, *, tenant_id: str, allocated: Mapping[int, FramedAddresses]
+) -> list[Finding]:
+    """A subscriber is given what its service was allocated, by service id, and nothing else."""
+    return [
+        Finding(
+            "radius.addresses_as_allocated",
+            subscriber.username,
+            f"{subscriber.username} is given {_in_words(given)}, but service {service_id} was allocated"
+            f" {_in_words(allocated[service_id])}.",
+        )
+        for subscriber, service_id in await _of_services(db, tenant_id)
+        if service_id in allocated and (given := _given(subscriber)) != allocated[service_id]
+    ]
+
+
+async def states_not_as_billed(
+    db: AsyncSession, *, tenant_id: str, billed_service_ids: Collection[int], changing_service_ids: Collection[int]
+) -> list[Finding]:
+    """A line carries its plan exactly while it is paid for: active (or suspended) with a running bill, else without.
+
+    ``changing_service_ids`` are those that a run is taking back right now, bill and state in turn.
+    """
+    unexplained = set(billed_service_ids) - set(changing_service_ids)
+    sentences: list[tuple[str, str]] = []
+    for subscriber, service_id in await _of_services(db, tenant_id):
+        unexplained.discard(service_id)
+        if service_id in changing_service_ids:
+            continue
+        billed, admitted = service_id in billed_service_ids, subscriber.state in _ADMITTED
+        name = subscriber.username
+        if admitted and not billed:
+            sentences.append((name, f"{name} is {subscriber.state}, but nobody is billed for service {service_id}."))
+        if billed and not admitted:
+            sentences.append((name, f"{name} is {subscriber.state}, but service {service_id} is being billed."))
+    sentences += [
+        (f"service {service_id}", f"Service {service_id} is being billed, but has no subscriber.")
+        for service_id in sorted(unexplained)
+    ]
+    return [Finding("radius.states_as_billed", *each) for each in sentences]
+
+
+async def subscribers_nobody_wants(
+    db: AsyncSession, *, tenant_id: str, wanted_service_ids: Collection[int]
+) -> list[Finding]:
+    """A subscriber who isn't in service yet is somebody's work; the caller knows what is being worked on."""
+    return [
+        Finding(
+            "radius.subscribers_nobody_wants",
+            subscriber.username,
+            f"{subscriber.username} is {subscriber.state}, but no open run will ever bring service {service_id} into"
+            " service or take it back.",
+        )
+        for subscriber, service_id in await _of_services(db, tenant_id)
+        if subscriber.state not in _ADMITTED and service_id not in wanted_service_ids
+    ]
+
+
+async def _of_services(db: AsyncSession, tenant_id: str) -> list[tuple[Subscriber, int]]:
+    live = select(Subscriber).where(
+        Subscriber.tenant_id == tenant_id, Subscriber.state != "terminated", Subscriber.service_id.is_not(None)
+    )
+    found = await db.scalars(live.order_by(Subscriber.id))
+    return [(subscriber, subscriber.service_id) for subscriber in found if subscriber.service_id is not None]
+
+
+def _given(subscriber: Subscriber) -> FramedAddresses:
+    return FramedAddresses(
+        ipv4=subscriber.framed_ipv4,
+        ipv4_pool=subscriber.framed_pool,
+        ipv6_wan_prefix=subscriber.ipv6_wan_prefix,
+        delegated_prefix=subscriber.delegated_prefix,
+    )
+
+
+def _in_words(addresses: FramedAddresses) -> str:
+    pool = f"pool {addresses.ipv4_pool}" if addresses.ipv4_pool else None
+    named = (addresses.ipv4, pool, addresses.ipv6_wan_prefix, addresses.delegated_prefix)
+    return ", ".join(each for each in named if each) or "nothing"
 
 
 RADIUS_INVARIANTS: tuple[Invariant, ...] = (
     Invariant("radius.mangled_values", "FreeRADIUS hands every value on as it is written", mangled_values),
     Invariant("radius.repeated_single_values", "one row for an attribute with one value", repeated_single_values),
     Invariant("radius.passwords_in_login_log", "no password in the log of logins", passwords_in_login_log),
-    Invariant("radius.addresses_given_twice", "no address for two usernames", addresses_given_twice),
+    Invariant("radius.addresses_given_twice", "no address or prefix for two usernames", addresses_given_twice),
     Invariant("radius.nas_without_dialect", "every NAS is told a rate in its words", nas_without_dialect),
 )
 """Every question, in the order they are asked."""

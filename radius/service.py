@@ -112,13 +112,14 @@ class RadiusService:
         """The subscriber as he shall be, or ``SubscriberUnknown``."""
         return await self._view(await subscribers.found(self._db, self._tenant_id, subscriber_id))
 
-    async def live_service_ids(self) -> list[int]:
-        """The services that have a subscriber who was not terminated."""
+    async def live_service_ids(self, *, in_service: bool = False) -> list[int]:
+        """The services that have a subscriber who was not terminated; ``in_service``: who is active or suspended."""
+        not_these = ("pending", "testing", "terminated") if in_service else ("terminated",)
         found = await self._db.scalars(
             select(Subscriber.service_id)
             .where(
                 Subscriber.tenant_id == self._tenant_id,
-                Subscriber.state != "terminated",
+                Subscriber.state.not_in(not_these),
                 Subscriber.service_id.is_not(None),
             )
             .order_by(Subscriber.service_id)

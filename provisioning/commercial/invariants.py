@@ -28,6 +28,14 @@ class DoubledMail:
     request_id: str
     email_ids: tuple[int, ...]
 
+    @property
+    def subject(self) -> str:
+        return f"request {self.request_id}"
+
+    @property
+    def sentence(self) -> str:
+        return f"Request {self.request_id} made {len(self.email_ids)} mails ({_listed(self.email_ids)}) instead of one."
+
 
 @dataclass(frozen=True)
 class MailOfTwoIdentities:
@@ -35,6 +43,17 @@ class MailOfTwoIdentities:
 
     email_id: int
     message_ids: tuple[str, ...]
+
+    @property
+    def subject(self) -> str:
+        return f"mail {self.email_id}"
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"Mail {self.email_id} carries, or was tried under, a Message-ID that isn't its own"
+            f" ({_listed(self.message_ids)}): its recipient can't tell a second copy from a second mail."
+        )
 
 
 @dataclass(frozen=True)
@@ -47,6 +66,17 @@ class StuckMail:
     queued_at: datetime
     attempts: int
 
+    @property
+    def subject(self) -> str:
+        return f"mail {self.email_id}"
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"Mail {self.email_id} to {self.recipient} is {self.state} since {self.queued_at:%Y-%m-%d %H:%M} UTC, after"
+            f" {self.attempts} attempt(s)."
+        )
+
 
 @dataclass(frozen=True)
 class OverlappingVisits:
@@ -56,6 +86,16 @@ class OverlappingVisits:
     visit_id: int
     other_visit_id: int
 
+    @property
+    def subject(self) -> str:
+        return f"technician {self.technician_id}"
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"Technician {self.technician_id} is booked for visits {self.visit_id} and {self.other_visit_id} at once."
+        )
+
 
 @dataclass(frozen=True)
 class DoubledBill:
@@ -63,6 +103,15 @@ class DoubledBill:
 
     service_id: int
     subscription_ids: tuple[int, ...]
+
+    @property
+    def subject(self) -> str:
+        return f"service {self.service_id}"
+
+    @property
+    def sentence(self) -> str:
+        bills = _listed(self.subscription_ids)
+        return f"Service {self.service_id} is billed {len(self.subscription_ids)} times (subscriptions {bills})."
 
 
 @dataclass(frozen=True)
@@ -72,6 +121,31 @@ class RunningBill:
     subscription_id: int
     service_id: int
     customer_id: int
+
+    @property
+    def subject(self) -> str:
+        return f"subscription {self.subscription_id}"
+
+
+@dataclass(frozen=True)
+class BillWithoutCustomer(RunningBill):
+    """A bill that nobody will get."""
+
+    @property
+    def sentence(self) -> str:
+        return f"Subscription {self.subscription_id} bills customer {self.customer_id}, whom nobody has registered."
+
+
+@dataclass(frozen=True)
+class BillWithoutService(RunningBill):
+    """Somebody pays for nothing."""
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"Customer {self.customer_id} is billed for service {self.service_id}, which holds nothing in the network"
+            f" (subscription {self.subscription_id})."
+        )
 
 
 async def doubled_mails(db: AsyncSession, tenant_id: str) -> list[DoubledMail]:
@@ -173,24 +247,30 @@ async def running_bills(db: AsyncSession, tenant_id: str) -> list[RunningBill]:
     return [RunningBill(*row) for row in rows]
 
 
-async def bills_without_customer(db: AsyncSession, tenant_id: str) -> list[RunningBill]:
+async def bills_without_customer(db: AsyncSession, tenant_id: str) -> list[BillWithoutCustomer]:
     """Running bills whose customer isn't registered."""
     known = set(await db.scalars(select(Customer.id).where(Customer.tenant_id == tenant_id)))
-    return [bill for bill in await running_bills(db, tenant_id) if bill.customer_id not in known]
+    bills = await running_bills(db, tenant_id)
+    return [BillWithoutCustomer(**vars(bill)) for bill in bills if bill.customer_id not in known]
 
 
 async def bills_without_service(
     db: AsyncSession, tenant_id: str, *, live_service_ids: Collection[int]
-) -> list[RunningBill]:
+) -> list[BillWithoutService]:
     """Running bills for services that are not live, as the network knows them: somebody pays for nothing."""
     live = frozenset(live_service_ids)
-    return [bill for bill in await running_bills(db, tenant_id) if bill.service_id not in live]
+    bills = await running_bills(db, tenant_id)
+    return [BillWithoutService(**vars(bill)) for bill in bills if bill.service_id not in live]
 
 
 async def services_without_bill(db: AsyncSession, tenant_id: str, *, live_service_ids: Collection[int]) -> list[int]:
     """Live services that nobody is billed for."""
     billed = {bill.service_id for bill in await running_bills(db, tenant_id)}
     return sorted(set(live_service_ids) - billed)
+
+
+def _listed(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
 
 
 async def _rows(db: AsyncSession, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:

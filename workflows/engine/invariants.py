@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import not_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from workflows.engine.steps import Definition
 from workflows.engine.tables import ENDED, MOVING, RunRow, RunState, StepRow, StepState
 
 MOVES_WITHIN = timedelta(minutes=15)
 """A segment lasts seconds; the longest outside call has a time-out of minutes."""
 WAKES_WITHIN = timedelta(minutes=5)
+
+MAY_END_WITH = {
+    RunState.COMPLETED: {StepState.COMPLETED, StepState.SKIPPED},
+    RunState.PARTIAL: {StepState.COMPLETED, StepState.SKIPPED, StepState.UNDONE, StepState.PLANNED},
+    RunState.FAILED: {StepState.UNDONE, StepState.PLANNED},
+    RunState.CANCELLED: {StepState.UNDONE, StepState.PLANNED},
+}
+"""How an ended run may have left its steps."""
 
 
 @dataclass(frozen=True)
@@ -21,64 +32,79 @@ class Finding:
 
     invariant: str
     subject: str
-    message: str
+    sentence: str
 
 
 async def restless_runs(db: AsyncSession, *, tenant_id: str, now: datetime) -> list[Finding]:
     """Every run has ended, moves, waits for something it names, or is held with a reason."""
+    at_rest_for_good = RunRow.state.in_(ENDED) & RunRow.finished_at.is_not(None)
     found = await db.scalars(
-        select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.state.not_in(ENDED)).order_by(RunRow.id)
+        select(RunRow).where(RunRow.tenant_id == tenant_id, not_(at_rest_for_good)).order_by(RunRow.id)
     )
-    findings = []
-    for run in found:
-        if run.state in MOVING and run.updated_at < now - MOVES_WITHIN:
-            findings.append(f"run {run.id} is {run.state} but has not moved since {run.updated_at:%Y-%m-%d %H:%M} UTC")
-        elif run.state == RunState.PENDING and run.waiting_for is None and run.wake_at is None:
-            findings.append(f"run {run.id} is pending but waits for nothing")
-        elif run.state == RunState.PENDING and run.wake_at is not None and run.wake_at < now - WAKES_WITHIN:
-            findings.append(f"run {run.id} should have woken at {run.wake_at:%Y-%m-%d %H:%M} UTC")
-        elif run.state in (RunState.PENDING, RunState.HELD) and not run.reason:
-            findings.append(f"run {run.id} is {run.state} and does not say why")
-        elif run.state not in {*MOVING, RunState.PENDING, RunState.HELD}:
-            findings.append(f"run {run.id} is in the state {run.state}, which there is not")
-    return [Finding("runs.at_rest", text.split(" is ")[0], text + ".") for text in findings]
+    faults = [(run.id, fault) for run in found if (fault := _restless(run, now)) is not None]
+    return [Finding("runs.at_rest", f"run {run_id}", f"Run {run_id} {fault}.") for run_id, fault in faults]
 
 
-async def unfinished_ends(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
-    """A completed run has taken every step; a failed or cancelled one has undone every step it took."""
-    wanted = {
-        RunState.COMPLETED: {StepState.COMPLETED, StepState.SKIPPED},
-        RunState.FAILED: {StepState.UNDONE, StepState.PLANNED},
-        RunState.CANCELLED: {StepState.UNDONE, StepState.PLANNED},
-    }
+def _restless(run: RunRow, now: datetime) -> str | None:
+    if run.state in ENDED:
+        return f"is {run.state}, but nobody knows since when"
+    if run.state in MOVING:
+        stuck = run.updated_at < now - MOVES_WITHIN
+        return f"is {run.state} but has not moved since {run.updated_at:%Y-%m-%d %H:%M} UTC" if stuck else None
+    if run.state not in (RunState.PENDING, RunState.HELD):
+        return f"is in the state {run.state}, which there is not"
+    if not run.reason:
+        return f"is {run.state} and does not say why"
+    if run.state == RunState.PENDING and run.waiting_for is None and run.wake_at is None:
+        return "is pending but waits for nothing, so nothing will ever move it"
+    if run.state == RunState.PENDING and run.wake_at is not None and run.wake_at < now - WAKES_WITHIN:
+        return f"should have woken at {run.wake_at:%Y-%m-%d %H:%M} UTC; is a worker running?"
+    return None
+
+
+async def unfinished_ends(
+    db: AsyncSession, *, tenant_id: str, definitions: Mapping[tuple[str, int], Definition[Any]]
+) -> list[Finding]:
+    """A completed run has taken every step of its journey; a failed or cancelled one has undone every step it took."""
     found = await db.execute(
-        select(RunRow.id, RunRow.state, StepRow.step, StepRow.state, StepRow.round)
-        .join(StepRow, StepRow.run_id == RunRow.id)
-        .where(RunRow.tenant_id == tenant_id, RunRow.state.in_(list(wanted)))
-        .order_by(RunRow.id, StepRow.step, StepRow.round)
+        select(RunRow.id, RunRow.journey, RunRow.version, RunRow.state, StepRow.step, StepRow.state, StepRow.round)
+        .outerjoin(StepRow, StepRow.run_id == RunRow.id)
+        .where(RunRow.tenant_id == tenant_id, RunRow.state.in_(list(MAY_END_WITH)))
+        .order_by(RunRow.id, StepRow.round)
     )
-    latest = {(run_id, step): (run_state, state) for run_id, run_state, step, state, _round in found}
-    return [
-        Finding("runs.ended_whole", f"run {run_id}", f"run {run_id} is {run_state}, but its step {step} is {state}.")
-        for (run_id, step), (run_state, state) in latest.items()
-        if StepState(state) not in wanted[RunState(run_state)]
-    ]
+    ended: dict[int, tuple[str, tuple[str, int]]] = {}
+    latest: dict[int, dict[str, str]] = {}
+    for run_id, journey, version, run_state, step, state, _round in found:
+        ended[run_id] = run_state, (journey, version)
+        latest.setdefault(run_id, {})[step] = state
+    findings = []
+    for run_id, (run_state, journey_version) in ended.items():
+        steps = {step: state for step, state in latest[run_id].items() if step is not None}
+        if run_state == RunState.COMPLETED and journey_version in definitions:
+            steps = {step.name: StepState.PLANNED for step in definitions[journey_version].steps} | steps
+        findings += [
+            Finding(
+                "runs.ended_whole", f"run {run_id}", f"Run {run_id} is {run_state}, but its step {step} is {state}."
+            )
+            for step, state in steps.items()
+            if state not in MAY_END_WITH[RunState(run_state)]
+        ]
+    return findings
 
 
 async def unknown_outcomes(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
     """An outside call whose outcome is not known belongs to a run that will find out: it moves, retries, or is held."""
-    resolving = [*MOVING, RunState.PENDING, RunState.HELD]
     found = await db.execute(
         select(RunRow.id, RunRow.state, StepRow.step)
         .join(StepRow, StepRow.run_id == RunRow.id)
-        .where(RunRow.tenant_id == tenant_id, StepRow.state == StepState.UNKNOWN, RunRow.state.not_in(resolving))
+        .where(RunRow.tenant_id == tenant_id, StepRow.state == StepState.UNKNOWN, RunRow.state.in_(list(ENDED)))
         .order_by(RunRow.id)
     )
     return [
         Finding(
             "runs.unknown_outcome",
             f"run {run_id}",
-            f"run {run_id} is {state}, and nobody knows whether its step {step} took effect.",
+            f"Run {run_id} is {state}, and nobody knows whether its step {step} took effect.",
         )
         for run_id, state, step in found
     ]

@@ -12,7 +12,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.journal import Definitions
-from workflows.engine.tables import ENDED, RunNote, RunRow, RunState, StepRow, StepState
+from workflows.engine.tables import ENDED, Direction, RunNote, RunRow, RunState, StepRow, StepState
 from workflows.errors import CodeMissing, RunUnknown
 
 
@@ -126,20 +126,56 @@ async def show_run(db: AsyncSession, run_id: int, *, tenant_id: str, definitions
     )
 
 
-async def open_results(db: AsyncSession, *, tenant_id: str, step: str) -> list[Any]:
-    """The results of this step in the runs that have not ended and have not undone it."""
-    found = await db.scalars(
-        select(StepRow.result)
-        .join(RunRow, RunRow.id == StepRow.run_id)
+@dataclass(frozen=True)
+class KeptResult:
+    """What a step has made and its run still answers for."""
+
+    run_id: int
+    going_back: bool
+    result: Any
+
+
+async def open_results(db: AsyncSession, *, tenant_id: str, step: str) -> list[KeptResult]:
+    """The results of this step in the runs that have not undone it and have more to do, or were ended by an operator's
+    skip (partial): nobody else answers for what those have left."""
+    found = await db.execute(
+        select(RunRow.id, RunRow.direction, StepRow.result)
+        .join(StepRow, StepRow.run_id == RunRow.id)
         .where(
             RunRow.tenant_id == tenant_id,
-            RunRow.state.not_in(ENDED),
+            RunRow.state.not_in(ENDED - {RunState.PARTIAL}),
             StepRow.step == step,
             StepRow.state == StepState.COMPLETED,
             StepRow.result.is_not(None),
         )
+        .order_by(RunRow.id)
     )
-    return [json.loads(result) for result in found if result is not None]
+    return [
+        KeptResult(run_id, direction != Direction.FORWARD, json.loads(result))
+        for run_id, direction, result in found
+        if result is not None
+    ]
+
+
+async def runs_of_keys(db: AsyncSession, *, tenant_id: str, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """(run, its state) for each idempotency key that a step of one of our runs has used."""
+    found = await db.execute(
+        select(StepRow.key, RunRow.id, RunRow.state)
+        .join(RunRow, RunRow.id == StepRow.run_id)
+        .where(RunRow.tenant_id == tenant_id, StepRow.key.in_(keys))
+    )
+    return {key: (run_id, state) for key, run_id, state in found}
+
+
+async def keys_of_runs(db: AsyncSession, *, tenant_id: str, step: str) -> list[tuple[int, str, str, str]]:
+    """(run, its state, the step's state, its idempotency key) of every round of this step that was begun."""
+    found = await db.execute(
+        select(RunRow.id, RunRow.state, StepRow.state, StepRow.key)
+        .join(StepRow, StepRow.run_id == RunRow.id)
+        .where(RunRow.tenant_id == tenant_id, StepRow.step == step)
+        .order_by(RunRow.id, StepRow.round)
+    )
+    return [(run_id, run_state, step_state, key) for run_id, run_state, step_state, key in found]
 
 
 async def missing_code(db: AsyncSession, definitions: Definitions) -> list[tuple[str, int, int]]:

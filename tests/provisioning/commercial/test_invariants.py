@@ -10,11 +10,11 @@ from sqlalchemy import insert, text, update
 from provisioning.commercial import BillingService, CommunicationsService, CustomerService, TicketingService
 from provisioning.commercial.delivery import Begin
 from provisioning.commercial.invariants import (
+    BillWithoutCustomer,
     DoubledBill,
     DoubledMail,
     MailOfTwoIdentities,
     OverlappingVisits,
-    RunningBill,
     StuckMail,
     bills_without_customer,
     bills_without_service,
@@ -173,7 +173,7 @@ async def test_a_bill_of_nobody_is_found(database: Database, begin: Begin, healt
         if database.is_postgresql:
             await db.execute(update(Subscription).values(customer_id=99))
         (found,) = await bills_without_customer(db, TENANT)
-    assert found == RunningBill(found.subscription_id, 7, 99)
+    assert found == BillWithoutCustomer(found.subscription_id, 7, 99)
 
 
 async def test_a_bill_without_a_service_and_a_service_without_a_bill_are_found(begin: Begin, healthy: int) -> None:

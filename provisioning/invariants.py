@@ -1,0 +1,246 @@
+"""Every invariant of the appliance's database, as one table of contents; ``provisioning.check`` asks them.
+
+Each package knows its own; here they are put together with what only the whole knows: which services are wanted by
+whom. To add one: a function beside its package's others that returns records with a ``subject`` and a ``sentence``, one
+line below, and in ``tests/provisioning/test_check.py`` the corruption that it must catch; then ``make docs`` renews the
+list in ``docs/invariants.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs import invariants as acs
+from ipam import AllocatedResources
+from ipam import invariants as ipam
+from provisioning import agreement
+from provisioning.commercial import invariants as commercial
+from provisioning.line import invariants as line
+from provisioning.vault import Keyring
+from provisioning.vault import invariants as vault
+from radius import FramedAddresses
+from radius import invariants as radius
+from workflows import Definition
+from workflows.engine import invariants as runs
+
+MAIL_STUCK_AFTER = timedelta(hours=1)
+TRACES_GONE_AFTER = timedelta(minutes=15)
+
+
+class Found(Protocol):
+    """What every package's finding can tell."""
+
+    @property
+    def subject(self) -> str: ...
+
+    @property
+    def sentence(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What the questions to the appliance's database are about, read in the same instant as the answers."""
+
+    db: AsyncSession
+    tenant_id: str
+    now: datetime
+    keyring: Keyring
+    definitions: Mapping[tuple[str, int], Definition[Any]]
+    allocated: dict[int, AllocatedResources]  # by service
+    live: set[int]  # services that hold resources
+    wanted: set[int]  # services that a subscriber in service or a run with more to do wants
+    promised: set[int]  # services that a run with more to do wants
+    changing: set[int]  # services that a run is taking back right now
+    in_work: set[str]  # usernames that a run with more to do has been given
+    billed: set[int]  # services with a running bill
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        return {"tenant_id": self.tenant_id}
+
+    @property
+    def addresses(self) -> dict[int, FramedAddresses]:
+        return {
+            service_id: FramedAddresses(
+                ipv4=each["ip_address"] or None,
+                ipv4_pool=each["framed_pool"],
+                ipv6_wan_prefix=each["ipv6_wan_prefix"],
+                delegated_prefix=each["delegated_prefix"],
+            )
+            for service_id, each in self.allocated.items()
+        }
+
+    @property
+    def vlans(self) -> dict[int, line.Vlans]:
+        return {service_id: (each["svlan"], each["cvlan"]) for service_id, each in self.allocated.items()}
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """One question to the appliance's database. ``ask`` answers with what breaks it."""
+
+    name: str
+    meaning: str
+    ask: Callable[[Whole], Awaitable[Sequence[Found]]]
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    Invariant(
+        "ipam.given_twice",
+        "no address, prefix or VLAN is given to two services",
+        lambda on: ipam.given_twice(on.db, **on.scope),
+    ),
+    Invariant("ipam.overlapping", "no two assignable prefixes overlap", lambda on: ipam.overlapping(on.db, **on.scope)),
+    Invariant(
+        "ipam.held_after_release",
+        "a released service holds nothing",
+        lambda on: ipam.held_after_release(on.db, **on.scope),
+    ),
+    Invariant(
+        "ipam.leaked",
+        "every service that holds addresses is in service, or in the hands of a run",
+        lambda on: ipam.leaked(on.db, **on.scope, live_service_ids=on.wanted),
+    ),
+    Invariant(
+        "ipam.incomplete", "a live service holds all that its plan needs", lambda on: ipam.incomplete(on.db, **on.scope)
+    ),
+    Invariant(
+        "ipam.partition",
+        "each unit of a pool is free, used or excluded, and only one of these",
+        lambda on: ipam.badly_partitioned(on.db, **on.scope),
+    ),
+    Invariant(
+        "radius.subscribers_of_ended_services",
+        "no subscriber outlives its service",
+        lambda on: radius.subscribers_of_ended_services(on.db, **on.scope, live_service_ids=on.live),
+    ),
+    Invariant(
+        "radius.subscribers_nobody_wants",
+        "a subscriber who is not in service yet is in the hands of a run",
+        lambda on: radius.subscribers_nobody_wants(on.db, **on.scope, wanted_service_ids=on.promised),
+    ),
+    Invariant(
+        "radius.addresses_as_allocated",
+        "a subscriber is given what its service was allocated",
+        lambda on: radius.addresses_not_as_allocated(on.db, **on.scope, allocated=on.addresses),
+    ),
+    Invariant(
+        "radius.states_as_billed",
+        "a line carries its plan exactly while it is billed",
+        lambda on: radius.states_not_as_billed(
+            on.db, **on.scope, billed_service_ids=on.billed, changing_service_ids=on.changing
+        ),
+    ),
+    Invariant("acs.serial_bound_twice", "a CPE serves one service", lambda on: acs.serials_bound_twice(on.db)),
+    Invariant(
+        "acs.device_of_ended_service",
+        "no CPE is bound to a service that has ended",
+        lambda on: acs.devices_of_ended_services(on.db, **on.scope, live_service_ids=on.live),
+    ),
+    Invariant(
+        "acs.claim_without_proof",
+        "a CPE is called configured only with the proof that it is",
+        lambda on: acs.claims_without_proof(on.db, **on.scope),
+    ),
+    Invariant(
+        "acs.revision_does_not_fit",
+        "a CPE's revision is that of its settings",
+        lambda on: acs.revisions_that_do_not_fit(on.db, **on.scope),
+    ),
+    Invariant(
+        "acs.secret_in_clear",
+        "no password or passphrase stands in a CPE's settings",
+        lambda on: acs.secrets_in_clear(on.db, **on.scope),
+    ),
+    Invariant(
+        "acs.traces_left",
+        "nothing is left at the ACS for a CPE that was taken back",
+        lambda on: acs.traces_left_at_the_acs(on.db, **on.scope, withdrawn_before=on.now - TRACES_GONE_AFTER),
+    ),
+    Invariant(
+        "line.of_ended_service",
+        "no line stays on an OLT for a service that has ended",
+        lambda on: line.lines_of_ended_services(on.db, **on.scope, live_service_ids=on.live),
+    ),
+    Invariant(
+        "line.as_allocated",
+        "an OLT was told the VLANs that the service was allocated",
+        lambda on: line.lines_not_as_allocated(on.db, **on.scope, allocated=on.vlans),
+    ),
+    Invariant(
+        "line.vlan_given_twice",
+        "no two lines of an access node share a C-VLAN",
+        lambda on: line.vlans_given_twice(on.db, **on.scope),
+    ),
+    Invariant(
+        "mail.one_per_request",
+        "one request makes one mail",
+        lambda on: commercial.doubled_mails(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "mail.one_per_run",
+        "a completed installation has told its customer once, and no run tells one twice",
+        lambda on: agreement.mails_not_one_per_run(on.db, **on.scope),
+    ),
+    Invariant(
+        "mail.one_message_id",
+        "a mail is only ever sent under its own Message-ID",
+        lambda on: commercial.mails_of_two_identities(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "mail.not_stuck",
+        "no mail waits for an hour",
+        lambda on: commercial.stuck_mails(on.db, on.tenant_id, queued_before=on.now - MAIL_STUCK_AFTER),
+    ),
+    Invariant(
+        "field.no_technician_twice",
+        "no technician is booked twice at the same time",
+        lambda on: commercial.overlapping_visits(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "field.visit_of_ended_run",
+        "no technician is kept for a run that has ended",
+        lambda on: agreement.visits_nobody_waits_for(on.db, **on.scope),
+    ),
+    Invariant(
+        "billing.one_bill_per_service",
+        "a service is billed once",
+        lambda on: commercial.doubled_bills(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "billing.customer_known",
+        "a bill is somebody's",
+        lambda on: commercial.bills_without_customer(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "billing.service_live",
+        "a bill is for a service that lives",
+        lambda on: commercial.bills_without_service(on.db, on.tenant_id, live_service_ids=on.live),
+    ),
+    Invariant(
+        "vault.secrets_open",
+        "every sealed secret opens under this machine's keyring",
+        lambda on: vault.secrets_that_do_not_open(on.db, on.keyring, **on.scope),
+    ),
+    Invariant(
+        "runs.at_rest",
+        "every run has ended, moves, waits for something it names, or is held with a reason",
+        lambda on: runs.restless_runs(on.db, **on.scope, now=on.now),
+    ),
+    Invariant(
+        "runs.ended_whole",
+        "an ended run has done every step, or undone every step that it had done",
+        lambda on: runs.unfinished_ends(on.db, **on.scope, definitions=on.definitions),
+    ),
+    Invariant(
+        "runs.unknown_outcome",
+        "no run ends with a step of which nobody knows whether it took effect",
+        lambda on: runs.unknown_outcomes(on.db, **on.scope),
+    ),
+)
+"""Every question to the appliance's database, in the order they are asked."""
