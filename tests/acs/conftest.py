@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from acs.testing import LabAcs
 
 TENANT = "north"
-
-# The apply script's own tests run it in node, which nothing else here needs.
-collect_ignore = [] if shutil.which("node") else ["test_firstlight_apply.py"]
 
 
 class KeptSecrets:

@@ -1,6 +1,6 @@
 """The script that runs inside GenieACS, run by node in a harness that behaves like a CWMP session.
 
-Collected only where node is installed (``tests/acs/conftest.py``): nothing else of Firstlight needs it.
+Node is here for this alone; ``deploy/setup test`` installs it.
 """
 
 from __future__ import annotations
