@@ -91,12 +91,15 @@ management_vlan = 4000
 ports = {ports}
 """
 
-HOUSEHOLD = """
+LOCATION = """
 [[network.location]]
 id = "{location}"
 access_node = "{access_node}"
 port = "{port}"
 aliases = ["drop-{number}"]
+"""
+
+PEOPLE = """
 [[technician]]
 id = {technician_id}
 name = "{technician}"
@@ -189,6 +192,10 @@ class Household:
         }
         return {field: value for field, value in (ticket | changes).items() if value is not None}
 
+    def location_at(self, port: str) -> str:
+        """The correction an operator imports when the fibre ends at another port than was thought."""
+        return LOCATION.format(location=self.location, access_node=self.access_node, port=port, number=self.number)
+
     def appointment(self, at: datetime) -> dict[str, Any]:
         return {"technician_id": self.technician_id, "scheduled_date": at.isoformat()}
 
@@ -212,7 +219,7 @@ def estate_toml() -> str:
         "access_node",
         "port",
     )
-    parts += [HOUSEHOLD.format(**{name: getattr(house, name) for name in fields}) for house in households]
+    parts += [(LOCATION + PEOPLE).format(**{name: getattr(house, name) for name in fields}) for house in households]
     return "\n".join(parts)
 
 

@@ -116,9 +116,16 @@ async def project_subscriber(outside: Outside, run: Installation) -> ProjectedSu
 
 
 def proposed(run: Installation) -> Appointment | None:
-    """The appointment that is wanted now: at first the ticket's, after a failed visit the one its report named."""
-    report = run.last(visit)
-    return report.next_appointment if report is not None else run.input.appointment
+    """The appointment that is wanted now: at first the ticket's, after a failed visit the one its report named.
+
+    Where a run was sent back from behind a scan, the technician is still at the door: the same visit is booked anew.
+    """
+    report, booked = run.last(visit), run.last(schedule_installation)
+    if report is None or booked is None:
+        return run.input.appointment
+    if report.outcome == "scanned" and booked["ends_at"] > run.now:
+        return Appointment(technician_id=booked["technician_id"], scheduled_date=booked["starts_at"])
+    return report.next_appointment
 
 
 def gave_up_waiting(run: Installation) -> Route:
