@@ -1,0 +1,208 @@
+"""One database, its world, and the worker process of the moment: installations are played in it one after the other.
+
+The world and the people live in the test's process and are never killed; the worker is. It is started again each time
+it dies, and the one that ends an installation well is the one that dies in the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import select
+
+from provisioning.commercial.testing import Quirk
+from provisioning.lab.demo import open_lab
+from radius.testing import LoginReply
+from tests.support.estate import Household, estate_toml
+from tests.support.lab import Installation, JourneyLab, MovableClock
+from tests.support.worker_process import Home, Instant, Plan, WorkerProcess, WorkerServer
+from workflows import RunView
+from workflows.engine.tables import ENDED, RunRow
+
+Story = Literal["installed", "cancelled"]
+"""How it ends: with a live subscriber, or undone after an operator's cancel, when all but the mail was done."""
+
+PATIENCE_SECONDS = 60.0
+NEVER_REACHED_AFTER_SECONDS = 8.0
+LOOK_EVERY_SECONDS = 0.05
+REFUSALS = 6
+UNFINISHED = ("PENDING", "ENQUEUED", "DELAYED")
+
+
+class StoryBroken(AssertionError):
+    """An installation did not end as it should; the message has all that is known."""
+
+
+@dataclass
+class Played:
+    """An installation as it stands after it was played."""
+
+    story: Story
+    house: Household
+    view: RunView
+    before_scan: LoginReply | None
+    died_at: tuple[Instant, ...]
+    trace: list[str]
+
+
+@dataclass
+class Scene:
+    """An installation under way."""
+
+    story: Story
+    house: Household
+    run: Installation
+    plans: list[Plan]
+    died_at: list[Instant] = field(default_factory=list)
+    before_scan: LoginReply | None = None
+    cancelled: bool = False
+    ended_at: float | None = None
+
+
+class Lane:
+    """Made by `open_lane`."""
+
+    def __init__(self, kind: str, people: JourneyLab, server: WorkerServer, home: Home, *, commits: bool) -> None:
+        self.kind = kind
+        self.people = people
+        self.home = home
+        self._server = server
+        self._commits = commits
+        self.worker: WorkerProcess | None = None
+
+    async def start_worker(self) -> WorkerProcess:
+        """Another worker on this database; it becomes the worker of the moment."""
+        settings = self.people.appliance.settings
+        self.worker = await self._server.start(settings, self.home, commits=self._commits)
+        return self.worker
+
+    async def play(self, story: Story, *kills: Instant) -> Played:
+        """One installation from ticket to end; the worker is killed at the first instant, the next at the second...
+
+        Raises: StoryBroken.
+        """
+        plans = [Plan(signal.SIGKILL, instant) for instant in kills]
+        offset = self.home.trace_size
+        self.home.arm(plans[0] if plans else None)
+        if self.worker is None or not self.worker.alive:
+            await self.start_worker()
+        house = self.people.household()
+        if story == "cancelled":
+            self.people.world.mail.misbehave(*[Quirk.REFUSE_RECIPIENT] * REFUSALS)
+        scene = Scene(story, house, await self.people.order(house), plans)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not await self._over(scene):
+                    assert self.worker is not None
+                    await asyncio.wait([self.worker.died], timeout=LOOK_EVERY_SECONDS)
+        except TimeoutError:
+            raise self.broken(await self._played(scene, offset), "it does not come to its end") from None
+        except AssertionError as error:
+            raise self.broken(await self._played(scene, offset), str(error)) from error
+        finally:
+            self.people.world.mail.behave()
+            self.home.arm(None)
+        return await self._played(scene, offset)
+
+    async def _played(self, scene: Scene, offset: int) -> Played:
+        view, trace = await scene.run.view(), self.home.trace(offset)
+        return Played(scene.story, scene.house, view, scene.before_scan, tuple(scene.died_at), trace)
+
+    async def _over(self, scene: Scene) -> bool:
+        """Lets everybody do what there is to do; whether all is done."""
+        await self._bury(scene)
+        row = await self._look(scene.run)
+        if row.waiting_for == "visit" and scene.before_scan is None:
+            scene.before_scan = await self.people.login(scene.run)
+            await scene.run.plug_and_scan(scene.house)
+        elif row.state == "held":
+            assert scene.story == "cancelled", f"it is held in {row.current_step}: {row.reason}"
+            if not scene.cancelled and row.current_step == "deliver_email":
+                scene.cancelled = True
+                await scene.run.cancel("the customer has moved away")
+        elif row.state in ENDED:
+            return await self._at_rest(scene, row.segment)
+        return False
+
+    async def _bury(self, scene: Scene) -> None:
+        """A worker that has died as planned is followed by another."""
+        assert self.worker is not None
+        if self.worker.alive:
+            return
+        status = self.worker.died.result()
+        assert status == -signal.SIGKILL and scene.plans, f"the worker ended by itself with status {status}"
+        scene.died_at.append(scene.plans.pop(0).at)
+        self.home.arm(scene.plans[0] if scene.plans else None)
+        await self.start_worker()
+
+    async def _at_rest(self, scene: Scene, segments: int) -> bool:
+        """The run has ended, every planned death has been died, and nothing of it is left in the queue."""
+        scene.ended_at = scene.ended_at or time.monotonic()
+        if scene.plans:
+            waited = time.monotonic() - scene.ended_at
+            assert waited < NEVER_REACHED_AFTER_SECONDS, f"no worker has come to {scene.plans[0].at}"
+            return False
+        names = [f"run:{scene.run.id}:{number}" for number in range(1, segments + 1)]
+        statuses = await self.people.appliance.bell.statuses(names)
+        return not any(status in UNFINISHED for status in statuses.values())
+
+    async def _look(self, run: Installation) -> RunRow:
+        async with self.people.appliance.database.begin() as db:
+            return (await db.execute(select(RunRow).where(RunRow.id == run.id))).scalar_one()
+
+    def broken(self, played: Played, why: str) -> StoryBroken:
+        """All that is known about an installation that has not ended well."""
+        run = played.view.summary
+        lines = [
+            f"{why}; run {run.id} is {run.state} in {run.current_step}, waiting for {run.waiting_for}: {run.reason}",
+            *(f"  {step.state:<10} {step.name} round {step.round} {step.note or ''}" for step in played.view.steps),
+            "its log: " + "; ".join(note.text for note in played.view.notes),
+            "the last instants: " + ", ".join(played.trace[-30:]),
+            f"the worker's log ({self.home.log_file}):",
+            self.home.log_tail(),
+        ]
+        return StoryBroken("\n".join(lines))
+
+
+_lane_numbers = itertools.count(1)
+
+
+@asynccontextmanager
+async def open_lane(
+    folder: Path, server: WorkerServer, *, database_url: str | None, commits: bool = False
+) -> AsyncIterator[Lane]:
+    """A new, empty database (SQLite without a URL) and a whole world for it; the worker is started when needed."""
+    home = folder / f"lane-{next(_lane_numbers)}"
+    home.mkdir(parents=True)
+    estate = home / "estate.toml"
+    estate.write_text(estate_toml())
+    settings = {} if database_url is None else {"database_url": database_url}
+    clock = MovableClock()
+    async with open_lab(home / "lab", estate, lambda _: None, clock=clock, **settings) as lab:
+        people = JourneyLab(lab, clock)
+        kind = "postgresql" if people.is_postgresql else "sqlite"
+        lane = Lane(kind, people, server, Home(home / "worker"), commits=commits)
+        try:
+            yield lane
+        finally:
+            if lane.worker is not None:
+                await lane.worker.end()
+
+
+def kills_of(trace: Sequence[str]) -> list[Instant]:
+    """Every instant of a recorded trace."""
+    seen: dict[str, int] = {}
+    found = []
+    for point in trace:
+        if not point.startswith("!"):
+            seen[point] = seen.get(point, 0) + 1
+            found.append(Instant(point, seen[point]))
+    return found

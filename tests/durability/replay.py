@@ -1,0 +1,55 @@
+"""Replays one death of a worker, as a failing test prints it; what it leaves stays in the folder that it names.
+
+.venv/bin/python -m tests.durability.replay postgresql installed 'apply_device.effect#1'
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from provisioning.logs import configure_logs
+from tests.durability.lane import Played, StoryBroken
+from tests.durability.sweep import KINDS, Death, open_lanes, survive
+from tests.support.postgres import PostgresServer
+from tests.support.worker_process import Instant
+
+
+async def replay(death: Death, folder: Path) -> None:
+    """A story without a death, then the same with it."""
+    server = PostgresServer()
+    if death.kind == "postgresql":
+        server.start()
+    try:
+        async with open_lanes(folder, server, of_each=1, kinds=(death.kind,), commits=True) as (lane,):
+            clean: Played = await lane.play(death.story)
+            await survive(lane, death, clean)
+    finally:
+        if death.kind == "postgresql":
+            server.stop()
+
+
+def main() -> int:
+    """0: it was survived."""
+    parser = argparse.ArgumentParser(description="Kill a worker at an instant of an installation, and look.")
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("story", choices=("installed", "cancelled"))
+    parser.add_argument("instants", nargs="+", help="point#n; a second one is for the worker that follows")
+    given = parser.parse_args()
+    death = Death(given.kind, given.story, tuple(map(Instant.parse, given.instants)))
+    folder = Path(tempfile.mkdtemp(prefix="firstlight-replay-"))
+    configure_logs(level="error", form="console")
+    try:
+        asyncio.run(replay(death, folder))
+    except StoryBroken as broken:
+        sys.stdout.write(f"{broken}\n\neverything is in {folder}\n")
+        return 1
+    sys.stdout.write(f"survived; everything is in {folder}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

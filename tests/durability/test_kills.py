@@ -1,0 +1,39 @@
+"""`kill -9` of the worker at every instant of an installation, and of its undoing, changes nothing about the end.
+
+The instants are those that a run without a death went through, so a new step is killed in without a word here. SQLite
+and PostgreSQL take turns; `make durability` takes every instant, and every COMMIT, on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.durability.lane import Lane, Story
+from tests.durability.proofs import faults_of
+from tests.durability.sweep import KINDS, Death, demanded, instants_of, open_lanes, survive_all
+from tests.support.postgres import PostgresServer
+
+LANES_OF_EACH_KIND = 2
+
+
+@pytest.fixture
+async def lanes(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[list[Lane]]:
+    async with open_lanes(tmp_path, postgres, of_each=LANES_OF_EACH_KIND) as opened:
+        yield opened
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("story", ["installed", "cancelled"])
+async def test_a_worker_killed_at_any_instant_leaves_nothing_undone_or_done_twice(
+    lanes: list[Lane], story: Story
+) -> None:
+    clean = await lanes[0].play(story)
+    assert await faults_of(lanes[0], clean) == []
+    instants = instants_of(story, clean.trace)
+    assert demanded(story) - set(instants) == set(), "no run has shown these instants"
+    deaths = [Death(KINDS[number % 2], story, (instant,)) for number, instant in enumerate(instants)]
+    survived = await survive_all(lanes, deaths, clean)
+    assert survived == set(deaths)

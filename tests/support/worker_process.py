@@ -1,0 +1,336 @@
+"""Worker processes that end, or freeze, exactly where a test says: SIGKILL and SIGSTOP by their own hand.
+
+``WorkerServer`` imports the appliance once and forks a worker whenever one is started, so that a start costs a fraction
+of a second. A worker reads its plan from a file at every instant that it reaches, and writes each one to a trace first.
+Instants are those that the engine names (``apply_device.effect``), and both sides of every COMMIT that writes:
+``commit(apply_device: acs_device).before``, wherever the commit is made, by us or by DBOS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import os
+import re
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Engine, event
+from sqlalchemy.engine.default import DefaultDialect
+
+from acs import Patience
+from provisioning.bootstrap import Pace, open_appliance, open_worker
+from provisioning.logs import configure_logs
+from provisioning.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[2]
+PR_SET_PDEATHSIG = 1  # prctl(2): a worker must not outlive the server that forked it
+ANY = "*"
+QUICK = Pace(
+    timers_every_seconds=0.1,
+    watch_every_seconds=0.1,
+    heartbeat_every_seconds=0.5,
+    lease_seconds=2.0,
+    lost_every_seconds=0.25,
+    cpe_patience=Patience(first_poll_seconds=0.05, slowest_poll_seconds=0.2),
+)
+WRITES = re.compile(r"(?<!FOR )\b(?:INSERT INTO|DELETE FROM|UPDATE)\s+(?!SET\b)([\w.\"]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Instant:
+    """The n-th time that a process reaches a named point; the point ``*`` is any that the engine names."""
+
+    point: str
+    nth: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.point}#{self.nth}"
+
+    @classmethod
+    def parse(cls, text: str) -> Instant:
+        point, _, nth = text.rpartition("#")
+        return cls(point, int(nth)) if point and nth.isdigit() else cls(text)
+
+    @property
+    def is_commit(self) -> bool:
+        return self.point.startswith("commit(")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a worker does to itself, and when."""
+
+    signal: int
+    at: Instant
+
+
+class Home:
+    """The files by which a test and the workers of one database talk: the plan, the trace, what they logged."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.plan_file = folder / "plan.json"
+        self.trace_file = folder / "trace.txt"
+        self.log_file = folder / "worker.log"
+
+    def arm(self, plan: Plan | None) -> None:
+        """From now on, every living worker counts anew and acts at that instant; None: none does."""
+        draft = self.plan_file.with_suffix(".new")
+        draft.write_text(json.dumps({"signal": plan.signal, **asdict(plan.at)}) if plan else "")
+        draft.replace(self.plan_file)
+
+    def trace(self, offset: int = 0) -> list[str]:
+        """The points that were reached since the trace had this size."""
+        if not self.trace_file.exists():
+            return []
+        return self.trace_file.read_bytes()[offset:].decode().splitlines()
+
+    @property
+    def trace_size(self) -> int:
+        return self.trace_file.stat().st_size if self.trace_file.exists() else 0
+
+    def log_tail(self, lines: int = 40) -> str:
+        text = self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+
+# -- in the worker -----------------------------------------------------------------------------------------------------
+
+
+class Executioner:
+    """Writes down every instant, and signals its own process at the planned one."""
+
+    def __init__(self, home: Home) -> None:
+        self._plan_file = home.plan_file
+        self._trace = os.open(home.trace_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._lock = threading.Lock()
+        self._counted_for = ""
+        self._seen: Counter[str] = Counter()
+
+    def __call__(self, point: str) -> None:
+        with self._lock:
+            os.write(self._trace, f"{point}\n".encode())
+            planned = self._plan_file.read_text() if self._plan_file.exists() else ""
+            if planned != self._counted_for:
+                self._counted_for, self._seen = planned, Counter()
+            self._seen[point] += 1
+            self._seen[ANY] += not point.startswith("commit(")
+            if not planned:
+                return
+            plan = json.loads(planned)
+            if plan["point"] in (point, ANY) and self._seen[plan["point"]] == plan["nth"]:
+                os.write(self._trace, f"! {signal.Signals(plan['signal']).name}\n".encode())
+                os.kill(os.getpid(), plan["signal"])
+
+
+def watch_commits(reached: Executioner) -> None:
+    """Both sides of every COMMIT after a write, in every engine of this process, become instants."""
+
+    @event.listens_for(Engine, "begin")
+    def begins(connection: Any) -> None:
+        connection.info["written"] = {}
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def writes(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        written = connection.info.setdefault("written", {})
+        written.update(dict.fromkeys(table.replace('"', "") for table in WRITES.findall(statement)))
+
+    plain: Any = DefaultDialect.do_commit
+
+    def do_commit(self: Any, connection: Any) -> None:
+        written = getattr(connection, "info", {}).pop("written", None)
+        if not written:
+            plain(self, connection)
+            return
+        context = structlog.contextvars.get_contextvars()
+        who = context.get("step") or ("segment" if "run_id" in context else "worker")
+        name = f"commit({who}: {'+'.join(written)})"
+        reached(f"{name}.before")
+        plain(self, connection)
+        reached(f"{name}.after")
+
+    DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
+
+
+async def _work(settings: Settings, reached: Executioner) -> None:
+    async with open_appliance(settings) as appliance, open_worker(appliance, at=reached, pace=QUICK):
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        await stop.wait()
+
+
+def _become_worker(order: dict[str, Any]) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    home = Home(Path(order["home"]))
+    log = os.open(home.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for ours, theirs in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(ours, theirs)
+    configure_logs(level="info", form="console")
+    reached = Executioner(home)
+    if order["commits"]:
+        watch_commits(reached)
+    asyncio.run(_work(load_settings(**order["settings"]), reached))
+
+
+# -- the server that forks ---------------------------------------------------------------------------------------------
+
+
+def serve() -> None:
+    """Reads one order a line, forks a worker for each, and says when one ends. Ends with its standard input."""
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakes)
+    _say({"ready": os.getpid()})
+    import select
+
+    buffered = b""
+    while True:
+        readable, _, _ = select.select([0, woken], [], [])
+        if woken in readable:
+            os.read(woken, 1024)
+            _tell_the_dead()
+        if 0 in readable:
+            chunk = os.read(0, 65536)
+            if not chunk:
+                return
+            *lines, buffered = (buffered + chunk).split(b"\n")
+            for line in lines:
+                _fork(json.loads(line))
+
+
+def _fork(order: dict[str, Any]) -> None:
+    child = os.fork()
+    if child:
+        _say({"number": order["number"], "pid": child})
+        return
+    status = 1
+    try:
+        _become_worker(order)
+        status = 0
+    except BaseException:  # noqa: BLE001 - the forked copy must never go on as the server
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _tell_the_dead() -> None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        _say({"died": pid, "status": os.waitstatus_to_exitcode(status)})
+
+
+def _say(words: dict[str, Any]) -> None:
+    os.write(1, json.dumps(words).encode() + b"\n")
+
+
+# -- in the test -------------------------------------------------------------------------------------------------------
+
+
+class WorkerProcess:
+    """A worker of one database, as the test sees it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    @property
+    def alive(self) -> bool:
+        return not self.died.done()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it is stopped by SIGSTOP (proc(5): the state after the last parenthesis)."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
+
+    def send(self, number: int) -> None:
+        """Nothing happens to one that is dead already."""
+        if self.alive:
+            os.kill(self.pid, number)
+
+    async def end(self) -> None:
+        self.send(signal.SIGKILL)
+        await self.died
+
+
+class WorkerServer:
+    """Starts workers. ``async with open_worker_server() as server``."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._awaited: dict[int, asyncio.Future[WorkerProcess]] = {}
+        self._alive: dict[int, WorkerProcess] = {}
+
+    async def start(self, settings: Settings, home: Home, *, commits: bool = False) -> WorkerProcess:
+        number = len(self._awaited)
+        started: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+        self._awaited[number] = started
+        order = {
+            "number": number,
+            "settings": settings.model_dump(mode="json"),
+            "home": str(home.folder),
+            "commits": commits,
+        }
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        return await started
+
+    async def listen(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            said = json.loads(line)
+            if "pid" in said:
+                worker = self._alive[said["pid"]] = WorkerProcess(said["pid"])
+                self._awaited[said["number"]].set_result(worker)
+            elif "died" in said:
+                self._alive.pop(said["died"]).died.set_result(said["status"])
+
+
+@asynccontextmanager
+async def open_worker_server() -> AsyncIterator[WorkerServer]:
+    """A process that has imported everything and opened nothing; all its workers end with it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.support.worker_process",
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    server = WorkerServer(process)
+    assert process.stdin is not None and process.stdout is not None
+    assert "ready" in json.loads(await process.stdout.readline())
+    listening = asyncio.create_task(server.listen())
+    try:
+        yield server
+    finally:
+        process.stdin.close()
+        await process.wait()
+        await listening
+
+
+if __name__ == "__main__":
+    serve()
