@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,7 @@ class Pace:
     lost_every_seconds: float = 5.0
     apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
 
 
 def utc_now() -> datetime:
@@ -179,7 +181,7 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
     settings = appliance.settings
     if settings.genieacs_nbi_url is None:
         raise SettingsRefused([Fault("FIRSTLIGHT_GENIEACS_NBI_URL", "is needed by a worker: where GenieACS answers")])
-    nbi = await stack.enter_async_context(NbiClient(settings.genieacs_nbi_url))
+    nbi = await stack.enter_async_context(NbiClient(settings.genieacs_nbi_url, sleep=pace.sleep))
     http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
     common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock}
     adapters = line_adapters(
@@ -192,7 +194,9 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
     begin = appliance.database.begin
     return Outside(
         radius=appliance.projector,
-        acs=DeviceConvergence(begin, nbi, **common, secrets=appliance.vault, patience=pace.cpe_patience),
+        acs=DeviceConvergence(
+            begin, nbi, **common, secrets=appliance.vault, sleep=pace.sleep, patience=pace.cpe_patience
+        ),
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=_smtp(settings), **common),
     )
