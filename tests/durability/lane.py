@@ -32,7 +32,7 @@ Story = Literal["installed", "cancelled"]
 
 PATIENCE_SECONDS = 60.0
 NEVER_REACHED_AFTER_SECONDS = 8.0
-LOOK_EVERY_SECONDS = 0.05
+LOOK_EVERY_SECONDS = 0.1
 REFUSALS = 6
 UNFINISHED = ("PENDING", "ENQUEUED", "DELAYED")
 
@@ -124,9 +124,9 @@ class Lane:
             scene.before_scan = await self.people.login(scene.run)
             await scene.run.plug_and_scan(scene.house)
         elif row.state == "held":
-            assert scene.story == "cancelled", f"it is held in {row.current_step}: {row.reason}"
-            if not scene.cancelled and row.current_step == "deliver_email":
-                scene.cancelled = True
+            expected = scene.story == "cancelled" and row.current_step == "deliver_email" and not scene.cancelled
+            assert expected, f"it is held in {row.current_step}: {row.reason}"
+            scene.cancelled = True
                 await scene.run.cancel("the customer has moved away")
         elif row.state in ENDED:
             return await self._at_rest(scene, row.segment)

@@ -36,11 +36,11 @@ ROOT = Path(__file__).parents[2]
 PR_SET_PDEATHSIG = 1  # prctl(2): a worker must not outlive the server that forked it
 ANY = "*"
 QUICK = Pace(
-    timers_every_seconds=0.1,
-    watch_every_seconds=0.1,
-    heartbeat_every_seconds=0.5,
-    lease_seconds=2.0,
-    lost_every_seconds=0.25,
+    timers_every_seconds=0.2,
+    watch_every_seconds=0.15,
+    heartbeat_every_seconds=0.4,
+    lease_seconds=1.6,
+    lost_every_seconds=0.5,
     cpe_patience=Patience(first_poll_seconds=0.05, slowest_poll_seconds=0.2),
 )
 WRITES = re.compile(r"(?<!FOR )\b(?:INSERT INTO|DELETE FROM|UPDATE)\s+(?!SET\b)([\w.\"]+)", re.IGNORECASE)
