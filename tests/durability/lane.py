@@ -127,7 +127,7 @@ class Lane:
             expected = scene.story == "cancelled" and row.current_step == "deliver_email" and not scene.cancelled
             assert expected, f"it is held in {row.current_step}: {row.reason}"
             scene.cancelled = True
-                await scene.run.cancel("the customer has moved away")
+            await scene.run.cancel("the customer has moved away")
         elif row.state in ENDED:
             return await self._at_rest(scene, row.segment)
         return False
