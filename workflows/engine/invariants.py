@@ -58,7 +58,7 @@ def _restless(run: RunRow, now: datetime) -> str | None:
     if run.state == RunState.PENDING and run.waiting_for is None and run.wake_at is None:
         return "is pending but waits for nothing, so nothing will ever move it"
     if run.state == RunState.PENDING and run.wake_at is not None and run.wake_at < now - WAKES_WITHIN:
-        return f"should have woken at {run.wake_at:%Y-%m-%d %H:%M} UTC; is a worker running?"
+        return f"should have woken at {run.wake_at:%Y-%m-%d %H:%M} UTC: no worker seems to be at work"
     return None
 
 

@@ -1,0 +1,114 @@
+"""An estate in good health with one installation of each kind: completed, waiting, held and cancelled.
+
+It is made once per kind of database in the laboratory, and every test that wants to spoil it gets a copy.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.engine import make_url
+
+from provisioning.database import sync_url
+from provisioning.lab.demo import LAB_REALM
+from provisioning.settings import Settings, load_settings
+from tests.support.estate import Household
+from tests.support.lab import open_journey_lab
+from tests.support.postgres import PostgresServer
+
+
+@dataclass(frozen=True)
+class HealthyEstate:
+    """Where the original stands; the runs are those of the households 1 to 4."""
+
+    home: Path
+    database_url: str | None  # None: the SQLite files in ``home``
+    postgres: PostgresServer | None
+    completed: int
+    waiting: int
+    held: int
+    cancelled: int
+
+    def copy(self, to: Path) -> Settings:
+        """The settings of a copy of its own, keyring included."""
+        to.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(self.home / "sealing-key.json", to)
+        if self.database_url is None:
+            for file in self.home.glob("*.db*"):
+                shutil.copy2(file, to)
+            url = f"sqlite+aiosqlite:///{to}/firstlight.db"
+        else:
+            assert self.postgres is not None
+            url = self.postgres.create_database(template=str(make_url(self.database_url).database))
+        return load_settings(data_dir=to, database_url=url, username_realm=LAB_REALM)
+
+
+async def make_healthy_estate(home: Path, postgres: PostgresServer | None) -> HealthyEstate:
+    """Takes four tickets as far as they go."""
+    database_url = postgres.create_database() if postgres else None
+    settings = {"database_url": database_url} if database_url else {}
+    async with open_journey_lab(home, **settings) as lab:
+        houses = [Household(number) for number in (1, 2, 3, 4)]
+        runs = []
+        for house in houses:  # one after the other, so that service and run have the household's number
+            runs.append(await lab.order(house))
+            await runs[-1].until_waiting_for("visit")
+        done, waiting, held, cancelled = runs
+        await done.plug_and_scan(houses[0])
+        await done.until_ended()
+        await lab.world.plug(houses[2].serial, port=houses[3].port)  # not where it was planned
+        await held.report("scanned", serial=houses[2].serial)
+        await held.until_held()
+        await cancelled.cancel("the customer has changed their mind")
+        await cancelled.until_ended()
+        assert await lab.broken_invariants() == []
+    return HealthyEstate(home, database_url, postgres, done.id, waiting.id, held.id, cancelled.id)
+
+
+class Vandal:
+    """Changes rows behind everybody's back: no constraint, foreign key or trigger is in its way."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def strip(self, table: str) -> None:
+        """Takes every rule off a table; the rows stay."""
+        cascade = " CASCADE" if self._connection.dialect.name == "postgresql" else ""
+        self.execute(
+            f"CREATE TABLE {table}_bare AS SELECT * FROM {table}",
+            f"DROP TABLE {table}{cascade}",
+            f"ALTER TABLE {table}_bare RENAME TO {table}",
+        )
+
+    def execute(self, *statements: str) -> None:
+        for statement in statements:
+            self._connection.exec_driver_sql(statement)
+
+    def clone(self, table: str, where: str, **changes: str) -> None:
+        """Adds a row like the one that is there, but for ``changes`` (in SQL)."""
+        columns = [str(column["name"]) for column in inspect(self._connection).get_columns(table)]
+        values = [changes.get(column, f'"{column}"') for column in columns]
+        names = ", ".join(f'"{column}"' for column in columns)
+        self.execute(f"INSERT INTO {table} ({names}) SELECT {', '.join(values)} FROM {table} WHERE {where}")
+
+
+@contextmanager
+def vandal(database_url: str, schema: str | None = None) -> Iterator[Vandal]:
+    """Everything in the block happens at once, outside of any event loop."""
+    engine = create_engine(sync_url(make_url(database_url)))
+    try:
+        with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SET session_replication_role = replica"))
+                if schema:
+                    connection.execute(text(f"SET search_path = {schema}"))
+            else:
+                connection.execute(text("PRAGMA ignore_check_constraints = ON"))
+            yield Vandal(connection)
+    finally:
+        engine.dispose()
