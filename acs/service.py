@@ -102,7 +102,7 @@ class GenieAcsService:
         device.reason = "Withdrawn from its service."
         device.details = []
         device.withdrawn_at = device.updated_at = self._now()
-        device.cleared_at = None
+        device.cleared_at = None if device.queued_at else device.withdrawn_at  # never queued: nothing is at the ACS
         if wifi_ref(serial) in device.inputs.values():
             await self._secrets.discard(self._db, wifi_ref(serial))
         await self._db.flush()  # the serial is free for a new binding within this transaction
