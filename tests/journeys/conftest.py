@@ -18,7 +18,7 @@ async def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     settings = {}
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres")
-        settings = {"database_url": server.create_database()}
+        settings = {"database_url": server.create_database(), "radius_database_url": server.create_database()}
     home = tmp_path_factory.mktemp("journeys") / "lab"
     async with open_journey_lab(home, **settings) as opened:
         yield opened
