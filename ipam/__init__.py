@@ -74,8 +74,8 @@ The network is described in TOML (or any mapping of that shape) and read into ``
 How to add something:
 
 * a pool, a premise, a plan: an entry in that description, and apply it again;
-* a kind of resource: its name in ``answers.Kind`` and in the check of ``tables.Pool``, when a plan wants it in
-  ``candidates.wanted`` (at its place in the order of waiting), its key in ``answers.AllocatedResources``;
+* a kind of resource: its name in ``kinds.Kind`` and in the check of ``tables.Pool``, when a plan wants it in
+  ``kinds.wanted`` (at its place in the order of waiting), its key in ``answers.AllocatedResources``;
 * an invariant: a function in ``ipam/invariants.py``, listed in ``ALL``, and a test that seeds the corruption it finds.
 """
 
@@ -105,6 +105,7 @@ from ipam.errors import (
     PoolExhausted,
     RequestConflict,
     RequestInvalid,
+    ServiceIncomplete,
     ServiceReleased,
     ServiceUnknown,
     UsernameTaken,
@@ -163,6 +164,7 @@ __all__ = [
     "RequestConflict",
     "RequestInvalid",
     "ServiceAt",
+    "ServiceIncomplete",
     "ServiceReleased",
     "ServiceUnknown",
     "SiteSpec",

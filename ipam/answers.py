@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from typing_extensions import TypedDict
 
 from ipam.addresses import BITS, format_address, format_unit, from_bytes
+from ipam.errors import ServiceIncomplete
+from ipam.kinds import KIND_IN_WORDS, Kind, wanted
 from ipam.places import Place, Plan
-
-Kind = Literal["ipv4", "framed_pool", "ipv6_wan", "ipv6_pd", "cvlan", "svlan"]
 
 
 class AllocatedResources(TypedDict):
@@ -145,15 +144,16 @@ def describe(*, service_id: int, username: str, place: Place, plan: Plan, held: 
     """The contract's answer for a service.
 
     Raises:
-        LookupError: the service holds no VLAN at all, which the constraints of an allocation rule out.
+        ServiceIncomplete: it doesn't hold all that its plan needs; a part of an answer is none.
     """
     by_kind = {each.kind: each for each in held}
+    missing = [KIND_IN_WORDS[kind] for kind in wanted(plan, place) if kind not in by_kind]
     ipv4, wan, delegated = by_kind.get("ipv4"), by_kind.get("ipv6_wan"), by_kind.get("ipv6_pd")
     framed, inner = by_kind.get("framed_pool"), by_kind.get("cvlan")
-    svlan = (inner or by_kind["svlan"]).svlan_vid
-    if svlan is None:
-        raise LookupError(f"service {service_id} has no S-VLAN")
-    cvlan = inner.unit if inner else None
+    outer = inner or by_kind.get("svlan")
+    if missing or outer is None or outer.svlan_vid is None:
+        raise ServiceIncomplete(service_id, missing or [KIND_IN_WORDS["svlan"]])
+    svlan, cvlan = outer.svlan_vid, inner.unit if inner else None
     return AllocatedResources(
         service_id=service_id,
         ip_address=ipv4.value if ipv4 else "",

@@ -12,22 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Executable, Integer, Text, and_, bindparam, func, or_, select
+from sqlalchemy import Executable, Integer, Label, Text, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.answers import Held, Kind
+from ipam.answers import Held
 from ipam.errors import GatewayMissing, NoPoolBound
-from ipam.places import Place, Plan
+from ipam.kinds import KIND_IN_WORDS, Kind, wanted
+from ipam.places import AnySelect, Place, Plan
 from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, Pool, PoolBinding, Prefix, Svlan, UtcDateTime, VlanGroup
-
-KIND_IN_WORDS: dict[Kind, str] = {
-    "ipv4": "an IPv4 pool",
-    "framed_pool": "a pool of the BNG's own",
-    "ipv6_wan": "an IPv6 WAN pool",
-    "ipv6_pd": "a pool of delegated prefixes",
-    "cvlan": "a C-VLAN pool",
-    "svlan": "an S-VLAN",
-}
 
 
 @dataclass(frozen=True)
@@ -93,20 +85,6 @@ class Holder:
     at: datetime
 
 
-def wanted(plan: Plan, place: Place) -> list[Kind]:
-    """What the plan needs here, in the one order in which pools are ever waited for."""
-    kinds: list[Kind] = []
-    if plan.ipv4:
-        kinds.append("framed_pool" if plan.addressing == "framed_pool" else "ipv4")
-    if plan.ipv6_wan:
-        kinds.append("ipv6_wan")
-    if plan.ipv6_pd:
-        kinds.append("ipv6_pd")
-    own_vlan = plan.cvlan == "always" or (plan.cvlan == "by_node" and place.vlan_model == "one_to_one")
-    kinds.append("cvlan" if own_vlan else "svlan")
-    return kinds
-
-
 async def find_chains(db: AsyncSession, *, place: Place, plan: Plan, holder: Holder) -> Chains:
     """For each kind that the plan needs: the bound pools in filling order.
 
@@ -164,10 +142,9 @@ def _bound_statement() -> Executable:
         .where(mine, Allocation.available_at <= bindparam("at", type_=UtcDateTime))
         .order_by(Allocation.available_at, Allocation.id)
     )
-    first_range, last_range = (
-        select(end(FreeRange.seq)).where(FreeRange.pool_id == Pool.id).correlate(Pool).scalar_subquery()
-        for end in (func.min, func.max)
-    )
+    # Each by a look-up of its own: joined, the planner may read the ranges of all pools.
+    in_order = select(FreeRange.seq).where(FreeRange.pool_id == Pool.id).order_by(FreeRange.pool_id, FreeRange.seq)
+    backwards = in_order.order_by(None).order_by(FreeRange.pool_id.desc(), FreeRange.seq.desc())
     places = (PoolBinding.bng_id, PoolBinding.site_id, PoolBinding.node_id, PoolBinding.port_id)
     return (
         select(
@@ -187,25 +164,28 @@ def _bound_statement() -> Executable:
             Svlan.id.label("svlan_id"),
             Svlan.vid,
             VlanGroup.name.label("vlan_group"),
-            FreeRange.seq,
-            FreeRange.next_unit,
-            FreeRange.last_unit,
-            last_range.label("last_seq"),
-            own.limit(1).correlate(Pool).scalar_subquery().label("own_id"),
-            oldest.limit(1).correlate(Pool).scalar_subquery().label("oldest_id"),
+            _first("seq", in_order),
+            _first("next_unit", in_order.with_only_columns(FreeRange.next_unit)),
+            _first("last_unit", in_order.with_only_columns(FreeRange.last_unit)),
+            _first("last_seq", backwards),
+            _first("own_id", own),
+            _first("oldest_id", oldest),
         )
         .select_from(PoolBinding)
         .outerjoin(Pool, Pool.id == PoolBinding.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
         .outerjoin(Svlan, Svlan.id == func.coalesce(Pool.svlan_id, PoolBinding.svlan_id))
         .outerjoin(VlanGroup, VlanGroup.id == Svlan.group_id)
-        .outerjoin(FreeRange, and_(FreeRange.pool_id == Pool.id, FreeRange.seq == first_range))
         .where(
             PoolBinding.tenant_id == bindparam("tenant_id", type_=Text),
             or_(*(column == bindparam(column.key, type_=Integer) for column in places)),
             or_(PoolBinding.plan_id.is_(None), PoolBinding.plan_id == bindparam("plan_id", type_=Integer)),
         )
     )
+
+
+def _first(label: str, statement: AnySelect) -> Label[Any]:
+    return statement.limit(1).correlate(Pool).scalar_subquery().label(label)
 
 
 # Built once: a statement's shape costs more to build than to send.

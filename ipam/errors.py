@@ -9,6 +9,7 @@
     ├── PlanUnknown             no address plan of that name
     ├── ServiceUnknown          no service of that number
     ├── ServiceReleased         the service holds nothing any more
+    ├── ServiceIncomplete       the service is active but lacks part of what its plan needs
     ├── UsernameTaken           another service already has that username
     ├── NoPoolBound             nothing is bound to where the premise terminates
     ├── GatewayMissing          an IPoE plan meets a pool without a gateway
@@ -121,6 +122,20 @@ class ServiceReleased(IpamError):
         self.service_id = service_id
         self.released_at = released_at
         super().__init__(f"Service {service_id} holds nothing: its addresses were released at {_clock(released_at)}.")
+
+
+class ServiceIncomplete(IpamError):
+    """The service is active but lacks part of what its plan needs."""
+
+    code = "ipam.service_incomplete"
+
+    def __init__(self, service_id: int, missing: Sequence[str]) -> None:
+        self.service_id = service_id
+        self.missing = tuple(missing)
+        super().__init__(
+            f"Service {service_id} is active but holds nothing of {' and '.join(self.missing)}, which its plan needs."
+            " Somebody has changed the tables by hand. Release the service and allocate it again."
+        )
 
 
 class UsernameTaken(IpamError):

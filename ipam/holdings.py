@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -9,7 +10,9 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.answers import AllocatedResources, Held, Kind, describe
+from ipam.answers import AllocatedResources, Held, describe
+from ipam.errors import ServiceIncomplete
+from ipam.kinds import Kind
 from ipam.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place, Plan, place_from, plan_from, with_place
 from ipam.tables import ASSIGNED, AddressPlan, Allocation, Location, Pool, Prefix, Service, Svlan
 
@@ -122,16 +125,17 @@ async def resources_of(db: AsyncSession, line: Line) -> AllocatedResources:
 
 
 async def resources_of_all(db: AsyncSession, tenant_id: str) -> list[AllocatedResources]:
-    """The contract's answer for every live service, in two questions. One without any VLAN, which constraints rule out
-    and ``invariants.incomplete`` finds, is left out."""
+    """The contract's answer for every live service, in two questions.
+
+    One that lacks a part of its set has no answer and is left out; ``invariants.incomplete`` finds it.
+    """
     held: dict[int, list[Held]] = {}
     for service_id, *rest in await db.execute(_assigned().where(Allocation.tenant_id == tenant_id)):
         held.setdefault(service_id, []).append(_held(*rest))
-    found = []
+    found: list[AllocatedResources] = []
     for line in await live_lines(db, tenant_id):
-        everything = [*held.get(line.service_id, ()), *_named(line)]
-        if any(each.svlan_vid is not None for each in everything):
-            found.append(_described(line, everything))
+        with suppress(ServiceIncomplete):
+            found.append(_described(line, [*held.get(line.service_id, ()), *_named(line)]))
     return found
 
 

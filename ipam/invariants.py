@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from ipam.answers import value_of
-from ipam.candidates import KIND_IN_WORDS, wanted
 from ipam.holdings import live_lines
+from ipam.kinds import KIND_IN_WORDS, wanted
 from ipam.tables import (
     ASSIGNED,
     Allocation,

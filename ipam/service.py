@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -38,9 +39,10 @@ LONGEST_REALM = 40
 LONGEST_REQUEST_ID = 200
 _SERVICE = table_of(Service)
 _INSERT = {
+    # The count of rows, not RETURNING: for that SQLite looks through all that refers to services.
     dialect.dialect.name: dialect.insert(_SERVICE)
     .on_conflict_do_nothing(index_elements=["tenant_id", "request_id"])
-    .returning(_SERVICE.c.service_id)
+    .execution_options(preserve_rowcount=True)
     for dialect in (postgresql, sqlite)
 }
 
@@ -117,6 +119,7 @@ class NetworkService:
 
         Raises:
             ServiceUnknown, ServiceReleased: there is nothing to tell.
+        ServiceIncomplete: somebody took part of it away behind our back.
         """
         line = await self._line(service_id)
         if line.released_at is not None:
@@ -228,7 +231,8 @@ class NetworkService:
             **_named_only(chosen),
         }
         try:
-            return (await self._db.execute(_INSERT[self._db.get_bind().dialect.name], row)).first() is not None
+            inserted = await self._db.execute(_INSERT[self._db.get_bind().dialect.name], row)
+            return cast(CursorResult[Any], inserted).rowcount == 1
         except IntegrityError as exc:
             if "username" not in str(exc.orig):
                 raise

@@ -208,7 +208,7 @@ class Allocation(IpamBase):
             for name, columns, unique, where in (
                 ("ipam_allocation_held_by", ("service_id", "pool_id"), True, "state = 'assigned'"),
                 ("ipam_allocation_oldest", ("pool_id", "available_at", "id"), False, "state = 'quarantine'"),
-                ("ipam_allocation_own", ("subject", "pool_id"), False, "state = 'quarantine'"),
+                ("ipam_allocation_own", ("subject", "pool_id", "available_at", "id"), False, "state = 'quarantine'"),
             )
         ),
     )

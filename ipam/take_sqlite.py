@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, tuple_, update
+from sqlalchemy import and_, bindparam, delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.candidates import Candidate, Holder
@@ -13,6 +13,10 @@ from ipam.tables import Allocation, AllocationEvent, FreeRange, table_of
 _ALLOCATION = table_of(Allocation)
 _EVENT = table_of(AllocationEvent)
 _RANGE = table_of(FreeRange)
+# Row by row: SQLite would look through the ranges of all pools for a list of pairs.
+_THE_RANGE = and_(_RANGE.c.pool_id == bindparam("of_pool"), _RANGE.c.seq == bindparam("at_seq"))
+_MOVE = update(_RANGE).where(_THE_RANGE).values(next_unit=_RANGE.c.next_unit + 1)
+_DROP = delete(_RANGE).where(_THE_RANGE)
 
 
 async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> dict[int, int]:
@@ -70,10 +74,13 @@ async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> 
 
 async def _advance(db: AsyncSession, fresh: Sequence[Candidate]) -> None:
     """Move the fronts of the free ranges; one that runs dry goes."""
-    key = tuple_(_RANGE.c.pool_id, _RANGE.c.seq)
-    dry = [(pool.pool_id, pool.range_seq) for pool in fresh if pool.next_unit == pool.last_unit]
-    left = [(pool.pool_id, pool.range_seq) for pool in fresh if pool.next_unit != pool.last_unit]
+    dry = [_key(pool) for pool in fresh if pool.next_unit == pool.last_unit]
+    left = [_key(pool) for pool in fresh if pool.next_unit != pool.last_unit]
     if left:
-        await db.execute(update(_RANGE).where(key.in_(left)).values(next_unit=_RANGE.c.next_unit + 1))
+        await db.execute(_MOVE, left)
     if dry:
-        await db.execute(delete(_RANGE).where(key.in_(dry)))
+        await db.execute(_DROP, dry)
+
+
+def _key(pool: Candidate) -> dict[str, int | None]:
+    return {"of_pool": pool.pool_id, "at_seq": pool.range_seq}

@@ -1,0 +1,32 @@
+"""The kinds of resources a line may need, and which of them a plan needs at a place."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ipam.places import Place, Plan
+
+Kind = Literal["ipv4", "framed_pool", "ipv6_wan", "ipv6_pd", "cvlan", "svlan"]
+
+KIND_IN_WORDS: dict[Kind, str] = {
+    "ipv4": "an IPv4 pool",
+    "framed_pool": "a pool of the BNG's own",
+    "ipv6_wan": "an IPv6 WAN pool",
+    "ipv6_pd": "a pool of delegated prefixes",
+    "cvlan": "a C-VLAN pool",
+    "svlan": "an S-VLAN",
+}
+
+
+def wanted(plan: Plan, place: Place) -> list[Kind]:
+    """What the plan needs here, in the one order in which pools are ever waited for."""
+    kinds: list[Kind] = []
+    if plan.ipv4:
+        kinds.append("framed_pool" if plan.addressing == "framed_pool" else "ipv4")
+    if plan.ipv6_wan:
+        kinds.append("ipv6_wan")
+    if plan.ipv6_pd:
+        kinds.append("ipv6_pd")
+    own_vlan = plan.cvlan == "always" or (plan.cvlan == "by_node" and place.vlan_model == "one_to_one")
+    kinds.append("cvlan" if own_vlan else "svlan")
+    return kinds

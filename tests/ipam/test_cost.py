@@ -1,0 +1,108 @@
+"""The cost of an allocation doesn't grow with the size of a pool, nor with how full it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event, text
+
+from tests.ipam.conftest import Network, small
+
+USED = 5_000
+
+
+@contextmanager
+def statements(network: Network, seen: list[tuple[str, Any]]) -> Iterator[None]:
+    """All that is sent to the database meanwhile."""
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        seen.append((statement, parameters))
+
+    engine = network.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def sized(v4: str, wan6: str, pd: str) -> dict[str, Any]:
+    described = small()
+    for pool in described["pool"]:
+        if pool["name"] == "cgnat":
+            pool |= {"network": v4, "gateway": None}
+        pool["network"] = {"wan6": wan6, "pd": pd}.get(pool["name"], pool["network"])
+    return described
+
+
+async def cost_of_one(network: Network, customer: int, location: str = "LOC-1") -> int:
+    seen: list[tuple[str, Any]] = []
+    with statements(network, seen):
+        await network.allocate(customer, location, request_id=f"ticket-{customer}")
+    return len(seen)
+
+
+async def test_statements_per_service_are_few_and_constant(network: Network) -> None:
+    """PostgreSQL: savepoint, names, pools, service, one for all units, release. SQLite: BEGIN and plain statements."""
+    expected, at_most = (6, 6) if network.database.is_postgresql else (9, 11)
+    large = Network(network.database, network.clock, tenant_id="large")
+    await large.apply(sized("10.0.0.0/8", "2001:db8:1000::/40", "2001:db8:2000::/36"))
+
+    assert await cost_of_one(network, 1) == expected
+    assert await cost_of_one(large, 1) == expected
+    assert await cost_of_one(large, 2, "LOC-2") == expected
+    to_the_brim = [await cost_of_one(network, customer) for customer in range(2, 14)]
+    assert max(to_the_brim) <= at_most
+    async with network.database.begin() as db:
+        for service_id in await network.service(db).active_service_ids():
+            await network.service(db).release_resources(service_id=service_id)
+    network.clock.forward(days=2)
+    again = [await cost_of_one(network, customer) for customer in range(101, 114)]
+    assert max(again) <= at_most
+
+
+async def fill(network: Network) -> None:
+    """Thousands of used units in each pool, half of them out of quarantine."""
+    await network.apply(sized("10.0.0.0/16", "2001:db8:1000::/48", "2001:db8:2000::/40"))
+    numbers = "SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < :used"
+    async with network.database.begin() as db:
+        for pool in ("cgnat", "wan6", "pd"):
+            await db.execute(
+                text(
+                    f"WITH RECURSIVE numbers AS ({numbers}) INSERT INTO ipam_allocation"
+                    " (tenant_id, pool_id, unit, state, subject, assigned_at, available_at)"
+                    " SELECT p.tenant_id, p.id, n + 50000, CASE n % 2 WHEN 0 THEN 'quarantine' ELSE 'reserved' END,"
+                    " 'somebody ' || n, p.defined_at, CASE n % 2 WHEN 0 THEN p.defined_at END"
+                    " FROM numbers, ipam_pool AS p WHERE p.name = :pool"
+                ),
+                {"used": USED, "pool": pool},
+            )
+        await db.execute(text("ANALYZE"))
+
+
+async def plans_of_one(network: Network) -> str:
+    """How the database carries out each statement of an allocation, asked with the very statements and values."""
+    seen: list[tuple[str, Any]] = []
+    with statements(network, seen):
+        await network.allocate(1)
+    how = "EXPLAIN" if network.database.is_postgresql else "EXPLAIN QUERY PLAN"
+    found: list[str] = []
+    async with network.database.engine.begin() as connection:
+        for statement, parameters in seen:
+            if statement.lstrip().startswith(("SELECT", "WITH", "INSERT", "UPDATE")) and not isinstance(
+                parameters, list
+            ):
+                rows = await connection.exec_driver_sql(f"{how} {statement}", parameters)
+                found += [str(row[-1]) for row in rows]
+    return "\n".join(found)
+
+
+async def test_units_are_found_by_index_alone(empty: Network) -> None:
+    await fill(empty)
+
+    plans = await plans_of_one(empty)
+
+    assert not re.search(r"(Seq Scan on|SCAN) (ipam_allocation|ipam_free_range|a|f)\b", plans), plans
+    assert "ipam_allocation_own" in plans, plans
+    assert "ipam_allocation_oldest" in plans, plans

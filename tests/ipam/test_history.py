@@ -1,0 +1,141 @@
+"""Who had which address when, how full the pools are, and a history that nobody rewrites."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+
+from ipam import RequestInvalid
+from ipam.tables import AllocationEvent
+from tests.ipam.conftest import STARTED_AT, Network, one_pool, small
+
+HOUR = timedelta(hours=1)
+
+
+async def test_each_holder_of_an_address_is_known_for_its_time(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/30", exclude=["192.0.2.1"], quarantine_seconds=0))
+    first = await empty.allocate(1)
+    empty.clock.forward(hours=2)
+    await empty.release(first["service_id"])
+    empty.clock.forward(hours=2)
+    second = await empty.allocate(2)
+    address = first["ip_address"]
+    assert second["ip_address"] == address
+
+    async with empty.database.begin() as db:
+        service = empty.service(db)
+        at = {hours: await service.service_at(address=address, at=STARTED_AT + hours * HOUR) for hours in (-1, 1, 3, 5)}
+        now = await service.service_at(address=address)
+
+    assert at[-1] is None
+    assert at[1] == {
+        "service_id": first["service_id"],
+        "customer_id": 1,
+        "username": first["username"],
+        "location": "LOC-1",
+        "pool": "cgnat",
+        "value": address,
+        "since": STARTED_AT,
+        "until": STARTED_AT + 2 * HOUR,
+    }
+    assert at[3] is None
+    assert at[5] == now
+    assert now is not None
+    assert (now["customer_id"], now["since"], now["until"]) == (2, STARTED_AT + 4 * HOUR, None)
+
+
+async def test_an_address_inside_a_delegated_prefix_leads_to_its_holder(network: Network) -> None:
+    given = await network.allocate(7)
+    assert given["delegated_prefix"] is not None
+    inside = given["delegated_prefix"].replace("::/56", "::53")
+
+    async with network.database.begin() as db:
+        holder = await network.service(db).service_at(address=inside)
+
+    assert holder is not None
+    assert (holder["customer_id"], holder["value"]) == (7, given["delegated_prefix"])
+
+
+async def test_an_address_of_no_pool_belongs_to_nobody(network: Network) -> None:
+    async with network.database.begin() as db:
+        assert await network.service(db).service_at(address="8.8.8.8") is None
+
+
+async def test_what_is_no_address_or_exists_in_several_vrfs_is_refused(network: Network) -> None:
+    twin = {"name": "cgnat-blue", "kind": "ipv4", "network": "100.64.0.0/28", "vrf": "blue"}
+    await network.apply({"vrf": [{"name": "blue"}], "pool": [twin]})
+    given = await network.allocate()
+
+    async with network.database.begin() as db:
+        service = network.service(db)
+        with pytest.raises(RequestInvalid, match=r"'100\.64' is not an IPv4 or IPv6 address"):
+            await service.service_at(address="100.64")
+        with pytest.raises(RequestInvalid, match="VRFs blue, default: say which one"):
+            await service.service_at(address=given["ip_address"])
+        holder = await service.service_at(address=given["ip_address"], vrf="default")
+        nobody = await service.service_at(address=given["ip_address"], vrf="blue")
+
+    assert holder is not None
+    assert holder["service_id"] == given["service_id"]
+    assert nobody is None
+
+
+async def test_every_unit_given_and_taken_back_is_one_event(network: Network) -> None:
+    given = await network.allocate()
+    await network.release(given["service_id"])
+    await network.release(given["service_id"])
+    await network.allocate()
+
+    async with network.database.begin() as db:
+        events = (await db.execute(select(AllocationEvent.service_id, AllocationEvent.what))).all()
+
+    assert sorted(tuple(event) for event in events) == [
+        *[(1, "assigned")] * 3,
+        *[(1, "released")] * 3,
+        *[(2, "assigned")] * 3,
+    ]
+
+
+@pytest.mark.parametrize(
+    "rewriting", ["UPDATE ipam_allocation_event SET unit = 9", "DELETE FROM ipam_allocation_event"]
+)
+async def test_the_database_refuses_to_rewrite_history(network: Network, rewriting: str) -> None:
+    await network.allocate()
+
+    with pytest.raises(IntegrityError, match="append-only"):
+        async with network.database.begin() as db:
+            await db.execute(text(rewriting))
+
+
+async def test_utilisation_counts_what_cools_off_as_used(empty: Network) -> None:
+    described = small()
+    for pool in described["pool"]:
+        if pool["name"] == "wan6":
+            pool["network"] = "2001:db8:1000::/62"
+    await empty.apply(described)
+    first = await empty.allocate(1)
+    await empty.allocate(2)
+    await empty.release(first["service_id"])
+
+    async with empty.database.begin() as db:
+        usage = {pool["pool"]: pool for pool in await empty.service(db).utilisation()}
+
+    assert list(usage) == ["cgnat", "metro/210", "office", "pd", "wan6"]
+    assert usage["wan6"] == {
+        "pool": "wan6",
+        "kind": "ipv6_wan",
+        "network": "2001:db8:1000::/62",
+        "size": 4,
+        "assigned": 1,
+        "quarantined": 1,
+        "reserved": 0,
+        "free": 2,
+        "used_percent": 50.0,
+        "next_available_at": STARTED_AT + timedelta(days=1),
+    }
+    assert usage["office"]["used_percent"] == 0.0
+    assert usage["office"]["next_available_at"] is None
+    assert usage["metro/210"]["network"] == "metro/210"
