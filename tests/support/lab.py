@@ -289,6 +289,10 @@ class Installation:
         async with self.lab.appliance.database.begin() as db:
             await self.lab.appliance.runs.retry(db, self.id, by=NOC, from_step=from_step)
 
+    async def skip(self, reason: str) -> None:
+        async with self.lab.appliance.database.begin() as db:
+            await self.lab.appliance.runs.skip(db, self.id, by=NOC, reason=reason)
+
     async def roll_back(self, reason: str) -> None:
         async with self.lab.appliance.database.begin() as db:
             await self.lab.appliance.runs.roll_back(db, self.id, by=NOC, reason=reason)
