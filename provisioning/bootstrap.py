@@ -71,7 +71,7 @@ class Appliance:
         self.vault = SecretVault(self.keyring, tenant_id=settings.tenant_id)
         self.templates = TemplateLibrary.load()
         self.sessions = SessionReader(self.radius_database.begin)
-        self.bell = Bell(sync_url(self.database.url))
+        self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
         self.projector = RadiusProjector(
             self.database.begin,
@@ -150,6 +150,7 @@ async def open_worker(
             outside=outside,
             definitions=appliance.definitions,
             clock=appliance.clock,
+            tenant_id=appliance.tenant_id,
             at=at,
         )
         dispatch = Dispatch(
@@ -160,6 +161,7 @@ async def open_worker(
             bell=appliance.bell,
             definitions=appliance.definitions,
             clock=appliance.clock,
+            tenant_id=appliance.tenant_id,
             lease=timedelta(seconds=pace.lease_seconds),
         )
         watchers = Watchers(
@@ -199,6 +201,7 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
         ),
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=_smtp(settings), **common),
+        sessions=appliance.sessions,
     )
 
 

@@ -51,7 +51,7 @@ def _make_engine(url: URL, schema: str | None) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         if url.database not in (None, "", ":memory:"):
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"))
+        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
         _make_sqlite_honest(engine)
         return engine
     if url.get_backend_name() != "postgresql":
@@ -59,6 +59,7 @@ def _make_engine(url: URL, schema: str | None) -> AsyncEngine:
     options: dict[str, Any] = {"connect_args": {"options": f"-csearch_path={schema}"}} if schema else {}
     return create_async_engine(
         url.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,  # customers' data, and in the radius database passwords
         pool_size=POSTGRES_POOL_SIZE,
         max_overflow=POSTGRES_POOL_SIZE,
         pool_pre_ping=True,

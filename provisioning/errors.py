@@ -6,6 +6,10 @@ ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
 |-- RequestConflict               a request id came again with other input
 |-- ChangeRaced               (t) another change came in between and is gone again: simply try again
+|-- FileUnusable                  a file or folder can't be read or written
+|-- DatabaseError                 in ``provisioning.database_errors``
+|   |-- DatabaseNotMigrated       its tables are missing, or of an older release
+|   `-- DatabaseUnreachable   (t) nobody answers there, or not in time
 |-- CustomerError
 |   |-- CustomerUnknown
 |   `-- CustomerConflict          the customer number already belongs to somebody else
@@ -25,7 +29,8 @@ ProvisioningError
 |       |-- MailServerUntrusted       TLS, certificate or login: the settings must change first
 |       |-- MailDeferred          (t) 4xx: the server asks to come again
 |       |-- MailServerUnreachable (t) refused, timed out or cut before the message was given
-|       `-- DeliveryUnknown       (t) cut after the message was given: it may or may not have arrived
+|       |-- DeliveryUnknown       (t) cut after the message was given: it may or may not have arrived
+|       `-- DeliveryDoubtful          twice so: whether it arrived has to be asked
 `-- FieldError
     |-- TechnicianUnknown
     |-- TechnicianConflict        the technician's number already belongs to somebody else
@@ -89,6 +94,16 @@ class RequestConflict(ProvisioningError):
             f"Request {request_id} already made {earlier} from other input; "
             "repeat it unchanged, or use a new request id for a new wish."
         )
+
+
+class FileUnusable(ProvisioningError):
+    """A file or folder can't be used."""
+
+    code = "provisioning.file_unusable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        super().__init__(f"{path} can't be used: {reason}.")
 
 
 class ChangeRaced(ProvisioningError):

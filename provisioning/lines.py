@@ -30,6 +30,9 @@ class LineDesk:
 
         Raises: InvalidRequest, LineOrderUnknown, LineNotHandedOver, LineAnswerConflict, LineOrderClosed.
         """
+        subject = str(line_order_id)
+        about = await self._runs.about(self._db, "line_answer", subject)
+        await self._runs.lock(self._db, about)
         order = await self._lines.record_answer(
             line_order_id=line_order_id, actual_port=actual_port, onu_id=onu_id, received_power_dbm=received_power_dbm
         )
@@ -40,9 +43,9 @@ class LineDesk:
             "received_power_dbm": order["received_power_dbm"],
             "snippet": None,
         }
-        subject = str(line_order_id)
-        told = await self._runs.about(self._db, "line_answer", subject)
-        for run_id in told:
+        told = []
+        for run_id in about:
             key = f"line/{line_order_id}/answer"
-            await self._runs.signal(self._db, run_id, "line_answer", payload, key=key, by=by, subject=subject)
+            if await self._runs.signal(self._db, run_id, "line_answer", payload, key=key, by=by, subject=subject):
+                told.append(run_id)
         return told

@@ -10,6 +10,7 @@ from provisioning.field import ReportedVisit, Visits
 from provisioning.intake import Clock
 from workflows import Runs
 from workflows.definitions.installation import Appointment
+from workflows.errors import RunNotOpenFor
 
 Outcome = Literal["scanned", "no_access", "not_feasible", "cancelled"]
 
@@ -33,12 +34,14 @@ class VisitDesk:
         next_appointment: Appointment | None = None,
         by: str,
     ) -> tuple[ReportedVisit, list[int]]:
-        """Keeps the report and tells every run that waits for this visit; the same report again is the same word.
+        """Keeps the report and tells every run that waits for this visit; returns those that heard something new.
 
         A scan of another ONT after the first is a swap: the run goes back and binds the new one.
 
         Raises: InvalidRequest, VisitUnknown, VisitOver.
         """
+        runs = await self._runs.about(self._db, "visit", str(visit_id))
+        await self._runs.lock(self._db, runs)
         reported = await self._visits.report(visit_id=visit_id, outcome=outcome, serial=serial, port=port, note=note)
         payload: dict[str, Any] = {
             "outcome": outcome,
@@ -48,7 +51,12 @@ class VisitDesk:
             "next_appointment": next_appointment,
         }
         key = f"visit/{visit_id}/{outcome}/{reported['serial'] or ''}/{reported['reported_at'].isoformat()}"
-        runs = await self._runs.about(self._db, "visit", str(visit_id))
-        for run_id in runs:
-            await self._runs.signal(self._db, run_id, "visit", payload, key=key, by=by, subject=str(visit_id))
-        return reported, runs
+        told = [run_id for run_id in runs if await self._tell(run_id, payload, key=key, by=by, subject=str(visit_id))]
+        return reported, told
+
+    async def _tell(self, run_id: int, payload: dict[str, Any], *, key: str, by: str, subject: str) -> bool:
+        """False if the run knows it already, or is undoing itself and listens no more."""
+        try:
+            return await self._runs.signal(self._db, run_id, "visit", payload, key=key, by=by, subject=subject)
+        except RunNotOpenFor:
+            return False

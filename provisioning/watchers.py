@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from acs import AcsError, DeviceConvergence
 from radius import RadiusError, SessionReader
 from workflows import Runs, RunSummary, waiting_runs
-from workflows.errors import RunNotOpenFor
+from workflows.errors import RunNotOpenFor, WorkflowError
 
-INFORM_LOOK_BACK = timedelta(minutes=15)
-"""A CPE may inform the instant the OLT lets it, before its run has come to wait for it."""
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far the ACS's clock may be behind ours."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class Watchers:
         for run in await self._waiting("device_informed"):
             serial = str(run.waiting_on)
             try:
-                seen = await self._acs.informed(serial, since=run.updated_at - INFORM_LOOK_BACK)
+                seen = await self._acs.informed(serial, since=(run.waiting_since or run.created_at) - CLOCK_TOLERANCE)
             except AcsError as error:
                 log.warning("the ACS could not be asked", run_id=run.id, serial=serial, code=error.code)
                 continue
@@ -69,13 +69,16 @@ class Watchers:
                 log.warning("accounting could not be read", run_id=run.id, username=username, code=error.code)
                 continue
             for session in sessions:
+                if session.started_at is None:
+                    continue  # FreeRADIUS knows no start; its next interim update may bring one
                 payload = {
                     "username": username,
                     "framed_ip_address": session.framed_ip_address,
                     "nas_address": session.nas_address,
+                    "session_id": session.session_id,
                     "started_at": session.started_at,
                 }
-                key = f"session/{username}/{session.nas_address}/{session.started_at}"
+                key = f"session/{username}/{session.nas_address}/{session.session_id}"
                 told += await self._tell(run, "session_started", payload, key)
         return told
 
@@ -91,3 +94,6 @@ class Watchers:
                 )
             except RunNotOpenFor:
                 return False  # it ended between the look and the word
+            except WorkflowError as error:
+                log.error("a run could not be told", run_id=run.id, signal=signal, code=error.code, reason=str(error))
+                return False

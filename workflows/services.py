@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 
 from acs import DeviceConvergence, GenieAcsService
 from ipam import NetworkService
-from radius import RadiusProjector, RadiusService
+from radius import RadiusProjector, RadiusService, SessionReader
 
 VisitState = Literal["booked", "scanned", "no_access", "not_feasible", "cancelled", "completed"]
 SurveyResult = Literal["feasible", "not_feasible"]
@@ -127,7 +127,7 @@ class CustomerService(Protocol):
 class CrmService(Protocol):
     """crm_service"""
 
-    async def get_site_survey(self, *, customer_id: int) -> SiteSurvey: ...
+    async def get_site_survey(self, *, customer_id: int, service_location: str | None = None) -> SiteSurvey: ...
 
 
 class BillingService(Protocol):
@@ -228,3 +228,4 @@ class Outside:
     acs: DeviceConvergence
     line: LineHandOver
     mail: MailDelivery
+    sessions: SessionReader

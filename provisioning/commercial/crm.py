@@ -27,19 +27,20 @@ class CrmService:
         self._tenant_id = tenant_id
         self._now = now
 
-    async def get_site_survey(self, *, customer_id: int) -> SiteSurvey:
-        """The newest completed survey of this customer, if it says that the place can be served.
+    async def get_site_survey(self, *, customer_id: int, service_location: str | None = None) -> SiteSurvey:
+        """The newest completed survey of this customer (at this premise), if it says that the place can be served.
 
         Raises: SurveyMissing, SurveyNotFeasible (with the surveyor's notes).
         """
-        row = await self._db.scalar(
-            select(SiteSurveyRow)
-            .where(SiteSurveyRow.tenant_id == self._tenant_id, SiteSurveyRow.customer_id == customer_id)
-            .order_by(SiteSurveyRow.surveyed_at.desc(), SiteSurveyRow.id.desc())
-            .limit(1)
+        surveys = select(SiteSurveyRow).where(
+            SiteSurveyRow.tenant_id == self._tenant_id, SiteSurveyRow.customer_id == customer_id
         )
+        if service_location is not None:
+            surveys = surveys.where(SiteSurveyRow.service_location == service_location)
+        newest = surveys.order_by(SiteSurveyRow.surveyed_at.desc(), SiteSurveyRow.id.desc()).limit(1)
+        row = await self._db.scalar(newest)
         if row is None:
-            raise SurveyMissing(customer_id)
+            raise SurveyMissing(customer_id, service_location)
         if row.result != "feasible":
             raise SurveyNotFeasible(customer_id, row.service_location, row.surveyed_at, row.notes)
         return _survey(row)

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.errors import (
+    DeliveryDoubtful,
     DeliveryFailed,
     DeliveryUnknown,
     MailDeferred,
@@ -31,6 +32,8 @@ from workflows.services import DeliveredEmail, MailState
 log = structlog.get_logger(__name__)
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+
+MOST_SILENCES = 2
 
 FAILURES: dict[AttemptOutcome, type[DeliveryFailed]] = {
     "refused": MailRefused,
@@ -95,6 +98,7 @@ class MailDelivery:
                 return receipt
             if mail.state == "withdrawn":
                 raise MailWithdrawn(email_id, mail.reason)
+            await self._refuse_if_doubtful(db, mail)
             mail.attempts += 1
             mail.state = "unknown"
             db.add(
@@ -107,6 +111,19 @@ class MailDelivery:
                 )
             )
             return _Attempt(mail.id, mail.attempts, _letter(mail))
+
+    async def _refuse_if_doubtful(self, db: AsyncSession, mail: Mail) -> None:
+        """A silent server may have taken the mail each time: one repeat is enough of that."""
+        silences = select(MailAttempt).where(MailAttempt.mail_id == mail.id, MailAttempt.outcome == "unknown")
+        doubtful = list(await db.scalars(silences.order_by(MailAttempt.number)))
+        if len(doubtful) >= MOST_SILENCES:
+            raise DeliveryDoubtful(
+                mail.id,
+                recipient=mail.recipient,
+                server=self._smtp.server,
+                reason=doubtful[-1].reply or "no reply",
+                reply_code=None,
+            )
 
     async def _close_attempt(self, opened: _Attempt, ended: HandOver) -> DeliveredEmail | None:
         async with self._begin() as db:

@@ -54,9 +54,10 @@ class SurveyMissing(SurveyError):
 
     code = "crm.survey_missing"
 
-    def __init__(self, customer_id: int) -> None:
+    def __init__(self, customer_id: int, service_location: str | None = None) -> None:
+        where = f" of {service_location}" if service_location else ""
         super().__init__(
-            customer_id, f"Customer {customer_id} has no completed site survey; record one before installing."
+            customer_id, f"Customer {customer_id} has no completed site survey{where}; record one before installing."
         )
 
 
@@ -219,4 +220,14 @@ class DeliveryUnknown(DeliveryFailed):
     sentence = (
         "was given to {server}, which never said whether it took it ({reason}); "
         "it may have arrived, and is sent again under the same Message-ID."
+    )
+
+
+class DeliveryDoubtful(DeliveryFailed):
+    """Whether the mail arrived is not known, and sending it once more would be guessing."""
+
+    code = "mail.delivery_doubtful"
+    sentence = (
+        "was given to {server} twice, and twice it never said whether it took it ({reason}); it is not sent again. "
+        "Ask the recipient, then skip this step with what they said."
     )

@@ -75,7 +75,8 @@ class KeyringMissing(VaultError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         super().__init__(
-            f"The keyring {path} can't be read ({reason}); restore its backup, or create one if none was ever made."
+            f"The keyring {path} can't be read ({reason}); restore its backup, or, if there never was one,"
+            " make it with `firstlight migrate` (or `firstlight keys create`)."
         )
 
 

@@ -27,7 +27,7 @@ def wall_clock() -> datetime:
 async def bell(database: Database) -> AsyncIterator[Bell]:
     url = sync_url(database.url)
     await asyncio.to_thread(prepare_queue_tables, url)
-    made = Bell(url)
+    made = Bell(url, tenant_id="main")
     yield made
     await made.close()
 
@@ -41,7 +41,12 @@ async def live(database: Database, bell: Bell) -> Toy:
 
 def make_dispatch(toy: Toy, bell: Bell) -> Dispatch:
     interpreter: Interpreter[Services, World] = Interpreter(
-        begin=toy.database.begin, services=Services, outside=toy.world, definitions=DEFINITIONS, clock=wall_clock
+        begin=toy.database.begin,
+        services=Services,
+        outside=toy.world,
+        definitions=DEFINITIONS,
+        clock=wall_clock,
+        tenant_id="main",
     )
     return Dispatch(
         url=sync_url(toy.database.url),
@@ -51,6 +56,7 @@ def make_dispatch(toy: Toy, bell: Bell) -> Dispatch:
         bell=bell,
         definitions=DEFINITIONS,
         clock=wall_clock,
+        tenant_id="main",
     )
 
 

@@ -6,12 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.workflows.toy import DEFINITIONS, Toy, ToyFault, ToyOutage
+from workflows.engine.interpreter import MAX_RESTARTS
 from workflows.engine.reading import RunView, list_runs, show_run, waiting_runs
+from workflows.engine.runs import Runs
 from workflows.engine.tables import RunRow
 from workflows.errors import InputRefused, RunConflict, RunNotOpenFor, RunUnknown
+from workflows.testing import InlineDispatch
 
 
 async def view(toy: Toy, run_id: int) -> RunView:
@@ -359,3 +362,97 @@ async def test_a_lost_segment_is_restarted_and_after_too_many_losses_held(toy: T
     async with toy.database.begin() as db:
         row = (await db.execute(select(RunRow))).scalar_one()
     assert (row.state, row.reason) == ("held", "its segments are lost again and again: worker died")
+
+
+async def give_up(toy: Toy) -> int:
+    """A run that its workers lost again and again in the middle of an outside call that took effect."""
+    run_id = await toy.start()
+    async with toy.database.begin() as db:
+        await db.execute(update(RunRow).values(restarts=MAX_RESTARTS + 1, current_step="order_badge"))
+    await toy.dispatch().drain()
+    assert (await view(toy, run_id)).summary.reason_code == "workflow.no_progress"
+    return run_id
+
+
+@pytest.mark.parametrize("act_name", ["retry", "skip", "roll_back", "cancel"])
+async def test_a_run_that_was_given_up_moves_again_when_an_operator_decides(toy: Toy, act_name: str) -> None:
+    run_id = await give_up(toy)
+    arguments = {} if act_name == "retry" else {"reason": "looked at it"}
+    await act(toy, act_name, run_id, **arguments)
+    await toy.dispatch().drain()
+    assert (await view(toy, run_id)).summary.reason_code != "workflow.no_progress"
+
+
+async def test_a_step_that_an_operator_skipped_is_still_undone_if_it_may_have_taken_effect(toy: Toy) -> None:
+    run_id = await toy.start()
+    toy.world.keyed["order/A1/order_badge"] = "made before the worker died"
+    toy.world.fail_next(ToyFault("no badge"))
+    await toy.dispatch().drain()
+    await act(toy, "skip", run_id, reason="has one already", result={"text": "old"})
+    await toy.dispatch().drain()
+    await act(toy, "cancel", run_id, reason="moved away")
+    await toy.dispatch().drain()
+    assert (await view(toy, run_id)).summary.state == "cancelled"
+    assert toy.world.keyed == {}
+
+
+async def test_a_retry_opens_a_new_budget_and_forgets_no_attempt(toy: Toy) -> None:
+    toy.world.fail_next(*[ToyOutage("away")] * 5)
+    run_id = await toy.start()
+    await toy.dispatch().sleep_until_rest()
+    await act(toy, "retry", run_id)
+    await toy.dispatch().sleep_until_rest()
+    badge = (await view(toy, run_id)).steps[1]
+    assert (badge.state, badge.attempts) == ("completed", 5)
+
+
+async def test_a_signal_whose_hearing_was_undone_may_be_told_again(toy: Toy) -> None:
+    run_id = await toy.start()
+    await toy.arrive(run_id, key="same")
+    await toy.dispatch().drain()
+    await act_on_timer(toy, run_id)
+    await toy.arrive(run_id, key="same")
+    await toy.dispatch().sleep_until_rest()
+    assert (await view(toy, run_id)).summary.state == "completed"
+
+
+async def act_on_timer(toy: Toy, run_id: int) -> None:
+    """Holds the run at its timer, and sends it back to before the wait."""
+    async with toy.database.begin() as db:
+        await db.execute(update(RunRow).values(state="held"))
+    await act(toy, "retry", run_id, from_step="arrival")
+    await toy.dispatch().drain()
+    assert (await view(toy, run_id)).summary.waiting_for == "arrival"
+
+
+async def test_a_reopening_signal_about_something_replaced_is_put_aside(toy: Toy) -> None:
+    run_id = await toy.start()
+    await toy.arrive(run_id)
+    await toy.dispatch().drain()
+    async with toy.database.begin() as db:
+        await toy.runs.signal(db, run_id, "arrival", {"outcome": "came"}, key="late", by="test", subject="before A1")
+    await toy.dispatch().sleep_until_rest()
+    done = await view(toy, run_id)
+    assert done.summary.state == "completed"
+    assert "arrival about before A1 came too late: that has been replaced" in [note.text for note in done.notes]
+
+
+async def test_a_run_being_undone_listens_no_more_and_cannot_be_cancelled(toy: Toy) -> None:
+    toy.world.fail_next(ToyFault("no badge"))
+    run_id = await toy.start()
+    await toy.dispatch().drain()
+    await act(toy, "roll_back", run_id, reason="gave up")
+    with pytest.raises(RunNotOpenFor, match="it is being undone"):
+        await toy.arrive(run_id)
+    with pytest.raises(RunNotOpenFor, match="it is being undone already"):
+        await act(toy, "cancel", run_id, reason="me too")
+
+
+async def test_another_tenants_run_does_not_exist(toy: Toy) -> None:
+    run_id = await toy.start()
+    others = Runs(definitions=DEFINITIONS, doorbell=InlineDispatch.doorbell, clock=toy.clock, tenant_id="another")
+    async with toy.database.begin() as db:
+        with pytest.raises(RunUnknown):
+            await others.cancel(db, run_id, by="mallory", reason="x")
+        with pytest.raises(RunUnknown):
+            await others.signal(db, run_id, "arrival", {"outcome": "came"}, key="k", by="mallory")

@@ -227,6 +227,7 @@ class Toy:
             outside=self.world,
             definitions=DEFINITIONS,
             clock=self.clock,
+            tenant_id="main",
             at=at,
         )
         return InlineDispatch(self.database.begin, interpreter, self.runs, self.clock)

@@ -25,11 +25,23 @@ def _matching(pattern: str, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Line = Annotated[str, _matching(r"[^\x00-\x1f\x7f]{1,200}", "one line of at most 200 characters")]
+def _fits_a_beacon(name: str) -> str:
+    if len(name.encode()) > 32:
+        raise ValueError(f"is {len(name.encode())} bytes long, and a WiFi name has at most 32 (IEEE 802.11)")
+    return name
+
+
+# Control characters forge lines; half a surrogate pair can't be stored at all.
+PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+
+Line = Annotated[str, _matching(PRINTABLE + "{1,200}", "one line of at most 200 characters")]
+Note = Annotated[str, _matching(PRINTABLE + "{1,1000}", "one line of at most 1000 characters")]
 Identifier = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}", "a name of letters, digits and . _ : / -")]
 Serial = Annotated[str, _matching(r"[A-Za-z0-9._~-]{4,64}", "a serial of 4 to 64 letters, digits and . _ ~ -")]
-Ssid = Annotated[str, _matching(r"[^\x00-\x1f\x7f]{1,32}", "a WiFi name of at most 32 characters")]
-PositiveId = Annotated[int, Field(gt=0)]
+Ssid = Annotated[
+    str, _matching(PRINTABLE + "{1,32}", "a WiFi name of at most 32 bytes"), AfterValidator(_fits_a_beacon)
+]
+PositiveId = Annotated[int, Field(gt=0, le=2**63 - 1)]
 
 
 class Frozen(BaseModel):
@@ -49,7 +61,7 @@ class InstallTicket(Frozen):
     """An approved installation ticket. No secret is in it: passwords are generated and sealed on the way."""
 
     ticket_id: Identifier
-    order_id: PositiveId
+    order_id: PositiveId | None = None
     customer_id: PositiveId
     service_location: Identifier
     installation_address: Line
@@ -71,7 +83,7 @@ class VisitReport(Frozen):
     outcome: Literal["scanned", "no_access", "not_feasible", "cancelled"]
     device_serial: Serial | None = None
     port: Identifier | None = None
-    note: Line | None = None
+    note: Note | None = None
     next_appointment: Appointment | None = None
 
     @model_validator(mode="after")
@@ -94,7 +106,14 @@ class SessionSeen(Frozen):
     username: str
     framed_ip_address: str | None
     nas_address: str
+    session_id: str
     started_at: AwareDatetime
+
+
+class OpenSessions(TypedDict):
+    """Sessions by NAS and session id."""
+
+    sessions: list[str]
 
 
 class TestingService(TypedDict):
@@ -111,8 +130,8 @@ class PortMismatch(WorkflowError):
 
     def __init__(self, serial: str, planned: str, actual: str) -> None:
         super().__init__(
-            f"ONT {serial} came up at {actual}, planned was {planned}: move the fibre, or correct the location's port "
-            "and retry from allocate_resources"
+            f"ONT {serial} is at port {actual}, planned was {planned}: move the fibre and scan again (or retry from "
+            "authorise_line), or correct the location's port and retry from allocate_resources"
         )
         self.serial = serial
         self.planned = planned

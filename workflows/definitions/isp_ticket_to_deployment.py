@@ -17,6 +17,7 @@ from workflows.definitions.installation import (
     DeviceInformed,
     InstallTicket,
     LineRemovalAwaited,
+    OpenSessions,
     PortMismatch,
     SessionSeen,
     TestingService,
@@ -28,6 +29,7 @@ from workflows.engine.steps import (
     Definition,
     GoBack,
     Hold,
+    KeepWaiting,
     NothingToUndo,
     Proceed,
     RetryPolicy,
@@ -56,6 +58,7 @@ CPE_PATIENCE = RetryPolicy(attempts=40, first_delay_seconds=1.0, factor=2.0, lon
 
 
 # A CPE that goes on showing other values is one that lies or is changed by somebody: a person must look.
+REPAIRS = 2
 READ_BACK = RetryPolicy(attempts=6, first_delay_seconds=2.0, factor=3.0, longest_delay_seconds=120.0)
 
 
@@ -64,7 +67,9 @@ READ_BACK = RetryPolicy(attempts=6, first_delay_seconds=2.0, factor=3.0, longest
 
 @step.transactional(undo=NothingToUndo("a survey is only read"))
 async def get_site_survey(services: Services, run: Installation) -> SiteSurvey:
-    return await services.crm_service.get_site_survey(customer_id=run.customer_id)
+    return await services.crm_service.get_site_survey(
+        customer_id=run.customer_id, service_location=run.input.service_location
+    )
 
 
 async def release_resources(services: Services, run: Installation, allocated: AllocatedResources) -> None:
@@ -140,7 +145,7 @@ appointment = wait_for(
     subject=lambda run: run.input.ticket_id,
     deadline=lambda run: run.input.keep_until(run),
     on_deadline=gave_up_waiting,
-    when=lambda run: proposed(run) is None,
+    when=lambda run: proposed(run) is None or run.is_told("appointment"),
     otherwise="the appointment is known already",
 )
 
@@ -151,7 +156,7 @@ async def release_visit(services: Services, run: Installation, booked: Scheduled
 
 @step.transactional(undo=release_visit)
 async def schedule_installation(services: Services, run: Installation) -> ScheduledInstallation:
-    wanted = proposed(run) or run[appointment]
+    wanted = (run[appointment] if run.done(appointment) else None) or proposed(run) or run[appointment]
     return await services.ticketing_service.schedule_installation(
         customer_id=run.customer_id,
         installation_address=run.input.installation_address,
@@ -229,13 +234,28 @@ async def authorise_line(services: Services, run: Installation) -> LineOrder:
         service_id=allocated["service_id"],
         device_serial=serial(run),
         access_node=allocated["access_node"],
-        port=run[visit].port or allocated["port"],
+        port=_port(run),
         svlan=allocated["svlan"],
         cvlan=allocated["cvlan"],
         management_vlan=allocated["management_vlan"],
         line_profile=line_profile(run.input.bandwidth_plan),
         request_id=run.key(authorise_line),
     )
+
+
+def _port(run: Installation) -> str | None:
+    """The port to light: the planned one, which must be the scanned one; its S-VLAN and addresses belong to it."""
+    planned, scanned = run[allocate_resources]["port"], run[visit].port
+    if planned is not None and scanned is not None and planned != scanned:
+        raise PortMismatch(serial(run), planned, scanned)
+    return planned or scanned
+
+
+@step.keyed(undo=NothingToUndo("looking changes nothing"))
+async def see_open_sessions(outside: Outside, run: Installation) -> OpenSessions:
+    """The sessions that are open before the line is: ghosts of an earlier CPE, never proof of this one."""
+    sessions = await outside.sessions.open_sessions(run[create_subscriber]["username"])
+    return {"sessions": [f"{session.nas_address}/{session.session_id}" for session in sessions]}
 
 
 async def take_line_off(outside: Outside, run: Installation, answer: LineAnswer | None) -> None:
@@ -264,9 +284,9 @@ line_answer = wait_for(
 
 @step.transactional(undo=NothingToUndo("the comparison writes nothing"))
 async def confirm_port(services: Services, run: Installation) -> LineAnswer:
-    """The port the ONT came up at must be the planned one: its S-VLAN and addresses belong to that port."""
+    """The port the ONT came up at must be the one that was ordered: its S-VLAN and addresses belong to that port."""
     answer = run[line_answer] if run.done(line_answer) else run[hand_over_line]
-    planned, actual = run[allocate_resources]["port"], answer["actual_port"]
+    planned, actual = run[authorise_line]["port"], answer["actual_port"]
     if planned is not None and actual is not None and planned != actual:
         raise PortMismatch(serial(run), planned, actual)
     return answer
@@ -305,6 +325,7 @@ device_informed = wait_for(
     payload=DeviceInformed,
     says="waiting for the CPE's first Inform",
     subject=lambda run: run[provision_device]["device_serial"],
+    since=lambda run: run.started(hand_over_line),  # a CPE may inform the instant the OLT lets it
     deadline=lambda run: run.now + run.patience("inform"),
     on_deadline=lambda run: Hold(
         f"CPE {run[provision_device]['device_serial']} has not informed within {run.patience('inform')}: check its "
@@ -322,7 +343,17 @@ async def apply_device(outside: Outside, run: Installation) -> ApplyOutcome:
     return await outside.acs.apply(run[provision_device]["device_serial"])
 
 
-@step.keyed(undo=NothingToUndo("reading back changes nothing"), retry=READ_BACK, timeout_seconds=240)
+def apply_again(run: Installation, reason: str) -> Route | None:
+    """A CPE that lost or changed its settings gets them anew; one that goes on losing them needs a person."""
+    return GoBack("apply_device", reason) if len(run.rounds["verify_device"]) <= REPAIRS else None
+
+
+@step.keyed(
+    undo=NothingToUndo("reading back changes nothing"),
+    retry=READ_BACK,
+    timeout_seconds=240,
+    leads={"acs.device_drifted": apply_again},
+)
 async def verify_device(outside: Outside, run: Installation) -> VerifyOutcome:
     return require_verified(await outside.acs.verify(run[provision_device]["device_serial"]))
 
@@ -331,6 +362,8 @@ async def verify_device(outside: Outside, run: Installation) -> VerifyOutcome:
 
 
 def right_session(run: Installation, seen: SessionSeen) -> Route:
+    if f"{seen.nas_address}/{seen.session_id}" in run[see_open_sessions]["sessions"]:
+        return KeepWaiting()
     wanted = run[allocate_resources]["ip_address"]
     if wanted and seen.framed_ip_address != wanted:
         return Hold(f"{seen.username} is online with {seen.framed_ip_address}, but {wanted} was allocated")
@@ -346,7 +379,8 @@ session_started = wait_for(
     deadline=lambda run: run.now + run.patience("session"),
     on_deadline=lambda run: Hold(
         f"{run[create_subscriber]['username']} has not logged in within {run.patience('session')} of the CPE's "
-        "configuration: look at the NAS' log and the last RADIUS replies of this user"
+        "configuration: look at the NAS' log and the last RADIUS replies of this user. The testing window ends "
+        f"{run[begin_testing]['testing_until']:%Y-%m-%d %H:%M} UTC; retry from begin_testing renews it"
     ),
     route=right_session,
 )
@@ -403,7 +437,10 @@ async def send_template_email(services: Services, run: Installation) -> QueuedEm
     )
 
 
-@step.blind(undo=NothingToUndo("a delivered mail can't be taken back"), retry=RetryPolicy(attempts=12))
+# The mail server may take minutes to look at what it was given (RFC 5321 s4.5.3.2).
+@step.blind(
+    undo=NothingToUndo("a delivered mail can't be taken back"), retry=RetryPolicy(attempts=12), timeout_seconds=420
+)
 async def deliver_email(outside: Outside, run: Installation) -> DeliveredEmail:
     return await outside.mail.deliver(run[send_template_email]["email_id"])
 
@@ -423,6 +460,7 @@ ISP_TICKET_TO_DEPLOYMENT = Definition(
         begin_testing,
         project_testing,
         authorise_line,
+        see_open_sessions,
         hand_over_line,
         line_answer,
         confirm_port,
@@ -438,7 +476,15 @@ ISP_TICKET_TO_DEPLOYMENT = Definition(
     ),
     key=lambda ticket: f"ticket/{ticket.ticket_id}",
     customer_id=lambda ticket: ticket.customer_id,
-    reopens={"visit": (visit, activate_service)},
+    reopens={"appointment": (appointment, visit), "visit": (visit, activate_service)},
+    back_with={
+        "project_subscriber": create_subscriber,
+        "project_testing": begin_testing,
+        "hand_over_line": authorise_line,
+        "apply_device": provision_device,
+        "project_active": activate_service,
+        "deliver_email": send_template_email,
+    },
     patience={
         "visit": timedelta(days=14),
         "line": timedelta(hours=24),

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -28,9 +30,8 @@ from workflows.engine.journal import Begin, Clock, Definitions
 from workflows.engine.reading import missing_code
 from workflows.engine.runs import Runs
 from workflows.engine.tables import MOVING, RunRow, RunState, WorkerRow
-from workflows.errors import CodeMissing
+from workflows.errors import CodeMissing, WorkflowError
 
-QUEUE = "runs"
 WORKFLOW = "segment"
 APPLICATION = "firstlight"
 APPLICATION_VERSION = "1"  # definitions carry their own versions; segments last seconds
@@ -53,7 +54,8 @@ def prepare_queue_tables(url: URL) -> None:
 class Bell:
     """Rings for a segment inside the caller's transaction. Any process may hold one; it dispatches nothing itself."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, tenant_id: str) -> None:
+        self._queue = queue_of(tenant_id)
         self._client = DBOSClient(
             system_database_url=url.render_as_string(hide_password=False),
             serializer=DBOSPortableJSONSerializer(),
@@ -63,7 +65,7 @@ class Bell:
 
     async def __call__(self, db: AsyncSession, run_id: int, segment: int) -> None:
         options: EnqueueOptions = {
-            "queue_name": QUEUE,
+            "queue_name": self._queue,
             "workflow_name": WORKFLOW,
             "workflow_id": segment_name(run_id, segment),
             "app_version": APPLICATION_VERSION,
@@ -76,6 +78,11 @@ class Bell:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._client.destroy)
+
+
+def queue_of(tenant_id: str) -> str:
+    """Each tenant's segments wait in a queue of their own: a worker serves one tenant, with that tenant's services."""
+    return f"runs:{tenant_id}"
 
 
 def segment_name(run_id: int, segment: int) -> str:
@@ -95,6 +102,7 @@ class Dispatch:
         bell: Bell,
         definitions: Definitions,
         clock: Clock,
+        tenant_id: str,
         lease: timedelta = LEASE,
     ) -> None:
         self._url = url
@@ -104,9 +112,11 @@ class Dispatch:
         self._bell = bell
         self._definitions = definitions
         self._clock = clock
+        self._tenant_id = tenant_id
+        self._queue = queue_of(tenant_id)
         self._lease = lease
         self._many_workers = url.get_backend_name() == "postgresql"
-        self.executor_id = f"worker-{secrets.token_hex(6)}" if self._many_workers else "single"
+        self.executor_id = f"worker-{secrets.token_hex(6)}" if self._many_workers else f"single-{tenant_id}"
 
     async def open(self) -> None:
         """Starts dispatching; segments that a killed process left are taken up again.
@@ -114,7 +124,7 @@ class Dispatch:
         Raises: CodeMissing if open runs need a definition that this release doesn't carry.
         """
         async with self._begin() as db:
-            missing = await missing_code(db, self._definitions)
+            missing = await missing_code(db, self._definitions, tenant_id=self._tenant_id)
         if missing:
             raise CodeMissing(missing)
         await self.beat()
@@ -133,9 +143,10 @@ class Dispatch:
             return await self._interpreter.run_segment(run_id, number)
 
         DBOS.workflow(name=WORKFLOW)(segment)  # DBOS refuses a bound method
+        DBOS.listen_queues([self._queue])
         DBOS.launch()  # inside the running loop, so that segments run on it
         await DBOS.register_queue_async(
-            QUEUE,
+            self._queue,
             worker_concurrency=POSTGRES_CONCURRENCY if self._many_workers else SQLITE_CONCURRENCY,
             polling_interval_sec=QUEUE_POLL_SECONDS,
             on_conflict="always_update",
@@ -143,13 +154,26 @@ class Dispatch:
         log.info("dispatch is open", executor_id=self.executor_id)
 
     async def close(self, drain_seconds: int = 10) -> None:
-        """Lets the segments under way come to rest, then stops; what doesn't finish is taken up at the next start."""
-        await asyncio.to_thread(DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=drain_seconds)
+        """Lets the segments under way come to rest, then stops; what doesn't finish is taken up at the next start.
+
+        The heart beats until then, or another worker would take the draining segments for orphans.
+        """
+        beating = asyncio.create_task(self._beat_on())
+        try:
+            await asyncio.to_thread(DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=drain_seconds)
+        finally:
+            beating.cancel()
+            await asyncio.wait({beating})
         # DBOS had made its own thread pool the loop's default and has shut it down
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="firstlight"))
         if self._many_workers:
             async with self._begin() as db:
                 await db.execute(delete(WorkerRow).where(WorkerRow.executor_id == self.executor_id))
+
+    async def _beat_on(self) -> None:
+        while True:
+            await self.beat()
+            await asyncio.sleep(self._lease.total_seconds() / 4)
 
     # -- what the clock calls ------------------------------------------------------------------------------------------
 
@@ -158,15 +182,18 @@ class Dispatch:
         async with self._begin() as db:
             due = await db.scalars(
                 select(RunRow.id)
-                .where(RunRow.state == RunState.PENDING, RunRow.wake_at <= self._clock())
+                .where(
+                    RunRow.tenant_id == self._tenant_id,
+                    RunRow.state == RunState.PENDING,
+                    RunRow.wake_at <= self._clock(),
+                )
                 .order_by(RunRow.wake_at)
                 .limit(most)
             )
             ids = list(due)
         woken = 0
         for run_id in ids:
-            async with self._begin() as db:
-                woken += await self._runs.wake(db, run_id)
+            woken += await self._alone(run_id, self._runs.wake)
         return woken
 
     async def restart_lost(self) -> int:
@@ -174,7 +201,9 @@ class Dispatch:
         async with self._begin() as db:
             found = await db.execute(
                 select(RunRow.id, RunRow.segment).where(
-                    RunRow.state.in_(MOVING), RunRow.updated_at < self._clock() - LOST_AFTER
+                    RunRow.tenant_id == self._tenant_id,
+                    RunRow.state.in_(MOVING),
+                    RunRow.updated_at < self._clock() - LOST_AFTER,
                 )
             )
             suspects = {segment_name(row.id, row.segment): (row.id, row.segment) for row in found}
@@ -187,9 +216,19 @@ class Dispatch:
             if status in UNFINISHED:
                 continue
             log.warning("segment was lost", run_id=run_id, segment=segment, status=status)
-            async with self._begin() as db:
-                restarted += await self._runs.restart(db, run_id, segment, f"its segment is {status}", MAX_RESTARTS)
+            why = f"its segment is {status}"
+            again = partial(self._runs.restart, segment=segment, why=why, most_restarts=MAX_RESTARTS)
+            restarted += await self._alone(run_id, again)
         return restarted
+
+    async def _alone(self, run_id: int, act: Callable[[AsyncSession, int], Awaitable[bool]]) -> bool:
+        """One run's transaction; a run that can't be moved (its code is missing) doesn't stop the others."""
+        try:
+            async with self._begin() as db:
+                return await act(db, run_id)
+        except WorkflowError as error:
+            log.error("a run can't be moved", run_id=run_id, code=error.code, reason=str(error))
+            return False
 
     async def beat(self) -> None:
         """Says that this process is alive, by the database's clock."""
@@ -215,9 +254,13 @@ class Dispatch:
             running = await DBOS.list_workflows_async(
                 status="PENDING", name=WORKFLOW, load_input=False, load_output=False
             )
-            orphans = [workflow.workflow_id for workflow in running if workflow.executor_id not in alive]
+            orphans = [
+                workflow.workflow_id
+                for workflow in running
+                if workflow.queue_name == self._queue and workflow.executor_id not in alive
+            ]
             if orphans:
                 log.warning("taking over segments of silent workers", segments=orphans)
-                await DBOS.resume_workflows_async(orphans, queue_name=QUEUE)
+                await DBOS.resume_workflows_async(orphans, queue_name=self._queue)
             await db.execute(delete(WorkerRow).where(WorkerRow.beat_at < func.now() - 10 * self._lease))
         return orphans

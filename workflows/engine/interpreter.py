@@ -22,8 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.journal import RETRY, Begin, Clock, Course, Definitions, load_course
 from workflows.engine.steps import OUTSIDE_EFFECTS, Act, Effect, NothingToUndo
-from workflows.engine.tables import MOVING, Direction, RunState, StepState
-from workflows.engine.walk import Do, Next, Undo, hold, mark_undone, reopening, settle
+from workflows.engine.tables import MOVING, Direction, RunState, StepRow, StepState
+from workflows.engine.walk import Do, Next, Undo, hold, lead_elsewhere, mark_undone, reopening, settle
 from workflows.errors import RunFenced, StepTimedOut
 
 ServicesT = TypeVar("ServicesT")
@@ -50,6 +50,7 @@ class Interpreter(Generic[ServicesT, OutsideT]):
         outside: OutsideT,
         definitions: Definitions,
         clock: Clock,
+        tenant_id: str,
         at: Callable[[str], None] = nothing_happens,
     ) -> None:
         self._begin = begin
@@ -57,6 +58,7 @@ class Interpreter(Generic[ServicesT, OutsideT]):
         self._outside = outside
         self._definitions = definitions
         self._clock = clock
+        self._tenant_id = tenant_id
         self._at = at
 
     async def run_segment(self, run_id: int, segment: int) -> str:
@@ -78,8 +80,9 @@ class Interpreter(Generic[ServicesT, OutsideT]):
     async def _claim(self, run_id: int, segment: int, owner: str) -> tuple[bool, Course, Next]:
         """Makes this execution the run's only owner; the newest claim of the same segment wins."""
         async with self._begin() as db:
-            course = await load_course(db, run_id, self._definitions, self._clock)
+            course = await self._load(db, run_id)
             row = course.row
+            course.touch()
             if row.segment != segment or row.state not in MOVING:
                 return False, course, None
             row.owner, row.restarts = owner, row.restarts + 1
@@ -98,10 +101,13 @@ class Interpreter(Generic[ServicesT, OutsideT]):
         self._at("claim.committed")
         return True, course, step
 
+    async def _load(self, db: AsyncSession, run_id: int) -> Course:
+        return await load_course(db, run_id, self._definitions, self._clock, tenant_id=self._tenant_id)
+
     @asynccontextmanager
     async def _commit(self, run_id: int, owner: str) -> AsyncIterator[Course]:
         async with self._begin() as db:
-            course = await load_course(db, run_id, self._definitions, self._clock)
+            course = await self._load(db, run_id)
             if course.row.owner != owner:
                 raise RunFenced(run_id)
             yield course
@@ -176,8 +182,10 @@ class Interpreter(Generic[ServicesT, OutsideT]):
         async with self._commit(run_id, owner) as course:
             if _took_place(step, course):  # the error came with a commit that had happened all the same
                 return course, settle(course)
+            found: Next = None
+            if isinstance(step, Do) and lead_elsewhere(course, step.step, fault.code, fault.reason):
+                return course, settle(course)
             self._record_failure(step, course, name, fault)
-            found = None
             if (course.row.cancel_requested and course.row.direction != Direction.UNDO) or reopening(course):
                 course.row.owner, course.row.state = owner, RunState.IN_PROGRESS
                 found = settle(course)
@@ -243,12 +251,13 @@ def _give_up(course: Course) -> None:
     hold(course, step, reason, "workflow.no_progress")
 
 
-def _count(row: Any, *, undoing: bool) -> int:
+def _count(row: StepRow, *, undoing: bool) -> int:
+    """Counts a failed attempt; returns how many of the present budget are used."""
     if undoing:
         row.undo_attempts += 1
-        return int(row.undo_attempts)
+        return row.undo_attempts - row.forgiven_undo_attempts
     row.attempts += 1
-    return int(row.attempts)
+    return row.attempts - row.forgiven_attempts
 
 
 async def _in_time(act: Act[Any, Any], call: Awaitable[T]) -> T:

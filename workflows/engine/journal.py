@@ -58,6 +58,7 @@ class Course:
             started_at=row.created_at,
             clock=clock,
             rounds=self.rounds,
+            signals=self.signals,
         )
 
     def latest(self, step: Step[Any, Any]) -> StepRow | None:
@@ -77,6 +78,8 @@ class Course:
                 key=step_key(self.row.business_key, step.name, row.round + 1 if row else 1),
                 attempts=0,
                 undo_attempts=0,
+                forgiven_attempts=0,
+                forgiven_undo_attempts=0,
                 started_at=self.clock(),
             )
             self.rounds.setdefault(step.name, []).append(row)
@@ -90,10 +93,12 @@ class Course:
         row.finished_at = self.clock()
         row.note = row.error_code = None
         self.row.restarts = 0
+        self.touch()
         return row
 
     def rest(self, state: RunState, *, waiting_for: str | None, waiting_on: str | None, reason: str | None) -> None:
         """Ends the segment: nothing is parked in memory, the row says what the run waits for."""
+        self.touch()
         self.row.state = state
         self.row.waiting_for = waiting_for
         self.row.waiting_on = waiting_on
@@ -102,16 +107,23 @@ class Course:
         self.row.wake_at = None
         self.row.reason_code = None
 
+    def touch(self) -> None:
+        """The run has moved just now."""
+        self.row.updated_at = self.clock()
+
     def note(self, text: str, *, step: str | None = None, by: str = ENGINE) -> None:
         self.db.add(RunNote(run_id=self.row.id, at=self.clock(), by=by, step=step, text=text))
 
 
-async def load_course(db: AsyncSession, run_id: int, definitions: Definitions, clock: Clock) -> Course:
+async def load_course(
+    db: AsyncSession, run_id: int, definitions: Definitions, clock: Clock, *, tenant_id: str
+) -> Course:
     """The run under its row lock; everything that changes a run goes through here.
 
-    Raises: RunUnknown; CodeMissing if this release carries no definition of the run's journey and version.
+    Raises: RunUnknown, also for another tenant's run; CodeMissing if this release carries no definition of its version.
     """
-    row = (await db.execute(select(RunRow).where(RunRow.id == run_id).with_for_update())).scalar_one_or_none()
+    found = select(RunRow).where(RunRow.id == run_id, RunRow.tenant_id == tenant_id).with_for_update()
+    row = (await db.execute(found.execution_options(populate_existing=True))).scalar_one_or_none()
     if row is None:
         raise RunUnknown(run_id)
     definition = definitions.get((row.journey, row.version))
@@ -121,7 +133,6 @@ async def load_course(db: AsyncSession, run_id: int, definitions: Definitions, c
     signals = await db.execute(
         select(SignalRow).where(SignalRow.run_id == run_id, SignalRow.consumed_at.is_(None)).order_by(SignalRow.id)
     )
-    row.updated_at = clock()
     return Course(db, row, definition, list(steps.scalars()), list(signals.scalars()), clock)
 
 

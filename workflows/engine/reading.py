@@ -28,6 +28,7 @@ class RunSummary:
     current_step: str | None
     waiting_for: str | None
     waiting_on: str | None
+    waiting_since: datetime | None
     wake_at: datetime | None
     reason: str | None
     reason_code: str | None
@@ -178,9 +179,11 @@ async def keys_of_runs(db: AsyncSession, *, tenant_id: str, step: str) -> list[t
     return [(run_id, run_state, step_state, key) for run_id, run_state, step_state, key in found]
 
 
-async def missing_code(db: AsyncSession, definitions: Definitions) -> list[tuple[str, int, int]]:
+async def missing_code(db: AsyncSession, definitions: Definitions, *, tenant_id: str) -> list[tuple[str, int, int]]:
     """(journey, version, open runs) for which this release carries no definition."""
-    found = await db.execute(select(RunRow.journey, RunRow.version).where(RunRow.state.not_in(ENDED)))
+    found = await db.execute(
+        select(RunRow.journey, RunRow.version).where(RunRow.tenant_id == tenant_id, RunRow.state.not_in(ENDED))
+    )
     counts: dict[tuple[str, int], int] = {}
     for journey, version in found:
         if (journey, version) not in definitions:

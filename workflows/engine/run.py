@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from workflows.engine.steps import Definition, Step
-from workflows.engine.tables import StepRow, StepState
+from workflows.engine.tables import SignalRow, StepRow, StepState
 from workflows.errors import ResultMissing
 
 InputT = TypeVar("InputT")
@@ -30,6 +30,7 @@ class Run(Generic[InputT]):
     started_at: datetime
     clock: Callable[[], datetime]
     rounds: Mapping[str, list[StepRow]] = field(repr=False)  # of each step, oldest first
+    signals: Sequence[SignalRow] = field(default=(), repr=False)  # told and not heard yet
 
     @property
     def now(self) -> datetime:
@@ -59,6 +60,15 @@ class Run(Generic[InputT]):
             if row.result is not None:
                 return step.result.validate_json(row.result)
         return None
+
+    def is_told(self, signal: str) -> bool:
+        """Whether this was told to the run and no wait has heard it yet."""
+        return any(row.name == signal for row in self.signals)
+
+    def started(self, step: Step[Any, Any]) -> datetime:
+        """When the step's latest round began; the run's own beginning if it has not."""
+        rounds = self.rounds.get(step.name)
+        return rounds[-1].started_at if rounds else self.started_at
 
     def patience(self, name: str) -> timedelta:
         """How long a wait of this name may take."""

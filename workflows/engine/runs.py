@@ -6,7 +6,7 @@ a decision and its consequence are never apart.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -80,6 +80,10 @@ class Runs:
         )
         return int(found) if found is not None else None
 
+    async def lock(self, db: AsyncSession, run_ids: Sequence[int]) -> None:
+        """Takes the locks of these runs. Who changes a run and something else locks the run first, as segments do."""
+        await db.execute(select(RunRow.id).where(RunRow.id.in_(run_ids)).order_by(RunRow.id).with_for_update())
+
     async def about(self, db: AsyncSession, signal: str, subject: str) -> list[int]:
         """The open runs that wait, have waited or will wait next for this signal about this subject."""
         found = await db.scalars(
@@ -136,6 +140,8 @@ class Runs:
         course = await self._course(db, run_id)
         if course.row.state in ENDED:
             raise RunNotOpenFor(run_id, f"told {name}", course.row.state)
+        if course.row.direction == Direction.UNDO:
+            raise RunNotOpenFor(run_id, f"told {name}", course.row.state, "it is being undone")
         wait = course.definition.signals().get(name)
         if wait is None:
             known = ", ".join(course.definition.signals())
@@ -145,13 +151,14 @@ class Runs:
         except ValidationError as error:
             raise InputRefused(f"signal {name}", _faults(error)) from error
         text = wait.result.dump_json(typed).decode()
-        told = await db.execute(select(SignalRow.id).where(SignalRow.run_id == run_id, SignalRow.key == key))
-        if told.first() is not None:
+        row = await db.scalar(select(SignalRow).where(SignalRow.run_id == run_id, SignalRow.key == key))
+        if row is not None and not _was_undone(course, row):
             return False
-        row = SignalRow(
-            run_id=run_id, name=name, subject=subject, payload=text, key=key, sent_by=by, sent_at=self._clock()
-        )
-        db.add(row)
+        if row is None:
+            row = SignalRow(run_id=run_id, key=key)
+            db.add(row)
+        row.name, row.subject, row.payload = name, subject, text
+        row.sent_by, row.sent_at, row.consumed_at, row.consumed_by = by, self._clock(), None, None
         await db.flush()  # so that the same key told again in this transaction is seen
         course.signals.append(row)
         course.note(f"told {name}" + (f" about {subject}" if subject else ""), by=by)
@@ -170,6 +177,7 @@ class Runs:
             if course.row.direction != Direction.FORWARD:
                 raise RunNotOpenFor(run_id, f"retried from {from_step}", "undoing itself")
             go_back(course, course.definition.step(from_step), f"{by} retries from here")
+        course.row.restarts = 0
         course.note("retried" + (f" from {from_step}" if from_step else ""), by=by)
         await self._ring(course)
 
@@ -181,7 +189,7 @@ class Runs:
                 row.deadline_at = self._clock() + (row.deadline_at - row.started_at)
         elif course.row.direction == Direction.FORWARD:
             row.state = StepState.UNKNOWN if row.attempts and row.effect != "transactional" else StepState.IN_PROGRESS
-        row.attempts = row.undo_attempts = 0
+        row.forgiven_attempts, row.forgiven_undo_attempts = row.attempts, row.undo_attempts
         row.note = row.error_code = None
 
     async def skip(self, db: AsyncSession, run_id: int, *, by: str, reason: str, result: Any = None) -> None:
@@ -190,7 +198,7 @@ class Runs:
         step = course.definition.step(course.row.current_step or "")
         row = course.latest(step)
         assert row is not None
-        course.row.has_skips = True
+        course.row.has_skips, course.row.restarts = True, 0
         words = f"skipped by {by}: {reason}"
         if course.row.direction == Direction.FORWARD:
             if result is not None:
@@ -199,6 +207,7 @@ class Runs:
                 except ValidationError as error:
                     raise InputRefused(f"the result of {step.name}", _faults(error)) from error
             row.state, row.note, row.finished_at = StepState.SKIPPED, words, self._clock()
+            row.skipped_by = by
         else:
             mark_undone(course, row, f"left as it is; {words}")
         course.note(f"{step.name} skipped: {reason}", step=step.name, by=by)
@@ -207,6 +216,7 @@ class Runs:
     async def roll_back(self, db: AsyncSession, run_id: int, *, by: str, reason: str) -> None:
         """Undoes a held run, newest step first; it ends as failed."""
         course = await self._held(db, run_id, "rolled back")
+        course.row.restarts = 0
         undo_all(course, f"rolled back by {by}: {reason}", RunState.FAILED)
         self._revive_for_undo(course)
         await self._ring(course)
@@ -219,7 +229,9 @@ class Runs:
             raise RunNotOpenFor(run_id, "cancelled", row.state)
         if row.cancel_requested:
             return
-        row.cancel_requested = True
+        if row.direction == Direction.UNDO:
+            raise RunNotOpenFor(run_id, "cancelled", row.state, "it is being undone already")
+        row.cancel_requested, row.restarts = True, 0
         row.end_reason = f"cancelled by {by}: {reason}"
         course.note(f"cancel requested: {reason}", by=by)
         if row.state not in MOVING:
@@ -228,7 +240,7 @@ class Runs:
 
     def _revive_for_undo(self, course: Course) -> None:
         for rounds in course.rounds.values():
-            rounds[-1].undo_attempts = 0
+            rounds[-1].forgiven_undo_attempts = rounds[-1].undo_attempts
 
     async def wake(self, db: AsyncSession, run_id: int) -> bool:
         """Starts the next segment of a waiting run whose time has come; False if somebody else did."""
@@ -260,7 +272,7 @@ class Runs:
         return True
 
     async def _course(self, db: AsyncSession, run_id: int) -> Course:
-        return await load_course(db, run_id, self._definitions, self._clock)
+        return await load_course(db, run_id, self._definitions, self._clock, tenant_id=self._tenant_id)
 
     async def _held(self, db: AsyncSession, run_id: int, act: str) -> Course:
         course = await self._course(db, run_id)
@@ -271,6 +283,7 @@ class Runs:
 
     async def _ring(self, course: Course) -> None:
         row = course.row
+        course.touch()
         row.segment += 1
         row.owner = row.waiting_for = row.waiting_on = row.wake_at = None
         row.state = RunState.IN_PROGRESS
@@ -278,6 +291,12 @@ class Runs:
             row.reason = row.reason_code = None
         await course.db.flush()  # the segment's number must be in the row before the queue names it
         await self._doorbell(course.db, row.id, row.segment)
+
+
+def _was_undone(course: Course, signal: SignalRow) -> bool:
+    """Whether the round that heard this signal has been undone since: then it may be told again."""
+    step, _, number = (signal.consumed_by or "").partition("/")
+    return any(row.state == StepState.UNDONE for row in course.rounds.get(step, []) if str(row.round) == number)
 
 
 def _wakes(course: Course, name: str) -> bool:

@@ -82,13 +82,18 @@ class Step(Generic[InputT, ResultT]):
 
 @dataclass(frozen=True, eq=False)
 class Act(Step[InputT, ResultT]):
-    """A step that does something: one commit (transactional) or one outside call."""
+    """A step that does something: one commit (transactional) or one outside call.
+
+    ``leads`` names errors by code that lead elsewhere (back to an earlier step) instead of to another try; the answer
+    None means that this one is treated like any other error.
+    """
 
     do: Callable[[Any, Run[InputT]], Awaitable[ResultT]] = field(kw_only=True)
     undo: Callable[[Any, Run[InputT], ResultT | None], Awaitable[None]] | NothingToUndo = field(kw_only=True)
     probe: Callable[[Any, Run[InputT]], Awaitable[ResultT | None]] | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     timeout_seconds: float = 180.0
+    leads: Mapping[str, Callable[[Run[InputT], str], Route | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,12 @@ class Hold:
     reason: str
 
 
-Route = Proceed | GoBack | UndoAll | Hold
+@dataclass(frozen=True)
+class KeepWaiting:
+    """What was heard is not what is waited for."""
+
+
+Route = Proceed | GoBack | UndoAll | Hold | KeepWaiting
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +141,7 @@ class Wait(Step[InputT, ResultT]):
     says: str = ""
     route: Callable[[Run[InputT], ResultT], Route] | None = None
     on_deadline: Callable[[Run[InputT]], Route] | None = None
+    since: Callable[[Run[InputT]], datetime] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +150,8 @@ class Definition(Generic[InputT]):
 
     ``patience`` names how long its waits may take, so that an ISP can set it without touching the journey.
     ``reopens`` maps a signal to (the wait it reopens, the step whose completion ends that right): a second scan of
-    another ONT goes back to the visit until the service is active.
+    another ONT goes back to the visit until the service is active. ``back_with`` names, for steps that can't be done
+    again alone, the earlier step that has to be done again with them: a line that was taken off is ordered anew.
     """
 
     name: str
@@ -150,6 +162,7 @@ class Definition(Generic[InputT]):
     customer_id: Callable[[InputT], int]
     reopens: Mapping[str, tuple[Step[InputT, Any], Step[InputT, Any]]] = field(default_factory=dict)
     patience: Mapping[str, timedelta] = field(default_factory=dict)
+    back_with: Mapping[str, Step[InputT, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         faults = list(_faults(self))
@@ -165,6 +178,12 @@ class Definition(Generic[InputT]):
             if step.name == name:
                 return step
         raise DefinitionFault(f"{self.name} has no step {name}; its steps are {', '.join(s.name for s in self.steps)}")
+
+    def begin_again(self, step: Step[InputT, Any]) -> Step[InputT, Any]:
+        """Where going back to this step really begins."""
+        while step.name in self.back_with:
+            step = self.back_with[step.name]
+        return step
 
     def position(self, name: str) -> int:
         return self.steps.index(self.step(name))
@@ -226,9 +245,10 @@ class StepKit(Generic[ServicesT, OutsideT]):
         otherwise: str = "",
         retry: RetryPolicy | None = None,
         timeout_seconds: float = 180.0,
+        leads: Mapping[str, Callable[[Run[Any], str], Route | None]] | None = None,
     ) -> Callable[[Do[OutsideT, InputT, ResultT]], Act[InputT, ResultT]]:
         """An outside call that may be repeated under the same key."""
-        return _maker(Effect.KEYED, undo, when, otherwise, retry, timeout_seconds=timeout_seconds)
+        return _maker(Effect.KEYED, undo, when, otherwise, retry, timeout_seconds=timeout_seconds, leads=leads)
 
     def probeable(
         self,
@@ -266,10 +286,14 @@ def wait_for(  # noqa: PLR0913 - each keyword is a fact that an operator reads
     deadline: Callable[[Run[Any]], datetime] | None = None,
     route: Callable[[Run[Any], ResultT], Route] | None = None,
     on_deadline: Callable[[Run[Any]], Route] | None = None,
+    since: Callable[[Run[Any]], datetime] | None = None,
     when: Callable[[Run[Any]], bool] | None = None,
     otherwise: str = "",
 ) -> Wait[Any, ResultT]:
-    """A wait for ``signal``, whose payload becomes the step's result. ``says`` is what an operator reads meanwhile."""
+    """A wait for ``signal``, whose payload becomes the step's result. ``says`` is what an operator reads meanwhile.
+
+    ``since`` tells watchers from when on an event counts; what happened earlier belongs to an earlier round.
+    """
     return Wait(
         name,
         Effect.WAIT,
@@ -282,6 +306,7 @@ def wait_for(  # noqa: PLR0913 - each keyword is a fact that an operator reads
         says=says,
         route=route,
         on_deadline=on_deadline,
+        since=since,
     )
 
 
@@ -299,6 +324,7 @@ def _maker(
     *,
     probe: Any = None,
     timeout_seconds: float = 180.0,
+    leads: Any = None,
 ) -> Callable[[Any], Act[Any, Any]]:
     def make(do: Any) -> Act[Any, Any]:
         returns = get_type_hints(do).get("return")
@@ -315,6 +341,7 @@ def _maker(
             probe=probe,
             retry=retry or RetryPolicy(),
             timeout_seconds=timeout_seconds,
+            leads=leads or {},
         )
 
     return make

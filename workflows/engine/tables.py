@@ -107,6 +107,7 @@ class RunRow(WorkflowBase):
     current_step: Mapped[str | None]
     waiting_for: Mapped[str | None]
     waiting_on: Mapped[str | None]
+    waiting_since: Mapped[datetime | None]  # what happened before this moment is not what the run waits for
     wake_at: Mapped[datetime | None]
     reason: Mapped[str | None]
     reason_code: Mapped[str | None]
@@ -133,6 +134,9 @@ class StepRow(WorkflowBase):
     attempts: Mapped[int] = mapped_column(default=0)
     result: Mapped[str | None]
     undo_attempts: Mapped[int] = mapped_column(default=0)
+    forgiven_attempts: Mapped[int] = mapped_column(default=0)  # a retry by hand opens a new budget, and forgets nothing
+    forgiven_undo_attempts: Mapped[int] = mapped_column(default=0)
+    skipped_by: Mapped[str | None]  # the operator, where it was not a condition
     deadline_at: Mapped[datetime | None]
     waits_on: Mapped[str | None]  # of a wait: signal and subject, known as soon as they can be
     note: Mapped[str | None]  # why it was skipped, is held, or what went wrong last

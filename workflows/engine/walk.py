@@ -18,6 +18,7 @@ from workflows.engine.steps import (
     Effect,
     GoBack,
     Hold,
+    KeepWaiting,
     NothingToUndo,
     Proceed,
     Route,
@@ -81,11 +82,25 @@ def turn(course: Course) -> None:
     row = course.row
     if row.cancel_requested and row.direction != Direction.UNDO:
         row.direction, row.back_to, row.end_state = Direction.UNDO, None, RunState.CANCELLED
-        row.state = RunState.PENDING_CANCELLATION
+        row.state, row.has_skips = RunState.PENDING_CANCELLATION, False
         return
+    _forget_replaced(course)
     reopened = reopening(course)
     if reopened is not None:
-        go_back(course, reopened, f"a new {reopened.signal} was reported")
+        go_back(course, reopened, f"a new {reopened.signal} was told")
+
+
+def _forget_replaced(course: Course) -> None:
+    """A reopening signal about something that has been replaced since (an earlier visit) is heard by nobody."""
+    for signal in list(course.signals):
+        wait, _until = course.definition.reopens.get(signal.name, (None, None))
+        row = course.latest(wait) if wait is not None else None
+        if row is None or row.waits_on is None or signal.subject is None or signal.name == course.row.waiting_for:
+            continue
+        if waits_on(signal.name, signal.subject) != row.waits_on and row.state in PASSED:
+            course.signals.remove(signal)
+            signal.consumed_at, signal.consumed_by = course.clock(), "replaced"
+            course.note(f"{signal.name} about {signal.subject} came too late: that has been replaced", step=row.step)
 
 
 def reopening(course: Course) -> Wait[Any, Any] | None:
@@ -94,18 +109,22 @@ def reopening(course: Course) -> Wait[Any, Any] | None:
         return None
     for signal in course.signals:
         wait, until = course.definition.reopens.get(signal.name, (None, None))
-        if isinstance(wait, Wait) and until is not None and course.run.done(wait) and not course.run.done(until):
+        if not isinstance(wait, Wait) or until is None or course.run.done(until):
+            continue
+        if _passed(course.latest(wait)):
             return wait
     return None
 
 
 def go_back(course: Course, to: Step[Any, Any], reason: str) -> None:
+    to = course.definition.begin_again(to)
     course.row.direction, course.row.back_to = Direction.BACK, to.name
     course.note(f"going back to {to.name}: {reason}", step=to.name)
 
 
 def undo_all(course: Course, reason: str, end: RunState) -> None:
     course.row.direction, course.row.back_to, course.row.end_state = Direction.UNDO, None, end
+    course.row.has_skips = False  # what an operator skipped on the way there no longer counts
     course.row.end_reason = reason
     course.note(f"undoing everything: {reason}")
 
@@ -167,7 +186,7 @@ def _backward(course: Course) -> tuple[bool, Next]:
 def _left_something(step: Act[Any, Any], row: StepRow) -> bool:
     if isinstance(step.undo, NothingToUndo):
         return False
-    if row.state == StepState.SKIPPED and row.attempts == 0:  # by a condition: it was never tried
+    if row.state == StepState.SKIPPED and row.skipped_by is None:  # by a condition: it was never tried
         return False
     if step.effect is Effect.TRANSACTIONAL:  # without a result its transaction was rolled back
         return row.result is not None
@@ -204,6 +223,7 @@ def _wait(course: Course, step: Wait[Any, Any]) -> bool:
     row.state = StepState.PENDING
     course.rest(RunState.PENDING, waiting_for=step.signal, waiting_on=subject, reason=step.says)
     course.row.wake_at = row.deadline_at
+    course.row.waiting_since = _ask(step, lambda: step.since(course.run) if step.since else None) or row.started_at
     return False
 
 
@@ -233,7 +253,7 @@ def _hear(course: Course, step: Wait[Any, Any], subject: str | None) -> SignalRo
 def _heard(course: Course, step: Wait[Any, Any], row: StepRow, signal: SignalRow) -> bool:
     course.signals.remove(signal)
     signal.consumed_at, signal.consumed_by = course.clock(), f"{step.name}/{row.round}"
-    payload = step.result.validate_json(signal.payload)
+    payload = _ask(step, lambda: step.result.validate_json(signal.payload))
     course.complete(step, payload)
     route = step.route
     return _follow(course, step, _ask(step, lambda: route(course.run, payload)) if route else Proceed())
@@ -248,7 +268,14 @@ def _too_late(course: Course, step: Wait[Any, Any], row: StepRow, now: datetime)
     return _follow(course, step, route)
 
 
-def _follow(course: Course, step: Wait[Any, Any], route: Route) -> bool:
+def lead_elsewhere(course: Course, step: Act[Any, Any], code: str, reason: str) -> bool:
+    """Whether the step's definition sends the run elsewhere for this error, and has done so."""
+    lead = step.leads.get(code)
+    route = _ask(step, lambda: lead(course.run, reason)) if lead else None
+    return route is not None and _follow(course, step, route)
+
+
+def _follow(course: Course, step: Step[Any, Any], route: Route) -> bool:
     match route:
         case Proceed():
             return True
@@ -257,6 +284,11 @@ def _follow(course: Course, step: Wait[Any, Any], route: Route) -> bool:
             return True
         case UndoAll(reason=reason):
             undo_all(course, reason, RunState.FAILED)
+            return True
+        case KeepWaiting():
+            row = course.latest(step)
+            assert row is not None
+            row.state, row.result, row.finished_at = StepState.PENDING, None, None
             return True
         case Hold(reason=reason):
             hold(course, step, reason, "workflow.needs_a_person")

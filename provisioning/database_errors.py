@@ -1,0 +1,65 @@
+"""What a database's own errors mean to an operator. They leave the appliance as these, never as a driver's words alone.
+
+DatabaseError
+|-- DatabaseNotMigrated
+`-- DatabaseUnreachable (t)
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from provisioning.errors import ProvisioningError
+
+NOT_MIGRATED_SQLSTATES = frozenset({"42P01", "42703", "3F000"})  # undefined table, column, schema
+NOT_MIGRATED_SQLITE = ("no such table", "no such column", "has no column named")
+UNREACHABLE_SQLSTATES = ("08", "53", "57", "28", "3D")  # connection, resources, shutdown, login, no such database
+UNREACHABLE_SQLITE = ("unable to open", "database is locked", "disk i/o", "readonly", "read-only", "disk is full")
+
+
+class DatabaseError(ProvisioningError):
+    """The database refused."""
+
+    code = "provisioning.database_error"
+
+
+class DatabaseNotMigrated(DatabaseError):
+    """The database hasn't this release's tables: run `firstlight migrate`."""
+
+    code = "provisioning.database_not_migrated"
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"The database hasn't this release's tables ({words}): run `firstlight migrate`.")
+
+
+class DatabaseUnreachable(DatabaseError):
+    """The database can't be reached."""
+
+    code = "provisioning.database_unreachable"
+    transient = True
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"The database can't be reached, nothing was changed: {words}.")
+
+
+def as_database_error(error: SQLAlchemyError) -> DatabaseError:
+    """The error as one sentence; parameters and statements, which hold customers' data, are left out."""
+    if isinstance(error, PoolTimeout):
+        return DatabaseUnreachable("every connection is in use")
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return DatabaseError(f"The database refused: {_first_line(error)}.")
+    words = _first_line(error.orig)
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate in NOT_MIGRATED_SQLSTATES or any(known in words.lower() for known in NOT_MIGRATED_SQLITE):
+        return DatabaseNotMigrated(words)
+    lost = error.connection_invalidated or (sqlstate or "").startswith(UNREACHABLE_SQLSTATES)
+    never_connected = sqlstate is None and type(error.orig).__module__.startswith("psycopg")
+    if lost or never_connected or any(known in words.lower() for known in UNREACHABLE_SQLITE):
+        return DatabaseUnreachable(words)
+    return DatabaseError(f"The database refused: {words}.")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
