@@ -28,6 +28,7 @@ from provisioning.database import Database, sync_url
 from provisioning.errors import Fault
 from provisioning.line import LineHandOver, LineService, line_adapters
 from provisioning.settings import Settings, SettingsRefused
+from provisioning.sole_worker import sole_worker
 from provisioning.tickets import InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.watchers import Watchers
@@ -139,10 +140,12 @@ async def open_worker(
 ) -> AsyncIterator[Worker]:
     """Moves runs for the time of the block: dispatch, watchers, timers.
 
-    Raises: SettingsRefused if there is no ACS to talk to; CodeMissing if open runs need code that isn't here.
+    Raises: SettingsRefused if there is no ACS to talk to; WorkerRunning if SQLite has its one worker already;
+    CodeMissing if open runs need code that isn't here.
     """
     pace = pace or Pace()
     async with AsyncExitStack() as stack:
+        stack.enter_context(sole_worker(appliance.database.url))
         outside = await _outside(appliance, stack, pace)
         interpreter: Interpreter[Services, Outside] = Interpreter(
             begin=appliance.database.begin,
