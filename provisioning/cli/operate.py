@@ -63,10 +63,10 @@ def worker() -> None:
     async def act() -> None:
         settings = load_settings()
         configure_logs(level=settings.log_level, form=settings.log_format)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with open_appliance(settings) as appliance, open_worker(appliance):
-            stop = asyncio.Event()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, stop.set)
             await stop.wait()
 
     guarded(lambda: asyncio.run(act()), as_json=False)
