@@ -154,7 +154,7 @@ async def _bring_nas_to(
 
 
 def _refuse_unsayable(plans: Iterable[tuple[str, int]], dialects: Sequence[str]) -> None:
-    """A dialect that cannot say a rate would leave its subscribers without any limit; so the pair is not allowed."""
+    """At a NAS whose dialect cannot say a rate, its subscribers would not be let in; so the pair is not allowed."""
     for name in dialects:
         # a dialect that is no longer built in can say nothing; `check` reports its NASes
         limit = DIALECTS[name].max_kbps if name in DIALECTS else None

@@ -8,7 +8,8 @@ To add a vendor, in this order:
 1. its attributes, with vendor number, type and source, to ``radius/attributes.toml``;
 2. one file here that renders a ``Rate`` (look at ``wispr.py``): mind who is "input" and whether it is bit/s or kbit/s;
 3. one line in ``DIALECTS``;
-4. one entry in ``EXPECTED`` of ``tests/radius/test_dialects.py``: what a NAS must receive for 100 Mbit/s down and
+4. one of its attributes to ``no_login_without_a_rate`` in ``deploy/freeradius/raddb/policies.conf``;
+5. one entry in ``EXPECTED`` of ``tests/radius/test_dialects.py``: what a NAS must receive for 100 Mbit/s down and
    20 Mbit/s up. The suite sends your rows through the real FreeRADIUS on both databases and compares.
 """
 

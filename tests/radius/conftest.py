@@ -22,7 +22,7 @@ from radius import (
     RadiusService,
     SessionReader,
 )
-from radius.testing import LabNas
+from radius.testing import FreeRadiusServer, LabNas
 from tests.conftest import DATABASES
 from tests.support.freeradius import RadiusBackend, start_backend
 from tests.support.postgres import PostgresServer
@@ -159,8 +159,11 @@ class Site:
         async with self.database.begin() as db:
             return await self.secrets.reveal(db, subscriber["password"])
 
-    async def nas(self, dialect: str = "mikrotik", *, timeout_seconds: float = 6.0) -> LabNas:
-        """A NAS of its own address that FreeRADIUS knows from SQL."""
+    async def nas(
+        self, dialect: str = "mikrotik", *, timeout_seconds: float = 6.0, server: FreeRadiusServer | None = None
+    ) -> LabNas:
+        """A NAS of its own address that FreeRADIUS knows from SQL; it asks the test run's server, or another one."""
+        asked = server or self.backend.server
         address = self.backend.free_nas_address()
         async with self.database.begin() as db:
             service = self.service(db)
@@ -170,8 +173,8 @@ class Site:
         return LabNas(
             name=defined["name"],
             secret=secret,
-            auth_port=self.backend.server.auth_port,
-            acct_port=self.backend.server.acct_port,
+            auth_port=asked.auth_port,
+            acct_port=asked.acct_port,
             source_address=address,
             timeout_seconds=timeout_seconds,
         )

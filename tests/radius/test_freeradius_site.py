@@ -71,6 +71,8 @@ async def test_while_the_database_is_down_the_server_is_silent_and_afterwards_it
         await db.execute(insert(nas_table).values(nasname="127.0.0.1", shortname="bng", type="mikrotik", secret=SECRET))
         password = {"username": "anna", "attribute": "Cleartext-Password", "op": ":=", "value": "sesame"}
         await db.execute(insert(radcheck).values(password))
+        rate = {"username": "anna", "attribute": "Mikrotik-Rate-Limit", "op": ":=", "value": "1000k/1000k"}
+        await db.execute(insert(radreply).values(rate))
     await radius_database.close()
     server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=url, schema=schema, nas_lifetime_seconds=300)
     await asyncio.to_thread(server.start)

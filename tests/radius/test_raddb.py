@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from radius.dialects import DIALECTS, Rate
 from radius.testing import FreeRadiusServer
 from radius.testing.freeradius_server import Ports
 from tests.support.freeradius import RADDB
@@ -50,3 +51,12 @@ def test_nothing_can_start_a_program() -> None:
 
 def test_there_is_a_database_connection_for_every_thread() -> None:
     assert re.search(r"max = \$\{thread\[pool\]\.max_servers\}", (RADDB / "sql" / "pool.conf").read_text("utf-8"))
+
+
+def test_the_guard_against_logins_without_a_rate_knows_every_dialect() -> None:
+    guard = TEXT[TEXT.index("no_login_without_a_rate {") :]
+    asked = set(re.findall(r"!&reply:([\w-]+)", guard))
+    rate = Rate(download_kbps=1000, upload_kbps=1000)
+    told = [{name for name, _ in dialect.rate_attributes(rate)} for dialect in DIALECTS.values()]
+    assert all(len(asked & names) == 1 for names in told)
+    assert asked <= set().union(*told)
