@@ -61,19 +61,22 @@ async def mangled_values(radius_db: AsyncSession) -> list[Finding]:
     dialect = radius_db.get_bind().dialect.name
     findings = []
     for table, owner in _attribute_tables():
-        unsafe = select(table.c[owner], table.c.attribute).where(text(f"NOT ({SAFE_ROW[dialect]})"))
+        # an existing server's columns may hold NULL, of which no rule is true or false
+        unsafe = select(table.c[owner], table.c.attribute).where(text(f"({SAFE_ROW[dialect]}) IS NOT TRUE"))
         findings += [
             Finding(
                 "radius.mangled_values",
-                name,
+                str(name),
                 f"{table.name}: the value of {attribute} for {name} does not reach a NAS as it is written.",
             )
             for name, attribute in await radius_db.execute(unsafe.order_by(table.c.id))
         ]
     for table in (radcheck, radreply, radusergroup):
-        unsafe_names = select(table.c.username).where(text(f"NOT ({SAFE_USERNAME[dialect]})")).distinct()
+        unsafe_names = select(table.c.username).where(text(f"({SAFE_USERNAME[dialect]}) IS NOT TRUE")).distinct()
         findings += [
-            Finding("radius.mangled_values", name, f"{table.name}: FreeRADIUS never looks up a username like {name!r}.")
+            Finding(
+                "radius.mangled_values", str(name), f"{table.name}: FreeRADIUS never looks up a username like {name!r}."
+            )
             for name in await radius_db.scalars(unsafe_names)
         ]
     return findings
@@ -124,13 +127,13 @@ async def addresses_given_twice(radius_db: AsyncSession) -> list[Finding]:
 
 
 async def nas_without_dialect(radius_db: AsyncSession) -> list[Finding]:
-    """NASes whose type is no dialect: their subscribers get no rate, and run without any limit."""
+    """NASes whose type is no dialect: their subscribers get no rate, and so they are not let in."""
     mute = select(nas.c.nasname, nas.c.type).where(not_(nas.c.type.in_(list(DIALECTS))))
     return [
         Finding(
             "radius.nas_without_dialect",
             address,
-            f"NAS {address} has type {kind!r}, no dialect: its subscribers get no rate.",
+            f"NAS {address} has type {kind!r}, no dialect: its subscribers get no rate and are rejected.",
         )
         for address, kind in await radius_db.execute(mute.order_by(nas.c.id))
     ]

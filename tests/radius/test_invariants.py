@@ -79,6 +79,17 @@ async def test_a_value_that_does_not_arrive_as_it_is_written_is_found(stock: Dat
     assert not [value for value in mangled if value and any(value in finding.sentence for finding in found)]
 
 
+async def test_a_row_with_nothing_in_it_is_found(stock: Database) -> None:
+    async with stock.begin() as db:
+        for columns in (
+            "'anna', NULL, ':=', 'x'",
+            "'berta', 'Idle-Timeout', NULL, '60'",
+            "'carl', 'Idle-Timeout', '=', NULL",
+        ):
+            await db.execute(text(f"INSERT INTO radreply (username, attribute, op, value) VALUES ({columns})"))
+    assert _subjects((await _ask(stock))["radius.mangled_values"]) == ["anna", "berta", "carl"]
+
+
 async def test_a_username_that_is_never_looked_up_is_found(stock: Database) -> None:
     async with stock.begin() as db:
         await _row(db, "o'brien", "Cleartext-Password", "sesame")
