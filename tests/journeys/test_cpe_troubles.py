@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from acs.testing import Quirks
@@ -212,9 +214,11 @@ async def test_a_subscriber_who_never_logs_in_is_held_and_billed_nothing(lab: Jo
         lab.clock.skip(hours=1)
         held = await run.until_held()
         username = (await run.result("allocate_resources"))["username"]
+        until = datetime.fromisoformat((await run.result("begin_testing"))["testing_until"])
         assert held.summary.reason == (
             f"{username} has not logged in within 1:00:00 of the CPE's configuration: look at the NAS' log and the last"
-            " RADIUS replies of this user"
+            f" RADIUS replies of this user. The testing window ends {until:%Y-%m-%d %H:%M} UTC; retry from"
+            " begin_testing renews it"
         )
         left = await traces_of(lab, house)
         assert (left.bills, left.subscribers) == (0, ("testing",))

@@ -202,7 +202,7 @@ async def test_a_faulty_ticket_is_refused_with_all_its_faults_and_nothing_is_wri
         ({"config_template": "tr999"}, "config_template", "tr999 is no CPE template; known: tr098-pppoe, tr181-pppoe"),
         ({"customer_id": 999999}, "customer_id", "Customer 999999 is not registered"),
         ({"device_serial": "HW TC/1"}, "device_serial", "is 'HW TC/1', but must be a serial"),
-        ({"order_id": None}, "order_id", "is missing"),
+        ({"customer_id": None}, "customer_id", "is missing"),
         ({"hold_until": "2020-01-01T00:00:00Z"}, "hold_until", "is over already"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -25,8 +25,8 @@ async def test_another_port_than_planned_is_held_until_the_fibre_is_moved(lab: J
     held = await run.until_held()
     assert (held.summary.state, held.summary.current_step) == ("held", "confirm_port")
     assert held.summary.reason == (
-        f"ONT {house.serial} came up at 0/7/15, planned was {house.port}: move the fibre, or correct the location's "
-        "port and retry from allocate_resources"
+        f"ONT {house.serial} is at port 0/7/15, planned was {house.port}: move the fibre and scan again (or retry from"
+        " authorise_line), or correct the location's port and retry from allocate_resources"
     )
     assert await lab.broken_invariants() == []
 
