@@ -145,7 +145,7 @@ async def open_worker(
     """
     pace = pace or Pace()
     async with AsyncExitStack() as stack:
-        stack.enter_context(sole_worker(appliance.database.url))
+        stack.enter_context(sole_worker(appliance.database.url, tenant_id=appliance.tenant_id))
         outside = await _outside(appliance, stack, pace)
         interpreter: Interpreter[Services, Outside] = Interpreter(
             begin=appliance.database.begin,

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 POSTGRES_POOL_SIZE = 10
+POSTGRES_IDLE_IN_TRANSACTION_SECONDS = 60
+"""Transactions last milliseconds. One that stands still belongs to a frozen process, whose locks others wait for."""
 
 
 class Database:
@@ -57,7 +59,7 @@ def _make_engine(url: URL, schema: str | None) -> AsyncEngine:
     if url.get_backend_name() != "postgresql":
         raise ValueError(f"database {url.get_backend_name()!r} is not supported: use sqlite or postgresql")
     options: dict[str, Any] = {"connect_args": {"options": f"-csearch_path={schema}"}} if schema else {}
-    return create_async_engine(
+    engine = create_async_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,  # customers' data, and in the radius database passwords
         pool_size=POSTGRES_POOL_SIZE,
@@ -66,6 +68,19 @@ def _make_engine(url: URL, schema: str | None) -> AsyncEngine:
         isolation_level="READ COMMITTED",
         **options,
     )
+    _make_postgresql_impatient(engine)
+    return engine
+
+
+def _make_postgresql_impatient(engine: AsyncEngine) -> None:
+    """A process that is frozen in the middle of a transaction loses it, and those who wait for its locks go on."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def limit_idle_transactions(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{POSTGRES_IDLE_IN_TRANSACTION_SECONDS}s'")
+        cursor.close()
+        connection.commit()
 
 
 def _make_sqlite_honest(engine: AsyncEngine) -> None:

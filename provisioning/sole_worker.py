@@ -1,4 +1,4 @@
-"""SQLite bears one worker: a lock beside the database file, which the kernel lets go of however the process ends.
+"""SQLite bears one worker a tenant: a lock beside its file, which the kernel lets go of however the process ends.
 
 A second one would be DBOS' executor of the same name on the same file, take the segments that the first has under way
 for its own of an earlier life, and walk them again at the same time.
@@ -15,25 +15,24 @@ from sqlalchemy.engine import URL
 
 from provisioning.errors import ProvisioningError
 
-SUFFIX = ".worker-lock"
-
 
 class WorkerRunning(ProvisioningError):
-    """Another worker moves the runs of this SQLite database."""
+    """Another worker moves this tenant's runs in this SQLite database."""
 
     code = "provisioning.worker_running"
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, tenant_id: str) -> None:
         self.database = database
+        self.tenant_id = tenant_id
         super().__init__(
-            f"Another worker moves the runs in {database} already, and SQLite bears one; nothing was started. "
-            "Stop that one first; for more than one worker, use PostgreSQL."
+            f"Another worker moves the runs of {tenant_id} in {database} already, and SQLite bears one; nothing was "
+            "started. Stop that one first; for more than one worker, use PostgreSQL."
         )
 
 
 @contextmanager
-def sole_worker(url: URL) -> Iterator[None]:
-    """Holds the worker's lock of an SQLite file for the time of the block; does nothing on PostgreSQL.
+def sole_worker(url: URL, *, tenant_id: str) -> Iterator[None]:
+    """Holds the tenant's lock of an SQLite file for the time of the block; does nothing on PostgreSQL.
 
     Raises: WorkerRunning.
     """
@@ -41,9 +40,9 @@ def sole_worker(url: URL) -> Iterator[None]:
         yield
         return
     database = Path(str(url.database)).absolute()
-    with database.with_name(database.name + SUFFIX).open("ab") as lock:
+    with database.with_name(f"{database.name}.worker-{tenant_id}.lock").open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise WorkerRunning(database) from error
+            raise WorkerRunning(database, tenant_id) from error
         yield
