@@ -8,6 +8,7 @@ matches every device. A refresh of ManagementServer blanks the connection reques
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -127,7 +128,8 @@ def checked_task(task: Json, *, unique_key: str | None, expiry_seconds: int | No
         faults += [] if _UNIQUE_KEY.fullmatch(unique_key) else ["the unique key has characters it may not have"]
     if expiry_seconds is not None:
         body["expiry"] = expiry_seconds
-        faults += [] if expiry_seconds > 0 else ["the expiry is no positive number of seconds"]
+        is_whole = isinstance(expiry_seconds, int) and not isinstance(expiry_seconds, bool)
+        faults += [] if is_whole and expiry_seconds > 0 else ["the expiry is no positive number of seconds"]
     if faults:
         raise NbiRequestInvalid(faults)
     encoded = json.dumps(body, allow_nan=False).encode()
@@ -136,7 +138,9 @@ def checked_task(task: Json, *, unique_key: str | None, expiry_seconds: int | No
     return encoded
 
 
-def _query_faults(collection: str, query: Json) -> list[str]:
+def _query_faults(collection: str, query: object) -> list[str]:
+    if not isinstance(query, Mapping):
+        return ["a query is an object"]
     faults: list[str] = []
     for key, value in query.items():
         if key in _JUNCTIONS:
@@ -160,14 +164,21 @@ def _query_faults(collection: str, query: Json) -> list[str]:
 def _operator_faults(key: str, operators: Json) -> list[str]:
     faults = [f"{key}: operator {each!r} is not allowed" for each in sorted(set(map(str, operators)) - _COMPARISONS)]
     for operator, value in operators.items():
-        values = value if operator in ("$in", "$nin") and isinstance(value, list) else [value]
-        for each in values:
-            faults += _literal_faults(key, each)
+        if operator in ("$in", "$nin"):
+            # With anything but a list the database throws, and the worker with it.
+            faults += [] if isinstance(value, list) else [f"{key}: {operator} takes a list"]
+            faults += [
+                fault for each in (value if isinstance(value, list) else ()) for fault in _literal_faults(key, each)
+            ]
+        elif operator == "$exists":
+            faults += [] if isinstance(value, bool) else [f"{key}: $exists takes true or false"]
+        else:
+            faults += _literal_faults(key, value)
     return faults or ([] if operators else [f"{key}: an operator is missing"])
 
 
 def _literal_faults(key: str, value: object) -> list[str]:
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return []
     if not isinstance(value, str):
         return [f"{key} cannot be compared with {type(value).__name__}"]
