@@ -197,8 +197,14 @@ def _read_faults(paths: object) -> list[str]:
     if not isinstance(paths, list) or not paths:
         return ["parameterNames are missing"]
     faults = [fault for path in paths for fault in _path_faults(path)]
-    blanked = [path for path in paths if isinstance(path, str) and path.endswith(".ConnectionRequestPassword")]
-    return faults + [f"reading {path} would blank what the ACS knows" for path in blanked]
+    blanked = [path for path in paths if isinstance(path, str) and _holds_connection_request_password(path)]
+    return faults + [f"reading {path} would blank the connection request password the ACS knows" for path in blanked]
+
+
+def _holds_connection_request_password(path: str) -> bool:
+    """Whether a reading of that path brings the password along, which reads back blank: itself or an object above it."""
+    root, _, below = path.partition(".")
+    return root == path or below in ("ManagementServer", "ManagementServer.ConnectionRequestPassword")
 
 
 def _refresh_faults(path: object) -> list[str]:
@@ -242,6 +248,8 @@ def _provision_faults(provisions: object) -> list[str]:
             faults.append("a provision is its name and its arguments")
         elif not all(isinstance(argument, str | int | bool) for argument in each[1:]):
             faults.append(f"the arguments of {each[0]} are text or numbers")
+        elif each[0] == "refresh":
+            faults += _refresh_faults(each[1] if len(each) > 1 else None)
     return faults
 
 
