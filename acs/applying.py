@@ -27,7 +27,7 @@ from acs.errors import (
     SettingsFailed,
     SettingsRefused,
 )
-from acs.faults import in_words, is_passing, refusals_of
+from acs.faults import in_words, is_passing
 from acs.nbi import NbiClient
 from acs.nbi_outcomes import Fault, Rejected, Unknown, require_done
 from acs.nbi_requests import is_xml_value
@@ -212,7 +212,7 @@ class Applying:
         return NotYet(desired.serial, reason="not_applied", message=message)
 
     async def _failed(self, desired: Desired, fault: Fault) -> SettingsRefused | SettingsFailed:
-        refusals, words = refusals_of(fault), in_words(fault)
+        refusals, words = fault.refusals, in_words(fault)
         await self._states.record(desired, state="faulted", reason=words, details=[dict(each) for each in refusals])
         log.warning("cpe refused its settings", serial=desired.serial, fault_code=fault.code, why=words)
         kind = SettingsFailed if is_passing(fault) else SettingsRefused

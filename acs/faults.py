@@ -56,11 +56,9 @@ def meaning_of(code: str, said: str = "") -> str:
     return _CWMP.get(number) or _GENIEACS.get(number) or said or "the CPE gave no reason"
 
 
-def refusals_of(fault: Fault) -> tuple[Refusal, ...]:
-    """The parameters a fault is about: those the CPE named, or those our apply script found missing or read-only."""
-    if fault.refusals:
-        return fault.refusals
-    found = _SCRIPT_FOUND.fullmatch(fault.message) if fault.code.startswith("script.") else None
+def script_refusals(code: str, message: str) -> tuple[Refusal, ...]:
+    """The parameters our apply script found missing or read-only; ``message`` is the fault's own, not cut."""
+    found = _SCRIPT_FOUND.fullmatch(message) if code.startswith("script.") else None
     if not found:
         return ()
     return tuple(
@@ -70,15 +68,14 @@ def refusals_of(fault: Fault) -> tuple[Refusal, ...]:
 
 def is_passing(fault: Fault) -> bool:
     """Whether another attempt may succeed with nothing changed: an overload, a cut session, an internal error."""
-    codes: Sequence[str] = [refusal["code"] for refusal in refusals_of(fault)] or [fault.code.removeprefix("cwmp.")]
+    codes: Sequence[str] = [refusal["code"] for refusal in fault.refusals] or [fault.code.removeprefix("cwmp.")]
     return all(code in _PASSING for code in codes)
 
 
 def in_words(fault: Fault) -> str:
     """One sentence: each parameter with what is wrong with it, or the fault as a whole."""
-    refusals = refusals_of(fault)
-    if refusals:
-        return "; ".join(f"{each['path']}: {each['meaning']} ({each['code']})" for each in refusals) + "."
+    if fault.refusals:
+        return "; ".join(f"{each['path']}: {each['meaning']} ({each['code']})" for each in fault.refusals) + "."
     said = f", {fault.message!r}" if fault.message else ""
     otherwise = "the apply script failed" if fault.code.startswith("script.") else "a fault of the vendor's own"
     return f"{meaning_of(fault.code, otherwise)} ({fault.code}{said})."

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from acs.errors import NbiRejected, NbiTimedOut, Refusal
-from acs.faults import meaning_of
+from acs.faults import meaning_of, script_refusals
 
 REPORTED_LENGTH = 200
 """What a CPE says about itself is shown cut to this length."""
@@ -54,6 +54,7 @@ class Fault:
     """``cwmp.9003``, ``script.Error``, ``timeout``, ..."""
     message: str
     refusals: tuple[Refusal, ...] = ()
+    """The parameters it is about: those the CPE named, or those our apply script found missing or read-only."""
     retries: int = 0
 
     @property
@@ -66,13 +67,16 @@ class Fault:
         detail = document.get("detail")
         refused = detail.get("setParameterValuesFault") if isinstance(detail, Mapping) else None
         retries = document.get("retries")
+        code = printable(document.get("code")) or "unknown"
+        # Read before the message is cut: three paths of a TR-098 CPE are longer than what is shown.
+        found = script_refusals(code, printable(document.get("message"), longest=None))
         return cls(
             id=str(document.get("_id", "")),
             device_id=str(document.get("device", "")),
             channel=str(document.get("channel", "")),
-            code=printable(document.get("code")) or "unknown",
+            code=code,
             message=printable(document.get("message")),
-            refusals=tuple(_refusals(refused)),
+            refusals=tuple(_refusals(refused)) or found,
             retries=retries if isinstance(retries, int) else 0,
         )
 
@@ -151,10 +155,10 @@ def require_done(outcome: Done | Rejected | Unknown, what: str) -> Done:
     return outcome
 
 
-def printable(said: object) -> str:
-    """What a CPE or the ACS said, as one short line without control characters."""
+def printable(said: object, *, longest: int | None = REPORTED_LENGTH) -> str:
+    """What a CPE or the ACS said, as one line without control characters, cut short."""
     text = said if isinstance(said, str) else ""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:REPORTED_LENGTH].strip()
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:longest].strip()
 
 
 def _refusals(refused: object) -> Sequence[Refusal]:

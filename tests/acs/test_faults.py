@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from acs import Fault
-from acs.faults import in_words, is_passing, refusals_of
+from acs.faults import in_words, is_passing
 
 VLAN = "Device.Ethernet.VLANTermination.1.VLANID"
 
@@ -71,6 +71,15 @@ def test_a_fault_says_what_is_wrong_and_whether_it_may_pass(told: Fault, words: 
     assert is_passing(told) is passing
 
 
+def test_three_long_missing_paths_are_all_named() -> None:
+    connection = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANPPPConnection.1"
+    paths = [f"{connection}.{name}" for name in ("Username", "Password", "X_ACME_COM_VLANIDMark")]
+    told = fault("script.Error", f"missing {','.join(paths)}")
+    assert [(each["path"], each["code"]) for each in told.refusals] == [(path, "missing") for path in paths]
+    assert all(path in in_words(told) for path in paths)
+    assert len(told.message) <= 200
+
+
 def test_a_fault_knows_its_task_and_forgets_the_settings_kept_in_it() -> None:
     told = fault("cwmp.9003")
     assert told.task_id == "6b02ea81907534c218261cb2"
@@ -92,4 +101,4 @@ def test_whatever_a_cpe_says_about_itself_can_be_shown(document: dict[str, Any])
     words = in_words(told)
     assert words.isprintable()
     assert len(words) < 700
-    assert all(each["path"] and each["meaning"] for each in refusals_of(told))
+    assert all(each["path"] and each["meaning"] for each in told.refusals)
