@@ -36,7 +36,8 @@ class VisitDesk:
     ) -> tuple[ReportedVisit, list[int]]:
         """Keeps the report and tells every run that waits for this visit; returns those that heard something new.
 
-        A scan of another ONT after the first is a swap: the run goes back and binds the new one.
+        A scan of another ONT after the first is a swap: the run goes back and binds the new one. The same ONT scanned
+        again while its run is held (the fibre was moved, say) is tried again from the scan on.
 
         Raises: InvalidRequest, VisitUnknown, VisitOver.
         """
@@ -51,7 +52,12 @@ class VisitDesk:
             "next_appointment": next_appointment,
         }
         key = f"visit/{visit_id}/{outcome}/{reported['serial'] or ''}/{reported['reported_at'].isoformat()}"
-        told = [run_id for run_id in runs if await self._tell(run_id, payload, key=key, by=by, subject=str(visit_id))]
+        held = await self._runs.held(self._db, runs) if outcome == "scanned" else {}
+        told = []
+        for run_id in runs:
+            anew = f"/held-{held[run_id]}" if run_id in held else ""
+            if await self._tell(run_id, payload, key=key + anew, by=by, subject=str(visit_id)):
+                told.append(run_id)
         return reported, told
 
     async def _tell(self, run_id: int, payload: dict[str, Any], *, key: str, by: str, subject: str) -> bool:

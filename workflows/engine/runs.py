@@ -84,6 +84,13 @@ class Runs:
         """Takes the locks of these runs. Who changes a run and something else locks the run first, as segments do."""
         await db.execute(select(RunRow.id).where(RunRow.id.in_(run_ids)).order_by(RunRow.id).with_for_update())
 
+    async def held(self, db: AsyncSession, run_ids: Sequence[int]) -> dict[int, int]:
+        """Those of these runs that stand still for a person, each with the segment that brought it there."""
+        found = await db.execute(
+            select(RunRow.id, RunRow.segment).where(RunRow.id.in_(run_ids), RunRow.state == RunState.HELD)
+        )
+        return {row.id: row.segment for row in found}
+
     async def about(self, db: AsyncSession, signal: str, subject: str) -> list[int]:
         """The open runs that wait, have waited or will wait next for this signal about this subject."""
         found = await db.scalars(
