@@ -201,6 +201,7 @@ async def test_a_faulty_ticket_is_refused_with_all_its_faults_and_nothing_is_wri
         ({"bandwidth_plan": "fiber-9000"}, "bandwidth_plan", "There is no address plan 'fiber-9000'."),
         ({"config_template": "tr999"}, "config_template", "tr999 is no CPE template; known: tr098-pppoe, tr181-pppoe"),
         ({"customer_id": 999999}, "customer_id", "Customer 999999 is not registered"),
+        ({"installation_address": None}, "installation_address", "is missing"),
         ({"device_serial": "HW TC/1"}, "device_serial", "is 'HW TC/1', but must be a serial"),
         ({"customer_id": None}, "customer_id", "is missing"),
         ({"hold_until": "2020-01-01T00:00:00Z"}, "hold_until", "is over already"),

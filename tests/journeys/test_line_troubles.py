@@ -8,7 +8,7 @@ import pytest
 
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
-from tests.support.lab import Installation, JourneyLab
+from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, Installation, JourneyLab
 from tests.support.traces import NOTHING, traces_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -38,6 +38,24 @@ async def test_another_port_than_planned_is_held_until_the_fibre_is_moved(lab: J
     assert lab.world.olt.lines[house.serial].port == house.port
     assert [line.port for line in lab.world.olt.lines.values() if line.serial == house.serial] == [house.port]
     assert cpe.ppp.status == "Connected"
+    assert await lab.broken_invariants() == []
+
+
+async def test_a_scan_at_another_port_is_held_before_the_olt_is_asked(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    await lab.plug(house.serial, house)
+    await run.report("scanned", serial=house.serial, port="0/7/15")
+
+    held = await run.until_held()
+    assert held.summary.current_step == "authorise_line"
+    assert str(held.summary.reason).startswith(f"ONT {house.serial} is at port 0/7/15, planned was {house.port}: ")
+    assert (await traces_of(lab, house)).line_orders == ()
+
+    await run.report("scanned", serial=house.serial, port=house.port)
+    assert (await run.until_ended()).summary.state == "completed"
+    assert lab.world.olt.lines[house.serial].port == house.port
     assert await lab.broken_invariants() == []
 
 
@@ -84,6 +102,30 @@ async def test_a_refusal_of_the_olt_is_held_with_its_words_and_tried_again(lab: 
     await run.retry()
     assert (await run.until_ended()).summary.state == "completed"
     assert house.serial in lab.world.olt.lines
+
+
+async def test_a_cancel_waits_for_the_olt_to_let_go_of_the_line(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    await run.report("scanned", serial=house.serial, port=house.port)
+    await run.until_waiting_for("device_informed")
+    lab.world.olt.refuse(house.serial, "configuration is locked by another session")
+
+    await run.cancel("moves away")
+    held = await run.until_held()
+    assert held.summary.current_step == "hand_over_line"
+    assert held.summary.reason == f"OLT-3 refused {house.serial}: configuration is locked by another session"
+    left = await traces_of(lab, house)
+    assert (left.on_the_olt, len(left.addresses)) == ((house.serial,), 4)  # nobody else is given this line's VLAN
+    assert await lab.broken_invariants() == []
+
+    lab.world.olt.refuse(house.serial, None)
+    await run.retry()
+    ended = await run.until_ended()
+    assert (ended.summary.state, ended.summary.reason) == ("cancelled", "cancelled by operator: moves away")
+    assert await traces_of(lab, house) == NOTHING
+    assert await lab.broken_invariants() == []
 
 
 async def test_a_refused_line_that_is_rolled_back_leaves_nothing(lab: JourneyLab) -> None:
@@ -149,6 +191,7 @@ async def test_an_olt_driven_by_hand_shows_its_commands_and_waits_for_the_answer
         assert await lab.broken_invariants() == []
 
 
+@ON_POSTGRESQL
 async def test_a_line_put_there_by_hand_is_taken_off_by_hand(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.restarted_with(line_adapter="manual", olt_vendor="zte"):
@@ -181,6 +224,7 @@ async def test_a_line_put_there_by_hand_is_taken_off_by_hand(lab: JourneyLab) ->
         assert await lab.broken_invariants() == []
 
 
+@ON_SQLITE
 async def test_an_answer_that_never_comes_is_held(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.restarted_with(line_adapter="manual"):
