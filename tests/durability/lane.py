@@ -11,7 +11,7 @@ import itertools
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,11 +26,14 @@ from tests.support.lab import Installation, JourneyLab, MovableClock
 from tests.support.worker_process import Home, Instant, Plan, WorkerProcess, WorkerServer
 from workflows import RunView
 from workflows.engine.tables import ENDED, RunRow
+from workflows.errors import RunNotOpenFor
 
-Story = Literal["installed", "cancelled"]
-"""How it ends: with a live subscriber, or undone after an operator's cancel, when all but the mail was done."""
+Story = Literal["installed", "cancelled", "abandoned"]
+"""How it ends: with a live subscriber; undone after an operator's cancel, when all but the mail was done; or undone
+after a cancel in the moment in which the worker is lost.
+"""
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 NEVER_REACHED_AFTER_SECONDS = 8.0
 LOOK_EVERY_SECONDS = 0.1
 REFUSALS = 6
@@ -49,7 +52,7 @@ class Played:
     house: Household
     view: RunView
     before_scan: LoginReply | None
-    died_at: tuple[Instant, ...]
+    lost_at: tuple[Instant, ...]
     trace: list[str]
 
 
@@ -61,7 +64,7 @@ class Scene:
     house: Household
     run: Installation
     plans: list[Plan]
-    died_at: list[Instant] = field(default_factory=list)
+    lost_at: list[Instant] = field(default_factory=list)
     before_scan: LoginReply | None = None
     cancelled: bool = False
     ended_at: float | None = None
@@ -77,6 +80,7 @@ class Lane:
         self._server = server
         self._commits = commits
         self.worker: WorkerProcess | None = None
+        self.frozen: list[WorkerProcess] = []
 
     async def start_worker(self) -> WorkerProcess:
         """Another worker on this database; it becomes the worker of the moment."""
@@ -84,12 +88,14 @@ class Lane:
         self.worker = await self._server.start(settings, self.home, commits=self._commits)
         return self.worker
 
-    async def play(self, story: Story, *kills: Instant) -> Played:
-        """One installation from ticket to end; the worker is killed at the first instant, the next at the second...
+    async def play(self, story: Story, *losses: Instant, by: signal.Signals = signal.SIGKILL) -> Played:
+        """One installation from ticket to end; the worker is lost at the first instant, the next at the second...
+
+        ``by`` SIGSTOP they are only frozen, and thaw when the others have brought the installation to its end.
 
         Raises: StoryBroken.
         """
-        plans = [Plan(signal.SIGKILL, instant) for instant in kills]
+        plans = [Plan(by, instant) for instant in losses]
         offset = self.home.trace_size
         self.home.arm(plans[0] if plans else None)
         if self.worker is None or not self.worker.alive:
@@ -103,6 +109,7 @@ class Lane:
                 while not await self._over(scene):
                     assert self.worker is not None
                     await asyncio.wait([self.worker.died], timeout=LOOK_EVERY_SECONDS)
+                await self._thaw()
         except TimeoutError:
             raise self.broken(await self._played(scene, offset), "it does not come to its end") from None
         except AssertionError as error:
@@ -114,11 +121,12 @@ class Lane:
 
     async def _played(self, scene: Scene, offset: int) -> Played:
         view, trace = await scene.run.view(), self.home.trace(offset)
-        return Played(scene.story, scene.house, view, scene.before_scan, tuple(scene.died_at), trace)
+        return Played(scene.story, scene.house, view, scene.before_scan, tuple(scene.lost_at), trace)
 
     async def _over(self, scene: Scene) -> bool:
         """Lets everybody do what there is to do; whether all is done."""
-        await self._bury(scene)
+        if self._lost(scene):
+            await self._follow(scene)
         row = await self._look(scene.run)
         if row.waiting_for == "visit" and scene.before_scan is None:
             scene.before_scan = await self.people.login(scene.run)
@@ -126,22 +134,45 @@ class Lane:
         elif row.state == "held":
             expected = scene.story == "cancelled" and row.current_step == "deliver_email" and not scene.cancelled
             assert expected, f"it is held in {row.current_step}: {row.reason}"
-            scene.cancelled = True
-            await scene.run.cancel("the customer has moved away")
+            await self._cancel(scene)
         elif row.state in ENDED:
             return await self._at_rest(scene, row.segment)
         return False
 
-    async def _bury(self, scene: Scene) -> None:
-        """A worker that has died as planned is followed by another."""
-        assert self.worker is not None
-        if self.worker.alive:
-            return
-        status = self.worker.died.result()
-        assert status == -signal.SIGKILL and scene.plans, f"the worker ended by itself with status {status}"
-        scene.died_at.append(scene.plans.pop(0).at)
+    def _lost(self, scene: Scene) -> bool:
+        """Whether the worker of the moment has met its planned end."""
+        worker = self.worker
+        assert worker is not None
+        if scene.plans and scene.plans[0].signal == signal.SIGSTOP and worker.alive and worker.frozen:
+            self.frozen.append(worker)
+            return True
+        if worker.alive:
+            return False
+        status = worker.died.result()
+        assert scene.plans and status == -signal.SIGKILL, f"the worker ended by itself with status {status}"
+        return True
+
+    async def _follow(self, scene: Scene) -> None:
+        """Another worker takes the place of one that was lost."""
+        scene.lost_at.append(scene.plans.pop(0).at)
         self.home.arm(scene.plans[0] if scene.plans else None)
+        if scene.story == "abandoned" and not scene.cancelled:
+            await self._cancel(scene)
         await self.start_worker()
+
+    async def _cancel(self, scene: Scene) -> None:
+        with suppress(RunNotOpenFor):  # it was lost after the run's last commit
+            await scene.run.cancel("the customer has moved away")
+            scene.cancelled = True
+
+    async def _thaw(self) -> None:
+        """Frozen workers go on as if nothing had happened to them, and end when they have found out."""
+        while self.frozen:
+            worker = self.frozen.pop()
+            worker.send(signal.SIGTERM)
+            worker.send(signal.SIGCONT)
+            status = await worker.died
+            assert status == 0, f"the worker that was frozen ended with status {status}"
 
     async def _at_rest(self, scene: Scene, segments: int) -> bool:
         """The run has ended, every planned death has been died, and nothing of it is left in the queue."""
@@ -193,8 +224,9 @@ async def open_lane(
         try:
             yield lane
         finally:
-            if lane.worker is not None:
-                await lane.worker.end()
+            for worker in [*lane.frozen, lane.worker]:
+                if worker is not None:
+                    await worker.end()
 
 
 def kills_of(trace: Sequence[str]) -> list[Instant]:

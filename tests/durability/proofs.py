@@ -21,12 +21,13 @@ from workflows.engine.tables import StepState
 
 async def faults_of(lane: Lane, played: Played, clean: Played | None = None) -> list[str]:
     """Every sentence that is not as if nothing had happened; ``clean`` is the same story without a death."""
-    found = [f"{name}: {count} rows" for name, count in (await _rows(lane, played)).items() if count != 1]
-    if played.story == "installed":
+    wanted = (0, 1) if played.story == "abandoned" else (1,)
+    found = [f"{name}: {count} rows" for name, count in (await _rows(lane, played)).items() if count not in wanted]
+    if played.view.summary.state == "completed" and played.story != "cancelled":
         found += await _installed(lane, played)
     else:
         found += await _undone(lane, played)
-    if clean is not None and shape(played) != shape(clean):
+    if clean is not None and clean.story == played.story and shape(played) != shape(clean):
         found.append(f"its steps ended as {shape(played)}, without a death as {shape(clean)}")
     return found
 
@@ -56,7 +57,7 @@ async def _installed(lane: Lane, played: Played) -> list[str]:
     assert played.before_scan is not None
     proof = await prove(world, lane.people.appliance, played.view, played.before_scan)
     copies = _copies(lane, played)
-    may_be_doubled = any(instant.point.startswith("commit(deliver_email") for instant in played.died_at)
+    may_be_doubled = any(instant.point.startswith("commit(deliver_email") for instant in played.lost_at)
     doubled = f"the mail arrived {sum(copies.values())} times"
     found = [sentence for sentence in proof.broken if not (may_be_doubled and sentence == doubled)]
     found += await lane.people.broken_invariants() if found else []
@@ -77,9 +78,10 @@ async def _undone(lane: Lane, played: Played) -> list[str]:
     found += [f"steps not undone: {open_steps}"] if open_steps else []
     left = await traces_of(lane.people, house)
     found += [f"left over: {left}"] if left != NOTHING else []
-    if copies := _copies(lane, played):
+    delivering = any("deliver_email" in instant.point for instant in played.lost_at)
+    if (copies := _copies(lane, played)) and not (played.story == "abandoned" and delivering):
         found.append(f"mails of an installation that never was: {dict(copies)}")
-    if world.acs.cpe(house.serial).line_up:
+    if house.serial in world.acs.cpes and world.acs.cpe(house.serial).line_up:
         found.append("the CPE still has light")
     return found + await lane.people.broken_invariants()
 

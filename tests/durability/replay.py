@@ -25,7 +25,7 @@ async def replay(death: Death, folder: Path) -> None:
         server.start()
     try:
         async with open_lanes(folder, server, of_each=1, kinds=(death.kind,), commits=True) as (lane,):
-            clean: Played = await lane.play(death.story)
+            clean: Played = await lane.play("cancelled" if death.story == "cancelled" else "installed")
             await survive(lane, death, clean)
     finally:
         if death.kind == "postgresql":
@@ -36,10 +36,11 @@ def main() -> int:
     """0: it was survived."""
     parser = argparse.ArgumentParser(description="Kill a worker at an instant of an installation, and look.")
     parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("story", choices=("installed", "cancelled"))
+    parser.add_argument("story", choices=("installed", "cancelled", "abandoned"))
     parser.add_argument("instants", nargs="+", help="point#n; a second one is for the worker that follows")
+    parser.add_argument("--freeze", action="store_true", help="SIGSTOP, and SIGCONT at the end, in SIGKILL's place")
     given = parser.parse_args()
-    death = Death(given.kind, given.story, tuple(map(Instant.parse, given.instants)))
+    death = Death(given.kind, given.story, tuple(map(Instant.parse, given.instants)), frozen=given.freeze)
     folder = Path(tempfile.mkdtemp(prefix="firstlight-replay-"))
     configure_logs(level="error", form="console")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shlex
+import signal
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -24,16 +25,17 @@ CANCELLED_AT = "deliver_email.failed.in_tx"
 
 @dataclass(frozen=True)
 class Death:
-    """One worker killed at an instant, the one after it at the next, and so on."""
+    """One worker killed (or frozen) at an instant, the one after it at the next, and so on."""
 
     kind: str
     story: Story
     at: tuple[Instant, ...]
+    frozen: bool = False
 
     @property
     def command(self) -> str:
         """What replays exactly this."""
-        words = [self.kind, self.story, *map(str, self.at)]
+        words = [self.kind, self.story, *map(str, self.at), *["--freeze"] * self.frozen]
         return ".venv/bin/python -m tests.durability.replay " + shlex.join(words)
 
 
@@ -63,7 +65,7 @@ def demanded(story: Story) -> set[Instant]:
 async def survive(lane: Lane, death: Death, clean: Played | None = None) -> None:
     """Plays the story with this death in it. Raises: StoryBroken with the command that replays it."""
     try:
-        played = await lane.play(death.story, *death.at)
+        played = await lane.play(death.story, *death.at, by=signal.SIGSTOP if death.frozen else signal.SIGKILL)
         faults = await faults_of(lane, played, clean)
         if faults:
             raise lane.broken(played, "; ".join(faults))

@@ -25,7 +25,7 @@ async def lanes(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[list[
         yield opened
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("story", ["installed", "cancelled"])
 async def test_a_worker_killed_at_any_instant_leaves_nothing_undone_or_done_twice(
     lanes: list[Lane], story: Story

@@ -27,6 +27,7 @@ import structlog
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
+import provisioning.database
 from acs import Patience
 from provisioning.bootstrap import Pace, open_appliance, open_worker
 from provisioning.logs import configure_logs
@@ -43,6 +44,7 @@ QUICK = Pace(
     lost_every_seconds=0.5,
     cpe_patience=Patience(first_poll_seconds=0.05, slowest_poll_seconds=0.2),
 )
+IDLE_IN_TRANSACTION_SECONDS = 2
 WRITES = re.compile(r"(?<!FOR )\b(?:INSERT INTO|DELETE FROM|UPDATE)\s+(?!SET\b)([\w.\"]+)", re.IGNORECASE)
 
 
@@ -179,6 +181,7 @@ def _become_worker(order: dict[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for ours, theirs in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(ours, theirs)
+    provisioning.database.POSTGRES_IDLE_IN_TRANSACTION_SECONDS = IDLE_IN_TRANSACTION_SECONDS
     configure_logs(level="info", form="console")
     reached = Executioner(home)
     if order["commits"]:

@@ -1,0 +1,80 @@
+"""`make durability`: every instant and both sides of every COMMIT, forward and undoing, on both databases; then worse.
+
+Worse is: a second kill during the recovery from the first; an operator's cancel in the very moment of the kill; and, on
+PostgreSQL, a worker that is only frozen, is taken for dead, and goes on when the others have finished its work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.durability.lane import Lane, Played, Story
+from tests.durability.proofs import faults_of
+from tests.durability.sweep import KINDS, Death, demanded, instants_of, open_lanes, survive_all
+from tests.support.postgres import PostgresServer
+from tests.support.worker_process import ANY, Instant
+
+pytestmark = [pytest.mark.durability_sweep, pytest.mark.timeout(3600)]
+
+LANES = 4
+RECOVERY_INSTANTS = 7
+"""A second kill comes at one of the first seven instants of the recovery: in its claim, its step and its next step."""
+
+
+@pytest.fixture(params=KINDS)
+async def lanes(request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[list[Lane]]:
+    async with open_lanes(tmp_path, postgres, of_each=LANES, kinds=(request.param,), commits=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def postgresql_lanes(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[list[Lane]]:
+    async with open_lanes(tmp_path, postgres, of_each=LANES, kinds=("postgresql",)) as opened:
+        yield opened
+
+
+async def play_clean(lanes: Sequence[Lane], story: Story) -> tuple[Played, list[Instant]]:
+    """The story without a death, and every instant that it went through."""
+    clean = await lanes[0].play(story)
+    assert await faults_of(lanes[0], clean) == []
+    instants = instants_of(story, clean.trace)
+    assert demanded(story) - set(instants) == set(), "no run has shown these instants"
+    return clean, instants
+
+
+async def survive_each(lanes: Sequence[Lane], deaths: list[Death], clean: Played) -> None:
+    assert await survive_all(lanes, deaths, clean) == set(deaths)
+
+
+@pytest.mark.parametrize("story", ["installed", "cancelled"])
+async def test_killed_at_every_instant_and_on_both_sides_of_every_commit(lanes: list[Lane], story: Story) -> None:
+    clean, instants = await play_clean(lanes, story)
+    assert any(instant.is_commit for instant in instants)
+    await survive_each(lanes, [Death(lanes[0].kind, story, (instant,)) for instant in instants], clean)
+
+
+@pytest.mark.parametrize("story", ["installed", "cancelled"])
+async def test_killed_again_while_it_recovers(lanes: list[Lane], story: Story) -> None:
+    clean, instants = await play_clean(lanes, story)
+    named = [instant for instant in instants if not instant.is_commit][:-RECOVERY_INSTANTS]
+    deaths = [
+        Death(lanes[0].kind, story, (instant, Instant(ANY, number % RECOVERY_INSTANTS + 1)))
+        for number, instant in enumerate(named)
+    ]
+    await survive_each(lanes, deaths, clean)
+
+
+async def test_killed_and_cancelled_in_the_same_moment(lanes: list[Lane]) -> None:
+    clean, instants = await play_clean(lanes, "installed")
+    named = [instant for instant in instants if not instant.is_commit]
+    await survive_each(lanes, [Death(lanes[0].kind, "abandoned", (instant,)) for instant in named], clean)
+
+
+@pytest.mark.parametrize("story", ["installed", "cancelled", "abandoned"])
+async def test_frozen_taken_for_dead_and_thawed_when_all_is_done(postgresql_lanes: list[Lane], story: Story) -> None:
+    clean, instants = await play_clean(postgresql_lanes, "cancelled" if story == "cancelled" else "installed")
+    deaths = [Death("postgresql", story, (instant,), frozen=True) for instant in instants]
+    await survive_each(postgresql_lanes, deaths, clean)
