@@ -6,15 +6,13 @@ rows with what we want of them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.bootstrap import Appliance
 from provisioning.commercial.invariants import running_bills
-from provisioning.database import Database
 from provisioning.invariants import INVARIANTS, Found, Whole
 from provisioning.vault import VaultError
 from radius import RADIUS_INVARIANTS, Drift, drift_findings
@@ -48,11 +46,11 @@ async def check_everything(appliance: Appliance) -> CheckResult:
     Raises: what a database that can't be read raises; an invariant that can't be asked is not one that holds.
     """
     findings: list[Finding] = []
-    async with _one_instant(appliance.database) as db:
+    async with appliance.database.read() as db:
         whole = await _look_at(db, appliance)
         for invariant in INVARIANTS:
             findings += _as_findings(invariant.name, await invariant.ask(whole))
-    async with _one_instant(appliance.radius_database) as radius_db:
+    async with appliance.radius_database.read() as radius_db:
         for question in RADIUS_INVARIANTS:
             findings += _as_findings(question.name, await question.find(radius_db))
     findings += await _rows_as_wished(appliance, whole.in_work)
@@ -64,15 +62,6 @@ def every_invariant() -> list[tuple[str, str]]:
     """(name, meaning) of all that is asked."""
     asked = [(one.name, one.meaning) for one in INVARIANTS] + [(one.name, one.meaning) for one in RADIUS_INVARIANTS]
     return [*asked, (ROWS_AS_WISHED, "FreeRADIUS' rows are what each subscriber's state asks, column by column")]
-
-
-@asynccontextmanager
-async def _one_instant(database: Database) -> AsyncIterator[AsyncSession]:
-    """A transaction whose every statement sees the same moment, so that a run moving on meanwhile is no finding."""
-    async with database.begin() as db:
-        if database.is_postgresql:
-            await db.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        yield db
 
 
 async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 POSTGRES_POOL_SIZE = 10
+READING = "firstlight_reading"
 POSTGRES_IDLE_IN_TRANSACTION_SECONDS = 60
 """Transactions last milliseconds. One that stands still belongs to a frozen process, whose locks others wait for."""
 
@@ -37,6 +38,15 @@ class Database:
         write loses no update.
         """
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as db, db.begin():
+            yield db
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that sees one moment and holds up no writer; what it would write is refused or rolled back."""
+        options: dict[str, Any] = {READING: True}
+        if self.is_postgresql:
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        async with AsyncSession(self.engine.execution_options(**options), autoflush=False) as db:
             yield db
 
     async def close(self) -> None:
@@ -105,4 +115,5 @@ def _make_sqlite_honest(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_immediate(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reading = connection.get_execution_options().get(READING, False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -164,7 +164,7 @@ class Settings(BaseSettings):
         default=336,
         ge=1,
         le=8760,
-        description="How long a booked visit may keep its addresses and VLANs before an operator is asked.",
+        description="How long addresses and VLANs are kept while no visit succeeds; then the run is undone.",
     )
     line_wait_hours: int = Field(
         default=24, ge=1, le=720, description="How long the OLT's answer is waited for before an operator is asked."

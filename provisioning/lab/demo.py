@@ -14,9 +14,9 @@ from typing import Any
 
 from acs.testing import Clock, WallClock
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
-from provisioning.errors import ProvisioningError
 from provisioning.estate import import_estate
 from provisioning.lab.database import empty_lab_database
+from provisioning.lab.errors import DemoFailed
 from provisioning.lab.world import LabWorld, open_world
 from provisioning.migrations import migrate
 from provisioning.settings import Settings, load_settings
@@ -32,12 +32,6 @@ LAB_REALM = "isp.example"
 
 Say = Callable[[str], None]
 """Hears one sentence at a time of what is happening."""
-
-
-class DemoFailed(ProvisioningError):
-    """The demo did not come to its proof."""
-
-    code = "lab.demo_failed"
 
 
 @dataclass
@@ -125,7 +119,7 @@ async def install(lab: Lab, ticket: Path, say: Say) -> tuple[RunView, LoginReply
 
 async def look(appliance: Appliance, run_id: int) -> RunView:
     """The run as it is now."""
-    async with appliance.database.begin() as db:
+    async with appliance.database.read() as db:
         return await show_run(db, run_id, tenant_id=appliance.tenant_id, definitions=appliance.definitions)
 
 

@@ -1,8 +1,8 @@
 """The database's shape, migrated in place: our tables by Alembic, the queue's by DBOS, FreeRADIUS' own where missing.
 
-To change a table: change its model, then ``make migration NAME=what_it_does`` on an empty database writes the next
-file in ``versions/``; read it, and add what Alembic cannot see (triggers, EXCLUDE constraints). A test compares the
-migrated schema with the models on both databases.
+To change a table: change its model and write the next file in ``versions/`` by hand, with what Alembic cannot see
+(triggers, EXCLUDE constraints); ``tests/provisioning/test_migrations.py`` shows every difference between the migrated
+schema and the models, on both databases.
 """
 
 from __future__ import annotations
