@@ -7,7 +7,7 @@ DatabaseError
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from provisioning.errors import ProvisioningError
@@ -54,10 +54,14 @@ def as_database_error(error: SQLAlchemyError) -> DatabaseError:
     if sqlstate in NOT_MIGRATED_SQLSTATES or any(known in words.lower() for known in NOT_MIGRATED_SQLITE):
         return DatabaseNotMigrated(words)
     lost = error.connection_invalidated or (sqlstate or "").startswith(UNREACHABLE_SQLSTATES)
-    never_connected = sqlstate is None and type(error.orig).__module__.startswith("psycopg")
+    never_connected = sqlstate is None and isinstance(error, OperationalError) and "sqlite" not in _module(error.orig)
     if lost or never_connected or any(known in words.lower() for known in UNREACHABLE_SQLITE):
         return DatabaseUnreachable(words)
     return DatabaseError(f"The database refused: {words}.")
+
+
+def _module(error: BaseException) -> str:
+    return type(error).__module__
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import typer
 
-from provisioning.cli import demo, keys, line, operate, runs, visits
+from provisioning.cli import keys, line, runs, visits
+from provisioning.cli.demo import add_to as add_demo
+from provisioning.cli.operate import add_to as add_operations
 
 __all__ = ["app", "main"]
 
@@ -22,8 +24,8 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(keys.app, name="keys")
-operate.add_to(app)
-demo.add_to(app)
+add_operations(app)
+add_demo(app)
 
 
 def main() -> None:

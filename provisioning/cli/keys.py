@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from provisioning.bootstrap import Appliance, utc_now
-from provisioning.cli.printing import out, print_json
+from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, guarded, run
 from provisioning.database import Database
 from provisioning.reveals import reveal_with_reason
@@ -26,7 +26,7 @@ def create(json_: AsJson = False) -> None:
         path = load_settings().sealing_key_file
         path.parent.mkdir(parents=True, exist_ok=True)
         key_id = create_keyring(path, now=utc_now)
-        print_json({"file": str(path), "key": key_id}) if json_ else out.print(f"{path} holds the new key {key_id}")
+        print_json({"file": str(path), "key": key_id}) if json_ else say(f"{path} holds the new key {key_id}")
 
     guarded(act, as_json=json_)
 
@@ -45,9 +45,9 @@ def rotate_(json_: AsJson = False) -> None:
         if json_:
             print_json(done)
         else:
-            out.print(f"{done.resealed} secrets are sealed under the new key")
+            say(f"{done.resealed} secrets are sealed under the new key")
             for ref in done.unreadable:
-                out.print(f"  {ref} does not open under any key and was left as it is")
+                say(f"  {ref} does not open under any key and was left as it is")
 
     guarded(lambda: asyncio.run(act()), as_json=json_)
 
@@ -66,6 +66,6 @@ def reveal(
             value = await reveal_with_reason(
                 db, appliance.vault, ref, tenant_id=appliance.tenant_id, by=by, reason=reason, at=appliance.clock()
             )
-        print_json({"ref": ref, "value": value}) if json_ else out.print(value, markup=False)
+        print_json({"ref": ref, "value": value}) if json_ else say(value)
 
     run(act, as_json=json_)

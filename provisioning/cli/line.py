@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from provisioning.bootstrap import Appliance
-from provisioning.cli.printing import out, print_json
+from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
@@ -37,7 +37,8 @@ def answer(
         if json_:
             print_json({"line_order": order, "runs": told})
         else:
-            out.print(f"line order {order} is authorised at {port}; told: {', '.join(map(str, told)) or 'no run'}")
+            runs = ", ".join(f"run {number}" for number in told) or "no run"
+            say(f"line order {order} is authorised at {port}; told: {runs}")
 
     run(act, as_json=json_)
 
@@ -50,6 +51,6 @@ def removed(order: Order, json_: AsJson = False) -> None:
         async with appliance.database.begin() as db:
             lines = LineService(db, tenant_id=appliance.tenant_id, now=appliance.clock)
             await lines.record_removal(line_order_id=order)
-        print_json({"line_order": order, "removed": True}) if json_ else out.print(f"line order {order} is off the OLT")
+        print_json({"line_order": order, "removed": True}) if json_ else say(f"line order {order} is off the OLT")
 
     run(act, as_json=json_)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from provisioning.bootstrap import Appliance, open_appliance, open_worker, utc_now
 from provisioning.check import check_everything
-from provisioning.cli.printing import out, print_json
+from provisioning.cli.printing import print_indented, print_json, say
 from provisioning.cli.running import AsJson, guarded, run
 from provisioning.estate import import_estate
 from provisioning.logs import configure_logs
@@ -39,7 +40,7 @@ def migrate(json_: AsJson = False) -> None:
             create_keyring(settings.sealing_key_file, now=utc_now)
         async with open_appliance(settings) as appliance:
             await migrate_databases(appliance.database, appliance.radius_database)
-        print_json({"migrated": True}) if json_ else out.print("every table has this release's shape")
+        print_json({"migrated": True}) if json_ else say("every table has this release's shape")
 
     guarded(lambda: asyncio.run(act()), as_json=json_)
 
@@ -52,7 +53,7 @@ def import_(file: Annotated[Path, typer.Argument(help="TOML file of the estate."
         if json_:
             print_json({"imported": counts})
         else:
-            out.print("imported: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count))
+            say("imported: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count))
 
     run(act, as_json=json_)
 
@@ -81,9 +82,10 @@ def check(json_: AsJson = False) -> None:
             print_json(result)
         else:
             for finding in result.findings:
-                out.print(f"[bold red]✗[/] {finding.invariant}  {finding.subject}: {finding.message}")
-            verdict = "[green]all hold[/]" if not result.findings else f"[bold red]{result.failed} broken[/]"
-            out.print(f"{result.asked} invariants asked: {verdict}")
+                say(Text.assemble(("✗ ", "bold red"), f"{finding.invariant}  {finding.subject}"))
+                print_indented(finding.message, indent=4)
+            verdict = ("all hold", "green") if not result.findings else (f"{result.failed} broken", "bold red")
+            say(Text.assemble(f"{result.asked} invariants asked: ", verdict))
         return result.failed
 
     if run(act, as_json=json_):

@@ -1,19 +1,17 @@
-"""How commands speak: tables and sentences for a person, one JSON value for a program."""
+"""How commands speak: lines and sentences for a person, also 80 columns wide; one JSON value for a program."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
-
-from workflows import RunSummary, RunView
 
 STYLES = {
     "completed": "green",
@@ -38,6 +36,7 @@ MARKS = {
     "undone": "↩",
     "planned": "·",
 }
+GAP = 2
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -63,82 +62,53 @@ def plain(value: Any) -> Any:
 
 
 def clock_time(moment: datetime | None) -> str:
+    """A moment to the second; the Z says that it is UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if moment else ""
+
+
+def clock_minute(moment: datetime) -> str:
+    """A moment to the minute, as appointments are made."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
 
 
 def state_text(state: str) -> Text:
     return Text(f"{MARKS.get(state, ' ')} {state}", style=STYLES.get(state, ""))
 
 
-def print_runs(runs: Sequence[RunSummary]) -> None:
-    """A list of runs, the newest first: what, for whom, how it stands and why."""
-    if not runs:
-        out.print("no runs")
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("run", "journey", "key", "customer", "state", "step", "since", "why"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("run", "state", "since"))
-    for run in runs:
-        table.add_row(
-            str(run.id),
-            run.journey,
-            run.business_key,
-            str(run.customer_id),
-            state_text(run.state),
-            run.current_step or "",
-            clock_time(run.updated_at),
-            run.reason or "",
-        )
-    out.print(table)
+def say(sentence: str | Text) -> None:
+    """One line, as it is: nothing in it is taken for markup."""
+    out.print(sentence, markup=False)
 
 
-def print_run(run: RunView) -> None:
-    """One run: its state in a sentence, the plan of its steps, and its log."""
-    summary = run.summary
-    out.print(f"run {summary.id}  {summary.journey}  {summary.business_key}  customer {summary.customer_id}")
-    out.print(state_text(summary.state), _sentence(summary))
-    table = Table(box=None, pad_edge=False)
-    for heading in ("step", "state", "round", "tries", "took", "note"):
-        table.add_column(heading, overflow="fold")
-    for step in run.steps:
-        table.add_row(
-            step.name,
-            state_text(step.state),
-            str(step.round) if step.round > 1 else "",
-            str(step.attempts) if step.attempts else "",
-            _took(step.started_at, step.finished_at),
-            step.note or "",
-        )
-    out.print(table)
-    for note in run.notes:
-        out.print(Text(f"{clock_time(note.at)}  {note.by:<10} {note.text}", style="dim"))
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One line of a list, and the sentence below it."""
+
+    cells: Sequence[str | Text]
+    below: str = ""
 
 
-def next_acts(summary: RunSummary) -> str:
-    """What an operator can do about a run in this state."""
-    number = summary.id
-    if summary.state == "held":
-        return (
-            f"firstlight runs retry {number}  |  skip {number} --reason ...  |  roll-back {number} --reason ...  |  "
-            f"cancel {number} --reason ..."
-        )
-    return ""
+def print_list(headings: Sequence[str], entries: Sequence[Entry]) -> None:
+    """Columns as wide as what stands in them; sentences below their line, broken at the terminal's width."""
+    rows = [[Text(cell) if isinstance(cell, str) else cell for cell in entry.cells] for entry in entries]
+    titles = [Text(heading, style="bold") for heading in headings]
+    widths = [max(row[column].cell_len for row in [titles, *rows]) for column in range(len(headings))]
+    out.print(_aligned(titles, widths))
+    for row, entry in zip(rows, entries, strict=True):
+        out.print(_aligned(row, widths))
+        print_indented(entry.below, indent=widths[0] + GAP)
 
 
-def _sentence(summary: RunSummary) -> str:
-    parts = [summary.reason] if summary.reason else []
-    if summary.waiting_for and summary.waiting_for not in ("operator", "retry"):
-        parts.append(f"waits for {summary.waiting_for}" + (f" of {summary.waiting_on}" if summary.waiting_on else ""))
-    if summary.wake_at:
-        what = "next try" if summary.waiting_for == "retry" else "until"
-        parts.append(f"{what} {clock_time(summary.wake_at)}")
-    if acts := next_acts(summary):
-        parts.append(f"\n  {acts}")
-    return "; ".join(parts)
+def print_indented(sentence: str, *, indent: int = 2, style: str = "") -> None:
+    """A sentence at the terminal's width, or nothing where there is none."""
+    for line in textwrap.wrap(sentence, max(out.width - indent, 30), break_long_words=False, break_on_hyphens=False):
+        out.print(Text(" " * indent + line, style=style))
 
 
-def _took(started: datetime | None, finished: datetime | None) -> str:
-    if started is None or finished is None:
-        return ""
-    seconds = (finished - started).total_seconds()
-    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+def _aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    line = Text()
+    for cell, width in zip(cells, widths, strict=True):
+        line.append_text(cell)
+        line.append(" " * (width - cell.cell_len + GAP))
+    line.rstrip()
+    return line

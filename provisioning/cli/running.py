@@ -1,4 +1,8 @@
-"""What every command needs around it: settings, an appliance for its time, and errors told in one sentence."""
+"""What every command needs around it: settings, an appliance for its time, and errors told in one sentence.
+
+Exit statuses: 0 done; 1 it could not be done now, or a check found something; 2 refused, since what was asked (or set)
+can't be done as it was asked.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,20 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.text import Text
+from sqlalchemy.exc import SQLAlchemyError
 
 from acs import AcsError
 from ipam import IpamError
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.cli.printing import err, print_json
-from provisioning.errors import InvalidRequest, ProvisioningError
+from provisioning.database_errors import DatabaseError, as_database_error
+from provisioning.errors import FileUnusable, ProvisioningError
+from provisioning.lab.errors import DemoFailed
 from provisioning.logs import configure_logs
 from provisioning.settings import load_settings
-from radius import RadiusError
-from workflows.errors import InputRefused, WorkflowError
+from provisioning.vault import VaultError
+from radius import RadiusDatabaseUnfit, RadiusError
+from workflows.errors import CodeMissing, WorkflowError
 
 T = TypeVar("T")
 
@@ -26,8 +34,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard
 By = Annotated[str, typer.Option(help="Who does this; it stands in the run's log.", envvar="USER")]
 
 KNOWN_ERRORS = (ProvisioningError, WorkflowError, IpamError, RadiusError, AcsError)
-EXIT_REFUSED = 2
+THE_MACHINES_FAULT = (DatabaseError, VaultError, FileUnusable, RadiusDatabaseUnfit, CodeMissing, DemoFailed)
 EXIT_FAILED = 1
+EXIT_REFUSED = 2
 
 
 def run(command: Callable[[Appliance], Awaitable[T]], *, as_json: bool) -> T:
@@ -45,13 +54,28 @@ def guarded(act: Callable[[], T], *, as_json: bool) -> T:
     try:
         return act()
     except KNOWN_ERRORS as error:
-        faults = [_fault(fault) for fault in getattr(error, "faults", ())]
-        if as_json:
-            print_json({"error": {"code": error.code, "message": str(error), "faults": faults}})
-        else:
-            _print_refusal(error, faults)
-        refused = isinstance(error, InvalidRequest | InputRefused)
-        raise typer.Exit(EXIT_REFUSED if refused else EXIT_FAILED) from error
+        raise _told(error, as_json=as_json) from error
+    except SQLAlchemyError as error:
+        raise _told(as_database_error(error), as_json=as_json) from error
+    except OSError as error:
+        if error.filename is None:  # no file is to blame: a fault of ours, whose traceback is wanted
+            raise
+        raise _told(FileUnusable(str(error.filename), error.strerror or "no reason given"), as_json=as_json) from error
+
+
+def exit_status(error: Exception) -> int:
+    """2 if asking otherwise would help, 1 if the machine or the other side must be put right, or time must pass."""
+    failed = bool(getattr(error, "transient", False)) or isinstance(error, THE_MACHINES_FAULT)
+    return EXIT_FAILED if failed else EXIT_REFUSED
+
+
+def _told(error: Any, *, as_json: bool) -> typer.Exit:
+    faults = [_fault(fault) for fault in getattr(error, "faults", ())]
+    if as_json:
+        print_json({"error": {"code": error.code, "message": str(error), "faults": faults}})
+    else:
+        _print_refusal(error, faults)
+    return typer.Exit(exit_status(error))
 
 
 @asynccontextmanager
@@ -73,7 +97,8 @@ def _fault(fault: Any) -> tuple[str, str]:
 
 def _print_refusal(error: Exception, faults: Sequence[tuple[str, str]]) -> None:
     if not faults:
-        err.print(Text.assemble(("refused: ", "bold red"), str(error)))
+        word = "refused: " if exit_status(error) == EXIT_REFUSED else "failed: "
+        err.print(Text.assemble((word, "bold red"), str(error)))
         return
     err.print(Text(f"{getattr(error, 'what', 'The input')} is refused, nothing was written:", style="bold red"))
     for where, what in faults:

@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from provisioning.bootstrap import Appliance
-from provisioning.cli.printing import out, print_json, print_run, print_runs
-from provisioning.cli.running import AsJson, By, guarded, run
+from provisioning.cli.printing import print_json, say
+from provisioning.cli.run_views import print_run, print_runs, run_json
+from provisioning.cli.running import AsJson, By, run
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.tickets import read_ticket
 from workflows import RunView, list_runs, show_run
+from workflows.engine.tables import RunState
 
 app = typer.Typer(no_args_is_help=True, help="Runs of journeys: start, list, show, and what an operator may decide.")
 
@@ -34,7 +36,7 @@ def start(
         if json_:
             print_json({"run": started.run_id, "new": started.is_new})
         else:
-            out.print(f"run {started.run_id} " + ("started" if started.is_new else "was started by this ticket before"))
+            say(f"run {started.run_id} " + ("started" if started.is_new else "was started by this ticket before"))
 
     run(act, as_json=json_)
 
@@ -44,20 +46,22 @@ def list_(
     state: Annotated[
         list[str] | None, typer.Option(help="Only runs in this state; may be given several times.")
     ] = None,
+    held: Annotated[bool, typer.Option("--held", help="Only runs that need a person; short for --state held.")] = False,
     journey: Annotated[str | None, typer.Option(help="Only runs of this journey.")] = None,
     customer: Annotated[int | None, typer.Option(help="Only runs for this customer.")] = None,
     before: Annotated[int | None, typer.Option(help="Only runs older than this number: the next page.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 50,
     json_: AsJson = False,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, the newest first: how each stands, for whom and why."""
 
     async def act(appliance: Appliance) -> None:
-        async with appliance.database.begin() as db:
+        wanted = _states([*(state or ()), *(["held"] if held else [])])
+        async with appliance.database.read() as db:
             found = await list_runs(
                 db,
                 tenant_id=appliance.tenant_id,
-                states=state or (),
+                states=wanted,
                 journey=journey,
                 customer_id=customer,
                 before_id=before,
@@ -70,7 +74,7 @@ def list_(
 
 @app.command()
 def show(run_id: RunId, json_: AsJson = False) -> None:
-    """Show one run: its plan of steps, what it waits for, and its log."""
+    """Show one run: how it stands and why, what it keeps meanwhile, what you can type, its steps and its log."""
 
     async def act(appliance: Appliance) -> None:
         _print(await _view(appliance, run_id), json_)
@@ -92,13 +96,15 @@ def signal(
     """Tell a run something it waits for, or will wait for."""
 
     async def act(appliance: Appliance) -> None:
-        told = _object(payload)
+        told = _json("payload", payload)
+        if not isinstance(told, dict):
+            raise InvalidRequest("The payload", [Fault("payload", "is not a JSON object")])
         async with appliance.database.begin() as db:
             new = await appliance.runs.signal(db, run_id, name, told, key=key or f"{name}/{payload}", by=by)
         if json_:
             print_json({"run": run_id, "signal": name, "new": new})
         else:
-            out.print(f"run {run_id} was told {name}" if new else f"run {run_id} knows that {name} already")
+            say(f"run {run_id} was told {name}" if new else f"run {run_id} knows that {name} already")
 
     run(act, as_json=json_)
 
@@ -125,7 +131,7 @@ def skip(
     json_: AsJson = False,
 ) -> None:
     """Pass over the held step; the run will end as partial."""
-    _decide(run_id, "skip", json_, by=by, reason=reason, result=_json(result) if result else None)
+    _decide(run_id, "skip", json_, by=by, reason=reason, result=result)
 
 
 @app.command("roll-back")
@@ -142,6 +148,8 @@ def cancel(run_id: RunId, reason: Reason, by: By = "cli", json_: AsJson = False)
 
 def _decide(run_id: int, decision: str, as_json: bool, **arguments: Any) -> None:
     async def act(appliance: Appliance) -> None:
+        if arguments.get("result") is not None:
+            arguments["result"] = _json("result", arguments["result"])
         async with appliance.database.begin() as db:
             await getattr(appliance.runs, decision)(db, run_id, **arguments)
         _print(await _view(appliance, run_id), as_json)
@@ -150,26 +158,24 @@ def _decide(run_id: int, decision: str, as_json: bool, **arguments: Any) -> None
 
 
 async def _view(appliance: Appliance, run_id: int) -> RunView:
-    async with appliance.database.begin() as db:
+    async with appliance.database.read() as db:
         return await show_run(db, run_id, tenant_id=appliance.tenant_id, definitions=appliance.definitions)
 
 
 def _print(view: RunView, as_json: bool) -> None:
-    print_json(view) if as_json else print_run(view)
+    print_json(run_json(view)) if as_json else print_run(view)
 
 
-def _object(text: str) -> dict[str, Any]:
-    value = _json(text)
-    if not isinstance(value, dict):
-        raise InvalidRequest("The payload", [Fault("payload", "is not a JSON object")])
-    return value
+def _states(wanted: list[str]) -> list[str]:
+    unknown = [state for state in wanted if state not in list(RunState)]
+    if unknown:
+        known = ", ".join(RunState)
+        raise InvalidRequest("The list", [Fault("state", f"{state} is none of {known}") for state in unknown])
+    return wanted
 
 
-def _json(text: str) -> Any:
-    def parse() -> Any:
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InvalidRequest("The JSON", [Fault("json", f"{error.msg} at column {error.colno}")]) from error
-
-    return guarded(parse, as_json=False)
+def _json(field: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"The {field}", [Fault(field, f"is not JSON: {error}")]) from error

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from provisioning.bootstrap import Appliance
-from provisioning.cli.printing import clock_time, out, print_json
+from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.field import Visits
@@ -23,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Visits of technicians: list them, 
 def list_(
     technician: Annotated[int | None, typer.Option(help="Only this technician's.")] = None, json_: AsJson = False
 ) -> None:
-    """List visits, the earliest first."""
+    """List visits, the earliest first: when, who, at whose place, and what came of it."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
@@ -33,18 +32,24 @@ def list_(
         if json_:
             print_json(found)
             return
-        table = Table("visit", "from", "until", "technician", "customer", "address", "state", box=None, pad_edge=False)
-        for visit in found:
-            table.add_row(
-                str(visit["visit_id"]),
-                clock_time(visit["starts_at"]),
-                clock_time(visit["ends_at"]),
-                visit["technician_name"],
-                str(visit["customer_id"]),
-                visit["address"],
-                visit["state"],
+        if not found:
+            say("no visits")
+            return
+        entries = [
+            Entry(
+                (
+                    str(visit["visit_id"]),
+                    clock_minute(visit["starts_at"]),
+                    clock_minute(visit["ends_at"]),
+                    state_text(visit["state"]),
+                    visit["technician_name"],
+                ),
+                f"customer {visit['customer_id']}: {visit['address']}"
+                + (f"; {visit['outcome_note']}" if visit["outcome_note"] else ""),
             )
-        out.print(table)
+            for visit in found
+        ]
+        print_list(("visit", "from", "until", "state", "technician"), entries)
 
     run(act, as_json=json_)
 
@@ -80,8 +85,8 @@ def report(
         if json_:
             print_json({"report": reported, "runs": told})
         else:
-            runs = ", ".join(map(str, told)) or "no run waits for it"
-            out.print(f"visit {visit}: {outcome}; told: {runs}")
+            runs = ", ".join(f"run {number}" for number in told) or "no run"
+            say(f"visit {visit}: {outcome}; told: {runs}")
 
     run(act, as_json=json_)
 

@@ -13,7 +13,6 @@ from string import Template
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import insert, select
 
 from acs.tables import AcsDevice
@@ -21,23 +20,13 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import CheckResult, Finding, check_everything, every_invariant
 from provisioning.commercial.communications import message_id_of
 from radius.freeradius_tables import radpostauth
-from tests.conftest import DATABASES
-from tests.support.healthy_estate import HealthyEstate, make_healthy_estate, vandal
-from tests.support.postgres import PostgresServer
+from tests.support.healthy_estate import HealthyEstate, vandal
 
 DONE, WAITING, HELD = "c1001-s1@isp.example", "c1002-s2@isp.example", "c1003-s3@isp.example"
 CANCELLED = "c1004-s4@isp.example"
 SERIAL = "HWTC00000001"
 LONG_AGO = "'2026-01-01 00:00:00.000000'"
 MAIL_KEY = "ticket/T-1/send_template_email"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=DATABASES)
-async def estate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> HealthyEstate:
-    server: PostgresServer | None = None
-    if request.param == "postgresql":
-        server = request.getfixturevalue("postgres")
-    return await make_healthy_estate(tmp_path_factory.mktemp("estate") / "lab", server)
 
 
 @pytest.fixture
@@ -340,7 +329,7 @@ CORRUPTIONS = (
             (
                 "radius.nas_without_dialect",
                 "127.0.0.1",
-                "NAS 127.0.0.1 has type 'cisco', no dialect: its subscribers get no rate.",
+                "NAS 127.0.0.1 has type 'cisco', no dialect: its subscribers get no rate and are rejected.",
             ),
             (
                 "radius.rows_as_wished",

@@ -1,0 +1,119 @@
+"""How runs read: in a list, and one of them whole with what it keeps and what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.text import Text
+
+from provisioning.cli.printing import (
+    Entry,
+    clock_time,
+    plain,
+    print_indented,
+    print_list,
+    say,
+    state_text,
+)
+from provisioning.keeps import acts, kept, snippet
+from workflows import RunSummary, RunView, StepView
+
+ENGINES_OWN = ("operator", "retry")
+"""What a run may wait for that is no signal from outside."""
+
+
+def print_runs(runs: Sequence[RunSummary]) -> None:
+    """A list of runs, the newest first: how each stands, since when, for whom and why."""
+    if not runs:
+        say("no runs")
+        return
+    entries = [
+        Entry(
+            (
+                str(run.id),
+                state_text(run.state),
+                run.current_step or "",
+                str(run.customer_id),
+                clock_time(run.finished_at or run.updated_at),
+            ),
+            f"{run.business_key}: {_why(run)}" if _why(run) else run.business_key,
+        )
+        for run in runs
+    ]
+    print_list(("run", "state", "step", "customer", "since"), entries)
+
+
+def print_run(view: RunView) -> None:
+    """One run: how it stands and why, what it keeps, what can be done, its steps and its log."""
+    run = view.summary
+    say(f"run {run.id}  {run.journey}  {run.business_key}  customer {run.customer_id}")
+    where = f" in {run.current_step}" if run.current_step else ""
+    say(state_text(run.state).append(f"{where} since {clock_time(run.finished_at or run.updated_at)}", style="default"))
+    print_indented(_why(run))
+    if run.state in ("held", "pending"):
+        _print_kept(view)
+        _print_acts(view)
+    say(Text("\nsteps", style="bold"))
+    for step in view.steps:
+        _print_step(step)
+    say(Text("\nlog", style="bold"))
+    for note in view.notes:
+        print_indented(f"{clock_time(note.at)}  {note.by}: {note.text}", indent=0, style="dim")
+
+
+def run_json(view: RunView) -> dict[str, Any]:
+    """The same for a program."""
+    return {**plain(view), "kept": plain(kept(view)), "acts": plain(acts(view.summary))}
+
+
+def _print_kept(view: RunView) -> None:
+    things = kept(view)
+    if things:
+        say(Text("\nheld meanwhile" if view.summary.state == "held" else "\nkept meanwhile", style="bold"))
+    width = max((len(thing.what) for thing in things), default=0)
+    for thing in things:
+        say(f"  {thing.what:<{width}}  {thing.particulars}")
+
+
+def _print_acts(view: RunView) -> None:
+    if text := snippet(view):
+        say(Text("\nto be put on the OLT", style="bold"))
+        for line in text.rstrip().splitlines():
+            say(f"  {line}")
+    if possible := acts(view.summary):
+        say(Text("\nwhat you can type", style="bold"))
+    for act in possible:
+        say(f"  {act.command}")
+        print_indented(act.meaning, indent=6, style="dim")
+
+
+def _print_step(step: StepView) -> None:
+    facts = [f"round {step.round}" if step.round > 1 else "", f"{step.attempts} failed tries" if step.attempts else ""]
+    facts.append(_took(step.started_at, step.finished_at))
+    line = state_text(step.state)
+    line = Text("  ").append_text(line).append(" " * max(14 - line.cell_len, 1))
+    line.append(f"{step.name:<23}{', '.join(fact for fact in facts if fact)}")
+    line.rstrip()
+    say(line)
+    if step.note:
+        print_indented(step.note, indent=16, style="dim")
+
+
+def _why(run: RunSummary) -> str:
+    parts = [run.reason] if run.reason else []
+    if run.waiting_for and run.waiting_for not in ENGINES_OWN:
+        parts.append(f"waits for {run.waiting_for}" + (f" of {run.waiting_on}" if run.waiting_on else ""))
+    if run.wake_at and run.state == "pending":
+        parts.append(f"{'next try' if run.waiting_for == 'retry' else 'until'} {clock_time(run.wake_at)}")
+    return "; ".join(parts)
+
+
+def _took(started: datetime | None, finished: datetime | None) -> str:
+    if started is None or finished is None:
+        return ""
+    seconds = (finished - started).total_seconds()
+    if seconds < 100:
+        return f"{seconds:.2f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.0f} h"

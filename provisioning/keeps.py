@@ -1,0 +1,119 @@
+"""What a run holds while it waits or is held, and what a person can do about it: read from its journal, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from workflows import RunSummary, RunView
+
+HELD = "held"
+UNDOING = ("undone", "planned")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One thing that stays taken as long as the run is open."""
+
+    what: str
+    particulars: str
+
+
+@dataclass(frozen=True)
+class Act:
+    """A command that makes sense now, and what it does."""
+
+    command: str
+    meaning: str
+
+
+def kept(view: RunView) -> list[Kept]:
+    """Addresses, account, visit, line, CPE and bill of a run, as far as it has come and not undone them."""
+    results = {step.name: step.result for step in view.steps if step.state == "completed" and step.result}
+    found = [describe(results[name]) for name, describe in DESCRIPTIONS.items() if name in results]
+    return [Kept(what, ", ".join(str(part) for part in parts if part not in (None, ""))) for what, parts in found]
+
+
+def snippet(view: RunView) -> str | None:
+    """What a person is to paste into the OLT, while the run waits for the answer."""
+    if view.summary.waiting_for != "line_answer":
+        return None
+    handed = next((step.result for step in view.steps if step.name == "hand_over_line"), None)
+    return str(handed["snippet"]) if isinstance(handed, dict) and handed.get("snippet") else None
+
+
+def acts(summary: RunSummary) -> list[Act]:
+    """What an operator, dispatcher or technician may type about a run in this state."""
+    run = f"firstlight runs {{}} {summary.id}"
+    cancel = Act(f"{run.format('cancel')} --reason '...'", "give it up: everything is undone, newest first")
+    if summary.state == HELD:
+        return [
+            Act(run.format("retry"), "the cause is gone: try the step again"),
+            Act(f"{run.format('retry')} --from-step STEP", "undo back to and with that step, then go on from there"),
+            Act(f"{run.format('skip')} --reason '...'", "go on without it; the run will end as partial"),
+            Act(f"{run.format('roll-back')} --reason '...'", "undo everything; the run ends as failed"),
+            cancel,
+        ]
+    if summary.state != "pending":
+        return []
+    return [*_answers(summary, run), cancel]
+
+
+def _answers(summary: RunSummary, run: str) -> list[Act]:
+    subject = summary.waiting_on
+    match summary.waiting_for:
+        case "visit":
+            command = f"firstlight visits report {subject} scanned --serial SERIAL"
+            return [Act(command, "what the technician reports; or no_access, not_feasible, cancelled")]
+        case "line_answer":
+            return [Act(f"firstlight line answer {subject} --port PORT", "the line is on the OLT")]
+        case "appointment":
+            payload = '{"technician_id": 7, "scheduled_date": "2026-03-10T09:00:00+01:00"}'
+            return [Act(f"{run.format('signal')} appointment --payload '{payload}'", "the appointment is made")]
+        case "retry":
+            return [Act(run.format("retry"), "try again at once")]
+        case _:
+            return []
+
+
+def _resources(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    vlan = str(result["svlan"]) if result["cvlan"] is None else f"{result['svlan']}.{result['cvlan']}"
+    pool = f"pool {result['framed_pool']}" if result["framed_pool"] else None
+    place = " ".join(str(part) for part in (result["access_node"], result["port"]) if part)
+    addresses = [result["ip_address"], pool, result["ipv6_wan_prefix"], result["delegated_prefix"]]
+    return f"service {result['service_id']}", [*addresses, f"VLAN {vlan} at {place}"]
+
+
+def _account(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"subscriber {result['subscriber_id']}", [result["username"]]
+
+
+def _visit(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    times = f"{result['starts_at'][:16]}Z to {result['ends_at'][:16]}Z".replace("T", " ")
+    return f"visit {result['visit_id']}", [result["technician_name"], times]
+
+
+def _line(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    place = " ".join(str(part) for part in (result["access_node"], result["port"]) if part)
+    return f"line order {result['line_order_id']}", [f"{result['device_serial']} at {place}"]
+
+
+def _cpe(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return "CPE", [result["device_serial"], result["template"]]
+
+
+def _bill(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"subscription {result['subscription_id']}", [
+        f"runs since {result['billing_started_at'][:16]}Z".replace("T", " ")
+    ]
+
+
+DESCRIPTIONS = {
+    "allocate_resources": _resources,
+    "create_subscriber": _account,
+    "schedule_installation": _visit,
+    "authorise_line": _line,
+    "provision_device": _cpe,
+    "activate_service": _bill,
+}
+"""Of which steps something is kept, and how it reads."""

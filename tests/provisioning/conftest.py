@@ -1,0 +1,27 @@
+"""An estate in good health, made once per kind of database, of which tests take copies."""
+
+from __future__ import annotations
+
+import pytest
+import pytest_asyncio
+
+from tests.conftest import DATABASES
+from tests.support.healthy_estate import HealthyEstate, make_healthy_estate
+from tests.support.postgres import PostgresServer
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def sqlite_estate(tmp_path_factory: pytest.TempPathFactory) -> HealthyEstate:
+    return await make_healthy_estate(tmp_path_factory.mktemp("estate") / "lab", None)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgresql_estate(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> HealthyEstate:
+    return await make_healthy_estate(tmp_path_factory.mktemp("estate") / "lab", postgres)
+
+
+@pytest.fixture(params=DATABASES)
+def estate(request: pytest.FixtureRequest) -> HealthyEstate:
+    """Runs 1 to 4: completed, waiting for the visit, held since the port is another one, cancelled."""
+    made: HealthyEstate = request.getfixturevalue(f"{request.param}_estate")
+    return made
