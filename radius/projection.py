@@ -1,9 +1,14 @@
 """From what we want to the rows FreeRADIUS reads: pure functions, the same rows every time.
 
-A subscriber's *state* lives in radcheck alone. Refused (pending, suspended) he has ``Auth-Type := Reject`` there and
-no password, so he is refused twice over; his address and his plan stay where they are. FreeRADIUS reads its tables one
-after the other, so while a state changes it may see the old radcheck with the new radreply: thanks to this he is then
-either refused or served with his own address and rate, never let in without a limit.
+A subscriber's *state* lives in radcheck alone. A refused one (pending, suspended) has ``Auth-Type := Reject`` there and
+no password, so it is refused twice over; its address and its plan stay where they are. FreeRADIUS reads its tables one
+after the other, so while a state changes it may see the old radcheck with the new radreply: thanks to this the
+subscriber is then either refused or served with its own address and rate.
+
+A terminated one has no rows at all. They go in two commits, first the password (``refused_first``) and then the rest,
+so what FreeRADIUS reads in between is a refusal. A login whose reading began before the first commit and ended after the
+second has a password and nothing else: the server itself rejects it, since it lets nobody in without a rate
+(``no_login_without_a_rate`` in ``deploy/freeradius/raddb/policies.conf``).
 
 A plan is a group: ``<tenant>/<plan>`` holds what every NAS understands, ``<tenant>/<plan>:<dialect>`` a vendor's rate.
 """
@@ -113,6 +118,12 @@ def rows_for(subscriber: Subscriber, plan: Plan, password: str | None) -> tuple[
     group = plan_group(subscriber.tenant_id, plan.name)
     rows.append(Row("radusergroup", username, (("groupname", group), ("priority", "0"))))
     return tuple(sorted(rows))
+
+
+def refused_first(username: str, rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The rows a subscriber has, with every login refused: what stands there just before all of them go away."""
+    refusal = _attribute_row("radcheck", username, encode("Auth-Type", "Reject", place="check"), ":=")
+    return tuple(sorted([refusal, *(row for row in rows if row.table != "radcheck")]))
 
 
 def plan_rows(plan: Plan) -> tuple[Row, ...]:

@@ -2,14 +2,16 @@
 
 Each projection is three short transactions: read the wish in the appliance's database, bring the rows of that one name
 to it in the radius database, note the digest in the appliance's database again. Dying between any two of them costs
-nothing: the next call does the rest. If the rows already show a later wish than the one that was read, it is read
-again; only when it is really gone (the appliance's database was restored from a backup) are the rows taken back to it.
+nothing: the next call does the rest. Rows that go away take one transaction more: logins are refused first.
+
+If the rows already show a later wish than the one that was read, it is read again; only when that later wish is really
+gone (the appliance's database was restored from a backup) are the rows taken back to what was read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -20,10 +22,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from radius.drift import Drift, find_drift
 from radius.errors import ProjectionRaced
 from radius.ports import Begin, Now, Secrets
+from radius.projection import digest, refused_first
 from radius.radius_database import (
+    LedgerEntry,
     Wish,
+    actual_rows,
+    ledger_entries_of,
     ledger_entry,
-    ledger_names,
     lock_name,
     radius_transaction,
     remove_name,
@@ -48,6 +53,17 @@ class _Read:
 
     wish: Wish
     plan: Wish | None = None
+
+
+_Seen = frozenset[LedgerEntry]
+"""Later wishes that the ledger named before ours was read: what we read says that they exist nowhere any more."""
+
+
+class _LaterWishShown(Exception):
+    """The rows show a later wish than ours."""
+
+    def __init__(self, later: _Seen) -> None:
+        self.later = later
 
 
 class RadiusProjector:
@@ -161,47 +177,87 @@ class RadiusProjector:
         return projected
 
     async def _project(self, read: Callable[[], Awaitable[_Read]]) -> tuple[Wish, bool]:
-        last_seen: Wish | None = None
+        seen: _Seen = frozenset()
         for _ in range(_ATTEMPTS):
             wanted = await read()
-            # read twice alike: the later wish that the rows show exists nowhere any more
-            shown = await self._show(wanted, overrule=last_seen is not None and last_seen.age == wanted.wish.age)
-            if shown is not None:
-                await self._note_shown(wanted)
-                return wanted.wish, shown
-            last_seen = wanted.wish
+            try:
+                changed = await self._carry_over(wanted, seen)
+            except _LaterWishShown as other:
+                seen = other.later
+                continue
+            await self._note_shown(wanted)
+            return wanted.wish, changed
         raise ProjectionRaced
 
-    async def _show(self, wanted: _Read, *, overrule: bool) -> bool | None:
-        """Bring the rows to the wish. True when a row changed, None when they show a later wish."""
-        wish = wanted.wish
+    async def _carry_over(self, wanted: _Read, seen: _Seen) -> bool:
+        """Bring the rows to the wish. True when a row changed.
+
+        Raises:
+            _LaterWishShown: they show one that was not ``seen`` before ours was read.
+        """
+        wish, changed = wanted.wish, False
+        if wish.kind == "subscriber" and not wish.rows:
+            changed = await self._refuse_first(wish, seen)
         async with radius_transaction(self._radius_begin) as db:
             if wanted.plan is not None:
                 await self._show_plan(db, wanted.plan)
-            await lock_name(db, wish.kind, wish.name)
-            entry = await ledger_entry(db, wish.kind, wish.name)
-            if entry is not None and entry.tenant_id == wish.tenant_id and entry.age > wish.age and not overrule:
-                return None
-            changed = await show(db, wish, entry, self._now())
-            if wish.kind == "nas":
-                changed |= await self._forget_former_addresses(db, wish)
-            return changed
+            entry = await self._locked_entry(db, wish, seen)
+            changed |= await show(db, wish, entry, self._now())
+        if wish.kind == "nas":
+            changed |= await self._forget_former_addresses(wish)
+        return changed
+
+    async def _locked_entry(self, db: AsyncSession, wish: Wish, seen: _Seen) -> LedgerEntry | None:
+        """Which wish the rows show, held until the transaction ends; ``_LaterWishShown`` as for ``_carry_over``."""
+        await _lock(db, wish)
+        entry = await ledger_entry(db, wish.kind, wish.name)
+        shown = [entry] if entry is not None and entry.tenant_id == wish.tenant_id else []
+        if wish.kind == "nas":  # its later wish may stand under another address
+            shown += await ledger_entries_of(db, wish)
+        later = frozenset(one for one in shown if one.age > wish.age)
+        if not later <= seen:
+            raise _LaterWishShown(later)
+        return entry
+
+    async def _refuse_first(self, wish: Wish, seen: _Seen) -> bool:
+        """Refuse the logins of a subscriber whose rows go away, in a commit of its own before that."""
+        async with radius_transaction(self._radius_begin) as db:
+            entry = await self._locked_entry(db, wish, seen)
+            actual = (await actual_rows(db, wish.kind, [wish.name]))[wish.name]
+            if not actual:
+                return False
+            rows = refused_first(wish.name, actual.values())
+            return await show(db, replace(wish, rows=rows, digest=digest(rows)), entry, self._now())
 
     async def _show_plan(self, db: AsyncSession, plan: Wish) -> None:
-        """A plan's rows come before its subscriber's: without them he would log in and run without any limit."""
-        entry = await ledger_entry(db, "plan", plan.name)
-        if entry is not None and entry.age >= plan.age:
-            return
-        await lock_name(db, "plan", plan.name)
-        entry = await ledger_entry(db, "plan", plan.name)
-        if entry is None or entry.age < plan.age:
+        """A plan's rows come before its subscriber's: without them FreeRADIUS would not let the subscriber in."""
+        entry = await ledger_entry(db, plan.kind, plan.name)
+        if entry is not None and entry.age == plan.age:
+            # the ledger says what was written, not what somebody took away since
+            actual = (await actual_rows(db, plan.kind, [plan.name]))[plan.name]
+            if digest(actual.values()) == plan.digest:
+                return
+        await _lock(db, plan)
+        entry = await ledger_entry(db, plan.kind, plan.name)
+        if entry is None or entry.age <= plan.age:
             await show(db, plan, entry, self._now())
 
-    async def _forget_former_addresses(self, db: AsyncSession, wish: Wish) -> bool:
-        former = [name for name in await ledger_names(db, "nas", wish.tenant_id, wish.source_id) if name != wish.name]
-        for address in former:
-            await remove_name(db, "nas", address)
-        return bool(former)
+    async def _forget_former_addresses(self, wish: Wish) -> bool:
+        """Take away the rows of a NAS under every other address, unless it has moved on meanwhile."""
+        async with radius_transaction(self._radius_begin) as db:
+            former = [entry.name for entry in await ledger_entries_of(db, wish) if entry.name != wish.name]
+            if not former:
+                return False
+            await _lock(db, wish, *former)
+            written = {entry.name: entry for entry in await ledger_entries_of(db, wish)}
+            standing = written.pop(wish.name, None)
+            if standing is None or standing.age != wish.age:
+                return False
+            # an address that another NAS has been given since is that one's, and not among these
+            gone = [address for address in former if address in written]
+            for address in gone:
+                await remove_name(db, "nas", address)
+            return bool(gone)
 
     async def _note_shown(self, wanted: _Read) -> None:
         async with self._begin() as db:
@@ -213,3 +269,11 @@ class RadiusProjector:
                     .where(or_(source.projected_version.is_(None), source.projected_version <= wish.version))
                     .values(projected_version=wish.version, projected_digest=wish.digest, projected_at=self._now())
                 )
+
+
+async def _lock(db: AsyncSession, wish: Wish, *more_names: str) -> None:
+    """Nobody else changes these names until the transaction ends, nor, of a NAS, what was written for it elsewhere."""
+    if wish.kind == "nas":
+        await lock_name(db, "nas", f"{wish.tenant_id}#{wish.source_id}")
+    for name in sorted({wish.name, *more_names}):  # in one order, so that no two wait for each other
+        await lock_name(db, wish.kind, name)

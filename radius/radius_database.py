@@ -80,12 +80,13 @@ class Wish:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """Which wish the rows of a name show."""
+    """Which wish the rows of a name show, and their digest."""
 
     name: str
     tenant_id: str
     source_id: int
     version: int
+    digest: str
 
     @property
     def age(self) -> tuple[int, int]:
@@ -128,23 +129,24 @@ async def lock_name(db: AsyncSession, kind: Kind, name: str) -> None:
 
 async def ledger_entry(db: AsyncSession, kind: Kind, name: str) -> LedgerEntry | None:
     """Which wish the rows of a name show, None when they are not ours (or are none)."""
+    found = await _entries(db, kind, radius_projection.c.name == name)
+    return found[0] if found else None
+
+
+async def ledger_entries_of(db: AsyncSession, wish: Wish) -> list[LedgerEntry]:
+    """Everything that was written for the row of ours that a wish is about, under whatever name."""
+    columns = radius_projection.c
+    return await _entries(db, wish.kind, columns.tenant_id == wish.tenant_id, columns.source_id == wish.source_id)
+
+
+async def _entries(db: AsyncSession, kind: Kind, *which: ColumnElement[bool]) -> list[LedgerEntry]:
     columns = radius_projection.c
     found = await db.execute(
-        select(columns.name, columns.tenant_id, columns.source_id, columns.version).where(
-            columns.kind == kind, columns.name == name
-        )
+        select(columns.name, columns.tenant_id, columns.source_id, columns.version, columns.digest)
+        .where(columns.kind == kind, *which)
+        .order_by(columns.name)
     )
-    row = found.one_or_none()
-    return LedgerEntry(*row) if row else None
-
-
-async def ledger_names(db: AsyncSession, kind: Kind, tenant_id: str, source_id: int | None = None) -> list[str]:
-    """All names of a kind that are ours, or those written for one of our rows."""
-    columns = radius_projection.c
-    mine = select(columns.name).where(columns.kind == kind, columns.tenant_id == tenant_id)
-    if source_id is not None:
-        mine = mine.where(columns.source_id == source_id)
-    return list(await db.scalars(mine.order_by(columns.name)))
+    return [LedgerEntry(*row) for row in found]
 
 
 async def all_ledger_names(db: AsyncSession, kind: Kind) -> dict[str, str]:
@@ -249,7 +251,7 @@ async def _note(db: AsyncSession, wish: Wish, entry: LedgerEntry | None, now: da
     if entry is None:
         await db.execute(insert(radius_projection).values(kind=wish.kind, name=wish.name, **values))
         return
-    if entry.age != wish.age:
+    if (entry.age, entry.digest) != (wish.age, wish.digest):
         mine = (radius_projection.c.kind == wish.kind) & (radius_projection.c.name == wish.name)
         await db.execute(update(radius_projection).where(mine).values(values))
 

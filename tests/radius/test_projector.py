@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,8 @@ from radius import (
 )
 from radius.freeradius_tables import nas, radcheck, radgroupreply, radius_projection, radreply, radusergroup
 from radius.ports import Begin
-from radius.tables import Plan, Subscriber
+from radius.radius_database import actual_rows
+from radius.tables import Nas, Plan, Subscriber
 from tests.radius.conftest import ADDRESSES, PLAN, Site, soon
 
 
@@ -108,9 +110,9 @@ async def test_rows_that_somebody_changed_by_hand_are_found_and_repaired(site: S
         await db.execute(insert(radreply).values(more))
         await db.execute(delete(radgroupreply).where(radgroupreply.c.groupname == f"{site.tenant_id}/{PLAN}:wispr"))
     found = {drift.name: (drift.kind, drift.reason) for drift in await site.projector.drift()}
+    (plan,) = await site.projector.project_plans()
     for subscriber in (changed, emptied, doubled):
         assert (await site.projector.project_subscriber(subscriber["subscriber_id"]))["changed"]
-    (plan,) = await site.projector.project_plans()
 
     assert found == {
         changed["username"]: ("subscriber", "different"),
@@ -183,14 +185,122 @@ async def test_a_projector_that_was_frozen_does_not_put_an_older_wish_over_a_new
     assert await site.projector.drift() == []
 
 
-async def test_many_projectors_at_once_end_in_what_is_wished(site: Site) -> None:
-    subscriber = await site.active()
+async def test_many_projectors_at_once_end_in_what_is_wished_and_one_of_them_has_done_it(site: Site) -> None:
+    subscriber = await site.create()
     answers = await asyncio.gather(
         *(_projector(site).project_subscriber(subscriber["subscriber_id"]) for _ in range(6)),
-        *(_projector(site).project_plans() for _ in range(3)),
     )
-    assert len(answers) == 9
+    plans = await asyncio.gather(*(_projector(site).project_plans() for _ in range(3)))
+
+    assert [answer["changed"] for answer in answers].count(True) == 1
+    assert {answer["digest"] for answer in answers} == {answers[0]["digest"]}
+    assert [answer["changed"] for (answer,) in plans] == [False] * 3
     assert await site.projector.drift() == []
+
+
+async def _table_rows(site: Site, username: str) -> dict[str, list[str]]:
+    async with site.radius_database.begin() as db:
+        rows = (await actual_rows(db, "subscriber", [username]))[username].values()
+    return {
+        table: sorted(dict(row.columns).get("attribute", "group") for row in rows if row.table == table)
+        for table in ("radcheck", "radreply", "radusergroup")
+    }
+
+
+async def test_between_the_two_commits_of_a_withdrawal_every_login_is_refused(site: Site) -> None:
+    subscriber = await site.active()
+    password = await site.password(subscriber)
+    nas_of_site = await site.nas()
+    transactions = itertools.count(1)
+
+    @asynccontextmanager
+    async def dies_before_the_second() -> AsyncIterator[AsyncSession]:
+        if next(transactions) > 1:
+            raise RuntimeError("the process dies here")
+        async with site.radius_database.begin() as db:
+            yield db
+
+    before = await _table_rows(site, subscriber["username"])
+    with pytest.raises(RuntimeError):
+        await _projector(site, radius_begin=dies_before_the_second).withdraw_subscriber(subscriber["subscriber_id"])
+    between = await _table_rows(site, subscriber["username"])
+    reply = await nas_of_site.login(subscriber["username"], password)
+    repeated = await site.projector.withdraw_subscriber(subscriber["subscriber_id"])
+
+    assert before["radcheck"] == ["Cleartext-Password"]
+    assert between == {**before, "radcheck": ["Auth-Type"]}
+    assert reply.code == "Access-Reject"
+    assert (repeated["state"], repeated["changed"]) == ("terminated", True)
+    assert await _ids(site, subscriber["username"]) == []
+    assert await site.projector.drift() == []
+
+
+async def test_between_the_two_commits_of_a_withdrawal_nobody_is_let_in_again(site: Site) -> None:
+    """A projector that had read the wish before the withdrawal gets its turn just in between."""
+    subscriber = await site.active()
+    before_it, thaw = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def slow_radius() -> AsyncIterator[AsyncSession]:
+        before_it.set()
+        await thaw.wait()
+        async with site.radius_database.begin() as db:
+            yield db
+
+    slow = asyncio.create_task(
+        _projector(site, radius_begin=slow_radius).project_subscriber(subscriber["subscriber_id"])
+    )
+    await before_it.wait()
+    transactions = itertools.count(1)
+
+    @asynccontextmanager
+    async def lets_the_other_go_first() -> AsyncIterator[AsyncSession]:
+        if next(transactions) == 2:
+            thaw.set()
+            await slow
+        async with site.radius_database.begin() as db:
+            yield db
+
+    last = await _projector(site, radius_begin=lets_the_other_go_first).withdraw_subscriber(subscriber["subscriber_id"])
+
+    assert ((await slow)["state"], last["state"]) == ("terminated", "terminated")
+    assert await _ids(site, subscriber["username"]) == []
+    assert await site.projector.drift() == []
+
+
+async def test_a_wish_that_is_read_again_is_not_put_over_one_that_came_after_the_reading(site: Site) -> None:
+    """Old rows of a backup are overruled; what is wished while that is being decided is not."""
+    subscriber = await site.active()
+    async with site.database.begin() as db:
+        mine = update(Subscriber).where(Subscriber.id == subscriber["subscriber_id"])
+        await db.execute(mine.values(state="pending", version=1, projected_version=1))
+    transactions = itertools.count(1)
+
+    @asynccontextmanager
+    async def overtaken() -> AsyncIterator[AsyncSession]:
+        if next(transactions) == 2:
+            async with site.database.begin() as db:
+                await db.execute(mine.values(version=2))
+            await site.activate(subscriber["subscriber_id"])
+        async with site.radius_database.begin() as db:
+            yield db
+
+    late = await _projector(site, radius_begin=overtaken).project_subscriber(subscriber["subscriber_id"])
+
+    assert (late["state"], late["version"], late["changed"]) == ("active", 3, False)
+    assert await site.projector.drift() == []
+
+
+async def test_plan_rows_that_somebody_took_away_are_there_again_before_the_subscriber_is(site: Site) -> None:
+    first = await site.active()
+    group = f"{site.tenant_id}/{PLAN}"
+    async with site.radius_database.begin() as db:
+        await db.execute(delete(radgroupreply).where(radgroupreply.c.groupname == f"{group}:mikrotik"))
+    await site.active()
+
+    assert await site.projector.drift() == []
+    reply = await (await site.nas()).login(first["username"], await site.password(first))
+    assert reply.rate_limit == "20000k/100000k"
 
 
 async def test_after_an_old_backup_the_rows_follow_the_appliance_again(site: Site) -> None:
@@ -335,3 +445,75 @@ async def test_a_nas_that_moves_is_known_at_its_new_address_only(site: Site) -> 
     assert notes == 0
     assert projected["changed"]
     assert [drift for drift in await site.projector.drift() if drift.kind == "nas"] == []
+
+
+async def test_a_projector_that_was_frozen_does_not_move_a_nas_back(site: Site) -> None:
+    old, new = site.backend.free_nas_address(), site.backend.free_nas_address()
+    frozen, thaw = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def slow_radius() -> AsyncIterator[AsyncSession]:
+        frozen.set()
+        await thaw.wait()
+        async with site.radius_database.begin() as db:
+            yield db
+
+    async with site.database.begin() as db:
+        await site.service(db).define_nas(name="bng", address=old, dialect="mikrotik")
+    slow = asyncio.create_task(_projector(site, radius_begin=slow_radius).project_nas())
+    await frozen.wait()
+    async with site.database.begin() as db:
+        await site.service(db).define_nas(name="bng", address=new, dialect="mikrotik")
+    await site.projector.project_nas()
+    thaw.set()
+    (late,) = await slow
+
+    async with site.radius_database.begin() as db:
+        known = list(await db.scalars(select(nas.c.nasname).where(nas.c.nasname.in_([old, new]))))
+    assert known == [new]
+    assert (late["name"], late["changed"]) == (new, False)
+
+
+async def test_an_address_that_another_nas_was_given_meanwhile_is_left_to_it(site: Site) -> None:
+    old, new, third = (site.backend.free_nas_address() for _ in range(3))
+
+    async def define(name: str, address: str) -> None:
+        async with site.database.begin() as db:
+            await site.service(db).define_nas(name=name, address=address, dialect="mikrotik")
+
+    transactions = itertools.count(1)
+
+    @asynccontextmanager
+    async def overtaken() -> AsyncIterator[AsyncSession]:
+        if next(transactions) == 2:  # the new address is shown, the old one not yet forgotten
+            await define("bng-2", old)
+            await site.projector.project_nas()
+        async with site.radius_database.begin() as db:
+            yield db
+
+    await define("bng-1", old)
+    await define("bng-2", third)
+    await site.projector.project_nas()
+    await define("bng-1", new)
+    await _projector(site, radius_begin=overtaken).project_nas()
+
+    async with site.radius_database.begin() as db:
+        mine = select(nas.c.nasname, nas.c.shortname).where(nas.c.nasname.in_([old, new, third]))
+        known = {tuple(row) for row in await db.execute(mine)}
+    assert known == {(new, "bng-1"), (old, "bng-2")}
+    assert [drift for drift in await site.projector.drift() if drift.kind == "nas"] == []
+
+
+async def test_after_an_old_backup_a_nas_is_where_the_appliance_says(site: Site) -> None:
+    old, new = site.backend.free_nas_address(), site.backend.free_nas_address()
+    for address in (old, new):
+        async with site.database.begin() as db:
+            await site.service(db).define_nas(name="bng", address=address, dialect="mikrotik")
+        await site.projector.project_nas()
+    async with site.database.begin() as db:
+        await db.execute(update(Nas).where(Nas.name == "bng").values(address=old, version=1, projected_version=1))
+    (projected,) = await site.projector.project_nas()
+
+    async with site.radius_database.begin() as db:
+        known = list(await db.scalars(select(nas.c.nasname).where(nas.c.nasname.in_([old, new]))))
+    assert (known, projected["changed"]) == ([old], True)
