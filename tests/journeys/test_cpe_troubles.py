@@ -232,51 +232,6 @@ async def test_a_subscriber_who_never_logs_in_is_held_and_billed_nothing(lab: Jo
     assert await lab.broken_invariants() == []
 
 
-async def test_a_session_that_was_open_before_proves_nothing(lab: JourneyLab) -> None:
-    house = lab.household()
-    async with lab.no_dialling() as nas:
-        run = await lab.order(house)
-        await run.until_waiting_for("visit")
-        given = await run.result("allocate_resources")
-        ghost = LabSession(given["username"], framed_ip_address=given["ip_address"])
-        await nas.accounting_start(ghost)
-        cpe = await run.plug_and_scan(house)
-        await run.until_waiting_for("session_started")
-
-        lab.clock.skip(hours=1)
-        held = await run.until_held()
-        assert held.summary.current_step == "session_started"
-        assert (await traces_of(lab, house)).bills == 0
-
-    lab.world.dial(cpe)
-    await run.retry()
-    assert (await run.until_ended()).summary.state == "completed"
-    seen = await run.result("session_started")
-    assert seen["session_id"] != ghost.session_id
-
-
-async def test_a_cpe_that_is_reset_before_it_is_read_back_gets_its_settings_anew(lab: JourneyLab) -> None:
-    house = lab.household()
-    run = await lab.order(house)
-    await run.until_waiting_for("visit")
-    cpe = await lab.plug(house.serial, house)
-    cpe.quirks = Quirks(reachable=False)
-    await run.report("scanned", serial=house.serial, port=house.port)
-    await run.until_retrying(step="apply_device")
-    await cpe.periodic_inform()
-    await run.until_retrying(step="verify_device")
-
-    cpe.quirks = Quirks()
-    await cpe.factory_reset()  # somebody holds the pin
-    ended = await run.until_ended()
-
-    assert ended.summary.state == "completed"
-    again = next(step for step in ended.steps if step.name == "apply_device")
-    assert again.round == 2
-    assert (cpe.ppp.username, cpe.ppp.status) == ((await run.result("allocate_resources"))["username"], "Connected")
-    assert await lab.broken_invariants() == []
-
-
 async def test_a_login_with_another_address_is_not_taken_for_the_service(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.no_dialling() as nas:

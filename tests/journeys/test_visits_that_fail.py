@@ -55,24 +55,6 @@ async def test_the_report_itself_may_bring_the_next_appointment(lab: JourneyLab)
     assert (await run.until_ended()).summary.state == "completed"
 
 
-async def test_dispatch_may_move_the_appointment_before_the_visit(lab: JourneyLab) -> None:
-    house = lab.household()
-    run = await lab.order(house)
-    await run.until_waiting_for("visit")
-    first = await run.result("schedule_installation")
-
-    later = tomorrow(lab.clock.now()) + timedelta(days=2)
-    await run.appoint(house, later)
-    await run.until_booked(later)
-
-    second = await run.result("schedule_installation")
-    assert second["visit_id"] != first["visit_id"]
-    assert (await traces_of(lab, house)).visits == ("booked",)  # the technician is free at the first time again
-    await run.plug_and_scan(house)
-    assert (await run.until_ended()).summary.state == "completed"
-    assert await lab.broken_invariants() == []
-
-
 async def test_nobody_at_home_until_the_end_releases_everything(lab: JourneyLab) -> None:
     house = lab.household()
     hold_until = lab.clock.now() + timedelta(days=5)

@@ -218,16 +218,6 @@ class Installation:
     async def until_waiting_for(self, signal: str) -> RunView:
         return await self._until(signal)
 
-    async def until_booked(self, at: datetime) -> RunView:
-        """Until it waits for a visit that begins then."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                view = await self._until("visit")
-                booked = await self.result("schedule_installation")
-                if datetime.fromisoformat(booked["starts_at"]) == at:
-                    return view
-                await self.lab.happening()
-
     async def until_retrying(self, step: str = "", code: str = "") -> RunView:
         """An outside call (of this step, with this error) has failed, and the next try has its time."""
         return await self._until("retry", step, code)
