@@ -10,7 +10,8 @@ nobody listens, the connection is refused    tried again for 23 s (a worker is b
 503 ``Device is in session``                 tried again for 30 s, then NbiDeviceInSession
 no answer in time                            a read: NbiTimedOut; a write: ``Unknown``, never sent again here
 cut off at once                              a read: tried again; a write: ``Unknown``
-cut off after 15 s of silence                NbiPoisoned: the request has killed a worker, never sent again
+cut off after 15 s of silence                NbiPoisoned: the request has killed a worker, never sent again; a read
+                                             like one that was answered before: once again, then NbiUnreachable
 400, 404, 405, 431, redirects                ``Rejected`` (or NbiRejected for a read)
 a 5xx that is not GenieACS's own             a proxy speaks: NbiUnreachable for a read, ``Unknown`` for a write
 ===========================================  =============================================================
@@ -50,6 +51,7 @@ from acs.nbi_requests import (
     device_segment,
     fault_segment,
     name_segment,
+    query_kind,
     query_target,
     tag_segment,
     task_segment,
@@ -130,7 +132,8 @@ class NbiClient:
         Raises: NbiRequestInvalid, NbiUnreachable, NbiTimedOut, NbiGarbled, NbiRejected, NbiPoisoned.
         """
         target = query_target(collection, query, projection, limit=limit, skip=skip)
-        total, documents = await self._transport.collect(target)
+        kind = query_kind(collection, query)
+        total, documents = await self._transport.collect(target, kind=kind)
         return Found(total, tuple(documents))
 
     async def stream(
@@ -143,7 +146,8 @@ class NbiClient:
 
     async def count(self, collection: str, query: Json) -> int:
         """How many documents a query means; costs the ACS no document."""
-        return total_of(await self._transport.head(query_target(collection, query, ("_id",))))
+        target = query_target(collection, query, ("_id",))
+        return total_of(await self._transport.head(target, kind=query_kind(collection, query)))
 
     async def tasks(self, device_id: str, *, unique_key: str | None = None) -> tuple[Task, ...]:
         """The queued tasks of one device, oldest first, without their arguments."""

@@ -110,6 +110,19 @@ def query_target(
     return target
 
 
+def query_kind(collection: str, query: Json) -> str:
+    """The query without what it asks for: its fields, its operators and the types of its values."""
+
+    def outline(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {key: outline(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return sorted({json.dumps(outline(each), sort_keys=True) for each in value})
+        return type(value).__name__
+
+    return f"{collection} {json.dumps(outline(query), sort_keys=True)}"
+
+
 def checked_task(task: Json, *, unique_key: str | None, expiry_seconds: int | None) -> bytes:
     """The body of POST /devices/{id}/tasks.
 
@@ -202,9 +215,9 @@ def _read_faults(paths: object) -> list[str]:
 
 
 def _holds_connection_request_password(path: str) -> bool:
-    """Whether a reading of that path brings the password along, which reads back blank: itself or an object above it."""
+    """Whether that path is the password, which reads back blank, or an object above it."""
     root, _, below = path.partition(".")
-    return root == path or below in ("ManagementServer", "ManagementServer.ConnectionRequestPassword")
+    return path != "" and (root == path or below in ("ManagementServer", "ManagementServer.ConnectionRequestPassword"))
 
 
 def _refresh_faults(path: object) -> list[str]:

@@ -85,6 +85,7 @@ class NbiTransport:
         jitter: Callable[[], float],
     ) -> None:
         self.genieacs_version: str | None = None
+        self._answered: set[str] = set()
         self._base_url = _checked_base_url(base_url)
         self._sleep = sleep
         self._monotonic = monotonic
@@ -107,24 +108,29 @@ class NbiTransport:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def head(self, target: str) -> Mapping[str, str]:
-        """The headers alone. Raises: NbiError."""
+    async def head(self, target: str, *, kind: str) -> Mapping[str, str]:
+        """The headers alone; ``kind`` as for ``collect``. Raises: NbiError."""
 
         async def ask() -> Mapping[str, str]:
             async with self._response("HEAD", target, None, READ_SECONDS) as response:
                 _require_ok(target, await _whole(response))
                 return response.headers
 
-        return await self._again_when_cut_off(ask)
+        return await self._again_when_cut_off(ask, kind)
 
-    async def collect(self, target: str) -> tuple[int, list[dict[str, Any]]]:
-        """The ``total`` header and all documents, read as they arrive. Raises: NbiError."""
+    async def collect(self, target: str, *, kind: str) -> tuple[int, list[dict[str, Any]]]:
+        """The ``total`` header and all documents, read as they arrive.
+
+        ``kind`` is the query without its values: one of a kind that was answered before kills no worker.
+
+        Raises: NbiError.
+        """
 
         async def ask() -> tuple[int, list[dict[str, Any]]]:
             async with self._documents(target) as (headers, lines):
                 return total_of(headers), [document async for document in lines]
 
-        return await self._again_when_cut_off(ask)
+        return await self._again_when_cut_off(ask, kind)
 
     async def stream(self, target: str) -> AsyncGenerator[dict[str, Any], None]:
         """The documents one by one, asked for once. Raises: NbiError."""
@@ -206,9 +212,10 @@ class NbiTransport:
     ) -> httpx.Response:
         """Sends the request; tried again as long as it could not even be begun."""
         timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=seconds)
-        request = self._http.build_request(method, self._base_url + target, content=body, timeout=timeout)
+        request = self._http.build_request(
+            method, self._base_url + target, content=body, timeout=timeout, extensions={"trace": silence.follow}
+        )
         for pause in (*CONNECT_RETRY_SECONDS, None):
-            silence.begin()
             try:
                 return await self._http.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -220,28 +227,48 @@ class NbiTransport:
             await self._sleep(pause * (0.5 + self._jitter()))
         raise AssertionError("the last pause is None")
 
-    async def _again_when_cut_off(self, ask: Callable[[], Awaitable[_Read]]) -> _Read:
-        for pause in CUT_OFF_RETRY_SECONDS:
+    async def _again_when_cut_off(self, ask: Callable[[], Awaitable[_Read]], kind: str) -> _Read:
+        """A read does no harm twice. After a long silence only one that is known to be good is asked again, once."""
+        silent_before = False
+        for pause in (*CUT_OFF_RETRY_SECONDS, None):
             try:
-                return await ask()
+                answer = await ask()
+            except NbiPoisoned as silence:
+                if kind not in self._answered:
+                    raise
+                if silent_before or pause is None:
+                    raise NbiUnreachable(
+                        f"The ACS has hung up after {silence.silence_seconds:.0f} s without a word on a question it has"
+                        " answered before: its workers die of something else. Look at the log of genieacs-nbi."
+                    ) from silence
+                silent_before = True
             except (_CutOff, NbiGarbled) as cut:
+                if pause is None:
+                    if isinstance(cut, NbiGarbled):
+                        raise
+                    raise NbiUnreachable(str(cut)) from cut
                 log.info("answer of the acs was cut off, asking again", why=str(cut))
+            else:
+                self._answered.add(kind)
+                return answer
             await self._sleep(pause * (0.5 + self._jitter()))
-        try:
-            return await ask()
-        except _CutOff as cut:
-            raise NbiUnreachable(str(cut)) from cut
+        raise AssertionError("the last pause is None")
 
 
 class _Silence:
-    """How long the ACS has said nothing since it was asked; a worker that dies of a request does not say a word."""
+    """How long the ACS has said nothing since the request was written; a worker that dies of it does not say a word.
+
+    What goes before (waiting for a free connection, connecting, TLS) is not the ACS's silence.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._since: float | None = None
 
-    def begin(self) -> None:
-        self._since = self._monotonic()
+    async def follow(self, event: str, _info: Mapping[str, Any]) -> None:
+        """What httpx tells of the progress of a request (its ``trace`` extension)."""
+        if event == "http11.send_request_headers.started":
+            self._since = self._monotonic()
 
     def broken(self) -> None:
         self._since = None

@@ -36,6 +36,7 @@ class ScriptedNbi:
     def __init__(self, *script: bytes) -> None:
         self.script = list(script)
         self.asked: list[bytes] = []
+        self.was_asked = asyncio.Event()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -60,6 +61,7 @@ class ScriptedNbi:
             length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
             body = await reader.readexactly(int(length[0].partition(b":")[2])) if length else b""
             self.asked.append(head + body)
+            self.was_asked.set()
             said = self.script[min(len(self.asked), len(self.script)) - 1]
             if said is not SILENCE:
                 writer.write(said)

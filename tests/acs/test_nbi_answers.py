@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -11,6 +13,7 @@ from acs import (
     Done,
     NbiClient,
     NbiGarbled,
+    NbiPoisoned,
     NbiRejected,
     NbiRequestInvalid,
     NbiTimedOut,
@@ -20,7 +23,7 @@ from acs import (
     Unknown,
     Why,
 )
-from tests.acs.scripted_nbi import SILENCE, answer, documents, scripted
+from tests.acs.scripted_nbi import SILENCE, ScriptedNbi, answer, documents, scripted
 
 DEVICE = "00259E-HG%2D8245-HWTC12345678"
 TASK = {"name": "getParameterValues", "parameterNames": ["Device.DeviceInfo.UpTime"]}
@@ -68,6 +71,51 @@ async def test_a_read_that_was_cut_off_is_asked_again() -> None:
     async with scripted(b"", answer("200 OK", b"[\n", "total: 1"), documents('{"_id":"a"}')) as (nbi, server):
         found = await nbi.find("devices", {}, ("_id",))
     assert (len(found.documents), len(server.asked)) == (1, 3)
+
+
+def seconds_of(server: ScriptedNbi) -> Callable[[], float]:
+    """A clock on which every request takes the ACS 20 s."""
+    return lambda: 20.0 * len(server.asked)
+
+
+async def no_pause(_seconds: float) -> None:
+    """A client that does not really wait."""
+
+
+async def test_a_worker_that_dies_of_something_else_is_no_poison_of_a_question_answered_before() -> None:
+    good = documents('{"_id":"a"}')
+    async with (
+        ScriptedNbi(good, b"", good, b"") as server,
+        NbiClient(server.url, sleep=no_pause, monotonic=seconds_of(server)) as nbi,
+    ):
+        await nbi.find("devices", {"_id": "a"}, ("_id",))
+        assert (await nbi.find("devices", {"_id": "b"}, ("_id",))).total == 1
+        assert len(server.asked) == 3
+        with pytest.raises(NbiUnreachable, match="hung up after 20 s") as caught:
+            await nbi.find("devices", {"_id": "c"}, ("_id",))
+        assert caught.value.transient
+        assert len(server.asked) == 5  # once more, and no third time
+        with pytest.raises(NbiPoisoned):
+            await nbi.find("devices", {"_id": {"$exists": True}}, ("_id",))
+        assert len(server.asked) == 6
+
+
+async def test_waiting_for_a_free_connection_is_not_the_silence_of_the_acs() -> None:
+    seconds = 0.0
+    async with (
+        ScriptedNbi(SILENCE) as server,
+        NbiClient(server.url, max_connections=1, sleep=no_pause, monotonic=lambda: seconds) as nbi,
+    ):
+        first = asyncio.create_task(nbi.add_tag(DEVICE, "first"))
+        await server.was_asked.wait()
+        second = asyncio.create_task(nbi.add_tag(DEVICE, "second"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        seconds = 60.0
+        server.script = [SILENCE, b""]
+        first.cancel()
+        assert isinstance(await second, Unknown)  # cut off at once, and not after a minute
+    assert len(server.asked) == 2
 
 
 async def test_streaming_gives_what_arrived_and_then_says_that_it_broke() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from acs import (
@@ -17,6 +19,7 @@ from acs import (
     Unknown,
     Why,
 )
+from acs.nbi_transport import NbiTransport
 from acs.testing import LabAcs, LabCpe
 
 VLAN = "Device.Ethernet.VLANTermination.1.VLANID"
@@ -114,21 +117,37 @@ async def test_deleting_the_fault_of_a_task_deletes_the_task(nbi: NbiClient, cpe
     assert await nbi.tasks(cpe.device_id) == ()
 
 
+@pytest.fixture
+async def unchecked(lab: LabAcs) -> AsyncIterator[NbiTransport]:
+    """Below the checks of the client, which would not let poison through."""
+    started = lab.clock.now()
+    transport = NbiTransport(
+        lab.url,
+        authorization=None,
+        tls=None,
+        max_connections=4,
+        sleep=lab.clock.sleep,
+        monotonic=lambda: (lab.clock.now() - started).total_seconds(),
+        jitter=lambda: 0.5,
+    )
+    yield transport
+    await transport.aclose()
+
+
 async def test_a_request_that_kills_a_worker_is_poison_and_never_sent_again(
-    nbi: NbiClient, lab: LabAcs, cpe: LabCpe
+    unchecked: NbiTransport, lab: LabAcs, cpe: LabCpe
 ) -> None:
     target = f"/devices/{cpe.device_id}/tasks"
     with pytest.raises(NbiPoisoned) as caught:
-        # Past the checks of the client, which would not let it through.
-        await nbi._transport.write("POST", target, b'{"name": "nonsense"}')
+        await unchecked.write("POST", target, b'{"name": "nonsense"}')
     assert caught.value.silence_seconds >= 15
     assert not caught.value.transient
     assert [happening.kind for happening in lab.happenings].count("nbi_crashed") == 1
 
 
-async def test_a_query_that_kills_a_worker_is_poison_too(nbi: NbiClient, lab: LabAcs) -> None:
+async def test_a_query_that_kills_a_worker_is_poison_too(unchecked: NbiTransport, lab: LabAcs) -> None:
     with pytest.raises(NbiPoisoned):
-        await nbi._transport.collect('/devices?query={"_id":{"$foo":1}}&projection=_id')
+        await unchecked.collect('/devices?query={"_id":{"$foo":1}}&projection=_id', kind="by an unknown operator")
     assert [happening.kind for happening in lab.happenings].count("nbi_crashed") == 1
 
 
