@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     DateTime,
     Dialect,
@@ -76,7 +77,7 @@ class AcsDevice(AcsBase):
     serial: Mapped[str] = mapped_column(String(64))
     """Canonical spelling (``acs.serials``)."""
     serial_as_given: Mapped[str] = mapped_column(String(64))
-    customer_id: Mapped[int] = mapped_column(Integer)
+    customer_id: Mapped[int] = mapped_column(BigInteger)
     service_id: Mapped[int | None] = mapped_column(Integer)
 
     template: Mapped[str] = mapped_column(Text)

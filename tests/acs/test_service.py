@@ -58,6 +58,11 @@ async def row(devices: Devices, serial: str = SERIAL) -> AcsDevice:
         return found.first() or pytest.fail("no such row")
 
 
+async def test_a_customer_number_may_be_larger_than_32_bits(devices: Devices) -> None:
+    await provision(devices, customer_id=2**40)
+    assert (await row(devices)).customer_id == 2**40
+
+
 async def test_a_cpe_that_never_reported_is_bound_and_awaited(devices: Devices, secrets: KeptSecrets) -> None:
     device = await provision(devices)
     assert device == {
