@@ -467,6 +467,21 @@ async def test_a_parameter_that_has_gone_is_drift(bench: Bench) -> None:
     assert outcome["drift"] == [{"path": SSID, "wanted": "Home", "reported": None}]
 
 
+async def test_a_document_that_has_lost_every_parameter_is_no_reading_and_no_drift(bench: Bench) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    await bench.convergence.apply(SERIAL)
+    async with bench.devices.database.begin() as db:
+        row = (await db.scalars(select(AcsDevice))).one()
+        paths = [path for path, *_ in row.parameters]
+    for path in paths:
+        cpe.tree.remove(path)
+    with pytest.raises(NotYet, match="has not read the settings of CPE HWTC12345678 back") as caught:
+        await bench.convergence.verify(SERIAL)
+    assert caught.value.reason == "not_read_back"
+    assert (await bench.row()).state == "applied"
+
+
 async def test_a_fault_while_reading_back_is_not_drift(bench: Bench) -> None:
     await bench.bind()
     cpe = await bench.power_on()
@@ -594,7 +609,7 @@ async def test_a_cpe_deleted_at_the_acs_is_waited_for_again(bench: Bench) -> Non
     await bench.bind()
     cpe = await bench.power_on()
     await bench.convergence.apply(SERIAL)
-    await bench.nbi._transport.write("DELETE", f"/devices/{cpe.device_id}", None)
+    bench.lab.documents.delete_device(cpe.device_id)
     with pytest.raises(AwaitingFirstInform):
         await bench.convergence.verify(SERIAL)
     await cpe.periodic_inform()
