@@ -7,7 +7,7 @@ session. It is removed before the task is queued, so that a tag found later was 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -32,7 +32,7 @@ from acs.nbi import NbiClient
 from acs.nbi_outcomes import Fault, Rejected, Unknown, require_done
 from acs.nbi_requests import is_xml_value
 from acs.ports import Now, Sleep
-from acs.seen_devices import SeenDevice, look_again, read_leaves
+from acs.seen_devices import Leaf, SeenDevice, look_again, read_leaves
 from acs.sessions import Sessions, not_yet
 from acs.templates import Setting
 
@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 PROVISION = "firstlight_apply"
 CONFIGURATION_KEY = "firstlight:cfg"
 """A later configuration task of a CPE takes the place of an earlier one."""
+CONFIGURATION_EXPIRY_SECONDS = 12 * 3600
+"""Settings nobody has taken back and nobody asks for any more must not wait at the ACS for whoever plugs in next."""
 
 
 class ApplyOutcome(TypedDict):
@@ -154,6 +156,7 @@ class Applying:
             device_id,
             {"name": "provisions", "provisions": [[PROVISION, argument]]},
             unique_key=CONFIGURATION_KEY,
+            expiry_seconds=CONFIGURATION_EXPIRY_SECONDS,
         )
         if isinstance(outcome, Rejected):
             if outcome.status == 404:
@@ -211,6 +214,12 @@ class Applying:
         await self._states.record(desired, task_id=None, reason=message)
         return NotYet(desired.serial, reason="not_applied", message=message)
 
+    async def _reset_meanwhile(self, desired: Desired) -> NotYet:
+        """The tag is the ACS's memory; the CPE has forgotten what it proves. The next apply queues them again."""
+        message = f"CPE {desired.serial} was reset to factory default after it had taken its settings; once more."
+        await self._states.record(desired, state="queued", task_id=None, reason=message)
+        return NotYet(desired.serial, reason="not_applied", message=message)
+
     async def _failed(self, desired: Desired, fault: Fault) -> SettingsRefused | SettingsFailed:
         refusals, words = fault.refusals, in_words(fault)
         await self._states.record(desired, state="faulted", reason=words, details=[dict(each) for each in refusals])
@@ -220,8 +229,10 @@ class Applying:
 
     async def _applied(self, desired: Desired, seen: SeenDevice) -> ApplyOutcome:
         paths = [setting.path for setting in desired.settings]
-        leaves = await read_leaves(self._nbi, seen["device_id"], (), paths)
-        stamps = [leaf.stamp for leaf in (leaves or {}).values() if leaf.stamp is not None]
+        leaves = await read_leaves(self._nbi, seen["device_id"], (), paths) or {}
+        if was_reset_since_written(desired, seen, leaves):
+            raise await self._reset_meanwhile(desired)
+        stamps = [leaf.stamp for leaf in leaves.values() if leaf.stamp is not None]
         applied_at = self._now()
         await self._states.record(
             desired,
@@ -246,6 +257,19 @@ class Applying:
             state="applied",
             applied_at=applied_at,
         )
+
+
+def was_reset_since_written(desired: Desired, seen: SeenDevice, leaves: Mapping[str, Leaf]) -> bool:
+    """Whether the CPE went back to factory default after our script had run; all times are the ACS's.
+
+    The script writes every secret in every run, and nobody else reads or writes those: their stamps are its time. A
+    template without secrets has the stamps of all its parameters, which the script reads in every run.
+    """
+    bootstrap = seen["last_bootstrap"]
+    secret = [setting.path for setting in desired.settings if setting.secret]
+    stamps = [leaves[path].stamp for path in secret or leaves if path in leaves]
+    written = max((stamp for stamp in stamps if stamp is not None), default=None)
+    return bootstrap is not None and (written is None or bootstrap > written)
 
 
 def _script_argument(desired: Desired, revealed: Sequence[Setting], tags: Sequence[str]) -> str:

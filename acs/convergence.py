@@ -18,7 +18,7 @@ from acs.errors import AwaitingFirstInform, NotYet, WrongDataModel
 from acs.nbi import NbiClient
 from acs.nbi_outcomes import Rejected, require_done
 from acs.ports import Begin, Now, Secrets, Sleep
-from acs.seen_devices import SeenDevice, find_device
+from acs.seen_devices import SeenDevice, find_device, look_again
 from acs.serials import canonical_serial
 from acs.sessions import Patience, Sessions
 from acs.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, was_reset
@@ -50,7 +50,7 @@ class DeviceConvergence:
     ) -> None:
         self._nbi = nbi
         self._states = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets)
-        sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience())
+        self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience())
         self._applying = Applying(nbi, self._states, sessions, now=now, sleep=sleep)
         self._verifying = Verifying(nbi, self._states, sessions, now=now)
 
@@ -136,6 +136,8 @@ class DeviceConvergence:
             seen = await find_device(self._nbi, to_clear[-1].serial_as_given)
             if seen is not None:
                 await self._clear(seen)
+                if any(each.may_be_under_way for each in to_clear):
+                    seen = await self._clear_late_comers(seen)
         await self._states.record_cleared(to_clear)
         device_id = seen["device_id"] if seen is not None else None
         return WithdrawOutcome(device_serial=serial, device_id=device_id, cleared=live is None or bool(to_clear))
@@ -147,6 +149,17 @@ class DeviceConvergence:
         """
         await self._states.unbind(device_serial, service_id=service_id)
         return await self.withdraw(device_serial)
+
+    async def _clear_late_comers(self, seen: SeenDevice) -> SeenDevice | None:
+        """A process that was killed while it queued settings may have sent them: look again when they have arrived.
+
+        One that lives takes its own task back (``DesiredStateChanged``), and any task expires.
+        """
+        await self._sessions.settle()
+        again = await look_again(self._nbi, seen["device_id"])
+        if again is not None:
+            await self._clear(again)
+        return again
 
     async def _clear(self, seen: SeenDevice) -> None:
         device_id = seen["device_id"]

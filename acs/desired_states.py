@@ -37,6 +37,7 @@ class Desired:
     state: DeviceState
     device_id: str | None
     task_id: str | None
+    queued_at: datetime | None
     applied_revision: str | None
     applied_at: datetime | None
     written_at: datetime | None
@@ -54,6 +55,11 @@ class Desired:
             "verified",
             "accepted_unverifiable",
         )
+
+    @property
+    def may_be_under_way(self) -> bool:
+        """Whether a task may be at the ACS, or on its way there from a process that was queueing it."""
+        return self.queued_at is not None and (self.applied_at is None or self.applied_at < self.queued_at)
 
 
 class DesiredStates:
@@ -158,6 +164,7 @@ def _desired(device: AcsDevice) -> Desired:
         state=cast(DeviceState, device.state),
         device_id=device.device_id,
         task_id=device.task_id,
+        queued_at=device.queued_at,
         applied_revision=device.applied_revision,
         applied_at=device.applied_at,
         written_at=device.written_at,

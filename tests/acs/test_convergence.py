@@ -552,6 +552,65 @@ async def test_withdrawing_takes_faults_and_tags_along_and_nothing_of_others(ben
     assert await bench.nbi.faults(cpe.device_id) == ()
 
 
+async def test_settings_on_their_way_from_a_killed_process_are_taken_back_too(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    cpe.quirks.reachable = False
+    with pytest.raises(DeviceUnreachable):
+        await bench.convergence.apply(SERIAL)
+    [task] = await bench.nbi.tasks(cpe.device_id)
+    late = dict(bench.lab.documents["tasks"][task.id])
+    delete_task = bench.nbi.delete_task
+
+    async def delete_and_let_it_arrive(task_id: str) -> object:
+        monkeypatch.setattr(bench.nbi, "delete_task", delete_task)
+        outcome = await delete_task(task_id)
+        bench.lab.documents["tasks"]["5f" * 12] = {**late, "_id": "5f" * 12}
+        return outcome
+
+    monkeypatch.setattr(bench.nbi, "delete_task", delete_and_let_it_arrive)
+    assert (await bench.convergence.release(SERIAL))["cleared"]
+    assert await bench.nbi.tasks(cpe.device_id) == ()
+    await cpe.periodic_inform()
+    assert bench.written(cpe) == 0
+
+
+async def test_queued_settings_expire_and_are_queued_again_when_they_are_still_wanted(bench: Bench) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    cpe.quirks.reachable = False
+    with pytest.raises(DeviceUnreachable):
+        await bench.convergence.apply(SERIAL)
+    await cpe.power_off()
+    await bench.lab.clock.sleep(13 * 3600)
+    await cpe.power_on()
+    assert bench.written(cpe) == 0
+    cpe.quirks.reachable = True
+    assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
+    assert cpe.value(USERNAME) == "u42@isp"
+
+
+async def test_a_tag_proves_nothing_of_a_cpe_that_was_reset_meanwhile(bench: Bench) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    cpe.quirks.cr_ignored = True
+    with pytest.raises(NotYet):
+        await bench.convergence.apply(SERIAL)
+    await cpe.periodic_inform()  # takes its settings and gets the tag; nobody of us looks
+    assert cpe.value(USERNAME) == "u42@isp"
+    cpe.quirks.cr_ignored = False
+    await bench.lab.clock.sleep(60)
+    await cpe.factory_reset()
+    assert cpe.value(USERNAME) == ""
+    with pytest.raises(NotYet, match="was reset to factory default") as caught:
+        await bench.convergence.apply(SERIAL)
+    assert (caught.value.reason, (await bench.row()).state) == ("not_applied", "queued")
+    assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
+    assert cpe.value(USERNAME) == "u42@isp"
+
+
 async def test_a_cpe_bound_anew_is_not_cleared(bench: Bench) -> None:
     await bench.bind()
     cpe = await bench.power_on()
