@@ -21,7 +21,7 @@ from sqlalchemy import select
 from provisioning.commercial.testing import Quirk
 from provisioning.lab.demo import open_lab
 from radius.testing import LoginReply
-from tests.support.estate import Household, estate_toml
+from tests.support.estate import HOUSEHOLDS, Household, estate_toml
 from tests.support.lab import Installation, JourneyLab, MovableClock
 from tests.support.worker_process import Home, Instant, Plan, WorkerProcess, WorkerServer
 from workflows import RunView
@@ -208,13 +208,18 @@ _lane_numbers = itertools.count(1)
 
 @asynccontextmanager
 async def open_lane(
-    folder: Path, server: WorkerServer, *, database_url: str | None, commits: bool = False
+    folder: Path,
+    server: WorkerServer,
+    *,
+    database_url: str | None,
+    households: int = HOUSEHOLDS,
+    commits: bool = False,
 ) -> AsyncIterator[Lane]:
     """A new, empty database (SQLite without a URL) and a whole world for it; the worker is started when needed."""
     home = folder / f"lane-{next(_lane_numbers)}"
     home.mkdir(parents=True)
     estate = home / "estate.toml"
-    estate.write_text(estate_toml())
+    estate.write_text(estate_toml(households))
     settings = {} if database_url is None else {"database_url": database_url}
     clock = MovableClock()
     async with open_lab(home / "lab", estate, lambda _: None, clock=clock, **settings) as lab:

@@ -24,7 +24,7 @@ async def replay(death: Death, folder: Path) -> None:
     if death.kind == "postgresql":
         server.start()
     try:
-        async with open_lanes(folder, server, of_each=1, kinds=(death.kind,), commits=True) as (lane,):
+        async with open_lanes(folder, server, of_each=1, kinds=(death.kind,), households=9, commits=True) as (lane,):
             clean: Played = await lane.play("cancelled" if death.story == "cancelled" else "installed")
             await survive(lane, death, clean)
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.durability.lane import Lane, Played, Story, StoryBroken, kills_of, open_lane
 from tests.durability.proofs import faults_of
+from tests.support.estate import HOUSEHOLDS
 from tests.support.postgres import PostgresServer
 from tests.support.worker_process import Instant, open_worker_server
 from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT
@@ -105,7 +106,13 @@ async def survive_all(lanes: Sequence[Lane], deaths: Iterable[Death], clean: Pla
 
 @asynccontextmanager
 async def open_lanes(
-    folder: Path, postgres: PostgresServer, *, of_each: int, kinds: Sequence[str] = KINDS, commits: bool = False
+    folder: Path,
+    postgres: PostgresServer,
+    *,
+    of_each: int,
+    kinds: Sequence[str] = KINDS,
+    households: int = HOUSEHOLDS,
+    commits: bool = False,
 ) -> AsyncIterator[list[Lane]]:
     """So many lanes on each kind of database, opened side by side."""
     async with AsyncExitStack() as stack:
@@ -113,6 +120,6 @@ async def open_lanes(
         lanes = []
         for kind in list(kinds) * of_each:
             url = postgres.create_database() if kind == "postgresql" else None
-            opened = open_lane(folder, server, database_url=url, commits=commits)
+            opened = open_lane(folder, server, database_url=url, households=households, commits=commits)
             lanes.append(await stack.enter_async_context(opened))
         yield lanes

@@ -17,11 +17,12 @@ from tests.durability.sweep import KINDS, Death, demanded, instants_of, open_lan
 from tests.support.postgres import PostgresServer
 
 LANES_OF_EACH_KIND = 2
+HOUSEHOLDS_OF_A_LANE = 40
 
 
 @pytest.fixture
 async def lanes(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[list[Lane]]:
-    async with open_lanes(tmp_path, postgres, of_each=LANES_OF_EACH_KIND) as opened:
+    async with open_lanes(tmp_path, postgres, of_each=LANES_OF_EACH_KIND, households=HOUSEHOLDS_OF_A_LANE) as opened:
         yield opened
 
 

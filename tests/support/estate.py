@@ -200,9 +200,10 @@ class Household:
         return {"technician_id": self.technician_id, "scheduled_date": at.isoformat()}
 
 
-def estate_toml() -> str:
-    """The whole estate, as ``firstlight import`` reads it."""
-    households = [Household(number) for number in range(1, HOUSEHOLDS)]
+def estate_toml(first: int = HOUSEHOLDS) -> str:
+    """The estate, as ``firstlight import`` reads it: whole, or with the first households and those at the tight OLT."""
+    numbers = (number for number in range(1, HOUSEHOLDS) if number <= first or number in AT_THE_TIGHT_OLT)
+    households = [Household(number) for number in numbers]
     nodes = {"OLT-3": "bng-north", "OLT-TIGHT": "bng-tight"}
     parts = [NETWORK]
     for node, bng in nodes.items():
