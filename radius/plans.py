@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -63,7 +63,8 @@ def random_password(length: int) -> str:
 
 async def find_plan(db: AsyncSession, tenant_id: str, name: str) -> Plan:
     """The plan of that name, or ``PlanUnknown`` with the names there are."""
-    plan = await db.scalar(select(Plan).where(Plan.tenant_id == tenant_id, Plan.name == name))
+    known = select(Plan).where(Plan.tenant_id == tenant_id, Plan.name == name)
+    plan = await db.scalar(known) if _NAME.fullmatch(name) else None
     if plan is None:
         raise PlanUnknown(name, await db.scalars(select(Plan.name).where(Plan.tenant_id == tenant_id)))
     return plan
@@ -79,6 +80,7 @@ async def define_plan(db: AsyncSession, tenant_id: str, name: str, terms: PlanTe
     faults = ([] if _NAME.fullmatch(name) else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]) + terms.faults()
     if faults:
         raise PlanRefused(name, faults)
+    await _one_definition_at_a_time(db, tenant_id)
     in_use = await db.scalars(select(Nas.dialect).where(Nas.tenant_id == tenant_id).distinct())
     _refuse_unsayable([(name, max(terms.download_kbps, terms.upload_kbps))], list(in_use))
     mine = select(Plan).where(Plan.tenant_id == tenant_id, Plan.name == name).with_for_update()
@@ -119,6 +121,7 @@ async def define_nas(
     faults = list(_nas_faults(name, terms, secret))
     if faults:
         raise NasRefused(name, faults)
+    await _one_definition_at_a_time(db, tenant_id)
     plans = await db.execute(select(Plan.name, Plan.download_kbps, Plan.upload_kbps).where(Plan.tenant_id == tenant_id))
     _refuse_unsayable([(plan, max(down, up)) for plan, down, up in plans], [terms.dialect])
     mine = select(Nas).where(Nas.tenant_id == tenant_id, Nas.name == name).with_for_update()
@@ -151,6 +154,15 @@ async def _bring_nas_to(
             await _count_up(db, nas, now)
     except IntegrityError as exc:
         raise NasAddressTaken(name, terms.address) from exc
+
+
+async def _one_definition_at_a_time(db: AsyncSession, tenant_id: str) -> None:
+    """A plan and a NAS that are defined at the same time must see each other: together they may be unsayable. On SQLite
+    the transaction itself is that lock.
+    """
+    if db.get_bind().dialect.name == "postgresql":
+        key = func.hashtextextended(f"radius definitions of {tenant_id}", 0)
+        await db.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def _refuse_unsayable(plans: Iterable[tuple[str, int]], dialects: Sequence[str]) -> None:
