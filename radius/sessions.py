@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
+from radius.encoder import safe_username
 from radius.freeradius_tables import radacct
 from radius.ports import Begin
 from radius.radius_database import radius_transaction
@@ -15,10 +16,14 @@ from radius.radius_database import radius_transaction
 
 @dataclass(frozen=True)
 class Session:
-    """One session. Times are aware UTC; ``input_octets`` came from the subscriber, ``output_octets`` went to him
+    """One session. Times are aware UTC; ``input_octets`` came from the subscriber, ``output_octets`` went to it
     (RFC 2866 s5.3, s5.4, seen from the NAS), both over the whole session. ``stopped_at`` is None while it is open.
+
+    ``radacct_id`` is the number of its row, and later rows have higher ones: with it a session is told from an older
+    one that nobody closed, also where two have one ``session_id`` or started in the same second.
     """
 
+    radacct_id: int
     session_id: str
     username: str
     nas_address: str
@@ -51,14 +56,17 @@ class SessionReader:
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+            UsernameRefused: FreeRADIUS writes no session under such a name.
         """
         return await self._read(_newest_first(username).where(radacct.c.acctstoptime.is_(None)))
 
     async def last_session(self, username: str) -> Session | None:
-        """The session that started last, open or over; None before the first login.
+        """The session that started last, open or over; None before the first login. Says when, why and after how many
+        octets a subscriber went offline, which ``open_sessions`` cannot.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+            UsernameRefused: FreeRADIUS writes no session under such a name.
         """
         newest = await self._read(_newest_first(username).limit(1))
         return newest[0] if newest else None
@@ -71,13 +79,14 @@ class SessionReader:
 def _newest_first(username: str) -> Select[Any]:
     return (
         select(radacct)
-        .where(radacct.c.username == username)
+        .where(radacct.c.username == safe_username(username))
         .order_by(radacct.c.acctstarttime.desc(), radacct.c.radacctid.desc())
     )
 
 
 def _session(row: Row[Any]) -> Session:
     return Session(
+        radacct_id=row.radacctid,
         session_id=row.acctsessionid,
         username=row.username,
         nas_address=_host(row.nasipaddress),

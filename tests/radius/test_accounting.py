@@ -101,6 +101,8 @@ async def test_two_nases_with_one_session_id_have_a_session_each_and_the_newest_
 
     found = await site.sessions.open_sessions(session.username)
     assert [one.nas_address for one in found] == [other.source_address, nas.source_address]
+    assert found[0].session_id == found[1].session_id
+    assert found[0].radacct_id > found[1].radacct_id
     assert (await _last(site, session)).nas_address == other.source_address
 
 
