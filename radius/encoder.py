@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from ipaddress import IPv4Address, IPv6Network
 from typing import Literal
 
@@ -25,7 +25,6 @@ MAX_VALUE_BYTES = 253
 Value = str | int | datetime | IPv4Address | IPv6Network
 
 _USERNAME = re.compile(r"[A-Za-z0-9@._:/-]{1,128}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _EXCLUSIVE = (
     ("Framed-IP-Address", "Framed-Pool"),
@@ -110,8 +109,6 @@ def _mangled(text: str) -> str | None:
         return "it holds a backslash, which FreeRADIUS takes as an escape"
     if "%{" in text:
         return "it holds %{, which some FreeRADIUS servers expand"
-    if _CONTROL.search(text):
-        return "it holds a control character"
     return _unsendable(text)
 
 
@@ -120,6 +117,8 @@ def _unsendable(text: str) -> str | None:
         size = len(text.encode("utf-8"))
     except UnicodeEncodeError:
         return "it is not text"
+    if not text.isprintable():
+        return "it holds a character that nobody can see"
     return f"it has {size} bytes, and {MAX_VALUE_BYTES} fit into an attribute" if size > MAX_VALUE_BYTES else None
 
 
@@ -174,7 +173,9 @@ def _ipv4(fact: AttributeFact, value: Value) -> str:
 def _ipv6prefix(fact: AttributeFact, value: Value) -> str:
     try:
         # str() first: only a text with its length says what was meant
-        prefix = IPv6Network(str(value)) if isinstance(value, str | IPv6Network) and "/" in str(value) else None
+        text = str(value) if isinstance(value, str | IPv6Network) else ""
+        # a zone (fe80::%eth0) means something on one machine only
+        prefix = IPv6Network(text) if "/" in text and "%" not in text else None
     except ValueError:
         prefix = None
     if prefix is None:
@@ -186,7 +187,7 @@ def _date(fact: AttributeFact, value: Value) -> str:
     """Seconds since 1970: FreeRADIUS reads a written date in its own time zone, a number everywhere alike."""
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueRefused(fact.name, "it must be a time with its zone")
-    seconds = int(value.astimezone(UTC).timestamp())
+    seconds = int(value.timestamp())
     if not 0 < seconds < 2**32:
         raise ValueRefused(fact.name, "it lies outside of what RADIUS can say (1970 to 2106)")
     return str(seconds)

@@ -21,6 +21,7 @@
     |   |-- NasRefused                a value of the NAS cannot be meant
     |   |-- NasAddressTaken           the address belongs to another NAS
     |   `-- DialectUnknown
+    |-- RequestRefused                a number or an id of the request cannot be kept
     |-- RequestConflict               a request id came again with other input
     `-- ProjectionError
         |-- ForeignRows               rows of that name are there and not ours
@@ -248,6 +249,16 @@ class DialectUnknown(NasError):
         self.dialect = dialect
         self.known = tuple(sorted(known))
         super().__init__(f"There is no NAS dialect {dialect[:80]!r}; known are: {', '.join(self.known)}.")
+
+
+class RequestRefused(RadiusError):
+    """A number or an id of the request cannot be kept."""
+
+    code = "radius.request_refused"
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"The subscriber asked for cannot be meant: {'; '.join(self.faults)}. Nothing was written.")
 
 
 class RequestConflict(RadiusError):

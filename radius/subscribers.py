@@ -12,14 +12,23 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.encoder import safe_username
-from radius.errors import IllegalMove, RequestConflict, SubscriberUnknown, TestingWindowOver, UsernameTaken
+from radius.errors import (
+    IllegalMove,
+    RequestConflict,
+    RequestRefused,
+    SubscriberUnknown,
+    TestingWindowOver,
+    UsernameTaken,
+)
 from radius.plans import find_plan, random_password
 from radius.ports import Secrets
 from radius.projection import FramedAddresses, checked_addresses
 from radius.states import State, may_become
-from radius.tables import Subscriber
+from radius.tables import Plan, Subscriber
 
 PASSWORD_LENGTH = 20
+MAX_ID = 2**63 - 1
+MAX_REQUEST_ID_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,18 @@ class SubscriberRequest:
     plan: str
     service_id: int | None
     addresses: FramedAddresses
+
+    def faults(self, request_id: str | None) -> list[str]:
+        """Everything wrong with the numbers of this request and with its id, in plain phrases."""
+        numbers = (("customer_id", self.customer_id), ("service_id", self.service_id))
+        faults = [
+            f"{name} is {value}, not between 1 and {MAX_ID}"
+            for name, value in numbers
+            if value is not None and not 1 <= value <= MAX_ID
+        ]
+        if request_id is not None and not (request_id.isprintable() and 1 <= len(request_id) <= MAX_REQUEST_ID_LENGTH):
+            faults.append(f"its request id needs 1 to {MAX_REQUEST_ID_LENGTH} characters that can be seen")
+        return faults
 
     @property
     def fingerprint(self) -> str:
@@ -47,15 +68,21 @@ async def create(
     secrets: Secrets,
     now: datetime,
 ) -> Subscriber:
-    """A new subscriber in state pending with a sealed random password, or the one this request made before.
+    """A new subscriber in state pending with a sealed random password, or the one this request made before; one that
+    was terminated since is pending again, with a new password.
 
     Raises:
-        UsernameRefused, ValueRefused, AddressConflict: FreeRADIUS could not carry it.
+        RequestRefused, UsernameRefused, ValueRefused, AddressConflict: it could not be kept or carried as it is.
         PlanUnknown, UsernameTaken, RequestConflict
     """
+    faults = request.faults(request_id)
+    if faults:
+        raise RequestRefused(faults)
     safe_username(request.username)
     request = replace(request, addresses=checked_addresses(request.username, request.addresses))
     made_before = await _made_before(db, tenant_id, request, request_id)
+    if made_before is not None and made_before.state == "terminated":
+        return await _revived(db, made_before, request, secrets=secrets, now=now)
     if made_before is not None:
         return made_before
     plan = await find_plan(db, tenant_id, request.plan)
@@ -67,16 +94,11 @@ async def create(
         username=request.username,
         plan_id=plan.id,
         state="pending",
-        framed_ipv4=request.addresses.ipv4,
-        framed_pool=request.addresses.ipv4_pool,
-        ipv6_wan_prefix=request.addresses.ipv6_wan_prefix,
-        delegated_prefix=request.addresses.delegated_prefix,
         request_id=request_id,
-        request_fingerprint=request.fingerprint,
         version=1,
         created_at=now,
-        updated_at=now,
     )
+    _bring_to(subscriber, request, now)
     try:
         async with db.begin_nested():
             db.add(subscriber)
@@ -84,6 +106,39 @@ async def create(
     except IntegrityError as exc:
         return await _made_meanwhile(db, tenant_id, request, request_id, exc)
     await secrets.seal(db, subscriber.password_ref, random_password(PASSWORD_LENGTH))
+    return subscriber
+
+
+def _bring_to(subscriber: Subscriber, request: SubscriberRequest, now: datetime) -> None:
+    """What the request said last; a service that comes back to life may have got other addresses."""
+    subscriber.framed_ipv4 = request.addresses.ipv4
+    subscriber.framed_pool = request.addresses.ipv4_pool
+    subscriber.ipv6_wan_prefix = request.addresses.ipv6_wan_prefix
+    subscriber.delegated_prefix = request.addresses.delegated_prefix
+    subscriber.request_fingerprint = request.fingerprint
+    subscriber.updated_at = now
+
+
+async def _revived(
+    db: AsyncSession, subscriber: Subscriber, request: SubscriberRequest, *, secrets: Secrets, now: datetime
+) -> Subscriber:
+    """A terminated subscriber, pending again: its former password is forgotten, so it gets a new one.
+
+    Raises:
+        UsernameTaken: the name was given away since.
+    """
+    tenant_id, password_ref = subscriber.tenant_id, subscriber.password_ref
+    await _refuse_taken(db, tenant_id, request)
+    try:
+        async with db.begin_nested():
+            subscriber.state = "pending"
+            subscriber.version += 1
+            _bring_to(subscriber, request, now)
+            await db.flush()  # the constraints' answer is needed now
+    except IntegrityError as exc:
+        await _refuse_taken(db, tenant_id, request)
+        raise UsernameTaken(request.username, customer_id=request.customer_id, owner=None, state=None) from exc
+    await secrets.seal(db, password_ref, random_password(PASSWORD_LENGTH))
     return subscriber
 
 
@@ -100,10 +155,10 @@ async def found(db: AsyncSession, tenant_id: str, subscriber_id: int) -> Subscri
 async def move(
     db: AsyncSession, subscriber: Subscriber, wanted: State, *, now: datetime, until: datetime | None = None
 ) -> None:
-    """Bring a locked subscriber to a state; nothing happens when he is there. ``until`` belongs to testing.
+    """Bring a locked subscriber to a state; nothing happens when it is there. ``until`` belongs to testing.
 
     Raises:
-        IllegalMove: that state cannot follow his.
+        IllegalMove: that state cannot follow its own.
         TestingWindowOver: ``until`` is over.
     """
     if not may_become(subscriber.state, wanted):
@@ -120,6 +175,8 @@ async def move(
 
 
 async def _one(db: AsyncSession, tenant_id: str, subscriber_id: int, *, lock: bool) -> Subscriber:
+    if not 1 <= subscriber_id <= MAX_ID:
+        raise SubscriberUnknown(subscriber_id)
     mine = select(Subscriber).where(Subscriber.tenant_id == tenant_id, Subscriber.id == subscriber_id)
     # a row that was read earlier in this transaction may have changed before its lock was had
     mine = mine.with_for_update().execution_options(populate_existing=True) if lock else mine
@@ -135,8 +192,10 @@ async def _made_before(
     """What the same request made: found by its id, or, without one, by all it said."""
     mine = select(Subscriber).where(Subscriber.tenant_id == tenant_id)
     if request_id is not None:
+        # held, so that a termination at the same time comes before this answer or after it
+        mine = mine.with_for_update().execution_options(populate_existing=True)
         earlier = await db.scalar(mine.where(Subscriber.request_id == request_id))
-        if earlier is not None and earlier.request_fingerprint != request.fingerprint:
+        if earlier is not None and not await _same_request(db, earlier, request):
             raise RequestConflict(request_id)
         return earlier
     return await db.scalar(
@@ -147,6 +206,15 @@ async def _made_before(
             Subscriber.request_fingerprint == request.fingerprint,
         )
     )
+
+
+async def _same_request(db: AsyncSession, earlier: Subscriber, request: SubscriberRequest) -> bool:
+    """True for what was asked before; of a terminated subscriber only the addresses may be others by now."""
+    if earlier.state != "terminated":
+        return earlier.request_fingerprint == request.fingerprint
+    plan = await db.get_one(Plan, earlier.plan_id)
+    asked = (request.customer_id, request.service_id, request.username, request.plan)
+    return (earlier.customer_id, earlier.service_id, earlier.username, plan.name) == asked
 
 
 async def _made_meanwhile(

@@ -95,8 +95,8 @@ class Plan(Projected, RadiusBase):
     name: Mapped[str] = mapped_column(String(64))
     download_kbps: Mapped[int] = mapped_column(BigInteger)
     upload_kbps: Mapped[int] = mapped_column(BigInteger)
-    session_timeout_seconds: Mapped[int | None]
-    idle_timeout_seconds: Mapped[int | None]
+    session_timeout_seconds: Mapped[int | None] = mapped_column(BigInteger)
+    idle_timeout_seconds: Mapped[int | None] = mapped_column(BigInteger)
     interim_interval_seconds: Mapped[int]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -133,7 +133,7 @@ class Subscriber(Projected, RadiusBase):
     state: Mapped[State] = mapped_column(String(16))
     testing_until: Mapped[datetime | None]
     framed_ipv4: Mapped[str | None] = mapped_column(String(15))
-    framed_pool: Mapped[str | None] = mapped_column(String(64))
+    framed_pool: Mapped[str | None] = mapped_column(String(253))
     ipv6_wan_prefix: Mapped[str | None] = mapped_column(String(49))
     delegated_prefix: Mapped[str | None] = mapped_column(String(49))
     request_id: Mapped[str | None] = mapped_column(String(200))
