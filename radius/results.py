@@ -10,8 +10,10 @@ from radius.states import State
 
 
 class CreatedSubscriber(TypedDict):
-    """A new subscriber. ``radacct_id`` is our subscriber's id: the accounting table has no row before the first login,
-    and none is ever faked. ``password`` is a reference such as ``secret:subscriber/42``.
+    """The subscriber that a request made, in the state it has by now.
+
+    ``radacct_id`` is our subscriber's id: the accounting table has no row before the first login, and none is ever
+    faked. ``password`` is a reference such as ``secret:subscriber/42``.
     """
 
     radacct_id: int
@@ -22,7 +24,7 @@ class CreatedSubscriber(TypedDict):
 
 
 class SubscriberView(TypedDict):
-    """A subscriber as we want him. ``projected`` is true when FreeRADIUS' tables show exactly this wish."""
+    """A subscriber as we want it. ``projected`` is true when FreeRADIUS' tables show exactly this wish."""
 
     subscriber_id: int
     customer_id: int

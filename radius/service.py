@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius import plans, subscribers
+from radius.encoder import encode
 from radius.plans import NasTerms, PlanTerms
 from radius.ports import Now, Secrets
 from radius.projection import FramedAddresses
@@ -43,9 +44,13 @@ class RadiusService:
         """Make a subscriber in state pending, with a random password that is sealed in the same transaction.
 
         ``bandwidth_profile`` is the name of a plan. ``radacct_id`` in the answer is our subscriber's id: no accounting
-        row exists before the first login, and none is ever faked. The same request again gives the same answer.
+        row exists before the first login, and none is ever faked.
+
+        The same request again gives the same subscriber, in the state it has by now. One that was terminated since is
+        pending again, with a new password and the addresses of this request.
 
         Raises:
+            RequestRefused: a number or the request id cannot be kept.
             UsernameTaken: the name belongs to somebody else, or did.
             UsernameRefused, ValueRefused, AddressConflict: FreeRADIUS could not carry it.
             PlanUnknown
@@ -66,17 +71,19 @@ class RadiusService:
             subscriber_id=subscriber.id,
             username=subscriber.username,
             password=subscriber.password_ref,
-            state="pending",
+            state=subscriber.state,
         )
 
     async def begin_testing(self, *, subscriber_id: int, until: datetime) -> SubscriberView:
         """Give the full plan until a moment; after it FreeRADIUS refuses by itself. Again with another moment moves it.
 
         Raises:
-            IllegalMove: he is active, suspended or terminated.
+            IllegalMove: it is active, suspended or terminated.
             TestingWindowOver: ``until`` is over.
+            ValueRefused: it lies behind what RADIUS can say.
             SubscriberUnknown
         """
+        encode("Expiration", until, place="check")
         # whole seconds: finer ones do not reach FreeRADIUS
         return await self._move(subscriber_id, "testing", until=until.astimezone(UTC).replace(microsecond=0))
 
@@ -84,7 +91,7 @@ class RadiusService:
         """Refuse service again and keep everything: the undo of testing and of activation.
 
         Raises:
-            IllegalMove: he is suspended or terminated.
+            IllegalMove: it is suspended or terminated.
             SubscriberUnknown
         """
         return await self._move(subscriber_id, "pending")
@@ -93,13 +100,13 @@ class RadiusService:
         """Give the full plan for good.
 
         Raises:
-            IllegalMove: he is terminated.
+            IllegalMove: it is terminated.
             SubscriberUnknown
         """
         return await self._move(subscriber_id, "active")
 
     async def terminate(self, *, subscriber_id: int) -> SubscriberView:
-        """End the subscriber. His password is forgotten, his name free for the same customer only.
+        """End the subscriber. Its password is forgotten, its name free for the same customer only.
 
         Raises:
             SubscriberUnknown
@@ -109,7 +116,7 @@ class RadiusService:
         return view
 
     async def subscriber(self, *, subscriber_id: int) -> SubscriberView:
-        """The subscriber as he shall be, or ``SubscriberUnknown``."""
+        """The subscriber as it shall be, or ``SubscriberUnknown``."""
         return await self._view(await subscribers.found(self._db, self._tenant_id, subscriber_id))
 
     async def live_service_ids(self, *, in_service: bool = False) -> list[int]:
@@ -136,7 +143,7 @@ class RadiusService:
         idle_timeout_seconds: int | None = None,
         interim_interval_seconds: int = 300,
     ) -> DefinedPlan:
-        """Make a plan, or bring it to these terms. Rates are the subscriber's: download is what comes to him.
+        """Make a plan, or bring it to these terms. Rates are the subscriber's: download comes to the subscriber.
 
         Raises:
             PlanRefused: a name or number that cannot be meant.

@@ -10,7 +10,8 @@ State = Literal["pending", "testing", "active", "suspended", "terminated"]
 * testing: full plan until ``testing_until``, then refused again by itself.
 * active: full plan.
 * suspended: refused, everything kept.
-* terminated: gone from FreeRADIUS; the row stays for the record. Nothing follows.
+* terminated: gone from FreeRADIUS; the row stays for the record. Nothing follows, unless the request that made the
+  subscriber is made again: then it is pending, with a new password.
 """
 
 STATES: tuple[State, ...] = get_args(State)

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from radius import (
     AddressConflict,
+    CreatedSubscriber,
     DialectUnknown,
     FramedAddresses,
     IllegalMove,
@@ -31,7 +32,7 @@ from radius.tables import Subscriber
 from tests.radius.conftest import ADDRESSES, PLAN, KeptSecret, Site, soon
 
 
-async def test_a_new_subscriber_is_pending_and_his_password_is_a_reference(site: Site) -> None:
+async def test_a_new_subscriber_is_pending_and_its_password_is_a_reference(site: Site) -> None:
     created = await site.create("anna@isp.example")
     password = await site.password(created)
 
@@ -74,6 +75,97 @@ async def test_the_same_request_again_gives_the_same_answer(site: Site) -> None:
 
     assert again == first
     assert (subscribers, secrets) == (1, 1)
+
+
+def _berta(site: Site) -> str:
+    """A name of this test's own: the radius database is every test's."""
+    return f"berta@{site.tenant_id}"
+
+
+async def _order_again(
+    site: Site, *, ipv4: str = "100.64.7.9", customer_id: int = 7, plan: str = PLAN
+) -> CreatedSubscriber:
+    async with site.database.begin() as db:
+        return await site.service(db).create_subscriber(
+            customer_id=customer_id,
+            username=_berta(site),
+            bandwidth_profile=plan,
+            service_id=12,
+            addresses=FramedAddresses(ipv4=ipv4),
+            request_id="order-9/create_subscriber",
+        )
+
+
+async def test_the_same_request_again_answers_with_the_state_of_by_now(site: Site) -> None:
+    created = await _order_again(site)
+    await site.activate(created["subscriber_id"])
+    assert await _order_again(site) == {**created, "state": "active"}
+
+
+async def test_the_same_request_again_revives_a_terminated_subscriber_with_a_new_password(site: Site) -> None:
+    created = await _order_again(site)
+    await site.activate(created["subscriber_id"])
+    former = await site.password(created)
+    await site.projector.withdraw_subscriber(created["subscriber_id"])
+    revived = await _order_again(site, ipv4="100.64.8.1")
+    repeated = await _order_again(site, ipv4="100.64.8.1")
+    with pytest.raises(RequestConflict):
+        await _order_again(site)
+    async with site.database.begin() as db:
+        view = await site.service(db).subscriber(subscriber_id=created["subscriber_id"])
+    await site.activate(created["subscriber_id"])
+    new = await site.password(revived)
+    nas = await site.nas()
+    replies = [await nas.login(_berta(site), password) for password in (former, new)]
+    await site.projector.withdraw_subscriber(created["subscriber_id"])
+
+    assert revived == repeated == created
+    assert (view["state"], view["version"], view["ipv4"], view["projected"]) == ("pending", 4, "100.64.8.1", False)
+    assert (len(new), new != former) == (20, True)
+    assert [reply.framed_ip_address for reply in replies] == [None, "100.64.8.1"]
+
+
+async def test_a_revival_is_for_the_same_request_only_and_takes_no_name_from_anybody(site: Site) -> None:
+    created = await _order_again(site)
+    async with site.database.begin() as db:
+        await site.service(db).terminate(subscriber_id=created["subscriber_id"])
+        await site.service(db).define_plan(name="fiber-1000", download_kbps=1_000_000, upload_kbps=1_000_000)
+    with pytest.raises(RequestConflict):
+        await _order_again(site, customer_id=8)
+    with pytest.raises(RequestConflict):
+        await _order_again(site, plan="fiber-1000")
+    heir = await site.create(_berta(site))
+    with pytest.raises(UsernameTaken):
+        await _order_again(site)
+
+    assert heir["subscriber_id"] != created["subscriber_id"]
+
+
+async def test_two_revivals_at_once_are_one(site: Site) -> None:
+    created = await _order_again(site)
+    async with site.database.begin() as db:
+        await site.service(db).terminate(subscriber_id=created["subscriber_id"])
+    answers = await asyncio.gather(*(_order_again(site) for _ in range(4)))
+    async with site.database.begin() as db:
+        view = await site.service(db).subscriber(subscriber_id=created["subscriber_id"])
+
+    assert answers == [created] * 4
+    assert (view["state"], view["version"]) == ("pending", 3)
+
+
+async def test_a_name_with_a_successor_is_the_revived_ones_again_when_the_successor_has_ended(site: Site) -> None:
+    first = await _order_again(site)
+    await site.projector.withdraw_subscriber(first["subscriber_id"])
+    heir = await site.create(_berta(site))
+    for _ in range(3):
+        await site.activate(heir["subscriber_id"])
+    await site.projector.withdraw_subscriber(heir["subscriber_id"])
+    await _order_again(site)
+    await site.activate(first["subscriber_id"])
+    drifts = await site.projector.drift()
+    await site.projector.withdraw_subscriber(first["subscriber_id"])
+
+    assert drifts == []
 
 
 async def test_without_a_request_id_equal_input_gives_the_same_subscriber(site: Site) -> None:
