@@ -71,7 +71,7 @@ async def _compare(begin: Begin, radius_begin: Begin, wishes: Wishes, kind: Kind
 
 
 async def _unwished(radius_begin: Begin, wishes: Wishes, kind: Kind, wished: set[str]) -> list[Drift]:
-    """Names with rows that no wish of ours explains. Another tenant's names are his to check."""
+    """Names with rows that no wish of ours explains. Another tenant's names are that one's to check."""
     async with radius_transaction(radius_begin) as db:
         owners = await all_ledger_names(db, kind)
         unexplained = sorted(

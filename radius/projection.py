@@ -6,8 +6,8 @@ after the other, so while a state changes it may see the old radcheck with the n
 subscriber is then either refused or served with its own address and rate.
 
 A terminated one has no rows at all. They go in two commits, first the password (``refused_first``) and then the rest,
-so what FreeRADIUS reads in between is a refusal. A login whose reading began before the first commit and ended after the
-second has a password and nothing else: the server itself rejects it, since it lets nobody in without a rate
+so what FreeRADIUS reads in between is a refusal. A login whose reading began before the first commit and ended after
+the second has a password and nothing else: the server itself rejects it, since it lets nobody in without a rate
 (``no_login_without_a_rate`` in ``deploy/freeradius/raddb/policies.conf``).
 
 A plan is a group: ``<tenant>/<plan>`` holds what every NAS understands, ``<tenant>/<plan>:<dialect>`` a vendor's rate.
@@ -106,7 +106,7 @@ def checked_addresses(username: str, addresses: FramedAddresses) -> FramedAddres
 
 
 def rows_for(subscriber: Subscriber, plan: Plan, password: str | None) -> tuple[Row, ...]:
-    """All rows of one subscriber. ``password`` is needed where he may log in (testing, active).
+    """All rows of one subscriber. ``password`` is needed where it may log in (testing, active).
 
     Raises:
         EncodingRefused: something in it would not reach the NAS as it is.

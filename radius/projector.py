@@ -78,7 +78,7 @@ class RadiusProjector:
         self._wishes = Wishes(tenant_id=tenant_id, secrets=secrets)
 
     async def project_subscriber(self, subscriber_id: int) -> ProjectedSubscriber:
-        """Make FreeRADIUS know a subscriber (and his plan) as we want him now.
+        """Make FreeRADIUS know a subscriber (and its plan) as we want it now.
 
         A name that was given back and taken again shows its present owner, whoever is asked for.
 
@@ -109,10 +109,10 @@ class RadiusProjector:
         )
 
     async def withdraw_subscriber(self, subscriber_id: int) -> ProjectedSubscriber:
-        """End a subscriber and take everything of his away from FreeRADIUS. The undo of his creation.
+        """End a subscriber and take everything of it away from FreeRADIUS. The undo of its creation.
 
         Raises:
-            As ``project_subscriber``. When the radius database fails he is already terminated on our side; call again.
+            As ``project_subscriber``. When the radius database fails it is already terminated on our side; call again.
         """
         async with self._begin() as db:
             service = RadiusService(db, tenant_id=self._tenant_id, now=self._now, secrets=self._secrets)
@@ -120,10 +120,10 @@ class RadiusProjector:
         return await self.project_subscriber(subscriber_id)
 
     async def return_to_pending(self, subscriber_id: int) -> ProjectedSubscriber:
-        """Refuse a subscriber's logins again, here and in FreeRADIUS. The undo of letting him in.
+        """Refuse a subscriber's logins again, here and in FreeRADIUS. The undo of letting it in.
 
         Raises:
-            As ``project_subscriber``; IllegalMove if he is suspended.
+            As ``project_subscriber``; IllegalMove if it is suspended.
         """
         async with self._begin() as db:
             service = RadiusService(db, tenant_id=self._tenant_id, now=self._now, secrets=self._secrets)

@@ -13,7 +13,7 @@ from radius.radius_database import Kind, Wish
 from radius.tables import Nas, Plan, Subscriber
 
 _LIVE_LAST = (case((Subscriber.state == "terminated", 0), else_=1), Subscriber.id)
-"""Of the subscribers who had one name, the one whose rows stand under it comes last."""
+"""Of the subscribers that had one name, the one whose rows stand under it comes last."""
 
 
 class Wishes:
@@ -24,7 +24,7 @@ class Wishes:
         self._secrets = secrets
 
     async def for_subscriber(self, db: AsyncSession, subscriber: Subscriber, plan: Plan) -> Wish:
-        """The rows of a subscriber. His password is opened only where he may log in."""
+        """The rows of a subscriber. Its password is opened only where it may log in."""
         password = None
         if subscriber.state in ("testing", "active"):
             password = await self._secrets.reveal(db, subscriber.password_ref)

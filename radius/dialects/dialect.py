@@ -10,7 +10,7 @@ from radius.encoder import Value
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast a subscriber may be, seen from the subscriber: download is what comes to him. Units: kbit/s (1000
+    """How fast a subscriber may be, seen from the subscriber: download is what comes to it. Units: kbit/s (1000
     bit/s).
     """
 

@@ -85,7 +85,7 @@ async def test_a_change_is_marked_until_it_is_projected(site: Site) -> None:
     assert await site.projector.drift() == []
 
 
-async def test_a_subscribers_plan_is_there_before_he_is(site: Site) -> None:
+async def test_a_subscribers_plan_is_there_before_it_is(site: Site) -> None:
     subscriber = await site.create()
     await site.projector.project_subscriber(subscriber["subscriber_id"])
     async with site.radius_database.begin() as db:
@@ -336,7 +336,7 @@ async def test_a_withdrawal_may_be_repeated_and_leaves_nothing(site: Site) -> No
     assert await _ids(site, subscriber["username"]) == []
 
 
-async def test_letting_somebody_in_is_undone_by_refusing_him_and_an_ended_one_stays_ended(site: Site) -> None:
+async def test_letting_somebody_in_is_undone_by_a_refusal_and_an_ended_one_stays_ended(site: Site) -> None:
     subscriber, ended = await site.active(), await site.active()
     await site.projector.withdraw_subscriber(ended["subscriber_id"])
     refused = [await site.projector.return_to_pending(subscriber["subscriber_id"]) for _ in range(2)]
