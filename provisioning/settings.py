@@ -41,6 +41,7 @@ class SettingsRefused(ProvisioningError):
     """The settings can't be used."""
 
     code = "provisioning.settings_refused"
+    what = "The configuration"
 
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = tuple(faults)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from workflows.engine.runs import Runs
 from workflows.services import Services
 
 JOURNEY = "isp_ticket_to_deployment"
+LONGEST_AHEAD = timedelta(days=50 * 365)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ def read_ticket(path: Path) -> Any:
     except json.JSONDecodeError as error:
         where = f"is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
         raise InvalidRequest("The ticket", [Fault(str(path), where)]) from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets without an end
+        raise InvalidRequest("The ticket", [Fault(str(path), f"is not JSON that anybody means: {error}")]) from error
 
 
 class InstallationDesk:
@@ -78,24 +82,31 @@ class InstallationDesk:
             ticket = InstallTicket.model_validate(data)
         except ValidationError as error:
             found = faults_of(error, whole="ticket")
-            found += await self._unknown_parts(data) if isinstance(data, dict) else []
+            malformed = {fault.field.partition(".")[0] for fault in found}
+            if isinstance(data, dict):
+                found += await self._unknown_parts({name: data[name] for name in data if name not in malformed})
             raise InvalidRequest("The ticket", found) from error
         faults = await self._unknown_parts(data)
-        if ticket.appointment is not None and ticket.appointment.scheduled_date <= self._now():
-            faults.append(Fault("appointment.scheduled_date", "is over already"))
-        if ticket.hold_until is not None and ticket.hold_until <= self._now():
-            faults.append(Fault("hold_until", "is over already"))
+        if ticket.appointment is not None:
+            faults += self._out_of_time("appointment.scheduled_date", ticket.appointment.scheduled_date)
+        if ticket.hold_until is not None:
+            faults += self._out_of_time("hold_until", ticket.hold_until)
         if faults and not await self._started_before(ticket):
             raise InvalidRequest("The ticket", faults)
         run_id, is_new = await self._runs.start(self._db, JOURNEY, ticket, by=by)
         return StartedInstallation(run_id, is_new)
+
+    def _out_of_time(self, field: str, moment: datetime) -> list[Fault]:
+        if moment <= self._now():
+            return [Fault(field, "is over already")]
+        return [Fault(field, "lies more than 50 years ahead")] if moment > self._now() + LONGEST_AHEAD else []
 
     async def _started_before(self, ticket: InstallTicket) -> bool:
         """A ticket that comes again gets its run again, whatever has changed in the network since."""
         return await self._runs.find(self._db, JOURNEY, f"ticket/{ticket.ticket_id}") is not None
 
     async def _unknown_parts(self, data: dict[str, Any]) -> list[Fault]:
-        """Asks every catalogue for what the ticket names; works on a ticket with other faults as well."""
+        """Asks every catalogue for what the ticket names; works on the sound parts of a ticket as well."""
         services = self._services
         text = {key: value for key, value in data.items() if isinstance(value, str)}
         numbers = {key: value for key, value in data.items() if isinstance(value, int)}

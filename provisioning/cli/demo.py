@@ -45,7 +45,7 @@ def demo(
     begun = time.monotonic()
 
     def say(sentence: str) -> None:
-        console.print(f"{time.monotonic() - begun:6.1f} s  {sentence}", markup=False)
+        console.print(f"{time.monotonic() - begun:6.1f} s  {sentence}")
 
     async def act() -> Proof:
         try:

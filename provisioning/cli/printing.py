@@ -28,7 +28,11 @@ STYLES = {
 }
 MARKS = {
     "completed": "✓",
+    "partial": "!",
     "held": "✗",
+    "failed": "✗",
+    "cancelled": "↩",
+    "pendingCancellation": "↩",
     "unknown": "?",
     "pending": "…",
     "inProgress": "▸",
@@ -38,8 +42,9 @@ MARKS = {
 }
 GAP = 2
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Without emoji=False an IPv6 prefix like 2001:db8:100:: is taken for the emoji named 100.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -76,8 +81,8 @@ def state_text(state: str) -> Text:
 
 
 def say(sentence: str | Text) -> None:
-    """One line, as it is: nothing in it is taken for markup."""
-    out.print(sentence, markup=False)
+    """One line, as it is."""
+    out.print(sentence)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,10 +104,18 @@ def print_list(headings: Sequence[str], entries: Sequence[Entry]) -> None:
         print_indented(entry.below, indent=widths[0] + GAP)
 
 
-def print_indented(sentence: str, *, indent: int = 2, style: str = "") -> None:
-    """A sentence at the terminal's width, or nothing where there is none."""
-    for line in textwrap.wrap(sentence, max(out.width - indent, 30), break_long_words=False, break_on_hyphens=False):
-        out.print(Text(" " * indent + line, style=style))
+def print_indented(sentence: str, *, indent: int = 2, first: str = "", style: str = "") -> None:
+    """A sentence at the terminal's width, or nothing where there is none; ``first`` stands before its first line."""
+    lines = textwrap.wrap(
+        sentence,
+        max(out.width, indent + 30),
+        initial_indent=first or " " * indent,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        out.print(Text(line, style=style))
 
 
 def _aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:

@@ -20,9 +20,6 @@ from provisioning.cli.printing import (
 from provisioning.keeps import acts, kept, snippet
 from workflows import RunSummary, RunView, StepView
 
-ENGINES_OWN = ("operator", "retry")
-"""What a run may wait for that is no signal from outside."""
-
 
 def print_runs(runs: Sequence[RunSummary]) -> None:
     """A list of runs, the newest first: how each stands, since when, for whom and why."""
@@ -60,7 +57,7 @@ def print_run(view: RunView) -> None:
         _print_step(step)
     say(Text("\nlog", style="bold"))
     for note in view.notes:
-        print_indented(f"{clock_time(note.at)}  {note.by}: {note.text}", indent=0, style="dim")
+        print_indented(f"{note.by}: {note.text}", first=f"{clock_time(note.at)}  ", indent=22, style="dim")
 
 
 def run_json(view: RunView) -> dict[str, Any]:
@@ -74,7 +71,7 @@ def _print_kept(view: RunView) -> None:
         say(Text("\nheld meanwhile" if view.summary.state == "held" else "\nkept meanwhile", style="bold"))
     width = max((len(thing.what) for thing in things), default=0)
     for thing in things:
-        say(f"  {thing.what:<{width}}  {thing.particulars}")
+        print_indented(thing.particulars, first=f"  {thing.what:<{width}}  ", indent=width + 4)
 
 
 def _print_acts(view: RunView) -> None:
@@ -90,7 +87,7 @@ def _print_acts(view: RunView) -> None:
 
 
 def _print_step(step: StepView) -> None:
-    facts = [f"round {step.round}" if step.round > 1 else "", f"{step.attempts} failed tries" if step.attempts else ""]
+    facts = [f"round {step.round}" if step.round > 1 else "", _tries(step.attempts)]
     facts.append(_took(step.started_at, step.finished_at))
     line = state_text(step.state)
     line = Text("  ").append_text(line).append(" " * max(14 - line.cell_len, 1))
@@ -103,11 +100,19 @@ def _print_step(step: StepView) -> None:
 
 def _why(run: RunSummary) -> str:
     parts = [run.reason] if run.reason else []
-    if run.waiting_for and run.waiting_for not in ENGINES_OWN:
-        parts.append(f"waits for {run.waiting_for}" + (f" of {run.waiting_on}" if run.waiting_on else ""))
-    if run.wake_at and run.state == "pending":
-        parts.append(f"{'next try' if run.waiting_for == 'retry' else 'until'} {clock_time(run.wake_at)}")
+    if run.state == "pending" and run.waiting_for == "retry":
+        parts.append(f"next try at {clock_time(run.wake_at)}")
+    elif run.state == "pending" and run.waiting_for:
+        subject = f" {run.waiting_on}" if run.waiting_on else ""
+        deadline = f" until {clock_time(run.wake_at)}" if run.wake_at else ""
+        parts.append(f"waits for {run.waiting_for}{subject}{deadline}")
     return "; ".join(parts)
+
+
+def _tries(failed: int) -> str:
+    if not failed:
+        return ""
+    return "1 try failed" if failed == 1 else f"{failed} tries failed"
 
 
 def _took(started: datetime | None, finished: datetime | None) -> str:
