@@ -87,7 +87,7 @@ class DeviceConvergence:
     async def apply(self, device_serial: str) -> ApplyOutcome:
         """Give the CPE its settings and wait (a bounded time) for its word that it took them.
 
-        A CPE that has taken this very revision, and was not reset since, is left alone.
+        A CPE that has taken this very revision, and neither drifted nor was reset since, is left alone.
 
         Raises: DeviceUnknown, AwaitingFirstInform, SerialAmbiguous, WrongDataModel, SettingsRefused, SettingsFailed,
             NotYet (with the reason), DesiredStateChanged, NbiError.
@@ -106,14 +106,32 @@ class DeviceConvergence:
             )
         return await self._applying.apply(desired, seen)
 
+    async def settle(self, device_serial: str) -> VerifyOutcome:
+        """Apply, read back, and where the CPE has drifted do both once more: for whoever wants it right, not measured.
+
+        What has drifted still after that is an outcome, as it is of ``verify``; called again, this tries again.
+
+        Raises: what ``apply`` and ``verify`` raise.
+        """
+        await self.apply(device_serial)
+        outcome = await self.verify(device_serial)
+        if outcome["state"] == "drifted":
+            await self.apply(device_serial)
+            outcome = await self.verify(device_serial)
+        return outcome
+
     async def verify(self, device_serial: str) -> VerifyOutcome:
         """Read the CPE's settings back in a later session. Drift is an outcome; see ``require_verified``.
+
+        Drift is written down, so that the next ``apply`` really applies. While settings wait at the ACS there is
+        nothing to read back.
 
         Raises: DeviceUnknown, AwaitingFirstInform, SerialAmbiguous, NotYet (with the reason), DesiredStateChanged,
             NbiError.
         """
         desired = await self._states.live(device_serial)
-        if desired.applied_revision != desired.revision or desired.written_at is None:
+        is_queued = desired.task_id is not None and desired.state in ("queued", "unreachable")
+        if is_queued or desired.applied_revision != desired.revision or desired.written_at is None:
             raise NotYet(
                 desired.serial,
                 reason="not_applied",

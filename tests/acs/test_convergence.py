@@ -418,6 +418,48 @@ async def test_what_a_customer_changed_is_found_and_repaired(bench: Bench) -> No
     assert (await bench.convergence.verify(SERIAL))["state"] == "accepted_unverifiable"
 
 
+async def test_settling_repairs_what_has_drifted_and_leaves_alone_what_has_not(bench: Bench) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    assert (await bench.convergence.settle(SERIAL))["state"] == "accepted_unverifiable"
+    assert bench.written(cpe) == 1
+    cpe.customer_sets(SSID, "Mine")
+    outcome = await bench.convergence.settle(SERIAL)
+    assert (outcome["state"], outcome["drift"], cpe.value(SSID)) == ("accepted_unverifiable", [], "Home")
+    assert bench.written(cpe) == 2
+
+
+async def test_settling_does_not_hide_a_cpe_that_lies(bench: Bench) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    cpe.quirks.lies = True
+    outcome = await bench.convergence.settle(SERIAL)
+    assert outcome["state"] == "drifted"
+    assert SSID in [each["path"] for each in outcome["drift"]]
+    assert bench.written(cpe) == 2
+    cpe.quirks.lies = False
+    assert (await bench.convergence.settle(SERIAL))["state"] == "accepted_unverifiable"
+
+
+async def test_while_a_repair_waits_at_the_acs_nothing_is_called_verified(bench: Bench) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    await bench.convergence.apply(SERIAL)
+    cpe.customer_sets(SSID, "Mine")
+    assert (await bench.convergence.verify(SERIAL))["state"] == "drifted"
+    cpe.quirks.cr_ignored = True
+    for verb in (bench.convergence.apply, bench.convergence.settle):
+        with pytest.raises(NotYet):
+            await verb(SERIAL)
+    with pytest.raises(NotYet) as caught:
+        await bench.convergence.verify(SERIAL)
+    assert caught.value.reason == "not_applied"
+    await cpe.periodic_inform()
+    cpe.quirks.cr_ignored = False
+    assert (await bench.convergence.settle(SERIAL))["state"] == "accepted_unverifiable"
+    assert cpe.value(SSID) == "Home"
+
+
 async def test_a_factory_reset_is_noticed_though_the_acs_remembers_other_values(bench: Bench) -> None:
     await bench.bind()
     cpe = await bench.power_on()
