@@ -75,7 +75,7 @@ How to add something:
 
 * a pool, a premise, a plan: an entry in that description, and apply it again;
 * a kind of resource: its name in ``kinds.Kind`` and in the check of ``tables.Pool``, when a plan wants it in
-  ``kinds.wanted`` (at its place in the order of waiting), its key in ``answers.AllocatedResources``;
+  ``kinds.wanted``, its key in ``answers.AllocatedResources``;
 * an invariant: a function in ``ipam/invariants.py``, listed in ``ALL``, and a test that seeds the corruption it finds.
 """
 

@@ -12,61 +12,48 @@ a pool's size or fill, and no row counts anything, for such a row would queue al
 * SQLite: BEGIN IMMEDIATE holds the one write lock, so what was read is true, and plain statements follow
   (``take_sqlite``).
 * PostgreSQL: one statement for all pools of a service, which skips rows that others have locked (``take_postgresql``).
-  "Nothing unlocked" isn't "full": when it comes back short, everything is rolled back to before the service, and a
-  second attempt first waits for its turn at each pool, in one fixed order of kinds so that two can't wait for one
-  another. Only what that second look finds empty is exhausted.
+  "Nothing unlocked" isn't "full": when it comes back short, the attempt is rolled back and made again after a moment.
+  Only a pool in which a new look shows nothing at all, locked or not, is exhausted. No lock is ever waited for, so
+  allocations can't wait for one another in a circle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import take_postgresql, take_sqlite
 from ipam.answers import Held
 from ipam.candidates import Candidate, Chains, Holder
 from ipam.errors import PoolExhausted
-from ipam.tables import Allocation, Pool
+from ipam.tables import ASSIGNED, IN_QUARANTINE, Allocation, FreeRange, Pool, UtcDateTime
 
 
-class TurnNeeded(Exception):
-    """Others hold the rows that are left: undo, and come again waiting for a turn. Never leaves the package."""
+class OthersWereQuicker(Exception):
+    """Others have locked all that is left: undo, and come again in a moment. Never leaves the package."""
+
+    def __init__(self, pools: Iterable[str]) -> None:
+        self.pools = tuple(pools)
+        super().__init__(", ".join(self.pools))
 
 
-async def choose(db: AsyncSession, chains: Chains) -> list[Candidate]:
+async def choose(db: AsyncSession, chains: Chains, at: datetime) -> list[Candidate]:
     """The first pool of each chain that has something.
 
     Raises:
-        PoolExhausted: a chain had nothing at all at the moment it was read.
+        PoolExhausted: a chain had nothing at all.
+        OthersWereQuicker: it had nothing at one look, but something at the next.
     """
     chosen: list[Candidate] = []
     for chain in chains.values():
         found = next((candidate for candidate in chain if candidate.has_something), None)
         if found is None:
-            raise await exhausted(db, chain)
+            raise await _why_nothing(db, chain, at)
         chosen.append(found)
-    return chosen
-
-
-async def wait_for_turn(db: AsyncSession, chains: Chains, holder: Holder) -> list[Candidate]:
-    """PostgreSQL: like ``choose``, but holding a row of each chosen pool that nobody can take away any more.
-
-    Raises:
-        PoolExhausted: having waited for everybody, nothing is left in a chain.
-        PoolBusy: somebody held the last rows for too long.
-    """
-    chosen: list[Candidate] = []
-    async with take_postgresql.patience(db):
-        for chain in chains.values():
-            for candidate in chain:
-                if not candidate.takes or await take_postgresql.hold_something(db, candidate, holder):
-                    chosen.append(candidate)
-                    break
-            else:
-                raise await exhausted(db, chain)
     return chosen
 
 
@@ -74,7 +61,7 @@ async def take(db: AsyncSession, chosen: Iterable[Candidate], holder: Holder) ->
     """Take a unit of every chosen pool, and write down who has it.
 
     Raises:
-        TurnNeeded: PostgreSQL only; others were quicker, and what was taken must be rolled back.
+        OthersWereQuicker: PostgreSQL only; what was taken must be rolled back.
     """
     candidates = list(chosen)
     pools = [candidate for candidate in candidates if candidate.takes]
@@ -83,29 +70,33 @@ async def take(db: AsyncSession, chosen: Iterable[Candidate], holder: Holder) ->
         dialect = take_postgresql if db.get_bind().dialect.name == "postgresql" else take_sqlite
         units = await dialect.take(db, pools, holder)
     if len(units) < len(pools):
-        raise TurnNeeded
+        raise OthersWereQuicker(pool.name for pool in pools if pool.pool_id not in units)
     return [candidate.held(units.get(candidate.pool_id)) for candidate in candidates]
 
 
-async def exhausted(db: AsyncSession, chain: list[Candidate]) -> PoolExhausted:
-    """The error with the numbers of the whole chain."""
+async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -> PoolExhausted | OthersWereQuicker:
+    """Read the numbers of the whole chain at one instant: only if they too leave nothing, it is exhausted."""
     ids = [candidate.pool_id for candidate in chain]
-    size = await db.scalar(select(func.sum(Pool.size)).where(Pool.id.in_(ids)))
-    rows: list[Any] = list(
-        await db.execute(
-            select(
-                Allocation.state, func.count(), func.min(Allocation.available_at, type_=Allocation.available_at.type)
-            )
-            .where(Allocation.pool_id.in_(ids))
-            .group_by(Allocation.state)
-        )
+    names = [candidate.name for candidate in sorted(chain, key=lambda each: (each.priority, each.name))]
+
+    def units(of: ColumnElement[Any], *which: ColumnElement[bool]) -> ScalarSelect[Any]:
+        return select(of).select_from(Allocation).where(Allocation.pool_id.in_(ids), *which).scalar_subquery()
+
+    ranges = select(func.count()).select_from(FreeRange).where(FreeRange.pool_id.in_(ids)).scalar_subquery()
+    numbers = select(
+        select(func.sum(Pool.size)).where(Pool.id.in_(ids)).scalar_subquery(),
+        ranges + units(func.count(), IN_QUARANTINE, Allocation.available_at <= at),
+        units(func.count(), ASSIGNED),
+        units(func.count(), IN_QUARANTINE),
+        units(func.min(Allocation.available_at, type_=UtcDateTime), IN_QUARANTINE),
     )
-    numbers = {state: (count, available_at) for state, count, available_at in rows}
-    quarantined, next_available_at = numbers.get("quarantine", (0, None))
+    size, left, assigned, quarantined, next_available_at = (await db.execute(numbers)).one()
+    if left:
+        return OthersWereQuicker(names)
     return PoolExhausted(
-        pool=" + ".join(candidate.name for candidate in sorted(chain, key=lambda c: (c.priority, c.name))),
+        pool=" + ".join(names),
         size=int(size or 0),
-        assigned=numbers.get("assigned", (0, None))[0],
+        assigned=assigned,
         quarantined=quarantined,
         next_available_at=next_available_at,
     )

@@ -12,7 +12,7 @@ from ipam.answers import value_of
 from ipam.errors import EstateInUse
 from ipam.estate_rows import EstateRows
 from ipam.pool_layout import Layout
-from ipam.tables import ASSIGNED, IN_QUARANTINE, Allocation, Exclusion, FreeRange, Pool, Prefix, table_of
+from ipam.tables import IN_QUARANTINE, Allocation, Exclusion, FreeRange, Pool, Prefix, table_of
 from ipam.units import Interval, stripes, subtract
 
 
@@ -71,20 +71,24 @@ async def _cut(rows: EstateRows, pool_id: int, name: str, out: list[Interval]) -
 
 
 async def _drop_quarantined(rows: EstateRows, pool_id: int, name: str, out: list[Interval]) -> None:
-    inside = or_(*(Allocation.unit.between(first, last) for first, last in out))
-    of_pool = Allocation.pool_id == pool_id
-    await rows.db.execute(delete(table_of(Allocation)).where(of_pool, IN_QUARANTINE, inside))
-    # Only now: an allocation under way has been waited for by the statements before.
+    """Never waits for a row: it may belong to somebody who waits for one of ours."""
+    inside = (Allocation.pool_id == pool_id, or_(*(Allocation.unit.between(first, last) for first, last in out)))
+    resting = select(Allocation.id).where(IN_QUARANTINE, *inside).with_for_update(skip_locked=True)
+    await rows.db.execute(delete(table_of(Allocation)).where(table_of(Allocation).c.id.in_(resting)))
+    # Only now: what was being taken from the free ranges has been waited for, and can be seen.
     held = await rows.db.execute(
         select(Allocation.unit, Allocation.service_id, Prefix.first_address, Pool.unit_length)
         .join(Pool, Pool.id == Allocation.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
-        .where(of_pool, ASSIGNED, inside)
+        .where(*inside)
         .order_by(Allocation.unit)
     )
     live = held.all()
     if live:
-        listed = ", ".join(f"{value_of(row[2], row[3], row[0])} (service {row[1]})" for row in live[:5])
+        holders = [f"service {row[1]}" if row[1] else "just being handed out" for row in live]
+        listed = ", ".join(
+            f"{value_of(row[2], row[3], row[0])} ({holder})" for row, holder in zip(live[:5], holders, strict=False)
+        )
         raise EstateInUse(
             f"Pool {name}",
             change=f"{len(live)} of what would be excluded are assigned: {listed}{', ...' if len(live) > 5 else ''}",

@@ -19,7 +19,7 @@ KIND_IN_WORDS: dict[Kind, str] = {
 
 
 def wanted(plan: Plan, place: Place) -> list[Kind]:
-    """What the plan needs here, in the one order in which pools are ever waited for."""
+    """What the plan needs here."""
     kinds: list[Kind] = []
     if plan.ipv4:
         kinds.append("framed_pool" if plan.addressing == "framed_pool" else "ipv4")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import history, holdings, places, usage
-from ipam.allocator import TurnNeeded, choose, take, wait_for_turn
+from ipam.allocator import OthersWereQuicker, choose, take
 from ipam.answers import (
     AllocatedResources,
     LocationFacts,
@@ -28,13 +30,17 @@ from ipam.answers import (
     plan_facts,
 )
 from ipam.candidates import Candidate, Holder, find_chains
-from ipam.errors import RequestConflict, RequestInvalid, ServiceReleased, ServiceUnknown, UsernameTaken
+from ipam.errors import PoolBusy, RequestConflict, RequestInvalid, ServiceReleased, ServiceUnknown, UsernameTaken
 from ipam.holdings import Line
 from ipam.places import Wish
 from ipam.tables import Service, table_of
 
 log = structlog.get_logger(__name__)
 
+PATIENCE_SECONDS = 5.0
+"""How long others may hold the last units of a pool. Meanwhile the caller's locks are held, so this is short."""
+SHORTEST_PAUSE_SECONDS = 0.002
+LONGEST_PAUSE_SECONDS = 0.03
 LONGEST_REALM = 40
 LONGEST_REQUEST_ID = 200
 _SERVICE = table_of(Service)
@@ -93,12 +99,24 @@ class NetworkService:
         """
         order = Order(customer_id, service_location, bandwidth_plan, request_id)
         _check(order)
-        try:
-            async with self._db.begin_nested():
-                return await self._allocate(order, waiting=False)
-        except TurnNeeded:
-            async with self._db.begin_nested():
-                return await self._allocate(order, waiting=True)
+        wish = await places.resolve(
+            self._db,
+            tenant_id=self._tenant_id,
+            service_location=service_location,
+            plan=bandwidth_plan,
+            request_id=request_id,
+        )
+        waited_seconds = 0.0
+        while True:
+            try:
+                async with self._db.begin_nested():
+                    return await self._attempt(order, wish)
+            except OthersWereQuicker as late:
+                if waited_seconds > PATIENCE_SECONDS:
+                    raise PoolBusy(" and ".join(late.pools), waited_seconds=round(waited_seconds)) from late
+                pause_seconds = random.uniform(SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+                await asyncio.sleep(pause_seconds)
+                waited_seconds += pause_seconds
 
     async def release_resources(self, *, service_id: int) -> ReleasedResources:
         """Take back all that a service holds, into its pools' quarantine. Again: the same answer.
@@ -169,24 +187,17 @@ class NetworkService:
             self._db, tenant_id=self._tenant_id, address=address, at=at or self._now(), vrf=vrf
         )
 
-    async def _allocate(self, order: Order, *, waiting: bool) -> AllocatedResources:
-        wish = await places.resolve(
-            self._db,
-            tenant_id=self._tenant_id,
-            service_location=order.service_location,
-            plan=order.bandwidth_plan,
-            request_id=order.request_id,
-        )
+    async def _attempt(self, order: Order, wish: Wish) -> AllocatedResources:
         if wish.earlier_service_id is not None:
-            return await self._repeat(order, wish, waiting=waiting)
+            return await self._repeat(order, wish)
         holder = self._holder(order, wish, wish.next_service_id)
-        chosen = await self._choose(wish, holder, waiting=waiting)
+        chosen = await self._choose(wish, holder)
         username = self._username(order.customer_id, holder.service_id)
         if not await self._insert_service(order, wish, holder, chosen, username):
-            return await self._repeat(order, wish, waiting=waiting)
+            return await self._repeat(order, wish)
         return await self._take(wish, holder, chosen, username)
 
-    async def _repeat(self, order: Order, wish: Wish, *, waiting: bool) -> AllocatedResources:
+    async def _repeat(self, order: Order, wish: Wish) -> AllocatedResources:
         """The request has a service already."""
         line = await holdings.find_line(
             self._db, self._tenant_id, Service.request_id == order.request_id, to_change=True
@@ -196,7 +207,7 @@ class NetworkService:
         if not line.released:
             return await holdings.resources_of(self._db, line)
         holder = self._holder(order, wish, line.service_id)
-        chosen = await self._choose(wish, holder, waiting=waiting)
+        chosen = await self._choose(wish, holder)
         await self._db.execute(
             update(_SERVICE)
             .where(_SERVICE.c.service_id == line.service_id)
@@ -204,9 +215,9 @@ class NetworkService:
         )
         return await self._take(wish, holder, chosen, line.username)
 
-    async def _choose(self, wish: Wish, holder: Holder, *, waiting: bool) -> list[Candidate]:
+    async def _choose(self, wish: Wish, holder: Holder) -> list[Candidate]:
         chains = await find_chains(self._db, place=wish.place, plan=wish.plan, holder=holder)
-        return await (wait_for_turn(self._db, chains, holder) if waiting else choose(self._db, chains))
+        return await choose(self._db, chains, holder.at)
 
     async def _take(self, wish: Wish, holder: Holder, chosen: list[Candidate], username: str) -> AllocatedResources:
         held = await take(self._db, chosen, holder)

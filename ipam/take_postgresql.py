@@ -1,29 +1,21 @@
-"""Taking units on PostgreSQL: one statement for all pools of a service, and how to wait for a turn."""
+"""Taking units on PostgreSQL: one statement for all pools of a service, which never waits for a lock."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import Select, bindparam, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.candidates import Candidate, Holder
-from ipam.errors import PoolBusy
-from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, UtcDateTime
-
-PATIENCE_SECONDS = 5
-"""How long a turn is waited for. Meanwhile the caller's other locks are held, so this is short."""
-
-_LOCK_TIMED_OUT = "55P03"
-_DEADLOCK = "40P01"
+from ipam.tables import UtcDateTime
 
 # Why it is written like this:
 # - A lock is taken on a key that never changes, and what LIMIT 1 FOR UPDATE returns is the row's newest version; so
 #   next_unit is read from the locked row, never from the snapshot.
+# - A row whose newest version no longer fits is passed over, but PostgreSQL keeps it locked until our transaction ends.
+#   Such a row may be one that another transaction is about to release and waits for. That's why nothing here may wait.
 # - Each source is asked only for pools that no earlier source served, and MATERIALIZED keeps it so: a lateral lookup
 #   that the planner pulled forward would lock rows for nothing.
 # - ORDER BY names the whole key and the key starts with pool_id, or a prepared plan may walk every pool's ranges.
@@ -101,48 +93,3 @@ async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> 
         },
     )
     return {row.pool_id: row.unit for row in taken}
-
-
-@asynccontextmanager
-async def patience(db: AsyncSession) -> AsyncIterator[None]:
-    """Locks are waited for, but not for ever; the caller's own setting comes back afterwards."""
-    before = await db.scalar(text("SELECT current_setting('lock_timeout')"))
-    setting = text("SELECT set_config('lock_timeout', :timeout, true)")
-    await db.execute(setting, {"timeout": f"{PATIENCE_SECONDS}s"})
-    yield
-    # After an error the savepoint takes the setting back by itself.
-    await db.execute(setting, {"timeout": before})
-
-
-async def hold_something(db: AsyncSession, pool: Candidate, holder: Holder) -> bool:
-    """Lock a row of the pool that ``take`` will then find; wait for others only when nothing is unlocked.
-
-    False means that the pool was exhausted: having waited for all who held its last rows, none was left.
-
-    Raises:
-        PoolBusy: the wait was too long, or somebody waited for us in turn.
-    """
-    of_pool = Allocation.pool_id == pool.pool_id
-    rows = select(Allocation.id).where(of_pool, IN_QUARANTINE).limit(1)
-    sources: list[Select[Any]] = [
-        rows.where(Allocation.subject == holder.subject).order_by(Allocation.available_at.desc(), Allocation.id.desc()),
-        select(FreeRange.seq)
-        .where(FreeRange.pool_id == pool.pool_id)
-        .order_by(FreeRange.pool_id, FreeRange.seq)
-        .limit(1),
-        rows.where(Allocation.available_at <= holder.at).order_by(Allocation.available_at, Allocation.id),
-    ]
-    try:
-        while True:
-            for skip_locked in (True, False):
-                for source in sources:
-                    if (await db.execute(source.with_for_update(skip_locked=skip_locked))).first() is not None:
-                        return True
-            # What was waited for may have been replaced by rows that those statements were too old to see.
-            left = [row for source in sources for row in await db.execute(source)]
-            if not left:
-                return False
-    except OperationalError as exc:
-        if getattr(exc.orig, "sqlstate", None) not in (_LOCK_TIMED_OUT, _DEADLOCK):
-            raise
-        raise PoolBusy(pool.name, waited_seconds=PATIENCE_SECONDS) from exc
