@@ -221,11 +221,6 @@ async def test_a_single_fault_is_enough(lab: JourneyLab, change: dict[str, objec
     assert await lab.row_counts() == before
 
 
-async def _sealed(lab: JourneyLab, ref: str) -> str:
-    async with lab.appliance.database.begin() as db:
-        return await lab.appliance.vault.reveal(db, ref)
-
-
 async def test_two_runs_at_once_share_nothing(lab: JourneyLab) -> None:
     houses = [lab.household() for _ in range(3)]
     runs: list[Installation] = [await lab.order(house) for house in houses]
@@ -241,3 +236,8 @@ async def test_two_runs_at_once_share_nothing(lab: JourneyLab) -> None:
         assert len({one[fact] for one in given}) == 3
     assert [lab.world.acs.cpe(house.serial).ppp.address for house in houses] == [one["ip_address"] for one in given]
     assert await lab.broken_invariants() == []
+
+
+async def _sealed(lab: JourneyLab, ref: str) -> str:
+    async with lab.appliance.database.begin() as db:
+        return await lab.appliance.vault.reveal(db, ref)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-HOUSEHOLDS = 100
+HOUSEHOLDS = 150
 AT_THE_TIGHT_OLT = range(90, 95)
 
 NETWORK = """

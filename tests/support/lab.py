@@ -11,7 +11,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from provisioning.lab.demo import Lab, open_lab
 from provisioning.lab.world import LabWorld
 from provisioning.visits import Outcome, VisitDesk
 from radius.testing import LabNas, LoginReply
+from tests.support.clock import MovableClock
 from tests.support.estate import AT_THE_TIGHT_OLT, Household, estate_toml, tomorrow
 from workflows import RunView, show_run
 from workflows.definitions.installation import Appointment
@@ -36,38 +37,9 @@ DESK = "desk"
 NOC = "operator"
 PATIENCE_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 0.1
-QUICKER = 10.0
-"""So much faster than the real time does it pass while somebody sleeps between two looks."""
-
-
 ON_SQLITE = pytest.mark.parametrize("lab", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("lab", ["postgresql"], indirect=True)
 """For a journey whose point has nothing to do with the database."""
-
-
-class MovableClock:
-    """The real time, plus what was skipped so far; the appliance, the ACS and whoever asks it share this clock."""
-
-    def __init__(self) -> None:
-        self._skipped = timedelta()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self._skipped
-
-    async def sleep(self, seconds: float, *, background: bool = False) -> None:
-        """A background sleeper (a periodic Inform, an idle connection) takes its real time."""
-        if background:
-            await asyncio.sleep(seconds)
-            return
-        await asyncio.sleep(seconds / QUICKER)
-        self.skip(seconds=seconds * (1 - 1 / QUICKER))
-
-    def skip(self, **how_long: float) -> None:
-        """So many ``days``, ``hours``, ``minutes`` are over."""
-        self._skipped += timedelta(**how_long)
-
-    def skip_to(self, moment: datetime) -> None:
-        self._skipped += max(moment - self.now(), timedelta())
 
 
 class JourneyLab:
