@@ -21,8 +21,9 @@ from sqlalchemy import select
 from provisioning.commercial.testing import Quirk
 from provisioning.lab.demo import open_lab
 from radius.testing import LoginReply
+from tests.support.clock import MovableClock
 from tests.support.estate import HOUSEHOLDS, Household, estate_toml
-from tests.support.lab import Installation, JourneyLab, MovableClock
+from tests.support.lab import Installation, JourneyLab
 from tests.support.worker_process import Home, Instant, Plan, WorkerProcess, WorkerServer
 from workflows import RunView
 from workflows.engine.tables import ENDED, RunRow

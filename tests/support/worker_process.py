@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import importlib
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.orm import configure_mappers
 
 import provisioning.database
 from acs import Patience
@@ -45,6 +47,19 @@ QUICK = Pace(
     cpe_patience=Patience(first_poll_seconds=0.05, slowest_poll_seconds=0.2),
 )
 IDLE_IN_TRANSACTION_SECONDS = 2
+IMPORTED_LATE = (
+    "aiosqlite",
+    "anyio._backends._asyncio",
+    "apscheduler.executors.asyncio",
+    "apscheduler.triggers.interval",
+    "certifi",
+    "dbos._sys_db_postgres",
+    "dbos._sys_db_sqlite",
+    "encodings.idna",
+    "httpcore",
+    "psycopg",
+)
+"""What a worker would import when it comes to need it, and again every time."""
 WRITES = re.compile(r"(?<!FOR )\b(?:INSERT INTO|DELETE FROM|UPDATE)\s+(?!SET\b)([\w.\"]+)", re.IGNORECASE)
 
 
@@ -198,6 +213,9 @@ def serve() -> None:
     os.set_blocking(wakes, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakes)
+    for name in IMPORTED_LATE:
+        importlib.import_module(name)
+    configure_mappers()
     _say({"ready": os.getpid()})
     import select
 
