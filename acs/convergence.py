@@ -7,6 +7,7 @@ time: it looks first, continues what an earlier call began, and does nothing twi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
@@ -15,10 +16,11 @@ from typing_extensions import TypedDict
 from acs.applying import CONFIGURATION_KEY, Applying, ApplyOutcome
 from acs.desired_states import Desired, DesiredStates
 from acs.errors import AwaitingFirstInform, NotYet, WrongDataModel
+from acs.informs import Informs
 from acs.nbi import NbiClient
 from acs.nbi_outcomes import Rejected, require_done
 from acs.ports import Begin, Now, Secrets, Sleep
-from acs.seen_devices import SeenDevice, find_device, look_again
+from acs.seen_devices import SeenDevice, find_device, find_known, look_again
 from acs.serials import canonical_serial
 from acs.sessions import Patience, Sessions
 from acs.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, was_reset
@@ -51,6 +53,7 @@ class DeviceConvergence:
         self._nbi = nbi
         self._states = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets)
         self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience())
+        self._informs = Informs(nbi, self._states, now=now)
         self._applying = Applying(nbi, self._states, sessions, now=now, sleep=sleep)
         self._verifying = Verifying(nbi, self._states, sessions, now=now)
 
@@ -69,20 +72,21 @@ class DeviceConvergence:
         return await find_device(self._nbi, device_serial)
 
     async def informed(self, device_serial: str, since: datetime) -> SeenDevice | None:
-        """The CPE, if it has reported to the ACS after ``since``; None otherwise.
+        """The CPE, if it has reported to the ACS after ``since``; None otherwise. About clocks: ``acs.informs``.
 
         Raises: SerialMalformed, SerialAmbiguous, NbiError.
         """
-        desired = await self._states.live_or_none(device_serial)
-        seen = await find_device(self._nbi, device_serial if desired is None else desired.serial_as_given)
-        if seen is None or seen["last_inform"] is None or seen["last_inform"] <= since:
-            return None
-        if desired is not None:
-            facts = {"device_id": seen["device_id"], "last_inform_at": seen["last_inform"]}
-            if desired.state == "awaiting_first_inform":
-                facts |= {"state": "queued", "reason": "The CPE has reported; its settings are next."}
-            await self._states.record(desired, **facts)
-        return seen
+        return await self._informs.one(device_serial, since)
+
+    async def informed_many(self, serials: Mapping[str, datetime]) -> dict[str, SeenDevice]:
+        """Of many CPEs those that have reported, each after its own moment, by the serial as it was given.
+
+        Up to 100 are one request to the ACS. A serial that is none, or that several CPEs report, is left out;
+        ``find`` tells why. While the ACS is down it is left in peace for 2 to 60 s.
+
+        Raises: NbiError.
+        """
+        return await self._informs.many(serials)
 
     async def apply(self, device_serial: str) -> ApplyOutcome:
         """Give the CPE its settings and wait (a bounded time) for its word that it took them.
@@ -93,7 +97,9 @@ class DeviceConvergence:
             NotYet (with the reason), DesiredStateChanged, NbiError.
         """
         desired = await self._states.live(device_serial)
-        seen = await self._found(desired)
+        # Before something new is sent, the serial is looked up in full: two CPEs may carry it by now.
+        is_new = desired.task_id is None and not desired.is_applied
+        seen = await self._found(desired, None if is_new else desired.device_id)
         await self._require_data_model(desired, seen)
         if desired.is_applied and desired.applied_at is not None and not was_reset(desired, seen):
             return ApplyOutcome(
@@ -137,7 +143,7 @@ class DeviceConvergence:
                 reason="not_applied",
                 message=f"CPE {desired.serial} has not taken its settings yet, so there is nothing to read back.",
             )
-        return await self._verifying.verify(desired, await self._found(desired))
+        return await self._verifying.verify(desired, await self._found(desired, desired.device_id))
 
     async def withdraw(self, device_serial: str) -> WithdrawOutcome:
         """Take back at the ACS what a withdrawn binding left there: queued tasks, their faults, tags.
@@ -193,8 +199,8 @@ class DeviceConvergence:
                 require_done(await self._nbi.remove_tag(device_id, tag), "the removal of a tag")
         log.info("traces of a withdrawn cpe removed from the acs", device_id=device_id)
 
-    async def _found(self, desired: Desired) -> SeenDevice:
-        seen = await find_device(self._nbi, desired.serial_as_given)
+    async def _found(self, desired: Desired, device_id: str | None) -> SeenDevice:
+        seen = await find_known(self._nbi, desired.serial_as_given, device_id)
         if seen is None:
             error = AwaitingFirstInform(desired.serial)
             await self._states.record(desired, state="awaiting_first_inform", reason=str(error), device_id=None)

@@ -5,7 +5,7 @@ Nothing talks to the network in here, and no transaction stays open while somebo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from acs.device_records import DeviceState
 from acs.errors import DesiredStateChanged, DeviceUnknown
 from acs.ports import Begin, Now, Secrets
-from acs.serials import canonical_serial
+from acs.serials import canonical_serial, is_serial
 from acs.service import GenieAcsService
 from acs.tables import AcsDevice
 from acs.template_library import TemplateLibrary
@@ -83,6 +83,20 @@ class DesiredStates:
         async with self._begin() as db:
             device = await self._one(db, AcsDevice.serial == serial, AcsDevice.state != "withdrawn")
             return None if device is None else _desired(device)
+
+    async def live_of(self, device_serials: Iterable[str]) -> dict[str, Desired]:
+        """Those of the serials that are bound, under the spelling asked for; what is no serial is left out."""
+        canonical = {given: canonical_serial(given) for given in device_serials if is_serial(given)}
+        async with self._begin() as db:
+            found = await db.scalars(
+                select(AcsDevice).where(
+                    AcsDevice.tenant_id == self._tenant_id,
+                    AcsDevice.serial.in_(sorted(set(canonical.values()))),
+                    AcsDevice.state != "withdrawn",
+                )
+            )
+            bound = {device.serial: _desired(device) for device in found}
+        return {given: bound[serial] for given, serial in canonical.items() if serial in bound}
 
     async def unbind(self, device_serial: str, *, service_id: int | None) -> None:
         """Withdraws the binding, as the service's verb does, in a transaction of its own."""

@@ -5,17 +5,19 @@ The ACS compares serial numbers loosely, so what it finds is compared once more 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from typing_extensions import TypedDict
 
 from acs.errors import SerialAmbiguous
 from acs.nbi import NbiClient
-from acs.nbi_requests import device_segment
-from acs.serials import same_serial, spellings
+from acs.nbi_requests import LONGEST_TARGET, device_segment
+from acs.serials import canonical_serial, is_serial, same_serial, spellings
 from acs.templates import ROOTS, DataModel, SettingValue
 
 # SoftwareVersion is in every Inform (TR-069 3.7.1.5), so a CPE that has reported has it under its root.
@@ -29,6 +31,12 @@ _FIELDS = (
     "_tags",
     *(f"{root}.DeviceInfo.SoftwareVersion" for root in ROOTS.values()),
 )
+
+
+BATCH = 100
+"""CPEs asked for in one request, when their serials are short enough."""
+LONGEST_TERMS = LONGEST_TARGET - 1_000
+"""Characters of a request for what is asked for; the rest names fields."""
 
 
 class SeenDevice(TypedDict):
@@ -65,6 +73,61 @@ async def find_device(nbi: NbiClient, serial: str) -> SeenDevice | None:
     if len(exact) > 1:
         raise SerialAmbiguous(serial, sorted(seen["device_id"] for seen in exact))
     return exact[0] if exact else None
+
+
+async def find_known(nbi: NbiClient, serial: str, device_id: str | None) -> SeenDevice | None:
+    """The CPE by its id at the ACS, which is indexed there; by its serial when that id is not its any more, or unknown.
+
+    Raises: SerialMalformed, SerialAmbiguous, NbiError.
+    """
+    if device_id is not None:
+        seen = await look_again(nbi, device_id)
+        if seen is not None and same_serial(seen["serial"], serial):
+            return seen
+    return await find_device(nbi, serial)
+
+
+async def find_devices(nbi: NbiClient, serials: Mapping[str, str | None]) -> dict[str, SeenDevice]:
+    """The CPEs with these serials, whose ids at the ACS are known or not, in as few questions as possible.
+
+    A serial that is none, or that several CPEs report, is left out. Raises: NbiError.
+    """
+    wanted = {serial: device_id for serial, device_id in serials.items() if is_serial(serial)}
+    by_id = {serial: (device_id,) for serial, device_id in wanted.items() if device_id is not None}
+    found = await _ask_for(nbi, "_id", by_id)
+    unknown = {serial: spellings(serial) for serial in wanted if serial not in found}
+    return found | await _ask_for(nbi, "_deviceId._SerialNumber", unknown)
+
+
+async def _ask_for(nbi: NbiClient, field: str, terms: Mapping[str, Sequence[str]]) -> dict[str, SeenDevice]:
+    found: dict[str, SeenDevice] = {}
+    for some in _batches(terms):
+        asked_for = list(dict.fromkeys(term for serial in some for term in terms[serial]))
+        answer = await nbi.find("devices", {field: {"$in": asked_for}}, _FIELDS)
+        seen_by_serial: dict[str, list[SeenDevice]] = {}
+        for seen in map(_seen, answer.documents):
+            if is_serial(seen["serial"]):
+                seen_by_serial.setdefault(canonical_serial(seen["serial"]), []).append(seen)
+        for serial in some:
+            exact = seen_by_serial.get(canonical_serial(serial), [])
+            if len(exact) == 1:
+                found[serial] = exact[0]
+    return found
+
+
+def _batches(terms: Mapping[str, Sequence[str]]) -> Iterable[list[str]]:
+    """The serials in groups that one request can ask for."""
+    batch: list[str] = []
+    length = 0
+    for serial, spelt in terms.items():
+        cost = sum(len(quote(json.dumps(f"{term}, "), safe="")) for term in spelt)
+        if batch and (len(batch) == BATCH or length + cost > LONGEST_TERMS):
+            yield batch
+            batch, length = [], 0
+        batch.append(serial)
+        length += cost
+    if batch:
+        yield batch
 
 
 async def look_again(nbi: NbiClient, device_id: str) -> SeenDevice | None:

@@ -45,6 +45,11 @@ def spellings(serial: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(likely))
 
 
+def is_serial(text: str) -> bool:
+    """Whether a CPE may have that serial."""
+    return _ALLOWED.fullmatch(text.strip()) is not None
+
+
 def same_serial(one: str, other: str) -> bool:
     """Whether both are spellings of the same serial. False when either is none."""
     try:
