@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib.resources import files
 
 from acs.testing.device_session import DeviceSession
 from acs.testing.errors import ScriptError
 
 NAME = "firstlight_apply"
+
+
+def shipped_script() -> str:
+    """The JavaScript that the native twin stands for, word by word."""
+    return (files("acs") / "provisions" / f"{NAME}.js").read_text(encoding="utf-8")
 
 
 async def firstlight_apply(session: DeviceSession, args: Sequence[object]) -> None:

@@ -1,8 +1,9 @@
 """What runs inside a session: the built-in provisions, the scripts stored in `/provisions`, their native twins.
 
-The lab has no JavaScript engine. A stored script runs natively when the lab has a twin of that name (`NativeScript`),
-or when it consists of the few statements that `_run_statements` understands. Anything else is a fault that says so: it
-is never passed over in silence. A name that isn't stored is silently ignored, as the real server does (observed).
+The lab has no JavaScript engine. A stored script runs natively when the lab has a twin of that name (`NativeScript`;
+that of `firstlight_apply` stands only for the script as it comes), or when it consists of the few statements that
+`_run_statements` understands. Anything else is a fault that says so: it is never passed over in silence. A name that
+isn't stored is silently ignored, as the real server does (observed).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from acs.testing.apply_script import NAME as FIRSTLIGHT_APPLY
-from acs.testing.apply_script import firstlight_apply
+from acs.testing.apply_script import firstlight_apply, shipped_script
 from acs.testing.device_document import remove
 from acs.testing.device_session import DeviceSession
 from acs.testing.errors import ScriptError
@@ -64,10 +65,14 @@ class Provisions:
 
     async def _run_script(self, session: DeviceSession, name: str, args: Sequence[object]) -> None:
         native = self.native.get(name)
+        stored = str(self._stored()[name].get("script", ""))
+        if native is firstlight_apply and stored != shipped_script():
+            # What somebody changed in it is something the twin does not do.
+            raise ScriptError(name, f"the lab has no JavaScript engine, and {name} is not stored as it comes")
         if native is not None:
             await native(session, args)
         else:
-            await _run_statements(session, name, str(self._stored()[name].get("script", "")))
+            await _run_statements(session, name, stored)
 
 
 async def _run_statements(session: DeviceSession, name: str, script: str) -> None:

@@ -109,6 +109,14 @@ async def test_stale_tags_go_and_others_stay(nbi: Nbi, cpe: LabCpe) -> None:
     assert await tags(nbi) == ["gold", "cfg_r1"]
 
 
+async def test_an_edited_apply_script_is_not_run_by_the_twin_of_the_shipped_one(nbi: Nbi, cpe: LabCpe) -> None:
+    assert (await nbi.ask("PUT", "/provisions/firstlight_apply", raw=SCRIPT + b"// edited\n")).status == 200
+    assert (await apply(nbi, cpe, SETTINGS)).reason == "Task faulted"
+    [fault] = await nbi.find("faults")
+    assert fault["message"].endswith("firstlight_apply is not stored as it comes")
+    assert (cpe.value(SSID), await tags(nbi)) == ("Lab-1", [])
+
+
 async def test_a_script_the_lab_cannot_run_is_a_fault_and_never_a_silent_success(nbi: Nbi, cpe: LabCpe) -> None:
     await nbi.ask(
         "PUT", "/provisions/clever", raw=b"const x = ext('a', 'b'); declare('Tags.done', null, {value: true});"
