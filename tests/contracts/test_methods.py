@@ -1,0 +1,137 @@
+"""The contract: methods of these names, with these parameters, whose answers have at least these keys."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from provisioning.bootstrap import Appliance, open_appliance, utc_now
+from provisioning.estate import import_estate
+from provisioning.migrations import migrate
+from provisioning.settings import load_settings
+from provisioning.vault import create_keyring
+from workflows.services import Services
+
+METHODS = {
+    (service, method): facts
+    for service, methods in tomllib.loads(Path(__file__).with_name("methods.toml").read_text(encoding="utf-8")).items()
+    for method, facts in methods.items()
+}
+IMPLEMENTED = sorted(name for name, facts in METHODS.items() if facts.get("implemented"))
+ESTATE = Path(__file__).parents[2] / "deploy" / "examples" / "lab-estate.toml"
+TYPES: dict[str, type] = {"int": int, "str": str, "bool": bool}
+
+
+@pytest.fixture
+async def appliance(database_url: str, tmp_path: Path) -> AsyncIterator[Appliance]:
+    """An ISP with a network, a customer, a survey and a technician."""
+    settings = load_settings(data_dir=tmp_path, database_url=database_url)
+    create_keyring(settings.sealing_key_file, now=utc_now)
+    async with open_appliance(settings) as opened:
+        await migrate(opened.database, opened.radius_database)
+        await import_estate(opened, ESTATE)
+        yield opened
+
+
+def test_the_contract_has_26_methods_in_thirteen_services() -> None:
+    assert len(METHODS) == 26
+    assert len({service for service, _ in METHODS}) == 13
+
+
+def test_the_installation_needs_seven_of_them() -> None:
+    assert [method for _, method in IMPLEMENTED] == [
+        "activate_service",
+        "send_template_email",
+        "get_site_survey",
+        "provision_device",
+        "allocate_resources",
+        "create_subscriber",
+        "schedule_installation",
+    ]
+
+
+@pytest.mark.parametrize(("service", "method"), IMPLEMENTED)
+def test_the_declared_method_has_the_contracts_parameters(service: str, method: str) -> None:
+    _compare(getattr(get_type_hints(Services)[service], method), METHODS[service, method])
+
+
+@pytest.mark.parametrize(("service", "method"), IMPLEMENTED)
+async def test_our_own_method_has_them_too(appliance: Appliance, service: str, method: str) -> None:
+    async with appliance.database.begin() as db:
+        _compare(getattr(getattr(appliance.services(db), service), method), METHODS[service, method])
+
+
+async def test_called_as_the_contract_says_each_answers_with_its_keys(appliance: Appliance) -> None:
+    # the CPE's template asks for what the contract doesn't know: the login that its account has
+    async with appliance.database.begin() as db:
+        services = appliance.services(db)
+        allocated = await services.network_service.allocate_resources(
+            customer_id=1001, service_location="LOC-10293", bandwidth_plan="fiber-300"
+        )
+        created = await services.radius_service.create_subscriber(
+            customer_id=1001, username=allocated["username"], bandwidth_profile="fiber-300"
+        )
+        answers: dict[tuple[str, str], Any] = {
+            ("network_service", "allocate_resources"): allocated,
+            ("radius_service", "create_subscriber"): created,
+            ("crm_service", "get_site_survey"): await services.crm_service.get_site_survey(customer_id=1001),
+            ("ticketing_service", "schedule_installation"): await services.ticketing_service.schedule_installation(
+                customer_id=1001,
+                installation_address="Lindenweg 4",
+                technician_id=7,
+                scheduled_date=datetime.now(UTC) + timedelta(days=1),
+            ),
+            ("genieacs_service", "provision_device"): await services.genieacs_service.provision_device(
+                customer_id=1001,
+                device_serial="HWTC4A2B9C01",
+                config_template="tr181-pppoe",
+                values={"pppoe_username": created["username"], "pppoe_password": created["password"]},
+            ),
+            ("billing_service", "activate_service"): await services.billing_service.activate_service(
+                customer_id=1001, service_id=allocated["service_id"]
+            ),
+            (
+                "communications_service",
+                "send_template_email",
+            ): await services.communications_service.send_template_email(
+                template="service_activated",
+                recipient="ada@customer.example",
+                variables={
+                    "customer_name": "Ada",
+                    "plan": "fiber-300",
+                    "username": allocated["username"],
+                    "service_id": 1,
+                    "activated_at": datetime.now(UTC),
+                },
+            ),
+        }
+    assert sorted(answers) == IMPLEMENTED
+    for name, answer in answers.items():
+        assert isinstance(answer, dict)
+        for key, kind in METHODS[name].get("returns", {}).items():
+            assert type(answer[key]) is TYPES[kind], f"{name}: {key}"
+    assert created["password"].startswith("secret:")
+
+
+def _compare(method: Callable[..., Any], facts: dict[str, Any]) -> None:
+    """Every parameter of the contract, by name; whatever there is beyond is keyword-only and may be left out."""
+    assert inspect.iscoroutinefunction(method)
+    parameters = {name: each for name, each in inspect.signature(method).parameters.items() if name != "self"}
+    assert set(facts["parameters"]) <= set(parameters)
+    assert list(parameters)[: len(facts["parameters"])] == facts["parameters"]
+    for name, parameter in parameters.items():
+        if name not in facts["parameters"]:
+            assert parameter.kind is inspect.Parameter.KEYWORD_ONLY, name
+            assert parameter.default is not inspect.Parameter.empty, name
+        else:
+            assert parameter.default is inspect.Parameter.empty, name
+    answer = get_type_hints(method)["return"]
+    keys = get_type_hints(answer)
+    for key, kind in facts.get("returns", {}).items():
+        assert keys[key] is TYPES[kind], f"{key} is {keys[key]}"
