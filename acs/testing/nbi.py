@@ -66,7 +66,6 @@ class Nbi:
             rf"/devices/{name}": {"DELETE": self._delete_device},
             r"/faults/([A-Za-z0-9\-_%:]+)": {"DELETE": self._delete_fault},
             r"/files/([A-Za-z0-9\-_%.]+)": {"PUT": self._put_file, "DELETE": self._delete_file},
-            r"/ping/([A-Za-z0-9\-_.]+)": {"GET": self._ping},
             rf"/({'|'.join([*COLLECTIONS, *ALIASES])})": {"GET": self._list, "HEAD": self._list},
         }
 
@@ -210,10 +209,6 @@ class Nbi:
         if self._documents["files"].pop(call.parts[0], None) is None:
             raise WorkerCrash("delete of a missing file")
         return HttpResponse.text(200)
-
-    async def _ping(self, call: Call) -> HttpResponse:
-        del call
-        return HttpResponse.text(500, "Error: spawn ping ENOENT")
 
 
 def _decode(part: str) -> str:

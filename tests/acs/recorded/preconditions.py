@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from acs.testing import LabAcs, LabClock, LabCpe, Parameter, Quirks
 from acs.testing.apply_script import firstlight_apply
+from acs.testing.device_document import put_value
 from acs.testing.device_session import DeviceSession, refresh_slot_phase
 from acs.testing.parameter_tree import UNSIGNED
 
@@ -81,19 +82,17 @@ async def build_rig() -> Rig:
 
 
 async def _ztp(session: DeviceSession, args: Sequence[object]) -> None:
-    """What the recorded script rig-ztp did, with the answer that its outside callback gave then."""
-    del args
-    if session.rpcs.cpe.serial != "SN000000":
-        return  # the callback knew of no other customer
-    await session.declare_values(
-        [
-            ("Device.PPP.Interface.1.Username", "ztp-SN000000@isp"),
-            ("Device.PPP.Interface.1.Password", "ztp-secret"),
-            ("Device.PPP.Interface.1.Enable", True),
-            ("Device.Ethernet.VLANTermination.1.VLANID", 100),
-        ]
-    )
-    session.set_tag("ztp_r7", True)
+    """The recorded script rig-ztp asked somebody outside what to set; here nobody answers, and it sets nothing."""
+    del session, args
+
+
+async def _ztp_has_run(rig: Rig) -> None:
+    """What later requests find: the recorded callback's answer on the CPE and in the ACS's document."""
+    enable = "Device.PPP.Interface.1.Enable"
+    rig.cpe.customer_sets(enable, True)
+    document = rig.lab.documents["devices"][rig.cpe.device_id]
+    put_value(document, enable, True, "xsd:boolean", rig.clock.now())
+    document["_tags"] = [*document["_tags"], "ztp_r7"]
 
 
 async def _apply(session: DeviceSession, args: Sequence[object]) -> None:
@@ -188,11 +187,6 @@ async def _no_cr_password(rig: Rig) -> None:
     rig.cpe.customer_sets(f"{MANAGEMENT}.ConnectionRequestPassword", "")
 
 
-async def _ui_user(rig: Rig) -> None:
-    user = {"_id": "admin", "password": "PBKDF2-HASH-EXAMPLE", "salt": "SALT-EXAMPLE", "roles": "admin"}
-    rig.lab.documents["users"]["admin"] = user
-
-
 PRECONDITIONS: dict[str, Sequence[Callable[[Rig], Awaitable[None]]]] = {
     "task.get_cr_online": [_next_slot],
     "task.retry.faulted_again": [_session_runs],
@@ -230,12 +224,12 @@ PRECONDITIONS: dict[str, Sequence[Callable[[Rig], Awaitable[None]]]] = {
     "poison.faults.bad_precondition": [_cache_over],
     "poison.faults.unknown_provision": [_cache_over],
     "ztp.result": [_bootstrap_with_presets],
+    "preprovision.task": [_ztp_has_run],
     "verify2.set": [_quirks(Quirks(lies=True))],
     "verify2.get_after_1500ms": [_next_slot],
     "apply.put": [_quirks(Quirks())],
     "apply.rerun_drift": [_customer_sets("CustomerAgain")],
     "apply.rejected": [_clean],
     "locked.task_no_cr": [_session_stays_open],
-    "security.users": [_ui_user],
     "trailing_slash": [_two_hundred_more],
 }
