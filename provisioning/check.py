@@ -52,7 +52,7 @@ async def check_everything(appliance: Appliance) -> CheckResult:
             findings += _as_findings(invariant.name, await invariant.ask(whole))
     async with appliance.radius_database.read() as radius_db:
         for question in RADIUS_INVARIANTS:
-            findings += _as_findings(question.name, await question.find(radius_db))
+            findings += _as_findings(question.name, await question.find(radius_db, appliance.clock()))
     findings += await _rows_as_wished(appliance, whole.in_work)
     broken = {finding.invariant for finding in findings}
     return CheckResult(len(INVARIANTS) + len(RADIUS_INVARIANTS) + 1, len(broken), findings)

@@ -1,16 +1,17 @@
 """What must always hold in the radius database: read-only questions for ``firstlight check``. No finding means it
 holds.
 
-To add one: a function here that takes a transaction in the radius database and returns findings, one line in
-``RADIUS_INVARIANTS``, and in ``tests/radius/test_invariants.py`` the corruption that it must catch. Whether the rows
-are what each subscriber's state asks is answered by ``RadiusProjector.drift()``, and ``drift_findings`` puts it into
-words.
+To add one: a function here that takes a transaction in the radius database and the time, and returns findings, one
+line in ``RADIUS_INVARIANTS``, and in ``tests/radius/test_invariants.py`` the corruption that it must catch. Whether the
+rows are what each subscriber's state asks is answered by ``RadiusProjector.drift()``, and ``drift_findings`` puts it
+into words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import Table, func, not_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,20 +23,25 @@ from radius.freeradius_tables import (
     SAFE_ROW,
     SAFE_USERNAME,
     nas,
+    radacct,
     radcheck,
     radgroupcheck,
     radgroupreply,
+    radius_projection,
     radpostauth,
     radreply,
     radusergroup,
 )
-from radius.projection import FramedAddresses
+from radius.projection import FramedAddresses, digest
+from radius.sessions import host
 from radius.tables import Subscriber
 
 _BY_USERNAME = (radcheck, radreply)
 _BY_GROUP = (radgroupcheck, radgroupreply)
 _OWN_ADDRESSES = ("Framed-IP-Address", "Framed-IPv6-Prefix", "Delegated-IPv6-Prefix")
 _ADMITTED = ("active", "suspended")
+
+SESSIONS_END_WITHIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -49,14 +55,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Invariant:
-    """A question to the radius database."""
+    """A question to the radius database, asked at a moment."""
 
     name: str
     meaning: str
-    find: Callable[[AsyncSession], Awaitable[list[Finding]]]
+    find: Callable[[AsyncSession, datetime], Awaitable[list[Finding]]]
 
 
-async def mangled_values(radius_db: AsyncSession) -> list[Finding]:
+async def mangled_values(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
     """Rows that FreeRADIUS would expand, change or refuse."""
     dialect = radius_db.get_bind().dialect.name
     findings = []
@@ -82,7 +88,7 @@ async def mangled_values(radius_db: AsyncSession) -> list[Finding]:
     return findings
 
 
-async def repeated_single_values(radius_db: AsyncSession) -> list[Finding]:
+async def repeated_single_values(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
     """Several rows of one owner for an attribute that has one value: which one counts is chance."""
     findings = []
     for table, owner in _attribute_tables():
@@ -103,7 +109,7 @@ async def repeated_single_values(radius_db: AsyncSession) -> list[Finding]:
     return findings
 
 
-async def passwords_in_login_log(radius_db: AsyncSession) -> list[Finding]:
+async def passwords_in_login_log(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
     """Passwords that a server wrote into the log of logins."""
     logged = select(radpostauth.c.username, func.count()).where(func.coalesce(radpostauth.c["pass"], "") != "")
     return [
@@ -112,7 +118,7 @@ async def passwords_in_login_log(radius_db: AsyncSession) -> list[Finding]:
     ]
 
 
-async def addresses_given_twice(radius_db: AsyncSession) -> list[Finding]:
+async def addresses_given_twice(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
     """One address or prefix for two usernames."""
     twice = (
         select(radreply.c.value, func.count(radreply.c.username.distinct()))
@@ -126,7 +132,7 @@ async def addresses_given_twice(radius_db: AsyncSession) -> list[Finding]:
     ]
 
 
-async def nas_without_dialect(radius_db: AsyncSession) -> list[Finding]:
+async def nas_without_dialect(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
     """NASes whose type is no dialect: their subscribers get no rate, and so they are not let in."""
     mute = select(nas.c.nasname, nas.c.type).where(not_(nas.c.type.in_(list(DIALECTS))))
     return [
@@ -136,6 +142,25 @@ async def nas_without_dialect(radius_db: AsyncSession) -> list[Finding]:
             f"NAS {address} has type {kind!r}, no dialect: its subscribers get no rate and are rejected.",
         )
         for address, kind in await radius_db.execute(mute.order_by(nas.c.id))
+    ]
+
+
+async def sessions_of_terminated(radius_db: AsyncSession, now: datetime) -> list[Finding]:
+    """Sessions that are still open a while after their subscriber's rows were taken away."""
+    taken_away, at = radius_projection.c, radius_projection.c.projected_at
+    still_open = (
+        select(radacct.c.username, radacct.c.nasipaddress, radacct.c.acctsessionid, at)
+        .join(radius_projection, (taken_away.kind == "subscriber") & (taken_away.name == radacct.c.username))
+        .where(taken_away.digest == digest(()), at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
+    )
+    return [
+        Finding(
+            "radius.sessions_of_terminated",
+            name,
+            f"{name} was terminated at {since:%Y-%m-%d %H:%M} UTC, but its session {session} at NAS {host(address)} is"
+            " still open: end it there, or close it in radacct if that NAS does not know it.",
+        )
+        for name, address, session, since in await radius_db.execute(still_open.order_by(radacct.c.radacctid))
     ]
 
 
@@ -200,7 +225,7 @@ async def states_not_as_billed(
 async def subscribers_nobody_wants(
     db: AsyncSession, *, tenant_id: str, wanted_service_ids: Collection[int]
 ) -> list[Finding]:
-    """A subscriber who isn't in service yet is somebody's work; the caller knows what is being worked on."""
+    """A subscriber that isn't in service yet is somebody's work; the caller knows what is being worked on."""
     return [
         Finding(
             "radius.subscribers_nobody_wants",
@@ -242,6 +267,11 @@ RADIUS_INVARIANTS: tuple[Invariant, ...] = (
     Invariant("radius.passwords_in_login_log", "no password in the log of logins", passwords_in_login_log),
     Invariant("radius.addresses_given_twice", "no address or prefix for two usernames", addresses_given_twice),
     Invariant("radius.nas_without_dialect", "every NAS is told a rate in its words", nas_without_dialect),
+    Invariant(
+        "radius.sessions_of_terminated",
+        "a terminated subscriber's sessions end within a quarter of an hour",
+        sessions_of_terminated,
+    ),
 )
 """Every question, in the order they are asked."""
 

@@ -89,10 +89,10 @@ def _session(row: Row[Any]) -> Session:
         radacct_id=row.radacctid,
         session_id=row.acctsessionid,
         username=row.username,
-        nas_address=_host(row.nasipaddress),
+        nas_address=host(row.nasipaddress),
         nas_port=row.nasportid,
         calling_station=row.callingstationid,
-        framed_ip_address=_host(row.framedipaddress) if row.framedipaddress else None,
+        framed_ip_address=host(row.framedipaddress) if row.framedipaddress else None,
         ipv6_wan_prefix=row.framedipv6prefix,
         delegated_prefix=row.delegatedipv6prefix,
         started_at=row.acctstarttime,
@@ -105,6 +105,6 @@ def _session(row: Row[Any]) -> Session:
     )
 
 
-def _host(address: str) -> str:
+def host(address: str) -> str:
     """An address without the length that some drivers write behind a single host."""
     return address.removesuffix("/32").removesuffix("/128")

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from acs.tables import AcsDevice
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import CheckResult, Finding, check_everything, every_invariant
 from provisioning.commercial.communications import message_id_of
-from radius.freeradius_tables import radpostauth
+from radius.freeradius_tables import radacct, radius_projection, radpostauth
 from tests.support.healthy_estate import HealthyEstate, vandal
 
 DONE, WAITING, HELD = "c1001-s1@isp.example", "c1002-s2@isp.example", "c1003-s3@isp.example"
@@ -631,6 +632,21 @@ async def test_a_password_in_the_log_of_logins_is_found_and_not_repeated(applian
     assert (await check(appliance)).findings == [Finding("radius.passwords_in_login_log", DONE, sentence)]
 
 
+async def test_a_session_that_outlives_its_subscriber_is_found(appliance: Appliance) -> None:
+    ended = datetime(2026, 1, 1, tzinfo=UTC)
+    session = {"acctsessionid": "S-4", "acctuniqueid": "u-4", "username": CANCELLED, "nasipaddress": "10.0.0.1"}
+    async with appliance.radius_database.begin() as db:
+        await db.execute(
+            update(radius_projection).where(radius_projection.c.name == CANCELLED).values(projected_at=ended)
+        )
+        await db.execute(insert(radacct).values(acctstarttime=ended, **session))
+    sentence = (
+        f"{CANCELLED} was terminated at 2026-01-01 00:00 UTC, but its session S-4 at NAS 10.0.0.1 is still open:"
+        " end it there, or close it in radacct if that NAS does not know it."
+    )
+    assert (await check(appliance)).findings == [Finding("radius.sessions_of_terminated", CANCELLED, sentence)]
+
+
 async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(appliance: Appliance) -> None:
     change = "UPDATE radius_subscriber SET framed_ipv4 = NULL, version = version + 1 WHERE username = '{}'"
     with vandal(str(appliance.settings.database_url)) as hand:
@@ -647,7 +663,7 @@ async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(applia
 
 def test_every_invariant_is_proven_here() -> None:
     proven = {invariant for corruption in CORRUPTIONS for invariant, _, _ in corruption.found}
-    proven |= {"acs.secret_in_clear", "radius.passwords_in_login_log"}
+    proven |= {"acs.secret_in_clear", "radius.passwords_in_login_log", "radius.sessions_of_terminated"}
     assert proven == {name for name, _ in every_invariant()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, text
@@ -15,6 +15,8 @@ from provisioning.database import Database
 from radius import RADIUS_INVARIANTS, Drift, Finding, drift_findings, ensure_freeradius_tables
 from radius import subscribers_of_ended_services as ended
 from radius.freeradius_tables import nas, radcheck, radgroupreply, radpostauth, radreply
+from radius.invariants import sessions_of_terminated
+from radius.testing import LabSession, Usage
 from tests.radius.conftest import PLAN, Site
 
 STOCK = (
@@ -39,7 +41,7 @@ async def stock(database_url: str) -> AsyncIterator[Database]:
 
 async def _ask(stock: Database) -> dict[str, list[Finding]]:
     async with stock.begin() as db:
-        return {invariant.name: await invariant.find(db) for invariant in RADIUS_INVARIANTS}
+        return {invariant.name: await invariant.find(db, datetime.now(UTC)) for invariant in RADIUS_INVARIANTS}
 
 
 def _subjects(findings: list[Finding]) -> list[str]:
@@ -125,6 +127,29 @@ async def test_a_nas_that_is_told_no_rate_is_found(stock: Database) -> None:
     async with stock.begin() as db:
         await db.execute(insert(nas).values(nasname="10.0.0.1", shortname="old", type="other", secret="s" * 24))
     assert _subjects((await _ask(stock))["radius.nas_without_dialect"]) == ["10.0.0.1"]
+
+
+async def test_a_session_that_outlives_its_subscriber_is_found_after_a_quarter_of_an_hour(site: Site) -> None:
+    nas_of_site = await site.nas()
+    ended, revived, online = [await site.active() for _ in range(3)]
+    for subscriber in (ended, revived, online):
+        await nas_of_site.accounting_start(LabSession(subscriber["username"], session_id=f"s{subscriber['username']}"))
+    await nas_of_site.accounting_start(over := LabSession(ended["username"]))
+    await nas_of_site.accounting_stop(over, Usage(seconds=1))
+    for subscriber in (ended, revived):
+        await site.projector.withdraw_subscriber(subscriber["subscriber_id"])
+    await site.activate((await site.create(revived["username"]))["subscriber_id"])
+
+    async def ask(after: timedelta) -> list[Finding]:
+        async with site.radius_database.begin() as db:
+            found = await sessions_of_terminated(db, datetime.now(UTC) + after)
+        mine = {subscriber["username"] for subscriber in (ended, revived, online)}
+        return [finding for finding in found if finding.subject in mine]
+
+    assert await ask(timedelta(minutes=14)) == []
+    (finding,) = await ask(timedelta(minutes=16))
+    assert finding.subject == ended["username"]
+    assert f"session s{ended['username']} at NAS {nas_of_site.source_address} is still open" in finding.sentence
 
 
 async def test_a_subscriber_whose_service_has_ended_is_found(site: Site) -> None:
