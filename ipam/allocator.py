@@ -19,7 +19,7 @@ a pool's size or fill, and no row counts anything, for such a row would queue al
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -41,8 +41,8 @@ class OthersWereQuicker(Exception):
         super().__init__(", ".join(self.pools))
 
 
-async def choose(db: AsyncSession, chains: Chains, at: datetime) -> list[Candidate]:
-    """The first pool of each chain that has something.
+async def choose(db: AsyncSession, chains: Chains, at: datetime, locked: Collection[str] = ()) -> list[Candidate]:
+    """The first pool of each chain that has something; one that we found ``locked`` before only if no other has.
 
     Raises:
         PoolExhausted: a chain had nothing at all.
@@ -50,10 +50,10 @@ async def choose(db: AsyncSession, chains: Chains, at: datetime) -> list[Candida
     """
     chosen: list[Candidate] = []
     for chain in chains.values():
-        found = next((candidate for candidate in chain if candidate.has_something), None)
-        if found is None:
+        able = [candidate for candidate in chain if candidate.has_something]
+        if not able:
             raise await _why_nothing(db, chain, at)
-        chosen.append(found)
+        chosen.append(min(able, key=lambda candidate: candidate.name in locked))
     return chosen
 
 

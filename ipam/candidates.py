@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam.answers import Held
 from ipam.errors import GatewayMissing, NoPoolBound
 from ipam.kinds import KIND_IN_WORDS, Kind, wanted
-from ipam.places import AnySelect, Place, Plan
+from ipam.places import Place, Plan
 from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, Pool, PoolBinding, Prefix, Svlan, UtcDateTime, VlanGroup
 
 
@@ -130,7 +130,8 @@ async def _bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> 
     return [_candidate(row) for row in await db.execute(_BOUND, given)]
 
 
-def _bound_statement() -> Executable:
+def _what_could_be_taken() -> list[Label[Any]]:
+    """Each by a look-up of its own: joined, the planner may read the ranges of all pools."""
     mine = and_(Allocation.pool_id == Pool.id, IN_QUARANTINE)
     own = (
         select(Allocation.id)
@@ -142,9 +143,20 @@ def _bound_statement() -> Executable:
         .where(mine, Allocation.available_at <= bindparam("at", type_=UtcDateTime))
         .order_by(Allocation.available_at, Allocation.id)
     )
-    # Each by a look-up of its own: joined, the planner may read the ranges of all pools.
-    in_order = select(FreeRange.seq).where(FreeRange.pool_id == Pool.id).order_by(FreeRange.pool_id, FreeRange.seq)
-    backwards = in_order.order_by(None).order_by(FreeRange.pool_id.desc(), FreeRange.seq.desc())
+    ranges = select(FreeRange.seq).where(FreeRange.pool_id == Pool.id)
+    forwards = ranges.order_by(FreeRange.pool_id, FreeRange.seq)
+    lookups = {
+        "seq": forwards,
+        "next_unit": forwards.with_only_columns(FreeRange.next_unit),
+        "last_unit": forwards.with_only_columns(FreeRange.last_unit),
+        "last_seq": ranges.order_by(FreeRange.pool_id.desc(), FreeRange.seq.desc()),
+        "own_id": own,
+        "oldest_id": oldest,
+    }
+    return [each.limit(1).correlate(Pool).scalar_subquery().label(name) for name, each in lookups.items()]
+
+
+def _bound_statement() -> Executable:
     places = (PoolBinding.bng_id, PoolBinding.site_id, PoolBinding.node_id, PoolBinding.port_id)
     return (
         select(
@@ -164,12 +176,7 @@ def _bound_statement() -> Executable:
             Svlan.id.label("svlan_id"),
             Svlan.vid,
             VlanGroup.name.label("vlan_group"),
-            _first("seq", in_order),
-            _first("next_unit", in_order.with_only_columns(FreeRange.next_unit)),
-            _first("last_unit", in_order.with_only_columns(FreeRange.last_unit)),
-            _first("last_seq", backwards),
-            _first("own_id", own),
-            _first("oldest_id", oldest),
+            *_what_could_be_taken(),
         )
         .select_from(PoolBinding)
         .outerjoin(Pool, Pool.id == PoolBinding.pool_id)
@@ -182,10 +189,6 @@ def _bound_statement() -> Executable:
             or_(PoolBinding.plan_id.is_(None), PoolBinding.plan_id == bindparam("plan_id", type_=Integer)),
         )
     )
-
-
-def _first(label: str, statement: AnySelect) -> Label[Any]:
-    return statement.limit(1).correlate(Pool).scalar_subquery().label(label)
 
 
 # Built once: a statement's shape costs more to build than to send.

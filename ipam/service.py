@@ -106,12 +106,13 @@ class NetworkService:
             plan=bandwidth_plan,
             request_id=request_id,
         )
-        waited_seconds = 0.0
+        waited_seconds, locked = 0.0, frozenset[str]()
         while True:
             try:
                 async with self._db.begin_nested():
-                    return await self._attempt(order, wish)
+                    return await self._attempt(order, wish, locked)
             except OthersWereQuicker as late:
+                locked |= frozenset(late.pools)
                 if waited_seconds > PATIENCE_SECONDS:
                     raise PoolBusy(" and ".join(late.pools), waited_seconds=round(waited_seconds)) from late
                 pause_seconds = random.uniform(SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
@@ -125,19 +126,19 @@ class NetworkService:
             ServiceUnknown: there never was such a service.
         """
         line = await self._line(service_id, to_change=True)
-        if not line.released:
-            at = self._now()
-            async with self._db.begin_nested():
-                await history.release(self._db, tenant_id=self._tenant_id, service_id=service_id, at=at)
-            log.debug("resources released", service_id=service_id, customer_id=line.customer_id, username=line.username)
-        return await history.released(self._db, service_id=service_id, at=line.released_at or at)
+        if line.released_at is not None:
+            return await history.released(self._db, service_id=service_id, at=line.released_at)
+        at = self._now()
+        await history.release(self._db, tenant_id=self._tenant_id, service_id=service_id, at=at)
+        log.debug("resources released", service_id=service_id, customer_id=line.customer_id, username=line.username)
+        return await history.released(self._db, service_id=service_id, at=at)
 
     async def resources(self, service_id: int) -> AllocatedResources:
         """All that a live service holds.
 
         Raises:
             ServiceUnknown, ServiceReleased: there is nothing to tell.
-        ServiceIncomplete: somebody took part of it away behind our back.
+            ServiceIncomplete: somebody took part of it away behind our back.
         """
         line = await self._line(service_id)
         if line.released_at is not None:
@@ -187,17 +188,17 @@ class NetworkService:
             self._db, tenant_id=self._tenant_id, address=address, at=at or self._now(), vrf=vrf
         )
 
-    async def _attempt(self, order: Order, wish: Wish) -> AllocatedResources:
+    async def _attempt(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
         if wish.earlier_service_id is not None:
-            return await self._repeat(order, wish)
+            return await self._repeat(order, wish, locked)
         holder = self._holder(order, wish, wish.next_service_id)
-        chosen = await self._choose(wish, holder)
+        chosen = await self._choose(wish, holder, locked)
         username = self._username(order.customer_id, holder.service_id)
         if not await self._insert_service(order, wish, holder, chosen, username):
-            return await self._repeat(order, wish)
+            return await self._repeat(order, wish, locked)
         return await self._take(wish, holder, chosen, username)
 
-    async def _repeat(self, order: Order, wish: Wish) -> AllocatedResources:
+    async def _repeat(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
         """The request has a service already."""
         line = await holdings.find_line(
             self._db, self._tenant_id, Service.request_id == order.request_id, to_change=True
@@ -207,7 +208,7 @@ class NetworkService:
         if not line.released:
             return await holdings.resources_of(self._db, line)
         holder = self._holder(order, wish, line.service_id)
-        chosen = await self._choose(wish, holder)
+        chosen = await self._choose(wish, holder, locked)
         await self._db.execute(
             update(_SERVICE)
             .where(_SERVICE.c.service_id == line.service_id)
@@ -215,9 +216,9 @@ class NetworkService:
         )
         return await self._take(wish, holder, chosen, line.username)
 
-    async def _choose(self, wish: Wish, holder: Holder) -> list[Candidate]:
+    async def _choose(self, wish: Wish, holder: Holder, locked: frozenset[str]) -> list[Candidate]:
         chains = await find_chains(self._db, place=wish.place, plan=wish.plan, holder=holder)
-        return await choose(self._db, chains, holder.at)
+        return await choose(self._db, chains, holder.at, locked)
 
     async def _take(self, wish: Wish, holder: Holder, chosen: list[Candidate], username: str) -> AllocatedResources:
         held = await take(self._db, chosen, holder)

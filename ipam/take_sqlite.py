@@ -24,51 +24,22 @@ async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> 
     fresh = [pool for pool in pools if pool.own_id is None and pool.range_seq is not None]
     again = [pool.own_id or pool.oldest_id for pool in pools if pool not in fresh]
     units = {pool.pool_id: pool.next_unit for pool in fresh if pool.next_unit is not None}
+    held = {"state": "assigned", "service_id": holder.service_id, "subject": holder.subject, "assigned_at": holder.at}
     if fresh:
         await _advance(db, fresh)
-        await db.execute(
-            insert(_ALLOCATION),
-            [
-                {
-                    "tenant_id": holder.tenant_id,
-                    "pool_id": pool_id,
-                    "unit": unit,
-                    "state": "assigned",
-                    "service_id": holder.service_id,
-                    "subject": holder.subject,
-                    "assigned_at": holder.at,
-                }
-                for pool_id, unit in units.items()
-            ],
-        )
+        rows = [{"tenant_id": holder.tenant_id, "pool_id": pool, "unit": unit, **held} for pool, unit in units.items()]
+        await db.execute(insert(_ALLOCATION), rows)
     if again:
         reused = await db.execute(
             update(_ALLOCATION)
             .where(_ALLOCATION.c.id.in_(again))
-            .values(
-                state="assigned",
-                service_id=holder.service_id,
-                subject=holder.subject,
-                assigned_at=holder.at,
-                available_at=None,
-            )
+            .values(available_at=None, **held)
             .returning(_ALLOCATION.c.pool_id, _ALLOCATION.c.unit)
         )
         units |= {row.pool_id: row.unit for row in reused}
-    await db.execute(
-        insert(_EVENT),
-        [
-            {
-                "tenant_id": holder.tenant_id,
-                "pool_id": pool_id,
-                "unit": unit,
-                "service_id": holder.service_id,
-                "what": "assigned",
-                "at": holder.at,
-            }
-            for pool_id, unit in units.items()
-        ],
-    )
+    what = {"service_id": holder.service_id, "what": "assigned", "at": holder.at}
+    rows = [{"tenant_id": holder.tenant_id, "pool_id": pool, "unit": unit, **what} for pool, unit in units.items()]
+    await db.execute(insert(_EVENT), rows)
     return units
 
 

@@ -116,6 +116,26 @@ async def test_the_last_address_that_somebody_keeps_is_gone(empty: Network) -> N
 
 
 @on_postgresql
+async def test_a_hanging_writer_holds_up_nobody_while_the_next_pool_has_room(empty: Network) -> None:
+    def pool(name: str, network: str, priority: int) -> dict[str, object]:
+        return {"name": name, "kind": "ipv4", "network": network, "bindings": [{"bng": "bng-1", "priority": priority}]}
+
+    await empty.apply(
+        small(
+            plan=[{"name": "fiber-100", "access": "pppoe"}],
+            pool=[pool("first", "10.0.0.0/32", 1), pool("second", "10.0.1.0/30", 2)],
+        )
+    )
+    async with empty.database.begin() as hanging:
+        await empty.service(hanging).allocate_resources(
+            customer_id=1, service_location="LOC-1", bandwidth_plan="fiber-100"
+        )
+        others = [(await empty.allocate(customer))["ip_address"] for customer in (2, 3)]
+
+    assert sorted(others) == ["10.0.1.1", "10.0.1.2"]
+
+
+@on_postgresql
 async def test_nobody_waits_without_end_and_the_refusal_is_transient(
     empty: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
