@@ -34,10 +34,11 @@ def run(
     params: list[list[object]] | None = None,
     stale_tags: list[str] | None = None,
     tags: list[str] | None = None,
+    rev: str = "abc123",
 ) -> dict[str, Any]:
     wanted = [[SSID, "Home", "xsd:string", False], [PASSPHRASE, "correct horse", "xsd:string", True]]
     argument = {
-        "rev": "abc123",
+        "rev": rev,
         "params": [*wanted, [VLAN, 100, "xsd:unsignedInt", False]] if params is None else params,
         "stale_tags": stale_tags or [],
     }
