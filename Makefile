@@ -41,7 +41,7 @@ lock: ready-test ## lock the requirements anew (UPGRADE=1 for the newest version
 	@deploy/lock $(if $(UPGRADE),--upgrade)
 
 docs: ready-test ## renew the tables in docs/ that are made from the code
-	@.venv/bin/python deploy/renew-settings-table
+	@.venv/bin/python deploy/renew-docs
 
 clean: ## remove what the commands above left, .venv excepted
 	@rm -rf .lab .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

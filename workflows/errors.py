@@ -16,6 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+CODES_OF_THE_ENGINE: dict[str, tuple[str, bool]] = {
+    "workflow.database": ("The database refused in the middle of a step; a lost connection is tried again.", True),
+    "workflow.definition_raised": (
+        "A condition, subject, deadline or route of the journey's definition failed.",
+        False,
+    ),
+    "workflow.needs_a_person": (
+        "The journey itself asks for a person: a deadline has passed, or what was heard is not what was wanted.",
+        False,
+    ),
+    "workflow.no_progress": ("The worker died or lost the run again and again in the same step.", False),
+    "workflow.unexpected_error": ("A step failed in a way that nobody has foreseen; the log has its traceback.", False),
+}
+"""Why a run is held or waits, where no error class says so: (what has happened, whether it is tried again)."""
+
 
 class WorkflowError(Exception):
     """The workflow engine refused."""

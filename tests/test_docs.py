@@ -1,0 +1,81 @@
+"""The documentation is true: what is made from the code is up to date, and no page sends anybody to nothing."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from provisioning.cli import app
+from provisioning.reference import ROOTS, error_classes, every_error, parts
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+SOURCES = [
+    file
+    for package in ("acs", "ipam", "provisioning", "radius", "workflows")
+    for file in ROOT.glob(f"{package}/**/*.py")
+]
+CODE_OF_THE_ENGINE = re.compile(r'"(workflow\.[a-z_]+)"')
+
+
+@pytest.mark.parametrize("name", ["settings", "commands", "errors", "invariants"])
+def test_what_is_made_from_the_code_is_up_to_date(name: str) -> None:
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert parts()[name] in page, f"docs/{name}.md is out of date: run `make docs`"
+
+
+def test_every_command_argument_and_option_has_words_of_its_own() -> None:
+    wordless = [
+        f"{path} {parameter.name}"
+        for path, command in commands()
+        for parameter in command.params
+        if parameter.name != "help" and not getattr(parameter, "help", None)
+    ]
+    assert wordless + [path for path, command in commands() if not command.help] == []
+
+
+def test_every_command_that_answers_has_an_answer_for_a_program() -> None:
+    silent = {path for path, command in commands() if not any("--json" in one.opts for one in command.params)}
+    assert silent == {"firstlight worker"}
+
+
+def test_every_error_has_a_code_of_its_own_under_its_branch_and_a_default_sentence() -> None:
+    codes = Counter(facts.code for facts in every_error())
+    assert [code for code, times in codes.items() if times > 1] == []
+    for kind in error_classes():
+        assert re.fullmatch(r"[a-z]+\.[a-z_]+", kind.__dict__.get("code", "none.own")), kind
+        assert kind.__doc__, kind
+        assert isinstance(getattr(kind, "transient", None), bool), kind
+    assert {root.__dict__["code"] for root in ROOTS} <= set(codes)
+
+
+def test_every_code_that_the_engine_gives_by_itself_is_documented() -> None:
+    written = {code for file in SOURCES for code in CODE_OF_THE_ENGINE.findall(file.read_text(encoding="utf-8"))}
+    assert written <= {facts.code for facts in every_error()}
+    assert "workflow.unexpected_error" in written
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere_and_commands_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#]+)", text):
+        assert (page.parent / target).exists(), target
+    known = {path for path, _ in commands()}
+    groups = {path.rpartition(" ")[0] for path in known}
+    named = re.findall(r"(?:`|^|\s)(?:\.venv/bin/)?(firstlight(?: [a-z-]+){1,2})(?=[`\s|]|$)", text, re.MULTILINE)
+    for command in named:
+        words = command.split()
+        assert command in known or " ".join(words[:2]) in known or command in groups, f"{page.name}: {command}"
+
+
+def commands(command: Any = None, path: str = "firstlight") -> list[tuple[str, Any]]:
+    """(path, command) of everything that can be typed."""
+    found = []
+    for name, inner in getattr(command or get_command(app), "commands", {}).items():
+        found += commands(inner, f"{path} {name}") if hasattr(inner, "commands") else [(f"{path} {name}", inner)]
+    return found
