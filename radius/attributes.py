@@ -23,7 +23,6 @@ class AttributeFact:
     source: str
     number: int | None = None
     vendor: str | None = None
-    many: bool = False
     secret: bool = False
     values: Mapping[str, int] = field(default_factory=dict)
 
@@ -47,4 +46,4 @@ def is_secret(attribute: str) -> bool:
 
 def single_valued() -> tuple[str, ...]:
     """Attributes of which FreeRADIUS must find one row an owner."""
-    return tuple(name for name, fact in ATTRIBUTES.items() if not fact.many and fact.place != "packet")
+    return tuple(name for name, fact in ATTRIBUTES.items() if fact.place != "packet")

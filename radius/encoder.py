@@ -26,11 +26,7 @@ Value = str | int | datetime | IPv4Address | IPv6Network
 
 _USERNAME = re.compile(r"[A-Za-z0-9@._:/-]{1,128}")
 
-_EXCLUSIVE = (
-    ("Framed-IP-Address", "Framed-Pool"),
-    ("Framed-IPv6-Prefix", "Framed-IPv6-Pool"),
-    ("Delegated-IPv6-Prefix", "Delegated-IPv6-Prefix-Pool"),
-)
+_ADDRESS_OR_POOL = ("Framed-IP-Address", "Framed-Pool")
 _USER_CHOOSES, _NAS_CHOOSES = IPv4Address("255.255.255.255"), IPv4Address("255.255.255.254")
 
 
@@ -40,7 +36,6 @@ class EncodedAttribute:
 
     attribute: str
     value: str
-    many: bool
 
     def __repr__(self) -> str:
         shown = "***" if is_secret(self.attribute) else repr(self.value)
@@ -59,24 +54,23 @@ def encode(attribute: str, value: Value, *, place: Literal["check", "reply"]) ->
         raise AttributeUnknown(attribute, place)
     text = _as_text(fact, value)
     refuse_mangled(attribute, text)
-    return EncodedAttribute(attribute, text, fact.many)
+    return EncodedAttribute(attribute, text)
 
 
 def encode_reply(username: str, items: Iterable[tuple[str, Value]]) -> tuple[EncodedAttribute, ...]:
     """All reply attributes of one subscriber or plan, which must also agree with each other.
 
     Raises:
-        AddressConflict: an address and a pool of the same family.
-        ValueRefused: twice an attribute that has one value.
+        AddressConflict: an IPv4 address and a pool.
+        ValueRefused: twice the same attribute.
     """
     encoded = tuple(encode(name, value, place="reply") for name, value in items)
     names = [item.attribute for item in encoded]
     for item in encoded:
-        if not item.many and names.count(item.attribute) > 1:
+        if names.count(item.attribute) > 1:
             raise ValueRefused(item.attribute, "it can have one value only and was given several")
-    for address, pool in _EXCLUSIVE:
-        if address in names and pool in names:
-            raise AddressConflict(username, (address, pool))
+    if all(name in names for name in _ADDRESS_OR_POOL):
+        raise AddressConflict(username, _ADDRESS_OR_POOL)
     return encoded
 
 

@@ -7,7 +7,7 @@
     |   |-- AttributeUnknown          no such attribute in our table of facts, or not for that table
     |   |-- ValueRefused              FreeRADIUS would expand, mangle or refuse the value
     |   |-- UsernameRefused           FreeRADIUS would never find a row of that name
-    |   `-- AddressConflict           an address and a pool of the same family
+    |   `-- AddressConflict           an address and a pool
     |-- SubscriberError
     |   |-- SubscriberUnknown
     |   |-- UsernameTaken             the name belongs to somebody else, now or before
@@ -91,7 +91,7 @@ class UsernameRefused(EncodingRefused):
 
 
 class AddressConflict(EncodingRefused):
-    """A reply never carries both an address and a pool of the same family."""
+    """A reply never carries both an address and a pool."""
 
     code = "radius.address_conflict"
 

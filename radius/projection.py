@@ -180,13 +180,13 @@ def _reply_rows(subscriber: Subscriber) -> Iterator[Row]:
         items.append(encode("Reply-Message", _REFUSALS[subscriber.state], place="reply"))
     for item in items:
         # := wins over what a group says of the same attribute
-        yield _attribute_row("radreply", subscriber.username, item, "+=" if item.many else ":=")
+        yield _attribute_row("radreply", subscriber.username, item, ":=")
 
 
 def _group_rows(group: str, items: Iterable[EncodedAttribute]) -> Iterator[Row]:
     for item in items:
         # = adds only what the subscriber's own rows have not set
-        yield _attribute_row("radgroupreply", group, item, "+=" if item.many else "=")
+        yield _attribute_row("radgroupreply", group, item, "=")
 
 
 def _limits(plan: Plan) -> list[tuple[str, Value]]:

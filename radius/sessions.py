@@ -40,10 +40,6 @@ class Session:
     output_octets: int
     terminate_cause: str | None
 
-    @property
-    def is_open(self) -> bool:
-        return self.stopped_at is None
-
 
 class SessionReader:
     """Reads radacct. Nothing here writes: FreeRADIUS does."""

@@ -147,8 +147,12 @@ async def test_a_nas_with_the_wrong_secret_gets_no_answer(site: Site) -> None:
 async def test_a_request_without_message_authenticator_gets_no_answer(site: Site) -> None:
     nas = await site.nas()
 
+    async with site.database.begin() as db:
+        (known,) = await site.service(db).nas_list()
+        secret = await site.secrets.reveal(db, known["secret"])
+
     def request(*, signed: bool) -> Any:
-        made = new_request(1, nas._secret)
+        made = new_request(1, secret)
         if not signed:
             del made[80]
             made.message_authenticator = False
