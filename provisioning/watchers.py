@@ -44,18 +44,22 @@ class Watchers:
         self._tenant_id = tenant_id
 
     async def watch_informs(self) -> int:
-        """Asks the ACS about every CPE that a run waits for; returns how many runs were told."""
+        """Asks the ACS at once about every CPE that a run waits for; returns how many runs were told."""
+        waiting = {str(run.waiting_on): run for run in await self._waiting("device_informed")}
+        if not waiting:
+            return 0
+        since = {serial: (run.waiting_since or run.created_at) - CLOCK_TOLERANCE for serial, run in waiting.items()}
+        try:
+            informed = await self._acs.informed_many(since)
+        except AcsError as error:
+            log.warning("the ACS could not be asked", serials=sorted(waiting), code=error.code)
+            return 0
         told = 0
-        for run in await self._waiting("device_informed"):
-            serial = str(run.waiting_on)
-            try:
-                seen = await self._acs.informed(serial, since=(run.waiting_since or run.created_at) - CLOCK_TOLERANCE)
-            except AcsError as error:
-                log.warning("the ACS could not be asked", run_id=run.id, serial=serial, code=error.code)
-                continue
-            if seen is not None and seen["last_inform"] is not None:
-                payload = {"device_id": seen["device_id"], "informed_at": seen["last_inform"]}
-                told += await self._tell(run, "device_informed", payload, f"inform/{serial}/{seen['last_inform']}")
+        for serial, seen in informed.items():
+            payload = {"device_id": seen["device_id"], "informed_at": seen["last_inform"]}
+            told += await self._tell(
+                waiting[serial], "device_informed", payload, f"inform/{serial}/{seen['last_inform']}"
+            )
         return told
 
     async def watch_sessions(self) -> int:
