@@ -493,7 +493,7 @@ def upgrade() -> None:
     op.create_index(
         "ipam_allocation_own",
         "ipam_allocation",
-        ["subject", "pool_id"],
+        ["subject", "pool_id", "available_at", "id"],
         unique=False,
         sqlite_where=sa.text("state = 'quarantine'"),
         postgresql_where=sa.text("state = 'quarantine'"),
@@ -617,7 +617,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("serial", sa.String(length=64), nullable=False),
         sa.Column("serial_as_given", sa.String(length=64), nullable=False),
-        sa.Column("customer_id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
         sa.Column("service_id", sa.Integer(), nullable=True),
         sa.Column("template", sa.Text(), nullable=False),
         sa.Column("data_model", sa.Text(), nullable=False),
