@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -112,24 +112,26 @@ class InstallationDesk:
         numbers = {key: value for key, value in data.items() if isinstance(value, int)}
         appointment = data.get("appointment")
         technician = appointment.get("technician_id") if isinstance(appointment, dict) else None
-        checks: list[tuple[str, Awaitable[Any]]] = []
+        checks: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
         if "customer_id" in numbers:
-            checks.append(("customer_id", services.customer_service.customer(numbers["customer_id"])))
-            checks.append(("customer_id", services.crm_service.get_site_survey(customer_id=numbers["customer_id"])))
+            checks.append(("customer_id", lambda: services.customer_service.customer(numbers["customer_id"])))
+            checks.append(
+                ("customer_id", lambda: services.crm_service.get_site_survey(customer_id=numbers["customer_id"]))
+            )
         if "service_location" in text:
-            checks.append(("service_location", services.network_service.locate(text["service_location"])))
+            checks.append(("service_location", lambda: services.network_service.locate(text["service_location"])))
         if "bandwidth_plan" in text:
-            checks.append(("bandwidth_plan", services.network_service.plan(text["bandwidth_plan"])))
-            checks.append(("bandwidth_plan", services.radius_service.plan(name=text["bandwidth_plan"])))
+            checks.append(("bandwidth_plan", lambda: services.network_service.plan(text["bandwidth_plan"])))
+            checks.append(("bandwidth_plan", lambda: services.radius_service.plan(name=text["bandwidth_plan"])))
         if isinstance(technician, int):
-            checks.append(("appointment.technician_id", self._technicians.technician(technician)))
+            checks.append(("appointment.technician_id", lambda: self._technicians.technician(technician)))
         faults: list[Fault] = []
         if "config_template" in text and text["config_template"] not in self._templates.names:
             known = ", ".join(self._templates.names)
             faults.append(Fault("config_template", f"{text['config_template']} is no CPE template; known: {known}"))
         for where, check in checks:
             try:
-                await check
+                await check()
             except (ProvisioningError, IpamError, RadiusError, AcsError) as error:
                 if not any(fault.field == where for fault in faults):
                     faults.append(Fault(where, str(error)))
