@@ -92,8 +92,14 @@ def pool_layout(pool: PoolSpec) -> Layout:
     span = 1 << (pool.its_unit_length - network.length)
 
     def units(text: str) -> Interval:
+        """Every unit that the span touches: what is taken out is taken out whole."""
         _, first, last = parse_span(text)
         return (first - network.first) >> shift, (last - network.first) >> shift
+
+    def whole_units(text: str) -> Interval:
+        """The units that lie in the span wholly: what is let in must not reach beyond what was allowed."""
+        _, first, last = parse_span(text)
+        return -(-(first - network.first) >> shift), ((last + 1 - network.first) >> shift) - 1
 
     reasons: list[tuple[list[Interval], str]] = []
     if network.family == 4 and network.length < 31:
@@ -104,7 +110,8 @@ def pool_layout(pool: PoolSpec) -> Layout:
         reasons.append(([units(pool.gateway)], "gateway"))
     reasons.append(([units(text) for text in pool.exclude], "reserved"))
     if pool.ranges:
-        reasons.append((subtract([(0, span - 1)], [units(text) for text in pool.ranges]), "outside the ranges"))
+        allowed = [span_in for text in pool.ranges if (span_in := whole_units(text))[0] <= span_in[1]]
+        reasons.append((subtract([(0, span - 1)], allowed), "outside the ranges"))
     return Layout(span, _without_overlap(reasons))
 
 

@@ -163,7 +163,7 @@ class Service(IpamBase):
     )
     service_id: Mapped[Id]
     request_id: Mapped[str | None] = mapped_column(Text)
-    customer_id: Mapped[int] = mapped_column(Integer, index=True)
+    customer_id: Mapped[int] = mapped_column(BigInteger, index=True)
     location_id: Mapped[int] = reference("ipam_location.id", index=True)
     plan_id: Mapped[int] = reference("ipam_address_plan.id", index=True)
     svlan_id: Mapped[int | None] = reference("ipam_svlan.id", index=True)

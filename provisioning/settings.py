@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     username_realm: str = Field(
         default="isp.example",
         pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
-        max_length=64,
+        max_length=40,
         description="What follows the @ in every RADIUS username; never change it while subscribers exist.",
     )
     sealing_key_file: FilePath = Field(
