@@ -65,7 +65,7 @@ def _differences(connection: Connection) -> list[object]:
     context = MigrationContext.configure(connection, opts={"compare_type": True, "target_metadata": ALL_TABLES})
     tables = set(inspect(connection).get_table_names()) - OTHERS
     known = {name for metadata in ALL_TABLES for name in metadata.tables}
-    found: list[object] = sorted(known - tables)
+    found: list[object] = [*sorted(known - tables)]
     for metadata in ALL_TABLES:
         context.opts["include_object"] = partial(_is_in, frozenset(metadata.tables))
         found += compare_metadata(context, metadata)
