@@ -18,7 +18,7 @@ from typing import Any, Literal
 from acs.testing import Change, Clock, LabAcs, LabCpe, WallClock
 from provisioning.commercial.testing import MailSink
 from provisioning.line.testing import LabLine, LabOlt
-from radius.testing import FreeRadiusServer, LabNas, LabSession, LoginReply, NoAnswer
+from radius.testing import FreeRadiusServer, LabNas, LabSession, LoginReply, NoAnswer, Usage
 
 RADDB = Path(__file__).parents[2] / "deploy" / "freeradius" / "raddb"
 INFORM_INTERVAL_SECONDS = 300
@@ -48,6 +48,7 @@ class LabWorld:
         self.nas: LabNas | None = None
         self.dial_ins: list[DialIn] = []
         self._dialling: dict[str, asyncio.Task[None]] = {}
+        self._up: dict[str, LabSession] = {}  # the sessions that the NAS has begun and not ended, by serial
 
     def settings(self) -> dict[str, Any]:
         """What the appliance has to be told to live in this world."""
@@ -143,14 +144,22 @@ class LabWorld:
         assert self.nas is not None
         now = datetime.now(UTC)
         try:
+            await self._hang_up(serial)
             reply = await self.nas.login(username, password, method="chap")
             if not reply.accepted:
                 return DialIn(serial, username, now, reply, None)
-            session = LabSession.after(username, reply)
+            session = self._up[serial] = LabSession.after(username, reply)
             await self.nas.accounting_start(session)
         except NoAnswer:
             return DialIn(serial, username, now, None, None)
         return DialIn(serial, username, now, reply, session)
+
+    async def _hang_up(self, serial: str) -> None:
+        """A CPE that dials anew has lost its session before; the NAS says so, as far as it knows of one."""
+        assert self.nas is not None
+        if serial in self._up:
+            await self.nas.accounting_stop(self._up[serial], Usage(seconds=0), cause="Lost-Carrier")
+            del self._up[serial]
 
     def last_accepted(self, serial: str) -> DialIn | None:
         """The newest successful login of this CPE."""
