@@ -1,0 +1,127 @@
+"""``firstlight migrate``, ``import``, ``check`` and ``worker``: from an empty machine to one that works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provisioning.settings import Settings
+from tests.provisioning.cli.conftest import Type
+from tests.support.healthy_estate import vandal
+
+ESTATE = Path(__file__).parents[3] / "deploy" / "examples" / "lab-estate.toml"
+FIRSTLIGHT = Path(sys.executable).parent / "firstlight"
+
+
+@pytest.fixture
+def empty(database_url: str, type_: Type, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A machine on which `firstlight migrate` has just been typed."""
+    monkeypatch.setenv("FIRSTLIGHT_DATABASE_URL", database_url)
+    assert type_("migrate").out == "every table has this release's shape\n"
+    return database_url
+
+
+def test_migrate_makes_the_tables_and_the_key_and_may_be_repeated(empty: str, type_: Type, tmp_path: Path) -> None:
+    key = tmp_path / "data" / "sealing-key.json"
+    made = key.read_bytes()
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert type_("migrate", "--json").json == {"migrated": True}
+    assert key.read_bytes() == made
+    assert type_("runs", "list").out == "no runs\n"
+    assert type_("visits", "list").out == "no visits\n"
+    assert type_("check").out.endswith("invariants asked: all hold\n")
+
+
+def test_an_estate_is_imported_and_again_changes_nothing(empty: str, type_: Type) -> None:
+    said = "imported: 3 pools, 2 locations, 1 rates, 1 nas, 1 technicians, 1 customers, 1 site_surveys\n"
+    assert type_("import", ESTATE).out == said
+    assert type_("import", ESTATE).out == said
+    assert type_("import", ESTATE, "--json").json["imported"]["customers"] == 1
+    checked = type_("check", "--json")
+    assert (checked.status, checked.json["failed"], checked.json["findings"]) == (0, 0, [])
+
+
+def test_every_fault_of_an_estate_stands_on_a_line_of_its_own(empty: str, type_: Type, tmp_path: Path) -> None:
+    file = tmp_path / "estate.toml"
+    file.write_text(
+        '[[rate]]\nplan = "gold"\ndownload_kbps = 0\nupload_kbps = 5\n'
+        '[[customer]]\nid = 5\nname = "Eve"\nemail = "nowhere"\nphone = "call me"\n'
+        '[[site_survey]]\ncustomer_id = 77\nservice_location = "LOC-1"\nresult = "feasible"\n'
+        "surveyed_at = 2026-03-02T10:30:00Z\n"
+        '[[nas]]\nname = "bng"\naddress = "10.0.0.300"\ndialect = "mikrotik"\n'
+    )
+    typed = type_("import", file)
+    assert typed.status == 2
+    head, *faults = typed.err.splitlines()
+    assert head == "The estate is refused, nothing was written:"
+    wheres = [fault.strip().split(": ")[0] for fault in faults]
+    assert wheres == ["rate gold", "nas bng", "customer 5", "customer 5", "site_survey of 77"]
+    assert type_("check").status == 0
+    assert len(type_("import", file, "--json").json["error"]["faults"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "No such file or directory"),
+        ("[[rate]", "is not TOML: "),
+        ('[[rate]]\nplan = "gold"\n', "rate.0.download_kbps: is missing"),
+        ("[[planet]]\n", "planet: is not known here"),
+        ('[[customer]]\nid = "five"\nname = "Eve"\nemail = "e@example.com"\n', "customer.0.id: "),
+    ],
+)
+def test_what_is_no_estate_is_refused_in_words(
+    isp: Settings, type_: Type, tmp_path: Path, content: str | None, told: str
+) -> None:
+    file = tmp_path / "estate.toml"
+    if content is not None:
+        file.write_text(content)
+    typed = type_("import", file)
+    assert typed.status == 2
+    assert typed.err.startswith("The estate estate.toml is refused, nothing was written:\n")
+    assert told in typed.err
+
+
+def test_check_prints_findings_and_ends_with_status_1(isp: Settings, type_: Type) -> None:
+    with vandal(isp.database_url) as hand:
+        hand.execute("UPDATE run SET reason = NULL WHERE id = 3", "UPDATE subscription SET service_id = 3")
+    typed = type_("check")
+    assert typed.status == 1
+    lines = typed.out.splitlines()
+    assert "✗ runs.at_rest  run 3" in lines
+    assert "    Run 3 is held and does not say why." in lines
+    assert lines[-1].endswith("invariants asked: 2 broken")
+    assert max(map(len, lines)) <= 80
+    as_json = type_("check", "--json")
+    assert as_json.status == 1
+    assert as_json.json["failed"] == 2
+    assert {"invariant", "subject", "message"} == set(as_json.json["findings"][0])
+
+
+def test_a_worker_works_until_it_is_told_to_stop(isp: Settings, tmp_path: Path) -> None:
+    environment = os.environ | {
+        "FIRSTLIGHT_DATABASE_URL": isp.database_url,
+        "FIRSTLIGHT_DATA_DIR": str(isp.data_dir),
+        "FIRSTLIGHT_GENIEACS_NBI_URL": "http://127.0.0.1:1",
+        "FIRSTLIGHT_LOG_FORMAT": "json",
+    }
+    worker = subprocess.Popen([FIRSTLIGHT, "worker"], env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert worker.stderr is not None
+        for line in worker.stderr:
+            if "dispatch is open" in line:
+                break
+        worker.send_signal(signal.SIGTERM)
+        rest = worker.stderr.read()
+        assert worker.wait(30) == 0
+        assert "Traceback" not in rest
+    finally:
+        worker.kill()
+        worker.wait()
+        assert worker.stderr is not None
+        worker.stderr.close()

@@ -1,0 +1,129 @@
+"""What an operator reads when the machine is not as it should be: one sentence, one exit status, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provisioning.settings import Settings
+from tests.provisioning.cli.conftest import Type
+
+EVERYTHING = (
+    ("runs", "list"),
+    ("runs", "show", 1),
+    ("runs", "retry", 1),
+    ("runs", "signal", 1, "visit"),
+    ("runs", "cancel", 1, "--reason", "x"),
+    ("visits", "list"),
+    ("visits", "report", 1, "no_access"),
+    ("line", "answer", 1, "--port", "0/0/1"),
+    ("line", "removed", 1),
+    ("keys", "reveal", "secret:nas/1", "--reason", "x"),
+    ("check",),
+)
+
+
+@pytest.mark.parametrize("words", EVERYTHING, ids=lambda words: "-".join(map(str, words[:2])))
+def test_a_database_that_was_never_migrated_names_the_command_that_helps(
+    type_: Type, database_url: str, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...]
+) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_DATABASE_URL", database_url)
+    assert type_("keys", "create").status == 0
+    typed = type_(*words)
+    assert (typed.status, typed.out) == (1, "")
+    assert typed.err.startswith("failed: The database hasn't this release's tables (")
+    assert typed.err.endswith("): run `firstlight migrate`.\n")
+    assert len(typed.err.splitlines()) == 1
+    assert type_(*words, "--json").json["error"]["code"] == "provisioning.database_not_migrated"
+
+
+def test_a_radius_database_without_tables_is_told_by_name(isp: Settings, type_: Type) -> None:
+    Path(isp.radius_database_url.removeprefix("sqlite:///")).unlink()
+    typed = type_("check")
+    assert typed.status == 1
+    assert "run `firstlight migrate`" in typed.err
+
+
+@pytest.mark.parametrize("words", EVERYTHING[:1] + EVERYTHING[-1:], ids=lambda words: words[0])
+def test_without_a_keyring_both_ways_to_make_one_are_named(
+    type_: Type, tmp_path: Path, words: tuple[object, ...]
+) -> None:
+    typed = type_(*words)
+    assert typed.status == 1
+    assert typed.err.startswith(f"failed: The keyring {tmp_path}/data/sealing-key.json can't be read (No such file")
+    assert "make it with `firstlight migrate` (or `firstlight keys create`)" in typed.err
+
+
+def test_a_keyring_that_others_can_read_is_refused(isp: Settings, type_: Type) -> None:
+    isp.sealing_key_file.chmod(0o644)
+    typed = type_("runs", "list")
+    assert typed.status == 1
+    assert "has mode 0644, so others can read or change it" in typed.err
+
+
+def test_a_database_that_is_down_is_told_without_its_password(
+    isp: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_DATABASE_URL", "postgresql://isp:hunter2@127.0.0.1:1/isp")
+    monkeypatch.setenv("FIRSTLIGHT_RADIUS_DATABASE_URL", isp.radius_database_url)
+    for words in (("runs", "list"), ("check",), ("migrate",)):
+        typed = type_(*words)
+        assert typed.status == 1
+        assert typed.err.startswith("failed: The database can't be reached, nothing was changed: connection failed")
+        assert "hunter2" not in typed.err
+        assert len(typed.err.splitlines()) == 1
+
+
+def test_a_file_that_is_no_database_is_said_to_be_none(isp: Settings, type_: Type) -> None:
+    Path(isp.data_dir / "firstlight.db").write_text("not a database, " * 1000)
+    typed = type_("runs", "list")
+    assert (typed.status, typed.err) == (1, "failed: The database refused: file is not a database.\n")
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(
+    type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("FIRSTLIGHT_DATA_DIR", str(tmp_path / "file" / "data"))
+    for words in (("migrate",), ("keys", "create"), ("runs", "list")):
+        typed = type_(*words)
+        assert typed.status == 1
+        assert "Not a directory" in typed.err
+        assert str(tmp_path / "file") in typed.err
+
+
+def test_all_wrong_settings_are_named_at_once(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_SMTP_PORT", "many")
+    monkeypatch.setenv("FIRSTLIGHT_LOG_LEVEL", "loud")
+    monkeypatch.setenv("FIRSTLIGHT_DATABSE_URL", "sqlite:///x.db")
+    for words in (("runs", "list"), ("worker",), ("migrate",), ("keys", "create")):
+        typed = type_(*words)
+        assert typed.status == 2
+        head, *faults = typed.err.splitlines()
+        assert head == "The configuration is refused, nothing was written:"
+        assert [fault.split(":")[0].strip() for fault in faults] == [
+            "FIRSTLIGHT_DATABSE_URL",
+            "FIRSTLIGHT_SMTP_PORT",
+            "FIRSTLIGHT_LOG_LEVEL",
+        ]
+        assert "did you mean FIRSTLIGHT_DATABASE_URL?" in faults[0]
+    error = type_("runs", "list", "--json").json["error"]
+    assert (error["code"], len(error["faults"])) == ("provisioning.settings_refused", 3)
+
+
+def test_a_worker_without_an_acs_says_which_setting_it_needs(isp: Settings, type_: Type) -> None:
+    typed = type_("worker")
+    assert typed.status == 2
+    assert "FIRSTLIGHT_GENIEACS_NBI_URL: is needed by a worker: where GenieACS answers" in typed.err
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(isp: Settings) -> None:
+    environment = os.environ | {"FIRSTLIGHT_DATABASE_URL": isp.database_url, "FIRSTLIGHT_DATA_DIR": str(isp.data_dir)}
+    command = f"{Path(sys.executable).parent}/firstlight runs show 3 | head -1"
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "run 3  isp_ticket_to_deployment  ticket/T-3  customer 1003\n"
+    assert "Traceback" not in done.stderr
