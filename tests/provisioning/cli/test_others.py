@@ -135,7 +135,8 @@ def test_a_rotation_seals_every_secret_anew_and_everything_still_opens(any_isp: 
 def test_a_rotation_names_what_it_cannot_open(isp: Settings, type_: Type) -> None:
     with sqlite3.connect(isp.data_dir / "firstlight.db") as connection:
         connection.execute(
-            "UPDATE secret SET sealed = CAST(substr(sealed, 1, length(sealed) - 1) || x'00' AS BLOB) WHERE ref = 'secret:nas/1'"
+            "UPDATE secret SET sealed = CAST(substr(sealed, 1, length(sealed) - 1) || x'00' AS BLOB)"
+            " WHERE ref = 'secret:nas/1'"
         )
     connection.close()
     assert "  secret:nas/1 does not open under any key and was left as it is\n" in type_("keys", "rotate").out
