@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import shlex
 import signal
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -23,6 +24,9 @@ KINDS = ("sqlite", "postgresql")
 CANCELLED_AT = "deliver_email.failed.in_tx"
 """The undoing story's own instants begin where its mail is refused for good; those before are the other story's."""
 
+OF_NO_OWN = re.compile(r"commit\((?!worker:).+: (.+\+)?run\b|commit\(worker: run_worker\)")
+"""The commits that the engine names itself (``in_tx`` and ``committed`` are their two sides), and the heartbeat's."""
+
 
 @dataclass(frozen=True)
 class Death:
@@ -41,8 +45,8 @@ class Death:
 
 
 def instants_of(story: Story, trace: Iterable[str]) -> list[Instant]:
-    """Where to kill, as a run without a death has shown it; what the clock does by itself is not the run's."""
-    found = (instant for instant in kills_of(list(trace)) if ": run_worker)" not in instant.point)
+    """Where to kill, as a run without a death has shown it."""
+    found = (instant for instant in kills_of(list(trace)) if not OF_NO_OWN.match(instant.point))
     if story == "cancelled":
         return list(itertools.dropwhile(lambda instant: instant.point != CANCELLED_AT, found))
     return list(found)

@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ IMPORTED_LATE = (
     "psycopg",
 )
 """What a worker would import when it comes to need it, and again every time."""
-WRITES = re.compile(r"(?<!FOR )\b(?:INSERT INTO|DELETE FROM|UPDATE)\s+(?!SET\b)([\w.\"]+)", re.IGNORECASE)
+WRITES = re.compile(r"(?<!FOR )\b(?:INSERT INTO|DELETE FROM|UPDATE)\s+(?!SET\b|OF\b)([\w.\"]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,16 @@ def watch_commits(reached: Executioner) -> None:
 
     @event.listens_for(Engine, "before_cursor_execute")
     def writes(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        written = connection.info.setdefault("written", {})
-        written.update(dict.fromkeys(table.replace('"', "") for table in WRITES.findall(statement)))
+        if commits_itself(connection) and (tables := tables_of(statement)):
+            reached(f"{_commit_of(tables)}.before")
+
+    @event.listens_for(Engine, "after_cursor_execute")
+    def has_written(connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        tables = tables_of(statement)
+        if tables and commits_itself(connection):
+            reached(f"{_commit_of(tables)}.after")
+        elif cursor.rowcount != 0:
+            connection.info.setdefault("written", {}).update(tables)
 
     plain: Any = DefaultDialect.do_commit
 
@@ -170,14 +178,28 @@ def watch_commits(reached: Executioner) -> None:
         if not written:
             plain(self, connection)
             return
-        context = structlog.contextvars.get_contextvars()
-        who = context.get("step") or ("segment" if "run_id" in context else "worker")
-        name = f"commit({who}: {'+'.join(written)})"
+        name = _commit_of(written)
         reached(f"{name}.before")
         plain(self, connection)
         reached(f"{name}.after")
 
     DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
+
+
+def commits_itself(connection: Any) -> bool:
+    """Whether each statement is a transaction of its own (DBOS records a segment's end so)."""
+    return bool(connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT")
+
+
+def tables_of(statement: str) -> dict[str, None]:
+    """The tables that a statement writes to, in order."""
+    return dict.fromkeys(table.replace('"', "") for table in WRITES.findall(statement))
+
+
+def _commit_of(tables: Iterable[str]) -> str:
+    context = structlog.contextvars.get_contextvars()
+    who = context.get("step") or ("segment" if "run_id" in context else "worker")
+    return f"commit({who}: {'+'.join(tables)})"
 
 
 async def _work(settings: Settings, reached: Executioner) -> None:
