@@ -1,7 +1,7 @@
 """The journeys, one file each.
 
-To add a journey: write its steps as functions in a file of its own (`isp_ticket_to_deployment.py` shows all kinds),
-end the file with its `Definition`, and add that to `DEFINITIONS` below. To change one that has open runs: give the
+To add a journey: write its steps as functions (`installation/` shows all kinds), its `Definition` in a file of its
+own (`isp_ticket_to_deployment.py`), and add that to `DEFINITIONS` below. To change one that has open runs: give the
 changed definition the next version and keep the old one in the table until its last run has ended; start-up refuses
 to go on without it.
 """

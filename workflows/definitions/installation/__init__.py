@@ -1,0 +1,13 @@
+"""The steps of an installation, phase by phase, and what it is told: the ticket and the signals."""
+
+from __future__ import annotations
+
+from workflows.definitions.installation.ticket import (
+    Appointment,
+    DeviceInformed,
+    InstallTicket,
+    SessionSeen,
+    VisitReport,
+)
+
+__all__ = ["Appointment", "DeviceInformed", "InstallTicket", "SessionSeen", "VisitReport"]

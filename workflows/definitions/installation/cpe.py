@@ -1,0 +1,95 @@
+"""The CPE: what it should have, its first Inform, its settings, and their proof in a later session."""
+
+from __future__ import annotations
+
+from acs import ApplyOutcome, ProvisionedDevice, VerifyOutcome, require_verified
+from workflows.definitions.installation.kit import Installation, step
+from workflows.definitions.installation.line import hand_over_line
+from workflows.definitions.installation.resources import allocate_resources, create_subscriber
+from workflows.definitions.installation.ticket import (
+    DeviceInformed,
+)
+from workflows.definitions.installation.visit import serial
+from workflows.engine.steps import (
+    GoBack,
+    Hold,
+    NothingToUndo,
+    RetryPolicy,
+    Route,
+    wait_for,
+)
+from workflows.services import (
+    Outside,
+    Services,
+)
+
+# A CPE may be switched off or behind NAT for hours; the ACS converges at its next Inform.
+CPE_PATIENCE = RetryPolicy(attempts=40, first_delay_seconds=1.0, factor=2.0, longest_delay_seconds=600.0)
+
+
+# A CPE that goes on showing other values is one that lies or is changed by somebody: a person must look.
+REPAIRS = 2
+READ_BACK = RetryPolicy(attempts=6, first_delay_seconds=2.0, factor=3.0, longest_delay_seconds=120.0)
+
+
+async def withdraw_device(services: Services, run: Installation, bound: ProvisionedDevice) -> None:
+    await services.genieacs_service.withdraw_device(
+        device_serial=bound["device_serial"], service_id=run[allocate_resources]["service_id"]
+    )
+
+
+@step.transactional(undo=withdraw_device)
+async def provision_device(services: Services, run: Installation) -> ProvisionedDevice:
+    allocated, subscriber = run[allocate_resources], run[create_subscriber]
+    return await services.genieacs_service.provision_device(
+        customer_id=run.customer_id,
+        device_serial=serial(run),
+        config_template=run.input.config_template,
+        service_id=allocated["service_id"],
+        values={
+            "pppoe_username": subscriber["username"],
+            "pppoe_password": subscriber["password"],
+            "cpe_vlan_id": allocated["cpe_vlan_id"],
+            "wifi_ssid": run.input.wifi_ssid,
+        },
+        request_id=run.key(provision_device),
+    )
+
+
+device_informed = wait_for(
+    "device_informed",
+    signal="device_informed",
+    payload=DeviceInformed,
+    says="waiting for the CPE's first Inform",
+    subject=lambda run: run[provision_device]["device_serial"],
+    since=lambda run: run.started(hand_over_line),  # a CPE may inform the instant the OLT lets it
+    deadline=lambda run: run.now + run.patience("inform"),
+    on_deadline=lambda run: Hold(
+        f"CPE {run[provision_device]['device_serial']} has not informed within {run.patience('inform')}: check its "
+        "power, the fibre, the management VLAN and the ACS address it was given"
+    ),
+)
+
+
+async def withdraw_from_acs(outside: Outside, run: Installation, applied: ApplyOutcome | None) -> None:
+    await outside.acs.release(run[provision_device]["device_serial"], service_id=run[allocate_resources]["service_id"])
+
+
+@step.keyed(undo=withdraw_from_acs, retry=CPE_PATIENCE, timeout_seconds=240)
+async def apply_device(outside: Outside, run: Installation) -> ApplyOutcome:
+    return await outside.acs.apply(run[provision_device]["device_serial"])
+
+
+def apply_again(run: Installation, reason: str) -> Route | None:
+    """A CPE that lost or changed its settings gets them anew; one that goes on losing them needs a person."""
+    return GoBack("apply_device", reason) if len(run.rounds["verify_device"]) <= REPAIRS else None
+
+
+@step.keyed(
+    undo=NothingToUndo("reading back changes nothing"),
+    retry=READ_BACK,
+    timeout_seconds=240,
+    leads={"acs.device_drifted": apply_again},
+)
+async def verify_device(outside: Outside, run: Installation) -> VerifyOutcome:
+    return require_verified(await outside.acs.verify(run[provision_device]["device_serial"]))

@@ -1,0 +1,11 @@
+"""What every step of the installation is written with."""
+
+from __future__ import annotations
+
+from workflows.definitions.installation.ticket import InstallTicket
+from workflows.engine.run import Run
+from workflows.engine.steps import StepKit
+from workflows.services import Outside, Services
+
+step = StepKit[Services, Outside]()
+Installation = Run[InstallTicket]

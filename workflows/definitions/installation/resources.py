@@ -1,0 +1,67 @@
+"""Before the visit: the survey, the addresses and VLANs, and an account that is refused until a scan."""
+
+from __future__ import annotations
+
+from ipam import AllocatedResources
+from radius import CreatedSubscriber, FramedAddresses, ProjectedSubscriber
+from workflows.definitions.installation.kit import Installation, step
+from workflows.engine.steps import (
+    NothingToUndo,
+)
+from workflows.services import (
+    Outside,
+    Services,
+    SiteSurvey,
+)
+
+
+@step.transactional(undo=NothingToUndo("a survey is only read"))
+async def get_site_survey(services: Services, run: Installation) -> SiteSurvey:
+    return await services.crm_service.get_site_survey(
+        customer_id=run.customer_id, service_location=run.input.service_location
+    )
+
+
+async def release_resources(services: Services, run: Installation, allocated: AllocatedResources) -> None:
+    await services.network_service.release_resources(service_id=allocated["service_id"])
+
+
+@step.transactional(undo=release_resources)
+async def allocate_resources(services: Services, run: Installation) -> AllocatedResources:
+    return await services.network_service.allocate_resources(
+        customer_id=run.customer_id,
+        service_location=run.input.service_location,
+        bandwidth_plan=run.input.bandwidth_plan,
+        request_id=run.key(allocate_resources),
+    )
+
+
+async def terminate_subscriber(services: Services, run: Installation, created: CreatedSubscriber) -> None:
+    await services.radius_service.terminate(subscriber_id=created["subscriber_id"])
+
+
+@step.transactional(undo=terminate_subscriber)
+async def create_subscriber(services: Services, run: Installation) -> CreatedSubscriber:
+    allocated = run[allocate_resources]
+    return await services.radius_service.create_subscriber(
+        customer_id=run.customer_id,
+        username=allocated["username"],
+        bandwidth_profile=run.input.bandwidth_plan,
+        service_id=allocated["service_id"],
+        addresses=FramedAddresses(
+            ipv4=allocated["ip_address"] or None,
+            ipv4_pool=allocated["framed_pool"],
+            ipv6_wan_prefix=allocated["ipv6_wan_prefix"],
+            delegated_prefix=allocated["delegated_prefix"],
+        ),
+        request_id=run.key(create_subscriber),
+    )
+
+
+async def withdraw_subscriber(outside: Outside, run: Installation, projected: ProjectedSubscriber | None) -> None:
+    await outside.radius.withdraw_subscriber(run[create_subscriber]["subscriber_id"])
+
+
+@step.keyed(undo=withdraw_subscriber)
+async def project_subscriber(outside: Outside, run: Installation) -> ProjectedSubscriber:
+    return await outside.radius.project_subscriber(run[create_subscriber]["subscriber_id"])

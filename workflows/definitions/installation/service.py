@@ -1,0 +1,112 @@
+"""The service: the subscriber's own login, and only then the bill and the mail."""
+
+from __future__ import annotations
+
+from radius import ProjectedSubscriber
+from workflows.definitions.installation.kit import Installation, step
+from workflows.definitions.installation.line import begin_testing, project_pending, see_open_sessions
+from workflows.definitions.installation.resources import allocate_resources, create_subscriber
+from workflows.definitions.installation.ticket import (
+    SessionSeen,
+)
+from workflows.definitions.installation.visit import schedule_installation
+from workflows.engine.steps import (
+    Hold,
+    KeepWaiting,
+    NothingToUndo,
+    Proceed,
+    RetryPolicy,
+    Route,
+    wait_for,
+)
+from workflows.services import (
+    ActivatedService,
+    DeliveredEmail,
+    Outside,
+    QueuedEmail,
+    Services,
+)
+
+
+def right_session(run: Installation, seen: SessionSeen) -> Route:
+    if f"{seen.nas_address}/{seen.session_id}" in run[see_open_sessions]["sessions"]:
+        return KeepWaiting()
+    wanted = run[allocate_resources]["ip_address"]
+    if wanted and seen.framed_ip_address != wanted:
+        return Hold(f"{seen.username} is online with {seen.framed_ip_address}, but {wanted} was allocated")
+    return Proceed()
+
+
+session_started = wait_for(
+    "session_started",
+    signal="session_started",
+    payload=SessionSeen,
+    says="the CPE is configured: waiting for the subscriber's own login",
+    subject=lambda run: run[create_subscriber]["username"],
+    deadline=lambda run: run.now + run.patience("session"),
+    on_deadline=lambda run: Hold(
+        f"{run[create_subscriber]['username']} has not logged in within {run.patience('session')} of the CPE's "
+        "configuration: look at the NAS' log and the last RADIUS replies of this user. The testing window ends "
+        f"{run[begin_testing]['testing_until']:%Y-%m-%d %H:%M} UTC; retry from begin_testing renews it"
+    ),
+    route=right_session,
+)
+
+
+async def stop_billing(services: Services, run: Installation, active: ActivatedService) -> None:
+    await services.billing_service.stop_billing(
+        subscription_id=active["subscription_id"], reason="the installation was undone"
+    )
+    await services.radius_service.return_to_pending(subscriber_id=run[create_subscriber]["subscriber_id"])
+
+
+@step.transactional(undo=stop_billing)
+async def activate_service(services: Services, run: Installation) -> ActivatedService:
+    """The bill, the subscriber's state and the end of the visit are one commit."""
+    await services.radius_service.activate(subscriber_id=run[create_subscriber]["subscriber_id"])
+    await services.ticketing_service.complete_visit(
+        visit_id=run[schedule_installation]["visit_id"], request_id=f"{run.key(activate_service)}/visit"
+    )
+    return await services.billing_service.activate_service(
+        customer_id=run.customer_id,
+        service_id=run[allocate_resources]["service_id"],
+        plan=run.input.bandwidth_plan,
+        request_id=run.key(activate_service),
+    )
+
+
+@step.keyed(undo=project_pending)
+async def project_active(outside: Outside, run: Installation) -> ProjectedSubscriber:
+    return await outside.radius.project_subscriber(run[create_subscriber]["subscriber_id"])
+
+
+async def withdraw_email(services: Services, run: Installation, queued: QueuedEmail) -> None:
+    await services.communications_service.withdraw_unsent_email(
+        email_id=queued["email_id"], reason="the installation was undone"
+    )
+
+
+@step.transactional(undo=withdraw_email)
+async def send_template_email(services: Services, run: Installation) -> QueuedEmail:
+    customer = await services.customer_service.customer(run.customer_id)
+    allocated = run[allocate_resources]
+    return await services.communications_service.send_template_email(
+        template="service_activated",
+        recipient=customer["email"],
+        variables={
+            "customer_name": customer["name"],
+            "plan": run.input.bandwidth_plan,
+            "username": allocated["username"],
+            "service_id": allocated["service_id"],
+            "activated_at": run[activate_service]["billing_started_at"],
+        },
+        request_id=run.key(send_template_email),
+    )
+
+
+# The mail server may take minutes to look at what it was given (RFC 5321 s4.5.3.2).
+@step.blind(
+    undo=NothingToUndo("a delivered mail can't be taken back"), retry=RetryPolicy(attempts=12), timeout_seconds=420
+)
+async def deliver_email(outside: Outside, run: Installation) -> DeliveredEmail:
+    return await outside.mail.deliver(run[send_template_email]["email_id"])

@@ -1,0 +1,99 @@
+"""The appointment and the technician's visit: what comes of it decides whether the run goes on, back, or is undone."""
+
+from __future__ import annotations
+
+from workflows.definitions.installation.kit import Installation, step
+from workflows.definitions.installation.resources import allocate_resources
+from workflows.definitions.installation.ticket import (
+    Appointment,
+    VisitReport,
+)
+from workflows.engine.steps import (
+    GoBack,
+    Proceed,
+    Route,
+    UndoAll,
+    wait_for,
+)
+from workflows.services import (
+    ScheduledInstallation,
+    Services,
+)
+
+
+def proposed(run: Installation) -> Appointment | None:
+    """The appointment that is wanted now: at first the ticket's, after a failed visit the one its report named.
+
+    Where a run was sent back from behind a scan, the technician is still at the door: the same visit is booked anew.
+    """
+    report, booked = run.last(visit), run.last(schedule_installation)
+    if report is None or booked is None:
+        return run.input.appointment
+    if report.outcome == "scanned" and booked["ends_at"] > run.now:
+        return Appointment(technician_id=booked["technician_id"], scheduled_date=booked["starts_at"])
+    return report.next_appointment
+
+
+def gave_up_waiting(run: Installation) -> Route:
+    return UndoAll(f"no successful visit before {run.input.keep_until(run):%Y-%m-%d %H:%M} UTC; everything is released")
+
+
+appointment = wait_for(
+    "appointment",
+    signal="appointment",
+    payload=Appointment,
+    says="an appointment with the customer has to be made",
+    subject=lambda run: run.input.ticket_id,
+    deadline=lambda run: run.input.keep_until(run),
+    on_deadline=gave_up_waiting,
+    when=lambda run: proposed(run) is None or run.is_told("appointment"),
+    otherwise="the appointment is known already",
+)
+
+
+async def release_visit(services: Services, run: Installation, booked: ScheduledInstallation) -> None:
+    await services.ticketing_service.release_visit(visit_id=booked["visit_id"], reason="the installation was undone")
+
+
+@step.transactional(undo=release_visit)
+async def schedule_installation(services: Services, run: Installation) -> ScheduledInstallation:
+    wanted = (run[appointment] if run.done(appointment) else None) or proposed(run) or run[appointment]
+    return await services.ticketing_service.schedule_installation(
+        customer_id=run.customer_id,
+        installation_address=run.input.installation_address,
+        technician_id=wanted.technician_id,
+        scheduled_date=wanted.scheduled_date,
+        service_location=run.input.service_location,
+        planned_port=run[allocate_resources]["port"],
+        request_id=run.key(schedule_installation),
+    )
+
+
+def after_visit(run: Installation, report: VisitReport) -> Route:
+    match report.outcome:
+        case "scanned":
+            return Proceed()
+        case "not_feasible":
+            return UndoAll(f"the technician found the installation not feasible: {report.note}")
+        case _:
+            words = {"no_access": "nobody was at home", "cancelled": "the visit was called off"}[report.outcome]
+            return GoBack("appointment", words + (f": {report.note}" if report.note else ""))
+
+
+visit = wait_for(
+    "visit",
+    signal="visit",
+    payload=VisitReport,
+    says="the technician's visit: waiting for the scan of the ONT",
+    subject=lambda run: str(run[schedule_installation]["visit_id"]),
+    deadline=lambda run: max(run.input.keep_until(run), run[schedule_installation]["ends_at"]),
+    on_deadline=gave_up_waiting,
+    route=after_visit,
+)
+
+
+def serial(run: Installation) -> str:
+    """The serial that was scanned; the visit's report has been checked to carry one."""
+    scanned = run[visit].device_serial
+    assert scanned is not None
+    return scanned
