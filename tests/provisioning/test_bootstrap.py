@@ -1,0 +1,101 @@
+"""The composition: settings become parts that know nothing of settings, and tenants that know nothing of each other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from provisioning.bootstrap import Appliance, open_appliance, open_worker
+from provisioning.estate import import_estate
+from provisioning.settings import SettingsRefused
+from provisioning.tickets import read_ticket
+from provisioning.vault import KeyringMissing
+from tests.support.appliances import ESTATE, TICKET, migrated_appliance
+from workflows import list_runs, show_run
+from workflows.engine.tables import RunRow
+from workflows.errors import CodeMissing, RunUnknown
+
+NBI = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+async def appliance(database_url: str, tmp_path: Path) -> AsyncIterator[Appliance]:
+    async with migrated_appliance(tmp_path, database_url, genieacs_nbi_url=NBI) as opened:
+        await import_estate(opened, ESTATE)
+        yield opened
+
+
+async def start(appliance: Appliance) -> int:
+    async with appliance.database.begin() as db:
+        return (await appliance.desk(db).accept(read_ticket(TICKET), by="test")).run_id
+
+
+async def test_an_isps_patience_reaches_its_journeys(database_url: str, tmp_path: Path) -> None:
+    patience = {"visit_hold_hours": 10, "line_wait_hours": 2, "inform_wait_minutes": 3, "session_wait_minutes": 4}
+    async with migrated_appliance(tmp_path, database_url, **patience, testing_hours=5) as appliance:
+        (definition,) = appliance.definitions.values()
+    assert definition.patience == {
+        "visit": timedelta(hours=10),
+        "line": timedelta(hours=2),
+        "inform": timedelta(minutes=3),
+        "session": timedelta(minutes=4),
+        "testing": timedelta(hours=5),
+    }
+
+
+async def test_what_one_service_writes_another_of_the_same_transaction_reads(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        services = appliance.services(db)
+        allocated = await services.network_service.allocate_resources(
+            customer_id=1001, service_location="LOC-10293", bandwidth_plan="fiber-300"
+        )
+        assert allocated["username"].endswith("@isp.example")
+        await services.billing_service.activate_service(customer_id=1001, service_id=allocated["service_id"])
+        await db.rollback()
+    async with appliance.database.begin() as db:
+        assert await appliance.services(db).network_service.active_service_ids() == []
+
+
+async def test_no_keyring_no_appliance(appliance: Appliance) -> None:
+    appliance.settings.sealing_key_file.unlink()
+    with pytest.raises(KeyringMissing):
+        async with open_appliance(appliance.settings):
+            pass
+
+
+async def test_a_worker_needs_an_acs(appliance: Appliance) -> None:
+    without = appliance.settings.model_copy(update={"genieacs_nbi_url": None})
+    async with open_appliance(without) as opened:
+        with pytest.raises(SettingsRefused, match="FIRSTLIGHT_GENIEACS_NBI_URL"):
+            async with open_worker(opened):
+                pass
+
+
+async def test_a_worker_without_the_code_of_an_open_run_does_not_start(appliance: Appliance) -> None:
+    run_id = await start(appliance)
+    async with appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id == run_id).values(version=99))
+    with pytest.raises(CodeMissing, match=r"isp_ticket_to_deployment version 99 \(1 open\)"):
+        async with open_worker(appliance):
+            pass
+    async with appliance.database.begin() as db:
+        await db.execute(update(RunRow).values(state="cancelled", finished_at=appliance.clock()))
+    async with open_worker(appliance) as worker:
+        assert worker.dispatch.executor_id
+
+
+async def test_two_isps_in_one_database_do_not_see_each_others_runs(appliance: Appliance) -> None:
+    mine = await start(appliance)
+    other = appliance.settings.model_copy(update={"tenant_id": "south"})
+    async with open_appliance(other) as south, south.database.begin() as db:
+        assert await list_runs(db, tenant_id=south.tenant_id) == []
+        with pytest.raises(RunUnknown):
+            await show_run(db, mine, tenant_id=south.tenant_id, definitions=south.definitions)
+        for decision in (south.runs.retry(db, mine, by="x"), south.runs.cancel(db, mine, by="x", reason="y")):
+            with pytest.raises(RunUnknown):
+                await decision
+        assert await south.services(db).network_service.active_service_ids() == []

@@ -1,0 +1,124 @@
+"""The estate's file: written whole or not at all, known again when it comes again, and carried to FreeRADIUS."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from provisioning.bootstrap import Appliance
+from provisioning.check import check_everything
+from provisioning.commercial.tables import Customer, SiteSurvey
+from provisioning.errors import InvalidRequest
+from provisioning.estate import import_estate, read_estate
+from radius.freeradius_tables import nas, radgroupreply
+from tests.support.appliances import ESTATE, migrated_appliance
+
+
+@pytest.fixture
+async def appliance(database_url: str, tmp_path: Path) -> AsyncIterator[Appliance]:
+    async with migrated_appliance(tmp_path, database_url) as opened:
+        yield opened
+
+
+async def rows(appliance: Appliance) -> tuple[int, int]:
+    async with appliance.database.begin() as db:
+        customers = await db.scalar(select(func.count()).select_from(Customer))
+        surveys = await db.scalar(select(func.count()).select_from(SiteSurvey))
+    return customers or 0, surveys or 0
+
+
+async def faults(appliance: Appliance, tmp_path: Path, text: str) -> list[tuple[str, str]]:
+    file = tmp_path / "estate.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidRequest) as refused:
+        await import_estate(appliance, file)
+    assert await rows(appliance) == (0, 0)
+    return [(fault.field, fault.reason) for fault in refused.value.faults]
+
+
+async def test_an_estate_reaches_our_tables_and_freeradius(appliance: Appliance) -> None:
+    counts = await import_estate(appliance, ESTATE)
+    assert counts == {
+        "pools": 3,
+        "locations": 2,
+        "rates": 1,
+        "nas": 1,
+        "technicians": 1,
+        "customers": 1,
+        "site_surveys": 1,
+    }
+    async with appliance.radius_database.begin() as db:
+        assert list(await db.scalars(select(nas.c.nasname))) == ["127.0.0.1"]
+        rates = list(await db.scalars(select(radgroupreply.c.value).where(radgroupreply.c.attribute.like("Mikrotik%"))))
+    assert rates == ["150000k/300000k"]
+    assert (await check_everything(appliance)).findings == []
+
+
+async def test_the_same_estate_again_changes_nothing_and_mends_what_freeradius_lost(appliance: Appliance) -> None:
+    await import_estate(appliance, ESTATE)
+    before = await rows(appliance)
+    async with appliance.radius_database.begin() as db:
+        await db.execute(nas.delete())
+    await import_estate(appliance, ESTATE)
+    assert await rows(appliance) == before
+    assert (await check_everything(appliance)).findings == []
+
+
+async def test_one_fault_anywhere_and_nothing_of_the_file_is_written(appliance: Appliance, tmp_path: Path) -> None:
+    text = ESTATE.read_text() + '\n[[customer]]\nid = 1002\nname = "Eve"\nemail = "nowhere"\n'
+    assert await faults(appliance, tmp_path, text) == [("customer 1002: email", "is not a mail address: nowhere")]
+    assert (await check_everything(appliance)).findings == []
+
+
+async def test_a_customers_number_is_never_given_to_somebody_else(appliance: Appliance, tmp_path: Path) -> None:
+    await import_estate(appliance, ESTATE)
+    file = tmp_path / "estate.toml"
+    file.write_text('[[customer]]\nid = 1001\nname = "Eve"\nemail = "eve@example.com"\n')
+    with pytest.raises(InvalidRequest, match="customer 1001"):
+        await import_estate(appliance, file)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("[[rate]]\nplan = 'gold'\ndownload_kbps = {huge}\nupload_kbps = 5\n", "rate gold"),
+        (
+            "[[rate]]\nplan = 'gold'\ndownload_kbps = 5\nupload_kbps = 5\nsession_timeout_seconds = {huge}\n",
+            "rate gold",
+        ),
+        ("[[rate]]\nplan = 'gold'\ndownload_kbps = 5\nupload_kbps = 5\nidle_timeout_seconds = -1\n", "rate gold"),
+        ("[[rate]]\nplan = 'go`ld'\ndownload_kbps = 5\nupload_kbps = 5\n", "rate go`ld"),
+        ("[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'mikrotik'\ncoa_port = {huge}\n", "nas b"),
+        ("[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'cisco'\n", "nas b"),
+        ("[[technician]]\nid = {huge}\nname = 'Tess'\n", "technician {huge}: technician_id"),
+        ("[[customer]]\nid = {huge}\nname = 'Ada'\nemail = 'a@b.example'\n", "customer {huge}: customer_id"),
+        ("[[customer]]\nid = 5\nname = 'A\\u2028da'\nemail = 'a@b.example'\n", "customer 5: name"),
+        ("[[network.vlan_group]]\nname = 'g'\nvids = ['1-5000']\n", "network.vlan_group.0.vids"),
+        (
+            "[[network.pool]]\nname = 'p'\nkind = 'ipv4'\nnetwork = '10.0.0.0/8'\nquarantine_seconds = {huge}\n",
+            "network.pool.0.quarantine_seconds",
+        ),
+    ],
+)
+async def test_what_no_database_can_keep_is_refused_in_words(
+    appliance: Appliance, tmp_path: Path, text: str, field: str
+) -> None:
+    huge = str(10**30)
+    found = await faults(appliance, tmp_path, text.replace("{huge}", huge).replace("\\u2028", "\u2028"))
+    assert {where for where, _ in found} == {field.replace("{huge}", huge)}
+    assert all(reason for _, reason in found)
+
+
+def test_what_is_not_known_is_refused_before_any_database_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "estate.toml"
+    file.write_text("[[planet]]\n[[rate]]\nplan = 'gold'\n")
+    with pytest.raises(InvalidRequest) as refused:
+        read_estate(file)
+    assert {(fault.field, fault.reason) for fault in refused.value.faults} == {
+        ("rate.0.download_kbps", "is missing"),
+        ("rate.0.upload_kbps", "is missing"),
+        ("planet", "is not known here"),
+    }

@@ -1,0 +1,143 @@
+"""The door for tickets: what is known becomes one run, what isn't is refused whole, with every fault named."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from provisioning.bootstrap import Appliance
+from provisioning.errors import InvalidRequest
+from provisioning.estate import import_estate
+from provisioning.tickets import StartedInstallation, read_ticket
+from tests.support.appliances import ESTATE, TICKET, migrated_appliance
+from workflows.engine.tables import RunRow
+from workflows.errors import RunConflict
+
+
+@pytest.fixture
+async def appliance(database_url: str, tmp_path: Path) -> AsyncIterator[Appliance]:
+    async with migrated_appliance(tmp_path, database_url) as opened:
+        await import_estate(opened, ESTATE)
+        yield opened
+
+
+def ticket(**changes: Any) -> dict[str, Any]:
+    data = json.loads(TICKET.read_text()) | changes
+    return {name: value for name, value in data.items() if value is not ...}
+
+
+async def accept(appliance: Appliance, data: Any) -> StartedInstallation:
+    async with appliance.database.begin() as db:
+        return await appliance.desk(db).accept(data, by="test")
+
+
+async def faults(appliance: Appliance, data: Any) -> dict[str, str]:
+    with pytest.raises(InvalidRequest) as refused:
+        await accept(appliance, data)
+    async with appliance.database.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(RunRow)) == 0
+    return {fault.field: fault.reason for fault in refused.value.faults}
+
+
+async def test_the_example_of_the_repository_is_accepted(appliance: Appliance) -> None:
+    assert await accept(appliance, read_ticket(TICKET)) == StartedInstallation(1, True)
+
+
+async def test_everything_unknown_is_named_at_once_with_what_is_known(appliance: Appliance) -> None:
+    unknown = ticket(
+        customer_id=7,
+        service_location="LOC-1",
+        bandwidth_plan="warp",
+        config_template="tr1",
+        appointment={"technician_id": 8, "scheduled_date": "2036-03-10T09:00:00+01:00"},
+    )
+    found = await faults(appliance, unknown)
+    assert list(found) == [
+        "config_template",
+        "customer_id",
+        "service_location",
+        "bandwidth_plan",
+        "appointment.technician_id",
+    ]
+    assert found["config_template"].startswith("tr1 is no CPE template; known: ")
+    assert "tr181-pppoe" in found["config_template"]
+    assert "LOC-1" in found["service_location"]
+
+
+async def test_what_is_malformed_and_what_is_unknown_are_named_together(appliance: Appliance) -> None:
+    found = await faults(appliance, ticket(order_id="many", service_location="LOC-1", installation_address=...))
+    assert set(found) == {"order_id", "service_location", "installation_address"}
+
+
+@pytest.mark.parametrize("nothing", [None, [], "ticket", 7, True, {}])
+async def test_what_is_no_ticket_at_all_is_refused(appliance: Appliance, nothing: Any) -> None:
+    assert await faults(appliance, nothing)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "reason"),
+    [
+        ({"appointment": {"technician_id": 7, "scheduled_date": "2020-01-01T09:00:00Z"}}, "scheduled_date", "over"),
+        ({"appointment": {"technician_id": 7, "scheduled_date": "2036-03-10T09:00:00"}}, "scheduled_date", "timezone"),
+        ({"appointment": {"technician_id": 7, "scheduled_date": "2136-03-10T09:00:00Z"}}, "scheduled_date", "50 years"),
+        ({"hold_until": "2020-01-01T09:00:00Z"}, "hold_until", "is over already"),
+        ({"customer_id": 2**63}, "customer_id", "9223372036854775807"),
+        ({"service_location": "LOC\x00"}, "service_location", "must be a name"),
+        ({"wifi_ssid": "\ud800"}, "wifi_ssid", "must be a WiFi name"),
+        ({"wifi_ssid": "é" * 17}, "wifi_ssid", "34 bytes long"),
+    ],
+)
+async def test_what_cannot_be_meant_or_kept_is_refused(
+    appliance: Appliance, changes: dict[str, Any], field: str, reason: str
+) -> None:
+    found = await faults(appliance, ticket(**changes))
+    assert [name.rpartition(".")[2] for name in found] == [field]
+    assert reason in next(iter(found.values()))
+
+
+async def test_a_place_that_cannot_be_served_is_refused_with_the_surveyors_words(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        await appliance.services(db).crm_service.record_site_survey(  # type: ignore[attr-defined]
+            customer_id=1001,
+            service_location="LOC-10293",
+            result="not_feasible",
+            surveyed_at=datetime.now(UTC) - timedelta(days=1),
+            notes="no fibre in the street",
+        )
+    assert "no fibre in the street" in (await faults(appliance, ticket()))["customer_id"]
+
+
+async def test_a_ticket_that_comes_again_is_its_run_whatever_has_changed_since(appliance: Appliance) -> None:
+    first = await accept(appliance, ticket())
+    async with appliance.database.begin() as db:
+        await appliance.services(db).crm_service.record_site_survey(  # type: ignore[attr-defined]
+            customer_id=1001,
+            service_location="LOC-10293",
+            result="not_feasible",
+            surveyed_at=datetime.now(UTC) - timedelta(days=1),
+        )
+    assert await accept(appliance, ticket()) == StartedInstallation(first.run_id, False)
+    with pytest.raises(RunConflict, match="T-2026-0042 already started run 1 with other input"):
+        await accept(appliance, ticket(order_id=5008))
+
+
+async def test_the_same_ticket_at_two_doors_at_once_is_one_run(appliance: Appliance) -> None:
+    started = await asyncio.gather(*(accept(appliance, ticket()) for _ in range(4)))
+    assert {one.run_id for one in started} == {started[0].run_id}
+    assert [one.is_new for one in started].count(True) == 1
+
+
+async def test_a_transaction_that_fails_later_leaves_no_run(appliance: Appliance) -> None:
+    with pytest.raises(RuntimeError, match="the caller's own reasons"):
+        async with appliance.database.begin() as db:
+            await appliance.desk(db).accept(ticket(), by="test")
+            raise RuntimeError("the caller's own reasons")
+    async with appliance.database.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(RunRow)) == 0

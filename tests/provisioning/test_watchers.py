@@ -1,0 +1,175 @@
+"""Watchers: what the ACS and accounting show becomes one word to the run that waits for it, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import select, update
+
+from acs import DeviceConvergence, NbiUnreachable
+from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.watchers import CLOCK_TOLERANCE, Watchers
+from radius import RadiusDatabaseUnavailable, Session, SessionReader
+from tests.support.healthy_estate import HealthyEstate
+from workflows.engine.tables import RunRow, SignalRow
+
+SERIAL, USERNAME = "HWTC00000002", "c1002-s2@isp.example"
+SINCE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+RUN = 2
+
+
+class Acs:
+    """Answers what a test has put into it, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.informed: dict[str, datetime] = {}
+        self.asked: list[dict[str, datetime]] = []
+        self.down = False
+
+    async def informed_many(self, since: Mapping[str, datetime]) -> dict[str, Any]:
+        self.asked.append(dict(since))
+        if self.down:
+            raise NbiUnreachable("the ACS refuses")
+        return {
+            serial: {"device_id": f"00259E-HG8245-{serial}", "last_inform": at}
+            for serial, at in self.informed.items()
+            if serial in since
+        }
+
+
+class Accounting:
+    """Likewise."""
+
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
+        self.down = False
+
+    async def open_sessions(self, username: str) -> list[Session]:
+        if self.down:
+            raise RadiusDatabaseUnavailable("away")
+        return [session for session in self.sessions if session.username == username]
+
+
+class Watch:
+    """One appliance whose run 2 can be made to wait for this or that."""
+
+    def __init__(self, appliance: Appliance) -> None:
+        self.appliance = appliance
+        self.acs, self.accounting = Acs(), Accounting()
+        self.watchers = Watchers(
+            begin=appliance.database.begin,
+            runs=appliance.runs,
+            acs=cast(DeviceConvergence, self.acs),
+            sessions=cast(SessionReader, self.accounting),
+            tenant_id=appliance.tenant_id,
+        )
+
+    async def wait_for(self, signal: str, subject: str) -> None:
+        async with self.appliance.database.begin() as db:
+            values = {"waiting_for": signal, "waiting_on": subject, "waiting_since": SINCE, "state": "pending"}
+            await db.execute(update(RunRow).where(RunRow.id == RUN).values(**values))
+
+    async def told(self) -> list[dict[str, Any]]:
+        async with self.appliance.database.begin() as db:
+            found = await db.scalars(
+                select(SignalRow).where(SignalRow.run_id == RUN, SignalRow.sent_by == "watcher").order_by(SignalRow.id)
+            )
+            return [{"name": one.name, "subject": one.subject, **json.loads(one.payload)} for one in found]
+
+    async def state(self) -> str:
+        async with self.appliance.database.begin() as db:
+            return (await db.get_one(RunRow, RUN)).state
+
+
+@pytest.fixture
+async def watch(estate: HealthyEstate, tmp_path: Path) -> AsyncIterator[Watch]:
+    async with open_appliance(estate.copy(tmp_path / "copy")) as appliance:
+        yield Watch(appliance)
+
+
+def session(username: str = USERNAME, number: str = "0001", started_at: datetime | None = SINCE) -> Session:
+    empty: dict[str, Any] = dict.fromkeys(Session.__dataclass_fields__)
+    known = {"username": username, "session_id": number, "nas_address": "127.0.0.1", "framed_ip_address": "100.64.0.2"}
+    return Session(**(empty | known | {"started_at": started_at}))
+
+
+async def test_nobody_is_asked_while_nobody_waits(watch: Watch) -> None:
+    assert await watch.watchers.watch_informs() == 0
+    assert await watch.watchers.watch_sessions() == 0
+    assert watch.acs.asked == []
+
+
+async def test_an_inform_is_told_once_and_wakes_the_run(watch: Watch) -> None:
+    await watch.wait_for("device_informed", SERIAL)
+    assert await watch.watchers.watch_informs() == 0
+    assert watch.acs.asked == [{SERIAL: SINCE - CLOCK_TOLERANCE}]
+    watch.acs.informed = {SERIAL: SINCE + timedelta(minutes=1), "HWTC99999999": SINCE}
+    assert await watch.watchers.watch_informs() == 1
+    assert await watch.state() == "inProgress"
+    await watch.wait_for("device_informed", SERIAL)
+    assert await watch.watchers.watch_informs() == 0
+    assert await watch.told() == [
+        {
+            "name": "device_informed",
+            "subject": SERIAL,
+            "device_id": f"00259E-HG8245-{SERIAL}",
+            "informed_at": "2026-03-02T09:01:00Z",
+        }
+    ]
+
+
+async def test_a_session_is_told_once_and_wakes_the_run(watch: Watch) -> None:
+    await watch.wait_for("session_started", USERNAME)
+    watch.accounting.sessions = [session("somebody@else.example")]
+    assert await watch.watchers.watch_sessions() == 0
+    watch.accounting.sessions.append(session())
+    assert await watch.watchers.watch_sessions() == 1
+    assert await watch.state() == "inProgress"
+    await watch.wait_for("session_started", USERNAME)
+    assert await watch.watchers.watch_sessions() == 0
+    (told,) = await watch.told()
+    assert (told["username"], told["framed_ip_address"], told["nas_address"], told["session_id"]) == (
+        USERNAME,
+        "100.64.0.2",
+        "127.0.0.1",
+        "0001",
+    )
+
+
+async def test_a_session_without_a_start_is_not_believed_yet(watch: Watch) -> None:
+    await watch.wait_for("session_started", USERNAME)
+    watch.accounting.sessions = [session(started_at=None)]
+    assert await watch.watchers.watch_sessions() == 0
+    assert await watch.told() == []
+
+
+async def test_another_side_that_is_away_stops_nothing(watch: Watch) -> None:
+    watch.acs.down = watch.accounting.down = True
+    await watch.wait_for("device_informed", SERIAL)
+    assert await watch.watchers.watch_informs() == 0
+    await watch.wait_for("session_started", USERNAME)
+    assert await watch.watchers.watch_sessions() == 0
+    assert await watch.state() == "pending"
+    watch.accounting.down = False
+    watch.accounting.sessions = [session()]
+    assert await watch.watchers.watch_sessions() == 1
+
+
+async def test_a_run_that_ended_between_the_look_and_the_word_is_left_alone(watch: Watch) -> None:
+    await watch.wait_for("session_started", USERNAME)
+    look = watch.accounting.open_sessions
+
+    async def and_meanwhile_it_ends(username: str) -> list[Session]:
+        async with watch.appliance.database.begin() as db:
+            await db.execute(update(RunRow).where(RunRow.id == RUN).values(state="cancelled"))
+        return await look(username)
+
+    watch.accounting.open_sessions = and_meanwhile_it_ends  # type: ignore[method-assign]
+    watch.accounting.sessions = [session()]
+    assert await watch.watchers.watch_sessions() == 0
+    assert await watch.told() == []
