@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,7 +104,17 @@ class LabWorld:
     def line_withdrawn(self, line: LabLine) -> None:
         cpe = self.acs.cpes.get(line.serial)
         if cpe is not None:
-            self.acs.spawn(cpe.darken())
+            self.acs.spawn(self._go_dark(cpe))
+
+    async def _go_dark(self, cpe: LabCpe) -> None:
+        """No light, no PPP: the NAS misses the CPE's echoes and ends its session."""
+        dialling = self._dialling.pop(cpe.serial, None)
+        if dialling is not None:
+            dialling.cancel()
+        await cpe.darken()
+        if self.nas is not None:
+            with suppress(NoAnswer):  # the NAS would repeat it; the laboratory's gives up
+                await self._hang_up(cpe.serial)
 
     async def _light(self, cpe: LabCpe) -> None:
         await cpe.light()

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from acs.testing import Quirks
-from radius.testing import LabSession
+from radius.testing import LabSession, Usage
 from tests.support.lab import ON_SQLITE, JourneyLab
 from tests.support.outages import freeradius_down, nbi_answers_rubbish, nbi_down
 from tests.support.traces import NOTHING, acs_traces, traces_of
@@ -240,7 +240,8 @@ async def test_a_login_with_another_address_is_not_taken_for_the_service(lab: Jo
         await run.plug_and_scan(house)
         await run.until_waiting_for("session_started")
         given = await run.result("allocate_resources")
-        await nas.accounting_start(LabSession(given["username"], framed_ip_address="10.99.0.7"))
+        elsewhere = LabSession(given["username"], framed_ip_address="10.99.0.7")
+        await nas.accounting_start(elsewhere)
 
         held = await run.until_held()
         assert held.summary.reason == (
@@ -248,6 +249,7 @@ async def test_a_login_with_another_address_is_not_taken_for_the_service(lab: Jo
         )
         assert (await traces_of(lab, house)).bills == 0
 
+    await lab.nas.accounting_stop(elsewhere, Usage(seconds=60))
     await run.roll_back("the BNG ignores what RADIUS says")
     assert (await run.until_ended()).summary.state == "failed"
     assert await traces_of(lab, house) == NOTHING
