@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy import ColumnElement, Connection, create_engine, inspect, literal_column, select, table
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
@@ -46,16 +44,11 @@ LOOKS = (
 
 
 @pytest.fixture
-def logged() -> Iterator[io.StringIO]:
+def logged() -> io.StringIO:
     """Everything that is logged, at the most talkative level that an operator can set."""
     stream = io.StringIO()
-    before = structlog.get_config()
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     configure_logs(level="debug", form="json", stream=stream)
-    yield stream
-    structlog.configure(**before)
-    root.handlers[:], root.level = handlers, level
+    return stream
 
 
 @pytest.fixture

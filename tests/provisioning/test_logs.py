@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
@@ -17,22 +17,15 @@ Configure = Callable[[str, Literal["console", "json"]], io.StringIO]
 
 
 @pytest.fixture
-def configure() -> Iterator[Configure]:
-    """Configures logs into a stream, and leaves everything as it was."""
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    quiet = {name: logging.getLogger(name).level for name in list(logging.Logger.manager.loggerDict)}
+def configure() -> Configure:
+    """Configures logs into a stream."""
 
     def configured(level: str, form: Literal["console", "json"]) -> io.StringIO:
         stream = io.StringIO()
         configure_logs(level=level, form=form, stream=stream)
         return stream
 
-    yield configured
-    structlog.configure(**before)
-    root.handlers[:], root.level = handlers, level
-    for name, its_level in quiet.items():
-        logging.getLogger(name).setLevel(its_level)
+    return configured
 
 
 def test_a_line_is_one_object_with_its_time_level_run_and_customer(configure: Configure) -> None:
