@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import structlog
 
 from provisioning.database import Database
+from tests.support.appliances import Original, make_migrated
 from tests.support.postgres import PostgresServer
 
 DATABASES = ("sqlite", "postgresql")
@@ -35,6 +37,23 @@ def postgres() -> Iterator[PostgresServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Original:
+    return await make_migrated(tmp_path_factory.mktemp("migrated"), None)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated_postgresql(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Original:
+    return await make_migrated(tmp_path_factory.mktemp("migrated"), postgres)
+
+
+@pytest.fixture(params=DATABASES)
+def migrated(request: pytest.FixtureRequest) -> Original:
+    """A migrated database with nothing in it, of either kind; take a copy."""
+    made: Original = request.getfixturevalue(f"migrated_{request.param}")
+    return made
 
 
 @pytest.fixture(params=DATABASES)

@@ -11,11 +11,9 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from provisioning.bootstrap import Appliance, open_appliance, utc_now
+from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.estate import import_estate
-from provisioning.migrations import migrate
-from provisioning.settings import load_settings
-from provisioning.vault import create_keyring
+from tests.support.appliances import ESTATE, Original
 from workflows.services import Services
 
 METHODS = {
@@ -24,17 +22,13 @@ METHODS = {
     for method, facts in methods.items()
 }
 IMPLEMENTED = sorted(name for name, facts in METHODS.items() if facts.get("implemented"))
-ESTATE = Path(__file__).parents[2] / "deploy" / "examples" / "lab-estate.toml"
 TYPES: dict[str, type] = {"int": int, "str": str, "bool": bool}
 
 
 @pytest.fixture
-async def appliance(database_url: str, tmp_path: Path) -> AsyncIterator[Appliance]:
+async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Appliance]:
     """An ISP with a network, a customer, a survey and a technician."""
-    settings = load_settings(data_dir=tmp_path, database_url=database_url)
-    create_keyring(settings.sealing_key_file, now=utc_now)
-    async with open_appliance(settings) as opened:
-        await migrate(opened.database, opened.radius_database)
+    async with open_appliance(migrated.copy(tmp_path)) as opened:
         await import_estate(opened, ESTATE)
         yield opened
 
@@ -61,10 +55,11 @@ def test_the_declared_method_has_the_contracts_parameters(service: str, method: 
     _compare(getattr(get_type_hints(Services)[service], method), METHODS[service, method])
 
 
-@pytest.mark.parametrize(("service", "method"), IMPLEMENTED)
-async def test_our_own_method_has_them_too(appliance: Appliance, service: str, method: str) -> None:
+async def test_our_own_methods_have_them_too(appliance: Appliance) -> None:
     async with appliance.database.begin() as db:
-        _compare(getattr(getattr(appliance.services(db), service), method), METHODS[service, method])
+        services = appliance.services(db)
+        for service, method in IMPLEMENTED:
+            _compare(getattr(getattr(services, service), method), METHODS[service, method])
 
 
 async def test_called_as_the_contract_says_each_answers_with_its_keys(appliance: Appliance) -> None:

@@ -14,7 +14,7 @@ from provisioning.estate import import_estate
 from provisioning.settings import SettingsRefused
 from provisioning.tickets import read_ticket
 from provisioning.vault import KeyringMissing
-from tests.support.appliances import ESTATE, TICKET, migrated_appliance
+from tests.support.appliances import ESTATE, TICKET, Original
 from workflows import list_runs, show_run
 from workflows.engine.tables import RunRow
 from workflows.errors import CodeMissing, RunUnknown
@@ -23,8 +23,8 @@ NBI = "http://127.0.0.1:1"
 
 
 @pytest.fixture
-async def appliance(database_url: str, tmp_path: Path) -> AsyncIterator[Appliance]:
-    async with migrated_appliance(tmp_path, database_url, genieacs_nbi_url=NBI) as opened:
+async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Appliance]:
+    async with open_appliance(migrated.copy(tmp_path, genieacs_nbi_url=NBI)) as opened:
         await import_estate(opened, ESTATE)
         yield opened
 
@@ -34,9 +34,9 @@ async def start(appliance: Appliance) -> int:
         return (await appliance.desk(db).accept(read_ticket(TICKET), by="test")).run_id
 
 
-async def test_an_isps_patience_reaches_its_journeys(database_url: str, tmp_path: Path) -> None:
+async def test_an_isps_patience_reaches_its_journeys(migrated_sqlite: Original, tmp_path: Path) -> None:
     patience = {"visit_hold_hours": 10, "line_wait_hours": 2, "inform_wait_minutes": 3, "session_wait_minutes": 4}
-    async with migrated_appliance(tmp_path, database_url, **patience, testing_hours=5) as appliance:
+    async with open_appliance(migrated_sqlite.copy(tmp_path, **patience, testing_hours=5)) as appliance:
         (definition,) = appliance.definitions.values()
     assert definition.patience == {
         "visit": timedelta(hours=10),

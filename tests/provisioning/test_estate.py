@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from provisioning.bootstrap import Appliance
+from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
 from provisioning.commercial.tables import Customer, SiteSurvey
 from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate, read_estate
 from radius.freeradius_tables import nas, radgroupreply
-from tests.support.appliances import ESTATE, migrated_appliance
+from tests.support.appliances import ESTATE, Original
 
 
 @pytest.fixture
-async def appliance(database_url: str, tmp_path: Path) -> AsyncIterator[Appliance]:
-    async with migrated_appliance(tmp_path, database_url) as opened:
+async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Appliance]:
+    async with open_appliance(migrated.copy(tmp_path)) as opened:
         yield opened
 
 

@@ -10,19 +10,19 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.bootstrap import Appliance
+from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.errors import InvalidRequest
 from provisioning.reveals import SecretReveal, reveal_with_reason
 from provisioning.vault import SecretMissing
-from tests.support.appliances import migrated_appliance
+from tests.support.appliances import Original
 
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 REF = "secret:nas/1"
 
 
 @pytest.fixture
-async def appliance(database_url: str, tmp_path: Path) -> AsyncIterator[Appliance]:
-    async with migrated_appliance(tmp_path, database_url) as opened:
+async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Appliance]:
+    async with open_appliance(migrated.copy(tmp_path)) as opened:
         async with opened.database.begin() as db:
             await opened.vault.seal(db, REF, "hunter2")
         yield opened

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from provisioning.bootstrap import Appliance
+from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
 from provisioning.tickets import StartedInstallation, read_ticket
-from tests.support.appliances import ESTATE, TICKET, migrated_appliance
+from tests.support.appliances import ESTATE, TICKET, Original
 from workflows.engine.tables import RunRow
 from workflows.errors import RunConflict
 
 
 @pytest.fixture
-async def appliance(database_url: str, tmp_path: Path) -> AsyncIterator[Appliance]:
-    async with migrated_appliance(tmp_path, database_url) as opened:
+async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Appliance]:
+    async with open_appliance(migrated.copy(tmp_path)) as opened:
         await import_estate(opened, ESTATE)
         yield opened
 

@@ -1,28 +1,52 @@
-"""An appliance on a migrated, otherwise empty database, with the estate of the demo or without."""
+"""Originals of databases, made once in a test run, of which tests take copies: migrating each anew would take minutes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provisioning.bootstrap import Appliance, open_appliance, utc_now
+from sqlalchemy.engine import make_url
+
+from provisioning.bootstrap import open_appliance, utc_now
 from provisioning.migrations import migrate
-from provisioning.settings import load_settings
+from provisioning.settings import Settings, load_settings
 from provisioning.vault import create_keyring
+from tests.support.postgres import PostgresServer
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 ESTATE = EXAMPLES / "lab-estate.toml"
 TICKET = EXAMPLES / "install-ticket.json"
 
 
-@asynccontextmanager
-async def migrated_appliance(folder: Path, database_url: str, **settings: Any) -> AsyncIterator[Appliance]:
-    """Opened for the time of the block."""
-    chosen = load_settings(data_dir=folder, database_url=database_url, **settings)
-    if not chosen.sealing_key_file.exists():
-        create_keyring(chosen.sealing_key_file, now=utc_now)
-    async with open_appliance(chosen) as appliance:
+@dataclass(frozen=True)
+class Original:
+    """A database nobody works in, and its keyring."""
+
+    home: Path
+    database_url: str | None  # None: the SQLite files in ``home``
+    postgres: PostgresServer | None
+
+    def copy(self, to: Path, **settings: Any) -> Settings:
+        """The settings of a copy of its own."""
+        to.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(self.home / "sealing-key.json", to)
+        if self.database_url is None:
+            for file in self.home.glob("*.db*"):
+                shutil.copy2(file, to)
+            url = f"sqlite+aiosqlite:///{to}/firstlight.db"
+        else:
+            assert self.postgres is not None
+            url = self.postgres.create_database(template=str(make_url(self.database_url).database))
+        return load_settings(data_dir=to, database_url=url, **settings)
+
+
+async def make_migrated(home: Path, postgres: PostgresServer | None) -> Original:
+    """Tables and a keyring, and nothing in them."""
+    database_url = postgres.create_database() if postgres else None
+    settings = load_settings(data_dir=home, database_url=database_url or f"sqlite+aiosqlite:///{home}/firstlight.db")
+    create_keyring(settings.sealing_key_file, now=utc_now)
+    async with open_appliance(settings) as appliance:
         await migrate(appliance.database, appliance.radius_database)
-        yield appliance
+    return Original(home, database_url, postgres)

@@ -5,7 +5,6 @@ It is made once per kind of database in the laboratory, and every test that want
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,37 +14,20 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from provisioning.database import sync_url
-from provisioning.lab.demo import LAB_REALM
-from provisioning.settings import Settings, load_settings
+from tests.support.appliances import Original
 from tests.support.estate import Household
 from tests.support.lab import open_journey_lab
 from tests.support.postgres import PostgresServer
 
 
 @dataclass(frozen=True)
-class HealthyEstate:
-    """Where the original stands; the runs are those of the households 1 to 4."""
+class HealthyEstate(Original):
+    """The runs are those of the households 1 to 4."""
 
-    home: Path
-    database_url: str | None  # None: the SQLite files in ``home``
-    postgres: PostgresServer | None
     completed: int
     waiting: int
     held: int
     cancelled: int
-
-    def copy(self, to: Path) -> Settings:
-        """The settings of a copy of its own, keyring included."""
-        to.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(self.home / "sealing-key.json", to)
-        if self.database_url is None:
-            for file in self.home.glob("*.db*"):
-                shutil.copy2(file, to)
-            url = f"sqlite+aiosqlite:///{to}/firstlight.db"
-        else:
-            assert self.postgres is not None
-            url = self.postgres.create_database(template=str(make_url(self.database_url).database))
-        return load_settings(data_dir=to, database_url=url, username_realm=LAB_REALM)
 
 
 async def make_healthy_estate(home: Path, postgres: PostgresServer | None) -> HealthyEstate:
