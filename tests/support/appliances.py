@@ -1,4 +1,4 @@
-"""Originals of databases, made once in a test run, of which tests take copies: migrating each anew would take minutes."""
+"""Originals of databases, made once in a test run, of which tests take copies: migrating each would take minutes."""
 
 from __future__ import annotations
 
