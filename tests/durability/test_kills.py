@@ -15,6 +15,7 @@ from tests.durability.lane import Lane, Story
 from tests.durability.proofs import faults_of
 from tests.durability.sweep import KINDS, Death, demanded, instants_of, open_lanes, survive_all
 from tests.support.postgres import PostgresServer
+from tests.support.worker_process import Instant
 
 LANES_OF_EACH_KIND = 2
 HOUSEHOLDS_OF_A_LANE = 40
@@ -38,3 +39,18 @@ async def test_a_worker_killed_at_any_instant_leaves_nothing_undone_or_done_twic
     deaths = [Death(KINDS[number % 2], story, (instant,)) for number, instant in enumerate(instants)]
     survived = await survive_all(lanes, deaths, clean)
     assert survived == set(deaths)
+
+
+FROZEN_AT = (Instant("hand_over_line.effect"), Instant("provision_device.in_tx"))
+
+
+@pytest.mark.timeout(300)
+async def test_a_worker_that_was_only_frozen_is_fenced_out_when_it_thaws(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """Another takes its segments over, even out of an open transaction; what it still does then counts for nothing."""
+    opened = open_lanes(tmp_path, postgres, of_each=1, kinds=("postgresql",), households=HOUSEHOLDS_OF_A_LANE)
+    async with opened as lanes:
+        clean = await lanes[0].play("installed")
+        deaths = [Death("postgresql", "installed", (instant,), frozen=True) for instant in FROZEN_AT]
+        assert await survive_all(lanes, deaths, clean) == set(deaths)
