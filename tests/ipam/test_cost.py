@@ -78,6 +78,7 @@ async def fill(network: Network) -> None:
                 ),
                 {"used": USED, "pool": pool},
             )
+        await db.execute(text("DELETE FROM ipam_free_range WHERE last_unit > 50000"))  # what is used is not free
         await db.execute(text("ANALYZE"))
 
 
