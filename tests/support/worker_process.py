@@ -19,7 +19,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from provisioning.settings import Settings, load_settings
 ROOT = Path(__file__).parents[2]
 PR_SET_PDEATHSIG = 1  # prctl(2): a worker must not outlive the server that forked it
 ANY = "*"
+WITHOUT_STATUS = 1000
 QUICK = Pace(
     timers_every_seconds=0.2,
     watch_every_seconds=0.15,
@@ -312,7 +313,8 @@ class WorkerProcess:
     def send(self, number: int) -> None:
         """Nothing happens to one that is dead already."""
         if self.alive:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has died, and its server is about to say so
+                os.kill(self.pid, number)
 
     async def end(self) -> None:
         self.send(signal.SIGKILL)
@@ -350,6 +352,8 @@ class WorkerServer:
                 self._awaited[said["number"]].set_result(worker)
             elif "died" in said:
                 self._alive.pop(said["died"]).died.set_result(said["status"])
+        for worker in self._alive.values():  # the server has ended, and took them with it
+            worker.died.set_result(WITHOUT_STATUS)
 
 
 @asynccontextmanager
