@@ -86,7 +86,6 @@ async def create(
     if made_before is not None:
         return made_before
     plan = await find_plan(db, tenant_id, request.plan)
-    await _refuse_taken(db, tenant_id, request)
     subscriber = Subscriber(
         tenant_id=tenant_id,
         customer_id=request.customer_id,
@@ -100,10 +99,11 @@ async def create(
     )
     _bring_to(subscriber, request, now)
     try:
+        await _refuse_taken(db, tenant_id, request)
         async with db.begin_nested():
             db.add(subscriber)
             await db.flush()  # the id names the secret, and the constraints' answer is needed now
-    except IntegrityError as exc:
+    except (UsernameTaken, IntegrityError) as exc:
         return await _made_meanwhile(db, tenant_id, request, request_id, exc)
     await secrets.seal(db, subscriber.password_ref, random_password(PASSWORD_LENGTH))
     return subscriber
@@ -218,9 +218,13 @@ async def _same_request(db: AsyncSession, earlier: Subscriber, request: Subscrib
 
 
 async def _made_meanwhile(
-    db: AsyncSession, tenant_id: str, request: SubscriberRequest, request_id: str | None, exc: IntegrityError
+    db: AsyncSession,
+    tenant_id: str,
+    request: SubscriberRequest,
+    request_id: str | None,
+    exc: UsernameTaken | IntegrityError,
 ) -> Subscriber:
-    """Another transaction was first: it was the same request, or it took the name."""
+    """Somebody else was first, perhaps just now: it was the same request, or it took the name."""
     twin = await _made_before(db, tenant_id, request, request_id)
     if twin is not None:
         return twin

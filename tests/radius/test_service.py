@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius import (
     AddressConflict,
@@ -28,7 +29,8 @@ from radius import (
     UsernameTaken,
     ValueRefused,
 )
-from radius.tables import Subscriber
+from radius.plans import find_plan
+from radius.tables import Plan, Subscriber
 from tests.radius.conftest import ADDRESSES, PLAN, KeptSecret, Site, soon
 
 
@@ -184,6 +186,29 @@ async def test_the_same_request_twice_at_once_makes_one_subscriber(site: Site) -
         assert await db.scalar(select(func.count()).select_from(Subscriber)) == 1
         assert await db.scalar(select(func.count()).select_from(KeptSecret)) == 1
     assert all(answer == answers[0] for answer in answers)
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)  # on SQLite nobody can commit in the middle
+@pytest.mark.parametrize("request_id", ["order-10", None])
+async def test_a_twin_that_commits_between_two_looks_is_the_same_answer(
+    site: Site, monkeypatch: pytest.MonkeyPatch, request_id: str | None
+) -> None:
+    async def ask() -> CreatedSubscriber:
+        async with site.database.begin() as db:
+            return await site.service(db).create_subscriber(
+                customer_id=7, username="bruno", bandwidth_profile=PLAN, request_id=request_id
+            )
+
+    twins: list[CreatedSubscriber] = []
+
+    async def find_plan_after_a_twin(db: AsyncSession, tenant_id: str, name: str) -> Plan:
+        monkeypatch.setattr("radius.subscribers.find_plan", find_plan)
+        twins.append(await ask())
+        return await find_plan(db, tenant_id, name)
+
+    monkeypatch.setattr("radius.subscribers.find_plan", find_plan_after_a_twin)
+
+    assert [await ask()] == twins
 
 
 async def test_of_two_customers_who_want_one_username_at_once_one_gets_it(site: Site) -> None:
