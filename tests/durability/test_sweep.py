@@ -19,7 +19,7 @@ from tests.support.worker_process import ANY, Instant
 
 pytestmark = [pytest.mark.durability_sweep, pytest.mark.timeout(3600)]
 
-LANES = 4
+LANES = 2
 RECOVERY_INSTANTS = 7
 """A second kill comes at one of the first seven instants of the recovery: in its claim, its step and its next step."""
 
