@@ -52,6 +52,11 @@ def instants_of(story: Story, trace: Iterable[str]) -> list[Instant]:
     return list(found)
 
 
+def once_each(instants: Iterable[Instant]) -> list[Instant]:
+    """The engine's own instants, each moment once: what is before a step is also right after the commit before it."""
+    return [instant for instant in instants if not instant.is_commit and not instant.point.endswith(".before")]
+
+
 def demanded(story: Story) -> set[Instant]:
     """Every step of the definition at every position, and the claim at the start and after every wait."""
     points = set()

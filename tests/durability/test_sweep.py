@@ -13,7 +13,7 @@ import pytest
 
 from tests.durability.lane import Lane, Played, Story
 from tests.durability.proofs import faults_of
-from tests.durability.sweep import KINDS, Death, demanded, instants_of, open_lanes, survive_all
+from tests.durability.sweep import KINDS, Death, demanded, instants_of, once_each, open_lanes, survive_all
 from tests.support.postgres import PostgresServer
 from tests.support.worker_process import ANY, Instant
 
@@ -60,7 +60,7 @@ async def test_killed_at_every_instant_and_on_both_sides_of_every_commit(lanes: 
 @pytest.mark.parametrize("story", ["installed", "cancelled"])
 async def test_killed_again_while_it_recovers(lanes: list[Lane], story: Story) -> None:
     clean, instants = await play_clean(lanes, story)
-    named = [instant for instant in instants if not instant.is_commit][:-RECOVERY_INSTANTS]
+    named = once_each(instants)[:-RECOVERY_INSTANTS]
     deaths = [
         Death(lanes[0].kind, story, (instant, Instant(ANY, number % RECOVERY_INSTANTS + 1)))
         for number, instant in enumerate(named)
@@ -70,12 +70,12 @@ async def test_killed_again_while_it_recovers(lanes: list[Lane], story: Story) -
 
 async def test_killed_and_cancelled_in_the_same_moment(lanes: list[Lane]) -> None:
     clean, instants = await play_clean(lanes, "installed")
-    named = [instant for instant in instants if not instant.is_commit]
-    await survive_each(lanes, [Death(lanes[0].kind, "abandoned", (instant,)) for instant in named], clean)
+    deaths = [Death(lanes[0].kind, "abandoned", (instant,)) for instant in once_each(instants)]
+    await survive_each(lanes, deaths, clean)
 
 
 @pytest.mark.parametrize("story", ["installed", "cancelled", "abandoned"])
 async def test_frozen_taken_for_dead_and_thawed_when_all_is_done(postgresql_lanes: list[Lane], story: Story) -> None:
     clean, instants = await play_clean(postgresql_lanes, "cancelled" if story == "cancelled" else "installed")
-    deaths = [Death("postgresql", story, (instant,), frozen=True) for instant in instants]
+    deaths = [Death("postgresql", story, (instant,), frozen=True) for instant in once_each(instants)]
     await survive_each(postgresql_lanes, deaths, clean)

@@ -31,7 +31,7 @@ from sqlalchemy.orm import configure_mappers
 
 import provisioning.database
 from acs import Patience
-from provisioning.bootstrap import Pace, open_appliance, open_worker
+from provisioning.bootstrap import Pace, open_appliance, open_worker, trusted_authorities
 from provisioning.logs import configure_logs
 from provisioning.settings import Settings, load_settings
 
@@ -239,6 +239,7 @@ def serve() -> None:
     for name in IMPORTED_LATE:
         importlib.import_module(name)
     configure_mappers()
+    trusted_authorities()
     _say({"ready": os.getpid()})
     import select
 
