@@ -34,6 +34,8 @@ async def test_nobody_at_home_keeps_everything_and_a_new_appointment_succeeds(la
     await run.plug_and_scan(house)
     ended = await run.until_ended()
     assert ended.summary.state == "completed"
+    [in_vain] = next(step.earlier for step in ended.steps if step.name == "visit")
+    assert (in_vain.state, in_vain.result["outcome"], in_vain.result["note"]) == ("undone", "no_access", "gate locked")
     assert await run.result("allocate_resources") == given
     assert lab.world.acs.cpe(house.serial).ppp.address == given["ip_address"]
     assert await lab.broken_invariants() == []
