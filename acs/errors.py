@@ -24,7 +24,7 @@
     └── NbiError                 the ACS itself
         ├── NbiRequestInvalid    refused on our side before it was sent
         ├── NbiRejected          GenieACS (or a proxy before it) refused the request
-        ├── NbiPoisoned          the request cost the ACS a worker; never sent again
+        ├── NbiPoisoned          the request costs the ACS its workers; not sent again
         ├── NbiUnreachable       nobody answers at that address                           (transient)
         ├── NbiTimedOut          no answer in time; for a write its outcome is unknown    (transient)
         ├── NbiGarbled           an answer that is not a GenieACS answer, or a part of one (transient)

@@ -10,8 +10,9 @@ nobody listens, the connection is refused    tried again for 23 s (a worker is b
 503 ``Device is in session``                 tried again for 30 s, then NbiDeviceInSession
 no answer in time                            a read: NbiTimedOut; a write: ``Unknown``, never sent again here
 cut off at once                              a read: tried again; a write: ``Unknown``
-cut off after 15 s of silence                NbiPoisoned: the request has killed a worker, never sent again; a read
-                                             like one that was answered before: once again, then NbiUnreachable
+cut off after 15 s of silence                NbiPoisoned: the request has killed a worker, never sent again. But a write
+                                             that waits for a session: ``Unknown``; a read: asked once more if others
+                                             are answered, else (or if its like was answered before) NbiUnreachable
 400, 404, 405, 431, redirects                ``Rejected`` (or NbiRejected for a read)
 a 5xx that is not GenieACS's own             a proxy speaks: NbiUnreachable for a read, ``Unknown`` for a write
 ===========================================  =============================================================
@@ -201,7 +202,7 @@ class NbiClient:
         A later task with the same ``unique_key`` takes the place of an earlier one of that device, which makes this
         safe to repeat. After ``expiry_seconds`` an unexecuted task is dropped without a trace.
 
-        Raises: NbiRequestInvalid, NbiUnreachable, NbiPoisoned, NbiGarbled.
+        Raises: NbiRequestInvalid, NbiUnreachable, NbiGarbled; NbiPoisoned only without ``connection_request``.
         """
         target = f"/devices/{device_segment(device_id)}/tasks"
         body = checked_task(task, unique_key=unique_key, expiry_seconds=expiry_seconds)

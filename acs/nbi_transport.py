@@ -16,6 +16,7 @@ import structlog
 
 from acs.errors import (
     NbiDeviceInSession,
+    NbiError,
     NbiGarbled,
     NbiPoisoned,
     NbiRejected,
@@ -44,6 +45,10 @@ POISON_SILENCE_SECONDS = 15.0
 CONNECT_RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 IN_SESSION_RETRY_SECONDS = (1.0, 2.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0)
 CUT_OFF_RETRY_SECONDS = (0.2, 1.0)
+
+HARMLESS = "/devices?query=%7B%22_id%22%3A%22%22%7D&projection=_id"
+"""Asks for no device at all, by the one index there is: milliseconds, and it kills no worker."""
+HARMLESS_SECONDS = 10.0
 
 LARGEST_ANSWER = 2_000_000
 
@@ -148,11 +153,11 @@ class NbiTransport:
 
         ``waits``: for the end of a CPE's session. ``own_504``: a 504 may be GenieACS's own.
 
-        Raises: NbiUnreachable, NbiPoisoned, NbiDeviceInSession.
+        Raises: NbiUnreachable, NbiDeviceInSession; NbiPoisoned only where it waits for nothing.
         """
         seconds = SESSION_SECONDS if waits else WRITE_SECONDS
         for pause in (*IN_SESSION_RETRY_SECONDS, None):
-            answer = await self._write_once(method, target, body, seconds)
+            answer = await self._write_once(method, target, body, seconds, waits=waits)
             if not isinstance(answer, Answer) or not answer.is_in_session:
                 break
             if pause is None:
@@ -165,12 +170,16 @@ class NbiTransport:
             return Unknown(f"The answer was {answer.status} {answer.said}.", _asked(method, target))
         return answer
 
-    async def _write_once(self, method: str, target: str, body: bytes | None, seconds: float) -> Answer | Unknown:
+    async def _write_once(
+        self, method: str, target: str, body: bytes | None, seconds: float, *, waits: bool
+    ) -> Answer | Unknown:
         asked = _asked(method, target)
+        # Who waits for a session is told nothing meanwhile; its worker may die of somebody else's request.
+        nothing_heard = (NbiTimedOut, NbiGarbled, _CutOff, *((NbiPoisoned,) if waits else ()))
         try:
             async with self._response(method, target, body, seconds) as response:
                 return await _whole(response)
-        except (NbiTimedOut, NbiGarbled, _CutOff) as silence:
+        except nothing_heard as silence:
             log.warning("outcome of a request to the acs is unknown", asked=asked, why=str(silence))
             return Unknown(str(silence), asked)
 
@@ -228,18 +237,18 @@ class NbiTransport:
         raise AssertionError("the last pause is None")
 
     async def _again_when_cut_off(self, ask: Callable[[], Awaitable[_Read]], kind: str) -> _Read:
-        """A read does no harm twice. After a long silence only one that is known to be good is asked again, once."""
+        """A read does no harm twice. After a long silence it is asked again once, if the ACS is there for others."""
         silent_before = False
         for pause in (*CUT_OFF_RETRY_SECONDS, None):
             try:
                 answer = await ask()
             except NbiPoisoned as silence:
-                if kind not in self._answered:
+                if silent_before and kind not in self._answered:
                     raise
-                if silent_before or pause is None:
+                if silent_before or pause is None or not await self._answers_others(kind):
                     raise NbiUnreachable(
-                        f"The ACS has hung up after {silence.silence_seconds:.0f} s without a word on a question it has"
-                        " answered before: its workers die of something else. Look at the log of genieacs-nbi."
+                        f"The ACS has hung up after {silence.silence_seconds:.0f} s without a word, and not only on"
+                        " this question: its workers die of something else. Look at the log of genieacs-nbi."
                     ) from silence
                 silent_before = True
             except (_CutOff, NbiGarbled) as cut:
@@ -253,6 +262,20 @@ class NbiTransport:
                 return answer
             await self._sleep(pause * (0.5 + self._jitter()))
         raise AssertionError("the last pause is None")
+
+    async def _answers_others(self, kind: str) -> bool:
+        """Whether that question may have been what the worker died of.
+
+        A worker dies as well when its database fails (lib/nbi.ts throws what a query's cursor reports); then it dies
+        of the most harmless question too.
+        """
+        if kind in self._answered:
+            return True
+        try:
+            async with self._response("HEAD", HARMLESS, None, HARMLESS_SECONDS) as response:
+                return (await _whole(response)).status == 200
+        except (NbiError, _CutOff):
+            return False
 
 
 class _Silence:

@@ -11,6 +11,7 @@ from workflows.engine.dispatch import Bell, Dispatch
 from workflows.engine.interpreter import Interpreter
 from workflows.engine.reading import (
     NoteView,
+    RoundView,
     RunSummary,
     RunView,
     StepView,
@@ -31,6 +32,7 @@ __all__ = [
     "Interpreter",
     "NoteView",
     "Outside",
+    "RoundView",
     "RunSummary",
     "RunView",
     "Runs",

@@ -18,7 +18,7 @@ from provisioning.cli.printing import (
     state_text,
 )
 from provisioning.keeps import acts, kept, snippet
-from workflows import RunSummary, RunView, StepView
+from workflows import RoundView, RunSummary, RunView, StepView
 
 
 def print_runs(runs: Sequence[RunSummary]) -> None:
@@ -96,6 +96,17 @@ def _print_step(step: StepView) -> None:
     say(line)
     if step.note:
         print_indented(step.note, indent=16, style="dim")
+    for earlier in step.earlier:
+        print_indented(_past(earlier), indent=16, style="dim")
+
+
+def _past(earlier: RoundView) -> str:
+    took = _took(earlier.started_at, earlier.finished_at)
+    ended = f"round {earlier.round} {earlier.state} {clock_time(earlier.finished_at)}" + (
+        f" after {took}" if took else ""
+    )
+    parts = (ended, _tries(earlier.attempts), earlier.note or earlier.error_code)
+    return ", ".join(part for part in parts if part)
 
 
 def _why(run: RunSummary) -> str:

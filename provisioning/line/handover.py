@@ -76,6 +76,8 @@ class LineHandOver:
     async def withdraw(self, line_order_id: int) -> WithdrawalAnswer:
         """Take the line off the OLT, if it may be there. ``LineService.withdraw_line`` then ends the order.
 
+        From the first call on nobody hands the order over any more, not even a worker that was frozen before it began.
+
         Raises:
             LineRefused, OltAnswerMalformed, LineAdapterMissing, LineOrderUnknown: final.
             OltUnreachable, OltOutcomeUnknown: transient, repeat.
@@ -116,10 +118,13 @@ class LineHandOver:
             raise await busy(db, self._tenant_id, device_serial=device_serial, service_id=service_id) from exc
 
     async def _begin_removal(self, line_order_id: int) -> LineOrderRow:
+        """Close the order to any hand-over. What the OLT was never asked for, or refused, is off it already."""
         async with self._begin() as db:
             row = await locked_order(db, self._tenant_id, line_order_id)
-            if row.state in ("handed_over", "authorised") and row.removal_asked_at is None:
+            if row.state != "withdrawn" and row.removal_asked_at is None:
                 row.removal_asked_at = self._now()
+                if row.state in ("requested", "refused"):
+                    row.removed_at = row.removal_asked_at
             return row
 
     async def _record(self, line_order_id: int, said: AdapterAnswer) -> LineAnswer:

@@ -44,9 +44,9 @@ class LineOrderRecord(LineOrder):
 class LineOrderRow(ProvisioningBase):
     """A line order.
 
-    ``adapter`` is who was asked; ``removal_asked_at`` and ``removed_at`` are the OLT's side of a withdrawal. A serial
-    and a service have one live order each. A request id answers until its order is withdrawn: asked once more after
-    that, a line is wanted anew.
+    ``adapter`` is who was asked. From ``removal_asked_at`` on it is not handed over any more; since ``removed_at`` the
+    OLT is known not to have it. A serial and a service have one live order each. A request id answers until its order
+    is withdrawn: asked once more after that, a line is wanted anew.
     """
 
     __tablename__ = "line_order"

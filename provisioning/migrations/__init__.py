@@ -12,23 +12,28 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import URL
 
 from provisioning.database import Database, sync_url
+from provisioning.migrations.sole_migration import sole_migration
 from radius.freeradius_tables import ensure_freeradius_tables
 from workflows.engine.dispatch import prepare_queue_tables
 
 __all__ = ["alembic_config", "migrate"]
 
-MIGRATION_LOCK = 0x4D696772617465  # one process migrates at a time
-
 
 async def migrate(database: Database, radius_database: Database) -> None:
-    """Brings every table to this release's shape; does nothing where that is so already."""
-    await asyncio.to_thread(_migrate_ours, sync_url(database.url))
-    async with radius_database.engine.begin() as connection:
-        await connection.run_sync(ensure_freeradius_tables)
+    """Brings every table to this release's shape; does nothing where that is so already.
+
+    Processes that migrate at once take turns.
+    """
+    url = sync_url(database.url)
+    async with sole_migration(database):
+        await asyncio.to_thread(_migrate_ours, url)
+        await asyncio.to_thread(prepare_queue_tables, url)
+        async with radius_database.engine.begin() as connection:
+            await connection.run_sync(ensure_freeradius_tables)
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -42,14 +47,9 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def _migrate_ours(url: URL) -> None:
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url)
     try:
         with engine.begin() as connection:
-            if url.get_backend_name() == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             command.upgrade(alembic_config(connection), "head")
     finally:
         engine.dispose()
-    prepare_queue_tables(url)

@@ -95,9 +95,54 @@ async def test_a_worker_that_dies_of_something_else_is_no_poison_of_a_question_a
             await nbi.find("devices", {"_id": "c"}, ("_id",))
         assert caught.value.transient
         assert len(server.asked) == 5  # once more, and no third time
-        with pytest.raises(NbiPoisoned):
+
+
+async def test_a_worker_that_dies_of_something_else_is_no_poison_of_a_first_question_either() -> None:
+    nobody = answer("200 OK", b"", "total: 0")
+    async with (
+        ScriptedNbi(b"", nobody, documents('{"_id":"a"}')) as server,
+        NbiClient(server.url, sleep=no_pause, monotonic=seconds_of(server)) as nbi,
+    ):
+        assert (await nbi.find("devices", {"_id": "a"}, ("_id",))).total == 1
+    assert [request.split(b" ", 1)[0] for request in server.asked] == [b"GET", b"HEAD", b"GET"]
+    assert b"/devices?query=%7B%22_id%22%3A%22%22%7D&projection=_id" in server.asked[1]
+
+
+@pytest.mark.parametrize("then", [b"", answer("502 Bad Gateway", HTML)])
+async def test_an_acs_whose_workers_die_of_the_most_harmless_question_is_trouble_that_passes(then: bytes) -> None:
+    """As when its database is away: what a cursor reports is thrown, and nobody gets an answer."""
+    async with (
+        ScriptedNbi(b"", then, documents('{"_id":"a"}')) as server,
+        NbiClient(server.url, sleep=no_pause, monotonic=seconds_of(server)) as nbi,
+    ):
+        with pytest.raises(NbiUnreachable, match="its workers die of something else") as caught:
+            await nbi.find("devices", {"_id": "a"}, ("_id",))
+        assert caught.value.transient
+        assert len(server.asked) == 2
+        assert (await nbi.find("devices", {"_id": "a"}, ("_id",))).total == 1
+
+
+async def test_a_question_that_costs_a_worker_twice_while_others_are_answered_is_poison() -> None:
+    async with (
+        ScriptedNbi(b"", answer("200 OK", b"", "total: 0"), b"") as server,
+        NbiClient(server.url, sleep=no_pause, monotonic=seconds_of(server)) as nbi,
+    ):
+        with pytest.raises(NbiPoisoned) as caught:
             await nbi.find("devices", {"_id": {"$exists": True}}, ("_id",))
-        assert len(server.asked) == 6
+        assert not caught.value.transient
+        assert len(server.asked) == 3
+
+
+async def test_the_death_of_a_worker_in_the_middle_of_a_cpes_session_leaves_the_outcome_unknown() -> None:
+    """Up to 150 s without a word are what a wait for a session is like; the worker died of somebody else's request."""
+    async with (
+        ScriptedNbi(b"") as server,
+        NbiClient(server.url, sleep=no_pause, monotonic=seconds_of(server)) as nbi,
+    ):
+        outcome = await nbi.queue_task(DEVICE, TASK, connection_request=True)
+    assert isinstance(outcome, Unknown)
+    assert "after 20 s without a word" in outcome.why
+    assert len(server.asked) == 1
 
 
 async def test_waiting_for_a_free_connection_is_not_the_silence_of_the_acs() -> None:

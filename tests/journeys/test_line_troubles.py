@@ -84,7 +84,10 @@ async def test_another_port_than_planned_is_right_once_the_location_says_so(lab:
     assert await lab.broken_invariants() == []
 
 
-async def test_a_refusal_of_the_olt_is_held_with_its_words_and_tried_again(lab: JourneyLab) -> None:
+@pytest.mark.parametrize("from_step", [None, "hand_over_line"], ids=["the_same_order", "a_new_order"])
+async def test_a_refusal_of_the_olt_is_held_with_its_words_and_tried_again(
+    lab: JourneyLab, from_step: str | None
+) -> None:
     house = lab.household()
     run = await lab.order(house)
     await run.until_waiting_for("visit")
@@ -98,10 +101,13 @@ async def test_a_refusal_of_the_olt_is_held_with_its_words_and_tried_again(lab: 
     assert lab.world.last_accepted(house.serial) is None
     assert await lab.broken_invariants() == []
 
+    refused = await run.result("authorise_line")
     lab.world.olt.refuse(house.serial, None)
-    await run.retry()
+    await run.retry(from_step)
     assert (await run.until_ended()).summary.state == "completed"
     assert house.serial in lab.world.olt.lines
+    ordered = await run.result("authorise_line")
+    assert (ordered["line_order_id"] == refused["line_order_id"]) == (from_step is None)
 
 
 async def test_a_cancel_waits_for_the_olt_to_let_go_of_the_line(lab: JourneyLab) -> None:

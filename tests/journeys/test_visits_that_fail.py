@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -10,6 +10,7 @@ from acs.testing import Quirks
 from tests.support.estate import tomorrow
 from tests.support.lab import ON_POSTGRESQL, JourneyLab
 from tests.support.traces import NOTHING, acs_traces, pools_in_quarantine, traces_of
+from workflows import RunView
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,6 +34,8 @@ async def test_nobody_at_home_keeps_everything_and_a_new_appointment_succeeds(la
     await run.plug_and_scan(house)
     ended = await run.until_ended()
     assert ended.summary.state == "completed"
+    [in_vain] = next(step.earlier for step in ended.steps if step.name == "visit")
+    assert (in_vain.state, in_vain.result["outcome"], in_vain.result["note"]) == ("undone", "no_access", "gate locked")
     assert await run.result("allocate_resources") == given
     assert lab.world.acs.cpe(house.serial).ppp.address == given["ip_address"]
     assert await lab.broken_invariants() == []
@@ -195,3 +198,87 @@ async def test_an_ont_that_refuses_is_swapped_while_the_run_is_held(lab: Journey
     assert (left.on_the_olt, left.bound_cpes) == ((house.spare_serial,), (house.spare_serial,))
     assert acs_traces(lab, house.serial) == ()
     assert await lab.broken_invariants() == []
+
+
+@pytest.mark.parametrize("back_to", ["visit", "appointment"])
+async def test_a_scan_has_met_the_hold_date_and_a_run_sent_back_later_waits_anew(lab: JourneyLab, back_to: str) -> None:
+    house = lab.household()
+    hold_until = lab.clock.now() + timedelta(days=5)
+    run = await lab.order(house, hold_until=hold_until.isoformat())
+    await run.until_waiting_for("visit")
+    await run.report("scanned", serial=house.serial, port="0/7/15")
+    await run.until_held()
+    lab.clock.skip_to(hold_until + timedelta(days=1))
+
+    sent_back_at = lab.clock.now()
+    await run.retry(from_step=back_to)
+    waiting = await run.until_waiting_for(back_to)
+    assert _days_after(sent_back_at, waiting) == 14
+    assert len((await traces_of(lab, house)).addresses) == 4
+
+    if back_to == "visit":
+        await run.report("cancelled", note="no cherry picker")
+    else:
+        await run.appoint(house, tomorrow(lab.clock.now()))
+        await run.until_waiting_for("visit")
+        await run.report("no_access")
+    waiting = await run.until_waiting_for("appointment")
+    gives_up_at = waiting.summary.wake_at
+    assert gives_up_at is not None
+    assert _days_after(sent_back_at, waiting) == 14
+
+    lab.clock.skip_to(gives_up_at)
+    ended = await run.until_ended()
+    assert ended.summary.state == "failed"
+    assert ended.summary.reason == (
+        f"no successful visit before {gives_up_at:%Y-%m-%d %H:%M} UTC; everything is released"
+    )
+    assert await traces_of(lab, house) == NOTHING
+    assert await lab.broken_invariants() == []
+
+
+async def test_a_hold_date_after_the_visits_patience_counts_behind_a_scan_too(lab: JourneyLab) -> None:
+    house = lab.household()
+    hold_until = lab.clock.now() + timedelta(days=60)
+    run = await lab.order(house, hold_until=hold_until.isoformat())
+    await run.until_waiting_for("visit")
+    await run.report("scanned", serial=house.serial, port="0/7/15")
+    await run.until_held()
+
+    await run.retry(from_step="visit")
+    assert (await run.until_waiting_for("visit")).summary.wake_at == hold_until
+    await run.cancel("the household moves")
+    assert (await run.until_ended()).summary.state == "cancelled"
+
+
+async def test_an_appointment_behind_the_hold_date_is_waited_for_and_its_end_is_the_date_that_is_told(
+    lab: JourneyLab,
+) -> None:
+    house = lab.household()
+    hold_until = lab.clock.now() + timedelta(days=2)
+    late = tomorrow(lab.clock.now()) + timedelta(days=3)
+    run = await lab.order(house, hold_until=hold_until.isoformat(), appointment=house.appointment(late))
+    await run.until_waiting_for("visit")
+    ends_at = datetime.fromisoformat((await run.result("schedule_installation"))["ends_at"])
+    assert ends_at > hold_until
+
+    lab.clock.skip_to(ends_at)
+    ended = await run.until_ended()
+    assert ended.summary.reason == f"no successful visit before {ends_at:%Y-%m-%d %H:%M} UTC; everything is released"
+
+
+async def test_a_hold_date_of_another_zone_is_told_in_utc(lab: JourneyLab) -> None:
+    hold_until = lab.clock.now() + timedelta(days=2)
+    in_tokyo = hold_until.astimezone(timezone(timedelta(hours=9)))
+    run = await lab.order(lab.household(), hold_until=in_tokyo.isoformat(), appointment=None)
+    await run.until_waiting_for("appointment")
+
+    lab.clock.skip_to(hold_until)
+    ended = await run.until_ended()
+    assert ended.summary.reason == f"no successful visit before {hold_until:%Y-%m-%d %H:%M} UTC; everything is released"
+
+
+def _days_after(moment: datetime, waiting: RunView) -> int:
+    """After how many whole days the wait gives up."""
+    assert waiting.summary.wake_at is not None
+    return (waiting.summary.wake_at - moment).days

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import URL, Connection, create_engine, inspect, text
 
-from provisioning.database import Database
+import provisioning.migrations
+from provisioning.database import Database, sync_url
 from provisioning.migrations import migrate
 from provisioning.migrations.metadata import ALL_TABLES
+from tests.support.postgres import PostgresServer
 
 OTHERS = {"firstlight_schema", "dbos_migrations"}
+AT_ONCE = 4
 
 
 async def migrated(database: Database, folder: Path) -> Database:
@@ -59,6 +64,53 @@ async def test_migrating_again_changes_nothing(database: Database, tmp_path: Pat
     async with database.begin() as db:
         assert (await db.scalars(text("SELECT version_num FROM firstlight_schema"))).all() == ["0001"]
     await radius.close()
+
+
+async def test_several_that_migrate_one_empty_database_at_once_all_succeed(database: Database, tmp_path: Path) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    others = [Database(url) for _ in range(AT_ONCE)]
+    for radius in await asyncio.gather(*(migrated(other, tmp_path) for other in others)):
+        async with radius.begin() as db:
+            assert await db.scalar(text("SELECT count(*) FROM radacct")) == 0
+        await radius.close()
+    async with database.engine.connect() as connection:
+        tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+        assert {"run", "line_order", "firstlight_schema"} <= set(tables)
+    for other in others:
+        await other.close()
+
+
+async def test_whatever_tables_are_being_made_another_process_waits(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(postgres.create_database())
+    watched = ("_migrate_ours", "prepare_queue_tables", "ensure_freeradius_tables")
+    found: dict[str, str] = {}
+
+    def watch(name: str, make: Any) -> None:
+        def making(*args: Any) -> None:
+            found[name] = _migration_lock(sync_url(database.url))
+            make(*args)
+
+        monkeypatch.setattr(provisioning.migrations, name, making)
+
+    for name in watched:
+        watch(name, getattr(provisioning.migrations, name))
+    radius = await migrated(database, Path())
+    assert found == dict.fromkeys(watched, "taken")
+    assert _migration_lock(sync_url(database.url)) == "free"
+    await radius.close()
+    await database.close()
+
+
+def _migration_lock(url: URL) -> str:
+    """As another process finds it."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        key = {"key": 0x4D696772617465}
+        taken = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key)
+    engine.dispose()
+    return "free" if taken else "taken"
 
 
 def _differences(connection: Connection) -> list[object]:

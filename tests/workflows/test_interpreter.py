@@ -272,6 +272,32 @@ async def test_an_outcome_may_lead_back_and_the_second_round_has_keys_of_its_own
     assert (await view(toy, run_id)).summary.state == "completed"
 
 
+async def test_the_rounds_that_were_undone_are_shown_with_what_came_of_them(toy: Toy) -> None:
+    run_id = await toy.start()
+    await toy.dispatch().drain()
+    began = toy.clock()
+    toy.clock.advance(timedelta(hours=3))
+    await toy.arrive(run_id, "late", key="1")
+    await toy.dispatch().drain()
+    toy.world.fail_next(ToyFault("the lock is jammed"))
+    await toy.arrive(run_id, "came", key="2")
+    await toy.dispatch().drain()
+    await toy.arrive(run_id, "came", key="3")
+    await toy.dispatch().drain()
+
+    shown = {step.name: step for step in (await view(toy, run_id)).steps}
+    assert {name: [past.round for past in step.earlier] for name, step in shown.items() if step.earlier} == {
+        "order_badge": [1],
+        "arrival": [1, 2],
+        "open_door": [1],
+    }
+    late, came = shown["arrival"].earlier
+    assert (late.result, came.result, shown["arrival"].round) == ({"outcome": "late"}, {"outcome": "came"}, 3)
+    assert (late.state, late.started_at, late.finished_at) == ("undone", began, began + timedelta(hours=3))
+    [jammed] = shown["open_door"].earlier
+    assert (jammed.state, jammed.attempts, jammed.error_code, jammed.result) == ("undone", 1, "toy.fault", None)
+
+
 async def test_an_outcome_may_end_the_journey_with_everything_undone(toy: Toy) -> None:
     run_id = await toy.start()
     await toy.arrive(run_id, "never")

@@ -12,6 +12,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.journal import Definitions
+from workflows.engine.steps import Step
 from workflows.engine.tables import ENDED, Direction, RunNote, RunRow, RunState, StepRow, StepState
 from workflows.errors import CodeMissing, RunUnknown
 
@@ -38,8 +39,22 @@ class RunSummary:
 
 
 @dataclass(frozen=True)
+class RoundView:
+    """One round of a step. ``finished_at`` of one that was undone is when it was."""
+
+    round: int
+    state: str
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    result: Any
+    note: str | None
+    error_code: str | None
+
+
+@dataclass(frozen=True)
 class StepView:
-    """One step of the plan, in its latest round; ``planned`` if it has not begun."""
+    """One step of the plan, in its latest round; ``planned`` if it has not begun. ``earlier`` rounds, oldest first."""
 
     name: str
     effect: str
@@ -51,6 +66,7 @@ class StepView:
     result: Any
     note: str | None
     error_code: str | None
+    earlier: Sequence[RoundView] = ()
 
 
 @dataclass(frozen=True)
@@ -117,12 +133,14 @@ async def show_run(db: AsyncSession, run_id: int, *, tenant_id: str, definitions
     if definition is None:
         raise CodeMissing([(row.journey, row.version, 1)])
     found = await db.execute(select(StepRow).where(StepRow.run_id == run_id).order_by(StepRow.round))
-    latest = {step.step: step for step in found.scalars()}
+    rounds: dict[str, list[StepRow]] = {}
+    for step in found.scalars():
+        rounds.setdefault(step.step, []).append(step)
     notes = await db.execute(select(RunNote).where(RunNote.run_id == run_id).order_by(RunNote.id))
     return RunView(
         summary=_summary(row),
         input=definition.adapter.dump_python(definition.adapter.validate_json(row.input), mode="json"),
-        steps=[_view(step.name, step.effect, step.result, latest.get(step.name)) for step in definition.steps],
+        steps=[_view(step, rounds.get(step.name, [])) for step in definition.steps],
         notes=[NoteView(note.at, note.by, note.step, note.text) for note in notes.scalars()],
     )
 
@@ -199,19 +217,19 @@ def _summary(row: RunRow) -> RunSummary:
     return RunSummary(**{name: getattr(row, name) for name in RunSummary.__dataclass_fields__})
 
 
-def _view(name: str, effect: str, adapter: Any, row: StepRow | None) -> StepView:
-    if row is None:
-        return StepView(name, effect, StepState.PLANNED, 1, 0, None, None, None, None, None)
-    result = adapter.dump_python(adapter.validate_json(row.result), mode="json") if row.result else None
-    return StepView(
-        name=name,
-        effect=effect,
-        state=row.state,
+def _view(step: Step[Any, Any], rows: Sequence[StepRow]) -> StepView:
+    rounds = [_round(step, row) for row in rows] or [RoundView(1, StepState.PLANNED, 0, None, None, None, None, None)]
+    return StepView(name=step.name, effect=step.effect, **vars(rounds[-1]), earlier=rounds[:-1])
+
+
+def _round(step: Step[Any, Any], row: StepRow) -> RoundView:
+    return RoundView(
         round=row.round,
+        state=row.state,
         attempts=row.attempts + row.undo_attempts,
         started_at=row.started_at,
         finished_at=row.finished_at,
-        result=result,
+        result=step.result.dump_python(step.result.validate_json(row.result), mode="json") if row.result else None,
         note=row.note,
         error_code=row.error_code,
     )

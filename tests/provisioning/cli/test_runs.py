@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.orm import Session
 
+from provisioning.database import sync_url
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.estate import Household, tomorrow
+from workflows.engine.tables import StepRow
 
 HELD_WHY = "ONT HWTC00000003 is at port 0/0/4, planned was 0/0/3"
 
@@ -137,6 +141,57 @@ def test_a_program_reads_what_is_kept_and_what_can_be_done(isp: Settings, type_:
     assert shown["acts"][0]["command"] == "firstlight runs retry 3"
     assert {step["name"]: step["state"] for step in shown["steps"]}["confirm_port"] == "held"
     assert [note["by"] for note in shown["notes"]] == ["desk", "technician", "engine"]
+
+
+def test_the_rounds_of_a_step_that_were_undone_stand_below_it(any_isp: Settings, type_: Type) -> None:
+    """As if the technician had been there twice in vain, and the second appointment had needed another try."""
+    went_back(any_isp, run=2, rounds=2)
+    shown = type_("runs", "show", 2)
+    lines = shown.out.split("\nlog\n")[0].splitlines()
+    at = lines.index("  … pending     visit                  round 3")
+    assert lines[at + 1 : at + 4] == [
+        "                round 1 undone 2026-03-02 10:30:00Z after 90 min",
+        "                round 2 undone 2026-03-02 10:30:00Z after 90 min, 1 try failed,",
+        "                field.technician_busy",
+    ]
+    assert lines[at + 4].startswith("  · planned     begin_testing")
+    assert max(map(len, lines)) <= 80
+
+    visit = next(step for step in type_("runs", "show", 2, "--json").json["steps"] if step["name"] == "visit")
+    assert (visit["round"], visit["state"], visit["result"]) == (3, "pending", None)
+    assert [(past["round"], past["state"], past["attempts"]) for past in visit["earlier"]] == [
+        (1, "undone", 0),
+        (2, "undone", 1),
+    ]
+    assert visit["earlier"][0]["started_at"] == "2026-03-02T09:00:00Z"
+    assert visit["earlier"][0]["result"]["outcome"] == "no_access"
+
+
+def went_back(settings: Settings, *, run: int, rounds: int) -> None:
+    """Puts undone rounds of the visit before the one that its run waits in."""
+    began = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    engine = create_engine(sync_url(make_url(settings.database_url)))
+    with Session(engine) as db, db.begin():
+        waiting = db.get_one(StepRow, (run, "visit", 1))
+        waiting.round = rounds + 1
+        db.flush()
+        for number in range(1, rounds + 1):
+            db.add(
+                StepRow(
+                    run_id=run,
+                    step="visit",
+                    round=number,
+                    state="undone",
+                    effect="wait",
+                    key=f"{waiting.key}/{number}",
+                    attempts=number - 1,
+                    result='{"outcome": "no_access"}',
+                    error_code="field.technician_busy" if number > 1 else None,
+                    started_at=began,
+                    finished_at=began + timedelta(minutes=90),
+                )
+            )
+    engine.dispose()
 
 
 # -- starting ----------------------------------------------------------------------------------------------------------

@@ -211,6 +211,33 @@ async def test_a_line_that_was_never_handed_over_needs_no_removal(desk: Desk, ol
     assert olt.requests == []
 
 
+@pytest.mark.parametrize("state", ["requested", "refused"])
+async def test_an_order_that_is_being_withdrawn_is_not_handed_over_by_a_worker_that_was_frozen_before_it_began(
+    desk: Desk, olt: LabOlt, line: Line, state: str
+) -> None:
+    line_order_id = await desk.ask(line)
+    if state == "refused":
+        olt.refuse(SERIAL, "no such profile")
+        with pytest.raises(LineRefused):
+            await desk.hand_over().hand_over(line_order_id)
+        olt.refuse(SERIAL, None)
+    assert (await desk.order(line_order_id))["state"] == state
+    asked = list(olt.requests)
+
+    for _ in range(2):
+        assert await desk.hand_over().withdraw(line_order_id) == {"answered": True, "snippet": None}
+    with pytest.raises(LineOrderClosed):
+        await desk.hand_over().hand_over(line_order_id)
+    assert (await desk.order(line_order_id))["state"] == state
+    assert olt.requests == asked
+
+    async with desk.service() as service:
+        assert (await service.withdraw_line(line_order_id=line_order_id))["state"] == "withdrawn"
+    anew = await desk.ask(line)
+    assert (await desk.hand_over().hand_over(anew))["answered"]
+    assert [lit.order for lit in olt.lines.values()] == [f"north.{anew}"]
+
+
 async def test_by_hand_the_line_waits_for_the_operators_word(desk: Desk, line: Line) -> None:
     line_order_id = await desk.ask(line)
     told = await desk.hand_over("manual").hand_over(line_order_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from workflows.definitions.installation.kit import Installation, step
 from workflows.definitions.installation.resources import allocate_resources
 from workflows.definitions.installation.ticket import (
@@ -34,8 +36,18 @@ def proposed(run: Installation) -> Appointment | None:
     return report.next_appointment
 
 
-def gave_up_waiting(run: Installation) -> Route:
-    return UndoAll(f"no successful visit before {run.input.keep_until(run):%Y-%m-%d %H:%M} UTC; everything is released")
+def patient_until(run: Installation) -> datetime:
+    """The hold date, until a scan has met it; a run that comes back from behind one gets the visit's patience anew."""
+    kept = run.input.keep_until(run)
+    reports = (visit.result.validate_json(row.result) for row in run.rounds.get("visit", []) if row.result is not None)
+    scanned = any(report.outcome == "scanned" for report in reports)
+    return max(kept, run.now + run.patience("visit")) if scanned else kept
+
+
+def gave_up_waiting(run: Installation, wait: str) -> Route:
+    deadline = run.rounds[wait][-1].deadline_at  # as the wait opened with it, or as a retry by hand moved it
+    assert deadline is not None
+    return UndoAll(f"no successful visit before {deadline.astimezone(UTC):%Y-%m-%d %H:%M} UTC; everything is released")
 
 
 appointment = wait_for(
@@ -44,8 +56,8 @@ appointment = wait_for(
     payload=Appointment,
     says="an appointment with the customer has to be made",
     subject=lambda run: run.input.ticket_id,
-    deadline=lambda run: run.input.keep_until(run),
-    on_deadline=gave_up_waiting,
+    deadline=patient_until,
+    on_deadline=lambda run: gave_up_waiting(run, "appointment"),
     when=lambda run: proposed(run) is None or run.is_told("appointment"),
     otherwise="the appointment is known already",
 )
@@ -86,8 +98,8 @@ visit = wait_for(
     payload=VisitReport,
     says="the technician's visit: waiting for the scan of the ONT",
     subject=lambda run: str(run[schedule_installation]["visit_id"]),
-    deadline=lambda run: max(run.input.keep_until(run), run[schedule_installation]["ends_at"]),
-    on_deadline=gave_up_waiting,
+    deadline=lambda run: max(patient_until(run), run[schedule_installation]["ends_at"]),
+    on_deadline=lambda run: gave_up_waiting(run, "visit"),
     route=after_visit,
 )
 
