@@ -7,6 +7,7 @@ signal, retry, skip, roll back, cancel), `Interpreter` walks one segment of a ru
 from __future__ import annotations
 
 from workflows.definitions import DEFINITIONS
+from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
 from workflows.engine.interpreter import Interpreter
 from workflows.engine.reading import (
@@ -20,7 +21,6 @@ from workflows.engine.reading import (
     waiting_runs,
 )
 from workflows.engine.runs import Runs
-from workflows.engine.steps import Definition
 from workflows.services import Outside, Services
 
 __all__ = [

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT
-from workflows.engine.steps import Definition
+from workflows.engine.definition import Definition
 
 __all__ = ["DEFINITIONS"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import not_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from workflows.engine.steps import Definition
+from workflows.engine.definition import Definition
 from workflows.engine.tables import ENDED, MOVING, RunRow, RunState, StepRow, StepState
 
 MOVES_WITHIN = timedelta(minutes=15)

@@ -8,13 +8,8 @@ from workflows.definitions.installation.ticket import (
     Appointment,
     VisitReport,
 )
-from workflows.engine.steps import (
-    GoBack,
-    Proceed,
-    Route,
-    UndoAll,
-    wait_for,
-)
+from workflows.engine.routes import GoBack, Proceed, Route, UndoAll
+from workflows.engine.step_kit import wait_for
 from workflows.services import (
     ScheduledInstallation,
     Services,
@@ -48,6 +43,7 @@ appointment = wait_for(
     on_deadline=gave_up_waiting,
     when=lambda run: proposed(run) is None or run.is_told("appointment"),
     otherwise="the appointment is known already",
+    patience=("visit",),
 )
 
 
@@ -77,7 +73,7 @@ def after_visit(run: Installation, report: VisitReport) -> Route:
             return UndoAll(f"the technician found the installation not feasible: {report.note}")
         case _:
             words = {"no_access": "nobody was at home", "cancelled": "the visit was called off"}[report.outcome]
-            return GoBack("appointment", words + (f": {report.note}" if report.note else ""))
+            return GoBack(appointment, words + (f": {report.note}" if report.note else ""))
 
 
 visit = wait_for(
@@ -89,6 +85,8 @@ visit = wait_for(
     deadline=lambda run: max(run.input.keep_until(run), run[schedule_installation]["ends_at"]),
     on_deadline=gave_up_waiting,
     route=after_visit,
+    again_from=(appointment,),
+    patience=("visit",),
 )
 
 
