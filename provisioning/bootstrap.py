@@ -33,7 +33,7 @@ from provisioning.tickets import InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.watchers import Watchers
 from radius import RadiusProjector, RadiusService, SessionReader
-from workflows import DEFINITIONS, Bell, Definition, Dispatch, Interpreter, Outside, Runs, Services
+from workflows import DEFINITIONS, Bell, Definition, Dispatch, Interpreter, Outside, Runs, Services, nothing_happens
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,6 @@ class Pace:
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def nothing_happens(point: str) -> None:
-    """The default for ``at``: a named instant that nobody watches."""
 
 
 class Appliance:

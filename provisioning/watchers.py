@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import AcsError, DeviceConvergence
 from radius import RadiusError, SessionReader
-from workflows import Runs, RunSummary, waiting_runs
-from workflows.errors import RunNotOpenFor, WorkflowError
+from workflows import RunNotOpenFor, Runs, RunSummary, WorkflowError, waiting_runs
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the ACS's clock may be behind ours."""
