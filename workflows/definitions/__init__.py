@@ -1,9 +1,10 @@
 """The journeys, one file each.
 
 To add a journey: write its steps as functions (`installation/` shows all kinds), its `Definition` in a file of its
-own (`isp_ticket_to_deployment.py`), and add that to `DEFINITIONS` below. To change one that has open runs: give the
-changed definition the next version and keep the old one in the table until its last run has ended; start-up refuses
-to go on without it.
+own (`isp_ticket_to_deployment.py`), and add that to `DEFINITIONS` below. A step names the earlier ones that it may send
+the run back to (`again_from`) and the lengths of time that it asks for (`patience`); what the definition doesn't have
+is refused at import. To change one that has open runs: give the changed definition the next version and keep the old
+one in the table until its last run has ended; start-up refuses to go on without it.
 """
 
 from __future__ import annotations
