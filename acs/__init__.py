@@ -36,16 +36,7 @@ from acs.errors import (
     DeviceError,
     DeviceUnknown,
     DeviceUnreachable,
-    NbiDeviceInSession,
-    NbiError,
-    NbiGarbled,
-    NbiPoisoned,
-    NbiRejected,
-    NbiRequestInvalid,
-    NbiTimedOut,
-    NbiUnreachable,
     NotYet,
-    PassphraseRefused,
     Refusal,
     RequestConflict,
     SerialAmbiguous,
@@ -68,6 +59,16 @@ from acs.invariants import (
     traces_left_at_the_acs,
 )
 from acs.nbi import Found, NbiClient
+from acs.nbi_errors import (
+    NbiDeviceInSession,
+    NbiError,
+    NbiGarbled,
+    NbiPoisoned,
+    NbiRejected,
+    NbiRequestInvalid,
+    NbiTimedOut,
+    NbiUnreachable,
+)
 from acs.nbi_outcomes import (
     CallOutcome,
     Done,
@@ -129,7 +130,6 @@ __all__ = [
     "NotReached",
     "NotYet",
     "Now",
-    "PassphraseRefused",
     "Patience",
     "ProvisionedDevice",
     "Queued",

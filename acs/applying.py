@@ -17,18 +17,10 @@ from typing_extensions import TypedDict
 
 from acs.desired_states import Desired, DesiredStates
 from acs.device_records import DeviceState
-from acs.errors import (
-    AwaitingFirstInform,
-    DesiredStateChanged,
-    NbiError,
-    NbiRejected,
-    NbiTimedOut,
-    NotYet,
-    SettingsFailed,
-    SettingsRefused,
-)
+from acs.errors import AwaitingFirstInform, DesiredStateChanged, NotYet, SettingsFailed, SettingsRefused
 from acs.faults import in_words, is_passing
 from acs.nbi import NbiClient
+from acs.nbi_errors import NbiError, NbiRejected, NbiTimedOut
 from acs.nbi_outcomes import Fault, Rejected, Unknown, require_done
 from acs.nbi_requests import is_xml_value
 from acs.ports import Now, Sleep

@@ -23,7 +23,7 @@ from acs.ports import Begin, Now, Secrets, Sleep
 from acs.seen_devices import SeenDevice, find_device, find_known, look_again
 from acs.serials import canonical_serial
 from acs.sessions import Patience, Sessions
-from acs.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, was_reset
+from acs.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, concluded_since, was_reset
 
 log = structlog.get_logger(__name__)
 
@@ -64,25 +64,11 @@ class DeviceConvergence:
         """
         await self._applying.install_script()
 
-    async def find(self, device_serial: str) -> SeenDevice | None:
-        """The CPE as the ACS has it, in whatever spelling it reports its serial; None when it has never reported.
-
-        Raises: SerialMalformed, SerialAmbiguous, NbiError.
-        """
-        return await find_device(self._nbi, device_serial)
-
-    async def informed(self, device_serial: str, since: datetime) -> SeenDevice | None:
-        """The CPE, if it has reported to the ACS after ``since``; None otherwise. About clocks: ``acs.informs``.
-
-        Raises: SerialMalformed, SerialAmbiguous, NbiError.
-        """
-        return await self._informs.one(device_serial, since)
-
     async def informed_many(self, serials: Mapping[str, datetime]) -> dict[str, SeenDevice]:
         """Of many CPEs those that have reported, each after its own moment, by the serial as it was given.
 
         Up to 100 are one request to the ACS. A serial that is none, or that several CPEs report, is left out;
-        ``find`` tells why. While the ACS is down it is left in peace for 2 to 60 s.
+        ``apply`` tells why. While the ACS is down it is left in peace for 2 to 60 s.
 
         Raises: NbiError.
         """
@@ -112,20 +98,6 @@ class DeviceConvergence:
             )
         return await self._applying.apply(desired, seen)
 
-    async def settle(self, device_serial: str) -> VerifyOutcome:
-        """Apply, read back, and where the CPE has drifted do both once more: for whoever wants it right, not measured.
-
-        What has drifted still after that is an outcome, as it is of ``verify``; called again, this tries again.
-
-        Raises: what ``apply`` and ``verify`` raise.
-        """
-        await self.apply(device_serial)
-        outcome = await self.verify(device_serial)
-        if outcome["state"] == "drifted":
-            await self.apply(device_serial)
-            outcome = await self.verify(device_serial)
-        return outcome
-
     async def verify(self, device_serial: str) -> VerifyOutcome:
         """Read the CPE's settings back in a later session. Drift is an outcome; see ``require_verified``.
 
@@ -144,6 +116,15 @@ class DeviceConvergence:
                 message=f"CPE {desired.serial} has not taken its settings yet, so there is nothing to read back.",
             )
         return await self._verifying.verify(desired, await self._found(desired, desired.device_id))
+
+    async def verified(self, device_serial: str, *, since: datetime) -> VerifyOutcome | None:
+        """What a verification has written down at ``since`` or later, if it found the CPE to have just these settings.
+
+        For whoever doesn't know how far an earlier ``verify`` got; nobody is asked anything.
+
+        Raises: SerialMalformed, DeviceUnknown.
+        """
+        return concluded_since(await self._states.live(device_serial), since)
 
     async def withdraw(self, device_serial: str) -> WithdrawOutcome:
         """Take back at the ACS what a withdrawn binding left there: queued tasks, their faults, tags.

@@ -35,6 +35,7 @@ class Desired:
     revision: str
     settings: tuple[Setting, ...]
     state: DeviceState
+    reason: str
     device_id: str | None
     task_id: str | None
     queued_at: datetime | None
@@ -42,6 +43,7 @@ class Desired:
     applied_at: datetime | None
     written_at: datetime | None
     reading_after: datetime | None
+    verified_at: datetime | None
 
     @property
     def tag(self) -> str:
@@ -176,6 +178,7 @@ def _desired(device: AcsDevice) -> Desired:
         revision=device.revision,
         settings=tuple(Setting.from_row(row) for row in device.parameters),
         state=cast(DeviceState, device.state),
+        reason=device.reason,
         device_id=device.device_id,
         task_id=device.task_id,
         queued_at=device.queued_at,
@@ -183,4 +186,5 @@ def _desired(device: AcsDevice) -> Desired:
         applied_at=device.applied_at,
         written_at=device.written_at,
         reading_after=device.reading_after,
+        verified_at=device.verified_at,
     )

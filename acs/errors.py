@@ -9,7 +9,6 @@
     ├── SerialMalformed          no CPE has such a serial number
     ├── SerialBoundElsewhere     the serial already serves somebody else
     ├── RequestConflict          a request id came again with other input
-    ├── PassphraseRefused        a WiFi passphrase that WPA2 does not allow
     ├── DeviceUnknown            nothing is bound to that serial
     ├── DeviceError              the CPE, as the ACS sees it
     │   ├── SerialAmbiguous      several CPEs at the ACS carry that serial
@@ -21,7 +20,7 @@
     │   └── NotYet               waiting; the reason says for what                        (transient)
     │       ├── AwaitingFirstInform
     │       └── DeviceUnreachable
-    └── NbiError                 the ACS itself
+    └── NbiError                 the ACS itself; this branch stands in ``acs.nbi_errors``
         ├── NbiRequestInvalid    refused on our side before it was sent
         ├── NbiRejected          GenieACS (or a proxy before it) refused the request
         ├── NbiPoisoned          the request costs the ACS its workers; not sent again
@@ -127,12 +126,6 @@ class RequestConflict(AcsError):
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
         super().__init__(f"Request {request_id!r} was made before with other input; nothing was changed.")
-
-
-class PassphraseRefused(AcsError):
-    """A WiFi passphrase has 8 to 63 printable ASCII characters."""
-
-    code = "acs.passphrase_refused"
 
 
 class DeviceUnknown(AcsError):
@@ -264,72 +257,3 @@ class DeviceUnreachable(NotYet):
     """
 
     code = "acs.device_unreachable"
-
-
-class NbiError(AcsError):
-    """The northbound interface of GenieACS failed."""
-
-    code = "acs.nbi_error"
-
-
-class NbiRequestInvalid(NbiError):
-    """A request that GenieACS would not survive was stopped before it was sent."""
-
-    code = "acs.nbi_request_invalid"
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("The request was not sent to the ACS: " + "; ".join(self.faults) + ".")
-
-
-class NbiRejected(NbiError):
-    """The ACS rejected the request."""
-
-    code = "acs.nbi_rejected"
-
-    def __init__(self, asked: str, *, status: int, said: str) -> None:
-        self.status = status
-        self.said = said
-        hint = " Check the credentials of the ACS address." if status in (401, 403) else ""
-        super().__init__(f"The ACS rejected {asked}: {status} {said}.{hint}")
-
-
-class NbiPoisoned(NbiError):
-    """The ACS cut the connection after a long silence, as it does when a request has killed one of its workers."""
-
-    code = "acs.nbi_poisoned"
-
-    def __init__(self, asked: str, *, silence_seconds: float) -> None:
-        self.silence_seconds = silence_seconds
-        super().__init__(
-            f"The ACS hung up on {asked} after {silence_seconds:.0f} s without a word, as it does when a request kills"
-            " one of its workers. It is not sent again; look at the log of genieacs-nbi."
-        )
-
-
-class NbiUnreachable(NbiError):
-    """The ACS cannot be reached."""
-
-    code = "acs.nbi_unreachable"
-    transient = True
-
-
-class NbiTimedOut(NbiError):
-    """The ACS did not answer in time."""
-
-    code = "acs.nbi_timed_out"
-    transient = True
-
-
-class NbiGarbled(NbiError):
-    """The ACS sent something that is not a whole GenieACS answer."""
-
-    code = "acs.nbi_garbled"
-    transient = True
-
-
-class NbiDeviceInSession(NbiError):
-    """The ACS is in a session with this device and takes no changes to its queue meanwhile."""
-
-    code = "acs.nbi_device_in_session"
-    transient = True

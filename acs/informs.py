@@ -20,10 +20,11 @@ from typing import Any
 import structlog
 
 from acs.desired_states import Desired, DesiredStates
-from acs.errors import DesiredStateChanged, NbiTimedOut, NbiUnreachable, SerialMalformed
+from acs.errors import DesiredStateChanged, SerialMalformed
 from acs.nbi import NbiClient
+from acs.nbi_errors import NbiTimedOut, NbiUnreachable
 from acs.ports import Now
-from acs.seen_devices import SeenDevice, find_devices, find_known
+from acs.seen_devices import SeenDevice, find_devices
 from acs.serials import canonical_serial
 
 LONGEST_PAUSE_SECONDS = 60.0
@@ -42,14 +43,6 @@ class Informs:
         self._first_looks: dict[str, tuple[datetime, datetime | None]] = {}
         self._failures = 0
         self._resume_at: datetime | None = None
-
-    async def one(self, serial: str, since: datetime) -> SeenDevice | None:
-        """Raises: SerialMalformed, SerialAmbiguous, NbiError."""
-        looked_at = self._now()
-        desired = await self._states.live_or_none(serial)
-        device_id = None if desired is None else desired.device_id
-        seen = await find_known(self._nbi, serial if desired is None else desired.serial_as_given, device_id)
-        return await self._counted(desired, canonical_serial(serial), seen, since, looked_at)
 
     async def many(self, serials: Mapping[str, datetime]) -> dict[str, SeenDevice]:
         """Raises: NbiError; NbiUnreachable without asking while the ACS is left in peace."""

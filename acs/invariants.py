@@ -21,9 +21,8 @@ TAKEN_STATES = ("applied", "verified", "accepted_unverifiable")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it must be: which invariant (slug), about what, and a sentence for a person."""
+    """One thing that is not as it must be: about what, and a sentence for a person."""
 
-    invariant: str
     subject: str
     sentence: str
 
@@ -45,8 +44,7 @@ async def serials_bound_twice(db: AsyncSession) -> list[Finding]:
     for device in found:
         services.setdefault(device.serial, []).append(f"service {device.service_id} of tenant {device.tenant_id}")
     return [
-        Finding("acs.serial_bound_twice", serial, f"CPE {serial} is bound to {' and to '.join(bound)}.")
-        for serial, bound in services.items()
+        Finding(serial, f"CPE {serial} is bound to {' and to '.join(bound)}.") for serial, bound in services.items()
     ]
 
 
@@ -57,7 +55,6 @@ async def devices_of_ended_services(
     live = frozenset(live_service_ids)
     return [
         Finding(
-            "acs.device_of_ended_service",
             device.serial,
             f"CPE {device.serial} is still bound to service {device.service_id} of customer {device.customer_id},"
             " which has ended. Withdraw it.",
@@ -84,7 +81,7 @@ async def claims_without_proof(db: AsyncSession, *, tenant_id: str) -> list[Find
         ]
         if lacks:
             sentence = f"CPE {device.serial} is called {device.state} with {device.revision}, but {', '.join(lacks)}."
-            findings.append(Finding("acs.claim_without_proof", device.serial, sentence))
+            findings.append(Finding(device.serial, sentence))
     return findings
 
 
@@ -92,7 +89,6 @@ async def revisions_that_do_not_fit(db: AsyncSession, *, tenant_id: str) -> list
     """A revision is the hash of what it stands for; otherwise a changed wish would never reach the CPE."""
     return [
         Finding(
-            "acs.revision_does_not_fit",
             device.serial,
             f"The settings of CPE {device.serial} were changed without a new revision ({device.revision}).",
         )
@@ -110,7 +106,7 @@ async def secrets_in_clear(db: AsyncSession, *, tenant_id: str) -> list[Finding]
     """Passwords and passphrases are kept by reference. Names the parameter, never the value."""
     found = await db.scalars(select(AcsDevice).where(AcsDevice.tenant_id == tenant_id).order_by(AcsDevice.id))
     return [
-        Finding("acs.secret_in_clear", device.serial, f"{setting.path} of CPE {device.serial} is stored in clear.")
+        Finding(device.serial, f"{setting.path} of CPE {device.serial} is stored in clear.")
         for device in found
         for setting in map(Setting.from_row, device.parameters)
         if setting.secret and not SECRET_REF.fullmatch(str(setting.value))
@@ -131,7 +127,6 @@ async def traces_left_at_the_acs(db: AsyncSession, *, tenant_id: str, withdrawn_
     )
     return [
         Finding(
-            "acs.trace_left",
             device.serial,
             f"CPE {device.serial} was withdrawn from service {device.service_id}, and what was queued for it at the ACS"
             " was never taken back.",

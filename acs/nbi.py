@@ -24,14 +24,15 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from acs.errors import NbiGarbled, NbiRequestInvalid
-from acs.nbi_documents import parse_document, total_of
+from acs.nbi_answers import Answer
+from acs.nbi_documents import total_of
+from acs.nbi_errors import NbiRequestInvalid
 from acs.nbi_outcomes import (
     CallOutcome,
     Done,
@@ -57,7 +58,7 @@ from acs.nbi_requests import (
     tag_segment,
     task_segment,
 )
-from acs.nbi_transport import Answer, NbiTransport
+from acs.nbi_transport import NbiTransport
 from acs.ports import Sleep
 
 TASK_FIELDS = ("_id", "device", "name", "uniqueKey", "expiry")
@@ -157,7 +158,7 @@ class NbiClient:
         if unique_key is not None:
             query["uniqueKey"] = unique_key
         found = await self.find("tasks", query, TASK_FIELDS)
-        tasks = [_task(document) for document in found.documents]
+        tasks = [Task.from_document(document) for document in found.documents]
         return tuple(
             task
             for task in tasks
@@ -212,7 +213,7 @@ class NbiClient:
             return answer
         if answer.status not in (200, 202):
             return Rejected(answer.status, answer.said)
-        task_id = _task_id(answer.body)
+        task_id = answer.task_id
         if task_id is None:
             return Unknown(f"The answer was {answer.status} without a task.", f"POST {target}")
         if answer.status == 200:
@@ -228,7 +229,7 @@ class NbiClient:
         if answer.status == 200:
             return Done()
         if answer.status == 504:
-            why = _why(answer.reason) or _why(answer.said)
+            why = Why.said_in(answer.reason) or Why.said_in(answer.said)
             # A proxy that gave up waiting says 504 as well, in its own words.
             return (
                 NotReached(why, answer.said)
@@ -285,7 +286,7 @@ class NbiClient:
         """What a 202 means."""
         if not asked_to_call:
             return Queued(task_id, Why.ACCEPTED)
-        why = _why(reason)
+        why = Why.said_in(reason)
         if why is not None:
             return Queued(task_id, why, reason)
         fault = await self.fault_of_task(device_id, task_id)
@@ -294,30 +295,3 @@ class NbiClient:
         if any(task.id == task_id for task in await self.tasks(device_id)):
             return Queued(task_id, Why.UNSAID, reason)
         return Done(task_id)
-
-
-def _why(reason: str) -> Why | None:
-    if reason == "Device is offline":
-        return Why.OFFLINE
-    if reason == "Task queued but not processed":
-        return Why.NO_SESSION
-    if reason.startswith("Connection request error"):
-        credentials = "Incorrect connection request credentials" in reason
-        return Why.CONNECTION_REQUEST_CREDENTIALS if credentials else Why.CONNECTION_REQUEST_FAILED
-    return None
-
-
-def _task_id(body: bytes) -> str | None:
-    try:
-        task_id = parse_document(body).get("_id")
-    except NbiGarbled:
-        return None
-    return task_id if isinstance(task_id, str) else None
-
-
-def _task(document: Mapping[str, Any]) -> Task:
-    def text(key: str) -> str | None:
-        value = document.get(key)
-        return value if isinstance(value, str) else None
-
-    return Task(text("_id") or "", text("device") or "", text("name") or "", text("uniqueKey"), text("expiry"))

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from acs.errors import NbiRejected, NbiTimedOut, Refusal
+from acs.errors import Refusal
 from acs.faults import meaning_of, script_refusals
+from acs.nbi_errors import NbiRejected, NbiTimedOut
 
 REPORTED_LENGTH = 200
 """What a CPE says about itself is shown cut to this length."""
@@ -31,6 +32,18 @@ class Why(StrEnum):
     @property
     def words(self) -> str:
         return _WORDS[self]
+
+    @classmethod
+    def said_in(cls, reason: str) -> Why | None:
+        """What GenieACS says in the reason phrase (or body) of a 202 or 504; None for words that aren't its own."""
+        if reason == "Device is offline":
+            return cls.OFFLINE
+        if reason == "Task queued but not processed":
+            return cls.NO_SESSION
+        if reason.startswith("Connection request error"):
+            credentials = "Incorrect connection request credentials" in reason
+            return cls.CONNECTION_REQUEST_CREDENTIALS if credentials else cls.CONNECTION_REQUEST_FAILED
+        return None
 
 
 _WORDS: Mapping[Why, str] = {
@@ -90,6 +103,16 @@ class Task:
     name: str
     unique_key: str | None = None
     expiry: str | None = None
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Task:
+        """Reads a record of /tasks; nothing in it is trusted to be there or to be text."""
+
+        def text(key: str) -> str | None:
+            value = document.get(key)
+            return value if isinstance(value, str) else None
+
+        return cls(text("_id") or "", text("device") or "", text("name") or "", text("uniqueKey"), text("expiry"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
 import structlog
 
-from acs.errors import (
+from acs.nbi_answers import Answer
+from acs.nbi_documents import read_documents, total_of
+from acs.nbi_errors import (
     NbiDeviceInSession,
     NbiError,
     NbiGarbled,
@@ -24,8 +25,7 @@ from acs.errors import (
     NbiTimedOut,
     NbiUnreachable,
 )
-from acs.nbi_documents import read_documents, total_of
-from acs.nbi_outcomes import Unknown, printable
+from acs.nbi_outcomes import Unknown
 from acs.ports import Sleep
 
 log = structlog.get_logger(__name__)
@@ -53,26 +53,6 @@ HARMLESS_SECONDS = 10.0
 LARGEST_ANSWER = 2_000_000
 
 _Read = TypeVar("_Read")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Status line, headers and a bounded body."""
-
-    status: int
-    reason: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def is_in_session(self) -> bool:
-        return self.status == 503 and "Device is in session" in self.said
-
-    @property
-    def said(self) -> str:
-        """The ACS's own words, for a person: its body when it is text, else the reason phrase."""
-        text = self.body.decode(errors="replace") if not self.body.startswith((b"{", b"[", b"<")) else ""
-        return printable(text) or printable(self.reason) or "without a word"
 
 
 class NbiTransport:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.device_records import DeviceRecord, ProvisionedDevice, provisioned, record_of
 from acs.errors import DesiredStateChanged, DeviceUnknown, RequestConflict, SerialBoundElsewhere
-from acs.passphrases import checked_wifi_passphrase, new_wifi_passphrase
+from acs.passphrases import new_wifi_passphrase
 from acs.ports import Now, Secrets
 from acs.serials import canonical_serial
 from acs.tables import AcsDevice, AcsRequest
@@ -129,20 +129,6 @@ class GenieAcsService:
             .order_by(AcsDevice.id)
         )
         return [record_of(device) for device in found]
-
-    async def seal_wifi_passphrase(self, *, device_serial: str, passphrase: str | None = None) -> str:
-        """Seal the customer's WiFi passphrase, or a generated one, and give its reference.
-
-        A CPE bound already gets it: its revision changes, so it is to be applied again.
-
-        Raises: SerialMalformed, PassphraseRefused.
-        """
-        serial = canonical_serial(device_serial)
-        chosen = new_wifi_passphrase() if passphrase is None else checked_wifi_passphrase(passphrase)
-        ref = wifi_ref(serial)
-        await self._secrets.seal(self._db, ref, chosen)
-        await self.secret_changed(ref=ref)
-        return ref
 
     async def secret_changed(self, *, ref: str) -> list[ProvisionedDevice]:
         """Another secret stands under ``ref`` now: every CPE that has it gets a new revision, to be applied."""

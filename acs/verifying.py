@@ -14,9 +14,10 @@ from typing_extensions import TypedDict
 
 from acs.desired_states import Desired, DesiredStates
 from acs.device_records import DeviceState
-from acs.errors import AwaitingFirstInform, DeviceDrifted, NbiRejected, NotYet
+from acs.errors import AwaitingFirstInform, DeviceDrifted, NotYet
 from acs.faults import in_words
 from acs.nbi import NbiClient
+from acs.nbi_errors import NbiRejected
 from acs.nbi_outcomes import NotReached, Rejected
 from acs.ports import Now
 from acs.seen_devices import Leaf, SeenDevice, read_leaves
@@ -172,19 +173,34 @@ class Verifying:
             last_inform_at=seen["last_inform"],
         )
         log.info("cpe read back", serial=desired.serial, state=state, drifted_paths=[each["path"] for each in drift])
-        differing = {each["path"] for each in drift}
-        plain = [] if state == "drifted" and not drift else [each for each in desired.settings if not each.secret]
-        return VerifyOutcome(
-            device_serial=desired.serial,
-            device_id=seen["device_id"],
-            revision=desired.revision,
-            state=state,
-            reason=reason,
-            verified=[setting.path for setting in plain if setting.path not in differing],
-            unverifiable=[setting.path for setting in desired.settings if setting.secret],
-            drift=drift,
-            verified_at=verified_at,
-        )
+        return _outcome(desired, seen["device_id"], state, reason, verified_at, drift)
+
+
+def concluded_since(desired: Desired, since: datetime) -> VerifyOutcome | None:
+    """What a verification of exactly this wish has concluded at ``since`` or later, if it found the CPE right."""
+    if desired.applied_revision != desired.revision or desired.state not in ("verified", "accepted_unverifiable"):
+        return None
+    if desired.device_id is None or desired.verified_at is None or desired.verified_at < since:
+        return None
+    return _outcome(desired, desired.device_id, desired.state, desired.reason, desired.verified_at, [])
+
+
+def _outcome(
+    desired: Desired, device_id: str, state: DeviceState, reason: str, verified_at: datetime, drift: list[Drift]
+) -> VerifyOutcome:
+    differing = {each["path"] for each in drift}
+    plain = [] if state == "drifted" and not drift else [each for each in desired.settings if not each.secret]
+    return VerifyOutcome(
+        device_serial=desired.serial,
+        device_id=device_id,
+        revision=desired.revision,
+        state=state,
+        reason=reason,
+        verified=[setting.path for setting in plain if setting.path not in differing],
+        unverifiable=[setting.path for setting in desired.settings if setting.secret],
+        drift=drift,
+        verified_at=verified_at,
+    )
 
 
 def was_reset(desired: Desired, seen: SeenDevice) -> bool:

@@ -2,7 +2,7 @@
 
 ``NetworkService`` is the contract's network service: within the caller's transaction it gives a service its IPv4
 address, IPv6 WAN prefix, delegated prefix, VLANs and username, all or nothing, and takes them back into quarantine.
-``NetworkEstate`` builds the network they are taken from. ``ipam.invariants`` says what must always be true of both.
+``NetworkEstate`` builds the network they are taken from. ``invariants.py`` says what must always be true of both.
 Reading path: ``service.py`` -> ``candidates.py`` (which pools) -> ``allocator.py`` (which unit) -> ``take_*.py``.
 
 The network is described in TOML (or any mapping of that shape) and read into ``NetworkEstateSpec``::
@@ -76,7 +76,7 @@ How to add something:
 * a pool, a premise, a plan: an entry in that description, and apply it again;
 * a kind of resource: its name in ``kinds.Kind`` and in the check of ``tables.Pool``, when a plan wants it in
   ``kinds.wanted``, its key in ``answers.AllocatedResources``;
-* an invariant: a function in ``ipam/invariants.py``, listed in ``ALL``, and a test that seeds the corruption it finds.
+* an invariant: a function in ``ipam/invariants.py``, named below, and a test that seeds the corruption it finds.
 """
 
 from ipam.answers import (
@@ -126,7 +126,15 @@ from ipam.estate_spec import (
     VlanGroupSpec,
     VrfSpec,
 )
-from ipam.invariants import Violation
+from ipam.invariants import (
+    Violation,
+    badly_partitioned,
+    given_twice,
+    held_after_release,
+    incomplete,
+    leaked,
+    overlapping,
+)
 from ipam.service import NetworkService
 
 __all__ = [
@@ -173,5 +181,11 @@ __all__ = [
     "Violation",
     "VlanGroupSpec",
     "VrfSpec",
+    "badly_partitioned",
+    "given_twice",
+    "held_after_release",
+    "incomplete",
+    "leaked",
+    "overlapping",
     "validate_estate",
 ]

@@ -66,14 +66,20 @@ class Spec(BaseModel):
 
 
 class VrfSpec(Spec):
+    """A routing table of its own: networks of two may overlap."""
+
     name: Name
 
 
 class BngSpec(Spec):
+    """Where subscribers' sessions, and so their addresses, terminate."""
+
     name: Name
 
 
 class SiteSpec(Spec):
+    """A place of access nodes."""
+
     name: Name
 
 

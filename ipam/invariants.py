@@ -1,15 +1,13 @@
 """What must always be true of addresses and VLANs. Each function only reads and returns the violations it found.
 
-``ALL`` lists those that need nothing but the database and the tenant; ``leaked`` also needs to be told which services
-are alive, since only the caller knows the runs and subscribers.
+``leaked`` needs to be told which services are alive, since only the caller knows the runs and subscribers.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -34,9 +32,8 @@ from ipam.tables import (
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that must not be: the rule's slug, what it is about, and what is wrong with it."""
+    """One thing that must not be: what it is about, and what is wrong with it."""
 
-    rule: str
     subject: str
     what: str
     service_id: int | None = None
@@ -86,7 +83,7 @@ async def given_twice(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
         twins = mine.where(column.is_not(None)).group_by(column).having(func.count() > 1)
         for one, other in await db.execute(twins):
             found.append((f"pools {one} and {other}", "hand out the same units", None))
-    return [Violation("ipam.given_twice", *each) for each in found]
+    return [Violation(*each) for each in found]
 
 
 async def overlapping(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
@@ -101,7 +98,7 @@ async def overlapping(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
     widest: tuple[str, str, bytes] | None = None
     for vrf, network, first, last in await db.execute(statement):
         if widest and widest[0] == vrf and first <= widest[2]:
-            found.append(Violation("ipam.overlapping", f"prefix {network}", f"overlaps {widest[1]} in VRF {vrf}"))
+            found.append(Violation(f"prefix {network}", f"overlaps {widest[1]} in VRF {vrf}"))
         if not widest or widest[0] != vrf or last > widest[2]:
             widest = (vrf, network, last)
     return found
@@ -119,7 +116,6 @@ async def held_after_release(db: AsyncSession, *, tenant_id: str) -> list[Violat
     )
     return [
         Violation(
-            "ipam.held_after_release",
             f"service {service_id}",
             f"is released but still holds {value_of(base, unit_length, unit)} of pool {pool}",
             service_id,
@@ -136,7 +132,6 @@ async def leaked(db: AsyncSession, *, tenant_id: str, live_service_ids: Collecti
     )
     return [
         Violation(
-            "ipam.leaked",
             f"service {service_id}",
             f"of customer {customer_id} ({username}, request {request_id or 'without id'}) holds its addresses, but no"
             " run and no subscriber wants it; release it",
@@ -160,7 +155,7 @@ async def incomplete(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
         for kind in wanted(line.plan, line.place):
             if kind not in held[line.service_id] | named:
                 what = f"is active on plan {line.plan.name} without {KIND_IN_WORDS[kind]}"
-                found.append(Violation("ipam.incomplete", f"service {line.service_id}", what, line.service_id))
+                found.append(Violation(f"service {line.service_id}", what, line.service_id))
     return found
 
 
@@ -186,19 +181,8 @@ async def badly_partitioned(db: AsyncSession, *, tenant_id: str) -> list[Violati
             faults.append(f"has {never} never used and {once} used units, but should have {size} in all")
         if size + excluded != span:
             faults.append(f"has {size} usable and {excluded} excluded units, but spans {span}")
-        found.extend(Violation("ipam.partition", f"pool {name}", fault) for fault in faults)
+        found.extend(Violation(f"pool {name}", fault) for fault in faults)
     return found
-
-
-ALL: Mapping[str, Callable[..., Awaitable[list[Violation]]]] = MappingProxyType(
-    {
-        "ipam.given_twice": given_twice,
-        "ipam.overlapping": overlapping,
-        "ipam.held_after_release": held_after_release,
-        "ipam.incomplete": incomplete,
-        "ipam.partition": badly_partitioned,
-    }
-)
 
 
 async def _by_pool(

@@ -27,6 +27,8 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Layout:
+    """The units of a pool on its first day: ``span`` in all, counted from 0, less what is excluded."""
+
     span: int
     excluded: tuple[Excluded, ...]
     stripes: int = MOST_STRIPES

@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.tables import Mail
 from provisioning.field import LIVE_STATES, Visit
-from workflows.engine.reading import keys_of_runs, runs_of_keys
-from workflows.engine.tables import ENDED, RunState, StepState
+from workflows import ENDED, RunState, StepState, keys_of_runs, runs_of_keys
 
 MAIL_STEP = "send_template_email"
 

@@ -35,7 +35,7 @@ from provisioning.tickets import InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.watchers import Watchers
 from radius import RadiusProjector, RadiusService, SessionReader
-from workflows import DEFINITIONS, Bell, Definition, Dispatch, Interpreter, Outside, Runs, Services
+from workflows import DEFINITIONS, Bell, Definition, Dispatch, Interpreter, Outside, Runs, Services, nothing_happens
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,6 @@ def utc_now() -> datetime:
 def trusted_authorities() -> ssl.SSLContext:
     """Whose certificates count for HTTPS: read once in a process, since it takes a tenth of a second."""
     return httpx.create_ssl_context(trust_env=False)
-
-
-def nothing_happens(point: str) -> None:
-    """The default for ``at``: a named instant that nobody watches."""
 
 
 class Appliance:

@@ -16,7 +16,7 @@ from provisioning.commercial.invariants import running_bills
 from provisioning.invariants import INVARIANTS, Found, Whole
 from provisioning.vault import VaultError
 from radius import RADIUS_INVARIANTS, Drift, drift_findings
-from workflows.engine.reading import open_results
+from workflows import open_results
 
 ALLOCATION = "allocate_resources"
 ROWS_AS_WISHED = "radius.rows_as_wished"

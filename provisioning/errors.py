@@ -1,12 +1,15 @@
 """What can go wrong on the provisioning floor, as one tree. (t) marks what a retry may cure by itself.
 
-The branches stand with their packages: ``provisioning.commercial.errors`` and ``provisioning.field.errors``.
+What is no class of this file stands with its package or module: the branches of customers, surveys, bills and mails
+in ``provisioning.commercial.errors``, that of field work in ``provisioning.field.errors``.
 
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
 |-- RequestConflict               a request id came again with other input
 |-- ChangeRaced               (t) another change came in between and is gone again: simply try again
 |-- FileUnusable                  a file or folder can't be read or written
+|-- SettingsRefused               in ``provisioning.settings``: the environment or a file says what can't be meant
+|-- WorkerRunning                 in ``provisioning.sole_worker``: SQLite has its one worker already
 |-- DatabaseError                 in ``provisioning.database_errors``
 |   |-- DatabaseNotMigrated       its tables are missing, or of an older release
 |   `-- DatabaseUnreachable   (t) nobody answers there, or not in time
@@ -31,12 +34,14 @@ ProvisioningError
 |       |-- MailServerUnreachable (t) refused, timed out or cut before the message was given
 |       |-- DeliveryUnknown       (t) cut after the message was given: it may or may not have arrived
 |       `-- DeliveryDoubtful          twice so: whether it arrived has to be asked
-`-- FieldError
-    |-- TechnicianUnknown
-    |-- TechnicianConflict        the technician's number already belongs to somebody else
-    |-- TechnicianBusy
-    |-- VisitUnknown
-    `-- VisitOver                 the visit's state doesn't allow what was asked
+|-- FieldError
+|   |-- TechnicianUnknown
+|   |-- TechnicianConflict        the technician's number already belongs to somebody else
+|   |-- TechnicianBusy
+|   |-- VisitUnknown
+|   `-- VisitOver                 the visit's state doesn't allow what was asked
+|-- LineError                     the OLT's side; drawn in ``provisioning.line.errors``
+`-- VaultError                    secrets and their keys; drawn in ``provisioning.vault.errors``
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from provisioning.errors import Fault, InvalidRequest
+from workflows import PRINTABLE
 
 Clock = Callable[[], datetime]
 """The time now, aware, handed in by whoever composes the appliance."""
@@ -18,8 +19,7 @@ LONGEST_REQUEST_ID = 200
 LONGEST_EMAIL = 254  # RFC 5321 s4.5.3.1.3, less the angle brackets
 LONGEST_LOCAL_PART = 64  # RFC 5321 s4.5.3.1.1
 
-# Control characters forge header lines and log lines; half a surrogate pair can't be stored at all.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_ONE_LINE = re.compile(PRINTABLE + "*")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL_PART = re.compile(rf"{_ATOM}(\.{_ATOM})*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -61,7 +61,7 @@ class Faults:
             self.add(field, "is not text")
             return None
         text = value.strip()
-        if _UNPRINTABLE.search(text):
+        if not _ONE_LINE.fullmatch(text):
             self.add(field, "holds a line break or another control character")
             return None
         if len(text) > longest:

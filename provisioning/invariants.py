@@ -2,7 +2,7 @@
 
 Each package knows its own; here they are put together with what only the whole knows: which services are wanted by
 whom. To add one: a function beside its package's others that returns records with a ``subject`` and a ``sentence``, one
-line below, and in ``tests/provisioning/test_check.py`` the corruption that it must catch; then ``make docs`` renews the
+line below, and in ``tests/provisioning/test_check*.py`` the corruption that it must catch; then ``make docs`` renews the
 list in ``docs/invariants.md``.
 """
 
@@ -15,18 +15,18 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import invariants as acs
+import acs
+import ipam
+import radius
+import workflows
 from ipam import AllocatedResources
-from ipam import invariants as ipam
 from provisioning import agreement
 from provisioning.commercial import invariants as commercial
 from provisioning.line import invariants as line
 from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault
 from radius import FramedAddresses
-from radius import invariants as radius
 from workflows import Definition
-from workflows.engine import invariants as runs
 
 MAIL_STUCK_AFTER = timedelta(hours=1)
 TRACES_GONE_AFTER = timedelta(minutes=15)
@@ -230,17 +230,17 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         "runs.at_rest",
         "every run has ended, moves, waits for something it names, or is held with a reason",
-        lambda on: runs.restless_runs(on.db, **on.scope, now=on.now),
+        lambda on: workflows.restless_runs(on.db, **on.scope, now=on.now),
     ),
     Invariant(
         "runs.ended_whole",
         "an ended run has done every step, or undone every step that it had done",
-        lambda on: runs.unfinished_ends(on.db, **on.scope, definitions=on.definitions),
+        lambda on: workflows.unfinished_ends(on.db, **on.scope, definitions=on.definitions),
     ),
     Invariant(
         "runs.unknown_outcome",
         "no run ends with a step of which nobody knows whether it took effect",
-        lambda on: runs.unknown_outcomes(on.db, **on.scope),
+        lambda on: workflows.unknown_outcomes(on.db, **on.scope),
     ),
 )
 """Every question to the appliance's database, in the order they are asked."""

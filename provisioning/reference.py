@@ -25,7 +25,7 @@ from provisioning.cli import app
 from provisioning.errors import ProvisioningError
 from provisioning.settings import render_settings_table
 from radius import RadiusError
-from workflows.errors import CODES_OF_THE_ENGINE, WorkflowError
+from workflows import CODES_OF_THE_ENGINE, WorkflowError
 
 PACKAGES = (acs, ipam, provisioning, radius, workflows)
 ROOTS: tuple[type[Exception], ...] = (AcsError, IpamError, ProvisioningError, RadiusError, WorkflowError)

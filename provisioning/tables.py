@@ -1,4 +1,4 @@
-"""What every table of this floor shares: the declarative base, aware UTC times, the tenant column.
+"""What every table of this floor shares: the declarative base, aware UTC times (the engine's), the tenant column.
 
 ``ProvisioningBase.metadata`` knows the tables of the packages that have been imported; ``provisioning/migrations``
 imports them all. Constraint names follow one convention, so that a migration can name what it drops on both databases.
@@ -6,12 +6,13 @@ imports them all. Constraint names follow one convention, so that a migration ca
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, String
+from sqlalchemy import BigInteger, Integer, MetaData, String
 from sqlalchemy.orm import DeclarativeBase, mapped_column
-from sqlalchemy.types import TypeDecorator
+
+from workflows import UtcDateTime
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -20,28 +21,6 @@ NAMING_CONVENTION = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware moment in UTC. SQLite forgets the zone and PostgreSQL answers in its own, so it is set here both ways.
-
-    On SQLite the text always has the same width (microseconds included), so that it also compares as text in triggers.
-    """
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a time without a zone can't be stored: {value.isoformat()}")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 # SQLite counts up by itself only a column that is exactly INTEGER.

@@ -18,9 +18,8 @@ from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import Clock, faults_of
 from radius import RadiusError
+from workflows import Runs, Services
 from workflows.definitions.installation import InstallTicket
-from workflows.engine.runs import Runs
-from workflows.services import Services
 
 JOURNEY = "isp_ticket_to_deployment"
 LONGEST_AHEAD = timedelta(days=50 * 365)

@@ -8,9 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.field import ReportedVisit, Visits
 from provisioning.intake import Clock
-from workflows import Runs
+from workflows import RunNotOpenFor, Runs
 from workflows.definitions.installation import Appointment
-from workflows.errors import RunNotOpenFor
 
 Outcome = Literal["scanned", "no_access", "not_feasible", "cancelled"]
 

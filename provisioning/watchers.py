@@ -7,7 +7,7 @@ twice counts once, so watchers may run in every process.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import AcsError, DeviceConvergence
 from radius import RadiusError, SessionReader
-from workflows import Runs, RunSummary, waiting_runs
-from workflows.errors import RunNotOpenFor, WorkflowError
+from workflows import RunNotOpenFor, Runs, RunSummary, WorkflowError, waiting_runs
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the ACS's clock may be behind ours."""
@@ -52,38 +51,45 @@ class Watchers:
         try:
             informed = await self._acs.informed_many(since)
         except AcsError as error:
-            log.warning("the ACS could not be asked", serials=sorted(waiting), code=error.code)
+            runs = [{"run_id": run.id, "customer_id": run.customer_id} for run in waiting.values()]
+            log.warning("the ACS could not be asked", serials=sorted(waiting), runs=runs, code=error.code)
             return 0
         told = 0
         for serial, seen in informed.items():
             payload = {"device_id": seen["device_id"], "informed_at": seen["last_inform"]}
-            told += await self._tell(
-                waiting[serial], "device_informed", payload, f"inform/{serial}/{seen['last_inform']}"
-            )
+            with _about(waiting[serial]):
+                told += await self._tell(
+                    waiting[serial], "device_informed", payload, f"inform/{serial}/{seen['last_inform']}"
+                )
         return told
 
     async def watch_sessions(self) -> int:
         """Looks for the open session of every subscriber that a run waits for; returns how many runs were told."""
         told = 0
         for run in await self._waiting("session_started"):
-            username = str(run.waiting_on)
-            try:
-                sessions = await self._sessions.open_sessions(username)
-            except RadiusError as error:
-                log.warning("accounting could not be read", run_id=run.id, username=username, code=error.code)
-                continue
-            for session in sessions:
-                if session.started_at is None:
-                    continue  # FreeRADIUS knows no start; its next interim update may bring one
-                payload = {
-                    "username": username,
-                    "framed_ip_address": session.framed_ip_address,
-                    "nas_address": session.nas_address,
-                    "session_id": session.session_id,
-                    "started_at": session.started_at,
-                }
-                key = f"session/{username}/{session.nas_address}/{session.session_id}"
-                told += await self._tell(run, "session_started", payload, key)
+            with _about(run):
+                told += await self._watch_session(run, str(run.waiting_on))
+        return told
+
+    async def _watch_session(self, run: RunSummary, username: str) -> int:
+        try:
+            sessions = await self._sessions.open_sessions(username)
+        except RadiusError as error:
+            log.warning("accounting could not be read", username=username, code=error.code)
+            return 0
+        told = 0
+        for session in sessions:
+            if session.started_at is None:
+                continue  # FreeRADIUS knows no start; its next interim update may bring one
+            payload = {
+                "username": username,
+                "framed_ip_address": session.framed_ip_address,
+                "nas_address": session.nas_address,
+                "session_id": session.session_id,
+                "started_at": session.started_at,
+            }
+            key = f"session/{username}/{session.nas_address}/{session.session_id}"
+            told += await self._tell(run, "session_started", payload, key)
         return told
 
     async def _waiting(self, signal: str) -> list[RunSummary]:
@@ -99,5 +105,10 @@ class Watchers:
             except RunNotOpenFor:
                 return False  # it ended between the look and the word
             except WorkflowError as error:
-                log.error("a run could not be told", run_id=run.id, signal=signal, code=error.code, reason=str(error))
+                log.error("a run could not be told", signal=signal, code=error.code, reason=str(error))
                 return False
+
+
+def _about(run: RunSummary) -> AbstractContextManager[object]:
+    """Everything that is logged meanwhile carries the run and its customer."""
+    return structlog.contextvars.bound_contextvars(run_id=run.id, customer_id=run.customer_id)

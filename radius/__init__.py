@@ -23,16 +23,11 @@ from radius.errors import (
     AttributeUnknown,
     DialectUnknown,
     EncodingRefused,
-    ForeignRows,
     IllegalMove,
     NasAddressTaken,
     NasRefused,
     PlanRefused,
     PlanUnknown,
-    ProjectionError,
-    ProjectionRaced,
-    RadiusDatabaseUnavailable,
-    RadiusDatabaseUnfit,
     RadiusError,
     RateNotExpressible,
     RequestConflict,
@@ -55,6 +50,13 @@ from radius.invariants import (
     subscribers_of_ended_services,
 )
 from radius.projection import FramedAddresses
+from radius.projection_errors import (
+    ForeignRows,
+    ProjectionError,
+    ProjectionRaced,
+    RadiusDatabaseUnavailable,
+    RadiusDatabaseUnfit,
+)
 from radius.projector import RadiusProjector
 from radius.results import (
     CreatedSubscriber,

@@ -46,9 +46,8 @@ SESSIONS_END_WITHIN = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it must be: which invariant, whose, and one plain sentence. Never a password."""
+    """One thing that is not as it must be: whose, and one plain sentence. Never a password."""
 
-    invariant: str
     subject: str
     sentence: str
 
@@ -71,7 +70,6 @@ async def mangled_values(radius_db: AsyncSession, _now: datetime) -> list[Findin
         unsafe = select(table.c[owner], table.c.attribute).where(text(f"({SAFE_ROW[dialect]}) IS NOT TRUE"))
         findings += [
             Finding(
-                "radius.mangled_values",
                 str(name),
                 f"{table.name}: the value of {attribute} for {name} does not reach a NAS as it is written.",
             )
@@ -80,9 +78,7 @@ async def mangled_values(radius_db: AsyncSession, _now: datetime) -> list[Findin
     for table in (radcheck, radreply, radusergroup):
         unsafe_names = select(table.c.username).where(text(f"({SAFE_USERNAME[dialect]}) IS NOT TRUE")).distinct()
         findings += [
-            Finding(
-                "radius.mangled_values", str(name), f"{table.name}: FreeRADIUS never looks up a username like {name!r}."
-            )
+            Finding(str(name), f"{table.name}: FreeRADIUS never looks up a username like {name!r}.")
             for name in await radius_db.scalars(unsafe_names)
         ]
     return findings
@@ -100,7 +96,6 @@ async def repeated_single_values(radius_db: AsyncSession, _now: datetime) -> lis
         )
         findings += [
             Finding(
-                "radius.repeated_single_values",
                 name,
                 f"{table.name}: {name} has {count} rows of {attribute}, and one is right.",
             )
@@ -113,7 +108,7 @@ async def passwords_in_login_log(radius_db: AsyncSession, _now: datetime) -> lis
     """Passwords that a server wrote into the log of logins."""
     logged = select(radpostauth.c.username, func.count()).where(func.coalesce(radpostauth.c["pass"], "") != "")
     return [
-        Finding("radius.passwords_in_login_log", name, f"radpostauth holds {count} password(s) of {name} in clear.")
+        Finding(name, f"radpostauth holds {count} password(s) of {name} in clear.")
         for name, count in await radius_db.execute(logged.group_by(radpostauth.c.username))
     ]
 
@@ -127,7 +122,7 @@ async def addresses_given_twice(radius_db: AsyncSession, _now: datetime) -> list
         .having(func.count(radreply.c.username.distinct()) > 1)
     )
     return [
-        Finding("radius.addresses_given_twice", address, f"radreply gives {address} to {count} usernames.")
+        Finding(address, f"radreply gives {address} to {count} usernames.")
         for address, count in await radius_db.execute(twice)
     ]
 
@@ -137,7 +132,6 @@ async def nas_without_dialect(radius_db: AsyncSession, _now: datetime) -> list[F
     mute = select(nas.c.nasname, nas.c.type).where(not_(nas.c.type.in_(list(DIALECTS))))
     return [
         Finding(
-            "radius.nas_without_dialect",
             address,
             f"NAS {address} has type {kind!r}, no dialect: its subscribers get no rate and are rejected.",
         )
@@ -155,7 +149,6 @@ async def sessions_of_terminated(radius_db: AsyncSession, now: datetime) -> list
     )
     return [
         Finding(
-            "radius.sessions_of_terminated",
             name,
             f"{name} was terminated at {since:%Y-%m-%d %H:%M} UTC, but its session {session} at NAS {host(address)} is"
             " still open: end it there, or close it in radacct if that NAS does not know it.",
@@ -171,7 +164,6 @@ async def subscribers_of_ended_services(
     live = frozenset(live_service_ids)
     return [
         Finding(
-            "radius.subscribers_of_ended_services",
             subscriber.username,
             f"{subscriber.username} is {subscriber.state}, but service {service_id} has ended.",
         )
@@ -186,7 +178,6 @@ async def addresses_not_as_allocated(
     """A subscriber is given what its service was allocated, by service id, and nothing else."""
     return [
         Finding(
-            "radius.addresses_as_allocated",
             subscriber.username,
             f"{subscriber.username} is given {_in_words(given)}, but service {service_id} was allocated"
             f" {_in_words(allocated[service_id])}.",
@@ -219,7 +210,7 @@ async def states_not_as_billed(
         (f"service {service_id}", f"Service {service_id} is being billed, but has no subscriber.")
         for service_id in sorted(unexplained)
     ]
-    return [Finding("radius.states_as_billed", *each) for each in sentences]
+    return [Finding(*each) for each in sentences]
 
 
 async def subscribers_nobody_wants(
@@ -228,7 +219,6 @@ async def subscribers_nobody_wants(
     """A subscriber that isn't in service yet is somebody's work; the caller knows what is being worked on."""
     return [
         Finding(
-            "radius.subscribers_nobody_wants",
             subscriber.username,
             f"{subscriber.username} is {subscriber.state}, but no open run will ever bring service {service_id} into"
             " service or take it back.",
@@ -284,10 +274,9 @@ _WORDS = {
 
 
 def drift_findings(drifts: Iterable[Drift]) -> list[Finding]:
-    """Drift as findings of the invariant ``radius.rows_as_wished``."""
+    """Drift in words."""
     return [
         Finding(
-            "radius.rows_as_wished",
             drift.name,
             f"{drift.kind} {drift.name} {_WORDS[drift.reason]}"
             + (" (its last change is not projected yet)." if drift.awaiting_projection else "."),

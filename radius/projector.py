@@ -20,9 +20,9 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.drift import Drift, find_drift
-from radius.errors import ProjectionRaced
 from radius.ports import Begin, Now, Secrets
 from radius.projection import digest, refused_first
+from radius.projection_errors import ProjectionRaced
 from radius.radius_database import (
     LedgerEntry,
     Wish,

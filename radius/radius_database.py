@@ -18,7 +18,6 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.errors import ForeignRows, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
 from radius.freeradius_tables import (
     freeradius_metadata,
     nas,
@@ -31,6 +30,7 @@ from radius.freeradius_tables import (
 )
 from radius.ports import Begin
 from radius.projection import Row
+from radius.projection_errors import ForeignRows, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
 
 Kind = Literal["subscriber", "plan", "nas"]
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 import structlog
 
 from provisioning.database import Database
+from provisioning.logs import configure_logs
 from tests.support.appliances import Original, make_migrated
 from tests.support.postgres import PostgresServer
 
@@ -29,6 +33,14 @@ def _logs_as_they_were() -> Iterator[None]:
     root.setLevel(level)
     for name, its_level in levels.items():
         logging.getLogger(name).setLevel(its_level)
+
+
+@pytest.fixture
+def log_lines() -> Callable[[], list[dict[str, Any]]]:
+    """What has been logged since the test began, as the appliance writes it."""
+    stream = io.StringIO()
+    configure_logs(level="info", form="json", stream=stream)
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 @pytest.fixture(scope="session")

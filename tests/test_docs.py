@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ SOURCES = [
     for package in ("acs", "ipam", "provisioning", "radius", "workflows")
     for file in ROOT.glob(f"{package}/**/*.py")
 ]
+DRAWN = re.compile(r"(?:[ │|]*(?:├── |└── |\|-- |`-- )| *(?=\w+Error$))(\w+)")
 CODE_OF_THE_ENGINE = re.compile(r'"(workflow\.[a-z_]+)"')
 
 
@@ -52,6 +54,44 @@ def test_every_error_has_a_code_of_its_own_under_its_branch_and_a_default_senten
         assert kind.__doc__, kind
         assert isinstance(getattr(kind, "transient", None), bool), kind
     assert {root.__dict__["code"] for root in ROOTS} <= set(codes)
+
+
+@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.__name__)
+def test_every_error_is_drawn_under_its_parent_and_nothing_else_is(root: type[Exception]) -> None:
+    """In the tree of its package; or, where a branch has a tree of its own, its head there and the rest in its own."""
+    of_the_root = tree_of(root.__module__)
+    kinds = [kind for kind in error_classes() if issubclass(kind, root)]
+    undrawn = [
+        kind.__name__
+        for kind in kinds
+        if kind is not root
+        and (kind.__name__, kind.__bases__[0].__name__) not in of_the_root | tree_of(branch_of(kind, root).__module__)
+    ]
+    assert undrawn == []
+    assert {branch_of(kind, root).__name__ for kind in kinds if kind is not root} <= {name for name, _ in of_the_root}
+    drawn = {name for module in {kind.__module__ for kind in kinds} for name, _ in tree_of(module)}
+    assert drawn == {kind.__name__ for kind in kinds}
+
+
+def branch_of(kind: type[Exception], root: type[Exception]) -> type[Exception]:
+    """The class directly under the root that this one descends from."""
+    return next(each for each in kind.__mro__ if root in each.__bases__)
+
+
+def tree_of(module: str) -> set[tuple[str, str | None]]:
+    """(class, parent) of what a module's docstring draws."""
+    drawn: list[tuple[int, str]] = []
+    pairs: set[tuple[str, str | None]] = set()
+    for line in (sys.modules[module].__doc__ or "").splitlines():
+        found = DRAWN.match(line)
+        if found is None:
+            continue
+        depth, name = found.start(1), found[1]
+        while drawn and drawn[-1][0] >= depth:
+            drawn.pop()
+        pairs.add((name, drawn[-1][1] if drawn else None))
+        drawn.append((depth, name))
+    return pairs
 
 
 def test_every_code_that_the_engine_gives_by_itself_is_documented() -> None:

@@ -2,44 +2,70 @@
 
 `DEFINITIONS` holds the journeys, `Services` and `Outside` what they may ask for. `Runs` is the door to runs (start,
 signal, retry, skip, roll back, cancel), `Interpreter` walks one segment of a run, `Dispatch` brings segments to it.
+
+Two more faces: `workflows.services`, the contract with the types of its answers, and
+`workflows.definitions.installation`, what an installation is told.
 """
 
 from __future__ import annotations
 
 from workflows.definitions import DEFINITIONS
+from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
-from workflows.engine.interpreter import Interpreter
+from workflows.engine.interpreter import Interpreter, nothing_happens
+from workflows.engine.invariants import restless_runs, unfinished_ends, unknown_outcomes
 from workflows.engine.reading import (
     NoteView,
     RoundView,
     RunSummary,
     RunView,
     StepView,
+    keys_of_runs,
     list_runs,
     missing_code,
+    open_results,
+    runs_of_keys,
     show_run,
     waiting_runs,
 )
 from workflows.engine.runs import Runs
-from workflows.engine.steps import Definition
+from workflows.engine.tables import ENDED, RunState, StepState, UtcDateTime
+from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, RunNotOpenFor, WorkflowError
+from workflows.printable import PRINTABLE
 from workflows.services import Outside, Services
 
 __all__ = [
+    "CODES_OF_THE_ENGINE",
     "DEFINITIONS",
+    "ENDED",
+    "PRINTABLE",
     "Bell",
+    "CodeMissing",
     "Definition",
     "Dispatch",
     "Interpreter",
     "NoteView",
     "Outside",
     "RoundView",
+    "RunNotOpenFor",
+    "RunState",
     "RunSummary",
     "RunView",
     "Runs",
     "Services",
+    "StepState",
     "StepView",
+    "UtcDateTime",
+    "WorkflowError",
+    "keys_of_runs",
     "list_runs",
     "missing_code",
+    "nothing_happens",
+    "open_results",
+    "restless_runs",
+    "runs_of_keys",
     "show_run",
+    "unfinished_ends",
+    "unknown_outcomes",
     "waiting_runs",
 ]

@@ -2,6 +2,8 @@
 
 WorkflowError
 ├── DefinitionFault        a definition that can't be trusted: found at import, never at run time
+├── JourneyUnknown         no such journey
+├── StepUnknown            the run's journey has no such step
 ├── RunUnknown             no such run
 ├── RunConflict            this key already started a run with other input
 ├── InputRefused           a run's or signal's input has faults, all of them named
@@ -9,7 +11,11 @@ WorkflowError
 ├── ResultMissing          a later step asks for the result of a step that was skipped
 ├── StepTimedOut           an outside call didn't answer in time: outcome unknown
 ├── RunFenced              another execution owns this run now: stop, touch nothing
-└── CodeMissing            open runs whose definition version this release doesn't carry
+├── CodeMissing            open runs whose definition version this release doesn't carry
+├── PortMismatch           the ONT came up at another port than planned
+└── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
+
+The last two stand with the journey that raises them, in ``workflows.definitions.installation.ticket``.
 """
 
 from __future__ import annotations
@@ -46,6 +52,26 @@ class DefinitionFault(WorkflowError):
     """A journey's definition is not complete."""
 
     code = "workflow.definition_fault"
+
+
+class JourneyUnknown(WorkflowError):
+    """There is no such journey."""
+
+    code = "workflow.journey_unknown"
+
+    def __init__(self, journey: str, known: Sequence[str]) -> None:
+        super().__init__(f"there is no journey {journey}; there are {', '.join(known)}")
+        self.journey = journey
+
+
+class StepUnknown(WorkflowError):
+    """The journey has no such step."""
+
+    code = "workflow.step_unknown"
+
+    def __init__(self, journey: str, step: str, known: Sequence[str]) -> None:
+        super().__init__(f"{journey} has no step {step}; its steps are {', '.join(known)}")
+        self.step = step
 
 
 class RunUnknown(WorkflowError):

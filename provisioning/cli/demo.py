@@ -17,7 +17,7 @@ from provisioning.cli.printing import err, out, print_json
 from provisioning.cli.running import AsJson, guarded
 from provisioning.lab.errors import DemoFailed
 from provisioning.logs import configure_logs
-from radius.testing.errors import RadiusLabError
+from radius.testing import RadiusLabError
 
 if TYPE_CHECKING:
     from provisioning.lab.demo import Lab

@@ -26,7 +26,7 @@ from provisioning.logs import configure_logs
 from provisioning.settings import load_settings
 from provisioning.vault import VaultError
 from radius import RadiusDatabaseUnfit, RadiusError
-from workflows.errors import CodeMissing, WorkflowError
+from workflows import CodeMissing, WorkflowError
 
 T = TypeVar("T")
 

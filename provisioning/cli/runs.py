@@ -14,8 +14,7 @@ from provisioning.cli.run_views import print_run, print_runs, run_json
 from provisioning.cli.running import AsJson, By, run
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.tickets import read_ticket
-from workflows import RunView, list_runs, show_run
-from workflows.engine.tables import RunState
+from workflows import RunState, RunView, list_runs, show_run
 
 app = typer.Typer(no_args_is_help=True, help="Runs of journeys: start, list, show, and what an operator may decide.")
 

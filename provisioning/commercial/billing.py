@@ -21,6 +21,8 @@ LONGEST_REASON = 500
 
 
 class StoppedBilling(TypedDict):
+    """A bill that runs no more: since when it ran, until when, and why it ended."""
+
     service_id: int
     customer_id: int
     subscription_id: int

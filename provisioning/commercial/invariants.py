@@ -263,12 +263,6 @@ async def bills_without_service(
     return [BillWithoutService(**vars(bill)) for bill in bills if bill.service_id not in live]
 
 
-async def services_without_bill(db: AsyncSession, tenant_id: str, *, live_service_ids: Collection[int]) -> list[int]:
-    """Live services that nobody is billed for."""
-    billed = {bill.service_id for bill in await running_bills(db, tenant_id)}
-    return sorted(set(live_service_ids) - billed)
-
-
 def _listed(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
 

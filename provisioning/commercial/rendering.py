@@ -24,6 +24,8 @@ SECRET_REFERENCE = "secret:"  # noqa: S105 - the prefix of a reference, no secre
 
 @dataclass(frozen=True)
 class RenderedMail:
+    """One mail, as text and as HTML, with nothing left to fill in."""
+
     subject: str
     text: str
     html: str

@@ -53,6 +53,8 @@ KEEPS = frozenset({Quirk.KEEP_AND_HANG_UP, Quirk.KEEP_AND_SAY_NOTHING, Quirk.ANS
 
 @dataclass(frozen=True)
 class KeptMail:
+    """One mail that the sink took, and the file that holds it."""
+
     path: Path
     message: EmailMessage
 

@@ -11,6 +11,8 @@ from workflows.services import VisitState
 
 
 class VisitRecord(TypedDict):
+    """One visit: whose, where and when, and what came of it so far."""
+
     visit_id: int
     customer_id: int
     technician_id: int

@@ -16,6 +16,8 @@ from provisioning.intake import Faults
 
 
 class TechnicianRecord(TypedDict):
+    """One technician, and what may be asked of them."""
+
     technician_id: int
     name: str
     email: str | None

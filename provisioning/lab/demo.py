@@ -24,8 +24,7 @@ from provisioning.tickets import read_ticket
 from provisioning.vault import create_keyring
 from provisioning.visits import VisitDesk
 from radius.testing import LoginReply
-from workflows import RunView, StepView, show_run
-from workflows.engine.tables import ENDED
+from workflows import ENDED, RunView, StepView, show_run
 
 LOOK_EVERY_SECONDS = 0.1
 LAB_REALM = "isp.example"

@@ -88,13 +88,6 @@ class LabWorld:
         await cpe.power_on()
         return cpe
 
-    async def unplug(self, serial: str) -> None:
-        """The CPE is taken off the wall."""
-        await self.acs.cpe(serial).power_off()
-        task = self._dialling.pop(serial, None)
-        if task is not None:
-            task.cancel()
-
     def line_authorised(self, line: LabLine) -> None:
         """The OLT lets an ONT in: it lights up and informs."""
         cpe = self.acs.cpes.get(line.serial)

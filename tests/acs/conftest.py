@@ -17,6 +17,7 @@ from tests.support.postgres import PostgresServer
 
 if TYPE_CHECKING:
     from acs.testing import LabAcs
+    from tests.acs.bench import Bench
 
 TENANT = "north"
 
@@ -129,3 +130,10 @@ def convergence(acs_database: Database, nbi: NbiClient, lab: LabAcs, secrets: Ke
     return DeviceConvergence(
         acs_database.begin, nbi, tenant_id=TENANT, now=lab.clock.now, secrets=secrets, sleep=lab.clock.sleep
     )
+
+
+@pytest.fixture
+def bench(devices: Devices, convergence: DeviceConvergence, lab: LabAcs, nbi: NbiClient, secrets: KeptSecrets) -> Bench:
+    from tests.acs.bench import Bench
+
+    return Bench(devices, convergence, lab, nbi, secrets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from acs import DeviceConvergence, NbiClient, NbiUnreachable
 from acs.nbi_transport import NbiTransport
 from acs.testing import LabAcs, LabCpe
+from tests.acs.bench import SERIAL, Bench
 from tests.acs.conftest import TENANT, Devices, KeptSecrets
 
 SERIALS = [f"HWTC{number:08X}" for number in range(150)]
@@ -116,7 +117,7 @@ async def test_a_cpe_replaced_under_its_id_is_found_by_its_serial(
     await bind(devices, serial)
     first = lab.attach(LabCpe(serial))
     await first.power_on()
-    assert await convergence.informed(serial, since) is not None
+    assert serial in await convergence.informed_many({serial: since})
     lab.documents.delete_device(first.device_id)
     lab.cpes.clear()
     second = lab.attach(LabCpe(serial, product_class="HG9000"))
@@ -124,21 +125,13 @@ async def test_a_cpe_replaced_under_its_id_is_found_by_its_serial(
     assert (await convergence.informed_many({serial: since}))[serial]["device_id"] == second.device_id
 
 
-One = Callable[[DeviceConvergence, str, datetime], Awaitable[object]]
-
-
-async def look_for_one(convergence: DeviceConvergence, serial: str, since: datetime) -> object:
-    return await convergence.informed(serial, since)
-
-
-async def look_for_many(convergence: DeviceConvergence, serial: str, since: datetime) -> object:
+async def look(convergence: DeviceConvergence, serial: str, since: datetime) -> object:
     return (await convergence.informed_many({serial: since})).get(serial)
 
 
-@pytest.mark.parametrize("look", [look_for_one, look_for_many])
 @pytest.mark.parametrize("known_before", [False, True])
 async def test_an_inform_is_noticed_though_the_clock_of_the_acs_is_behind(
-    skewed: Callable[[int], DeviceConvergence], lab: LabAcs, look: One, known_before: bool
+    skewed: Callable[[int], DeviceConvergence], lab: LabAcs, known_before: bool
 ) -> None:
     ours = skewed(30)
     cpe = lab.attach(LabCpe(SERIALS[0]))
@@ -170,3 +163,17 @@ async def test_an_acs_that_is_down_is_left_in_peace_longer_and_longer(
         await lab.clock.sleep(1)
     await lab.come_back()
     assert await convergence.informed_many({SERIALS[0]: since}) == {}
+
+
+async def test_an_inform_counts_only_when_it_came_after_the_moment_asked_for(bench: Bench) -> None:
+    cpe = await bench.power_on()
+    await bench.lab.clock.sleep(60)
+    await bench.bind()
+    bound = bench.lab.clock.now()
+    assert await look(bench.convergence, SERIAL, bound) is None
+    assert (await bench.row()).state == "awaiting_first_inform"
+    await bench.lab.clock.sleep(1)
+    await cpe.periodic_inform()
+    seen = await bench.convergence.informed_many({SERIAL: bound})
+    assert seen[SERIAL]["device_id"] == cpe.device_id
+    assert ((await bench.row()).state, (await bench.row()).device_id) == ("queued", cpe.device_id)

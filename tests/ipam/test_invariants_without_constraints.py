@@ -42,7 +42,7 @@ async def test_an_address_given_twice_is_found(network: Network, two_services: l
         " AND pool_id = (SELECT id FROM ipam_pool WHERE name = 'cgnat')",
     )
 
-    assert f"{address} of pool cgnat: is given twice" in (await found(network))["ipam.given_twice"]
+    assert f"{address} of pool cgnat: is given twice" in (await found(network))["given_twice"]
 
 
 async def test_a_c_vlan_given_twice_is_found(network: Network, two_services: list[AllocatedResources]) -> None:
@@ -56,7 +56,7 @@ async def test_a_c_vlan_given_twice_is_found(network: Network, two_services: lis
         " WHERE pool_id = (SELECT id FROM ipam_pool WHERE kind = 'cvlan')",
     )
 
-    assert f"{cvlan} of pool metro/210: is given twice" in (await found(network))["ipam.given_twice"]
+    assert f"{cvlan} of pool metro/210: is given twice" in (await found(network))["given_twice"]
 
 
 async def test_a_service_with_two_addresses_of_a_kind_is_found(
@@ -64,7 +64,7 @@ async def test_a_service_with_two_addresses_of_a_kind_is_found(
 ) -> None:
     await corrupt(network, *BARE, "UPDATE ipam_allocation SET service_id = 1 WHERE service_id = 2")
 
-    assert "service 1: holds 2 of kind ipv4" in (await found(network))["ipam.given_twice"]
+    assert "service 1: holds 2 of kind ipv4" in (await found(network))["given_twice"]
 
 
 async def test_overlapping_prefixes_are_found(network: Network) -> None:
@@ -82,5 +82,5 @@ async def test_overlapping_prefixes_are_found(network: Network) -> None:
     )
 
     assert await found(network) == {
-        "ipam.overlapping": ["prefix 100.64.0.0/30: overlaps 100.64.0.0/28 in VRF default"],
+        "overlapping": ["prefix 100.64.0.0/30: overlaps 100.64.0.0/28 in VRF default"],
     }

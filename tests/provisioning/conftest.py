@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 import pytest_asyncio
 
+from provisioning.bootstrap import Appliance, open_appliance
 from tests.conftest import DATABASES
 from tests.support.healthy_estate import HealthyEstate, make_healthy_estate
 from tests.support.postgres import PostgresServer
@@ -25,3 +29,10 @@ def estate(request: pytest.FixtureRequest) -> HealthyEstate:
     """Runs 1 to 4: completed, waiting for the visit, held since the port is another one, cancelled."""
     made: HealthyEstate = request.getfixturevalue(f"{request.param}_estate")
     return made
+
+
+@pytest.fixture
+async def spoilable(estate: HealthyEstate, tmp_path: Path) -> AsyncIterator[Appliance]:
+    """An appliance on a copy of the estate that may be spoilt."""
+    async with open_appliance(estate.copy(tmp_path / "copy")) as opened:
+        yield opened

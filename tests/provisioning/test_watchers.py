@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +20,9 @@ from workflows.engine.tables import RunRow, SignalRow
 
 SERIAL, USERNAME = "HWTC00000002", "c1002-s2@isp.example"
 SINCE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-RUN = 2
+RUN, CUSTOMER = 2, 1002
+
+LogLines = Callable[[], list[dict[str, Any]]]
 
 
 class Acs:
@@ -148,16 +150,33 @@ async def test_a_session_without_a_start_is_not_believed_yet(watch: Watch) -> No
     assert await watch.told() == []
 
 
-async def test_another_side_that_is_away_stops_nothing(watch: Watch) -> None:
+async def test_another_side_that_is_away_stops_nothing(watch: Watch, log_lines: LogLines) -> None:
     watch.acs.down = watch.accounting.down = True
     await watch.wait_for("device_informed", SERIAL)
     assert await watch.watchers.watch_informs() == 0
     await watch.wait_for("session_started", USERNAME)
     assert await watch.watchers.watch_sessions() == 0
     assert await watch.state() == "pending"
+    asked, read = log_lines()
+    assert (asked["event"], asked["runs"]) == (
+        "the ACS could not be asked",
+        [{"run_id": RUN, "customer_id": CUSTOMER}],
+    )
+    assert (read["event"], read["run_id"], read["customer_id"]) == ("accounting could not be read", RUN, CUSTOMER)
     watch.accounting.down = False
     watch.accounting.sessions = [session()]
     assert await watch.watchers.watch_sessions() == 1
+
+
+async def test_a_run_that_cannot_be_told_is_named(watch: Watch, log_lines: LogLines) -> None:
+    await watch.wait_for("device_informed", SERIAL)
+    async with watch.appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id == RUN).values(version=7))
+    watch.acs.informed = {SERIAL: SINCE}
+    assert await watch.watchers.watch_informs() == 0
+    (line,) = log_lines()
+    assert (line["event"], line["run_id"], line["customer_id"]) == ("a run could not be told", RUN, CUSTOMER)
+    assert (line["code"], line["signal"]) == ("workflow.code_missing", "device_informed")
 
 
 async def test_a_run_that_ended_between_the_look_and_the_word_is_left_alone(watch: Watch) -> None:

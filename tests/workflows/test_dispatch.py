@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text, update
@@ -17,6 +18,8 @@ from workflows.engine.reading import show_run
 from workflows.engine.runs import Runs
 from workflows.engine.tables import RunRow, StepRow, WorkerRow
 from workflows.errors import CodeMissing
+
+LogLines = Callable[[], list[dict[str, Any]]]
 
 
 def wall_clock() -> datetime:
@@ -79,6 +82,15 @@ async def has_state(toy: Toy, run_id: int, *states: str) -> bool:
         return (await show_run(db, run_id, tenant_id="main", definitions=DEFINITIONS)).summary.state in states
 
 
+async def has_ended(bell: Bell, name: str) -> bool:
+    return (await bell.statuses([name]))[name] == "SUCCESS"
+
+
+def named_in(log_lines: LogLines, event: str) -> list[tuple[int, int]]:
+    """The run and the customer of each such line."""
+    return [(line["run_id"], line["customer_id"]) for line in log_lines() if line["event"] == event]
+
+
 async def set_run(toy: Toy, run_id: int, **values: object) -> None:
     async with toy.database.begin() as db:
         await db.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
@@ -117,13 +129,26 @@ async def test_a_start_that_is_rolled_back_rings_no_bell(live: Toy, dispatch: Di
     assert await bell.statuses(["run:1:1"]) == {}
 
 
-async def test_a_run_whose_segment_is_gone_is_restarted(live: Toy, dispatch: Dispatch) -> None:
+async def test_a_run_whose_segment_is_gone_is_restarted(live: Toy, dispatch: Dispatch, log_lines: LogLines) -> None:
     run_id = await live.start()
     await until(lambda: has_state(live, run_id, "pending"))
     long_ago = wall_clock() - timedelta(minutes=5)
     await set_run(live, run_id, state="inProgress", waiting_for=None, updated_at=long_ago)
     assert await dispatch.restart_lost() == 1
+    assert named_in(log_lines, "segment was lost") == [(run_id, 7)]
     await until(lambda: has_state(live, run_id, "pending"))
+
+
+async def test_a_run_that_cannot_be_moved_is_named_and_stops_no_other(
+    live: Toy, dispatch: Dispatch, log_lines: LogLines
+) -> None:
+    stuck, other = await live.start(), await live.start("B2", customer_id=8)
+    await until(lambda: has_state(live, other, "pending"))
+    await until(lambda: has_state(live, stuck, "pending"))
+    await set_run(live, stuck, version=7, wake_at=wall_clock() - timedelta(minutes=1))
+    await set_run(live, other, wake_at=wall_clock() - timedelta(seconds=1))
+    assert await dispatch.wake_due() == 1
+    assert named_in(log_lines, "a run can't be moved") == [(stuck, 7)]
 
 
 async def test_a_worker_without_the_code_of_open_runs_refuses_to_start(live: Toy, bell: Bell) -> None:
@@ -133,13 +158,16 @@ async def test_a_worker_without_the_code_of_open_runs_refuses_to_start(live: Toy
         await make_dispatch(live, bell).open()
 
 
-async def test_segments_of_a_silent_worker_are_taken_over(live: Toy, dispatch: Dispatch) -> None:
+async def test_segments_of_a_silent_worker_are_taken_over(
+    live: Toy, dispatch: Dispatch, bell: Bell, log_lines: LogLines
+) -> None:
     """On SQLite there is one worker only, and nothing to take over."""
     run_id = await live.start()
     await until(lambda: has_state(live, run_id, "pending"))
     if not live.database.is_postgresql:
         assert await dispatch.take_over() == []
         return
+    await until(lambda: has_ended(bell, f"run:{run_id}:1"))  # or the queue's own word of its end would come after ours
     async with live.database.begin() as db:
         db.add(WorkerRow(executor_id="dead", started_at=wall_clock(), beat_at=wall_clock() - timedelta(minutes=1)))
         await db.execute(
@@ -150,4 +178,5 @@ async def test_segments_of_a_silent_worker_are_taken_over(live: Toy, dispatch: D
             update(RunRow).where(RunRow.id == run_id).values(state="inProgress", waiting_for=None, owner="dead")
         )
     assert await dispatch.take_over() == [f"run:{run_id}:1"]
+    assert named_in(log_lines, "taking over a segment of a silent worker") == [(run_id, 7)]
     await until(lambda: has_state(live, run_id, "pending"))

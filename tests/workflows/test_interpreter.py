@@ -19,7 +19,7 @@ from workflows.testing import InlineDispatch
 
 async def view(toy: Toy, run_id: int) -> RunView:
     async with toy.database.begin() as db:
-        return await show_run(db, run_id, tenant_id="main", definitions=DEFINITIONS)
+        return await show_run(db, run_id, tenant_id="main", definitions=toy.definitions)
 
 
 async def states(toy: Toy, run_id: int) -> dict[str, str]:

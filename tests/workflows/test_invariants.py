@@ -12,7 +12,7 @@ from workflows.engine.invariants import MOVES_WITHIN, WAKES_WITHIN, restless_run
 from workflows.engine.tables import RunRow, StepRow
 
 
-async def findings(toy: Toy, *, later: timedelta = timedelta()) -> list[tuple[str, str, str]]:
+async def findings(toy: Toy, *, later: timedelta = timedelta()) -> list[tuple[str, str]]:
     async with toy.database.begin() as db:
         found = [
             *await restless_runs(db, tenant_id="main", now=toy.clock() + later),
@@ -20,7 +20,7 @@ async def findings(toy: Toy, *, later: timedelta = timedelta()) -> list[tuple[st
             *await unknown_outcomes(db, tenant_id="main"),
         ]
         assert await restless_runs(db, tenant_id="other", now=toy.clock() + later) == []
-    return [(one.invariant, one.subject, one.sentence) for one in found]
+    return [(one.subject, one.sentence) for one in found]
 
 
 async def change(toy: Toy, table: type[RunRow] | type[StepRow], *where: Any, **values: Any) -> None:
@@ -71,12 +71,12 @@ async def test_a_run_that_nobody_moves_or_wakes_is_found_in_time_and_not_before(
     assert await findings(toy, later=MOVES_WITHIN) == []
     sentence = f"Run {run_id} is acknowledged but has not moved since 2026-03-02 09:00 UTC."
     late = MOVES_WITHIN + timedelta(seconds=1)
-    assert await findings(toy, later=late) == [("runs.at_rest", f"run {run_id}", sentence)]
+    assert await findings(toy, later=late) == [(f"run {run_id}", sentence)]
     await toy.dispatch().drain()
     assert await findings(toy, later=timedelta(days=2) + WAKES_WITHIN) == []
     sentence = f"Run {run_id} should have woken at 2026-03-04 09:00 UTC: no worker seems to be at work."
     late = timedelta(days=2) + WAKES_WITHIN + timedelta(seconds=1)
-    assert await findings(toy, later=late) == [("runs.at_rest", f"run {run_id}", sentence)]
+    assert await findings(toy, later=late) == [(f"run {run_id}", sentence)]
 
 
 async def test_a_release_without_a_runs_definition_can_still_ask(toy: Toy) -> None:

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from tests.workflows.toy import HIRE, Badge, Hire, Services, arrival, mail_welcome, order_badge, step, take_desk
+from tests.workflows.toy import (
+    HIRE,
+    Badge,
+    Hire,
+    Services,
+    arrival,
+    cool_off,
+    mail_welcome,
+    open_door,
+    order_badge,
+    step,
+    take_desk,
+)
 from workflows.definitions import DEFINITIONS
 from workflows.engine.run import Run, step_key
-from workflows.engine.steps import Act, Effect, NothingToUndo, RetryPolicy, Wait
+from workflows.engine.steps import Act, Effect, NothingToUndo, RetryPolicy, Step, Wait
 from workflows.errors import DefinitionFault
+
+
+def with_steps(**changed: Step[Any, Any]) -> tuple[Step[Any, Any], ...]:
+    """The steps of the toy's journey, some of them changed."""
+    return tuple(changed.get(each.name, each) for each in HIRE.steps)
 
 
 def test_every_fault_of_a_definition_is_named_at_once() -> None:
@@ -28,6 +46,50 @@ def test_every_fault_of_a_definition_is_named_at_once() -> None:
         "signal knock reopens arrival, which does not wait for it; "
         "signal knock reopens a step that the definition does not have"
     )
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        (
+            {"steps": with_steps(arrival=replace(arrival, again_from=(mail_welcome,)))},
+            "step arrival may go again from mail_welcome, which does not stand before it",
+        ),
+        (
+            {"steps": with_steps(arrival=replace(arrival, again_from=(replace(order_badge),)))},
+            "step arrival may go again from order_badge, which does not stand before it",
+        ),
+        (
+            {"steps": with_steps(cool_off=replace(cool_off, on_deadline=None, again_from=(take_desk,)))},
+            "step cool_off may go again from earlier steps, but nothing of it leads there",
+        ),
+        (
+            {"steps": with_steps(open_door=replace(open_door, leads={OSError: lambda run, why: None}))},
+            "step open_door leads elsewhere on OSError, which has no code and so is no error of ours",
+        ),
+        (
+            {"back_with": {order_badge: open_door}},
+            "step order_badge is to be done again with open_door, which does not stand before it",
+        ),
+        (
+            {"back_with": {replace(order_badge): take_desk}},
+            "step order_badge is to be done again with take_desk, which does not stand before it",
+        ),
+        (
+            {"reopens": {"arrival": (arrival, order_badge)}},
+            "signal arrival reopens arrival until order_badge, which does not come after it",
+        ),
+        (
+            {"steps": with_steps(cool_off=replace(cool_off, patience=("settling",)))},
+            "step cool_off asks for the patience settling, which the definition does not set",
+        ),
+        ({"patience": {"setling": timedelta(hours=1)}}, "the patience setling is set, but no step asks for it"),
+    ],
+)
+def test_what_a_definition_refers_to_must_be_there(changed: dict[str, Any], fault: str) -> None:
+    with pytest.raises(DefinitionFault) as refused:
+        replace(HIRE, **{"reopens": {}, **changed})
+    assert str(refused.value) == f"definition hire: {fault}"
 
 
 def test_a_definition_without_steps_is_refused() -> None:

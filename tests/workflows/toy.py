@@ -14,21 +14,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from typing_extensions import TypedDict
 
 from provisioning.database import Database
+from workflows.engine.definition import Definition
 from workflows.engine.interpreter import Interpreter, nothing_happens
+from workflows.engine.journal import Definitions
+from workflows.engine.routes import GoBack, Proceed, Route, UndoAll
 from workflows.engine.run import Run
 from workflows.engine.runs import Runs
-from workflows.engine.steps import (
-    Definition,
-    GoBack,
-    NothingToUndo,
-    Proceed,
-    RetryPolicy,
-    Route,
-    StepKit,
-    UndoAll,
-    wait_for,
-    wait_until,
-)
+from workflows.engine.step_kit import StepKit, wait_for, wait_until
+from workflows.engine.steps import NothingToUndo, RetryPolicy
 from workflows.engine.tables import WorkflowBase
 from workflows.testing import InlineDispatch, VirtualClock
 
@@ -162,7 +155,7 @@ async def order_badge(world: World, run: Run[Hire]) -> Badge:
 def arrived(run: Run[Hire], arrival: Arrival) -> Route:
     match arrival["outcome"]:
         case "late":
-            return GoBack("order_badge", "came late")
+            return GoBack(order_badge, "came late")
         case "never":
             return UndoAll("never came")
         case _:
@@ -177,6 +170,7 @@ arrival = wait_for(
     subject=lambda run: run.input["order"],
     deadline=lambda run: run.now + timedelta(days=2),
     route=arrived,
+    again_from=(order_badge,),
 )
 
 
@@ -208,7 +202,7 @@ HIRE = Definition(
     customer_id=lambda data: data["customer_id"],
     reopens={"arrival": (arrival, mail_welcome)},
 )
-DEFINITIONS = {("hire", 1): HIRE}
+DEFINITIONS: Definitions = {("hire", 1): HIRE}
 
 
 @dataclass
@@ -219,13 +213,14 @@ class Toy:
     clock: VirtualClock
     world: World
     runs: Runs
+    definitions: Definitions = field(default_factory=lambda: DEFINITIONS)
 
     def dispatch(self, at: Callable[[str], None] = nothing_happens) -> InlineDispatch:
         interpreter = Interpreter(
             begin=self.database.begin,
             services=Services,
             outside=self.world,
-            definitions=DEFINITIONS,
+            definitions=self.definitions,
             clock=self.clock,
             tenant_id="main",
             at=at,
@@ -246,10 +241,10 @@ class Toy:
             return list((await db.execute(select(Desk.order))).scalars())
 
 
-async def make_toy(database: Database) -> Toy:
+async def make_toy(database: Database, definitions: Definitions = DEFINITIONS) -> Toy:
     async with database.engine.begin() as connection:
         await connection.run_sync(ToyBase.metadata.create_all)
         await connection.run_sync(WorkflowBase.metadata.create_all)
     clock = VirtualClock()
-    runs = Runs(definitions=DEFINITIONS, doorbell=InlineDispatch.doorbell, clock=clock, tenant_id="main")
-    return Toy(database, clock, World(), runs)
+    runs = Runs(definitions=definitions, doorbell=InlineDispatch.doorbell, clock=clock, tenant_id="main")
+    return Toy(database, clock, World(), runs, definitions)

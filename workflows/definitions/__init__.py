@@ -1,9 +1,10 @@
 """The journeys, one file each.
 
 To add a journey: write its steps as functions (`installation/` shows all kinds), its `Definition` in a file of its
-own (`isp_ticket_to_deployment.py`), and add that to `DEFINITIONS` below. To change one that has open runs: give the
-changed definition the next version and keep the old one in the table until its last run has ended; start-up refuses
-to go on without it.
+own (`isp_ticket_to_deployment.py`), and add that to `DEFINITIONS` below. A step names the earlier ones that it may send
+the run back to (`again_from`) and the lengths of time that it asks for (`patience`); what the definition doesn't have
+is refused at import. To change one that has open runs: give the changed definition the next version and keep the old
+one in the table until its last run has ended; start-up refuses to go on without it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT
-from workflows.engine.steps import Definition
+from workflows.engine.definition import Definition
 
 __all__ = ["DEFINITIONS"]
 

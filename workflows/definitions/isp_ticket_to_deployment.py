@@ -34,7 +34,7 @@ from workflows.definitions.installation.service import (
 )
 from workflows.definitions.installation.ticket import InstallTicket
 from workflows.definitions.installation.visit import appointment, schedule_installation, visit
-from workflows.engine.steps import Definition
+from workflows.engine.definition import Definition
 
 ISP_TICKET_TO_DEPLOYMENT = Definition(
     name="isp_ticket_to_deployment",
@@ -69,12 +69,12 @@ ISP_TICKET_TO_DEPLOYMENT = Definition(
     customer_id=lambda ticket: ticket.customer_id,
     reopens={"appointment": (appointment, visit), "visit": (visit, activate_service)},
     back_with={
-        "project_subscriber": create_subscriber,
-        "project_testing": begin_testing,
-        "hand_over_line": authorise_line,
-        "apply_device": provision_device,
-        "project_active": activate_service,
-        "deliver_email": send_template_email,
+        project_subscriber: create_subscriber,
+        project_testing: begin_testing,
+        hand_over_line: authorise_line,
+        apply_device: provision_device,
+        project_active: activate_service,
+        deliver_email: send_template_email,
     },
     patience={
         "visit": timedelta(days=14),

@@ -24,6 +24,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.contextvars import bound_contextvars
 
 from workflows.engine.interpreter import MAX_RESTARTS, Interpreter
 from workflows.engine.journal import Begin, Clock, Definitions
@@ -87,6 +88,11 @@ def queue_of(tenant_id: str) -> str:
 
 def segment_name(run_id: int, segment: int) -> str:
     return f"run:{run_id}:{segment}"
+
+
+def run_and_segment(name: str) -> tuple[int, int]:
+    _, run_id, segment = name.split(":")
+    return int(run_id), int(segment)
 
 
 class Dispatch:
@@ -180,8 +186,8 @@ class Dispatch:
     async def wake_due(self, most: int = 100) -> int:
         """Starts the next segment of every waiting run whose time has come; returns how many."""
         async with self._begin() as db:
-            due = await db.scalars(
-                select(RunRow.id)
+            due = await db.execute(
+                select(RunRow.id, RunRow.customer_id)
                 .where(
                     RunRow.tenant_id == self._tenant_id,
                     RunRow.state == RunState.PENDING,
@@ -190,35 +196,37 @@ class Dispatch:
                 .order_by(RunRow.wake_at)
                 .limit(most)
             )
-            ids = list(due)
+            runs = [(row.id, row.customer_id) for row in due]
         woken = 0
-        for run_id in ids:
-            woken += await self._alone(run_id, self._runs.wake)
+        for run_id, customer_id in runs:
+            with bound_contextvars(run_id=run_id, customer_id=customer_id):
+                woken += await self._alone(run_id, self._runs.wake)
         return woken
 
     async def restart_lost(self) -> int:
         """Restarts runs that should move but whose segment has ended or vanished; returns how many."""
         async with self._begin() as db:
             found = await db.execute(
-                select(RunRow.id, RunRow.segment).where(
+                select(RunRow.id, RunRow.segment, RunRow.customer_id).where(
                     RunRow.tenant_id == self._tenant_id,
                     RunRow.state.in_(MOVING),
                     RunRow.updated_at < self._clock() - LOST_AFTER,
                 )
             )
-            suspects = {segment_name(row.id, row.segment): (row.id, row.segment) for row in found}
+            suspects = {segment_name(row.id, row.segment): row for row in found}
         if not suspects:
             return 0
         known = await self._bell.statuses(list(suspects))
         restarted = 0
-        for name, (run_id, segment) in suspects.items():
+        for name, run in suspects.items():
             status = known.get(name, "not in the queue")
             if status in UNFINISHED:
                 continue
-            log.warning("segment was lost", run_id=run_id, segment=segment, status=status)
-            why = f"its segment is {status}"
-            again = partial(self._runs.restart, segment=segment, why=why, most_restarts=MAX_RESTARTS)
-            restarted += await self._alone(run_id, again)
+            with bound_contextvars(run_id=run.id, customer_id=run.customer_id):
+                log.warning("segment was lost", segment=run.segment, status=status)
+                why = f"its segment is {status}"
+                again = partial(self._runs.restart, segment=run.segment, why=why, most_restarts=MAX_RESTARTS)
+                restarted += await self._alone(run.id, again)
         return restarted
 
     async def _alone(self, run_id: int, act: Callable[[AsyncSession, int], Awaitable[bool]]) -> bool:
@@ -227,7 +235,7 @@ class Dispatch:
             async with self._begin() as db:
                 return await act(db, run_id)
         except WorkflowError as error:
-            log.error("a run can't be moved", run_id=run_id, code=error.code, reason=str(error))
+            log.error("a run can't be moved", code=error.code, reason=str(error))
             return False
 
     async def beat(self) -> None:
@@ -260,7 +268,22 @@ class Dispatch:
                 if workflow.queue_name == self._queue and workflow.executor_id not in alive
             ]
             if orphans:
-                log.warning("taking over segments of silent workers", segments=orphans)
+                await _log_take_over(db, orphans)
                 await DBOS.resume_workflows_async(orphans, queue_name=self._queue)
             await db.execute(delete(WorkerRow).where(WorkerRow.beat_at < func.now() - 10 * self._lease))
         return orphans
+
+
+async def _log_take_over(db: AsyncSession, orphans: list[str]) -> None:
+    segments = [run_and_segment(name) for name in orphans]
+    runs = await db.execute(
+        select(RunRow.id, RunRow.customer_id).where(RunRow.id.in_([run_id for run_id, _ in segments]))
+    )
+    customers = {run.id: run.customer_id for run in runs}
+    for run_id, segment in segments:
+        log.warning(
+            "taking over a segment of a silent worker",
+            run_id=run_id,
+            customer_id=customers.get(run_id),
+            segment=segment,
+        )

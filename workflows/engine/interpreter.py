@@ -23,7 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from workflows.engine.journal import RETRY, Begin, Clock, Course, Definitions, load_course
 from workflows.engine.steps import OUTSIDE_EFFECTS, Act, Effect, NothingToUndo
 from workflows.engine.tables import MOVING, Direction, RunState, StepRow, StepState
-from workflows.engine.walk import Do, Next, Undo, hold, lead_elsewhere, mark_undone, reopening, settle
+from workflows.engine.turning import hold, mark_undone, reopening
+from workflows.engine.walk import Do, Next, Undo, lead_elsewhere, settle
 from workflows.errors import RunFenced, StepTimedOut
 
 ServicesT = TypeVar("ServicesT")
@@ -65,17 +66,22 @@ class Interpreter(Generic[ServicesT, OutsideT]):
         """Walks the run; returns the state it came to rest in, ``stale`` or ``fenced`` if it isn't ours to walk."""
         owner = secrets.token_hex(8)
         with structlog.contextvars.bound_contextvars(run_id=run_id):
-            try:
-                claimed, course, step = await self._claim(run_id, segment, owner)
-                if not claimed:
-                    return "stale"
-                while step is not None:
-                    course, step = await self._take(step, course, owner)
-            except RunFenced:
-                log.warning("segment fenced out", segment=segment)
-                return "fenced"
-            log.info("segment ended", segment=segment, state=course.row.state, reason=course.row.reason)
-            return course.row.state
+            claimed, course, step = await self._claim(run_id, segment, owner)
+            if not claimed:
+                return "stale"
+            with structlog.contextvars.bound_contextvars(customer_id=course.row.customer_id):
+                return await self._walk(course, step, owner)
+
+    async def _walk(self, course: Course, step: Next, owner: str) -> str:
+        segment = course.row.segment
+        try:
+            while step is not None:
+                course, step = await self._take(step, course, owner)
+        except RunFenced:
+            log.warning("segment fenced out", segment=segment)
+            return "fenced"
+        log.info("segment ended", segment=segment, state=course.row.state, reason=course.row.reason)
+        return course.row.state
 
     async def _claim(self, run_id: int, segment: int, owner: str) -> tuple[bool, Course, Next]:
         """Makes this execution the run's only owner; the newest claim of the same segment wins."""
@@ -116,7 +122,7 @@ class Interpreter(Generic[ServicesT, OutsideT]):
         """Does or undoes one step; an error becomes a retry or a held run, never a lost one."""
         name = step.step.name if isinstance(step, Do) else f"undo:{step.step.name}"
         self._at(f"{name}.before")
-        with structlog.contextvars.bound_contextvars(step=name, customer_id=course.row.customer_id):
+        with structlog.contextvars.bound_contextvars(step=name):
             try:
                 if step.step.effect is Effect.TRANSACTIONAL:
                     return await self._transact(step, name, course.row.id, owner)
@@ -183,9 +189,11 @@ class Interpreter(Generic[ServicesT, OutsideT]):
             if _took_place(step, course):  # the error came with a commit that had happened all the same
                 return course, settle(course)
             found: Next = None
-            if isinstance(step, Do) and lead_elsewhere(course, step.step, fault.code, fault.reason):
-                return course, settle(course)
-            self._record_failure(step, course, name, fault)
+            if isinstance(step, Do) and lead_elsewhere(course, step.step, error, fault.reason):
+                if course.row.state != RunState.HELD:
+                    return course, settle(course)
+            else:
+                self._record_failure(step, course, name, fault)
             if (course.row.cancel_requested and course.row.direction != Direction.UNDO) or reopening(course):
                 course.row.owner, course.row.state = owner, RunState.IN_PROGRESS
                 found = settle(course)

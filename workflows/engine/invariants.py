@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import not_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from workflows.engine.steps import Definition
+from workflows.engine.definition import Definition
 from workflows.engine.tables import ENDED, MOVING, RunRow, RunState, StepRow, StepState
 
 MOVES_WITHIN = timedelta(minutes=15)
@@ -28,9 +28,8 @@ MAY_END_WITH = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it must be: which invariant, which run, and one plain sentence."""
+    """One thing that is not as it must be: which run, and one plain sentence."""
 
-    invariant: str
     subject: str
     sentence: str
 
@@ -42,7 +41,7 @@ async def restless_runs(db: AsyncSession, *, tenant_id: str, now: datetime) -> l
         select(RunRow).where(RunRow.tenant_id == tenant_id, not_(at_rest_for_good)).order_by(RunRow.id)
     )
     faults = [(run.id, fault) for run in found if (fault := _restless(run, now)) is not None]
-    return [Finding("runs.at_rest", f"run {run_id}", f"Run {run_id} {fault}.") for run_id, fault in faults]
+    return [Finding(f"run {run_id}", f"Run {run_id} {fault}.") for run_id, fault in faults]
 
 
 def _restless(run: RunRow, now: datetime) -> str | None:
@@ -83,9 +82,7 @@ async def unfinished_ends(
         if run_state == RunState.COMPLETED and journey_version in definitions:
             steps = {step.name: StepState.PLANNED for step in definitions[journey_version].steps} | steps
         findings += [
-            Finding(
-                "runs.ended_whole", f"run {run_id}", f"Run {run_id} is {run_state}, but its step {step} is {state}."
-            )
+            Finding(f"run {run_id}", f"Run {run_id} is {run_state}, but its step {step} is {state}.")
             for step, state in steps.items()
             if state not in MAY_END_WITH[RunState(run_state)]
         ]
@@ -102,7 +99,6 @@ async def unknown_outcomes(db: AsyncSession, *, tenant_id: str) -> list[Finding]
     )
     return [
         Finding(
-            "runs.unknown_outcome",
             f"run {run_id}",
             f"Run {run_id} is {state}, and nobody knows whether its step {step} took effect.",
         )

@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from workflows.engine.definition import Definition
 from workflows.engine.run import Run, step_key
-from workflows.engine.steps import Definition, Step
+from workflows.engine.steps import Step
 from workflows.engine.tables import RunNote, RunRow, RunState, SignalRow, StepRow, StepState
 from workflows.errors import CodeMissing, RunUnknown
 

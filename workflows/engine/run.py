@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from workflows.engine.steps import Definition, Step
+from workflows.engine.definition import Definition
+from workflows.engine.steps import Step
 from workflows.engine.tables import SignalRow, StepRow, StepState
 from workflows.errors import ResultMissing
 
@@ -71,7 +72,7 @@ class Run(Generic[InputT]):
         return rounds[-1].started_at if rounds else self.started_at
 
     def patience(self, name: str) -> timedelta:
-        """How long a wait of this name may take."""
+        """How long what has this name may take. The step that asks names it in its ``patience``."""
         return self.definition.patience[name]
 
     def done(self, step: Step[Any, Any]) -> bool:

@@ -15,11 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from workflows.engine.definition import Definition
 from workflows.engine.journal import RETRY, Clock, Course, Definitions, digest, load_course, waits_on
-from workflows.engine.steps import Definition, Wait
+from workflows.engine.steps import Wait
 from workflows.engine.tables import ENDED, MOVING, Direction, RunNote, RunRow, RunState, SignalRow, StepRow, StepState
-from workflows.engine.walk import go_back, hold, mark_undone, reopening, undo_all
-from workflows.errors import DefinitionFault, InputRefused, RunConflict, RunNotOpenFor
+from workflows.engine.turning import go_back, hold, mark_undone, reopening, undo_all
+from workflows.errors import InputRefused, JourneyUnknown, RunConflict, RunNotOpenFor
 
 Doorbell = Callable[[AsyncSession, int, int], Awaitable[None]]
 """Enqueues (run, segment) in the given transaction."""
@@ -122,10 +123,10 @@ class Runs:
         return int(existing.id)
 
     def current(self, journey: str) -> Definition[Any]:
-        """The newest version of a journey's definition."""
+        """The newest version of a journey's definition. Raises: JourneyUnknown."""
         versions = [version for name, version in self._definitions if name == journey]
         if not versions:
-            raise DefinitionFault(f"there is no journey {journey}")
+            raise JourneyUnknown(journey, sorted({name for name, _version in self._definitions}))
         return self._definitions[journey, max(versions)]
 
     async def signal(

@@ -12,7 +12,10 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time in UTC on both databases; SQLite itself would forget the zone."""
+    """An aware time in UTC. SQLite forgets the zone and PostgreSQL answers in its own, so it is set here both ways.
+
+    On SQLite the text always has the same width (microseconds included), so that it also compares as text in triggers.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -11,27 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from workflows.engine.journal import NOT_BEGUN, OPERATOR, Course, waits_on
-from workflows.engine.steps import (
-    OUTSIDE_EFFECTS,
-    Act,
-    Effect,
-    GoBack,
-    Hold,
-    KeepWaiting,
-    NothingToUndo,
-    Proceed,
-    Route,
-    Step,
-    UndoAll,
-    Wait,
-)
+from workflows.engine.journal import NOT_BEGUN, Course, waits_on
+from workflows.engine.routes import Elsewhere, GoBack, Hold, KeepWaiting, Proceed, Route, UndoAll
+from workflows.engine.steps import OUTSIDE_EFFECTS, Act, Effect, NothingToUndo, Step, Wait
 from workflows.engine.tables import Direction, RunState, SignalRow, StepRow, StepState
+from workflows.engine.turning import go_back, has_passed, hold, mark_undone, turn, undo_all
 from workflows.errors import ResultMissing
 
 T = TypeVar("T")
-
-PASSED = frozenset({StepState.COMPLETED, StepState.SKIPPED})
 
 
 @dataclass(frozen=True)
@@ -60,6 +47,9 @@ class DefinitionRaised(Exception):
         self.step = step
         self.cause = cause
 
+    def hold(self, course: Course) -> None:
+        hold(course, self.step, str(self.cause), getattr(self.cause, "code", "workflow.definition_raised"))
+
 
 def settle(course: Course) -> Next:
     """Moves the run as far as rows alone allow."""
@@ -73,75 +63,12 @@ def settle(course: Course) -> Next:
                     _announce_next_wait(course)
                 return found
     except DefinitionRaised as raised:
-        hold(course, raised.step, str(raised.cause), getattr(raised.cause, "code", "workflow.definition_raised"))
+        raised.hold(course)
         return None
-
-
-def turn(course: Course) -> None:
-    """Changes the run's direction if somebody cancelled it or a signal reopens an earlier wait."""
-    row = course.row
-    if row.cancel_requested and row.direction != Direction.UNDO:
-        row.direction, row.back_to, row.end_state = Direction.UNDO, None, RunState.CANCELLED
-        row.state, row.has_skips = RunState.PENDING_CANCELLATION, False
-        return
-    _forget_replaced(course)
-    reopened = reopening(course)
-    if reopened is not None:
-        go_back(course, reopened, f"a new {reopened.signal} was told")
-
-
-def _forget_replaced(course: Course) -> None:
-    """A reopening signal about something that has been replaced since (an earlier visit) is heard by nobody."""
-    for signal in list(course.signals):
-        wait, _until = course.definition.reopens.get(signal.name, (None, None))
-        row = course.latest(wait) if wait is not None else None
-        if row is None or row.waits_on is None or signal.subject is None or signal.name == course.row.waiting_for:
-            continue
-        if waits_on(signal.name, signal.subject) != row.waits_on and row.state in PASSED:
-            course.signals.remove(signal)
-            signal.consumed_at, signal.consumed_by = course.clock(), "replaced"
-            course.note(f"{signal.name} about {signal.subject} came too late: that has been replaced", step=row.step)
-
-
-def reopening(course: Course) -> Wait[Any, Any] | None:
-    """The completed wait that an unheard signal opens again, if any."""
-    if course.row.direction != Direction.FORWARD:
-        return None
-    for signal in course.signals:
-        wait, until = course.definition.reopens.get(signal.name, (None, None))
-        if not isinstance(wait, Wait) or until is None or course.run.done(until):
-            continue
-        if _passed(course.latest(wait)):
-            return wait
-    return None
-
-
-def go_back(course: Course, to: Step[Any, Any], reason: str) -> None:
-    to = course.definition.begin_again(to)
-    course.row.direction, course.row.back_to = Direction.BACK, to.name
-    course.note(f"going back to {to.name}: {reason}", step=to.name)
-
-
-def undo_all(course: Course, reason: str, end: RunState) -> None:
-    course.row.direction, course.row.back_to, course.row.end_state = Direction.UNDO, None, end
-    course.row.has_skips = False  # what an operator skipped on the way there no longer counts
-    course.row.end_reason = reason
-    course.note(f"undoing everything: {reason}")
-
-
-def hold(course: Course, step: Step[Any, Any], reason: str, code: str) -> None:
-    """Stops the run for a person: what failed, why, and who must act stand in its row."""
-    row = course.latest(step)
-    if row is None or row.state == StepState.UNDONE:
-        row = course.open(step, StepState.HELD)
-    row.state, row.note, row.error_code = StepState.HELD, reason, code
-    course.rest(RunState.HELD, waiting_for=OPERATOR, waiting_on=None, reason=reason)
-    course.row.current_step, course.row.reason_code = step.name, code
-    course.note(f"held: {reason}", step=step.name)
 
 
 def _forward(course: Course) -> tuple[bool, Next]:
-    step = next((s for s in course.definition.steps if not _passed(course.latest(s))), None)
+    step = next((s for s in course.definition.steps if not has_passed(course.latest(s))), None)
     if step is None:
         _finish(course, RunState.PARTIAL if course.row.has_skips else RunState.COMPLETED)
         return False, None
@@ -158,10 +85,6 @@ def _forward(course: Course) -> tuple[bool, Next]:
     if fresh and step.effect in OUTSIDE_EFFECTS:
         course.open(step, StepState.IN_PROGRESS)  # the intent: recorded before the call it announces
     return False, Do(step)
-
-
-def _passed(row: StepRow | None) -> bool:
-    return row is not None and row.state in PASSED
 
 
 def _backward(course: Course) -> tuple[bool, Next]:
@@ -191,12 +114,6 @@ def _left_something(step: Act[Any, Any], row: StepRow) -> bool:
     if step.effect is Effect.TRANSACTIONAL:  # without a result its transaction was rolled back
         return row.result is not None
     return True
-
-
-def mark_undone(course: Course, row: StepRow, note: str | None = None) -> None:
-    row.state, row.finished_at = StepState.UNDONE, course.clock()
-    row.note = note
-    course.row.restarts = 0
 
 
 def _finish(course: Course, state: RunState) -> None:
@@ -229,7 +146,7 @@ def _wait(course: Course, step: Wait[Any, Any]) -> bool:
 
 def _announce_next_wait(course: Course) -> None:
     """Makes the run findable by what it will wait for, before the outside call that may cause the signal is made."""
-    ahead = (s for s in course.definition.steps if isinstance(s, Wait) and not _passed(course.latest(s)))
+    ahead = (s for s in course.definition.steps if isinstance(s, Wait) and not has_passed(course.latest(s)))
     step = next(ahead, None)
     if step is None or step.signal is None or step.subject is None:
         return
@@ -268,11 +185,17 @@ def _too_late(course: Course, step: Wait[Any, Any], row: StepRow, now: datetime)
     return _follow(course, step, route)
 
 
-def lead_elsewhere(course: Course, step: Act[Any, Any], code: str, reason: str) -> bool:
-    """Whether the step's definition sends the run elsewhere for this error, and has done so."""
-    lead = step.leads.get(code)
-    route = _ask(step, lambda: lead(course.run, reason)) if lead else None
-    return route is not None and _follow(course, step, route)
+def lead_elsewhere(course: Course, step: Act[Any, Any], error: Exception, reason: str) -> bool:
+    """Whether the step's definition says where this error leads; then the run has been sent there, or stands held."""
+    lead = next((lead for kind, lead in step.leads.items() if isinstance(error, kind)), None)
+    try:
+        route: Elsewhere | None = _ask(step, lambda: lead(course.run, reason)) if lead else None
+        if route is not None:
+            _follow(course, step, route)
+    except DefinitionRaised as raised:
+        raised.hold(course)
+        return True
+    return route is not None
 
 
 def _follow(course: Course, step: Step[Any, Any], route: Route) -> bool:
@@ -280,7 +203,7 @@ def _follow(course: Course, step: Step[Any, Any], route: Route) -> bool:
         case Proceed():
             return True
         case GoBack(to=to, reason=reason):
-            go_back(course, course.definition.step(to), reason)
+            go_back(course, _declared(step, to), reason)
             return True
         case UndoAll(reason=reason):
             undo_all(course, reason, RunState.FAILED)
@@ -293,6 +216,14 @@ def _follow(course: Course, step: Step[Any, Any], route: Route) -> bool:
         case Hold(reason=reason):
             hold(course, step, reason, "workflow.needs_a_person")
             return False
+
+
+def _declared(step: Step[Any, Any], to: Step[Any, Any]) -> Step[Any, Any]:
+    """Raises: DefinitionRaised for a way back that nobody could have read in the definition."""
+    if to not in step.again_from:
+        known = ", ".join(each.name for each in step.again_from) or "nothing"
+        raise DefinitionRaised(step, LookupError(f"{step.name} goes back to {to.name}, but may go again from {known}"))
+    return to
 
 
 def _ask(step: Step[Any, Any], question: Callable[[], T]) -> T:

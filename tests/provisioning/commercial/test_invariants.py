@@ -23,7 +23,6 @@ from provisioning.commercial.invariants import (
     mails_of_two_identities,
     overlapping_visits,
     running_bills,
-    services_without_bill,
     stuck_mails,
 )
 from provisioning.commercial.tables import Mail, MailAttempt, Subscription
@@ -75,7 +74,6 @@ async def test_a_healthy_database_has_nothing_to_say(begin: Begin, healthy: int)
         assert await doubled_bills(db, TENANT) == []
         assert await bills_without_customer(db, TENANT) == []
         assert await bills_without_service(db, TENANT, live_service_ids={7}) == []
-        assert await services_without_bill(db, TENANT, live_service_ids={7}) == []
         assert [(bill.service_id, bill.customer_id) for bill in await running_bills(db, TENANT)] == [(7, 42)]
 
 
@@ -176,8 +174,7 @@ async def test_a_bill_of_nobody_is_found(database: Database, begin: Begin, healt
     assert found == BillWithoutCustomer(found.subscription_id, 7, 99)
 
 
-async def test_a_bill_without_a_service_and_a_service_without_a_bill_are_found(begin: Begin, healthy: int) -> None:
+async def test_a_bill_without_a_service_is_found(begin: Begin, healthy: int) -> None:
     async with begin() as db:
         (found,) = await bills_without_service(db, TENANT, live_service_ids={8, 9})
         assert (found.service_id, found.customer_id) == (7, 42)
-        assert await services_without_bill(db, TENANT, live_service_ids=[9, 8, 7]) == [8, 9]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from acs import ApplyOutcome, ProvisionedDevice, VerifyOutcome, require_verified
+from acs import ApplyOutcome, DeviceDrifted, ProvisionedDevice, VerifyOutcome, require_verified
 from workflows.definitions.installation.kit import Installation, step
 from workflows.definitions.installation.line import hand_over_line
 from workflows.definitions.installation.resources import allocate_resources, create_subscriber
@@ -10,14 +10,9 @@ from workflows.definitions.installation.ticket import (
     DeviceInformed,
 )
 from workflows.definitions.installation.visit import serial
-from workflows.engine.steps import (
-    GoBack,
-    Hold,
-    NothingToUndo,
-    RetryPolicy,
-    Route,
-    wait_for,
-)
+from workflows.engine.routes import Elsewhere, GoBack, Hold
+from workflows.engine.step_kit import wait_for
+from workflows.engine.steps import NothingToUndo, RetryPolicy
 from workflows.services import (
     Outside,
     Services,
@@ -64,6 +59,7 @@ device_informed = wait_for(
     subject=lambda run: run[provision_device]["device_serial"],
     since=lambda run: run.started(hand_over_line),  # a CPE may inform the instant the OLT lets it
     deadline=lambda run: run.now + run.patience("inform"),
+    patience=("inform",),
     on_deadline=lambda run: Hold(
         f"CPE {run[provision_device]['device_serial']} has not informed within {run.patience('inform')}: check its "
         "power, the fibre, the management VLAN and the ACS address it was given"
@@ -80,16 +76,23 @@ async def apply_device(outside: Outside, run: Installation) -> ApplyOutcome:
     return await outside.acs.apply(run[provision_device]["device_serial"])
 
 
-def apply_again(run: Installation, reason: str) -> Route | None:
+def apply_again(run: Installation, reason: str) -> Elsewhere | None:
     """A CPE that lost or changed its settings gets them anew; one that goes on losing them needs a person."""
-    return GoBack("apply_device", reason) if len(run.rounds["verify_device"]) <= REPAIRS else None
+    return GoBack(apply_device, reason) if len(run.rounds["verify_device"]) <= REPAIRS else None
 
 
-@step.keyed(
+async def already_read_back(outside: Outside, run: Installation) -> VerifyOutcome | None:
+    """What a reading that was cut off has found in this round: the CPE need not be called a second time."""
+    return await outside.acs.verified(run[provision_device]["device_serial"], since=run.started(verify_device))
+
+
+@step.probeable(
+    probe=already_read_back,
     undo=NothingToUndo("reading back changes nothing"),
     retry=READ_BACK,
     timeout_seconds=240,
-    leads={"acs.device_drifted": apply_again},
+    leads={DeviceDrifted: apply_again},
+    again_from=(apply_device,),
 )
 async def verify_device(outside: Outside, run: Installation) -> VerifyOutcome:
     return require_verified(await outside.acs.verify(run[provision_device]["device_serial"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workflows.definitions.installation.ticket import InstallTicket
 from workflows.engine.run import Run
-from workflows.engine.steps import StepKit
+from workflows.engine.step_kit import StepKit
 from workflows.services import Outside, Services
 
 step = StepKit[Services, Outside]()

@@ -13,10 +13,8 @@ from workflows.definitions.installation.ticket import (
     line_profile,
 )
 from workflows.definitions.installation.visit import serial, visit
-from workflows.engine.steps import (
-    NothingToUndo,
-    wait_for,
-)
+from workflows.engine.step_kit import wait_for
+from workflows.engine.steps import NothingToUndo
 from workflows.services import (
     LineAnswer,
     LineOrder,
@@ -29,7 +27,7 @@ async def end_testing(services: Services, run: Installation, testing: TestingSer
     await services.radius_service.return_to_pending(subscriber_id=testing["subscriber_id"])
 
 
-@step.transactional(undo=end_testing)
+@step.transactional(undo=end_testing, patience=("testing",))
 async def begin_testing(services: Services, run: Installation) -> TestingService:
     subscriber_id = run[create_subscriber]["subscriber_id"]
     until = run.now + run.patience("testing")
@@ -101,6 +99,7 @@ line_answer = wait_for(
     says="the line has been handed over: waiting for the OLT side's answer",
     subject=lambda run: str(run[authorise_line]["line_order_id"]),
     deadline=lambda run: run.now + run.patience("line"),
+    patience=("line",),
     when=lambda run: not run[hand_over_line]["answered"],
     otherwise="the OLT answered at once",
 )

@@ -5,9 +5,7 @@ from __future__ import annotations
 from ipam import AllocatedResources
 from radius import CreatedSubscriber, FramedAddresses, ProjectedSubscriber
 from workflows.definitions.installation.kit import Installation, step
-from workflows.engine.steps import (
-    NothingToUndo,
-)
+from workflows.engine.steps import NothingToUndo
 from workflows.services import (
     Outside,
     Services,

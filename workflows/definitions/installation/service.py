@@ -10,15 +10,9 @@ from workflows.definitions.installation.ticket import (
     SessionSeen,
 )
 from workflows.definitions.installation.visit import schedule_installation
-from workflows.engine.steps import (
-    Hold,
-    KeepWaiting,
-    NothingToUndo,
-    Proceed,
-    RetryPolicy,
-    Route,
-    wait_for,
-)
+from workflows.engine.routes import Hold, KeepWaiting, Proceed, Route
+from workflows.engine.step_kit import wait_for
+from workflows.engine.steps import NothingToUndo, RetryPolicy
 from workflows.services import (
     ActivatedService,
     DeliveredEmail,
@@ -44,6 +38,7 @@ session_started = wait_for(
     says="the CPE is configured: waiting for the subscriber's own login",
     subject=lambda run: run[create_subscriber]["username"],
     deadline=lambda run: run.now + run.patience("session"),
+    patience=("session",),
     on_deadline=lambda run: Hold(
         f"{run[create_subscriber]['username']} has not logged in within {run.patience('session')} of the CPE's "
         "configuration: look at the NAS' log and the last RADIUS replies of this user. The testing window ends "

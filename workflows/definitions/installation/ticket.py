@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from workflows.engine.run import Run
 from workflows.errors import WorkflowError
+from workflows.printable import PRINTABLE
 
 
 def _matching(pattern: str, words: str) -> AfterValidator:
@@ -30,9 +31,6 @@ def _fits_a_beacon(name: str) -> str:
         raise ValueError(f"is {len(name.encode())} bytes long, and a WiFi name has at most 32 (IEEE 802.11)")
     return name
 
-
-# Control characters forge lines; half a surrogate pair can't be stored at all.
-PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 
 Line = Annotated[str, _matching(PRINTABLE + "{1,200}", "one line of at most 200 characters")]
 Note = Annotated[str, _matching(PRINTABLE + "{1,1000}", "one line of at most 1000 characters")]

@@ -10,13 +10,8 @@ from workflows.definitions.installation.ticket import (
     Appointment,
     VisitReport,
 )
-from workflows.engine.steps import (
-    GoBack,
-    Proceed,
-    Route,
-    UndoAll,
-    wait_for,
-)
+from workflows.engine.routes import GoBack, Proceed, Route, UndoAll
+from workflows.engine.step_kit import wait_for
 from workflows.services import (
     ScheduledInstallation,
     Services,
@@ -60,6 +55,7 @@ appointment = wait_for(
     on_deadline=lambda run: gave_up_waiting(run, "appointment"),
     when=lambda run: proposed(run) is None or run.is_told("appointment"),
     otherwise="the appointment is known already",
+    patience=("visit",),
 )
 
 
@@ -89,7 +85,7 @@ def after_visit(run: Installation, report: VisitReport) -> Route:
             return UndoAll(f"the technician found the installation not feasible: {report.note}")
         case _:
             words = {"no_access": "nobody was at home", "cancelled": "the visit was called off"}[report.outcome]
-            return GoBack("appointment", words + (f": {report.note}" if report.note else ""))
+            return GoBack(appointment, words + (f": {report.note}" if report.note else ""))
 
 
 visit = wait_for(
@@ -101,6 +97,8 @@ visit = wait_for(
     deadline=lambda run: max(patient_until(run), run[schedule_installation]["ends_at"]),
     on_deadline=lambda run: gave_up_waiting(run, "visit"),
     route=after_visit,
+    again_from=(appointment,),
+    patience=("visit",),
 )
 
 

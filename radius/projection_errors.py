@@ -1,0 +1,56 @@
+"""What can go wrong while FreeRADIUS' rows are written: a branch of the tree in ``radius.errors``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from radius.errors import RadiusError
+
+
+class ProjectionError(RadiusError):
+    """The radius database could not be brought to what is wished."""
+
+    code = "radius.projection_error"
+
+
+class ForeignRows(ProjectionError):
+    """Rows of that name are in the radius database and are not ours."""
+
+    code = "radius.foreign_rows"
+
+    def __init__(self, kind: str, name: str, tables: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.tables = tuple(sorted(tables))
+        super().__init__(
+            f"The radius database already has a {kind} {name} in {', '.join(self.tables)} that Firstlight did not"
+            " write. Nothing was changed: remove those rows, or use another name."
+        )
+
+
+class ProjectionRaced(ProjectionError):
+    """What is wished changed faster than it could be carried out."""
+
+    code = "radius.projection_raced"
+    transient = True
+
+
+class RadiusDatabaseUnavailable(ProjectionError):
+    """The radius database does not answer."""
+
+    code = "radius.database_unavailable"
+    transient = True
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The radius database does not answer ({reason}). Logins go on as FreeRADIUS can; try again.")
+
+
+class RadiusDatabaseUnfit(ProjectionError):
+    """The radius database answers, but a table or a permission is missing."""
+
+    code = "radius.database_unfit"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The radius database cannot be used as it is ({reason}).")

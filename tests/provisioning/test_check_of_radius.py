@@ -1,0 +1,196 @@
+"""``firstlight check`` on subscribers and FreeRADIUS' rows: each invariant catches the corruption it is there for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import insert, update
+
+from provisioning.bootstrap import Appliance
+from provisioning.check import Finding
+from radius.freeradius_tables import radacct, radius_projection, radpostauth
+from tests.provisioning.corruptions import CANCELLED, DONE, HELD, WAITING, Corruption, assert_caught, check, differs
+from tests.support.healthy_estate import vandal
+
+CORRUPTIONS = (
+    # -- RADIUS --------------------------------------------------------------------------------------------------------
+    Corruption(
+        "a subscriber with another address than its service",
+        (
+            (
+                "radius.addresses_as_allocated",
+                DONE,
+                f"{DONE} is given 100.64.3.3, $wan_1, $pd_1, but service 1 was allocated $v4_1, $wan_1, $pd_1.",
+            ),
+        ),
+        ours=(f"UPDATE radius_subscriber SET framed_ipv4 = '100.64.3.3' WHERE username = '{DONE}'",),
+        radius=(
+            f"UPDATE radreply SET value = '100.64.3.3' WHERE username = '{DONE}' AND attribute = 'Framed-IP-Address'",
+        ),
+    ),
+    Corruption(
+        "free service",
+        (("radius.states_as_billed", DONE, f"{DONE} is active, but nobody is billed for service 1."),),
+        ours=("UPDATE subscription SET state = 'cancelled', billing_stopped_at = billing_started_at",),
+    ),
+    Corruption(
+        "a bill for a line that is only being tested",
+        (
+            ("radius.states_as_billed", DONE, f"{DONE} is active, but nobody is billed for service 1."),
+            ("radius.states_as_billed", HELD, f"{HELD} is testing, but service 3 is being billed."),
+        ),
+        ours=("UPDATE subscription SET service_id = 3",),
+    ),
+    Corruption(
+        "a bill for a service without a subscriber",
+        (
+            ("radius.states_as_billed", DONE, f"{DONE} is active, but nobody is billed for service 1."),
+            ("radius.states_as_billed", "service 4", "Service 4 is being billed, but has no subscriber."),
+            (
+                "billing.service_live",
+                "subscription 1",
+                "Customer 1001 is billed for service 4, which holds nothing in the network (subscription 1).",
+            ),
+        ),
+        ours=("UPDATE subscription SET service_id = 4",),
+    ),
+    Corruption(
+        "a pending subscriber who is let in",
+        (differs(WAITING),),
+        radius=(f"DELETE FROM radcheck WHERE username = '{WAITING}' AND attribute = 'Auth-Type'",),
+    ),
+    Corruption(
+        "a subscriber whom FreeRADIUS has lost",
+        (differs(DONE, "is missing in FreeRADIUS' tables"),),
+        radius=tuple(
+            f"DELETE FROM {table} WHERE username = '{DONE}'" for table in ("radcheck", "radreply", "radusergroup")
+        ),
+    ),
+    Corruption(
+        "a cancelled subscriber who can still log in",
+        (differs(CANCELLED, "still has rows in FreeRADIUS' tables and should have none"),),
+        radius_clones=(("radcheck", f"username = '{DONE}'", {"username": f"'{CANCELLED}'", "id": "id + 1000"}),),
+    ),
+    Corruption(
+        "a login that somebody put there by hand",
+        (differs("mallory", "has rows in FreeRADIUS' tables that Firstlight did not write"),),
+        radius_clones=(("radcheck", f"username = '{DONE}'", {"username": "'mallory'", "id": "id + 1000"}),),
+    ),
+    Corruption(
+        "a value that FreeRADIUS would mangle",
+        (
+            (
+                "radius.mangled_values",
+                DONE,
+                f"radreply: the value of Framed-IP-Address for {DONE} does not reach a NAS as it is written.",
+            ),
+            differs(DONE),
+        ),
+        radius=(f"UPDATE radreply SET value = '`id`' WHERE username = '{DONE}' AND attribute = 'Framed-IP-Address'",),
+        strip_radius=("radreply",),
+    ),
+    Corruption(
+        "two addresses for one subscriber",
+        (
+            (
+                "radius.repeated_single_values",
+                DONE,
+                f"radreply: {DONE} has 2 rows of Framed-IP-Address, and one is right.",
+            ),
+            differs(DONE),
+        ),
+        radius_clones=(
+            (
+                "radreply",
+                f"username = '{DONE}' AND attribute = 'Framed-IP-Address'",
+                {"value": "'100.64.3.3'", "id": "id + 1000"},
+            ),
+        ),
+    ),
+    Corruption(
+        "one address for two subscribers",
+        (
+            ("radius.addresses_given_twice", "$v4_1", "radreply gives $v4_1 to 2 usernames."),
+            differs(WAITING),
+        ),
+        radius=(
+            f"UPDATE radreply SET value = '$v4_1' WHERE username = '{WAITING}' AND attribute = 'Framed-IP-Address'",
+        ),
+    ),
+    Corruption(
+        "one delegated prefix for two subscribers",
+        (
+            ("radius.addresses_given_twice", "$pd_1", "radreply gives $pd_1 to 2 usernames."),
+            differs(WAITING),
+        ),
+        radius=(
+            f"UPDATE radreply SET value = '$pd_1' WHERE username = '{WAITING}' AND attribute = 'Delegated-IPv6-Prefix'",
+        ),
+    ),
+    Corruption(
+        "a NAS that nobody can tell a rate",
+        (
+            (
+                "radius.nas_without_dialect",
+                "127.0.0.1",
+                "NAS 127.0.0.1 has type 'cisco', no dialect: its subscribers get no rate and are rejected.",
+            ),
+            (
+                "radius.rows_as_wished",
+                "127.0.0.1",
+                "nas 127.0.0.1 has other rows in FreeRADIUS' tables than it should.",
+            ),
+        ),
+        radius=("UPDATE nas SET type = 'cisco'",),
+    ),
+)
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=str)
+async def test_corruption_is_found_and_told_in_a_sentence(spoilable: Appliance, corruption: Corruption) -> None:
+    await assert_caught(spoilable, corruption)
+
+
+async def test_a_password_in_the_log_of_logins_is_found_and_not_repeated(spoilable: Appliance) -> None:
+    async with spoilable.radius_database.begin() as db:
+        await db.execute(
+            insert(radpostauth).values(
+                username=DONE, **{"pass": "hunter2"}, reply="Access-Accept", authdate=spoilable.clock()
+            )
+        )
+    sentence = f"radpostauth holds 1 password(s) of {DONE} in clear."
+    assert (await check(spoilable)).findings == [Finding("radius.passwords_in_login_log", DONE, sentence)]
+
+
+async def test_a_session_that_outlives_its_subscriber_is_found(spoilable: Appliance) -> None:
+    ended = datetime(2026, 1, 1, tzinfo=UTC)
+    session = {"acctsessionid": "S-4", "acctuniqueid": "u-4", "username": CANCELLED, "nasipaddress": "10.0.0.1"}
+    async with spoilable.radius_database.begin() as db:
+        await db.execute(
+            update(radius_projection).where(radius_projection.c.name == CANCELLED).values(projected_at=ended)
+        )
+        await db.execute(insert(radacct).values(acctstarttime=ended, **session))
+    sentence = (
+        f"{CANCELLED} was terminated at 2026-01-01 00:00 UTC, but its session S-4 at NAS 10.0.0.1 is still open:"
+        " end it there, or close it in radacct if that NAS does not know it."
+    )
+    assert (await check(spoilable)).findings == [Finding("radius.sessions_of_terminated", CANCELLED, sentence)]
+
+
+async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(spoilable: Appliance) -> None:
+    change = "UPDATE radius_subscriber SET framed_ipv4 = NULL, version = version + 1 WHERE username = '{}'"
+    with vandal(str(spoilable.settings.database_url)) as hand:
+        hand.execute(change.format(WAITING))
+    found = {(one.invariant, one.subject) for one in (await check(spoilable)).findings}
+    assert ("radius.rows_as_wished", WAITING) not in found
+    with vandal(str(spoilable.settings.database_url)) as hand:
+        hand.execute(change.format(DONE))
+    messages = [one.message for one in (await check(spoilable)).findings if one.invariant == "radius.rows_as_wished"]
+    assert messages == [
+        f"subscriber {DONE} has other rows in FreeRADIUS' tables than it should (its last change is not projected yet)."
+    ]
+
+
+PROVEN = {invariant for corruption in CORRUPTIONS for invariant, _, _ in corruption.found}
+PROVEN |= {"radius.passwords_in_login_log", "radius.sessions_of_terminated"}
