@@ -85,7 +85,7 @@ from acs.nbi_outcomes import (
 )
 from acs.ports import Begin, Now, Secrets, Sleep
 from acs.seen_devices import SeenDevice
-from acs.serials import canonical_serial, same_serial
+from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
 from acs.sessions import Patience
 from acs.tables import AcsBase, AcsDevice, AcsRequest
@@ -163,6 +163,8 @@ __all__ = [
     "checked_inputs",
     "claims_without_proof",
     "devices_of_ended_services",
+    "is_serial",
+    "pon_serial",
     "render",
     "require_verified",
     "revisions_that_do_not_fit",

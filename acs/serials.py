@@ -45,6 +45,14 @@ def spellings(serial: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(likely))
 
 
+def pon_serial(text: str) -> str | None:
+    """A GPON serial number in its vendor form; None for any other serial, and for what is none."""
+    if not is_serial(text):
+        return None
+    canonical = canonical_serial(text)
+    return canonical if _VENDOR_FORM.fullmatch(canonical) else None
+
+
 def is_serial(text: str) -> bool:
     """Whether a CPE may have that serial."""
     return _ALLOWED.fullmatch(text.strip()) is not None

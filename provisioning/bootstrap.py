@@ -29,10 +29,13 @@ from provisioning.commercial import (
 from provisioning.database import Database, sync_url
 from provisioning.errors import Fault
 from provisioning.line import LineHandOver, LineService, line_adapters
+from provisioning.lines import LineDesk
 from provisioning.settings import Settings, SettingsRefused
+from provisioning.signals import SignalDesk
 from provisioning.sole_worker import sole_worker
 from provisioning.tickets import InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
+from provisioning.visits import VisitDesk
 from provisioning.watchers import Watchers
 from radius import RadiusProjector, RadiusService, SessionReader
 from workflows import DEFINITIONS, Bell, Definition, Dispatch, Interpreter, Outside, Runs, Services, nothing_happens
@@ -111,6 +114,18 @@ class Appliance:
             tenant_id=self.tenant_id,
             now=self.clock,
         )
+
+    def visit_desk(self, db: AsyncSession) -> VisitDesk:
+        """The door for reports from the field, bound to this transaction."""
+        return VisitDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
+
+    def line_desk(self, db: AsyncSession) -> LineDesk:
+        """The door for the OLT side's answers, bound to this transaction."""
+        return LineDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
+
+    def signal_desk(self, db: AsyncSession) -> SignalDesk:
+        """The door for everything else that is told to a run, bound to this transaction."""
+        return SignalDesk(db, runs=self.runs)
 
     async def close(self) -> None:
         await self.bell.close()

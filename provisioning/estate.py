@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import IpamError, NetworkEstate, NetworkEstateSpec
+from ipam import IpamError, LocationUnknown, NetworkEstate, NetworkEstateSpec, NetworkService
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import CrmService, CustomerService
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
@@ -110,6 +110,7 @@ class EstateServices:
     """What an estate is written through, all bound to one transaction."""
 
     network: NetworkEstate
+    premises: NetworkService
     radius: RadiusService
     technicians: Technicians
     customers: CustomerService
@@ -133,7 +134,7 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     for customer in spec.customers:
         await _try(faults, f"customer {customer.id}", lambda c=customer: _customer(services.customers, c))
     for survey in spec.surveys:
-        await _try(faults, f"site_survey of {survey.customer_id}", lambda s=survey: _survey(services.crm, s))
+        await _try(faults, f"site_survey of {survey.customer_id}", lambda s=survey: _survey(services, s))
     if faults:
         raise InvalidRequest("The estate", faults)
     return {
@@ -165,16 +166,27 @@ async def _customer(customers: CustomerService, spec: CustomerSpec) -> None:
     await customers.register(customer_id=spec.id, name=spec.name, email=spec.email, phone=spec.phone)
 
 
-async def _survey(crm: CrmService, spec: SurveySpec) -> None:
+async def _survey(services: EstateServices, spec: SurveySpec) -> None:
     moment: datetime = spec.surveyed_at
-    await crm.record_site_survey(
+    location = await _premise(services.premises, spec.service_location)
+    await services.crm.record_site_survey(
         customer_id=spec.customer_id,
-        service_location=spec.service_location,
+        service_location=location,
         result=spec.result,
         surveyed_at=moment,
         notes=spec.notes,
-        request_id=f"estate/{spec.customer_id}/{spec.service_location}/{moment.isoformat()}",
+        request_id=f"estate/{spec.customer_id}/{location}/{moment.isoformat()}",
     )
+
+
+async def _premise(premises: NetworkService, named: str) -> str:
+    """The id under which a survey of this premise will be asked for, whatever alias it was written with."""
+    if not named.isprintable():
+        return named  # it will be refused with all else that is wrong with the survey
+    try:
+        return (await premises.locate(named))["location"]
+    except LocationUnknown:
+        return named  # surveyed before the network reaches it
 
 
 async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
@@ -187,6 +199,7 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
     async with appliance.database.begin() as db:
         services = EstateServices(
             network=NetworkEstate(db, tenant_id=tenant_id, now=now),
+            premises=appliance.services(db).network_service,
             radius=RadiusService(db, tenant_id=tenant_id, now=now, secrets=appliance.vault),
             technicians=Technicians(db, tenant_id=tenant_id),
             customers=CustomerService(db, tenant_id=tenant_id, now=now),

@@ -27,7 +27,11 @@ _PHONE_PUNCTUATION = re.compile(r"[\s().\-/]")
 _PHONE = re.compile(r"\+?[0-9]{4,15}")
 
 
-_MODEL_WORDS = {"missing": "is missing", "extra_forbidden": "is not known here"}
+_MODEL_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "int_type": "is not a whole number",
+}
 
 
 class Faults:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import AwareDatetime, BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import AcsError, TemplateLibrary
 from ipam import IpamError
+from provisioning.commercial import SurveyNotFeasible
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import Clock, faults_of
 from radius import RadiusError
 from workflows import Runs, Services
-from workflows.definitions.installation import InstallTicket
+from workflows.definitions.installation import Identifier, InstallTicket, PositiveId
 
 JOURNEY = "isp_ticket_to_deployment"
 LONGEST_AHEAD = timedelta(days=50 * 365)
+
+Wanted = TypeVar("Wanted")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,24 @@ class StartedInstallation:
 
     run_id: int
     is_new: bool
+
+
+class SoundAppointment(BaseModel):
+    """Of an appointment, what is well formed."""
+
+    technician_id: PositiveId | None = None
+    scheduled_date: AwareDatetime | None = None
+
+
+class SoundParts(BaseModel):
+    """Of a ticket, what is well formed and can be looked up, so that one malformed field hides no other fault."""
+
+    customer_id: PositiveId | None = None
+    service_location: Identifier | None = None
+    bandwidth_plan: Identifier | None = None
+    config_template: Identifier | None = None
+    appointment: SoundAppointment | None = None
+    hold_until: AwareDatetime | None = None
 
 
 def read_ticket(path: Path) -> Any:
@@ -80,58 +102,82 @@ class InstallationDesk:
         try:
             ticket = InstallTicket.model_validate(data)
         except ValidationError as error:
-            found = faults_of(error, whole="ticket")
-            malformed = {fault.field.partition(".")[0] for fault in found}
-            if isinstance(data, dict):
-                found += await self._unknown_parts({name: data[name] for name in data if name not in malformed})
-            raise InvalidRequest("The ticket", found) from error
-        faults = await self._unknown_parts(data)
-        if ticket.appointment is not None:
-            faults += self._out_of_time("appointment.scheduled_date", ticket.appointment.scheduled_date)
-        if ticket.hold_until is not None:
-            faults += self._out_of_time("hold_until", ticket.hold_until)
+            faults = faults_of(error, whole="ticket") + await self._faults_in(_sound_parts(data, error))
+            raise InvalidRequest("The ticket", faults) from error
+        faults = await self._faults_in(SoundParts.model_validate(ticket.model_dump()))
         if faults and not await self._started_before(ticket):
             raise InvalidRequest("The ticket", faults)
         run_id, is_new = await self._runs.start(self._db, JOURNEY, ticket, by=by)
         return StartedInstallation(run_id, is_new)
 
-    def _out_of_time(self, field: str, moment: datetime) -> list[Fault]:
-        if moment <= self._now():
-            return [Fault(field, "is over already")]
-        return [Fault(field, "lies more than 50 years ahead")] if moment > self._now() + LONGEST_AHEAD else []
-
     async def _started_before(self, ticket: InstallTicket) -> bool:
         """A ticket that comes again gets its run again, whatever has changed in the network since."""
         return await self._runs.find(self._db, JOURNEY, f"ticket/{ticket.ticket_id}") is not None
 
-    async def _unknown_parts(self, data: dict[str, Any]) -> list[Fault]:
-        """Asks every catalogue for what the ticket names; works on the sound parts of a ticket as well."""
-        services = self._services
-        text = {key: value for key, value in data.items() if isinstance(value, str)}
-        numbers = {key: value for key, value in data.items() if isinstance(value, int)}
-        appointment = data.get("appointment")
-        technician = appointment.get("technician_id") if isinstance(appointment, dict) else None
-        checks: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
-        if "customer_id" in numbers:
-            checks.append(("customer_id", lambda: services.customer_service.customer(numbers["customer_id"])))
-            checks.append(
-                ("customer_id", lambda: services.crm_service.get_site_survey(customer_id=numbers["customer_id"]))
-            )
-        if "service_location" in text:
-            checks.append(("service_location", lambda: services.network_service.locate(text["service_location"])))
-        if "bandwidth_plan" in text:
-            checks.append(("bandwidth_plan", lambda: services.network_service.plan(text["bandwidth_plan"])))
-            checks.append(("bandwidth_plan", lambda: services.radius_service.plan(name=text["bandwidth_plan"])))
-        if isinstance(technician, int):
-            checks.append(("appointment.technician_id", lambda: self._technicians.technician(technician)))
-        faults: list[Fault] = []
-        if "config_template" in text and text["config_template"] not in self._templates.names:
-            known = ", ".join(self._templates.names)
-            faults.append(Fault("config_template", f"{text['config_template']} is no CPE template; known: {known}"))
-        for where, check in checks:
-            try:
-                await check()
-            except (ProvisioningError, IpamError, RadiusError, AcsError) as error:
-                if not any(fault.field == where for fault in faults):
-                    faults.append(Fault(where, str(error)))
-        return faults
+    async def _faults_in(self, parts: SoundParts) -> list[Fault]:
+        """Asks every catalogue for what the ticket names, and the clock about its times."""
+        services, visit = self._services, parts.appointment or SoundAppointment()
+        faults = self._unknown_template(parts.config_template)
+        customer = await _ask(faults, "customer_id", services.customer_service.customer, parts.customer_id)
+        place = await _ask(faults, "service_location", services.network_service.locate, parts.service_location)
+        if customer is not None:
+            there = (customer["customer_id"], place and place["location"])
+            await _ask(faults, "customer_id", self._survey, there)
+        if await _ask(faults, "bandwidth_plan", services.network_service.plan, parts.bandwidth_plan) is not None:
+            await _ask(faults, "bandwidth_plan", self._rate, parts.bandwidth_plan)
+        await _ask(faults, "appointment.technician_id", self._technicians.technician, visit.technician_id)
+        faults += self._out_of_time("appointment.scheduled_date", visit.scheduled_date)
+        return faults + self._out_of_time("hold_until", parts.hold_until)
+
+    async def _survey(self, there: tuple[int, str | None]) -> None:
+        """Of this customer at this very premise, as the journey will ask for it; anywhere, while that isn't known."""
+        customer_id, location = there
+        try:
+            await self._services.crm_service.get_site_survey(customer_id=customer_id, service_location=location)
+        except SurveyNotFeasible:
+            if location is not None:  # else it may be about another premise
+                raise
+
+    async def _rate(self, plan: str) -> Any:
+        return await self._services.radius_service.plan(name=plan)
+
+    def _unknown_template(self, name: str | None) -> list[Fault]:
+        if name is None or name in self._templates.names:
+            return []
+        return [Fault("config_template", f"{name} is no CPE template; known: {', '.join(self._templates.names)}")]
+
+    def _out_of_time(self, field: str, moment: datetime | None) -> list[Fault]:
+        if moment is None:
+            return []
+        if moment <= self._now():
+            return [Fault(field, "is over already")]
+        return [Fault(field, "lies more than 50 years ahead")] if moment > self._now() + LONGEST_AHEAD else []
+
+
+async def _ask(
+    faults: list[Fault], field: str, catalogue: Callable[[Wanted], Awaitable[Found]], wanted: Wanted | None
+) -> Found | None:
+    """What a catalogue says; None, and its words among the faults, when it says no. None when nothing is asked."""
+    if wanted is None:
+        return None
+    try:
+        return await catalogue(wanted)
+    except (ProvisioningError, IpamError, RadiusError, AcsError) as error:
+        faults.append(Fault(field, str(error)))
+        return None
+
+
+def _sound_parts(data: Any, error: ValidationError) -> SoundParts:
+    """What is left of a ticket when everything malformed is taken out, and nothing else."""
+    for fault in error.errors():
+        data = _without(data, fault["loc"])
+    return SoundParts.model_validate(data if isinstance(data, dict) else {})
+
+
+def _without(data: Any, leaf: Sequence[int | str]) -> Any:
+    if not isinstance(data, dict) or not leaf:
+        return data
+    first, *rest = leaf
+    return {
+        name: _without(value, rest) if name == first else value for name, value in data.items() if rest or name != first
+    }

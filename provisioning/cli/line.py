@@ -10,7 +10,6 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.line import LineService
-from provisioning.lines import LineDesk
 
 app = typer.Typer(no_args_is_help=True, help="Lines on the OLT: confirm what was configured by hand.")
 
@@ -30,8 +29,7 @@ def answer(
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            desk = LineDesk(db, runs=appliance.runs, tenant_id=appliance.tenant_id, now=appliance.clock)
-            told = await desk.answer(
+            told = await appliance.line_desk(db).answer(
                 line_order_id=order, actual_port=port, onu_id=onu_id, received_power_dbm=power, by=by
             )
         if json_:

@@ -84,7 +84,7 @@ def show(run_id: RunId, json_: AsJson = False) -> None:
 @app.command()
 def signal(
     run_id: RunId,
-    name: Annotated[str, typer.Argument(help="What is told: appointment, visit, line_answer, ...")],
+    name: Annotated[str, typer.Argument(help="What is told, e.g. appointment; visits and lines have commands.")],
     payload: Annotated[str, typer.Option(help="JSON object with the particulars.")] = "{}",
     key: Annotated[
         str | None, typer.Option(help="The same key again is the same signal; default: name and payload.")
@@ -96,10 +96,8 @@ def signal(
 
     async def act(appliance: Appliance) -> None:
         told = _json("payload", payload)
-        if not isinstance(told, dict):
-            raise InvalidRequest("The payload", [Fault("payload", "is not a JSON object")])
         async with appliance.database.begin() as db:
-            new = await appliance.runs.signal(db, run_id, name, told, key=key or f"{name}/{payload}", by=by)
+            new = await appliance.signal_desk(db).tell(run_id, name, told, key=key, by=by)
         if json_:
             print_json({"run": run_id, "signal": name, "new": new})
         else:

@@ -12,7 +12,7 @@ from provisioning.cli.printing import Entry, clock_minute, print_json, print_lis
 from provisioning.cli.running import AsJson, By, run
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.field import Visits
-from provisioning.visits import Outcome, VisitDesk
+from provisioning.visits import Outcome
 from workflows.definitions.installation import Appointment
 
 app = typer.Typer(no_args_is_help=True, help="Visits of technicians: list them, report what came of them.")
@@ -72,8 +72,7 @@ def report(
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            desk = VisitDesk(db, runs=appliance.runs, tenant_id=appliance.tenant_id, now=appliance.clock)
-            reported, told = await desk.report(
+            reported, told = await appliance.visit_desk(db).report(
                 visit_id=visit,
                 outcome=_outcome(outcome),
                 serial=serial,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
+from acs import same_serial
 from provisioning.field.serials import normalise_serial
 from provisioning.field.tables import VisitOutcome, VisitReport
 from provisioning.intake import Faults
@@ -25,7 +26,12 @@ class Report:
     request_id: str | None
 
     def says_the_same_as(self, kept: VisitReport) -> bool:
-        return (self.outcome, self.serial, self.port, self.note) == (kept.outcome, kept.serial, kept.port, kept.note)
+        """A serial is the same in any spelling: a label scanned again is no swap."""
+        if (self.outcome, self.port, self.note) != (kept.outcome, kept.port, kept.note):
+            return False
+        if self.serial is None or kept.serial is None:
+            return self.serial == kept.serial
+        return same_serial(self.serial, kept.serial)
 
 
 def read_report(

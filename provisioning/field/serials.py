@@ -1,29 +1,25 @@
-"""The serial number a technician scans or types, in the one form in which it is compared."""
+"""The serial number a technician scans or types: what the label adds to it is taken off."""
 
 from __future__ import annotations
 
 import re
 
+from acs import is_serial, pon_serial
+
 _LABEL_PREFIX = re.compile(r"^S/?N(\s*[:=]\s*|\s+)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s:\-]")
-_GPON = re.compile(r"[A-Z]{4}[0-9A-F]{8}")
-_GPON_IN_HEX = re.compile(r"[0-9A-F]{16}")
-_OTHER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{3,63}")
+SHORTEST_SCAN = 4  # what is shorter is a part of a label
 
 
 def normalise_serial(scanned: str) -> str | None:
-    """The serial in its plain form, or None when it can't be one.
+    """The serial without its label, or None when it can't be one.
 
-    A GPON serial is four letters of the vendor and four bytes (ITU-T G.984.3 s9.2.4.1); labels print it as
-    ``HWTC12345678``, some as the sixteen hex digits ``4857544312345678``, often with "SN:" before it. Any other serial
-    keeps its spelling, since the device will report exactly that one.
+    Labels print a GPON serial as ``HWTC12345678``, some as sixteen hex digits in groups, often with "SN:" before it: it
+    becomes the vendor form. Any other serial keeps its spelling, since the CPE may report exactly that one; compare
+    serials with ``acs.same_serial``.
     """
     text = _LABEL_PREFIX.sub("", scanned.strip())
-    compact = _SEPARATORS.sub("", text).upper()
-    if _GPON.fullmatch(compact):
-        return compact
-    if _GPON_IN_HEX.fullmatch(compact):
-        vendor = bytes.fromhex(compact[:8])
-        if vendor.isalpha() and vendor.isupper():
-            return vendor.decode("ascii") + compact[8:]
-    return text if _OTHER.fullmatch(text) else None
+    if (pon := pon_serial(_SEPARATORS.sub("", text))) is not None:
+        return pon
+    whole = is_serial(text) and len(text) >= SHORTEST_SCAN and text[0].isalnum()
+    return text if whole else None

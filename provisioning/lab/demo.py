@@ -22,7 +22,6 @@ from provisioning.migrations import migrate
 from provisioning.settings import Settings, load_settings
 from provisioning.tickets import read_ticket
 from provisioning.vault import create_keyring
-from provisioning.visits import VisitDesk
 from radius.testing import LoginReply
 from workflows import ENDED, RunView, StepView, show_run
 
@@ -167,8 +166,7 @@ async def _technician_scans(lab: Lab, view: RunView, say: Say) -> None:
     else:
         say(f"  {serial} is scanned; now switch that CPE on, so that it informs {appliance.settings.genieacs_nbi_url}")
     async with appliance.database.begin() as db:
-        desk = VisitDesk(db, runs=appliance.runs, tenant_id=appliance.tenant_id, now=appliance.clock)
-        await desk.report(
+        await appliance.visit_desk(db).report(
             visit_id=visit["visit_id"], outcome="scanned", serial=serial, port=port, by=visit["technician_name"]
         )
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from acs import canonical_serial
 from provisioning.errors import InvalidRequest, RequestConflict
 from provisioning.line.errors import (
     LineAnswerConflict,
@@ -48,8 +49,9 @@ class LineService:
     ) -> LineOrderRecord:
         """Ask for a line: state *requested*, nothing is on the OLT before ``LineHandOver.hand_over``.
 
-        ``port`` is None while the scan hasn't told it. The same ``request_id`` again answers the same order, until that
-        is withdrawn.
+        ``port`` is None while the scan hasn't told it. The serial is kept in the spelling that the ACS compares by, so
+        that one ONT has one line however it was scanned. The same ``request_id`` again answers the same order, until
+        that is withdrawn.
 
         Raises:
             InvalidRequest: every malformed word and number at once.
@@ -70,6 +72,7 @@ class LineService:
         }
         if faults := list(line_faults(asked)):
             raise InvalidRequest(f"The line for service {service_id}", faults)
+        asked["device_serial"] = canonical_serial(device_serial)
         if request_id is not None and (earlier := await self._by_request(request_id)):
             return _answer_again(earlier, asked)
         row = LineOrderRow(

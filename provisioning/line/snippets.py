@@ -7,7 +7,6 @@ stands in ``<angle brackets>`` for the operator to fill in; nothing is guessed.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -16,11 +15,11 @@ from typing import Final, Literal
 
 from jinja2 import Environment, StrictUndefined, select_autoescape
 
+from acs import pon_serial
 from provisioning.line.ports import LineRequest
 
 Act = Literal["authorise", "withdraw"]
 VENDORS: Final = ("huawei", "nokia", "zte")
-PON_SERIAL: Final = re.compile(r"([A-Za-z]{4})([0-9A-Fa-f]{8})")
 
 _templates = Environment(
     undefined=StrictUndefined,
@@ -95,10 +94,10 @@ def _pon_port(text: str | None, default_shelf: str) -> PonPort:
 
 
 def _pon_serial(device_serial: str, style: str) -> str:
-    match = PON_SERIAL.fullmatch(device_serial)
-    if match is None:
+    pon = pon_serial(device_serial)
+    if pon is None:
         return f"<PON serial of {device_serial}>"  # some CPEs inform the ACS under another serial than the PON's
-    maker, rest = match[1].upper(), match[2].upper()
+    maker, rest = pon[:4], pon[4:]
     if style == "hex":
         return maker.encode("ascii").hex().upper() + rest
     return f"{maker}:{rest}" if style == "colon" else maker + rest

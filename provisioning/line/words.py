@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from acs import is_serial
 from provisioning.errors import Fault
 
-SERIAL: Final = re.compile(r"[A-Za-z0-9._~%-]{1,64}")
 # These end up in commands that a person pastes into an OLT, where a space or a line end would begin something else.
 WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}")
 HIGHEST_ONU_ID: Final = 4095
@@ -18,7 +18,7 @@ POWER_RANGE_DBM: Final = (-60.0, 10.0)
 
 def line_faults(asked: Mapping[str, Any]) -> Iterator[Fault]:
     """What is wrong with the words of ``authorise_line``, each fault once."""
-    if not SERIAL.fullmatch(asked["device_serial"]):
+    if not is_serial(asked["device_serial"]):
         yield Fault("device_serial", "must be 1 to 64 letters, digits and . _ ~ % -")
     for name in ("access_node", "line_profile"):
         if not is_word(asked[name]):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acs import SerialMalformed, canonical_serial, same_serial
+from acs import SerialMalformed, canonical_serial, pon_serial, same_serial
 from acs.nbi_requests import query_target
 from acs.serials import spellings
 
@@ -44,6 +44,21 @@ def test_a_gpon_serial_is_looked_for_as_labels_and_as_cpes_write_it() -> None:
         "4857544312ab34cd",
         "HWTC12ab34cd",
     )
+
+
+@pytest.mark.parametrize(
+    ("serial", "pon"),
+    [
+        (" hwtc12ab34cd", "HWTC12AB34CD"),
+        ("4857544312ab34cd", "HWTC12AB34CD"),
+        ("0012345678901234", None),
+        ("CPE-0001", None),
+        ("HWTC12345678 x", None),
+        ("", None),
+    ],
+)
+def test_only_a_serial_of_vendor_and_four_bytes_is_one_of_the_pon(serial: str, pon: str | None) -> None:
+    assert pon_serial(serial) == pon
 
 
 @given(st.text(max_size=70))

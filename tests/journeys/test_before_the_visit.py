@@ -6,12 +6,27 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.field import Visits
 from tests.support.estate import AT_THE_TIGHT_OLT, MORE_ADDRESSES, Household
 from tests.support.lab import JourneyLab
 from tests.support.outages import radius_database_down
 from tests.support.traces import NOTHING, traces_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_premise_named_by_an_alias_is_the_premise(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house, service_location=f"drop-{house.number}")
+    await run.until_waiting_for("visit")
+    assert (await run.result("get_site_survey"))["service_location"] == house.location
+    assert (await run.result("allocate_resources"))["port"] == house.port
+    visit_id = (await run.result("schedule_installation"))["visit_id"]
+    async with lab.appliance.database.begin() as db:
+        visit = await Visits(db, tenant_id=lab.appliance.tenant_id, now=lab.appliance.clock).visit(visit_id)
+    assert visit["location"] == house.location
+    await run.cancel("the test is over")
+    assert (await run.until_ended()).summary.state == "cancelled"
 
 
 async def test_a_full_pool_is_named_with_its_numbers_and_more_addresses_help(lab: JourneyLab, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from provisioning.line import LineService
-from provisioning.lines import LineDesk
 from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, Installation, JourneyLab
 from tests.support.traces import NOTHING, traces_of
 
@@ -258,8 +257,7 @@ async def _answers(lab: JourneyLab, run: Installation, port: str) -> None:
     appliance = lab.appliance
     order = (await run.result("authorise_line"))["line_order_id"]
     async with appliance.database.begin() as db:
-        desk = LineDesk(db, runs=appliance.runs, tenant_id=appliance.tenant_id, now=appliance.clock)
-        told = await desk.answer(
+        told = await appliance.line_desk(db).answer(
             line_order_id=order, actual_port=port, onu_id=17, received_power_dbm=-21.5, by="operator"
         )
     assert told == [run.id]

@@ -81,6 +81,24 @@ async def test_a_customers_number_is_never_given_to_somebody_else(appliance: App
         await import_estate(appliance, file)
 
 
+async def test_a_survey_is_kept_under_the_id_of_its_premise(appliance: Appliance, tmp_path: Path) -> None:
+    """Written with an alias it is found all the same; of a premise that the network does not reach yet, as written."""
+    file = tmp_path / "estate.toml"
+    text = ESTATE.read_text().replace(
+        'customer_id = 1001\nservice_location = "LOC-10293"', 'customer_id = 1001\nservice_location = "drop-7781"'
+    )
+    early = "[[site_survey]]\ncustomer_id = 1001\nservice_location = 'drop-1'\n"
+    file.write_text(text + early + "result = 'feasible'\nsurveyed_at = 2026-03-03T10:30:00Z\n")
+    for _ in range(2):
+        await import_estate(appliance, file)
+        async with appliance.database.begin() as db:
+            kept = await db.scalars(select(SiteSurvey.service_location).order_by(SiteSurvey.id))
+            assert list(kept) == ["LOC-10293", "drop-1"]
+    file.write_text(file.read_text().replace("'drop-1'", '"drop\\u0000-1"'))
+    with pytest.raises(InvalidRequest, match="service_location holds a line break or another control character"):
+        await import_estate(appliance, file)
+
+
 @pytest.mark.parametrize(
     ("text", "field"),
     [

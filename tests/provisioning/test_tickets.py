@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+from ipam.tables import LocationAlias
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
@@ -76,6 +77,53 @@ async def test_what_is_malformed_and_what_is_unknown_are_named_together(applianc
     assert set(found) == {"order_id", "service_location", "installation_address"}
 
 
+async def test_one_malformed_part_hides_no_other_fault(appliance: Appliance) -> None:
+    found = await faults(
+        appliance,
+        ticket(
+            device_serial="?!",
+            hold_until="2019-01-01T09:00:00Z",
+            appointment={"technician_id": 404, "scheduled_date": "2020-01-01T09:00:00Z", "colour": "blue"},
+        ),
+    )
+    assert found.keys() == {
+        "device_serial",
+        "hold_until",
+        "appointment.technician_id",
+        "appointment.scheduled_date",
+        "appointment.colour",
+    }
+    assert found["hold_until"] == found["appointment.scheduled_date"] == "is over already"
+    assert "404" in found["appointment.technician_id"]
+
+    found = await faults(appliance, ticket(installation_address="\ud800") | {7: "extra"})
+    assert found.keys() == {"installation_address", "7"}
+    found = await faults(appliance, ticket(appointment={"technician_id": 404, "scheduled_date": "some day"}))
+    assert found.keys() == {"appointment.technician_id", "appointment.scheduled_date"}
+    found = await faults(appliance, ticket(appointment={"technician_id": "7", "scheduled_date": "2020-01-01T09:00Z"}))
+    assert found == {
+        "appointment.technician_id": "is not a whole number",
+        "appointment.scheduled_date": "is over already",
+    }
+
+
+async def test_a_number_that_is_written_as_anything_else_is_refused(appliance: Appliance) -> None:
+    for number in ("1001", "99999", 99999.0, 1001.0, 1001.5, True, "7", 7.0):
+        whole = "is not a whole number"
+        assert await faults(appliance, ticket(customer_id=number, order_id=number)) == {
+            "customer_id": whole,
+            "order_id": whole,
+        }
+        visit = {"technician_id": number, "scheduled_date": "2036-03-10T09:00:00+01:00"}
+        assert await faults(appliance, ticket(appointment=visit)) == {"appointment.technician_id": whole}
+
+
+async def test_text_of_nothing_but_blanks_is_refused(appliance: Appliance) -> None:
+    for blank in ("", "   ", "\u00a0"):
+        found = await faults(appliance, ticket(installation_address=blank, wifi_ssid=blank))
+        assert found == {"installation_address": "is blank", "wifi_ssid": "is blank"}
+
+
 @pytest.mark.parametrize("nothing", [None, [], "ticket", 7, True, {}])
 async def test_what_is_no_ticket_at_all_is_refused(appliance: Appliance, nothing: Any) -> None:
     assert await faults(appliance, nothing)
@@ -112,6 +160,38 @@ async def test_a_place_that_cannot_be_served_is_refused_with_the_surveyors_words
             notes="no fibre in the street",
         )
     assert "no fibre in the street" in (await faults(appliance, ticket()))["customer_id"]
+    assert (await faults(appliance, ticket(service_location="LOC-1"))).keys() == {"service_location"}
+
+
+async def test_a_premise_without_a_survey_of_its_own_is_refused(appliance: Appliance) -> None:
+    """The customer's survey was made at LOC-10293, of which drop-7782 is none."""
+    for premise in ("LOC-10294", "drop-7782"):
+        found = await faults(appliance, ticket(service_location=premise))
+        assert found == {
+            "customer_id": "Customer 1001 has no completed site survey of LOC-10294; record one before installing."
+        }
+
+
+async def test_a_customer_without_any_survey_is_named_even_where_the_premise_is_unknown(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        await appliance.services(db).customer_service.register(  # type: ignore[attr-defined]
+            customer_id=1002, name="Eve", email="eve@customer.example"
+        )
+    found = await faults(appliance, ticket(customer_id=1002, service_location="LOC 1"))
+    assert found.keys() == {"customer_id", "service_location"}
+    assert found["customer_id"] == "Customer 1002 has no completed site survey; record one before installing."
+
+
+async def test_a_premise_may_be_named_by_an_alias_and_the_ticket_stays_the_same_whatever_it_leads_to(
+    appliance: Appliance,
+) -> None:
+    by_alias = ticket(service_location="drop-7781")
+    assert await accept(appliance, by_alias) == StartedInstallation(1, True)
+    async with appliance.database.begin() as db:
+        await db.execute(update(LocationAlias).where(LocationAlias.alias == "drop-7781").values(alias="drop-9999"))
+    assert await accept(appliance, by_alias) == StartedInstallation(1, False)
+    with pytest.raises(RunConflict):
+        await accept(appliance, ticket())
 
 
 async def test_a_ticket_that_comes_again_is_its_run_whatever_has_changed_since(appliance: Appliance) -> None:

@@ -25,7 +25,7 @@ from provisioning.commercial.testing import KeptMail
 from provisioning.estate import import_estate
 from provisioning.lab.demo import Lab, open_lab
 from provisioning.lab.world import LabWorld
-from provisioning.visits import Outcome, VisitDesk
+from provisioning.visits import Outcome
 from radius.testing import LabNas, LoginReply
 from tests.support.clock import MovableClock
 from tests.support.estate import AT_THE_TIGHT_OLT, Household, estate_toml, tomorrow
@@ -230,9 +230,8 @@ class Installation:
         appliance = self.lab.appliance
         visit_id = (await self.result("schedule_installation"))["visit_id"]
         async with appliance.database.begin() as db:
-            desk = VisitDesk(db, runs=appliance.runs, tenant_id=appliance.tenant_id, now=appliance.clock)
             again = Appointment.model_validate(next_appointment) if next_appointment else None
-            _, told = await desk.report(
+            _, told = await appliance.visit_desk(db).report(
                 visit_id=visit_id,
                 outcome=outcome,
                 serial=serial,

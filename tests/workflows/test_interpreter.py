@@ -107,6 +107,27 @@ async def test_starting_twice_with_one_key_is_one_run_and_other_input_is_a_confl
         assert len(await list_runs(db, tenant_id="main")) == 1
 
 
+@pytest.mark.parametrize("decision", ["skip", "roll_back", "cancel"])
+async def test_a_decision_without_a_reason_is_refused_and_changes_nothing(toy: Toy, decision: str) -> None:
+    toy.world.fail_next(ToyFault("no printer"))
+    run_id = await toy.start()
+    await toy.dispatch().drain()
+    before = await view(toy, run_id)
+    assert before.summary.state == "held"
+    for reason, fault in {
+        "": "is missing",
+        " \t ": "is missing",
+        "a\nb": "holds a line break or another control character",
+        "a\x1b[2Jb": "holds a line break or another control character",
+        "\ud800": "holds a line break or another control character",
+        "x" * 1001: "is longer than 1000 characters",
+    }.items():
+        with pytest.raises(InputRefused) as refused:
+            await act(toy, decision, run_id, reason=reason)
+        assert refused.value.faults == (("reason", fault),)
+    assert await view(toy, run_id) == before
+
+
 async def test_bad_input_names_every_fault_and_starts_nothing(toy: Toy) -> None:
     with pytest.raises(InputRefused) as refused:
         await toy.start(name=3, customer_id="x")

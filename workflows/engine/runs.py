@@ -21,6 +21,7 @@ from workflows.engine.steps import Wait
 from workflows.engine.tables import ENDED, MOVING, Direction, RunNote, RunRow, RunState, SignalRow, StepRow, StepState
 from workflows.engine.turning import go_back, hold, mark_undone, reopening, undo_all
 from workflows.errors import InputRefused, JourneyUnknown, RunConflict, RunNotOpenFor
+from workflows.printable import checked_reason
 
 Doorbell = Callable[[AsyncSession, int, int], Awaitable[None]]
 """Enqueues (run, segment) in the given transaction."""
@@ -201,7 +202,11 @@ class Runs:
         row.note = row.error_code = None
 
     async def skip(self, db: AsyncSession, run_id: int, *, by: str, reason: str, result: Any = None) -> None:
-        """Passes over the held step with a reason; the run will end as partial, never as completed."""
+        """Passes over the held step with a reason; the run will end as partial, never as completed.
+
+        Raises: InputRefused if the reason says nothing or the result has faults; RunUnknown, RunNotOpenFor.
+        """
+        reason = checked_reason(reason)
         course = await self._held(db, run_id, "skipped")
         step = course.definition.step(course.row.current_step or "")
         row = course.latest(step)
@@ -222,7 +227,11 @@ class Runs:
         await self._ring(course)
 
     async def roll_back(self, db: AsyncSession, run_id: int, *, by: str, reason: str) -> None:
-        """Undoes a held run, newest step first; it ends as failed."""
+        """Undoes a held run, newest step first; it ends as failed.
+
+        Raises: InputRefused if the reason says nothing; RunUnknown, RunNotOpenFor.
+        """
+        reason = checked_reason(reason)
         course = await self._held(db, run_id, "rolled back")
         course.row.restarts = 0
         undo_all(course, f"rolled back by {by}: {reason}", RunState.FAILED)
@@ -230,7 +239,11 @@ class Runs:
         await self._ring(course)
 
     async def cancel(self, db: AsyncSession, run_id: int, *, by: str, reason: str) -> None:
-        """Asks a run to undo itself; a step under way is finished first. Asking twice is the same cancel."""
+        """Asks a run to undo itself; a step under way is finished first. Asking twice is the same cancel.
+
+        Raises: InputRefused if the reason says nothing; RunUnknown, RunNotOpenFor.
+        """
+        reason = checked_reason(reason)
         course = await self._course(db, run_id)
         row = course.row
         if row.state in ENDED:

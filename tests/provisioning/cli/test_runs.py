@@ -320,7 +320,7 @@ def test_a_held_run_can_be_rolled_back(isp: Settings, type_: Type) -> None:
         (("skip", 1, "--reason", "x"), "run 1 is completed: it can't be skipped; only a held run can be"),
         (("roll-back", 4, "--reason", "x"), "run 4 is cancelled: it can't be rolled back; only a held run can be"),
         (("cancel", 1, "--reason", "x"), "run 1 is completed: it can't be cancelled"),
-        (("signal", 1, "visit"), "run 1 is completed: it can't be told visit"),
+        (("signal", 1, "appointment"), "run 1 is completed: it can't be told appointment"),
     ],
 )
 def test_what_a_runs_state_does_not_allow_is_refused_in_one_sentence(
@@ -343,9 +343,10 @@ def test_a_step_that_the_journey_has_not_is_refused(isp: Settings, type_: Type) 
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        (("signal", 2, "visit", "--payload", "{"), "payload: is not JSON: "),
-        (("signal", 2, "visit", "--payload", "[1]"), "payload: is not a JSON object"),
-        (("signal", 2, "visit", "--payload", '{"outcome": "scanned"}'), "a scan brings a serial"),
+        (("signal", 2, "appointment", "--payload", "{"), "payload: is not JSON: "),
+        (("signal", 2, "appointment", "--payload", "[1]"), "payload: is not a JSON object"),
+        (("signal", 2, "appointment", "--payload", '{"technician_id": "7002"}'), "technician_id: "),
+        (("cancel", 2, "--reason", " "), "reason: is missing"),
         (("signal", 2, "tea", "--payload", "{}"), "name: run 2 only knows appointment, visit"),
         (("skip", 3, "--reason", "x", "--result", "{"), "result: is not JSON: "),
         (("skip", 3, "--reason", "x", "--result", "{}"), "actual_port: "),
@@ -359,6 +360,24 @@ def test_words_that_are_no_json_or_do_not_fit_are_refused(
     assert fault in typed.err
     error = type_("runs", *words, "--json").json["error"]
     assert error["faults"]
+
+
+@pytest.mark.parametrize(
+    ("run", "signal", "payload", "command"),
+    [
+        (2, "visit", {"outcome": "scanned", "device_serial": "HWTC00000002"}, "firstlight visits report VISIT OUTCOME"),
+        (3, "line_answer", {"answered": True, "actual_port": "0/0/3"}, "firstlight line answer ORDER --port PORT"),
+    ],
+)
+def test_what_has_a_record_of_its_own_is_told_with_its_own_command(
+    isp: Settings, type_: Type, run: int, signal: str, payload: dict[str, Any], command: str
+) -> None:
+    before = type_("runs", "show", run, "--json").json
+    typed = type_("runs", "signal", run, signal, "--payload", json.dumps(payload))
+    assert (typed.status, typed.out) == (2, "")
+    assert f"name: {signal} is told with `{command}`" in one_line(typed.err)
+    assert f"`firstlight runs show {run}` has the number" in one_line(typed.err)
+    assert type_("runs", "show", run, "--json").json == before
 
 
 def test_the_same_signal_again_is_the_same_word(isp: Settings, type_: Type) -> None:

@@ -104,6 +104,16 @@ async def test_a_second_scan_with_another_serial_is_a_swap(begin: Begin) -> None
         assert (await calendar.visit(visit_id))["scanned_serial"] == "ZTEGC0FFEE00", "a late copy undoes nothing"
 
 
+async def test_the_same_label_scanned_again_in_another_spelling_is_no_swap(begin: Begin) -> None:
+    async with begin() as db:
+        calendar = visits(db)
+        visit_id = (await book(db))["visit_id"]
+        first = await calendar.report(visit_id=visit_id, outcome="scanned", serial="abc123")
+        assert await calendar.report(visit_id=visit_id, outcome="scanned", serial="ABC123") == first
+        assert await db.scalar(select(func.count()).select_from(VisitReport)) == 1
+        assert first["serial"] == "abc123", "as the CPE may report it to the ACS"
+
+
 @pytest.mark.parametrize("request_id", [None, "phone/7"])
 async def test_a_report_that_arrives_twice_is_one_report(begin: Begin, request_id: str | None) -> None:
     async with begin() as db:

@@ -106,6 +106,15 @@ async def test_a_serial_and_a_service_have_one_live_line_each(
     assert await _count(database) == 1
 
 
+async def test_a_serial_has_one_live_line_in_whatever_spelling(database: Database, clock: Clock, line: Line) -> None:
+    async with database.begin() as db:
+        asked = await _service(db, clock).authorise_line(**{**line, "device_serial": "ont-00a7"})
+        assert asked["device_serial"] == "ONT-00A7"
+        with pytest.raises(LineBusy):
+            await _service(db, clock).authorise_line(**{**line, "device_serial": "ONT-00a7", "service_id": 43})
+        assert await _service(db, clock).find_live_line_order(service_id=43) is None
+
+
 async def test_another_tenant_may_have_the_same_numbers(database: Database, clock: Clock, line: Line) -> None:
     first = await _asked(database, clock, line)
     async with database.begin() as db:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from workflows.definitions.installation.ticket import (
     Appointment,
     DeviceInformed,
+    Identifier,
     InstallTicket,
+    PositiveId,
     SessionSeen,
     VisitReport,
 )
 
-__all__ = ["Appointment", "DeviceInformed", "InstallTicket", "SessionSeen", "VisitReport"]
+__all__ = ["Appointment", "DeviceInformed", "Identifier", "InstallTicket", "PositiveId", "SessionSeen", "VisitReport"]

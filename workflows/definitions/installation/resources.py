@@ -15,9 +15,15 @@ from workflows.services import (
 
 @step.transactional(undo=NothingToUndo("a survey is only read"))
 async def get_site_survey(services: Services, run: Installation) -> SiteSurvey:
-    return await services.crm_service.get_site_survey(
-        customer_id=run.customer_id, service_location=run.input.service_location
-    )
+    """Of the premise that the ticket names by its id or an alias; surveys are kept under the id."""
+    place = await services.network_service.locate(run.input.service_location)
+    return await services.crm_service.get_site_survey(customer_id=run.customer_id, service_location=place["location"])
+
+
+def premise(run: Installation) -> str:
+    """The id of the premise that was surveyed; the ticket's word for it where the survey was skipped."""
+    survey = run.last(get_site_survey)
+    return run.input.service_location if survey is None else survey["service_location"]
 
 
 async def release_resources(services: Services, run: Installation, allocated: AllocatedResources) -> None:
@@ -28,7 +34,7 @@ async def release_resources(services: Services, run: Installation, allocated: Al
 async def allocate_resources(services: Services, run: Installation) -> AllocatedResources:
     return await services.network_service.allocate_resources(
         customer_id=run.customer_id,
-        service_location=run.input.service_location,
+        service_location=premise(run),
         bandwidth_plan=run.input.bandwidth_plan,
         request_id=run.key(allocate_resources),
     )

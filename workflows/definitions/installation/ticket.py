@@ -6,9 +6,10 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import TypedDict
 
+from acs import SerialMalformed, canonical_serial
 from workflows.engine.run import Run
 from workflows.errors import WorkflowError
 from workflows.printable import PRINTABLE
@@ -32,14 +33,33 @@ def _fits_a_beacon(name: str) -> str:
     return name
 
 
-Line = Annotated[str, _matching(PRINTABLE + "{1,200}", "one line of at most 200 characters")]
-Note = Annotated[str, _matching(PRINTABLE + "{1,1000}", "one line of at most 1000 characters")]
+def _says_something(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank")
+    return text
+
+
+def _of_a_cpe(serial: str) -> str:
+    """As it is spelt: some CPEs report their serial to the ACS in that very spelling."""
+    try:
+        canonical_serial(serial)
+    except SerialMalformed as error:
+        raise ValueError(str(error)) from error
+    return serial.strip()
+
+
+_FILLED = AfterValidator(_says_something)
+_STRIPPED = StringConstraints(strip_whitespace=True)
+
+Line = Annotated[str, _STRIPPED, _FILLED, _matching(PRINTABLE + "{1,200}", "one line of at most 200 characters")]
+Note = Annotated[str, _STRIPPED, _FILLED, _matching(PRINTABLE + "{1,1000}", "one line of at most 1000 characters")]
 Identifier = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}", "a name of letters, digits and . _ : / -")]
-Serial = Annotated[str, _matching(r"[A-Za-z0-9._~-]{4,64}", "a serial of 4 to 64 letters, digits and . _ ~ -")]
-Ssid = Annotated[
-    str, _matching(PRINTABLE + "{1,32}", "a WiFi name of at most 32 bytes"), AfterValidator(_fits_a_beacon)
+Serial = Annotated[str, AfterValidator(_of_a_cpe)]
+Ssid = Annotated[  # blanks around a name are a part of it
+    str, _FILLED, _matching(PRINTABLE + "{1,32}", "a WiFi name of at most 32 bytes"), AfterValidator(_fits_a_beacon)
 ]
-PositiveId = Annotated[int, Field(gt=0, le=2**63 - 1)]
+PositiveId = Annotated[int, Field(gt=0, le=2**63 - 1, strict=True)]
+"""Never read out of text, a fraction or a truth value: a number that names somebody is written as a number."""
 
 
 class Frozen(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from workflows.definitions.installation.kit import Installation, step
-from workflows.definitions.installation.resources import allocate_resources
+from workflows.definitions.installation.resources import allocate_resources, premise
 from workflows.definitions.installation.ticket import (
     Appointment,
     VisitReport,
@@ -71,7 +71,7 @@ async def schedule_installation(services: Services, run: Installation) -> Schedu
         installation_address=run.input.installation_address,
         technician_id=wanted.technician_id,
         scheduled_date=wanted.scheduled_date,
-        service_location=run.input.service_location,
+        service_location=premise(run),
         planned_port=run[allocate_resources]["port"],
         request_id=run.key(schedule_installation),
     )

@@ -1,0 +1,48 @@
+"""The door for signals: what is told to a run itself. What has a record of its own is told at that record's desk."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.errors import Fault, InvalidRequest
+from workflows import Runs
+
+DESKS = {
+    "visit": ("firstlight visits report VISIT OUTCOME", "the visit"),
+    "line_answer": ("firstlight line answer ORDER --port PORT", "the line order"),
+}
+"""Signals that only a desk may tell, since a record changes with the run: the command, and the record."""
+
+
+class SignalDesk:
+    """Accepts signals within the caller's transaction."""
+
+    def __init__(self, db: AsyncSession, *, runs: Runs) -> None:
+        self._db = db
+        self._runs = runs
+
+    async def tell(self, run_id: int, name: str, payload: Any, *, key: str | None = None, by: str) -> bool:
+        """Tells a run something it waits for, or will wait for; False if this ``key`` was told before.
+
+        Without a key, the same name and payload are the same signal.
+
+        Raises: InvalidRequest if the payload is no JSON object, or the signal has a desk of its own; RunUnknown,
+        RunNotOpenFor, InputRefused.
+        """
+        if name in DESKS:
+            command, record = DESKS[name]
+            raise InvalidRequest("The signal", [Fault("name", _elsewhere(run_id, name, command, record))])
+        if not isinstance(payload, dict):
+            raise InvalidRequest("The payload", [Fault("payload", "is not a JSON object")])
+        said = f"{name}/{json.dumps(payload, sort_keys=True)}"
+        return await self._runs.signal(self._db, run_id, name, payload, key=key or said, by=by)
+
+
+def _elsewhere(run_id: int, name: str, command: str, record: str) -> str:
+    return (
+        f"{name} is told with `{command}`, so that {record} changes with the run; "
+        f"`firstlight runs show {run_id}` has the number"
+    )
