@@ -53,10 +53,10 @@ class Whole:
     definitions: Mapping[tuple[str, int], Definition[Any]]
     allocated: dict[int, AllocatedResources]  # by service
     live: set[int]  # services that hold resources
-    wanted: set[int]  # services that a subscriber in service or a run with more to do wants
+    wanted: set[int]  # services that a subscriber in service wants, or a run that has not given them back
     promised: set[int]  # services that a run with more to do wants
     changing: set[int]  # services that a run is taking back right now
-    in_work: set[str]  # usernames that a run with more to do has been given
+    in_work: set[str]  # usernames that a run which goes on by itself has been given
     billed: set[int]  # services with a running bill
 
     @property
