@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 WORKERS ?= 2
 export TICKET
 
-.PHONY: help demo test durability check lint types imports lock docs clean ready-demo ready-test
+.PHONY: help demo test durability check lint types imports lock docs picture clean ready-demo ready-test
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -41,7 +41,10 @@ lock: ready-test ## lock the requirements anew (UPGRADE=1 for the newest version
 	@deploy/lock $(if $(UPGRADE),--upgrade)
 
 docs: ready-test ## renew the tables in docs/ that are made from the code
-	@.venv/bin/python deploy/renew-docs
+	@.venv/bin/python deploy/renew_docs.py
+
+picture: ready-test ## renew docs/demo.svg from a real run of the demo
+	@.venv/bin/python deploy/renew_demo_picture.py
 
 clean: ## remove what the commands above left, .venv excepted
 	@rm -rf .lab .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

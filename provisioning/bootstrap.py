@@ -30,6 +30,7 @@ from provisioning.database import Database, sync_url
 from provisioning.errors import Fault
 from provisioning.line import LineHandOver, LineService, line_adapters
 from provisioning.lines import LineDesk
+from provisioning.projections import Projections
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.signals import SignalDesk
 from provisioning.sole_worker import sole_worker
@@ -50,6 +51,7 @@ class Pace:
     heartbeat_every_seconds: float = 1.5
     lease_seconds: float = 6.0
     lost_every_seconds: float = 5.0
+    catch_up_every_seconds: float = 30.0
     apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
@@ -87,6 +89,9 @@ class Appliance:
             tenant_id=settings.tenant_id,
             now=clock,
             secrets=self.vault,
+        )
+        self.projections = Projections(
+            self.database.read, self.projector, services=self.services, tenant_id=settings.tenant_id
         )
 
     def services(self, db: AsyncSession) -> Services:
@@ -193,7 +198,7 @@ async def open_worker(
             sessions=appliance.sessions,
             tenant_id=appliance.tenant_id,
         )
-        clock = Clock(_ticks(dispatch, watchers, outside, pace))
+        clock = Clock(_ticks(dispatch, watchers, outside, appliance.projections, pace))
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
@@ -239,10 +244,13 @@ def _smtp(settings: Settings) -> SmtpSettings:
         username=settings.smtp_user,
         password=password.get_secret_value() if password else None,
         timeout_seconds=settings.smtp_timeout_seconds,
+        answer_timeout_seconds=settings.smtp_answer_timeout_seconds,
     )
 
 
-def _ticks(dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace) -> list[Tick]:
+def _ticks(
+    dispatch: Dispatch, watchers: Watchers, outside: Outside, projections: Projections, pace: Pace
+) -> list[Tick]:
     return [
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
@@ -252,6 +260,7 @@ def _ticks(dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace)
         Tick("heartbeat", pace.heartbeat_every_seconds, dispatch.beat),
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
+        Tick("projections", pace.catch_up_every_seconds, projections.catch_up),
     ]
 
 

@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.bootstrap import Appliance
 from provisioning.commercial.invariants import running_bills
 from provisioning.invariants import INVARIANTS, Found, Whole
+from provisioning.projections import ALLOCATION, usernames_in_work
 from provisioning.vault import VaultError
 from radius import RADIUS_INVARIANTS, Drift, drift_findings
 from workflows import open_results
 
-ALLOCATION = "allocate_resources"
 ROWS_AS_WISHED = "radius.rows_as_wished"
 
 
@@ -68,7 +68,8 @@ async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
     services = appliance.services(db)
     tenant_id = appliance.tenant_id
     kept = await open_results(db, tenant_id=tenant_id, step=ALLOCATION)
-    promised = {int(one.result["service_id"]) for one in kept}
+    promised = {int(one.result["service_id"]) for one in kept if one.has_more_to_do}
+    answered_for = {int(one.result["service_id"]) for one in kept}
     bills = await running_bills(db, tenant_id)
     return Whole(
         db=db,
@@ -78,10 +79,10 @@ async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
         definitions=appliance.definitions,
         allocated={each["service_id"]: each for each in await services.network_service.all_resources()},
         live=set(await services.network_service.active_service_ids()),
-        wanted=promised | set(await services.radius_service.live_service_ids(in_service=True)),
+        wanted=answered_for | set(await services.radius_service.live_service_ids(in_service=True)),
         promised=promised,
-        changing={int(one.result["service_id"]) for one in kept if one.going_back},
-        in_work={str(one.result["username"]) for one in kept},
+        changing={int(one.result["service_id"]) for one in kept if one.going_back and one.has_more_to_do},
+        in_work=usernames_in_work(kept),
         billed={bill.service_id for bill in bills},
     )
 

@@ -2,8 +2,8 @@
 
 Each package knows its own; here they are put together with what only the whole knows: which services are wanted by
 whom. To add one: a function beside its package's others that returns records with a ``subject`` and a ``sentence``, one
-line below, and in ``tests/provisioning/test_check*.py`` the corruption that it must catch; then ``make docs`` renews the
-list in ``docs/invariants.md``.
+line below, and in ``tests/provisioning/test_check*.py`` the corruption that it must catch; then ``make docs`` renews
+the list in ``docs/invariants.md``.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class Whole:
     definitions: Mapping[tuple[str, int], Definition[Any]]
     allocated: dict[int, AllocatedResources]  # by service
     live: set[int]  # services that hold resources
-    wanted: set[int]  # services that a subscriber in service or a run with more to do wants
+    wanted: set[int]  # services that a subscriber in service wants, or a run that has not given them back
     promised: set[int]  # services that a run with more to do wants
     changing: set[int]  # services that a run is taking back right now
-    in_work: set[str]  # usernames that a run with more to do has been given
+    in_work: set[str]  # usernames that a run which goes on by itself has been given
     billed: set[int]  # services with a running bill
 
     @property

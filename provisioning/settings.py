@@ -158,7 +158,19 @@ class Settings(BaseSettings):
         description="File that holds that login's password, and nothing else.",
         json_schema_extra={"default": "unset"},
     )
-    smtp_timeout_seconds: float = Field(default=60.0, gt=0, le=600, description="Patience with the mail server.")
+    smtp_timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=200,
+        description="How long the mail server may take for each reply until it is given the mail, 200 s in all.",
+    )
+    smtp_answer_timeout_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=600,
+        description="How long it may look at a mail it was given; giving up earlier makes second copies"
+        " (RFC 5321 section 4.5.3.2.6).",
+    )
     mail_from: MailAddress = Field(default="noreply@isp.example", description="Sender of every mail to a customer.")
 
     visit_hold_hours: int = Field(

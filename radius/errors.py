@@ -115,9 +115,9 @@ class SubscriberUnknown(SubscriberError):
 
     code = "radius.subscriber_unknown"
 
-    def __init__(self, subscriber_id: int) -> None:
-        self.subscriber_id = subscriber_id
-        super().__init__(f"There is no RADIUS subscriber {subscriber_id}.")
+    def __init__(self, who: int | str) -> None:
+        self.who = who
+        super().__init__(f"There is no RADIUS subscriber {who}.")
 
 
 class UsernameTaken(SubscriberError):

@@ -36,7 +36,7 @@ from radius.radius_database import (
 )
 from radius.results import ProjectedSubscriber, Projection
 from radius.service import RadiusService
-from radius.subscribers import found
+from radius.subscribers import found, owner_of
 from radius.tables import Nas, Plan, Subscriber
 from radius.wishes import Wishes
 
@@ -91,7 +91,7 @@ class RadiusProjector:
         async def read() -> _Read:
             async with self._begin() as db:
                 asked = await found(db, self._tenant_id, subscriber_id)
-                owner = await self._wishes.owner_of(db, asked)
+                owner = await owner_of(db, self._tenant_id, asked.username)
                 plan = await db.get_one(Plan, owner.plan_id)
                 return _Read(await self._wishes.for_subscriber(db, owner, plan), await self._wishes.for_plan(db, plan))
 

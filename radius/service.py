@@ -119,6 +119,16 @@ class RadiusService:
         """The subscriber as it shall be, or ``SubscriberUnknown``."""
         return await self._view(await subscribers.found(self._db, self._tenant_id, subscriber_id))
 
+    async def subscriber_named(self, *, username: str) -> SubscriberView:
+        """The subscriber whose rows stand under this name (of those that had it one after the other, the present one),
+        or ``SubscriberUnknown``."""
+        return await self._view(await subscribers.owner_of(self._db, self._tenant_id, username))
+
+    async def subscriber_ids(self, *, unprojected: bool = False) -> dict[str, int]:
+        """By username the subscriber whose rows stand under it; ``unprojected``: where FreeRADIUS still shows an
+        earlier wish."""
+        return await subscribers.owners(self._db, self._tenant_id, unprojected=unprojected)
+
     async def live_service_ids(self, *, in_service: bool = False) -> list[int]:
         """The services that have a subscriber who was not terminated; ``in_service``: who is active or suspended."""
         not_these = ("pending", "testing", "terminated") if in_service else ("terminated",)

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import case, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,6 +29,8 @@ from radius.tables import Plan, Subscriber
 PASSWORD_LENGTH = 20
 MAX_ID = 2**63 - 1
 MAX_REQUEST_ID_LENGTH = 200
+LIVE_LAST = (case((Subscriber.state == "terminated", 0), else_=1), Subscriber.id)
+"""Of the subscribers that had one name, the one whose rows stand under it comes last."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,29 @@ async def locked(db: AsyncSession, tenant_id: str, subscriber_id: int) -> Subscr
 async def found(db: AsyncSession, tenant_id: str, subscriber_id: int) -> Subscriber:
     """The subscriber, or ``SubscriberUnknown``."""
     return await _one(db, tenant_id, subscriber_id, lock=False)
+
+
+async def owner_of(db: AsyncSession, tenant_id: str, username: str) -> Subscriber:
+    """Whose rows stand under a username: the subscriber who is not terminated, else the last one there was; or
+    ``SubscriberUnknown``."""
+    had_it = select(Subscriber).where(Subscriber.tenant_id == tenant_id, Subscriber.username == username)
+    owner = await db.scalar(had_it.order_by(*(rank.desc() for rank in LIVE_LAST)).limit(1))
+    if owner is None:
+        raise SubscriberUnknown(username)
+    return owner
+
+
+async def owners(db: AsyncSession, tenant_id: str, *, unprojected: bool) -> dict[str, int]:
+    """By username the subscriber whose rows stand under it, as ``owner_of``; or only those who are still to be
+    projected."""
+    behind = or_(Subscriber.projected_version.is_(None), Subscriber.projected_version != Subscriber.version)
+    mine = select(Subscriber.username, Subscriber.id, behind).where(Subscriber.tenant_id == tenant_id)
+    if unprojected:
+        changed = select(Subscriber.username).where(Subscriber.tenant_id == tenant_id, behind)
+        mine = mine.where(Subscriber.username.in_(changed))
+    found = await db.execute(mine.order_by(*LIVE_LAST))
+    last = {username: (subscriber_id, is_behind) for username, subscriber_id, is_behind in found}
+    return {name: subscriber_id for name, (subscriber_id, is_behind) in last.items() if is_behind or not unprojected}
 
 
 async def move(

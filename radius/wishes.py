@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import case, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.ports import Secrets
 from radius.projection import Row, digest, nas_rows, plan_group, plan_rows, rows_for
 from radius.radius_database import Kind, Wish
+from radius.subscribers import LIVE_LAST
 from radius.tables import Nas, Plan, Subscriber
-
-_LIVE_LAST = (case((Subscriber.state == "terminated", 0), else_=1), Subscriber.id)
-"""Of the subscribers that had one name, the one whose rows stand under it comes last."""
 
 
 class Wishes:
@@ -76,16 +74,9 @@ class Wishes:
             select(Subscriber, Plan)
             .join(Plan, Plan.id == Subscriber.plan_id)
             .where(Subscriber.tenant_id == self.tenant_id, Subscriber.username.in_(names))
-            .order_by(*_LIVE_LAST)
+            .order_by(*LIVE_LAST)
         )
         return list({subscriber.username: (subscriber, plan) for subscriber, plan in rows}.values())
-
-    async def owner_of(self, db: AsyncSession, asked: Subscriber) -> Subscriber:
-        """Whose rows stand under a username: the subscriber who is not terminated, else the last one there was."""
-        same_name = select(Subscriber).where(
-            Subscriber.tenant_id == self.tenant_id, Subscriber.username == asked.username
-        )
-        return list(await db.scalars(same_name.order_by(*_LIVE_LAST)))[-1]
 
     def _wish(self, kind: Kind, name: str, source_id: int, version: int, rows: tuple[Row, ...]) -> Wish:
         return Wish(

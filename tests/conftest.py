@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,26 @@ from tests.support.appliances import Original, make_migrated
 from tests.support.postgres import PostgresServer
 
 DATABASES = ("sqlite", "postgresql")
+SETTINGS, OF_THE_TESTS = "FIRSTLIGHT_", "FIRSTLIGHT_TEST_"
+REAL_GENIEACS = "FIRSTLIGHT_GENIEACS_NBI_URL"
+
+
+def pytest_configure() -> None:
+    """No test reads the settings of the machine it runs on: with them it would go to real systems.
+
+    A GenieACS that they name is kept under another name, for ``tests/acs/test_nbi_client.py`` alone.
+    """
+    if REAL_GENIEACS in os.environ:
+        os.environ["FIRSTLIGHT_TEST_GENIEACS_NBI_URL"] = os.environ[REAL_GENIEACS]
+    for name in settings_in(os.environ):
+        del os.environ[name]
+
+
+def settings_in(environment: Iterable[str]) -> set[str]:
+    """Variables that the appliance would read, in whatever case."""
+    return {
+        name for name in environment if name.upper().startswith(SETTINGS) and not name.upper().startswith(OF_THE_TESTS)
+    }
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ from typer.main import get_command
 
 from provisioning.cli import app
 from provisioning.reference import ROOTS, error_classes, every_error, parts
+from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -111,6 +113,15 @@ def test_links_lead_somewhere_and_commands_exist(page: Path) -> None:
     for command in named:
         words = command.split()
         assert command in known or " ".join(words[:2]) in known or command in groups, f"{page.name}: {command}"
+
+
+def test_the_picture_of_the_demo_shows_every_step_of_today_and_the_proof() -> None:
+    picture = html.unescape((ROOT / "docs" / "demo.svg").read_text(encoding="utf-8")).replace("\xa0", " ")
+    shown = set(re.findall(r"(?:completed|skipped) +([a-z_]+)", picture))
+    missing = [step.name for step in ISP_TICKET_TO_DEPLOYMENT.steps if step.name not in shown]
+    assert missing == [], "docs/demo.svg is out of date: run `make picture`"
+    assert shown <= {step.name for step in ISP_TICKET_TO_DEPLOYMENT.steps}
+    assert '"state": "completed"' in picture
 
 
 def commands(command: Any = None, path: str = "firstlight") -> list[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from workflows.engine.dispatch import Bell, Dispatch
 from workflows.engine.interpreter import Interpreter, nothing_happens
 from workflows.engine.invariants import restless_runs, unfinished_ends, unknown_outcomes
 from workflows.engine.reading import (
+    KeptResult,
     NoteView,
     RoundView,
     RunSummary,
@@ -44,6 +45,7 @@ __all__ = [
     "Definition",
     "Dispatch",
     "Interpreter",
+    "KeptResult",
     "NoteView",
     "Outside",
     "RoundView",

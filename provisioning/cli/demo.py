@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from rich.console import Console
 from rich.text import Text
+from sqlalchemy.engine import make_url
 
 from provisioning.bootstrap import open_worker
 from provisioning.cli.printing import err, out, print_json
 from provisioning.cli.running import AsJson, guarded
 from provisioning.lab.errors import DemoFailed
 from provisioning.logs import configure_logs
+from provisioning.settings import PREFIX, Settings, load_settings
 from radius.testing import RadiusLabError
 
 if TYPE_CHECKING:
     from provisioning.lab.demo import Lab
     from provisioning.lab.proof import Proof
 
+T = TypeVar("T")
+
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
+WITHIN_SECONDS = 300.0
+WITH_A_REAL_CPE_SECONDS = 1800.0
+CALLED_OFF_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+THE_LABORATORYS = ("data_dir", "database_url", "radius_database_url", "genieacs_nbi_url", "tenant_id", "username_realm")
+"""The settings by which another process finds the laboratory."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,20 +47,23 @@ def demo(
     estate: Annotated[Path, typer.Option(help="TOML file of the estate.")] = EXAMPLES / "lab-estate.toml",
     home: Annotated[Path, typer.Option(help="Folder of the laboratory; it is emptied first.")] = Path(".lab/demo"),
     once: Annotated[bool, typer.Option("--once", help="End after the proof instead of staying open.")] = False,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help=f"Seconds until it gives up. Unset: {WITHIN_SECONDS:g}; with a GenieACS of your own, where a person"
+            f" has to switch the CPE on, {WITH_A_REAL_CPE_SECONDS:g}.",
+        ),
+    ] = None,
     json_: AsJson = False,
 ) -> None:
     """Turn a ticket into a live subscriber on real parts, and prove it. With --json the last line is the proof."""
-    console = err if json_ else out
     configure_logs(level="error", form="console")
-
-    begun = time.monotonic()
-
-    def say(sentence: str) -> None:
-        console.print(f"{time.monotonic() - begun:6.1f} s  {sentence}")
+    say = _Voice(err if json_ else out)
 
     async def act() -> Proof:
         try:
-            return await _demo(home, estate, ticket, say, stay=not once)
+            return await _called_off(_demo(home, estate, ticket, say, stay=not once, within=within))
         except RadiusLabError as error:
             raise DemoFailed(str(error)) from error
 
@@ -62,32 +76,90 @@ def demo(
         raise typer.Exit(1)
 
 
-async def _demo(home: Path, estate: Path, ticket: Path, say: Callable[[str], None], *, stay: bool) -> Proof:
+class _Voice:
+    """Says a sentence with the seconds since the beginning, and remembers it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._begun = time.monotonic()
+        self.last = "nothing yet"
+
+    def __call__(self, sentence: str) -> None:
+        self.last = sentence.strip()
+        self._console.print(f"{time.monotonic() - self._begun:6.1f} s  {sentence}")
+
+
+async def _called_off(act: Awaitable[T]) -> T:
+    """Obeys a signal to end in good order: FreeRADIUS and whatever else was started ends before the process does."""
+    task = asyncio.current_task()
+    assert task is not None
+    told: list[int] = []
+
+    def call_off(number: int) -> None:
+        if not told:  # a second one must not cut the putting away short
+            told.append(number)
+            task.cancel()
+
+    for number in CALLED_OFF_BY:
+        asyncio.get_running_loop().add_signal_handler(number, call_off, number)
     try:
-        from provisioning.lab.demo import install, open_lab
+        return await act
+    except asyncio.CancelledError:
+        if not told:
+            raise
+        raise typer.Exit(128 + told[0]) from None
+
+
+async def _demo(home: Path, estate: Path, ticket: Path, say: _Voice, *, stay: bool, within: float | None) -> Proof:
+    try:
+        from provisioning.lab.demo import open_lab
+        from provisioning.lab.installing import install
         from provisioning.lab.proof import prove
     except ModuleNotFoundError as error:  # the other commands need nothing of the laboratory
         raise DemoFailed(f"the laboratory needs {error.name}; install firstlight[lab]") from error
-    async with open_lab(home, estate, say) as lab, open_worker(lab.appliance):
-        view, before_scan = await install(lab, ticket, say)
-        proof = await prove(lab.world, lab.appliance, view, before_scan)
-        if not proof.broken:
-            say("proven: its own CPE has logged in with what it was given, the bill runs, the mail is there:")
-            say(f"  {proof.report['mail']['file']}")
-        if stay:
-            await _stay_open(lab, say)
-        return proof
+    real_cpe = load_settings().genieacs_nbi_url is not None
+    seconds = within or (WITH_A_REAL_CPE_SECONDS if real_cpe else WITHIN_SECONDS)
+    try:
+        async with (
+            asyncio.timeout(seconds) as deadline,
+            open_lab(home, estate, say) as lab,
+            open_worker(lab.appliance),
+        ):
+            view, before_scan = await install(lab, ticket, say)
+            proof = await prove(lab.world, lab.appliance, view, before_scan)
+            deadline.reschedule(None)
+            if not proof.broken:
+                say("proven: its own CPE has logged in with what it was given, the bill runs, the mail is there:")
+                say(f"  {proof.report['mail']['file']}")
+            if stay:
+                await _stay_open(lab, say)
+            return proof
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise DemoFailed(f"the demo was not at its end after {seconds:g} s; the last it said was: {say.last}") from None
 
 
 async def _stay_open(lab: Lab, say: Callable[[str], None]) -> None:
     """Keeps the laboratory running for a person to play in, until Ctrl-C."""
-    settings = lab.appliance.settings
     say("the laboratory stays open; in another terminal:")
-    shown = settings.shown()
-    for name in ("data_dir", "database_url", "radius_database_url", "genieacs_nbi_url", "tenant_id", "username_realm"):
-        say(f"  export FIRSTLIGHT_{name.upper()}='{shown[f'FIRSTLIGHT_{name.upper()}']}'")
+    for line in ways_in(lab.appliance.settings):
+        say(f"  {line}")
     say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in CALLED_OFF_BY:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await stop.wait()
+
+
+def ways_in(settings: Settings) -> list[str]:
+    """What a shell has to be told so that ``firstlight`` finds this laboratory. No password is in it: a variable that
+    holds one was set by whoever started the demo, who can set it there as well."""
+    lines = []
+    for name in THE_LABORATORYS:
+        variable, value = PREFIX + name.upper(), str(getattr(settings, name))
+        if not name.endswith("database_url") or make_url(value).password is None:
+            lines.append(f"export {variable}={shlex.quote(value)}")
+        elif name in settings.model_fields_set:
+            lines.append(f"# {variable} too, as it was set for this demo; its password is not shown here")
+    return lines

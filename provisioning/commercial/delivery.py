@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.errors import (
@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
 MOST_SILENCES = 2
+"""How many attempts may end without the server's word: each of them may have left a copy."""
 
 FAILURES: dict[AttemptOutcome, type[DeliveryFailed]] = {
     "refused": MailRefused,
@@ -65,8 +66,8 @@ class MailDelivery:
     async def deliver(self, email_id: int) -> DeliveredEmail:
         """Send this mail, unless it is sent already; then its receipt is the answer.
 
-        Raises: MailUnknown, MailWithdrawn; MailRefused and MailServerUntrusted (an operator must act); MailDeferred,
-        MailServerUnreachable and DeliveryUnknown (transient).
+        Raises: MailUnknown, MailWithdrawn; MailRefused, MailServerUntrusted and DeliveryDoubtful (an operator must
+        act); MailDeferred, MailServerUnreachable and DeliveryUnknown (transient).
         """
         opened = await self._open_attempt(email_id)
         if not isinstance(opened, _Attempt):
@@ -113,15 +114,17 @@ class MailDelivery:
             return _Attempt(mail.id, mail.attempts, _letter(mail))
 
     async def _refuse_if_doubtful(self, db: AsyncSession, mail: Mail) -> None:
-        """A silent server may have taken the mail each time: one repeat is enough of that."""
-        silences = select(MailAttempt).where(MailAttempt.mail_id == mail.id, MailAttempt.outcome == "unknown")
+        """A server that was silent, or heard by a process that died, may have taken the mail each time: one repeat is
+        enough of that."""
+        open_or_silent = or_(MailAttempt.outcome == "unknown", MailAttempt.outcome.is_(None))
+        silences = select(MailAttempt).where(MailAttempt.mail_id == mail.id, open_or_silent)
         doubtful = list(await db.scalars(silences.order_by(MailAttempt.number)))
         if len(doubtful) >= MOST_SILENCES:
             raise DeliveryDoubtful(
                 mail.id,
                 recipient=mail.recipient,
                 server=self._smtp.server,
-                reason=doubtful[-1].reply or "no reply",
+                reason=doubtful[-1].reply or "no answer was recorded",
                 reply_code=None,
             )
 

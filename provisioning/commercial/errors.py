@@ -228,6 +228,6 @@ class DeliveryDoubtful(DeliveryFailed):
 
     code = "mail.delivery_doubtful"
     sentence = (
-        "was given to {server} twice, and twice it never said whether it took it ({reason}); it is not sent again. "
-        "Ask the recipient, then skip this step with what they said."
+        "was offered to {server} twice, and neither time is it known whether it took it ({reason}); it is not sent "
+        "again. Ask the recipient, then skip this step with what they said."
     )

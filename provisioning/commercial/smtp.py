@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import ssl
@@ -21,6 +22,9 @@ from provisioning.commercial.tables import AttemptOutcome
 LOGIN_REPLIES = frozenset({530, 534, 535, 538})
 LONGEST_REASON = 300
 QUIT_SECONDS = 2.0
+ENVELOPE_SECONDS = 200.0
+"""From the connection to the recipient's acceptance, whatever each reply may take: with the longest answer to the
+content it has to fit into the time-out of the step that delivers, which would leave an attempt that says nothing."""
 
 Stage = Literal["greeting", "envelope", "content"]
 
@@ -39,9 +43,9 @@ class SmtpSettings:
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     local_hostname: str | None = None
-    timeout_seconds: float = 30.0
+    timeout_seconds: float = 30.0  # for each reply before the mail is given
     # The server may be scanning what it was given. Giving up early is what doubles a mail (RFC 5321 s4.5.3.2.6).
-    answer_timeout_seconds: float = 60.0
+    answer_timeout_seconds: float = 600.0
 
     @property
     def server(self) -> str:
@@ -104,12 +108,14 @@ async def hand_over(letter: Letter, settings: SmtpSettings) -> HandOver:
     stage: Stage = "greeting"
     try:
         try:
-            await client.connect()
-            stage = "envelope"
-            await client.mail(settings.sender)
-            await client.rcpt(letter.recipient)
+            async with asyncio.timeout(ENVELOPE_SECONDS):
+                await client.connect()
+                stage = "envelope"
+                await client.mail(settings.sender)
+                await client.rcpt(letter.recipient)
             stage = "content"
-            reply = await client.data(content, timeout=settings.answer_timeout_seconds)
+            async with asyncio.timeout(settings.answer_timeout_seconds):  # DATA has two replies, and this is for both
+                reply = await client.data(content, timeout=settings.answer_timeout_seconds)
             ended = HandOver("sent", _plain(f"{reply.code} {reply.message}"), reply.code)
         except SMTPResponseException as exc:
             ended = HandOver(_judge_reply(exc.code, stage), _plain(f"{exc.code} {exc.message}"), exc.code)
@@ -118,7 +124,7 @@ async def hand_over(letter: Letter, settings: SmtpSettings) -> HandOver:
                 await client.quit(timeout=QUIT_SECONDS)
         return ended
     except (SMTPException, OSError) as exc:
-        return HandOver(_judge_break(exc, stage), _plain(str(exc) or type(exc).__name__))
+        return HandOver(_judge_break(exc, stage), _plain(str(exc) or _in_words(exc)))
     finally:
         client.close()
 
@@ -142,6 +148,10 @@ def _judge_break(exc: Exception, stage: Stage) -> AttemptOutcome:
         return "untrusted"
     # The client says "not supported" (STARTTLS, AUTH) as the bare class; time-outs and cuts have classes of their own.
     return "untrusted" if type(exc) is SMTPException else "unreachable"
+
+
+def _in_words(silent: Exception) -> str:
+    return "no answer in time" if isinstance(silent, TimeoutError) else type(silent).__name__
 
 
 def _plain(words: str) -> str:

@@ -1,1 +1,1 @@
-"""The laboratory: a world around the appliance (`world`), and the main job done in it with proof (`demo`)."""
+"""The laboratory: a world and an appliance in it (`world`, `demo`), the main job done there (`installing`), `proof`."""

@@ -41,6 +41,7 @@ async def prove(world: LabWorld, appliance: Appliance, view: RunView, before_sca
     report = {
         "run": view.summary.id,
         "state": view.summary.state,
+        "seconds": _seconds(view),
         "subscriber": {
             "customer_id": view.summary.customer_id,
             "service_id": allocated["service_id"],
@@ -58,6 +59,13 @@ async def prove(world: LabWorld, appliance: Appliance, view: RunView, before_sca
         "check": {"asked": check.asked, "failed": check.failed},
     }
     return Proof(report, [sentence for holds, sentence in claims if not holds])
+
+
+def _seconds(view: RunView) -> float:
+    """How long the job itself took, by the run's own record: from the ticket's acceptance to the run's end."""
+    begun, ended = view.summary.created_at, view.summary.finished_at
+    assert ended is not None, "a run that has not ended proves nothing"
+    return round((ended - begun).total_seconds(), 1)
 
 
 async def _nothing_left_at_the_acs(appliance: Appliance, facts: dict[str, Any]) -> list[tuple[bool, str]]:

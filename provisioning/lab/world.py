@@ -61,11 +61,17 @@ class LabWorld:
             "smtp_tls": "none",
         }
 
-    def start_freeradius(self, run_dir: Path, database_url: str, schema: str | None) -> FreeRadiusServer:
-        """Starts the real server over the radius database, whose tables must exist."""
+    async def start_freeradius(self, run_dir: Path, database_url: str, schema: str | None) -> FreeRadiusServer:
+        """Starts the real server over the radius database, whose tables must exist. `stop` ends it, also where the
+        start itself was called off."""
         server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=database_url, schema=schema)
-        server.start()
         self.freeradius = server
+        starting = asyncio.create_task(asyncio.to_thread(server.start))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])  # a thread can't be called off: what it starts must be there to be stopped
+            raise
         return server
 
     def connect_nas(self, name: str, secret: str) -> LabNas:

@@ -1,7 +1,7 @@
 """The client against a GenieACS: the lab's, or the real one at FIRSTLIGHT_GENIEACS_NBI_URL.
 
-Against a real one FIRSTLIGHT_GENIEACS_SERIAL names a CPE that has reported to it. Nothing is written to that CPE: tasks
-are queued and deleted again, tags and provisions begin with ``firstlight_test`` and are removed.
+Against a real one FIRSTLIGHT_TEST_GENIEACS_SERIAL names a CPE that has reported to it. Nothing is written to that CPE:
+tasks are queued and deleted again, tags and provisions begin with ``firstlight_test`` and are removed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from acs.seen_devices import find_device, look_again, read_leaves
 
 pytestmark = pytest.mark.genieacs
 
-URL = "FIRSTLIGHT_GENIEACS_NBI_URL"
-SERIAL = "FIRSTLIGHT_GENIEACS_SERIAL"
+URL = "FIRSTLIGHT_TEST_GENIEACS_NBI_URL"  # where tests/conftest.py puts it
+SERIAL = "FIRSTLIGHT_TEST_GENIEACS_SERIAL"
 KEY = "firstlight_test:key"
 UPTIME = {"name": "getParameterValues", "parameterNames": ["Device.DeviceInfo.UpTime"]}
 UNKNOWN_DEVICE = "00259E-HG8245-NOBODY"
@@ -48,7 +48,7 @@ async def server() -> AsyncIterator[Server]:
     url = os.environ.get(URL)
     if url:
         serial = os.environ.get(SERIAL)
-        assert serial, f"{URL} is set: name a CPE known to that GenieACS in {SERIAL}"
+        assert serial, f"FIRSTLIGHT_GENIEACS_NBI_URL is set: name a CPE known to that GenieACS in {SERIAL}"
         async with NbiClient(url) as nbi:
             yield await _ready(nbi, serial)
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy import renew_demo_picture
 from tests.deploy.conftest import ROOT
 
 REQUIREMENTS = ROOT / "deploy" / "requirements"
@@ -130,6 +131,20 @@ def _demo(tmp_path: Path, *arguments: str, status: int = 0) -> subprocess.Comple
 def test_the_demos_last_line_is_the_last_line_and_its_end_the_end(tmp_path: Path) -> None:
     done = _demo(tmp_path)
     assert (done.returncode, done.stdout.splitlines()) == (0, ["<demo>", "<--once>", "<--json>"])
+
+
+def test_the_picture_is_made_of_what_make_demo_runs(tmp_path: Path) -> None:
+    assert _demo(tmp_path).stdout.splitlines() == [f"<{word}>" for word in renew_demo_picture.COMMAND]
+    printed = "  8.1 s    completed   hand_over_line  " + "x" * renew_demo_picture.WIDTH + "the end"
+    picture = renew_demo_picture.picture_of(printed)
+    assert "the&#160;end" in picture, "long lines are broken, not cut"
+    assert set(re.findall(r"https?://[^\"]+", picture)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_every_script_that_the_makefile_runs_is_there() -> None:
+    named = set(re.findall(r"(?<=[ @])deploy/[\w.-]+", _makefile()))
+    assert {"deploy/setup", "deploy/renew_docs.py", "deploy/renew_demo_picture.py"} <= named
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
 
 
 def test_a_failed_demo_fails(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 import pytest
 
 from acs.testing import Quirks
 from radius.testing import LabSession, Usage
-from tests.support.lab import ON_SQLITE, JourneyLab
+from tests.support.lab import ON_SQLITE, PATIENCE_SECONDS, JourneyLab
 from tests.support.outages import freeradius_down, nbi_answers_rubbish, nbi_down
 from tests.support.traces import NOTHING, acs_traces, traces_of
 
@@ -136,9 +137,16 @@ async def test_an_nbi_that_is_down_is_waited_for(lab: JourneyLab) -> None:
     await run.until_waiting_for("visit")
     async with nbi_down(lab):
         cpe = await run.plug_and_scan(house)
-        await run.until_waiting_for("device_informed")  # the CPE has informed; nobody can ask about it
-    await run.until_ended()
+        await run.until_waiting_for("device_informed")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while cpe.pending_events or not cpe.bootstrapped:  # the OLT lets it in and it informs
+                await lab.happening()
+        assert (await run.view()).summary.waiting_for == "device_informed"  # nobody can ask about it
+        assert cpe.ppp.username == ""
+    ended = await run.until_ended()
+    assert ended.summary.state == "completed"
     assert cpe.ppp.status == "Connected"
+    assert await lab.broken_invariants() == []
 
 
 async def test_an_nbi_that_goes_down_before_the_settings_is_tried_again(lab: JourneyLab) -> None:

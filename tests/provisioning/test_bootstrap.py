@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,10 +11,13 @@ import pytest
 from sqlalchemy import update
 
 from provisioning.bootstrap import Appliance, open_appliance, open_worker
+from provisioning.commercial import DeliveryUnknown
+from provisioning.commercial.testing import MailSink, Quirk
 from provisioning.estate import import_estate
 from provisioning.settings import SettingsRefused
 from provisioning.tickets import read_ticket
 from provisioning.vault import KeyringMissing
+from tests.provisioning.commercial.conftest import ACTIVATION
 from tests.support.appliances import ESTATE, TICKET, Original
 from workflows import list_runs, show_run
 from workflows.engine.tables import RunRow
@@ -58,6 +62,22 @@ async def test_what_one_service_writes_another_of_the_same_transaction_reads(app
         await db.rollback()
     async with appliance.database.begin() as db:
         assert await appliance.services(db).network_service.active_service_ids() == []
+
+
+async def test_a_mail_servers_answer_is_waited_for_as_long_as_the_settings_say(
+    migrated_sqlite: Original, tmp_path: Path
+) -> None:
+    async with MailSink(tmp_path / "mails") as sink:
+        sink.misbehave(Quirk.KEEP_AND_SAY_NOTHING)
+        smtp = {"smtp_host": "127.0.0.1", "smtp_port": sink.port, "smtp_answer_timeout_seconds": 0.2}
+        settings = migrated_sqlite.copy(tmp_path / "copy", genieacs_nbi_url=NBI, **smtp)
+        async with open_appliance(settings) as appliance, open_worker(appliance) as worker, asyncio.timeout(20):
+            async with appliance.database.begin() as db:
+                queued = await appliance.services(db).communications_service.send_template_email(
+                    template="service_activated", recipient="ada@example.com", variables=ACTIVATION, request_id="a/mail"
+                )
+            with pytest.raises(DeliveryUnknown, match="which never said whether it took it"):
+                await worker.outside.mail.deliver(queued["email_id"])
 
 
 async def test_no_keyring_no_appliance(appliance: Appliance) -> None:

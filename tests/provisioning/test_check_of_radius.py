@@ -13,6 +13,8 @@ from radius.freeradius_tables import radacct, radius_projection, radpostauth
 from tests.provisioning.corruptions import CANCELLED, DONE, HELD, WAITING, Corruption, assert_caught, check, differs
 from tests.support.healthy_estate import vandal
 
+NOT_PROJECTED = "has other rows in FreeRADIUS' tables than it should (its last change is not projected yet)"
+
 CORRUPTIONS = (
     # -- RADIUS --------------------------------------------------------------------------------------------------------
     Corruption(
@@ -76,6 +78,45 @@ CORRUPTIONS = (
         "a login that somebody put there by hand",
         (differs("mallory", "has rows in FreeRADIUS' tables that Firstlight did not write"),),
         radius_clones=(("radcheck", f"username = '{DONE}'", {"username": "'mallory'", "id": "id + 1000"}),),
+    ),
+    Corruption(
+        "a partial run that an operator ended before FreeRADIUS knew of the activation",
+        (differs(DONE, NOT_PROJECTED),),
+        ours=(
+            "UPDATE run SET state = 'partial', has_skips = true WHERE id = 1",
+            "UPDATE run_step SET state = 'skipped', skipped_by = 'nora', result = NULL"
+            " WHERE run_id = 1 AND step = 'project_active'",
+            f"UPDATE radius_subscriber SET projected_version = version - 1 WHERE username = '{DONE}'",
+        ),
+        radius_clones=(
+            (
+                "radcheck",
+                f"username = '{DONE}' AND attribute = 'Cleartext-Password'",
+                {"id": "id + 1000", "attribute": "'Expiration'", "value": "'Mar 03 2036 09:00:00 UTC'"},
+            ),
+        ),
+    ),
+    Corruption(
+        "a partial run that left a subscriber in testing",
+        (
+            (
+                "radius.subscribers_nobody_wants",
+                HELD,
+                f"{HELD} is testing, but no open run will ever bring service 3 into service or take it back.",
+            ),
+        ),
+        ours=(
+            "UPDATE run SET state = 'partial', has_skips = true, finished_at = updated_at WHERE id = 3",
+            "UPDATE run_step SET state = 'skipped', skipped_by = 'nora' WHERE run_id = 3 AND step = 'confirm_port'",
+        ),
+    ),
+    Corruption(
+        "a partial roll-back that left an account without a bill",
+        (("radius.states_as_billed", DONE, f"{DONE} is active, but nobody is billed for service 1."),),
+        ours=(
+            "UPDATE run SET state = 'partial', has_skips = true, direction = 'undo' WHERE id = 1",
+            "UPDATE subscription SET state = 'cancelled', billing_stopped_at = billing_started_at",
+        ),
     ),
     Corruption(
         "a value that FreeRADIUS would mangle",
@@ -185,11 +226,9 @@ async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(spoila
     found = {(one.invariant, one.subject) for one in (await check(spoilable)).findings}
     assert ("radius.rows_as_wished", WAITING) not in found
     with vandal(str(spoilable.settings.database_url)) as hand:
-        hand.execute(change.format(DONE))
+        hand.execute(change.format(DONE), change.format(HELD))  # and nobody is about to
     messages = [one.message for one in (await check(spoilable)).findings if one.invariant == "radius.rows_as_wished"]
-    assert messages == [
-        f"subscriber {DONE} has other rows in FreeRADIUS' tables than it should (its last change is not projected yet)."
-    ]
+    assert messages == [f"subscriber {name} {NOT_PROJECTED}." for name in (DONE, HELD)]
 
 
 PROVEN = {invariant for corruption in CORRUPTIONS for invariant, _, _ in corruption.found}

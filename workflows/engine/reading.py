@@ -150,15 +150,26 @@ class KeptResult:
     """What a step has made and its run still answers for."""
 
     run_id: int
+    state: str
     going_back: bool
     result: Any
+
+    @property
+    def has_more_to_do(self) -> bool:
+        """False of a run that an operator's skip has ended: what it left, nobody will carry on or take back."""
+        return self.state not in ENDED
+
+    @property
+    def goes_on_by_itself(self) -> bool:
+        """It moves, or waits for something that will move it; a held run moves when a person says so."""
+        return self.has_more_to_do and self.state != RunState.HELD
 
 
 async def open_results(db: AsyncSession, *, tenant_id: str, step: str) -> list[KeptResult]:
     """The results of this step in the runs that have not undone it and have more to do, or were ended by an operator's
     skip (partial): nobody else answers for what those have left."""
     found = await db.execute(
-        select(RunRow.id, RunRow.direction, StepRow.result)
+        select(RunRow.id, RunRow.state, RunRow.direction, StepRow.result)
         .join(StepRow, StepRow.run_id == RunRow.id)
         .where(
             RunRow.tenant_id == tenant_id,
@@ -170,8 +181,8 @@ async def open_results(db: AsyncSession, *, tenant_id: str, step: str) -> list[K
         .order_by(RunRow.id)
     )
     return [
-        KeptResult(run_id, direction != Direction.FORWARD, json.loads(result))
-        for run_id, direction, result in found
+        KeptResult(run_id, state, direction != Direction.FORWARD, json.loads(result))
+        for run_id, state, direction, result in found
         if result is not None
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import (
     CommunicationsService,
+    DeliveryDoubtful,
     DeliveryFailed,
     DeliveryUnknown,
     MailAlreadySent,
@@ -23,14 +25,22 @@ from provisioning.commercial import (
     MailWithdrawn,
     SmtpSettings,
 )
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.delivery import MOST_SILENCES, Begin
+from provisioning.commercial.smtp import ENVELOPE_SECONDS, QUIT_SECONDS
 from provisioning.commercial.tables import Mail, MailAttempt
 from provisioning.commercial.testing import MailSink, Quirk
+from provisioning.settings import SettingsRefused, load_settings
 from tests.provisioning.commercial.conftest import ACTIVATION, NOW, TENANT
+from workflows.definitions.installation.service import deliver_email
+from workflows.engine.invariants import MOVES_WITHIN
 from workflows.services import QueuedEmail
 
 SENDER = "noreply@isp.example"
 LATER = NOW + timedelta(minutes=5)
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what has nothing to do with the kind of database."""
+
+Bad = Callable[[MailDelivery, MailSink, QueuedEmail], Awaitable[None]]
 
 
 @pytest.fixture
@@ -199,13 +209,8 @@ async def test_a_server_that_never_greets_is_given_up(begin: Begin, queued: Queu
 async def test_a_process_that_dies_while_sending_leaves_an_attempt_that_shows_it(
     begin: Begin, sink: MailSink, queued: QueuedEmail
 ) -> None:
-    sink.misbehave(Quirk.KEEP_AND_SAY_NOTHING)
     sending = delivery(begin, sink.settings(SENDER))
-    dying = asyncio.create_task(sending.deliver(queued["email_id"]))
-    await sink.wait_for_mails(1)
-    dying.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await dying
+    await killed(sending, sink, queued)
     assert (await mail_row(begin, queued["email_id"])).state == "unknown"
     assert await outcomes(begin, queued["email_id"]) == [(1, None, queued["message_id"])]
 
@@ -213,6 +218,71 @@ async def test_a_process_that_dies_while_sending_leaves_an_attempt_that_shows_it
     assert delivered["attempts"] == 2
     assert sink.copies() == {queued["message_id"]: 2}
     assert len({mail.path.read_bytes() for mail in sink.mails()}) == 1
+
+
+async def killed(sending: MailDelivery, sink: MailSink, queued: QueuedEmail) -> None:
+    """The process dies between the last byte of the mail and the server's answer; the server has kept it."""
+    arrived = len(sink.mails())
+    sink.misbehave(Quirk.KEEP_AND_SAY_NOTHING)
+    dying = asyncio.create_task(sending.deliver(queued["email_id"]))
+    await sink.wait_for_mails(arrived + 1)
+    dying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dying
+
+
+async def unanswered(sending: MailDelivery, sink: MailSink, queued: QueuedEmail) -> None:
+    """The server keeps the mail and cuts the line before it says so."""
+    sink.misbehave(Quirk.KEEP_AND_HANG_UP)
+    with pytest.raises(DeliveryUnknown):
+        await sending.deliver(queued["email_id"])
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("first", "second"), [(killed, killed), (killed, unanswered), (unanswered, killed), (unanswered, unanswered)]
+)
+async def test_a_mail_that_may_have_arrived_twice_is_not_sent_a_third_time(
+    begin: Begin, sink: MailSink, queued: QueuedEmail, first: Bad, second: Bad
+) -> None:
+    sending = delivery(begin, sink.settings(SENDER))
+    for bad in (first, second):
+        await bad(sending, sink, queued)
+    for _ in range(2):
+        with pytest.raises(DeliveryDoubtful) as failed:
+            await sending.deliver(queued["email_id"])
+    reason = (
+        (await mail_row(begin, queued["email_id"])).smtp_reply if second is unanswered else "no answer was recorded"
+    )
+    assert failed.value.message == (
+        f"Mail {queued['email_id']} to ada@example.com was offered to {sink.settings(SENDER).server} twice, and neither"
+        f" time is it known whether it took it ({reason}); it is not sent again. Ask the recipient, then skip this step"
+        " with what they said."
+    )
+    assert not failed.value.transient
+    assert sink.copies() == {queued["message_id"]: MOST_SILENCES}
+    assert (await mail_row(begin, queued["email_id"])).attempts == MOST_SILENCES
+
+
+@ON_SQLITE
+async def test_a_server_that_has_said_no_each_time_leaves_no_doubt(
+    begin: Begin, sink: MailSink, queued: QueuedEmail
+) -> None:
+    sending = delivery(begin, sink.settings(SENDER))
+    sink.misbehave(*[Quirk.DEFER_CONTENT] * 3)
+    for _ in range(3):
+        with pytest.raises(MailDeferred):
+            await sending.deliver(queued["email_id"])
+    assert (await sending.deliver(queued["email_id"]))["attempts"] == 4
+    assert sink.copies() == {queued["message_id"]: 1}
+
+
+def test_the_longest_conversation_ends_before_its_step_does_and_the_step_before_its_run_is_called_stuck() -> None:
+    longest_answer = load_settings(smtp_answer_timeout_seconds=600).smtp_answer_timeout_seconds
+    assert ENVELOPE_SECONDS + longest_answer + QUIT_SECONDS < deliver_email.timeout_seconds
+    assert deliver_email.timeout_seconds < MOVES_WITHIN.total_seconds()
+    with pytest.raises(SettingsRefused):
+        load_settings(smtp_answer_timeout_seconds=601)
 
 
 async def test_a_mail_withdrawn_while_it_was_failing_stays_withdrawn(

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from email import message_from_string
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,14 @@ import pytest
 from sqlalchemy import text
 
 from acs.testing import LabAcs, LabCpe, WallClock
+from provisioning.cli.demo import ways_in
 from provisioning.database import Database
+from provisioning.lab.demo import Lab
+from provisioning.lab.errors import DemoFailed
+from provisioning.lab.installing import install
+from provisioning.settings import load_settings
+from tests.support.estate import Household, tomorrow
+from tests.support.lab import open_journey_lab
 from tests.support.postgres import PostgresServer
 
 FIRSTLIGHT = Path(sys.executable).parent / "firstlight"
@@ -37,8 +48,17 @@ class Ended:
 
 
 async def run_demo(home: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
+    process = await start_demo(home, *arguments, environment=environment)
+    output, told = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, output.decode(), told.decode())
+
+
+async def start_demo(
+    home: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLIGHT_")}
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         str(FIRSTLIGHT),
         "demo",
         "--once",
@@ -49,9 +69,6 @@ async def run_demo(home: Path, *arguments: str, environment: Mapping[str, str] |
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, told = await process.communicate()
-    assert process.returncode is not None
-    return Ended(process.returncode, output.decode(), told.decode())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -67,6 +84,7 @@ async def test_the_demo_ends_with_a_live_subscriber_and_its_proof(tmp_path: Path
     assert ended.status == 0, ended.told
     proof = ended.last_line
     assert proof["state"] == "completed"
+    assert 0 < proof["seconds"] < 20
     assert proof["radius"] == proof["radius"] | {
         "reply": "Access-Accept",
         "framed_ip_address": proof["subscriber"]["ip_address"],
@@ -106,6 +124,81 @@ async def execute(url: str, statement: str) -> None:
     async with database.begin() as db:
         await db.execute(text(statement))
     await database.close()
+
+
+async def test_a_ticket_without_appointment_and_planned_serial_comes_to_its_end_too(tmp_path: Path) -> None:
+    ticket = tmp_path / "ticket.json"
+    other = {"ticket_id": "T-2026-0043", "appointment": None, "device_serial": None, "config_template": "tr098-pppoe"}
+    ticket.write_text(json.dumps(json.loads(EXAMPLE) | other))
+    ended = await run_demo(tmp_path / "lab", "--json", "--ticket", str(ticket))
+    assert ended.status == 0, ended.told
+    assert (ended.last_line["state"], ended.last_line["check"]["failed"]) == ("completed", 0)
+    today = datetime.now(UTC)
+    days = "|".join(f"{today + timedelta(days=ahead):%Y-%m-%d}" for ahead in (0, 1))  # midnight may have come meanwhile
+    assert re.search(rf"  dispatch sends Tess Kaminski on ({days}) at 09:00 UTC$", ended.told, re.MULTILINE)
+
+
+async def test_a_wait_that_nobody_in_the_laboratory_can_end_ends_the_demo(tmp_path: Path) -> None:
+    ticket = tmp_path / "ticket.json"
+    async with open_journey_lab(tmp_path / "lab", line_adapter="manual") as lab:
+        ticket.write_text(json.dumps(Household(1).ticket(tomorrow(lab.clock.now()))))
+        async with asyncio.timeout(60):
+            with pytest.raises(DemoFailed) as failed:
+                await install(Lab(lab.world, lab.appliance), ticket, lambda _: None)
+    assert str(failed.value).startswith("run 1 waits for line_answer in line_answer, which the demo can't tell it: ")
+
+
+async def test_a_demo_that_takes_too_long_says_so_and_leaves_nothing_running(tmp_path: Path) -> None:
+    home = tmp_path / "lab"
+    ended = await run_demo(home, "--json", "--within", "3")
+    assert ended.status == 1
+    message = ended.last_line["error"]["message"]
+    assert message.startswith("the demo was not at its end after 3 s; the last it said was: "), ended.told
+    assert freeradius_of(home) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_demo_that_is_called_off_leaves_no_freeradius(tmp_path: Path, number: signal.Signals) -> None:
+    home = tmp_path / "lab"
+    process = await start_demo(home)
+    async with asyncio.timeout(60):
+        while not freeradius_of(home):  # it has just been started, and doesn't answer yet
+            assert process.returncode is None
+            await asyncio.sleep(0.02)
+        process.send_signal(number)
+        _, told = await process.communicate()
+    assert process.returncode == 128 + number, told.decode()
+    assert "Traceback" not in told.decode()
+    assert freeradius_of(home) == []
+
+
+def freeradius_of(home: Path) -> list[int]:
+    """The servers that run with this laboratory's configuration."""
+    configuration = str(home / "freeradius" / "raddb").encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended meanwhile
+        if configuration in command:
+            found.append(int(process.name))
+    return found
+
+
+def test_the_ways_in_work_in_a_shell_and_tell_no_password() -> None:
+    open_to_all = load_settings(data_dir="/srv/o'brien's lab", tenant_id="north")
+    script = "; ".join([*ways_in(open_to_all), 'printf %s "$FIRSTLIGHT_DATA_DIR|$FIRSTLIGHT_DATABASE_URL"'])
+    heard = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert heard == f"/srv/o'brien's lab|{open_to_all.database_url}"
+
+    guarded = load_settings(data_dir="/srv/lab", database_url="postgresql://isp:hunter2@db.isp.example/lab")
+    lines = ways_in(guarded)
+    assert [line for line in lines if "DATABASE_URL" in line] == [
+        "# FIRSTLIGHT_DATABASE_URL too, as it was set for this demo; its password is not shown here"
+    ]
+    assert "export FIRSTLIGHT_TENANT_ID=default" in lines
+    assert not any("hunter2" in line or "***" in line for line in lines)
 
 
 async def test_a_refused_ticket_names_every_fault_and_starts_nothing(tmp_path: Path) -> None:

@@ -99,9 +99,9 @@ async def send_template_email(services: Services, run: Installation) -> QueuedEm
     )
 
 
-# The mail server may take minutes to look at what it was given (RFC 5321 s4.5.3.2).
+# The mail server may take ten minutes to look at what it was given (RFC 5321 s4.5.3.2.6), and minutes before that.
 @step.blind(
-    undo=NothingToUndo("a delivered mail can't be taken back"), retry=RetryPolicy(attempts=12), timeout_seconds=420
+    undo=NothingToUndo("a delivered mail can't be taken back"), retry=RetryPolicy(attempts=12), timeout_seconds=840
 )
 async def deliver_email(outside: Outside, run: Installation) -> DeliveredEmail:
     return await outside.mail.deliver(run[send_template_email]["email_id"])

@@ -1,5 +1,6 @@
-#!/usr/bin/env python3
 """Writes the parts of docs/*.md that are made from the code anew; `make docs` calls it."""
+
+from __future__ import annotations
 
 from pathlib import Path
 

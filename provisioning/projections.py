@@ -1,0 +1,107 @@
+"""What no run will carry over any more: subscribers whose wish FreeRADIUS does not show yet, and nobody is about to.
+
+A run that an operator has ended by a skip, or that is held, leaves such a subscriber behind when the radius database
+was down. What FreeRADIUS shows is compared by ``firstlight check``; here it is put right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.vault import VaultError
+from radius import ProjectedSubscriber, RadiusDatabaseUnavailable, RadiusDatabaseUnfit, RadiusError, RadiusProjector
+from workflows import KeptResult, Services, open_results
+
+ALLOCATION = "allocate_resources"
+"""The step whose result names a run's service and username."""
+
+log = structlog.get_logger(__name__)
+
+
+def usernames_in_work(kept: Iterable[KeptResult]) -> set[str]:
+    """Usernames whose run goes on by itself: what it has changed, it is about to carry over. Of ``ALLOCATION``."""
+    return {str(one.result["username"]) for one in kept if one.goes_on_by_itself}
+
+
+@dataclass
+class ProjectedAll:
+    """How many names FreeRADIUS shows as we want them, whose rows had to be changed for that, and who could not be
+    projected and why."""
+
+    projected: int = 0
+    changed: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Projections:
+    """Brings FreeRADIUS to what we want of subscribers. Every method may be repeated, also at the same time."""
+
+    def __init__(
+        self,
+        read: Callable[[], AbstractAsyncContextManager[AsyncSession]],
+        projector: RadiusProjector,
+        *,
+        services: Callable[[AsyncSession], Services],
+        tenant_id: str,
+    ) -> None:
+        self._read = read
+        self._projector = projector
+        self._services = services
+        self._tenant_id = tenant_id
+
+    async def catch_up(self) -> int:
+        """Projects each subscriber whose last change is in nobody's hands; returns how many.
+
+        One that can't be projected does not stop the others; a radius database that does not answer does, until the
+        next beat of the clock.
+        """
+        async with self._read() as db:
+            behind = await self._services(db).radius_service.subscriber_ids(unprojected=True)
+            in_work = usernames_in_work(await open_results(db, tenant_id=self._tenant_id, step=ALLOCATION))
+        caught_up = 0
+        for username in sorted(behind.keys() - in_work):
+            try:
+                await self._projector.project_subscriber(behind[username])
+            except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
+                log.warning("FreeRADIUS' tables can't be reached", waiting=len(behind), code=error.code)
+                break
+            except (RadiusError, VaultError) as error:
+                log.error("a subscriber can't be projected", username=username, code=error.code, reason=str(error))
+                continue
+            caught_up += 1
+        return caught_up
+
+    async def project(self, username: str) -> ProjectedSubscriber:
+        """Brings every row of one name to what we want, whoever changed it.
+
+        Raises: SubscriberUnknown, and as ``RadiusProjector.project_subscriber``.
+        """
+        async with self._read() as db:
+            subscriber = await self._services(db).radius_service.subscriber_named(username=username)
+        return await self._projector.project_subscriber(subscriber["subscriber_id"])
+
+    async def project_all(self) -> ProjectedAll:
+        """The same for every name there is, those of terminated subscribers included: these must have no rows.
+
+        Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the names before are done then; call again.
+        """
+        async with self._read() as db:
+            known = await self._services(db).radius_service.subscriber_ids()
+        done = ProjectedAll()
+        for username in sorted(known):
+            try:
+                shown = await self._projector.project_subscriber(known[username])
+            except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit):
+                raise
+            except (RadiusError, VaultError) as error:
+                done.failed.append((username, str(error)))
+                continue
+            done.projected += 1
+            if shown["changed"]:
+                done.changed.append(username)
+        return done

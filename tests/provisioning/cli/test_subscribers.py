@@ -1,0 +1,65 @@
+"""``firstlight subscribers``, as an operator types it when FreeRADIUS does not show what it should."""
+
+from __future__ import annotations
+
+from provisioning.settings import Settings
+from tests.provisioning.cli.conftest import Type
+from tests.support.healthy_estate import vandal
+
+DONE, WAITING = "c1001-s1@isp.example", "c1002-s2@isp.example"
+
+
+def lose(isp: Settings, *usernames: str) -> None:
+    """Somebody deletes rows of FreeRADIUS by hand."""
+    with vandal(isp.radius_database_url, isp.radius_database_schema) as hand:
+        hand.execute(*(f"DELETE FROM radcheck WHERE username = '{name}'" for name in usernames))
+
+
+def test_a_subscriber_is_shown_as_it_shall_be_without_its_password(any_isp: Settings, type_: Type) -> None:
+    shown = type_("subscribers", "show", DONE)
+    assert (shown.status, shown.err) == (0, "")
+    head, state, addresses, password, carried = shown.out.splitlines()
+    assert head == f"{DONE}  customer 1001, service 1"
+    assert state == "active on plan fiber-300"
+    assert addresses.startswith("addresses: 100.64.")
+    assert (password, carried) == ("password: secret:subscriber/1", "carried over to FreeRADIUS")
+    found = type_("subscribers", "show", WAITING, "--json").json
+    assert (found["state"], found["service_id"], found["projected"]) == ("pending", 2, True)
+    unknown = type_("subscribers", "show", "nobody@isp.example")
+    assert (unknown.status, unknown.err) == (2, "refused: There is no RADIUS subscriber nobody@isp.example.\n")
+
+
+def test_lost_rows_are_found_by_check_and_brought_back_one_by_one_or_all_at_once(
+    any_isp: Settings, type_: Type
+) -> None:
+    lose(any_isp, DONE, WAITING)
+    assert type_("check").status == 1
+    assert (
+        type_("subscribers", "project", DONE).out == f"{DONE}: brought to it\n1 as they shall be, 1 of them since now\n"
+    )
+    assert type_("subscribers", "project", DONE, "--json").json == {"projected": 1, "changed": [], "failed": []}
+    assert type_("subscribers", "project", "--all", "--json").json == {
+        "projected": 4,
+        "changed": [WAITING],
+        "failed": [],
+    }
+    assert type_("check").status == 0
+
+
+def test_one_that_cannot_be_projected_is_named_and_the_status_is_1(isp: Settings, type_: Type) -> None:
+    lose(isp, DONE, WAITING)
+    with vandal(isp.database_url) as hand:
+        hand.execute("DELETE FROM secret WHERE ref = 'secret:subscriber/1'")
+    typed = type_("subscribers", "project", "--all", "--json")
+    assert (typed.status, typed.json["projected"], typed.json["changed"]) == (1, 3, [WAITING])
+    [(name, reason)] = typed.json["failed"]
+    assert (name, reason.startswith("Nothing is kept under secret:subscriber/1")) == (DONE, True)
+    alone = type_("subscribers", "project", DONE)
+    assert (alone.status, alone.err) == (1, f"failed: {reason}\n")
+
+
+def test_a_projection_of_nobody_and_of_one_and_all_is_refused(isp: Settings, type_: Type) -> None:
+    for words in ((), (DONE, "--all")):
+        typed = type_("subscribers", "project", *words)
+        assert (typed.status, typed.out) == (2, "")
+        assert typed.err.endswith("  username: is needed, or --all, and not both\n")

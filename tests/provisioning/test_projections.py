@@ -1,0 +1,114 @@
+"""What no run will carry over any more is carried over all the same: by the worker's clock, or at a person's word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from provisioning.bootstrap import Appliance, Pace, open_appliance, open_worker
+from radius import RadiusDatabaseUnavailable, SubscriberUnknown
+from radius.freeradius_tables import radcheck
+from radius.tables import Subscriber
+from tests.support.healthy_estate import HealthyEstate
+
+DONE, WAITING, HELD = "c1001-s1@isp.example", "c1002-s2@isp.example", "c1003-s3@isp.example"
+CANCELLED = "c1004-s4@isp.example"
+NBI = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+async def appliance(estate: HealthyEstate, tmp_path: Path) -> AsyncIterator[Appliance]:
+    async with open_appliance(estate.copy(tmp_path / "copy", genieacs_nbi_url=NBI)) as opened:
+        yield opened
+
+
+async def change(appliance: Appliance, *usernames: str) -> None:
+    """We want something else now, and nobody has told FreeRADIUS."""
+    async with appliance.database.begin() as db:
+        await db.execute(
+            update(Subscriber)
+            .where(Subscriber.username.in_(usernames))
+            .values(framed_ipv4=None, framed_pool="dynamic-1", version=Subscriber.version + 1)
+        )
+
+
+async def drifted(appliance: Appliance) -> list[str]:
+    return sorted(drift.name for drift in await appliance.projector.drift())
+
+
+async def test_a_change_in_nobodys_hands_is_carried_over_and_a_runs_own_is_left_to_it(appliance: Appliance) -> None:
+    await change(appliance, DONE, WAITING, HELD)
+    assert await appliance.projections.catch_up() == 2
+    assert await drifted(appliance) == [WAITING]
+    assert await appliance.projections.catch_up() == 0
+
+
+async def test_a_subscriber_who_cannot_be_projected_does_not_stop_the_others(appliance: Appliance) -> None:
+    await change(appliance, DONE, HELD)
+    async with appliance.database.begin() as db:
+        await appliance.vault.discard(db, "secret:subscriber/1")
+    assert await appliance.projections.catch_up() == 1
+    done = await appliance.projections.project_all()
+    assert (done.projected, done.changed) == (3, [])
+    assert [(name, "secret:subscriber/1" in reason) for name, reason in done.failed] == [(DONE, True)]
+
+
+async def test_a_worker_carries_over_what_an_ended_run_has_left(appliance: Appliance) -> None:
+    await change(appliance, DONE)
+    async with open_worker(appliance, pace=Pace(catch_up_every_seconds=0.05)), asyncio.timeout(30):
+        while await behind(appliance):  # noqa: ASYNC110 - the worker's clock beats without a word to us
+            await asyncio.sleep(0.05)
+    assert await drifted(appliance) == []
+
+
+async def behind(appliance: Appliance) -> dict[str, int]:
+    async with appliance.database.read() as db:
+        return await appliance.services(db).radius_service.subscriber_ids(unprojected=True)
+
+
+async def test_rows_that_somebody_changed_by_hand_are_put_right_at_a_word(appliance: Appliance) -> None:
+    async with appliance.radius_database.begin() as db:
+        await db.execute(delete(radcheck).where(radcheck.c.username.in_([DONE, WAITING])))
+    assert await appliance.projections.catch_up() == 0
+    shown = await appliance.projections.project(DONE)
+    assert (shown["state"], shown["changed"]) == ("active", True)
+    assert await drifted(appliance) == [WAITING]
+    done = await appliance.projections.project_all()
+    assert (done.projected, done.changed, done.failed) == (4, [WAITING], [])
+    assert await drifted(appliance) == []
+    with pytest.raises(SubscriberUnknown, match="subscriber nobody"):
+        await appliance.projections.project("nobody@isp.example")
+
+
+async def test_a_name_that_was_given_back_and_taken_again_is_its_present_owners(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        radius = appliance.services(db).radius_service
+        ended = (await radius.subscriber_named(username=CANCELLED))["subscriber_id"]
+        await db.execute(update(Subscriber).where(Subscriber.id == ended).values(version=Subscriber.version + 1))
+        created = await radius.create_subscriber(customer_id=1004, username=CANCELLED, bandwidth_profile="fiber-300")
+        assert await radius.subscriber_ids(unprojected=True) == {CANCELLED: created["subscriber_id"]}
+    assert await appliance.projections.catch_up() == 1
+    assert await behind(appliance) == {}  # the ended one's wish is nobody's any more
+    async with appliance.radius_database.read() as db:
+        found = await db.execute(select(radcheck.c.attribute, radcheck.c.value).where(radcheck.c.username == CANCELLED))
+        assert found.all() == [("Auth-Type", "Reject")]
+
+
+async def test_a_radius_database_that_is_away_is_tried_again_at_the_next_beat(
+    estate: HealthyEstate, tmp_path: Path
+) -> None:
+    settings = estate.copy(tmp_path / "copy")
+    away = settings.model_copy(
+        update={"radius_database_url": f"sqlite+aiosqlite:///{tmp_path}", "radius_database_schema": None}
+    )
+    async with open_appliance(away) as cut_off:
+        await change(cut_off, DONE, HELD)
+        assert await cut_off.projections.catch_up() == 0
+        with pytest.raises(RadiusDatabaseUnavailable):
+            await cut_off.projections.project_all()
+    async with open_appliance(settings) as appliance:
+        assert await appliance.projections.catch_up() == 2
