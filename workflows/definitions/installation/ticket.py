@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import TypedDict
 
-from acs import SerialMalformed, canonical_serial
+from acs import is_serial
 from workflows.engine.run import Run
 from workflows.errors import WorkflowError
 from workflows.printable import PRINTABLE
@@ -41,10 +41,8 @@ def _says_something(text: str) -> str:
 
 def _of_a_cpe(serial: str) -> str:
     """As it is spelt: some CPEs report their serial to the ACS in that very spelling."""
-    try:
-        canonical_serial(serial)
-    except SerialMalformed as error:
-        raise ValueError(str(error)) from error
+    if not is_serial(serial):
+        raise ValueError(f"is {serial!r}, but must be a serial of 1 to 64 letters, digits and . _ ~ % -")
     return serial.strip()
 
 
