@@ -158,8 +158,13 @@ def ways_in(settings: Settings) -> list[str]:
     lines = []
     for name in THE_LABORATORYS:
         variable, value = PREFIX + name.upper(), str(getattr(settings, name))
-        if not name.endswith("database_url") or make_url(value).password is None:
+        if not name.endswith("database_url") or not _holds_password(value):
             lines.append(f"export {variable}={shlex.quote(value)}")
         elif name in settings.model_fields_set:
             lines.append(f"# {variable} too, as it was set for this demo; its password is not shown here")
     return lines
+
+
+def _holds_password(database_url: str) -> bool:
+    url = make_url(database_url)
+    return url.password is not None or "password" in url.query  # libpq takes it from either place

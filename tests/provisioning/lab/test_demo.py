@@ -186,14 +186,16 @@ def freeradius_of(home: Path) -> list[int]:
     return found
 
 
-def test_the_ways_in_work_in_a_shell_and_tell_no_password() -> None:
+def test_the_ways_in_work_in_a_shell() -> None:
     open_to_all = load_settings(data_dir="/srv/o'brien's lab", tenant_id="north")
     script = "; ".join([*ways_in(open_to_all), 'printf %s "$FIRSTLIGHT_DATA_DIR|$FIRSTLIGHT_DATABASE_URL"'])
     heard = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
     assert heard == f"/srv/o'brien's lab|{open_to_all.database_url}"
 
-    guarded = load_settings(data_dir="/srv/lab", database_url="postgresql://isp:hunter2@db.isp.example/lab")
-    lines = ways_in(guarded)
+
+@pytest.mark.parametrize("url", ["postgresql://isp:hunter2@db.isp.example/lab", "postgresql:///lab?password=hunter2"])
+def test_the_ways_in_tell_no_password(url: str) -> None:
+    lines = ways_in(load_settings(data_dir="/srv/lab", database_url=url))
     assert [line for line in lines if "DATABASE_URL" in line] == [
         "# FIRSTLIGHT_DATABASE_URL too, as it was set for this demo; its password is not shown here"
     ]
