@@ -2,8 +2,8 @@
 
 Each package knows its own; here they are put together with what only the whole knows: which services are wanted by
 whom. To add one: a function beside its package's others that returns records with a ``subject`` and a ``sentence``, one
-line below, and in ``tests/provisioning/test_check*.py`` the corruption that it must catch; then ``make docs`` renews the
-list in ``docs/invariants.md``.
+line below, and in ``tests/provisioning/test_check*.py`` the corruption that it must catch; then ``make docs`` renews
+the list in ``docs/invariants.md``.
 """
 
 from __future__ import annotations
