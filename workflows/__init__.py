@@ -9,6 +9,7 @@ from __future__ import annotations
 from workflows.definitions import DEFINITIONS
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
+from workflows.engine.events import Events, EventView, list_events
 from workflows.engine.interpreter import Interpreter
 from workflows.engine.reading import (
     NoteView,
@@ -28,6 +29,8 @@ __all__ = [
     "Bell",
     "Definition",
     "Dispatch",
+    "EventView",
+    "Events",
     "Interpreter",
     "NoteView",
     "Outside",
@@ -36,6 +39,7 @@ __all__ = [
     "Runs",
     "Services",
     "StepView",
+    "list_events",
     "list_runs",
     "missing_code",
     "show_run",
