@@ -27,7 +27,7 @@ from provisioning.commercial import (
     TicketingService,
 )
 from provisioning.database import Database, sync_url
-from provisioning.errors import Fault
+from provisioning.errors import Fault, InvalidRequest
 from provisioning.line import LineHandOver, LineService, line_adapters
 from provisioning.lines import LineDesk
 from provisioning.projections import Projections
@@ -39,7 +39,21 @@ from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.watchers import Watchers
 from radius import RadiusProjector, RadiusService, SessionReader
-from workflows import DEFINITIONS, Bell, Definition, Dispatch, Interpreter, Outside, Runs, Services, nothing_happens
+from workflows import (
+    DEFINITIONS,
+    Bell,
+    Definition,
+    Dispatch,
+    EventRefused,
+    Events,
+    Interpreter,
+    Outside,
+    Runs,
+    Services,
+    nothing_happens,
+)
+
+INSTALLATION_APPROVED = "ticket.installation_approved"
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,13 @@ class Appliance:
         self.sessions = SessionReader(self.radius_database.begin)
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
+        self.events = Events(
+            definitions=self.definitions,
+            runs=self.runs,
+            clock=clock,
+            tenant_id=settings.tenant_id,
+            starters={INSTALLATION_APPROVED: self._start_installation},
+        )
         self.projector = RadiusProjector(
             self.database.begin,
             self.radius_database.begin,
@@ -131,6 +152,13 @@ class Appliance:
     def signal_desk(self, db: AsyncSession) -> SignalDesk:
         """The door for everything else that is told to a run, bound to this transaction."""
         return SignalDesk(db, runs=self.runs)
+
+    async def _start_installation(self, db: AsyncSession, data: Any, by: str) -> int:
+        """An installation ticket that comes as an event goes through the same door as any other."""
+        try:
+            return (await self.desk(db).accept(data, by=by)).run_id
+        except InvalidRequest as refusal:
+            raise EventRefused(str(refusal)) from refusal
 
     async def close(self) -> None:
         await self.bell.close()
@@ -198,7 +226,7 @@ async def open_worker(
             sessions=appliance.sessions,
             tenant_id=appliance.tenant_id,
         )
-        clock = Clock(_ticks(dispatch, watchers, outside, appliance.projections, pace))
+        clock = Clock(_ticks(appliance, dispatch, watchers, outside, pace))
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
@@ -248,19 +276,18 @@ def _smtp(settings: Settings) -> SmtpSettings:
     )
 
 
-def _ticks(
-    dispatch: Dispatch, watchers: Watchers, outside: Outside, projections: Projections, pace: Pace
-) -> list[Tick]:
+def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace) -> list[Tick]:
     return [
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
+        Tick("events", pace.timers_every_seconds, lambda: appliance.events.take_up(appliance.database.begin)),
         Tick("timers", pace.timers_every_seconds, dispatch.wake_due),
         Tick("informs", pace.watch_every_seconds, watchers.watch_informs),
         Tick("sessions", pace.watch_every_seconds, watchers.watch_sessions),
         Tick("heartbeat", pace.heartbeat_every_seconds, dispatch.beat),
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
-        Tick("projections", pace.catch_up_every_seconds, projections.catch_up),
+        Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
     ]
 
 

@@ -29,6 +29,7 @@ from radius import FramedAddresses
 from workflows import Definition
 
 MAIL_STUCK_AFTER = timedelta(hours=1)
+EVENT_STUCK_AFTER = timedelta(minutes=15)
 TRACES_GONE_AFTER = timedelta(minutes=15)
 
 
@@ -236,6 +237,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         "runs.ended_whole",
         "an ended run has done every step, or undone every step that it had done",
         lambda on: workflows.unfinished_ends(on.db, **on.scope, definitions=on.definitions),
+    ),
+    Invariant(
+        "events.not_stuck",
+        "an event soon starts its journey, or says why it doesn't",
+        lambda on: runs.stuck_events(on.db, **on.scope, occurred_before=on.now - EVENT_STUCK_AFTER),
     ),
     Invariant(
         "runs.unknown_outcome",

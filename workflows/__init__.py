@@ -12,8 +12,9 @@ from __future__ import annotations
 from workflows.definitions import DEFINITIONS
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
+from workflows.engine.events import Events, EventView, list_events
 from workflows.engine.interpreter import Interpreter, nothing_happens
-from workflows.engine.invariants import restless_runs, unfinished_ends, unknown_outcomes
+from workflows.engine.invariants import restless_runs, stuck_events, unfinished_ends, unknown_outcomes
 from workflows.engine.reading import (
     KeptResult,
     NoteView,
@@ -31,7 +32,7 @@ from workflows.engine.reading import (
 )
 from workflows.engine.runs import Runs
 from workflows.engine.tables import ENDED, RunState, StepState, UtcDateTime
-from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, RunNotOpenFor, WorkflowError
+from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventRefused, RunNotOpenFor, WorkflowError
 from workflows.printable import PRINTABLE
 from workflows.services import Outside, Services
 
@@ -44,6 +45,9 @@ __all__ = [
     "CodeMissing",
     "Definition",
     "Dispatch",
+    "EventRefused",
+    "EventView",
+    "Events",
     "Interpreter",
     "KeptResult",
     "NoteView",
@@ -60,6 +64,7 @@ __all__ = [
     "UtcDateTime",
     "WorkflowError",
     "keys_of_runs",
+    "list_events",
     "list_runs",
     "missing_code",
     "nothing_happens",
@@ -67,6 +72,7 @@ __all__ = [
     "restless_runs",
     "runs_of_keys",
     "show_run",
+    "stuck_events",
     "unfinished_ends",
     "unknown_outcomes",
     "waiting_runs",

@@ -11,6 +11,9 @@ WorkflowError
 ├── ResultMissing          a later step asks for the result of a step that was skipped
 ├── StepTimedOut           an outside call didn't answer in time: outcome unknown
 ├── RunFenced              another execution owns this run now: stop, touch nothing
+├── EventTypeUnknown       no journey is started by such an event
+├── EventConflict          this key already stands for another event
+├── EventRefused           the journey that an event starts doesn't take it
 ├── CodeMissing            open runs whose definition version this release doesn't carry
 ├── PortMismatch           the ONT came up at another port than planned
 └── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
@@ -148,6 +151,33 @@ class RunFenced(WorkflowError):
     def __init__(self, run_id: int) -> None:
         super().__init__(f"another execution owns run {run_id}")
         self.run_id = run_id
+
+
+class EventTypeUnknown(WorkflowError):
+    """No journey is started by such an event."""
+
+    code = "workflow.event_type_unknown"
+
+    def __init__(self, event_type: str, known: Sequence[str]) -> None:
+        super().__init__(f"no journey is started by {event_type}; known events: {', '.join(known)}")
+        self.event_type = event_type
+
+
+class EventConflict(WorkflowError):
+    """This key already stands for another event."""
+
+    code = "workflow.event_conflict"
+
+    def __init__(self, key: str, event_id: int) -> None:
+        super().__init__(f"{key} is event {event_id} already, with other content; nothing was published")
+        self.key = key
+        self.event_id = event_id
+
+
+class EventRefused(WorkflowError):
+    """The journey that this event starts does not take it."""
+
+    code = "workflow.event_refused"
 
 
 class CodeMissing(WorkflowError):

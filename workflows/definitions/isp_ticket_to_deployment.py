@@ -67,6 +67,7 @@ ISP_TICKET_TO_DEPLOYMENT = Definition(
     ),
     key=lambda ticket: f"ticket/{ticket.ticket_id}",
     customer_id=lambda ticket: ticket.customer_id,
+    started_by="ticket.installation_approved",
     reopens={"appointment": (appointment, visit), "visit": (visit, activate_service)},
     back_with={
         project_subscriber: create_subscriber,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from workflows.engine.steps import Act, Effect, Step, Wait
+from workflows.engine.steps import Act, Effect, NothingToUndo, Step, Wait
 from workflows.errors import DefinitionFault, StepUnknown
+
+if TYPE_CHECKING:
+    from workflows.engine.run import Run
 
 InputT = TypeVar("InputT")
 
@@ -23,6 +26,8 @@ class Definition(Generic[InputT]):
     ``reopens`` maps a signal to (the wait it reopens, the step whose completion ends that right): a second scan of
     another ONT goes back to the visit until the service is active. ``back_with`` says, for steps that can't be done
     again alone, the earlier step that has to be done again with them: a line that was taken off is ordered anew.
+    ``started_by`` is the type of event that starts it. ``no_return`` is the step after which it can only be completed:
+    no cancel and no roll-back any more. ``customer_of`` finds the customer of a journey that makes one on its way.
 
     Raises: DefinitionFault with every fault.
     """
@@ -32,10 +37,13 @@ class Definition(Generic[InputT]):
     input: type[InputT]
     steps: tuple[Step[InputT, Any], ...]
     key: Callable[[InputT], str]
-    customer_id: Callable[[InputT], int]
+    customer_id: Callable[[InputT], int | None]
     reopens: Mapping[str, tuple[Step[InputT, Any], Step[InputT, Any]]] = field(default_factory=dict)
     patience: Mapping[str, timedelta] = field(default_factory=dict)
     back_with: Mapping[Step[InputT, Any], Step[InputT, Any]] = field(default_factory=dict)
+    started_by: str | None = None
+    no_return: Step[InputT, Any] | None = None
+    customer_of: Callable[[Run[InputT]], int | None] | None = None
 
     def __post_init__(self) -> None:
         faults = list(_faults(self))
@@ -83,6 +91,7 @@ def _faults(definition: Definition[Any]) -> Iterator[str]:
         if not definition.has_before(begun_with, step):
             yield f"step {step.name} is to be done again with {begun_with.name}, which does not stand before it"
     yield from _faults_of_patience(definition)
+    yield from _faults_of_no_return(definition)
 
 
 def _faults_of_step(step: Step[Any, Any]) -> Iterator[str]:
@@ -122,3 +131,15 @@ def _faults_of_patience(definition: Definition[Any]) -> Iterator[str]:
         yield f"step {asked[name]} asks for the patience {name}, which the definition does not set"
     for name in sorted(definition.patience.keys() - asked.keys()):
         yield f"the patience {name} is set, but no step asks for it"
+
+
+def _faults_of_no_return(definition: Definition[Any]) -> Iterator[str]:
+    pivot = definition.no_return
+    if pivot is None:
+        return
+    if pivot not in definition.steps:
+        yield f"there is no return after {pivot.name}, which the definition does not have"
+        return
+    for step in definition.steps[definition.steps.index(pivot) :]:
+        if isinstance(step, Act) and not isinstance(step.undo, NothingToUndo):
+            yield f"step {step.name} has an undo, but from {pivot.name} on nothing is undone"

@@ -11,7 +11,7 @@ from sqlalchemy import not_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.definition import Definition
-from workflows.engine.tables import ENDED, MOVING, RunRow, RunState, StepRow, StepState
+from workflows.engine.tables import ENDED, MOVING, EventRow, EventState, RunRow, RunState, StepRow, StepState
 
 MOVES_WITHIN = timedelta(minutes=15)
 """A segment lasts seconds; the longest outside call has a time-out of minutes."""
@@ -22,6 +22,7 @@ MAY_END_WITH = {
     RunState.PARTIAL: {StepState.COMPLETED, StepState.SKIPPED, StepState.UNDONE, StepState.PLANNED},
     RunState.FAILED: {StepState.UNDONE, StepState.PLANNED},
     RunState.CANCELLED: {StepState.UNDONE, StepState.PLANNED},
+    RunState.REJECTED: {StepState.UNDONE, StepState.PLANNED},
 }
 """How an ended run may have left its steps."""
 
@@ -87,6 +88,28 @@ async def unfinished_ends(
             if state not in MAY_END_WITH[RunState(run_state)]
         ]
     return findings
+
+
+async def stuck_events(db: AsyncSession, *, tenant_id: str, occurred_before: datetime) -> list[Finding]:
+    """An event soon starts its journey, or says why it doesn't."""
+    found = await db.scalars(
+        select(EventRow)
+        .where(
+            EventRow.tenant_id == tenant_id,
+            EventRow.state == EventState.PENDING,
+            EventRow.occurred_at < occurred_before,
+        )
+        .order_by(EventRow.id)
+    )
+    return [
+        Finding(
+            "events.not_stuck",
+            f"event {event.id}",
+            f"Event {event.id} ({event.type} about {event.subject}) of {event.occurred_at:%Y-%m-%d %H:%M} UTC has not "
+            "been taken up: no worker seems to be at work, or its journey can't be started.",
+        )
+        for event in found
+    ]
 
 
 async def unknown_outcomes(db: AsyncSession, *, tenant_id: str) -> list[Finding]:

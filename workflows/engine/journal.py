@@ -52,7 +52,7 @@ class Course:
         self.run: Run[Any] = Run(
             id=row.id,
             tenant_id=row.tenant_id,
-            customer_id=row.customer_id,
+            known_customer_id=row.customer_id,
             business_key=row.business_key,
             input=definition.adapter.validate_json(row.input),
             definition=definition,
@@ -61,6 +61,13 @@ class Course:
             rounds=self.rounds,
             signals=self.signals,
         )
+
+    @property
+    def past_return(self) -> bool:
+        """Whether the step was begun after which the journey can only be completed."""
+        pivot = self.definition.no_return
+        row = self.latest(pivot) if pivot is not None else None
+        return row is not None and row.state not in NOT_BEGUN
 
     def latest(self, step: Step[Any, Any]) -> StepRow | None:
         rounds = self.rounds.get(step.name)
@@ -93,6 +100,8 @@ class Course:
         row.result = step.result.dump_json(result).decode()
         row.finished_at = self.clock()
         row.note = row.error_code = None
+        if self.row.customer_id is None and self.definition.customer_of is not None:
+            self.row.customer_id = self.definition.customer_of(self.run)
         self.row.restarts = 0
         self.touch()
         return row

@@ -24,7 +24,7 @@ class RunSummary:
     id: int
     journey: str
     business_key: str
-    customer_id: int
+    customer_id: int | None
     state: str
     current_step: str | None
     waiting_for: str | None

@@ -33,6 +33,13 @@ class UndoAll:
 
 
 @dataclass(frozen=True)
+class Reject:
+    """It was never to be done (not eligible, no quota left): what was prepared is undone; the run ends as rejected."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Hold:
     """Only a person can decide."""
 
@@ -44,6 +51,6 @@ class KeepWaiting:
     """What was heard is not what is waited for."""
 
 
-Route = Proceed | GoBack | UndoAll | Hold | KeepWaiting
-Elsewhere = GoBack | UndoAll | Hold
+Route = Proceed | GoBack | UndoAll | Reject | Hold | KeepWaiting
+Elsewhere = GoBack | UndoAll | Reject | Hold
 """Where an error may lead."""

@@ -24,7 +24,7 @@ class Run(Generic[InputT]):
 
     id: int
     tenant_id: str
-    customer_id: int
+    known_customer_id: int | None
     business_key: str
     input: InputT
     definition: Definition[InputT]
@@ -32,6 +32,16 @@ class Run(Generic[InputT]):
     clock: Callable[[], datetime]
     rounds: Mapping[str, list[StepRow]] = field(repr=False)  # of each step, oldest first
     signals: Sequence[SignalRow] = field(default=(), repr=False)  # told and not heard yet
+
+    @property
+    def customer_id(self) -> int:
+        """Whom it is for.
+
+        Raises: ResultMissing while the journey has not made its customer yet.
+        """
+        if self.known_customer_id is None:
+            raise ResultMissing("that makes the customer")
+        return self.known_customer_id
 
     @property
     def now(self) -> datetime:

@@ -185,6 +185,7 @@ class Runs:
         if from_step is not None:
             if course.row.direction != Direction.FORWARD:
                 raise RunNotOpenFor(run_id, f"retried from {from_step}", "undoing itself")
+            self._refuse_past_return(course, f"retried from {from_step}")
             go_back(course, course.definition.step(from_step), f"{by} retries from here")
         course.row.restarts = 0
         course.note("retried" + (f" from {from_step}" if from_step else ""), by=by)
@@ -233,6 +234,7 @@ class Runs:
         """
         reason = checked_reason(reason)
         course = await self._held(db, run_id, "rolled back")
+        self._refuse_past_return(course, "rolled back")
         course.row.restarts = 0
         undo_all(course, f"rolled back by {by}: {reason}", RunState.FAILED)
         self._revive_for_undo(course)
@@ -252,12 +254,19 @@ class Runs:
             return
         if row.direction == Direction.UNDO:
             raise RunNotOpenFor(run_id, "cancelled", row.state, "it is being undone already")
+        self._refuse_past_return(course, "cancelled")
         row.cancel_requested, row.restarts = True, 0
         row.end_reason = f"cancelled by {by}: {reason}"
         course.note(f"cancel requested: {reason}", by=by)
         if row.state not in MOVING:
             self._revive_for_undo(course)
             await self._ring(course)
+
+    def _refuse_past_return(self, course: Course, act: str) -> None:
+        pivot = course.definition.no_return
+        if pivot is not None and course.past_return:
+            why = f"{pivot.name} was begun, and from there on it can only be completed"
+            raise RunNotOpenFor(course.row.id, act, course.row.state, why)
 
     def _revive_for_undo(self, course: Course) -> None:
         for rounds in course.rounds.values():

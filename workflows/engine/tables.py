@@ -49,9 +49,10 @@ class RunState(StrEnum):
     FAILED = "failed"
     PENDING_CANCELLATION = "pendingCancellation"
     CANCELLED = "cancelled"
+    REJECTED = "rejected"
 
 
-ENDED = frozenset({RunState.COMPLETED, RunState.PARTIAL, RunState.FAILED, RunState.CANCELLED})
+ENDED = frozenset({RunState.COMPLETED, RunState.PARTIAL, RunState.FAILED, RunState.CANCELLED, RunState.REJECTED})
 MOVING = frozenset({RunState.ACKNOWLEDGED, RunState.IN_PROGRESS, RunState.PENDING_CANCELLATION})
 
 
@@ -97,7 +98,7 @@ class RunRow(WorkflowBase):
     journey: Mapped[str]
     version: Mapped[int]
     business_key: Mapped[str]
-    customer_id: Mapped[int] = mapped_column(BigInteger)
+    customer_id: Mapped[int | None] = mapped_column(BigInteger)  # unknown until the journey has made the customer
     input: Mapped[str]
     input_digest: Mapped[str]
     state: Mapped[str]
@@ -178,6 +179,40 @@ class RunNote(WorkflowBase):
     by: Mapped[str]
     step: Mapped[str | None]
     text: Mapped[str]
+
+
+class EventState(StrEnum):
+    """What has become of an event."""
+
+    PENDING = "pending"
+    STARTED = "started"
+    IGNORED = "ignored"  # no journey is started by it
+    REFUSED = "refused"  # its journey does not take it; the reason stands beside
+
+
+class EventRow(WorkflowBase):
+    """Something that has happened, written in the transaction of the change that it tells of."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "key", name="uq_event_key"),
+        Index("ix_event_pending", "tenant_id", "id", sqlite_where=IS_PENDING, postgresql_where=IS_PENDING),
+        Index("ix_event_type", "tenant_id", "type", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
+    type: Mapped[str]
+    subject: Mapped[str]
+    data: Mapped[str]
+    key: Mapped[str]
+    published_by: Mapped[str]
+    occurred_at: Mapped[datetime]
+    state: Mapped[str]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id", ondelete="SET NULL"))
+    reason: Mapped[str | None]
+    settled_at: Mapped[datetime | None]
 
 
 class WorkerRow(WorkflowBase):

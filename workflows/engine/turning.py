@@ -14,6 +14,9 @@ PASSED = frozenset({StepState.COMPLETED, StepState.SKIPPED})
 def turn(course: Course) -> None:
     """Changes the run's direction if somebody cancelled it or a signal reopens an earlier wait."""
     row = course.row
+    if row.cancel_requested and course.past_return:
+        row.cancel_requested, row.end_reason = False, None
+        course.note("the cancel came too late: what is left can only be completed")
     if row.cancel_requested and row.direction != Direction.UNDO:
         row.direction, row.back_to, row.end_state = Direction.UNDO, None, RunState.CANCELLED
         row.state, row.has_skips = RunState.PENDING_CANCELLATION, False

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from workflows.engine.journal import NOT_BEGUN, Course, waits_on
-from workflows.engine.routes import Elsewhere, GoBack, Hold, KeepWaiting, Proceed, Route, UndoAll
+from workflows.engine.routes import Elsewhere, GoBack, Hold, KeepWaiting, Proceed, Reject, Route, UndoAll
 from workflows.engine.steps import OUTSIDE_EFFECTS, Act, Effect, NothingToUndo, Step, Wait
 from workflows.engine.tables import Direction, RunState, SignalRow, StepRow, StepState
 from workflows.engine.turning import go_back, has_passed, hold, mark_undone, turn, undo_all
@@ -207,6 +207,9 @@ def _follow(course: Course, step: Step[Any, Any], route: Route) -> bool:
             return True
         case UndoAll(reason=reason):
             undo_all(course, reason, RunState.FAILED)
+            return True
+        case Reject(reason=reason):
+            undo_all(course, reason, RunState.REJECTED)
             return True
         case KeepWaiting():
             row = course.latest(step)

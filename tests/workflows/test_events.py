@@ -1,0 +1,128 @@
+"""What has happened starts its journey once, whoever looks and however often."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tests.workflows.toy import HIRE, Toy
+from workflows import Events, EventView, list_events
+from workflows.engine.invariants import stuck_events
+from workflows.engine.tables import RunRow
+from workflows.errors import EventConflict, EventRefused, EventTypeUnknown
+
+HIRED = {"order": "A1", "name": "Ada", "customer_id": 7, "remote": False}
+
+
+def events_of(toy: Toy, **starters: Any) -> Events:
+    """Hiring starts with ``person.hired``."""
+    definitions = {("hire", 1): replace(HIRE, started_by="person.hired")}
+    return Events(definitions=definitions, runs=toy.runs, clock=toy.clock, tenant_id="main", starters=starters)
+
+
+async def publish(toy: Toy, events: Events, key: str = "hired/A1", **changed: Any) -> tuple[int, bool]:
+    async with toy.database.begin() as db:
+        return await events.publish(db, "person.hired", subject="A1", data=HIRED | changed, key=key, by="nora")
+
+
+async def listed(toy: Toy) -> list[EventView]:
+    async with toy.database.begin() as db:
+        return await list_events(db, tenant_id="main")
+
+
+async def test_an_event_starts_its_journey_once_though_several_workers_look(toy: Toy) -> None:
+    events = events_of(toy)
+    number, is_new = await publish(toy, events)
+    await asyncio.gather(*(events.take_up(toy.database.begin) for _ in range(4)))
+    await events.take_up(toy.database.begin)
+
+    [event] = await listed(toy)
+    async with toy.database.begin() as db:
+        runs = (await db.scalars(select(RunRow))).all()
+    assert is_new
+    assert (event.id, event.state, event.published_by) == (number, "started", "nora")
+    assert [(run.id, run.business_key) for run in runs] == [(event.run_id, "order/A1")]
+
+
+async def test_the_same_again_is_the_same_event_and_other_content_a_conflict(toy: Toy) -> None:
+    events = events_of(toy)
+    first, _ = await publish(toy, events)
+
+    assert await publish(toy, events) == (first, False)
+    with pytest.raises(EventConflict, match=f"hired/A1 is event {first} already"):
+        await publish(toy, events, name="Eve")
+
+
+async def test_an_event_vanishes_with_the_change_that_caused_it(toy: Toy) -> None:
+    events = events_of(toy)
+    with pytest.raises(RuntimeError, match="the change failed"):
+        async with toy.database.begin() as db:
+            await events.publish(db, "person.hired", subject="A1", data=HIRED, key="hired/A1", by="nora")
+            raise RuntimeError("the change failed")
+
+    assert await events.take_up(toy.database.begin) == 0
+    assert await listed(toy) == []
+
+
+async def test_what_starts_no_journey_is_refused_at_the_door(toy: Toy) -> None:
+    async with toy.database.begin() as db:
+        with pytest.raises(EventTypeUnknown, match=r"no journey is started by person\.fired; known events: person\.hi"):
+            await events_of(toy).publish(db, "person.fired", subject="A1", data={}, key="k", by="nora")
+
+
+async def test_an_event_that_its_journey_does_not_take_says_why_and_leaves_nothing(toy: Toy) -> None:
+    events = events_of(toy)
+    async with toy.database.begin() as db:
+        await events.publish(db, "person.hired", subject="A1", data={"order": "A1"}, key="hired/A1", by="nora")
+
+    assert await events.take_up(toy.database.begin) == 1
+
+    [event] = await listed(toy)
+    assert (event.state, event.run_id) == ("refused", None)
+    assert event.reason is not None and "name: Field required" in event.reason
+    async with toy.database.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(RunRow)) == 0
+
+
+async def test_a_door_may_check_more_and_its_refusal_undoes_what_it_wrote(toy: Toy) -> None:
+    async def door(db: AsyncSession, data: Any, by: str) -> int:
+        run_id, _ = await toy.runs.start(db, "hire", data, by=by)
+        raise EventRefused(f"run {run_id} was not wanted")
+
+    events = events_of(toy, **{"person.hired": door})
+    await publish(toy, events)
+    await events.take_up(toy.database.begin)
+
+    [event] = await listed(toy)
+    assert (event.state, event.reason) == ("refused", "run 1 was not wanted")
+    async with toy.database.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(RunRow)) == 0
+
+
+async def test_one_that_fails_stays_pending_and_stops_no_other(toy: Toy) -> None:
+    async def door(db: AsyncSession, data: Any, by: str) -> int:
+        if data["order"] == "A1":
+            raise ConnectionError("the other side is away")
+        return (await toy.runs.start(db, "hire", data, by=by))[0]
+
+    events = events_of(toy, **{"person.hired": door})
+    await publish(toy, events)
+    await publish(toy, events, key="hired/B2", order="B2")
+    with pytest.raises(ExceptionGroup) as failed:
+        await events.take_up(toy.database.begin)
+
+    assert [str(error) for error in failed.value.exceptions] == ["the other side is away"]
+    assert [(event.key, event.state) for event in await listed(toy)] == [
+        ("hired/B2", "started"),
+        ("hired/A1", "pending"),
+    ]
+    async with toy.database.begin() as db:
+        [finding] = await stuck_events(db, tenant_id="main", occurred_before=toy.clock() + timedelta(seconds=1))
+        assert finding.subject == "event 1"
+        assert "person.hired about A1" in finding.sentence

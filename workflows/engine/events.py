@@ -1,0 +1,194 @@
+"""Events: what has happened is written in the transaction that makes it so, and starts its journey exactly once.
+
+The row is the truth. A recurring job of the workers takes up what is pending, oldest first: the run's start and the
+event's new state are one commit, so neither a crash nor a second worker can start a journey twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from workflows.engine.journal import Begin, Clock, Definitions
+from workflows.engine.runs import Runs
+from workflows.engine.tables import EventRow, EventState
+from workflows.errors import EventConflict, EventRefused, EventTypeUnknown, InputRefused, RunConflict
+
+Starter = Callable[[AsyncSession, Any, str], Awaitable[int]]
+"""Starts the run that an event asks for, from (its data, by whom); returns the run's number. Raises: EventRefused."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class EventView:
+    """An event, and what has become of it."""
+
+    id: int
+    type: str
+    subject: str
+    key: str
+    data: Any
+    published_by: str
+    occurred_at: datetime
+    state: str
+    run_id: int | None
+    reason: str | None
+
+
+class Events:
+    """Publishes events and starts their journeys. ``starters`` are doors that check more than a journey itself can."""
+
+    def __init__(
+        self,
+        *,
+        definitions: Definitions,
+        runs: Runs,
+        clock: Clock,
+        tenant_id: str,
+        starters: Mapping[str, Starter] | None = None,
+    ) -> None:
+        self._runs = runs
+        self._clock = clock
+        self._tenant_id = tenant_id
+        self._journeys = {each.started_by: each.name for each in definitions.values() if each.started_by}
+        self._starters = dict(starters or {})
+
+    @property
+    def types(self) -> list[str]:
+        """The events that start a journey."""
+        return sorted(self._journeys.keys() | self._starters.keys())
+
+    async def publish(
+        self, db: AsyncSession, event_type: str, *, subject: str, data: Mapping[str, Any], key: str, by: str
+    ) -> tuple[int, bool]:
+        """Writes the event in the caller's transaction; returns (its number, whether it is new).
+
+        ``key`` names what has happened (``quote/7/accepted``): the same again is the same event.
+
+        Raises: EventTypeUnknown; EventConflict if the key stands for something else.
+        """
+        if event_type not in self.types:
+            raise EventTypeUnknown(event_type, self.types)
+        text = json.dumps(data, sort_keys=True, default=str)
+        row = EventRow(
+            tenant_id=self._tenant_id,
+            type=event_type,
+            subject=subject,
+            data=text,
+            key=key,
+            published_by=by,
+            occurred_at=self._clock(),
+            state=EventState.PENDING,
+        )
+        try:
+            async with db.begin_nested():
+                db.add(row)
+                await db.flush()  # the unique key decides here which of two is the first
+        except IntegrityError:
+            known = await self._of_key(db, key)
+            if known is None:
+                raise
+            if (known.type, known.subject, known.data) != (event_type, subject, text):
+                raise EventConflict(key, known.id) from None
+            return known.id, False
+        return row.id, True
+
+    async def take_up(self, begin: Begin, most: int = 100) -> int:
+        """Starts what pending events ask for, oldest first; returns how many were settled.
+
+        One that can't be taken up now (a lost database, a fault of ours) doesn't stop the others; it stays pending.
+
+        Raises: ExceptionGroup of what went wrong, when all have been tried.
+        """
+        async with begin() as db:
+            pending = select(EventRow.id).where(
+                EventRow.tenant_id == self._tenant_id, EventRow.state == EventState.PENDING
+            )
+            waiting = list(await db.scalars(pending.order_by(EventRow.id).limit(most)))
+        settled, errors = 0, list[Exception]()
+        for event_id in waiting:
+            [outcome] = await asyncio.gather(self._settle(begin, event_id), return_exceptions=True)
+            if isinstance(outcome, Exception):
+                errors.append(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                settled += outcome
+        if errors:
+            raise ExceptionGroup("events that could not be taken up", errors)
+        return settled
+
+    async def _settle(self, begin: Begin, event_id: int) -> bool:
+        async with begin() as db:
+            wanted = select(EventRow).where(EventRow.id == event_id, EventRow.state == EventState.PENDING)
+            event = await db.scalar(wanted.with_for_update(skip_locked=True))
+            if event is None:
+                return False  # somebody else is at it, or was
+            try:
+                async with db.begin_nested():
+                    event.run_id = await self._start(db, event)
+                event.state = EventState.STARTED if event.run_id is not None else EventState.IGNORED
+            except (EventRefused, InputRefused, RunConflict) as refusal:
+                event.state, event.run_id, event.reason = EventState.REFUSED, None, str(refusal)
+                log.warning("event refused", event_id=event_id, type=event.type, reason=event.reason)
+            event.settled_at = self._clock()
+            return True
+
+    async def _start(self, db: AsyncSession, event: EventRow) -> int | None:
+        data, by = json.loads(event.data), f"event {event.id}"
+        if (starter := self._starters.get(event.type)) is not None:
+            return await starter(db, data, by)
+        if (journey := self._journeys.get(event.type)) is None:
+            return None  # an older release knew it
+        run_id, _is_new = await self._runs.start(db, journey, data, by=by)
+        return run_id
+
+    async def _of_key(self, db: AsyncSession, key: str) -> EventRow | None:
+        found: EventRow | None = await db.scalar(
+            select(EventRow).where(EventRow.tenant_id == self._tenant_id, EventRow.key == key)
+        )
+        return found
+
+
+async def list_events(
+    db: AsyncSession,
+    *,
+    tenant_id: str,
+    states: Sequence[str] = (),
+    event_type: str | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[EventView]:
+    """The newest events first, a page at a time (``before_id``)."""
+    query = select(EventRow).where(EventRow.tenant_id == tenant_id).order_by(EventRow.id.desc()).limit(limit)
+    if states:
+        query = query.where(EventRow.state.in_(states))
+    if event_type is not None:
+        query = query.where(EventRow.type == event_type)
+    if before_id is not None:
+        query = query.where(EventRow.id < before_id)
+    return [
+        EventView(
+            id=row.id,
+            type=row.type,
+            subject=row.subject,
+            key=row.key,
+            data=json.loads(row.data),
+            published_by=row.published_by,
+            occurred_at=row.occurred_at,
+            state=row.state,
+            run_id=row.run_id,
+            reason=row.reason,
+        )
+        for row in await db.scalars(query)
+    ]
