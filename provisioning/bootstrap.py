@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -20,13 +20,20 @@ from provisioning.commercial import (
     CommunicationsService,
     CrmService,
     CustomerService,
+    Leads,
     MailDelivery,
+    OfferCatalogue,
+    PublishEvent,
+    Quotes,
+    SalesService,
     SmtpSettings,
     TicketingService,
+    renewal_terms,
 )
 from provisioning.database import Database, sync_url
 from provisioning.errors import Fault
 from provisioning.line import LineHandOver, LineService, line_adapters
+from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.sole_worker import sole_worker
 from provisioning.tickets import InstallationDesk
@@ -45,6 +52,7 @@ class Pace:
     heartbeat_every_seconds: float = 1.5
     lease_seconds: float = 6.0
     lost_every_seconds: float = 5.0
+    expire_every_seconds: float = 60.0
     apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
@@ -56,6 +64,12 @@ def utc_now() -> datetime:
 
 def nothing_happens(point: str) -> None:
     """The default for ``at``: a named instant that nobody watches."""
+
+
+async def nobody_listens(
+    _db: AsyncSession, _type: str, _subject: str, _data: Mapping[str, Any], _key: str, _by: str
+) -> None:
+    """What becomes of an event as long as no journey is started by one."""
 
 
 class Appliance:
@@ -71,6 +85,7 @@ class Appliance:
         self.keyring = load_keyring(settings.sealing_key_file)
         self.vault = SecretVault(self.keyring, tenant_id=settings.tenant_id)
         self.templates = TemplateLibrary.load()
+        self.publish: PublishEvent = nobody_listens
         self.sessions = SessionReader(self.radius_database.begin)
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
@@ -87,7 +102,8 @@ class Appliance:
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
         return Services(
             customer_service=CustomerService(db, **common),
-            crm_service=CrmService(db, **common),
+            crm_service=CrmService(db, **common, renewal_terms=renewal_terms),
+            sales_service=SalesService(db, **common),
             billing_service=BillingService(db, **common),
             communications_service=CommunicationsService(db, **common, sender=self.settings.mail_from),
             ticketing_service=TicketingService(db, **common),
@@ -107,6 +123,28 @@ class Appliance:
             tenant_id=self.tenant_id,
             now=self.clock,
         )
+
+    def offers(self, db: AsyncSession) -> OfferCatalogue:
+        """The commercial catalogue, bound to this transaction."""
+        return OfferCatalogue(db, tenant_id=self.tenant_id)
+
+    def leads(self, db: AsyncSession) -> Leads:
+        """The door for leads, bound to this transaction."""
+        return Leads(db, tenant_id=self.tenant_id, now=self.clock, publish=self.publish)
+
+    def quotes(self, db: AsyncSession) -> Quotes:
+        """Quotes up to their acceptance, bound to this transaction."""
+        return Quotes(db, tenant_id=self.tenant_id, now=self.clock)
+
+    def quote_desk(self, db: AsyncSession) -> QuoteDesk:
+        """The door for acceptances, bound to this transaction."""
+        crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock, renewal_terms=renewal_terms)
+        return QuoteDesk(db, crm=crm, runs=self.runs, publish=self.publish, tenant_id=self.tenant_id)
+
+    async def expire_quotes(self) -> None:
+        """Ends the quotes whose time is over."""
+        async with self.database.begin() as db:
+            await self.quotes(db).expire_overdue()
 
     async def close(self) -> None:
         await self.bell.close()
@@ -174,7 +212,7 @@ async def open_worker(
             sessions=appliance.sessions,
             tenant_id=appliance.tenant_id,
         )
-        clock = Clock(_ticks(dispatch, watchers, outside, pace))
+        clock = Clock(_ticks(appliance, dispatch, watchers, outside, pace))
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
@@ -221,7 +259,7 @@ def _smtp(settings: Settings) -> SmtpSettings:
     )
 
 
-def _ticks(dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace) -> list[Tick]:
+def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace) -> list[Tick]:
     return [
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
@@ -231,6 +269,7 @@ def _ticks(dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace)
         Tick("heartbeat", pace.heartbeat_every_seconds, dispatch.beat),
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
+        Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
     ]
 
 
