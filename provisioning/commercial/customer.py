@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial.customer_rows import NUMBERING_ATTEMPTS, active_customer, try_to_add
 from provisioning.commercial.errors import CustomerConflict
 from provisioning.commercial.lead_conversion import LeadConversion, WithdrawnCustomer
+from provisioning.commercial.selling_errors import CustomerWithdrawn
 from provisioning.commercial.tables import Customer
 from provisioning.errors import ChangeRaced, RequestConflict, TenantMismatch
 from provisioning.intake import Clock, Faults
@@ -40,8 +41,8 @@ class CustomerService:
 
         The same customer again is the same answer.
 
-        Raises: InvalidRequest (all faults), CustomerConflict (the number is somebody else's), RequestConflict,
-        ChangeRaced.
+        Raises: InvalidRequest (all faults), CustomerConflict (the number is somebody else's), CustomerWithdrawn,
+        RequestConflict, ChangeRaced.
         """
         faults = Faults("The customer")
         wanted = RegisteredCustomer(
@@ -66,8 +67,8 @@ class CustomerService:
     async def create_from_lead(
         self, *, lead_id: int, tenant_id: str, request_id: str | None = None
     ) -> CustomerFromLead:
-        """The customer of a qualified lead: a new one, or the one who the lead says it is. Their address, phone and
-        name are the lead's; a new customer's mail address must be nobody else's.
+        """The customer of a qualified lead: a new one, of the lead's name and at a mail address that is nobody else's,
+        or the one whom the lead says it is, as they are known.
 
         Raises: InvalidRequest, TenantMismatch, LeadUnknown, LeadNotQualified, LeadDisqualified, LeadConverted (naming
         the customer), LeadOfKnownCustomer, LeadConversionWithdrawn (by this request, and taken back since),
@@ -102,6 +103,8 @@ class CustomerService:
         if wanted["customer_id"] and (row := await self._db.get(Customer, (self._tenant_id, wanted["customer_id"]))):
             if differing := _differing(row, wanted):
                 raise CustomerConflict(row.id, differing)
+            if row.state == "withdrawn":
+                raise CustomerWithdrawn(row.id, row.withdrawal_reason)
             return _registered(row)
         return None
 
