@@ -20,6 +20,7 @@ from ipam import AllocatedResources
 from ipam import invariants as ipam
 from provisioning import agreement
 from provisioning.commercial import invariants as commercial
+from provisioning.commercial import selling_invariants as selling
 from provisioning.line import invariants as line
 from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault
@@ -221,6 +222,26 @@ INVARIANTS: tuple[Invariant, ...] = (
         "billing.service_live",
         "a bill is for a service that lives",
         lambda on: commercial.bills_without_service(on.db, on.tenant_id, live_service_ids=on.live),
+    ),
+    Invariant(
+        "selling.lead_has_its_customer",
+        "a converted lead has its customer",
+        lambda on: selling.leads_without_customer(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "selling.one_order_per_quote",
+        "an accepted quote becomes one order",
+        lambda on: selling.twice_ordered_quotes(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "selling.order_was_agreed",
+        "an order rests on an accepted quote",
+        lambda on: selling.orders_without_acceptance(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "selling.totals_add_up",
+        "a quote's total is the sum of its lines, and an order's is its quote's",
+        lambda on: selling.wrong_totals(on.db, on.tenant_id),
     ),
     Invariant(
         "vault.secrets_open",
