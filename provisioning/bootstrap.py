@@ -136,6 +136,10 @@ class Appliance:
         """Quotes up to their acceptance, bound to this transaction."""
         return Quotes(db, tenant_id=self.tenant_id, now=self.clock)
 
+    def sales(self, db: AsyncSession) -> SalesService:
+        """Orders, bound to this transaction."""
+        return SalesService(db, tenant_id=self.tenant_id, now=self.clock)
+
     def quote_desk(self, db: AsyncSession) -> QuoteDesk:
         """The door for acceptances, bound to this transaction."""
         crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock, renewal_terms=renewal_terms)

@@ -137,6 +137,19 @@ async def test_what_is_refused_publishes_nothing(
     assert events == []
 
 
+async def test_a_quote_whose_time_is_over_ends_by_itself(appliance: Appliance) -> None:
+    quote_id = await sent_quote(appliance)
+    clock = appliance.clock
+    assert isinstance(clock, VirtualClock)
+    states = []
+    for later in (timedelta(days=29), timedelta(days=2)):
+        clock.advance(later)
+        await appliance.expire_quotes()
+        async with appliance.database.begin() as db:
+            states.append((await appliance.quotes(db).quote(quote_id))["state"])
+    assert states == ["sent", "expired"]
+
+
 async def test_an_accepted_renewal_is_told_to_the_run_that_waits_for_it_and_makes_no_event(
     appliance: Appliance, events: list[tuple[str, str, dict[str, Any], str, str]]
 ) -> None:
