@@ -35,7 +35,6 @@ def draft(
     offer: Annotated[list[str], typer.Option(help="An offer's number, or 2x3 for offer 2 three times; repeatable.")],
     payment_terms: Annotated[str | None, typer.Option(help="prepaid or postpaid; the offers' own if left out.")] = None,
     valid_days: Annotated[int, typer.Option(min=1, max=366, help="For how many days it can be accepted.")] = 30,
-    request_id: Annotated[str | None, typer.Option(help="The same id again is the same quote.")] = None,
     json_: AsJson = False,
 ) -> None:
     """Write a quote at today's prices."""
@@ -48,7 +47,6 @@ def draft(
                 lines=_lines(offer),
                 valid_until=appliance.clock().replace(microsecond=0) + timedelta(days=valid_days),
                 payment_terms=terms,
-                request_id=request_id,
             )
         print_json(quote) if json_ else _print_whole(quote)
 

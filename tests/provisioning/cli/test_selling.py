@@ -59,7 +59,7 @@ def test_a_quote_goes_from_draft_to_acceptance(isp: Settings, type_: Type) -> No
 
 
 def test_quotes_are_listed_and_withdrawn(isp: Settings, type_: Type) -> None:
-    type_("quotes", "draft", 1001, "--offer", 1, "--request-id", "q")
+    type_("quotes", "draft", 1001, "--offer", 1)
     withdraw = ("quotes", "withdraw", 2, "--reason", "typo")
     assert type_(*withdraw, "--version", 9).err.startswith("refused: Quote 2 has changed since you looked (version 1")
     assert type_(*withdraw).out == "quote 2 is withdrawn (version 2)\n"
