@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -22,15 +22,21 @@ from provisioning.commercial import (
     CommunicationsService,
     CrmService,
     CustomerService,
+    Leads,
     MailDelivery,
+    OfferCatalogue,
+    Quotes,
+    SalesService,
     SmtpSettings,
     TicketingService,
+    renewal_terms,
 )
 from provisioning.database import Database, sync_url
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.line import LineHandOver, LineService, line_adapters
 from provisioning.lines import LineDesk
 from provisioning.projections import Projections
+from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.signals import SignalDesk
 from provisioning.sole_worker import sole_worker
@@ -66,6 +72,7 @@ class Pace:
     lease_seconds: float = 6.0
     lost_every_seconds: float = 5.0
     catch_up_every_seconds: float = 30.0
+    expire_every_seconds: float = 60.0
     apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
@@ -120,7 +127,8 @@ class Appliance:
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
         return Services(
             customer_service=CustomerService(db, **common),
-            crm_service=CrmService(db, **common),
+            crm_service=CrmService(db, **common, renewal_terms=renewal_terms),
+            sales_service=SalesService(db, **common),
             billing_service=BillingService(db, **common),
             communications_service=CommunicationsService(db, **common, sender=self.settings.mail_from),
             ticketing_service=TicketingService(db, **common),
@@ -153,12 +161,44 @@ class Appliance:
         """The door for everything else that is told to a run, bound to this transaction."""
         return SignalDesk(db, runs=self.runs)
 
+    async def publish(
+        self, db: AsyncSession, event_type: str, subject: str, data: Mapping[str, Any], key: str, by: str
+    ) -> None:
+        """Tells in this transaction what it makes happen."""
+        await self.events.publish(db, event_type, subject=subject, data=data, key=key, by=by)
+
     async def _start_installation(self, db: AsyncSession, data: Any, by: str) -> int:
         """An installation ticket that comes as an event goes through the same door as any other."""
         try:
             return (await self.desk(db).accept(data, by=by)).run_id
         except InvalidRequest as refusal:
             raise EventRefused(str(refusal)) from refusal
+
+    def offers(self, db: AsyncSession) -> OfferCatalogue:
+        """The commercial catalogue, bound to this transaction."""
+        return OfferCatalogue(db, tenant_id=self.tenant_id)
+
+    def leads(self, db: AsyncSession) -> Leads:
+        """The door for leads, bound to this transaction."""
+        return Leads(db, tenant_id=self.tenant_id, now=self.clock, publish=self.publish)
+
+    def quotes(self, db: AsyncSession) -> Quotes:
+        """Quotes up to their acceptance, bound to this transaction."""
+        return Quotes(db, tenant_id=self.tenant_id, now=self.clock)
+
+    def sales(self, db: AsyncSession) -> SalesService:
+        """Orders, bound to this transaction."""
+        return SalesService(db, tenant_id=self.tenant_id, now=self.clock)
+
+    def quote_desk(self, db: AsyncSession) -> QuoteDesk:
+        """The door for acceptances, bound to this transaction."""
+        crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock, renewal_terms=renewal_terms)
+        return QuoteDesk(db, crm=crm, runs=self.runs, publish=self.publish, tenant_id=self.tenant_id)
+
+    async def expire_quotes(self) -> None:
+        """Ends the quotes whose time is over."""
+        async with self.database.begin() as db:
+            await self.quotes(db).expire_overdue()
 
     async def close(self) -> None:
         await self.bell.close()
@@ -288,6 +328,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
+        Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
     ]
 
 

@@ -6,6 +6,7 @@ in ``provisioning.commercial.errors``, that of field work in ``provisioning.fiel
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
 |-- RequestConflict               a request id came again with other input
+|-- TenantMismatch                asked for another tenant than the services are bound to
 |-- ChangeRaced               (t) another change came in between and is gone again: simply try again
 |-- FileUnusable                  a file or folder can't be read or written
 |-- SettingsRefused               in ``provisioning.settings``: the environment or a file says what can't be meant
@@ -15,14 +16,47 @@ ProvisioningError
 |   `-- DatabaseUnreachable   (t) nobody answers there, or not in time
 |-- CustomerError
 |   |-- CustomerUnknown
-|   `-- CustomerConflict          the customer number already belongs to somebody else
+|   |-- CustomerConflict          the customer number already belongs to somebody else
+|   |-- CustomerWithdrawn         made from a lead, and taken back since
+|   `-- CustomerInUse             a running bill or an open order is in the way of taking them back
 |-- SurveyError
 |   |-- SurveyMissing
 |   `-- SurveyNotFeasible
 |-- BillingError
 |   |-- ServiceBilledAlready
 |   |-- SubscriptionStopped
-|   `-- SubscriptionUnknown
+|   |-- SubscriptionUnknown
+|   |-- SubscriptionEnded         too late to renew it
+|   `-- RenewalTermsUnknown       nobody can say at what price it goes on
+|-- MoneyError
+|   |-- CurrencyUnknown
+|   `-- AmountRefused             no number, negative, too large, or more decimals than the currency has
+|-- OfferError
+|   |-- OfferUnknown
+|   |-- OfferNotSold              inactive
+|   `-- OfferConflict             the number already stands for another plan or currency
+|-- LeadError
+|   |-- LeadUnknown
+|   |-- LeadNotQualified
+|   |   `-- LeadDisqualified
+|   |-- LeadConverted             a customer already
+|   |-- LeadConversionWithdrawn   the same request doesn't repeat what was taken back
+|   |-- LeadOfKnownCustomer       its mail address is a customer's
+|   `-- LeadOfAnotherCustomer
+|-- QuoteError
+|   |-- QuoteUnknown
+|   |-- QuoteNotOpen              the state doesn't allow what was asked
+|   |-- QuoteExpired
+|   |-- QuoteChanged              somebody else was quicker
+|   |-- QuoteAcceptanceWithdrawn  the same request doesn't repeat what was taken back
+|   |-- QuoteOrdered              its order is in the way
+|   |-- QuoteNotAccepted          no order without acceptance
+|   |-- QuoteOfRenewal            a renewal makes no order
+|   `-- RenewalQuoteOpen          another renewal of the same term is on offer
+|-- OrderError
+|   |-- OrderUnknown
+|   |-- OrderCancelled            the same request doesn't revive it
+|   `-- OrderOver                 the state doesn't allow what was asked
 |-- MailError
 |   |-- MailUnknown
 |   |-- MailWithdrawn
@@ -99,6 +133,16 @@ class RequestConflict(ProvisioningError):
             f"Request {request_id} already made {earlier} from other input; "
             "repeat it unchanged, or use a new request id for a new wish."
         )
+
+
+class TenantMismatch(ProvisioningError):
+    """What was asked is another tenant's business."""
+
+    code = "provisioning.tenant_mismatch"
+
+    def __init__(self, asked: str, bound_to: str) -> None:
+        self.asked = asked
+        super().__init__(f"This was asked for tenant {asked}, but {bound_to} is served here; nothing was written.")
 
 
 class FileUnusable(ProvisioningError):

@@ -1,4 +1,4 @@
-"""The ISP's estate from one TOML file: the network, rates, NASes, technicians, customers and their surveys.
+"""The ISP's estate from one TOML file: the network, rates, NASes, offers, technicians, customers and their surveys.
 
 ``firstlight import FILE`` reads it. Everything is checked before anything is written, all faults are named at once, and
 the same file again changes nothing. What the file does not mention stays as it is.
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import IpamError, LocationUnknown, NetworkEstate, NetworkEstateSpec, NetworkService
 from provisioning.bootstrap import Appliance
-from provisioning.commercial import CrmService, CustomerService
+from provisioning.commercial import CrmService, CustomerService, OfferCatalogue, OfferTerms, renewal_terms
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
@@ -49,6 +49,25 @@ class NasSpec(Part):
     address: str
     dialect: str
     coa_port: int = 3799
+
+
+class OfferSpec(Part):
+    """Something that is sold, by the number the ISP has for it; ``plan`` is the network plan and rate it sells, if any.
+
+    Amounts are minor units (cents): ``price_minor`` is due every ``billing_period_months``, ``setup_fee_minor`` once.
+    """
+
+    id: int
+    title: str
+    price_minor: int
+    currency: str
+    term_months: int
+    payment_terms: Literal["prepaid", "postpaid"]
+    plan: str | None = None
+    billing_period_months: int = 1
+    setup_fee_minor: int = 0
+    license_template_id: int | None = None
+    active: bool = True
 
 
 class TechnicianSpec(Part):
@@ -85,6 +104,7 @@ class EstateSpec(Part):
     network: NetworkEstateSpec = Field(default_factory=NetworkEstateSpec)
     rates: tuple[RateSpec, ...] = Field(default=(), alias="rate")
     nas: tuple[NasSpec, ...] = ()
+    offers: tuple[OfferSpec, ...] = Field(default=(), alias="offer")
     technicians: tuple[TechnicianSpec, ...] = Field(default=(), alias="technician")
     customers: tuple[CustomerSpec, ...] = Field(default=(), alias="customer")
     surveys: tuple[SurveySpec, ...] = Field(default=(), alias="site_survey")
@@ -112,6 +132,7 @@ class EstateServices:
     network: NetworkEstate
     premises: NetworkService
     radius: RadiusService
+    offers: OfferCatalogue
     technicians: Technicians
     customers: CustomerService
     crm: CrmService
@@ -129,6 +150,8 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         await _try(faults, f"rate {rate.plan}", lambda r=rate, t=terms: services.radius.define_plan(name=r.plan, **t))
     for nas in spec.nas:
         await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**n.model_dump()))
+    for offer in spec.offers:
+        faults += await _offer(services, offer)
     for one in spec.technicians:
         await _try(faults, f"technician {one.id}", lambda t=one: _technician(services.technicians, t))
     for customer in spec.customers:
@@ -142,6 +165,7 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         "locations": len(spec.network.locations),
         "rates": len(spec.rates),
         "nas": len(spec.nas),
+        "offers": len(spec.offers),
         "technicians": len(spec.technicians),
         "customers": len(spec.customers),
         "site_surveys": len(spec.surveys),
@@ -156,6 +180,18 @@ async def _try(faults: list[Fault], where: str, act: Callable[..., Awaitable[Any
     except (ProvisioningError, IpamError, RadiusError) as error:
         inner = getattr(error, "faults", None)
         faults += [Fault(where, str(fault)) for fault in inner] if inner else [Fault(where, str(error))]
+
+
+async def _offer(services: EstateServices, spec: OfferSpec) -> list[Fault]:
+    """Every fault of one offer: its terms', and a plan that the network or FreeRADIUS doesn't know."""
+    faults: list[Fault] = []
+    where, plan = f"offer {spec.id}", spec.plan
+    terms = OfferTerms(**spec.model_dump(exclude={"id"}))
+    await _try(faults, where, lambda: services.offers.define(spec.id, terms))
+    if plan is not None:
+        await _try(faults, f"{where}: plan", lambda: services.premises.plan(plan))
+        await _try(faults, f"{where}: plan", lambda: services.radius.plan(name=plan))
+    return faults
 
 
 async def _technician(technicians: Technicians, spec: TechnicianSpec) -> None:
@@ -201,9 +237,10 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
             network=NetworkEstate(db, tenant_id=tenant_id, now=now),
             premises=appliance.services(db).network_service,
             radius=RadiusService(db, tenant_id=tenant_id, now=now, secrets=appliance.vault),
+            offers=OfferCatalogue(db, tenant_id=tenant_id),
             technicians=Technicians(db, tenant_id=tenant_id),
             customers=CustomerService(db, tenant_id=tenant_id, now=now),
-            crm=CrmService(db, tenant_id=tenant_id, now=now),
+            crm=CrmService(db, tenant_id=tenant_id, now=now, renewal_terms=renewal_terms),
         )
         counts = await apply_estate(db, spec, services)
     await appliance.projector.project_plans()

@@ -22,11 +22,12 @@ import workflows
 from ipam import AllocatedResources
 from provisioning import agreement
 from provisioning.commercial import invariants as commercial
+from provisioning.commercial import selling_invariants as selling
 from provisioning.line import invariants as line
 from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault
 from radius import FramedAddresses
-from workflows import Definition
+from workflows import Definition, stuck_events
 
 MAIL_STUCK_AFTER = timedelta(hours=1)
 EVENT_STUCK_AFTER = timedelta(minutes=15)
@@ -224,6 +225,26 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: commercial.bills_without_service(on.db, on.tenant_id, live_service_ids=on.live),
     ),
     Invariant(
+        "selling.lead_has_its_customer",
+        "a converted lead has its customer",
+        lambda on: selling.leads_without_customer(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "selling.one_order_per_quote",
+        "an accepted quote becomes one order",
+        lambda on: selling.twice_ordered_quotes(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "selling.order_was_agreed",
+        "an order rests on an accepted quote",
+        lambda on: selling.orders_without_acceptance(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "selling.totals_add_up",
+        "a quote's total is the sum of its lines, and an order's is its quote's",
+        lambda on: selling.wrong_totals(on.db, on.tenant_id),
+    ),
+    Invariant(
         "vault.secrets_open",
         "every sealed secret opens under this machine's keyring",
         lambda on: vault.secrets_that_do_not_open(on.db, on.keyring, **on.scope),
@@ -241,7 +262,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         "events.not_stuck",
         "an event soon starts its journey, or says why it doesn't",
-        lambda on: runs.stuck_events(on.db, **on.scope, occurred_before=on.now - EVENT_STUCK_AFTER),
+        lambda on: stuck_events(on.db, **on.scope, occurred_before=on.now - EVENT_STUCK_AFTER),
     ),
     Invariant(
         "runs.unknown_outcome",

@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 from acs import DeviceConvergence, GenieAcsService
 from ipam import NetworkService
 from radius import RadiusProjector, RadiusService, SessionReader
+from workflows.answers import AcceptedQuote, CustomerFromLead, OrderFromQuote, RenewalQuote
 
 VisitState = Literal["booked", "scanned", "no_access", "not_feasible", "cancelled", "completed"]
 SurveyResult = Literal["feasible", "not_feasible"]
@@ -123,11 +124,45 @@ class CustomerService(Protocol):
 
     async def customer(self, customer_id: int) -> RegisteredCustomer: ...
 
+    async def create_from_lead(
+        self, *, lead_id: int, tenant_id: str, request_id: str | None = None
+    ) -> CustomerFromLead: ...
+
+    async def withdraw_from_lead(self, *, customer_id: int, lead_id: int, reason: str) -> Any: ...
+
 
 class CrmService(Protocol):
     """crm_service"""
 
     async def get_site_survey(self, *, customer_id: int, service_location: str | None = None) -> SiteSurvey: ...
+
+    async def accept_quote(
+        self, *, quote_id: int, accepted_by: str, request_id: str | None = None
+    ) -> AcceptedQuote: ...
+
+    async def withdraw_acceptance(self, *, quote_id: int, reason: str) -> Any: ...
+
+    async def create_renewal_quote(
+        self, *, customer_id: int, subscription_id: int, renewal_term: int, request_id: str | None = None
+    ) -> RenewalQuote: ...
+
+    async def withdraw_renewal_quote(self, *, quote_id: int, reason: str) -> Any: ...
+
+
+class SalesService(Protocol):
+    """sales_service"""
+
+    async def create_order_from_quote(
+        self, *, quote_id: int, tenant_id: str, request_id: str | None = None
+    ) -> OrderFromQuote: ...
+
+    async def begin_order(self, *, order_id: int) -> Any: ...
+
+    async def complete_order(self, *, order_id: int) -> Any: ...
+
+    async def fail_order(self, *, order_id: int, reason: str) -> Any: ...
+
+    async def cancel_order(self, *, order_id: int, reason: str) -> Any: ...
 
 
 class BillingService(Protocol):
@@ -197,6 +232,7 @@ class Services:
 
     customer_service: CustomerService
     crm_service: CrmService
+    sales_service: SalesService
     billing_service: BillingService
     communications_service: CommunicationsService
     ticketing_service: TicketingService

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from provisioning.cli import keys, line, runs, subscribers, visits
+from provisioning.cli import keys, leads, line, offers, orders, quotes, runs, subscribers, visits
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.operate import add_to as add_operations
 
@@ -24,6 +24,10 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
+app.add_typer(offers.app, name="offers")
+app.add_typer(leads.app, name="leads")
+app.add_typer(quotes.app, name="quotes")
+app.add_typer(orders.app, name="orders")
 app.add_typer(keys.app, name="keys")
 add_operations(app)
 add_demo(app)

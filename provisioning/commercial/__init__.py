@@ -1,6 +1,7 @@
-"""The commercial side of a journey: customers, site surveys, bills, mails and the technician's appointment.
+"""The commercial side of a journey: leads, customers, quotes, orders, bills, mails and the technician's appointment.
 
-One service a file, named as in the contract: ``customer``, ``crm``, ``billing``, ``communications``, ``ticketing``.
+One service a file, named as in the contract: ``customer``, ``crm``, ``sales``, ``billing``, ``communications``,
+``ticketing``. Before them come the catalogue (``offers``), ``leads`` and ``quotes``; ``money`` is how all of it counts.
 What they answer is declared in ``workflows.services``. Each is made for one transaction (``BillingService(db,
 tenant_id=..., now=...)``), writes only that ``db`` and never commits. Only ``MailDelivery`` talks to the outside: it
 hands the outbox to a mail server, in transactions of its own. The lab's mail server is in
@@ -39,8 +40,51 @@ from provisioning.commercial.errors import (
     SurveyMissing,
     SurveyNotFeasible,
 )
+from provisioning.commercial.leads import LeadRecord, Leads
+from provisioning.commercial.offers import OfferCatalogue, OfferRecord, OfferTerms
+from provisioning.commercial.publishing import PublishEvent
+from provisioning.commercial.quote_errors import (
+    OrderCancelled,
+    OrderError,
+    OrderOver,
+    OrderUnknown,
+    QuoteAcceptanceWithdrawn,
+    QuoteChanged,
+    QuoteError,
+    QuoteExpired,
+    QuoteNotAccepted,
+    QuoteNotOpen,
+    QuoteOfRenewal,
+    QuoteOrdered,
+    QuoteUnknown,
+    RenewalQuoteOpen,
+    RenewalTermsUnknown,
+    SubscriptionEnded,
+)
+from provisioning.commercial.quote_rows import QuoteRecord, QuoteWithLines
+from provisioning.commercial.quotes import Quotes
 from provisioning.commercial.rendering import MailTemplates, RenderedMail
+from provisioning.commercial.renewals import ReadRenewalTerms, RenewalTerms
+from provisioning.commercial.sales import OrderRecord, OrderWithLines, SalesService
+from provisioning.commercial.selling_errors import (
+    CustomerInUse,
+    CustomerWithdrawn,
+    LeadConversionWithdrawn,
+    LeadConverted,
+    LeadDisqualified,
+    LeadError,
+    LeadNotQualified,
+    LeadOfAnotherCustomer,
+    LeadOfKnownCustomer,
+    LeadUnknown,
+    OfferConflict,
+    OfferError,
+    OfferNotSold,
+    OfferUnknown,
+)
 from provisioning.commercial.smtp import SmtpSettings
+from provisioning.commercial.sold_lines import LineRecord, LineWish
+from provisioning.commercial.subscriptions import renewal_terms
 from provisioning.commercial.ticketing import TicketingService
 
 __all__ = [
@@ -50,11 +94,25 @@ __all__ = [
     "CrmService",
     "CustomerConflict",
     "CustomerError",
+    "CustomerInUse",
     "CustomerService",
     "CustomerUnknown",
+    "CustomerWithdrawn",
     "DeliveryDoubtful",
     "DeliveryFailed",
     "DeliveryUnknown",
+    "LeadConversionWithdrawn",
+    "LeadConverted",
+    "LeadDisqualified",
+    "LeadError",
+    "LeadNotQualified",
+    "LeadOfAnotherCustomer",
+    "LeadOfKnownCustomer",
+    "LeadRecord",
+    "LeadUnknown",
+    "Leads",
+    "LineRecord",
+    "LineWish",
     "MailAlreadySent",
     "MailDeferred",
     "MailDelivery",
@@ -65,14 +123,47 @@ __all__ = [
     "MailTemplates",
     "MailUnknown",
     "MailWithdrawn",
+    "OfferCatalogue",
+    "OfferConflict",
+    "OfferError",
+    "OfferNotSold",
+    "OfferRecord",
+    "OfferTerms",
+    "OfferUnknown",
+    "OrderCancelled",
+    "OrderError",
+    "OrderOver",
+    "OrderRecord",
+    "OrderUnknown",
+    "OrderWithLines",
+    "PublishEvent",
+    "QuoteAcceptanceWithdrawn",
+    "QuoteChanged",
+    "QuoteError",
+    "QuoteExpired",
+    "QuoteNotAccepted",
+    "QuoteNotOpen",
+    "QuoteOfRenewal",
+    "QuoteOrdered",
+    "QuoteRecord",
+    "QuoteUnknown",
+    "QuoteWithLines",
+    "Quotes",
+    "ReadRenewalTerms",
     "RenderedMail",
+    "RenewalQuoteOpen",
+    "RenewalTerms",
+    "RenewalTermsUnknown",
+    "SalesService",
     "ServiceBilledAlready",
     "SmtpSettings",
     "StoppedBilling",
+    "SubscriptionEnded",
     "SubscriptionStopped",
     "SubscriptionUnknown",
     "SurveyError",
     "SurveyMissing",
     "SurveyNotFeasible",
     "TicketingService",
+    "renewal_terms",
 ]

@@ -1,4 +1,4 @@
-"""crm_service: what was found at the customer's place before anybody promises a line."""
+"""crm_service: what was found at the customer's place before anybody promises a line, and what they have agreed to."""
 
 from __future__ import annotations
 
@@ -9,23 +9,34 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.acceptance import Acceptances
 from provisioning.commercial.customer import require_customer
 from provisioning.commercial.errors import SurveyMissing, SurveyNotFeasible
+from provisioning.commercial.offers import LONGEST_TERM_MONTHS
+from provisioning.commercial.quote_rows import QuoteRecord
+from provisioning.commercial.renewals import ReadRenewalTerms, Renewals
 from provisioning.commercial.tables import SiteSurvey as SiteSurveyRow
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
+from workflows.answers import AcceptedQuote, RenewalQuote
 from workflows.services import SiteSurvey, SurveyResult
 
 LONGEST_NOTES = 2000
+LONGEST_REASON = 500
 
 
 class CrmService:
-    """Keeps site surveys. Writes only ``db``; the caller commits."""
+    """Keeps site surveys and what comes of quotes. Writes only ``db``; the caller commits.
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
+    ``renewal_terms`` tells at what price, and from when, a subscription goes on.
+    """
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, renewal_terms: ReadRenewalTerms) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
+        self._acceptances = Acceptances(db, tenant_id=tenant_id, now=now)
+        self._renewals = Renewals(db, tenant_id=tenant_id, now=now, terms=renewal_terms)
 
     async def get_site_survey(self, *, customer_id: int, service_location: str | None = None) -> SiteSurvey:
         """The newest completed survey of this customer (at this premise), if it says that the place can be served.
@@ -78,6 +89,56 @@ class CrmService:
             return recorded
         return await self._insert(request, wanted)
 
+    async def accept_quote(self, *, quote_id: int, accepted_by: str, request_id: str | None = None) -> AcceptedQuote:
+        """The customer says yes, in time, to a quote that was sent. Accepting twice is the same acceptance: who was
+        first stands, also of two at once.
+
+        Raises: InvalidRequest, QuoteUnknown, QuoteExpired, QuoteNotOpen (a draft, or withdrawn),
+        QuoteAcceptanceWithdrawn (by this request, and taken back since), CustomerWithdrawn, RequestConflict,
+        ChangeRaced.
+        """
+        faults = Faults("The acceptance")
+        quote = faults.number("quote_id", quote_id)
+        who = faults.line("accepted_by", accepted_by)
+        request = faults.request_id(request_id)
+        faults.refuse_if_any()
+        return await self._acceptances.accept(quote, who, request)
+
+    async def withdraw_acceptance(self, *, quote_id: int, reason: str) -> QuoteRecord:
+        """Undo of ``accept_quote``: the quote is open again, or expired if its time is over by now. Undoing twice is
+        the same undo.
+
+        Raises: InvalidRequest, QuoteUnknown, QuoteOrdered (its order comes first).
+        """
+        return await self._acceptances.take_back(quote_id, _reason("The withdrawal of the acceptance", reason))
+
+    async def create_renewal_quote(
+        self, *, customer_id: int, subscription_id: int, renewal_term: int, request_id: str | None = None
+    ) -> RenewalQuote:
+        """Offer to go on for ``renewal_term`` months from the end of the present term, at the subscription's price.
+        The quote is open at once, to the end of that day (UTC). There is one for each end: the same again is it.
+
+        Raises: InvalidRequest (all faults), CustomerUnknown, CustomerWithdrawn, SubscriptionUnknown,
+        SubscriptionEnded, RenewalTermsUnknown, RenewalQuoteOpen (on other terms, or accepted already),
+        QuoteNotOpen or QuoteExpired (this request's quote is over), RequestConflict, ChangeRaced.
+        """
+        faults = Faults("The renewal quote")
+        customer = faults.number("customer_id", customer_id)
+        subscription = faults.number("subscription_id", subscription_id)
+        months = faults.number("renewal_term", renewal_term)
+        if months > LONGEST_TERM_MONTHS:
+            faults.add("renewal_term", f"is more than {LONGEST_TERM_MONTHS} months")
+        request = faults.request_id(request_id)
+        faults.refuse_if_any()
+        return await self._renewals.offer(customer, subscription, months, request)
+
+    async def withdraw_renewal_quote(self, *, quote_id: int, reason: str) -> QuoteRecord:
+        """Undo of ``create_renewal_quote``, whether it was accepted or not. Undoing twice is the same undo.
+
+        Raises: InvalidRequest, QuoteUnknown, QuoteNotOpen (it is no renewal).
+        """
+        return await self._renewals.withdraw(quote_id, _reason("The withdrawal of the renewal quote", reason))
+
     async def _insert(self, request_id: str | None, wanted: dict[str, object]) -> SiteSurvey:
         try:
             async with self._db.begin_nested():
@@ -106,6 +167,13 @@ class CrmService:
         if any(getattr(row, field) != value for field, value in wanted.items()):
             raise RequestConflict(request_id, f"site survey {row.id}")
         return _survey(row)
+
+
+def _reason(what: str, reason: str) -> str:
+    faults = Faults(what)
+    why = faults.line("reason", reason, longest=LONGEST_REASON)
+    faults.refuse_if_any()
+    return why
 
 
 def _survey(row: SiteSurveyRow) -> SiteSurvey:

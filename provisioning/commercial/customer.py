@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.errors import CustomerConflict, CustomerUnknown
+from provisioning.commercial.customer_rows import NUMBERING_ATTEMPTS, active_customer, try_to_add
+from provisioning.commercial.errors import CustomerConflict
+from provisioning.commercial.lead_conversion import LeadConversion, WithdrawnCustomer
+from provisioning.commercial.selling_errors import CustomerWithdrawn
 from provisioning.commercial.tables import Customer
-from provisioning.errors import ChangeRaced, RequestConflict
+from provisioning.errors import ChangeRaced, RequestConflict, TenantMismatch
 from provisioning.intake import Clock, Faults
+from workflows.answers import CustomerFromLead
 from workflows.services import RegisteredCustomer
 
-# Two registrations may want the same next number; each loser sees the winner's row on its next try.
-NUMBERING_ATTEMPTS = 20
+LONGEST_REASON = 500
 
 
 class CustomerService:
@@ -23,6 +26,7 @@ class CustomerService:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
+        self._conversion = LeadConversion(db, tenant_id=tenant_id, now=now)
 
     async def register(
         self,
@@ -37,8 +41,8 @@ class CustomerService:
 
         The same customer again is the same answer.
 
-        Raises: InvalidRequest (all faults), CustomerConflict (the number is somebody else's), RequestConflict,
-        ChangeRaced.
+        Raises: InvalidRequest (all faults), CustomerConflict (the number is somebody else's), CustomerWithdrawn,
+        RequestConflict, ChangeRaced.
         """
         faults = Faults("The customer")
         wanted = RegisteredCustomer(
@@ -54,11 +58,42 @@ class CustomerService:
         return await self._insert(wanted, request)
 
     async def customer(self, customer_id: int) -> RegisteredCustomer:
-        """Raises: CustomerUnknown."""
-        row = await self._db.get(Customer, (self._tenant_id, customer_id))
-        if row is None:
-            raise CustomerUnknown(customer_id)
-        return _registered(row)
+        """A customer who may be sold to.
+
+        Raises: CustomerUnknown, CustomerWithdrawn.
+        """
+        return _registered(await active_customer(self._db, self._tenant_id, customer_id))
+
+    async def create_from_lead(
+        self, *, lead_id: int, tenant_id: str, request_id: str | None = None
+    ) -> CustomerFromLead:
+        """The customer of a qualified lead: a new one, of the lead's name and at a mail address that is nobody else's,
+        or the one whom the lead says it is, as they are known.
+
+        Raises: InvalidRequest, TenantMismatch, LeadUnknown, LeadNotQualified, LeadDisqualified, LeadConverted (naming
+        the customer), LeadOfKnownCustomer, LeadConversionWithdrawn (by this request, and taken back since),
+        CustomerWithdrawn, RequestConflict, ChangeRaced.
+        """
+        faults = Faults("The conversion of the lead")
+        lead = faults.number("lead_id", lead_id)
+        request = faults.request_id(request_id)
+        faults.refuse_if_any()
+        if tenant_id != self._tenant_id:
+            raise TenantMismatch(tenant_id, self._tenant_id)
+        return await self._conversion.convert(lead, request)
+
+    async def withdraw_from_lead(self, *, customer_id: int, lead_id: int, reason: str) -> WithdrawnCustomer:
+        """Undo of ``create_from_lead``: a customer made from the lead is withdrawn, one who was there before stays, and
+        the lead is qualified again. Undoing twice is the same undo.
+
+        Raises: InvalidRequest, LeadUnknown, LeadOfAnotherCustomer, CustomerInUse (a running bill, an open order).
+        """
+        faults = Faults("The withdrawal of the customer")
+        customer = faults.number("customer_id", customer_id)
+        lead = faults.number("lead_id", lead_id)
+        why = faults.line("reason", reason, longest=LONGEST_REASON)
+        faults.refuse_if_any()
+        return await self._conversion.take_back(customer, lead, why)
 
     async def _known(self, wanted: RegisteredCustomer, request_id: str | None) -> RegisteredCustomer | None:
         if request_id is not None and (row := await self._by_request(request_id)) is not None:
@@ -68,37 +103,29 @@ class CustomerService:
         if wanted["customer_id"] and (row := await self._db.get(Customer, (self._tenant_id, wanted["customer_id"]))):
             if differing := _differing(row, wanted):
                 raise CustomerConflict(row.id, differing)
+            if row.state == "withdrawn":
+                raise CustomerWithdrawn(row.id, row.withdrawal_reason)
             return _registered(row)
         return None
 
     async def _insert(self, wanted: RegisteredCustomer, request_id: str | None) -> RegisteredCustomer:
-        next_number = (
-            select(func.coalesce(func.max(Customer.id), 0) + 1)
-            .where(Customer.tenant_id == self._tenant_id)
-            .scalar_subquery()
-        )
         for _ in range(NUMBERING_ATTEMPTS):
             try:
-                async with self._db.begin_nested():
-                    row = await self._db.scalar(
-                        insert(Customer)
-                        .values(
-                            tenant_id=self._tenant_id,
-                            id=wanted["customer_id"] or next_number,
-                            name=wanted["name"],
-                            email=wanted["email"],
-                            phone=wanted["phone"],
-                            registered_at=self._now(),
-                            request_id=request_id,
-                        )
-                        .returning(Customer)
-                    )
+                row = await try_to_add(
+                    self._db,
+                    self._tenant_id,
+                    number=wanted["customer_id"] or None,
+                    now=self._now(),
+                    name=wanted["name"],
+                    email=wanted["email"],
+                    phone=wanted["phone"],
+                    request_id=request_id,
+                )
             except IntegrityError as exc:
                 if (known := await self._known(wanted, request_id)) is not None:
                     return known
                 raced = exc
             else:
-                assert row is not None
                 return _registered(row)
         raise ChangeRaced from raced
 
@@ -110,9 +137,8 @@ class CustomerService:
 
 
 async def require_customer(db: AsyncSession, tenant_id: str, customer_id: int) -> None:
-    """Raises: CustomerUnknown."""
-    if await db.get(Customer, (tenant_id, customer_id)) is None:
-        raise CustomerUnknown(customer_id)
+    """Raises: CustomerUnknown, CustomerWithdrawn."""
+    await active_customer(db, tenant_id, customer_id)
 
 
 def _registered(row: Customer) -> RegisteredCustomer:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from provisioning.tables import Identity, ProvisioningBase, Reference, RowId, TenantId
 from workflows.services import MailState, SurveyResult
 
+CustomerState = Literal["active", "withdrawn"]
 SubscriptionState = Literal["active", "cancelled"]
 AttemptOutcome = Literal["sent", "refused", "deferred", "unreachable", "untrusted", "unknown"]
 
@@ -22,17 +23,28 @@ OF_A_CUSTOMER = ("tenant_id", "customer_id"), ("customer.tenant_id", "customer.i
 
 
 class Customer(ProvisioningBase):
-    """Who buys: a person or a firm, under the number the ISP knows them by."""
+    """Who buys: a person or a firm, under the number the ISP knows them by.
+
+    ``withdrawn``: made from a lead, and taken back since; the number stays theirs.
+    """
 
     __tablename__ = "customer"
-    __table_args__ = (Index("uq_customer_request", "tenant_id", "request_id", unique=True),)
+    __table_args__ = (
+        CheckConstraint("state IN ('active', 'withdrawn')", name="state"),
+        CheckConstraint("(state = 'withdrawn') = (withdrawn_at IS NOT NULL)", name="withdrawn_at_when_withdrawn"),
+        Index("uq_customer_request", "tenant_id", "request_id", unique=True),
+    )
 
     tenant_id: Mapped[TenantId] = mapped_column(primary_key=True)
     id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(Text)
     email: Mapped[str] = mapped_column(Text)
     phone: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[CustomerState] = mapped_column(Text, default="active", server_default="active")
+    lead_id: Mapped[int | None] = mapped_column(Identity)  # whom they were made from; the lead's row points here
     registered_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawal_reason: Mapped[str | None] = mapped_column(Text)
     request_id: Mapped[str | None] = mapped_column(Text)
 
 

@@ -6,12 +6,17 @@ import inspect
 import tomllib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.commercial import LineWish
+from provisioning.commercial.tables import Subscription
 from provisioning.estate import import_estate
 from tests.support.appliances import ESTATE, Original
 from workflows.services import Services
@@ -22,7 +27,8 @@ METHODS = {
     for method, facts in methods.items()
 }
 IMPLEMENTED = sorted(name for name, facts in METHODS.items() if facts.get("implemented"))
-TYPES: dict[str, type] = {"int": int, "str": str, "bool": bool}
+TYPES: dict[str, type] = {"int": int, "str": str, "bool": bool, "Decimal": Decimal}
+Answers = dict[tuple[str, str], Any]
 
 
 @pytest.fixture
@@ -38,16 +44,21 @@ def test_the_contract_has_26_methods_in_thirteen_services() -> None:
     assert len({service for service, _ in METHODS}) == 13
 
 
-def test_the_installation_needs_seven_of_them() -> None:
-    assert [method for _, method in IMPLEMENTED] == [
-        "activate_service",
-        "send_template_email",
-        "get_site_survey",
-        "provision_device",
-        "allocate_resources",
-        "create_subscriber",
-        "schedule_installation",
-    ]
+def test_these_of_them_are_there_service_by_service() -> None:
+    found: dict[str, set[str]] = {}
+    for service, method in IMPLEMENTED:
+        found.setdefault(service, set()).add(method)
+    assert found == {
+        "billing_service": {"activate_service"},
+        "communications_service": {"send_template_email"},
+        "crm_service": {"get_site_survey", "accept_quote", "create_renewal_quote"},
+        "customer_service": {"create_from_lead"},
+        "genieacs_service": {"provision_device"},
+        "network_service": {"allocate_resources"},
+        "radius_service": {"create_subscriber"},
+        "sales_service": {"create_order_from_quote"},
+        "ticketing_service": {"schedule_installation"},
+    }
 
 
 @pytest.mark.parametrize(("service", "method"), IMPLEMENTED)
@@ -63,55 +74,82 @@ async def test_our_own_methods_have_them_too(appliance: Appliance) -> None:
 
 
 async def test_called_as_the_contract_says_each_answers_with_its_keys(appliance: Appliance) -> None:
-    # the CPE's template asks for what the contract doesn't know: the login that its account has
     async with appliance.database.begin() as db:
-        services = appliance.services(db)
-        allocated = await services.network_service.allocate_resources(
-            customer_id=1001, service_location="LOC-10293", bandwidth_plan="fiber-300"
-        )
-        created = await services.radius_service.create_subscriber(
-            customer_id=1001, username=allocated["username"], bandwidth_profile="fiber-300"
-        )
-        answers: dict[tuple[str, str], Any] = {
-            ("network_service", "allocate_resources"): allocated,
-            ("radius_service", "create_subscriber"): created,
-            ("crm_service", "get_site_survey"): await services.crm_service.get_site_survey(customer_id=1001),
-            ("ticketing_service", "schedule_installation"): await services.ticketing_service.schedule_installation(
-                customer_id=1001,
-                installation_address="Lindenweg 4",
-                technician_id=7,
-                scheduled_date=datetime.now(UTC) + timedelta(days=1),
-            ),
-            ("genieacs_service", "provision_device"): await services.genieacs_service.provision_device(
-                customer_id=1001,
-                device_serial="HWTC4A2B9C01",
-                config_template="tr181-pppoe",
-                values={"pppoe_username": created["username"], "pppoe_password": created["password"]},
-            ),
-            ("billing_service", "activate_service"): await services.billing_service.activate_service(
-                customer_id=1001, service_id=allocated["service_id"]
-            ),
-            (
-                "communications_service",
-                "send_template_email",
-            ): await services.communications_service.send_template_email(
-                template="service_activated",
-                recipient="ada@customer.example",
-                variables={
-                    "customer_name": "Ada",
-                    "plan": "fiber-300",
-                    "username": allocated["username"],
-                    "service_id": 1,
-                    "activated_at": datetime.now(UTC),
-                },
-            ),
-        }
+        answers = {**await _installation(appliance, db), **await _selling(appliance, db)}
     assert sorted(answers) == IMPLEMENTED
     for name, answer in answers.items():
         assert isinstance(answer, dict)
         for key, kind in METHODS[name].get("returns", {}).items():
             assert type(answer[key]) is TYPES[kind], f"{name}: {key}"
-    assert created["password"].startswith("secret:")
+    assert answers["radius_service", "create_subscriber"]["password"].startswith("secret:")
+
+
+async def _installation(appliance: Appliance, db: AsyncSession) -> Answers:
+    # the CPE's template asks for what the contract doesn't know: the login that its account has
+    services = appliance.services(db)
+    allocated = await services.network_service.allocate_resources(
+        customer_id=1001, service_location="LOC-10293", bandwidth_plan="fiber-300"
+    )
+    created = await services.radius_service.create_subscriber(
+        customer_id=1001, username=allocated["username"], bandwidth_profile="fiber-300"
+    )
+    return {
+        ("network_service", "allocate_resources"): allocated,
+        ("radius_service", "create_subscriber"): created,
+        ("crm_service", "get_site_survey"): await services.crm_service.get_site_survey(customer_id=1001),
+        ("ticketing_service", "schedule_installation"): await services.ticketing_service.schedule_installation(
+            customer_id=1001,
+            installation_address="Lindenweg 4",
+            technician_id=7,
+            scheduled_date=datetime.now(UTC) + timedelta(days=1),
+        ),
+        ("genieacs_service", "provision_device"): await services.genieacs_service.provision_device(
+            customer_id=1001,
+            device_serial="HWTC4A2B9C01",
+            config_template="tr181-pppoe",
+            values={"pppoe_username": created["username"], "pppoe_password": created["password"]},
+        ),
+        ("billing_service", "activate_service"): await services.billing_service.activate_service(
+            customer_id=1001, service_id=allocated["service_id"], plan="fiber-300"
+        ),
+        ("communications_service", "send_template_email"): await services.communications_service.send_template_email(
+            template="service_activated",
+            recipient="ada@customer.example",
+            variables={
+                "customer_name": "Ada",
+                "plan": "fiber-300",
+                "username": allocated["username"],
+                "service_id": 1,
+                "activated_at": datetime.now(UTC),
+            },
+        ),
+    }
+
+
+async def _selling(appliance: Appliance, db: AsyncSession) -> Answers:
+    """After the installation: what is renewed is its bill."""
+    services, tenant_id = appliance.services(db), appliance.tenant_id
+    lead = await appliance.leads(db).register(source="web", name="Bob", email="bob@customer.example")
+    await appliance.leads(db).qualify(lead_id=lead["lead_id"], by="test")
+    quote = await appliance.quotes(db).draft(
+        customer_id=1001, lines=[LineWish(offer_id=1)], valid_until=datetime.now(UTC) + timedelta(days=1)
+    )
+    await appliance.quotes(db).send(quote_id=quote["quote_id"])
+    bill = (await db.scalars(select(Subscription.id))).one()
+    return {
+        ("customer_service", "create_from_lead"): await services.customer_service.create_from_lead(
+            lead_id=lead["lead_id"], tenant_id=tenant_id
+        ),
+        ("crm_service", "accept_quote"): await services.crm_service.accept_quote(
+            quote_id=quote["quote_id"], accepted_by="Ada"
+        ),
+        ("sales_service", "create_order_from_quote"): await services.sales_service.create_order_from_quote(
+            quote_id=quote["quote_id"], tenant_id=tenant_id
+        ),
+        ("crm_service", "create_renewal_quote"): await services.crm_service.create_renewal_quote(
+            customer_id=1001, subscription_id=bill, renewal_term=12
+        ),
+    }
 
 
 def _compare(method: Callable[..., Any], facts: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from acs.tables import AcsDevice
 from provisioning.bootstrap import Appliance
 from provisioning.check import CheckResult, Finding, check_everything, every_invariant
+from provisioning.commercial.selling_tables import SalesOrder
 from tests.support.healthy_estate import vandal
 
 DONE, WAITING, HELD = "c1001-s1@isp.example", "c1002-s2@isp.example", "c1003-s3@isp.example"
@@ -83,6 +84,7 @@ async def _facts(appliance: Appliance) -> dict[str, str]:
             facts[f"pd_{number}"] = str(service["delegated_prefix"])
             facts[f"cvlan_{number}"] = str(service["cvlan"])
         facts["revision"] = (await db.scalars(select(AcsDevice.revision))).one()
+        facts["sold_to"] = str((await db.scalars(select(SalesOrder.customer_id))).one())
     return facts
 
 

@@ -187,6 +187,59 @@ CORRUPTIONS = (
         ),
         ours=("UPDATE subscription SET customer_id = 99",),
     ),
+    # -- what was sold -------------------------------------------------------------------------------------------------
+    Corruption(
+        "a lead whose customer was taken away",
+        (
+            (
+                "selling.lead_has_its_customer",
+                "lead 1",
+                "Lead 1 is converted, but its customer 9999 isn't registered.",
+            ),
+        ),
+        ours=("UPDATE lead SET customer_id = 9999",),
+    ),
+    Corruption(
+        "a lead whose customer was withdrawn behind its back",
+        (
+            (
+                "selling.lead_has_its_customer",
+                "lead 1",
+                "Lead 1 is converted, but its customer $sold_to is withdrawn.",
+            ),
+        ),
+        ours=(f"UPDATE customer SET state = 'withdrawn', withdrawn_at = {LONG_AGO} WHERE id = $sold_to",),
+    ),
+    Corruption(
+        "one acceptance that was ordered twice",
+        (("selling.one_order_per_quote", "quote 1", "Quote 1 is ordered 2 times (orders 1, 1001)."),),
+        strip=("sales_order",),
+        clones=(
+            ("sales_order", "id = 1", {"id": "id + 1000"}),
+            ("sales_order_line", "order_id = 1", {"id": "id + 1000", "order_id": "order_id + 1000"}),
+        ),
+    ),
+    Corruption(
+        "an order that nobody has agreed to",
+        (("selling.order_was_agreed", "order 1", "Order 1 rests on quote 1, which is sent, not accepted."),),
+        ours=("UPDATE quote SET state = 'sent', accepted_at = NULL, accepted_by = NULL WHERE id = 1",),
+    ),
+    Corruption(
+        "an order for another sum than was quoted",
+        (
+            ("selling.totals_add_up", "order 1", "Order 1 says EUR 10.00, but its lines come to EUR 88.90."),
+            ("selling.totals_add_up", "order 1", "Order 1 says EUR 10.00, but its quote's lines come to EUR 88.90."),
+        ),
+        ours=("UPDATE sales_order SET total_minor = 1000",),
+    ),
+    Corruption(
+        "a quote that lost a line",
+        (
+            ("selling.totals_add_up", "quote 1", "Quote 1 says EUR 88.90, but its lines come to EUR 39.90."),
+            ("selling.totals_add_up", "order 1", "Order 1 says EUR 88.90, but its quote's lines come to EUR 39.90."),
+        ),
+        ours=("DELETE FROM quote_line WHERE charge = 'once'",),
+    ),
     # -- secrets -------------------------------------------------------------------------------------------------------
     Corruption(
         "a secret in another's place",

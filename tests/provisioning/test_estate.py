@@ -46,6 +46,7 @@ async def test_an_estate_reaches_our_tables_and_freeradius(appliance: Appliance)
         "locations": 2,
         "rates": 1,
         "nas": 1,
+        "offers": 2,
         "technicians": 1,
         "customers": 1,
         "site_surveys": 1,
@@ -71,6 +72,37 @@ async def test_one_fault_anywhere_and_nothing_of_the_file_is_written(appliance: 
     text = ESTATE.read_text() + '\n[[customer]]\nid = 1002\nname = "Eve"\nemail = "nowhere"\n'
     assert await faults(appliance, tmp_path, text) == [("customer 1002: email", "is not a mail address: nowhere")]
     assert (await check_everything(appliance)).findings == []
+
+
+async def test_offers_are_defined_and_defined_anew(appliance: Appliance, tmp_path: Path) -> None:
+    await import_estate(appliance, ESTATE)
+    dearer = tmp_path / "dearer.toml"
+    dearer.write_text(ESTATE.read_text().replace("price_minor = 3990", "price_minor = 4490"))
+    await import_estate(appliance, dearer)
+    async with appliance.database.begin() as db:
+        offers = await appliance.offers(db).offers()
+    assert [(one["offer_id"], one["title"], one["plan"], one["price_minor"], one["currency"]) for one in offers] == [
+        (1, "Fibre 300", "fiber-300", 4490, "EUR"),
+        (2, "Mesh WiFi, two units", None, 590, "EUR"),
+    ]
+
+
+async def test_every_fault_of_an_offer_is_named_its_plan_included(appliance: Appliance, tmp_path: Path) -> None:
+    text = (
+        "[[offer]]\nid = 1\ntitle = 'Gold'\nplan = 'gold'\nprice_minor = -5\ncurrency = 'DEM'\nterm_months = 12\n"
+        "payment_terms = 'prepaid'\n[[offer]]\nid = 2\ntitle = ' '\nprice_minor = 5\ncurrency = 'EUR'\n"
+        "term_months = 5\nbilling_period_months = 2\npayment_terms = 'prepaid'\n"
+    )
+    found = await faults(appliance, tmp_path, text)
+    assert [where for where, _ in found] == [
+        "offer 1: price_minor",
+        "offer 1: currency",
+        "offer 1: plan",
+        "offer 1: plan",
+        "offer 2: term_months",
+        "offer 2: title",
+    ]
+    assert "gold" in found[2][1] and "gold" in found[3][1]
 
 
 async def test_a_customers_number_is_never_given_to_somebody_else(appliance: Appliance, tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ upload_kbps = 10000
 name = "bng-north"
 address = "127.0.0.1"
 dialect = "mikrotik"
+
+[[offer]]
+id = 1
+title = "Fibre 300"
+plan = "fiber-300"
+price_minor = 3990
+currency = "EUR"
+setup_fee_minor = 4900
+term_months = 24
+payment_terms = "postpaid"
 """
 
 ACCESS_NODE = """

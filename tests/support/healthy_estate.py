@@ -1,4 +1,4 @@
-"""An estate in good health with one installation of each kind: completed, waiting, held and cancelled.
+"""An estate in good health with one installation of each kind (completed, waiting, held and cancelled) and one sale.
 
 It is made once per kind of database in the laboratory, and every test that wants to spoil it gets a copy.
 """
@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
+from provisioning.bootstrap import Appliance
+from provisioning.commercial import LineWish
 from provisioning.database import sync_url
 from tests.support.appliances import Original
 from tests.support.estate import Household
@@ -48,8 +51,28 @@ async def make_healthy_estate(home: Path, postgres: PostgresServer | None) -> He
         await held.until_held()
         await cancelled.cancel("the customer has changed their mind")
         await cancelled.until_ended()
+        await sell(lab.appliance)
         assert await lab.broken_invariants() == []
     return HealthyEstate(home, database_url, postgres, done.id, waiting.id, held.id, cancelled.id)
+
+
+async def sell(appliance: Appliance) -> None:
+    """One lead that has become a customer, and a quote of theirs that has become an order."""
+    async with appliance.database.begin() as db:
+        services, leads, quotes = appliance.services(db), appliance.leads(db), appliance.quotes(db)
+        lead = await leads.register(source="web", name="Bob Hill", email="bob@example.net", offer_id=1)
+        await leads.qualify(lead_id=lead["lead_id"], by="nora")
+        customer = await services.customer_service.create_from_lead(
+            lead_id=lead["lead_id"], tenant_id=appliance.tenant_id
+        )
+        quote = await quotes.draft(
+            customer_id=customer["customer_id"],
+            lines=[LineWish(offer_id=1)],
+            valid_until=appliance.clock() + timedelta(days=30),
+        )
+        await quotes.send(quote_id=quote["quote_id"])
+        await services.crm_service.accept_quote(quote_id=quote["quote_id"], accepted_by="Bob Hill")
+        await services.sales_service.create_order_from_quote(quote_id=quote["quote_id"], tenant_id=appliance.tenant_id)
 
 
 class Vandal:

@@ -70,10 +70,16 @@ async def test_an_event_vanishes_with_the_change_that_caused_it(toy: Toy) -> Non
     assert await listed(toy) == []
 
 
-async def test_what_starts_no_journey_is_refused_at_the_door(toy: Toy) -> None:
+async def test_what_starts_no_journey_is_kept_and_says_so(toy: Toy) -> None:
+    events = events_of(toy)
+    with pytest.raises(EventTypeUnknown, match=r"no journey is started by person\.fired; known events: person\.hired"):
+        events.require_known("person.fired")
     async with toy.database.begin() as db:
-        with pytest.raises(EventTypeUnknown, match=r"no journey is started by person\.fired; known events: person\.hi"):
-            await events_of(toy).publish(db, "person.fired", subject="A1", data={}, key="k", by="nora")
+        await events.publish(db, "person.fired", subject="A1", data={}, key="fired/A1", by="nora")
+    await events.take_up(toy.database.begin)
+
+    [event] = await listed(toy)
+    assert (event.state, event.reason) == ("ignored", "no journey is started by person.fired")
 
 
 async def test_an_event_that_its_journey_does_not_take_says_why_and_leaves_nothing(toy: Toy) -> None:

@@ -68,6 +68,14 @@ class Events:
         """The events that start a journey."""
         return sorted(self._journeys.keys() | self._starters.keys())
 
+    def require_known(self, event_type: str) -> None:
+        """What a door for events asks first, since one that starts nothing is most likely misspelt.
+
+        Raises: EventTypeUnknown.
+        """
+        if event_type not in self.types:
+            raise EventTypeUnknown(event_type, self.types)
+
     async def publish(
         self, db: AsyncSession, event_type: str, *, subject: str, data: Mapping[str, Any], key: str, by: str
     ) -> tuple[int, bool]:
@@ -75,10 +83,8 @@ class Events:
 
         ``key`` names what has happened (``quote/7/accepted``): the same again is the same event.
 
-        Raises: EventTypeUnknown; EventConflict if the key stands for something else.
+        Raises: EventConflict if the key stands for something else.
         """
-        if event_type not in self.types:
-            raise EventTypeUnknown(event_type, self.types)
         text = json.dumps(data, sort_keys=True, default=str)
         row = EventRow(
             tenant_id=self._tenant_id,
@@ -149,7 +155,8 @@ class Events:
         if (starter := self._starters.get(event.type)) is not None:
             return await starter(db, data, by)
         if (journey := self._journeys.get(event.type)) is None:
-            return None  # an older release knew it
+            event.reason = f"no journey is started by {event.type}"
+            return None
         run_id, _is_new = await self._runs.start(db, journey, data, by=by)
         return run_id
 

@@ -39,3 +39,13 @@ async def begin(database: Database) -> Begin:
 async def sink(tmp_path: Path) -> AsyncIterator[MailSink]:
     async with MailSink(tmp_path / "mails") as running:
         yield running
+
+
+@pytest.fixture
+async def quick(tmp_path: Path) -> AsyncIterator[Begin]:
+    """The tables on SQLite alone, for what no database decides."""
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/quick.db")
+    async with database.engine.begin() as connection:
+        await connection.run_sync(ProvisioningBase.metadata.create_all)
+    yield database.begin
+    await database.close()

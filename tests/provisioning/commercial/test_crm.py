@@ -8,7 +8,14 @@ from typing import Any, cast
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial import CrmService, CustomerService, CustomerUnknown, SurveyMissing, SurveyNotFeasible
+from provisioning.commercial import (
+    CrmService,
+    CustomerService,
+    CustomerUnknown,
+    SurveyMissing,
+    SurveyNotFeasible,
+    renewal_terms,
+)
 from provisioning.commercial.delivery import Begin
 from provisioning.errors import InvalidRequest, RequestConflict
 from tests.provisioning.commercial.conftest import NOW, TENANT
@@ -20,7 +27,7 @@ async def crm(db: AsyncSession, tenant_id: str = TENANT) -> CrmService:
     await CustomerService(db, tenant_id=tenant_id, now=lambda: NOW).register(
         name="Ada", email="ada@example.com", customer_id=42
     )
-    return CrmService(db, tenant_id=tenant_id, now=lambda: NOW)
+    return CrmService(db, tenant_id=tenant_id, now=lambda: NOW, renewal_terms=renewal_terms)
 
 
 async def test_the_newest_survey_is_the_one_that_counts(begin: Begin) -> None:
@@ -91,7 +98,7 @@ async def test_a_survey_recorded_twice_by_one_request_is_one_survey(begin: Begin
 
 async def test_a_survey_of_nobody_is_refused(begin: Begin) -> None:
     async with begin() as db:
-        service = CrmService(db, tenant_id=TENANT, now=lambda: NOW)
+        service = CrmService(db, tenant_id=TENANT, now=lambda: NOW, renewal_terms=renewal_terms)
         with pytest.raises(CustomerUnknown):
             await service.record_site_survey(
                 customer_id=43, service_location="LOC-1", result="feasible", surveyed_at=YESTERDAY

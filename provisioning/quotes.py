@@ -1,0 +1,65 @@
+"""The door for acceptances: the customer's yes and what it sets going are one commit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.commercial import CrmService, PublishEvent
+from provisioning.commercial.selling_tables import Quote
+from workflows import Runs
+from workflows.answers import AcceptedQuote
+from workflows.errors import RunNotOpenFor
+
+ACCEPTED = "quote.accepted"
+SIGNAL = "quote_accepted"
+
+
+class QuoteDesk:
+    """Accepts quotes within the caller's transaction."""
+
+    def __init__(self, db: AsyncSession, *, crm: CrmService, runs: Runs, publish: PublishEvent, tenant_id: str) -> None:
+        self._db = db
+        self._crm = crm
+        self._runs = runs
+        self._publish = publish
+        self._tenant_id = tenant_id
+
+    async def accept(
+        self, *, quote_id: int, accepted_by: str, by: str, request_id: str | None = None
+    ) -> tuple[AcceptedQuote, list[int]]:
+        """The customer says yes: a new quote's event starts its order; a renewal makes no order, but is told to the
+        runs that wait for it, whose numbers are returned.
+
+        Accepting what is accepted is the same acceptance, under the same key. A quote that is accepted once more after
+        its acceptance was taken back has another one (``quote/7/accepted/2``), and so sets things going again.
+
+        Raises: as ``CrmService.accept_quote``.
+        """
+        about = await self._runs.about(self._db, SIGNAL, str(quote_id))
+        await self._runs.lock(self._db, about)
+        accepted = await self._crm.accept_quote(quote_id=quote_id, accepted_by=accepted_by, request_id=request_id)
+        row = (
+            await self._db.scalars(select(Quote).where(Quote.tenant_id == self._tenant_id, Quote.id == quote_id))
+        ).one()
+        key = f"quote/{quote_id}/accepted" + (f"/{row.acceptances}" if row.acceptances > 1 else "")
+        data = {
+            "quote_id": quote_id,
+            "customer_id": accepted["customer_id"],
+            "accepted_by": accepted["accepted_by"],
+            "accepted_at": accepted["accepted_at"].isoformat(),
+            "acceptance": row.acceptances,
+        }
+        if row.kind == "new":
+            await self._publish(self._db, ACCEPTED, f"quote/{quote_id}", data, key, by)
+            return accepted, []
+        return accepted, [run_id for run_id in about if await self._tell(run_id, quote_id, data, key=key, by=by)]
+
+    async def _tell(self, run_id: int, quote_id: int, data: dict[str, Any], *, key: str, by: str) -> bool:
+        """False if the run knows it already, or is undoing itself and listens no more."""
+        try:
+            return await self._runs.signal(self._db, run_id, SIGNAL, data, key=key, by=by, subject=str(quote_id))
+        except RunNotOpenFor:
+            return False
