@@ -24,9 +24,18 @@ from provisioning.commercial import (
     SmtpSettings,
     TicketingService,
 )
+from provisioning.commercial.facts import NothingSold, SalesFacts
+from provisioning.commercial.payments import (
+    CardsOnFile,
+    PaymentCapture,
+    StripeSettings,
+    payment_gateways,
+    webhook_readers,
+)
 from provisioning.database import Database, sync_url
 from provisioning.errors import Fault
 from provisioning.line import LineHandOver, LineService, line_adapters
+from provisioning.payments import PaymentDesk
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.sole_worker import sole_worker
 from provisioning.tickets import InstallationDesk
@@ -70,6 +79,8 @@ class Appliance:
         self.radius_database = Database(settings.radius_database_url, schema=settings.radius_database_schema)
         self.keyring = load_keyring(settings.sealing_key_file)
         self.vault = SecretVault(self.keyring, tenant_id=settings.tenant_id)
+        self.stripe = _stripe(settings)
+        self.webhook_readers = webhook_readers(stripe=self.stripe)
         self.templates = TemplateLibrary.load()
         self.sessions = SessionReader(self.radius_database.begin)
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
@@ -88,7 +99,9 @@ class Appliance:
         return Services(
             customer_service=CustomerService(db, **common),
             crm_service=CrmService(db, **common),
-            billing_service=BillingService(db, **common),
+            billing_service=BillingService(
+                db, **common, sales=self.sales(db), cards=self.cards(db) if self.stripe is not None else None
+            ),
             communications_service=CommunicationsService(db, **common, sender=self.settings.mail_from),
             ticketing_service=TicketingService(db, **common),
             line_service=LineService(db, **common),
@@ -107,6 +120,18 @@ class Appliance:
             tenant_id=self.tenant_id,
             now=self.clock,
         )
+
+    def sales(self, db: AsyncSession) -> SalesFacts:
+        """What billing asks of offers, quotes and orders, bound to this transaction."""
+        return NothingSold()
+
+    def cards(self, db: AsyncSession) -> CardsOnFile:
+        """The customers' stored cards, bound to this transaction."""
+        return CardsOnFile(db, secrets=self.vault, tenant_id=self.tenant_id)
+
+    def payment_desk(self, db: AsyncSession) -> PaymentDesk:
+        """The door for settlements, bound to this transaction."""
+        return PaymentDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
 
     async def close(self) -> None:
         await self.bell.close()
@@ -205,6 +230,22 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=_smtp(settings), **common),
         sessions=appliance.sessions,
+        payments=PaymentCapture(
+            begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault
+        ),
+    )
+
+
+def _stripe(settings: Settings) -> StripeSettings | None:
+    secrets = settings.stripe_secrets()
+    if secrets is None:
+        return None
+    api_key, webhook_secret = (secret.get_secret_value() for secret in secrets)
+    return StripeSettings(
+        api_key=api_key,
+        webhook_secret=webhook_secret,
+        url=settings.stripe_url,
+        timeout_seconds=settings.stripe_timeout_seconds,
     )
 
 

@@ -82,7 +82,7 @@ async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
         promised=promised,
         changing={int(one.result["service_id"]) for one in kept if one.going_back},
         in_work={str(one.result["username"]) for one in kept},
-        billed={bill.service_id for bill in bills},
+        billed={bill.service_id for bill in bills if bill.service_id is not None},
     )
 
 

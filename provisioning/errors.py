@@ -5,6 +5,7 @@ The branches stand with their packages: ``provisioning.commercial.errors`` and `
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
 |-- RequestConflict               a request id came again with other input
+|-- TenantMismatch                one tenant's services were asked to act for another
 |-- ChangeRaced               (t) another change came in between and is gone again: simply try again
 |-- FileUnusable                  a file or folder can't be read or written
 |-- DatabaseError                 in ``provisioning.database_errors``
@@ -19,7 +20,32 @@ ProvisioningError
 |-- BillingError
 |   |-- ServiceBilledAlready
 |   |-- SubscriptionStopped
+|   |-- SubscriptionInstalled     it carries a line by now: end the service
+|   |-- SubscriptionNotExtendable no term, or over
+|   |-- ExtensionUnknown
+|   |-- ExtensionNotLast          a later one begins where it ends
 |   `-- SubscriptionUnknown
+|-- PaymentError                  in ``provisioning.commercial.payments.errors``
+|   |-- PaymentUnknown
+|   |-- NothingToPay              post-paid, cancelled, not accepted, or free
+|   |-- PaymentStands             the order or quote has another payment
+|   |-- PaymentOver               taken back: nothing is taken for it any more
+|   |-- PaymentWithGateway        its gateway must be asked before it is dropped
+|   |-- PaymentDeclined           the gateway said no, and took nothing
+|   |-- PaymentOutcomeUnknown (t) the gateway never said what it did: it is asked again
+|   |-- PaymentMismatch           another amount was taken
+|   |-- RefundAwaited             the money goes back later, or by a person's hand
+|   |-- RefundNotAsked
+|   |-- SettlementConflict        settled with another reference before
+|   |-- NotSettledByHand          its gateway says by itself
+|   |-- GatewayMissing            its settings are not there
+|   |-- WebhookRefused            forged, too old, or not to be understood
+|   `-- GatewayError              it did nothing
+|       |-- GatewayUnreachable (t)
+|       |-- GatewayBusy       (t)
+|       |-- GatewayUntrusted      our key: the settings must change first
+|       |-- GatewayConflict       the key came with another request before
+|       `-- GatewayRefused        it doesn't take such a request
 |-- MailError
 |   |-- MailUnknown
 |   |-- MailWithdrawn
@@ -94,6 +120,17 @@ class RequestConflict(ProvisioningError):
             f"Request {request_id} already made {earlier} from other input; "
             "repeat it unchanged, or use a new request id for a new wish."
         )
+
+
+class TenantMismatch(ProvisioningError):
+    """These services are bound to another tenant."""
+
+    code = "provisioning.tenant_mismatch"
+
+    def __init__(self, asked: str, bound: str) -> None:
+        self.asked = asked
+        self.bound = bound
+        super().__init__(f"Nothing was done for tenant {asked}: these services act for tenant {bound} alone.")
 
 
 class FileUnusable(ProvisioningError):

@@ -1,4 +1,7 @@
-"""What a setting's value may be: paths, web and mail addresses, database addresses; each refusal says what would do."""
+"""What a setting's value may be: paths, addresses of the web, of mail and of databases, currencies.
+
+Each refusal says what would do.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from babel.numbers import list_currencies
 from pydantic import AfterValidator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -74,7 +78,14 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _currency(value: str) -> str:
+    if value not in list_currencies():
+        raise ValueError("must be a currency of ISO 4217 such as EUR")
+    return value
+
+
 FilePath = Annotated[Path, AfterValidator(_expanded)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
+Currency = Annotated[str, AfterValidator(_currency)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]

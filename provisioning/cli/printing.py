@@ -7,7 +7,8 @@ import json
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -25,6 +26,9 @@ STYLES = {
     "skipped": "dim",
     "undone": "dim",
     "planned": "dim",
+    "active": "green",
+    "captured": "green",
+    "declined": "red",
 }
 MARKS = {
     "completed": "✓",
@@ -39,6 +43,14 @@ MARKS = {
     "skipped": "-",
     "undone": "↩",
     "planned": "·",
+    "active": "✓",
+    "captured": "✓",
+    "declined": "✗",
+    "refunded": "↩",
+    "awaiting": "…",
+    "requires_action": "…",
+    "requested": "·",
+    "pending_installation": "…",
 }
 GAP = 2
 
@@ -54,11 +66,15 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, times and mappings as JSON knows them."""
+    """Dataclasses, times, amounts and mappings as JSON knows them; an amount is text, so that no digit gets lost."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
