@@ -43,8 +43,8 @@ def list_(
         elif not found:
             say("no payments")
         else:
-            headings = ("payment", "for", "customer", "amount", "by", "state", "asked for")
-            print_list(headings, [Entry(_cells(each), each.reason or "") for each in found])
+            headings = ("payment", "for", "customer", "amount", "by", "state")
+            print_list(headings, [Entry(_cells(each), _below(each)) for each in found])
 
     run(act, as_json=json_)
 
@@ -132,8 +132,11 @@ def _cells(view: PaymentView) -> tuple[str | Text, ...]:
         f"{view.amount} {view.currency}",
         view.method,
         state_text(view.state),
-        clock_minute(view.requested_at),
     )
+
+
+def _below(view: PaymentView) -> str:
+    return f"asked for {clock_minute(view.requested_at)}" + (f"; {view.reason}" if view.reason else "")
 
 
 def _subject(view: PaymentView) -> str:

@@ -46,8 +46,8 @@ def list_(
         elif not found:
             say("no subscriptions")
         else:
-            headings = ("subscription", "customer", "of", "state", "from", "until", "price")
-            print_list(headings, [Entry(_cells(each), each.stop_reason or "") for each in found])
+            headings = ("subscription", "customer", "state", "from", "until")
+            print_list(headings, [Entry(_cells(each), _below(each)) for each in found])
 
     run(act, as_json=json_)
 
@@ -80,12 +80,14 @@ def _cells(view: SubscriptionView) -> tuple[str | Text, ...]:
     return (
         str(view.subscription_id),
         str(view.customer_id),
-        _what(view),
         state_text(view.state),
         str(view.starts_on or ""),
         str(view.ends_on or ""),
-        _price(view),
     )
+
+
+def _below(view: SubscriptionView) -> str:
+    return "; ".join(filter(None, (_what(view), _price(view), view.stop_reason)))
 
 
 def _what(view: SubscriptionView) -> str:

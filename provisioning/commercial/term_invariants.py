@@ -45,17 +45,13 @@ async def terms_not_as_paid(db: AsyncSession, tenant_id: str) -> list[TermNotAsP
     rows = await db.execute(
         select(Subscription, Subscription.term_months + func.coalesce(extended.c.months, 0))
         .outerjoin(extended, extended.c.subscription_id == Subscription.id)
-        .where(
-            Subscription.tenant_id == tenant_id,
-            Subscription.ends_on.is_not(None),
-            Subscription.starts_on.is_not(None),
-            Subscription.anchor_day.is_not(None),
-            Subscription.term_months.is_not(None),
-        )
+        .where(Subscription.tenant_id == tenant_id, Subscription.ends_on.is_not(None))
         .order_by(Subscription.id)
     )
     found = []
     for row, months in rows:
+        if row.starts_on is None or row.ends_on is None or row.anchor_day is None or months is None:
+            continue  # a term without a start: the table itself refuses that
         due = months_later(row.starts_on, months, anchor_day=row.anchor_day)
         if row.ends_on != due:
             found.append(TermNotAsPaid(row.id, row.starts_on, row.ends_on, months, due))

@@ -260,7 +260,7 @@ class PaymentCapture:
     def _request(self, row: Payment) -> PaymentRequest:
         what = f"order {row.order_id}" if row.order_id is not None else f"renewal quote {row.quote_id}"
         return PaymentRequest(
-            payment=f"{self._tenant_id}.{row.id}",
+            payment=row.idempotency_key,
             amount_minor=row.amount_minor,
             currency=row.currency,
             method=row.method,

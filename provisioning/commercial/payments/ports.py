@@ -22,7 +22,7 @@ class StoredCard:
 class PaymentRequest:
     """One payment, in the words of a gateway.
 
-    ``payment`` names it for ever and everywhere (``tenant.id``). ``reference`` is the gateway's own number, once it has
+    ``payment`` names it for ever and everywhere: our key. ``reference`` is the gateway's own number, once it has
     given one; ``card`` is known until then.
     """
 
@@ -94,7 +94,7 @@ GatewayAnswer = Captured | Awaiting | RequiresAction | Declined | Cancelled | Re
 
 @dataclass(frozen=True)
 class GatewayEvent:
-    """What a gateway told by itself, its signature verified. ``payment`` is ours (``tenant.id``), if it says which."""
+    """What a gateway told by itself, its signature verified. ``payment`` is our key, if it says which."""
 
     provider: str
     event_id: str
