@@ -1,17 +1,19 @@
 """The commercial side of a journey: customers, site surveys, bills, mails and the technician's appointment.
 
 One service a file, named as in the contract: ``customer``, ``crm``, ``billing``, ``communications``, ``ticketing``.
-What they answer is declared in ``workflows.services``. Each is made for one transaction (``BillingService(db,
-tenant_id=..., now=...)``), writes only that ``db`` and never commits. Only ``MailDelivery`` talks to the outside: it
-hands the outbox to a mail server, in transactions of its own. The lab's mail server is in
-``provisioning.commercial.testing``, what must always be true in ``.invariants``.
+Billing's larger parts stand beside it: ``subscriptions``, ``renewals`` and the package ``payments``; what it must know
+of offers, quotes and orders is handed to it as ``facts.SalesFacts``. What the services answer is declared in
+``workflows.services`` and ``workflows.answers``. Each is made for one transaction (``BillingService(db, tenant_id=...,
+now=...)``), writes only that ``db`` and never commits. Only ``MailDelivery`` and ``payments.PaymentCapture`` talk to
+the outside: they hand the outbox to a mail server and payments to their gateways, in transactions of their own. The
+lab's mail server is in ``provisioning.commercial.testing``, what must always be true in ``.invariants``.
 
 To add a mail: three files in ``mail_templates/``, ``<name>.subject.j2``, ``<name>.text.j2`` and ``<name>.html.j2``;
 whatever variables they use become required. To add a service: one file, its class beside the others here, its rows in
 ``tables``, its refusals in ``errors`` (and in the tree of ``provisioning.errors``).
 """
 
-from provisioning.commercial.billing import BillingService, StoppedBilling
+from provisioning.commercial.billing import BillingService, StoppedBilling, WithdrawnActivation
 from provisioning.commercial.communications import CommunicationsService
 from provisioning.commercial.crm import CrmService
 from provisioning.commercial.customer import CustomerService
@@ -24,6 +26,8 @@ from provisioning.commercial.errors import (
     DeliveryDoubtful,
     DeliveryFailed,
     DeliveryUnknown,
+    ExtensionNotLast,
+    ExtensionUnknown,
     MailAlreadySent,
     MailDeferred,
     MailError,
@@ -33,6 +37,8 @@ from provisioning.commercial.errors import (
     MailUnknown,
     MailWithdrawn,
     ServiceBilledAlready,
+    SubscriptionInstalled,
+    SubscriptionNotExtendable,
     SubscriptionStopped,
     SubscriptionUnknown,
     SurveyError,
@@ -55,6 +61,8 @@ __all__ = [
     "DeliveryDoubtful",
     "DeliveryFailed",
     "DeliveryUnknown",
+    "ExtensionNotLast",
+    "ExtensionUnknown",
     "MailAlreadySent",
     "MailDeferred",
     "MailDelivery",
@@ -69,10 +77,13 @@ __all__ = [
     "ServiceBilledAlready",
     "SmtpSettings",
     "StoppedBilling",
+    "SubscriptionInstalled",
+    "SubscriptionNotExtendable",
     "SubscriptionStopped",
     "SubscriptionUnknown",
     "SurveyError",
     "SurveyMissing",
     "SurveyNotFeasible",
     "TicketingService",
+    "WithdrawnActivation",
 ]

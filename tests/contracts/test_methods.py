@@ -5,13 +5,18 @@ from __future__ import annotations
 import inspect
 import tomllib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.commercial import BillingService
+from provisioning.commercial.facts import NothingSold, OfferFacts, OrderFacts, QuoteFacts
 from provisioning.estate import import_estate
 from tests.support.appliances import ESTATE, Original
 from workflows.services import Services
@@ -38,16 +43,26 @@ def test_the_contract_has_26_methods_in_thirteen_services() -> None:
     assert len({service for service, _ in METHODS}) == 13
 
 
-def test_the_installation_needs_seven_of_them() -> None:
-    assert [method for _, method in IMPLEMENTED] == [
-        "activate_service",
-        "send_template_email",
-        "get_site_survey",
-        "provision_device",
-        "allocate_resources",
-        "create_subscriber",
-        "schedule_installation",
-    ]
+def test_these_methods_there_are() -> None:
+    there_are: dict[str, set[str]] = {}
+    for service, method in IMPLEMENTED:
+        there_are.setdefault(service, set()).add(method)
+    assert there_are == {
+        "billing_service": {
+            "activate_service",
+            "check_renewal_eligibility",
+            "create_subscription",
+            "extend_subscription",
+            "process_payment",
+            "process_renewal_payment",
+        },
+        "communications_service": {"send_template_email"},
+        "crm_service": {"get_site_survey"},
+        "genieacs_service": {"provision_device"},
+        "network_service": {"allocate_resources"},
+        "radius_service": {"create_subscriber"},
+        "ticketing_service": {"schedule_installation"},
+    }
 
 
 @pytest.mark.parametrize(("service", "method"), IMPLEMENTED)
@@ -91,6 +106,7 @@ async def test_called_as_the_contract_says_each_answers_with_its_keys(appliance:
             ("billing_service", "activate_service"): await services.billing_service.activate_service(
                 customer_id=1001, service_id=allocated["service_id"]
             ),
+            **await _billing_answers(appliance, db),
             (
                 "communications_service",
                 "send_template_email",
@@ -112,6 +128,44 @@ async def test_called_as_the_contract_says_each_answers_with_its_keys(appliance:
         for key, kind in METHODS[name].get("returns", {}).items():
             assert type(answer[key]) is TYPES[kind], f"{name}: {key}"
     assert created["password"].startswith("secret:")
+
+
+@dataclass
+class _Sold(NothingSold):
+    """One offer, one order, and one accepted quote that renews what was sold of the offer."""
+
+    subscription_id: int = 0
+
+    async def offer(self, offer_id: int) -> OfferFacts | None:
+        return OfferFacts(offer_id, None, "Business mail", 990, "EUR", 1, 1)
+
+    async def order(self, order_id: int) -> OrderFacts | None:
+        return OrderFacts(order_id, 1001, 1250, "EUR", "prepaid", "acknowledged")
+
+    async def quote(self, quote_id: int) -> QuoteFacts | None:
+        return QuoteFacts(quote_id, 1001, self.subscription_id, 990, "EUR", "accepted", 1)
+
+
+async def _billing_answers(appliance: Appliance, db: AsyncSession) -> dict[tuple[str, str], Any]:
+    sold = _Sold()
+    billing = BillingService(db, tenant_id=appliance.tenant_id, now=appliance.clock, sales=sold)
+    created = await billing.create_subscription(customer_id=1001, plan_id=1, tenant_id=appliance.tenant_id)
+    sold.subscription_id = created["subscription_id"]
+    return {
+        ("billing_service", "create_subscription"): created,
+        ("billing_service", "check_renewal_eligibility"): await billing.check_renewal_eligibility(
+            customer_id=1001, subscription_id=sold.subscription_id
+        ),
+        ("billing_service", "process_payment"): await billing.process_payment(
+            order_id=3, amount=Decimal("12.50"), payment_method="invoice"
+        ),
+        ("billing_service", "process_renewal_payment"): await billing.process_renewal_payment(
+            customer_id=1001, quote_id=8
+        ),
+        ("billing_service", "extend_subscription"): await billing.extend_subscription(
+            subscription_id=sold.subscription_id, extension_period=1
+        ),
+    }
 
 
 def _compare(method: Callable[..., Any], facts: dict[str, Any]) -> None:

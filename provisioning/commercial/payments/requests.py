@@ -73,11 +73,11 @@ class PaymentRequests:
     ) -> RequestedPayment:
         """See ``BillingService.process_payment``."""
         faults = Faults("The payment")
-        faults.number("order_id", order_id)
+        number = faults.number("order_id", order_id)
         request = faults.request_id(request_id)
         method = self._method(faults, payment_method)
-        order = await self._sales.order(order_id) if isinstance(order_id, int) else None
-        if order is None:
+        order = await self._sales.order(number) if number else None
+        if number and order is None:
             faults.add("order_id", f"names no order: {order_id}")
         _refuse_other_amount(faults, amount, order)
         faults.refuse_if_any()

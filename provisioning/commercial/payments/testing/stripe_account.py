@@ -58,6 +58,7 @@ class Quirk(Enum):
 
     HANG_BEFORE_EFFECT = auto()
     HANG_AFTER_EFFECT = auto()
+    DROP_BEFORE_EFFECT = auto()
     DROP_AFTER_EFFECT = auto()
     FAIL_BEFORE_EFFECT = auto()
     FAIL_AFTER_EFFECT = auto()
@@ -66,7 +67,13 @@ class Quirk(Enum):
     RUBBISH = auto()
 
 
-DOES_NOTHING = {Quirk.HANG_BEFORE_EFFECT, Quirk.FAIL_BEFORE_EFFECT, Quirk.TOO_MANY, Quirk.KEY_IN_USE}
+DOES_NOTHING = {
+    Quirk.HANG_BEFORE_EFFECT,
+    Quirk.DROP_BEFORE_EFFECT,
+    Quirk.FAIL_BEFORE_EFFECT,
+    Quirk.TOO_MANY,
+    Quirk.KEY_IN_USE,
+}
 ANSWER_OF: dict[Quirk, Reply] = {
     Quirk.FAIL_BEFORE_EFFECT: (500, {"error": {"type": "api_error", "message": "An unknown error occurred"}}),
     Quirk.FAIL_AFTER_EFFECT: (500, {"error": {"type": "api_error", "message": "An unknown error occurred"}}),

@@ -17,6 +17,7 @@ from provisioning.commercial.payments.testing.stripe_account import Quirk, Reply
 
 LARGEST_BODY_BYTES = 64 * 1024
 HANGS = {Quirk.HANG_BEFORE_EFFECT, Quirk.HANG_AFTER_EFFECT}
+DROPS = {Quirk.DROP_BEFORE_EFFECT, Quirk.DROP_AFTER_EFFECT}
 
 
 class StripeDouble:
@@ -67,7 +68,7 @@ class StripeDouble:
             self.hung.set()
             await reader.read()  # until the client gives up
             return
-        if quirk is Quirk.DROP_AFTER_EFFECT:
+        if quirk in DROPS:
             return
         assert reply is not None, "whoever doesn't hang answers"
         content = b"<html>Bad gateway</html>" if quirk is Quirk.RUBBISH else json.dumps(reply[1]).encode()

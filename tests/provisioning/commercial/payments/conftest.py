@@ -23,7 +23,9 @@ from provisioning.vault import SecretVault, create_keyring, load_keyring
 from tests.provisioning.commercial.conftest import NOW, TENANT
 from workflows.answers import PaymentState
 
-PATIENCE_SECONDS = 0.3
+PATIENCE_SECONDS = 60.0
+IMPATIENCE_SECONDS = 2.0
+"""For a call whose answer never comes: long enough for whatever the double does before it falls silent."""
 CARD = ("cus_ada", "pm_card_visa")
 
 
@@ -59,14 +61,14 @@ class Shop:
     double: StripeDouble
     http: httpx.AsyncClient
 
-    def stripe(self) -> StripeSettings:
+    def stripe(self, patience_seconds: float = PATIENCE_SECONDS) -> StripeSettings:
         account = self.double.account
-        return StripeSettings(account.api_key, account.webhook_secret, self.double.url, PATIENCE_SECONDS)
+        return StripeSettings(account.api_key, account.webhook_secret, self.double.url, patience_seconds)
 
-    def capture(self, begin: Begin | None = None) -> PaymentCapture:
+    def capture(self, begin: Begin | None = None, *, patience_seconds: float = PATIENCE_SECONDS) -> PaymentCapture:
         return PaymentCapture(
             begin or self.begin,
-            payment_gateways(self.http, stripe=self.stripe()),
+            payment_gateways(self.http, stripe=self.stripe(patience_seconds)),
             tenant_id=TENANT,
             now=lambda: NOW,
             secrets=self.vault,

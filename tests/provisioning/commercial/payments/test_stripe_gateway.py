@@ -30,7 +30,7 @@ from provisioning.commercial.payments.ports import (
 from provisioning.commercial.payments.stripe_amounts import from_stripe, to_stripe
 from provisioning.commercial.payments.stripe_gateway import StripeGateway
 from provisioning.commercial.payments.testing import Quirk, StripeDouble
-from tests.provisioning.commercial.payments.conftest import PATIENCE_SECONDS
+from tests.provisioning.commercial.payments.conftest import IMPATIENCE_SECONDS, PATIENCE_SECONDS
 
 KEY = "payment/north/1"
 REQUEST = PaymentRequest(
@@ -43,9 +43,15 @@ REQUEST = PaymentRequest(
 )
 
 
-def gateway(double: StripeDouble, http: httpx.AsyncClient, **changed: str) -> StripeGateway:
-    settings = StripeSettings("sk_test_double", "whsec_double", double.url, PATIENCE_SECONDS)
-    return StripeGateway(replace(settings, **changed), http)
+def gateway(
+    double: StripeDouble,
+    http: httpx.AsyncClient,
+    *,
+    api_key: str = "sk_test_double",
+    url: str | None = None,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> StripeGateway:
+    return StripeGateway(StripeSettings(api_key, "whsec_double", url or double.url, patience_seconds), http)
 
 
 async def prepared(stripe: StripeGateway, card: str = "pm_card_visa") -> PaymentRequest:
@@ -113,8 +119,8 @@ async def test_what_takes_time_is_no_success_yet(double: StripeDouble, http: htt
 @pytest.mark.parametrize(
     ("quirk", "taken"),
     [
-        (Quirk.HANG_BEFORE_EFFECT, False),
         (Quirk.HANG_AFTER_EFFECT, True),
+        (Quirk.DROP_BEFORE_EFFECT, False),
         (Quirk.DROP_AFTER_EFFECT, True),
         (Quirk.FAIL_BEFORE_EFFECT, False),
         (Quirk.FAIL_AFTER_EFFECT, True),
@@ -127,7 +133,8 @@ async def test_without_a_word_the_outcome_is_unknown_until_it_is_asked_for(
     stripe = gateway(double, http)
     request = await prepared(stripe)
     double.account.misbehave("confirm", quirk)
-    assert isinstance(await stripe.capture(request, key=f"{KEY}/capture"), Unknown)
+    impatient = gateway(double, http, patience_seconds=IMPATIENCE_SECONDS)
+    assert isinstance(await impatient.capture(request, key=f"{KEY}/capture"), Unknown)
     captured = Captured(str(request.reference), 1250, "EUR")
     assert await stripe.find(request) == (captured if taken else None)
     double.account.forget_keys()  # as a day later: the intent itself is what keeps the money from being taken twice
@@ -153,7 +160,7 @@ async def test_preparing_without_an_answer_is_repeated_and_takes_nothing(
     double: StripeDouble, http: httpx.AsyncClient
 ) -> None:
     stripe = gateway(double, http)
-    double.account.misbehave("create", Quirk.HANG_AFTER_EFFECT)
+    double.account.misbehave("create", Quirk.DROP_AFTER_EFFECT)
     with pytest.raises(GatewayBusy):
         await prepared(stripe)
     request = await prepared(stripe)
@@ -178,7 +185,7 @@ async def test_money_goes_back_once(double: StripeDouble, http: httpx.AsyncClien
     stripe = gateway(double, http)
     request = await prepared(stripe)
     await stripe.capture(request, key=f"{KEY}/capture")
-    double.account.misbehave("refund", Quirk.HANG_AFTER_EFFECT)
+    double.account.misbehave("refund", Quirk.DROP_AFTER_EFFECT)
     assert isinstance(await stripe.refund(request, key=f"{KEY}/refund"), Unknown)
     double.account.forget_keys()
     for _ in range(2):
