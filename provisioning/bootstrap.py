@@ -29,12 +29,20 @@ from provisioning.commercial import (
     SalesService,
     SmtpSettings,
     TicketingService,
-    renewal_terms,
+    announce_expiring,
+)
+from provisioning.commercial.payments import (
+    CardsOnFile,
+    PaymentCapture,
+    StripeSettings,
+    payment_gateways,
+    webhook_readers,
 )
 from provisioning.database import Database, sync_url
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.line import LineHandOver, LineService, line_adapters
 from provisioning.lines import LineDesk
+from provisioning.payments import PaymentDesk
 from provisioning.projections import Projections
 from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings, SettingsRefused
@@ -100,6 +108,8 @@ class Appliance:
         self.radius_database = Database(settings.radius_database_url, schema=settings.radius_database_schema)
         self.keyring = load_keyring(settings.sealing_key_file)
         self.vault = SecretVault(self.keyring, tenant_id=settings.tenant_id)
+        self.stripe = _stripe(settings)
+        self.webhook_readers = webhook_readers(stripe=self.stripe)
         self.templates = TemplateLibrary.load()
         self.sessions = SessionReader(self.radius_database.begin)
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
@@ -127,9 +137,9 @@ class Appliance:
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
         return Services(
             customer_service=CustomerService(db, **common),
-            crm_service=CrmService(db, **common, renewal_terms=renewal_terms),
+            crm_service=CrmService(db, **common),
             sales_service=SalesService(db, **common),
-            billing_service=BillingService(db, **common),
+            billing_service=BillingService(db, **common, cards=self.cards(db) if self.stripe is not None else None),
             communications_service=CommunicationsService(db, **common, sender=self.settings.mail_from),
             ticketing_service=TicketingService(db, **common),
             line_service=LineService(db, **common),
@@ -192,13 +202,36 @@ class Appliance:
 
     def quote_desk(self, db: AsyncSession) -> QuoteDesk:
         """The door for acceptances, bound to this transaction."""
-        crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock, renewal_terms=renewal_terms)
+        crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock)
         return QuoteDesk(db, crm=crm, runs=self.runs, publish=self.publish, tenant_id=self.tenant_id)
 
     async def expire_quotes(self) -> None:
         """Ends the quotes whose time is over."""
         async with self.database.begin() as db:
             await self.quotes(db).expire_overdue()
+
+    async def announce_expiring(self) -> None:
+        """Tells of every subscription whose term ends soon, once for each end."""
+        notice, told = timedelta(days=self.settings.renewal_notice_days), 1
+        while told:
+            async with self.database.begin() as db:
+                now = self.clock()
+                told = await announce_expiring(
+                    db,
+                    tenant_id=self.tenant_id,
+                    until=now.date() + notice,
+                    now=now,
+                    publish=self.publish,
+                    by="clock",
+                )
+
+    def cards(self, db: AsyncSession) -> CardsOnFile:
+        """The customers' stored cards, bound to this transaction."""
+        return CardsOnFile(db, secrets=self.vault, tenant_id=self.tenant_id)
+
+    def payment_desk(self, db: AsyncSession) -> PaymentDesk:
+        """The door for settlements, bound to this transaction."""
+        return PaymentDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
 
     async def close(self) -> None:
         await self.bell.close()
@@ -299,6 +332,22 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=_smtp(settings), **common),
         sessions=appliance.sessions,
+        payments=PaymentCapture(
+            begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault
+        ),
+    )
+
+
+def _stripe(settings: Settings) -> StripeSettings | None:
+    secrets = settings.stripe_secrets()
+    if secrets is None:
+        return None
+    api_key, webhook_secret = (secret.get_secret_value() for secret in secrets)
+    return StripeSettings(
+        api_key=api_key,
+        webhook_secret=webhook_secret,
+        url=settings.stripe_url,
+        timeout_seconds=settings.stripe_timeout_seconds,
     )
 
 
@@ -329,6 +378,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
+        Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
     ]
 
 

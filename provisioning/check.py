@@ -83,7 +83,7 @@ async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
         promised=promised,
         changing={int(one.result["service_id"]) for one in kept if one.going_back and one.has_more_to_do},
         in_work=usernames_in_work(kept),
-        billed={bill.service_id for bill in bills},
+        billed={bill.service_id for bill in bills if bill.service_id is not None},
     )
 
 

@@ -26,8 +26,11 @@ ProvisioningError
 |   |-- ServiceBilledAlready
 |   |-- SubscriptionStopped
 |   |-- SubscriptionUnknown
-|   |-- SubscriptionEnded         too late to renew it
-|   `-- RenewalTermsUnknown       nobody can say at what price it goes on
+|   |-- SubscriptionInstalled     it carries a line by now: end the service
+|   |-- SubscriptionNotExtendable no term, or over
+|   |-- ExtensionUnknown
+|   |-- ExtensionNotLast          a later one begins where it ends
+|   `-- SubscriptionEnded         too late to renew it
 |-- MoneyError
 |   |-- CurrencyUnknown
 |   `-- AmountRefused             no number, negative, too large, or more decimals than the currency has
@@ -57,6 +60,27 @@ ProvisioningError
 |   |-- OrderUnknown
 |   |-- OrderCancelled            the same request doesn't revive it
 |   `-- OrderOver                 the state doesn't allow what was asked
+|-- PaymentError                  in ``provisioning.commercial.payments.errors``
+|   |-- PaymentUnknown
+|   |-- NothingToPay              post-paid, cancelled, not accepted, or free
+|   |-- PaymentStands             the order or quote has another payment
+|   |-- PaymentOver               taken back: nothing is taken for it any more
+|   |-- PaymentWithGateway        its gateway must be asked before it is dropped
+|   |-- PaymentDeclined           the gateway said no, and took nothing
+|   |-- PaymentOutcomeUnknown (t) the gateway never said what it did: it is asked again
+|   |-- PaymentMismatch           another amount was taken
+|   |-- RefundAwaited             the money goes back later, or by a person's hand
+|   |-- RefundNotAsked
+|   |-- SettlementConflict        settled with another reference before
+|   |-- NotSettledByHand          its gateway says by itself
+|   |-- GatewayMissing            its settings are not there
+|   |-- WebhookRefused            forged, too old, or not to be understood
+|   `-- GatewayError              it did nothing
+|       |-- GatewayUnreachable (t)
+|       |-- GatewayBusy       (t)
+|       |-- GatewayUntrusted      our key: the settings must change first
+|       |-- GatewayConflict       the key came with another request before
+|       `-- GatewayRefused        it doesn't take such a request
 |-- MailError
 |   |-- MailUnknown
 |   |-- MailWithdrawn

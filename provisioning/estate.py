@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import IpamError, LocationUnknown, NetworkEstate, NetworkEstateSpec, NetworkService
 from provisioning.bootstrap import Appliance
-from provisioning.commercial import CrmService, CustomerService, OfferCatalogue, OfferTerms, renewal_terms
+from provisioning.commercial import CrmService, CustomerService, OfferCatalogue, OfferTerms
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
@@ -240,7 +240,7 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
             offers=OfferCatalogue(db, tenant_id=tenant_id),
             technicians=Technicians(db, tenant_id=tenant_id),
             customers=CustomerService(db, tenant_id=tenant_id, now=now),
-            crm=CrmService(db, tenant_id=tenant_id, now=now, renewal_terms=renewal_terms),
+            crm=CrmService(db, tenant_id=tenant_id, now=now),
         )
         counts = await apply_estate(db, spec, services)
     await appliance.projector.project_plans()

@@ -23,6 +23,8 @@ from ipam import AllocatedResources
 from provisioning import agreement
 from provisioning.commercial import invariants as commercial
 from provisioning.commercial import selling_invariants as selling
+from provisioning.commercial.payments import invariants as payments
+from provisioning.commercial.term_invariants import terms_not_as_paid
 from provisioning.line import invariants as line
 from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault
@@ -31,6 +33,7 @@ from workflows import Definition, stuck_events
 
 MAIL_STUCK_AFTER = timedelta(hours=1)
 EVENT_STUCK_AFTER = timedelta(minutes=15)
+PAYMENT_KNOWN_AFTER = timedelta(hours=1)
 TRACES_GONE_AFTER = timedelta(minutes=15)
 
 
@@ -221,7 +224,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "billing.service_live",
-        "a bill is for a service that lives",
+        "a bill is for a service that lives, or for a product that needs none",
         lambda on: commercial.bills_without_service(on.db, on.tenant_id, live_service_ids=on.live),
     ),
     Invariant(
@@ -243,6 +246,29 @@ INVARIANTS: tuple[Invariant, ...] = (
         "selling.totals_add_up",
         "a quote's total is the sum of its lines, and an order's is its quote's",
         lambda on: selling.wrong_totals(on.db, on.tenant_id),
+        "billing.term_as_paid",
+        "a subscription ends when the months that were paid for are over",
+        lambda on: terms_not_as_paid(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "payment.once",
+        "an order or renewal is paid once",
+        lambda on: payments.paid_twice(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "payment.proven",
+        "a captured payment has its gateway's reference, or whoever settled it",
+        lambda on: payments.captured_without_proof(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "payment.outcome_known",
+        "no payment is unknown for an hour",
+        lambda on: payments.unknown_for_long(on.db, on.tenant_id, asked_before=on.now - PAYMENT_KNOWN_AFTER),
+    ),
+    Invariant(
+        "payment.as_its_gateway_says",
+        "no gateway has taken money that nobody asked for, or another amount",
+        lambda on: payments.not_as_the_gateway_says(on.db, on.tenant_id),
     ),
     Invariant(
         "vault.secrets_open",

@@ -9,9 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import CrmService, PublishEvent
 from provisioning.commercial.selling_tables import Quote
-from workflows import Runs
+from workflows import RunNotOpenFor, Runs
 from workflows.answers import AcceptedQuote
-from workflows.errors import RunNotOpenFor
 
 ACCEPTED = "quote.accepted"
 SIGNAL = "quote_accepted"

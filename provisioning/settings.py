@@ -173,6 +173,30 @@ class Settings(BaseSettings):
     )
     mail_from: MailAddress = Field(default="noreply@isp.example", description="Sender of every mail to a customer.")
 
+    renewal_notice_days: int = Field(
+        default=30,
+        ge=1,
+        le=60,
+        description="How many days before its term ends a subscription counts as expiring, which starts its renewal.",
+    )
+    stripe_api_key_file: FilePath | None = Field(
+        default=None,
+        description="File that holds the secret key of the Stripe account that takes cards, and nothing else.",
+        json_schema_extra={"default": "unset: no cards"},
+    )
+    stripe_webhook_secret_file: FilePath | None = Field(
+        default=None,
+        description="File that holds the signing secret of that account's webhook; goes with the key.",
+        json_schema_extra={"default": "unset"},
+    )
+    stripe_url: WebAddress = Field(
+        default="https://api.stripe.com",
+        description="Where Stripe's API answers; another address only for a double of it.",
+    )
+    stripe_timeout_seconds: float = Field(
+        default=30.0, gt=0, le=120, description="How long Stripe may take before a payment's outcome counts as unknown."
+    )
+
     visit_hold_hours: int = Field(
         default=336,
         ge=1,
@@ -252,6 +276,26 @@ class Settings(BaseSettings):
         if value is not None and not read_line(value):
             raise ValueError(f"names {value}, which is empty")
         return value
+
+    @field_validator("stripe_api_key_file", "stripe_webhook_secret_file")
+    @classmethod
+    def _secret_can_be_read(cls, value: Path | None) -> Path | None:
+        if value is not None and not read_line(value):
+            raise ValueError(f"names {value}, which is empty")
+        return value
+
+    @field_validator("stripe_webhook_secret_file")
+    @classmethod
+    def _stripe_needs_both(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "stripe_api_key_file" in info.data and (value is None) != (info.data["stripe_api_key_file"] is None):
+            raise ValueError(f"and {PREFIX}STRIPE_API_KEY_FILE go together: set both, or none")
+        return value
+
+    def stripe_secrets(self) -> tuple[SecretStr, SecretStr] | None:
+        """The key and the webhook's signing secret, read from their files now; None without an account."""
+        if self.stripe_api_key_file is None or self.stripe_webhook_secret_file is None:
+            return None
+        return SecretStr(read_line(self.stripe_api_key_file)), SecretStr(read_line(self.stripe_webhook_secret_file))
 
     def smtp_password(self) -> SecretStr | None:
         """The mail server's password, read from its file now; None without a login."""

@@ -3,7 +3,7 @@
 `DEFINITIONS` holds the journeys, `Services` and `Outside` what they may ask for. `Runs` is the door to runs (start,
 signal, retry, skip, roll back, cancel), `Interpreter` walks one segment of a run, `Dispatch` brings segments to it.
 
-Two more faces: `workflows.services`, the contract with the types of its answers, and
+Three more faces: `workflows.services`, the contract, `workflows.answers` with the types of what it answers, and
 `workflows.definitions.installation`, what an installation is told.
 """
 

@@ -5,7 +5,7 @@ Amounts stand twice: as a Decimal with the currency's own number of decimals, an
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -66,3 +66,89 @@ class OrderFromQuote(TypedDict):
     currency: str
     state: OrderState
     payment_terms: PaymentTerms
+
+
+SubscriptionState = Literal["pending_installation", "active", "cancelled"]
+PaymentMethod = Literal["invoice", "cash", "bank", "card"]
+PaymentState = Literal[
+    "requested", "unknown", "requires_action", "awaiting", "captured", "declined", "cancelled", "refunded"
+]
+NotRenewable = Literal[
+    "cancelled", "customer_withdrawn", "no_end_date", "not_started", "already_renewed", "too_early", "open_debt"
+]
+
+
+class CreatedSubscription(TypedDict):
+    """What a customer subscribed to. ``plan`` is the network plan, or the offer's title where it needs no line.
+
+    ``price_minor`` is due per billing period of the offer. The term is ``starts_on`` up to, not including, ``ends_on``;
+    neither is known before a line is installed, and an offer without a term has no end.
+    """
+
+    subscription_id: int
+    customer_id: int
+    plan_id: int
+    plan: str
+    state: SubscriptionState
+    term_months: int | None
+    starts_on: date | None
+    ends_on: date | None
+    price_minor: int
+    currency: str
+
+
+class RenewalEligibility(TypedDict):
+    """Whether a subscription can be renewed now; if not, ``reason`` is a sentence and ``reason_code`` a fixed word."""
+
+    eligible: bool
+    reason: str | None
+    reason_code: NotRenewable | None
+    subscription_id: int
+    customer_id: int
+    ends_on: date | None
+    renewal_term_months: int | None
+
+
+class ExtendedSubscription(TypedDict):
+    """A term that was made longer by calendar months: ``extended_from`` up to, not including, ``ends_on``."""
+
+    extension_id: int
+    subscription_id: int
+    customer_id: int
+    extended_from: date
+    ends_on: date
+    extension_months: int
+
+
+class RequestedPayment(TypedDict):
+    """A payment that is to be taken. ``idempotency_key`` is what its gateway knows it by, for ever."""
+
+    payment_id: int
+    order_id: int | None
+    quote_id: int | None
+    customer_id: int
+    amount: Decimal
+    amount_minor: int
+    currency: str
+    payment_method: PaymentMethod
+    provider: str
+    state: PaymentState
+    idempotency_key: str
+
+
+class PaymentOutcome(TypedDict):
+    """Where a payment stands. ``reference`` is the gateway's number or the settlement's, ``reason`` why it was declined
+    or taken back."""
+
+    payment_id: int
+    state: PaymentState
+    reference: str | None
+    reason: str | None
+    captured_at: datetime | None
+
+
+class PaymentSettled(TypedDict):
+    """What a run that waits for ``payment_settled`` is told."""
+
+    state: PaymentState
+    reference: str | None

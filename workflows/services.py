@@ -2,7 +2,7 @@
 
 Two faces, strictly apart. `Services` are bound to the one commit that also records the step's result: they read and
 write our database, never commit, never touch the network. `Outside` is everything that talks to the other side:
-FreeRADIUS' tables, the ACS, the OLT, the mail server; each of its methods is safe to repeat.
+FreeRADIUS' tables, the ACS, the OLT, the mail server, the payment gateways; each of its methods is safe to repeat.
 
 ``network_service``, ``radius_service`` and ``genieacs_service`` are the classes of their packages. The commercial
 services are protocols, so that an ISP can plug its own BSS in; ``provisioning/commercial`` is ours. `line_service` is
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, Protocol
 
 from typing_extensions import TypedDict
@@ -21,7 +22,17 @@ from typing_extensions import TypedDict
 from acs import DeviceConvergence, GenieAcsService
 from ipam import NetworkService
 from radius import RadiusProjector, RadiusService, SessionReader
-from workflows.answers import AcceptedQuote, CustomerFromLead, OrderFromQuote, RenewalQuote
+from workflows.answers import (
+    AcceptedQuote,
+    CreatedSubscription,
+    CustomerFromLead,
+    ExtendedSubscription,
+    OrderFromQuote,
+    PaymentOutcome,
+    RenewalEligibility,
+    RenewalQuote,
+    RequestedPayment,
+)
 
 VisitState = Literal["booked", "scanned", "no_access", "not_feasible", "cancelled", "completed"]
 SurveyResult = Literal["feasible", "not_feasible"]
@@ -172,7 +183,33 @@ class BillingService(Protocol):
         self, *, customer_id: int, service_id: int, plan: str | None = None, request_id: str | None = None
     ) -> ActivatedService: ...
 
+    async def withdraw_activation(self, *, subscription_id: int, reason: str) -> Any: ...
+
     async def stop_billing(self, *, subscription_id: int, reason: str) -> Any: ...
+
+    async def create_subscription(
+        self, *, customer_id: int, plan_id: int, tenant_id: str, request_id: str | None = None
+    ) -> CreatedSubscription: ...
+
+    async def cancel_subscription(self, *, subscription_id: int, reason: str) -> Any: ...
+
+    async def check_renewal_eligibility(self, *, customer_id: int, subscription_id: int) -> RenewalEligibility: ...
+
+    async def extend_subscription(
+        self, *, subscription_id: int, extension_period: int, request_id: str | None = None
+    ) -> ExtendedSubscription: ...
+
+    async def withdraw_extension(self, *, extension_id: int, reason: str) -> Any: ...
+
+    async def process_payment(
+        self, *, order_id: int, amount: Decimal, payment_method: str, request_id: str | None = None
+    ) -> RequestedPayment: ...
+
+    async def process_renewal_payment(
+        self, *, customer_id: int, quote_id: int, request_id: str | None = None
+    ) -> RequestedPayment: ...
+
+    async def void_payment(self, *, payment_id: int, reason: str) -> Any: ...
 
 
 class CommunicationsService(Protocol):
@@ -256,6 +293,16 @@ class MailDelivery(Protocol):
     async def deliver(self, email_id: int) -> DeliveredEmail: ...
 
 
+class PaymentCapture(Protocol):
+    """Whoever takes the money, reached through a gateway."""
+
+    async def capture(self, payment_id: int) -> PaymentOutcome: ...
+
+    async def probe(self, payment_id: int) -> PaymentOutcome | None: ...
+
+    async def refund(self, payment_id: int, *, reason: str) -> PaymentOutcome: ...
+
+
 @dataclass(frozen=True)
 class Outside:
     """Everything that talks to the other side."""
@@ -265,3 +312,4 @@ class Outside:
     line: LineHandOver
     mail: MailDelivery
     sessions: SessionReader
+    payments: PaymentCapture

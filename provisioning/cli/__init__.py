@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import typer
 
-from provisioning.cli import keys, leads, line, offers, orders, quotes, runs, subscribers, visits
+from provisioning.cli import (
+    keys,
+    leads,
+    line,
+    offers,
+    orders,
+    payments,
+    quotes,
+    runs,
+    subscribers,
+    subscriptions,
+    visits,
+)
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.operate import add_to as add_operations
 
@@ -28,6 +40,8 @@ app.add_typer(offers.app, name="offers")
 app.add_typer(leads.app, name="leads")
 app.add_typer(quotes.app, name="quotes")
 app.add_typer(orders.app, name="orders")
+app.add_typer(payments.app, name="payments")
+app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(keys.app, name="keys")
 add_operations(app)
 add_demo(app)

@@ -28,6 +28,9 @@ STYLES = {
     "skipped": "dim",
     "undone": "dim",
     "planned": "dim",
+    "active": "green",
+    "captured": "green",
+    "declined": "red",
 }
 MARKS = {
     "completed": "✓",
@@ -44,6 +47,14 @@ MARKS = {
     "skipped": "-",
     "undone": "↩",
     "planned": "·",
+    "active": "✓",
+    "captured": "✓",
+    "declined": "✗",
+    "refunded": "↩",
+    "awaiting": "…",
+    "requires_action": "…",
+    "requested": "·",
+    "pending_installation": "…",
 }
 GAP = 2
 
@@ -59,7 +70,7 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, times, amounts and mappings as JSON knows them; an amount keeps its decimals as text."""
+    """Dataclasses, times, amounts and mappings as JSON knows them; an amount is text, so that no digit gets lost."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, datetime):
@@ -67,7 +78,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return str(value)
+        return format(value, "f")
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

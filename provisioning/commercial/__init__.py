@@ -2,17 +2,20 @@
 
 One service a file, named as in the contract: ``customer``, ``crm``, ``sales``, ``billing``, ``communications``,
 ``ticketing``. Before them come the catalogue (``offers``), ``leads`` and ``quotes``; ``money`` is how all of it counts.
-What they answer is declared in ``workflows.services``. Each is made for one transaction (``BillingService(db,
-tenant_id=..., now=...)``), writes only that ``db`` and never commits. Only ``MailDelivery`` talks to the outside: it
-hands the outbox to a mail server, in transactions of its own. The lab's mail server is in
-``provisioning.commercial.testing``, what must always be true in ``.invariants``.
+Billing's larger parts stand beside it: ``subscriptions``, ``renewals`` (their quotes in ``renewal_quotes``) and the
+package ``payments``; what it must know of offers, quotes and orders it asks of ``facts.SalesFacts``. What the services
+answer is declared in ``workflows.services`` and ``workflows.answers``. Each is made for one transaction
+(``BillingService(db, tenant_id=..., now=...)``), writes only that ``db`` and never commits. Only ``MailDelivery`` and
+``payments.PaymentCapture`` talk to the outside: they hand the outbox to a mail server and payments to their gateways,
+in transactions of their own. The lab's mail server is in ``provisioning.commercial.testing``, what must always be true
+in ``.invariants``.
 
 To add a mail: three files in ``mail_templates/``, ``<name>.subject.j2``, ``<name>.text.j2`` and ``<name>.html.j2``;
 whatever variables they use become required. To add a service: one file, its class beside the others here, its rows in
 ``tables``, its refusals in ``errors`` (and in the tree of ``provisioning.errors``).
 """
 
-from provisioning.commercial.billing import BillingService, StoppedBilling
+from provisioning.commercial.billing import BillingService, StoppedBilling, WithdrawnActivation
 from provisioning.commercial.communications import CommunicationsService
 from provisioning.commercial.crm import CrmService
 from provisioning.commercial.customer import CustomerService
@@ -25,6 +28,8 @@ from provisioning.commercial.errors import (
     DeliveryDoubtful,
     DeliveryFailed,
     DeliveryUnknown,
+    ExtensionNotLast,
+    ExtensionUnknown,
     MailAlreadySent,
     MailDeferred,
     MailError,
@@ -34,6 +39,8 @@ from provisioning.commercial.errors import (
     MailUnknown,
     MailWithdrawn,
     ServiceBilledAlready,
+    SubscriptionInstalled,
+    SubscriptionNotExtendable,
     SubscriptionStopped,
     SubscriptionUnknown,
     SurveyError,
@@ -58,13 +65,12 @@ from provisioning.commercial.quote_errors import (
     QuoteOrdered,
     QuoteUnknown,
     RenewalQuoteOpen,
-    RenewalTermsUnknown,
     SubscriptionEnded,
 )
 from provisioning.commercial.quote_rows import QuoteRecord, QuoteWithLines
 from provisioning.commercial.quotes import Quotes
 from provisioning.commercial.rendering import MailTemplates, RenderedMail
-from provisioning.commercial.renewals import ReadRenewalTerms, RenewalTerms
+from provisioning.commercial.renewals import announce_expiring
 from provisioning.commercial.sales import OrderRecord, OrderWithLines, SalesService
 from provisioning.commercial.selling_errors import (
     CustomerInUse,
@@ -84,7 +90,6 @@ from provisioning.commercial.selling_errors import (
 )
 from provisioning.commercial.smtp import SmtpSettings
 from provisioning.commercial.sold_lines import LineRecord, LineWish
-from provisioning.commercial.subscriptions import renewal_terms
 from provisioning.commercial.ticketing import TicketingService
 
 __all__ = [
@@ -101,6 +106,8 @@ __all__ = [
     "DeliveryDoubtful",
     "DeliveryFailed",
     "DeliveryUnknown",
+    "ExtensionNotLast",
+    "ExtensionUnknown",
     "LeadConversionWithdrawn",
     "LeadConverted",
     "LeadDisqualified",
@@ -149,21 +156,21 @@ __all__ = [
     "QuoteUnknown",
     "QuoteWithLines",
     "Quotes",
-    "ReadRenewalTerms",
     "RenderedMail",
     "RenewalQuoteOpen",
-    "RenewalTerms",
-    "RenewalTermsUnknown",
     "SalesService",
     "ServiceBilledAlready",
     "SmtpSettings",
     "StoppedBilling",
     "SubscriptionEnded",
+    "SubscriptionInstalled",
+    "SubscriptionNotExtendable",
     "SubscriptionStopped",
     "SubscriptionUnknown",
     "SurveyError",
     "SurveyMissing",
     "SurveyNotFeasible",
     "TicketingService",
-    "renewal_terms",
+    "WithdrawnActivation",
+    "announce_expiring",
 ]

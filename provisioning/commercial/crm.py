@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial.acceptance import Acceptances
 from provisioning.commercial.customer import require_customer
 from provisioning.commercial.errors import SurveyMissing, SurveyNotFeasible
-from provisioning.commercial.offers import LONGEST_TERM_MONTHS
 from provisioning.commercial.quote_rows import QuoteRecord
-from provisioning.commercial.renewals import ReadRenewalTerms, Renewals
+from provisioning.commercial.renewal_quotes import RenewalQuotes
 from provisioning.commercial.tables import SiteSurvey as SiteSurveyRow
+from provisioning.commercial.terms import LONGEST_TERM_MONTHS
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
 from workflows.answers import AcceptedQuote, RenewalQuote
@@ -26,17 +26,14 @@ LONGEST_REASON = 500
 
 
 class CrmService:
-    """Keeps site surveys and what comes of quotes. Writes only ``db``; the caller commits.
+    """Keeps site surveys and what comes of quotes. Writes only ``db``; the caller commits."""
 
-    ``renewal_terms`` tells at what price, and from when, a subscription goes on.
-    """
-
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, renewal_terms: ReadRenewalTerms) -> None:
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._acceptances = Acceptances(db, tenant_id=tenant_id, now=now)
-        self._renewals = Renewals(db, tenant_id=tenant_id, now=now, terms=renewal_terms)
+        self._renewals = RenewalQuotes(db, tenant_id=tenant_id, now=now)
 
     async def get_site_survey(self, *, customer_id: int, service_location: str | None = None) -> SiteSurvey:
         """The newest completed survey of this customer (at this premise), if it says that the place can be served.
@@ -119,7 +116,7 @@ class CrmService:
         The quote is open at once, to the end of that day (UTC). There is one for each end: the same again is it.
 
         Raises: InvalidRequest (all faults), CustomerUnknown, CustomerWithdrawn, SubscriptionUnknown,
-        SubscriptionEnded, RenewalTermsUnknown, RenewalQuoteOpen (on other terms, or accepted already),
+        SubscriptionEnded, SubscriptionNotExtendable, RenewalQuoteOpen (on other terms, or accepted already),
         QuoteNotOpen or QuoteExpired (this request's quote is over), RequestConflict, ChangeRaced.
         """
         faults = Faults("The renewal quote")

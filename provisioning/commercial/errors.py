@@ -106,15 +106,63 @@ class SubscriptionStopped(BillingError):
 
     code = "billing.subscription_stopped"
 
-    def __init__(self, subscription_id: int, service_id: int, stopped_at: datetime | None, reason: str | None) -> None:
+    def __init__(
+        self, subscription_id: int, service_id: int | None, stopped_at: datetime | None, reason: str | None
+    ) -> None:
         self.subscription_id = subscription_id
         self.service_id = service_id
         self.stopped_at = stopped_at
         when = f" at {stopped_at:%Y-%m-%d %H:%M} UTC" if stopped_at else ""
+        of = f" of service {service_id}" if service_id is not None else ""
         super().__init__(
-            f"Subscription {subscription_id} of service {service_id} was stopped{when} "
+            f"Subscription {subscription_id}{of} was stopped{when} "
             f"({reason or 'no reason given'}); activate the service under a new request id to bill it again."
         )
+
+
+class SubscriptionInstalled(BillingError):
+    """The subscription carries a line by now, and doesn't end by being dropped."""
+
+    code = "billing.subscription_installed"
+
+    def __init__(self, subscription_id: int, service_id: int) -> None:
+        self.subscription_id = subscription_id
+        self.service_id = service_id
+        super().__init__(
+            f"Subscription {subscription_id} bills service {service_id}, which is installed: "
+            "end that service, and its bill ends with it."
+        )
+
+
+class SubscriptionNotExtendable(BillingError):
+    """The subscription has no term that could be extended."""
+
+    code = "billing.subscription_not_extendable"
+
+    def __init__(self, subscription_id: int, because: str) -> None:
+        self.subscription_id = subscription_id
+        super().__init__(f"Subscription {subscription_id} can't be extended: {because}.")
+
+
+class ExtensionUnknown(BillingError):
+    """No such extension of a subscription."""
+
+    code = "billing.extension_unknown"
+
+    def __init__(self, extension_id: int) -> None:
+        self.extension_id = extension_id
+        super().__init__(f"There is no extension {extension_id} of a subscription.")
+
+
+class ExtensionNotLast(BillingError):
+    """Another extension begins where this one ends."""
+
+    code = "billing.extension_not_last"
+
+    def __init__(self, extension_id: int, later_id: int) -> None:
+        self.extension_id = extension_id
+        self.later_id = later_id
+        super().__init__(f"Extension {later_id} begins where extension {extension_id} ends: withdraw that one first.")
 
 
 class SubscriptionUnknown(BillingError):
@@ -122,9 +170,10 @@ class SubscriptionUnknown(BillingError):
 
     code = "billing.subscription_unknown"
 
-    def __init__(self, subscription_id: int) -> None:
+    def __init__(self, subscription_id: int, customer_id: int | None = None) -> None:
         self.subscription_id = subscription_id
-        super().__init__(f"There is no subscription {subscription_id}.")
+        nobody = "There is" if customer_id is None else f"Customer {customer_id} has"
+        super().__init__(f"{nobody} no subscription {subscription_id}.")
 
 
 class MailError(ProvisioningError):

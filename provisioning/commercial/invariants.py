@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -116,11 +116,12 @@ class DoubledBill:
 
 @dataclass(frozen=True)
 class RunningBill:
-    """A bill that runs, and for what."""
+    """A bill that runs, and for what. ``needs_line``: not for a hosted product alone."""
 
     subscription_id: int
-    service_id: int
+    service_id: int | None
     customer_id: int
+    needs_line: bool = True
 
     @property
     def subject(self) -> str:
@@ -142,6 +143,11 @@ class BillWithoutService(RunningBill):
 
     @property
     def sentence(self) -> str:
+        if self.service_id is None:
+            return (
+                f"Customer {self.customer_id} is billed for a line that nobody has installed"
+                f" (subscription {self.subscription_id})."
+            )
         return (
             f"Customer {self.customer_id} is billed for service {self.service_id}, which holds nothing in the network"
             f" (subscription {self.subscription_id})."
@@ -219,7 +225,9 @@ async def doubled_bills(db: AsyncSession, tenant_id: str) -> list[DoubledBill]:
     """Services with more than one running bill."""
     doubled = (
         select(Subscription.service_id)
-        .where(Subscription.tenant_id == tenant_id, Subscription.state == "active")
+        .where(
+            Subscription.tenant_id == tenant_id, Subscription.state == "active", Subscription.service_id.is_not(None)
+        )
         .group_by(Subscription.service_id)
         .having(func.count() > 1)
     )
@@ -240,7 +248,12 @@ async def running_bills(db: AsyncSession, tenant_id: str) -> list[RunningBill]:
     """Every running bill, by service."""
     rows = await _rows(
         db,
-        select(Subscription.id, Subscription.service_id, Subscription.customer_id)
+        select(
+            Subscription.id,
+            Subscription.service_id,
+            Subscription.customer_id,
+            or_(Subscription.offer_id.is_(None), Subscription.plan.is_not(None), Subscription.service_id.is_not(None)),
+        )
         .where(Subscription.tenant_id == tenant_id, Subscription.state == "active")
         .order_by(Subscription.service_id, Subscription.id),
     )
@@ -257,10 +270,11 @@ async def bills_without_customer(db: AsyncSession, tenant_id: str) -> list[BillW
 async def bills_without_service(
     db: AsyncSession, tenant_id: str, *, live_service_ids: Collection[int]
 ) -> list[BillWithoutService]:
-    """Running bills for services that are not live, as the network knows them: somebody pays for nothing."""
+    """Running bills for services that are not live, as the network knows them, and for lines that are not there:
+    somebody pays for nothing. A hosted product needs no line, and what waits for its installation isn't billed."""
     live = frozenset(live_service_ids)
     bills = await running_bills(db, tenant_id)
-    return [BillWithoutService(**vars(bill)) for bill in bills if bill.service_id not in live]
+    return [BillWithoutService(**vars(bill)) for bill in bills if bill.needs_line and bill.service_id not in live]
 
 
 def _listed(values: Sequence[object]) -> str:

@@ -157,12 +157,12 @@ class LeadConversion:
             .where(
                 Subscription.tenant_id == self._tenant_id,
                 Subscription.customer_id == customer_id,
-                Subscription.state == "active",
+                Subscription.state != "cancelled",
             )
             .limit(1)
         )
         if bill is not None:
-            raise CustomerInUse(customer_id, f"subscription {bill} running")
+            raise CustomerInUse(customer_id, f"subscription {bill} running or waiting for its line")
         order = await self._db.scalar(
             select(SalesOrder.id)
             .where(

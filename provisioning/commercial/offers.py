@@ -13,11 +13,11 @@ from typing_extensions import TypedDict
 from provisioning.commercial.money import read_currency, read_minor
 from provisioning.commercial.selling_errors import OfferConflict, OfferNotSold, OfferUnknown
 from provisioning.commercial.selling_tables import Offer
+from provisioning.commercial.terms import LONGEST_TERM_MONTHS
 from provisioning.errors import ChangeRaced
 from provisioning.intake import Faults
 from workflows.answers import PaymentTerms
 
-LONGEST_TERM_MONTHS = 120
 FOR_EVER = ("plan", "currency")  # what customers have been sold under this number
 
 

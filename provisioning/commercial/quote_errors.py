@@ -124,16 +124,6 @@ class RenewalQuoteOpen(QuoteError):
         )
 
 
-class RenewalTermsUnknown(BillingError):
-    """Nobody can say at what price the subscription goes on."""
-
-    code = "billing.renewal_terms_unknown"
-
-    def __init__(self, subscription_id: int, reason: str) -> None:
-        self.subscription_id = subscription_id
-        super().__init__(f"The renewal price of subscription {subscription_id} isn't known: {reason}.")
-
-
 class SubscriptionEnded(BillingError):
     """The subscription's term is over, so there is nothing to go on with."""
 

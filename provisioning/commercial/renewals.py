@@ -1,186 +1,250 @@
-"""Renewal quotes: one for each end of a subscription, at the subscription's own price.
+"""Renewals: who may renew, terms made longer by calendar months, and which terms come to their end.
 
-What a subscription costs and when it ends is asked through ``ReadRenewalTerms``; what a renewal makes of its end is for
-whoever extends it, once it is paid.
+Days are days in UTC, as everything is here. ``ends_on`` is the first day that is not paid for.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal, Protocol, cast
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.customer import require_customer
-from provisioning.commercial.money import to_decimal
-from provisioning.commercial.offers import OfferCatalogue, OfferRecord
-from provisioning.commercial.quote_errors import QuoteExpired, QuoteNotOpen, RenewalQuoteOpen, SubscriptionEnded
-from provisioning.commercial.quote_rows import (
-    QuoteRecord,
-    add_quote,
-    as_quote,
-    change,
-    digest_of,
-    lock_quote,
-    quote_of_request,
+from provisioning.commercial.errors import (
+    ExtensionNotLast,
+    ExtensionUnknown,
+    SubscriptionNotExtendable,
+    SubscriptionUnknown,
 )
-from provisioning.commercial.selling_tables import Quote
-from provisioning.commercial.sold_lines import PricedLine, total_of
-from provisioning.errors import ChangeRaced, Fault, InvalidRequest, RequestConflict
+from provisioning.commercial.facts import SalesFacts
+from provisioning.commercial.payments.tables import OVER, Payment
+from provisioning.commercial.publishing import PublishEvent
+from provisioning.commercial.subscriptions import LONGEST_REASON, locked_subscription, no_end
+from provisioning.commercial.tables import Subscription, SubscriptionExtension
+from provisioning.commercial.terms import LONGEST_TERM_MONTHS, months_later
+from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
-from workflows.answers import RenewalQuote
+from workflows.answers import ExtendedSubscription, NotRenewable, RenewalEligibility
 
-WHAT = "The renewal quote"
-
-
-@dataclass(frozen=True)
-class RenewalTerms:
-    """How a subscription goes on: ``price_minor`` per billing period of its offer, from the end of its present term."""
-
-    customer_id: int
-    offer_id: int
-    price_minor: int
-    currency: str
-    ends_on: date
-    term_months: int
-
-
-class ReadRenewalTerms(Protocol):
-    """Whoever knows the subscriptions.
-
-    Raises: SubscriptionUnknown, RenewalTermsUnknown.
-    """
-
-    async def __call__(self, db: AsyncSession, tenant_id: str, subscription_id: int) -> RenewalTerms: ...
+EARLIEST_RENEWAL = timedelta(days=60)
+EXPIRING = "subscription.expiring"
+SWEEP_SIZE = 200
 
 
 class Renewals:
-    """Offers renewals, for ``CrmService``. Writes only ``db``; the caller commits."""
+    """Judges and carries out renewals. Writes only ``db``; the caller commits."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, terms: ReadRenewalTerms) -> None:
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, sales: SalesFacts) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
-        self._terms = terms
+        self._sales = sales
 
-    async def offer(self, customer_id: int, subscription_id: int, months: int, request_id: str | None) -> RenewalQuote:
-        """Raises: as ``CrmService.create_renewal_quote``."""
-        wish = {"customer_id": customer_id, "subscription_id": subscription_id, "renewal_term": months}
-        if (offered := await self._requested(request_id, wish)) is not None:
-            return offered
-        await require_customer(self._db, self._tenant_id, customer_id)
-        terms = await self._terms(self._db, self._tenant_id, subscription_id)
-        if terms.customer_id != customer_id:
-            stranger = Fault("customer_id", f"{customer_id} is not the customer of subscription {subscription_id}")
-            raise InvalidRequest(WHAT, [stranger])
-        if _through(terms.ends_on) <= self._now():
-            raise SubscriptionEnded(subscription_id, terms.ends_on.isoformat())
-        offer = await OfferCatalogue(self._db, tenant_id=self._tenant_id).find(terms.offer_id)
-        line = _line(offer, terms, months)
-        if (offered := await self._open(subscription_id, terms, line, months)) is not None:
-            return offered
-        facts = {
-            "tenant_id": self._tenant_id,
-            "customer_id": customer_id,
-            "kind": "renewal",
-            "subscription_id": subscription_id,
-            "renewal_term_months": months,
-            "renews_from": terms.ends_on,
-            "currency": terms.currency,
-            "payment_terms": offer["payment_terms"],
-            "valid_until": _through(terms.ends_on),
-            "state": "sent",
-            "drafted_at": self._now(),
-            "sent_at": self._now(),
-            "wish_digest": digest_of(wish),
-            "request_id": request_id,
-        }
-        try:
-            return _answer(await add_quote(self._db, [line], **facts))
-        except IntegrityError as exc:
-            if (offered := await self._requested(request_id, wish)) is not None:
-                return offered
-            if (offered := await self._open(subscription_id, terms, line, months)) is not None:
-                return offered
-            raise ChangeRaced from exc
-
-    async def withdraw(self, quote_id: int, reason: str) -> QuoteRecord:
-        """Raises: as ``CrmService.withdraw_renewal_quote``."""
-        row = await lock_quote(self._db, self._tenant_id, quote_id)
-        if row.kind != "renewal":
-            raise QuoteNotOpen(quote_id, "no renewal", "withdrawn as one")
-        if row.state in ("sent", "accepted"):
-            await change(self._db, row, state="withdrawn", accepted_at=None, accepted_by=None, reason=reason)
-        return as_quote(row)
-
-    async def _requested(self, request_id: str | None, wish: dict[str, int]) -> RenewalQuote | None:
-        row = await quote_of_request(self._db, self._tenant_id, request_id)
-        if row is None or request_id is None:
-            return None
-        if row.wish_digest != digest_of(wish):
-            raise RequestConflict(request_id, f"quote {row.id}")
-        if row.state == "expired":
-            raise QuoteExpired(row.id, row.valid_until)
-        if row.state not in ("sent", "accepted"):
-            raise QuoteNotOpen(row.id, row.state, "offered again by the same request", row.reason)
-        return _answer(row)
-
-    async def _open(
-        self, subscription_id: int, terms: RenewalTerms, line: PricedLine, months: int
-    ) -> RenewalQuote | None:
-        """The open quote for this end, if it says the same."""
+    async def check(self, *, customer_id: int, subscription_id: int) -> RenewalEligibility:
+        """See ``BillingService.check_renewal_eligibility``."""
+        faults = Faults("The question")
+        faults.number("customer_id", customer_id)
+        faults.number("subscription_id", subscription_id)
+        faults.refuse_if_any()
         row = await self._db.scalar(
-            select(Quote)
-            .where(
-                Quote.tenant_id == self._tenant_id,
-                Quote.kind == "renewal",
-                Quote.subscription_id == subscription_id,
-                Quote.renews_from == terms.ends_on,
-                Quote.state.in_(("draft", "sent", "accepted")),
-            )
+            select(Subscription)
+            .where(Subscription.tenant_id == self._tenant_id, Subscription.id == subscription_id)
             .execution_options(populate_existing=True)
         )
-        if row is None:
-            return None
-        same = (row.renewal_term_months, row.total_minor, row.currency) == (months, line.amount_minor, terms.currency)
-        if not same or row.state != "sent":
-            raise RenewalQuoteOpen(row.id, subscription_id, row.state)
-        return _answer(row)
+        if row is None or row.customer_id != customer_id:
+            raise SubscriptionUnknown(subscription_id, customer_id)
+        against = await self._against(row)
+        return RenewalEligibility(
+            eligible=against is None,
+            reason=against and against[1],
+            reason_code=against and against[0],
+            subscription_id=row.id,
+            customer_id=row.customer_id,
+            ends_on=row.ends_on,
+            renewal_term_months=row.term_months,
+        )
+
+    async def extend(
+        self, *, subscription_id: int, extension_period: int, request_id: str | None
+    ) -> ExtendedSubscription:
+        """See ``BillingService.extend_subscription``."""
+        faults = Faults("The extension")
+        faults.number("subscription_id", subscription_id)
+        months = faults.number("extension_period", extension_period)
+        if months > LONGEST_TERM_MONTHS:
+            faults.add("extension_period", f"is more than {LONGEST_TERM_MONTHS} months")
+        request = faults.request_id(request_id)
+        faults.refuse_if_any()
+        # The lock makes two extensions take turns, so that the second sees the first.
+        row = await locked_subscription(self._db, self._tenant_id, subscription_id)
+        if request is not None and (made := await self._made(request)) is not None:
+            if (made.subscription_id, made.months) != (subscription_id, months):
+                raise RequestConflict(request, f"extension {made.id} of subscription {made.subscription_id}")
+            return _extended(made, row)
+        if row.state != "active":
+            raise SubscriptionNotExtendable(row.id, f"it is {row.state}")
+        if row.ends_on is None or row.anchor_day is None:
+            raise SubscriptionNotExtendable(row.id, no_end(row))
+        extension = SubscriptionExtension(
+            tenant_id=self._tenant_id,
+            subscription_id=row.id,
+            months=months,
+            extended_from=row.ends_on,
+            extended_to=months_later(row.ends_on, months, anchor_day=row.anchor_day),
+            request_id=request,
+            made_at=self._now(),
+        )
+        try:
+            async with self._db.begin_nested():
+                self._db.add(extension)
+                row.ends_on, row.renewed_at = extension.extended_to, extension.made_at
+                await self._db.flush()  # the constraints must speak here, and the id is the answer
+        except IntegrityError as exc:  # the request has extended another subscription meanwhile
+            if request is not None and (made := await self._made(request)) is not None:
+                raise RequestConflict(request, f"extension {made.id} of subscription {made.subscription_id}") from exc
+            raise ChangeRaced from exc
+        return _extended(extension, row)
+
+    async def withdraw(self, *, extension_id: int, reason: str) -> ExtendedSubscription:
+        """See ``BillingService.withdraw_extension``."""
+        faults = Faults("The withdrawal of an extension")
+        faults.number("extension_id", extension_id)
+        why = faults.line("reason", reason, longest=LONGEST_REASON)
+        faults.refuse_if_any()
+        subscription_id = await self._db.scalar(
+            select(SubscriptionExtension.subscription_id).where(
+                SubscriptionExtension.tenant_id == self._tenant_id, SubscriptionExtension.id == extension_id
+            )
+        )
+        if subscription_id is None:
+            raise ExtensionUnknown(extension_id)
+        row = await locked_subscription(self._db, self._tenant_id, subscription_id)
+        in_force = await self._in_force(row.id)
+        extension = await self._db.get_one(SubscriptionExtension, extension_id, populate_existing=True)
+        if extension.withdrawn_at is not None:
+            return _extended(extension, row)
+        if in_force[-1].id != extension_id:
+            raise ExtensionNotLast(extension_id, in_force[-1].id)
+        extension.withdrawn_at, extension.withdrawal_reason = self._now(), why
+        row.ends_on = extension.extended_from
+        row.renewed_at = in_force[-2].made_at if len(in_force) > 1 else None
+        await self._db.flush()  # a later question in this transaction must find it withdrawn
+        return _extended(extension, row)
+
+    async def _against(self, row: Subscription) -> tuple[NotRenewable, str] | None:
+        """What speaks against renewing it now: a fixed word and a sentence."""
+        name, today = f"Subscription {row.id}", self._now().date()
+        if row.state == "cancelled":
+            return "cancelled", f"{name} is cancelled ({row.stop_reason or 'no reason given'})."
+        if await self._sales.customer_withdrawn(row.customer_id):
+            return "customer_withdrawn", f"Customer {row.customer_id} has been withdrawn."
+        if row.state == "pending_installation":
+            return "not_started", f"{name} waits for its installation, its term has not begun."
+        if row.ends_on is None:
+            return "no_end_date", f"{name} runs until further notice, there is nothing to renew."
+        paid_from = max((each.extended_from for each in await self._in_force(row.id)), default=today)
+        if paid_from > today:
+            return "already_renewed", f"{name} is renewed already, from {paid_from} until {row.ends_on}."
+        if row.ends_on - today > EARLIEST_RENEWAL:
+            earliest = row.ends_on - EARLIEST_RENEWAL
+            return "too_early", f"{name} ends on {row.ends_on}; it can be renewed from {earliest} on."
+        if (owing := await self._unpaid(row.customer_id)) is not None:
+            return "open_debt", f"Customer {row.customer_id} has not paid yet: payment {owing.id} is {owing.state}."
+        return None
+
+    async def _unpaid(self, customer_id: int) -> Payment | None:
+        found: Payment | None = await self._db.scalar(
+            select(Payment)
+            .where(
+                Payment.tenant_id == self._tenant_id,
+                Payment.customer_id == customer_id,
+                Payment.state.not_in((*OVER, "captured")),
+            )
+            .order_by(Payment.id)
+            .limit(1)
+        )
+        return found
+
+    async def _in_force(self, subscription_id: int) -> list[SubscriptionExtension]:
+        found = await self._db.scalars(
+            select(SubscriptionExtension)
+            .where(
+                SubscriptionExtension.subscription_id == subscription_id, SubscriptionExtension.withdrawn_at.is_(None)
+            )
+            .order_by(SubscriptionExtension.extended_from)
+        )
+        return list(found)
+
+    async def _made(self, request: str) -> SubscriptionExtension | None:
+        found: SubscriptionExtension | None = await self._db.scalar(
+            select(SubscriptionExtension).where(
+                SubscriptionExtension.tenant_id == self._tenant_id,
+                SubscriptionExtension.request_id == request,
+                SubscriptionExtension.withdrawn_at.is_(None),
+            )
+        )
+        return found
 
 
-def _through(day: date) -> datetime:
-    """The end of the day, UTC: a renewal can be accepted as long as there is something to go on with."""
-    return datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
+async def subscriptions_expiring(
+    db: AsyncSession, tenant_id: str, until: date, *, today: date, limit: int | None = None
+) -> list[Subscription]:
+    """Running subscriptions that end by ``until`` and whose customers have not been told of that end, locked.
 
-
-def _line(offer: OfferRecord, terms: RenewalTerms, months: int) -> PricedLine:
-    """So many billing periods at the subscription's price.
-
-    Raises: InvalidRequest if the term is no whole number of them, or comes to more than any bill.
+    One whose last paid period is yet to begin was renewed a moment ago, and is left alone until that begins.
     """
-    faults = Faults(WHAT)
-    period = offer["billing_period_months"]
-    if months % period:
-        faults.add("renewal_term", f"of {months} months is no multiple of the billing period of {period} months")
-    line = PricedLine(offer["offer_id"], offer["title"], max(months // period, 1), terms.price_minor, "recurring")
-    total_of([line], terms.currency, faults)
-    faults.refuse_if_any()
-    return line
+    renewed_already = exists().where(
+        SubscriptionExtension.subscription_id == Subscription.id,
+        SubscriptionExtension.withdrawn_at.is_(None),
+        SubscriptionExtension.extended_from > today,
+    )
+    found = await db.scalars(
+        select(Subscription)
+        .where(
+            Subscription.tenant_id == tenant_id,
+            Subscription.state == "active",
+            Subscription.ends_on <= until,
+            or_(Subscription.expiry_told_for.is_(None), Subscription.expiry_told_for != Subscription.ends_on),
+            ~renewed_already,
+        )
+        .order_by(Subscription.ends_on, Subscription.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    return list(found)
 
 
-def _answer(row: Quote) -> RenewalQuote:
-    assert row.subscription_id is not None and row.renewal_term_months is not None, "a renewal has both, by constraint"
-    return RenewalQuote(
-        quote_id=row.id,
+async def announce_expiring(
+    db: AsyncSession, *, tenant_id: str, until: date, now: datetime, publish: PublishEvent, by: str
+) -> int:
+    """Publishes ``subscription.expiring`` once for each subscription and end; returns how many: call it until it is 0.
+
+    The event and the note that it was published are one commit, so a sweep that dies tells nobody twice.
+    """
+    rows = await subscriptions_expiring(db, tenant_id, until, today=now.date(), limit=SWEEP_SIZE)
+    for row in rows:
+        assert row.ends_on is not None, "a subscription without an end doesn't expire"
+        data = {
+            "subscription_id": row.id,
+            "customer_id": row.customer_id,
+            "ends_on": row.ends_on.isoformat(),
+            "renewal_term_months": row.term_months,
+        }
+        key = f"subscription/{row.id}/ends/{row.ends_on.isoformat()}"
+        await publish(db, EXPIRING, f"subscription/{row.id}", data, key, by)
+        row.expiry_told_for = row.ends_on
+    await db.flush()  # the next question in this transaction must not find them again
+    return len(rows)
+
+
+def _extended(extension: SubscriptionExtension, row: Subscription) -> ExtendedSubscription:
+    return ExtendedSubscription(
+        extension_id=extension.id,
+        subscription_id=row.id,
         customer_id=row.customer_id,
-        subscription_id=row.subscription_id,
-        renewal_term_months=row.renewal_term_months,
-        total_amount=to_decimal(row.total_minor, row.currency),
-        total_minor=row.total_minor,
-        currency=row.currency,
-        valid_until=row.valid_until,
-        state=cast(Literal["sent", "accepted"], row.state),
+        extended_from=extension.extended_from,
+        ends_on=extension.extended_to if extension.withdrawn_at is None else extension.extended_from,
+        extension_months=extension.months,
     )

@@ -6,17 +6,17 @@ a row can't point across tenants. Unique rules are indexes, so that a repair may
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning.tables import Identity, ProvisioningBase, Reference, RowId, TenantId
+from workflows.answers import SubscriptionState
 from workflows.services import MailState, SurveyResult
 
 CustomerState = Literal["active", "withdrawn"]
-SubscriptionState = Literal["active", "cancelled"]
 AttemptOutcome = Literal["sent", "refused", "deferred", "unreachable", "untrusted", "unknown"]
 
 OF_A_CUSTOMER = ("tenant_id", "customer_id"), ("customer.tenant_id", "customer.id")
@@ -70,13 +70,41 @@ class SiteSurvey(ProvisioningBase):
 
 
 class Subscription(ProvisioningBase):
-    """A bill that runs, or ran: for which service, of whom, since when."""
+    """A bill that runs, ran, or waits for the line it is for.
+
+    A bill of an installation alone has a service and a plan. One that was sold has an ``offer_id`` with its price, and
+    a term where the offer has one. An offer without a network plan (``plan`` NULL) runs without a service. One with a
+    plan is *pending_installation*, without service, start or term, until ``activate_service`` of that customer and plan
+    adopts it: it gets the service, and its term begins. So whoever bought and was installed has one bill.
+
+    ``ends_on`` is the first day that is not paid for: ``starts_on`` plus ``term_months`` plus the extensions in force.
+    ``expiry_told_for`` is the end that the event of expiry was published for.
+    """
 
     __tablename__ = "subscription"
     __table_args__ = (
         ForeignKeyConstraint(*OF_A_CUSTOMER),
-        CheckConstraint("state IN ('active', 'cancelled')", name="state"),
-        CheckConstraint("(state = 'active') = (billing_stopped_at IS NULL)", name="stopped_when_not_active"),
+        CheckConstraint("state IN ('pending_installation', 'active', 'cancelled')", name="state"),
+        CheckConstraint("(state = 'cancelled') = (billing_stopped_at IS NOT NULL)", name="stopped_when_cancelled"),
+        CheckConstraint("state <> 'active' OR billing_started_at IS NOT NULL", name="started_when_active"),
+        CheckConstraint(
+            "state <> 'active' OR service_id IS NOT NULL OR (offer_id IS NOT NULL AND plan IS NULL)",
+            name="of_something",
+        ),
+        CheckConstraint(
+            "state <> 'pending_installation' OR (service_id IS NULL AND billing_started_at IS NULL"
+            " AND starts_on IS NULL AND offer_id IS NOT NULL AND plan IS NOT NULL)",
+            name="pending_before_its_line",
+        ),
+        CheckConstraint(
+            "(offer_id IS NULL) = (price_minor IS NULL) AND (offer_id IS NULL) = (currency IS NULL)",
+            name="price_of_offer",
+        ),
+        CheckConstraint("(starts_on IS NULL) = (anchor_day IS NULL)", name="anchor_of_start"),
+        CheckConstraint(
+            "ends_on IS NULL OR (starts_on IS NOT NULL AND term_months IS NOT NULL AND starts_on < ends_on)",
+            name="term",
+        ),
         # One running bill per service; what was cancelled stays as history.
         Index(
             "uq_subscription_live_service",
@@ -87,18 +115,75 @@ class Subscription(ProvisioningBase):
             postgresql_where=text("state = 'active'"),
         ),
         Index("uq_subscription_request", "tenant_id", "request_id", unique=True),
+        Index("uq_subscription_activation_request", "tenant_id", "activation_request_id", unique=True),
+        Index("ix_subscription_customer", "tenant_id", "customer_id"),
+        Index("ix_subscription_ends_on", "tenant_id", "ends_on"),
     )
 
     id: Mapped[RowId]
     tenant_id: Mapped[TenantId]
     customer_id: Mapped[Reference]
-    service_id: Mapped[Reference]
+    service_id: Mapped[int | None] = mapped_column(Identity)
     plan: Mapped[str | None] = mapped_column(Text)
     state: Mapped[SubscriptionState] = mapped_column(Text)
-    billing_started_at: Mapped[datetime]
+    billing_started_at: Mapped[datetime | None]
     billing_stopped_at: Mapped[datetime | None]
     stop_reason: Mapped[str | None] = mapped_column(Text)
     request_id: Mapped[str | None] = mapped_column(Text)
+    activation_request_id: Mapped[str | None] = mapped_column(Text)
+    offer_id: Mapped[int | None] = mapped_column(Identity)
+    title: Mapped[str | None] = mapped_column(Text)
+    price_minor: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str | None] = mapped_column(String(3))
+    term_months: Mapped[int | None]
+    starts_on: Mapped[date | None]
+    ends_on: Mapped[date | None]
+    anchor_day: Mapped[int | None]
+    renewed_at: Mapped[datetime | None]
+    expiry_told_for: Mapped[date | None]
+
+
+class SubscriptionExtension(ProvisioningBase):
+    """A term made longer, once per request: ``extended_from`` up to, not including, ``extended_to``.
+
+    A withdrawn one stays as history; its request id, asked once more, extends anew.
+    """
+
+    __tablename__ = "subscription_extension"
+    __table_args__ = (
+        ForeignKeyConstraint(("subscription_id",), ("subscription.id",)),
+        CheckConstraint("months > 0", name="months"),
+        CheckConstraint("extended_from < extended_to", name="period"),
+        CheckConstraint("(withdrawn_at IS NULL) = (withdrawal_reason IS NULL)", name="reason_when_withdrawn"),
+        Index(
+            "uq_subscription_extension_request",
+            "tenant_id",
+            "request_id",
+            unique=True,
+            sqlite_where=text("withdrawn_at IS NULL"),
+            postgresql_where=text("withdrawn_at IS NULL"),
+        ),
+        # No day of a subscription is paid for twice.
+        Index(
+            "uq_subscription_extension_from",
+            "subscription_id",
+            "extended_from",
+            unique=True,
+            sqlite_where=text("withdrawn_at IS NULL"),
+            postgresql_where=text("withdrawn_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[RowId]
+    tenant_id: Mapped[TenantId]
+    subscription_id: Mapped[Reference]
+    months: Mapped[int]
+    extended_from: Mapped[date]
+    extended_to: Mapped[date]
+    request_id: Mapped[str | None] = mapped_column(Text)
+    made_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawal_reason: Mapped[str | None] = mapped_column(Text)
 
 
 class Mail(ProvisioningBase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
+import provisioning.commercial.payments.tables
 import provisioning.commercial.selling_tables
 import provisioning.commercial.tables
 import provisioning.field.tables

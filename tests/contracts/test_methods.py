@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import LineWish
-from provisioning.commercial.tables import Subscription
 from provisioning.estate import import_estate
 from tests.support.appliances import ESTATE, Original
 from workflows.services import Services
@@ -49,7 +47,14 @@ def test_these_of_them_are_there_service_by_service() -> None:
     for service, method in IMPLEMENTED:
         found.setdefault(service, set()).add(method)
     assert found == {
-        "billing_service": {"activate_service"},
+        "billing_service": {
+            "activate_service",
+            "check_renewal_eligibility",
+            "create_subscription",
+            "extend_subscription",
+            "process_payment",
+            "process_renewal_payment",
+        },
         "communications_service": {"send_template_email"},
         "crm_service": {"get_site_survey", "accept_quote", "create_renewal_quote"},
         "customer_service": {"create_from_lead"},
@@ -75,7 +80,11 @@ async def test_our_own_methods_have_them_too(appliance: Appliance) -> None:
 
 async def test_called_as_the_contract_says_each_answers_with_its_keys(appliance: Appliance) -> None:
     async with appliance.database.begin() as db:
-        answers = {**await _installation(appliance, db), **await _selling(appliance, db)}
+        answers = {
+            **await _installation(appliance, db),
+            **await _selling(appliance, db),
+            **await _renewing(appliance, db),
+        }
     assert sorted(answers) == IMPLEMENTED
     for name, answer in answers.items():
         assert isinstance(answer, dict)
@@ -127,27 +136,52 @@ async def _installation(appliance: Appliance, db: AsyncSession) -> Answers:
 
 
 async def _selling(appliance: Appliance, db: AsyncSession) -> Answers:
-    """After the installation: what is renewed is its bill."""
     services, tenant_id = appliance.services(db), appliance.tenant_id
     lead = await appliance.leads(db).register(source="web", name="Bob", email="bob@customer.example")
     await appliance.leads(db).qualify(lead_id=lead["lead_id"], by="test")
     quote = await appliance.quotes(db).draft(
-        customer_id=1001, lines=[LineWish(offer_id=1)], valid_until=datetime.now(UTC) + timedelta(days=1)
+        customer_id=1001,
+        lines=[LineWish(offer_id=1)],
+        valid_until=datetime.now(UTC) + timedelta(days=1),
+        payment_terms="prepaid",
     )
     await appliance.quotes(db).send(quote_id=quote["quote_id"])
-    bill = (await db.scalars(select(Subscription.id))).one()
+    accepted = await services.crm_service.accept_quote(quote_id=quote["quote_id"], accepted_by="Ada")
+    order = await services.sales_service.create_order_from_quote(quote_id=quote["quote_id"], tenant_id=tenant_id)
     return {
         ("customer_service", "create_from_lead"): await services.customer_service.create_from_lead(
             lead_id=lead["lead_id"], tenant_id=tenant_id
         ),
-        ("crm_service", "accept_quote"): await services.crm_service.accept_quote(
-            quote_id=quote["quote_id"], accepted_by="Ada"
+        ("crm_service", "accept_quote"): accepted,
+        ("sales_service", "create_order_from_quote"): order,
+        ("billing_service", "process_payment"): await services.billing_service.process_payment(
+            order_id=order["order_id"], amount=order["total_amount"], payment_method="invoice"
         ),
-        ("sales_service", "create_order_from_quote"): await services.sales_service.create_order_from_quote(
-            quote_id=quote["quote_id"], tenant_id=tenant_id
+    }
+
+
+async def _renewing(appliance: Appliance, db: AsyncSession) -> Answers:
+    """What was sold, on a line of its own, goes on."""
+    services = appliance.services(db)
+    billing = services.billing_service
+    created = await billing.create_subscription(customer_id=1001, plan_id=1, tenant_id=appliance.tenant_id)
+    subscription_id = created["subscription_id"]
+    await billing.activate_service(customer_id=1001, service_id=4711, plan=created["plan"])
+    offered = await services.crm_service.create_renewal_quote(
+        customer_id=1001, subscription_id=subscription_id, renewal_term=12
+    )
+    await services.crm_service.accept_quote(quote_id=offered["quote_id"], accepted_by="Ada")
+    return {
+        ("billing_service", "create_subscription"): created,
+        ("crm_service", "create_renewal_quote"): offered,
+        ("billing_service", "check_renewal_eligibility"): await billing.check_renewal_eligibility(
+            customer_id=1001, subscription_id=subscription_id
         ),
-        ("crm_service", "create_renewal_quote"): await services.crm_service.create_renewal_quote(
-            customer_id=1001, subscription_id=bill, renewal_term=12
+        ("billing_service", "process_renewal_payment"): await billing.process_renewal_payment(
+            customer_id=1001, quote_id=offered["quote_id"]
+        ),
+        ("billing_service", "extend_subscription"): await billing.extend_subscription(
+            subscription_id=subscription_id, extension_period=12
         ),
     }
 

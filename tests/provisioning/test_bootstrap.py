@@ -8,10 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from provisioning.bootstrap import Appliance, open_appliance, open_worker
 from provisioning.commercial import DeliveryUnknown
+from provisioning.commercial.payments.ports import StoredCard
+from provisioning.commercial.payments.tables import Payment, PaymentEvent
+from provisioning.commercial.payments.testing import StripeDouble
 from provisioning.commercial.testing import MailSink, Quirk
 from provisioning.estate import import_estate
 from provisioning.settings import SettingsRefused
@@ -49,6 +52,46 @@ async def test_an_isps_patience_reaches_its_journeys(migrated_sqlite: Original, 
         "session": timedelta(minutes=4),
         "testing": timedelta(hours=5),
     }
+
+
+async def test_the_settings_of_stripe_reach_the_one_who_takes_the_money(
+    migrated_sqlite: Original, tmp_path: Path
+) -> None:
+    for name, value in (("key", "sk_test_double"), ("signing", "whsec_double")):
+        (tmp_path / name).write_text(f"{value}\n")
+    async with StripeDouble() as double:
+        settings = migrated_sqlite.copy(
+            tmp_path / "data",
+            genieacs_nbi_url=NBI,
+            stripe_url=double.url,
+            stripe_api_key_file=tmp_path / "key",
+            stripe_webhook_secret_file=tmp_path / "signing",
+        )
+        async with open_appliance(settings) as appliance, open_worker(appliance) as worker:
+            await import_estate(appliance, ESTATE)
+            async with appliance.database.begin() as db:
+                row = Payment(
+                    tenant_id=appliance.tenant_id,
+                    order_id=3,
+                    customer_id=1001,
+                    amount_minor=1250,
+                    currency="EUR",
+                    method="card",
+                    provider="stripe",
+                    state="requested",
+                    idempotency_key="payment/default/1",
+                    requested_at=appliance.clock(),
+                )
+                db.add(row)
+                await db.flush()
+                await appliance.cards(db).give_to_payment(row.id, StoredCard("cus_ada", "pm_card_visa"))
+            assert (await worker.outside.payments.capture(row.id))["state"] == "captured"
+            told = double.account.webhooks[0]
+            event = appliance.webhook_readers["stripe"].parse_webhook(told.body, told.headers)
+            assert event is not None
+            async with appliance.database.begin() as db:
+                assert await appliance.payment_desk(db).hear(event) == []
+                assert await db.scalar(select(PaymentEvent.outcome)) == "applied"
 
 
 async def test_what_one_service_writes_another_of_the_same_transaction_reads(appliance: Appliance) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, create_engine, inspect, text
+from sqlalchemy.exc import IntegrityError
 
 import provisioning.migrations
 from provisioning.database import Database, sync_url
@@ -66,6 +68,47 @@ async def test_migrating_again_changes_nothing(database: Database, tmp_path: Pat
         found = (await db.scalars(text("SELECT version_num FROM firstlight_schema"))).all()
     assert found == ScriptDirectory.from_config(alembic_config()).get_heads()
     await radius.close()
+
+
+async def test_bills_of_the_first_shape_live_on_and_find_the_way_back(database: Database, tmp_path: Path) -> None:
+    columns = "id, tenant_id, customer_id, service_id, plan, state, billing_started_at, billing_stopped_at"
+    moment = "'2026-01-01 00:00:00.000000'"
+
+    def there_and_back(connection: Connection) -> list[Any]:
+        config = alembic_config(connection)
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO customer (tenant_id, id, name, email, registered_at)"
+            f" VALUES ('north', 42, 'Ada', 'ada@example.com', {moment})"
+        )
+        connection.exec_driver_sql(
+            f"INSERT INTO subscription ({columns}) VALUES (1, 'north', 42, 7, 'fiber-300', 'active', {moment}, NULL),"
+            f" (2, 'north', 42, 8, NULL, 'cancelled', {moment}, {moment})"
+        )
+        question = text(f"SELECT {columns} FROM subscription ORDER BY id")
+        seen = [connection.execute(question).all()]
+        command.upgrade(config, "head")
+        seen.append(connection.execute(question).all())
+        command.downgrade(config, "0001")
+        seen.append(connection.execute(question).all())
+        command.upgrade(config, "head")
+        seen.append(connection.execute(question).all())
+        return seen
+
+    engine = create_engine(sync_url(database.url))  # as migrations have it: SQLite's rebuilt tables break no reference
+    with engine.begin() as connection:
+        first, *later = there_and_back(connection)
+    engine.dispose()
+    assert [row[5] for row in first] == ["active", "cancelled"]
+    assert later == [first] * 3
+    with pytest.raises(IntegrityError):
+        async with database.begin() as db:
+            await db.execute(text("UPDATE subscription SET service_id = NULL WHERE id = 1"))
+    with pytest.raises(IntegrityError):
+        async with database.begin() as db:
+            await db.execute(
+                text("UPDATE subscription SET service_id = 7, state = 'active', billing_stopped_at = NULL")
+            )
 
 
 async def test_several_that_migrate_one_empty_database_at_once_all_succeed(database: Database, tmp_path: Path) -> None:

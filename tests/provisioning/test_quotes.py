@@ -17,7 +17,7 @@ from provisioning.commercial import LineWish, QuoteNotOpen
 from provisioning.estate import import_estate
 from tests.support.appliances import ESTATE, Original
 from workflows import Definition, Interpreter, Runs
-from workflows.engine.steps import wait_for
+from workflows.engine.step_kit import wait_for
 from workflows.engine.tables import RunRow
 from workflows.testing import InlineDispatch, VirtualClock
 

@@ -83,6 +83,27 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     assert load_settings().genieacs_nbi_url is None
 
 
+def test_stripe_takes_both_of_its_secrets_or_none(tmp_path: Path) -> None:
+    assert load_settings().stripe_secrets() is None
+    key, secret, empty = tmp_path / "key", tmp_path / "secret", tmp_path / "empty"
+    key.write_text("sk_live_1\n")
+    secret.write_text("whsec_1\n")
+    empty.touch()
+    settings = load_settings(stripe_api_key_file=key, stripe_webhook_secret_file=secret)
+    read = settings.stripe_secrets()
+    assert read is not None
+    assert [each.get_secret_value() for each in read] == ["sk_live_1", "whsec_1"]
+    assert "sk_live" not in repr(settings) + str(settings.shown())
+    together = {
+        "FIRSTLIGHT_STRIPE_WEBHOOK_SECRET_FILE": "and FIRSTLIGHT_STRIPE_API_KEY_FILE go together: set both, or none"
+    }
+    assert _faults(stripe_api_key_file=key) == together == _faults(stripe_webhook_secret_file=secret)
+    assert _faults(stripe_api_key_file=empty, stripe_webhook_secret_file=tmp_path / "gone") == {
+        "FIRSTLIGHT_STRIPE_API_KEY_FILE": f"names {empty}, which is empty",
+        "FIRSTLIGHT_STRIPE_WEBHOOK_SECRET_FILE": f"names {tmp_path / 'gone'}, which can't be read",
+    }
+
+
 def test_all_faults_are_named_at_once_by_their_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTLIGHT_DATABASE_URL", "mysql://isp:hunter2@db.example/isp")
     monkeypatch.setenv("FIRSTLIGHT_SMTP_PORT", "70000")

@@ -18,7 +18,6 @@ from provisioning.commercial import (
     OfferTerms,
     Quotes,
     SalesService,
-    renewal_terms,
 )
 from provisioning.commercial.delivery import Begin
 from tests.provisioning.commercial.conftest import NOW, TENANT
@@ -69,7 +68,7 @@ class Shop:
         return Quotes(db, tenant_id=TENANT, now=self.clock)
 
     def crm(self, db: AsyncSession) -> CrmService:
-        return CrmService(db, tenant_id=TENANT, now=self.clock, renewal_terms=renewal_terms)
+        return CrmService(db, tenant_id=TENANT, now=self.clock)
 
     def sales(self, db: AsyncSession) -> SalesService:
         return SalesService(db, tenant_id=TENANT, now=self.clock)
@@ -105,8 +104,12 @@ class Shop:
             await self.crm(db).accept_quote(quote_id=quote_id, accepted_by="Ada")
         return quote_id
 
-    async def subscription(self, plan: str | None = "fiber-300") -> int:
-        """A bill of Ada's that runs since now."""
+    async def subscription(self, offer_id: int | None = FIBRE) -> int:
+        """A bill of Ada's that runs since now, of what was sold or (None) of an installation alone."""
         async with self.begin() as db:
+            plan = None
+            if offer_id is not None:
+                sold = await self.billing(db).create_subscription(customer_id=ADA, plan_id=offer_id, tenant_id=TENANT)
+                plan = sold["plan"]
             active = await self.billing(db).activate_service(customer_id=ADA, service_id=7, plan=plan)
         return active["subscription_id"]

@@ -14,7 +14,6 @@ from provisioning.commercial import (
     CustomerUnknown,
     SurveyMissing,
     SurveyNotFeasible,
-    renewal_terms,
 )
 from provisioning.commercial.delivery import Begin
 from provisioning.errors import InvalidRequest, RequestConflict
@@ -27,7 +26,7 @@ async def crm(db: AsyncSession, tenant_id: str = TENANT) -> CrmService:
     await CustomerService(db, tenant_id=tenant_id, now=lambda: NOW).register(
         name="Ada", email="ada@example.com", customer_id=42
     )
-    return CrmService(db, tenant_id=tenant_id, now=lambda: NOW, renewal_terms=renewal_terms)
+    return CrmService(db, tenant_id=tenant_id, now=lambda: NOW)
 
 
 async def test_the_newest_survey_is_the_one_that_counts(begin: Begin) -> None:
@@ -98,7 +97,7 @@ async def test_a_survey_recorded_twice_by_one_request_is_one_survey(begin: Begin
 
 async def test_a_survey_of_nobody_is_refused(begin: Begin) -> None:
     async with begin() as db:
-        service = CrmService(db, tenant_id=TENANT, now=lambda: NOW, renewal_terms=renewal_terms)
+        service = CrmService(db, tenant_id=TENANT, now=lambda: NOW)
         with pytest.raises(CustomerUnknown):
             await service.record_site_survey(
                 customer_id=43, service_location="LOC-1", result="feasible", surveyed_at=YESTERDAY

@@ -174,6 +174,20 @@ async def test_a_bill_of_nobody_is_found(database: Database, begin: Begin, healt
     assert found == BillWithoutCustomer(found.subscription_id, 7, 99)
 
 
+async def test_a_hosted_product_is_billed_without_a_service_and_a_sold_line_is_not_billed(
+    begin: Begin, healthy: int
+) -> None:
+    sold = {"tenant_id": TENANT, "customer_id": 42, "price_minor": 990, "currency": "EUR"}
+    hosted = sold | {"state": "active", "billing_started_at": NOW, "offer_id": 1, "title": "Business mail"}
+    waiting = sold | {"state": "pending_installation", "offer_id": 2, "title": "Fibre 300", "plan": "fiber-300"}
+    async with begin() as db:
+        for values in (hosted, hosted, waiting):
+            await db.execute(insert(Subscription).values(values))
+        assert await doubled_bills(db, TENANT) == []
+        assert await bills_without_service(db, TENANT, live_service_ids={7}) == []
+        assert len(await running_bills(db, TENANT)) == 3
+
+
 async def test_a_bill_without_a_service_is_found(begin: Begin, healthy: int) -> None:
     async with begin() as db:
         (found,) = await bills_without_service(db, TENANT, live_service_ids={8, 9})

@@ -49,7 +49,7 @@ session_started = wait_for(
 
 
 async def stop_billing(services: Services, run: Installation, active: ActivatedService) -> None:
-    await services.billing_service.stop_billing(
+    await services.billing_service.withdraw_activation(
         subscription_id=active["subscription_id"], reason="the installation was undone"
     )
     await services.radius_service.return_to_pending(subscriber_id=run[create_subscriber]["subscriber_id"])

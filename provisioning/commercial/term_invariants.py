@@ -1,0 +1,58 @@
+"""What must always be true of terms, asked of the database itself. An empty answer is the good one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.commercial.tables import Subscription, SubscriptionExtension
+from provisioning.commercial.terms import months_later
+
+
+@dataclass(frozen=True)
+class TermNotAsPaid:
+    """A term that ends on another day than was paid for."""
+
+    subscription_id: int
+    starts_on: date
+    ends_on: date
+    paid_months: int
+    should_end_on: date
+
+    @property
+    def subject(self) -> str:
+        return f"subscription {self.subscription_id}"
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"Subscription {self.subscription_id} began on {self.starts_on} and {self.paid_months} months are paid for,"
+            f" until {self.should_end_on}; but it says that it ends on {self.ends_on}."
+        )
+
+
+async def terms_not_as_paid(db: AsyncSession, tenant_id: str) -> list[TermNotAsPaid]:
+    """Terms whose end isn't their start plus the months that were sold and those of the extensions in force."""
+    extended = (
+        select(SubscriptionExtension.subscription_id, func.sum(SubscriptionExtension.months).label("months"))
+        .where(SubscriptionExtension.tenant_id == tenant_id, SubscriptionExtension.withdrawn_at.is_(None))
+        .group_by(SubscriptionExtension.subscription_id)
+        .subquery()
+    )
+    rows = await db.execute(
+        select(Subscription, Subscription.term_months + func.coalesce(extended.c.months, 0))
+        .outerjoin(extended, extended.c.subscription_id == Subscription.id)
+        .where(Subscription.tenant_id == tenant_id, Subscription.ends_on.is_not(None))
+        .order_by(Subscription.id)
+    )
+    found = []
+    for row, months in rows:
+        if row.starts_on is None or row.ends_on is None or row.anchor_day is None or months is None:
+            continue  # a term without a start: the table itself refuses that
+        due = months_later(row.starts_on, months, anchor_day=row.anchor_day)
+        if row.ends_on != due:
+            found.append(TermNotAsPaid(row.id, row.starts_on, row.ends_on, months, due))
+    return found

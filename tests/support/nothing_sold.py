@@ -1,0 +1,21 @@
+"""What billing asks of the sales side, for tests that say themselves what was sold."""
+
+from __future__ import annotations
+
+from provisioning.commercial.facts import OfferFacts, OrderFacts, QuoteFacts
+
+
+class NothingSold:
+    """No offer, quote or order is known, and no customer has been taken back."""
+
+    async def offer(self, offer_id: int) -> OfferFacts | None:
+        return None
+
+    async def quote(self, quote_id: int) -> QuoteFacts | None:
+        return None
+
+    async def order(self, order_id: int) -> OrderFacts | None:
+        return None
+
+    async def customer_withdrawn(self, customer_id: int) -> bool:
+        return False
