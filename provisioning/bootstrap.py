@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,8 +21,13 @@ from provisioning.commercial import (
     CommunicationsService,
     CrmService,
     CustomerService,
+    DeploymentService,
+    LicenseService,
     MailDelivery,
+    PartnerService,
     SmtpSettings,
+    TenantDirectory,
+    TenantProbe,
     TicketingService,
 )
 from provisioning.database import Database, sync_url
@@ -71,6 +77,10 @@ class Appliance:
         self.keyring = load_keyring(settings.sealing_key_file)
         self.vault = SecretVault(self.keyring, tenant_id=settings.tenant_id)
         self.templates = TemplateLibrary.load()
+        self.zone = ZoneInfo(settings.time_zone)
+        self.tenant_pages = TenantDirectory(
+            tenant_id=settings.tenant_id, isp_name=settings.mail_from.rpartition("@")[2]
+        )
         self.sessions = SessionReader(self.radius_database.begin)
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
@@ -89,8 +99,11 @@ class Appliance:
             customer_service=CustomerService(db, **common),
             crm_service=CrmService(db, **common),
             billing_service=BillingService(db, **common),
+            license_service=LicenseService(db, **common, secrets=self.vault),
+            deployment_service=DeploymentService(db, **common, public_url=self.settings.public_url, zone=self.zone),
             communications_service=CommunicationsService(db, **common, sender=self.settings.mail_from),
             ticketing_service=TicketingService(db, **common),
+            partner_service=PartnerService(db, **common),
             line_service=LineService(db, **common),
             network_service=NetworkService(db, **common, username_realm=self.settings.username_realm),
             radius_service=RadiusService(db, **common, secrets=self.vault),
@@ -205,6 +218,7 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=_smtp(settings), **common),
         sessions=appliance.sessions,
+        tenants=TenantProbe(http, now=appliance.clock),
     )
 
 

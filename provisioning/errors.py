@@ -1,10 +1,12 @@
 """What can go wrong on the provisioning floor, as one tree. (t) marks what a retry may cure by itself.
 
-The branches stand with their packages: ``provisioning.commercial.errors`` and ``provisioning.field.errors``.
+The branches stand with their packages: ``provisioning.commercial.errors``, ``.licence_errors``, ``.partner_errors``,
+``.tenant_errors`` and ``provisioning.field.errors``.
 
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
 |-- RequestConflict               a request id came again with other input
+|-- TenantMismatch                asked for another ISP than the one whose rows this process works on
 |-- ChangeRaced               (t) another change came in between and is gone again: simply try again
 |-- FileUnusable                  a file or folder can't be read or written
 |-- DatabaseError                 in ``provisioning.database_errors``
@@ -31,6 +33,47 @@ ProvisioningError
 |       |-- MailServerUnreachable (t) refused, timed out or cut before the message was given
 |       |-- DeliveryUnknown       (t) cut after the message was given: it may or may not have arrived
 |       `-- DeliveryDoubtful          twice so: whether it arrived has to be asked
+|-- LicenseError
+|   |-- LicenseTemplateUnknown
+|   |-- LicenseTemplateConflict
+|   |-- LicenseUnknown
+|   |-- LicenseRevoked
+|   |-- LicenseExpired
+|   |-- LicenseOfAnother
+|   |-- LicenseInUse
+|   |-- LicenseMissing            the customer holds none that could be used
+|   |-- LicenseKeyInvalid         not a licence key, or one that was changed
+|   |-- LicenseSignerUnknown
+|   `-- PublicKeyUnusable
+|-- PartnerError
+|   |-- PartnerUnknown
+|   |-- PartnerConflict
+|   |-- PartnerSuspended
+|   |-- QuotaExhausted
+|   |-- AllocationUnknown
+|   |-- AllocationReturned
+|   |-- CustomerOfAnotherPartner
+|   |-- PartnerCustomerUnknown
+|   |-- PartnerCustomerWithdrawn
+|   |-- CommissionUnknown
+|   |-- CommissionNotAgreed       another type or amount than the partner was promised
+|   |-- CommissionRecorded
+|   |-- CommissionReversed
+|   `-- CommissionPaid
+|-- TenantError
+|   |-- TenantUnknown
+|   |-- TenantWithdrawn
+|   |-- DomainTaken
+|   |-- TenantNotAnswering    (t)
+|   `-- TenantPageWrong
+|-- DeploymentError
+|   |-- DeploymentUnknown
+|   |-- DeploymentReleased
+|   |-- OrderScheduled
+|   |-- PlaceUnknown
+|   |-- NoTechnicians
+|   |-- DayFull
+|   `-- SlotTaken
 `-- FieldError
     |-- TechnicianUnknown
     |-- TechnicianConflict        the technician's number already belongs to somebody else
@@ -94,6 +137,17 @@ class RequestConflict(ProvisioningError):
             f"Request {request_id} already made {earlier} from other input; "
             "repeat it unchanged, or use a new request id for a new wish."
         )
+
+
+class TenantMismatch(ProvisioningError):
+    """Another ISP was asked for than the one whose rows this process works on."""
+
+    code = "provisioning.tenant_mismatch"
+
+    def __init__(self, asked: str, bound: str) -> None:
+        self.asked = asked
+        self.bound = bound
+        super().__init__(f"Tenant {asked} was asked for, but this process works on the rows of {bound} alone.")
 
 
 class FileUnusable(ProvisioningError):

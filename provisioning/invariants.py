@@ -20,6 +20,7 @@ from ipam import AllocatedResources
 from ipam import invariants as ipam
 from provisioning import agreement
 from provisioning.commercial import invariants as commercial
+from provisioning.commercial import partner_invariants as partners
 from provisioning.line import invariants as line
 from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault
@@ -221,6 +222,36 @@ INVARIANTS: tuple[Invariant, ...] = (
         "billing.service_live",
         "a bill is for a service that lives",
         lambda on: commercial.bills_without_service(on.db, on.tenant_id, live_service_ids=on.live),
+    ),
+    Invariant(
+        "license.as_signed",
+        "a licence's key is ours and says what its record says",
+        lambda on: partners.licences_not_as_signed(on.db, **on.scope),
+    ),
+    Invariant(
+        "partner.pool_as_ledger",
+        "a partner's licences left are the sum of the ledger, never less than none",
+        lambda on: partners.pools_off_their_ledger(on.db, **on.scope),
+    ),
+    Invariant(
+        "partner.allocations_issued",
+        "what was taken out of a partner's pool is issued as licences, and valid until it is returned",
+        lambda on: partners.allocations_without_their_licences(on.db, **on.scope),
+    ),
+    Invariant(
+        "partner.commission_once",
+        "a partner earns once with a customer for one thing",
+        lambda on: partners.doubled_commissions(on.db, **on.scope),
+    ),
+    Invariant(
+        "tenant.of_its_customer",
+        "a customer's page is a registered customer's, and so is its licence",
+        lambda on: partners.tenants_of_nobody(on.db, **on.scope),
+    ),
+    Invariant(
+        "deployment.as_its_visit",
+        "a scheduled deployment has its visit, a released one keeps no technician",
+        lambda on: partners.deployments_off_their_visit(on.db, **on.scope),
     ),
     Invariant(
         "vault.secrets_open",

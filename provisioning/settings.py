@@ -20,9 +20,11 @@ from sqlalchemy.engine import make_url
 
 from provisioning.errors import Fault, ProvisioningError
 from provisioning.setting_values import (
+    BaseAddress,
     DatabaseUrl,
     FilePath,
     MailAddress,
+    TimeZone,
     WebAddress,
     is_postgresql,
     read_line,
@@ -115,6 +117,15 @@ class Settings(BaseSettings):
         default_factory=lambda values: values["data_dir"] / "sealing-key.json",
         description="The keyring that seals secrets; see [the sealing key](sealing-key.md).",
         json_schema_extra={"default": "`sealing-key.json` in the data folder"},
+    )
+
+    public_url: BaseAddress = Field(
+        default="http://localhost:8080",
+        description="Where the appliance answers from outside: the base of customers' pages and of links in mails.",
+    )
+    time_zone: TimeZone = Field(
+        default="UTC",
+        description="Where technicians work from 8 to 18 o'clock, by its IANA name, for example Europe/Berlin.",
     )
 
     genieacs_nbi_url: WebAddress | None = Field(

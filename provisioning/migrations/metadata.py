@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
+import provisioning.commercial.licence_tables
+import provisioning.commercial.partner_tables
 import provisioning.commercial.tables
+import provisioning.commercial.tenant_tables
 import provisioning.field.tables
 import provisioning.line.tables
 import provisioning.reveals
