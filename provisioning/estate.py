@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import IpamError, NetworkEstate, NetworkEstateSpec
@@ -86,7 +86,7 @@ class LicenseTemplateSpec(Part):
     name: str
     seats: int
     valid_months: int | None = None
-    features: dict[str, StrictBool | StrictInt | StrictStr] = Field(default_factory=dict)
+    features: dict[str, Any] = Field(default_factory=dict)
 
 
 class CommissionSpec(Part):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from provisioning.cli import keys, line, runs, visits
+from provisioning.cli import keys, licences, line, partners, runs, tenants, visits
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.operate import add_to as add_operations
 
@@ -23,6 +23,9 @@ app = typer.Typer(
 app.add_typer(runs.app, name="runs")
 app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
+app.add_typer(partners.app, name="partners")
+app.add_typer(licences.app, name="licences")
+app.add_typer(tenants.app, name="tenants")
 app.add_typer(keys.app, name="keys")
 add_operations(app)
 add_demo(app)

@@ -41,6 +41,7 @@ from provisioning.commercial.errors import (
     SurveyMissing,
     SurveyNotFeasible,
 )
+from provisioning.commercial.hosted_tenants import HostedTenants, tenant_url
 from provisioning.commercial.licence_errors import (
     LicenseError,
     LicenseExpired,
@@ -61,7 +62,7 @@ from provisioning.commercial.licence_keys import (
     read_public_keys,
     verify_license_key,
 )
-from provisioning.commercial.licence_signing import SigningKeys, public_keys
+from provisioning.commercial.licence_signing import SigningKeys, public_keys, require_valid_license
 from provisioning.commercial.licence_templates import LicenseTemplates
 from provisioning.commercial.license import LARGEST_ALLOCATION, LicenseService
 from provisioning.commercial.partner import PartnerService
@@ -145,6 +146,7 @@ __all__ = [
     "DeploymentService",
     "DeploymentUnknown",
     "DomainTaken",
+    "HostedTenants",
     "LicenseClaims",
     "LicenseError",
     "LicenseExpired",
@@ -211,5 +213,7 @@ __all__ = [
     "read_white_label",
     "render_brand_stylesheet",
     "render_tenant_page",
+    "require_valid_license",
+    "tenant_url",
     "verify_license_key",
 ]

@@ -18,6 +18,7 @@ from provisioning.commercial.hosted_tenants import (
     WantedTenant,
     random_suffix,
     tenant_record,
+    tenant_url,
 )
 from provisioning.commercial.licence_errors import LicenseMissing
 from provisioning.commercial.licence_keys import LONGEST_KEY
@@ -127,18 +128,6 @@ class DeploymentService:
         why = _reason("The withdrawal of a customer page", reason)
         return tenant_record(await self._tenants.withdraw(deployment_id, why))
 
-    async def tenant(self, slug: str) -> TenantRecord:
-        """Raises: TenantUnknown."""
-        return await self._tenants.by_slug(slug)
-
-    async def tenants(self, *, partner_id: int | None = None, after_id: int = 0) -> list[TenantRecord]:
-        """Pages in the order in which they were provisioned, those of one partner or all (``after_id``)."""
-        return await self._tenants.tenants(partner_id=partner_id, after_id=after_id)
-
-    def url_of(self, slug: str) -> str:
-        """Where that page answers."""
-        return f"{self._public_url}/t/{slug}"
-
     async def schedule_deployment(
         self,
         *,
@@ -181,7 +170,9 @@ class DeploymentService:
         return await self._deployments.release(deployment_id, _reason("The release of a deployment", reason))
 
     def _provisioned(self, row: HostedTenant) -> ProvisionedTenant:
-        return ProvisionedTenant(tenant_url=self.url_of(row.slug), tenant_id=row.slug, deployment_id=row.id)
+        return ProvisionedTenant(
+            tenant_url=tenant_url(self._public_url, row.slug), tenant_id=row.slug, deployment_id=row.id
+        )
 
 
 def _reason(what: str, reason: str) -> str:

@@ -73,6 +73,11 @@ def slug_of(readable: str, suffix: str) -> str:
     return f"{words}-{suffix}" if words else suffix
 
 
+def tenant_url(public_url: str, slug: str) -> str:
+    """Where a page answers, whether it has a domain of its own or not."""
+    return f"{public_url}/t/{slug}"
+
+
 class HostedTenants:
     """The pages of one ISP's customers. Writes only ``db``; the caller commits."""
 

@@ -94,17 +94,17 @@ async def public_keys(db: AsyncSession, tenant_id: str) -> dict[str, Ed25519Publ
     return {row.kid: Ed25519PublicKey.from_public_bytes(decode_bytes(row.public_key)) for row in rows}
 
 
-async def require_valid_license(db: AsyncSession, tenant_id: str, key: str, *, customer_id: int, now: Clock) -> License:
-    """The customer's licence that this key proves, valid now; its row is locked.
+async def require_valid_license(
+    db: AsyncSession, tenant_id: str, key: str, *, customer_id: int, now: Clock, lock: bool = True
+) -> License:
+    """The customer's licence that this key proves, valid now; with ``lock``, nobody else uses it meanwhile.
 
     Raises: LicenseKeyInvalid, LicenseSignerUnknown, LicenseExpired, LicenseUnknown, LicenseOfAnother, LicenseRevoked.
     """
     claims = verify_license_key(key, await public_keys(db, tenant_id), now=now())
+    query = select(License).where(License.tenant_id == tenant_id, License.id == claims.license)
     row = await db.scalar(
-        select(License)
-        .where(License.tenant_id == tenant_id, License.id == claims.license)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
+        (query.with_for_update(key_share=True) if lock else query).execution_options(populate_existing=True)
     )
     if row is None or row.key != key:
         raise LicenseUnknown(claims.license)

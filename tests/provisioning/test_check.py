@@ -20,6 +20,8 @@ from acs.tables import AcsDevice
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import CheckResult, Finding, check_everything, every_invariant
 from provisioning.commercial.communications import message_id_of
+from provisioning.commercial.licence_tables import License
+from provisioning.commercial.tenant_tables import Deployment, HostedTenant
 from radius.freeradius_tables import radacct, radius_projection, radpostauth
 from tests.support.healthy_estate import HealthyEstate, vandal
 
@@ -587,6 +589,149 @@ CORRUPTIONS = (
         ),
         ours=("UPDATE run_step SET state = 'unknown' WHERE run_id = 1 AND step = 'deliver_email'",),
     ),
+    # -- partners ------------------------------------------------------------------------------------------------------
+    Corruption(
+        "a licence with more seats than its key says",
+        (
+            (
+                "license.as_signed",
+                "licence $licence",
+                "Licence $licence of customer $brought has a key that says otherwise than the record.",
+            ),
+        ),
+        ours=("UPDATE license SET seats = 99 WHERE id = $licence",),
+    ),
+    Corruption(
+        "a licence that nobody took out of the pool",
+        (
+            (
+                "partner.pool_as_ledger",
+                "partner 21",
+                "Partner 21 has 49 licence(s) left, but the ledger adds up to 48.",
+            ),
+        ),
+        ours=("UPDATE partner SET license_balance = 49",),
+    ),
+    Corruption(
+        "a balance below nothing and a quota that nobody granted",
+        (
+            (
+                "partner.pool_as_ledger",
+                "partner 21",
+                "Partner 21 has -1 licence(s) left, but the ledger adds up to 48.",
+            ),
+            (
+                "partner.pool_as_ledger",
+                "partner 21",
+                "Partner 21 has a quota of 60, but 50 licence(s) were granted.",
+            ),
+        ),
+        ours=("UPDATE partner SET license_balance = -1, license_quota = 60",),
+        strip=("partner",),
+    ),
+    Corruption(
+        "an allocation whose licence is gone",
+        (
+            (
+                "partner.allocations_issued",
+                "allocation $allocation",
+                "Allocation $allocation of partner 21 took 2 licence(s) for customer $brought, but 1 of 1 issued by it"
+                " are theirs.",
+            ),
+        ),
+        ours=("DELETE FROM license WHERE id = $licence",),
+    ),
+    Corruption(
+        "an allocation returned with its licences still valid",
+        (
+            (
+                "partner.allocations_issued",
+                "allocation $allocation",
+                "Allocation $allocation of partner 21 was returned, but 2 licence(s) of it are still valid.",
+            ),
+        ),
+        ours=("UPDATE partner SET license_balance = 50",),
+        clones=(
+            (
+                "partner_pool_ledger",
+                "id = $allocation",
+                {
+                    "id": "9001",
+                    "movement": "'returned'",
+                    "licenses": "2",
+                    "balance_after": "50",
+                    "allocation_id": "$allocation",
+                },
+            ),
+        ),
+    ),
+    Corruption(
+        "a commission twice",
+        (
+            (
+                "partner.commission_once",
+                "partner 21",
+                "Partner 21 earns 2 times with customer $brought for new_customer (commissions 1, 9001).",
+            ),
+        ),
+        strip=("commission",),
+        clones=(("commission", "id = 1", {"id": "9001"}),),
+    ),
+    Corruption(
+        "a commission reversed without a trace",
+        (
+            (
+                "partner.commission_once",
+                "commission 1",
+                "Commission 1 of 6.24 EUR is reversed, but 0.00 EUR of it were taken back.",
+            ),
+        ),
+        ours=("UPDATE commission SET state = 'reversed'",),
+    ),
+    Corruption(
+        "a page of nobody",
+        (
+            (
+                "tenant.of_its_customer",
+                "page $page",
+                "Page $page answers for customer 9999, whom nobody has registered.",
+            ),
+        ),
+        ours=("UPDATE hosted_tenant SET customer_id = 9999",),
+    ),
+    Corruption(
+        "a page with somebody else's licence",
+        (
+            (
+                "tenant.of_its_customer",
+                "page $page",
+                "Page $page of customer 1001 has licence $page_licence, which isn't theirs.",
+            ),
+        ),
+        ours=("UPDATE hosted_tenant SET customer_id = 1001",),
+    ),
+    Corruption(
+        "a released deployment that keeps its technician",
+        (
+            (
+                "deployment.as_its_visit",
+                "deployment 1",
+                "Deployment 1 of order 5001 was released, but visit $deployed still keeps technician 7001.",
+            ),
+        ),
+        ours=(f"UPDATE deployment SET state = 'released', released_at = {LONG_AGO}",),
+    ),
+    Corruption(
+        "a deployment with somebody else's visit",
+        (
+            (
+                "deployment.as_its_visit",
+                "deployment 1",
+                "Deployment 1 of order 5001 has no visit to customer 1001 (visit $deployed).",
+            ),
+        ),
+        ours=("UPDATE deployment SET customer_id = 1001",),
+    ),
 )
 
 
@@ -674,7 +819,8 @@ def spoil(appliance: Appliance, corruption: Corruption, facts: dict[str, str]) -
             hand.strip(table)
         hand.execute(*(Template(statement).substitute(facts) for statement in corruption.ours))
         for table, where, changes in corruption.clones:
-            hand.clone(table, where, **changes)
+            filled = {column: Template(value).substitute(facts) for column, value in changes.items()}
+            hand.clone(table, Template(where).substitute(facts), **filled)
     with vandal(settings.radius_database_url, settings.radius_database_schema) as hand:
         for table in corruption.strip_radius:
             hand.strip(table)
@@ -693,6 +839,11 @@ async def _facts(appliance: Appliance) -> dict[str, str]:
             facts[f"wan_{number}"] = str(service["ipv6_wan_prefix"])
             facts[f"pd_{number}"] = str(service["delegated_prefix"])
             facts[f"cvlan_{number}"] = str(service["cvlan"])
+        page = (await db.scalars(select(HostedTenant))).one()
+        licences = list(await db.scalars(select(License).order_by(License.id)))
+        facts |= {"page": page.slug, "page_licence": str(page.license_id), "brought": str(page.customer_id)}
+        facts |= {"licence": str(licences[-1].id), "allocation": str(licences[-1].allocation_id)}
+        facts["deployed"] = str((await db.scalars(select(Deployment.visit_id))).one())
         facts["revision"] = (await db.scalars(select(AcsDevice.revision))).one()
     return facts
 

@@ -77,6 +77,20 @@ upload_kbps = 10000
 name = "bng-north"
 address = "127.0.0.1"
 dialect = "mikrotik"
+
+[[license_template]]
+id = 1
+name = "Portal"
+seats = 10
+valid_months = 12
+
+[[partner]]
+id = 21
+name = "Nordnetz"
+email = "orders@nordnetz.example"
+license_template = 1
+license_quota = 50
+commission = { type = "percentage", basis_points = 1250, currency = "EUR" }
 """
 
 ACCESS_NODE = """

@@ -1,4 +1,5 @@
-"""An estate in good health with one installation of each kind: completed, waiting, held and cancelled.
+"""An estate in good health with one installation of each kind: completed, waiting, held and cancelled. Its partner has
+brought a customer, with licences, a page, a commission and a deployment.
 
 It is made once per kind of database in the laboratory, and every test that wants to spoil it gets a copy.
 """
@@ -8,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
+from provisioning.bootstrap import Appliance
 from provisioning.database import sync_url
 from tests.support.appliances import Original
 from tests.support.estate import Household
 from tests.support.lab import open_journey_lab
 from tests.support.postgres import PostgresServer
+
+PARTNER = 21
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,31 @@ async def make_healthy_estate(home: Path, postgres: PostgresServer | None) -> He
         await held.until_held()
         await cancelled.cancel("the customer has changed their mind")
         await cancelled.until_ended()
+        await sell_through_partner(lab.appliance)
         assert await lab.broken_invariants() == []
     return HealthyEstate(home, database_url, postgres, done.id, waiting.id, held.id, cancelled.id)
+
+
+async def sell_through_partner(appliance: Appliance) -> int:
+    """All that a partner's order makes; the new customer's number."""
+    async with appliance.database.begin() as db:
+        services = appliance.services(db)
+        brought = await services.customer_service.create_partner_customer(
+            partner_id=PARTNER, customer_data={"name": "Ada Byron", "email": "ada@example.net"}
+        )
+        who: dict[str, Any] = {"customer_id": brought["customer_id"], "partner_id": PARTNER}
+        await services.license_service.allocate_from_partner(**who, license_count=2)
+        brand = {"name": "Nordnetz", "domain": "portal.nordnetz.example"}
+        await services.deployment_service.provision_partner_tenant(**who, white_label_config=brand)
+        await services.partner_service.record_commission(**who, commission_type="percentage", amount=Decimal("49.90"))
+        await services.deployment_service.schedule_deployment(
+            order_id=5001,
+            customer_id=brought["customer_id"],
+            priority="normal",
+            scheduled_date=appliance.clock() + timedelta(days=30),
+            installation_address="Lindenweg 200, Northtown",
+        )
+    return brought["customer_id"]
 
 
 class Vandal:
