@@ -6,7 +6,7 @@ The branches stand with their packages: ``provisioning.commercial.errors``, ``.l
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
 |-- RequestConflict               a request id came again with other input
-|-- TenantMismatch                asked for another ISP than the one whose rows this process works on
+|-- TenantMismatch                what was asked is another tenant's business
 |-- ChangeRaced               (t) another change came in between and is gone again: simply try again
 |-- FileUnusable                  a file or folder can't be read or written
 |-- DatabaseError                 in ``provisioning.database_errors``
@@ -63,6 +63,7 @@ ProvisioningError
 |-- TenantError
 |   |-- TenantUnknown
 |   |-- TenantWithdrawn
+|   |-- PublicUrlMissing          the setting
 |   |-- DomainTaken
 |   |-- TenantNotAnswering    (t)
 |   `-- TenantPageWrong
@@ -140,14 +141,13 @@ class RequestConflict(ProvisioningError):
 
 
 class TenantMismatch(ProvisioningError):
-    """Another ISP was asked for than the one whose rows this process works on."""
+    """What was asked is another tenant's business."""
 
     code = "provisioning.tenant_mismatch"
 
-    def __init__(self, asked: str, bound: str) -> None:
+    def __init__(self, asked: str, bound_to: str) -> None:
         self.asked = asked
-        self.bound = bound
-        super().__init__(f"Tenant {asked} was asked for, but this process works on the rows of {bound} alone.")
+        super().__init__(f"This was asked for tenant {asked}, but {bound_to} is served here; nothing was written.")
 
 
 class FileUnusable(ProvisioningError):

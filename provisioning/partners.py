@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -18,15 +18,14 @@ from provisioning.commercial import (
     read_customer_data,
     read_white_label,
 )
-from provisioning.commercial.money import as_amount, read_amount
+from provisioning.commercial.commissions import read_amount
+from provisioning.commercial.money import to_decimal
+from provisioning.commercial.publishing import PublishEvent
 from provisioning.intake import Clock, Faults
 from workflows.answers import PartnerRecord
 
 PARTNER_CUSTOMER_CREATED = "partner.customer.created"
 ORDER_FIELDS = ("order_ref", "customer_data", "license_count", "white_label_config", "sale_amount")
-
-PublishEvent = Callable[[AsyncSession, str, str, Mapping[str, Any], str, str], Awaitable[None]]
-"""Writes an event in the caller's transaction: ``(db, type, subject, data, key, by)``. One key is one event."""
 
 
 class SubmittedOrder(TypedDict):
@@ -40,11 +39,13 @@ class SubmittedOrder(TypedDict):
 class PartnerDesk:
     """Accepts partners' orders within the caller's transaction. ``public_url`` is the appliance's own address."""
 
-    def __init__(self, db: AsyncSession, *, publish: PublishEvent, tenant_id: str, now: Clock, public_url: str) -> None:
+    def __init__(
+        self, db: AsyncSession, *, publish: PublishEvent, tenant_id: str, now: Clock, public_url: str | None
+    ) -> None:
         self._db = db
         self._publish = publish
         self._partners = PartnerService(db, tenant_id=tenant_id, now=now)
-        self._own_host = urlsplit(public_url).hostname or ""
+        self._own_host = urlsplit(public_url or "").hostname or ""
 
     async def submit(self, partner_id: int, order: Any, *, by: str) -> SubmittedOrder:
         """Takes the order of a partner's new customer, if every part of it makes sense.
@@ -110,13 +111,13 @@ def _commission_base(faults: Faults, sale_amount: object, partner: PartnerRecord
     if partner is not None and partner["commission_fixed_minor"] is not None:
         if sale_amount is not None:
             faults.add("sale_amount", "does not matter: a fixed commission was agreed")
-        return as_amount(partner["commission_fixed_minor"], partner["currency"])
+        return to_decimal(partner["commission_fixed_minor"], partner["currency"])
     currency = partner["currency"] if partner else "EUR"
     text = faults.line("sale_amount", sale_amount, longest=40)
     if not text:
         return Decimal()
     try:
-        return as_amount(read_amount(faults, "sale_amount", Decimal(text), currency), currency)
+        return to_decimal(read_amount(faults, "sale_amount", Decimal(text), currency), currency)
     except InvalidOperation:
         faults.add("sale_amount", f"is no decimal amount: {text}")
         return Decimal()

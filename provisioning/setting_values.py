@@ -62,8 +62,8 @@ def _base_address(value: str) -> str:
 def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:  # OSError: the name of a folder of zones
-        raise ValueError("must be a time zone's IANA name such as Europe/Berlin") from exc
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise ValueError("must be a time zone of the IANA database such as Europe/Berlin") from exc
     return value
 
 

@@ -119,13 +119,15 @@ class Settings(BaseSettings):
         json_schema_extra={"default": "`sealing-key.json` in the data folder"},
     )
 
-    public_url: BaseAddress = Field(
-        default="http://localhost:8080",
-        description="Where the appliance answers from outside: the base of customers' pages and of links in mails.",
+    public_url: BaseAddress | None = Field(
+        default=None,
+        description="Where the appliance answers from outside, for example https://isp.example: the base of customers'"
+        " pages and of links in mails.",
+        json_schema_extra={"default": "unset: no customer page is provisioned"},
     )
     time_zone: TimeZone = Field(
         default="UTC",
-        description="Where technicians work from 8 to 18 o'clock, by its IANA name, for example Europe/Berlin.",
+        description="The ISP's time zone, in which technicians work from 8 to 18 o'clock, for example `Europe/Berlin`.",
     )
 
     genieacs_nbi_url: WebAddress | None = Field(

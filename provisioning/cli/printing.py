@@ -55,7 +55,7 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, times, amounts and mappings as JSON knows them."""
+    """Dataclasses, times, amounts and mappings as JSON knows them; an amount keeps its decimals as text."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, datetime):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import get_args
+from typing import cast, get_args
 
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.money import as_amount, read_amount
+from provisioning.commercial.money import MoneyError, in_words, to_decimal, to_minor
 from provisioning.commercial.partner_customers import require_partner_customer
 from provisioning.commercial.partner_errors import (
     CommissionNotAgreed,
@@ -185,8 +185,7 @@ class Commissions:
         if row is None:
             return None
         if (row.amount_minor, row.currency) != (earning.amount_minor, earning.currency):
-            amount = f"{as_amount(row.amount_minor, row.currency)} {row.currency}"
-            raise CommissionRecorded(row.id, row.customer_id, amount)
+            raise CommissionRecorded(row.id, row.customer_id, in_words(row.amount_minor, row.currency))
         return _recorded(row)
 
     async def _insert(self, earning: Earning, request_id: str | None) -> Commission:
@@ -221,6 +220,23 @@ class Commissions:
         return row
 
 
+def read_amount(faults: Faults, field: str, value: object, currency: str) -> int:
+    """A positive amount of that currency in minor units; what is none goes to ``faults``."""
+    try:
+        minor = to_minor(cast(Decimal, value), currency)
+    except MoneyError as error:
+        faults.add(field, f"can't be meant: {error}")
+        return 0
+    if not minor:
+        faults.add(field, "is nothing")
+    return minor
+
+
+def signed_amount(minor: int, currency: str) -> Decimal:
+    """An amount that may have been taken back, and is negative then."""
+    return to_decimal(minor, currency) if minor >= 0 else -to_decimal(-minor, currency)
+
+
 def share_of(amount_minor: int, basis_points: int) -> int:
     """That share of an amount, in whole minor units, half a unit rounded up."""
     share = Decimal(amount_minor * basis_points) / 10_000
@@ -237,8 +253,8 @@ def _earned(partner: Partner, customer_id: int, commission_type: str, source: st
         assert partner.commission_fixed_minor is not None, "a fixed commission has its amount, by constraint"
         amount = partner.commission_fixed_minor
         if given_minor != amount:
-            agreed, wanted = (f"{as_amount(minor, partner.currency)}" for minor in (amount, given_minor))
-            raise CommissionNotAgreed(partner.id, f"{agreed} {partner.currency}", f"{wanted} {partner.currency}")
+            agreed, wanted = (in_words(minor, partner.currency) for minor in (amount, given_minor))
+            raise CommissionNotAgreed(partner.id, agreed, wanted)
     return Earning(
         partner_id=partner.id,
         customer_id=customer_id,
@@ -256,7 +272,7 @@ def _recorded(row: Commission) -> RecordedCommission:
         partner_id=row.partner_id,
         customer_id=row.customer_id,
         commission_type=row.commission_type,
-        amount=as_amount(row.amount_minor, row.currency),
+        amount=signed_amount(row.amount_minor, row.currency),
         amount_minor=row.amount_minor,
         currency=row.currency,
         state=row.state,

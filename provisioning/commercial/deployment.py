@@ -24,6 +24,7 @@ from provisioning.commercial.licence_errors import LicenseMissing
 from provisioning.commercial.licence_keys import LONGEST_KEY
 from provisioning.commercial.licence_signing import require_valid_license
 from provisioning.commercial.partner_customers import require_partner_customer
+from provisioning.commercial.tenant_errors import PublicUrlMissing
 from provisioning.commercial.tenant_tables import HostedTenant
 from provisioning.commercial.white_label import read_white_label
 from provisioning.intake import Clock, Faults
@@ -36,7 +37,8 @@ HOSTED = "hosted"
 class DeploymentService:
     """Provisions customers' pages and schedules deployments. Writes only ``db``; the caller commits.
 
-    ``public_url`` is where the appliance answers from outside, ``zone`` the time zone in which technicians work.
+    ``public_url`` is where the appliance answers from outside (None: no page is provisioned), ``zone`` the time zone in
+    which technicians work.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class DeploymentService:
         *,
         tenant_id: str,
         now: Clock,
-        public_url: str,
+        public_url: str | None,
         zone: ZoneInfo,
         suffix: Callable[[], str] = random_suffix,
     ) -> None:
@@ -63,9 +65,9 @@ class DeploymentService:
 
         ``deployment_type`` is ``hosted``: the appliance itself answers. The same licence again is the same page.
 
-        Raises: InvalidRequest (all faults), CustomerUnknown, LicenseKeyInvalid, LicenseSignerUnknown, LicenseUnknown,
-        LicenseExpired, LicenseRevoked, LicenseOfAnother, LicenseInUse, TenantWithdrawn (this request's page was
-        withdrawn since), RequestConflict, ChangeRaced.
+        Raises: InvalidRequest (all faults), PublicUrlMissing, CustomerUnknown, LicenseKeyInvalid, LicenseSignerUnknown,
+        LicenseUnknown, LicenseExpired, LicenseRevoked, LicenseOfAnother, LicenseInUse, TenantWithdrawn (this request's
+        page was withdrawn since), RequestConflict, ChangeRaced.
         """
         faults = Faults("The customer page")
         faults.number("customer_id", customer_id)
@@ -74,6 +76,7 @@ class DeploymentService:
             faults.add("deployment_type", f"{deployment_type} is not offered; there is: {HOSTED}")
         request = faults.request_id(request_id)
         faults.refuse_if_any()
+        self._refuse_without_address()
         await require_customer(self._db, self._tenant_id, customer_id)
         license_ = await require_valid_license(self._db, self._tenant_id, key, customer_id=customer_id, now=self._now)
         wanted = WantedTenant(
@@ -94,15 +97,17 @@ class DeploymentService:
 
         ``white_label_config``: see ``provisioning.commercial.white_label``. The same brand again is the same page.
 
-        Raises: InvalidRequest (all faults), PartnerUnknown, CustomerUnknown, CustomerOfAnotherPartner, LicenseMissing,
-        DomainTaken, TenantWithdrawn (this request's page was withdrawn since), RequestConflict, ChangeRaced.
+        Raises: InvalidRequest (all faults), PublicUrlMissing, PartnerUnknown, CustomerUnknown,
+        CustomerOfAnotherPartner, LicenseMissing, DomainTaken, TenantWithdrawn (this request's page was withdrawn
+        since), RequestConflict, ChangeRaced.
         """
         faults = Faults("The customer page")
         faults.number("customer_id", customer_id)
         faults.number("partner_id", partner_id)
-        brand = read_white_label(faults, white_label_config, own_host=urlsplit(self._public_url).hostname or "")
+        brand = read_white_label(faults, white_label_config, own_host=urlsplit(self._public_url or "").hostname or "")
         request = faults.request_id(request_id)
         faults.refuse_if_any()
+        self._refuse_without_address()
         await require_partner_customer(self._db, self._tenant_id, partner_id, customer_id, lock=True)
         wanted = WantedTenant(
             customer_id=customer_id,
@@ -168,6 +173,10 @@ class DeploymentService:
         Raises: InvalidRequest, DeploymentUnknown.
         """
         return await self._deployments.release(deployment_id, _reason("The release of a deployment", reason))
+
+    def _refuse_without_address(self) -> None:
+        if self._public_url is None:
+            raise PublicUrlMissing
 
     def _provisioned(self, row: HostedTenant) -> ProvisionedTenant:
         return ProvisionedTenant(

@@ -73,9 +73,9 @@ def slug_of(readable: str, suffix: str) -> str:
     return f"{words}-{suffix}" if words else suffix
 
 
-def tenant_url(public_url: str, slug: str) -> str:
-    """Where a page answers, whether it has a domain of its own or not."""
-    return f"{public_url}/t/{slug}"
+def tenant_url(public_url: str | None, slug: str) -> str:
+    """Where a page answers, whether it has a domain of its own or not; the path alone where nobody has set the rest."""
+    return f"{public_url or ''}/t/{slug}"
 
 
 class HostedTenants:

@@ -13,7 +13,7 @@ from provisioning.commercial.licence_errors import LicenseError
 from provisioning.commercial.licence_keys import end_of, prove_license_key
 from provisioning.commercial.licence_signing import public_keys
 from provisioning.commercial.licence_tables import License
-from provisioning.commercial.money import as_amount
+from provisioning.commercial.money import in_words
 from provisioning.commercial.partner_tables import Commission, Partner, PoolEntry
 from provisioning.commercial.tables import Customer
 from provisioning.commercial.tenant_tables import Deployment, HostedTenant
@@ -141,8 +141,8 @@ async def doubled_commissions(db: AsyncSession, *, tenant_id: str) -> list[Findi
     for row in rows:
         owed_back = -row.amount_minor if row.reverses_id is None and row.state == "reversed" else 0
         if row.reverses_id is None and taken_back.get(row.id, 0) != owed_back:
-            amount = f"{as_amount(row.amount_minor, row.currency)} {row.currency}"
-            back = f"{as_amount(-taken_back.get(row.id, 0), row.currency)} {row.currency}"
+            amount = in_words(row.amount_minor, row.currency)
+            back = in_words(abs(taken_back.get(row.id, 0)), row.currency)
             findings.append(
                 Finding(
                     f"commission {row.id}",

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.licence_templates import require_template
-from provisioning.commercial.money import LARGEST_MINOR, read_currency
+from provisioning.commercial.money import LARGEST_AMOUNT_MINOR, read_currency
 from provisioning.commercial.partner_errors import PartnerConflict, PartnerUnknown
 from provisioning.commercial.partner_pool import LARGEST_GRANT, PartnerPool
 from provisioning.commercial.partner_tables import Partner, PoolEntry
@@ -156,7 +156,7 @@ def _commission_terms(faults: Faults, terms: CommissionTerms) -> dict[str, Any]:
     fits = {"percentage": (terms.basis_points, terms.fixed_minor), "fixed": (terms.fixed_minor, terms.basis_points)}
     wanted, unwanted = fits.get(kind, (0, None))
     field, other = ("basis_points", "fixed_minor") if kind == "percentage" else ("fixed_minor", "basis_points")
-    least, most = (0, WHOLE_BASIS_POINTS) if kind == "percentage" else (1, LARGEST_MINOR)
+    least, most = (0, WHOLE_BASIS_POINTS) if kind == "percentage" else (1, LARGEST_AMOUNT_MINOR)
     if kind in fits and (isinstance(wanted, bool) or not isinstance(wanted, int) or not least <= wanted <= most):
         faults.add(f"commission.{field}", f"is not from {least} to {most}")
     if unwanted is not None:

@@ -37,6 +37,15 @@ class TenantWithdrawn(TenantError):
         )
 
 
+class PublicUrlMissing(TenantError):
+    """Nobody could be told where a customer's page answers."""
+
+    code = "tenant.public_url_missing"
+
+    def __init__(self) -> None:
+        super().__init__("FIRSTLIGHT_PUBLIC_URL doesn't say where this appliance is reached; set it, then try again.")
+
+
 class DomainTaken(TenantError):
     """Another page answers under this domain."""
 

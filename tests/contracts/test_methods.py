@@ -29,7 +29,7 @@ TYPES: dict[str, type] = {"int": int, "str": str, "bool": bool}
 @pytest.fixture
 async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Appliance]:
     """An ISP with a network, a customer, a survey and a technician."""
-    async with open_appliance(migrated.copy(tmp_path)) as opened:
+    async with open_appliance(migrated.copy(tmp_path, public_url="https://isp.example")) as opened:
         await import_estate(opened, ESTATE)
         yield opened
 

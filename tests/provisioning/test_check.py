@@ -683,7 +683,7 @@ CORRUPTIONS = (
             (
                 "partner.commission_once",
                 "commission 1",
-                "Commission 1 of 6.24 EUR is reversed, but 0.00 EUR of it were taken back.",
+                "Commission 1 of EUR 6.24 is reversed, but EUR 0.00 of it were taken back.",
             ),
         ),
         ours=("UPDATE commission SET state = 'reversed'",),

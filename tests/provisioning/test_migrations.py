@@ -60,8 +60,8 @@ async def test_migrating_again_changes_nothing(database: Database, tmp_path: Pat
     radius = await migrated(database, tmp_path)
     await migrate(database, radius)
     async with database.begin() as db:
-        version = (await db.scalars(text("SELECT version_num FROM firstlight_schema"))).all()
-    assert version == ScriptDirectory.from_config(alembic_config()).get_heads()
+        found = (await db.scalars(text("SELECT version_num FROM firstlight_schema"))).all()
+    assert found == ScriptDirectory.from_config(alembic_config()).get_heads()
     await radius.close()
 
 

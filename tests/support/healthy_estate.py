@@ -40,7 +40,7 @@ class HealthyEstate(Original):
 async def make_healthy_estate(home: Path, postgres: PostgresServer | None) -> HealthyEstate:
     """Takes four tickets as far as they go."""
     database_url = postgres.create_database() if postgres else None
-    settings = {"database_url": database_url} if database_url else {}
+    settings = {"public_url": "https://isp.example"} | ({"database_url": database_url} if database_url else {})
     async with open_journey_lab(home, **settings) as lab:
         houses = [Household(number) for number in (1, 2, 3, 4)]
         runs = []

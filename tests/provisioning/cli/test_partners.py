@@ -106,9 +106,12 @@ def test_a_new_signing_key_leaves_the_old_one_in_the_public_keys(isp: Settings, 
     assert type_("check").status == 0
 
 
-def test_a_page_is_shown_with_where_it_answers_and_what_it_says(isp: Settings, brought: int, type_: Type) -> None:
+def test_a_page_is_shown_with_where_it_answers_and_what_it_says(
+    isp: Settings, brought: int, type_: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_PUBLIC_URL", "https://isp.example")
     (page,) = type_("tenants", "list", "--json").json
-    assert page["tenant_url"] == f"http://localhost:8080/t/{page['tenant_id']}"
+    assert page["tenant_url"] == f"https://isp.example/t/{page['tenant_id']}"
     listed = type_("tenants", "list", "--partner", 21).out.splitlines()
     assert listed[1].split() == ["1", str(brought), "21", "active", page["tenant_id"]]
     shown = type_("tenants", "show", page["tenant_id"]).out

@@ -73,7 +73,7 @@ async def test_a_share_of_what_the_customer_pays(isp: Partnership) -> None:
 async def test_a_fixed_commission_is_the_agreed_one_and_no_other(isp: Partnership) -> None:
     customer_id = await isp.brings(FIXED)
     fixed = {"partner_id": FIXED, "commission_type": "fixed"}
-    with pytest.raises(CommissionNotAgreed, match=r"was promised 25\.00 EUR, not 25\.01 EUR"):
+    with pytest.raises(CommissionNotAgreed, match=r"was promised EUR 25\.00, not EUR 25\.01"):
         await record(isp, customer_id, Decimal("25.01"), **fixed)
     with pytest.raises(CommissionNotAgreed, match="was promised a fixed commission, not a percentage one"):
         await record(isp, customer_id, Decimal("25"), partner_id=FIXED)
@@ -86,7 +86,7 @@ async def test_nobody_earns_twice_for_one_customer_whoever_asks_and_when(isp: Pa
     answers = await asyncio.gather(*(record(isp, customer_id, request_id=request) for request in requests))
     assert {answer["commission_id"] for answer in answers} == {answers[0]["commission_id"]}
     assert await sum_of_all(isp) == 624
-    with pytest.raises(CommissionRecorded, match=r"Commission \d+ of 6\.24 EUR was recorded for customer"):
+    with pytest.raises(CommissionRecorded, match=r"Commission \d+ of EUR 6\.24 was recorded for customer"):
         await record(isp, customer_id, Decimal("60"))
     assert (await record(isp, customer_id, source="upgrade"))["commission_id"] != answers[0]["commission_id"]
 
@@ -162,6 +162,6 @@ async def test_what_cannot_be_recorded_is_refused_with_every_fault(isp: Partners
     with pytest.raises(InvalidRequest) as refused:
         await record(isp, 0, Decimal("0.001"), commission_type="tips", source="")
     assert [fault.field for fault in refused.value.faults] == ["customer_id", "commission_type", "source", "amount"]
-    with pytest.raises(InvalidRequest, match="amount is not a decimal amount"):
+    with pytest.raises(InvalidRequest, match=r"amount can\'t be meant: 49\.9 EUR is not a decimal number"):
         await record(isp, mine, 49.9)  # type: ignore[arg-type]
     assert await sum_of_all(isp) == 0

@@ -6,6 +6,7 @@ import asyncio
 import re
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select
@@ -13,6 +14,7 @@ from sqlalchemy import func, select
 from provisioning.commercial import (
     CustomerOfAnotherPartner,
     CustomerUnknown,
+    DeploymentService,
     DomainTaken,
     HostedTenants,
     LicenseExpired,
@@ -21,6 +23,7 @@ from provisioning.commercial import (
     LicenseMissing,
     LicenseOfAnother,
     LicenseRevoked,
+    PublicUrlMissing,
     TenantUnknown,
     TenantWithdrawn,
 )
@@ -111,6 +114,18 @@ async def test_only_a_valid_licence_of_that_customer_opens_a_page(isp: Partnersh
         await isp.license(db).revoke_license(license_id=issued["license_id"], reason="unpaid")
     with pytest.raises(LicenseRevoked, match="unpaid"):
         await provision(isp, key)
+
+
+@ON_SQLITE
+async def test_no_page_is_provisioned_while_nobody_knows_where_it_would_answer(isp: Partnership) -> None:
+    key = (await issue(isp))["license_key"]
+    mine = await isp.brings(licenses=1)
+    async with isp.begin() as db:
+        nowhere = DeploymentService(db, tenant_id=TENANT, now=lambda: NOW, public_url=None, zone=ZoneInfo("UTC"))
+        with pytest.raises(PublicUrlMissing, match="FIRSTLIGHT_PUBLIC_URL doesn't say"):
+            await nowhere.provision_tenant(customer_id=OWN_CUSTOMER, license_key=key, deployment_type="hosted")
+        with pytest.raises(PublicUrlMissing):
+            await nowhere.provision_partner_tenant(customer_id=mine, partner_id=SHARE, white_label_config=BRAND)
 
 
 @ON_SQLITE

@@ -123,7 +123,7 @@ async def test_a_revoked_licence_keeps_its_first_reason_and_its_request_does_not
 async def test_what_cannot_be_issued_is_refused_and_leaves_no_key_behind(isp: Partnership) -> None:
     async with isp.begin() as db:
         service = isp.license(db)
-        with pytest.raises(TenantMismatch, match="Tenant south was asked for"):
+        with pytest.raises(TenantMismatch, match="This was asked for tenant south"):
             await service.issue_license(customer_id=OWN_CUSTOMER, license_template_id=YEARLY, tenant_id="south")
         with pytest.raises(CustomerUnknown):
             await service.issue_license(customer_id=99, license_template_id=YEARLY, tenant_id=TENANT)
