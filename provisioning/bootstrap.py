@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,12 +23,17 @@ from provisioning.commercial import (
     CommunicationsService,
     CrmService,
     CustomerService,
+    DeploymentService,
     Leads,
+    LicenseService,
     MailDelivery,
     OfferCatalogue,
+    PartnerService,
     Quotes,
     SalesService,
     SmtpSettings,
+    TenantDirectory,
+    TenantProbe,
     TicketingService,
     announce_expiring,
 )
@@ -42,6 +48,7 @@ from provisioning.database import Database, sync_url
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.line import LineHandOver, LineService, line_adapters
 from provisioning.lines import LineDesk
+from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
 from provisioning.projections import Projections
 from provisioning.quotes import QuoteDesk
@@ -111,6 +118,10 @@ class Appliance:
         self.stripe = _stripe(settings)
         self.webhook_readers = webhook_readers(stripe=self.stripe)
         self.templates = TemplateLibrary.load()
+        self.zone = ZoneInfo(settings.time_zone)
+        self.tenant_pages = TenantDirectory(
+            tenant_id=settings.tenant_id, isp_name=settings.mail_from.rpartition("@")[2]
+        )
         self.sessions = SessionReader(self.radius_database.begin)
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
@@ -140,8 +151,11 @@ class Appliance:
             crm_service=CrmService(db, **common),
             sales_service=SalesService(db, **common),
             billing_service=BillingService(db, **common, cards=self.cards(db) if self.stripe is not None else None),
+            license_service=LicenseService(db, **common, secrets=self.vault),
+            deployment_service=DeploymentService(db, **common, public_url=self.settings.public_url, zone=self.zone),
             communications_service=CommunicationsService(db, **common, sender=self.settings.mail_from),
             ticketing_service=TicketingService(db, **common),
+            partner_service=PartnerService(db, **common),
             line_service=LineService(db, **common),
             network_service=NetworkService(db, **common, username_realm=self.settings.username_realm),
             radius_service=RadiusService(db, **common, secrets=self.vault),
@@ -204,6 +218,16 @@ class Appliance:
         """The door for acceptances, bound to this transaction."""
         crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock)
         return QuoteDesk(db, crm=crm, runs=self.runs, publish=self.publish, tenant_id=self.tenant_id)
+
+    def partner_desk(self, db: AsyncSession) -> PartnerDesk:
+        """The door for partners' orders, bound to this transaction."""
+        return PartnerDesk(
+            db,
+            publish=self.publish,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            public_url=self.settings.public_url,
+        )
 
     async def expire_quotes(self) -> None:
         """Ends the quotes whose time is over."""
@@ -335,6 +359,7 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
         payments=PaymentCapture(
             begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault
         ),
+        tenants=TenantProbe(http, now=appliance.clock),
     )
 
 

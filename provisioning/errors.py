@@ -1,7 +1,9 @@
 """What can go wrong on the provisioning floor, as one tree. (t) marks what a retry may cure by itself.
 
 What is no class of this file stands with its package or module: the branches of customers, surveys, bills and mails
-in ``provisioning.commercial.errors``, that of field work in ``provisioning.field.errors``.
+in ``provisioning.commercial.errors``, what is sold in its ``.selling_errors``, ``.quote_errors``, ``.money`` and
+``.payments.errors``, licences, partners and pages in its ``.licence_errors``, ``.partner_errors`` and
+``.tenant_errors``; that of field work in ``provisioning.field.errors``.
 
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
@@ -92,6 +94,48 @@ ProvisioningError
 |       |-- MailServerUnreachable (t) refused, timed out or cut before the message was given
 |       |-- DeliveryUnknown       (t) cut after the message was given: it may or may not have arrived
 |       `-- DeliveryDoubtful          twice so: whether it arrived has to be asked
+|-- LicenseError
+|   |-- LicenseTemplateUnknown
+|   |-- LicenseTemplateConflict
+|   |-- LicenseUnknown
+|   |-- LicenseRevoked
+|   |-- LicenseExpired
+|   |-- LicenseOfAnother
+|   |-- LicenseInUse
+|   |-- LicenseMissing            the customer holds none that could be used
+|   |-- LicenseKeyInvalid         not a licence key, or one that was changed
+|   |-- LicenseSignerUnknown
+|   `-- PublicKeyUnusable
+|-- PartnerError
+|   |-- PartnerUnknown
+|   |-- PartnerConflict
+|   |-- PartnerSuspended
+|   |-- QuotaExhausted
+|   |-- AllocationUnknown
+|   |-- AllocationReturned
+|   |-- CustomerOfAnotherPartner
+|   |-- PartnerCustomerUnknown
+|   |-- PartnerCustomerWithdrawn
+|   |-- CommissionUnknown
+|   |-- CommissionNotAgreed       another type or amount than the partner was promised
+|   |-- CommissionRecorded
+|   |-- CommissionReversed
+|   `-- CommissionPaid
+|-- TenantError
+|   |-- TenantUnknown
+|   |-- TenantWithdrawn
+|   |-- PublicUrlMissing          the setting
+|   |-- DomainTaken
+|   |-- TenantNotAnswering    (t)
+|   `-- TenantPageWrong
+|-- DeploymentError
+|   |-- DeploymentUnknown
+|   |-- DeploymentReleased
+|   |-- OrderScheduled
+|   |-- PlaceUnknown
+|   |-- NoTechnicians
+|   |-- DayFull
+|   `-- SlotTaken
 |-- FieldError
 |   |-- TechnicianUnknown
 |   |-- TechnicianConflict        the technician's number already belongs to somebody else

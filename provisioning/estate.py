@@ -1,4 +1,4 @@
-"""The ISP's estate from one TOML file: the network, rates, NASes, offers, technicians, customers and their surveys.
+"""The ISP's estate from one TOML file: the network, rates, NASes, offers, technicians, customers, surveys, partners.
 
 ``firstlight import FILE`` reads it. Everything is checked before anything is written, all faults are named at once, and
 the same file again changes nothing. What the file does not mention stays as it is.
@@ -18,7 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import IpamError, LocationUnknown, NetworkEstate, NetworkEstateSpec, NetworkService
 from provisioning.bootstrap import Appliance
-from provisioning.commercial import CrmService, CustomerService, OfferCatalogue, OfferTerms
+from provisioning.commercial import (
+    CommissionTerms,
+    CrmService,
+    CustomerService,
+    LicenseTemplates,
+    OfferCatalogue,
+    OfferTerms,
+    Partners,
+)
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
@@ -98,6 +106,37 @@ class SurveySpec(Part):
     notes: str = ""
 
 
+class LicenseTemplateSpec(Part):
+    """What a licence of this kind holds; without ``valid_months`` it has no end."""
+
+    id: int
+    name: str
+    seats: int
+    valid_months: int | None = None
+    features: dict[str, Any] = Field(default_factory=dict)
+
+
+class CommissionSpec(Part):
+    """What a partner earns: ``percentage`` with ``basis_points``, or ``fixed`` with ``fixed_minor``."""
+
+    type: str
+    currency: str
+    basis_points: int | None = None
+    fixed_minor: int | None = None
+
+
+class PartnerSpec(Part):
+    """Who sells for the ISP; ``license_quota`` are their first licences, more come by ``firstlight partners grant``."""
+
+    id: int
+    name: str
+    email: str
+    license_template: int
+    license_quota: int
+    commission: CommissionSpec
+    state: str = "active"
+
+
 class EstateSpec(Part):
     """The whole file."""
 
@@ -108,6 +147,8 @@ class EstateSpec(Part):
     technicians: tuple[TechnicianSpec, ...] = Field(default=(), alias="technician")
     customers: tuple[CustomerSpec, ...] = Field(default=(), alias="customer")
     surveys: tuple[SurveySpec, ...] = Field(default=(), alias="site_survey")
+    license_templates: tuple[LicenseTemplateSpec, ...] = Field(default=(), alias="license_template")
+    partners: tuple[PartnerSpec, ...] = Field(default=(), alias="partner")
 
 
 def read_estate(path: Path) -> EstateSpec:
@@ -136,6 +177,8 @@ class EstateServices:
     technicians: Technicians
     customers: CustomerService
     crm: CrmService
+    license_templates: LicenseTemplates
+    partners: Partners
 
 
 async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServices) -> dict[str, int]:
@@ -158,6 +201,11 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         await _try(faults, f"customer {customer.id}", lambda c=customer: _customer(services.customers, c))
     for survey in spec.surveys:
         await _try(faults, f"site_survey of {survey.customer_id}", lambda s=survey: _survey(services, s))
+    for kind in spec.license_templates:
+        where = f"license_template {kind.id}"
+        await _try(faults, where, lambda k=kind: _license_template(services.license_templates, k))
+    for partner in spec.partners:
+        await _try(faults, f"partner {partner.id}", lambda p=partner: _partner(services.partners, p))
     if faults:
         raise InvalidRequest("The estate", faults)
     return {
@@ -169,6 +217,8 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         "technicians": len(spec.technicians),
         "customers": len(spec.customers),
         "site_surveys": len(spec.surveys),
+        "license_templates": len(spec.license_templates),
+        "partners": len(spec.partners),
     }
 
 
@@ -225,6 +275,22 @@ async def _premise(premises: NetworkService, named: str) -> str:
         return named  # surveyed before the network reaches it
 
 
+async def _license_template(templates: LicenseTemplates, spec: LicenseTemplateSpec) -> None:
+    await templates.define(license_template_id=spec.id, **spec.model_dump(exclude={"id"}))
+
+
+async def _partner(partners: Partners, spec: PartnerSpec) -> None:
+    await partners.register(
+        partner_id=spec.id,
+        name=spec.name,
+        email=spec.email,
+        license_template_id=spec.license_template,
+        license_quota=spec.license_quota,
+        commission=CommissionTerms(**spec.commission.model_dump()),
+        state=spec.state,
+    )
+
+
 async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
     """The estate of a file in one transaction, then FreeRADIUS' plans and NASes.
 
@@ -241,6 +307,8 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
             technicians=Technicians(db, tenant_id=tenant_id),
             customers=CustomerService(db, tenant_id=tenant_id, now=now),
             crm=CrmService(db, tenant_id=tenant_id, now=now),
+            license_templates=LicenseTemplates(db, tenant_id=tenant_id),
+            partners=Partners(db, tenant_id=tenant_id, now=now),
         )
         counts = await apply_estate(db, spec, services)
     await appliance.projector.project_plans()

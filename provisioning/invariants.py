@@ -22,6 +22,7 @@ import workflows
 from ipam import AllocatedResources
 from provisioning import agreement
 from provisioning.commercial import invariants as commercial
+from provisioning.commercial import partner_invariants as partners
 from provisioning.commercial import selling_invariants as selling
 from provisioning.commercial.payments import invariants as payments
 from provisioning.commercial.term_invariants import terms_not_as_paid
@@ -246,6 +247,8 @@ INVARIANTS: tuple[Invariant, ...] = (
         "selling.totals_add_up",
         "a quote's total is the sum of its lines, and an order's is its quote's",
         lambda on: selling.wrong_totals(on.db, on.tenant_id),
+    ),
+    Invariant(
         "billing.term_as_paid",
         "a subscription ends when the months that were paid for are over",
         lambda on: terms_not_as_paid(on.db, on.tenant_id),
@@ -269,6 +272,36 @@ INVARIANTS: tuple[Invariant, ...] = (
         "payment.as_its_gateway_says",
         "no gateway has taken money that nobody asked for, or another amount",
         lambda on: payments.not_as_the_gateway_says(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "license.as_signed",
+        "a licence's key is ours and says what its record says",
+        lambda on: partners.licences_not_as_signed(on.db, **on.scope),
+    ),
+    Invariant(
+        "partner.pool_as_ledger",
+        "a partner's licences left are the sum of the ledger, never less than none",
+        lambda on: partners.pools_off_their_ledger(on.db, **on.scope),
+    ),
+    Invariant(
+        "partner.allocations_issued",
+        "what was taken out of a partner's pool is issued as licences, and valid until it is returned",
+        lambda on: partners.allocations_without_their_licences(on.db, **on.scope),
+    ),
+    Invariant(
+        "partner.commission_once",
+        "a partner earns once with a customer for one thing",
+        lambda on: partners.doubled_commissions(on.db, **on.scope),
+    ),
+    Invariant(
+        "tenant.of_its_customer",
+        "a customer's page is a registered customer's, and so is its licence",
+        lambda on: partners.tenants_of_nobody(on.db, **on.scope),
+    ),
+    Invariant(
+        "deployment.as_its_visit",
+        "a scheduled deployment has its visit, a released one keeps no technician",
+        lambda on: partners.deployments_off_their_visit(on.db, **on.scope),
     ),
     Invariant(
         "vault.secrets_open",

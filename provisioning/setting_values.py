@@ -1,4 +1,4 @@
-"""What a setting's value may be: paths, web and mail addresses, database addresses; each refusal says what would do."""
+"""What a setting's value may be: paths, time zones, addresses of any kind; each refusal says what would do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from email.headerregistry import Address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator
 from sqlalchemy.engine import URL, make_url
@@ -52,6 +53,20 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _base_address(value: str) -> str:
+    if urlsplit(value).path:
+        raise ValueError("must not carry a path: pages and links stand directly below it")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise ValueError("must be a time zone of the IANA database such as Europe/Berlin") from exc
+    return value
+
+
 def _mail_address(value: str) -> str:
     try:
         address = Address(addr_spec=value)
@@ -77,4 +92,6 @@ def _database_url(value: str) -> str:
 FilePath = Annotated[Path, AfterValidator(_expanded)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
+BaseAddress = Annotated[WebAddress, AfterValidator(_base_address)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]

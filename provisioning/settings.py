@@ -20,9 +20,11 @@ from sqlalchemy.engine import make_url
 
 from provisioning.errors import Fault, ProvisioningError
 from provisioning.setting_values import (
+    BaseAddress,
     DatabaseUrl,
     FilePath,
     MailAddress,
+    TimeZone,
     WebAddress,
     is_postgresql,
     read_line,
@@ -115,6 +117,17 @@ class Settings(BaseSettings):
         default_factory=lambda values: values["data_dir"] / "sealing-key.json",
         description="The keyring that seals secrets; see [the sealing key](sealing-key.md).",
         json_schema_extra={"default": "`sealing-key.json` in the data folder"},
+    )
+
+    public_url: BaseAddress | None = Field(
+        default=None,
+        description="Where the appliance answers from outside, for example https://isp.example: the base of customers'"
+        " pages and of links in mails.",
+        json_schema_extra={"default": "unset: no customer page is provisioned"},
+    )
+    time_zone: TimeZone = Field(
+        default="UTC",
+        description="The ISP's time zone, in which technicians work from 8 to 18 o'clock, for example `Europe/Berlin`.",
     )
 
     genieacs_nbi_url: WebAddress | None = Field(

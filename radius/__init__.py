@@ -68,6 +68,7 @@ from radius.results import (
 )
 from radius.service import RadiusService
 from radius.sessions import Session, SessionReader
+from radius.standing import states_of_customer
 from radius.states import State
 from radius.tables import RadiusBase
 
@@ -116,6 +117,7 @@ __all__ = [
     "drift_findings",
     "ensure_freeradius_tables",
     "states_not_as_billed",
+    "states_of_customer",
     "subscribers_nobody_wants",
     "subscribers_of_ended_services",
 ]

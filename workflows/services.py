@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
@@ -24,14 +24,23 @@ from ipam import NetworkService
 from radius import RadiusProjector, RadiusService, SessionReader
 from workflows.answers import (
     AcceptedQuote,
+    AllocatedLicenses,
     CreatedSubscription,
     CustomerFromLead,
     ExtendedSubscription,
+    IssuedLicense,
+    LicenseQuota,
     OrderFromQuote,
+    PartnerCustomer,
+    PartnerRecord,
     PaymentOutcome,
+    ProvisionedTenant,
+    RecordedCommission,
     RenewalEligibility,
     RenewalQuote,
     RequestedPayment,
+    ScheduledDeployment,
+    TenantAnswer,
 )
 
 VisitState = Literal["booked", "scanned", "no_access", "not_feasible", "cancelled", "completed"]
@@ -141,6 +150,12 @@ class CustomerService(Protocol):
 
     async def withdraw_from_lead(self, *, customer_id: int, lead_id: int, reason: str) -> Any: ...
 
+    async def create_partner_customer(
+        self, *, partner_id: int, customer_data: Mapping[str, Any], request_id: str | None = None
+    ) -> PartnerCustomer: ...
+
+    async def withdraw_partner_customer(self, *, customer_id: int, reason: str) -> Any: ...
+
 
 class CrmService(Protocol):
     """crm_service"""
@@ -212,6 +227,54 @@ class BillingService(Protocol):
     async def void_payment(self, *, payment_id: int, reason: str) -> Any: ...
 
 
+class LicenseService(Protocol):
+    """license_service"""
+
+    async def issue_license(
+        self, *, customer_id: int, license_template_id: int, tenant_id: str, request_id: str | None = None
+    ) -> IssuedLicense: ...
+
+    async def revoke_license(self, *, license_id: int, reason: str) -> Any: ...
+
+    async def allocate_from_partner(
+        self, *, partner_id: int, customer_id: int, license_count: int, request_id: str | None = None
+    ) -> AllocatedLicenses: ...
+
+    async def return_allocation(self, *, allocation_id: int, reason: str) -> Any: ...
+
+
+class DeploymentService(Protocol):
+    """deployment_service"""
+
+    async def provision_tenant(
+        self, *, customer_id: int, license_key: str, deployment_type: str, request_id: str | None = None
+    ) -> ProvisionedTenant: ...
+
+    async def provision_partner_tenant(
+        self,
+        *,
+        customer_id: int,
+        partner_id: int,
+        white_label_config: Mapping[str, Any],
+        request_id: str | None = None,
+    ) -> ProvisionedTenant: ...
+
+    async def withdraw_tenant(self, *, deployment_id: int, reason: str) -> Any: ...
+
+    async def schedule_deployment(
+        self,
+        *,
+        order_id: int,
+        customer_id: int,
+        priority: str,
+        scheduled_date: date | datetime,
+        installation_address: str | None = None,
+        request_id: str | None = None,
+    ) -> ScheduledDeployment: ...
+
+    async def release_deployment(self, *, deployment_id: int, reason: str) -> Any: ...
+
+
 class CommunicationsService(Protocol):
     """communications_service"""
 
@@ -240,6 +303,20 @@ class TicketingService(Protocol):
     async def complete_visit(self, *, visit_id: int, note: str | None = None, request_id: str | None = None) -> Any: ...
 
     async def release_visit(self, *, visit_id: int, reason: str) -> Any: ...
+
+
+class PartnerService(Protocol):
+    """partner_service"""
+
+    async def partner(self, partner_id: int) -> PartnerRecord: ...
+
+    async def check_license_quota(self, *, partner_id: int, requested_licenses: int) -> LicenseQuota: ...
+
+    async def record_commission(
+        self, *, partner_id: int, customer_id: int, commission_type: str, amount: Decimal, request_id: str | None = None
+    ) -> RecordedCommission: ...
+
+    async def reverse_commission(self, *, commission_id: int, reason: str) -> Any: ...
 
 
 class LineService(Protocol):
@@ -271,8 +348,11 @@ class Services:
     crm_service: CrmService
     sales_service: SalesService
     billing_service: BillingService
+    license_service: LicenseService
+    deployment_service: DeploymentService
     communications_service: CommunicationsService
     ticketing_service: TicketingService
+    partner_service: PartnerService
     line_service: LineService
     network_service: NetworkService
     radius_service: RadiusService
@@ -303,6 +383,12 @@ class PaymentCapture(Protocol):
     async def refund(self, payment_id: int, *, reason: str) -> PaymentOutcome: ...
 
 
+class TenantProbe(Protocol):
+    """A look at a customer's page from outside."""
+
+    async def answers(self, tenant_url: str) -> TenantAnswer: ...
+
+
 @dataclass(frozen=True)
 class Outside:
     """Everything that talks to the other side."""
@@ -313,3 +399,4 @@ class Outside:
     mail: MailDelivery
     sessions: SessionReader
     payments: PaymentCapture
+    tenants: TenantProbe

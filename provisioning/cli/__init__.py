@@ -11,14 +11,17 @@ import typer
 from provisioning.cli import (
     keys,
     leads,
+    licences,
     line,
     offers,
     orders,
+    partners,
     payments,
     quotes,
     runs,
     subscribers,
     subscriptions,
+    tenants,
     visits,
 )
 from provisioning.cli.demo import add_to as add_demo
@@ -42,6 +45,9 @@ app.add_typer(quotes.app, name="quotes")
 app.add_typer(orders.app, name="orders")
 app.add_typer(payments.app, name="payments")
 app.add_typer(subscriptions.app, name="subscriptions")
+app.add_typer(partners.app, name="partners")
+app.add_typer(licences.app, name="licences")
+app.add_typer(tenants.app, name="tenants")
 app.add_typer(keys.app, name="keys")
 add_operations(app)
 add_demo(app)

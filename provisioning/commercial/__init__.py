@@ -1,14 +1,15 @@
 """The commercial side of a journey: leads, customers, quotes, orders, bills, mails and the technician's appointment.
 
-One service a file, named as in the contract: ``customer``, ``crm``, ``sales``, ``billing``, ``communications``,
-``ticketing``. Before them come the catalogue (``offers``), ``leads`` and ``quotes``; ``money`` is how all of it counts.
-Billing's larger parts stand beside it: ``subscriptions``, ``renewals`` (their quotes in ``renewal_quotes``) and the
-package ``payments``; what it must know of offers, quotes and orders it asks of ``facts.SalesFacts``. What the services
-answer is declared in ``workflows.services`` and ``workflows.answers``. Each is made for one transaction
-(``BillingService(db, tenant_id=..., now=...)``), writes only that ``db`` and never commits. Only ``MailDelivery`` and
-``payments.PaymentCapture`` talk to the outside: they hand the outbox to a mail server and payments to their gateways,
-in transactions of their own. The lab's mail server is in ``provisioning.commercial.testing``, what must always be true
-in ``.invariants``.
+One service a file, named as in the contract: ``customer``, ``crm``, ``sales``, ``billing``, ``license``,
+``deployment``, ``communications``, ``ticketing``, ``partner``. Before them come the catalogue (``offers``), ``leads``
+and ``quotes``; ``money`` is how all of it counts. Billing's larger parts stand beside it: ``subscriptions``,
+``renewals`` (their quotes in ``renewal_quotes``) and the package ``payments``; what it must know of offers, quotes and
+orders it asks of ``facts.SalesFacts``. What the services answer is declared in ``workflows.services`` and
+``workflows.answers``. Each is made for one transaction (``BillingService(db, tenant_id=..., now=...)``), writes only
+that ``db`` and never commits. Three talk to the outside, in transactions of their own: ``MailDelivery`` hands the
+outbox to a mail server, ``payments.PaymentCapture`` payments to their gateways, and ``TenantProbe`` looks whether a
+customer's page answers. The lab's mail server is in ``provisioning.commercial.testing``, what must always be true in
+``.invariants`` and the modules beside it.
 
 To add a mail: three files in ``mail_templates/``, ``<name>.subject.j2``, ``<name>.text.j2`` and ``<name>.html.j2``;
 whatever variables they use become required. To add a service: one file, its class beside the others here, its rows in
@@ -20,6 +21,7 @@ from provisioning.commercial.communications import CommunicationsService
 from provisioning.commercial.crm import CrmService
 from provisioning.commercial.customer import CustomerService
 from provisioning.commercial.delivery import MailDelivery
+from provisioning.commercial.deployment import DeploymentService
 from provisioning.commercial.errors import (
     BillingError,
     CustomerConflict,
@@ -47,8 +49,52 @@ from provisioning.commercial.errors import (
     SurveyMissing,
     SurveyNotFeasible,
 )
+from provisioning.commercial.hosted_tenants import HostedTenants, tenant_url
 from provisioning.commercial.leads import LeadRecord, Leads
+from provisioning.commercial.licence_errors import (
+    LicenseError,
+    LicenseExpired,
+    LicenseInUse,
+    LicenseKeyInvalid,
+    LicenseMissing,
+    LicenseOfAnother,
+    LicenseRevoked,
+    LicenseSignerUnknown,
+    LicenseTemplateConflict,
+    LicenseTemplateUnknown,
+    LicenseUnknown,
+    PublicKeyUnusable,
+)
+from provisioning.commercial.licence_keys import (
+    LicenseClaims,
+    public_key_pem,
+    read_public_keys,
+    verify_license_key,
+)
+from provisioning.commercial.licence_signing import SigningKeys, public_keys, require_valid_license
+from provisioning.commercial.licence_templates import LicenseTemplates
+from provisioning.commercial.license import LARGEST_ALLOCATION, LicenseService
 from provisioning.commercial.offers import OfferCatalogue, OfferRecord, OfferTerms
+from provisioning.commercial.partner import PartnerService
+from provisioning.commercial.partner_customers import read_customer_data
+from provisioning.commercial.partner_errors import (
+    AllocationReturned,
+    AllocationUnknown,
+    CommissionNotAgreed,
+    CommissionPaid,
+    CommissionRecorded,
+    CommissionReversed,
+    CommissionUnknown,
+    CustomerOfAnotherPartner,
+    PartnerConflict,
+    PartnerCustomerUnknown,
+    PartnerCustomerWithdrawn,
+    PartnerError,
+    PartnerSuspended,
+    PartnerUnknown,
+    QuotaExhausted,
+)
+from provisioning.commercial.partner_list import CommissionTerms, Partners
 from provisioning.commercial.publishing import PublishEvent
 from provisioning.commercial.quote_errors import (
     OrderCancelled,
@@ -90,24 +136,71 @@ from provisioning.commercial.selling_errors import (
 )
 from provisioning.commercial.smtp import SmtpSettings
 from provisioning.commercial.sold_lines import LineRecord, LineWish
+from provisioning.commercial.tenant_directory import TenantDirectory
+from provisioning.commercial.tenant_errors import (
+    DayFull,
+    DeploymentError,
+    DeploymentReleased,
+    DeploymentUnknown,
+    DomainTaken,
+    NoTechnicians,
+    OrderScheduled,
+    PlaceUnknown,
+    PublicUrlMissing,
+    SlotTaken,
+    TenantError,
+    TenantNotAnswering,
+    TenantPageWrong,
+    TenantUnknown,
+    TenantWithdrawn,
+)
+from provisioning.commercial.tenant_page import (
+    BRAND_STYLESHEET,
+    COMMON_STYLESHEET,
+    TenantPage,
+    common_stylesheet,
+    render_brand_stylesheet,
+    render_tenant_page,
+)
+from provisioning.commercial.tenant_probe import TenantProbe
 from provisioning.commercial.ticketing import TicketingService
+from provisioning.commercial.white_label import WhiteLabel, read_white_label
 
 __all__ = [
+    "BRAND_STYLESHEET",
+    "COMMON_STYLESHEET",
+    "LARGEST_ALLOCATION",
+    "AllocationReturned",
+    "AllocationUnknown",
     "BillingError",
     "BillingService",
+    "CommissionNotAgreed",
+    "CommissionPaid",
+    "CommissionRecorded",
+    "CommissionReversed",
+    "CommissionTerms",
+    "CommissionUnknown",
     "CommunicationsService",
     "CrmService",
     "CustomerConflict",
     "CustomerError",
     "CustomerInUse",
+    "CustomerOfAnotherPartner",
     "CustomerService",
     "CustomerUnknown",
     "CustomerWithdrawn",
+    "DayFull",
     "DeliveryDoubtful",
     "DeliveryFailed",
     "DeliveryUnknown",
+    "DeploymentError",
+    "DeploymentReleased",
+    "DeploymentService",
+    "DeploymentUnknown",
+    "DomainTaken",
     "ExtensionNotLast",
     "ExtensionUnknown",
+    "HostedTenants",
     "LeadConversionWithdrawn",
     "LeadConverted",
     "LeadDisqualified",
@@ -118,6 +211,20 @@ __all__ = [
     "LeadRecord",
     "LeadUnknown",
     "Leads",
+    "LicenseClaims",
+    "LicenseError",
+    "LicenseExpired",
+    "LicenseInUse",
+    "LicenseKeyInvalid",
+    "LicenseMissing",
+    "LicenseOfAnother",
+    "LicenseRevoked",
+    "LicenseService",
+    "LicenseSignerUnknown",
+    "LicenseTemplateConflict",
+    "LicenseTemplateUnknown",
+    "LicenseTemplates",
+    "LicenseUnknown",
     "LineRecord",
     "LineWish",
     "MailAlreadySent",
@@ -130,6 +237,7 @@ __all__ = [
     "MailTemplates",
     "MailUnknown",
     "MailWithdrawn",
+    "NoTechnicians",
     "OfferCatalogue",
     "OfferConflict",
     "OfferError",
@@ -141,9 +249,22 @@ __all__ = [
     "OrderError",
     "OrderOver",
     "OrderRecord",
+    "OrderScheduled",
     "OrderUnknown",
     "OrderWithLines",
+    "PartnerConflict",
+    "PartnerCustomerUnknown",
+    "PartnerCustomerWithdrawn",
+    "PartnerError",
+    "PartnerService",
+    "PartnerSuspended",
+    "PartnerUnknown",
+    "Partners",
+    "PlaceUnknown",
+    "PublicKeyUnusable",
+    "PublicUrlMissing",
     "PublishEvent",
+    "QuotaExhausted",
     "QuoteAcceptanceWithdrawn",
     "QuoteChanged",
     "QuoteError",
@@ -160,6 +281,8 @@ __all__ = [
     "RenewalQuoteOpen",
     "SalesService",
     "ServiceBilledAlready",
+    "SigningKeys",
+    "SlotTaken",
     "SmtpSettings",
     "StoppedBilling",
     "SubscriptionEnded",
@@ -170,7 +293,27 @@ __all__ = [
     "SurveyError",
     "SurveyMissing",
     "SurveyNotFeasible",
+    "TenantDirectory",
+    "TenantError",
+    "TenantNotAnswering",
+    "TenantPage",
+    "TenantPageWrong",
+    "TenantProbe",
+    "TenantUnknown",
+    "TenantWithdrawn",
     "TicketingService",
+    "WhiteLabel",
     "WithdrawnActivation",
     "announce_expiring",
+    "common_stylesheet",
+    "public_key_pem",
+    "public_keys",
+    "read_customer_data",
+    "read_public_keys",
+    "read_white_label",
+    "render_brand_stylesheet",
+    "render_tenant_page",
+    "require_valid_license",
+    "tenant_url",
+    "verify_license_key",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,11 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial.customer_rows import NUMBERING_ATTEMPTS, active_customer, try_to_add
 from provisioning.commercial.errors import CustomerConflict
 from provisioning.commercial.lead_conversion import LeadConversion, WithdrawnCustomer
+from provisioning.commercial.partner_customers import (
+    PartnerLinks,
+    WithdrawnPartnerCustomer,
+    read_customer_data,
+    require_active_partner,
+)
 from provisioning.commercial.selling_errors import CustomerWithdrawn
 from provisioning.commercial.tables import Customer
 from provisioning.errors import ChangeRaced, RequestConflict, TenantMismatch
 from provisioning.intake import Clock, Faults
-from workflows.answers import CustomerFromLead
+from workflows.answers import CustomerFromLead, PartnerCustomer
 from workflows.services import RegisteredCustomer
 
 LONGEST_REASON = 500
@@ -94,6 +103,39 @@ class CustomerService:
         why = faults.line("reason", reason, longest=LONGEST_REASON)
         faults.refuse_if_any()
         return await self._conversion.take_back(customer, lead, why)
+
+    async def create_partner_customer(
+        self, *, partner_id: int, customer_data: Mapping[str, Any], request_id: str | None = None
+    ) -> PartnerCustomer:
+        """Register the customer whom this partner brings: ``{name, email, phone?}``. The same request is the same
+        customer; without a request id every call is another one.
+
+        Raises: InvalidRequest (all faults), PartnerUnknown, PartnerSuspended, PartnerCustomerWithdrawn (this request's
+        customer was withdrawn since), RequestConflict, ChangeRaced.
+        """
+        faults = Faults("The partner's customer")
+        faults.number("partner_id", partner_id)
+        wanted = read_customer_data(faults, customer_data)
+        request = faults.request_id(request_id)
+        faults.refuse_if_any()
+        links = PartnerLinks(self._db, tenant_id=self._tenant_id, now=self._now)
+        if (made := await links.made_by(partner_id, wanted, request)) is not None:
+            return made
+        await require_active_partner(self._db, self._tenant_id, partner_id)
+        customer = await self.register(
+            name=wanted["name"], email=wanted["email"], phone=wanted["phone"], request_id=request
+        )
+        return await links.link(partner_id, customer, request)
+
+    async def withdraw_partner_customer(self, *, customer_id: int, reason: str) -> WithdrawnPartnerCustomer:
+        """Undo of ``create_partner_customer``: no partner's customer any more. The record itself stays as history.
+
+        Raises: InvalidRequest, PartnerCustomerUnknown.
+        """
+        faults = Faults("The withdrawal of a partner's customer")
+        why = faults.line("reason", reason, longest=LONGEST_REASON)
+        faults.refuse_if_any()
+        return await PartnerLinks(self._db, tenant_id=self._tenant_id, now=self._now).end(customer_id, why)
 
     async def _known(self, wanted: RegisteredCustomer, request_id: str | None) -> RegisteredCustomer | None:
         if request_id is not None and (row := await self._by_request(request_id)) is not None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
+import provisioning.commercial.licence_tables
+import provisioning.commercial.partner_tables
 import provisioning.commercial.payments.tables
 import provisioning.commercial.selling_tables
 import provisioning.commercial.tables
+import provisioning.commercial.tenant_tables
 import provisioning.field.tables
 import provisioning.line.tables
 import provisioning.reveals

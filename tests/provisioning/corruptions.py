@@ -10,7 +10,9 @@ from sqlalchemy import select
 from acs.tables import AcsDevice
 from provisioning.bootstrap import Appliance
 from provisioning.check import CheckResult, Finding, check_everything, every_invariant
+from provisioning.commercial.licence_tables import License
 from provisioning.commercial.selling_tables import SalesOrder
+from provisioning.commercial.tenant_tables import Deployment, HostedTenant
 from tests.support.healthy_estate import vandal
 
 DONE, WAITING, HELD = "c1001-s1@isp.example", "c1002-s2@isp.example", "c1003-s3@isp.example"
@@ -64,7 +66,8 @@ def spoil(appliance: Appliance, corruption: Corruption, facts: dict[str, str]) -
             hand.strip(table)
         hand.execute(*(Template(statement).substitute(facts) for statement in corruption.ours))
         for table, where, changes in corruption.clones:
-            hand.clone(table, where, **changes)
+            filled = {column: Template(value).substitute(facts) for column, value in changes.items()}
+            hand.clone(table, Template(where).substitute(facts), **filled)
     with vandal(settings.radius_database_url, settings.radius_database_schema) as hand:
         for table in corruption.strip_radius:
             hand.strip(table)
@@ -83,6 +86,11 @@ async def _facts(appliance: Appliance) -> dict[str, str]:
             facts[f"wan_{number}"] = str(service["ipv6_wan_prefix"])
             facts[f"pd_{number}"] = str(service["delegated_prefix"])
             facts[f"cvlan_{number}"] = str(service["cvlan"])
+        page = (await db.scalars(select(HostedTenant))).one()
+        licences = list(await db.scalars(select(License).order_by(License.id)))
+        facts |= {"page": page.slug, "page_licence": str(page.license_id), "brought": str(page.customer_id)}
+        facts |= {"licence": str(licences[-1].id), "allocation": str(licences[-1].allocation_id)}
+        facts["deployed"] = str((await db.scalars(select(Deployment.visit_id))).one())
         facts["revision"] = (await db.scalars(select(AcsDevice.revision))).one()
         facts["sold_to"] = str((await db.scalars(select(SalesOrder.customer_id))).one())
     return facts

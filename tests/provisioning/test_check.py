@@ -2,8 +2,8 @@
 
 The corruption is done by SQL behind everybody's back, on a copy of an estate with a completed, a waiting, a held and a
 cancelled installation. Of each it is asserted what an operator reads, and that nothing else is reported. What concerns
-addresses and VLANs, payments and terms, and FreeRADIUS' rows stands in ``test_check_of_addresses``,
-``test_check_of_payments`` and ``test_check_of_radius``.
+addresses and VLANs, partners, payments and terms, and FreeRADIUS' rows stands in ``test_check_of_addresses`` and the
+modules named like it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.check import every_invariant
 from provisioning.commercial.communications import message_id_of
 from tests.provisioning import test_check_of_addresses as of_addresses
+from tests.provisioning import test_check_of_partners as of_partners
 from tests.provisioning import test_check_of_payments as of_payments
 from tests.provisioning import test_check_of_radius as of_radius
 from tests.provisioning.corruptions import LONG_AGO, MAIL_KEY, SERIAL, Corruption, assert_caught, check
@@ -348,7 +349,8 @@ async def test_a_secret_in_clear_is_found_and_not_repeated(spoilable: Appliance)
 
 def test_every_invariant_is_proven_here_or_there() -> None:
     proven = {invariant for corruption in CORRUPTIONS for invariant, _, _ in corruption.found}
-    proven |= {"acs.secret_in_clear"} | of_addresses.PROVEN | of_payments.PROVEN | of_radius.PROVEN
+    proven |= {"acs.secret_in_clear"} | of_addresses.PROVEN | of_partners.PROVEN
+    proven |= of_payments.PROVEN | of_radius.PROVEN
     assert proven == {name for name, _ in every_invariant()}
 
 

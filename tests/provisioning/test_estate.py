@@ -16,6 +16,15 @@ from provisioning.estate import import_estate, read_estate
 from radius.freeradius_tables import nas, radgroupreply
 from tests.support.appliances import ESTATE, Original
 
+PARTNER = """[[partner]]
+id = 21
+name = 'Nordnetz'
+email = 'orders@nordnetz.example'
+license_template = 1
+license_quota = 50
+commission = { type = 'percentage', basis_points = 1250, currency = 'EUR' }
+"""
+
 
 @pytest.fixture
 async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Appliance]:
@@ -50,6 +59,8 @@ async def test_an_estate_reaches_our_tables_and_freeradius(appliance: Appliance)
         "technicians": 1,
         "customers": 1,
         "site_surveys": 1,
+        "license_templates": 1,
+        "partners": 1,
     }
     async with appliance.radius_database.begin() as db:
         assert list(await db.scalars(select(nas.c.nasname))) == ["127.0.0.1"]
@@ -146,6 +157,14 @@ async def test_a_survey_is_kept_under_the_id_of_its_premise(appliance: Appliance
         ("[[technician]]\nid = {huge}\nname = 'Tess'\n", "technician {huge}: technician_id"),
         ("[[customer]]\nid = {huge}\nname = 'Ada'\nemail = 'a@b.example'\n", "customer {huge}: customer_id"),
         ("[[customer]]\nid = 5\nname = 'A\\u2028da'\nemail = 'a@b.example'\n", "customer 5: name"),
+        ("[[license_template]]\nid = 1\nname = 'L'\nseats = {huge}\n", "license_template 1: seats"),
+        (
+            "[[license_template]]\nid = 1\nname = 'L'\nseats = 1\nfeatures = { a = 1.5 }\n",
+            "license_template 1: features.a",
+        ),
+        (PARTNER.replace("= 50", "= {huge}"), "partner 21: license_quota"),
+        (PARTNER.replace("'EUR'", "'EUX'"), "partner 21: commission.currency"),
+        (PARTNER, "partner 21"),  # no such template
         ("[[network.vlan_group]]\nname = 'g'\nvids = ['1-5000']\n", "network.vlan_group.0.vids"),
         (
             "[[network.pool]]\nname = 'p'\nkind = 'ipv4'\nnetwork = '10.0.0.0/8'\nquarantine_seconds = {huge}\n",

@@ -87,6 +87,20 @@ currency = "EUR"
 setup_fee_minor = 4900
 term_months = 24
 payment_terms = "postpaid"
+
+[[license_template]]
+id = 1
+name = "Portal"
+seats = 10
+valid_months = 12
+
+[[partner]]
+id = 21
+name = "Nordnetz"
+email = "orders@nordnetz.example"
+license_template = 1
+license_quota = 50
+commission = { type = "percentage", basis_points = 1250, currency = "EUR" }
 """
 
 ACCESS_NODE = """

@@ -1,5 +1,7 @@
 """An estate in good health with one installation of each kind (completed, waiting, held and cancelled) and one sale.
 
+Its partner has brought a customer, with licences, a page, a commission and a deployment.
+
 It is made once per kind of database in the laboratory, and every test that wants to spoil it gets a copy.
 """
 
@@ -9,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import make_url
@@ -21,6 +25,8 @@ from tests.support.appliances import Original
 from tests.support.estate import Household
 from tests.support.lab import open_journey_lab
 from tests.support.postgres import PostgresServer
+
+PARTNER = 21
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class HealthyEstate(Original):
 async def make_healthy_estate(home: Path, postgres: PostgresServer | None) -> HealthyEstate:
     """Takes four tickets as far as they go."""
     database_url = postgres.create_database() if postgres else None
-    settings = {"database_url": database_url} if database_url else {}
+    settings = {"public_url": "https://isp.example"} | ({"database_url": database_url} if database_url else {})
     async with open_journey_lab(home, **settings) as lab:
         houses = [Household(number) for number in (1, 2, 3, 4)]
         runs = []
@@ -52,6 +58,7 @@ async def make_healthy_estate(home: Path, postgres: PostgresServer | None) -> He
         await cancelled.cancel("the customer has changed their mind")
         await cancelled.until_ended()
         await sell(lab.appliance)
+        await sell_through_partner(lab.appliance)
         assert await lab.broken_invariants() == []
     return HealthyEstate(home, database_url, postgres, done.id, waiting.id, held.id, cancelled.id)
 
@@ -73,6 +80,28 @@ async def sell(appliance: Appliance) -> None:
         await quotes.send(quote_id=quote["quote_id"])
         await services.crm_service.accept_quote(quote_id=quote["quote_id"], accepted_by="Bob Hill")
         await services.sales_service.create_order_from_quote(quote_id=quote["quote_id"], tenant_id=appliance.tenant_id)
+
+
+async def sell_through_partner(appliance: Appliance) -> int:
+    """All that a partner's order makes; the new customer's number."""
+    async with appliance.database.begin() as db:
+        services = appliance.services(db)
+        brought = await services.customer_service.create_partner_customer(
+            partner_id=PARTNER, customer_data={"name": "Ada Byron", "email": "ada@example.net"}
+        )
+        who: dict[str, Any] = {"customer_id": brought["customer_id"], "partner_id": PARTNER}
+        await services.license_service.allocate_from_partner(**who, license_count=2)
+        brand = {"name": "Nordnetz", "domain": "portal.nordnetz.example"}
+        await services.deployment_service.provision_partner_tenant(**who, white_label_config=brand)
+        await services.partner_service.record_commission(**who, commission_type="percentage", amount=Decimal("49.90"))
+        await services.deployment_service.schedule_deployment(
+            order_id=5001,
+            customer_id=brought["customer_id"],
+            priority="normal",
+            scheduled_date=appliance.clock() + timedelta(days=30),
+            installation_address="Lindenweg 200, Northtown",
+        )
+    return brought["customer_id"]
 
 
 class Vandal:

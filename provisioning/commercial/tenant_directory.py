@@ -1,0 +1,83 @@
+"""Which customer's page answers to a name or a host, and what it shows at this moment."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.commercial.tenant_errors import TenantUnknown
+from provisioning.commercial.tenant_page import OrderState, ServiceState, TenantPage
+from provisioning.commercial.tenant_tables import Deployment, HostedTenant
+from provisioning.commercial.white_label import DEFAULT_PRIMARY, WHITE
+from provisioning.field import LIVE_STATES, Visit
+from radius import State, states_of_customer
+from workflows import ENDED, RunState, list_runs
+
+INSTALLATION = "isp_ticket_to_deployment"
+CARRIED_OUT = frozenset({RunState.COMPLETED, RunState.PARTIAL})
+
+# The best news of several subscribers is what the customer asks for.
+_SERVICE_OF: tuple[tuple[State, ServiceState], ...] = (
+    ("active", "active"),
+    ("testing", "testing"),
+    ("suspended", "suspended"),
+    ("pending", "pending"),
+    ("terminated", "ended"),
+)
+
+
+class TenantDirectory:
+    """The live pages of one ISP's customers; ``isp_name`` is the brand of those without a partner's. Reads only."""
+
+    def __init__(self, *, tenant_id: str, isp_name: str) -> None:
+        self._tenant_id = tenant_id
+        self._isp_name = isp_name
+
+    async def find(self, db: AsyncSession, *, slug: str | None = None, host: str | None = None) -> TenantPage:
+        """The page of that name, or the one that answers under that host (without a port, in any case of letters).
+
+        Raises: TenantUnknown, also for a page that was withdrawn.
+        """
+        live = select(HostedTenant).where(HostedTenant.tenant_id == self._tenant_id, HostedTenant.state == "active")
+        if slug is not None:
+            row = await db.scalar(live.where(HostedTenant.slug == slug))
+        else:
+            row = await db.scalar(live.where(HostedTenant.domain == (host or "").lower()))
+        if row is None:
+            raise TenantUnknown(slug or host or "without a name")
+        brand = row.white_label
+        return TenantPage(
+            slug=row.slug,
+            brand=brand.get("name", self._isp_name),
+            primary=brand.get("primary", DEFAULT_PRIMARY),
+            on_primary=brand.get("on_primary", WHITE),
+            logo_url=brand.get("logo_url"),
+            order_state=await self._order_state(db, row.customer_id),
+            service_state=await self._service_state(db, row.customer_id),
+        )
+
+    async def _order_state(self, db: AsyncSession, customer_id: int) -> OrderState:
+        """What moves comes before what is planned, and that before what has ended."""
+        runs = await list_runs(db, tenant_id=self._tenant_id, journey=INSTALLATION, customer_id=customer_id, limit=1)
+        if runs and runs[0].state not in ENDED:
+            return "in_progress"
+        visit = await db.scalar(
+            select(Visit.id)
+            .join(Deployment, Deployment.visit_id == Visit.id)
+            .where(
+                Deployment.tenant_id == self._tenant_id,
+                Deployment.customer_id == customer_id,
+                Deployment.state == "scheduled",
+                Visit.state.in_(LIVE_STATES),
+            )
+            .limit(1)
+        )
+        if visit is not None:
+            return "scheduled"
+        if not runs:
+            return "none"
+        return "completed" if runs[0].state in CARRIED_OUT else "cancelled"
+
+    async def _service_state(self, db: AsyncSession, customer_id: int) -> ServiceState:
+        found = set(await states_of_customer(db, tenant_id=self._tenant_id, customer_id=customer_id))
+        return next((shown for state, shown in _SERVICE_OF if state in found), "none")

@@ -1,0 +1,137 @@
+"""When technicians are free: the gaps between their visits, within the working hours of the ISP's own time zone.
+
+Everybody works from 8 to 18 o'clock, every day. A slot begins at a quarter of an hour, so that it can be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.field.tables import LIVE_STATES, Technician, Visit
+from provisioning.intake import Clock
+
+OPENS, CLOSES = time(8), time(18)
+GRID_SECONDS = 15 * 60
+
+Period = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, order=True)
+class Slot:
+    """A time at which a technician is free; the earliest first, then whoever has least to do that day."""
+
+    starts_at: datetime
+    visits_that_day: int
+    technician_id: int
+
+
+class Slots:
+    """The free times of one ISP's technicians."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, zone: ZoneInfo) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+        self._zone = zone
+
+    async def hold_technicians(self) -> list[int]:
+        """Every technician's number; until this transaction ends nobody else books any of them.
+
+        In the order of their numbers, so that two who hold them all wait for each other instead of deadlocking.
+        """
+        rows = await self._db.scalars(
+            select(Technician.id)
+            .where(Technician.tenant_id == self._tenant_id)
+            .order_by(Technician.id)
+            .with_for_update(key_share=True)
+        )
+        return list(rows)
+
+    def day_of(self, moment: datetime) -> date:
+        """The day that it is there then."""
+        return moment.astimezone(self._zone).date()
+
+    async def on(self, day: date, technicians: Sequence[int], *, minutes: int) -> list[Slot]:
+        """The free times on a day, of each gap the first one, in the order in which they should be taken."""
+        opens, closes = working_hours(day, self._zone)
+        return self._free(await self._busy(opens, closes), technicians, (opens, closes), minutes)
+
+    async def at(self, starts_at: datetime, technicians: Sequence[int], *, minutes: int) -> list[Slot]:
+        """Who is free from then on, whatever the hour, in the order in which they should be asked."""
+        ends_at = starts_at + timedelta(minutes=minutes)
+        opens, closes = working_hours(self.day_of(starts_at), self._zone)
+        busy = await self._busy(min(opens, starts_at), max(closes, ends_at))
+        slots = []
+        for technician in technicians:
+            visits = busy.get(technician, [])
+            if not any(begins < ends_at and starts_at < ends for begins, ends in visits):
+                slots.append(Slot(starts_at, len(visits), technician))
+        return sorted(slots)
+
+    async def next_after(self, day: date, technicians: Sequence[int], *, minutes: int, days: int) -> Slot | None:
+        """The first free time on the ``days`` days after this one."""
+        later = [day + timedelta(days=number) for number in range(1, days + 1)]
+        hours = [working_hours(each, self._zone) for each in later]
+        busy = await self._busy(hours[0][0], hours[-1][1])
+        for opens, closes in hours:
+            if free := self._free(busy, technicians, (opens, closes), minutes):
+                return free[0]
+        return None
+
+    def _free(
+        self, busy: dict[int, list[Period]], technicians: Sequence[int], hours: Period, minutes: int
+    ) -> list[Slot]:
+        opens, closes = max(hours[0], self._now()), hours[1]
+        slots = []
+        for technician in technicians:
+            visits = [visit for visit in busy.get(technician, []) if visit[0] < hours[1] and hours[0] < visit[1]]
+            starts = free_starts((opens, closes), visits, minutes=minutes)
+            slots += [Slot(start, len(visits), technician) for start in starts]
+        return sorted(slots)
+
+    async def _busy(self, begin: datetime, end: datetime) -> dict[int, list[Period]]:
+        """By technician, the visits that need them in this period, in order."""
+        rows = await self._db.execute(
+            select(Visit.technician_id, Visit.starts_at, Visit.ends_at)
+            .where(
+                Visit.tenant_id == self._tenant_id,
+                Visit.state.in_(LIVE_STATES),
+                Visit.starts_at < end,
+                Visit.ends_at > begin,
+            )
+            .order_by(Visit.starts_at)
+        )
+        busy: dict[int, list[Period]] = {}
+        for technician, starts_at, ends_at in rows:
+            busy.setdefault(technician, []).append((starts_at, ends_at))
+        return busy
+
+
+def working_hours(day: date, zone: ZoneInfo) -> Period:
+    """From when to when technicians work on that day, in UTC."""
+    return tuple(datetime.combine(day, hour, zone).astimezone(UTC) for hour in (OPENS, CLOSES))  # type: ignore[return-value]
+
+
+def free_starts(hours: Period, visits: Sequence[Period], *, minutes: int) -> list[datetime]:
+    """Of each gap between these visits (in order) that holds so many minutes, the first quarter of an hour."""
+    length = timedelta(minutes=minutes)
+    starts = []
+    free_from, closes = hours
+    for begins, ends in [*visits, (closes, closes)]:
+        start = _next_quarter(free_from)
+        if start + length <= min(begins, closes):
+            starts.append(start)
+        free_from = max(free_from, ends)
+    return starts
+
+
+def _next_quarter(moment: datetime) -> datetime:
+    """That moment or the next full quarter; every time zone in use is off UTC by whole quarters."""
+    seconds = moment.timestamp()
+    return datetime.fromtimestamp(-(-seconds // GRID_SECONDS) * GRID_SECONDS, UTC)

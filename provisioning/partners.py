@@ -1,0 +1,130 @@
+"""The door for partners: the order of a new customer is read, checked and told as an event; a journey does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
+
+from provisioning.commercial import (
+    LARGEST_ALLOCATION,
+    PartnerError,
+    PartnerService,
+    WhiteLabel,
+    read_customer_data,
+    read_white_label,
+)
+from provisioning.commercial.commissions import read_amount
+from provisioning.commercial.money import to_decimal
+from provisioning.commercial.publishing import PublishEvent
+from provisioning.intake import Clock, Faults
+from workflows.answers import PartnerRecord
+
+PARTNER_CUSTOMER_CREATED = "partner.customer.created"
+ORDER_FIELDS = ("order_ref", "customer_data", "license_count", "white_label_config", "sale_amount")
+
+
+class SubmittedOrder(TypedDict):
+    """A partner's order as it was taken; the event's key, under which it is known again."""
+
+    partner_id: int
+    order_ref: str
+    event_key: str
+
+
+class PartnerDesk:
+    """Accepts partners' orders within the caller's transaction. ``public_url`` is the appliance's own address."""
+
+    def __init__(
+        self, db: AsyncSession, *, publish: PublishEvent, tenant_id: str, now: Clock, public_url: str | None
+    ) -> None:
+        self._db = db
+        self._publish = publish
+        self._partners = PartnerService(db, tenant_id=tenant_id, now=now)
+        self._own_host = urlsplit(public_url or "").hostname or ""
+
+    async def submit(self, partner_id: int, order: Any, *, by: str) -> SubmittedOrder:
+        """Takes the order of a partner's new customer, if every part of it makes sense.
+
+        ``order``: ``order_ref`` (the partner's own number of it), ``customer_data`` {name, email, phone?},
+        ``license_count``, ``white_label_config``, and for partners with a share ``sale_amount``, a decimal as text in
+        the partner's currency. Whether licences are left is the journey's gate, not this door's: an order that comes
+        again must not be refused because it took the last one itself.
+
+        Raises: InvalidRequest with all faults at once, before anything is written; whatever ``publish`` refuses.
+        """
+        faults = Faults("The partner's order")
+        given = _fields(faults, order)
+        reference = faults.line("order_ref", given.get("order_ref"), longest=100)
+        partner = await self._partner(faults, partner_id)
+        customer = read_customer_data(faults, given.get("customer_data"))
+        brand = read_white_label(faults, given.get("white_label_config"), own_host=self._own_host)
+        count = faults.number("license_count", given.get("license_count"))
+        if count > LARGEST_ALLOCATION:
+            faults.add("license_count", f"is more than {LARGEST_ALLOCATION}")
+        amount = _commission_base(faults, given.get("sale_amount"), partner)
+        faults.refuse_if_any()
+        assert partner is not None, "a partner who is not known has left a fault"
+        data = {
+            "partner_id": partner_id,
+            "order_ref": reference,
+            "customer_data": {field: customer[field] for field in ("name", "email", "phone")},
+            "license_count": count,
+            "white_label_config": _config(brand),
+            "commission_type": partner["commission_type"],
+            "commission_amount": str(amount),
+            "currency": partner["currency"],
+        }
+        key = f"partner/{partner_id}/order/{reference}"
+        await self._publish(self._db, PARTNER_CUSTOMER_CREATED, f"partner/{partner_id}", data, key, by)
+        return SubmittedOrder(partner_id=partner_id, order_ref=reference, event_key=key)
+
+    async def _partner(self, faults: Faults, partner_id: object) -> PartnerRecord | None:
+        number = faults.number("partner_id", partner_id)
+        if not number:
+            return None
+        try:
+            partner = await self._partners.partner(number)
+        except PartnerError as error:
+            faults.add("partner_id", str(error))
+            return None
+        if partner["state"] != "active":
+            faults.add("partner_id", f"names partner {number}, who is {partner['state']}")
+        return partner
+
+
+def _fields(faults: Faults, order: object) -> Mapping[str, object]:
+    if not isinstance(order, Mapping):
+        faults.add("order", "is no set of fields")
+        return {}
+    for unknown in sorted(str(name) for name in order if name not in ORDER_FIELDS):
+        faults.add(unknown, "is not known here")
+    return cast(Mapping[str, object], order)
+
+
+def _commission_base(faults: Faults, sale_amount: object, partner: PartnerRecord | None) -> Decimal:
+    """What ``record_commission`` is to be given: what the customer pays, or the fixed sum that was agreed."""
+    if partner is not None and partner["commission_fixed_minor"] is not None:
+        if sale_amount is not None:
+            faults.add("sale_amount", "does not matter: a fixed commission was agreed")
+        return to_decimal(partner["commission_fixed_minor"], partner["currency"])
+    currency = partner["currency"] if partner else "EUR"
+    text = faults.line("sale_amount", sale_amount, longest=40)
+    if not text:
+        return Decimal()
+    try:
+        return to_decimal(read_amount(faults, "sale_amount", Decimal(text), currency), currency)
+    except InvalidOperation:
+        faults.add("sale_amount", f"is no decimal amount: {text}")
+        return Decimal()
+
+
+def _config(brand: WhiteLabel) -> dict[str, Any]:
+    """The brand as ``provision_partner_tenant`` reads it, with nothing left to be chosen."""
+    colours = {"primary": brand.primary, "on_primary": brand.on_primary}
+    config = {"name": brand.name, "colours": colours, "logo_url": brand.logo_url, "domain": brand.domain}
+    return {field: value for field, value in config.items() if value is not None}
