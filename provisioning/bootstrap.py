@@ -21,12 +21,17 @@ from provisioning.commercial import (
     CrmService,
     CustomerService,
     MailDelivery,
+    MailTemplates,
+    NoticeDelivery,
+    NotificationsService,
     SmtpSettings,
+    Teams,
     TicketingService,
 )
 from provisioning.database import Database, sync_url
 from provisioning.errors import Fault
 from provisioning.line import LineHandOver, LineService, line_adapters
+from provisioning.links import SignedLinks
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.sole_worker import sole_worker
 from provisioning.tickets import InstallationDesk
@@ -42,6 +47,7 @@ class Pace:
 
     timers_every_seconds: float = 0.5
     watch_every_seconds: float = 0.5
+    notices_every_seconds: float = 2.0
     heartbeat_every_seconds: float = 1.5
     lease_seconds: float = 6.0
     lost_every_seconds: float = 5.0
@@ -71,6 +77,8 @@ class Appliance:
         self.keyring = load_keyring(settings.sealing_key_file)
         self.vault = SecretVault(self.keyring, tenant_id=settings.tenant_id)
         self.templates = TemplateLibrary.load()
+        self.mail_templates = mail_templates(settings)
+        self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.begin)
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
@@ -89,7 +97,10 @@ class Appliance:
             customer_service=CustomerService(db, **common),
             crm_service=CrmService(db, **common),
             billing_service=BillingService(db, **common),
-            communications_service=CommunicationsService(db, **common, sender=self.settings.mail_from),
+            communications_service=CommunicationsService(
+                db, **common, sender=self.settings.mail_from, templates=self.mail_templates, links=self.links
+            ),
+            notifications_service=NotificationsService(db, **common),
             ticketing_service=TicketingService(db, **common),
             line_service=LineService(db, **common),
             network_service=NetworkService(db, **common, username_realm=self.settings.username_realm),
@@ -107,6 +118,10 @@ class Appliance:
             tenant_id=self.tenant_id,
             now=self.clock,
         )
+
+    def teams(self, db: AsyncSession) -> Teams:
+        """The ISP's teams, bound to this transaction."""
+        return Teams(db, tenant_id=self.tenant_id, vault=self.vault, allowed=self.settings.notice_schemas)
 
     async def close(self) -> None:
         await self.bell.close()
@@ -174,7 +189,15 @@ async def open_worker(
             sessions=appliance.sessions,
             tenant_id=appliance.tenant_id,
         )
-        clock = Clock(_ticks(dispatch, watchers, outside, pace))
+        notices = NoticeDelivery(
+            appliance.database.begin,
+            tenant_id=appliance.tenant_id,
+            now=appliance.clock,
+            vault=appliance.vault,
+            smtp=_smtp(appliance.settings),
+            allowed=appliance.settings.notice_schemas,
+        )
+        clock = Clock([*_ticks(dispatch, watchers, outside, pace), *_notice_ticks(notices, pace)])
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
@@ -232,6 +255,27 @@ def _ticks(dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace)
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
     ]
+
+
+def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:
+    return [Tick("notices", pace.notices_every_seconds, notices.deliver_due)]
+
+
+def mail_templates(settings: Settings) -> MailTemplates:
+    """The mails in this ISP's name, language and time zone.
+
+    Raises: SettingsRefused if there are no mails in its language.
+    """
+    templates = MailTemplates(
+        isp_name=settings.isp_name or settings.mail_from.rpartition("@")[2],
+        language=settings.mail_language,
+        time_zone=settings.time_zone,
+    )
+    if not templates.has_default():
+        there_are = ", ".join(templates.languages())
+        reason = f"is {settings.mail_language}, and there are no mails in it; there are: {there_are}"
+        raise SettingsRefused([Fault("FIRSTLIGHT_MAIL_LANGUAGE", reason)])
+    return templates
 
 
 def _definitions(settings: Settings) -> dict[tuple[str, int], Definition[Any]]:

@@ -1,6 +1,7 @@
 """What can go wrong on the provisioning floor, as one tree. (t) marks what a retry may cure by itself.
 
-The branches stand with their packages: ``provisioning.commercial.errors`` and ``provisioning.field.errors``.
+The branches stand with their packages: ``provisioning.commercial.errors``, ``.notice_errors`` and ``.ticket_errors``,
+``provisioning.links`` and ``provisioning.field.errors``.
 
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
@@ -31,6 +32,22 @@ ProvisioningError
 |       |-- MailServerUnreachable (t) refused, timed out or cut before the message was given
 |       |-- DeliveryUnknown       (t) cut after the message was given: it may or may not have arrived
 |       `-- DeliveryDoubtful          twice so: whether it arrived has to be asked
+|-- TeamError
+|   |-- TeamUnknown
+|   `-- ChannelUnknown
+|-- NoticeError
+|   |-- NoticeUnknown
+|   |-- NoticeWithdrawn
+|   `-- NoticeSent
+|-- TicketError
+|   |-- TicketUnknown
+|   |-- TicketCancelled
+|   |-- TicketMoveRefused         the ticket's state doesn't allow what was asked
+|   `-- TicketChanged             somebody else was quicker
+|-- LinkError
+|   |-- LinkForged                not made here, or changed on its way
+|   |-- LinkExpired
+|   `-- LinkUsed
 `-- FieldError
     |-- TechnicianUnknown
     |-- TechnicianConflict        the technician's number already belongs to somebody else

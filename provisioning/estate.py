@@ -1,4 +1,4 @@
-"""The ISP's estate from one TOML file: the network, rates, NASes, technicians, customers and their surveys.
+"""The ISP's estate from one TOML file: the network, rates, NASes, teams, technicians, customers and their surveys.
 
 ``firstlight import FILE`` reads it. Everything is checked before anything is written, all faults are named at once, and
 the same file again changes nothing. What the file does not mention stays as it is.
@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import IpamError, NetworkEstate, NetworkEstateSpec
 from provisioning.bootstrap import Appliance
-from provisioning.commercial import CrmService, CustomerService
+from provisioning.commercial import CrmService, CustomerService, Teams
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
@@ -49,6 +49,15 @@ class NasSpec(Part):
     address: str
     dialect: str
     coa_port: int = 3799
+
+
+class TeamSpec(Part):
+    """Some of the ISP's people. Of each channel its Apprise address, which holds tokens and goes into the vault, or the
+    reference of one that is there already (``secret:notice/<team>/<channel>``)."""
+
+    name: str
+    email: str | None = None
+    channels: dict[str, SecretStr] = Field(default_factory=dict)
 
 
 class TechnicianSpec(Part):
@@ -85,6 +94,7 @@ class EstateSpec(Part):
     network: NetworkEstateSpec = Field(default_factory=NetworkEstateSpec)
     rates: tuple[RateSpec, ...] = Field(default=(), alias="rate")
     nas: tuple[NasSpec, ...] = ()
+    teams: tuple[TeamSpec, ...] = Field(default=(), alias="team")
     technicians: tuple[TechnicianSpec, ...] = Field(default=(), alias="technician")
     customers: tuple[CustomerSpec, ...] = Field(default=(), alias="customer")
     surveys: tuple[SurveySpec, ...] = Field(default=(), alias="site_survey")
@@ -111,6 +121,7 @@ class EstateServices:
 
     network: NetworkEstate
     radius: RadiusService
+    teams: Teams
     technicians: Technicians
     customers: CustomerService
     crm: CrmService
@@ -128,6 +139,8 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         await _try(faults, f"rate {rate.plan}", lambda r=rate, t=terms: services.radius.define_plan(name=r.plan, **t))
     for nas in spec.nas:
         await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**n.model_dump()))
+    for team in spec.teams:
+        await _try(faults, f"team {team.name}", lambda t=team: _team(services.teams, t))
     for one in spec.technicians:
         await _try(faults, f"technician {one.id}", lambda t=one: _technician(services.technicians, t))
     for customer in spec.customers:
@@ -141,6 +154,7 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         "locations": len(spec.network.locations),
         "rates": len(spec.rates),
         "nas": len(spec.nas),
+        "teams": len(spec.teams),
         "technicians": len(spec.technicians),
         "customers": len(spec.customers),
         "site_surveys": len(spec.surveys),
@@ -155,6 +169,11 @@ async def _try(faults: list[Fault], where: str, act: Callable[..., Awaitable[Any
     except (ProvisioningError, IpamError, RadiusError) as error:
         inner = getattr(error, "faults", None)
         faults += [Fault(where, str(fault)) for fault in inner] if inner else [Fault(where, str(error))]
+
+
+async def _team(teams: Teams, spec: TeamSpec) -> None:
+    channels = {name: address.get_secret_value() for name, address in spec.channels.items()}
+    await teams.define(name=spec.name, email=spec.email, channels=channels)
 
 
 async def _technician(technicians: Technicians, spec: TechnicianSpec) -> None:
@@ -188,6 +207,7 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
         services = EstateServices(
             network=NetworkEstate(db, tenant_id=tenant_id, now=now),
             radius=RadiusService(db, tenant_id=tenant_id, now=now, secrets=appliance.vault),
+            teams=appliance.teams(db),
             technicians=Technicians(db, tenant_id=tenant_id),
             customers=CustomerService(db, tenant_id=tenant_id, now=now),
             crm=CrmService(db, tenant_id=tenant_id, now=now),

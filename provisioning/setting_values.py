@@ -1,4 +1,4 @@
-"""What a setting's value may be: paths, web and mail addresses, database addresses; each refusal says what would do."""
+"""What a setting's value may be: paths, addresses, languages, time zones; each refusal says what would do."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from email.headerregistry import Address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from provisioning.languages import is_language_tag
 
 
 def sqlite_url(path: Path) -> str:
@@ -62,6 +65,20 @@ def _mail_address(value: str) -> str:
     return value
 
 
+def _language_tag(value: str) -> str:
+    if not is_language_tag(value):
+        raise ValueError("must be a language such as de or de-AT")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise ValueError("must be a time zone of the IANA database such as Europe/Berlin") from exc
+    return value
+
+
 def _database_url(value: str) -> str:
     try:
         url = make_url(value)
@@ -77,4 +94,6 @@ def _database_url(value: str) -> str:
 FilePath = Annotated[Path, AfterValidator(_expanded)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
+LanguageTag = Annotated[str, AfterValidator(_language_tag)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]

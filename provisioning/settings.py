@@ -22,7 +22,9 @@ from provisioning.errors import Fault, ProvisioningError
 from provisioning.setting_values import (
     DatabaseUrl,
     FilePath,
+    LanguageTag,
     MailAddress,
+    TimeZone,
     WebAddress,
     is_postgresql,
     read_line,
@@ -35,6 +37,27 @@ OTHERS_PREFIXES: Final = ("FIRSTLIGHT_FREERADIUS_", "FIRSTLIGHT_TEST_")
 """Variables that FreeRADIUS' own configuration and the test harness read; no setting begins like these."""
 
 OltVendor = Literal["huawei", "nokia", "zte"]
+
+NOTICE_SCHEMAS: Final = (
+    "discord",
+    "gchat",
+    "gotifys",
+    "jsons",
+    "mailtos",
+    "matrixs",
+    "mmosts",
+    "ntfys",
+    "opsgenie",
+    "pagerduty",
+    "pover",
+    "rockets",
+    "slack",
+    "tgram",
+    "workflows",
+    "wxteams",
+    "zulip",
+)
+"""Channels over TLS only, none that acts on this machine."""
 
 
 class SettingsRefused(ProvisioningError):
@@ -160,6 +183,31 @@ class Settings(BaseSettings):
     )
     smtp_timeout_seconds: float = Field(default=60.0, gt=0, le=600, description="Patience with the mail server.")
     mail_from: MailAddress = Field(default="noreply@isp.example", description="Sender of every mail to a customer.")
+    mail_language: LanguageTag = Field(
+        default="en",
+        description="Language of a mail that asks for none, or for one there is none in, as BCP 47 writes it.",
+    )
+    isp_name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=80,
+        description="The name that mails are signed with.",
+        json_schema_extra={"default": "the domain of the sender"},
+    )
+    time_zone: TimeZone = Field(
+        default="UTC", description="The ISP's time zone, in which mails tell times, for example `Europe/Berlin`."
+    )
+    public_url: WebAddress | None = Field(
+        default=None,
+        description="Base of links to this appliance, for example https://isp.example",
+        json_schema_extra={"default": "unset: a mail that needs a link is refused"},
+    )
+    notice_schemas: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=NOTICE_SCHEMAS,
+        min_length=1,
+        description="Kinds of channels a team may have, as the first word of an Apprise address: `slack,tgram`.",
+        json_schema_extra={"default": f"`{','.join(NOTICE_SCHEMAS)}`"},
+    )
 
     visit_hold_hours: int = Field(
         default=336,
@@ -196,6 +244,13 @@ class Settings(BaseSettings):
         if not all(node.strip() and vendor.strip() for node, _, vendor in pairs):
             raise ValueError("must be written as OLT-3=zte,OLT-7=nokia")
         return {node.strip(): vendor.strip() for node, _, vendor in pairs}
+
+    @field_validator("notice_schemas", mode="before")
+    @classmethod
+    def _split_words(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(word.strip().lower() for word in value.split(",") if word.strip()))
 
     @field_validator("log_level", "log_format", "smtp_tls", mode="before")
     @classmethod

@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 from acs import DeviceConvergence, GenieAcsService
 from ipam import NetworkService
 from radius import RadiusProjector, RadiusService, SessionReader
+from workflows.answers import CreatedTicket, QueuedNotice
 
 VisitState = Literal["booked", "scanned", "no_access", "not_feasible", "cancelled", "completed"]
 SurveyResult = Literal["feasible", "not_feasible"]
@@ -144,14 +145,50 @@ class CommunicationsService(Protocol):
     """communications_service"""
 
     async def send_template_email(
-        self, *, template: str, recipient: str, variables: Mapping[str, Any], request_id: str | None = None
+        self,
+        *,
+        template: str,
+        recipient: str,
+        variables: Mapping[str, Any],
+        language: str | None = None,
+        request_id: str | None = None,
     ) -> QueuedEmail: ...
 
     async def withdraw_unsent_email(self, *, email_id: int, reason: str) -> Any: ...
 
 
+class NotificationsService(Protocol):
+    """notifications_service"""
+
+    async def notify_team(
+        self,
+        *,
+        team: str,
+        channel: str,
+        subject: str,
+        message: str,
+        metadata: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> QueuedNotice: ...
+
+    async def withdraw_notice(self, *, notice_id: int) -> Any: ...
+
+
 class TicketingService(Protocol):
     """ticketing_service"""
+
+    async def create_ticket(
+        self,
+        *,
+        title: str,
+        description: str,
+        customer_id: int | None,
+        priority: str,
+        assigned_team: str,
+        request_id: str | None = None,
+    ) -> CreatedTicket: ...
+
+    async def close_ticket(self, *, ticket_id: int, reason: str) -> Any: ...
 
     async def schedule_installation(
         self,
@@ -199,6 +236,7 @@ class Services:
     crm_service: CrmService
     billing_service: BillingService
     communications_service: CommunicationsService
+    notifications_service: NotificationsService
     ticketing_service: TicketingService
     line_service: LineService
     network_service: NetworkService

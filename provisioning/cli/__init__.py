@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from provisioning.cli import keys, line, runs, visits
+from provisioning.cli import keys, line, mails, notices, runs, tickets, visits
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.operate import add_to as add_operations
 
@@ -24,6 +24,9 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(keys.app, name="keys")
+app.add_typer(mails.app, name="mails")
+app.add_typer(notices.app, name="notices")
+app.add_typer(tickets.app, name="tickets")
 add_operations(app)
 add_demo(app)
 

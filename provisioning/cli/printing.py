@@ -25,6 +25,11 @@ STYLES = {
     "skipped": "dim",
     "undone": "dim",
     "planned": "dim",
+    "sent": "green",
+    "refused": "red",
+    "withdrawn": "dim",
+    "resolved": "green",
+    "closed": "dim",
 }
 MARKS = {
     "completed": "✓",
@@ -39,6 +44,13 @@ MARKS = {
     "skipped": "-",
     "undone": "↩",
     "planned": "·",
+    "queued": "…",
+    "sent": "✓",
+    "refused": "✗",
+    "withdrawn": "↩",
+    "open": "·",
+    "resolved": "✓",
+    "closed": "✓",
 }
 GAP = 2
 

@@ -57,7 +57,7 @@ async def test_migrating_again_changes_nothing(database: Database, tmp_path: Pat
     radius = await migrated(database, tmp_path)
     await migrate(database, radius)
     async with database.begin() as db:
-        assert (await db.scalars(text("SELECT version_num FROM firstlight_schema"))).all() == ["0001"]
+        assert (await db.scalars(text("SELECT version_num FROM firstlight_schema"))).all() == ["0005"]
     await radius.close()
 
 
