@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
+from importlib import import_module
+from typing import Any
 
 from provisioning.commercial.smtp import Letter, SmtpSettings, hand_over
 
@@ -40,16 +43,13 @@ def fault_of(address: str, allowed: Collection[str]) -> str | None:
         return "is not an Apprise address such as slack://..."
     if kind not in allowed:
         return f"is of the kind {kind}, and FIRSTLIGHT_NOTICE_SCHEMAS allows only: {', '.join(allowed)}"
-    from provisioning.commercial.apprise_channel import is_understood
-
-    return None if is_understood(address) else f"is not an address that Apprise understands as {kind}"
+    return None if _apprise().is_understood(address) else f"is not an address that Apprise understands as {kind}"
 
 
 async def tell_by_apprise(message: Message, address: str, *, timeout_seconds: float) -> str | None:
     """None when the other side took it, else why not, in words without secrets."""
-    from provisioning.commercial.apprise_channel import send
-
-    return await send(address, subject=message.subject, text=message.text, timeout_seconds=timeout_seconds)
+    apprise = await asyncio.to_thread(_apprise)  # a second at the first time, in which the runs go on
+    return await apprise.send(address, subject=message.subject, text=message.text, timeout_seconds=timeout_seconds)
 
 
 async def tell_by_mail(message: Message, recipient: str, smtp: SmtpSettings) -> str | None:
@@ -64,6 +64,11 @@ async def tell_by_mail(message: Message, recipient: str, smtp: SmtpSettings) -> 
     )
     ended = await hand_over(letter, smtp)
     return None if ended.outcome == "sent" else f"{smtp.server} ({ended.outcome}): {ended.reply}"
+
+
+def _apprise() -> Any:
+    """Not at the top of this file, so that no command waits for it that tells nobody."""
+    return import_module("provisioning.commercial.apprise_channel")
 
 
 def message_id_of_notice(tenant_id: str, notice_id: int, domain: str) -> str:
