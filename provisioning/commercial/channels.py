@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from importlib import import_module
-from typing import Any
 
 from provisioning.commercial.smtp import Letter, SmtpSettings, hand_over
 
 EMAIL = "email"
 """The channel that every team with a mail address has."""
+
+APPRISE = "provisioning.commercial.apprise_channel"
+"""Imported where it is needed, so that no command waits for it that tells nobody."""
 
 _KIND = re.compile(r"([a-z][a-z0-9+.-]{0,31})://", re.IGNORECASE)
 
@@ -43,13 +45,17 @@ def fault_of(address: str, allowed: Collection[str]) -> str | None:
         return "is not an Apprise address such as slack://..."
     if kind not in allowed:
         return f"is of the kind {kind}, and FIRSTLIGHT_NOTICE_SCHEMAS allows only: {', '.join(allowed)}"
-    return None if _apprise().is_understood(address) else f"is not an address that Apprise understands as {kind}"
+    from provisioning.commercial.apprise_channel import is_understood
+
+    return None if is_understood(address) else f"is not an address that Apprise understands as {kind}"
 
 
 async def tell_by_apprise(message: Message, address: str, *, timeout_seconds: float) -> str | None:
     """None when the other side took it, else why not, in words without secrets."""
-    apprise = await asyncio.to_thread(_apprise)  # a second at the first time, in which the runs go on
-    return await apprise.send(address, subject=message.subject, text=message.text, timeout_seconds=timeout_seconds)
+    await asyncio.to_thread(import_module, APPRISE)  # a second at the first time, in which the runs go on
+    from provisioning.commercial.apprise_channel import send
+
+    return await send(address, subject=message.subject, text=message.text, timeout_seconds=timeout_seconds)
 
 
 async def tell_by_mail(message: Message, recipient: str, smtp: SmtpSettings) -> str | None:
@@ -64,11 +70,6 @@ async def tell_by_mail(message: Message, recipient: str, smtp: SmtpSettings) -> 
     )
     ended = await hand_over(letter, smtp)
     return None if ended.outcome == "sent" else f"{smtp.server} ({ended.outcome}): {ended.reply}"
-
-
-def _apprise() -> Any:
-    """Not at the top of this file, so that no command waits for it that tells nobody."""
-    return import_module("provisioning.commercial.apprise_channel")
 
 
 def message_id_of_notice(tenant_id: str, notice_id: int, domain: str) -> str:

@@ -38,9 +38,13 @@ class Isp:
     now: datetime = NOW
 
     def delivery(self, **options: Any) -> NoticeDelivery:
-        options = {"allowed": KINDS, "timeout_seconds": 5.0} | options
         return NoticeDelivery(
-            self.begin, tenant_id=TENANT, now=lambda: self.now, vault=self.vault, smtp=self.smtp, **options
+            self.begin,
+            tenant_id=TENANT,
+            now=lambda: self.now,
+            vault=self.vault,
+            smtp=self.smtp,
+            **{"allowed": KINDS, "timeout_seconds": 5.0, **options},
         )
 
     async def define(self, **channels: str) -> None:
