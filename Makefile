@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 WORKERS ?= 2
 export TICKET
 
-.PHONY: help demo test durability check lint types imports lock docs picture clean ready-demo ready-test
+.PHONY: help demo test durability check lint types imports lock docs mails picture clean ready-demo ready-test
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -45,6 +45,9 @@ docs: ready-test ## renew the tables in docs/ that are made from the code
 
 picture: ready-test ## renew docs/demo.svg from a real run of the demo
 	@.venv/bin/python deploy/renew_demo_picture.py
+
+mails: ready-test ## render the sample of every mail anew, for the tests to compare (look at the difference)
+	@.venv/bin/python -m tests.support.golden_mails
 
 clean: ## remove what the commands above left, .venv excepted
 	@rm -rf .lab .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

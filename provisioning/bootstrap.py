@@ -27,11 +27,15 @@ from provisioning.commercial import (
     Leads,
     LicenseService,
     MailDelivery,
+    MailTemplates,
+    NoticeDelivery,
+    NotificationsService,
     OfferCatalogue,
     PartnerService,
     Quotes,
     SalesService,
     SmtpSettings,
+    Teams,
     TenantDirectory,
     TenantProbe,
     TicketingService,
@@ -48,6 +52,7 @@ from provisioning.database import Database, sync_url
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.line import LineHandOver, LineService, line_adapters
 from provisioning.lines import LineDesk
+from provisioning.links import SignedLinks
 from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
 from provisioning.projections import Projections
@@ -83,6 +88,7 @@ class Pace:
 
     timers_every_seconds: float = 0.5
     watch_every_seconds: float = 0.5
+    notices_every_seconds: float = 2.0
     heartbeat_every_seconds: float = 1.5
     lease_seconds: float = 6.0
     lost_every_seconds: float = 5.0
@@ -119,9 +125,9 @@ class Appliance:
         self.webhook_readers = webhook_readers(stripe=self.stripe)
         self.templates = TemplateLibrary.load()
         self.zone = ZoneInfo(settings.time_zone)
-        self.tenant_pages = TenantDirectory(
-            tenant_id=settings.tenant_id, isp_name=settings.mail_from.rpartition("@")[2]
-        )
+        self.tenant_pages = TenantDirectory(tenant_id=settings.tenant_id, isp_name=_isp_name(settings))
+        self.mail_templates = mail_templates(settings)
+        self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.begin)
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
@@ -153,7 +159,10 @@ class Appliance:
             billing_service=BillingService(db, **common, cards=self.cards(db) if self.stripe is not None else None),
             license_service=LicenseService(db, **common, secrets=self.vault),
             deployment_service=DeploymentService(db, **common, public_url=self.settings.public_url, zone=self.zone),
-            communications_service=CommunicationsService(db, **common, sender=self.settings.mail_from),
+            communications_service=CommunicationsService(
+                db, **common, sender=self.settings.mail_from, templates=self.mail_templates, links=self.links
+            ),
+            notifications_service=NotificationsService(db, **common),
             ticketing_service=TicketingService(db, **common),
             partner_service=PartnerService(db, **common),
             line_service=LineService(db, **common),
@@ -257,6 +266,10 @@ class Appliance:
         """The door for settlements, bound to this transaction."""
         return PaymentDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
 
+    def teams(self, db: AsyncSession) -> Teams:
+        """The ISP's teams, bound to this transaction."""
+        return Teams(db, tenant_id=self.tenant_id, vault=self.vault, allowed=self.settings.notice_schemas)
+
     async def close(self) -> None:
         await self.bell.close()
         await self.radius_database.close()
@@ -323,7 +336,15 @@ async def open_worker(
             sessions=appliance.sessions,
             tenant_id=appliance.tenant_id,
         )
-        clock = Clock(_ticks(appliance, dispatch, watchers, outside, pace))
+        notices = NoticeDelivery(
+            appliance.database.begin,
+            tenant_id=appliance.tenant_id,
+            now=appliance.clock,
+            vault=appliance.vault,
+            smtp=_smtp(appliance.settings),
+            allowed=appliance.settings.notice_schemas,
+        )
+        clock = Clock([*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace)])
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
@@ -405,6 +426,31 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
     ]
+
+
+def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:
+    return [Tick("notices", pace.notices_every_seconds, notices.deliver_due)]
+
+
+def mail_templates(settings: Settings) -> MailTemplates:
+    """The mails in this ISP's name, language and time zone.
+
+    Raises: SettingsRefused if there are no mails in its language.
+    """
+    templates = MailTemplates(
+        isp_name=_isp_name(settings),
+        language=settings.mail_language,
+        time_zone=settings.time_zone,
+    )
+    if not templates.has_default():
+        there_are = ", ".join(templates.languages())
+        reason = f"is {settings.mail_language}, and there are no mails in it; there are: {there_are}"
+        raise SettingsRefused([Fault("FIRSTLIGHT_MAIL_LANGUAGE", reason)])
+    return templates
+
+
+def _isp_name(settings: Settings) -> str:
+    return settings.isp_name or settings.mail_from.rpartition("@")[2]
 
 
 def _definitions(settings: Settings) -> dict[tuple[str, int], Definition[Any]]:

@@ -3,7 +3,8 @@
 What is no class of this file stands with its package or module: the branches of customers, surveys, bills and mails
 in ``provisioning.commercial.errors``, what is sold in its ``.selling_errors``, ``.quote_errors``, ``.money`` and
 ``.payments.errors``, licences, partners and pages in its ``.licence_errors``, ``.partner_errors`` and
-``.tenant_errors``; that of field work in ``provisioning.field.errors``.
+``.tenant_errors``, notices and tickets in its ``.notice_errors`` and ``.ticket_errors``; links in
+``provisioning.links``, that of field work in ``provisioning.field.errors``.
 
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
@@ -136,6 +137,22 @@ ProvisioningError
 |   |-- NoTechnicians
 |   |-- DayFull
 |   `-- SlotTaken
+|-- TeamError
+|   |-- TeamUnknown
+|   `-- ChannelUnknown
+|-- NoticeError
+|   |-- NoticeUnknown
+|   |-- NoticeWithdrawn
+|   `-- NoticeSent
+|-- TicketError
+|   |-- TicketUnknown
+|   |-- TicketCancelled
+|   |-- TicketMoveRefused         the ticket's state doesn't allow what was asked
+|   `-- TicketChanged             somebody else was quicker
+|-- LinkError
+|   |-- LinkForged                not made here, or changed on its way
+|   |-- LinkExpired
+|   `-- LinkUsed
 |-- FieldError
 |   |-- TechnicianUnknown
 |   |-- TechnicianConflict        the technician's number already belongs to somebody else

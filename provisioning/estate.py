@@ -1,4 +1,4 @@
-"""The ISP's estate from one TOML file: the network, rates, NASes, offers, technicians, customers, surveys, partners.
+"""The ISP's estate from one TOML file: network, rates, NASes, offers, teams, technicians, customers, surveys, partners.
 
 ``firstlight import FILE`` reads it. Everything is checked before anything is written, all faults are named at once, and
 the same file again changes nothing. What the file does not mention stays as it is.
@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import IpamError, LocationUnknown, NetworkEstate, NetworkEstateSpec, NetworkService
@@ -26,6 +26,7 @@ from provisioning.commercial import (
     OfferCatalogue,
     OfferTerms,
     Partners,
+    Teams,
 )
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
@@ -76,6 +77,15 @@ class OfferSpec(Part):
     setup_fee_minor: int = 0
     license_template_id: int | None = None
     active: bool = True
+
+
+class TeamSpec(Part):
+    """Some of the ISP's people. Of each channel its Apprise address, which holds tokens and goes into the vault, or the
+    reference of one that is there already (``secret:notice/<team>/<channel>``)."""
+
+    name: str
+    email: str | None = None
+    channels: dict[str, SecretStr] = Field(default_factory=dict)
 
 
 class TechnicianSpec(Part):
@@ -144,6 +154,7 @@ class EstateSpec(Part):
     rates: tuple[RateSpec, ...] = Field(default=(), alias="rate")
     nas: tuple[NasSpec, ...] = ()
     offers: tuple[OfferSpec, ...] = Field(default=(), alias="offer")
+    teams: tuple[TeamSpec, ...] = Field(default=(), alias="team")
     technicians: tuple[TechnicianSpec, ...] = Field(default=(), alias="technician")
     customers: tuple[CustomerSpec, ...] = Field(default=(), alias="customer")
     surveys: tuple[SurveySpec, ...] = Field(default=(), alias="site_survey")
@@ -174,6 +185,7 @@ class EstateServices:
     premises: NetworkService
     radius: RadiusService
     offers: OfferCatalogue
+    teams: Teams
     technicians: Technicians
     customers: CustomerService
     crm: CrmService
@@ -195,17 +207,15 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**n.model_dump()))
     for offer in spec.offers:
         faults += await _offer(services, offer)
+    for team in spec.teams:
+        await _try(faults, f"team {team.name}", lambda t=team: _team(services.teams, t))
     for one in spec.technicians:
         await _try(faults, f"technician {one.id}", lambda t=one: _technician(services.technicians, t))
     for customer in spec.customers:
         await _try(faults, f"customer {customer.id}", lambda c=customer: _customer(services.customers, c))
     for survey in spec.surveys:
         await _try(faults, f"site_survey of {survey.customer_id}", lambda s=survey: _survey(services, s))
-    for kind in spec.license_templates:
-        where = f"license_template {kind.id}"
-        await _try(faults, where, lambda k=kind: _license_template(services.license_templates, k))
-    for partner in spec.partners:
-        await _try(faults, f"partner {partner.id}", lambda p=partner: _partner(services.partners, p))
+    await _write_partners(faults, spec, services)
     if faults:
         raise InvalidRequest("The estate", faults)
     return {
@@ -214,12 +224,22 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         "rates": len(spec.rates),
         "nas": len(spec.nas),
         "offers": len(spec.offers),
+        "teams": len(spec.teams),
         "technicians": len(spec.technicians),
         "customers": len(spec.customers),
         "site_surveys": len(spec.surveys),
         "license_templates": len(spec.license_templates),
         "partners": len(spec.partners),
     }
+
+
+async def _write_partners(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:
+    """Partners, and before them the licence templates that they give licences of."""
+    for kind in spec.license_templates:
+        where = f"license_template {kind.id}"
+        await _try(faults, where, lambda k=kind: _license_template(services.license_templates, k))
+    for partner in spec.partners:
+        await _try(faults, f"partner {partner.id}", lambda p=partner: _partner(services.partners, p))
 
 
 async def _try(faults: list[Fault], where: str, act: Callable[..., Awaitable[Any]]) -> None:
@@ -242,6 +262,11 @@ async def _offer(services: EstateServices, spec: OfferSpec) -> list[Fault]:
         await _try(faults, f"{where}: plan", lambda: services.premises.plan(plan))
         await _try(faults, f"{where}: plan", lambda: services.radius.plan(name=plan))
     return faults
+
+
+async def _team(teams: Teams, spec: TeamSpec) -> None:
+    channels = {name: address.get_secret_value() for name, address in spec.channels.items()}
+    await teams.define(name=spec.name, email=spec.email, channels=channels)
 
 
 async def _technician(technicians: Technicians, spec: TechnicianSpec) -> None:
@@ -304,6 +329,7 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
             premises=appliance.services(db).network_service,
             radius=RadiusService(db, tenant_id=tenant_id, now=now, secrets=appliance.vault),
             offers=OfferCatalogue(db, tenant_id=tenant_id),
+            teams=appliance.teams(db),
             technicians=Technicians(db, tenant_id=tenant_id),
             customers=CustomerService(db, tenant_id=tenant_id, now=now),
             crm=CrmService(db, tenant_id=tenant_id, now=now),

@@ -14,6 +14,9 @@ from workflows import PRINTABLE
 Clock = Callable[[], datetime]
 """The time now, aware, handed in by whoever composes the appliance."""
 
+# A sealed secret's name; told to a customer or a team it is a mistake, and a password would be a worse one.
+SECRET_REFERENCE = "secret:"  # noqa: S105 - the prefix of a reference, no secret itself
+
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_REQUEST_ID = 200
 LONGEST_EMAIL = 254  # RFC 5321 s4.5.3.1.3, less the angle brackets
@@ -44,6 +47,11 @@ class Faults:
     def add(self, field: str, reason: str) -> None:
         self._found.append(Fault(field, reason))
 
+    @property
+    def count(self) -> int:
+        """How many there are so far."""
+        return len(self._found)
+
     def refuse_if_any(self) -> None:
         """Raises: InvalidRequest with all faults found so far."""
         if self._found:
@@ -72,6 +80,23 @@ class Faults:
             self.add(field, f"is longer than {longest} characters")
             return None
         return text or None
+
+    def text(self, field: str, value: object, *, longest: int = 4000) -> str:
+        """Text of one or several lines that must be there; lines end with a line feed alone."""
+        if value is None or (isinstance(value, str) and not value.strip()):
+            self.add(field, "is missing")
+            return ""
+        if not isinstance(value, str):
+            self.add(field, "is not text")
+            return ""
+        text = value.replace("\r\n", "\n").strip()
+        if not _ONE_LINE.fullmatch(text.replace("\n", "").replace("\t", "")):
+            self.add(field, "holds a control character")
+            return ""
+        if len(text) > longest:
+            self.add(field, f"is longer than {longest} characters")
+            return ""
+        return text
 
     def number(self, field: str, value: object) -> int:
         """A number that names something: 1 or more, and storable."""

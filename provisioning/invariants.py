@@ -22,6 +22,7 @@ import workflows
 from ipam import AllocatedResources
 from provisioning import agreement
 from provisioning.commercial import invariants as commercial
+from provisioning.commercial import message_invariants as messages
 from provisioning.commercial import partner_invariants as partners
 from provisioning.commercial import selling_invariants as selling
 from provisioning.commercial.payments import invariants as payments
@@ -35,6 +36,7 @@ from workflows import Definition, stuck_events
 MAIL_STUCK_AFTER = timedelta(hours=1)
 EVENT_STUCK_AFTER = timedelta(minutes=15)
 PAYMENT_KNOWN_AFTER = timedelta(hours=1)
+NOTICE_STUCK_AFTER = timedelta(hours=1)
 TRACES_GONE_AFTER = timedelta(minutes=15)
 
 
@@ -202,6 +204,21 @@ INVARIANTS: tuple[Invariant, ...] = (
         "mail.not_stuck",
         "no mail waits for an hour",
         lambda on: commercial.stuck_mails(on.db, on.tenant_id, queued_before=on.now - MAIL_STUCK_AFTER),
+    ),
+    Invariant(
+        "notice.not_stuck",
+        "no notice is still queued an hour after it should have been tried",
+        lambda on: messages.stuck_notices(on.db, on.tenant_id, due_before=on.now - NOTICE_STUCK_AFTER),
+    ),
+    Invariant(
+        "ticket.due_after_opened",
+        "a ticket is due after it was opened",
+        lambda on: messages.tickets_due_too_early(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "link.used_once",
+        "a one-time link is used once",
+        lambda on: messages.links_used_twice(on.db, on.tenant_id),
     ),
     Invariant(
         "field.no_technician_twice",

@@ -12,7 +12,7 @@ import structlog
 
 SECRET_NAMES = re.compile(r"pass(word|phrase|wd)?$|secret$|token$|credential|authorization|_key$", re.IGNORECASE)
 MASK = "***"
-QUIET = ("httpx", "httpcore", "aiosqlite", "apscheduler", "asyncio", "mail.log", "dbos")
+QUIET = ("httpx", "httpcore", "aiosqlite", "apscheduler", "asyncio", "mail.log", "dbos", "urllib3")
 
 
 def configure_logs(*, level: str, form: Literal["console", "json"], stream: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""What the documentation says of commands, errors and invariants, made from the code itself.
+"""What the documentation says of commands, errors, invariants and mails, made from the code itself.
 
 ``make docs`` writes these parts into ``docs/``; ``tests/test_docs.py`` compares the two.
 """
@@ -22,6 +22,8 @@ from acs import AcsError
 from ipam import IpamError
 from provisioning.check import every_invariant
 from provisioning.cli import app
+from provisioning.commercial import MailPreview, MailTemplates
+from provisioning.commercial.mail_variables import MailVariable
 from provisioning.errors import ProvisioningError
 from provisioning.settings import render_settings_table
 from radius import RadiusError
@@ -38,6 +40,7 @@ def parts() -> dict[str, str]:
         "commands": render_commands(),
         "errors": render_errors(),
         "invariants": render_invariants(),
+        "mails": render_mails(),
     }
 
 
@@ -159,3 +162,37 @@ def render_invariants() -> str:
     """The table of what ``firstlight check`` asks."""
     rows = [f"| `{name}` | {meaning} |" for name, meaning in every_invariant()]
     return "\n".join(["| invariant | what must always be true |", "|---|---|", *rows]) + "\n"
+
+
+# -- mails -------------------------------------------------------------------------------------------------------------
+
+KINDS = {
+    "text": "text or a whole number",
+    "day": "date, or a moment on that day",
+    "moment": "moment, with its time zone",
+    "money": "whole minor units of `currency`",
+    "address": "web address",
+    "link": "one-time link (`LinkTo`)",
+    "list": "list",
+}
+
+
+def render_mails() -> str:
+    """One section a mail: what it is for, in which languages it comes, and its variables with those of its sample."""
+    preview = MailPreview(MailTemplates(isp_name="isp.example"))
+    sections = []
+    for name in preview.names():
+        mail = preview.template(name)
+        rows = [row for variable in mail["variables"] for row in _mail_rows(variable, mail["sample"])]
+        heading = [f"## {name}", "", f"{mail['about']} Languages: {', '.join(mail['languages'])}.", ""]
+        sections.append("\n".join([*heading, "| variable | is | for example |", "|---|---|---|", *rows]))
+    return "\n\n".join(sections) + "\n"
+
+
+def _mail_rows(variable: MailVariable, sample: Any) -> Iterator[str]:
+    given = sample[variable.name]
+    meaning = KINDS[variable.kind] + ("; may be left out" if variable.optional else "")
+    example = "" if variable.kind == "list" else f"`{given['link'] if variable.kind == 'link' else given}`"
+    yield f"| `{variable.name}` | {meaning} | {example} |"
+    for part in variable.parts:
+        yield f"| `{variable.name}[].{part.name}` | {KINDS[part.kind]} | `{given[0][part.name]}` |"

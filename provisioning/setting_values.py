@@ -1,4 +1,4 @@
-"""What a setting's value may be: paths, time zones, addresses of any kind; each refusal says what would do."""
+"""What a setting's value may be: paths, languages, time zones, addresses; each refusal says what would do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from provisioning.languages import is_language_tag
 
 
 def sqlite_url(path: Path) -> str:
@@ -77,6 +79,12 @@ def _mail_address(value: str) -> str:
     return value
 
 
+def _language_tag(value: str) -> str:
+    if not is_language_tag(value):
+        raise ValueError("must be a language such as de or de-AT")
+    return value
+
+
 def _database_url(value: str) -> str:
     try:
         url = make_url(value)
@@ -93,5 +101,6 @@ FilePath = Annotated[Path, AfterValidator(_expanded)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
 BaseAddress = Annotated[WebAddress, AfterValidator(_base_address)]
+LanguageTag = Annotated[str, AfterValidator(_language_tag)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]

@@ -23,6 +23,7 @@ from provisioning.setting_values import (
     BaseAddress,
     DatabaseUrl,
     FilePath,
+    LanguageTag,
     MailAddress,
     TimeZone,
     WebAddress,
@@ -37,6 +38,27 @@ OTHERS_PREFIXES: Final = ("FIRSTLIGHT_FREERADIUS_", "FIRSTLIGHT_TEST_")
 """Variables that FreeRADIUS' own configuration and the test harness read; no setting begins like these."""
 
 OltVendor = Literal["huawei", "nokia", "zte"]
+
+NOTICE_SCHEMAS: Final = (
+    "discord",
+    "gchat",
+    "gotifys",
+    "jsons",
+    "mailtos",
+    "matrixs",
+    "mmosts",
+    "ntfys",
+    "opsgenie",
+    "pagerduty",
+    "pover",
+    "rockets",
+    "slack",
+    "tgram",
+    "workflows",
+    "wxteams",
+    "zulip",
+)
+"""Channels over TLS only, none that acts on this machine."""
 
 
 class SettingsRefused(ProvisioningError):
@@ -123,11 +145,12 @@ class Settings(BaseSettings):
         default=None,
         description="Where the appliance answers from outside, for example https://isp.example: the base of customers'"
         " pages and of links in mails.",
-        json_schema_extra={"default": "unset: no customer page is provisioned"},
+        json_schema_extra={"default": "unset: no customer page, and a mail that needs a link is refused"},
     )
     time_zone: TimeZone = Field(
         default="UTC",
-        description="The ISP's time zone, in which technicians work from 8 to 18 o'clock, for example `Europe/Berlin`.",
+        description="The ISP's time zone, in which mails tell times and technicians work from 8 to 18 o'clock, for"
+        " example `Europe/Berlin`.",
     )
 
     genieacs_nbi_url: WebAddress | None = Field(
@@ -185,6 +208,23 @@ class Settings(BaseSettings):
         " (RFC 5321 section 4.5.3.2.6).",
     )
     mail_from: MailAddress = Field(default="noreply@isp.example", description="Sender of every mail to a customer.")
+    mail_language: LanguageTag = Field(
+        default="en",
+        description="Language of a mail that asks for none, or for one there is none in, as BCP 47 writes it.",
+    )
+    isp_name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=80,
+        description="The name that mails are signed with, and customers' pages where no partner's stands.",
+        json_schema_extra={"default": "the domain of the sender"},
+    )
+    notice_schemas: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=NOTICE_SCHEMAS,
+        min_length=1,
+        description="Kinds of channels a team may have, as the first word of an Apprise address: `slack,tgram`.",
+        json_schema_extra={"default": f"`{','.join(NOTICE_SCHEMAS)}`"},
+    )
 
     renewal_notice_days: int = Field(
         default=30,
@@ -245,6 +285,13 @@ class Settings(BaseSettings):
         if not all(node.strip() and vendor.strip() for node, _, vendor in pairs):
             raise ValueError("must be written as OLT-3=zte,OLT-7=nokia")
         return {node.strip(): vendor.strip() for node, _, vendor in pairs}
+
+    @field_validator("notice_schemas", mode="before")
+    @classmethod
+    def _split_words(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(word.strip().lower() for word in value.split(",") if word.strip()))
 
     @field_validator("log_level", "log_format", "smtp_tls", mode="before")
     @classmethod

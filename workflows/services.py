@@ -26,6 +26,7 @@ from workflows.answers import (
     AcceptedQuote,
     AllocatedLicenses,
     CreatedSubscription,
+    CreatedTicket,
     CustomerFromLead,
     ExtendedSubscription,
     IssuedLicense,
@@ -35,6 +36,7 @@ from workflows.answers import (
     PartnerRecord,
     PaymentOutcome,
     ProvisionedTenant,
+    QueuedNotice,
     RecordedCommission,
     RenewalEligibility,
     RenewalQuote,
@@ -279,14 +281,50 @@ class CommunicationsService(Protocol):
     """communications_service"""
 
     async def send_template_email(
-        self, *, template: str, recipient: str, variables: Mapping[str, Any], request_id: str | None = None
+        self,
+        *,
+        template: str,
+        recipient: str,
+        variables: Mapping[str, Any],
+        language: str | None = None,
+        request_id: str | None = None,
     ) -> QueuedEmail: ...
 
     async def withdraw_unsent_email(self, *, email_id: int, reason: str) -> Any: ...
 
 
+class NotificationsService(Protocol):
+    """notifications_service"""
+
+    async def notify_team(
+        self,
+        *,
+        team: str,
+        channel: str,
+        subject: str,
+        message: str,
+        metadata: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> QueuedNotice: ...
+
+    async def withdraw_notice(self, *, notice_id: int) -> Any: ...
+
+
 class TicketingService(Protocol):
     """ticketing_service"""
+
+    async def create_ticket(
+        self,
+        *,
+        title: str,
+        description: str,
+        customer_id: int | None,
+        priority: str,
+        assigned_team: str,
+        request_id: str | None = None,
+    ) -> CreatedTicket: ...
+
+    async def close_ticket(self, *, ticket_id: int, reason: str) -> Any: ...
 
     async def schedule_installation(
         self,
@@ -351,6 +389,7 @@ class Services:
     license_service: LicenseService
     deployment_service: DeploymentService
     communications_service: CommunicationsService
+    notifications_service: NotificationsService
     ticketing_service: TicketingService
     partner_service: PartnerService
     line_service: LineService

@@ -13,6 +13,8 @@ from provisioning.cli import (
     leads,
     licences,
     line,
+    mails,
+    notices,
     offers,
     orders,
     partners,
@@ -22,6 +24,7 @@ from provisioning.cli import (
     subscribers,
     subscriptions,
     tenants,
+    tickets,
     visits,
 )
 from provisioning.cli.demo import add_to as add_demo
@@ -49,6 +52,9 @@ app.add_typer(partners.app, name="partners")
 app.add_typer(licences.app, name="licences")
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(keys.app, name="keys")
+app.add_typer(mails.app, name="mails")
+app.add_typer(notices.app, name="notices")
+app.add_typer(tickets.app, name="tickets")
 add_operations(app)
 add_demo(app)
 

@@ -46,7 +46,7 @@ def migrate(json_: AsJson = False) -> None:
 
 
 def import_(file: Annotated[Path, typer.Argument(help="TOML file of the estate.")], json_: AsJson = False) -> None:
-    """Write an estate: network, rates, NASes, offers, technicians, customers, surveys. All of it or nothing."""
+    """Write an estate: network, rates, NASes, offers, teams, technicians, customers, partners. All of it or nothing."""
 
     async def act(appliance: Appliance) -> None:
         counts = await import_estate(appliance, file)

@@ -31,6 +31,11 @@ STYLES = {
     "active": "green",
     "captured": "green",
     "declined": "red",
+    "sent": "green",
+    "refused": "red",
+    "withdrawn": "dim",
+    "resolved": "green",
+    "closed": "dim",
 }
 MARKS = {
     "completed": "✓",
@@ -55,6 +60,13 @@ MARKS = {
     "requires_action": "…",
     "requested": "·",
     "pending_installation": "…",
+    "queued": "…",
+    "sent": "✓",
+    "refused": "✗",
+    "withdrawn": "↩",
+    "open": "·",
+    "resolved": "✓",
+    "closed": "✓",
 }
 GAP = 2
 

@@ -1,18 +1,20 @@
-"""The commercial side of a journey: leads, customers, quotes, orders, bills, mails and the technician's appointment.
+"""The commercial side of a journey: leads, customers, quotes, orders, bills, mails, notices, tickets and appointments.
 
 One service a file, named as in the contract: ``customer``, ``crm``, ``sales``, ``billing``, ``license``,
-``deployment``, ``communications``, ``ticketing``, ``partner``. Before them come the catalogue (``offers``), ``leads``
-and ``quotes``; ``money`` is how all of it counts. Billing's larger parts stand beside it: ``subscriptions``,
-``renewals`` (their quotes in ``renewal_quotes``) and the package ``payments``; what it must know of offers, quotes and
-orders it asks of ``facts.SalesFacts``. What the services answer is declared in ``workflows.services`` and
-``workflows.answers``. Each is made for one transaction (``BillingService(db, tenant_id=..., now=...)``), writes only
-that ``db`` and never commits. Three talk to the outside, in transactions of their own: ``MailDelivery`` hands the
-outbox to a mail server, ``payments.PaymentCapture`` payments to their gateways, and ``TenantProbe`` looks whether a
-customer's page answers. The lab's mail server is in ``provisioning.commercial.testing``, what must always be true in
-``.invariants`` and the modules beside it.
+``deployment``, ``communications``, ``notifications``, ``ticketing``, ``partner``. Before them come the catalogue
+(``offers``), ``leads`` and ``quotes``; ``money`` is how all of it counts. Billing's larger parts stand beside it:
+``subscriptions``, ``renewals`` (their quotes in ``renewal_quotes``) and the package ``payments``; what it must know of
+offers, quotes and orders it asks of ``facts.SalesFacts``. What the services answer is declared in
+``workflows.services`` and ``workflows.answers``. Each is made for one transaction (``BillingService(db, tenant_id=...,
+now=...)``), writes only that ``db`` and never commits. Four talk to the outside, in transactions of their own:
+``MailDelivery`` and ``NoticeDelivery`` hand the outboxes over, ``payments.PaymentCapture`` payments to their gateways,
+and ``TenantProbe`` looks whether a customer's page answers. The lab's mail server is in
+``provisioning.commercial.testing``, what must always be true in ``.invariants`` and the modules beside it.
 
-To add a mail: three files in ``mail_templates/``, ``<name>.subject.j2``, ``<name>.text.j2`` and ``<name>.html.j2``;
-whatever variables they use become required. To add a service: one file, its class beside the others here, its rows in
+To add a mail: in every language's folder of ``mail_templates/`` three files, ``<name>.subject.j2``, ``<name>.text.j2``
+and ``<name>.html.j2``, and ``samples/<name>.json``; whatever variables they use become required, the filters they may
+go through stand in ``wording``. ``make mails`` writes what the tests compare. To add a language: a folder with all of
+them. To add a service: one file, its class beside the others here, its rows in
 ``tables``, its refusals in ``errors`` (and in the tree of ``provisioning.errors``).
 """
 
@@ -74,7 +76,20 @@ from provisioning.commercial.licence_keys import (
 from provisioning.commercial.licence_signing import SigningKeys, public_keys, require_valid_license
 from provisioning.commercial.licence_templates import LicenseTemplates
 from provisioning.commercial.license import LARGEST_ALLOCATION, LicenseService
+from provisioning.commercial.mail_samples import MailPreview
+from provisioning.commercial.notice_delivery import NoticeDelivery
+from provisioning.commercial.notice_errors import (
+    ChannelUnknown,
+    NoticeError,
+    NoticeSent,
+    NoticeUnknown,
+    NoticeWithdrawn,
+    TeamError,
+    TeamUnknown,
+)
+from provisioning.commercial.notifications import NotificationsService
 from provisioning.commercial.offers import OfferCatalogue, OfferRecord, OfferTerms
+from provisioning.commercial.outbox import Outbox
 from provisioning.commercial.partner import PartnerService
 from provisioning.commercial.partner_customers import read_customer_data
 from provisioning.commercial.partner_errors import (
@@ -136,6 +151,7 @@ from provisioning.commercial.selling_errors import (
 )
 from provisioning.commercial.smtp import SmtpSettings
 from provisioning.commercial.sold_lines import LineRecord, LineWish
+from provisioning.commercial.teams import Teams
 from provisioning.commercial.tenant_directory import TenantDirectory
 from provisioning.commercial.tenant_errors import (
     DayFull,
@@ -163,6 +179,14 @@ from provisioning.commercial.tenant_page import (
     render_tenant_page,
 )
 from provisioning.commercial.tenant_probe import TenantProbe
+from provisioning.commercial.ticket_desk import TicketDesk, TicketRecord
+from provisioning.commercial.ticket_errors import (
+    TicketCancelled,
+    TicketChanged,
+    TicketError,
+    TicketMoveRefused,
+    TicketUnknown,
+)
 from provisioning.commercial.ticketing import TicketingService
 from provisioning.commercial.white_label import WhiteLabel, read_white_label
 
@@ -174,6 +198,7 @@ __all__ = [
     "AllocationUnknown",
     "BillingError",
     "BillingService",
+    "ChannelUnknown",
     "CommissionNotAgreed",
     "CommissionPaid",
     "CommissionRecorded",
@@ -231,6 +256,7 @@ __all__ = [
     "MailDeferred",
     "MailDelivery",
     "MailError",
+    "MailPreview",
     "MailRefused",
     "MailServerUnreachable",
     "MailServerUntrusted",
@@ -238,6 +264,12 @@ __all__ = [
     "MailUnknown",
     "MailWithdrawn",
     "NoTechnicians",
+    "NoticeDelivery",
+    "NoticeError",
+    "NoticeSent",
+    "NoticeUnknown",
+    "NoticeWithdrawn",
+    "NotificationsService",
     "OfferCatalogue",
     "OfferConflict",
     "OfferError",
@@ -252,6 +284,7 @@ __all__ = [
     "OrderScheduled",
     "OrderUnknown",
     "OrderWithLines",
+    "Outbox",
     "PartnerConflict",
     "PartnerCustomerUnknown",
     "PartnerCustomerWithdrawn",
@@ -293,6 +326,9 @@ __all__ = [
     "SurveyError",
     "SurveyMissing",
     "SurveyNotFeasible",
+    "TeamError",
+    "TeamUnknown",
+    "Teams",
     "TenantDirectory",
     "TenantError",
     "TenantNotAnswering",
@@ -301,6 +337,13 @@ __all__ = [
     "TenantProbe",
     "TenantUnknown",
     "TenantWithdrawn",
+    "TicketCancelled",
+    "TicketChanged",
+    "TicketDesk",
+    "TicketError",
+    "TicketMoveRefused",
+    "TicketRecord",
+    "TicketUnknown",
     "TicketingService",
     "WhiteLabel",
     "WithdrawnActivation",

@@ -19,8 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial.errors import MailAlreadySent, MailUnknown, MailWithdrawn
 from provisioning.commercial.rendering import MailTemplates, RenderedMail
 from provisioning.commercial.tables import Mail
+from provisioning.commercial.wording import IssuedLink
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
+from provisioning.links import SignedLinks
+from workflows.answers import LinkTo
 from workflows.services import QueuedEmail
 
 LONGEST_REASON = 500
@@ -29,36 +32,54 @@ LONGEST_REASON = 500
 class CommunicationsService:
     """Puts mails into the outbox. Writes only ``db``; the caller commits.
 
-    ``sender`` is the address that mails come from: its domain ends every Message-ID. ``isp_name`` signs them.
+    ``sender`` is the address that mails come from: its domain ends every Message-ID.
     """
 
     def __init__(
-        self, db: AsyncSession, *, tenant_id: str, now: Clock, sender: str, isp_name: str | None = None
+        self,
+        db: AsyncSession,
+        *,
+        tenant_id: str,
+        now: Clock,
+        sender: str,
+        templates: MailTemplates,
+        links: SignedLinks,
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._domain = sender.rpartition("@")[2]
-        self._templates = MailTemplates({"isp_name": isp_name or self._domain})
+        self._templates = templates
+        self._links = links
 
     async def send_template_email(
-        self, *, template: str, recipient: str, variables: Mapping[str, Any], request_id: str | None = None
+        self,
+        *,
+        template: str,
+        recipient: str,
+        variables: Mapping[str, Any],
+        language: str | None = None,
+        request_id: str | None = None,
     ) -> QueuedEmail:
-        """Render this template for this recipient and queue it. The same request is the same mail, under the same
-        Message-ID, whatever state it has reached since; without a request id, every call is a mail of its own.
+        """Render this template for this recipient and queue it, in this language (BCP 47) or the ISP's own.
 
-        Raises: InvalidRequest (template, recipient and variables: all faults), RequestConflict, MailWithdrawn,
-        ChangeRaced.
+        A variable that is a `LinkTo` becomes the address of a one-time link. The same request is the same mail, under
+        the same Message-ID, whatever state it has reached since; without a request id, every call is a mail of its own.
+
+        Raises: InvalidRequest (template, recipient, language and variables: all faults), RequestConflict,
+        MailWithdrawn, ChangeRaced.
         """
         faults = Faults("The mail")
         request = f"mail/{secrets.token_hex(16)}" if request_id is None else faults.line("request_id", request_id)
         to = faults.email("recipient", recipient)
-        rendered = self._templates.render(template, variables, faults)
+        digest = _digest(template, to, variables, language)
+        # Its links may have expired since: what was written once is not written anew to be compared.
+        if faults.count == 0 and (queued := await self._queued(request, digest)) is not None:
+            return queued
+        written = await self._with_links(variables, faults)
+        rendered = self._templates.render(template, written, faults, language=language)
         faults.refuse_if_any()
         assert rendered is not None, "a mail that could not be rendered has left a fault"
-        digest = _digest(template, to, variables)
-        if (queued := await self._queued(request, digest)) is not None:
-            return queued
         try:
             async with self._db.begin_nested():
                 row = await self._insert(request, template, to, digest, rendered)
@@ -106,6 +127,17 @@ class CommunicationsService:
             assert row is not None, "it was found a moment ago, and mails are never deleted"
             return _queued_email(row)
 
+    async def _with_links(self, variables: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
+        """The variables with a new link in the place of each wish for one."""
+        written = dict(variables)
+        for name, value in variables.items():
+            if isinstance(value, LinkTo):
+                before = faults.count
+                self._links.look_at(f"variables.{name}", value, faults)
+                url = await self._links.issue(self._db, value) if faults.count == before else "refused"
+                written[name] = IssuedLink(url, value.expires_at)
+        return written
+
     async def _queued(self, request_id: str, digest: str) -> QueuedEmail | None:
         row = await self._db.scalar(
             select(Mail)
@@ -128,6 +160,7 @@ class CommunicationsService:
                 request_id=request_id,
                 message_id=message_id_of(self._tenant_id, request_id, self._domain),
                 template=template,
+                language=rendered.language,
                 recipient=to,
                 variables_digest=digest,
                 subject=rendered.subject,
@@ -153,9 +186,9 @@ def message_id_stem(tenant_id: str, request_id: str) -> str:
     return hashlib.sha256(f"{tenant_id}\n{request_id}".encode()).hexdigest()[:40]
 
 
-def _digest(template: str, recipient: str, variables: Mapping[str, Any]) -> str:
-    wish = json.dumps([template, recipient, dict(variables)], sort_keys=True, default=str)
-    return hashlib.sha256(wish.encode()).hexdigest()
+def _digest(template: str, recipient: str, variables: Mapping[str, Any], language: str | None) -> str:
+    wish = [template, recipient, dict(variables), *([language] if language else [])]
+    return hashlib.sha256(json.dumps(wish, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _queued_email(row: Mail) -> QueuedEmail:

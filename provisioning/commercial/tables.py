@@ -207,6 +207,7 @@ class Mail(ProvisioningBase):
     request_id: Mapped[str] = mapped_column(Text)
     message_id: Mapped[str] = mapped_column(Text)
     template: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(Text)
     recipient: Mapped[str] = mapped_column(Text)
     variables_digest: Mapped[str] = mapped_column(Text)
     subject: Mapped[str] = mapped_column(Text)

@@ -1,4 +1,4 @@
-"""ticketing_service: the technician's visit, as a journey books it, waits for it and takes it back."""
+"""ticketing_service: tickets for teams, and the technician's visit as a journey books it and takes it back."""
 
 from __future__ import annotations
 
@@ -8,18 +8,54 @@ from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.ticket_desk import TicketDesk, TicketRecord
 from provisioning.field import ReportedVisit, VisitOver, VisitRecord, Visits
 from provisioning.intake import Clock
+from workflows.answers import CreatedTicket
 from workflows.services import ScheduledInstallation
 
 DEFAULT_DURATION_MINUTES = 120
 
 
 class TicketingService:
-    """Books and ends installation visits. Writes only ``db``; the caller commits."""
+    """Opens tickets, books and ends installation visits. Writes only ``db``; the caller commits."""
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
+        self._tickets = TicketDesk(db, tenant_id=tenant_id, now=now)
+
+    async def create_ticket(
+        self,
+        *,
+        title: str,
+        description: str,
+        customer_id: int | None,
+        priority: str,
+        assigned_team: str,
+        request_id: str | None = None,
+    ) -> CreatedTicket:
+        """Open a ticket for a team, for a customer or nobody in particular. The same request is one ticket.
+
+        Raises: InvalidRequest (all faults), CustomerUnknown, TeamUnknown, RequestConflict, TicketCancelled (this
+        request's ticket was, since), ChangeRaced.
+        """
+        return _created(
+            await self._tickets.open(
+                title=title,
+                description=description,
+                customer_id=customer_id,
+                priority=priority,
+                assigned_team=assigned_team,
+                request_id=request_id,
+            )
+        )
+
+    async def close_ticket(self, *, ticket_id: int, reason: str) -> CreatedTicket:
+        """Undo of ``create_ticket``: cancelled; a ticket that has been dealt with stays as it ended.
+
+        Raises: InvalidRequest, TicketUnknown.
+        """
+        return _created(await self._tickets.cancel(ticket_id=ticket_id, note=reason))
 
     async def schedule_installation(
         self,
@@ -99,3 +135,15 @@ class TicketingService:
         with suppress(VisitOver):  # it has ended by itself, and what happened at the door happened
             await self._visits.cancel(visit_id=visit_id, reason=reason)
         return await self._visits.visit(visit_id)
+
+
+def _created(ticket: TicketRecord) -> CreatedTicket:
+    return CreatedTicket(
+        ticket_id=ticket["ticket_id"],
+        customer_id=ticket["customer_id"],
+        title=ticket["title"],
+        priority=ticket["priority"],
+        assigned_team=ticket["assigned_team"],
+        state=ticket["state"],
+        due_at=ticket["due_at"],
+    )

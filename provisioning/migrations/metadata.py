@@ -5,13 +5,16 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 import provisioning.commercial.licence_tables
+import provisioning.commercial.notice_tables
 import provisioning.commercial.partner_tables
 import provisioning.commercial.payments.tables
 import provisioning.commercial.selling_tables
 import provisioning.commercial.tables
 import provisioning.commercial.tenant_tables
+import provisioning.commercial.ticket_tables
 import provisioning.field.tables
 import provisioning.line.tables
+import provisioning.links
 import provisioning.reveals
 import provisioning.vault.tables  # noqa: F401 - importing a module of tables makes them known to its base
 from acs.tables import AcsBase

@@ -36,17 +36,21 @@ class SecretVault:
             SecretReferenceMalformed: ``ref`` isn't like ``secret:subscriber/42``.
             VaultError: the keyring is gone, exposed or damaged.
         """
-        _refuse_malformed(ref)
-        key = self._keyring.current()
-        sealed = seal(key, tenant_id=self._tenant_id, ref=ref, plaintext=plaintext)
-        insert = postgresql.insert if db.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(SealedSecret).values(tenant_id=self._tenant_id, ref=ref, key_id=key.key_id, sealed=sealed)
+        statement = self._insert(db, ref, plaintext)
         await db.execute(
             statement.on_conflict_do_update(
                 index_elements=["tenant_id", "ref"],
                 set_={"key_id": statement.excluded.key_id, "sealed": statement.excluded.sealed},
             )
         )
+
+    async def seal_if_missing(self, db: AsyncSession, ref: str, plaintext: str) -> str:
+        """Keep a value under its reference unless one is kept there, and tell which: of two at once both get the first.
+
+        Raises: as ``seal`` and ``reveal``.
+        """
+        await db.execute(self._insert(db, ref, plaintext).on_conflict_do_nothing(index_elements=["tenant_id", "ref"]))
+        return await self.reveal(db, ref)
 
     async def reveal(self, db: AsyncSession, ref: str) -> str:
         """The value kept under a reference.
@@ -66,6 +70,13 @@ class SecretVault:
         """Forget a value; nothing happens when none is kept."""
         _refuse_malformed(ref)
         await db.execute(delete(SealedSecret).where(self._is(ref)))
+
+    def _insert(self, db: AsyncSession, ref: str, plaintext: str) -> postgresql.Insert | sqlite.Insert:
+        _refuse_malformed(ref)
+        key = self._keyring.current()
+        sealed = seal(key, tenant_id=self._tenant_id, ref=ref, plaintext=plaintext)
+        insert = postgresql.insert if db.get_bind().dialect.name == "postgresql" else sqlite.insert
+        return insert(SealedSecret).values(tenant_id=self._tenant_id, ref=ref, key_id=key.key_id, sealed=sealed)
 
     def _is(self, ref: str) -> ColumnElement[bool]:
         return and_(SealedSecret.tenant_id == self._tenant_id, SealedSecret.ref == ref)

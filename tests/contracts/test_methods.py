@@ -71,6 +71,7 @@ async def test_called_as_the_contract_says_each_answers_with_its_keys(appliance:
             **await _installation(appliance, db),
             **await _selling(appliance, db),
             **await _renewing(appliance, db),
+            **await _telling(appliance, db),
         }
         answers |= await partner_calls(appliance.services(db), appliance.tenant_id)
     assert sorted(answers) == IMPLEMENTED
@@ -174,6 +175,22 @@ async def _renewing(appliance: Appliance, db: AsyncSession) -> Answers:
     }
 
 
+async def _telling(appliance: Appliance, db: AsyncSession) -> Answers:
+    services = appliance.services(db)
+    return {
+        ("notifications_service", "notify_team"): await services.notifications_service.notify_team(
+            team="deployment", channel="email", subject="Order 1", message="Order 1 is paid.", metadata={"order": 1}
+        ),
+        ("ticketing_service", "create_ticket"): await services.ticketing_service.create_ticket(
+            title="Welcome call",
+            description="Call Ada.",
+            customer_id=1001,
+            priority="normal",
+            assigned_team="onboarding",
+        ),
+    }
+
+
 def _compare(method: Callable[..., Any], facts: dict[str, Any]) -> None:
     """Every parameter of the contract, by name; whatever there is beyond is keyword-only and may be left out."""
     assert inspect.iscoroutinefunction(method)
@@ -185,7 +202,8 @@ def _compare(method: Callable[..., Any], facts: dict[str, Any]) -> None:
             assert parameter.kind is inspect.Parameter.KEYWORD_ONLY, name
             assert parameter.default is not inspect.Parameter.empty, name
         else:
-            assert parameter.default is inspect.Parameter.empty, name
+            optional = name in facts.get("optional", ())
+            assert (parameter.default is inspect.Parameter.empty) != optional, name
     answer = get_type_hints(method)["return"]
     keys = get_type_hints(answer)
     for key, kind in facts.get("returns", {}).items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from provisioning.bootstrap import Appliance, open_appliance, open_worker
+from provisioning.bootstrap import Appliance, Pace, open_appliance, open_worker
 from provisioning.commercial import DeliveryUnknown
 from provisioning.commercial.payments.ports import StoredCard
 from provisioning.commercial.payments.tables import Payment, PaymentEvent
@@ -162,3 +162,17 @@ async def test_two_isps_in_one_database_do_not_see_each_others_runs(appliance: A
             with pytest.raises(RunUnknown):
                 await decision
         assert await south.services(db).network_service.active_service_ids() == []
+
+
+async def test_a_worker_tells_teams_what_is_queued_for_them(migrated_sqlite: Original, tmp_path: Path) -> None:
+    async with MailSink(tmp_path / "mails") as sink:
+        settings = migrated_sqlite.copy(tmp_path, genieacs_nbi_url=NBI, smtp_host="127.0.0.1", smtp_port=sink.port)
+        async with open_appliance(settings) as appliance:
+            await import_estate(appliance, ESTATE)
+            async with appliance.database.begin() as db:
+                await appliance.services(db).notifications_service.notify_team(
+                    team="deployment", channel="email", subject="Order 1", message="Order 1 is paid."
+                )
+            async with open_worker(appliance, pace=Pace(notices_every_seconds=0.1)):
+                (mail,) = await sink.wait_for_mails(1)
+    assert (mail.message["To"], mail.message["Subject"]) == ("deployment@isp.example", "Order 1")

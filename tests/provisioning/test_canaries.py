@@ -38,6 +38,10 @@ LOOKS = (
     ("runs", "retry", "1"),
     ("runs", "start", "/nowhere"),
     ("visits", "list", "--json"),
+    ("mails", "list", "--json"),
+    ("mails", "show", "1", "--json"),
+    ("notices", "list", "--json"),
+    ("tickets", "list", "--json"),
     ("check",),
     ("check", "--json"),
 )

@@ -159,6 +159,49 @@ CORRUPTIONS = (
         ours=("UPDATE mail_attempt SET message_id = '<x@isp.example>'",),
     ),
     Corruption(
+        "a notice that nobody tries",
+        (
+            (
+                "notice.not_stuck",
+                "notice 1",
+                "Notice 1 to team noc should have been tried at 2026-01-01 00:00 UTC (attempts so far: 0): no worker"
+                " seems to be at work.",
+            ),
+        ),
+        ours=(
+            "INSERT INTO team (tenant_id, name) VALUES ('default', 'noc')",
+            "INSERT INTO notice (id, tenant_id, request_id, team, channel, subject, message, metadata, state,"
+            " queued_at, attempts, next_try_at)"
+            f" VALUES (1, 'default', 'r', 'noc', 'email', 's', 'm', '{{}}', 'queued', {LONG_AGO}, 0, {LONG_AGO})",
+        ),
+    ),
+    Corruption(
+        "a ticket that was overdue when it was opened",
+        (
+            (
+                "ticket.due_after_opened",
+                "ticket 1",
+                "Ticket 1 was opened at 2026-01-01 00:00 UTC and was due at 2026-01-01 00:00 UTC already.",
+            ),
+        ),
+        strip=("ticket",),
+        ours=(
+            "INSERT INTO ticket (id, tenant_id, request_digest, title, description, priority, assigned_team, state,"
+            " created_at, due_at, version) VALUES (1, 'default', 'd', 't', 'd', 'high', 'noc', 'open',"
+            f" {LONG_AGO}, {LONG_AGO}, 1)",
+        ),
+    ),
+    Corruption(
+        "a link that was used twice",
+        (("link.used_once", "accept_quote 17", "A one-time link to accept_quote of 17 was used 2 times."),),
+        strip=("one_time_link_use",),
+        ours=tuple(
+            "INSERT INTO one_time_link_use (id, tenant_id, purpose, subject, nonce, used_at)"
+            f" VALUES ({number}, 'default', 'accept_quote', '17', 'n', {LONG_AGO})"
+            for number in (1, 2)
+        ),
+    ),
+    Corruption(
         "a technician in two places",
         (
             (

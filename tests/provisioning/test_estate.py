@@ -56,6 +56,7 @@ async def test_an_estate_reaches_our_tables_and_freeradius(appliance: Appliance)
         "rates": 1,
         "nas": 1,
         "offers": 2,
+        "teams": 3,
         "technicians": 1,
         "customers": 1,
         "site_surveys": 1,
@@ -191,3 +192,21 @@ def test_what_is_not_known_is_refused_before_any_database_is_asked(tmp_path: Pat
         ("rate.0.upload_kbps", "is missing"),
         ("planet", "is not known here"),
     }
+
+
+async def test_a_teams_address_is_sealed_on_import_and_a_fault_does_not_repeat_it(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    text = '[[team]]\nname = "noc"\nemail = "noc@isp.example"\nchannels = {{ chat = "{}" }}\n'
+    told = await faults(appliance, tmp_path, text.format("slack://T0KEN"))
+    assert told == [("team noc: channels.chat", "is not an address that Apprise understands as slack")]
+    file = tmp_path / "estate.toml"
+    for channel in ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "secret:notice/noc/chat"):
+        file.write_text(text.format(channel))
+        assert (await import_estate(appliance, file))["teams"] == 1
+        assert "TIiajk" not in repr(read_estate(file))
+    async with appliance.database.begin() as db:
+        assert (await appliance.teams(db).team("noc"))["channels"] == {"chat": "slack"}
+        assert await appliance.vault.reveal(db, "secret:notice/noc/chat") == (
+            "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
+        )

@@ -106,3 +106,22 @@ def test_all_faults_stand_in_one_sentence() -> None:
         "customer_id is not a positive whole number."
     )
     assert (raised.value.code, raised.value.transient) == ("provisioning.invalid_request", False)
+
+
+def test_a_text_keeps_its_lines_and_nothing_that_a_screen_would_act_on() -> None:
+    faults = Faults("The ticket")
+    assert (
+        faults.text("description", "  Call Ada.\r\n\tShe has asked about IPv6.\n")
+        == "Call Ada.\n\tShe has asked about IPv6."
+    )
+    assert faults.count == 0
+    for wrong in (None, " \n", 7, "a\x1b[2Jb", "a\rb", "x" * 11):
+        assert faults.text("description", wrong, longest=10) == ""
+    assert [fault.reason for fault in refused(faults)] == [
+        "is missing",
+        "is missing",
+        "is not text",
+        "holds a control character",
+        "holds a control character",
+        "is longer than 10 characters",
+    ]

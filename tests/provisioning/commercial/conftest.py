@@ -1,23 +1,29 @@
-"""The commercial tables in a new database, and one known moment."""
+"""The commercial tables in a new database, one known moment, and the outbox of an ISP called Northern Fibre."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 import provisioning.commercial
+from provisioning.commercial import CommunicationsService, MailTemplates
 from provisioning.commercial.delivery import Begin
 from provisioning.commercial.testing import MailSink
 from provisioning.database import Database
+from provisioning.links import SignedLinks
 from provisioning.tables import ProvisioningBase
+from provisioning.vault import Keyring, SecretVault, create_keyring, load_keyring
 from tests.support.partnership import Partnership, make_partnership
 
 assert provisioning.commercial.__all__, "the package's tables are known once it is imported"
 
 TENANT = "north"
+ISP_NAME = "Northern Fibre"
+PUBLIC_URL = "https://isp.example"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what has nothing to do with the kind of database."""
@@ -29,6 +35,45 @@ ACTIVATION = {
     "activated_at": NOW,
 }
 """What the activation mail tells."""
+
+
+Communications = Callable[..., CommunicationsService]
+"""Called with a transaction, and if need be with ``tenant_id``, ``isp_name``, ``language``, ``public_url``."""
+
+
+@pytest.fixture(scope="session")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    file = tmp_path_factory.mktemp("keyring") / "sealing-key.json"
+    create_keyring(file, now=lambda: NOW)
+    return load_keyring(file)
+
+
+@pytest.fixture
+def vault(keyring: Keyring) -> SecretVault:
+    return SecretVault(keyring, tenant_id=TENANT)
+
+
+@pytest.fixture
+def communications(keyring: Keyring) -> Communications:
+    def made(
+        db: AsyncSession,
+        *,
+        tenant_id: str = TENANT,
+        isp_name: str = ISP_NAME,
+        language: str = "en",
+        public_url: str | None = PUBLIC_URL,
+    ) -> CommunicationsService:
+        vault = SecretVault(keyring, tenant_id=tenant_id)
+        return CommunicationsService(
+            db,
+            tenant_id=tenant_id,
+            now=lambda: NOW,
+            sender="noreply@isp.example",
+            templates=MailTemplates(isp_name=isp_name, language=language),
+            links=SignedLinks(vault, tenant_id=tenant_id, now=lambda: NOW, public_url=public_url),
+        )
+
+    return made
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, text, update
 
-from provisioning.commercial import BillingService, CommunicationsService, CustomerService, TicketingService
+from provisioning.commercial import BillingService, CustomerService, TicketingService
 from provisioning.commercial.delivery import Begin
 from provisioning.commercial.invariants import (
     BillWithoutCustomer,
@@ -28,14 +28,14 @@ from provisioning.commercial.invariants import (
 from provisioning.commercial.tables import Mail, MailAttempt, Subscription
 from provisioning.database import Database
 from provisioning.field import Technicians, Visit
-from tests.provisioning.commercial.conftest import ACTIVATION, NOW, TENANT
+from tests.provisioning.commercial.conftest import ACTIVATION, NOW, TENANT, Communications
 
 LONG_AFTER = NOW + timedelta(hours=2)
 BILL = {"tenant_id": TENANT, "customer_id": 42, "service_id": 7, "state": "active", "billing_started_at": NOW}
 
 
 @pytest.fixture
-async def healthy(begin: Begin) -> int:
+async def healthy(begin: Begin, communications: Communications) -> int:
     """One customer with one visit, one bill and one mail; the mail's id."""
     async with begin() as db:
         await CustomerService(db, tenant_id=TENANT, now=lambda: NOW).register(
@@ -49,8 +49,7 @@ async def healthy(begin: Begin) -> int:
             scheduled_date=NOW + timedelta(days=1),
         )
         await BillingService(db, tenant_id=TENANT, now=lambda: NOW).activate_service(customer_id=42, service_id=7)
-        mails = CommunicationsService(db, tenant_id=TENANT, now=lambda: NOW, sender="noreply@isp.example")
-        queued = await mails.send_template_email(
+        queued = await communications(db).send_template_email(
             template="service_activated",
             recipient="ada@example.com",
             variables=ACTIVATION,
@@ -81,9 +80,9 @@ async def test_a_second_mail_of_one_request_is_found(begin: Begin, healthy: int)
     await corrupt(
         begin,
         "DROP INDEX uq_mail_request",
-        "INSERT INTO mail (tenant_id, request_id, message_id, template, recipient, variables_digest, subject, text,"
-        " html, state, queued_at, attempts) SELECT tenant_id, request_id, '<other@isp.example>', template, recipient,"
-        " variables_digest, subject, text, html, state, queued_at, attempts FROM mail",
+        "INSERT INTO mail (tenant_id, request_id, message_id, template, language, recipient, variables_digest,"
+        " subject, text, html, state, queued_at, attempts) SELECT tenant_id, request_id, '<other@isp.example>',"
+        " template, language, recipient, variables_digest, subject, text, html, state, queued_at, attempts FROM mail",
     )
     async with begin() as db:
         (found,) = await doubled_mails(db, TENANT)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from provisioning.commercial import MailTemplates
+from provisioning.commercial.mail_variables import MailVariable
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults
-from tests.provisioning.commercial.conftest import ACTIVATION
+from tests.provisioning.commercial.conftest import ACTIVATION, ISP_NAME, NOW
 
-GIVEN = {"isp_name": "Northern Fibre"}
+TEMPLATES = MailTemplates(isp_name=ISP_NAME)
 
 
 def faults_of(faults: Faults) -> list[Fault]:
@@ -22,33 +23,36 @@ def faults_of(faults: Faults) -> list[Fault]:
     return []
 
 
-def write_template(folder: Path, name: str, *, subject: str = "s", text: str = "t", html: str = "<p>h</p>") -> None:
+def write_template(
+    folder: Path, name: str, *, subject: str = "s", text: str = "t", html: str = "<p>h</p>", language: str = "en"
+) -> None:
+    (folder / language).mkdir(exist_ok=True)
     for part, source in (("subject", subject), ("text", text), ("html", html)):
-        (folder / f"{name}.{part}.j2").write_text(source, encoding="utf-8")
+        (folder / language / f"{name}.{part}.j2").write_text(source, encoding="utf-8")
 
 
-def test_the_shipped_templates_tell_what_they_need() -> None:
-    templates = MailTemplates(GIVEN)
-    assert "service_activated" in templates.names()
-    assert templates.variables("service_activated") == ACTIVATION.keys()
+def of(folder: Path, language: str = "en") -> MailTemplates:
+    return MailTemplates(isp_name=ISP_NAME, folder=folder, language=language)
 
 
-def test_the_activation_mail_reads_as_it_should() -> None:
-    faults = Faults("The mail")
-    mail = MailTemplates(GIVEN).render("service_activated", ACTIVATION, faults)
-    assert faults_of(faults) == []
-    assert mail is not None
-    assert mail.subject == "Northern Fibre: your service is live"
-    assert mail.text.startswith("Hello Ada Byron,\n\nyour line works:")
-    assert "  Plan      fiber-300\n  Service   7\n  Account   u7@isp.example\n" in mail.text
-    assert "Billing starts on 2026-03-02." in mail.text
-    assert mail.text.endswith("\nNorthern Fibre\n")
-    assert "<p>Hello Ada Byron,</p>" in mail.html
-    assert "<strong>fiber-300</strong>" in mail.html
+def test_a_template_tells_what_it_needs_of_which_kind_and_what_may_be_left_out(tmp_path: Path) -> None:
+    text = (
+        "{{ name }} {% for line in lines %}{{ line.total | money(currency) }}{{ line.name }}{% endfor %}"
+        "{% if offer is defined %}{{ offer | link }} {{ offer | ends }}{% endif %}{{ until | clock }}"
+    )
+    write_template(tmp_path, "order", subject="{{ brand_name }} {{ placed | day }}", text=text)
+    assert of(tmp_path).variables("order", "en") == {
+        "currency": MailVariable("currency", "text"),
+        "lines": MailVariable("lines", "list", parts=(MailVariable("name", "text"), MailVariable("total", "money"))),
+        "name": MailVariable("name", "text"),
+        "offer": MailVariable("offer", "link", optional=True),
+        "placed": MailVariable("placed", "day"),
+        "until": MailVariable("until", "moment"),
+    }
 
 
 def test_a_name_that_is_markup_stays_text_in_html() -> None:
-    mail = MailTemplates(GIVEN).render(
+    mail = TEMPLATES.render(
         "service_activated", ACTIVATION | {"customer_name": "<script>alert(1)</script> & Co"}, Faults("The mail")
     )
     assert mail is not None
@@ -66,8 +70,9 @@ def test_missing_unknown_and_unfit_variables_are_all_named_at_once() -> None:
         "plan": None,
         "password": "secret:subscriber/42",
         "colour": "red",
+        "brand": {"name": "Nordlicht", "colour": "red; background: url(//evil)", "logo": "x"},
     }
-    assert MailTemplates(GIVEN).render("service_activated", variables, faults) is None
+    assert TEMPLATES.render("service_activated", variables, faults) is None
     assert faults_of(faults) == [
         Fault("variables.activated_at", "is empty"),
         Fault("variables.customer_name", "holds a line break or another control character"),
@@ -76,6 +81,8 @@ def test_missing_unknown_and_unfit_variables_are_all_named_at_once() -> None:
         Fault("variables.service_id", "is missing"),
         Fault("variables.colour", "isn't used by the template service_activated"),
         Fault("variables.password", "isn't used by the template service_activated"),
+        Fault("variables.brand.logo", "is not known here"),
+        Fault("variables.brand.colour", "is not a colour such as #14507a"),
     ]
 
 
@@ -83,22 +90,22 @@ def test_a_secret_deep_in_a_variable_is_found_too(tmp_path: Path) -> None:
     write_template(tmp_path, "order", text="{% for line in lines %}{{ line.name }}{% endfor %}")
     faults = Faults("The mail")
     lines = [{"name": "router"}, {"name": "secret:device/HWTC12345678/wifi"}]
-    assert MailTemplates({}, tmp_path).render("order", {"lines": lines}, faults) is None
+    assert of(tmp_path).render("order", {"lines": lines}, faults) is None
     assert faults_of(faults) == [Fault("variables.lines[1].name", "refers to a secret, and secrets are not mailed")]
 
 
 def test_an_unknown_template_is_refused_with_the_list_of_those_there_are(tmp_path: Path) -> None:
     write_template(tmp_path, "welcome")
-    (tmp_path / "half.subject.j2").write_text("only a subject")
+    (tmp_path / "en" / "half.subject.j2").write_text("only a subject")
     faults = Faults("The mail")
-    assert MailTemplates({}, tmp_path).render("../welcome", {}, faults) is None
-    assert faults_of(faults) == [Fault("template", "../welcome doesn't exist; there are: welcome")]
+    assert of(tmp_path).render("../welcome", {}, faults) is None
+    assert faults_of(faults) == [Fault("template", "../welcome doesn't exist in en; there are: welcome (en)")]
 
 
 def test_what_a_template_misses_inside_a_variable_is_a_fault_not_a_blank(tmp_path: Path) -> None:
     write_template(tmp_path, "order", text="{{ order.total }}")
     faults = Faults("The mail")
-    assert MailTemplates({}, tmp_path).render("order", {"order": {"id": 1}}, faults) is None
+    assert of(tmp_path).render("order", {"order": {"id": 1}}, faults) is None
     assert [fault.field for fault in faults_of(faults)] == ["variables"]
     assert "order.text: 'dict object' has no attribute 'total'" in faults_of(faults)[0].reason
 
@@ -106,7 +113,7 @@ def test_what_a_template_misses_inside_a_variable_is_a_fault_not_a_blank(tmp_pat
 def test_a_template_cannot_reach_out_of_its_sandbox(tmp_path: Path) -> None:
     write_template(tmp_path, "evil", text="{{ name.__class__.__mro__ }}")
     faults = Faults("The mail")
-    assert MailTemplates({}, tmp_path).render("evil", {"name": "Ada"}, faults) is None
+    assert of(tmp_path).render("evil", {"name": "Ada"}, faults) is None
     assert "unsafe" in faults_of(faults)[0].reason
 
 
@@ -114,15 +121,59 @@ def test_a_template_cannot_reach_out_of_its_sandbox(tmp_path: Path) -> None:
 def test_a_subject_that_comes_out_blank_is_a_fault(tmp_path: Path, subject: str) -> None:
     write_template(tmp_path, "blank", subject=subject)
     faults = Faults("The mail")
-    MailTemplates({}, tmp_path).render("blank", {}, faults)
+    of(tmp_path).render("blank", {}, faults)
     assert faults_of(faults) == [Fault("subject", "is missing")]
 
 
 def test_the_value_of_a_variable_must_fit_its_template() -> None:
     faults = Faults("The mail")
-    assert MailTemplates(GIVEN).render("service_activated", ACTIVATION | {"activated_at": "today"}, faults) is None
-    assert "service_activated.text: 'str object' has no attribute 'strftime'" in faults_of(faults)[0].reason
+    assert TEMPLATES.render("service_activated", ACTIVATION | {"activated_at": "today"}, faults) is None
+    assert "service_activated.text: day takes a date, not a str" in faults_of(faults)[0].reason
 
 
-def test_every_shipped_template_has_words_of_its_own_tested_here() -> None:
-    assert MailTemplates(GIVEN).names() == ["service_activated"]
+@pytest.mark.parametrize(
+    ("asked", "default", "language", "day"),
+    [
+        ("de-AT", "en", "de", "1. Jänner 2026"),
+        ("DE-ch", "en", "de", "1. Januar 2026"),
+        ("pt-BR", "en", "pt-BR", "1 de janeiro de 2026"),
+        ("pt", "de-AT", "de", "1. Jänner 2026"),
+        ("fr", "en", "en", "January 1, 2026"),
+        (None, "en-GB", "en", "1 January 2026"),
+    ],
+)
+def test_a_mail_comes_in_the_nearest_language_and_is_written_as_there(
+    tmp_path: Path, asked: str | None, default: str, language: str, day: str
+) -> None:
+    for folder in ("de", "en", "pt-BR"):
+        write_template(tmp_path, "date", text="{{ day | day }}", language=folder)
+    write_template(tmp_path, "english_only")
+    faults = Faults("The mail")
+    mail = of(tmp_path, default).render("date", {"day": NOW.date().replace(month=1, day=1)}, faults, language=asked)
+    assert mail is not None
+    assert (mail.language, mail.text) == (language, day)
+
+
+def test_a_mail_that_is_in_no_wanted_language_is_refused_never_replaced_by_another(tmp_path: Path) -> None:
+    write_template(tmp_path, "welcome", language="en")
+    write_template(tmp_path, "farewell", language="de")
+    faults = Faults("The mail")
+    assert of(tmp_path, "en").render("farewell", {}, faults, language="fr") is None
+    assert of(tmp_path, "en").render("welcome", {"pin": 1}, faults, language="de_DE") is None
+    assert faults_of(faults) == [
+        Fault("template", "farewell doesn't exist in fr or en; there are: farewell (de), welcome (en)"),
+        Fault("language", "is not a language such as de or de-AT"),
+        Fault("variables.pin", "isn't used by the template welcome"),
+    ]
+    assert [of(tmp_path, tag).has_default() for tag in ("de-AT", "fr")] == [True, False]
+
+
+@pytest.mark.parametrize(("colour", "ink"), [("#f2b705", "#1b1b1b"), ("#14507A", "#ffffff"), ("#000000", "#ffffff")])
+def test_a_brand_has_its_name_its_colour_and_an_ink_that_can_be_read_on_it(colour: str, ink: str) -> None:
+    brand = {"name": "Nordlicht & Söhne", "colour": colour}
+    mail = TEMPLATES.render("service_activated", ACTIVATION | {"brand": brand}, Faults("The mail"))
+    assert mail is not None
+    assert mail.subject == "Nordlicht & Söhne: your service is live"
+    assert f"background-color: {colour}; color: {ink};" in mail.html
+    assert "Nordlicht &amp; Söhne</td>" in mail.html
+    assert ISP_NAME not in mail.subject + mail.text + mail.html

@@ -1,0 +1,33 @@
+"""Languages as BCP 47 writes them (``de``, ``de-AT``), and how a wish is met by what there is (RFC 4647 s3.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from babel import Locale, UnknownLocaleError
+
+# Language, script, region and variants (RFC 5646 s2.1); extensions and private use name nothing that a text comes in.
+_TAG = re.compile(r"[a-z]{2,3}(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*", re.IGNORECASE)
+LONGEST_TAG = 35
+
+
+def is_language_tag(text: str) -> bool:
+    return len(text) <= LONGEST_TAG and _TAG.fullmatch(text) is not None
+
+
+def less_and_less(tag: str) -> Iterator[str]:
+    """``de-Latn-AT``, ``de-Latn``, ``de``: the tag, and what it is a special case of."""
+    parts = tag.split("-")
+    for count in range(len(parts), 0, -1):
+        yield "-".join(parts[:count])
+
+
+def locale_of(tag: str) -> Locale:
+    """How dates and numbers are written there, or in the nearest that CLDR knows, or in English."""
+    for candidate in less_and_less(tag):
+        try:
+            return Locale.parse(candidate, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    return Locale("en")
