@@ -6,7 +6,7 @@ import inspect
 import re
 
 import radius
-from radius import errors
+from radius import errors, projection_errors
 
 
 def test_the_face_is_sorted_and_complete() -> None:
@@ -28,6 +28,9 @@ def test_every_error_has_its_place_in_the_drawn_tree_and_a_code_of_its_own() -> 
 
 def test_only_what_passes_by_itself_is_transient() -> None:
     transient = {
-        name for name, value in vars(errors).items() if inspect.isclass(value) and getattr(value, "transient", False)
+        name
+        for module in (errors, projection_errors)
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and getattr(value, "transient", False)
     }
     assert transient == {"ProjectionRaced", "RadiusDatabaseUnavailable"}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.workflows.toy import DEFINITIONS as DEFINITIONS_OF_THE_TOY
 from tests.workflows.toy import (
     HIRE,
     Badge,
@@ -23,8 +24,10 @@ from tests.workflows.toy import (
 )
 from workflows.definitions import DEFINITIONS
 from workflows.engine.run import Run, step_key
+from workflows.engine.runs import Runs
 from workflows.engine.steps import Act, Effect, NothingToUndo, RetryPolicy, Step, Wait
-from workflows.errors import DefinitionFault
+from workflows.errors import DefinitionFault, JourneyUnknown, StepUnknown
+from workflows.testing import InlineDispatch, VirtualClock
 
 
 def with_steps(**changed: Step[Any, Any]) -> tuple[Step[Any, Any], ...]:
@@ -95,6 +98,16 @@ def test_what_a_definition_refers_to_must_be_there(changed: dict[str, Any], faul
 def test_a_definition_without_steps_is_refused() -> None:
     with pytest.raises(DefinitionFault, match="it has no steps"):
         replace(HIRE, steps=(), reopens={})
+
+
+def test_what_there_is_not_is_refused_with_what_there_is() -> None:
+    runs = Runs(
+        definitions=DEFINITIONS_OF_THE_TOY, doorbell=InlineDispatch.doorbell, clock=VirtualClock(), tenant_id="x"
+    )
+    with pytest.raises(JourneyUnknown, match="there is no journey fire; there are hire"):
+        runs.current("fire")
+    with pytest.raises(StepUnknown, match="hire has no step tea; its steps are take_desk, order_badge, "):
+        HIRE.step("tea")
 
 
 def test_a_step_that_does_not_say_what_it_returns_is_refused() -> None:

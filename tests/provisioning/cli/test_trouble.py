@@ -16,7 +16,7 @@ EVERYTHING = (
     ("runs", "list"),
     ("runs", "show", 1),
     ("runs", "retry", 1),
-    ("runs", "signal", 1, "visit"),
+    ("runs", "signal", 1, "appointment"),
     ("runs", "cancel", 1, "--reason", "x"),
     ("visits", "list"),
     ("visits", "report", 1, "no_access"),
