@@ -36,7 +36,7 @@ LONGEST_VALUE = 1000
 
 @dataclass(frozen=True)
 class RenderedMail:
-    """One mail, as text and as HTML, with nothing left to fill in. ``language`` is the name of the folder it came from."""
+    """One mail, as text and as HTML, with nothing left to fill in. ``language`` is the folder that it came from."""
 
     language: str
     subject: str

@@ -319,6 +319,22 @@ CORRUPTIONS = (
         ),
         ours=("DELETE FROM secret WHERE ref = 'secret:subscriber/1'",),
     ),
+    # -- events --------------------------------------------------------------------------------------------------------
+    Corruption(
+        "an event that nobody takes up",
+        (
+            (
+                "events.not_stuck",
+                "event 1001",
+                "Event 1001 (lead.qualified about lead/1) of 2026-01-01 00:00 UTC has not been taken up: no worker seems"
+                " to be at work, or its journey can't be started.",
+            ),
+        ),
+        ours=(
+            "INSERT INTO event (id, tenant_id, type, subject, data, key, published_by, occurred_at, state) VALUES"
+            f" (1001, 'default', 'lead.qualified', 'lead/1', '{{}}', 'k', 'nora', {LONG_AGO}, 'pending')",
+        ),
+    ),
     # -- runs ----------------------------------------------------------------------------------------------------------
     Corruption(
         "a held run without a reason",

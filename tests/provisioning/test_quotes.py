@@ -69,14 +69,14 @@ async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Applian
 
 
 @pytest.fixture
-def events(appliance: Appliance) -> list[tuple[str, str, dict[str, Any], str, str]]:
+def events(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, Any], str, str]]:
     seen: list[tuple[str, str, dict[str, Any], str, str]] = []
 
     async def publish(db: AsyncSession, type_: str, subject: str, data: Mapping[str, Any], key: str, by: str) -> None:
         assert db.in_transaction()
         seen.append((type_, subject, dict(data), key, by))
 
-    appliance.publish = publish
+    monkeypatch.setattr(appliance, "publish", publish)
     return seen
 
 

@@ -103,7 +103,6 @@ async def stuck_events(db: AsyncSession, *, tenant_id: str, occurred_before: dat
     )
     return [
         Finding(
-            "events.not_stuck",
             f"event {event.id}",
             f"Event {event.id} ({event.type} about {event.subject}) of {event.occurred_at:%Y-%m-%d %H:%M} UTC has not "
             "been taken up: no worker seems to be at work, or its journey can't be started.",
