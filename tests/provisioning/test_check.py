@@ -326,8 +326,8 @@ CORRUPTIONS = (
             (
                 "events.not_stuck",
                 "event 1001",
-                "Event 1001 (lead.qualified about lead/1) of 2026-01-01 00:00 UTC has not been taken up: no worker seems"
-                " to be at work, or its journey can't be started.",
+                "Event 1001 (lead.qualified about lead/1) of 2026-01-01 00:00 UTC has not been taken up: no worker"
+                " seems to be at work, or its journey can't be started.",
             ),
         ),
         ours=(

@@ -59,6 +59,7 @@ async def make_healthy_estate(home: Path, postgres: PostgresServer | None) -> He
         await cancelled.until_ended()
         await sell(lab.appliance)
         await sell_through_partner(lab.appliance)
+        await lab.appliance.events.take_up(lab.appliance.database.begin)
         assert await lab.broken_invariants() == []
     return HealthyEstate(home, database_url, postgres, done.id, waiting.id, held.id, cancelled.id)
 

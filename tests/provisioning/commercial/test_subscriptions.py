@@ -207,7 +207,7 @@ async def test_what_cannot_be_sold_is_refused_with_every_fault(counter: Counter)
     with pytest.raises(InvalidRequest) as refused:
         await counter.sell(customer_id=43, plan_id=9)
     assert [fault.field for fault in refused.value.faults] == ["plan_id", "customer_id"]
-    with pytest.raises(TenantMismatch, match="for tenant south: these services act for tenant north"):
+    with pytest.raises(TenantMismatch, match="for tenant south, but north is served here"):
         await counter.sell(tenant_id="south")
     with pytest.raises(CustomerUnknown):
         await counter.sell(customer_id=99)
