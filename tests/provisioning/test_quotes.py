@@ -155,7 +155,10 @@ async def test_an_accepted_renewal_is_told_to_the_run_that_waits_for_it_and_make
 ) -> None:
     async with appliance.database.begin() as db:
         services = appliance.services(db)
-        active = await services.billing_service.activate_service(customer_id=CUSTOMER, service_id=1, plan="fiber-300")
+        sold = await services.billing_service.create_subscription(
+            customer_id=CUSTOMER, plan_id=1, tenant_id=appliance.tenant_id
+        )
+        active = await services.billing_service.activate_service(customer_id=CUSTOMER, service_id=1, plan=sold["plan"])
         offered = await services.crm_service.create_renewal_quote(
             customer_id=CUSTOMER, subscription_id=active["subscription_id"], renewal_term=12
         )

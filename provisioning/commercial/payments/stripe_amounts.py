@@ -1,4 +1,4 @@
-"""Amounts as Stripe counts them, which is not always as ISO 4217 or CLDR does.
+"""Amounts as Stripe counts them, which is not always as ISO 4217 does.
 
 Source: docs.stripe.com/currencies, "Zero-decimal currencies", "Three-decimal currencies" and "Special cases": the króna
 and the Uganda shilling have no small unit, but are written with two decimals that are always 00.
