@@ -119,6 +119,10 @@ async def _waits_for_timer(toy: Toy, run_id: int) -> bool:
     return summary.state == "pending" and summary.current_step == "cool_off"
 
 
+async def _is_over(bell: Bell, segment: str) -> bool:
+    return (await bell.statuses([segment])).get(segment) == "SUCCESS"
+
+
 async def test_a_start_that_is_rolled_back_rings_no_bell(live: Toy, dispatch: Dispatch, bell: Bell) -> None:
     with pytest.raises(ZeroDivisionError):
         async with live.database.begin() as db:
@@ -129,9 +133,12 @@ async def test_a_start_that_is_rolled_back_rings_no_bell(live: Toy, dispatch: Di
     assert await bell.statuses(["run:1:1"]) == {}
 
 
-async def test_a_run_whose_segment_is_gone_is_restarted(live: Toy, dispatch: Dispatch, log_lines: LogLines) -> None:
+async def test_a_run_whose_segment_is_gone_is_restarted(
+    live: Toy, dispatch: Dispatch, bell: Bell, log_lines: LogLines
+) -> None:
     run_id = await live.start()
     await until(lambda: has_state(live, run_id, "pending"))
+    await until(lambda: _is_over(bell, f"run:{run_id}:1"))  # the queue learns of it a moment after the run
     long_ago = wall_clock() - timedelta(minutes=5)
     await set_run(live, run_id, state="inProgress", waiting_for=None, updated_at=long_ago)
     assert await dispatch.restart_lost() == 1
