@@ -28,7 +28,7 @@ from provisioning.commercial.subscriptions import (
     locked_subscription,
     term_from,
 )
-from provisioning.commercial.tables import Subscription
+from provisioning.commercial.tables import Customer, Subscription
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
 from workflows.answers import (
@@ -103,7 +103,7 @@ class BillingService:
         wanted = (customer_id, service_id, faults.optional_line("plan", plan))
         request = faults.request_id(request_id)
         faults.refuse_if_any()
-        await require_customer(self._db, self._tenant_id, customer_id)
+        await self._take_turns(customer_id)
         if (running := await self._running(wanted, request)) is not None:
             return running
         try:
@@ -237,6 +237,16 @@ class BillingService:
 
     # -- bills ---------------------------------------------------------------------------------------------------------
 
+    async def _take_turns(self, customer_id: int) -> None:
+        """One activation of a customer at a time, or two of one service would hold two of their sales for a moment, and
+        a third that comes meanwhile would find none.
+
+        Raises: CustomerUnknown.
+        """
+        await require_customer(self._db, self._tenant_id, customer_id)
+        mine = select(Customer.id).where(Customer.tenant_id == self._tenant_id, Customer.id == customer_id)
+        await self._db.execute(mine.with_for_update(key_share=True))  # rows that refer to the customer may still come
+
     async def _begin(self, wanted: tuple[int, int, str | None], request: str | None) -> Subscription:
         customer_id, service_id, plan = wanted
         row = await self._waiting(customer_id, plan)
@@ -251,9 +261,9 @@ class BillingService:
         return row
 
     async def _waiting(self, customer_id: int, plan: str | None) -> Subscription | None:
-        """What this customer bought of this plan and waits for a line; two lines at once take one each."""
-        found: Subscription | None = await self._db.scalar(
-            select(Subscription)
+        """What this customer bought of this plan and waits for a line, the oldest first."""
+        waiting = await self._db.scalars(
+            select(Subscription.id)
             .where(
                 Subscription.tenant_id == self._tenant_id,
                 Subscription.customer_id == customer_id,
@@ -261,11 +271,12 @@ class BillingService:
                 Subscription.state == "pending_installation",
             )
             .order_by(Subscription.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-            .execution_options(populate_existing=True)
         )
-        return found
+        for subscription_id in waiting.all():
+            row = await locked_subscription(self._db, self._tenant_id, subscription_id)
+            if row.state == "pending_installation":  # it may have been cancelled while its lock was waited for
+                return row
+        return None
 
     async def _running(self, wanted: tuple[int, int, str | None], request_id: str | None) -> ActivatedService | None:
         """The bill that this wish already has, if any."""

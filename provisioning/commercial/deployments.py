@@ -121,7 +121,8 @@ class Deployments:
                 if row.state == "released":
                     raise DeploymentReleased(row.id, row.order_id, row.release_reason)
                 return _scheduled(row, await self._visits.visit(row.visit_id))
-        row = await self._db.scalar(mine.where(Deployment.order_id == wanted.order_id, Deployment.state == "scheduled"))
+        of_the_order = mine.where(Deployment.order_id == wanted.order_id, Deployment.state == "scheduled")
+        row = await self._db.scalar(of_the_order.with_for_update())
         if row is None:
             return None
         visit = await self._visits.visit(row.visit_id)
