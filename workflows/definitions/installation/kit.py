@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from workflows.definitions.installation.ticket import InstallTicket
+from workflows.definitions.kit import step
 from workflows.engine.run import Run
-from workflows.engine.step_kit import StepKit
-from workflows.services import Outside, Services
 
-step = StepKit[Services, Outside]()
+__all__ = ["Installation", "step"]
+
 Installation = Run[InstallTicket]

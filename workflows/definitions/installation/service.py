@@ -10,14 +10,12 @@ from workflows.definitions.installation.ticket import (
     SessionSeen,
 )
 from workflows.definitions.installation.visit import schedule_installation
+from workflows.definitions.mailing import Letter, mail_steps
 from workflows.engine.routes import Hold, KeepWaiting, Proceed, Route
 from workflows.engine.step_kit import wait_for
-from workflows.engine.steps import NothingToUndo, RetryPolicy
 from workflows.services import (
     ActivatedService,
-    DeliveredEmail,
     Outside,
-    QueuedEmail,
     Services,
 )
 
@@ -75,17 +73,10 @@ async def project_active(outside: Outside, run: Installation) -> ProjectedSubscr
     return await outside.radius.project_subscriber(run[create_subscriber]["subscriber_id"])
 
 
-async def withdraw_email(services: Services, run: Installation, queued: QueuedEmail) -> None:
-    await services.communications_service.withdraw_unsent_email(
-        email_id=queued["email_id"], reason="the installation was undone"
-    )
-
-
-@step.transactional(undo=withdraw_email)
-async def send_template_email(services: Services, run: Installation) -> QueuedEmail:
+async def service_activated(services: Services, run: Installation) -> Letter:
     customer = await services.customer_service.customer(run.customer_id)
     allocated = run[allocate_resources]
-    return await services.communications_service.send_template_email(
+    return Letter(
         template="service_activated",
         recipient=customer["email"],
         variables={
@@ -95,13 +86,7 @@ async def send_template_email(services: Services, run: Installation) -> QueuedEm
             "service_id": allocated["service_id"],
             "activated_at": run[activate_service]["billing_started_at"],
         },
-        request_id=run.key(send_template_email),
     )
 
 
-# The mail server may take ten minutes to look at what it was given (RFC 5321 s4.5.3.2.6), and minutes before that.
-@step.blind(
-    undo=NothingToUndo("a delivered mail can't be taken back"), retry=RetryPolicy(attempts=12), timeout_seconds=840
-)
-async def deliver_email(outside: Outside, run: Installation) -> DeliveredEmail:
-    return await outside.mail.deliver(run[send_template_email]["email_id"])
+send_template_email, deliver_email = mail_steps(service_activated, undone_because="the installation was undone")

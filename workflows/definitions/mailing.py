@@ -1,0 +1,67 @@
+"""A journey's mails: each is put into the outbox in one commit, and then handed to the mail server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workflows.definitions.kit import step
+from workflows.engine.run import Run
+from workflows.engine.steps import Act, NothingToUndo, RetryPolicy
+from workflows.services import DeliveredEmail, Outside, QueuedEmail, Services
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What is to be mailed, and to whom. ``variables`` are exactly those that the template knows."""
+
+    template: str
+    recipient: str
+    variables: Mapping[str, Any]
+
+
+Compose = Callable[[Services, Run[Any]], Awaitable[Letter]]
+
+
+def mail_steps(
+    compose: Compose,
+    *,
+    undone_because: str,
+    send: str = "send_template_email",
+    deliver: str = "deliver_email",
+    when: Callable[[Run[Any]], bool] | None = None,
+    otherwise: str = "",
+) -> tuple[Act[Any, QueuedEmail], Act[Any, DeliveredEmail]]:
+    """The two steps of one mail, under these names: it is queued, and then it is delivered.
+
+    ``undone_because`` is the reason that a mail which was withdrawn in time carries. With ``when``, both are skipped
+    together, and ``otherwise`` says why.
+    """
+
+    async def withdraw(services: Services, run: Run[Any], queued: QueuedEmail) -> None:
+        await services.communications_service.withdraw_unsent_email(email_id=queued["email_id"], reason=undone_because)
+
+    async def queue(services: Services, run: Run[Any]) -> QueuedEmail:
+        letter = await compose(services, run)
+        return await services.communications_service.send_template_email(
+            template=letter.template,
+            recipient=letter.recipient,
+            variables=letter.variables,
+            request_id=run.key(sending),
+        )
+
+    async def hand_over(outside: Outside, run: Run[Any]) -> DeliveredEmail:
+        return await outside.mail.deliver(run[sending]["email_id"])
+
+    queue.__name__, hand_over.__name__ = send, deliver
+    sending = step.transactional(undo=withdraw, when=when, otherwise=otherwise)(queue)
+    # The mail server may take ten minutes to look at what it was given (RFC 5321 s4.5.3.2.6), and minutes before that.
+    delivering = step.blind(
+        undo=NothingToUndo("a delivered mail can't be taken back"),
+        retry=RetryPolicy(attempts=12),
+        timeout_seconds=840,
+        when=when,
+        otherwise=otherwise,
+    )(hand_over)
+    return sending, delivering
