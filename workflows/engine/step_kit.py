@@ -29,7 +29,7 @@ Probe = Callable[[OutsideT, "Run[Any]"], Awaitable[Any]]
 class How(TypedDict, total=False):
     """What may be said of any act; see `Step` and `Act`."""
 
-    when: Callable[[Run[Any]], bool]
+    when: Callable[[Run[Any]], bool] | None
     otherwise: str
     retry: RetryPolicy
     leads: Leads[Any]
