@@ -36,6 +36,12 @@ class Service:
     def said(self) -> str:
         return self._log.read_text()
 
+    async def at_work(self) -> None:
+        """Returns when it takes segments; before that, a signal would find nobody who hears it."""
+        async with asyncio.timeout(STOPS_WITHIN_SECONDS):
+            while "dispatch is open" not in self.said:  # noqa: ASYNC110 - another process's log
+                await asyncio.sleep(0.05)
+
     async def told_to_stop(self) -> int:
         """SIGTERM, as from a service manager; its exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -158,6 +164,7 @@ async def test_a_second_worker_is_refused_on_sqlite_and_welcome_on_postgresql(
     assert (await until(run, lambda now: now.finished_at is not None)).state == "completed"
     assert await people.broken_invariants() == []
     if people.is_postgresql:
+        await second.at_work()
         assert await second.told_to_stop() == 0, second.said
     first.process.kill()
     await first.ended()

@@ -66,7 +66,7 @@ class JourneyLab:
     # -- the appliance -------------------------------------------------------------------------------------------------
 
     async def start_worker(self) -> None:
-        pace = Pace(timers_every_seconds=0.05, watch_every_seconds=0.05, sleep=self.clock.sleep)
+        pace = Pace(timers_every_seconds=0.2, watch_every_seconds=0.2, sleep=self.clock.sleep)
         opened = open_worker(self.appliance, at=self._something_happened, pace=pace)
         self.worker = await self._worker_stack.enter_async_context(opened)
 
