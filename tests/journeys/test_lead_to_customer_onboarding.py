@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -94,7 +95,8 @@ async def test_a_qualified_lead_becomes_a_customer(lab: JourneyLab) -> None:
     body = mail.body("plain")
     assert "Hello Grace Hopper," in body and url in body and "Mesh WiFi, two units" in body
     assert sold.starts_on is not None and sold.ends_on is not None
-    assert f"Begins      {sold.starts_on:%b %-d, %Y}\n  Runs until  {sold.ends_on:%b %-d, %Y}\n" in body
+    last_day = sold.ends_on - timedelta(days=1)
+    assert f"Begins      {sold.starts_on:%B %-d, %Y}\n  Runs until  {last_day:%B %-d, %Y}\n" in body
     assert issued["license_key"] not in body + mail.body("html")
 
     assert (ticket.assigned_team, ticket.priority) == ("onboarding", "normal")

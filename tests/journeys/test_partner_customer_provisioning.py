@@ -1,4 +1,4 @@
-"""A partner's order becomes a customer of theirs with licences and a branded page, and the last licence is sold once."""
+"""A partner's order becomes a customer of theirs with licences and a branded page; the last licence is sold once."""
 
 from __future__ import annotations
 
@@ -60,13 +60,8 @@ def address(partner: int, reference: str) -> str:
 
 def event_of(partner: int, reference: str, **changes: Any) -> dict[str, Any]:
     """As the event tells it."""
-    order = order_of(partner, reference, sale_amount=None, **changes)
-    return {
-        "partner_id": partner,
-        "commission_type": "percentage",
-        "commission_amount": "49.90",
-        "currency": "EUR",
-    } | order
+    terms = {"commission_type": "percentage", "commission_amount": "49.90", "currency": "EUR"}
+    return {"partner_id": partner, **terms, **order_of(partner, reference, sale_amount=None, **changes)}
 
 
 async def submit(lab: JourneyLab, partner: int, *orders: dict[str, Any]) -> list[str]:
@@ -156,7 +151,7 @@ async def test_without_licences_left_the_run_is_rejected_and_nothing_is_written(
     )
     after = await lab.row_counts()
     changed = {table for table in after if after[table] != before[table]}
-    assert changed <= {"event", "run", "run_note"}
+    assert {table for table in changed if not table.startswith("workflow_")} == {"event", "run", "run_note"}
     assert await left(lab, partner) == 1
 
 

@@ -1,4 +1,4 @@
-"""What journeys' inputs are made of: names, numbers, lines of text; each is refused in words that an operator can read."""
+"""What journeys' inputs are made of: names, numbers and lines of text, each refused in words for an operator."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ A sold network plan waits for its installation; the ticket at the end tells the 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field
@@ -112,7 +113,8 @@ tenant_answers = page_answers(provision_tenant)
 async def customer_welcome(services: Services, run: Onboarding) -> Letter:
     customer = await services.customer_service.customer(run[create_from_lead]["customer_id"])
     sold = run[create_subscription]
-    term = {"starts_on": sold["starts_on"], "ends_on": sold["ends_on"]}
+    ends_on = sold["ends_on"]  # the first day without it; a customer is told the last one with it
+    term = {"starts_on": sold["starts_on"], "ends_on": ends_on and ends_on - timedelta(days=1)}
     return Letter(
         template="customer_welcome",
         recipient=customer["email"],
