@@ -224,6 +224,7 @@ async def test_a_lead_without_an_offer_is_refused_by_name(lab: JourneyLab) -> No
     assert f"offer_id is missing: lead {lead_id} names no offer" in str(told.reason)
 
 
+@ON_SQLITE
 async def test_a_page_that_does_not_answer_holds_the_run_until_it_does(lab: JourneyLab) -> None:
     email = address(lab)
     lab.pages.out_of_order = True
@@ -261,18 +262,19 @@ async def test_a_page_that_does_not_answer_holds_the_run_until_it_does(lab: Jour
     assert await lab.broken_invariants() == []
 
 
-async def test_rolled_back_nothing_is_left_and_the_lead_is_qualified_again(lab: JourneyLab) -> None:
+async def test_cancelled_nothing_is_left_and_the_lead_is_qualified_again(lab: JourneyLab) -> None:
     email = address(lab)
     lab.pages.out_of_order = True
     try:
         run = await onboarding(lab, email, FIBRE)
-        await run.until_held()
-        await run.roll_back("the customer has thought better of it")
+        await run.until_retrying("tenant_answers", "tenant.not_answering")
+        assert (await standing(lab, email)).subscriptions == ("pending_installation",)
+        await run.cancel("the customer has thought better of it")
         ended = await run.until_ended()
     finally:
         lab.pages.out_of_order = False
 
-    assert ended.summary.state == "failed"
+    assert ended.summary.state == "cancelled"
     assert str(ended.summary.reason).endswith("the customer has thought better of it")
     assert await standing(lab, email) == NOTHING_LEFT
     assert await lead_state(lab, email) == ("qualified", None)
