@@ -226,6 +226,11 @@ class Settings(BaseSettings):
         json_schema_extra={"default": f"`{','.join(NOTICE_SCHEMAS)}`"},
     )
 
+    onboarding_team: str = Field(
+        default="onboarding",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
+        description="The team of the estate that gets a ticket for every new customer.",
+    )
     renewal_notice_days: int = Field(
         default=30,
         ge=1,

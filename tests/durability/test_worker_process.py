@@ -14,6 +14,7 @@ import pytest
 from provisioning.lab.demo import open_lab
 from provisioning.settings import PREFIX, Settings
 from tests.support.clock import MovableClock
+from tests.support.customer_pages import PageServer
 from tests.support.estate import Household, estate_toml
 from tests.support.lab import Installation, JourneyLab
 from tests.support.traces import NOTHING, traces_of
@@ -90,7 +91,7 @@ async def people(tmp_path: Path, database_url: str) -> AsyncIterator[JourneyLab]
     estate.write_text(estate_toml(first=4))
     clock = MovableClock()
     async with open_lab(tmp_path / "lab", estate, lambda _: None, clock=clock, database_url=database_url) as lab:
-        yield JourneyLab(lab, clock)
+        yield JourneyLab(lab, clock, PageServer())
 
 
 @pytest.fixture

@@ -1,0 +1,14 @@
+"""A no of the business, which no retry turns into a yes for this run: no licence is left, a lead isn't qualified.
+
+A service that says so raises an error of its own that is a `BusinessRefusal` too. A step may let it lead to `Reject`:
+what was prepared is undone, and the run ends as rejected with the sentence. Where no step does, the run is held.
+"""
+
+from __future__ import annotations
+
+
+class BusinessRefusal(Exception):
+    """The business itself says no."""
+
+    code = "business.refusal"
+    transient = False
