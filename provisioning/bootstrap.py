@@ -53,9 +53,11 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.line import LineHandOver, LineService, line_adapters
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
+from provisioning.orders import OrderDesk
 from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
 from provisioning.projections import Projections
+from provisioning.quotes import ACCEPTED as QUOTE_ACCEPTED
 from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.signals import SignalDesk
@@ -136,7 +138,7 @@ class Appliance:
             runs=self.runs,
             clock=clock,
             tenant_id=settings.tenant_id,
-            starters={INSTALLATION_APPROVED: self._start_installation},
+            starters={INSTALLATION_APPROVED: self._start_installation, QUOTE_ACCEPTED: self._start_order},
         )
         self.projector = RadiusProjector(
             self.database.begin,
@@ -206,6 +208,15 @@ class Appliance:
             return (await self.desk(db).accept(data, by=by)).run_id
         except InvalidRequest as refusal:
             raise EventRefused(str(refusal)) from refusal
+
+    async def _start_order(self, db: AsyncSession, data: Any, by: str) -> int:
+        """An acceptance becomes an order in the way that this ISP carries its orders out."""
+        settings = self.settings
+        said: dict[str, Any] = {"payment_method": settings.order_payment_method, "priority": settings.order_priority}
+        if settings.order_team is not None:
+            said |= {"team": settings.order_team, "channel": settings.order_channel}
+        desk = OrderDesk(db, crm=self.services(db).crm_service, runs=self.runs, tenant_id=self.tenant_id)
+        return await desk.begin(data, unless_said=said, by=by)
 
     def offers(self, db: AsyncSession) -> OfferCatalogue:
         """The commercial catalogue, bound to this transaction."""
@@ -461,8 +472,10 @@ def _definitions(settings: Settings) -> dict[tuple[str, int], Definition[Any]]:
         "inform": timedelta(minutes=settings.inform_wait_minutes),
         "session": timedelta(minutes=settings.session_wait_minutes),
         "testing": timedelta(hours=settings.testing_hours),
+        "payment": timedelta(days=settings.payment_wait_days),
+        "reminder": timedelta(days=settings.renewal_reminder_days),
     }
     return {
-        key: replace(definition, patience={**definition.patience, **patience})
+        key: replace(definition, patience={name: patience.get(name, its) for name, its in definition.patience.items()})
         for key, definition in DEFINITIONS.items()
     }

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from workflows.definitions.customer_renewal_process import CUSTOMER_RENEWAL_PROCESS
 from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT
+from workflows.definitions.quote_accepted_to_order import QUOTE_ACCEPTED_TO_ORDER
 from workflows.engine.definition import Definition
 
 __all__ = ["DEFINITIONS"]
 
 DEFINITIONS: dict[tuple[str, int], Definition[Any]] = {
-    (definition.name, definition.version): definition for definition in (ISP_TICKET_TO_DEPLOYMENT,)
+    (definition.name, definition.version): definition
+    for definition in (ISP_TICKET_TO_DEPLOYMENT, QUOTE_ACCEPTED_TO_ORDER, CUSTOMER_RENEWAL_PROCESS)
 }
