@@ -61,8 +61,8 @@ async def test_an_order_paid_by_bank_waits_for_the_money_and_is_delivered(lab: J
     assert f"({house.name}) comes to 88.90 EUR, prepaid." in notice.message
     [mail] = lab.mails_to(house)
     text = mail.body("plain")
-    assert "1 x Fibre 300, paid ahead: EUR 39.90" in text and "1 x Setup: Fibre 300, paid ahead: EUR 49.00" in text
-    assert "Total     EUR 88.90" in text and "We come to you on" in text
+    assert "1 x Fibre 300, paid ahead: €39.90" in text and "1 x Setup: Fibre 300, paid ahead: €49.00" in text
+    assert "Total     €88.90" in text and "We come to you on" in text
 
     await report(run, "scanned", serial=house.serial)
     assert (await run.until_ended()).summary.state == "completed"
