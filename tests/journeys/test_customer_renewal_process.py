@@ -185,6 +185,7 @@ async def test_who_may_not_renew_is_told_to_the_operator_with_the_reason(lab: Jo
     assert await lab.broken_invariants() == []
 
 
+@ON_SQLITE
 async def test_nothing_is_charged_to_who_does_not_accept_in_time(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     await shop.keep_card(house)

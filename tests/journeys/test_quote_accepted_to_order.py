@@ -117,6 +117,7 @@ async def test_a_post_paid_order_skips_the_payment_and_the_rest_runs(lab: Journe
     assert await lab.broken_invariants() == []
 
 
+@ON_SQLITE
 async def test_a_card_is_charged_once_and_gets_its_money_back_once(lab: JourneyLab, shop: Shop) -> None:
     house, account = lab.household(), shop.stripe.account
     await shop.keep_card(house)

@@ -46,7 +46,7 @@ deployment_date = wait_for(
     deadline=lambda run: run.now + run.patience("dispatch"),
     on_deadline=lambda run: Hold(
         f"no visit for order {run[create_order_from_quote]['order_id']} was agreed within {run.patience('dispatch')}: "
-        "ask the customer, then tell the run deployment_date, or roll back"
+        "ask the customer, tell the run deployment_date (`firstlight runs signal`) and retry, or roll back"
     ),
     when=lambda run: proposed(run) is None or run.is_told("deployment_date"),
     otherwise="the day of the visit is known already",

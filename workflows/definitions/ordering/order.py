@@ -42,7 +42,7 @@ payment_method = wait_for(
     deadline=lambda run: run.now + run.patience("payment"),
     on_deadline=lambda run: Hold(
         f"nobody has said within {run.patience('payment')} how order {run[create_order_from_quote]['order_id']} is "
-        "paid: ask the customer, then tell the run payment_method, or roll back"
+        "paid: ask the customer, tell the run payment_method (`firstlight runs signal`) and retry, or roll back"
     ),
     when=lambda run: is_paid_in_advance(run) and (run.input.payment_method is None or run.is_told("payment_method")),
     otherwise="how it is paid is known already, or it is not paid in advance",
@@ -79,5 +79,5 @@ async def process_payment(services: Services, run: Order) -> RequestedPayment:
 capture_payment, payment_settled = payment_steps(
     process_payment,
     undone_because=UNDONE,
-    instead="tell the run another payment_method, or the same one once more (`firstlight runs signal`), or roll back",
+    instead="tell the run another payment_method (`firstlight runs signal`), or roll back",
 )
