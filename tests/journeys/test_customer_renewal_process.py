@@ -186,6 +186,25 @@ async def test_who_may_not_renew_is_told_to_the_operator_with_the_reason(lab: Jo
 
 
 @ON_SQLITE
+async def test_an_offer_that_was_taken_back_ends_at_the_next_look(lab: JourneyLab, shop: Shop) -> None:
+    house = lab.household()
+    _, run = await expiring(shop, house)
+    await run.until_waiting_for("quote_accepted")
+    async with lab.appliance.database.begin() as db:
+        await lab.appliance.quotes(db).withdraw(quote_id=await quote_of(run), reason="a better one comes")
+    lab.clock.skip(days=10)
+
+    ended = await run.until_ended()
+
+    assert (ended.summary.state, str(ended.summary.reason).partition(", and it ")[2]) == (
+        "rejected",
+        "was withdrawn (a better one comes); nothing was charged",
+    )
+    assert (await shop.payments(house), len(lab.mails_to(house))) == ([], 1)
+    assert await lab.broken_invariants() == []
+
+
+@ON_SQLITE
 async def test_nothing_is_charged_to_who_does_not_accept_in_time(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     await shop.keep_card(house)

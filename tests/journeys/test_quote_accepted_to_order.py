@@ -5,6 +5,7 @@ The bank is a person at the desk, the cards are Stripe's as its double speaks; t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from provisioning.commercial.tenant_tables import Deployment
 from provisioning.field import Visit
 from provisioning.visits import Outcome
 from tests.support.estate import Household
-from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, Installation, JourneyLab
+from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, PATIENCE_SECONDS, Installation, JourneyLab
 from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, ORDER, Shop, open_shop
 from workflows import RunSummary, list_runs
 
@@ -158,12 +159,15 @@ async def test_a_declined_card_holds_the_order_until_there_is_another_way_to_pay
     assert (held.summary.current_step, held.summary.reason_code) == ("capture_payment", "payment.declined")
     assert "insufficient funds" in str(held.summary.reason) and "another way to pay" in str(held.summary.reason)
 
-    await shop.tell(run, "payment_method", payment_method="bank")
-    await run.until_waiting_for("payment_settled")
+    # The invoice is asked for, and then the bank: each way to pay takes the place of the one before.
+    for method in ("invoice", "bank"):
+        await shop.tell(run, "payment_method", payment_method=method)
+        await until_asked(shop, run, house, method)
     assert await shop.settle(run, "process_payment", "statement 8") == [run.id]
     await run.until_waiting_for("visit")
     assert [(one.method, one.state) for one in await shop.payments(house)] == [
         ("card", "declined"),
+        ("invoice", "cancelled"),
         ("bank", "captured"),
     ]
     assert len(shop.stripe.account.captured()) == taken
@@ -182,7 +186,7 @@ async def test_a_declined_card_holds_the_order_until_there_is_another_way_to_pay
         "failed",
         "the technician found the order not feasible: the duct has collapsed",
     )
-    assert [one.state for one in await shop.payments(house)] == ["declined", "refunded"]
+    assert [one.state for one in await shop.payments(house)] == ["declined", "cancelled", "refunded"]
     assert await lab.broken_invariants() == []
 
 
@@ -280,6 +284,17 @@ async def report(run: Installation, outcome: Outcome, **said: Any) -> None:
             visit_id=visit_id, outcome=outcome, by="technician", **said
         )
     assert told == [run.id]
+
+
+async def until_asked(shop: Shop, run: Installation, house: Household, method: str) -> None:
+    """Until the money is waited for in this way."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            view = await run.view()
+            payments = await shop.payments(house)
+            if view.summary.waiting_for == "payment_settled" and payments[-1].method == method:
+                return
+            await shop.lab.happening()
 
 
 async def calendar(lab: JourneyLab, house: Household) -> list[tuple[str, datetime]]:

@@ -20,6 +20,7 @@ from workflows.definitions.ordering.delivery import (
     visit,
 )
 from workflows.definitions.ordering.order import (
+    begin_order,
     capture_payment,
     create_order_from_quote,
     payment_method,
@@ -45,6 +46,7 @@ QUOTE_ACCEPTED_TO_ORDER = Definition(
         process_payment,
         capture_payment,
         payment_settled,
+        begin_order,
         deployment_date,
         schedule_deployment,
         notify_team,
@@ -57,7 +59,7 @@ QUOTE_ACCEPTED_TO_ORDER = Definition(
     customer_id=lambda offer: offer.customer_id,
     started_by="quote.accepted",
     reopens={
-        "payment_method": (payment_method, schedule_deployment),
+        "payment_method": (payment_method, begin_order),
         "deployment_date": (deployment_date, visit),
     },
     back_with={capture_payment: process_payment, deliver_email: send_template_email},

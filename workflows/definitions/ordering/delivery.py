@@ -64,12 +64,9 @@ async def release_deployment(services: Services, run: Order, scheduled: Schedule
 
 @step.transactional(undo=release_deployment)
 async def schedule_deployment(services: Services, run: Order) -> ScheduledDeployment:
-    """The order is in progress from the moment that somebody is booked for it."""
-    order_id = run[create_order_from_quote]["order_id"]
-    await services.sales_service.begin_order(order_id=order_id)
     wanted = None if run.done(deployment_date) else proposed(run)
     return await services.deployment_service.schedule_deployment(
-        order_id=order_id,
+        order_id=run[create_order_from_quote]["order_id"],
         customer_id=run.customer_id,
         priority=run.input.priority,
         scheduled_date=wanted or run[deployment_date].scheduled_date,

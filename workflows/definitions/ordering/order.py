@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import TypedDict
+
 from workflows.answers import OrderFromQuote, PaymentMethod, RequestedPayment
 from workflows.definitions.charging import payment_steps
 from workflows.definitions.installation.ticket import Frozen
@@ -9,6 +11,7 @@ from workflows.definitions.kit import step
 from workflows.definitions.ordering.acceptance import UNDONE, Order
 from workflows.engine.routes import Hold
 from workflows.engine.step_kit import wait_for
+from workflows.engine.steps import NothingToUndo
 from workflows.services import Services
 
 
@@ -76,8 +79,22 @@ async def process_payment(services: Services, run: Order) -> RequestedPayment:
     )
 
 
+class BegunOrder(TypedDict):
+    """An order that is worked on: what had to be paid in advance is paid."""
+
+    order_id: int
+
+
 capture_payment, payment_settled = payment_steps(
     process_payment,
     undone_because=UNDONE,
     instead="tell the run another payment_method (`firstlight runs signal`), or roll back",
 )
+
+
+@step.transactional(undo=NothingToUndo("the order's own end tells what became of it"))
+async def begin_order(services: Services, run: Order) -> BegunOrder:
+    """From here on another way to pay comes too late."""
+    order_id = run[create_order_from_quote]["order_id"]
+    await services.sales_service.begin_order(order_id=order_id)
+    return {"order_id": order_id}
