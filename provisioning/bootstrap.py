@@ -54,9 +54,11 @@ from provisioning.line import LineHandOver, LineService, line_adapters
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
 from provisioning.onboarding import OnboardingDesk, OnboardingTerms
+from provisioning.orders import OrderDesk
 from provisioning.partners import PARTNER_CUSTOMER_CREATED, PartnerDesk
 from provisioning.payments import PaymentDesk
 from provisioning.projections import Projections
+from provisioning.quotes import ACCEPTED as QUOTE_ACCEPTED
 from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.signals import SignalDesk
@@ -142,6 +144,7 @@ class Appliance:
                 INSTALLATION_APPROVED: self._start_installation,
                 LEAD_QUALIFIED: self._start_onboarding,
                 PARTNER_CUSTOMER_CREATED: self._start_provisioning,
+                QUOTE_ACCEPTED: self._start_order,
             },
         )
         self.projector = RadiusProjector(
@@ -230,6 +233,15 @@ class Appliance:
 
     async def _start_provisioning(self, db: AsyncSession, data: Any, by: str) -> int:
         return await _unless_refused(self.onboarding_desk(db).partner_customer_created(data, by=by))
+
+    async def _start_order(self, db: AsyncSession, data: Any, by: str) -> int:
+        """An acceptance becomes an order in the way that this ISP carries its orders out."""
+        settings = self.settings
+        said: dict[str, Any] = {"payment_method": settings.order_payment_method, "priority": settings.order_priority}
+        if settings.order_team is not None:
+            said |= {"team": settings.order_team, "channel": settings.order_channel}
+        desk = OrderDesk(db, crm=self.services(db).crm_service, runs=self.runs, tenant_id=self.tenant_id)
+        return await desk.begin(data, unless_said=said, by=by)
 
     def offers(self, db: AsyncSession) -> OfferCatalogue:
         """The commercial catalogue, bound to this transaction."""
@@ -496,6 +508,8 @@ def _definitions(settings: Settings) -> dict[tuple[str, int], Definition[Any]]:
         "inform": timedelta(minutes=settings.inform_wait_minutes),
         "session": timedelta(minutes=settings.session_wait_minutes),
         "testing": timedelta(hours=settings.testing_hours),
+        "payment": timedelta(days=settings.payment_wait_days),
+        "reminder": timedelta(days=settings.renewal_reminder_days),
     }
     return {
         key: replace(definition, patience={name: patience.get(name, own) for name, own in definition.patience.items()})

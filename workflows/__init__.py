@@ -32,7 +32,7 @@ from workflows.engine.reading import (
 )
 from workflows.engine.runs import Runs
 from workflows.engine.tables import ENDED, RunState, StepState, UtcDateTime
-from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventRefused, RunNotOpenFor, WorkflowError
+from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventConflict, EventRefused, RunNotOpenFor, WorkflowError
 from workflows.printable import PRINTABLE
 from workflows.services import Outside, Services
 
@@ -45,6 +45,7 @@ __all__ = [
     "CodeMissing",
     "Definition",
     "Dispatch",
+    "EventConflict",
     "EventRefused",
     "EventView",
     "Events",

@@ -18,9 +18,12 @@ WorkflowError
 ├── EventSettled           it has started its run, or is about to: it is not taken up again
 ├── CodeMissing            open runs whose definition version this release doesn't carry
 ├── PortMismatch           the ONT came up at another port than planned
-└── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
+├── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
+├── RenewalNotEligible     this subscription is not to be renewed now
+└── RenewalNotAccepted     the customer did not accept the renewal in time, or it was taken back
 
-The last two stand with the journey that raises them, in ``workflows.definitions.installation.ticket``.
+The last four stand with the journeys that raise them, in ``workflows.definitions``: ``installation.ticket`` and
+``renewal.offer``.
 """
 
 from __future__ import annotations
