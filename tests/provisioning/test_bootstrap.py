@@ -44,7 +44,9 @@ async def start(appliance: Appliance) -> int:
 async def test_an_isps_patience_reaches_its_journeys(migrated_sqlite: Original, tmp_path: Path) -> None:
     patience = {"visit_hold_hours": 10, "line_wait_hours": 2, "inform_wait_minutes": 3, "session_wait_minutes": 4}
     async with open_appliance(migrated_sqlite.copy(tmp_path, **patience, testing_hours=5)) as appliance:
-        (definition,) = appliance.definitions.values()
+        definition = next(
+            each for (name, _), each in appliance.definitions.items() if name == "isp_ticket_to_deployment"
+        )
     assert definition.patience == {
         "visit": timedelta(hours=10),
         "line": timedelta(hours=2),
