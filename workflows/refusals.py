@@ -6,9 +6,11 @@ what was prepared is undone, and the run ends as rejected with the sentence. Whe
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class BusinessRefusal(Exception):
     """The business itself says no."""
 
-    code = "business.refusal"
-    transient = False
+    code: ClassVar[str] = "business.refusal"
+    transient: ClassVar[bool] = False

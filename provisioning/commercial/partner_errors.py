@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from provisioning.errors import ProvisioningError
-from workflows.refusals import BusinessRefusal
+from workflows import BusinessRefusal
 
 
 class PartnerError(ProvisioningError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provisioning.commercial.errors import CustomerError
 from provisioning.errors import ProvisioningError
-from workflows.refusals import BusinessRefusal
+from workflows import BusinessRefusal
 
 
 class OfferError(ProvisioningError):

@@ -12,9 +12,10 @@ from provisioning.commercial import OfferTerms
 from provisioning.commercial.selling_tables import Lead
 from provisioning.commercial.tables import Subscription
 from provisioning.commercial.ticket_tables import Ticket
+from provisioning.keeps import kept
 from tests.support.customers import Standing, standing
 from tests.support.lab import ON_SQLITE, Installation, JourneyLab
-from tests.support.walks import begun_by_hand, walk
+from tests.support.walks import MAIL_MAY_HAVE_ARRIVED_TWICE, begun_by_hand, walk, walk_killed_everywhere
 from workflows.engine.tables import RunRow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -108,6 +109,30 @@ async def test_a_qualified_lead_becomes_a_customer(lab: JourneyLab) -> None:
     again = await lab.publish("lead.qualified", {"lead_id": lead_id}, key=f"crm/{lead_id}")
     assert (again.state, again.run_id) == ("started", run.id)
     assert len(lab.mails_at(email)) == 1
+    assert await lab.broken_invariants() == []
+
+
+async def test_killed_at_every_instant_everything_is_there_once(lab: JourneyLab) -> None:
+    email = address(lab)
+    lead_id = await keep_lead(lab, email, None)
+    await lab.event(await qualify(lab, lead_id))
+    run = await begun_by_hand(lab, "lead_to_customer_onboarding", wanted(lead_id))
+
+    killed_at = await walk_killed_everywhere(run, but=MAIL_MAY_HAVE_ARRIVED_TWICE)
+
+    assert (await run.view()).summary.state == "completed"
+    for step in ("create_from_lead", "create_subscription", "issue_license", "provision_tenant", "create_ticket"):
+        assert {f"{step}.before", f"{step}.in_tx", f"{step}.committed"} <= set(killed_at)
+    assert "tenant_answers.effect" in killed_at
+    assert await standing(lab, email) == Standing(
+        customers=("active",),
+        subscriptions=("active",),
+        licences=("active",),
+        pages=("active",),
+        tickets=("open",),
+        mails=("sent",),
+    )
+    assert len({mail.message_id for mail in lab.mails_at(email)}) == 1
     assert await lab.broken_invariants() == []
 
 
@@ -237,12 +262,15 @@ async def test_a_page_that_does_not_answer_holds_the_run_until_it_does(lab: Jour
             f"{url} does not answer (HTTP 503); see that the appliance's web server runs and that FIRSTLIGHT_PUBLIC_URL"
         )
         assert [step.attempts for step in held.steps if step.name == "tenant_answers"] == [10]
+        first = (await run.result("create_from_lead"))["customer_id"]
+        keeps = {thing.what: thing.particulars for thing in kept(held)}
+        assert (keeps[f"customer {first}"], keeps["customer page"]) == (f"Grace Hopper, {email}", url)
+        assert [what.split()[0] for what in keeps] == ["customer", "subscription", "licence", "customer"]
         assert lab.mails_at(email) == []
     finally:
         lab.pages.out_of_order = False
 
     # Done anew from the beginning, it is another customer, and the first one is withdrawn.
-    first = (await run.result("create_from_lead"))["customer_id"]
     await run.retry(from_step="create_from_lead")
     ended = await run.until_ended()
 

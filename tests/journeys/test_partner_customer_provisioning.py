@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from provisioning.commercial import PartnerService
+from provisioning.keeps import kept
 from tests.support.customers import Standing, standing
 from tests.support.lab import ON_SQLITE, Installation, JourneyLab
 from tests.support.outages import mail_server_down
-from tests.support.walks import begun_by_hand, walk
+from tests.support.walks import MAIL_MAY_HAVE_ARRIVED_TWICE, begun_by_hand, walk, walk_killed_everywhere
 from workflows.answers import PartnerRecord
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -193,6 +194,27 @@ async def test_who_passed_the_gate_but_comes_second_to_the_pool_is_rejected_and_
     assert await lab.broken_invariants() == []
 
 
+async def test_killed_at_every_instant_everything_is_there_once(lab: JourneyLab, tmp_path: Path) -> None:
+    partner = await partner_with(lab, tmp_path, quota=3)
+    email = address(partner, "N-1")
+    run = await begun_by_hand(lab, JOURNEY, event_of(partner, "N-1", license_count=2))
+
+    killed_at = await walk_killed_everywhere(run, but=MAIL_MAY_HAVE_ARRIVED_TWICE)
+
+    assert (await run.view()).summary.state == "completed"
+    assert {"record_commission.in_tx", "allocate_from_partner.committed", "deliver_email.effect"} <= set(killed_at)
+    assert await standing(lab, email) == Standing(
+        customers=("active",),
+        licences=("active", "active"),
+        pages=("active",),
+        mails=("sent",),
+        live_links=1,
+        earned_minor=624,
+    )
+    assert await left(lab, partner) == 1
+    assert await lab.broken_invariants() == []
+
+
 async def test_cancelled_before_the_mail_is_out_everything_is_taken_back(lab: JourneyLab, tmp_path: Path) -> None:
     partner = await partner_with(lab, tmp_path, quota=2, commission=FIXED)
     email = address(partner, "N-1")
@@ -208,6 +230,9 @@ async def test_cancelled_before_the_mail_is_out_everything_is_taken_back(lab: Jo
         assert (await standing(lab, email)).earned_minor == 2500
         view = await run.view()
         assert [step.round for step in view.steps if step.name == "record_commission"] == [2]
+        keeps = [thing.what.partition(" ")[0] for thing in kept(view)]
+        assert keeps == ["customer", "allocation", "customer", "commission"]  # the third is their page
+        assert kept(view)[3].particulars == "25.00 EUR"
 
         await run.cancel("ordered by mistake")
         ended = await run.until_ended()

@@ -46,11 +46,11 @@ ON_POSTGRESQL = pytest.mark.parametrize("lab", ["postgresql"], indirect=True)
 class JourneyLab:
     """The ISP, and the people in it: the desk that takes tickets, dispatch, technicians, operators."""
 
-    def __init__(self, lab: Lab, clock: MovableClock, pages: PageServer) -> None:
+    def __init__(self, lab: Lab, clock: MovableClock, pages: PageServer | None = None) -> None:
         self.world: LabWorld = lab.world
         self.appliance: Appliance = lab.appliance
         self.clock = clock
-        self.pages = pages
+        self.pages = pages or PageServer()
         self.worker: Worker
         self._worker_stack = AsyncExitStack()
         self._numbers = iter(n for n in itertools.count(1) if n not in AT_THE_TIGHT_OLT)
