@@ -20,6 +20,7 @@ from radius.testing import LoginReply
 from tests.durability.story import Played, Scene, Story, Undone, not_undone
 from tests.support.estate import Household
 from tests.support.lab import JourneyLab
+from tests.support.shop import Shop
 from tests.support.traces import NOTHING, traces_of
 from tests.support.worker_process import Instant
 from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT
@@ -43,9 +44,9 @@ class Installed(Story):
     name = "installed"
     journey = ISP_TICKET_TO_DEPLOYMENT
 
-    async def begin(self, people: JourneyLab) -> Scene:
+    async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         house = people.household()
-        return Scene(people, await people.order(house), Facts(house))
+        return Scene(people, shop, await people.order(house), Facts(house))
 
     async def act(self, scene: Scene, row: RunRow) -> None:
         if row.waiting_for == "visit" and scene.facts.before_scan is None:
@@ -76,9 +77,9 @@ class Cancelled(Installed, Undone):
     name = "cancelled"
     begins_at = "deliver_email.failed.in_tx"
 
-    async def begin(self, people: JourneyLab) -> Scene:
+    async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         people.world.mail.misbehave(*[Quirk.REFUSE_RECIPIENT] * REFUSALS)
-        return await super().begin(people)
+        return await super().begin(people, shop)
 
     async def act(self, scene: Scene, row: RunRow) -> None:
         if row.state == "held" and row.current_step == "deliver_email" and not scene.cancelled:
