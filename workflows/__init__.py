@@ -10,6 +10,7 @@ More faces: `workflows.services`, the contract, `workflows.answers` with the typ
 
 from __future__ import annotations
 
+from workflows.contract import CONTRACT
 from workflows.definitions import DEFINITIONS
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
@@ -40,6 +41,7 @@ from workflows.services import Outside, Services
 
 __all__ = [
     "CODES_OF_THE_ENGINE",
+    "CONTRACT",
     "DEFINITIONS",
     "ENDED",
     "PRINTABLE",
