@@ -18,7 +18,7 @@ from workflows.engine.steps import Act, Step, Wait
 
 def functions_of(step: Step[Any, Any]) -> Iterator[Callable[..., Any]]:
     """Whatever of a step is called with the run before its own result is there."""
-    asked = [step.when]
+    asked: list[Callable[..., Any] | None] = [step.when]
     if isinstance(step, Act):
         asked += [step.do, step.probe]
     if isinstance(step, Wait):
