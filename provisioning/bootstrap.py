@@ -60,11 +60,12 @@ from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.signals import SignalDesk
 from provisioning.sole_worker import sole_worker
+from provisioning.terminations import TERMINATION_REQUESTED, TerminationDesk
 from provisioning.tickets import InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.watchers import Watchers
-from radius import RadiusProjector, RadiusService, SessionReader
+from radius import RadiusProjector, RadiusService, Retransmission, SessionControl, SessionReader
 from workflows import (
     DEFINITIONS,
     Bell,
@@ -96,6 +97,7 @@ class Pace:
     expire_every_seconds: float = 60.0
     apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
+    nas_retransmission: Retransmission = field(default_factory=Retransmission)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
 
 
@@ -136,7 +138,10 @@ class Appliance:
             runs=self.runs,
             clock=clock,
             tenant_id=settings.tenant_id,
-            starters={INSTALLATION_APPROVED: self._start_installation},
+            starters={
+                INSTALLATION_APPROVED: self._start_installation,
+                TERMINATION_REQUESTED: self._start_termination,
+            },
         )
         self.projector = RadiusProjector(
             self.database.begin,
@@ -182,6 +187,18 @@ class Appliance:
             now=self.clock,
         )
 
+    def termination_desk(self, db: AsyncSession) -> TerminationDesk:
+        """The door for services that are to end, bound to this transaction."""
+        return TerminationDesk(
+            db,
+            services=self.services(db),
+            runs=self.runs,
+            definitions=self.definitions,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            zone=self.zone,
+        )
+
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""
         return VisitDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
@@ -204,6 +221,13 @@ class Appliance:
         """An installation ticket that comes as an event goes through the same door as any other."""
         try:
             return (await self.desk(db).accept(data, by=by)).run_id
+        except InvalidRequest as refusal:
+            raise EventRefused(str(refusal)) from refusal
+
+    async def _start_termination(self, db: AsyncSession, data: Any, by: str) -> int:
+        """So does the end of a service."""
+        try:
+            return (await self.termination_desk(db).accept(data, by=by)).run_id
         except InvalidRequest as refusal:
             raise EventRefused(str(refusal)) from refusal
 
@@ -377,6 +401,14 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=_smtp(settings), **common),
         sessions=appliance.sessions,
+        sessions_control=SessionControl(
+            begin,
+            appliance.radius_database.begin,
+            **common,
+            secrets=appliance.vault,
+            retransmission=pace.nas_retransmission,
+            sleep=pace.sleep,
+        ),
         payments=PaymentCapture(
             begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault
         ),
@@ -461,8 +493,9 @@ def _definitions(settings: Settings) -> dict[tuple[str, int], Definition[Any]]:
         "inform": timedelta(minutes=settings.inform_wait_minutes),
         "session": timedelta(minutes=settings.session_wait_minutes),
         "testing": timedelta(hours=settings.testing_hours),
+        "reset": timedelta(hours=settings.cpe_reset_hours),
     }
     return {
-        key: replace(definition, patience={**definition.patience, **patience})
+        key: replace(definition, patience={name: patience.get(name, own) for name, own in definition.patience.items()})
         for key, definition in DEFINITIONS.items()
     }

@@ -4,7 +4,7 @@
 signal, retry, skip, roll back, cancel), `Interpreter` walks one segment of a run, `Dispatch` brings segments to it.
 
 Three more faces: `workflows.services`, the contract, `workflows.answers` with the types of what it answers, and
-`workflows.definitions.installation`, what an installation is told.
+`workflows.definitions.installation` and `workflows.definitions.termination`, what these journeys are told.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from workflows.engine.reading import (
 )
 from workflows.engine.runs import Runs
 from workflows.engine.tables import ENDED, RunState, StepState, UtcDateTime
-from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventRefused, RunNotOpenFor, WorkflowError
+from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventRefused, RunConflict, RunNotOpenFor, WorkflowError
 from workflows.printable import PRINTABLE
 from workflows.services import Outside, Services
 
@@ -53,6 +53,7 @@ __all__ = [
     "NoteView",
     "Outside",
     "RoundView",
+    "RunConflict",
     "RunNotOpenFor",
     "RunState",
     "RunSummary",

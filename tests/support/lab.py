@@ -26,6 +26,7 @@ from provisioning.estate import import_estate
 from provisioning.lab.demo import Lab, open_lab
 from provisioning.lab.world import LabWorld
 from provisioning.visits import Outcome
+from radius import Retransmission
 from radius.testing import LabNas, LoginReply
 from tests.support.clock import MovableClock
 from tests.support.estate import AT_THE_TIGHT_OLT, Household, estate_toml, tomorrow
@@ -66,7 +67,12 @@ class JourneyLab:
     # -- the appliance -------------------------------------------------------------------------------------------------
 
     async def start_worker(self) -> None:
-        pace = Pace(timers_every_seconds=0.05, watch_every_seconds=0.05, sleep=self.clock.sleep)
+        pace = Pace(
+            timers_every_seconds=0.05,
+            watch_every_seconds=0.05,
+            nas_retransmission=Retransmission(sends=3, first_wait_seconds=0.2),
+            sleep=self.clock.sleep,
+        )
         opened = open_worker(self.appliance, at=self._something_happened, pace=pace)
         self.worker = await self._worker_stack.enter_async_context(opened)
 

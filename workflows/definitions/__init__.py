@@ -11,11 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT
+from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT, ISP_TICKET_TO_DEPLOYMENT_1
+from workflows.definitions.service_termination import SERVICE_TERMINATION
 from workflows.engine.definition import Definition
 
 __all__ = ["DEFINITIONS"]
 
 DEFINITIONS: dict[tuple[str, int], Definition[Any]] = {
-    (definition.name, definition.version): definition for definition in (ISP_TICKET_TO_DEPLOYMENT,)
+    (definition.name, definition.version): definition
+    for definition in (
+        ISP_TICKET_TO_DEPLOYMENT,
+        ISP_TICKET_TO_DEPLOYMENT_1,
+        SERVICE_TERMINATION,
+    )
 }

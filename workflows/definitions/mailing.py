@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 from workflows.definitions.kit import step
 from workflows.engine.run import Run
-from workflows.engine.steps import Act, NothingToUndo, RetryPolicy
+from workflows.engine.steps import Act, NothingToUndo, RetryPolicy, Step
 from workflows.services import DeliveredEmail, Outside, QueuedEmail, Services
 
 
@@ -24,10 +24,15 @@ class Letter:
 Compose = Callable[[Services, Run[Any]], Awaitable[Letter]]
 
 
+def writes_a_mail(each: Step[Any, Any]) -> bool:
+    """Whether this is a step that puts a mail into the outbox, once a round, under its own key."""
+    return isinstance(each, Act) and get_type_hints(each.do).get("return") is QueuedEmail
+
+
 def mail_steps(
     compose: Compose,
     *,
-    undone_because: str,
+    undone_because: str | None,
     send: str = "send_template_email",
     deliver: str = "deliver_email",
     when: Callable[[Run[Any]], bool] | None = None,
@@ -35,11 +40,12 @@ def mail_steps(
 ) -> tuple[Act[Any, QueuedEmail], Act[Any, DeliveredEmail]]:
     """The two steps of one mail, under these names: it is queued, and then it is delivered.
 
-    ``undone_because`` is the reason that a mail which was withdrawn in time carries. With ``when``, both are skipped
-    together, and ``otherwise`` says why.
+    ``undone_because`` is the reason that a mail which was withdrawn in time carries; None where nothing is undone any
+    more. With ``when``, both are skipped together, and ``otherwise`` says why.
     """
 
     async def withdraw(services: Services, run: Run[Any], queued: QueuedEmail) -> None:
+        assert undone_because is not None, "or this undo is not declared"
         await services.communications_service.withdraw_unsent_email(email_id=queued["email_id"], reason=undone_because)
 
     async def queue(services: Services, run: Run[Any]) -> QueuedEmail:
@@ -55,7 +61,8 @@ def mail_steps(
         return await outside.mail.deliver(run[sending]["email_id"])
 
     queue.__name__, hand_over.__name__ = send, deliver
-    sending = step.transactional(undo=withdraw, when=when, otherwise=otherwise)(queue)
+    undo = NothingToUndo("there is no return from here") if undone_because is None else withdraw
+    sending = step.transactional(undo=undo, when=when, otherwise=otherwise)(queue)
     # The mail server may take ten minutes to look at what it was given (RFC 5321 s4.5.3.2.6), and minutes before that.
     delivering = step.blind(
         undo=NothingToUndo("a delivered mail can't be taken back"),

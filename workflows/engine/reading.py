@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from workflows.engine.journal import Definitions
+from workflows.engine.journal import NOT_BEGUN, Definitions
 from workflows.engine.steps import Step
 from workflows.engine.tables import ENDED, Direction, RunNote, RunRow, RunState, StepRow, StepState
 from workflows.errors import CodeMissing, RunUnknown
@@ -81,12 +81,16 @@ class NoteView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run, whole: its summary, its input, the plan of its steps from the first second, and its log."""
+    """A run, whole: its summary, its input, the plan of its steps from the first second, and its log.
+
+    ``past_return``: what is left of it can only be completed.
+    """
 
     summary: RunSummary
     input: Any
     steps: Sequence[StepView]
     notes: Sequence[NoteView]
+    past_return: bool = False
 
 
 async def list_runs(
@@ -142,7 +146,12 @@ async def show_run(db: AsyncSession, run_id: int, *, tenant_id: str, definitions
         input=definition.adapter.dump_python(definition.adapter.validate_json(row.input), mode="json"),
         steps=[_view(step, rounds.get(step.name, [])) for step in definition.steps],
         notes=[NoteView(note.at, note.by, note.step, note.text) for note in notes.scalars()],
+        past_return=definition.no_return is not None and _is_begun(rounds.get(definition.no_return.name, [])),
     )
+
+
+def _is_begun(rounds: Sequence[StepRow]) -> bool:
+    return bool(rounds) and rounds[-1].state not in NOT_BEGUN
 
 
 @dataclass(frozen=True)

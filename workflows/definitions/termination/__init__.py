@@ -1,0 +1,7 @@
+"""The steps of a service's end, phase by phase, and what it is told: what is to be ended, when and why."""
+
+from __future__ import annotations
+
+from workflows.definitions.termination.ending import Termination
+
+__all__ = ["Termination"]
