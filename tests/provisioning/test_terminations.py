@@ -148,7 +148,8 @@ async def test_a_service_that_is_being_installed_or_was_never_used_or_has_ended_
     appliance: Appliance, sqlite_estate: HealthyEstate
 ) -> None:
     assert await faults(appliance, username=WAITING) == {
-        "username": f"names a service whose installation is not over: cancel run {sqlite_estate.waiting}, or let it end first"
+        "username": "names a service whose installation is not over:"
+        f" cancel run {sqlite_estate.waiting}, or let it end first"
     }
     assert await faults(appliance, username=CANCELLED) == {
         "username": f"names a service that has ended already: {CANCELLED}"

@@ -54,7 +54,6 @@ class JourneyLab:
         self._worker_stack = AsyncExitStack()
         self._numbers = iter(n for n in itertools.count(1) if n not in AT_THE_TIGHT_OLT)
         self._moved = asyncio.Event()
-        self.nas_secret = ""
 
     @property
     def is_postgresql(self) -> bool:
@@ -193,8 +192,9 @@ class Installation:
 
     # -- waiting for it ------------------------------------------------------------------------------------------------
 
-    async def until_waiting_for(self, signal: str) -> RunView:
-        return await self._until(signal)
+    async def until_waiting_for(self, signal: str | None) -> RunView:
+        """None: for nothing but its time."""
+        return await self._until(signal or "its time")
 
     async def until_retrying(self, step: str = "", code: str = "") -> RunView:
         """An outside call (of this step, with this error) has failed, and the next try has its time."""
@@ -213,6 +213,8 @@ class Installation:
                 view = await self.view()
                 run = view.summary
                 here = {"held": "held"}.get(run.state) or ("ended" if run.state in ENDED else run.waiting_for)
+                if run.state == "pending" and here is None:
+                    here = "its time"
                 if here == wanted and step in ("", run.current_step) and code in ("", run.reason_code):
                     return view
                 if here in ("held", "ended"):
@@ -289,7 +291,6 @@ async def open_journey_lab(home: Path, **settings: Any) -> AsyncIterator[Journey
         home, estate, lambda _: None, clock=clock, olt_http_timeout_seconds=1.0, smtp_timeout_seconds=2.0, **settings
     ) as opened:
         lab = JourneyLab(opened, clock)
-        lab.nas_secret = await lab.reveal_nas_secret()
         await lab.start_worker()
         try:
             yield lab

@@ -13,8 +13,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.lab import JourneyLab
 
-NAS = "bng-north"
-
 
 @asynccontextmanager
 async def radius_database_down(lab: JourneyLab) -> AsyncIterator[None]:
