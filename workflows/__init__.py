@@ -10,19 +10,21 @@ Three more faces: `workflows.services`, the contract, `workflows.answers` with t
 from __future__ import annotations
 
 from workflows.definitions import DEFINITIONS
+from workflows.definitions.mailing import mail_step_names
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
 from workflows.engine.events import Events, EventView, list_events
 from workflows.engine.interpreter import Interpreter, nothing_happens
 from workflows.engine.invariants import restless_runs, stuck_events, unfinished_ends, unknown_outcomes
 from workflows.engine.reading import (
+    BegunRound,
     KeptResult,
     NoteView,
     RoundView,
     RunSummary,
     RunView,
     StepView,
-    keys_of_runs,
+    begun_rounds,
     list_runs,
     missing_code,
     open_results,
@@ -41,6 +43,7 @@ __all__ = [
     "DEFINITIONS",
     "ENDED",
     "PRINTABLE",
+    "BegunRound",
     "Bell",
     "CodeMissing",
     "Definition",
@@ -64,9 +67,10 @@ __all__ = [
     "StepView",
     "UtcDateTime",
     "WorkflowError",
-    "keys_of_runs",
+    "begun_rounds",
     "list_events",
     "list_runs",
+    "mail_step_names",
     "missing_code",
     "nothing_happens",
     "open_results",

@@ -102,8 +102,6 @@ class Lane:
         if self.worker is None or not self.worker.alive:
             await self.start_worker()
         house = self.people.household()
-        if story == "cancelled":
-            self.people.world.mail.misbehave(*[Quirk.REFUSE_RECIPIENT] * REFUSALS)
         scene = Scene(story, house, await self.people.order(house), plans)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -131,6 +129,8 @@ class Lane:
         row = await self._look(scene.run)
         if row.waiting_for == "visit" and scene.before_scan is None:
             scene.before_scan = await self.people.login(scene.run)
+            if scene.story == "cancelled":
+                self.people.world.mail.misbehave(*[Quirk.REFUSE_RECIPIENT] * REFUSALS)
             await scene.run.plug_and_scan(scene.house)
         elif row.state == "held":
             expected = scene.story == "cancelled" and row.current_step == "deliver_email" and not scene.cancelled

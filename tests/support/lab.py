@@ -117,9 +117,10 @@ class JourneyLab:
             names = await db.run_sync(lambda sync: inspect(sync.connection()).get_table_names())
             return {name: await db.scalar(text(f'SELECT count(*) FROM "{name}"')) or 0 for name in names}
 
-    def mails_to(self, house: Household) -> list[KeptMail]:
-        """What the mail server took for this customer."""
-        return [mail for mail in self.world.mail.mails() if mail.message["To"] == house.email]
+    def mails_to(self, house: Household, subject: str = "your service is live") -> list[KeptMail]:
+        """What the mail server took for this customer with such a subject."""
+        found = (mail for mail in self.world.mail.mails() if mail.message["To"] == house.email)
+        return [mail for mail in found if subject in str(mail.message["Subject"])]
 
     async def happening(self) -> None:
         """Returns after the worker's next commit, or soon."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from workflows.definitions.kit import step
+from workflows.engine.definition import Definition
 from workflows.engine.run import Run
-from workflows.engine.steps import Act, NothingToUndo, RetryPolicy, Step
+from workflows.engine.steps import Act, NothingToUndo, RetryPolicy
 from workflows.services import DeliveredEmail, Outside, QueuedEmail, Services
 
 
@@ -24,9 +25,14 @@ class Letter:
 Compose = Callable[[Services, Run[Any]], Awaitable[Letter]]
 
 
-def writes_a_mail(each: Step[Any, Any]) -> bool:
-    """Whether this is a step that puts a mail into the outbox, once a round, under its own key."""
-    return isinstance(each, Act) and get_type_hints(each.do).get("return") is QueuedEmail
+def mail_step_names(definitions: Iterable[Definition[Any]]) -> set[str]:
+    """The steps that put a mail into the outbox: one a round, under the step's own key."""
+    steps = (step for definition in definitions for step in definition.steps)
+    return {step.name for step in steps if isinstance(step, Act) and _answers_a_mail(step)}
+
+
+def _answers_a_mail(act: Act[Any, Any]) -> bool:
+    return get_type_hints(act.do).get("return") is QueuedEmail
 
 
 def mail_steps(

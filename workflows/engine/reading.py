@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -206,15 +206,26 @@ async def runs_of_keys(db: AsyncSession, *, tenant_id: str, keys: Sequence[str])
     return {key: (run_id, state) for key, run_id, state in found}
 
 
-async def keys_of_runs(db: AsyncSession, *, tenant_id: str, step: str) -> list[tuple[int, str, str, str]]:
-    """(run, its state, the step's state, its idempotency key) of every round of this step that was begun."""
+@dataclass(frozen=True)
+class BegunRound:
+    """A round of a step that was begun: whose, under which idempotency key, and how both stand."""
+
+    run_id: int
+    run_state: str
+    step: str
+    state: str
+    key: str
+
+
+async def begun_rounds(db: AsyncSession, *, tenant_id: str, steps: Collection[str]) -> list[BegunRound]:
+    """Every round of these steps that was begun, run by run."""
     found = await db.execute(
-        select(RunRow.id, RunRow.state, StepRow.state, StepRow.key)
+        select(RunRow.id, RunRow.state, StepRow.step, StepRow.state, StepRow.key)
         .join(StepRow, StepRow.run_id == RunRow.id)
-        .where(RunRow.tenant_id == tenant_id, StepRow.step == step)
-        .order_by(RunRow.id, StepRow.round)
+        .where(RunRow.tenant_id == tenant_id, StepRow.step.in_(steps))
+        .order_by(RunRow.id, StepRow.started_at, StepRow.round)
     )
-    return [(run_id, run_state, step_state, key) for run_id, run_state, step_state, key in found]
+    return [BegunRound(*row) for row in found]
 
 
 async def missing_code(db: AsyncSession, definitions: Definitions, *, tenant_id: str) -> list[tuple[str, int, int]]:
