@@ -16,9 +16,11 @@ WorkflowError
 ├── EventRefused           the journey that an event starts doesn't take it
 ├── CodeMissing            open runs whose definition version this release doesn't carry
 ├── PortMismatch           the ONT came up at another port than planned
-└── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
+├── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
+└── ServiceEndedAlready    somebody else has ended the service that a run was to end
 
-The last two stand with the journey that raises them, in ``workflows.definitions.installation.ticket``.
+The last three stand with the journeys that raise them, in ``workflows.definitions.installation.ticket`` and
+``workflows.definitions.termination.ending``.
 """
 
 from __future__ import annotations
