@@ -20,8 +20,7 @@ from provisioning.intake import Clock, faults_of
 from provisioning.projections import ALLOCATION
 from radius import SubscriberUnknown, SubscriberView
 from workflows import ENDED, Definition, RunConflict, Runs, RunView, Services, open_results, show_run
-from workflows.definitions.installation.ticket import Note
-from workflows.definitions.termination import Termination
+from workflows.definitions.termination import Note, Termination
 
 JOURNEY = "service_termination"
 TERMINATION_REQUESTED = "service.termination_requested"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from workflows.definitions.termination.ending import Termination
+from workflows.definitions.termination.ending import Note, Termination
 
-__all__ = ["Termination"]
+__all__ = ["Note", "Termination"]

@@ -15,6 +15,8 @@ from workflows.engine.steps import NothingToUndo, RetryPolicy
 from workflows.errors import WorkflowError
 from workflows.services import Services
 
+__all__ = ["FOR_GOOD", "PATIENT", "EndedService", "Leaving", "Note", "ServiceEndedAlready", "Termination", "end_service"]
+
 FOR_GOOD = NothingToUndo("the service has ended, and what is left of it can only be taken away")
 
 # There is no way back by now, so the other sides get some hours before a person has to look.
