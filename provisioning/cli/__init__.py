@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from provisioning.cli import (
+    events,
     keys,
     leads,
     licences,
@@ -39,6 +40,7 @@ app = typer.Typer(
     help="Firstlight: from an approved installation ticket to a live subscriber.",
 )
 app.add_typer(runs.app, name="runs")
+app.add_typer(events.app, name="events")
 app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")

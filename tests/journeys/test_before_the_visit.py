@@ -46,7 +46,7 @@ async def test_a_run_that_began_before_appointments_were_mailed_goes_on_as_it_be
 
     assert ended.summary.state == "completed"
     assert set(mails) & {step.name for step in ended.steps} == set()
-    assert len(lab.mails_to(house)) == 1
+    assert len(lab.activation_mails(house)) == 1
     assert await lab.broken_invariants() == []
 
 

@@ -30,7 +30,7 @@ async def test_a_mail_server_that_is_down_gets_one_mail_when_it_is_back(lab: Jou
 
     ended = await run.until_ended()
     assert ended.summary.state == "completed"
-    assert len(lab.mails_to(house)) == 1
+    assert len(lab.activation_mails(house)) == 1
     outcomes = await attempts(lab, house)
     assert set(outcomes[:-1]) == {"unreachable"} and outcomes[-1] == "sent"
     assert await lab.broken_invariants() == []
@@ -43,7 +43,7 @@ async def test_a_connection_cut_after_the_content_brings_at_most_two_copies_of_o
     ended = await run.until_ended()
 
     assert ended.summary.state == "completed"
-    mails = lab.mails_to(house)
+    mails = lab.activation_mails(house)
     assert len(mails) == 2
     assert {mail.message_id for mail in mails} == {(await run.result("send_template_email"))["message_id"]}
     assert await attempts(lab, house) == ["unknown", "sent"]
@@ -55,7 +55,7 @@ async def test_a_mail_that_was_lost_with_the_connection_is_sent_again(lab: Journ
     run = await scanned(lab, house, Quirk.LOSE_AND_HANG_UP, Quirk.DEFER_RECIPIENT)
 
     assert (await run.until_ended()).summary.state == "completed"
-    assert len(lab.mails_to(house)) == 1
+    assert len(lab.activation_mails(house)) == 1
     assert await attempts(lab, house) == ["unknown", "deferred", "sent"]
 
 
@@ -72,7 +72,7 @@ async def test_a_refused_mailbox_holds_the_run_and_can_be_passed_over(lab: Journ
     ended = await run.until_ended()
     assert ended.summary.state == "partial"
     assert (await run.states())["deliver_email"] == "skipped"
-    assert lab.mails_to(house) == []
+    assert lab.activation_mails(house) == []
     assert await lab.broken_invariants() == []
 
 
@@ -89,7 +89,7 @@ async def test_a_cancel_before_the_mail_is_gone_stops_the_bill_and_the_mail(lab:
         "cancelled by operator: the customer has changed his mind",
     )
     assert await traces_of(lab, house) == NOTHING
-    assert lab.mails_to(house) == []
+    assert lab.activation_mails(house) == []
     assert await lab.broken_invariants() == []
 
 

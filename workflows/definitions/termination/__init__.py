@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from workflows.definitions.termination.ending import Note, Termination
+from workflows.definitions.input_types import Note
+from workflows.definitions.termination.ending import Termination
 
 __all__ = ["Note", "Termination"]

@@ -7,15 +7,13 @@ from datetime import date, datetime
 from pydantic import AwareDatetime
 from typing_extensions import TypedDict
 
-from workflows.definitions.installation.ticket import Frozen, Note, PositiveId
+from workflows.definitions.input_types import Frozen, Note, PositiveId
 from workflows.definitions.kit import step
 from workflows.engine.run import Run
 from workflows.engine.step_kit import wait_until
 from workflows.engine.steps import NothingToUndo, RetryPolicy
 from workflows.errors import WorkflowError
 from workflows.services import Services
-
-__all__ = ["FOR_GOOD", "PATIENT", "EndedService", "Leaving", "Note", "ServiceEndedAlready", "Termination", "end_service"]
 
 FOR_GOOD = NothingToUndo("the service has ended, and what is left of it can only be taken away")
 
