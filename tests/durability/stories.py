@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.durability.installing import Abandoned, Cancelled, Installed
+from tests.durability.leaving import Terminated
 from tests.durability.story import Story
 
-INSTALLED, CANCELLED, ABANDONED = Installed(), Cancelled(), Abandoned()
-STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED)}
+INSTALLED, CANCELLED, ABANDONED, TERMINATED = Installed(), Cancelled(), Abandoned(), Terminated()
+STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED, TERMINATED)}

@@ -47,7 +47,7 @@ async def survive_each(lanes: Sequence[Lane], deaths: list[Death], clean: Played
     assert await survive_all(lanes, deaths, clean) == set(deaths)
 
 
-@pytest.mark.parametrize("name", ["installed", "cancelled"])
+@pytest.mark.parametrize("name", ["installed", "cancelled", "terminated"])
 async def test_killed_at_every_instant_and_on_both_sides_of_every_commit(lanes: list[Lane], name: str) -> None:
     clean, instants = await play_twice(lanes, name)
     assert any(instant.is_commit for instant in instants)
