@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.intake import Clock
 from provisioning.line import LineService
 from workflows import Runs
+from workflows.services import LineRemoval
 
 
 class LineDesk:
@@ -49,3 +50,21 @@ class LineDesk:
             if await self._runs.signal(self._db, run_id, "line_answer", payload, key=key, by=by, subject=subject):
                 told.append(run_id)
         return told
+
+    async def removed(self, *, line_order_id: int, by: str) -> list[int]:
+        """The line is off the OLT: keeps that and tells the runs that wait for it; returns their numbers.
+
+        Raises: LineOrderUnknown, LineNotHandedOver if nobody asked for its removal.
+        """
+        subject = str(line_order_id)
+        about = await self._runs.about(self._db, "line_removed", subject)
+        await self._runs.lock(self._db, about)
+        await self._lines.record_removal(line_order_id=line_order_id)
+        gone = LineRemoval(answered=True, snippet=None)
+        return [
+            run_id
+            for run_id in about
+            if await self._runs.signal(
+                self._db, run_id, "line_removed", gone, key=f"line/{line_order_id}/removed", by=by, subject=subject
+            )
+        ]

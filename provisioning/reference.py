@@ -1,4 +1,4 @@
-"""What the documentation says of commands, errors, invariants and mails, made from the code itself.
+"""What the documentation says of commands, errors, invariants, mails and the contract, made from the code itself.
 
 ``make docs`` writes these parts into ``docs/``; ``tests/test_docs.py`` compares the two.
 """
@@ -24,6 +24,7 @@ from provisioning.check import every_invariant
 from provisioning.cli import app
 from provisioning.commercial import MailPreview, MailTemplates
 from provisioning.commercial.mail_variables import MailVariable
+from provisioning.contract_reference import render_contract
 from provisioning.errors import ProvisioningError
 from provisioning.settings import render_settings_table
 from radius import RadiusError
@@ -41,6 +42,7 @@ def parts() -> dict[str, str]:
         "errors": render_errors(),
         "invariants": render_invariants(),
         "mails": render_mails(),
+        "contract": render_contract(),
     }
 
 

@@ -4,26 +4,29 @@
 signal, retry, skip, roll back, cancel), `Interpreter` walks one segment of a run, `Dispatch` brings segments to it.
 
 More faces: `workflows.services`, the contract, `workflows.answers` with the types of what it answers, and in
-`workflows.definitions` what a journey is told: `installation`, `lead_to_customer_onboarding`,
+`workflows.definitions` what a journey is told: `installation`, `termination`, `lead_to_customer_onboarding`,
 `partner_customer_provisioning`.
 """
 
 from __future__ import annotations
 
+from workflows.contract import CONTRACT
 from workflows.definitions import DEFINITIONS
+from workflows.definitions.mailing import mail_step_names
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
 from workflows.engine.events import Events, EventView, list_events
 from workflows.engine.interpreter import Interpreter, nothing_happens
 from workflows.engine.invariants import restless_runs, stuck_events, unfinished_ends, unknown_outcomes
 from workflows.engine.reading import (
+    BegunRound,
     KeptResult,
     NoteView,
     RoundView,
     RunSummary,
     RunView,
     StepView,
-    keys_of_runs,
+    begun_rounds,
     list_runs,
     missing_code,
     open_results,
@@ -33,16 +36,26 @@ from workflows.engine.reading import (
 )
 from workflows.engine.runs import Runs
 from workflows.engine.tables import ENDED, RunState, StepState, UtcDateTime
-from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventConflict, EventRefused, RunNotOpenFor, WorkflowError
+from workflows.errors import (
+    CODES_OF_THE_ENGINE,
+    CodeMissing,
+    EventConflict,
+    EventRefused,
+    RunConflict,
+    RunNotOpenFor,
+    WorkflowError,
+)
 from workflows.printable import PRINTABLE
 from workflows.refusals import BusinessRefusal
 from workflows.services import Outside, Services
 
 __all__ = [
     "CODES_OF_THE_ENGINE",
+    "CONTRACT",
     "DEFINITIONS",
     "ENDED",
     "PRINTABLE",
+    "BegunRound",
     "Bell",
     "BusinessRefusal",
     "CodeMissing",
@@ -57,6 +70,7 @@ __all__ = [
     "NoteView",
     "Outside",
     "RoundView",
+    "RunConflict",
     "RunNotOpenFor",
     "RunState",
     "RunSummary",
@@ -67,9 +81,10 @@ __all__ = [
     "StepView",
     "UtcDateTime",
     "WorkflowError",
-    "keys_of_runs",
+    "begun_rounds",
     "list_events",
     "list_runs",
+    "mail_step_names",
     "missing_code",
     "nothing_happens",
     "open_results",

@@ -20,10 +20,11 @@ WorkflowError
 ├── PortMismatch           the ONT came up at another port than planned
 ├── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
 ├── RenewalNotEligible     this subscription is not to be renewed now
-└── RenewalNotAccepted     the customer did not accept the renewal in time, or it was taken back
+├── RenewalNotAccepted     the customer did not accept the renewal in time, or it was taken back
+└── ServiceEndedAlready    somebody else has ended the service that a run was to end
 
-The last four stand with the journeys that raise them, in ``workflows.definitions``: ``installation.ticket`` and
-``renewal.offer``.
+The last five stand with the journeys that raise them, in ``workflows.definitions``: ``installation.ticket``,
+``renewal.offer`` and ``termination.ending``.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from provisioning.commercial.payments.testing import StripeDouble
 from provisioning.lab.demo import open_lab
 from tests.durability.commerce import PARTNER_OF_MANY
-from tests.durability.story import Played, Scene, Story
+from tests.durability.story import Played, Prepared, Scene, Story
 from tests.support.clock import MovableClock
 from tests.support.customer_pages import PageServer
 from tests.support.estate import HOUSEHOLDS, estate_toml
@@ -65,6 +65,7 @@ class Lane:
 
         Raises: StoryBroken.
         """
+        await self._prepare(story)
         plans = [Plan(by, instant) for instant in losses]
         offset = self.home.trace_size
         self.home.arm(plans[0] if plans else None)
@@ -86,6 +87,14 @@ class Lane:
             self.people.world.mail.behave()
             self.home.arm(None)
         return await self._played(story, scene, offset)
+
+    async def _prepare(self, story: Story) -> None:
+        if not isinstance(story, Prepared):
+            return
+        if self.worker is None or not self.worker.alive:
+            await self.start_worker()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await story.prepare(self.people)
 
     async def _played(self, story: Story, scene: Scene, offset: int) -> Played:
         view, trace = await scene.run.view(), self.home.trace(offset)

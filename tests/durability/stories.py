@@ -13,9 +13,10 @@ from tests.durability.commerce import (
     Renewed,
 )
 from tests.durability.installing import Abandoned, Cancelled, Installed
+from tests.durability.leaving import Terminated
 from tests.durability.story import Story
 
-INSTALLED, CANCELLED, ABANDONED = Installed(), Cancelled(), Abandoned()
+INSTALLED, CANCELLED, ABANDONED, TERMINATED = Installed(), Cancelled(), Abandoned(), Terminated()
 COMMERCE = (
     Onboarded(),
     OnboardingUndone(),
@@ -26,4 +27,4 @@ COMMERCE = (
     Renewed(),
     RenewalUndone(),
 )
-STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED, *COMMERCE)}
+STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED, TERMINATED, *COMMERCE)}

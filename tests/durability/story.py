@@ -103,6 +103,14 @@ class Story(ABC):
         return state == StepState.COMPLETED
 
 
+class Prepared(Story):
+    """A story with something before it in which nobody dies yet; it has a worker for that."""
+
+    @abstractmethod
+    async def prepare(self, people: JourneyLab) -> None:
+        """What must be there when the story begins."""
+
+
 class Undone(Story):
     """A story that ends with everything undone; its own instants begin at the first whose name begins so."""
 

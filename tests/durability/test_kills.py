@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.durability.lane import Lane
-from tests.durability.stories import CANCELLED, COMMERCE, INSTALLED
+from tests.durability.stories import CANCELLED, COMMERCE, INSTALLED, TERMINATED
 from tests.durability.story import Story
 from tests.durability.sweep import KINDS, Death, open_lanes, play_clean, survive_all
 from tests.support.postgres import PostgresServer
@@ -39,6 +39,22 @@ async def test_a_worker_killed_at_any_instant_leaves_nothing_undone_or_done_twic
         cleans.append(clean)
         deaths += [Death(KINDS[number % 2], story, (instant,)) for number, instant in enumerate(instants)]
     assert await survive_all(lanes, deaths, *cleans) == set(deaths)
+
+
+LEAVING = ("end_service.in_tx", "disconnect_sessions.effect", "request_resets.effect", "release_resources.committed")
+
+
+@pytest.mark.timeout(300)
+async def test_a_worker_killed_while_somebody_leaves_ends_all_of_the_service_once(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """At some instants, where each side may have done its part unheard; `make durability` takes every one."""
+    async with open_lanes(tmp_path, postgres, of_each=1, households=HOUSEHOLDS_OF_A_LANE) as lanes:
+        clean, instants = await play_clean(lanes[0], TERMINATED)
+        chosen = [instant for instant in instants if instant.point in LEAVING]
+        assert [instant.point for instant in chosen] == list(LEAVING)
+        deaths = [Death(KINDS[number % 2], TERMINATED, (instant,)) for number, instant in enumerate(chosen)]
+        assert await survive_all(lanes, deaths, clean) == set(deaths)
 
 
 FROZEN_AT = (Instant("hand_over_line.effect"), Instant("provision_device.in_tx"))
