@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -64,6 +65,7 @@ from provisioning.tickets import InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.watchers import Watchers
+from provisioning.webhooks import Deliveries, FactRecorder, Retention, Targets, Webhooks, WebhookSender
 from radius import RadiusProjector, RadiusService, SessionReader
 from workflows import (
     DEFINITIONS,
@@ -89,6 +91,8 @@ class Pace:
     timers_every_seconds: float = 0.5
     watch_every_seconds: float = 0.5
     notices_every_seconds: float = 2.0
+    webhooks_every_seconds: float = 1.0
+    purge_every_seconds: float = 3600.0
     heartbeat_every_seconds: float = 1.5
     lease_seconds: float = 6.0
     lost_every_seconds: float = 5.0
@@ -119,6 +123,7 @@ class Appliance:
         self.definitions = _definitions(settings)
         self.database = Database(settings.database_url)
         self.radius_database = Database(settings.radius_database_url, schema=settings.radius_database_schema)
+        self.database.hear(FactRecorder(tenant_id=settings.tenant_id, now=clock))
         self.keyring = load_keyring(settings.sealing_key_file)
         self.vault = SecretVault(self.keyring, tenant_id=settings.tenant_id)
         self.stripe = _stripe(settings)
@@ -130,6 +135,7 @@ class Appliance:
         self.mail_templates = mail_templates(settings)
         self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.begin)
+        self.targets = Targets(tuple(ip_network(each) for each in settings.webhook_private_networks))
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
         self.events = Events(
@@ -271,6 +277,10 @@ class Appliance:
         """The ISP's teams, bound to this transaction."""
         return Teams(db, tenant_id=self.tenant_id, vault=self.vault, allowed=self.settings.notice_schemas)
 
+    def webhooks(self, db: AsyncSession) -> Webhooks:
+        """Whom to tell of changes, bound to this transaction."""
+        return Webhooks(db, tenant_id=self.tenant_id, now=self.clock, vault=self.vault, targets=self.targets)
+
     async def close(self) -> None:
         await self.bell.close()
         await self.radius_database.close()
@@ -345,7 +355,8 @@ async def open_worker(
             smtp=_smtp(appliance.settings),
             allowed=appliance.settings.notice_schemas,
         )
-        clock = Clock([*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace)])
+        told = await _webhook_ticks(appliance, stack, pace)
+        clock = Clock([*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told])
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
@@ -431,6 +442,26 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
 
 def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:
     return [Tick("notices", pace.notices_every_seconds, notices.deliver_due)]
+
+
+async def _webhook_ticks(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> list[Tick]:
+    """A client of its own, whose connections are never used twice: the sender says why."""
+    common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock, "vault": appliance.vault}
+    http = await stack.enter_async_context(
+        httpx.AsyncClient(
+            verify=trusted_authorities(), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+    )
+    deliveries = Deliveries(
+        appliance.database.begin, **common, sender=WebhookSender(http, appliance.targets, now=appliance.clock)
+    )
+    stack.push_async_callback(deliveries.stop)
+    keep = timedelta(days=appliance.settings.webhook_keep_days)
+    retention = Retention(appliance.database.begin, **common, keep=keep)
+    return [
+        Tick("webhooks", pace.webhooks_every_seconds, deliveries.start_due),
+        Tick("old webhook messages", pace.purge_every_seconds, retention.purge),
+    ]
 
 
 def mail_templates(settings: Settings) -> MailTemplates:

@@ -153,6 +153,13 @@ ProvisioningError
 |   |-- LinkForged                not made here, or changed on its way
 |   |-- LinkExpired
 |   `-- LinkUsed
+|-- SignatureRefused              in ``provisioning.signatures``: forged, too old, or not signed at all
+|-- WebhookError                  in ``provisioning.webhooks.errors``
+|   |-- WebhookUnknown
+|   |-- WebhookDisabled           nothing could be sent to it
+|   |-- MessageUnknown
+|   |-- TargetRefused             it leads where nothing may be sent
+|   `-- TargetUnresolved      (t) its host has no address at present
 |-- FieldError
 |   |-- TechnicianUnknown
 |   |-- TechnicianConflict        the technician's number already belongs to somebody else

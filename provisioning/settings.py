@@ -25,6 +25,7 @@ from provisioning.setting_values import (
     FilePath,
     LanguageTag,
     MailAddress,
+    NetworkText,
     TimeZone,
     WebAddress,
     is_postgresql,
@@ -226,6 +227,16 @@ class Settings(BaseSettings):
         json_schema_extra={"default": f"`{','.join(NOTICE_SCHEMAS)}`"},
     )
 
+    webhook_private_networks: Annotated[tuple[NetworkText, ...], NoDecode] = Field(
+        default=(),
+        description="Networks inside of which webhooks may lead, also by http, for example `10.20.0.0/16,127.0.0.0/8`;"
+        " otherwise only to public addresses, by https.",
+        json_schema_extra={"default": "none"},
+    )
+    webhook_keep_days: int = Field(
+        default=30, ge=7, le=365, description="How long what webhooks were told is kept, so that it can be replayed."
+    )
+
     renewal_notice_days: int = Field(
         default=30,
         ge=1,
@@ -286,7 +297,7 @@ class Settings(BaseSettings):
             raise ValueError("must be written as OLT-3=zte,OLT-7=nokia")
         return {node.strip(): vendor.strip() for node, _, vendor in pairs}
 
-    @field_validator("notice_schemas", mode="before")
+    @field_validator("notice_schemas", "webhook_private_networks", mode="before")
     @classmethod
     def _split_words(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -17,6 +17,7 @@ How to add
 
 from __future__ import annotations
 
+from radius.changes import SubscriberChange, subscriber_changes
 from radius.drift import Drift
 from radius.errors import (
     AddressConflict,
@@ -107,6 +108,7 @@ __all__ = [
     "Session",
     "SessionReader",
     "State",
+    "SubscriberChange",
     "SubscriberUnknown",
     "SubscriberView",
     "TestingWindowOver",
@@ -118,6 +120,7 @@ __all__ = [
     "ensure_freeradius_tables",
     "states_not_as_billed",
     "states_of_customer",
+    "subscriber_changes",
     "subscribers_nobody_wants",
     "subscribers_of_ended_services",
 ]

@@ -10,6 +10,7 @@ Three more faces: `workflows.services`, the contract, `workflows.answers` with t
 from __future__ import annotations
 
 from workflows.definitions import DEFINITIONS
+from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
 from workflows.engine.events import Events, EventView, list_events
@@ -52,7 +53,9 @@ __all__ = [
     "KeptResult",
     "NoteView",
     "Outside",
+    "PublishedEvent",
     "RoundView",
+    "RunChange",
     "RunNotOpenFor",
     "RunState",
     "RunSummary",
@@ -69,7 +72,9 @@ __all__ = [
     "missing_code",
     "nothing_happens",
     "open_results",
+    "published_events",
     "restless_runs",
+    "run_changes",
     "runs_of_keys",
     "show_run",
     "stuck_events",

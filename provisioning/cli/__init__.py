@@ -26,6 +26,7 @@ from provisioning.cli import (
     tenants,
     tickets,
     visits,
+    webhooks,
 )
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.operate import add_to as add_operations
@@ -55,6 +56,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(mails.app, name="mails")
 app.add_typer(notices.app, name="notices")
 app.add_typer(tickets.app, name="tickets")
+app.add_typer(webhooks.app, name="webhooks")
 add_operations(app)
 add_demo(app)
 

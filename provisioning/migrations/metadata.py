@@ -16,7 +16,8 @@ import provisioning.field.tables
 import provisioning.line.tables
 import provisioning.links
 import provisioning.reveals
-import provisioning.vault.tables  # noqa: F401 - importing a module of tables makes them known to its base
+import provisioning.vault.tables
+import provisioning.webhooks.tables  # noqa: F401 - importing a module of tables makes them known to its base
 from acs.tables import AcsBase
 from ipam.tables import IpamBase
 from provisioning.tables import ProvisioningBase
