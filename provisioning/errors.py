@@ -159,7 +159,8 @@ ProvisioningError
 |   |-- TechnicianConflict        the technician's number already belongs to somebody else
 |   |-- TechnicianBusy
 |   |-- VisitUnknown
-|   `-- VisitOver                 the visit's state doesn't allow what was asked
+|   |-- VisitOver                 the visit's state doesn't allow what was asked
+|   `-- VisitChanged              somebody else was quicker
 |-- AccessError                   tokens and permissions; drawn in ``provisioning.access.errors``
 |-- ApiError                      a request as HTTP; drawn in ``provisioning.api.errors``
 |-- LineError                     the OLT's side; drawn in ``provisioning.line.errors``

@@ -16,6 +16,7 @@ from workflows.engine.events import Events, EventView, list_events
 from workflows.engine.interpreter import Interpreter, nothing_happens
 from workflows.engine.invariants import restless_runs, stuck_events, unfinished_ends, unknown_outcomes
 from workflows.engine.reading import (
+    Among,
     KeptResult,
     NoteView,
     RoundView,
@@ -23,6 +24,7 @@ from workflows.engine.reading import (
     RunView,
     StepView,
     keys_of_runs,
+    knows_run,
     list_runs,
     missing_code,
     open_results,
@@ -32,7 +34,7 @@ from workflows.engine.reading import (
 )
 from workflows.engine.runs import Runs
 from workflows.engine.tables import ENDED, RunState, StepState, UtcDateTime
-from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventRefused, RunNotOpenFor, WorkflowError
+from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventRefused, RunNotOpenFor, RunUnknown, WorkflowError
 from workflows.printable import PRINTABLE
 from workflows.services import Outside, Services
 
@@ -41,6 +43,7 @@ __all__ = [
     "DEFINITIONS",
     "ENDED",
     "PRINTABLE",
+    "Among",
     "Bell",
     "CodeMissing",
     "Definition",
@@ -56,6 +59,7 @@ __all__ = [
     "RunNotOpenFor",
     "RunState",
     "RunSummary",
+    "RunUnknown",
     "RunView",
     "Runs",
     "Services",
@@ -64,6 +68,7 @@ __all__ = [
     "UtcDateTime",
     "WorkflowError",
     "keys_of_runs",
+    "knows_run",
     "list_events",
     "list_runs",
     "missing_code",

@@ -10,14 +10,21 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from provisioning.api import runs
+from provisioning.api import audit, events, installations, runs, tickets, visits
+from provisioning.api.calls import PREFIX
 from provisioning.api.openapi import describe
 from provisioning.api.problems import answer_problem
 from provisioning.api.routes import Door
 from provisioning.bootstrap import Appliance
 
-PREFIX = "/api/v1"
-NOUNS: Sequence[APIRouter] = (runs.doors,)
+NOUNS: Sequence[APIRouter] = (
+    runs.doors,
+    events.doors,
+    installations.doors,
+    tickets.doors,
+    visits.doors,
+    audit.doors,
+)
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = ()
 """What stands under an address of its own: pages, links, what other systems call."""

@@ -14,6 +14,8 @@ from provisioning.access import Caller, Deed
 from provisioning.api.errors import PreconditionFailed, PreconditionMissing
 from provisioning.bootstrap import Appliance
 
+PREFIX = "/api/v1"
+
 
 @dataclass(frozen=True)
 class Call:
@@ -33,6 +35,10 @@ class Call:
     @property
     def tenant_id(self) -> str:
         return self.appliance.tenant_id
+
+    def address(self, path: str) -> str:
+        """Of something under the API: ``runs/7``."""
+        return f"{PREFIX}/{path}"
 
     def tells(self, **facts: Any) -> None:
         """What the audit is to say of this change: ``subject``, ``customer_id``, ``run_id``, ``reason``, ``before``,

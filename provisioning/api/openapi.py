@@ -51,6 +51,24 @@ def problem(words: str) -> dict[str, Any]:
     return {"description": words, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
 
+def inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema with its definitions where they are referred to, to stand inside of a description."""
+    definitions = schema.get("$defs", {})
+
+    def whole(part: Any) -> Any:
+        if isinstance(part, list):
+            return [whole(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        reference = part.get("$ref", "")
+        if reference.startswith("#/$defs/"):
+            return whole(definitions[reference.removeprefix("#/$defs/")])
+        return {name: whole(each) for name, each in part.items() if name != "$defs"}
+
+    inside: dict[str, Any] = whole(schema)
+    return inside
+
+
 def describe(app: FastAPI) -> None:
     """Makes the application's description whole: the shape of a problem, and how a token is sent."""
 

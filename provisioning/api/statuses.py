@@ -81,6 +81,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "field.error",
         "field.technician_busy",
         "field.technician_conflict",
+        "field.visit_changed",
         "field.visit_over",
         "installation.line_removal_awaited",
         "installation.port_mismatch",
