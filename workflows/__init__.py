@@ -17,6 +17,7 @@ from workflows.engine.events import Events, EventView, list_events
 from workflows.engine.interpreter import Interpreter, nothing_happens
 from workflows.engine.invariants import restless_runs, stuck_events, unfinished_ends, unknown_outcomes
 from workflows.engine.reading import (
+    Among,
     KeptResult,
     NoteView,
     RoundView,
@@ -24,6 +25,7 @@ from workflows.engine.reading import (
     RunView,
     StepView,
     keys_of_runs,
+    knows_run,
     list_runs,
     missing_code,
     open_results,
@@ -33,7 +35,7 @@ from workflows.engine.reading import (
 )
 from workflows.engine.runs import Runs
 from workflows.engine.tables import ENDED, RunState, StepState, UtcDateTime
-from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventRefused, RunNotOpenFor, WorkflowError
+from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventRefused, RunNotOpenFor, RunUnknown, WorkflowError
 from workflows.printable import PRINTABLE
 from workflows.services import Outside, Services
 
@@ -42,6 +44,7 @@ __all__ = [
     "DEFINITIONS",
     "ENDED",
     "PRINTABLE",
+    "Among",
     "Bell",
     "CodeMissing",
     "Definition",
@@ -59,6 +62,7 @@ __all__ = [
     "RunNotOpenFor",
     "RunState",
     "RunSummary",
+    "RunUnknown",
     "RunView",
     "Runs",
     "Services",
@@ -67,6 +71,7 @@ __all__ = [
     "UtcDateTime",
     "WorkflowError",
     "keys_of_runs",
+    "knows_run",
     "list_events",
     "list_runs",
     "missing_code",

@@ -2,13 +2,15 @@
 
 No page has a script, or a style of its own: what is drawn comes from files of this appliance, and a brand's logo from
 the one host that its partner has named. Nothing is kept by browsers or proxies, and no address (which may be a one-time
-link) is told to other sites.
+link) is told to other sites. ``pages()`` makes a router whose refusals are pages, too.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -16,9 +18,11 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from provisioning.api.problems import Problem
+from provisioning.api.routes import PUBLIC, Doors, Endpoint
 from provisioning.bootstrap import Appliance
 
-PAGES = Path(__file__).parent / "pages"
+TEMPLATES = Path(__file__).parent / "templates"
 STYLESHEET = "/static/public.css"
 STYLESHEET_SECONDS = 300
 """How long a browser may keep a stylesheet: short, since its address stays the same over releases."""
@@ -26,19 +30,13 @@ STYLESHEET_SECONDS = 300
 _HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:.]+")
 
 _environment = ImmutableSandboxedEnvironment(
-    loader=FileSystemLoader(PAGES),
+    loader=FileSystemLoader(TEMPLATES),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-
-
-def appliance_of(request: Request) -> Appliance:
-    """The appliance that answers this request."""
-    appliance: Appliance = request.app.state.appliance
-    return appliance
 
 
 def render(template: str, *, brand: str, title: str, **variables: object) -> str:
@@ -51,10 +49,9 @@ def page(content: str, *, status: int = 200, forms: bool = False, pictures: str 
     return HTMLResponse(content, status_code=status, headers=page_headers(forms=forms, pictures=pictures))
 
 
-def message(request: Request, title: str, words: str, *, status: int) -> HTMLResponse:
+def message(appliance: Appliance, title: str, words: str, *, status: int) -> HTMLResponse:
     """A page that says one thing, in the ISP's name."""
-    brand = appliance_of(request).isp_name
-    return page(render("message.html.j2", brand=brand, title=title, words=words), status=status)
+    return page(render("message.html.j2", brand=appliance.isp_name, title=title, words=words), status=status)
 
 
 def stylesheet(content: str) -> Response:
@@ -101,3 +98,42 @@ def _origin(url: str | None) -> str | None:
         return None
     name = f"[{host}]" if ":" in host else host
     return f"https://{name}" + (f":{parts.port}" if parts.port else "")
+
+
+def refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
+    """What a customer is told of a refusal that no page foresees: nothing of our inside, only what to do."""
+    status = problem["status"]
+    if status >= 500:
+        title, words = "This doesn't work just now", "Please try again in a few minutes."
+    else:
+        title, words = "This can't be taken", "Please use the address just as you were given it."
+    answer = message(request.app.state.appliance, title, words, status=status)
+    answer.headers.update(headers)
+    return answer
+
+
+class Pages(Doors):
+    """A router of pages: anybody may look, and none of them stands in the API's description."""
+
+    def __init__(self) -> None:
+        super().__init__(include_in_schema=False)
+
+    def shown(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+        """A page that is looked at."""
+        return self.get(path, permission=PUBLIC, refusal=refused, response_class=HTMLResponse, **options)
+
+    def sent(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+        """What a page's button does."""
+        return self.post(path, permission=PUBLIC, refusal=refused, response_class=HTMLResponse, **options)
+
+
+doors = Pages()
+
+
+@doors.shown(STYLESHEET)
+async def public_stylesheet() -> Response:
+    """The stylesheet of all pages but a customer's own."""
+    return stylesheet(_STYLESHEET)
+
+
+_STYLESHEET = (TEMPLATES / "public.css").read_text(encoding="utf-8")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from provisioning.api.public_pages import PAGES, STYLESHEET, appliance_of, message, page, stylesheet
+from provisioning.api.calls import Call, InCall
+from provisioning.api.public_pages import Pages, message, page, stylesheet
 from provisioning.commercial import (
     TenantPage,
     TenantUnknown,
@@ -21,7 +21,7 @@ from provisioning.commercial import (
 )
 from provisioning.commercial.tenant_page import BRAND_STYLESHEET, COMMON_STYLESHEET
 
-router = APIRouter(include_in_schema=False)
+doors = Pages()
 
 _SLUG = re.compile(r"[a-z0-9-]{1,64}")
 _HOST = re.compile(r"(?P<name>[a-z0-9.-]{1,253})(:[0-9]{1,5})?", re.IGNORECASE)
@@ -30,64 +30,51 @@ NOTHING_HERE = ("Nothing is here", "There is no page at this address. Please che
 WITHDRAWN = ("This page is closed", "This page was closed and doesn't come back. Please ask your provider.")
 
 
-@router.get("/t/{slug}")
-async def customer_page(slug: str, request: Request) -> Response:
+@doors.shown("/t/{slug}")
+async def customer_page(call: InCall, slug: str) -> Response:
     """A customer's page; 404 for a name that nobody has, 410 for a page that was withdrawn."""
-    return await _answer(request, slug=slug if _SLUG.fullmatch(slug) else None)
+    return await _answer(call, slug=slug if _SLUG.fullmatch(slug) else None)
 
 
-@router.get("/")
-async def page_of_the_host(request: Request) -> Response:
+@doors.shown("/")
+async def page_of_the_host(call: InCall) -> Response:
     """The page of the customer whose domain was asked for."""
-    return await _answer(request, host=_host(request))
+    return await _answer(call, host=_host(call))
 
 
-@router.get(BRAND_STYLESHEET)
-async def brand_stylesheet(slug: str, request: Request) -> Response:
+@doors.shown(BRAND_STYLESHEET)
+async def brand_stylesheet(call: InCall, slug: str) -> Response:
     """The colours of a customer's page."""
-    shown = await _find(request, slug=slug) if _SLUG.fullmatch(slug) else None
+    shown = await _find(call, slug=slug) if _SLUG.fullmatch(slug) else None
     if shown is None:
         return Response("There is no such page.\n", status_code=404, media_type="text/plain")
     return stylesheet(render_brand_stylesheet(shown))
 
 
-@router.get(COMMON_STYLESHEET)
+@doors.shown(COMMON_STYLESHEET)
 async def tenant_stylesheet() -> Response:
     """The stylesheet of all customers' pages."""
     return stylesheet(common_stylesheet())
 
 
-@router.get(STYLESHEET)
-async def public_stylesheet() -> Response:
-    """The stylesheet of the other pages."""
-    return stylesheet(_PUBLIC_STYLESHEET)
-
-
-async def _answer(request: Request, *, slug: str | None = None, host: str | None = None) -> Response:
+async def _answer(call: Call, *, slug: str | None = None, host: str | None = None) -> Response:
     if slug is None and host is None:
-        return message(request, *NOTHING_HERE, status=404)
-    shown = await _find(request, slug=slug, host=host)
+        return message(call.appliance, *NOTHING_HERE, status=404)
+    shown = await _find(call, slug=slug, host=host)
     if shown is not None:
         return page(render_tenant_page(shown), pictures=shown.logo_url)
-    appliance = appliance_of(request)
-    async with appliance.database.read() as db:
-        withdrawn = await appliance.tenant_pages.was_withdrawn(db, slug=slug, host=host)
-    return message(request, *(WITHDRAWN if withdrawn else NOTHING_HERE), status=410 if withdrawn else 404)
+    withdrawn = await call.appliance.tenant_pages.was_withdrawn(call.db, slug=slug, host=host)
+    return message(call.appliance, *(WITHDRAWN if withdrawn else NOTHING_HERE), status=410 if withdrawn else 404)
 
 
-async def _find(request: Request, *, slug: str | None = None, host: str | None = None) -> TenantPage | None:
-    appliance = appliance_of(request)
-    async with appliance.database.read() as db:
-        try:
-            return await appliance.tenant_pages.find(db, slug=slug, host=host)
-        except TenantUnknown:
-            return None
+async def _find(call: Call, *, slug: str | None = None, host: str | None = None) -> TenantPage | None:
+    try:
+        return await call.appliance.tenant_pages.find(call.db, slug=slug, host=host)
+    except TenantUnknown:
+        return None
 
 
-def _host(request: Request) -> str | None:
+def _host(call: Call) -> str | None:
     """The host name that was asked for, without its port and a last dot."""
-    found = _HOST.fullmatch(request.headers.get("host", ""))
+    found = _HOST.fullmatch(call.request.headers.get("host", ""))
     return found["name"].rstrip(".") or None if found else None
-
-
-_PUBLIC_STYLESHEET = (PAGES / "public.css").read_text(encoding="utf-8")

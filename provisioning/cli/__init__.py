@@ -25,6 +25,7 @@ from provisioning.cli import (
     subscriptions,
     tenants,
     tickets,
+    tokens,
     visits,
     webhooks,
 )
@@ -56,6 +57,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(mails.app, name="mails")
 app.add_typer(notices.app, name="notices")
 app.add_typer(tickets.app, name="tickets")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(webhooks.app, name="webhooks")
 add_operations(app)
 add_demo(app)
