@@ -51,7 +51,7 @@ from provisioning.commercial.payments import (
 )
 from provisioning.database import Database, sync_url
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.line import LineHandOver, LineService, line_adapters
+from provisioning.line import ANSWER_PATH, LineHandOver, LineService, LineWebhookSettings, line_adapters
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
 from provisioning.partners import PartnerDesk
@@ -379,6 +379,8 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
         http=http,
         olt_http_url=settings.olt_http_url,
         olt_http_timeout_seconds=settings.olt_http_timeout_seconds,
+        webhook=_line_webhook(settings),
+        now=appliance.clock,
     )
     begin = appliance.database.begin
     return Outside(
@@ -393,6 +395,18 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
             begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault
         ),
         tenants=TenantProbe(http, now=appliance.clock),
+    )
+
+
+def _line_webhook(settings: Settings) -> LineWebhookSettings | None:
+    secret = settings.line_webhook_secret()
+    if settings.line_webhook_url is None or secret is None:
+        return None
+    return LineWebhookSettings(
+        url=settings.line_webhook_url,
+        secret=secret.get_secret_value(),
+        answer_url=f"{settings.public_url}{ANSWER_PATH}" if settings.public_url else None,
+        timeout_seconds=settings.line_webhook_timeout_seconds,
     )
 
 

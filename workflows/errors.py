@@ -16,9 +16,11 @@ WorkflowError
 ├── EventRefused           the journey that an event starts doesn't take it
 ├── CodeMissing            open runs whose definition version this release doesn't carry
 ├── PortMismatch           the ONT came up at another port than planned
-└── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
+├── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
+├── LineRemovalUnconfirmed (t) whoever drives the OLT hasn't said yet that it is off
+└── LineRefusedLater       whoever drives the OLT said no in the end
 
-The last two stand with the journey that raises them, in ``workflows.definitions.installation.ticket``.
+The last four stand with the journey that raises them, in ``workflows.definitions.installation.ticket``.
 """
 
 from __future__ import annotations

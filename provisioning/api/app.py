@@ -10,7 +10,17 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from provisioning.api import audit, events, installations, public_pages, public_tenant, runs, tickets, visits
+from provisioning.api import (
+    audit,
+    events,
+    installations,
+    public_line,
+    public_pages,
+    public_tenant,
+    runs,
+    tickets,
+    visits,
+)
 from provisioning.api.calls import PREFIX
 from provisioning.api.openapi import describe
 from provisioning.api.problems import answer_problem
@@ -27,6 +37,7 @@ NOUNS: Sequence[APIRouter] = (
 )
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = (
+    public_line.doors,
     public_pages.doors,
     public_tenant.doors,
 )

@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import delete, exists, select
 
 from provisioning.intake import Clock
+from provisioning.taken_messages import forget_old_messages
 from provisioning.vault import SecretVault
 from provisioning.webhooks.delivery import Begin
 from provisioning.webhooks.secrets import forget_previous
@@ -28,6 +29,8 @@ class Retention:
     async def purge(self) -> int:
         """How many messages were forgotten, in transactions of a few hundred."""
         await self._forget_secrets()
+        async with self._begin() as db:
+            await forget_old_messages(db, tenant_id=self._tenant_id, now=self._now())
         forgotten, some = 0, AT_ONCE
         while some == AT_ONCE:
             some = await self._forget_messages()

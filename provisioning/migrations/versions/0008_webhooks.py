@@ -1,4 +1,4 @@
-"""outgoing webhooks"""
+"""outgoing webhooks, and signed messages that were taken"""
 
 from __future__ import annotations
 
@@ -91,9 +91,22 @@ def upgrade() -> None:
         sqlite_where=QUEUED,
         postgresql_where=QUEUED,
     )
+    op.create_table(
+        "taken_message",
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("door", sa.String(length=32), nullable=False),
+        sa.Column("message_id", sa.String(length=200), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_taken_message")),
+    )
+    op.create_index("uq_taken_message", "taken_message", ["tenant_id", "door", "message_id"], unique=True)
+    op.create_index("ix_taken_message_taken_at", "taken_message", ["taken_at"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_table("taken_message")
     op.drop_table("webhook_delivery")
     op.drop_table("webhook_message")
     op.drop_table("webhook")
