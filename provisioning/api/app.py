@@ -10,7 +10,26 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from provisioning.api import audit, events, installations, runs, tickets, visits
+from provisioning.api import (
+    addresses,
+    audit,
+    customers,
+    devices,
+    events,
+    installations,
+    leads,
+    lines,
+    offers,
+    orders,
+    partners,
+    payments,
+    quotes,
+    runs,
+    subscribers,
+    subscriptions,
+    tickets,
+    visits,
+)
 from provisioning.api.calls import PREFIX
 from provisioning.api.openapi import describe
 from provisioning.api.problems import answer_problem
@@ -23,6 +42,18 @@ NOUNS: Sequence[APIRouter] = (
     installations.doors,
     tickets.doors,
     visits.doors,
+    lines.doors,
+    leads.doors,
+    offers.doors,
+    quotes.doors,
+    orders.doors,
+    customers.doors,
+    subscriptions.doors,
+    payments.doors,
+    partners.doors,
+    subscribers.doors,
+    addresses.doors,
+    devices.doors,
     audit.doors,
 )
 """What stands under ``/api/v1``."""
@@ -49,11 +80,12 @@ def create_app(appliance: Appliance) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_problem)
     app.add_exception_handler(RequestValidationError, answer_problem)
     describe(app)
-    _refuse_unguarded(app)
+    refuse_unguarded(app)
     return app
 
 
-def _refuse_unguarded(app: FastAPI) -> None:
+def refuse_unguarded(app: FastAPI) -> None:
+    """Raises: TypeError naming the first route that is neither a door nor the framework's own."""
     for route in iter_route_contexts(app.routes):
         framework_s_own = isinstance(route.original_route, Route) and route.path in UNGUARDED
         if not isinstance(route.original_route, Door) and not framework_s_own:
