@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ class Database:
         self.url = make_url(url)
         self.schema = schema
         self.engine = _make_engine(self.url, schema)
+        self.witness: Callable[[AsyncSession], Awaitable[None]] | None = None
+        """Called in each writing transaction before it is committed, when its block has succeeded."""
 
     @property
     def is_postgresql(self) -> bool:
@@ -39,6 +41,8 @@ class Database:
         """
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as db, db.begin():
             yield db
+            if self.witness is not None:
+                await self.witness(db)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from provisioning.cli import (
+    audit,
     keys,
     leads,
     licences,
@@ -28,6 +29,7 @@ from provisioning.cli import (
     tokens,
     visits,
 )
+from provisioning.cli.audited import remember_what_is_typed
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.operate import add_to as add_operations
 
@@ -57,8 +59,10 @@ app.add_typer(mails.app, name="mails")
 app.add_typer(notices.app, name="notices")
 app.add_typer(tickets.app, name="tickets")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(audit.app, name="audit")
 add_operations(app)
 add_demo(app)
+remember_what_is_typed(app)
 
 
 def main() -> None:
