@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import DeviceConvergence, GenieAcsService, NbiClient, Patience, TemplateLibrary
 from ipam import NetworkService
+from provisioning.access import forget_old_keys
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
     BillingService,
@@ -250,6 +251,11 @@ class Appliance:
         async with self.database.begin() as db:
             await self.quotes(db).expire_overdue()
 
+    async def forget_old_keys(self) -> None:
+        """Forgets the API's requests that nobody repeats any more."""
+        async with self.database.begin() as db:
+            await forget_old_keys(db, tenant_id=self.tenant_id, now=self.clock())
+
     async def announce_expiring(self) -> None:
         """Tells of every subscription whose term ends soon, once for each end."""
         notice, told = timedelta(days=self.settings.renewal_notice_days), 1
@@ -451,6 +457,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
+        Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ class Database:
         self.schema = schema
         self.engine = _make_engine(self.url, schema)
         self._session_class = type("DatabaseSession", (Session,), {})  # whoever listens hears this database alone
+        self.witness: Callable[[AsyncSession], Awaitable[None]] | None = None
+        """Called in each writing transaction before it is committed, when its block has succeeded."""
 
     @property
     def is_postgresql(self) -> bool:
@@ -44,6 +46,8 @@ class Database:
         )
         async with opened as db, db.begin():
             yield db
+            if self.witness is not None:
+                await self.witness(db)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

@@ -1,4 +1,4 @@
-"""Who may use the doors, and what they did: roles and their permissions, bearer tokens, the audit.
+"""Who may use the doors, and what they did: roles and their permissions, bearer tokens, request keys, the audit.
 
 A token has a role, and may be narrowed to some of the role's permissions (its scopes). The token of a partner or a
 technician also has their number, and sees nothing of anybody else's.
@@ -8,6 +8,7 @@ To add a permission: name it in ``roles.Permission`` and give it to the roles th
 
 from provisioning.access.audit import AuditEntry, AuditView, Deed, keep_deed, list_audit
 from provisioning.access.errors import AccessError, Forbidden, TokenMissing, TokenRefused, TokenUnknown
+from provisioning.access.request_keys import IdempotencyKey, forget_old_keys, take_key
 from provisioning.access.roles import PERMISSIONS, ROLES, Permission, Role
 from provisioning.access.tokens import ANYBODY, ApiToken, Caller, CreatedToken, Tokens, TokenView
 
@@ -23,6 +24,7 @@ __all__ = [
     "CreatedToken",
     "Deed",
     "Forbidden",
+    "IdempotencyKey",
     "Permission",
     "Role",
     "TokenMissing",
@@ -30,6 +32,8 @@ __all__ = [
     "TokenUnknown",
     "TokenView",
     "Tokens",
+    "forget_old_keys",
     "keep_deed",
     "list_audit",
+    "take_key",
 ]

@@ -11,13 +11,25 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from provisioning.api import (
+    addresses,
     audit,
+    customers,
+    devices,
     events,
     installations,
+    leads,
+    lines,
+    offers,
+    orders,
+    partners,
+    payments,
     public_line,
     public_pages,
     public_tenant,
+    quotes,
     runs,
+    subscribers,
+    subscriptions,
     tickets,
     visits,
 )
@@ -33,6 +45,18 @@ NOUNS: Sequence[APIRouter] = (
     installations.doors,
     tickets.doors,
     visits.doors,
+    lines.doors,
+    leads.doors,
+    offers.doors,
+    quotes.doors,
+    orders.doors,
+    customers.doors,
+    subscriptions.doors,
+    payments.doors,
+    partners.doors,
+    subscribers.doors,
+    addresses.doors,
+    devices.doors,
     audit.doors,
 )
 """What stands under ``/api/v1``."""
@@ -63,11 +87,12 @@ def create_app(appliance: Appliance) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_problem)
     app.add_exception_handler(RequestValidationError, answer_problem)
     describe(app)
-    _refuse_unguarded(app)
+    refuse_unguarded(app)
     return app
 
 
-def _refuse_unguarded(app: FastAPI) -> None:
+def refuse_unguarded(app: FastAPI) -> None:
+    """Raises: TypeError naming the first route that is neither a door nor the framework's own."""
     for route in iter_route_contexts(app.routes):
         framework_s_own = isinstance(route.original_route, Route) and route.path in UNGUARDED
         if not isinstance(route.original_route, Door) and not framework_s_own:

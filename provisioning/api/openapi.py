@@ -97,5 +97,5 @@ def _header(name: str, words: str) -> dict[str, Any]:
         "in": "header",
         "required": True,
         "description": words,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
     }

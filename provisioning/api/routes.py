@@ -25,10 +25,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from provisioning.access import ANYBODY, PERMISSIONS, Caller, Deed, Permission, TokenMissing, Tokens, keep_deed
+from provisioning.access import (
+    ANYBODY,
+    PERMISSIONS,
+    Caller,
+    Deed,
+    Permission,
+    TokenMissing,
+    Tokens,
+    keep_deed,
+    take_key,
+)
 from provisioning.api.bodies import MOST_BYTES, check_address, check_json, read_body, replayed
 from provisioning.api.calls import Call
-from provisioning.api.idempotency import fingerprint, keep_answer, key_of, take_key
+from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answer, key_of
 from provisioning.api.openapi import described
 from provisioning.api.problems import Problem, problem_of, problem_response
 from provisioning.bootstrap import Appliance
@@ -109,18 +119,13 @@ class Door(APIRoute):
             called = self._called(repeatable, appliance, db, caller)
             if key is None or caller.token_id is None:
                 return await self._audited(called, handler)
-            taken = await take_key(
-                db,
-                tenant_id=appliance.tenant_id,
-                token_id=caller.token_id,
-                key=key,
-                mark=fingerprint(request, body),
-                now=appliance.clock(),
-            )
-            if isinstance(taken, Response):
-                return taken
+            mark, now = fingerprint(request, body), appliance.clock()
+            tenant_id, token_id = appliance.tenant_id, caller.token_id
+            row, is_new = await take_key(db, tenant_id=tenant_id, token_id=token_id, key=key, fingerprint=mark, now=now)
+            if not is_new:
+                return earlier_answer(row, mark)
             response = await self._audited(called, handler)
-            await keep_answer(db, taken, response)
+            await keep_answer(db, row, response)
             return response
 
     async def _audited(self, request: Request, handler: Handler) -> Response:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 import provisioning.access.audit
+import provisioning.access.request_keys
 import provisioning.access.tokens
-import provisioning.api.idempotency
 import provisioning.commercial.licence_tables
 import provisioning.commercial.notice_tables
 import provisioning.commercial.partner_tables
