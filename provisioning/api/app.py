@@ -24,7 +24,9 @@ from provisioning.api import (
     partners,
     payments,
     public_line,
+    public_links,
     public_pages,
+    public_payments,
     public_tenant,
     quotes,
     runs,
@@ -62,7 +64,9 @@ NOUNS: Sequence[APIRouter] = (
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = (
     public_line.doors,
+    public_links.doors,
     public_pages.doors,
+    public_payments.doors,
     public_tenant.doors,
 )
 """What stands under an address of its own: pages, links, what other systems call."""

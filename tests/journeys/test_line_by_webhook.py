@@ -31,11 +31,25 @@ async def driven_by_webhook(lab: JourneyLab, folder: Path) -> AsyncIterator[Line
             "line_webhook_url": f"http://127.0.0.1:{receiver.port}/lines",
             "line_webhook_secret_file": file,
             "line_webhook_timeout_seconds": 2.0,
+            "webhook_private_networks": ("127.0.0.0/8",),
         }
         async with lab.restarted_with(**settings):
             transport = httpx.ASGITransport(create_app(lab.appliance))
             async with httpx.AsyncClient(transport=transport, base_url="https://isp.example") as appliance:
                 yield LineSystem(receiver, secret, lab.world.olt.url, appliance, lab.clock.now)
+
+
+@asynccontextmanager
+async def told_of_runs(lab: JourneyLab) -> AsyncIterator[HttpReceiver]:
+    """Another system that is told how runs go, for the time of the block."""
+    async with HttpReceiver() as receiver:
+        async with lab.appliance.database.begin() as db:
+            added = await lab.appliance.webhooks(db).add(
+                url=f"http://127.0.0.1:{receiver.port}/runs", event_types=["run.state_changed"], by="nora"
+            )
+        yield receiver
+        async with lab.appliance.database.begin() as db:
+            await lab.appliance.webhooks(db).disable(webhook_id=added["webhook_id"], reason="the test is over")
 
 
 async def ordered_line(run: Installation) -> int:
@@ -48,7 +62,7 @@ async def test_a_line_is_there_when_the_system_says_so_and_not_when_it_has_heard
     lab: JourneyLab, tmp_path: Path
 ) -> None:
     house = lab.household()
-    async with driven_by_webhook(lab, tmp_path) as system:
+    async with driven_by_webhook(lab, tmp_path) as system, told_of_runs(lab) as others:
         system.receiver.answer(SILENCE, 202)  # the first answer is lost, and the same message sent again
         run = await lab.order(house)
         await run.until_waiting_for("visit")
@@ -69,6 +83,14 @@ async def test_a_line_is_there_when_the_system_says_so_and_not_when_it_has_heard
         assert (answer["actual_port"], answer["received_power_dbm"]) == (house.port, -19.4)
         assert cpe.ppp.status == "Connected"
         assert await lab.broken_invariants() == []
+
+        told = []
+        while not told or told[-1]["state"] != "completed":
+            await others.until_received(len(told) + 1)
+            told.append(others.received[len(told)].body["data"])
+        assert {each["run_id"] for each in told} == {run.id}
+        assert told[0]["state"] == "acknowledged"
+        assert [each["previous_state"] for each in told] == [None, *(each["state"] for each in told[:-1])]
 
 
 @ON_SQLITE
