@@ -13,9 +13,8 @@ from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, 
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
 from provisioning.commercial import LineWish, QuoteRecord, QuoteWithLines
-from provisioning.commercial.selling_tables import QuoteState
 from provisioning.intake import LARGEST_NUMBER
-from workflows.answers import AcceptedQuote, PaymentTerms
+from workflows.answers import AcceptedQuote, PaymentTerms, QuoteState
 
 doors = Doors(prefix="/quotes", tags=["quotes"])
 
