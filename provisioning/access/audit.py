@@ -22,6 +22,7 @@ class AuditEntry(ProvisioningBase):
 
     __tablename__ = "audit_entry"
     __table_args__ = (
+        Index("ix_audit_entry_newest", "tenant_id", "id"),
         Index(None, "tenant_id", "subject", "id"),
         Index(None, "tenant_id", "customer_id", "id"),
         Index(None, "tenant_id", "run_id", "id"),

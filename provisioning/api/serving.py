@@ -45,9 +45,8 @@ async def serve(appliance: Appliance, *, host: str, port: int, with_worker: bool
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = _Server(config)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _stop, server)
     async with AsyncExitStack() as stack:
+        stack.enter_context(_stopped_by_signals(server))
         listening = stack.enter_context(_listen(host, port))
         moves_runs = await _start_worker(appliance, stack, with_worker)
         bound_host, bound_port = listening.getsockname()[:2]
@@ -82,5 +81,16 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
         yield listening
 
 
-def _stop(server: uvicorn.Server) -> None:
-    server.should_exit = True
+@contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    def stop() -> None:
+        server.should_exit = True
+
+    loop, numbers = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

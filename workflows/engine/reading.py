@@ -38,6 +38,10 @@ class RunSummary:
     finished_at: datetime | None
 
 
+_SUMMARIES = select(*(getattr(RunRow, name) for name in RunSummary.__dataclass_fields__))
+"""The columns of a summary and no others: a run's input may be long."""
+
+
 @dataclass(frozen=True)
 class RoundView:
     """One round of a step. ``finished_at`` of one that was undone is when it was."""
@@ -119,7 +123,7 @@ async def list_runs(
         (until, lambda: RunRow.created_at < until),
         (before_id, lambda: RunRow.id < before_id),
     ]
-    query = select(RunRow).where(RunRow.tenant_id == tenant_id).order_by(RunRow.id.desc()).limit(limit)
+    query = _SUMMARIES.where(RunRow.tenant_id == tenant_id).order_by(RunRow.id.desc()).limit(limit)
     query = query.where(*(condition() for given, condition in wanted if given))
     return await _summaries(db, query if among is None else query.where(_is_among(among)))
 
@@ -138,11 +142,9 @@ def _is_among(among: Among) -> ColumnElement[bool]:
 
 async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) -> list[RunSummary]:
     """Runs that wait for this signal, the longest waiting first; ``waiting_on`` names what about."""
-    query = (
-        select(RunRow)
-        .where(RunRow.tenant_id == tenant_id, RunRow.state == RunState.PENDING, RunRow.waiting_for == waiting_for)
-        .order_by(RunRow.updated_at)
-    )
+    query = _SUMMARIES.where(
+        RunRow.tenant_id == tenant_id, RunRow.state == RunState.PENDING, RunRow.waiting_for == waiting_for
+    ).order_by(RunRow.updated_at)
     return await _summaries(db, query)
 
 
@@ -244,8 +246,8 @@ async def missing_code(db: AsyncSession, definitions: Definitions, *, tenant_id:
     return [(journey, version, count) for (journey, version), count in sorted(counts.items())]
 
 
-async def _summaries(db: AsyncSession, query: Select[RunRow]) -> list[RunSummary]:
-    return [_summary(row) for row in await db.scalars(query)]
+async def _summaries(db: AsyncSession, query: Select[Any]) -> list[RunSummary]:
+    return [RunSummary(*row) for row in await db.execute(query)]
 
 
 def _summary(row: RunRow) -> RunSummary:

@@ -1,4 +1,4 @@
-"""bearer tokens, idempotency keys, the audit"""
+"""bearer tokens, idempotency keys, the audit; lists of the newest first are read without sorting"""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ branch_labels = None
 depends_on = None
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+LISTED = (
+    *("run", "event", "lead", "quote", "sales_order", "subscription", "payment", "radius_subscriber", "acs_device"),
+    "audit_entry",
+)
 
 
 def upgrade() -> None:
@@ -72,9 +77,15 @@ def upgrade() -> None:
         op.execute(statement)
     for column in ("subject", "customer_id", "run_id"):
         op.create_index(op.f(f"ix_audit_entry_tenant_id_{column}_id"), "audit_entry", ["tenant_id", column, "id"])
+    for table in LISTED:
+        op.create_index(f"ix_{table}_newest", table, ["tenant_id", "id"])
+    op.create_index("ix_customer_email", "customer", ["tenant_id", "email", "id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_customer_email", table_name="customer")
+    for table in LISTED:
+        op.drop_index(f"ix_{table}_newest", table_name=table)
     op.drop_table("audit_entry")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION audit_entry_refuse_rewriting()")

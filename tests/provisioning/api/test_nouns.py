@@ -55,6 +55,8 @@ async def test_visits_come_page_by_page_in_the_order_of_their_start(api: Api) ->
 
 async def test_a_ticket_is_opened_read_and_moved_by_whoever_saw_it_last(any_api: Api) -> None:
     team = "deployment"
+    async with any_api.appliance.database.begin() as db:
+        await any_api.appliance.teams(db).define(name=team, email="deployment@isp.example", channels={})
     wish = {"title": "Look at the splitter", "description": "It is wet.", "assigned_team": team, "priority": "high"}
     opened = await any_api.post("/tickets", wish, role="sales")
     assert opened.status_code == 201, opened.text
