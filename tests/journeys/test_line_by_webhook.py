@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -84,7 +85,7 @@ async def test_a_line_is_there_when_the_system_says_so_and_not_when_it_has_heard
         assert cpe.ppp.status == "Connected"
         assert await lab.broken_invariants() == []
 
-        told = []
+        told: list[dict[str, Any]] = []
         while not told or told[-1]["state"] != "completed":
             await others.until_received(len(told) + 1)
             told.append(others.received[len(told)].body["data"])
