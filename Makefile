@@ -9,9 +9,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 WORKERS ?= 2
-export TICKET
+export TICKET CUSTOMERS STEPS RATE SECONDS DATABASE_URL
 
-.PHONY: help demo test durability check lint types imports lock docs picture mails clean ready-demo ready-test
+.PHONY: help demo test bench durability check lint types imports lock docs mails picture clean ready-demo ready-test
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -24,6 +24,9 @@ test: ready-test ## set this machine up, then run the tests on SQLite and Postgr
 
 durability: ready-test ## the full sweep: a kill at every point of the journey, on both databases
 	@.venv/bin/pytest -n $(WORKERS) -m durability_sweep $(ARGS)
+
+bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, DATABASE_URL)
+	@.venv/bin/python -m tests.bench.reading
 
 check: lint types imports test ## everything that must hold before a change is handed in
 

@@ -65,6 +65,7 @@ class AcsDevice(AcsBase):
 
     __tablename__ = "acs_device"
     __table_args__ = (
+        Index("ix_acs_device_newest", "tenant_id", "id"),
         # A CPE serves one service at a time; withdrawn rows are history.
         Index("acs_device_live_serial", "tenant_id", "serial", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
         Index("acs_device_service", "tenant_id", "service_id"),

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import DeviceConvergence, GenieAcsService, NbiClient, Patience, TemplateLibrary
 from ipam import NetworkService
+from provisioning.access import forget_old_keys
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
     BillingService,
@@ -50,7 +52,7 @@ from provisioning.commercial.payments import (
 )
 from provisioning.database import Database, sync_url
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.line import LineHandOver, LineService, line_adapters
+from provisioning.line import ANSWER_PATH, LineHandOver, LineService, LineWebhookSettings, line_adapters
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
 from provisioning.onboarding import OnboardingDesk, OnboardingTerms
@@ -68,6 +70,7 @@ from provisioning.tickets import InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.watchers import Watchers
+from provisioning.webhooks import Deliveries, FactRecorder, Retention, Targets, Webhooks, WebhookSender
 from radius import RadiusProjector, RadiusService, Retransmission, SessionControl, SessionReader
 from workflows import (
     DEFINITIONS,
@@ -94,6 +97,8 @@ class Pace:
     timers_every_seconds: float = 0.5
     watch_every_seconds: float = 0.5
     notices_every_seconds: float = 2.0
+    webhooks_every_seconds: float = 1.0
+    purge_every_seconds: float = 3600.0
     heartbeat_every_seconds: float = 1.5
     lease_seconds: float = 6.0
     lost_every_seconds: float = 5.0
@@ -125,16 +130,19 @@ class Appliance:
         self.definitions = _definitions(settings)
         self.database = Database(settings.database_url)
         self.radius_database = Database(settings.radius_database_url, schema=settings.radius_database_schema)
+        self.database.hear(FactRecorder(tenant_id=settings.tenant_id, now=clock))
         self.keyring = load_keyring(settings.sealing_key_file)
         self.vault = SecretVault(self.keyring, tenant_id=settings.tenant_id)
         self.stripe = _stripe(settings)
         self.webhook_readers = webhook_readers(stripe=self.stripe)
         self.templates = TemplateLibrary.load()
         self.zone = ZoneInfo(settings.time_zone)
-        self.tenant_pages = TenantDirectory(tenant_id=settings.tenant_id, isp_name=_isp_name(settings))
+        self.isp_name = _isp_name(settings)
+        self.tenant_pages = TenantDirectory(tenant_id=settings.tenant_id, isp_name=self.isp_name)
         self.mail_templates = mail_templates(settings)
         self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.begin)
+        self.targets = Targets(tuple(ip_network(each) for each in settings.webhook_private_networks))
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)
         self.events = Events(
@@ -301,6 +309,11 @@ class Appliance:
         async with self.database.begin() as db:
             await self.quotes(db).expire_overdue()
 
+    async def forget_old_keys(self) -> None:
+        """Forgets the API's requests that nobody repeats any more."""
+        async with self.database.begin() as db:
+            await forget_old_keys(db, tenant_id=self.tenant_id, now=self.clock())
+
     async def announce_expiring(self) -> None:
         """Tells of every subscription whose term ends soon, once for each end."""
         notice, told = timedelta(days=self.settings.renewal_notice_days), 1
@@ -327,6 +340,10 @@ class Appliance:
     def teams(self, db: AsyncSession) -> Teams:
         """The ISP's teams, bound to this transaction."""
         return Teams(db, tenant_id=self.tenant_id, vault=self.vault, allowed=self.settings.notice_schemas)
+
+    def webhooks(self, db: AsyncSession) -> Webhooks:
+        """Whom to tell of changes, bound to this transaction."""
+        return Webhooks(db, tenant_id=self.tenant_id, now=self.clock, vault=self.vault, targets=self.targets)
 
     async def close(self) -> None:
         await self.bell.close()
@@ -413,7 +430,8 @@ async def open_worker(
             smtp=_smtp(appliance.settings),
             allowed=appliance.settings.notice_schemas,
         )
-        clock = Clock([*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace)])
+        told = await _webhook_ticks(appliance, stack, pace)
+        clock = Clock([*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told])
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
@@ -436,6 +454,8 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
         http=http,
         olt_http_url=settings.olt_http_url,
         olt_http_timeout_seconds=settings.olt_http_timeout_seconds,
+        webhook=_line_webhook(settings),
+        now=appliance.clock,
     )
     begin = appliance.database.begin
     return Outside(
@@ -458,6 +478,18 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
             begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault
         ),
         tenants=TenantProbe(http, now=appliance.clock),
+    )
+
+
+def _line_webhook(settings: Settings) -> LineWebhookSettings | None:
+    secret = settings.line_webhook_secret()
+    if settings.line_webhook_url is None or secret is None:
+        return None
+    return LineWebhookSettings(
+        url=settings.line_webhook_url,
+        secret=secret.get_secret_value(),
+        answer_url=f"{settings.public_url}{ANSWER_PATH}" if settings.public_url else None,
+        timeout_seconds=settings.line_webhook_timeout_seconds,
     )
 
 
@@ -502,11 +534,32 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
+        Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
     ]
 
 
 def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:
     return [Tick("notices", pace.notices_every_seconds, notices.deliver_due)]
+
+
+async def _webhook_ticks(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> list[Tick]:
+    """A client of its own, whose connections are never used twice: the sender says why."""
+    common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock, "vault": appliance.vault}
+    http = await stack.enter_async_context(
+        httpx.AsyncClient(
+            verify=trusted_authorities(), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+    )
+    deliveries = Deliveries(
+        appliance.database.begin, **common, sender=WebhookSender(http, appliance.targets, now=appliance.clock)
+    )
+    stack.push_async_callback(deliveries.stop)
+    keep = timedelta(days=appliance.settings.webhook_keep_days)
+    retention = Retention(appliance.database.begin, **common, keep=keep)
+    return [
+        Tick("webhooks", pace.webhooks_every_seconds, deliveries.start_due),
+        Tick("old webhook messages", pace.purge_every_seconds, retention.purge),
+    ]
 
 
 def mail_templates(settings: Settings) -> MailTemplates:

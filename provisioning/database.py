@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 POSTGRES_POOL_SIZE = 10
@@ -25,6 +26,9 @@ class Database:
         self.url = make_url(url)
         self.schema = schema
         self.engine = _make_engine(self.url, schema)
+        self._session_class = type("DatabaseSession", (Session,), {})  # whoever listens hears this database alone
+        self.witness: Callable[[AsyncSession], Awaitable[None]] | None = None
+        """Called in each writing transaction before it is committed, when its block has succeeded."""
 
     @property
     def is_postgresql(self) -> bool:
@@ -37,8 +41,13 @@ class Database:
         PostgreSQL: READ COMMITTED, uniqueness rests on constraints. SQLite: BEGIN IMMEDIATE, so a read followed by a
         write loses no update.
         """
-        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as db, db.begin():
+        opened = AsyncSession(
+            self.engine, expire_on_commit=False, autoflush=False, sync_session_class=self._session_class
+        )
+        async with opened as db, db.begin():
             yield db
+            if self.witness is not None:
+                await self.witness(db)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -48,6 +57,11 @@ class Database:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         async with AsyncSession(self.engine.execution_options(**options), autoflush=False) as db:
             yield db
+
+    def hear(self, listener: Callable[[Session], None]) -> None:
+        """Calls this after every flush of a writing transaction, inside of it: what the listener writes commits or
+        vanishes with what was flushed, and what it raises undoes both."""
+        event.listen(self._session_class, "after_flush", lambda session, _context: listener(session))
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -4,7 +4,8 @@ What is no class of this file stands with its package or module: the branches of
 in ``provisioning.commercial.errors``, what is sold in its ``.selling_errors``, ``.quote_errors``, ``.money`` and
 ``.payments.errors``, licences, partners and pages in its ``.licence_errors``, ``.partner_errors`` and
 ``.tenant_errors``, notices and tickets in its ``.notice_errors`` and ``.ticket_errors``; links in
-``provisioning.links``, that of field work in ``provisioning.field.errors``.
+``provisioning.links``, that of field work in ``provisioning.field.errors``; those of the HTTP API's doors in
+``provisioning.access.errors`` and ``provisioning.api.errors``.
 
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
@@ -153,12 +154,22 @@ ProvisioningError
 |   |-- LinkForged                not made here, or changed on its way
 |   |-- LinkExpired
 |   `-- LinkUsed
+|-- SignatureRefused              in ``provisioning.signatures``: forged, too old, or not signed at all
+|-- WebhookError                  in ``provisioning.webhooks.errors``
+|   |-- WebhookUnknown
+|   |-- WebhookDisabled           nothing could be sent to it
+|   |-- MessageUnknown
+|   |-- TargetRefused             it leads where nothing may be sent
+|   `-- TargetUnresolved      (t) its host has no address at present
 |-- FieldError
 |   |-- TechnicianUnknown
 |   |-- TechnicianConflict        the technician's number already belongs to somebody else
 |   |-- TechnicianBusy
 |   |-- VisitUnknown
-|   `-- VisitOver                 the visit's state doesn't allow what was asked
+|   |-- VisitOver                 the visit's state doesn't allow what was asked
+|   `-- VisitChanged              somebody else was quicker
+|-- AccessError                   tokens and permissions; drawn in ``provisioning.access.errors``
+|-- ApiError                      a request as HTTP; drawn in ``provisioning.api.errors``
 |-- LineError                     the OLT's side; drawn in ``provisioning.line.errors``
 `-- VaultError                    secrets and their keys; drawn in ``provisioning.vault.errors``
 """

@@ -30,6 +30,7 @@ from provisioning.commercial.term_invariants import terms_not_as_paid
 from provisioning.line import invariants as line
 from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault
+from provisioning.webhooks import invariants as webhooks
 from radius import FramedAddresses
 from workflows import Definition, stuck_events
 
@@ -37,6 +38,7 @@ MAIL_STUCK_AFTER = timedelta(hours=1)
 EVENT_STUCK_AFTER = timedelta(minutes=15)
 PAYMENT_KNOWN_AFTER = timedelta(hours=1)
 NOTICE_STUCK_AFTER = timedelta(hours=1)
+WEBHOOK_STUCK_AFTER = timedelta(hours=1)
 TRACES_GONE_AFTER = timedelta(minutes=15)
 
 
@@ -209,6 +211,16 @@ INVARIANTS: tuple[Invariant, ...] = (
         "notice.not_stuck",
         "no notice is still queued an hour after it should have been tried",
         lambda on: messages.stuck_notices(on.db, on.tenant_id, due_before=on.now - NOTICE_STUCK_AFTER),
+    ),
+    Invariant(
+        "webhook.not_stuck",
+        "no message to a webhook is still queued an hour after it could have been sent",
+        lambda on: webhooks.stuck_deliveries(on.db, on.tenant_id, now=on.now, after=WEBHOOK_STUCK_AFTER),
+    ),
+    Invariant(
+        "webhook.has_its_secret",
+        "every webhook has the secret that its messages are signed with",
+        lambda on: webhooks.webhooks_without_secret(on.db, on.tenant_id),
     ),
     Invariant(
         "ticket.due_after_opened",

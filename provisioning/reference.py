@@ -20,6 +20,7 @@ import radius
 import workflows
 from acs import AcsError
 from ipam import IpamError
+from provisioning.access import PERMISSIONS, ROLES
 from provisioning.check import every_invariant
 from provisioning.cli import app
 from provisioning.commercial import MailPreview, MailTemplates
@@ -43,6 +44,7 @@ def parts() -> dict[str, str]:
         "invariants": render_invariants(),
         "mails": render_mails(),
         "contract": render_contract(),
+        "api": render_roles(),
     }
 
 
@@ -96,6 +98,19 @@ def _shown(default: Any) -> str:
 def _sentence(text: str) -> str:
     words = " ".join(text.split())
     return words if not words or words.endswith((".", "?", "!")) else words + "."
+
+
+# -- the API -----------------------------------------------------------------------------------------------------------
+
+
+def render_roles() -> str:
+    """The table of permissions: which role has which."""
+    rows = [
+        f"| `{permission}` | " + " | ".join("yes" if permission in may else "" for may in ROLES.values()) + " |"
+        for permission in sorted(PERMISSIONS)
+    ]
+    heading = ["| permission | " + " | ".join(ROLES) + " |", "|---" * (len(ROLES) + 1) + "|"]
+    return "\n".join([*heading, *(row.replace("|  |", "| |").replace("|  |", "| |") for row in rows)]) + "\n"
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------

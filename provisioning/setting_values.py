@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.headerregistry import Address
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -97,10 +98,18 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError as exc:
+        raise ValueError(f"must be networks such as 10.0.0.0/8, and {value} is none") from exc
+
+
 FilePath = Annotated[Path, AfterValidator(_expanded)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
 BaseAddress = Annotated[WebAddress, AfterValidator(_base_address)]
 LanguageTag = Annotated[str, AfterValidator(_language_tag)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
+NetworkText = Annotated[str, AfterValidator(_network)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]

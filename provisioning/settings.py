@@ -25,6 +25,7 @@ from provisioning.setting_values import (
     FilePath,
     LanguageTag,
     MailAddress,
+    NetworkText,
     TimeZone,
     WebAddress,
     is_postgresql,
@@ -32,6 +33,7 @@ from provisioning.setting_values import (
     sqlite_file,
     sqlite_url,
 )
+from provisioning.signatures import fault_of_secret
 from workflows.answers import DeploymentPriority, PaymentMethod
 
 PREFIX: Final = "FIRSTLIGHT_"
@@ -160,9 +162,10 @@ class Settings(BaseSettings):
         json_schema_extra={"default": "unset"},
     )
 
-    line_adapter: Literal["manual", "olt_http"] = Field(
+    line_adapter: Literal["manual", "olt_http", "webhook"] = Field(
         default="manual",
-        description="Who puts a line on the OLT: an operator with a rendered snippet, or the OLT itself over HTTP.",
+        description="Who puts a line on the OLT: an operator with a rendered snippet, the OLT itself over HTTP,"
+        " or a system that is told by a signed webhook and answers later.",
     )
     olt_vendor: OltVendor = Field(
         default="huawei", description="Dialect of the rendered snippet, unless the node is listed below."
@@ -179,6 +182,21 @@ class Settings(BaseSettings):
     )
     olt_http_timeout_seconds: float = Field(
         default=20.0, gt=0, le=300, description="How long that OLT may take before its outcome counts as unknown."
+    )
+
+    line_webhook_url: WebAddress | None = Field(
+        default=None,
+        description="Where the system of the adapter `webhook` takes messages; see [the line's webhook]"
+        "(line-webhook.md).",
+        json_schema_extra={"default": "unset"},
+    )
+    line_webhook_secret_file: FilePath | None = Field(
+        default=None,
+        description="File that holds the secret by which that system's messages and ours are signed: `whsec_...`.",
+        json_schema_extra={"default": "unset"},
+    )
+    line_webhook_timeout_seconds: float = Field(
+        default=20.0, gt=0, le=300, description="How long that system may take to say that it has heard."
     )
 
     smtp_host: str = Field(default="localhost", min_length=1, description="The mail server that takes our mail.")
@@ -225,6 +243,16 @@ class Settings(BaseSettings):
         min_length=1,
         description="Kinds of channels a team may have, as the first word of an Apprise address: `slack,tgram`.",
         json_schema_extra={"default": f"`{','.join(NOTICE_SCHEMAS)}`"},
+    )
+
+    webhook_private_networks: Annotated[tuple[NetworkText, ...], NoDecode] = Field(
+        default=(),
+        description="Networks inside of which webhooks may lead, also by http, for example `10.20.0.0/16,127.0.0.0/8`;"
+        " otherwise only to public addresses, by https.",
+        json_schema_extra={"default": "none"},
+    )
+    webhook_keep_days: int = Field(
+        default=30, ge=7, le=365, description="How long what webhooks were told is kept, so that it can be replayed."
     )
 
     onboarding_team: str = Field(
@@ -330,7 +358,7 @@ class Settings(BaseSettings):
             raise ValueError("must be written as OLT-3=zte,OLT-7=nokia")
         return {node.strip(): vendor.strip() for node, _, vendor in pairs}
 
-    @field_validator("notice_schemas", mode="before")
+    @field_validator("notice_schemas", "webhook_private_networks", mode="before")
     @classmethod
     def _split_words(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -363,6 +391,22 @@ class Settings(BaseSettings):
     def _adapter_has_its_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and info.data.get("line_adapter") == "olt_http":
             raise ValueError(f"is needed, since {PREFIX}LINE_ADAPTER is olt_http")
+        return value
+
+    @field_validator("line_webhook_url")
+    @classmethod
+    def _line_webhook_has_its_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("line_adapter") == "webhook":
+            raise ValueError(f"is needed, since {PREFIX}LINE_ADAPTER is webhook")
+        return value
+
+    @field_validator("line_webhook_secret_file")
+    @classmethod
+    def _line_webhook_has_its_secret(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("line_webhook_url") is not None:
+            raise ValueError(f"is needed, since {PREFIX}LINE_WEBHOOK_URL is set")
+        if value is not None and (fault := fault_of_secret(read_line(value))) is not None:
+            raise ValueError(f"names {value}, whose content {fault}")
         return value
 
     @field_validator("smtp_user")
@@ -400,6 +444,10 @@ class Settings(BaseSettings):
         if self.stripe_api_key_file is None or self.stripe_webhook_secret_file is None:
             return None
         return SecretStr(read_line(self.stripe_api_key_file)), SecretStr(read_line(self.stripe_webhook_secret_file))
+
+    def line_webhook_secret(self) -> SecretStr | None:
+        """The secret of the line's webhook, read from its file now; None without one."""
+        return None if self.line_webhook_secret_file is None else SecretStr(read_line(self.line_webhook_secret_file))
 
     def smtp_password(self) -> SecretStr | None:
         """The mail server's password, read from its file now; None without a login."""

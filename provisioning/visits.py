@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.field import ReportedVisit, Visits
+from provisioning.field import ReportedVisit, VisitChanged, VisitRecord, Visits
 from provisioning.intake import Clock
 from workflows import RunNotOpenFor, Runs
 from workflows.definitions.installation import Appointment
@@ -31,17 +31,21 @@ class VisitDesk:
         port: str | None = None,
         note: str | None = None,
         next_appointment: Appointment | None = None,
+        seen: VisitRecord | None = None,
         by: str,
     ) -> tuple[ReportedVisit, list[int]]:
         """Keeps the report and tells every run that waits for this visit; returns those that heard something new.
 
         A scan of another ONT after the first is a swap: the run goes back and binds the new one. The same ONT scanned
-        again while its run is held (the fibre was moved, say) is tried again from the scan on.
+        again while its run is held (the fibre was moved, say) is tried again from the scan on. ``seen``: only if the
+        visit still is as its reader saw it.
 
-        Raises: InvalidRequest, VisitUnknown, VisitOver.
+        Raises: InvalidRequest, VisitUnknown, VisitOver, VisitChanged.
         """
         runs = await self._runs.about(self._db, "visit", str(visit_id))
         await self._runs.lock(self._db, runs)
+        if seen is not None and seen != await self._visits.visit(visit_id, lock=True):
+            raise VisitChanged(visit_id)
         reported = await self._visits.report(visit_id=visit_id, outcome=outcome, serial=serial, port=port, note=note)
         payload: dict[str, Any] = {
             "outcome": outcome,

@@ -17,6 +17,7 @@ How to add
 
 from __future__ import annotations
 
+from radius.changes import SubscriberChange, subscriber_changes
 from radius.disconnect import NasSaid, Retransmission
 from radius.drift import Drift
 from radius.errors import (
@@ -120,6 +121,7 @@ __all__ = [
     "SessionsEnded",
     "SessionsStillOpen",
     "State",
+    "SubscriberChange",
     "SubscriberUnknown",
     "SubscriberView",
     "TestingWindowOver",
@@ -131,6 +133,7 @@ __all__ = [
     "ensure_freeradius_tables",
     "states_not_as_billed",
     "states_of_customer",
+    "subscriber_changes",
     "subscribers_nobody_wants",
     "subscribers_of_ended_services",
 ]

@@ -124,6 +124,29 @@ class RadiusService:
         or ``SubscriberUnknown``."""
         return await self._view(await subscribers.owner_of(self._db, self._tenant_id, username))
 
+    async def subscribers(
+        self,
+        *,
+        customer_id: int | None = None,
+        state: State | None = None,
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> list[SubscriberView]:
+        """Subscribers of any state, the newest first, a page at a time (``before_id``)."""
+        query = (
+            select(Subscriber)
+            .where(Subscriber.tenant_id == self._tenant_id)
+            .order_by(Subscriber.id.desc())
+            .limit(limit)
+        )
+        if customer_id is not None:
+            query = query.where(Subscriber.customer_id == customer_id)
+        if state is not None:
+            query = query.where(Subscriber.state == state)
+        if before_id is not None:
+            query = query.where(Subscriber.id < before_id)
+        return [await self._view(row) for row in await self._db.scalars(query)]
+
     async def subscriber_ids(self, *, unprojected: bool = False) -> dict[str, int]:
         """By username the subscriber whose rows stand under it; ``unprojected``: where FreeRADIUS still shows an
         earlier wish."""

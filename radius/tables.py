@@ -107,6 +107,7 @@ class Subscriber(Projected, RadiusBase):
 
     __tablename__ = "radius_subscriber"
     __table_args__ = (
+        Index("ix_radius_subscriber_newest", "tenant_id", "id"),
         ForeignKeyConstraint(["tenant_id", "plan_id"], ["radius_plan.tenant_id", "radius_plan.id"]),
         UniqueConstraint("tenant_id", "request_id"),
         # FreeRADIUS knows one subscriber of a name, whoever owns it; a name that was given back may be used again.

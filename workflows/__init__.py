@@ -13,12 +13,14 @@ from __future__ import annotations
 from workflows.contract import CONTRACT
 from workflows.definitions import DEFINITIONS
 from workflows.definitions.mailing import mail_step_names
+from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
 from workflows.engine.events import Events, EventView, list_events
 from workflows.engine.interpreter import Interpreter, nothing_happens
 from workflows.engine.invariants import restless_runs, stuck_events, unfinished_ends, unknown_outcomes
 from workflows.engine.reading import (
+    Among,
     BegunRound,
     KeptResult,
     NoteView,
@@ -27,6 +29,7 @@ from workflows.engine.reading import (
     RunView,
     StepView,
     begun_rounds,
+    knows_run,
     list_runs,
     missing_code,
     open_results,
@@ -43,6 +46,7 @@ from workflows.errors import (
     EventRefused,
     RunConflict,
     RunNotOpenFor,
+    RunUnknown,
     WorkflowError,
 )
 from workflows.printable import PRINTABLE
@@ -55,6 +59,7 @@ __all__ = [
     "DEFINITIONS",
     "ENDED",
     "PRINTABLE",
+    "Among",
     "BegunRound",
     "Bell",
     "BusinessRefusal",
@@ -69,11 +74,14 @@ __all__ = [
     "KeptResult",
     "NoteView",
     "Outside",
+    "PublishedEvent",
     "RoundView",
+    "RunChange",
     "RunConflict",
     "RunNotOpenFor",
     "RunState",
     "RunSummary",
+    "RunUnknown",
     "RunView",
     "Runs",
     "Services",
@@ -82,13 +90,16 @@ __all__ = [
     "UtcDateTime",
     "WorkflowError",
     "begun_rounds",
+    "knows_run",
     "list_events",
     "list_runs",
     "mail_step_names",
     "missing_code",
     "nothing_happens",
     "open_results",
+    "published_events",
     "restless_runs",
+    "run_changes",
     "runs_of_keys",
     "show_run",
     "stuck_events",

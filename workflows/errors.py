@@ -19,11 +19,13 @@ WorkflowError
 ├── CodeMissing            open runs whose definition version this release doesn't carry
 ├── PortMismatch           the ONT came up at another port than planned
 ├── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
+├── LineRemovalUnconfirmed (t) whoever drives the OLT hasn't said yet that it is off
+├── LineRefusedLater       whoever drives the OLT said no in the end
 ├── RenewalNotEligible     this subscription is not to be renewed now
 ├── RenewalNotAccepted     the customer did not accept the renewal in time, or it was taken back
 └── ServiceEndedAlready    somebody else has ended the service that a run was to end
 
-The last five stand with the journeys that raise them, in ``workflows.definitions``: ``installation.ticket``,
+The last seven stand with the journeys that raise them, in ``workflows.definitions``: ``installation.ticket``,
 ``renewal.offer`` and ``termination.ending``.
 """
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NotRequired, Protocol
 
 from typing_extensions import TypedDict
 
@@ -128,13 +128,14 @@ class LineOrder(TypedDict):
 
 class LineAnswer(TypedDict):
     """What the OLT's side said. ``answered``: it has the line, came up there, sees so much light (dBm); else that comes
-    later, and ``snippet`` is what a person is to paste meanwhile."""
+    later, and ``snippet`` is what a person is to paste meanwhile. ``refusal``: what came later was a no, and why."""
 
     answered: bool
     onu_id: int | None
     actual_port: str | None
     received_power_dbm: float | None
     snippet: str | None
+    refusal: NotRequired[str]
 
 
 class LineRemoval(TypedDict):

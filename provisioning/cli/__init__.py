@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from provisioning.cli import (
+    audit,
     events,
     keys,
     leads,
@@ -26,8 +27,11 @@ from provisioning.cli import (
     subscriptions,
     tenants,
     tickets,
+    tokens,
     visits,
+    webhooks,
 )
+from provisioning.cli.audited import remember_what_is_typed
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.operate import add_to as add_operations
 
@@ -57,8 +61,12 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(mails.app, name="mails")
 app.add_typer(notices.app, name="notices")
 app.add_typer(tickets.app, name="tickets")
+app.add_typer(tokens.app, name="tokens")
+app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(audit.app, name="audit")
 add_operations(app)
 add_demo(app)
+remember_what_is_typed(app)
 
 
 def main() -> None:

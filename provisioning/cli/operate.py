@@ -1,4 +1,4 @@
-"""``firstlight migrate | import | worker | check``: what keeps the appliance running and honest."""
+"""``firstlight migrate | import | worker | serve | check``: what keeps the appliance running and honest."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(migrate)
     app.command("import")(import_)
     app.command()(worker)
+    app.command()(serve)
     app.command()(check)
 
 
@@ -69,6 +70,32 @@ def worker() -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with open_appliance(settings) as appliance, open_worker(appliance):
             await stop.wait()
+
+    guarded(lambda: asyncio.run(act()), as_json=False)
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Where to listen; another address than this machine's own needs TLS before it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
+    with_worker: Annotated[
+        bool | None,
+        typer.Option(
+            "--with-worker/--no-worker",
+            help="Whether to move runs too; left out: on SQLite, unless a worker runs already.",
+        ),
+    ] = None,
+) -> None:
+    """Answer HTTP until told to stop (SIGTERM, Ctrl-C): the API under /api/v1, its description at /docs."""
+
+    from provisioning.api import serve as serve_api  # a web framework, which no other command waits for
+
+    async def act() -> None:
+        settings = load_settings()
+        configure_logs(level=settings.log_level, form=settings.log_format)
+        async with open_appliance(settings) as appliance:
+            await serve_api(appliance, host=host, port=port, with_worker=with_worker)
 
     guarded(lambda: asyncio.run(act()), as_json=False)
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from acs import AcsError
 from ipam import IpamError
 from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.cli.audited import audit_changes
 from provisioning.cli.printing import err, print_json
 from provisioning.database_errors import DatabaseError, as_database_error
 from provisioning.errors import FileUnusable, ProvisioningError
@@ -83,6 +84,7 @@ async def _appliance() -> AsyncIterator[Appliance]:
     settings = load_settings()
     configure_logs(level="warning", form=settings.log_format)
     async with open_appliance(settings) as appliance:
+        audit_changes(appliance)
         yield appliance
 
 

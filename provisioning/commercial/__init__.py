@@ -21,7 +21,7 @@ them. To add a service: one file, its class beside the others here, its rows in
 from provisioning.commercial.billing import BillingService, StoppedBilling, WithdrawnActivation
 from provisioning.commercial.communications import CommunicationsService
 from provisioning.commercial.crm import CrmService
-from provisioning.commercial.customer import CustomerService
+from provisioning.commercial.customer import CustomerRecord, CustomerService
 from provisioning.commercial.delivery import MailDelivery
 from provisioning.commercial.deployment import DeploymentService
 from provisioning.commercial.errors import (
@@ -211,6 +211,7 @@ __all__ = [
     "CustomerError",
     "CustomerInUse",
     "CustomerOfAnotherPartner",
+    "CustomerRecord",
     "CustomerService",
     "CustomerUnknown",
     "CustomerWithdrawn",

@@ -139,7 +139,9 @@ class Commissions:
             await self._db.flush()
         return _recorded(row)
 
-    async def of_partner(self, partner_id: int, *, after_id: int = 0) -> list[RecordedCommission]:
+    async def of_partner(
+        self, partner_id: int, *, after_id: int = 0, limit: int = LONGEST_LIST
+    ) -> list[RecordedCommission]:
         """The partner's commissions as they were recorded, reversals among them, a page at a time (``after_id``)."""
         rows = await self._db.scalars(
             select(Commission)
@@ -149,7 +151,7 @@ class Commissions:
                 Commission.id > after_id,
             )
             .order_by(Commission.id)
-            .limit(LONGEST_LIST)
+            .limit(min(limit, LONGEST_LIST))
         )
         return [_recorded(row) for row in rows]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +27,13 @@ from workflows.answers import CustomerFromLead, PartnerCustomer
 from workflows.services import RegisteredCustomer
 
 LONGEST_REASON = 500
+
+
+class CustomerRecord(RegisteredCustomer):
+    """A customer as they are listed; who was taken back is bought from no more."""
+
+    state: str
+    registered_at: datetime
 
 
 class CustomerService:
@@ -65,6 +73,30 @@ class CustomerService:
         if (known := await self._known(wanted, request)) is not None:
             return known
         return await self._insert(wanted, request)
+
+    async def customers(
+        self,
+        *,
+        email: str | None = None,
+        among: Select[int] | None = None,
+        customer_id: int | None = None,
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> list[CustomerRecord]:
+        """Also those who were taken back, the highest number first, a page at a time (``before_id``).
+
+        ``among``: only customers whose numbers this query finds.
+        """
+        query = select(Customer).where(Customer.tenant_id == self._tenant_id).order_by(Customer.id.desc()).limit(limit)
+        if email is not None:
+            query = query.where(Customer.email == email)
+        if among is not None:
+            query = query.where(Customer.id.in_(among))
+        if customer_id is not None:
+            query = query.where(Customer.id == customer_id)
+        if before_id is not None:
+            query = query.where(Customer.id < before_id)
+        return [_record(row) for row in await self._db.scalars(query)]
 
     async def customer(self, customer_id: int) -> RegisteredCustomer:
         """A customer who may be sold to.
@@ -182,6 +214,10 @@ class CustomerService:
 async def require_customer(db: AsyncSession, tenant_id: str, customer_id: int) -> None:
     """Raises: CustomerUnknown, CustomerWithdrawn."""
     await active_customer(db, tenant_id, customer_id)
+
+
+def _record(row: Customer) -> CustomerRecord:
+    return CustomerRecord(**_registered(row), state=row.state, registered_at=row.registered_at)
 
 
 def _registered(row: Customer) -> RegisteredCustomer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
@@ -64,7 +64,9 @@ class PartnerService:
         """Raises: PartnerUnknown."""
         return await self._partners.partner(partner_id)
 
-    async def customers(self, partner_id: int, *, after_id: int = 0) -> list[PartnerCustomer]:
+    async def customers(
+        self, partner_id: int, *, after_id: int = 0, limit: int = LONGEST_LIST
+    ) -> list[PartnerCustomer]:
         """The partner's own customers, and nobody else's, by their numbers, a page at a time (``after_id``)."""
         rows = await self._db.execute(
             select(Customer)
@@ -79,20 +81,28 @@ class PartnerService:
                 Customer.id > after_id,
             )
             .order_by(Customer.id)
-            .limit(LONGEST_LIST)
+            .limit(min(limit, LONGEST_LIST))
         )
         return [
             PartnerCustomer(customer_id=row.id, partner_id=partner_id, name=row.name, email=row.email)
             for row in rows.scalars()
         ]
 
-    async def ledger(self, partner_id: int, *, after_id: int = 0) -> list[PoolRecord]:
+    def customer_numbers(self, partner_id: int) -> Select[int]:
+        """The query for the numbers of the partner's own customers, for whoever narrows a list to them."""
+        return select(PartnerLink.customer_id).where(
+            PartnerLink.tenant_id == self._tenant_id,
+            PartnerLink.partner_id == partner_id,
+            PartnerLink.ended_at.is_(None),
+        )
+
+    async def ledger(self, partner_id: int, *, after_id: int = 0, limit: int = LONGEST_LIST) -> list[PoolRecord]:
         """What moved the partner's pool, in order, a page at a time (``after_id``)."""
         rows = await self._db.scalars(
             select(PoolEntry)
             .where(PoolEntry.tenant_id == self._tenant_id, PoolEntry.partner_id == partner_id, PoolEntry.id > after_id)
             .order_by(PoolEntry.id)
-            .limit(LONGEST_LIST)
+            .limit(min(limit, LONGEST_LIST))
         )
         return [_pool_record(row) for row in rows]
 
@@ -157,9 +167,11 @@ class PartnerService:
         """
         return await self._commissions.pay(commission_id=commission_id, reference=reference)
 
-    async def commissions(self, partner_id: int, *, after_id: int = 0) -> list[RecordedCommission]:
+    async def commissions(
+        self, partner_id: int, *, after_id: int = 0, limit: int = LONGEST_LIST
+    ) -> list[RecordedCommission]:
         """The partner's commissions in order, reversals among them, a page at a time (``after_id``)."""
-        return await self._commissions.of_partner(partner_id, after_id=after_id)
+        return await self._commissions.of_partner(partner_id, after_id=after_id, limit=limit)
 
 
 def _pool_record(row: PoolEntry) -> PoolRecord:

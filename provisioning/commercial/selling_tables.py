@@ -62,6 +62,7 @@ class Lead(ProvisioningBase):
 
     __tablename__ = "lead"
     __table_args__ = (
+        Index("ix_lead_newest", "tenant_id", "id"),
         ForeignKeyConstraint(*OF_A_CUSTOMER),
         ForeignKeyConstraint(("tenant_id", "existing_customer_id"), ("customer.tenant_id", "customer.id")),
         ForeignKeyConstraint(*OF_AN_OFFER),
@@ -131,6 +132,7 @@ class Quote(ProvisioningBase):
 
     __tablename__ = "quote"
     __table_args__ = (
+        Index("ix_quote_newest", "tenant_id", "id"),
         ForeignKeyConstraint(*OF_A_CUSTOMER),
         ForeignKeyConstraint(("subscription_id",), ("subscription.id",)),
         CheckConstraint(PAYMENT_TERMS, name="payment_terms"),
@@ -205,6 +207,7 @@ class SalesOrder(ProvisioningBase):
 
     __tablename__ = "sales_order"
     __table_args__ = (
+        Index("ix_sales_order_newest", "tenant_id", "id"),
         ForeignKeyConstraint(*OF_A_CUSTOMER),
         ForeignKeyConstraint(("quote_id",), ("quote.id",)),
         CheckConstraint(PAYMENT_TERMS, name="payment_terms"),

@@ -30,6 +30,7 @@ class Customer(ProvisioningBase):
 
     __tablename__ = "customer"
     __table_args__ = (
+        Index("ix_customer_email", "tenant_id", "email", "id"),
         CheckConstraint("state IN ('active', 'withdrawn')", name="state"),
         CheckConstraint("(state = 'withdrawn') = (withdrawn_at IS NOT NULL)", name="withdrawn_at_when_withdrawn"),
         Index("uq_customer_request", "tenant_id", "request_id", unique=True),
@@ -83,6 +84,7 @@ class Subscription(ProvisioningBase):
 
     __tablename__ = "subscription"
     __table_args__ = (
+        Index("ix_subscription_newest", "tenant_id", "id"),
         ForeignKeyConstraint(*OF_A_CUSTOMER),
         CheckConstraint("state IN ('pending_installation', 'active', 'cancelled')", name="state"),
         CheckConstraint("(state = 'cancelled') = (billing_stopped_at IS NOT NULL)", name="stopped_when_cancelled"),

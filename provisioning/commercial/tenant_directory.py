@@ -56,6 +56,14 @@ class TenantDirectory:
             service_state=await self._service_state(db, row.customer_id),
         )
 
+    async def was_withdrawn(self, db: AsyncSession, *, slug: str | None = None, host: str | None = None) -> bool:
+        """Whether a page had that name, or that host name, until it was withdrawn."""
+        named = HostedTenant.slug == slug if slug is not None else HostedTenant.domain == (host or "").lower()
+        gone = select(HostedTenant.id).where(
+            HostedTenant.tenant_id == self._tenant_id, HostedTenant.state == "withdrawn", named
+        )
+        return await db.scalar(gone.limit(1)) is not None
+
     async def _order_state(self, db: AsyncSession, customer_id: int) -> OrderState:
         """What moves comes before what is planned, and that before what has ended."""
         runs = await list_runs(db, tenant_id=self._tenant_id, journey=INSTALLATION, customer_id=customer_id, limit=1)

@@ -14,6 +14,7 @@ from provisioning.field.errors import (
     TechnicianBusy,
     TechnicianConflict,
     TechnicianUnknown,
+    VisitChanged,
     VisitOver,
     VisitUnknown,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "TechnicianUnknown",
     "Technicians",
     "Visit",
+    "VisitChanged",
     "VisitOutcome",
     "VisitOver",
     "VisitRecord",

@@ -81,3 +81,13 @@ class VisitOver(FieldError):
         self.state = state
         self.asked = asked
         super().__init__(f"Visit {visit_id} is {state} and can't be {asked}; book a new visit if one is needed.")
+
+
+class VisitChanged(FieldError):
+    """Somebody else has changed the visit meanwhile."""
+
+    code = "field.visit_changed"
+
+    def __init__(self, visit_id: int) -> None:
+        self.visit_id = visit_id
+        super().__init__(f"Visit {visit_id} isn't as you have seen it any more: read it again, and decide then.")

@@ -9,10 +9,11 @@ booked ---+--> not_feasible <---+
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -123,9 +124,9 @@ class Visits:
         """
         return await self.report(visit_id=visit_id, outcome="cancelled", note=reason, request_id=request_id)
 
-    async def visit(self, visit_id: int) -> VisitRecord:
-        """Raises: VisitUnknown."""
-        visit = await self._visit(visit_id)
+    async def visit(self, visit_id: int, *, lock: bool = False) -> VisitRecord:
+        """``lock``: nobody else changes it until the transaction ends. Raises: VisitUnknown."""
+        visit = await self._visit(visit_id, lock=lock)
         return as_record(visit, await self._technician(visit.technician_id))
 
     async def visits(
@@ -134,8 +135,14 @@ class Visits:
         starts_at: datetime | None = None,
         ends_at: datetime | None = None,
         technician_id: int | None = None,
+        states: Sequence[VisitState] = (),
+        after: int | None = None,
+        limit: int | None = None,
     ) -> list[VisitRecord]:
-        """The visits of any state that touch this period (open where an end is not given), in the order of start."""
+        """The visits that touch this period (open where an end is not given), in the order of start.
+
+        ``after``: the number of the last one of the page before. Raises: VisitUnknown (there is no ``after``).
+        """
         query = (
             select(Visit, Technician)
             .join(Technician, (Technician.tenant_id == Visit.tenant_id) & (Technician.id == Visit.technician_id))
@@ -149,6 +156,13 @@ class Visits:
             query = query.where(Visit.starts_at < ends_at)
         if technician_id is not None:
             query = query.where(Visit.technician_id == technician_id)
+        if states:
+            query = query.where(Visit.state.in_(states))
+        if after is not None:
+            last = await self._visit(after)
+            query = query.where(tuple_(Visit.starts_at, Visit.id) > (last.starts_at, last.id))
+        if limit is not None:
+            query = query.limit(limit)
         return [as_record(visit, technician) for visit, technician in await self._db.execute(query)]
 
     async def _booked(self, booking: Booking, request_id: str | None, technician: Technician) -> Visit:

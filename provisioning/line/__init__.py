@@ -12,7 +12,7 @@ Recipe, another OLT vendor for the manual adapter: one TOML file in ``vendors/``
 in ``settings.OltVendor``.
 """
 
-from provisioning.line.adapters import line_adapters
+from provisioning.line.adapters import ANSWER_PATH, LineWebhookSettings, line_adapters
 from provisioning.line.errors import (
     LineAdapterMissing,
     LineAnswerConflict,
@@ -30,11 +30,13 @@ from provisioning.line.errors import (
     OltUnreachable,
 )
 from provisioning.line.handover import LineHandOver, WithdrawalAnswer
+from provisioning.line.orders import line_order_as_it_is
 from provisioning.line.ports import AdapterAnswer, LineAdapter, LineRequest
 from provisioning.line.service import LineService
 from provisioning.line.tables import LineOrderRecord, LineOrderRow
 
 __all__ = [
+    "ANSWER_PATH",
     "AdapterAnswer",
     "LineAdapter",
     "LineAdapterMissing",
@@ -52,10 +54,12 @@ __all__ = [
     "LineRequest",
     "LineService",
     "LineStillOnOlt",
+    "LineWebhookSettings",
     "OltAnswerMalformed",
     "OltError",
     "OltOutcomeUnknown",
     "OltUnreachable",
     "WithdrawalAnswer",
     "line_adapters",
+    "line_order_as_it_is",
 ]

@@ -29,6 +29,22 @@ async def locked_order(db: AsyncSession, tenant_id: str, line_order_id: int) -> 
     return row
 
 
+async def line_order_as_it_is(db: AsyncSession, tenant_id: str, line_order_id: int) -> LineOrderRow:
+    """The row without a lock, for a door that locks the run first.
+
+    Raises:
+        LineOrderUnknown: there is none of this number.
+    """
+    row = await db.scalar(
+        select(LineOrderRow)
+        .where(LineOrderRow.tenant_id == tenant_id, LineOrderRow.id == line_order_id)
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        raise LineOrderUnknown(line_order_id)
+    return row
+
+
 async def busy(db: AsyncSession, tenant_id: str, *, device_serial: str, service_id: int) -> LineBusy | LineRaced:
     """Why a constraint refused a second live order: the error that names who holds the serial or the service."""
     holder = await db.scalar(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
+import provisioning.access.audit
+import provisioning.access.request_keys
+import provisioning.access.tokens
 import provisioning.commercial.licence_tables
 import provisioning.commercial.notice_tables
 import provisioning.commercial.partner_tables
@@ -16,7 +19,9 @@ import provisioning.field.tables
 import provisioning.line.tables
 import provisioning.links
 import provisioning.reveals
-import provisioning.vault.tables  # noqa: F401 - importing a module of tables makes them known to its base
+import provisioning.taken_messages
+import provisioning.vault.tables
+import provisioning.webhooks.tables  # noqa: F401 - importing a module of tables makes them known to its base
 from acs.tables import AcsBase
 from ipam.tables import IpamBase
 from provisioning.tables import ProvisioningBase

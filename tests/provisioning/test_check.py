@@ -182,6 +182,32 @@ CORRUPTIONS = (
         ),
     ),
     Corruption(
+        "a message to a webhook that nobody sends, and its secret is gone",
+        (
+            (
+                "webhook.not_stuck",
+                "webhook 1",
+                "Message msg_1 to webhook 1 should have been tried at 2026-01-01 00:00 UTC (attempts so far: 0): no"
+                " worker seems to be at work.",
+            ),
+            (
+                "webhook.has_its_secret",
+                "webhook 1",
+                "Webhook 1 has no secret in the vault, so nothing can be sent to it.",
+            ),
+        ),
+        ours=(
+            "INSERT INTO webhook (id, tenant_id, url, event_types, state, added_at, added_by)"
+            f" VALUES (1, 'default', 'https://hooks.example', '[]', 'enabled', {LONG_AGO}, 'nora')",
+            "INSERT INTO webhook_message (id, tenant_id, message_id, type, subject, data, occurred_at)"
+            f" VALUES (1, 'default', 'msg_1', 'run.state_changed', 'run/1', '{{}}', {LONG_AGO}),"
+            f" (2, 'default', 'msg_2', 'run.state_changed', 'run/1', '{{}}', {LONG_AGO})",
+            "INSERT INTO webhook_delivery (id, tenant_id, webhook_id, message_row, subject, state, attempts,"
+            f" next_try_at) VALUES (1, 'default', 1, 1, 'run/1', 'queued', 0, {LONG_AGO}),"
+            f" (2, 'default', 1, 2, 'run/1', 'queued', 0, {LONG_AGO})",
+        ),
+    ),
+    Corruption(
         "a ticket that was overdue when it was opened",
         (
             (

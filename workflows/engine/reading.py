@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.journal import NOT_BEGUN, Definitions
@@ -36,6 +36,10 @@ class RunSummary:
     created_at: datetime
     updated_at: datetime
     finished_at: datetime | None
+
+
+_SUMMARIES = select(*(getattr(RunRow, name) for name in RunSummary.__dataclass_fields__))
+"""The columns of a summary and no others: a run's input may be long."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,14 @@ class RunView:
     past_return: bool = False
 
 
+@dataclass(frozen=True)
+class Among:
+    """Runs that somebody may know of: for these customers (a query for their numbers), or of keys that begin so."""
+
+    customers: Select[int]
+    key_prefix: str
+
+
 async def list_runs(
     db: AsyncSession,
     *,
@@ -100,29 +112,43 @@ async def list_runs(
     states: Sequence[str] = (),
     journey: str | None = None,
     customer_id: int | None = None,
+    created: tuple[datetime | None, datetime | None] = (None, None),
+    among: Among | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[RunSummary]:
-    """The newest runs first, a page at a time (``before_id``)."""
-    query = select(RunRow).where(RunRow.tenant_id == tenant_id).order_by(RunRow.id.desc()).limit(limit)
-    if states:
-        query = query.where(RunRow.state.in_(states))
-    if journey is not None:
-        query = query.where(RunRow.journey == journey)
-    if customer_id is not None:
-        query = query.where(RunRow.customer_id == customer_id)
-    if before_id is not None:
-        query = query.where(RunRow.id < before_id)
-    return await _summaries(db, query)
+    """The newest runs first, a page at a time (``before_id``); ``created``: not before, and before these moments."""
+    since, until = created
+    wanted: list[tuple[object, Callable[[], ColumnElement[bool]]]] = [
+        (states, lambda: RunRow.state.in_(states)),
+        (journey, lambda: RunRow.journey == journey),
+        (customer_id, lambda: RunRow.customer_id == customer_id),
+        (since, lambda: RunRow.created_at >= since),
+        (until, lambda: RunRow.created_at < until),
+        (before_id, lambda: RunRow.id < before_id),
+    ]
+    query = _SUMMARIES.where(RunRow.tenant_id == tenant_id).order_by(RunRow.id.desc()).limit(limit)
+    query = query.where(*(condition() for given, condition in wanted if given))
+    return await _summaries(db, query if among is None else query.where(_is_among(among)))
+
+
+async def knows_run(db: AsyncSession, run_id: int, *, tenant_id: str, among: Among) -> bool:
+    """Whether this run is one of those that somebody may know of."""
+    query = select(RunRow.id).where(RunRow.id == run_id, RunRow.tenant_id == tenant_id, _is_among(among))
+    return await db.scalar(query) is not None
+
+
+def _is_among(among: Among) -> ColumnElement[bool]:
+    return or_(
+        RunRow.customer_id.in_(among.customers), RunRow.business_key.startswith(among.key_prefix, autoescape=True)
+    )
 
 
 async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) -> list[RunSummary]:
     """Runs that wait for this signal, the longest waiting first; ``waiting_on`` names what about."""
-    query = (
-        select(RunRow)
-        .where(RunRow.tenant_id == tenant_id, RunRow.state == RunState.PENDING, RunRow.waiting_for == waiting_for)
-        .order_by(RunRow.updated_at)
-    )
+    query = _SUMMARIES.where(
+        RunRow.tenant_id == tenant_id, RunRow.state == RunState.PENDING, RunRow.waiting_for == waiting_for
+    ).order_by(RunRow.updated_at)
     return await _summaries(db, query)
 
 
@@ -240,8 +266,8 @@ async def missing_code(db: AsyncSession, definitions: Definitions, *, tenant_id:
     return [(journey, version, count) for (journey, version), count in sorted(counts.items())]
 
 
-async def _summaries(db: AsyncSession, query: Select[RunRow]) -> list[RunSummary]:
-    return [_summary(row) for row in await db.scalars(query)]
+async def _summaries(db: AsyncSession, query: Select[Any]) -> list[RunSummary]:
+    return [RunSummary(*row) for row in await db.execute(query)]
 
 
 def _summary(row: RunRow) -> RunSummary:

@@ -6,12 +6,12 @@ a decision and its consequence are never apart.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -92,6 +92,20 @@ class Runs:
             select(RunRow.id, RunRow.segment).where(RunRow.id.in_(run_ids), RunRow.state == RunState.HELD)
         )
         return {row.id: row.segment for row in found}
+
+    async def stopped_by(self, db: AsyncSession, run_ids: Sequence[int], codes: Collection[str]) -> list[int]:
+        """Those of these runs that are held, or wait to try again, because of an error with one of these codes."""
+        waits = and_(RunRow.state == RunState.PENDING, RunRow.waiting_for == RETRY)
+        found = await db.scalars(
+            select(RunRow.id)
+            .where(
+                RunRow.id.in_(run_ids),
+                RunRow.reason_code.in_(codes),
+                or_(RunRow.state == RunState.HELD, waits),
+            )
+            .order_by(RunRow.id)
+        )
+        return list(found)
 
     async def about(self, db: AsyncSession, signal: str, subject: str) -> list[int]:
         """The open runs that wait, have waited or will wait next for this signal about this subject."""

@@ -85,6 +85,7 @@ class RunRow(WorkflowBase):
 
     __tablename__ = "run"
     __table_args__ = (
+        Index("ix_run_newest", "tenant_id", "id"),
         UniqueConstraint("tenant_id", "journey", "business_key", name="uq_run_business_key"),
         Index("ix_run_wake_at", "wake_at", sqlite_where=IS_PENDING, postgresql_where=IS_PENDING),
         Index("ix_run_waiting", "waiting_for", "waiting_on"),
@@ -195,6 +196,7 @@ class EventRow(WorkflowBase):
 
     __tablename__ = "event"
     __table_args__ = (
+        Index("ix_event_newest", "tenant_id", "id"),
         UniqueConstraint("tenant_id", "key", name="uq_event_key"),
         Index("ix_event_pending", "tenant_id", "id", sqlite_where=IS_PENDING, postgresql_where=IS_PENDING),
         Index("ix_event_type", "tenant_id", "type", "id"),

@@ -43,7 +43,7 @@ from provisioning.commercial.payments.errors import (
 )
 from provisioning.commercial.payments.manual import ManualGateway
 from provisioning.commercial.payments.ports import GatewayEvent, PaymentGateway, WebhookReader
-from provisioning.commercial.payments.reading import PaymentView, list_payments, show_payment
+from provisioning.commercial.payments.reading import PaymentHistory, PaymentView, list_payments, show_payment
 from provisioning.commercial.payments.requests import PaymentRequests
 from provisioning.commercial.payments.settlement import Settlements
 from provisioning.commercial.payments.stripe_settings import StripeSettings
@@ -65,6 +65,7 @@ __all__ = [
     "PaymentDeclined",
     "PaymentError",
     "PaymentGateway",
+    "PaymentHistory",
     "PaymentMismatch",
     "PaymentOutcomeUnknown",
     "PaymentOver",

@@ -39,6 +39,7 @@ class Payment(ProvisioningBase):
 
     __tablename__ = "payment"
     __table_args__ = (
+        Index("ix_payment_newest", "tenant_id", "id"),
         ForeignKeyConstraint(*OF_A_CUSTOMER),
         CheckConstraint("(order_id IS NULL) <> (quote_id IS NULL)", name="of_order_or_quote"),
         CheckConstraint("amount_minor > 0", name="amount"),

@@ -8,20 +8,16 @@ happens after the first byte went out leaves the outcome unknown, and the same k
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Literal
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from provisioning.line.errors import LineRefused, OltAnswerMalformed, OltOutcomeUnknown, OltUnreachable
+from provisioning.line.adapters.exchange import LARGEST_ANSWER_BYTES, exchanged, refusal_of
+from provisioning.line.errors import OltAnswerMalformed
 from provisioning.line.ports import AdapterAnswer, LineRequest
 from provisioning.line.words import HIGHEST_ONU_ID, POWER_RANGE_DBM, WORD
-
-LARGEST_ANSWER_BYTES = 64 * 1024
-REFUSALS = (409, 410, 422)
-COME_AGAIN = (429, 503)
 
 
 class LineAnswer(BaseModel):
@@ -30,12 +26,6 @@ class LineAnswer(BaseModel):
     port: Annotated[str, Field(pattern=f"^{WORD.pattern}$")]
     onu_id: Annotated[int, Field(ge=0, le=HIGHEST_ONU_ID)] | None = None
     received_power_dbm: Annotated[float, Field(ge=POWER_RANGE_DBM[0], le=POWER_RANGE_DBM[1])] | None = None
-
-
-class Refusal(BaseModel):
-    """What a refusal holds."""
-
-    reason: Annotated[str, Field(min_length=1, max_length=LARGEST_ANSWER_BYTES)]
 
 
 class OltHttpAdapter:
@@ -83,39 +73,7 @@ class OltHttpAdapter:
             headers={"Idempotency-Key": key},
             timeout=self._timeout_seconds,
         )
-        try:
-            async with asyncio.timeout(self._timeout_seconds):  # httpx' own time-out starts anew at every byte
-                status, content = await self._exchange(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as exc:
-            raise OltUnreachable(line.access_node, str(exc) or type(exc).__name__) from exc
-        except (httpx.TransportError, httpx.DecodingError, TimeoutError) as exc:
-            raise OltOutcomeUnknown(line.access_node, line.device_serial, str(exc) or type(exc).__name__) from exc
-        return _content_of(status, content, line)
-
-    async def _exchange(self, request: httpx.Request) -> tuple[int, bytes]:
-        response = await self._http.send(request, stream=True, follow_redirects=False)
-        content = b""
-        try:
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > LARGEST_ANSWER_BYTES:
-                    break
-        finally:
-            await response.aclose()
-        return response.status_code, content
-
-
-def _content_of(status: int, content: bytes, line: LineRequest) -> bytes:
-    if status == 200 and len(content) <= LARGEST_ANSWER_BYTES:
-        return content
-    if status in REFUSALS:
-        try:
-            reason = Refusal.model_validate_json(content).reason
-        except ValidationError:
-            reason = f"HTTP {status} without a reason"
-        raise LineRefused(line.device_serial, line.access_node, reason)
-    if status in COME_AGAIN:
-        raise OltUnreachable(line.access_node, f"HTTP {status}, too busy")
-    if status >= 500:
-        raise OltOutcomeUnknown(line.access_node, line.device_serial, f"HTTP {status}")
-    raise OltAnswerMalformed(line.access_node, f"HTTP {status} with {len(content)} bytes")
+        status, content = await exchanged(self._http, request, line, timeout_seconds=self._timeout_seconds)
+        if status == 200 and len(content) <= LARGEST_ANSWER_BYTES:
+            return content
+        raise refusal_of(status, content, line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from provisioning.line import (
     LineAdapter,
     LineRefused,
     LineRequest,
+    LineWebhookSettings,
     OltAnswerMalformed,
     OltOutcomeUnknown,
     OltUnreachable,
@@ -21,7 +23,9 @@ from provisioning.line import (
 from provisioning.line.adapters.olt_http import OltHttpAdapter
 from provisioning.line.testing import LabOlt
 from provisioning.settings import Settings
+from provisioning.signatures import new_secret, verified_id
 from tests.provisioning.line.conftest import SERIAL
+from tests.support.http_receiver import SILENCE, HttpReceiver
 
 KEY = "line-order/north.1/authorise"
 UNDO_KEY = "line-order/north.1/withdraw"
@@ -37,7 +41,9 @@ LINE = LineRequest(
     management_vlan=None,
     line_profile="fiber_1gbps",
 )
-NAMES = ("manual", "olt_http")
+NAMES = ("manual", "olt_http", "webhook")
+SECRET = new_secret()
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -47,8 +53,23 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def table(http: httpx.AsyncClient, olt: LabOlt) -> dict[str, LineAdapter]:
-    return line_adapters(vendor="zte", vendor_by_node={}, http=http, olt_http_url=olt.url, olt_http_timeout_seconds=0.3)
+async def system() -> AsyncIterator[HttpReceiver]:
+    """The OLT system that is told by webhook."""
+    async with HttpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def table(http: httpx.AsyncClient, olt: LabOlt, system: HttpReceiver) -> dict[str, LineAdapter]:
+    return line_adapters(
+        vendor="zte",
+        vendor_by_node={},
+        http=http,
+        olt_http_url=olt.url,
+        olt_http_timeout_seconds=0.3,
+        webhook=LineWebhookSettings(f"http://127.0.0.1:{system.port}/lines", SECRET, "https://isp.example/a", 2.0),
+        now=lambda: NOW,
+    )
 
 
 @pytest.fixture(params=NAMES)
@@ -62,13 +83,13 @@ def test_the_suite_the_table_and_the_setting_know_the_same_adapters(table: dict[
     assert tuple(sorted(schema["enum"])) == NAMES
 
 
-async def test_an_answer_has_a_port_or_a_snippet(adapter: LineAdapter) -> None:
+async def test_an_answer_has_a_port_or_comes_later(adapter: LineAdapter, system: HttpReceiver) -> None:
     answer = await adapter.authorise(LINE, key=KEY)
     if answer.answered:
         assert answer.actual_port == "0/1/3"
         assert answer.snippet is None
     else:
-        assert SERIAL in str(answer.snippet)
+        assert SERIAL in str(answer.snippet) or [each.body["data"]["serial"] for each in system.received] == [SERIAL]
         assert (answer.actual_port, answer.onu_id, answer.received_power_dbm) == (None, None, None)
 
 
@@ -81,15 +102,18 @@ async def test_withdrawing_twice_answers_the_same(adapter: LineAdapter) -> None:
     assert await adapter.withdraw(LINE, key=UNDO_KEY) == await adapter.withdraw(LINE, key=UNDO_KEY)
 
 
-async def test_a_line_that_was_never_made_can_be_withdrawn(adapter: LineAdapter) -> None:
+async def test_a_line_that_was_never_made_can_be_withdrawn(adapter: LineAdapter, system: HttpReceiver) -> None:
     answer = await adapter.withdraw(LINE, key=UNDO_KEY)
-    assert answer.answered or answer.snippet
+    assert answer.answered or answer.snippet or [each.body["type"] for each in system.received] == ["line.unwanted"]
 
 
-async def test_a_line_without_a_known_port_is_answered_too(adapter: LineAdapter, olt: LabOlt) -> None:
+async def test_a_line_without_a_known_port_is_answered_too(
+    adapter: LineAdapter, olt: LabOlt, system: HttpReceiver
+) -> None:
     olt.plug(SERIAL, "0/4/2")
     answer = await adapter.authorise(dataclasses.replace(LINE, port=None), key=KEY)
-    assert answer.actual_port == "0/4/2" or "<slot>" in str(answer.snippet)
+    told = [each.body["data"]["port"] for each in system.received]
+    assert answer.actual_port == "0/4/2" or "<slot>" in str(answer.snippet) or told == [None]
 
 
 async def test_an_authorisation_that_comes_late_does_not_bring_a_withdrawn_line_back(
@@ -171,3 +195,58 @@ async def test_a_cut_before_the_request_left_is_no_unknown_outcome(error: Except
 async def test_an_answer_with_only_a_port_is_enough() -> None:
     answer = await _answering(200, b'{"port": "0/1/3"}').authorise(LINE, key=KEY)
     assert answer == AdapterAnswer(answered=True, actual_port="0/1/3")
+
+
+async def test_a_webhook_carries_the_whole_line_signed_and_the_same_each_time(
+    table: dict[str, LineAdapter], system: HttpReceiver
+) -> None:
+    answers = [await table["webhook"].authorise(LINE, key=KEY) for _ in range(2)]
+    assert answers == [AdapterAnswer(answered=False)] * 2
+    first, again = system.received
+    assert first.raw == again.raw
+    assert verified_id(first.headers, first.raw, [SECRET], now=NOW) == KEY == again.headers["webhook-id"]
+    assert first.body == {
+        "type": "line.wanted",
+        "data": {
+            "order": "north.1",
+            "customer_id": 17,
+            "service_id": 42,
+            "serial": SERIAL,
+            "access_node": "OLT-1",
+            "port": "0/1/3",
+            "svlan": 200,
+            "cvlan": 1203,
+            "management_vlan": None,
+            "line_profile": "fiber_1gbps",
+            "actual_port": None,
+            "onu_id": None,
+            "answer_url": "https://isp.example/a",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (409, LineRefused),
+        (422, LineRefused),
+        (429, OltUnreachable),
+        (503, OltUnreachable),
+        (500, OltOutcomeUnknown),
+        (404, OltAnswerMalformed),
+        (302, OltAnswerMalformed),
+        (SILENCE, OltOutcomeUnknown),
+    ],
+)
+async def test_whatever_a_webhook_is_answered_but_yes_has_its_meaning(
+    table: dict[str, LineAdapter], system: HttpReceiver, status: int, error: type[Exception]
+) -> None:
+    system.answer(status)
+    with pytest.raises(error):
+        await table["webhook"].authorise(LINE, key=KEY)
+
+
+async def test_a_webhook_that_is_heard_is_no_line_yet(table: dict[str, LineAdapter], system: HttpReceiver) -> None:
+    system.answer(202, 200, 204)
+    for _ in range(3):
+        assert not (await table["webhook"].authorise(LINE, key=KEY)).answered

@@ -44,7 +44,13 @@ class Desk:
         self.database = database
         self.clock = clock
         self.adapters = line_adapters(
-            vendor="huawei", vendor_by_node={}, http=http, olt_http_url=url, olt_http_timeout_seconds=0.3
+            vendor="huawei",
+            vendor_by_node={},
+            http=http,
+            olt_http_url=url,
+            olt_http_timeout_seconds=0.3,
+            webhook=None,
+            now=clock,
         )
 
     def hand_over(self, adapter: str = "olt_http", begin: Begin | None = None) -> LineHandOver:

@@ -6,7 +6,9 @@ from radius import ProjectedSubscriber
 from workflows.definitions.installation.kit import Installation, step
 from workflows.definitions.installation.resources import allocate_resources, create_subscriber
 from workflows.definitions.installation.ticket import (
+    LineRefusedLater,
     LineRemovalAwaited,
+    LineRemovalUnconfirmed,
     OpenSessions,
     PortMismatch,
     TestingService,
@@ -83,6 +85,8 @@ async def see_open_sessions(outside: Outside, run: Installation) -> OpenSessions
 async def take_line_off(outside: Outside, run: Installation, answer: LineAnswer | None) -> None:
     order = run[authorise_line]
     removal = await outside.line.withdraw(order["line_order_id"])
+    if not removal["answered"] and removal["snippet"] is None:
+        raise LineRemovalUnconfirmed(order["line_order_id"], order["device_serial"], order["access_node"])
     if not removal["answered"]:
         raise LineRemovalAwaited(order["line_order_id"], order["device_serial"], removal["snippet"])
 
@@ -109,6 +113,9 @@ line_answer = wait_for(
 async def confirm_port(services: Services, run: Installation) -> LineAnswer:
     """The port the ONT came up at must be the one that was ordered: its S-VLAN and addresses belong to that port."""
     answer = run[line_answer] if run.done(line_answer) else run[hand_over_line]
+    if "refusal" in answer:
+        order = run[authorise_line]
+        raise LineRefusedLater(order["device_serial"], order["access_node"], answer["refusal"])
     planned, actual = run[authorise_line]["port"], answer["actual_port"]
     if planned is not None and actual is not None and planned != actual:
         raise PortMismatch(serial(run), planned, actual)

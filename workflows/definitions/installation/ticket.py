@@ -136,6 +136,33 @@ class LineRemovalAwaited(WorkflowError):
         self.serial = serial
 
 
+class LineRemovalUnconfirmed(WorkflowError):
+    """Whoever drives the OLT has heard that a line is to be removed, and hasn't said yet that it is."""
+
+    code = "installation.line_removal_unconfirmed"
+    transient = True
+
+    def __init__(self, line_order_id: int, serial: str, access_node: str) -> None:
+        super().__init__(
+            f"The system that drives {access_node} was asked to take ONT {serial} off (line order {line_order_id}) and "
+            "hasn't confirmed that yet; when it does, the undo goes on by itself. If it never will, see that the ONT "
+            f"is off, confirm with `firstlight line removed {line_order_id}` and retry"
+        )
+        self.line_order_id = line_order_id
+        self.serial = serial
+
+
+class LineRefusedLater(WorkflowError):
+    """Whoever drives the OLT has taken the order for a line, and said no in the end."""
+
+    code = "installation.line_refused"
+
+    def __init__(self, serial: str, access_node: str, reason: str) -> None:
+        super().__init__(f"{access_node} refused {serial}: {reason}; when the cause is gone, retry from authorise_line")
+        self.serial = serial
+        self.reason = reason
+
+
 def line_profile(plan: str) -> str:
     """The OLT's line profile of a plan: by convention they carry one name."""
     return plan

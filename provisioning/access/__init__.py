@@ -1,0 +1,39 @@
+"""Who may use the doors, and what they did: roles and their permissions, bearer tokens, request keys, the audit.
+
+A token has a role, and may be narrowed to some of the role's permissions (its scopes). The token of a partner or a
+technician also has their number, and sees nothing of anybody else's.
+
+To add a permission: name it in ``roles.Permission`` and give it to the roles that need it; ``admin`` has them all.
+"""
+
+from provisioning.access.audit import AuditEntry, AuditView, Deed, keep_deed, list_audit
+from provisioning.access.errors import AccessError, Forbidden, TokenMissing, TokenRefused, TokenUnknown
+from provisioning.access.request_keys import IdempotencyKey, forget_old_keys, take_key
+from provisioning.access.roles import PERMISSIONS, ROLES, Permission, Role
+from provisioning.access.tokens import ANYBODY, ApiToken, Caller, CreatedToken, Tokens, TokenView
+
+__all__ = [
+    "ANYBODY",
+    "PERMISSIONS",
+    "ROLES",
+    "AccessError",
+    "ApiToken",
+    "AuditEntry",
+    "AuditView",
+    "Caller",
+    "CreatedToken",
+    "Deed",
+    "Forbidden",
+    "IdempotencyKey",
+    "Permission",
+    "Role",
+    "TokenMissing",
+    "TokenRefused",
+    "TokenUnknown",
+    "TokenView",
+    "Tokens",
+    "forget_old_keys",
+    "keep_deed",
+    "list_audit",
+    "take_key",
+]

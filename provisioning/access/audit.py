@@ -1,0 +1,148 @@
+"""The audit: who has changed what, for whom and why, through which door; never changed and never deleted.
+
+An entry is written in the transaction of the change it tells of, so there is never one without the other.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import DDL, Index, Table, Text, event, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from provisioning.tables import Identity, ProvisioningBase, RowId, TenantId
+
+
+class AuditEntry(ProvisioningBase):
+    """One change through a door. Append-only by trigger."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (
+        Index("ix_audit_entry_newest", "tenant_id", "id"),
+        Index(None, "tenant_id", "subject", "id"),
+        Index(None, "tenant_id", "customer_id", "id"),
+        Index(None, "tenant_id", "run_id", "id"),
+    )
+
+    id: Mapped[RowId]
+    tenant_id: Mapped[TenantId]
+    at: Mapped[datetime]
+    door: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    token_id: Mapped[int | None] = mapped_column(Identity)
+    action: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str | None] = mapped_column(Text)
+    customer_id: Mapped[int | None] = mapped_column(Identity)
+    run_id: Mapped[int | None] = mapped_column(Identity)
+    reason: Mapped[str | None] = mapped_column(Text)
+    before: Mapped[str | None] = mapped_column(Text)
+    after: Mapped[str | None] = mapped_column(Text)
+
+
+@dataclass
+class Deed:
+    """What is to be kept of one change: gathered while it is made. ``before`` and ``after`` hold no secret."""
+
+    action: str
+    actor: str
+    door: str
+    token_id: int | None = None
+    subject: str | None = None
+    customer_id: int | None = None
+    run_id: int | None = None
+    reason: str | None = None
+    before: Any = None
+    after: Any = None
+
+
+@dataclass(frozen=True)
+class AuditView:
+    """One entry as it is read."""
+
+    audit_id: int
+    at: datetime
+    door: str
+    actor: str
+    token_id: int | None
+    action: str
+    subject: str | None
+    customer_id: int | None
+    run_id: int | None
+    reason: str | None
+    before: Any
+    after: Any
+
+
+async def keep_deed(db: AsyncSession, deed: Deed, *, tenant_id: str, at: datetime) -> None:
+    """Writes the entry in the caller's transaction."""
+    row = AuditEntry(tenant_id=tenant_id, at=at, **vars(deed))
+    row.before, row.after = _text(deed.before), _text(deed.after)
+    db.add(row)
+    await db.flush()
+
+
+async def list_audit(
+    db: AsyncSession,
+    *,
+    tenant_id: str,
+    subject: str | None = None,
+    customer_id: int | None = None,
+    run_id: int | None = None,
+    actor: str | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[AuditView]:
+    """The newest entries first, a page at a time (``before_id``)."""
+    query = select(AuditEntry).where(AuditEntry.tenant_id == tenant_id).order_by(AuditEntry.id.desc()).limit(limit)
+    wanted = {"subject": subject, "customer_id": customer_id, "run_id": run_id, "actor": actor}
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(getattr(AuditEntry, column) == value)
+    if before_id is not None:
+        query = query.where(AuditEntry.id < before_id)
+    return [_view(row) for row in await db.scalars(query)]
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, sort_keys=True, default=str)
+
+
+def _view(row: AuditEntry) -> AuditView:
+    plain = {name: getattr(row, name) for name in AuditView.__dataclass_fields__ if name not in _READ_OTHERWISE}
+    return AuditView(
+        audit_id=row.id,
+        before=None if row.before is None else json.loads(row.before),
+        after=None if row.after is None else json.loads(row.after),
+        **plain,
+    )
+
+
+_READ_OTHERWISE = ("audit_id", "before", "after")
+_APPEND_ONLY = "audit_entry is append-only"
+
+POSTGRESQL_AUDIT = (
+    "CREATE OR REPLACE FUNCTION audit_entry_refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS"
+    f" $$ BEGIN RAISE EXCEPTION '{_APPEND_ONLY}' USING ERRCODE = 'restrict_violation'; END $$",
+    "CREATE TRIGGER audit_entry_append_only BEFORE UPDATE OR DELETE ON audit_entry"
+    " FOR EACH ROW EXECUTE FUNCTION audit_entry_refuse_rewriting()",
+)
+
+SQLITE_AUDIT = tuple(
+    f"CREATE TRIGGER audit_entry_no_{verb.lower()} BEFORE {verb} ON audit_entry"
+    f" BEGIN SELECT RAISE(ABORT, '{_APPEND_ONLY}'); END"
+    for verb in ("UPDATE", "DELETE")
+)
+
+
+def _keep_it(table: Table) -> None:
+    for dialect, statements in (("postgresql", POSTGRESQL_AUDIT), ("sqlite", SQLITE_AUDIT)):
+        for statement in statements:
+            ddl = DDL(statement)  # type: ignore[no-untyped-call]
+            event.listen(table, "after_create", ddl.execute_if(dialect=dialect))
+
+
+_keep_it(AuditEntry.metadata.tables[AuditEntry.__tablename__])

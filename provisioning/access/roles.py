@@ -1,0 +1,105 @@
+"""Roles and what each may do. A permission is a noun and a verb; every route of the API names the one it takes."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Permission = Literal[
+    "addresses.read",
+    "audit.read",
+    "customers.read",
+    "devices.read",
+    "events.publish",
+    "events.read",
+    "installations.order",
+    "leads.read",
+    "leads.write",
+    "lines.answer",
+    "lines.read",
+    "offers.read",
+    "orders.read",
+    "partners.grant",
+    "partners.order",
+    "partners.read",
+    "payments.read",
+    "payments.settle",
+    "quotes.accept",
+    "quotes.read",
+    "quotes.write",
+    "runs.operate",
+    "runs.read",
+    "runs.signal",
+    "runs.start",
+    "subscribers.read",
+    "subscriptions.read",
+    "tickets.read",
+    "tickets.write",
+    "visits.read",
+    "visits.report",
+    "webhooks.manage",
+    "webhooks.read",
+]
+Role = Literal["admin", "noc", "dispatch", "sales", "partner", "technician", "read-only"]
+
+PERMISSIONS: frozenset[Permission] = frozenset(get_args(Permission))
+READING = frozenset(each for each in PERMISSIONS if each.endswith(".read")) - {"audit.read"}
+
+ROLES: dict[Role, frozenset[Permission]] = {
+    "admin": PERMISSIONS,
+    "noc": READING
+    | {
+        "audit.read",
+        "events.publish",
+        "installations.order",
+        "lines.answer",
+        "runs.operate",
+        "runs.signal",
+        "runs.start",
+        "tickets.write",
+        "visits.report",
+        "webhooks.manage",
+    },
+    "dispatch": frozenset(
+        {
+            "addresses.read",
+            "customers.read",
+            "devices.read",
+            "installations.order",
+            "lines.answer",
+            "lines.read",
+            "orders.read",
+            "runs.read",
+            "runs.signal",
+            "subscribers.read",
+            "tickets.read",
+            "tickets.write",
+            "visits.read",
+            "visits.report",
+        }
+    ),
+    "sales": frozenset(
+        {
+            "customers.read",
+            "leads.read",
+            "leads.write",
+            "offers.read",
+            "orders.read",
+            "partners.grant",
+            "partners.order",
+            "partners.read",
+            "payments.read",
+            "payments.settle",
+            "quotes.accept",
+            "quotes.read",
+            "quotes.write",
+            "runs.read",
+            "subscriptions.read",
+            "tickets.read",
+            "tickets.write",
+        }
+    ),
+    "partner": frozenset({"customers.read", "offers.read", "partners.order", "partners.read", "runs.read"}),
+    "technician": frozenset({"visits.read", "visits.report"}),
+    "read-only": READING,
+}
+"""What each role may do. Of what a partner or a technician may do, only their own."""

@@ -1,0 +1,103 @@
+"""The HTTP application: the nouns' routers under one address, problems for everything else, no door unguarded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from provisioning.api import (
+    addresses,
+    audit,
+    customers,
+    devices,
+    events,
+    installations,
+    leads,
+    lines,
+    offers,
+    orders,
+    partners,
+    payments,
+    public_line,
+    public_links,
+    public_pages,
+    public_payments,
+    public_tenant,
+    quotes,
+    runs,
+    subscribers,
+    subscriptions,
+    tickets,
+    visits,
+)
+from provisioning.api.calls import PREFIX
+from provisioning.api.openapi import describe
+from provisioning.api.problems import answer_problem
+from provisioning.api.routes import Door
+from provisioning.bootstrap import Appliance
+
+NOUNS: Sequence[APIRouter] = (
+    runs.doors,
+    events.doors,
+    installations.doors,
+    tickets.doors,
+    visits.doors,
+    lines.doors,
+    leads.doors,
+    offers.doors,
+    quotes.doors,
+    orders.doors,
+    customers.doors,
+    subscriptions.doors,
+    payments.doors,
+    partners.doors,
+    subscribers.doors,
+    addresses.doors,
+    devices.doors,
+    audit.doors,
+)
+"""What stands under ``/api/v1``."""
+OUTSIDE: Sequence[APIRouter] = (
+    public_line.doors,
+    public_links.doors,
+    public_pages.doors,
+    public_payments.doors,
+    public_tenant.doors,
+)
+"""What stands under an address of its own: pages, links, what other systems call."""
+UNGUARDED = frozenset({"/docs", "/openapi.json"})
+
+
+def create_app(appliance: Appliance) -> FastAPI:
+    """The application that serves an opened appliance. Raises: TypeError if a route declares no permission."""
+    app = FastAPI(
+        title="Firstlight",
+        version="1",
+        description="From an approved installation ticket to a live subscriber.",
+        docs_url="/docs",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.appliance = appliance
+    for router in NOUNS:
+        app.include_router(router, prefix=PREFIX)
+    for router in OUTSIDE:
+        app.include_router(router)
+    app.add_exception_handler(HTTPException, answer_problem)
+    app.add_exception_handler(RequestValidationError, answer_problem)
+    describe(app)
+    refuse_unguarded(app)
+    return app
+
+
+def refuse_unguarded(app: FastAPI) -> None:
+    """Raises: TypeError naming the first route that is neither a door nor the framework's own."""
+    for route in iter_route_contexts(app.routes):
+        framework_s_own = isinstance(route.original_route, Route) and route.path in UNGUARDED
+        if not isinstance(route.original_route, Door) and not framework_s_own:
+            raise TypeError(f"{route.path} is no Door: it declares no permission")

@@ -1,0 +1,66 @@
+"""``/events``: what has happened, told from outside as the services tell it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from pydantic import Field
+
+from provisioning.api.calls import InCall
+from provisioning.api.pages import After, Limit, Page, page_of, row_of
+from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
+from workflows import EventView, list_events
+
+doors = Doors(prefix="/events", tags=["events"])
+
+State = Literal["pending", "started", "ignored", "refused"]
+
+
+class Publish(Wish):
+    """What has happened, about what, and a key that names it: the same again is the same event."""
+
+    type: str = Field(min_length=1, max_length=100)
+    subject: str = Field(min_length=1, max_length=200)
+    data: dict[str, Any]
+    key: str = Field(min_length=1, max_length=200)
+
+
+class Published(Wish):
+    """The event's number; ``new`` is false if the key stood for it already."""
+
+    event_id: int
+    new: bool
+
+
+@doors.get("", permission="events.read")
+async def list_(
+    call: InCall,
+    state: Annotated[list[State] | None, Query(description="Only events that have come to this")] = None,
+    type: Annotated[str | None, Query(max_length=100)] = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[EventView]:
+    """Events, the newest first, and the run that each has started."""
+    found = await list_events(
+        call.db,
+        tenant_id=call.tenant_id,
+        states=state or (),
+        event_type=type,
+        before_id=row_of(after),
+        limit=limit + 1,
+    )
+    return page_of(call, found, [event.id for event in found], limit)
+
+
+@doors.post("", permission="events.publish", status_code=201)
+async def publish(call: InCall, wish: Publish) -> Published:
+    """Publishes an event; the journey that it starts begins within a second, once a worker runs."""
+    events = call.appliance.events
+    events.require_known(wish.type)
+    event_id, new = await events.publish(
+        call.db, wish.type, subject=wish.subject, data=wish.data, key=wish.key, by=call.by
+    )
+    call.tells(subject=f"event/{event_id}", after={"type": wish.type, "subject": wish.subject, "new": new})
+    return Published(event_id=event_id, new=new)

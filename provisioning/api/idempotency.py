@@ -1,0 +1,58 @@
+"""The same POST again is the same answer (draft-ietf-httpapi-idempotency-key-header).
+
+A key belongs to one token. Its row, the change and the answer are one commit; so a request that failed has left no key
+and is simply carried out when it comes again, and of two at once the second waits for the first at the unique index.
+No answer of the API carries a secret, so each may be kept as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from provisioning.access import IdempotencyKey
+from provisioning.api.errors import IdempotencyKeyMissing, IdempotencyKeyReused
+
+HEADER = "Idempotency-Key"
+
+_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
+_KEPT_HEADERS = ("content-type", "etag", "location")
+
+
+def key_of(request: Request) -> str:
+    """The request's key; quoted, as the draft writes it, or bare. Raises: IdempotencyKeyMissing."""
+    given = request.headers.getlist(HEADER)
+    key = given[0].strip() if len(given) == 1 else ""
+    if len(key) > 2 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not _KEY.fullmatch(key):
+        raise IdempotencyKeyMissing
+    return key
+
+
+def fingerprint(request: Request, body: bytes) -> str:
+    """What makes it the same request: method, address, ``If-Match`` and content, however its JSON is spaced."""
+    content = json.dumps(json.loads(body), sort_keys=True).encode() if body else b""
+    address = f"{request.method} {request.url.path}?{request.url.query}\n{request.headers.get('if-match', '')}\n"
+    return hashlib.sha256(address.encode() + content).hexdigest()
+
+
+async def keep_answer(db: AsyncSession, row: IdempotencyKey, response: Response) -> None:
+    """Keeps what is answered, in the transaction of the change."""
+    row.status = response.status_code
+    row.headers = json.dumps({name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers})
+    row.body = bytes(response.body)
+    await db.flush()
+
+
+def earlier_answer(row: IdempotencyKey, mark: str) -> Response:
+    """What was answered before to the same request. Raises: IdempotencyKeyReused if it was another one."""
+    if row.fingerprint != mark:
+        raise IdempotencyKeyReused
+    assert row.status is not None and row.body is not None, "a key is committed with its answer"
+    return Response(row.body, row.status, {**json.loads(row.headers or "{}"), "Idempotent-Replay": "true"})

@@ -1,0 +1,87 @@
+"""``/leads``: who may become a customer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from provisioning.api.calls import Call, InCall
+from provisioning.api.openapi import WORDS, problem
+from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
+from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
+from provisioning.commercial import LeadRecord
+from provisioning.commercial.selling_tables import LeadState
+
+doors = Doors(prefix="/leads", tags=["leads"])
+
+
+class Register(Wish):
+    """Who it is, where they come from, and what they want."""
+
+    name: str
+    email: str
+    source: str
+    phone: str | None = None
+    company: str | None = None
+    address: str | None = None
+    service_location: str | None = None
+    offer_id: int | None = None
+    existing_customer_id: int | None = None
+
+
+class Qualify(Wish):
+    """Which customer it is, if they are one already."""
+
+    existing_customer_id: int | None = None
+
+
+class Disqualify(Wish):
+    """Why it leads nowhere."""
+
+    reason: str
+
+
+@doors.get("", permission="leads.read")
+async def list_(
+    call: InCall, state: Annotated[LeadState | None, Query()] = None, after: After = None, limit: Limit = 50
+) -> Page[LeadRecord]:
+    """Leads, the newest first."""
+    found = await call.appliance.leads(call.db).leads(state=state, before_id=row_of(after), limit=limit + 1)
+    return page_of(call, found, [lead["lead_id"] for lead in found], limit)
+
+
+@doors.post("", permission="leads.write", status_code=201, responses={404: problem(WORDS[404])})
+async def register(call: InCall, wish: Register, response: Response) -> LeadRecord:
+    """Keeps a lead."""
+    lead = await call.appliance.leads(call.db).register(**wish.model_dump())
+    response.headers["Location"] = call.address(f"leads/{lead['lead_id']}")
+    return _told(call, lead)
+
+
+@doors.get("/{lead_id}", permission="leads.read")
+async def show(call: InCall, lead_id: Number) -> LeadRecord:
+    """One lead."""
+    return await call.appliance.leads(call.db).lead(lead_id)
+
+
+@doors.post("/{lead_id}/qualify", permission="leads.write")
+async def qualify(call: InCall, lead_id: Number, wish: Qualify) -> LeadRecord:
+    """Says that a lead is worth a customer; its onboarding starts from that."""
+    leads = call.appliance.leads(call.db)
+    call.tells(before=await leads.lead(lead_id))
+    return _told(call, await leads.qualify(lead_id=lead_id, by=call.by, **wish.model_dump()))
+
+
+@doors.post("/{lead_id}/disqualify", permission="leads.write")
+async def disqualify(call: InCall, lead_id: Number, wish: Disqualify) -> LeadRecord:
+    """Says that a lead leads nowhere."""
+    leads = call.appliance.leads(call.db)
+    call.tells(before=await leads.lead(lead_id), reason=wish.reason)
+    return _told(call, await leads.disqualify(lead_id=lead_id, reason=wish.reason))
+
+
+def _told(call: Call, lead: LeadRecord) -> LeadRecord:
+    call.tells(subject=f"lead/{lead['lead_id']}", customer_id=lead["customer_id"] or lead["existing_customer_id"])
+    return lead

@@ -1,0 +1,101 @@
+"""``/partners``: who sells for the ISP. A partner sees themselves, and nobody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import RootModel
+
+from provisioning.api.calls import Call, InCall
+from provisioning.api.own import require_own_partner
+from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
+from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
+from provisioning.commercial import Partners, PartnerService
+from provisioning.commercial.partner import PoolRecord
+from provisioning.partners import SubmittedOrder
+from workflows.answers import PartnerCustomer, PartnerRecord, RecordedCommission
+
+doors = Doors(prefix="/partners", tags=["partners"])
+
+
+class Order(RootModel[dict[str, Any]]):
+    """``order_ref``, ``customer_data``, ``license_count``, ``white_label_config`` and ``sale_amount``."""
+
+
+class Grant(Wish):
+    """How many licences more, and why."""
+
+    licenses: int
+    note: str
+
+
+@doors.get("", permission="partners.read")
+async def list_(call: InCall, after: After = None, limit: Limit = 50) -> Page[PartnerRecord]:
+    """Partners by their numbers."""
+    last, own = row_of(after) or 0, call.caller.partner_id
+    found = [
+        partner
+        for partner in await Partners(call.db, tenant_id=call.tenant_id, now=call.appliance.clock).partners()
+        if partner["partner_id"] > last and own in (None, partner["partner_id"])
+    ]
+    return page_of(call, found, [partner["partner_id"] for partner in found], limit)
+
+
+@doors.get("/{partner_id}", permission="partners.read")
+async def show(call: InCall, partner_id: Number) -> PartnerRecord:
+    """One partner: what they have left, and what was agreed."""
+    return await _own(call, partner_id)
+
+
+@doors.get("/{partner_id}/customers", permission="partners.read")
+async def customers(call: InCall, partner_id: Number, after: After = None, limit: Limit = 50) -> Page[PartnerCustomer]:
+    """The customers whom a partner has brought."""
+    await _own(call, partner_id)
+    found = await _service(call).customers(partner_id, after_id=row_of(after) or 0, limit=limit + 1)
+    return page_of(call, found, [customer["customer_id"] for customer in found], limit)
+
+
+@doors.get("/{partner_id}/ledger", permission="partners.read")
+async def ledger(call: InCall, partner_id: Number, after: After = None, limit: Limit = 50) -> Page[PoolRecord]:
+    """What moved a partner's pool of licences, in order."""
+    await _own(call, partner_id)
+    found = await _service(call).ledger(partner_id, after_id=row_of(after) or 0, limit=limit + 1)
+    return page_of(call, found, [entry["entry_id"] for entry in found], limit)
+
+
+@doors.get("/{partner_id}/commissions", permission="partners.read")
+async def commissions(
+    call: InCall, partner_id: Number, after: After = None, limit: Limit = 50
+) -> Page[RecordedCommission]:
+    """What a partner has earned, reversals among it, in order."""
+    await _own(call, partner_id)
+    found = await _service(call).commissions(partner_id, after_id=row_of(after) or 0, limit=limit + 1)
+    return page_of(call, found, [each["commission_id"] for each in found], limit)
+
+
+@doors.post("/{partner_id}/orders", permission="partners.order", status_code=201)
+async def order(call: InCall, partner_id: Number, wish: Order) -> SubmittedOrder:
+    """Orders a partner's new customer; the same ``order_ref`` again is the same order."""
+    await _own(call, partner_id)
+    submitted = await call.appliance.partner_desk(call.db).submit(partner_id, wish.root, by=call.by)
+    call.tells(subject=f"partner/{partner_id}", reason=f"order {submitted['order_ref']}")
+    return submitted
+
+
+@doors.post("/{partner_id}/grants", permission="partners.grant", status_code=201)
+async def grant(call: InCall, partner_id: Number, wish: Grant) -> PartnerRecord:
+    """Puts more licences into a partner's pool."""
+    before = await _own(call, partner_id)
+    call.tells(subject=f"partner/{partner_id}", reason=wish.note, before={"quota_remaining": before["quota_remaining"]})
+    return await _service(call).grant(partner_id=partner_id, licenses=wish.licenses, note=wish.note, by=call.by)
+
+
+async def _own(call: Call, partner_id: int) -> PartnerRecord:
+    """Raises: PartnerUnknown, also for somebody else."""
+    require_own_partner(call, partner_id)
+    return await _service(call).partner(partner_id)
+
+
+def _service(call: Call) -> PartnerService:
+    return PartnerService(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)

@@ -1,0 +1,47 @@
+"""``POST /webhooks/payments/<provider>``: what a payment gateway tells by itself.
+
+Whether it is the gateway's word, its own reader decides by the signature over the very bytes that came. An event about
+somebody else's payment, or about none, is taken and changes nothing: a gateway that is refused sends it for days.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import HTTPException, Path
+from typing_extensions import TypedDict
+
+from provisioning.api.calls import InCall
+from provisioning.api.openapi import WORDS, problem
+from provisioning.api.routes import PUBLIC, Doors
+
+MOST_BYTES = 256 * 1024
+
+doors = Doors(prefix="/webhooks/payments", tags=["payments"])
+
+Provider = Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,31}$", description="The gateway's name, `stripe`")]
+
+
+class EventHeard(TypedDict):
+    """The event is taken, now or when it came first."""
+
+    received: bool
+
+
+@doors.post(
+    "/{provider}",
+    permission=PUBLIC,
+    most_bytes=MOST_BYTES,
+    responses={status: problem(WORDS[status]) for status in (400, 404, 409, 413, 422, 503)},
+)
+async def hear(call: InCall, provider: Provider) -> EventHeard:
+    """The gateway tells what has become of a payment; the runs that wait for it go on."""
+    reader = call.appliance.webhook_readers.get(provider)
+    if reader is None:
+        raise HTTPException(404, f"No payment gateway {provider} is set up here.")
+    event = reader.parse_webhook(await call.request.body(), call.request.headers)
+    call.tells(actor=provider)
+    if event is not None:
+        call.tells(subject=f"payment_event/{event.event_id}")
+        await call.appliance.payment_desk(call.db).hear(event)
+    return EventHeard(received=True)

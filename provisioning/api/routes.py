@@ -1,0 +1,224 @@
+"""Routes with one transaction each, a declared permission, an idempotency key where they create, and an audit entry.
+
+``Doors`` is a router that takes nothing else. A route is declared with its permission::
+
+    doors = Doors(prefix="/runs", tags=["runs"])
+
+    @doors.get("/{run_id}", permission="runs.read")
+    async def show(call: InCall, run_id: Number) -> RunDocument: ...
+
+``GET`` reads one moment and can't write. Every other method is one writing transaction: it commits when the function
+has succeeded and its answer has been made, and leaves an audit entry. ``permission=PUBLIC`` is a door without a token.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Literal, TypeVar, cast
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from provisioning.access import (
+    ANYBODY,
+    PERMISSIONS,
+    Caller,
+    Deed,
+    Permission,
+    TokenMissing,
+    Tokens,
+    keep_deed,
+    take_key,
+)
+from provisioning.api.bodies import MOST_BYTES, check_address, check_json, read_body, replayed
+from provisioning.api.calls import Call
+from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answer, key_of
+from provisioning.api.openapi import described
+from provisioning.api.problems import Problem, problem_of, problem_response
+from provisioning.bootstrap import Appliance
+
+PUBLIC: Final = "public"
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Refusal = Callable[[Request, Problem, Mapping[str, str]], Response]
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Any]])
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under which a route may be called.
+
+    ``keyed``: it takes an ``Idempotency-Key``. ``takes_json``: any body must be JSON. ``refusal``: makes the answer of
+    a problem, where that is a page.
+    """
+
+    permission: Permission | Literal["public"]
+    method: Method
+    keyed: bool
+    takes_json: bool
+    most_bytes: int = MOST_BYTES
+    refusal: Refusal | None = None
+
+    @property
+    def reads(self) -> bool:
+        return self.method == "GET"
+
+
+class Door(APIRoute):
+    """One route. Refuses to exist without terms."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], *, terms: Terms | None = None, **options: Any) -> None:
+        if terms is None or (terms.permission != PUBLIC and terms.permission not in PERMISSIONS):
+            raise TypeError(f"{path} declares no permission that there is: use the methods of Doors")
+        self.terms = terms
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Handler:
+        handler = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                check_address(request)
+                if self.terms.reads:
+                    return await self._read(request, handler)
+                return await self._change(request, handler)
+            except Exception as error:  # noqa: BLE001 - the API's one place: nothing leaves as a traceback
+                problem, headers = problem_of(error)
+                make = self.terms.refusal
+                return make(request, problem, headers) if make else problem_response(problem, headers)
+
+        return answer
+
+    async def _read(self, request: Request, handler: Handler) -> Response:
+        appliance = _appliance(request)
+        async with appliance.database.read() as db:
+            caller = await self._caller(appliance, db, request)
+            response = await handler(self._called(request, appliance, db, caller))
+        await _note_use(appliance, caller)
+        return response
+
+    async def _change(self, request: Request, handler: Handler) -> Response:
+        appliance, terms = _appliance(request), self.terms
+        async with appliance.database.read() as db:
+            caller = await self._caller(appliance, db, request)
+        key = key_of(request) if terms.keyed else None
+        body = await read_body(request, most_bytes=terms.most_bytes)
+        if terms.takes_json:
+            check_json(request, body)
+        repeatable = replayed(request, body)
+        async with appliance.database.begin() as db:
+            if caller.token_id is not None and not caller.use_noted:
+                await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)
+            called = self._called(repeatable, appliance, db, caller)
+            if key is None or caller.token_id is None:
+                return await self._audited(called, handler)
+            mark, now = fingerprint(request, body), appliance.clock()
+            tenant_id, token_id = appliance.tenant_id, caller.token_id
+            row, is_new = await take_key(db, tenant_id=tenant_id, token_id=token_id, key=key, fingerprint=mark, now=now)
+            if not is_new:
+                return earlier_answer(row, mark)
+            response = await self._audited(called, handler)
+            await keep_answer(db, row, response)
+            return response
+
+    async def _audited(self, request: Request, handler: Handler) -> Response:
+        response = await handler(request)
+        call: Call = request.state.call
+        if call.deed.after is None and response.headers.get("content-type", "").startswith("application/json"):
+            call.deed.after = json.loads(bytes(response.body))
+        await keep_deed(call.db, call.deed, tenant_id=call.tenant_id, at=call.appliance.clock())
+        return response
+
+    async def _caller(self, appliance: Appliance, db: AsyncSession, request: Request) -> Caller:
+        if self.terms.permission == PUBLIC:
+            return ANYBODY
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise TokenMissing
+        caller = await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).caller(token.strip())
+        caller.require(self.terms.permission)
+        return caller
+
+    def _called(self, request: Request, appliance: Appliance, db: AsyncSession, caller: Caller) -> Request:
+        action = " ".join([*map(str, self.tags[:1]), self.name.replace("_", "-")])
+        deed = Deed(action=action, actor=caller.name, door="api", token_id=caller.token_id)
+        request.state.call = Call(appliance, db, caller, deed, request)
+        return request
+
+
+class Doors(APIRouter):
+    """A router of doors."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(route_class=Door, **options)
+
+    def door(
+        self,
+        method: Method,
+        path: str,
+        *,
+        permission: Permission | Literal["public"],
+        keyed: bool | None = None,
+        takes_json: bool | None = None,
+        most_bytes: int = MOST_BYTES,
+        if_match: bool = False,
+        refusal: Refusal | None = None,
+        **options: Any,
+    ) -> Callable[[Endpoint], Endpoint]:
+        """A route; ``options`` are FastAPI's own. Statuses that its terms bring are documented by themselves."""
+        with_token = permission != PUBLIC
+        terms = Terms(
+            permission=permission,
+            method=method,
+            keyed=(method == "POST" and with_token) if keyed is None else keyed,
+            takes_json=with_token if takes_json is None else takes_json,
+            most_bytes=most_bytes,
+            refusal=refusal,
+        )
+        documented = described(path, terms, if_match=if_match) if with_token else {}
+        documented |= {name: value for name, value in options.items() if name not in ("responses", "openapi_extra")}
+        documented["responses"] = {**documented.get("responses", {}), **options.get("responses", {})}
+        documented["openapi_extra"] = {**documented.get("openapi_extra", {}), **options.get("openapi_extra", {})}
+
+        def declare(endpoint: Endpoint) -> Endpoint:
+            route = cast("type[APIRoute]", partial(Door, terms=terms))
+            self.add_api_route(path, endpoint, methods=[method], route_class_override=route, **documented)
+            return endpoint
+
+        return declare
+
+    def get(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+        """A reading door."""
+        return self.door("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+        """A door that makes or does something; with an Idempotency-Key, unless it is public."""
+        return self.door("POST", path, **options)
+
+    def patch(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+        """A door that changes something."""
+        return self.door("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+        """A door that takes something away."""
+        return self.door("DELETE", path, **options)
+
+
+def _appliance(request: Request) -> Appliance:
+    appliance: Appliance = request.app.state.appliance
+    return appliance
+
+
+async def _note_use(appliance: Appliance, caller: Caller) -> None:
+    """In a transaction of its own, once in a while: reading takes no lock."""
+    if caller.token_id is None or caller.use_noted:
+        return
+    async with appliance.database.begin() as db:
+        await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)

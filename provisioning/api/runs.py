@@ -1,0 +1,207 @@
+"""``/runs``: start, look, and decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+from pydantic import AwareDatetime, Field
+
+from provisioning.api.calls import Call, InCall, etag_of
+from provisioning.api.own import own_runs, require_own_run
+from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
+from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
+from provisioning.keeps import Kept, kept
+from provisioning.tickets import JOURNEY as INSTALLATION
+from workflows import NoteView, RunState, RunSummary, StepView, list_runs, show_run
+
+doors = Doors(prefix="/runs", tags=["runs"])
+
+
+@dataclass(frozen=True)
+class RunDocument:
+    """A run, whole: how it stands and why, its input, its plan of steps with their times, its log, what it keeps."""
+
+    run: RunSummary
+    input: Any
+    steps: Sequence[StepView]
+    notes: Sequence[NoteView]
+    kept: Sequence[Kept]
+
+
+class StartedRun(Wish):
+    """The run's number; ``new`` is false if the same had started it before."""
+
+    run_id: int
+    new: bool
+
+
+class Start(Wish):
+    """A journey by its name, and what it is told."""
+
+    journey: str = Field(min_length=1, max_length=100)
+    input: dict[str, Any]
+
+
+class Told(Wish):
+    """Something a run waits for, or will wait for. The same ``key`` again is the same signal."""
+
+    name: str = Field(min_length=1, max_length=100)
+    payload: dict[str, Any]
+    key: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+class ToldRun(Wish):
+    """``new`` is false if the run knew it."""
+
+    run_id: int
+    signal: str
+    new: bool
+
+
+class Retry(Wish):
+    """``from_step``: undo back to and with this step first."""
+
+    from_step: str | None = Field(default=None, max_length=100)
+
+
+class Skip(Wish):
+    """Why; ``result``: the step's, if later steps need it."""
+
+    reason: str = Field(max_length=1000)
+    result: Any = None
+
+
+class Because(Wish):
+    """Why."""
+
+    reason: str = Field(max_length=1000)
+
+
+@doors.get("", permission="runs.read")
+async def list_(
+    call: InCall,
+    state: Annotated[list[RunState] | None, Query(description="Only runs in these states")] = None,
+    journey: Annotated[str | None, Query(max_length=100)] = None,
+    customer: Wanted = None,
+    created_since: Annotated[AwareDatetime | None, Query(description="Not started before this moment")] = None,
+    created_before: Annotated[AwareDatetime | None, Query(description="Started before this moment")] = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[RunSummary]:
+    """Runs, the newest first: how each stands, for whom and why."""
+    found = await list_runs(
+        call.db,
+        tenant_id=call.tenant_id,
+        states=state or (),
+        journey=journey,
+        customer_id=customer,
+        created=(created_since, created_before),
+        among=own_runs(call),
+        before_id=row_of(after),
+        limit=limit + 1,
+    )
+    return page_of(call, found, [run.id for run in found], limit)
+
+
+@doors.post("", permission="runs.start", status_code=201)
+async def start(call: InCall, wish: Start, response: Response) -> StartedRun:
+    """Starts a run; the same input again is the same run. An installation is checked as a ticket is."""
+    if wish.journey == INSTALLATION:
+        begun = await call.appliance.desk(call.db).accept(wish.input, by=call.by)
+        run_id, is_new = begun.run_id, begun.is_new
+    else:
+        run_id, is_new = await call.appliance.runs.start(call.db, wish.journey, wish.input, by=call.by)
+    return started(call, response, run_id, is_new)
+
+
+@doors.get("/{run_id}", permission="runs.read")
+async def show(call: InCall, run_id: Number, response: Response) -> RunDocument:
+    """One run, with its steps and what it keeps; its ETag goes with a decision about it."""
+    await require_own_run(call, run_id)
+    document = await _document(call, run_id)
+    response.headers["ETag"] = _etag(document.run)
+    return document
+
+
+@doors.post("/{run_id}/signals", permission="runs.signal", status_code=201)
+async def signal(call: InCall, run_id: Number, wish: Told) -> ToldRun:
+    """Tells a run something. What has a record of its own (visits, lines) is told there."""
+    new = await call.appliance.signal_desk(call.db).tell(run_id, wish.name, wish.payload, key=wish.key, by=call.by)
+    call.tells(subject=f"run/{run_id}", run_id=run_id)
+    return ToldRun(run_id=run_id, signal=wish.name, new=new)
+
+
+@doors.post("/{run_id}/retry", permission="runs.operate", if_match=True)
+async def retry(call: InCall, run_id: Number, wish: Retry, response: Response) -> RunDocument:
+    """Tries a held run again."""
+    await _seen(call, run_id)
+    await call.appliance.runs.retry(call.db, run_id, by=call.by, from_step=wish.from_step)
+    return await _decided(call, run_id, response)
+
+
+@doors.post("/{run_id}/skip", permission="runs.operate", if_match=True)
+async def skip(call: InCall, run_id: Number, wish: Skip, response: Response) -> RunDocument:
+    """Passes over the held step; the run will end as partial."""
+    await _seen(call, run_id, reason=wish.reason)
+    await call.appliance.runs.skip(call.db, run_id, by=call.by, reason=wish.reason, result=wish.result)
+    return await _decided(call, run_id, response)
+
+
+@doors.post("/{run_id}/roll-back", permission="runs.operate", if_match=True)
+async def roll_back(call: InCall, run_id: Number, wish: Because, response: Response) -> RunDocument:
+    """Undoes a held run, newest step first; it ends as failed."""
+    await _seen(call, run_id, reason=wish.reason)
+    await call.appliance.runs.roll_back(call.db, run_id, by=call.by, reason=wish.reason)
+    return await _decided(call, run_id, response)
+
+
+@doors.post("/{run_id}/cancel", permission="runs.operate", if_match=True)
+async def cancel(call: InCall, run_id: Number, wish: Because, response: Response) -> RunDocument:
+    """Asks a run to undo itself; a step under way is finished first."""
+    await _seen(call, run_id, reason=wish.reason)
+    await call.appliance.runs.cancel(call.db, run_id, by=call.by, reason=wish.reason)
+    return await _decided(call, run_id, response)
+
+
+def started(call: Call, response: Response, run_id: int, is_new: bool) -> StartedRun:
+    """The answer of whatever starts a run."""
+    response.headers["Location"] = call.address(f"runs/{run_id}")
+    call.tells(subject=f"run/{run_id}", run_id=run_id)
+    return StartedRun(run_id=run_id, new=is_new)
+
+
+async def _seen(call: Call, run_id: int, *, reason: str | None = None) -> None:
+    """Nobody changes the run from here on, and it is as the caller has seen it."""
+    await call.appliance.runs.lock(call.db, [run_id])
+    before = (await _document(call, run_id)).run
+    call.require_match(_etag(before))
+    call.tells(
+        subject=f"run/{run_id}", run_id=run_id, customer_id=before.customer_id, reason=reason, before=_standing(before)
+    )
+
+
+async def _decided(call: Call, run_id: int, response: Response) -> RunDocument:
+    await call.db.flush()
+    document = await _document(call, run_id)
+    call.tells(after=_standing(document.run))
+    response.headers["ETag"] = _etag(document.run)
+    return document
+
+
+async def _document(call: Call, run_id: int) -> RunDocument:
+    view = await show_run(call.db, run_id, tenant_id=call.tenant_id, definitions=call.appliance.definitions)
+    return RunDocument(view.summary, view.input, view.steps, view.notes, kept(view))
+
+
+def _standing(run: RunSummary) -> dict[str, Any]:
+    return {"state": run.state, "current_step": run.current_step, "reason": run.reason}
+
+
+def _etag(run: RunSummary) -> str:
+    moments: list[datetime | None] = [run.updated_at, run.finished_at, run.wake_at]
+    return etag_of(run.id, run.state, run.current_step, run.waiting_for, run.waiting_on, run.reason, *moments)

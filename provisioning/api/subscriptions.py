@@ -1,0 +1,44 @@
+"""``/subscriptions``: what was sold, and until when it is paid for."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import Query
+
+from provisioning.api.calls import InCall
+from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
+from provisioning.api.routes import Doors
+from provisioning.commercial.subscriptions import SubscriptionView, list_subscriptions, show_subscription
+from workflows.answers import SubscriptionState
+
+doors = Doors(prefix="/subscriptions", tags=["subscriptions"])
+
+
+@doors.get("", permission="subscriptions.read")
+async def list_(
+    call: InCall,
+    customer: Wanted = None,
+    state: Annotated[SubscriptionState | None, Query()] = None,
+    ends_by: Annotated[date | None, Query(description="Only running ones that end by this day")] = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[SubscriptionView]:
+    """Subscriptions, the newest first."""
+    found = await list_subscriptions(
+        call.db,
+        tenant_id=call.tenant_id,
+        customer_id=customer,
+        state=state,
+        ends_by=ends_by,
+        before_id=row_of(after),
+        limit=limit + 1,
+    )
+    return page_of(call, found, [each.subscription_id for each in found], limit)
+
+
+@doors.get("/{subscription_id}", permission="subscriptions.read")
+async def show(call: InCall, subscription_id: Number) -> SubscriptionView:
+    """One subscription: its service, price and term."""
+    return await show_subscription(call.db, subscription_id, tenant_id=call.tenant_id)

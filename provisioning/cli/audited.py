@@ -1,0 +1,92 @@
+"""What a command changes leaves an audit entry in the same transaction: the words that were typed, and by whom.
+
+Commands act through many services, so it is seen where all of them pass: at the database. A transaction that only read
+leaves nothing. ``before`` stays empty; what was typed stands in ``after``.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import typer
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.access import Deed, keep_deed
+from provisioning.bootstrap import Appliance
+from provisioning.logs import mask_secrets
+
+WROTE = "firstlight_wrote"
+
+_TYPED: ContextVar[tuple[str, dict[str, Any]]] = ContextVar("what was typed", default=("", {}))
+_WRITING = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+
+
+def remember_what_is_typed(app: typer.Typer) -> None:
+    """Every command of this application, and of those inside of it, remembers its words while it runs."""
+    groups: Sequence[tuple[str, typer.Typer]] = [
+        (f"{group.name} ", group.typer_instance) for group in app.registered_groups if group.typer_instance is not None
+    ]
+    for before, inner in (("", app), *groups):
+        for command in inner.registered_commands:
+            assert command.callback is not None, "a command does something"
+            name = command.name or command.callback.__name__.strip("_").replace("_", "-")
+            command.callback = _remembering(before + name, command.callback)
+
+
+def audit_changes(appliance: Appliance) -> None:
+    """From here on, every transaction of this appliance that changes something says that this command did."""
+    deed = _deed(*_TYPED.get())
+    engine = appliance.database.engine.sync_engine
+
+    @event.listens_for(engine, "begin")
+    def forget(connection: Any) -> None:
+        connection.info.pop(WROTE, None)
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def notice(connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if _WRITING.match(statement):
+            connection.info[WROTE] = True
+
+    async def witness(db: AsyncSession) -> None:
+        await db.flush()
+        connection = await db.connection()
+        if connection.info.get(WROTE):
+            await keep_deed(db, deed, tenant_id=appliance.tenant_id, at=appliance.clock())
+
+    appliance.database.witness = witness
+
+
+def _remembering(words: str, callback: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(callback)
+    def remembered(*arguments: Any, **given: Any) -> Any:
+        token = _TYPED.set((words, given))
+        try:
+            return callback(*arguments, **given)
+        finally:
+            _TYPED.reset(token)
+
+    return remembered
+
+
+def _deed(words: str, given: dict[str, Any]) -> Deed:
+    """Who typed what: ``runs cancel`` of run 7, because of a reason."""
+    meant = {name: value for name, value in given.items() if name != "json_" and value not in (None, [], ())}
+    named, number = next(iter(meant.items()), ("", None))
+    subject = "line order" if words == "line answer" else named.removesuffix("_id")
+    typed = {name: value if isinstance(value, int | str) else str(value) for name, value in meant.items()}
+    return Deed(
+        action=words,
+        actor=str(meant.get("by") or os.environ.get("USER") or "cli"),
+        door="command line",
+        subject=f"{subject}/{number}" if isinstance(number, int) and not isinstance(number, bool) else None,
+        customer_id=meant["customer"] if isinstance(meant.get("customer"), int) else None,
+        run_id=number if named == "run_id" else None,
+        reason=meant.get("reason") or meant.get("note"),
+        after=dict(mask_secrets(None, "", typed)),
+    )

@@ -1,0 +1,181 @@
+"""The nouns over HTTP, on an estate that has sold and installed: what is told changes what is read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from tests.support.api import PARTNER, Api
+
+WAITING, HELD = 2, 3
+
+
+async def test_a_report_moves_the_run_that_waits_and_whoever_saw_less_looks_again(any_api: Api) -> None:
+    customer = (await any_api.get(f"/runs/{WAITING}")).json()["run"]["customer_id"]
+    [visit] = [each for each in await items(any_api, "/visits?state=booked") if each["customer_id"] == customer]
+    address = f"/visits/{visit['visit_id']}"
+    etag = (await any_api.get(address)).headers["etag"]
+    scan = {"outcome": "scanned", "serial": "HWTC00000002"}
+    assert (await any_api.post(f"{address}/reports", scan, role="dispatch")).status_code == 428
+    told = await any_api.post(f"{address}/reports", scan, match=etag, role="dispatch")
+    assert told.status_code == 201, told.text
+    assert (told.json()["runs"], told.json()["report"]["serial"]) == ([WAITING], "HWTC00000002")
+    stale = await any_api.post(f"{address}/reports", {"outcome": "no_access"}, match=etag, role="dispatch")
+    assert (stale.status_code, stale.json()["code"]) == (412, "api.precondition_failed")
+    assert (await any_api.get(address)).json()["state"] == "scanned"
+    [entry] = await any_api.audit(run=WAITING)
+    assert (entry["subject"], entry["before"]["state"]) == (f"visit/{visit['visit_id']}", "booked")
+
+
+async def test_a_technician_knows_only_their_own_visits(api: Api) -> None:
+    every = await items(api, "/visits")
+    technicians = {visit["technician_id"] for visit in every}
+    for technician in technicians:
+        token = await api.token("technician", technician_id=technician)
+        own = {visit["visit_id"] for visit in every if visit["technician_id"] == technician}
+        seen = (await api.get("/visits", token=token)).json()["items"]
+        assert {visit["visit_id"] for visit in seen} == own
+    stranger = await api.token("technician", technician_id=999)
+    address = f"/visits/{every[0]['visit_id']}"
+    hidden = await api.get(address, token=stranger)
+    assert (hidden.status_code, hidden.json()["code"]) == (404, "field.visit_unknown")
+    report = await api.post(f"{address}/reports", {"outcome": "no_access"}, token=stranger, match="*")
+    assert report.status_code == 404
+
+
+async def test_visits_come_page_by_page_in_the_order_of_their_start(api: Api) -> None:
+    every = [visit["visit_id"] for visit in await items(api, "/visits")]
+    paged, address = [], "/visits?limit=1"
+    while address:
+        page = (await api.get(address)).json()
+        paged += [visit["visit_id"] for visit in page["items"]]
+        address = page["next"]
+    assert paged == every and len(every) > 3
+
+
+async def test_a_ticket_is_opened_read_and_moved_by_whoever_saw_it_last(any_api: Api) -> None:
+    team = "deployment"
+    async with any_api.appliance.database.begin() as db:
+        await any_api.appliance.teams(db).define(name=team, email="deployment@isp.example", channels={})
+    wish = {"title": "Look at the splitter", "description": "It is wet.", "assigned_team": team, "priority": "high"}
+    opened = await any_api.post("/tickets", wish, role="sales")
+    assert opened.status_code == 201, opened.text
+    address = opened.headers["location"]
+    assert (await any_api.get(address)).json() == opened.json()
+    moved = await any_api.send(
+        "PATCH", address, json={"state": "inProgress", "note": "on my way"}, match=opened.headers["etag"]
+    )
+    assert (moved.status_code, moved.json()["state"]) == (200, "inProgress")
+    stale = await any_api.send("PATCH", address, json={"state": "resolved"}, match=opened.headers["etag"])
+    assert stale.status_code == 412
+    wrong = await any_api.send("PATCH", address, json={"state": "open", "tea": 1}, match="*")
+    assert wrong.status_code == 422
+    assert [ticket["state"] for ticket in await items(any_api, f"/tickets?team={team}")] == ["inProgress"]
+
+
+async def test_a_lead_becomes_a_quote_and_an_accepted_one_says_so_as_an_event(any_api: Api) -> None:
+    lead = (await any_api.post("/leads", {"name": "Eve", "email": "eve@example.net", "source": "fair"})).json()
+    qualified = await any_api.post(f"/leads/{lead['lead_id']}/qualify", role="sales")
+    assert qualified.json()["state"] == "qualified"
+    [event] = await items(any_api, "/events?type=lead.qualified&limit=1")
+    assert event["published_by"] == "sales of the test"
+    customer = (await items(any_api, "/customers?email=bob@example.net"))[0]["customer_id"]
+    until = (any_api.appliance.clock() + timedelta(days=30)).isoformat()
+    wish = {"customer_id": customer, "lines": [{"offer_id": 1, "quantity": 2}], "valid_until": until}
+    draft = await any_api.post("/quotes", wish, role="sales")
+    assert draft.status_code == 201, draft.text
+    address = draft.headers["location"]
+    sent = await any_api.post(f"{address}/send", match=draft.headers["etag"])
+    assert (sent.status_code, sent.json()["state"]) == (200, "sent")
+    assert (await any_api.post(f"{address}/withdraw", {"reason": "no"}, match=draft.headers["etag"])).status_code == 412
+    accepted = await any_api.post(f"{address}/accept", {"accepted_by": "Bob Hill"})
+    assert accepted.json()["accepted"]["total_minor"] == draft.json()["total_minor"] > 0
+    [told] = await items(any_api, "/events?type=quote.accepted&limit=1")
+    assert told["data"]["quote_id"] == draft.json()["quote_id"]
+    late = await any_api.post(f"{address}/withdraw", {"reason": "no"}, match="*")
+    assert (late.status_code, late.json()["code"]) == (409, "quote.not_open")
+
+
+async def test_an_event_by_api_is_one_event_and_an_unknown_kind_is_refused(any_api: Api) -> None:
+    wish = {
+        "type": "ticket.installation_approved",
+        "subject": "ticket/x",
+        "data": {"ticket_id": "x"},
+        "key": "ticket/x",
+    }
+    first = await any_api.post("/events", wish, role="noc")
+    again = await any_api.post("/events", wish, role="noc")
+    assert (first.status_code, first.json()["new"], again.json()) == (
+        201,
+        True,
+        {"event_id": first.json()["event_id"], "new": False},
+    )
+    other = await any_api.post("/events", {**wish, "subject": "ticket/y"})
+    assert (other.status_code, other.json()["code"]) == (409, "workflow.event_conflict")
+    unknown = await any_api.post("/events", {**wish, "type": "tea.ready"})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "workflow.event_type_unknown")
+    await any_api.appliance.events.take_up(any_api.appliance.database.begin)
+    [settled] = await items(any_api, "/events?type=ticket.installation_approved&state=refused")
+    assert settled["run_id"] is None and "was refused" in settled["reason"]
+
+
+async def test_a_partner_sees_and_orders_for_themselves_alone(api: Api) -> None:
+    [own] = (await api.get("/partners", role="partner")).json()["items"]
+    assert own["partner_id"] == PARTNER
+    every = {partner["partner_id"] for partner in await items(api, "/partners")}
+    strangers = every - {PARTNER} or {999}
+    for stranger in strangers:
+        for address in ("", "/customers", "/ledger", "/commissions"):
+            answer = await api.get(f"/partners/{stranger}{address}", role="partner")
+            assert (answer.status_code, answer.json()["code"]) == (404, "partner.unknown")
+        assert (await api.post(f"/partners/{stranger}/orders", {}, role="partner")).status_code == 404
+    brought = {each["customer_id"] for each in await items(api, f"/partners/{PARTNER}/customers", role="partner")}
+    assert {each["customer_id"] for each in await items(api, "/customers", role="partner")} == brought != set()
+    somebody = next(each for each in await items(api, "/customers") if each["customer_id"] not in brought)
+    assert (await api.get(f"/customers/{somebody['customer_id']}", role="partner")).status_code == 404
+    assert len(await items(api, f"/partners/{PARTNER}/commissions", role="partner")) == 1
+    assert (await items(api, f"/partners/{PARTNER}/ledger", role="partner"))[0]["movement"] == "granted"
+    order = {
+        "order_ref": "N-1",
+        "customer_data": {"name": "Ann", "email": "ann@example.org"},
+        "license_count": 1,
+        "white_label_config": {"name": "Nordnetz"},
+        "sale_amount": "49.90",
+    }
+    taken = await api.post(f"/partners/{PARTNER}/orders", order, role="partner")
+    assert (taken.status_code, taken.json()["event_key"]) == (201, f"partner/{PARTNER}/order/N-1")
+    faulty = await api.post(f"/partners/{PARTNER}/orders", {"tea": 1}, role="partner")
+    assert {"tea", "order_ref", "license_count"} <= {fault["field"] for fault in faulty.json()["errors"]}
+
+
+async def test_what_an_installation_has_made_is_found_by_customer_service_address_and_serial(api: Api) -> None:
+    run = (await api.get("/runs/1")).json()
+    results = {step["name"]: step["result"] for step in run["steps"]}
+    service, username = results["allocate_resources"]["service_id"], results["create_subscriber"]["username"]
+    held = (await api.get(f"/addresses/services/{service}")).json()
+    assert held["username"] == username
+    holder = (await api.get("/addresses/holder", params={"address": held["ip_address"]})).json()["holder"]
+    assert (holder["service_id"], holder["until"]) == (service, None)
+    assert (await api.get("/addresses/holder?address=192.0.2.1")).json() == {"holder": None}
+    assert any(pool["assigned"] for pool in (await api.get("/addresses/pools")).json())
+    subscriber = (await api.get(f"/subscribers/{username}")).json()
+    assert subscriber["state"] == "active" and subscriber["password"].startswith("secret:")
+    customer = run["run"]["customer_id"]
+    assert [each["username"] for each in await items(api, f"/subscribers?customer={customer}")] == [username]
+    [device] = await items(api, f"/devices?customer={customer}")
+    assert (await api.get(f"/devices/{device['device_serial']}")).json() == device
+    line = results["authorise_line"]["line_order_id"]
+    assert (await api.get(f"/line-orders/{line}")).json()["device_serial"] == device["device_serial"]
+    [subscription] = await items(api, f"/subscriptions?customer={customer}")
+    assert subscription["service_id"] == service
+    [order] = await items(api, "/orders")
+    assert (await api.get(f"/orders/{order['order_id']}")).json()["lines"]
+    assert 1 in {offer["offer_id"] for offer in await items(api, "/offers")}
+    assert await items(api, "/payments") == []
+
+
+async def items(api: Api, address: str, **more: Any) -> list[dict[str, Any]]:
+    answer = await api.get(address, **more)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found

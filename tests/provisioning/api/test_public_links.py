@@ -1,0 +1,171 @@
+"""One-time links in a browser: looking changes nothing, the button does it once, and every end has its words."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy import func, select, text
+
+from provisioning.api import create_app
+from provisioning.bootstrap import Appliance
+from provisioning.commercial import LineWish, QuoteWithLines
+from provisioning.links import OneTimeLinkUse
+from provisioning.reveals import SecretReveal
+from workflows import list_events
+from workflows.answers import LinkPurpose, LinkTo
+
+CUSTOMER, SERIAL, PASSPHRASE = 1001, "HWTC4A2B9C01", "plum-otter-71-kite"
+STRICT = (
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+)
+
+
+async def offer(appliance: Appliance, days: int = 30) -> QuoteWithLines:
+    """A quote that the customer has."""
+    async with appliance.database.begin() as db:
+        quotes = appliance.quotes(db)
+        drafted = await quotes.draft(
+            customer_id=CUSTOMER,
+            lines=[LineWish(offer_id=1, quantity=2)],
+            valid_until=appliance.clock() + timedelta(days=days),
+        )
+        await quotes.send(quote_id=drafted["quote_id"])
+        return await quotes.quote(drafted["quote_id"])
+
+
+async def link(appliance: Appliance, purpose: LinkPurpose, subject: object, minutes: float = 60) -> str:
+    async with appliance.database.begin() as db:
+        to = LinkTo(purpose, str(subject), appliance.clock() + timedelta(minutes=minutes))
+        return await appliance.links.issue(db, to)
+
+
+async def uses(appliance: Appliance) -> int:
+    async with appliance.database.read() as db:
+        return await db.scalar(select(func.count()).select_from(OneTimeLinkUse)) or 0
+
+
+async def accepted_events(appliance: Appliance) -> list[str]:
+    async with appliance.database.read() as db:
+        return [
+            each.subject for each in await list_events(db, tenant_id=appliance.tenant_id, event_type="quote.accepted")
+        ]
+
+
+async def state_of(appliance: Appliance, quote_id: int) -> tuple[str, str | None]:
+    async with appliance.database.read() as db:
+        quote = await appliance.quotes(db).quote(quote_id)
+        return quote["state"], quote["accepted_by"]
+
+
+async def test_an_offer_is_shown_with_its_lines_and_accepted_by_the_button_alone(
+    appliance: Appliance, browser: httpx.AsyncClient
+) -> None:
+    quote = await offer(appliance)
+    address = await link(appliance, "accept_quote", quote["quote_id"])
+    for _ in range(2):  # mail programs look in advance
+        shown = await browser.get(address)
+        assert shown.status_code == 200
+    for line in quote["lines"]:
+        assert line["description"] in shown.text
+        assert f"{line['amount_minor'] / 100:,.2f}" in shown.text
+    assert shown.text.count("2 &times;") == len([line for line in quote["lines"] if line["quantity"] == 2]) > 0
+    total = f"{quote['total_minor'] / 100:,.2f}"
+    assert shown.text.count(total) >= 2 and "Accept this offer" in shown.text
+    assert shown.headers["content-security-policy"] == STRICT[0]
+    assert (shown.headers["cache-control"], shown.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert (await uses(appliance), await state_of(appliance, quote["quote_id"])) == (0, ("sent", None))
+
+    accepted = await browser.post(address)
+    assert accepted.status_code == 200 and "Thank you, the offer is accepted" in accepted.text
+    assert "<form" not in accepted.text and accepted.headers["content-security-policy"] == STRICT[1]
+    assert await state_of(appliance, quote["quote_id"]) == ("accepted", "Ada Brandt")
+    for again in (await browser.post(address), await browser.get(address)):
+        assert (again.status_code, again.text) == (200, accepted.text)
+    assert await accepted_events(appliance) == [f"quote/{quote['quote_id']}"]
+    assert await uses(appliance) == 1
+
+
+async def test_pressing_twice_at_once_is_one_acceptance(appliance: Appliance) -> None:
+    quote = await offer(appliance)
+    address = await link(appliance, "accept_quote", quote["quote_id"])
+    transport = httpx.ASGITransport(create_app(appliance))
+    async with httpx.AsyncClient(transport=transport, base_url="https://isp.example") as client:
+        answers = await asyncio.gather(*(client.post(address) for _ in range(3)))
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert await accepted_events(appliance) == [f"quote/{quote['quote_id']}"]
+
+
+async def test_an_offer_that_is_over_says_so_and_keeps_the_link(
+    appliance: Appliance, browser: httpx.AsyncClient
+) -> None:
+    quote = await offer(appliance)
+    address = await link(appliance, "accept_quote", quote["quote_id"])
+    async with appliance.database.begin() as db:
+        await appliance.quotes(db).withdraw(quote_id=quote["quote_id"], reason="Ada asked for another one")
+    for answer in (await browser.get(address), await browser.post(address)):
+        assert answer.status_code == 410
+        assert "not open any more" in answer.text and "Ada" not in answer.text
+    assert (await uses(appliance), await accepted_events(appliance)) == (0, [])
+
+
+async def test_an_offer_whose_time_is_over_says_until_when_it_was(
+    appliance: Appliance, browser: httpx.AsyncClient
+) -> None:
+    quote = await offer(appliance)
+    address = await link(appliance, "accept_quote", quote["quote_id"])
+    async with appliance.database.begin() as db:
+        past = appliance.clock() - timedelta(days=1)
+        await db.execute(text("UPDATE quote SET valid_until = :at"), {"at": past.strftime("%Y-%m-%d %H:%M:%S.%f")})
+    looked, pressed = await browser.get(address), await browser.post(address)
+    assert (looked.status_code, "offer&#39;s time is over" in looked.text) == (410, True)
+    assert (pressed.status_code, await accepted_events(appliance)) == (410, [])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_link_that_was_changed_or_is_too_old_says_so(
+    appliance: Appliance, browser: httpx.AsyncClient, method: str
+) -> None:
+    quote = await offer(appliance)
+    address = await link(appliance, "accept_quote", quote["quote_id"])
+    for forged in (address[:-3], address.replace("accept_quote", "reveal_wifi"), "/links/x", f"/links/{'x' * 500}"):
+        answer = await browser.request(method, forged)
+        assert answer.status_code == 403, forged
+        assert "doesn&#39;t open anything" in answer.text
+    old = await link(appliance, "accept_quote", quote["quote_id"], minutes=0.0001)
+    answer = await browser.request(method, old)
+    assert (answer.status_code, "This link is too old" in answer.text) == (410, True)
+    assert await state_of(appliance, quote["quote_id"]) == ("sent", None)
+
+
+async def test_a_secret_is_shown_once_to_who_asks_for_it(appliance: Appliance, browser: httpx.AsyncClient) -> None:
+    async with appliance.database.begin() as db:
+        await appliance.vault.seal(db, f"secret:device/{SERIAL}/wifi", PASSPHRASE)
+    address = await link(appliance, "reveal_wifi", SERIAL)
+    for _ in range(2):
+        looked = await browser.get(address)
+        assert looked.status_code == 200 and "Show the password" in looked.text and PASSPHRASE not in looked.text
+    shown = await browser.post(address)
+    assert shown.status_code == 200 and PASSPHRASE in shown.text
+    assert (shown.headers["cache-control"], shown.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    for again in (await browser.post(address), await browser.get(address)):
+        assert again.status_code == 409
+        assert "used already" in again.text and PASSPHRASE not in again.text
+    async with appliance.database.read() as db:
+        [reveal] = await db.scalars(select(SecretReveal))
+        kept = [str(row) for row in await db.execute(text("SELECT * FROM audit_entry"))]
+    assert (reveal.ref, reveal.revealed_to) == (f"secret:device/{SERIAL}/wifi", "one-time link")
+    assert kept and PASSPHRASE not in "".join(kept)
+
+
+async def test_a_secret_that_is_gone_uses_no_link_up(appliance: Appliance, browser: httpx.AsyncClient) -> None:
+    answer = await browser.post(await link(appliance, "reveal_wifi", SERIAL))
+    assert (answer.status_code, "nothing to show" in answer.text, await uses(appliance)) == (410, True, 0)
+
+
+async def test_a_link_to_a_customer_page_leads_there(appliance: Appliance, browser: httpx.AsyncClient) -> None:
+    answer = await browser.get(await link(appliance, "tenant_page", "nordnetz-k3v9q2mw"))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/t/nordnetz-k3v9q2mw")

@@ -1,0 +1,111 @@
+"""Runs over HTTP: seen, decided about once, and told things."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import text
+
+from tests.support.api import Api
+
+COMPLETED, WAITING, HELD, CANCELLED = 1, 2, 3, 4
+
+
+async def test_runs_are_listed_page_by_page_and_by_what_is_asked(any_api: Api) -> None:
+    first = (await any_api.get("/runs", params={"limit": 3})).json()
+    assert [run["id"] for run in first["items"]] == [4, 3, 2]
+    rest = (await any_api.get(first["next"])).json()
+    assert ([run["id"] for run in rest["items"]], rest["next"]) == ([1], None)
+    held = await any_api.get("/runs", params={"state": ["held", "cancelled"], "limit": 50})
+    assert [run["id"] for run in held.json()["items"]] == [CANCELLED, HELD]
+    customer = first["items"][1]["customer_id"]
+    assert [run["id"] for run in (await any_api.get(f"/runs?customer={customer}")).json()["items"]] == [HELD]
+    before = first["items"][1]["created_at"]
+    older = await any_api.get("/runs", params={"created_before": before})
+    assert [run["id"] for run in older.json()["items"]] == [WAITING, COMPLETED]
+    younger = await any_api.get("/runs", params={"created_since": before, "journey": "isp_ticket_to_deployment"})
+    assert [run["id"] for run in younger.json()["items"]] == [CANCELLED, HELD]
+
+
+async def test_a_run_is_shown_with_its_steps_their_times_and_what_it_keeps(api: Api) -> None:
+    shown = (await api.get(f"/runs/{COMPLETED}")).json()
+    assert shown["run"]["state"] == "completed"
+    steps = {step["name"]: step for step in shown["steps"]}
+    assert steps["allocate_resources"]["finished_at"] >= steps["allocate_resources"]["started_at"]
+    assert {kept["what"].split()[0] for kept in shown["kept"]} >= {"service", "subscriber", "CPE"}
+    assert shown["notes"][0]["text"].startswith("started for ticket/")
+
+
+async def test_of_two_who_decide_about_a_run_the_second_is_told_to_look_again(any_api: Api) -> None:
+    seen = await any_api.get(f"/runs/{HELD}")
+    etag = seen.headers["etag"]
+    missing = await any_api.post(f"/runs/{HELD}/retry")
+    assert (missing.status_code, missing.json()["code"]) == (428, "api.precondition_missing")
+    first = await any_api.post(f"/runs/{HELD}/retry", match=etag)
+    assert (first.status_code, first.json()["run"]["state"]) == (200, "inProgress")
+    second = await any_api.post(f"/runs/{HELD}/roll-back", {"reason": "no way"}, match=etag)
+    assert (second.status_code, second.json()["code"]) == (412, "api.precondition_failed")
+    stood = await any_api.get(f"/runs/{HELD}")
+    assert stood.headers["etag"] == first.headers["etag"] != etag
+    whatever = await any_api.post(f"/runs/{HELD}/roll-back", {"reason": "no way"}, match="*")
+    assert (whatever.status_code, whatever.json()["code"]) == (409, "workflow.run_not_open")
+
+
+async def test_a_decision_stands_in_the_audit_with_who_for_whom_why_before_and_after(any_api: Api) -> None:
+    etag = (await any_api.get(f"/runs/{HELD}")).headers["etag"]
+    answer = await any_api.post(
+        f"/runs/{HELD}/cancel", {"reason": "the customer has changed their mind"}, match=etag, role="noc"
+    )
+    assert answer.status_code == 200
+    [entry] = await any_api.audit(run=HELD)
+    assert entry["before"]["state"] == "held"
+    assert entry["after"]["state"] == answer.json()["run"]["state"] != "held"
+    told = {name: entry[name] for name in ("actor", "door", "action", "subject", "customer_id", "reason")}
+    assert told == {
+        "actor": "noc of the test",
+        "door": "api",
+        "action": "runs cancel",
+        "subject": f"run/{HELD}",
+        "customer_id": answer.json()["run"]["customer_id"],
+        "reason": "the customer has changed their mind",
+    }
+
+
+async def test_a_refused_decision_leaves_nothing(api: Api) -> None:
+    before = (await api.get(f"/runs/{HELD}")).json()
+    answer = await api.post(f"/runs/{HELD}/skip", {"reason": "  "}, match="*")
+    assert (answer.status_code, answer.json()["code"]) == (422, "workflow.input_refused")
+    assert answer.json()["errors"]
+    assert (await api.get(f"/runs/{HELD}")).json() == before
+    assert await api.audit() == []
+
+
+async def test_a_ticket_starts_one_run_by_either_address(api: Api) -> None:
+    async with api.appliance.database.read() as db:
+        given: Any = await db.scalar(text("SELECT input FROM run WHERE id = 1"))
+    again = await api.send("POST", "/installation-tickets", content=given, headers={"Content-Type": "application/json"})
+    assert (again.status_code, again.json()) == (201, {"run_id": COMPLETED, "new": False})
+    assert again.headers["location"] == f"/api/v1/runs/{COMPLETED}"
+    unknown = await api.post("/runs", {"journey": "tea", "input": {}})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "workflow.journey_unknown")
+    faulty = await api.post("/runs", {"journey": "isp_ticket_to_deployment", "input": {"bandwidth_plan": "no-such"}})
+    assert faulty.status_code == 422
+    fields = {fault["field"] for fault in faulty.json()["errors"]}
+    assert {"ticket_id", "customer_id", "bandwidth_plan"} <= fields, "every fault at once, of shape and of substance"
+
+
+async def test_a_signal_with_a_desk_of_its_own_is_told_there(api: Api) -> None:
+    answer = await api.post(f"/runs/{WAITING}/signals", {"name": "visit", "payload": {}})
+    assert (answer.status_code, answer.json()["code"]) == (422, "provisioning.invalid_request")
+
+
+async def test_a_partner_knows_only_the_runs_of_their_own_customers(api: Api) -> None:
+    assert (await api.get("/runs", role="partner")).json() == {"items": [], "next": None}
+    hidden = await api.get(f"/runs/{COMPLETED}", role="partner")
+    assert (hidden.status_code, hidden.json()["code"]) == (404, "workflow.run_unknown")
+    async with api.appliance.database.begin() as db:
+        await db.execute(
+            text("UPDATE run SET customer_id = (SELECT customer_id FROM partner_customer LIMIT 1) WHERE id = 1")
+        )
+    assert [run["id"] for run in (await api.get("/runs", role="partner")).json()["items"]] == [COMPLETED]
+    assert (await api.get(f"/runs/{COMPLETED}", role="partner")).status_code == 200

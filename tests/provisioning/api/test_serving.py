@@ -1,0 +1,48 @@
+"""Serving: until told to stop, with a worker where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from provisioning.api import serve
+from provisioning.api.errors import AddressUnusable
+from provisioning.sole_worker import WorkerRunning, sole_worker
+from tests.support.api import Api
+
+
+async def test_it_answers_until_it_is_told_to_stop(api: Api, log_lines: Callable[[], list[dict[str, Any]]]) -> None:
+    token = await api.token("admin")
+    with sole_worker(api.appliance.database.url, tenant_id=api.appliance.tenant_id):
+        serving = asyncio.create_task(serve(api.appliance, host="127.0.0.1", port=0, with_worker=None))
+        while not (started := [line for line in log_lines() if line["event"] == "serving"]):
+            if serving.done():
+                serving.result()
+            await asyncio.sleep(0.01)
+        address = f"http://127.0.0.1:{started[0]['port']}/api/v1/runs"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(address, headers={"Authorization": f"Bearer {token}"})
+            assert (answer.status_code, len(answer.json()["items"])) == (200, 4)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.wait_for(serving, 30)
+    assert started[0]["worker"] is False
+    assert any(line["event"] == "serving without a worker" for line in log_lines())
+
+
+async def test_a_second_worker_and_a_taken_address_are_refused_before_anybody_is_served(api: Api) -> None:
+    with (
+        sole_worker(api.appliance.database.url, tenant_id=api.appliance.tenant_id),
+        pytest.raises(WorkerRunning),
+    ):
+        settings = api.appliance.settings.model_copy(update={"genieacs_nbi_url": "http://127.0.0.1:7557"})
+        api.appliance.settings = settings
+        await serve(api.appliance, host="127.0.0.1", port=0, with_worker=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AddressUnusable, match="in use"):
+        await serve(api.appliance, host="127.0.0.1", port=taken.getsockname()[1], with_worker=False)
