@@ -54,9 +54,12 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.line import LineHandOver, LineService, line_adapters
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
-from provisioning.partners import PartnerDesk
+from provisioning.onboarding import OnboardingDesk, OnboardingTerms
+from provisioning.orders import OrderDesk
+from provisioning.partners import PARTNER_CUSTOMER_CREATED, PartnerDesk
 from provisioning.payments import PaymentDesk
 from provisioning.projections import Projections
+from provisioning.quotes import ACCEPTED as QUOTE_ACCEPTED
 from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.signals import SignalDesk
@@ -81,6 +84,7 @@ from workflows import (
 )
 
 INSTALLATION_APPROVED = "ticket.installation_approved"
+LEAD_QUALIFIED = "lead.qualified"
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,12 @@ class Appliance:
             runs=self.runs,
             clock=clock,
             tenant_id=settings.tenant_id,
-            starters={INSTALLATION_APPROVED: self._start_installation},
+            starters={
+                INSTALLATION_APPROVED: self._start_installation,
+                LEAD_QUALIFIED: self._start_onboarding,
+                PARTNER_CUSTOMER_CREATED: self._start_provisioning,
+                QUOTE_ACCEPTED: self._start_order,
+            },
         )
         self.projector = RadiusProjector(
             self.database.begin,
@@ -207,6 +216,33 @@ class Appliance:
             return (await self.desk(db).accept(data, by=by)).run_id
         except InvalidRequest as refusal:
             raise EventRefused(str(refusal)) from refusal
+
+    def onboarding_desk(self, db: AsyncSession) -> OnboardingDesk:
+        """The door for events that make customers, bound to this transaction."""
+        return OnboardingDesk(
+            db,
+            services=self.services(db),
+            runs=self.runs,
+            leads=self.leads(db),
+            offers=self.offers(db),
+            tenant_id=self.tenant_id,
+            terms=OnboardingTerms(team=self.settings.onboarding_team, public_url=self.settings.public_url),
+        )
+
+    async def _start_onboarding(self, db: AsyncSession, data: Any, by: str) -> int:
+        return await _unless_refused(self.onboarding_desk(db).lead_qualified(data, by=by))
+
+    async def _start_provisioning(self, db: AsyncSession, data: Any, by: str) -> int:
+        return await _unless_refused(self.onboarding_desk(db).partner_customer_created(data, by=by))
+
+    async def _start_order(self, db: AsyncSession, data: Any, by: str) -> int:
+        """An acceptance becomes an order in the way that this ISP carries its orders out."""
+        settings = self.settings
+        said: dict[str, Any] = {"payment_method": settings.order_payment_method, "priority": settings.order_priority}
+        if settings.order_team is not None:
+            said |= {"team": settings.order_team, "channel": settings.order_channel}
+        desk = OrderDesk(db, crm=self.services(db).crm_service, runs=self.runs, tenant_id=self.tenant_id)
+        return await desk.begin(data, unless_said=said, by=by)
 
     def offers(self, db: AsyncSession) -> OfferCatalogue:
         """The commercial catalogue, bound to this transaction."""
@@ -280,6 +316,17 @@ class Appliance:
         await self.bell.close()
         await self.radius_database.close()
         await self.database.close()
+
+
+async def _unless_refused(starting: Awaitable[int]) -> int:
+    """The run that a door starts for an event.
+
+    Raises: EventRefused with what the door says.
+    """
+    try:
+        return await starting
+    except InvalidRequest as refusal:
+        raise EventRefused(str(refusal)) from refusal
 
 
 @dataclass(frozen=True)
@@ -468,8 +515,10 @@ def _definitions(settings: Settings) -> dict[tuple[str, int], Definition[Any]]:
         "inform": timedelta(minutes=settings.inform_wait_minutes),
         "session": timedelta(minutes=settings.session_wait_minutes),
         "testing": timedelta(hours=settings.testing_hours),
+        "payment": timedelta(days=settings.payment_wait_days),
+        "reminder": timedelta(days=settings.renewal_reminder_days),
     }
     return {
-        key: replace(definition, patience={**definition.patience, **patience})
+        key: replace(definition, patience={name: patience.get(name, own) for name, own in definition.patience.items()})
         for key, definition in DEFINITIONS.items()
     }

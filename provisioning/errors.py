@@ -21,7 +21,7 @@ ProvisioningError
 |-- CustomerError
 |   |-- CustomerUnknown
 |   |-- CustomerConflict          the customer number already belongs to somebody else
-|   |-- CustomerWithdrawn         made from a lead, and taken back since
+|   |-- CustomerWithdrawn         made by a journey, and taken back since
 |   `-- CustomerInUse             a running bill or an open order is in the way of taking them back
 |-- SurveyError
 |   |-- SurveyMissing

@@ -28,7 +28,7 @@ class Act:
 
 
 def kept(view: RunView) -> list[Kept]:
-    """Addresses, account, visit, line, CPE and bill of a run, as far as it has come and not undone them."""
+    """What a run has given and taken, from addresses to bills, as far as it has come and not undone it."""
     results = {step.name: step.result for step in view.steps if step.state == "completed" and step.result}
     found = [describe(results[name]) for name, describe in DESCRIPTIONS.items() if name in results]
     return [Kept(what, ", ".join(str(part) for part in parts if part not in (None, ""))) for what, parts in found]
@@ -108,6 +108,38 @@ def _bill(result: dict[str, Any]) -> tuple[str, list[Any]]:
     ]
 
 
+def _customer(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"customer {result['customer_id']}", [result["name"], result["email"]]
+
+
+def _subscription(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    waits = result["state"] == "pending_installation"
+    state = "waits for its installation" if waits else f"{result['state']} since {result['starts_on']}"
+    return f"subscription {result['subscription_id']}", [result["plan"], state]
+
+
+def _licence(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    until = f"until {result['valid_until']}" if result["valid_until"] else "without end"
+    return f"licence {result['license_id']}", [f"{result['seats']} seats", until]
+
+
+def _allocation(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    licences = ", ".join(str(number) for number in result["license_ids"])
+    return f"allocation {result['allocation_id']}", [f"licences {licences} of partner {result['partner_id']}"]
+
+
+def _page(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return "customer page", [result["tenant_url"]]
+
+
+def _commission(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"commission {result['commission_id']}", [f"{result['amount']} {result['currency']}"]
+
+
+def _ticket(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"ticket {result['ticket_id']}", [result["assigned_team"], result["title"]]
+
+
 DESCRIPTIONS = {
     "allocate_resources": _resources,
     "create_subscriber": _account,
@@ -115,5 +147,14 @@ DESCRIPTIONS = {
     "authorise_line": _line,
     "provision_device": _cpe,
     "activate_service": _bill,
+    "create_from_lead": _customer,
+    "create_partner_customer": _customer,
+    "create_subscription": _subscription,
+    "issue_license": _licence,
+    "allocate_from_partner": _allocation,
+    "provision_tenant": _page,
+    "provision_partner_tenant": _page,
+    "record_commission": _commission,
+    "create_ticket": _ticket,
 }
 """Of which steps something is kept, and how it reads."""

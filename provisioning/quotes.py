@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import select
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import CrmService, PublishEvent
 from provisioning.commercial.selling_tables import Quote
-from workflows import RunNotOpenFor, Runs
+from workflows import EventConflict, RunNotOpenFor, Runs
 from workflows.answers import AcceptedQuote
 
 ACCEPTED = "quote.accepted"
@@ -52,7 +53,8 @@ class QuoteDesk:
             "acceptance": row.acceptances,
         }
         if row.kind == "new":
-            await self._publish(self._db, ACCEPTED, f"quote/{quote_id}", data, key, by)
+            with suppress(EventConflict):  # this very acceptance was told before, with the customer's wishes, say
+                await self._publish(self._db, ACCEPTED, f"quote/{quote_id}", data, key, by)
             return accepted, []
         return accepted, [run_id for run_id in about if await self._tell(run_id, quote_id, data, key=key, by=by)]
 

@@ -32,6 +32,7 @@ from provisioning.setting_values import (
     sqlite_file,
     sqlite_url,
 )
+from workflows.answers import DeploymentPriority, PaymentMethod
 
 PREFIX: Final = "FIRSTLIGHT_"
 OTHERS_PREFIXES: Final = ("FIRSTLIGHT_FREERADIUS_", "FIRSTLIGHT_TEST_")
@@ -226,6 +227,43 @@ class Settings(BaseSettings):
         json_schema_extra={"default": f"`{','.join(NOTICE_SCHEMAS)}`"},
     )
 
+    onboarding_team: str = Field(
+        default="onboarding",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
+        description="The team of the estate that gets a ticket for every new customer.",
+    )
+    order_payment_method: PaymentMethod = Field(
+        default="invoice",
+        description="How an order that is paid in advance is paid, unless its acceptance says otherwise: `invoice`,"
+        " `cash`, `bank` or `card` (the customer's card on file).",
+    )
+    order_priority: DeploymentPriority = Field(
+        default="normal",
+        description="How urgent an order's visit is for dispatch, unless its acceptance says otherwise: `low`,"
+        " `normal`, `high` or `urgent`.",
+    )
+    order_team: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The team of the estate that is told of every order.",
+        json_schema_extra={"default": "unset: nobody is told"},
+    )
+    order_channel: str = Field(
+        default="email", min_length=1, description="By which of its channels that team is told of them."
+    )
+    payment_wait_days: int = Field(
+        default=14,
+        ge=1,
+        le=365,
+        description="How long money that a person or the customer has to see to is waited for before an operator is"
+        " asked.",
+    )
+    renewal_reminder_days: int = Field(
+        default=10,
+        ge=1,
+        le=60,
+        description="How many days after the last mail a customer is reminded of a renewal that is still open.",
+    )
     renewal_notice_days: int = Field(
         default=30,
         ge=1,

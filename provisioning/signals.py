@@ -13,6 +13,8 @@ from workflows import Runs
 DESKS = {
     "visit": ("firstlight visits report VISIT OUTCOME", "the visit"),
     "line_answer": ("firstlight line answer ORDER --port PORT", "the line order"),
+    "payment_settled": ("firstlight payments settle PAYMENT --reference WHERE", "the payment"),
+    "quote_accepted": ("firstlight quotes accept QUOTE --accepted-by WHO", "the quote"),
 }
 """Signals that only a desk may tell, since a record changes with the run: the command, and the record."""
 

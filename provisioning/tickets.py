@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from provisioning.commercial import SurveyNotFeasible
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import Clock, faults_of
+from provisioning.json_files import read_json
 from radius import RadiusError
 from workflows import Runs, Services
 from workflows.definitions.installation import Identifier, InstallTicket, PositiveId
@@ -60,17 +60,7 @@ def read_ticket(path: Path) -> Any:
 
     Raises: InvalidRequest naming the file, and the line where the JSON breaks off.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidRequest("The ticket", [Fault(str(path), error.strerror or "can't be read")]) from error
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("The ticket", [Fault(str(path), "is not UTF-8 text")]) from error
-    except json.JSONDecodeError as error:
-        where = f"is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
-        raise InvalidRequest("The ticket", [Fault(str(path), where)]) from error
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets without an end
-        raise InvalidRequest("The ticket", [Fault(str(path), f"is not JSON that anybody means: {error}")]) from error
+    return read_json(path, "The ticket")
 
 
 class InstallationDesk:

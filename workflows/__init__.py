@@ -3,8 +3,9 @@
 `DEFINITIONS` holds the journeys, `Services` and `Outside` what they may ask for. `Runs` is the door to runs (start,
 signal, retry, skip, roll back, cancel), `Interpreter` walks one segment of a run, `Dispatch` brings segments to it.
 
-Three more faces: `workflows.services`, the contract, `workflows.answers` with the types of what it answers, and
-`workflows.definitions.installation`, what an installation is told.
+More faces: `workflows.services`, the contract, `workflows.answers` with the types of what it answers, and in
+`workflows.definitions` what a journey is told: `installation`, `lead_to_customer_onboarding`,
+`partner_customer_provisioning`.
 """
 
 from __future__ import annotations
@@ -34,8 +35,17 @@ from workflows.engine.reading import (
 )
 from workflows.engine.runs import Runs
 from workflows.engine.tables import ENDED, RunState, StepState, UtcDateTime
-from workflows.errors import CODES_OF_THE_ENGINE, CodeMissing, EventRefused, RunNotOpenFor, RunUnknown, WorkflowError
+from workflows.errors import (
+    CODES_OF_THE_ENGINE,
+    CodeMissing,
+    EventConflict,
+    EventRefused,
+    RunNotOpenFor,
+    RunUnknown,
+    WorkflowError,
+)
 from workflows.printable import PRINTABLE
+from workflows.refusals import BusinessRefusal
 from workflows.services import Outside, Services
 
 __all__ = [
@@ -45,9 +55,11 @@ __all__ = [
     "PRINTABLE",
     "Among",
     "Bell",
+    "BusinessRefusal",
     "CodeMissing",
     "Definition",
     "Dispatch",
+    "EventConflict",
     "EventRefused",
     "EventView",
     "Events",

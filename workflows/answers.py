@@ -13,6 +13,7 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 PaymentTerms = Literal["prepaid", "postpaid"]
+QuoteState = Literal["draft", "sent", "accepted", "withdrawn", "expired"]
 OrderState = Literal["acknowledged", "inProgress", "completed", "cancelled", "failed"]
 """TMF622's words for a product order's state."""
 
@@ -53,6 +54,24 @@ class RenewalQuote(TypedDict):
     currency: str
     valid_until: datetime
     state: Literal["sent", "accepted"]
+
+
+class QuoteStanding(TypedDict):
+    """Where a quote stands now; ``reason`` is why it was withdrawn or has ended."""
+
+    quote_id: int
+    state: QuoteState
+    accepted_at: datetime | None
+    accepted_by: str | None
+    reason: str | None
+
+
+class OrderedLine(TypedDict):
+    """One line of an order: so many of this, and what they come to."""
+
+    description: str
+    quantity: int
+    amount_minor: int
 
 
 class OrderFromQuote(TypedDict):
@@ -99,13 +118,17 @@ class CreatedSubscription(TypedDict):
 
 
 class RenewalEligibility(TypedDict):
-    """Whether a subscription can be renewed now; if not, ``reason`` is a sentence and ``reason_code`` a fixed word."""
+    """Whether a subscription can be renewed now; if not, ``reason`` is a sentence and ``reason_code`` a fixed word.
+
+    ``plan``: as in ``CreatedSubscription``; None for a bill that was never sold as an offer.
+    """
 
     eligible: bool
     reason: str | None
     reason_code: NotRenewable | None
     subscription_id: int
     customer_id: int
+    plan: str | None
     ends_on: date | None
     renewal_term_months: int | None
 

@@ -14,11 +14,16 @@ WorkflowError
 ├── EventTypeUnknown       no journey is started by such an event
 ├── EventConflict          this key already stands for another event
 ├── EventRefused           the journey that an event starts doesn't take it
+├── EventUnknown           no such event
+├── EventSettled           it has started its run, or is about to: it is not taken up again
 ├── CodeMissing            open runs whose definition version this release doesn't carry
 ├── PortMismatch           the ONT came up at another port than planned
-└── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
+├── LineRemovalAwaited     a person has to take the line off the OLT before the undo can go on
+├── RenewalNotEligible     this subscription is not to be renewed now
+└── RenewalNotAccepted     the customer did not accept the renewal in time, or it was taken back
 
-The last two stand with the journey that raises them, in ``workflows.definitions.installation.ticket``.
+The last four stand with the journeys that raise them, in ``workflows.definitions``: ``installation.ticket`` and
+``renewal.offer``.
 """
 
 from __future__ import annotations
@@ -178,6 +183,27 @@ class EventRefused(WorkflowError):
     """The journey that this event starts does not take it."""
 
     code = "workflow.event_refused"
+
+
+class EventUnknown(WorkflowError):
+    """There is no such event."""
+
+    code = "workflow.event_unknown"
+
+    def __init__(self, event_id: int) -> None:
+        super().__init__(f"there is no event {event_id}; `firstlight events list` shows those there are")
+        self.event_id = event_id
+
+
+class EventSettled(WorkflowError):
+    """The event is not one that was refused, so it isn't taken up again."""
+
+    code = "workflow.event_settled"
+
+    def __init__(self, event_id: int, state: str) -> None:
+        super().__init__(f"event {event_id} is {state}; only one that was refused or ignored can be taken up again")
+        self.event_id = event_id
+        self.state = state
 
 
 class CodeMissing(WorkflowError):

@@ -31,12 +31,14 @@ from workflows.answers import (
     ExtendedSubscription,
     IssuedLicense,
     LicenseQuota,
+    OrderedLine,
     OrderFromQuote,
     PartnerCustomer,
     PartnerRecord,
     PaymentOutcome,
     ProvisionedTenant,
     QueuedNotice,
+    QuoteStanding,
     RecordedCommission,
     RenewalEligibility,
     RenewalQuote,
@@ -176,6 +178,8 @@ class CrmService(Protocol):
 
     async def withdraw_renewal_quote(self, *, quote_id: int, reason: str) -> Any: ...
 
+    async def quote_standing(self, *, quote_id: int) -> QuoteStanding: ...
+
 
 class SalesService(Protocol):
     """sales_service"""
@@ -183,6 +187,8 @@ class SalesService(Protocol):
     async def create_order_from_quote(
         self, *, quote_id: int, tenant_id: str, request_id: str | None = None
     ) -> OrderFromQuote: ...
+
+    async def order_lines(self, *, order_id: int) -> list[OrderedLine]: ...
 
     async def begin_order(self, *, order_id: int) -> Any: ...
 

@@ -10,6 +10,7 @@ import typer
 
 from provisioning.cli import (
     audit,
+    events,
     keys,
     leads,
     licences,
@@ -42,6 +43,7 @@ app = typer.Typer(
     help="Firstlight: from an approved installation ticket to a live subscriber.",
 )
 app.add_typer(runs.app, name="runs")
+app.add_typer(events.app, name="events")
 app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.commercial import Partners, PartnerService
+from provisioning.json_files import read_json
 from workflows.answers import PartnerRecord
 
 app = typer.Typer(no_args_is_help=True, help="Partners: their licences, customers and commissions.")
@@ -93,6 +95,24 @@ def grant(
             print_json(record)
         else:
             say(f"partner {partner}: {record['quota_remaining']} of {record['license_quota']} licences left")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def order(
+    partner: Partner,
+    file: Annotated[Path, typer.Argument(help="JSON file of the order; see docs/journeys.md.")],
+    by: By = "cli",
+    json_: AsJson = False,
+) -> None:
+    """Take a partner's order of a new customer; its provisioning starts from that. The same order again is the same."""
+
+    async def act(appliance: Appliance) -> None:
+        data = read_json(file, "The partner's order")
+        async with appliance.database.begin() as db:
+            taken = await appliance.partner_desk(db).submit(partner, data, by=by)
+        print_json(taken) if json_ else say(f"order {taken['order_ref']} of partner {partner} is taken")
 
     run(act, as_json=json_)
 

@@ -15,9 +15,8 @@ from provisioning.cli.running import AsJson, run
 from provisioning.cli.sold import print_lines
 from provisioning.commercial import LineWish, QuoteRecord, QuoteWithLines
 from provisioning.commercial.money import in_words
-from provisioning.commercial.selling_tables import QuoteState
 from provisioning.errors import Fault, InvalidRequest
-from workflows.answers import PaymentTerms
+from workflows.answers import PaymentTerms, QuoteState
 
 app = typer.Typer(no_args_is_help=True, help="Quotes: draft, send, accept or withdraw them.")
 

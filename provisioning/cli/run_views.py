@@ -32,7 +32,7 @@ def print_runs(runs: Sequence[RunSummary]) -> None:
                 str(run.id),
                 state_text(run.state),
                 run.current_step or "",
-                str(run.customer_id),
+                "" if run.customer_id is None else str(run.customer_id),
                 clock_time(run.finished_at or run.updated_at),
             ),
             f"{run.business_key}: {_why(run)}" if _why(run) else run.business_key,
@@ -45,7 +45,8 @@ def print_runs(runs: Sequence[RunSummary]) -> None:
 def print_run(view: RunView) -> None:
     """One run: how it stands and why, what it keeps, what can be done, its steps and its log."""
     run = view.summary
-    say(f"run {run.id}  {run.journey}  {run.business_key}  customer {run.customer_id}")
+    customer = f"customer {run.customer_id}" if run.customer_id is not None else "no customer yet"
+    say(f"run {run.id}  {run.journey}  {run.business_key}  {customer}")
     where = f" in {run.current_step}" if run.current_step else ""
     say(state_text(run.state).append(f"{where} since {clock_time(run.finished_at or run.updated_at)}", style="default"))
     print_indented(_why(run))

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial.acceptance import Acceptances
 from provisioning.commercial.customer import require_customer
 from provisioning.commercial.errors import SurveyMissing, SurveyNotFeasible
-from provisioning.commercial.quote_rows import QuoteRecord
+from provisioning.commercial.quote_errors import QuoteUnknown
+from provisioning.commercial.quote_rows import QuoteRecord, quote_of
 from provisioning.commercial.renewal_quotes import RenewalQuotes
 from provisioning.commercial.tables import SiteSurvey as SiteSurveyRow
 from provisioning.commercial.terms import LONGEST_TERM_MONTHS
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
-from workflows.answers import AcceptedQuote, RenewalQuote
+from workflows.answers import AcceptedQuote, QuoteStanding, RenewalQuote
 from workflows.services import SiteSurvey, SurveyResult
 
 LONGEST_NOTES = 2000
@@ -135,6 +136,22 @@ class CrmService:
         Raises: InvalidRequest, QuoteUnknown, QuoteNotOpen (it is no renewal).
         """
         return await self._renewals.withdraw(quote_id, _reason("The withdrawal of the renewal quote", reason))
+
+    async def quote_standing(self, *, quote_id: int) -> QuoteStanding:
+        """Where the quote stands now, as its row says; whether its time is over is for whoever asks to see.
+
+        Raises: QuoteUnknown.
+        """
+        row = await self._db.scalar(quote_of(self._tenant_id, quote_id))
+        if row is None:
+            raise QuoteUnknown(quote_id)
+        return QuoteStanding(
+            quote_id=row.id,
+            state=row.state,
+            accepted_at=row.accepted_at,
+            accepted_by=row.accepted_by,
+            reason=row.reason,
+        )
 
     async def _insert(self, request_id: str | None, wanted: dict[str, object]) -> SiteSurvey:
         try:

@@ -160,9 +160,10 @@ class CustomerService:
         return await links.link(partner_id, customer, request)
 
     async def withdraw_partner_customer(self, *, customer_id: int, reason: str) -> WithdrawnPartnerCustomer:
-        """Undo of ``create_partner_customer``: no partner's customer any more. The record itself stays as history.
+        """Undo of ``create_partner_customer``: no partner's customer any more, and withdrawn. The record stays as
+        history. Undoing twice is the same undo.
 
-        Raises: InvalidRequest, PartnerCustomerUnknown.
+        Raises: InvalidRequest, PartnerCustomerUnknown, CustomerInUse (a running bill, an open order).
         """
         faults = Faults("The withdrawal of a partner's customer")
         why = faults.line("reason", reason, longest=LONGEST_REASON)

@@ -9,8 +9,9 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.errors import CustomerUnknown
-from provisioning.commercial.selling_errors import CustomerWithdrawn
-from provisioning.commercial.tables import Customer
+from provisioning.commercial.selling_errors import CustomerInUse, CustomerWithdrawn
+from provisioning.commercial.selling_tables import SalesOrder
+from provisioning.commercial.tables import Customer, Subscription
 
 # Two registrations may want the same next number; each loser sees the winner's row on its next try.
 NUMBERING_ATTEMPTS = 20
@@ -45,3 +46,38 @@ async def try_to_add(db: AsyncSession, tenant_id: str, *, number: int | None, no
         )
     assert row is not None
     return row
+
+
+async def withdraw(db: AsyncSession, customer: Customer, now: datetime, reason: str) -> None:
+    """Nothing is sold to them any more; the record, which the caller has locked, stays with its number.
+
+    Raises: CustomerInUse (a running bill, an open order).
+    """
+    await _refuse_in_use(db, customer)
+    customer.state, customer.withdrawn_at, customer.withdrawal_reason = "withdrawn", now, reason
+    await db.flush()  # a later question in this transaction must find it withdrawn
+
+
+async def _refuse_in_use(db: AsyncSession, customer: Customer) -> None:
+    bill = await db.scalar(
+        select(Subscription.id)
+        .where(
+            Subscription.tenant_id == customer.tenant_id,
+            Subscription.customer_id == customer.id,
+            Subscription.state != "cancelled",
+        )
+        .limit(1)
+    )
+    if bill is not None:
+        raise CustomerInUse(customer.id, f"subscription {bill} running or waiting for its line")
+    order = await db.scalar(
+        select(SalesOrder.id)
+        .where(
+            SalesOrder.tenant_id == customer.tenant_id,
+            SalesOrder.customer_id == customer.id,
+            SalesOrder.ended_at.is_(None),
+        )
+        .limit(1)
+    )
+    if order is not None:
+        raise CustomerInUse(customer.id, f"order {order} open")

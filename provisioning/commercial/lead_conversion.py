@@ -14,19 +14,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from provisioning.commercial.customer_rows import NUMBERING_ATTEMPTS, active_customer, try_to_add
-from provisioning.commercial.lead_rows import lock_lead
+from provisioning.commercial.customer_rows import NUMBERING_ATTEMPTS, active_customer, try_to_add, withdraw
+from provisioning.commercial.lead_rows import lock_lead, refuse_unless_qualified
 from provisioning.commercial.selling_errors import (
-    CustomerInUse,
     LeadConversionWithdrawn,
-    LeadConverted,
-    LeadDisqualified,
-    LeadNotQualified,
     LeadOfAnotherCustomer,
     LeadOfKnownCustomer,
 )
-from provisioning.commercial.selling_tables import Lead, SalesOrder
-from provisioning.commercial.tables import Customer, Subscription
+from provisioning.commercial.selling_tables import Lead
+from provisioning.commercial.tables import Customer
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock
 from workflows.answers import CustomerFromLead
@@ -53,7 +49,7 @@ class LeadConversion:
         lead = await lock_lead(self._db, self._tenant_id, lead_id)
         if (earlier := await self._converted_before(lead, request_id)) is not None:
             return earlier
-        self._refuse_unless_qualified(lead)
+        refuse_unless_qualified(lead)
         customer = await self._existing_customer(lead)
         try:
             async with self._db.begin_nested():
@@ -77,8 +73,7 @@ class LeadConversion:
         if customer is None or (customer.lead_id != lead_id and lead.existing_customer_id != customer_id):
             raise LeadOfAnotherCustomer(lead_id, customer_id)
         if customer.lead_id == lead_id and customer.state == "active":
-            await self._refuse_in_use(customer_id)
-            customer.state, customer.withdrawn_at, customer.withdrawal_reason = "withdrawn", self._now(), reason
+            await withdraw(self._db, customer, self._now(), reason)
         if lead.customer_id == customer_id:
             lead.state, lead.customer_id, lead.reason = "qualified", None, reason
         await self._db.flush()  # a later question in this transaction must find it taken back
@@ -104,14 +99,6 @@ class LeadConversion:
         )
         if other is not None:
             raise RequestConflict(request_id, f"a customer of lead {other}")
-
-    def _refuse_unless_qualified(self, lead: Lead) -> None:
-        if lead.customer_id is not None:
-            raise LeadConverted(lead.id, lead.customer_id)
-        if lead.state == "disqualified":
-            raise LeadDisqualified(lead.id, lead.reason)
-        if lead.state != "qualified":
-            raise LeadNotQualified(lead.id)
 
     async def _existing_customer(self, lead: Lead) -> Customer | None:
         """Who the lead says it is; None if it is somebody new, at a mail address of their own."""
@@ -150,30 +137,6 @@ class LeadConversion:
             except IntegrityError as exc:
                 raced = exc
         raise ChangeRaced from raced
-
-    async def _refuse_in_use(self, customer_id: int) -> None:
-        bill = await self._db.scalar(
-            select(Subscription.id)
-            .where(
-                Subscription.tenant_id == self._tenant_id,
-                Subscription.customer_id == customer_id,
-                Subscription.state != "cancelled",
-            )
-            .limit(1)
-        )
-        if bill is not None:
-            raise CustomerInUse(customer_id, f"subscription {bill} running or waiting for its line")
-        order = await self._db.scalar(
-            select(SalesOrder.id)
-            .where(
-                SalesOrder.tenant_id == self._tenant_id,
-                SalesOrder.customer_id == customer_id,
-                SalesOrder.ended_at.is_(None),
-            )
-            .limit(1)
-        )
-        if order is not None:
-            raise CustomerInUse(customer_id, f"order {order} open")
 
 
 def _answer(customer: Customer, lead: Lead) -> CustomerFromLead:

@@ -1,11 +1,11 @@
-"""A lead's row, held by whoever changes it."""
+"""A lead's row, held by whoever changes it, and whether it may become a customer."""
 
 from __future__ import annotations
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.selling_errors import LeadUnknown
+from provisioning.commercial.selling_errors import LeadConverted, LeadDisqualified, LeadNotQualified, LeadUnknown
 from provisioning.commercial.selling_tables import Lead
 
 
@@ -23,3 +23,13 @@ async def lock_lead(db: AsyncSession, tenant_id: str, lead_id: int) -> Lead:
     if row is None:
         raise LeadUnknown(lead_id)
     return row
+
+
+def refuse_unless_qualified(lead: Lead) -> None:
+    """Raises: LeadNotQualified, LeadDisqualified, LeadConverted."""
+    if lead.customer_id is not None:
+        raise LeadConverted(lead.id, lead.customer_id)
+    if lead.state == "disqualified":
+        raise LeadDisqualified(lead.id, lead.reason)
+    if lead.state != "qualified":
+        raise LeadNotQualified(lead.id)

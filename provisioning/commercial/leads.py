@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from provisioning.commercial.customer import require_customer
-from provisioning.commercial.lead_rows import lead_of, lock_lead
+from provisioning.commercial.lead_rows import lead_of, lock_lead, refuse_unless_qualified
 from provisioning.commercial.offers import OfferCatalogue
 from provisioning.commercial.publishing import PublishEvent
 from provisioning.commercial.selling_errors import LeadConverted, LeadDisqualified, LeadUnknown
@@ -150,9 +150,15 @@ class Leads:
 
     async def lead(self, lead_id: int) -> LeadRecord:
         """Raises: LeadUnknown."""
-        row = await self._db.scalar(lead_of(self._tenant_id, lead_id))
-        if row is None:
-            raise LeadUnknown(lead_id)
+        return _record(await self._row(lead_id))
+
+    async def qualified(self, lead_id: int) -> LeadRecord:
+        """A lead that may become a customer.
+
+        Raises: LeadUnknown, LeadNotQualified, LeadDisqualified, LeadConverted.
+        """
+        row = await self._row(lead_id)
+        refuse_unless_qualified(row)
         return _record(row)
 
     async def leads(
@@ -165,6 +171,12 @@ class Leads:
         if before_id is not None:
             query = query.where(Lead.id < before_id)
         return [_record(row) for row in await self._db.scalars(query)]
+
+    async def _row(self, lead_id: int) -> Lead:
+        row = await self._db.scalar(lead_of(self._tenant_id, lead_id))
+        if row is None:
+            raise LeadUnknown(lead_id)
+        return row
 
     async def _insert(self, request_id: str | None, wanted: dict[str, object]) -> LeadRecord:
         try:

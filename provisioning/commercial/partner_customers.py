@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
+from provisioning.commercial.customer_rows import withdraw
 from provisioning.commercial.errors import CustomerUnknown
 from provisioning.commercial.partner_errors import (
     CustomerOfAnotherPartner,
@@ -98,9 +99,9 @@ class PartnerLinks:
         )
 
     async def end(self, customer_id: int, reason: str) -> WithdrawnPartnerCustomer:
-        """Nobody's customer any more; the newest link stays as history, with its first reason.
+        """Nobody's customer any more, and nothing is sold to them; the newest link and the record stay as history.
 
-        Raises: PartnerCustomerUnknown.
+        Raises: PartnerCustomerUnknown, CustomerInUse.
         """
         link = await self._db.scalar(
             select(PartnerLink)
@@ -114,6 +115,12 @@ class PartnerLinks:
             raise PartnerCustomerUnknown(customer_id)
         if link.ended_at is None:
             link.ended_at, link.end_reason = self._now(), reason
+            customer = await self._db.get(
+                Customer, (self._tenant_id, customer_id), with_for_update=True, populate_existing=True
+            )
+            assert customer is not None, "a link has its customer, by foreign key"
+            if customer.state == "active":
+                await withdraw(self._db, customer, self._now(), reason)
             await self._db.flush()  # a later question in this transaction must find it ended
         assert link.ended_at is not None
         return WithdrawnPartnerCustomer(

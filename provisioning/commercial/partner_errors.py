@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from provisioning.errors import ProvisioningError
+from workflows import BusinessRefusal
 
 
 class PartnerError(ProvisioningError):
@@ -33,7 +34,7 @@ class PartnerConflict(PartnerError):
         super().__init__(f"Partner {partner_id} is already {known}.")
 
 
-class PartnerSuspended(PartnerError):
+class PartnerSuspended(PartnerError, BusinessRefusal):
     """The partner may not sell at present."""
 
     code = "partner.suspended"
@@ -43,7 +44,7 @@ class PartnerSuspended(PartnerError):
         super().__init__(f"Partner {partner_id} is suspended; make them active in the estate, then try again.")
 
 
-class QuotaExhausted(PartnerError):
+class QuotaExhausted(PartnerError, BusinessRefusal):
     """The partner has fewer licences left than are wanted."""
 
     code = "partner.quota_exhausted"

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from provisioning.commercial.quote_errors import QuoteUnknown
-from provisioning.commercial.selling_tables import Quote, QuoteKind, QuoteLine, QuoteState
+from provisioning.commercial.selling_tables import Quote, QuoteKind, QuoteLine
 from provisioning.commercial.sold_lines import LineRecord, PricedLine, as_line
-from workflows.answers import PaymentTerms
+from workflows.answers import PaymentTerms, QuoteState
 
 
 class QuoteRecord(TypedDict):

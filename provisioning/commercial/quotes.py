@@ -34,11 +34,11 @@ from provisioning.commercial.quote_rows import (
     with_lines,
 )
 from provisioning.commercial.selling_errors import OfferError
-from provisioning.commercial.selling_tables import Quote, QuoteState
+from provisioning.commercial.selling_tables import Quote
 from provisioning.commercial.sold_lines import LineWish, PricedLine, price_lines, total_of
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
-from workflows.answers import PaymentTerms
+from workflows.answers import PaymentTerms, QuoteState
 
 LONGEST_REASON = 500
 EXPIRED = "nobody accepted it in time"

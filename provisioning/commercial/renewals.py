@@ -61,6 +61,7 @@ class Renewals:
             reason_code=against and against[0],
             subscription_id=row.id,
             customer_id=row.customer_id,
+            plan=row.plan or row.title,
             ends_on=row.ends_on,
             renewal_term_months=row.term_months,
         )

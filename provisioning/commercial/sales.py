@@ -32,7 +32,7 @@ from provisioning.commercial.sold_lines import LineRecord, as_line
 from provisioning.commercial.tables import Customer
 from provisioning.errors import ChangeRaced, RequestConflict, TenantMismatch
 from provisioning.intake import Clock, Faults
-from workflows.answers import OrderFromQuote, OrderState, PaymentTerms
+from workflows.answers import OrderedLine, OrderFromQuote, OrderState, PaymentTerms
 
 LONGEST_REASON = 500
 ALLOWED: dict[OrderState, frozenset[OrderState]] = {
@@ -127,6 +127,13 @@ class SalesService:
             select(SalesOrderLine).where(SalesOrderLine.order_id == order_id).order_by(SalesOrderLine.position)
         )
         return OrderWithLines(**_record(row), lines=[as_line(line) for line in lines])
+
+    async def order_lines(self, *, order_id: int) -> list[OrderedLine]:
+        """What was ordered, in the order's own lines. Raises: OrderUnknown."""
+        return [
+            OrderedLine(description=line["description"], quantity=line["quantity"], amount_minor=line["amount_minor"])
+            for line in (await self.order(order_id))["lines"]
+        ]
 
     async def orders(
         self,

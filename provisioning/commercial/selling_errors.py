@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provisioning.commercial.errors import CustomerError
 from provisioning.errors import ProvisioningError
+from workflows import BusinessRefusal
 
 
 class OfferError(ProvisioningError):
@@ -67,7 +68,7 @@ class LeadUnknown(LeadError):
         super().__init__(lead_id, f"There is no lead {lead_id}.")
 
 
-class LeadNotQualified(LeadError):
+class LeadNotQualified(LeadError, BusinessRefusal):
     """The lead is not qualified, and only a qualified one becomes a customer."""
 
     code = "lead.not_qualified"
@@ -90,7 +91,7 @@ class LeadDisqualified(LeadNotQualified):
         )
 
 
-class LeadConverted(LeadError):
+class LeadConverted(LeadError, BusinessRefusal):
     """The lead is a customer already."""
 
     code = "lead.converted"

@@ -14,10 +14,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning.commercial.tables import OF_A_CUSTOMER
 from provisioning.tables import Identity, ProvisioningBase, Reference, RowId, TenantId
-from workflows.answers import OrderState, PaymentTerms
+from workflows.answers import OrderState, PaymentTerms, QuoteState
 
 LeadState = Literal["new", "qualified", "converted", "disqualified"]
-QuoteState = Literal["draft", "sent", "accepted", "withdrawn", "expired"]
 QuoteKind = Literal["new", "renewal"]
 Charge = Literal["recurring", "once"]
 

@@ -25,7 +25,7 @@ OF_A_CUSTOMER = ("tenant_id", "customer_id"), ("customer.tenant_id", "customer.i
 class Customer(ProvisioningBase):
     """Who buys: a person or a firm, under the number the ISP knows them by.
 
-    ``withdrawn``: made from a lead, and taken back since; the number stays theirs.
+    ``withdrawn``: made from a lead or for a partner, and taken back since; the number stays theirs.
     """
 
     __tablename__ = "customer"

@@ -64,7 +64,10 @@ class TenantNotAnswering(TenantError):
 
     def __init__(self, tenant_url: str, reason: str) -> None:
         self.tenant_url = tenant_url
-        super().__init__(f"{tenant_url} does not answer ({reason}); it is asked again.")
+        super().__init__(
+            f"{tenant_url} does not answer ({reason}); see that the appliance's web server runs and that "
+            "FIRSTLIGHT_PUBLIC_URL leads to it. It is asked again for a while, then when the run is retried."
+        )
 
 
 class TenantPageWrong(TenantError):

@@ -62,7 +62,7 @@ class TenantProbe:
                     break
         finally:
             await response.aclose()
-        return response.status_code, response.headers.get("Location"), content
+        return response.status_code, response.headers.get("Location"), content[:LARGEST_PAGE_BYTES]
 
 
 class _NameReader(HTMLParser):

@@ -1,7 +1,7 @@
-"""One database, its world, and the worker process of the moment: installations are played in it one after the other.
+"""One database, its world, and the worker process of the moment: stories are played in it one after the other.
 
 The world and the people live in the test's process and are never killed; the worker is. It is started again each time
-it dies, and the one that ends an installation well is the one that dies in the next.
+it dies, and the one that ends a story well is the one that dies in the next.
 """
 
 from __future__ import annotations
@@ -10,65 +10,29 @@ import asyncio
 import itertools
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal
 
 from sqlalchemy import select
 
-from provisioning.commercial.testing import Quirk
 from provisioning.lab.demo import open_lab
-from radius.testing import LoginReply
+from tests.durability.story import Played, Scene, Story
 from tests.support.clock import MovableClock
-from tests.support.estate import HOUSEHOLDS, Household, estate_toml
+from tests.support.customer_pages import PageServer
+from tests.support.estate import HOUSEHOLDS, estate_toml
 from tests.support.lab import Installation, JourneyLab
 from tests.support.worker_process import Home, Instant, Plan, WorkerProcess, WorkerServer
-from workflows import RunView
 from workflows.engine.tables import ENDED, RunRow
-from workflows.errors import RunNotOpenFor
-
-Story = Literal["installed", "cancelled", "abandoned"]
-"""How it ends: with a live subscriber; undone after an operator's cancel, when all but the mail was done; or undone
-after a cancel in the moment in which the worker is lost.
-"""
 
 PATIENCE_SECONDS = 120.0
 NEVER_REACHED_AFTER_SECONDS = 8.0
 LOOK_EVERY_SECONDS = 0.1
-REFUSALS = 6
 UNFINISHED = ("PENDING", "ENQUEUED", "DELAYED")
 
 
 class StoryBroken(AssertionError):
-    """An installation did not end as it should; the message has all that is known."""
-
-
-@dataclass
-class Played:
-    """An installation as it stands after it was played."""
-
-    story: Story
-    house: Household
-    view: RunView
-    before_scan: LoginReply | None
-    lost_at: tuple[Instant, ...]
-    trace: list[str]
-
-
-@dataclass
-class Scene:
-    """An installation under way."""
-
-    story: Story
-    house: Household
-    run: Installation
-    plans: list[Plan]
-    lost_at: list[Instant] = field(default_factory=list)
-    before_scan: LoginReply | None = None
-    cancelled: bool = False
-    ended_at: float | None = None
+    """A story did not end as it should; the message has all that is known."""
 
 
 class Lane:
@@ -90,9 +54,9 @@ class Lane:
         return self.worker
 
     async def play(self, story: Story, *losses: Instant, by: signal.Signals = signal.SIGKILL) -> Played:
-        """One installation from ticket to end; the worker is lost at the first instant, the next at the second...
+        """One run from its start to its end; the worker is lost at the first instant, the next at the second...
 
-        ``by`` SIGSTOP they are only frozen, and thaw when the others have brought the installation to its end.
+        ``by`` SIGSTOP they are only frozen, and thaw when the others have brought the run to its end.
 
         Raises: StoryBroken.
         """
@@ -101,43 +65,35 @@ class Lane:
         self.home.arm(plans[0] if plans else None)
         if self.worker is None or not self.worker.alive:
             await self.start_worker()
-        house = self.people.household()
-        if story == "cancelled":
-            self.people.world.mail.misbehave(*[Quirk.REFUSE_RECIPIENT] * REFUSALS)
-        scene = Scene(story, house, await self.people.order(house), plans)
+        scene = await story.begin(self.people)
+        scene.plans = plans
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while not await self._over(scene):
+                while not await self._over(story, scene):
                     assert self.worker is not None
                     await asyncio.wait([self.worker.died], timeout=LOOK_EVERY_SECONDS)
                 await self._thaw()
         except TimeoutError:
-            raise self.broken(await self._played(scene, offset), "it does not come to its end") from None
+            raise self.broken(await self._played(story, scene, offset), "it does not come to its end") from None
         except AssertionError as error:
-            raise self.broken(await self._played(scene, offset), str(error)) from error
+            raise self.broken(await self._played(story, scene, offset), str(error)) from error
         finally:
             self.people.world.mail.behave()
             self.home.arm(None)
-        return await self._played(scene, offset)
+        return await self._played(story, scene, offset)
 
-    async def _played(self, scene: Scene, offset: int) -> Played:
+    async def _played(self, story: Story, scene: Scene, offset: int) -> Played:
         view, trace = await scene.run.view(), self.home.trace(offset)
-        return Played(scene.story, scene.house, view, scene.before_scan, tuple(scene.lost_at), trace)
+        return Played(story, self.people, scene.run, scene.facts, view, tuple(scene.lost_at), trace)
 
-    async def _over(self, scene: Scene) -> bool:
+    async def _over(self, story: Story, scene: Scene) -> bool:
         """Lets everybody do what there is to do; whether all is done."""
         if self._lost(scene):
-            await self._follow(scene)
+            await self._follow(story, scene)
         row = await self._look(scene.run)
-        if row.waiting_for == "visit" and scene.before_scan is None:
-            scene.before_scan = await self.people.login(scene.run)
-            await scene.run.plug_and_scan(scene.house)
-        elif row.state == "held":
-            expected = scene.story == "cancelled" and row.current_step == "deliver_email" and not scene.cancelled
-            assert expected, f"it is held in {row.current_step}: {row.reason}"
-            await self._cancel(scene)
-        elif row.state in ENDED:
+        if row.state in ENDED:
             return await self._at_rest(scene, row.segment)
+        await story.act(scene, row)
         return False
 
     def _lost(self, scene: Scene) -> bool:
@@ -153,18 +109,13 @@ class Lane:
         assert scene.plans and status == -signal.SIGKILL, f"the worker ended by itself with status {status}"
         return True
 
-    async def _follow(self, scene: Scene) -> None:
+    async def _follow(self, story: Story, scene: Scene) -> None:
         """Another worker takes the place of one that was lost."""
         scene.lost_at.append(scene.plans.pop(0).at)
         self.home.arm(scene.plans[0] if scene.plans else None)
-        if scene.story == "abandoned" and not scene.cancelled:
-            await self._cancel(scene)
+        if story.cancelled_when_lost and not scene.cancelled:
+            await scene.cancel()
         await self.start_worker()
-
-    async def _cancel(self, scene: Scene) -> None:
-        with suppress(RunNotOpenFor):  # it was lost after the run's last commit
-            await scene.run.cancel("the customer has moved away")
-            scene.cancelled = True
 
     async def _thaw(self) -> None:
         """Frozen workers go on as if nothing had happened to them, and end when they have found out."""
@@ -223,8 +174,12 @@ async def open_lane(
     estate.write_text(estate_toml(households))
     settings = {} if database_url is None else {"database_url": database_url}
     clock = MovableClock()
-    async with open_lab(home / "lab", estate, lambda _: None, clock=clock, **settings) as lab:
-        people = JourneyLab(lab, clock)
+    async with (
+        PageServer() as pages,
+        open_lab(home / "lab", estate, lambda _: None, clock=clock, public_url=pages.url, **settings) as lab,
+    ):
+        pages.serve(lab.appliance)
+        people = JourneyLab(lab, clock, pages)
         kind = "postgresql" if people.is_postgresql else "sqlite"
         lane = Lane(kind, people, server, Home(home / "worker"), commits=commits)
         try:
@@ -233,14 +188,3 @@ async def open_lane(
             for worker in [*lane.frozen, lane.worker]:
                 if worker is not None:
                     await worker.end()
-
-
-def kills_of(trace: Sequence[str]) -> list[Instant]:
-    """Every instant of a recorded trace."""
-    seen: dict[str, int] = {}
-    found = []
-    for point in trace:
-        if not point.startswith("!"):
-            seen[point] = seen.get(point, 0) + 1
-            found.append(Instant(point, seen[point]))
-    return found

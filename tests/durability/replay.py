@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 
 from provisioning.logs import configure_logs
-from tests.durability.lane import Played, StoryBroken
+from tests.durability.lane import StoryBroken
+from tests.durability.stories import STORIES
 from tests.durability.sweep import KINDS, Death, open_lanes, survive
 from tests.support.postgres import PostgresServer
 from tests.support.worker_process import Instant
@@ -25,8 +26,7 @@ async def replay(death: Death, folder: Path) -> None:
         server.start()
     try:
         async with open_lanes(folder, server, of_each=1, kinds=(death.kind,), households=9, commits=True) as (lane,):
-            clean: Played = await lane.play("cancelled" if death.story == "cancelled" else "installed")
-            await survive(lane, death, clean)
+            await survive(lane, death, await lane.play(death.story))
     finally:
         if death.kind == "postgresql":
             server.stop()
@@ -34,13 +34,13 @@ async def replay(death: Death, folder: Path) -> None:
 
 def main() -> int:
     """0: it was survived."""
-    parser = argparse.ArgumentParser(description="Kill a worker at an instant of an installation, and look.")
+    parser = argparse.ArgumentParser(description="Kill a worker at an instant of a journey, and look.")
     parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("story", choices=("installed", "cancelled", "abandoned"))
+    parser.add_argument("story", choices=STORIES)
     parser.add_argument("instants", nargs="+", help="point#n; a second one is for the worker that follows")
     parser.add_argument("--freeze", action="store_true", help="SIGSTOP, and SIGCONT at the end, in SIGKILL's place")
     given = parser.parse_args()
-    death = Death(given.kind, given.story, tuple(map(Instant.parse, given.instants)), frozen=given.freeze)
+    death = Death(given.kind, STORIES[given.story], tuple(map(Instant.parse, given.instants)), frozen=given.freeze)
     folder = Path(tempfile.mkdtemp(prefix="firstlight-replay-"))
     configure_logs(level="error", form="console")
     try:

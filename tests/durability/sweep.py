@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
 import shlex
 import signal
@@ -12,18 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.durability.lane import Lane, Played, Story, StoryBroken, kills_of, open_lane
-from tests.durability.proofs import faults_of
+from tests.durability.lane import Lane, StoryBroken, open_lane
+from tests.durability.story import Played, Story
 from tests.support.estate import HOUSEHOLDS
 from tests.support.postgres import PostgresServer
 from tests.support.worker_process import Instant, open_worker_server
-from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT
-from workflows.engine.steps import OUTSIDE_EFFECTS, Act, NothingToUndo, Wait
 
 KINDS = ("sqlite", "postgresql")
-CANCELLED_AT = "deliver_email.failed.in_tx"
-"""The undoing story's own instants begin where its mail is refused for good; those before are the other story's."""
-
 OF_NO_OWN = re.compile(r"commit\((?!worker:).+: (.+\+)?run\b|commit\(worker: run_worker\)")
 """The commits that the engine names itself (``in_tx`` and ``committed`` are their two sides), and the heartbeat's."""
 
@@ -40,16 +34,17 @@ class Death:
     @property
     def command(self) -> str:
         """What replays exactly this."""
-        words = [self.kind, self.story, *map(str, self.at), *["--freeze"] * self.frozen]
+        words = [self.kind, self.story.name, *map(str, self.at), *["--freeze"] * self.frozen]
         return ".venv/bin/python -m tests.durability.replay " + shlex.join(words)
 
 
-def instants_of(story: Story, trace: Iterable[str]) -> list[Instant]:
-    """Where to kill, as a run without a death has shown it."""
-    found = (instant for instant in kills_of(list(trace)) if not OF_NO_OWN.match(instant.point))
-    if story == "cancelled":
-        return list(itertools.dropwhile(lambda instant: instant.point != CANCELLED_AT, found))
-    return list(found)
+async def play_clean(lane: Lane, story: Story) -> tuple[Played, list[Instant]]:
+    """The story without a death, and where to kill in it. Raises: AssertionError if it doesn't show all it should."""
+    clean = await lane.play(story)
+    assert await story.faults(clean) == []
+    instants = [instant for instant in story.instants(clean.trace) if not OF_NO_OWN.match(instant.point)]
+    assert story.demanded(clean) - set(instants) == set(), "no run has shown these instants"
+    return clean, instants
 
 
 def once_each(instants: Iterable[Instant]) -> list[Instant]:
@@ -57,26 +52,15 @@ def once_each(instants: Iterable[Instant]) -> list[Instant]:
     return [instant for instant in instants if not instant.is_commit and not instant.point.endswith(".before")]
 
 
-def demanded(story: Story) -> set[Instant]:
-    """Every step of the definition at every position, and the claim at the start and after every wait."""
-    points = set()
-    waits = 0
-    for step in ISP_TICKET_TO_DEPLOYMENT.steps:
-        if isinstance(step, Wait):
-            waits += step.when is None
-        elif isinstance(step, Act) and (story == "installed" or not isinstance(step.undo, NothingToUndo)):
-            name = step.name if story == "installed" else f"undo:{step.name}"
-            effect = ("effect",) if step.effect in OUTSIDE_EFFECTS else ()
-            points |= {Instant(f"{name}.{position}") for position in ("before", *effect, "in_tx", "committed")}
-    claims = range(1, waits + 2) if story == "installed" else (waits + 2,)  # a held run is claimed anew to be undone
-    return points | {Instant(f"claim.{position}", nth) for nth in claims for position in ("in_tx", "committed")}
-
-
-async def survive(lane: Lane, death: Death, clean: Played | None = None) -> None:
-    """Plays the story with this death in it. Raises: StoryBroken with the command that replays it."""
+async def survive(lane: Lane, death: Death, clean: Played) -> None:
+    """Plays the story with this death in it; ``clean`` is the same without. Raises: StoryBroken with the command that
+    replays it.
+    """
     try:
         played = await lane.play(death.story, *death.at, by=signal.SIGSTOP if death.frozen else signal.SIGKILL)
-        faults = await faults_of(lane, played, clean)
+        faults = await death.story.faults(played)
+        if not death.story.cancelled_when_lost and played.shape != clean.shape:
+            faults.append(f"its steps ended as {played.shape}, without a death as {clean.shape}")
         if faults:
             raise lane.broken(played, "; ".join(faults))
     except StoryBroken as broken:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.durability.lane import Lane, Played, Story
-from tests.durability.proofs import faults_of
-from tests.durability.sweep import KINDS, Death, demanded, instants_of, once_each, open_lanes, survive_all
+from tests.durability.lane import Lane
+from tests.durability.stories import ABANDONED, INSTALLED, STORIES
+from tests.durability.story import Played
+from tests.durability.sweep import KINDS, Death, once_each, open_lanes, play_clean, survive_all
 from tests.support.postgres import PostgresServer
 from tests.support.worker_process import ANY, Instant
 
@@ -36,46 +37,42 @@ async def postgresql_lanes(tmp_path: Path, postgres: PostgresServer) -> AsyncIte
         yield opened
 
 
-async def play_clean(lanes: Sequence[Lane], story: Story) -> tuple[Played, list[Instant]]:
-    """The story without a death, and every instant that it went through."""
-    await lanes[0].play("installed")  # the worker's own start is over
-    clean = await lanes[0].play(story)
-    assert await faults_of(lanes[0], clean) == []
-    instants = instants_of(story, clean.trace)
-    assert demanded(story) - set(instants) == set(), "no run has shown these instants"
-    return clean, instants
+async def play_twice(lanes: Sequence[Lane], name: str) -> tuple[Played, list[Instant]]:
+    """The story without a death, when the worker's own start is over, and every instant that it went through."""
+    await lanes[0].play(INSTALLED)
+    return await play_clean(lanes[0], STORIES[name])
 
 
 async def survive_each(lanes: Sequence[Lane], deaths: list[Death], clean: Played) -> None:
     assert await survive_all(lanes, deaths, clean) == set(deaths)
 
 
-@pytest.mark.parametrize("story", ["installed", "cancelled"])
-async def test_killed_at_every_instant_and_on_both_sides_of_every_commit(lanes: list[Lane], story: Story) -> None:
-    clean, instants = await play_clean(lanes, story)
+@pytest.mark.parametrize("name", ["installed", "cancelled"])
+async def test_killed_at_every_instant_and_on_both_sides_of_every_commit(lanes: list[Lane], name: str) -> None:
+    clean, instants = await play_twice(lanes, name)
     assert any(instant.is_commit for instant in instants)
-    await survive_each(lanes, [Death(lanes[0].kind, story, (instant,)) for instant in instants], clean)
+    await survive_each(lanes, [Death(lanes[0].kind, clean.story, (instant,)) for instant in instants], clean)
 
 
-@pytest.mark.parametrize("story", ["installed", "cancelled"])
-async def test_killed_again_while_it_recovers(lanes: list[Lane], story: Story) -> None:
-    clean, instants = await play_clean(lanes, story)
+@pytest.mark.parametrize("name", ["installed", "cancelled"])
+async def test_killed_again_while_it_recovers(lanes: list[Lane], name: str) -> None:
+    clean, instants = await play_twice(lanes, name)
     named = once_each(instants)[:-RECOVERY_INSTANTS]
     deaths = [
-        Death(lanes[0].kind, story, (instant, Instant(ANY, number % RECOVERY_INSTANTS + 1)))
+        Death(lanes[0].kind, clean.story, (instant, Instant(ANY, number % RECOVERY_INSTANTS + 1)))
         for number, instant in enumerate(named)
     ]
     await survive_each(lanes, deaths, clean)
 
 
 async def test_killed_and_cancelled_in_the_same_moment(lanes: list[Lane]) -> None:
-    clean, instants = await play_clean(lanes, "installed")
-    deaths = [Death(lanes[0].kind, "abandoned", (instant,)) for instant in once_each(instants)]
+    clean, instants = await play_twice(lanes, "installed")
+    deaths = [Death(lanes[0].kind, ABANDONED, (instant,)) for instant in once_each(instants)]
     await survive_each(lanes, deaths, clean)
 
 
-@pytest.mark.parametrize("story", ["installed", "cancelled", "abandoned"])
-async def test_frozen_taken_for_dead_and_thawed_when_all_is_done(postgresql_lanes: list[Lane], story: Story) -> None:
-    clean, instants = await play_clean(postgresql_lanes, "cancelled" if story == "cancelled" else "installed")
-    deaths = [Death("postgresql", story, (instant,), frozen=True) for instant in once_each(instants)]
+@pytest.mark.parametrize("name", ["installed", "cancelled", "abandoned"])
+async def test_frozen_taken_for_dead_and_thawed_when_all_is_done(postgresql_lanes: list[Lane], name: str) -> None:
+    clean, instants = await play_twice(postgresql_lanes, "cancelled" if name == "cancelled" else "installed")
+    deaths = [Death("postgresql", STORIES[name], (instant,), frozen=True) for instant in once_each(instants)]
     await survive_each(postgresql_lanes, deaths, clean)

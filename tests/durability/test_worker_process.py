@@ -14,6 +14,7 @@ import pytest
 from provisioning.lab.demo import open_lab
 from provisioning.settings import PREFIX, Settings
 from tests.support.clock import MovableClock
+from tests.support.customer_pages import PageServer
 from tests.support.estate import Household, estate_toml
 from tests.support.lab import Installation, JourneyLab
 from tests.support.traces import NOTHING, traces_of
@@ -35,6 +36,12 @@ class Service:
     @property
     def said(self) -> str:
         return self._log.read_text()
+
+    async def at_work(self) -> None:
+        """Returns when it takes segments; before that, a signal would find nobody who hears it."""
+        async with asyncio.timeout(STOPS_WITHIN_SECONDS):
+            while "dispatch is open" not in self.said:  # noqa: ASYNC110 - another process's log
+                await asyncio.sleep(0.05)
 
     async def told_to_stop(self) -> int:
         """SIGTERM, as from a service manager; its exit status."""
@@ -84,7 +91,7 @@ async def people(tmp_path: Path, database_url: str) -> AsyncIterator[JourneyLab]
     estate.write_text(estate_toml(first=4))
     clock = MovableClock()
     async with open_lab(tmp_path / "lab", estate, lambda _: None, clock=clock, database_url=database_url) as lab:
-        yield JourneyLab(lab, clock)
+        yield JourneyLab(lab, clock, PageServer())
 
 
 @pytest.fixture
@@ -158,6 +165,7 @@ async def test_a_second_worker_is_refused_on_sqlite_and_welcome_on_postgresql(
     assert (await until(run, lambda now: now.finished_at is not None)).state == "completed"
     assert await people.broken_invariants() == []
     if people.is_postgresql:
+        await second.at_work()
         assert await second.told_to_stop() == 0, second.said
     first.process.kill()
     await first.ended()

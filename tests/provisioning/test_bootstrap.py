@@ -43,9 +43,12 @@ async def start(appliance: Appliance) -> int:
 
 async def test_an_isps_patience_reaches_its_journeys(migrated_sqlite: Original, tmp_path: Path) -> None:
     patience = {"visit_hold_hours": 10, "line_wait_hours": 2, "inform_wait_minutes": 3, "session_wait_minutes": 4}
-    async with open_appliance(migrated_sqlite.copy(tmp_path, **patience, testing_hours=5)) as appliance:
-        (definition,) = appliance.definitions.values()
-    assert definition.patience == {
+    patience |= {"testing_hours": 5, "payment_wait_days": 6, "renewal_reminder_days": 7}
+    async with open_appliance(migrated_sqlite.copy(tmp_path, **patience)) as appliance:
+        of_journey = {name: each.patience for (name, _), each in appliance.definitions.items()}
+    assert of_journey["customer_renewal_process"] == {"reminder": timedelta(days=7), "payment": timedelta(days=6)}
+    assert of_journey["quote_accepted_to_order"]["payment"] == timedelta(days=6)
+    assert of_journey["isp_ticket_to_deployment"] == {
         "visit": timedelta(hours=10),
         "line": timedelta(hours=2),
         "inform": timedelta(minutes=3),

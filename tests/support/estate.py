@@ -87,6 +87,26 @@ currency = "EUR"
 setup_fee_minor = 4900
 term_months = 24
 payment_terms = "postpaid"
+license_template_id = 1
+[[offer]]
+id = 2
+title = "Mesh WiFi, two units"
+price_minor = 590
+currency = "EUR"
+term_months = 12
+payment_terms = "postpaid"
+license_template_id = 1
+[[offer]]
+id = 3
+title = "Setup at home"
+price_minor = 4900
+currency = "EUR"
+term_months = 1
+payment_terms = "postpaid"
+
+[[team]]
+name = "onboarding"
+email = "onboarding@isp.example"
 
 [[license_template]]
 id = 1

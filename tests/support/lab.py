@@ -28,8 +28,9 @@ from provisioning.lab.world import LabWorld
 from provisioning.visits import Outcome
 from radius.testing import LabNas, LoginReply
 from tests.support.clock import MovableClock
+from tests.support.customer_pages import PageServer
 from tests.support.estate import AT_THE_TIGHT_OLT, Household, estate_toml, tomorrow
-from workflows import RunView, show_run
+from workflows import EventView, RunView, list_events, show_run
 from workflows.definitions.installation import Appointment
 from workflows.engine.tables import ENDED
 
@@ -45,10 +46,11 @@ ON_POSTGRESQL = pytest.mark.parametrize("lab", ["postgresql"], indirect=True)
 class JourneyLab:
     """The ISP, and the people in it: the desk that takes tickets, dispatch, technicians, operators."""
 
-    def __init__(self, lab: Lab, clock: MovableClock) -> None:
+    def __init__(self, lab: Lab, clock: MovableClock, pages: PageServer | None = None) -> None:
         self.world: LabWorld = lab.world
         self.appliance: Appliance = lab.appliance
         self.clock = clock
+        self.pages = pages or PageServer()
         self.worker: Worker
         self._worker_stack = AsyncExitStack()
         self._numbers = iter(n for n in itertools.count(1) if n not in AT_THE_TIGHT_OLT)
@@ -66,7 +68,7 @@ class JourneyLab:
     # -- the appliance -------------------------------------------------------------------------------------------------
 
     async def start_worker(self) -> None:
-        pace = Pace(timers_every_seconds=0.05, watch_every_seconds=0.05, sleep=self.clock.sleep)
+        pace = Pace(timers_every_seconds=0.2, watch_every_seconds=0.2, sleep=self.clock.sleep)
         opened = open_worker(self.appliance, at=self._something_happened, pace=pace)
         self.worker = await self._worker_stack.enter_async_context(opened)
 
@@ -114,7 +116,34 @@ class JourneyLab:
 
     def mails_to(self, house: Household) -> list[KeptMail]:
         """What the mail server took for this customer."""
-        return [mail for mail in self.world.mail.mails() if mail.message["To"] == house.email]
+        return self.mails_at(house.email)
+
+    def mails_at(self, address: str) -> list[KeptMail]:
+        """What the mail server took for this address."""
+        return [mail for mail in self.world.mail.mails() if mail.message["To"] == address]
+
+    async def publish(self, event_type: str, data: dict[str, Any], *, key: str) -> EventView:
+        """Another system tells an event; what has become of it once it was taken up."""
+        async with self.appliance.database.begin() as db:
+            await self.appliance.publish(db, event_type, "a test", data, key, "another system")
+        return await self.event(key)
+
+    async def event(self, key: str) -> EventView:
+        """The event of this key, once the worker has taken it up."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                async with self.appliance.database.read() as db:
+                    found = await list_events(db, tenant_id=self.appliance.tenant_id, limit=500)
+                [event] = [each for each in found if each.key == key]
+                if event.state != "pending":
+                    return event
+                await self.happening()
+
+    async def run_of(self, key: str) -> Installation:
+        """The run that the event of this key has started."""
+        event = await self.event(key)
+        assert event.run_id is not None, event.reason
+        return Installation(self, event.run_id)
 
     async def happening(self) -> None:
         """Returns after the worker's next commit, or soon."""
@@ -279,10 +308,13 @@ async def open_journey_lab(home: Path, **settings: Any) -> AsyncIterator[Journey
     estate = home.with_suffix(".toml")
     estate.write_text(estate_toml())
     clock = MovableClock()
-    async with open_lab(
-        home, estate, lambda _: None, clock=clock, olt_http_timeout_seconds=1.0, smtp_timeout_seconds=2.0, **settings
-    ) as opened:
-        lab = JourneyLab(opened, clock)
+    own = {"olt_http_timeout_seconds": 1.0, "smtp_timeout_seconds": 2.0}
+    async with (
+        PageServer() as pages,
+        open_lab(home, estate, lambda _: None, clock=clock, **{**own, "public_url": pages.url, **settings}) as opened,
+    ):
+        pages.serve(opened.appliance)
+        lab = JourneyLab(opened, clock, pages)
         lab.nas_secret = await lab.reveal_nas_secret()
         await lab.start_worker()
         try:

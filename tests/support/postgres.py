@@ -40,7 +40,7 @@ class PostgresServer:
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self.home / "data"), "-m", "immediate", "stop")
-        shutil.rmtree(self.home, ignore_errors=True)
+        subprocess.run(["rm", "-rf", "--", self.home], check=False)  # hundreds of databases: much quicker than shutil
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [_binary(program), *arguments]

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, update
 
 from provisioning.database import Database, sync_url
 from tests.workflows.test_interpreter import act, states, view
-from tests.workflows.toy import HIRE, Services, ToyOutage, World, make_toy, order_badge, step, take_desk
+from tests.workflows.toy import HIRE, Services, ToyFault, ToyOutage, World, make_toy, order_badge, step, take_desk
 from tests.workflows.toy import cool_off as settled
 from workflows.engine.definition import Definition
 from workflows.engine.invariants import unfinished_ends
@@ -148,6 +148,30 @@ async def test_a_journey_may_make_its_customer_on_the_way(database: Database) ->
     after = await view(toy, run_id)
     assert (before.summary.customer_id, after.summary.customer_id) == (None, 41)
     assert (after.summary.state, made) == ("completed", [41])
+
+
+async def test_a_customer_who_is_made_anew_is_the_runs(database: Database) -> None:
+    async def cut_key(services: Any, run: Run[Any]) -> bool:
+        if run.rounds["take_desk"][-1].round == 1:
+            raise ToyFault("the key does not fit")
+        return True
+
+    unknown = of(
+        take_desk,
+        step.transactional(undo=NothingToUndo("a key is kept"))(cut_key),
+        customer_id=lambda _data: None,
+        customer_of=lambda run: len(run.rounds["take_desk"]) + 40 if run.done(take_desk) else None,
+    )
+    toy = await make_toy(database, unknown)
+    run_id = await toy.start()
+    await toy.dispatch().drain()
+    assert (await view(toy, run_id)).summary.customer_id == 41
+
+    await act(toy, "retry", run_id, from_step="take_desk")
+    await toy.dispatch().drain()
+
+    ended = (await view(toy, run_id)).summary
+    assert (ended.state, ended.customer_id) == ("completed", 42)
 
 
 async def test_asking_for_the_customer_too_early_is_named(database: Database) -> None:

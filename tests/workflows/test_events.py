@@ -15,7 +15,7 @@ from tests.workflows.toy import HIRE, Toy
 from workflows import Events, EventView, list_events
 from workflows.engine.invariants import stuck_events
 from workflows.engine.tables import RunRow
-from workflows.errors import EventConflict, EventRefused, EventTypeUnknown
+from workflows.errors import EventConflict, EventRefused, EventSettled, EventTypeUnknown, EventUnknown
 
 HIRED = {"order": "A1", "name": "Ada", "customer_id": 7, "remote": False}
 
@@ -132,3 +132,32 @@ async def test_one_that_fails_stays_pending_and_stops_no_other(toy: Toy) -> None
         [finding] = await stuck_events(db, tenant_id="main", occurred_before=toy.clock() + timedelta(seconds=1))
         assert finding.subject == "event 1"
         assert "person.hired about A1" in finding.sentence
+
+
+async def test_an_event_that_was_refused_can_be_taken_up_again_and_no_other(toy: Toy) -> None:
+    in_the_way = ["the desk is being painted"]
+
+    async def door(db: AsyncSession, data: Any, by: str) -> int:
+        if in_the_way:
+            raise EventRefused(in_the_way[0])
+        run_id, _ = await toy.runs.start(db, "hire", data, by=by)
+        return run_id
+
+    events = events_of(toy, **{"person.hired": door})
+    number, _ = await publish(toy, events)
+    await events.take_up(toy.database.begin)
+    assert [(event.state, event.reason) for event in await listed(toy)] == [("refused", "the desk is being painted")]
+
+    in_the_way.clear()
+    async with toy.database.begin() as db:
+        await events.retry(db, number)
+        await events.retry(db, number)
+    await events.take_up(toy.database.begin)
+
+    [event] = await listed(toy)
+    assert (event.state, event.reason, event.run_id is not None) == ("started", None, True)
+    async with toy.database.begin() as db:
+        with pytest.raises(EventSettled, match=f"event {number} is started"):
+            await events.retry(db, number)
+        with pytest.raises(EventUnknown, match="there is no event 99"):
+            await events.retry(db, 99)

@@ -32,11 +32,12 @@ def mail_steps(
     deliver: str = "deliver_email",
     when: Callable[[Run[Any]], bool] | None = None,
     otherwise: str = "",
+    patience: tuple[str, ...] = (),
 ) -> tuple[Act[Any, QueuedEmail], Act[Any, DeliveredEmail]]:
     """The two steps of one mail, under these names: it is queued, and then it is delivered.
 
     ``undone_because`` is the reason that a mail which was withdrawn in time carries. With ``when``, both are skipped
-    together, and ``otherwise`` says why.
+    together, and ``otherwise`` says why; it is asked once, before the mail is queued.
     """
 
     async def withdraw(services: Services, run: Run[Any], queued: QueuedEmail) -> None:
@@ -55,13 +56,13 @@ def mail_steps(
         return await outside.mail.deliver(run[sending]["email_id"])
 
     queue.__name__, hand_over.__name__ = send, deliver
-    sending = step.transactional(undo=withdraw, when=when, otherwise=otherwise)(queue)
+    sending = step.transactional(undo=withdraw, when=when, otherwise=otherwise, patience=patience)(queue)
     # The mail server may take ten minutes to look at what it was given (RFC 5321 s4.5.3.2.6), and minutes before that.
     delivering = step.blind(
         undo=NothingToUndo("a delivered mail can't be taken back"),
         retry=RetryPolicy(attempts=12),
         timeout_seconds=840,
-        when=when,
+        when=when and (lambda run: run.done(sending)),
         otherwise=otherwise,
     )(hand_over)
     return sending, delivering

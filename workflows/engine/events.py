@@ -21,7 +21,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from workflows.engine.journal import Begin, Clock, Definitions
 from workflows.engine.runs import Runs
 from workflows.engine.tables import EventRow, EventState
-from workflows.errors import EventConflict, EventRefused, EventTypeUnknown, InputRefused, RunConflict
+from workflows.errors import (
+    EventConflict,
+    EventRefused,
+    EventSettled,
+    EventTypeUnknown,
+    EventUnknown,
+    InputRefused,
+    RunConflict,
+)
 
 Starter = Callable[[AsyncSession, Any, str], Awaitable[int]]
 """Starts the run that an event asks for, from (its data, by whom); returns the run's number. Raises: EventRefused."""
@@ -108,6 +116,37 @@ class Events:
                 raise EventConflict(key, known.id) from None
             return known.id, False
         return row.id, True
+
+    async def start(self, db: AsyncSession, journey: str, data: Any, *, by: str) -> int:
+        """Starts a journey as its event would, through the same door; the run's number.
+
+        Raises: JourneyUnknown, EventRefused, InputRefused, RunConflict.
+        """
+        starter = self._starters.get(self._runs.current(journey).started_by or "")
+        if starter is not None:
+            return await starter(db, data, by)
+        run_id, _is_new = await self._runs.start(db, journey, data, by=by)
+        return run_id
+
+    async def retry(self, db: AsyncSession, event_id: int) -> None:
+        """An event that was refused or ignored is taken up again, as if it had just been published.
+
+        Raises: EventUnknown, EventSettled.
+        """
+        event = await db.scalar(
+            select(EventRow)
+            .where(EventRow.tenant_id == self._tenant_id, EventRow.id == event_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        if event is None:
+            raise EventUnknown(event_id)
+        if event.state == EventState.PENDING:
+            return
+        if event.state not in (EventState.REFUSED, EventState.IGNORED):
+            raise EventSettled(event_id, event.state)
+        event.state, event.reason, event.settled_at = EventState.PENDING, None, None
+        await db.flush()  # a later question in this transaction must find it pending
 
     async def take_up(self, begin: Begin, most: int = 100) -> int:
         """Starts what pending events ask for, oldest first; returns how many were settled.

@@ -100,8 +100,8 @@ class Course:
         row.result = step.result.dump_json(result).decode()
         row.finished_at = self.clock()
         row.note = row.error_code = None
-        if self.row.customer_id is None and self.definition.customer_of is not None:
-            self.row.customer_id = self.definition.customer_of(self.run)
+        if self.definition.customer_of is not None:  # asked anew: what was undone may have made another customer since
+            self.row.customer_id = self.definition.customer_of(self.run) or self.row.customer_id
         self.row.restarts = 0
         self.touch()
         return row

@@ -21,7 +21,7 @@ def brought(isp: Settings, type_: Type) -> int:
 def test_partners_are_listed_with_what_they_have_left_and_what_was_agreed(isp: Settings, type_: Type) -> None:
     listed = type_("partners", "list").out.splitlines()
     assert listed[0].split() == ["partner", "state", "licences", "commission", "name"]
-    assert listed[1].split() == ["21", "active", "48", "of", "50", "12.5", "%", "Nordnetz"]
+    assert listed[1].split() == ["21", "✓", "active", "48", "of", "50", "12.5", "%", "Nordnetz"]
     assert [partner["quota_remaining"] for partner in type_("partners", "list", "--json").json] == [48]
 
 
@@ -78,6 +78,7 @@ def test_a_key_is_proven_with_the_public_key_alone_where_no_database_is(
         "21",
         "10",
         listed[0]["valid_until"],
+        "✓",
         "active",
     ]
     assert not any(key in line for line in shown)
@@ -113,7 +114,7 @@ def test_a_page_is_shown_with_where_it_answers_and_what_it_says(
     (page,) = type_("tenants", "list", "--json").json
     assert page["tenant_url"] == f"https://isp.example/t/{page['tenant_id']}"
     listed = type_("tenants", "list", "--partner", 21).out.splitlines()
-    assert listed[1].split() == ["1", str(brought), "21", "active", page["tenant_id"]]
+    assert listed[1].split() == ["1", str(brought), "21", "✓", "active", page["tenant_id"]]
     shown = type_("tenants", "show", page["tenant_id"]).out
     assert f"  {page['tenant_url']} and https://portal.nordnetz.example\n" in shown
     assert "  shows Nordnetz: service none, order scheduled\n" in shown

@@ -367,6 +367,8 @@ def test_words_that_are_no_json_or_do_not_fit_are_refused(
     [
         (2, "visit", {"outcome": "scanned", "device_serial": "HWTC00000002"}, "firstlight visits report VISIT OUTCOME"),
         (3, "line_answer", {"answered": True, "actual_port": "0/0/3"}, "firstlight line answer ORDER --port PORT"),
+        (2, "payment_settled", {"state": "captured"}, "firstlight payments settle PAYMENT --reference WHERE"),
+        (2, "quote_accepted", {"quote_id": 1}, "firstlight quotes accept QUOTE --accepted-by WHO"),
     ],
 )
 def test_what_has_a_record_of_its_own_is_told_with_its_own_command(

@@ -65,7 +65,7 @@ def test_quotes_are_listed_and_withdrawn(isp: Settings, type_: Type) -> None:
     assert type_(*withdraw).out == "quote 2 is withdrawn (version 2)\n"
     listed = type_("quotes", "list").out.splitlines()
     assert listed[0].split() == ["quote", "state", "customer", "total", "valid", "until"]
-    assert listed[1].split()[:5] == ["2", "withdrawn", "1001", "EUR", "88.90"]
+    assert listed[1].split()[:6] == ["2", "↩", "withdrawn", "1001", "EUR", "88.90"]
     assert listed[2].strip() == "typo"
     assert listed[3].split()[:3] == ["1", "✓", "accepted"]
     assert [one["quote_id"] for one in type_("quotes", "list", "--customer", 1001, "--json").json] == [2]

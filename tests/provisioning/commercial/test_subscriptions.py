@@ -313,6 +313,7 @@ async def test_who_may_renew_is_an_answer_with_a_reason(counter: Counter) -> Non
         "reason_code": None,
         "subscription_id": number,
         "customer_id": 42,
+        "plan": "Business mail",
         "ends_on": date(2027, 1, 31),
         "renewal_term_months": 12,
     }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from workflows.definitions.input_types import Identifier, PositiveId
 from workflows.definitions.installation.ticket import (
     Appointment,
     DeviceInformed,
-    Identifier,
     InstallTicket,
-    PositiveId,
     SessionSeen,
     VisitReport,
 )

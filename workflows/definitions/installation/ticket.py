@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 from typing_extensions import TypedDict
 
 from acs import is_serial
+from workflows.definitions.input_types import FILLED, Frozen, Identifier, Line, Note, PositiveId, matching
 from workflows.engine.run import Run
 from workflows.errors import WorkflowError
 from workflows.printable import PRINTABLE
-
-
-def _matching(pattern: str, words: str) -> AfterValidator:
-    """A check whose refusal an operator can read; the pattern itself would help nobody."""
-    compiled = re.compile(pattern)
-
-    def check(text: str) -> str:
-        if not compiled.fullmatch(text):
-            raise ValueError(f"is {text!r}, but must be {words}")
-        return text
-
-    return AfterValidator(check)
 
 
 def _fits_a_beacon(name: str) -> str:
     if len(name.encode()) > 32:
         raise ValueError(f"is {len(name.encode())} bytes long, and a WiFi name has at most 32 (IEEE 802.11)")
     return name
-
-
-def _says_something(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is blank")
-    return text
 
 
 def _of_a_cpe(serial: str) -> str:
@@ -46,24 +28,10 @@ def _of_a_cpe(serial: str) -> str:
     return serial.strip()
 
 
-_FILLED = AfterValidator(_says_something)
-_STRIPPED = StringConstraints(strip_whitespace=True)
-
-Line = Annotated[str, _STRIPPED, _FILLED, _matching(PRINTABLE + "{1,200}", "one line of at most 200 characters")]
-Note = Annotated[str, _STRIPPED, _FILLED, _matching(PRINTABLE + "{1,1000}", "one line of at most 1000 characters")]
-Identifier = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}", "a name of letters, digits and . _ : / -")]
 Serial = Annotated[str, AfterValidator(_of_a_cpe)]
 Ssid = Annotated[  # blanks around a name are a part of it
-    str, _FILLED, _matching(PRINTABLE + "{1,32}", "a WiFi name of at most 32 bytes"), AfterValidator(_fits_a_beacon)
+    str, FILLED, matching(PRINTABLE + "{1,32}", "a WiFi name of at most 32 bytes"), AfterValidator(_fits_a_beacon)
 ]
-PositiveId = Annotated[int, Field(gt=0, le=2**63 - 1, strict=True)]
-"""Never read out of text, a fraction or a truth value: a number that names somebody is written as a number."""
-
-
-class Frozen(BaseModel):
-    """Input is data: what isn't known is refused, what was read doesn't change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Appointment(Frozen):

@@ -1,0 +1,57 @@
+"""``firstlight leads qualify``, ``partners order`` and ``events``, as those who bring customers type them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from provisioning.settings import Settings
+from tests.provisioning.cli.conftest import Type
+
+ORDER = Path(__file__).parents[3] / "deploy" / "examples" / "partner-order.json"
+LEAD = ("leads", "add", "--name", "Eve Stone", "--email", "eve@example.net", "--source", "phone", "--offer", 1)
+
+
+def test_a_qualified_lead_and_a_partners_order_are_events_that_wait_for_the_worker(isp: Settings, type_: Type) -> None:
+    before = len(type_("events", "list", "--state", "pending", "--json").json)
+    lead = type_(*LEAD, "--json").json["lead_id"]
+    type_("leads", "qualify", lead)
+    said = "order N-2026-0117 of partner 21 is taken\n"
+    assert [type_("partners", "order", 21, ORDER).out for _ in range(2)] == [said, said]
+
+    waiting = type_("events", "list", "--state", "pending", "--json").json
+    assert len(waiting) == before + 2
+    assert [(event["type"], event["subject"], event["published_by"]) for event in waiting[:2]] == [
+        ("partner.customer.created", "partner/21", "nora"),
+        ("lead.qualified", f"lead/{lead}", "nora"),
+    ]
+    assert waiting[0]["data"]["commission_amount"] == "49.90"
+    listed = type_("events", "list", "--type", "lead.qualified").out.splitlines()
+    assert listed[0].split() == ["event", "state", "run", "since", "type"]
+    assert listed[1].split()[-1] == "lead.qualified" and listed[2].strip() == f"lead/{lead}"
+    assert type_("events", "retry", waiting[0]["id"]).out == f"event {waiting[0]['id']} is pending\n"
+    assert type_("events", "list", "--state", "ignored").out == "no events\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("events", "retry", 999), "refused: there is no event 999"),
+        (("events", "list", "--state", "asleep"), "  state: asleep is none of pending, started, ignored, refused"),
+        (("partners", "order", 99, ORDER), "  partner_id: There is no partner 99"),
+        (("partners", "order", 21, "/nowhere.json"), "  /nowhere.json: No such file or directory"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused(isp: Settings, type_: Type, words: tuple[object, ...], told: str) -> None:
+    typed = type_(*words)
+    assert (typed.status, typed.out) == (2, "")
+    assert told in typed.err
+
+
+def test_every_fault_of_an_order_is_named(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    order = json.loads(ORDER.read_text()) | {"license_count": 0, "sale_amount": "much", "vat": "1"}
+    (tmp_path / "order.json").write_text(json.dumps(order))
+    refused = type_("partners", "order", 21, tmp_path / "order.json", "--json").json
+    assert [field for field, _ in refused["error"]["faults"]] == ["vat", "license_count", "sale_amount"]

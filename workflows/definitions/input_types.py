@@ -1,0 +1,44 @@
+"""What journeys' inputs are made of: names, numbers and lines of text, each refused in words for an operator."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from workflows.printable import PRINTABLE
+
+
+def matching(pattern: str, words: str) -> AfterValidator:
+    """A check whose refusal an operator can read; the pattern itself would help nobody."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"is {text!r}, but must be {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _says_something(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank")
+    return text
+
+
+FILLED = AfterValidator(_says_something)
+STRIPPED = StringConstraints(strip_whitespace=True)
+
+Line = Annotated[str, STRIPPED, FILLED, matching(PRINTABLE + "{1,200}", "one line of at most 200 characters")]
+Note = Annotated[str, STRIPPED, FILLED, matching(PRINTABLE + "{1,1000}", "one line of at most 1000 characters")]
+Identifier = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}", "a name of letters, digits and . _ : / -")]
+PositiveId = Annotated[int, Field(gt=0, le=2**63 - 1, strict=True)]
+"""Never read out of text, a fraction or a truth value: a number that names somebody is written as a number."""
+
+
+class Frozen(BaseModel):
+    """Input is data: what isn't known is refused, what was read doesn't change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

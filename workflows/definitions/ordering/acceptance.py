@@ -1,0 +1,57 @@
+"""What an order is told when it begins, and the customer's yes that it rests on."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from workflows.answers import AcceptedQuote, DeploymentPriority, PaymentMethod
+from workflows.definitions.input_types import Frozen, Identifier, Line, PositiveId
+from workflows.definitions.kit import step
+from workflows.engine.run import Run
+from workflows.services import Services
+
+DayOrMoment = Annotated[AwareDatetime | date, Field(union_mode="left_to_right")]
+"""A day, on which any free time will do, or a moment."""
+
+UNDONE = "the order was undone"
+
+
+class AcceptedOffer(Frozen):
+    """A quote that its customer has accepted, for the ``acceptance``-th time: an acceptance that was taken back and
+    given again sets things going again. The rest is how the order is carried out."""
+
+    quote_id: PositiveId
+    customer_id: PositiveId
+    accepted_by: Line
+    accepted_at: AwareDatetime
+    acceptance: PositiveId
+    payment_method: PaymentMethod | None = Field(default=None, description="without one, whoever sells says which")
+    scheduled_date: DayOrMoment | None = Field(default=None, description="without one, dispatch says when")
+    installation_address: Line | None = Field(default=None, description="without one, the place of the survey")
+    priority: DeploymentPriority
+    team: Identifier | None = Field(default=None, description="who is told of the order, by this channel")
+    channel: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _team_has_a_channel(self) -> AcceptedOffer:
+        if (self.team is None) != (self.channel is None):
+            raise ValueError("a team is told by a channel: name both, or neither")
+        return self
+
+
+Order = Run[AcceptedOffer]
+
+
+async def take_acceptance_back(services: Services, run: Order, accepted: AcceptedQuote) -> None:
+    await services.crm_service.withdraw_acceptance(quote_id=accepted["quote_id"], reason=UNDONE)
+
+
+@step.transactional(undo=take_acceptance_back)
+async def accept_quote(services: Services, run: Order) -> AcceptedQuote:
+    """Where the yes was kept at the door, this is the same acceptance."""
+    return await services.crm_service.accept_quote(
+        quote_id=run.input.quote_id, accepted_by=run.input.accepted_by, request_id=run.key(accept_quote)
+    )

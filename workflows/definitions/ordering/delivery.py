@@ -1,0 +1,182 @@
+"""The technician's visit for an order: booked, told to the team and the customer, and waited for."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from typing_extensions import TypedDict
+
+from workflows.answers import QueuedNotice, ScheduledDeployment
+from workflows.definitions.input_types import Frozen
+from workflows.definitions.installation.ticket import VisitReport
+from workflows.definitions.kit import step
+from workflows.definitions.mailing import Letter, mail_steps
+from workflows.definitions.ordering.acceptance import UNDONE, DayOrMoment, Order
+from workflows.definitions.ordering.order import create_order_from_quote
+from workflows.engine.routes import GoBack, Hold, Proceed, Route, UndoAll
+from workflows.engine.step_kit import wait_for
+from workflows.engine.steps import NothingToUndo
+from workflows.services import Services
+
+
+class DeploymentDate(Frozen):
+    """The day or the moment that the customer agrees to."""
+
+    scheduled_date: DayOrMoment
+
+
+class DeliveredOrder(TypedDict):
+    """An order of which everything is delivered."""
+
+    order_id: int
+
+
+def proposed(run: Order) -> datetime | date | None:
+    """The time that is wanted now: at first the acceptance's, after a failed visit the one that its report names."""
+    report = run.last(visit)
+    if report is None:
+        return run.input.scheduled_date
+    return report.next_appointment.scheduled_date if report.next_appointment else None
+
+
+deployment_date = wait_for(
+    "deployment_date",
+    signal="deployment_date",
+    payload=DeploymentDate,
+    says="a day for the technician's visit has to be agreed with the customer",
+    deadline=lambda run: run.now + run.patience("dispatch"),
+    on_deadline=lambda run: Hold(
+        f"no visit for order {run[create_order_from_quote]['order_id']} was agreed within {run.patience('dispatch')}: "
+        "ask the customer, tell the run deployment_date (`firstlight runs signal`) and retry, or roll back"
+    ),
+    when=lambda run: proposed(run) is None or run.is_told("deployment_date"),
+    otherwise="the day of the visit is known already",
+    patience=("dispatch",),
+)
+
+
+async def release_deployment(services: Services, run: Order, scheduled: ScheduledDeployment) -> None:
+    """The technician is free again; an order that was found not feasible has failed, it wasn't called off."""
+    await services.deployment_service.release_deployment(deployment_id=scheduled["deployment_id"], reason=UNDONE)
+    report = run.last(visit)
+    if report is not None and report.outcome == "not_feasible":
+        await services.sales_service.fail_order(order_id=scheduled["order_id"], reason=f"not feasible: {report.note}")
+
+
+@step.transactional(undo=release_deployment)
+async def schedule_deployment(services: Services, run: Order) -> ScheduledDeployment:
+    wanted = None if run.done(deployment_date) else proposed(run)
+    return await services.deployment_service.schedule_deployment(
+        order_id=run[create_order_from_quote]["order_id"],
+        customer_id=run.customer_id,
+        priority=run.input.priority,
+        scheduled_date=wanted or run[deployment_date].scheduled_date,
+        installation_address=run.input.installation_address,
+        request_id=run.key(schedule_deployment),
+    )
+
+
+async def withdraw_notice(services: Services, run: Order, notice: QueuedNotice) -> None:
+    await services.notifications_service.withdraw_notice(notice_id=notice["notice_id"])
+
+
+@step.transactional(
+    undo=withdraw_notice,
+    when=lambda run: run.input.team is not None,
+    otherwise="no team is told of orders; FIRSTLIGHT_ORDER_TEAM names one",
+)
+async def notify_team(services: Services, run: Order) -> QueuedNotice:
+    order, scheduled = run[create_order_from_quote], run[schedule_deployment]
+    customer = await services.customer_service.customer(run.customer_id)
+    starts_at = scheduled["starts_at"].astimezone(UTC)
+    return await services.notifications_service.notify_team(
+        team=run.input.team or "",
+        channel=run.input.channel or "",
+        subject=f"Order {order['order_id']}: visit on {starts_at:%Y-%m-%d %H:%M} UTC",
+        message=(
+            f"Order {order['order_id']} of customer {run.customer_id} ({customer['name']}) comes to "
+            f"{order['total_amount']} {order['currency']}, {order['payment_terms']}. Technician "
+            f"{scheduled['technician_id']} visits them on {starts_at:%Y-%m-%d %H:%M} UTC (visit "
+            f"{scheduled['visit_id']}, priority {scheduled['priority']})."
+        ),
+        metadata={"order_id": order["order_id"], "quote_id": order["quote_id"], "visit_id": scheduled["visit_id"]},
+        request_id=run.key(notify_team),
+    )
+
+
+async def order_confirmation(services: Services, run: Order) -> Letter:
+    order = run[create_order_from_quote]
+    customer = await services.customer_service.customer(run.customer_id)
+    lines = await services.sales_service.order_lines(order_id=order["order_id"])
+    visits = {"starts_at": run[schedule_deployment]["starts_at"]} if run.done(schedule_deployment) else {}
+    return Letter(
+        template="order_confirmation",
+        recipient=order["customer_email"],
+        variables={
+            "customer_name": customer["name"],
+            "order_id": order["order_id"],
+            "currency": order["currency"],
+            "total_minor": order["total_minor"],
+            "payment_terms": order["payment_terms"],
+            "lines": [
+                {"description": line["description"], "quantity": line["quantity"], "total_minor": line["amount_minor"]}
+                for line in lines
+            ],
+            **visits,
+        },
+    )
+
+
+def is_not_confirmed(run: Order) -> bool:
+    return run.last(deliver_email) is None
+
+
+send_template_email, deliver_email = mail_steps(
+    order_confirmation,
+    undone_because=UNDONE,
+    when=is_not_confirmed,
+    otherwise="the customer has the confirmation; whoever moved the visit agreed on it with them",
+)
+
+
+def after_visit(run: Order, report: VisitReport) -> Route:
+    match report.outcome:
+        case "scanned":
+            return Proceed()
+        case "not_feasible":
+            return UndoAll(f"the technician found the order not feasible: {report.note}")
+        case _:
+            words = {"no_access": "nobody was at home", "cancelled": "the visit was called off"}[report.outcome]
+            return GoBack(deployment_date, words + (f": {report.note}" if report.note else ""))
+
+
+visit = wait_for(
+    "visit",
+    signal="visit",
+    payload=VisitReport,
+    says="the order is confirmed: waiting for the technician's visit",
+    subject=lambda run: str(run[schedule_deployment]["visit_id"]),
+    deadline=lambda run: run[schedule_deployment]["ends_at"] + run.patience("report"),
+    on_deadline=lambda run: Hold(
+        f"nobody has reported within {run.patience('report')} what came of visit "
+        f"{run[schedule_deployment]['visit_id']}: ask technician {run[schedule_deployment]['technician_id']}, report "
+        "it by `firstlight visits report` and retry"
+    ),
+    route=after_visit,
+    when=lambda run: run.done(schedule_deployment),
+    otherwise="no visit is booked",
+    again_from=(deployment_date,),
+    patience=("report",),
+)
+
+
+@step.transactional(undo=NothingToUndo("the technician has been there and the order is over: nothing comes after it"))
+async def complete_order(services: Services, run: Order) -> DeliveredOrder:
+    """The end of the visit and of the order are one commit."""
+    order_id = run[create_order_from_quote]["order_id"]
+    if run.done(visit):
+        await services.ticketing_service.complete_visit(
+            visit_id=run[schedule_deployment]["visit_id"], request_id=f"{run.key(complete_order)}/visit"
+        )
+    await services.sales_service.complete_order(order_id=order_id)
+    return {"order_id": order_id}

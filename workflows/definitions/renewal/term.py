@@ -1,0 +1,54 @@
+"""The accepted renewal: paid, and only then the term is longer."""
+
+from __future__ import annotations
+
+from workflows.answers import ExtendedSubscription, RequestedPayment
+from workflows.definitions.charging import payment_steps
+from workflows.definitions.kit import step
+from workflows.definitions.renewal.offer import UNDONE, Renewal, RenewalNotEligible, create_renewal_quote
+from workflows.engine.routes import Reject
+from workflows.services import Services
+
+
+async def void_payment(services: Services, run: Renewal, payment: RequestedPayment) -> None:
+    await services.billing_service.void_payment(payment_id=payment["payment_id"], reason=UNDONE)
+
+
+@step.transactional(
+    undo=void_payment,
+    when=lambda run: run[create_renewal_quote]["total_minor"] > 0,
+    otherwise="the renewal costs nothing",
+    leads={RenewalNotEligible: lambda run, reason: Reject(reason)},
+)
+async def process_renewal_payment(services: Services, run: Renewal) -> RequestedPayment:
+    """Raises: RenewalNotEligible if there is nothing to go on with any more: nobody pays for that."""
+    found = await services.billing_service.check_renewal_eligibility(
+        customer_id=run.customer_id, subscription_id=run.input.subscription_id
+    )
+    if found["reason_code"] not in (None, "open_debt"):  # cancelled, say, while the customer thought about it
+        raise RenewalNotEligible(found["reason"])
+    return await services.billing_service.process_renewal_payment(
+        customer_id=run.customer_id,
+        quote_id=run[create_renewal_quote]["quote_id"],
+        request_id=run.key(process_renewal_payment),
+    )
+
+
+capture_payment, payment_settled = payment_steps(
+    process_renewal_payment,
+    undone_because=UNDONE,
+    instead="keep another card (`firstlight payments keep-card`) and retry from process_renewal_payment, or roll back",
+)
+
+
+async def withdraw_extension(services: Services, run: Renewal, extended: ExtendedSubscription) -> None:
+    await services.billing_service.withdraw_extension(extension_id=extended["extension_id"], reason=UNDONE)
+
+
+@step.transactional(undo=withdraw_extension)
+async def extend_subscription(services: Services, run: Renewal) -> ExtendedSubscription:
+    return await services.billing_service.extend_subscription(
+        subscription_id=run.input.subscription_id,
+        extension_period=run[create_renewal_quote]["renewal_term_months"],
+        request_id=run.key(extend_subscription),
+    )
