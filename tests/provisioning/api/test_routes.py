@@ -19,7 +19,7 @@ from provisioning.api.routes import Terms
 from provisioning.errors import InvalidRequest
 from tests.support.api import Api
 
-LEAD = {"name": "Bob Hill", "email": "bob@example.net", "source": "web"}
+LEAD: dict[str, Any] = {"name": "Bob Hill", "email": "bob@example.net", "source": "web"}
 
 
 def doors_of(app: FastAPI) -> Iterator[tuple[str, str, Terms]]:
@@ -38,7 +38,8 @@ async def test_a_role_gets_through_the_doors_of_its_permissions_and_no_other(api
             continue
         address = re.sub(r"{[^}]*}", "999999", path)
         for role, may in ROLES.items():
-            answer = await api.send(method, address, role=role, **({} if method == "GET" else {"json": {}}))
+            body: dict[str, Any] = {} if method == "GET" else {"json": {}}
+            answer = await api.send(method, address, role=role, **body)
             assert answer.status_code not in (401, 500), (method, path, role, answer.text)
             if answer.status_code == 403:
                 assert answer.json()["code"] == Forbidden.code
