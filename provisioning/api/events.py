@@ -8,9 +8,9 @@ from fastapi import Query
 from pydantic import Field
 
 from provisioning.api.calls import InCall
-from provisioning.api.pages import After, Limit, Page, page_of, row_of
+from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Nothing, Wish
 from workflows import EventView, list_events
 
 doors = Doors(prefix="/events", tags=["events"])
@@ -32,6 +32,13 @@ class Published(Wish):
 
     event_id: int
     new: bool
+
+
+class Retried(Wish):
+    """It waits to be taken up."""
+
+    event_id: int
+    state: State
 
 
 @doors.get("", permission="events.read")
@@ -64,3 +71,11 @@ async def publish(call: InCall, wish: Publish) -> Published:
     )
     call.tells(subject=f"event/{event_id}", after={"type": wish.type, "subject": wish.subject, "new": new})
     return Published(event_id=event_id, new=new)
+
+
+@doors.post("/{event_id}/retry", permission="events.publish")
+async def retry(call: InCall, event_id: Number, wish: Nothing) -> Retried:
+    """Has an event taken up again that was refused; put right first what was in its way."""
+    await call.appliance.events.retry(call.db, event_id)
+    call.tells(subject=f"event/{event_id}")
+    return Retried(event_id=event_id, state="pending")

@@ -11,7 +11,7 @@ from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Nothing, Wish
 from provisioning.commercial import LineWish, QuoteRecord, QuoteWithLines
 from provisioning.intake import LARGEST_NUMBER
 from workflows.answers import AcceptedQuote, PaymentTerms, QuoteState
@@ -33,10 +33,6 @@ class Draft(Wish):
     lines: list[Line] = Field(max_length=100)
     valid_until: AwareDatetime
     payment_terms: PaymentTerms | None = None
-
-
-class Nothing(Wish):
-    """No words are needed."""
 
 
 class Accept(Wish):

@@ -15,9 +15,9 @@ from provisioning.api.own import own_runs, require_own_run
 from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
+from provisioning.errors import ProvisioningError
 from provisioning.keeps import Kept, kept
-from provisioning.tickets import JOURNEY as INSTALLATION
-from workflows import NoteView, RunState, RunSummary, StepView, list_runs, show_run
+from workflows import EventRefused, NoteView, RunState, RunSummary, StepView, list_runs, show_run
 
 doors = Doors(prefix="/runs", tags=["runs"])
 
@@ -110,13 +110,13 @@ async def list_(
 
 @doors.post("", permission="runs.start", status_code=201)
 async def start(call: InCall, wish: Start, response: Response) -> StartedRun:
-    """Starts a run; the same input again is the same run. An installation is checked as a ticket is."""
-    if wish.journey == INSTALLATION:
-        begun = await call.appliance.desk(call.db).accept(wish.input, by=call.by)
-        run_id, is_new = begun.run_id, begun.is_new
-    else:
-        run_id, is_new = await call.appliance.runs.start(call.db, wish.journey, wish.input, by=call.by)
-    return started(call, response, run_id, is_new)
+    """Starts a run through its journey's door, which is told what the event would tell; the same is the same run."""
+    newest = await list_runs(call.db, tenant_id=call.tenant_id, limit=1)
+    try:
+        run_id = await call.appliance.events.start(call.db, wish.journey, wish.input, by=call.by)
+    except EventRefused as refusal:  # a door's own words name every fault
+        raise (refusal.__cause__ if isinstance(refusal.__cause__, ProvisioningError) else refusal) from refusal
+    return started(call, response, run_id, not newest or run_id > newest[0].id)
 
 
 @doors.get("/{run_id}", permission="runs.read")

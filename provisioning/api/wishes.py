@@ -9,3 +9,7 @@ class Wish(BaseModel):
     """A body. Rules of the business are the services'; here is only its shape."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Nothing(Wish):
+    """No words are needed."""

@@ -117,6 +117,17 @@ class Events:
             return known.id, False
         return row.id, True
 
+    async def start(self, db: AsyncSession, journey: str, data: Any, *, by: str) -> int:
+        """Starts a journey as its event would, through the same door; the run's number.
+
+        Raises: JourneyUnknown, EventRefused, InputRefused, RunConflict.
+        """
+        starter = self._starters.get(self._runs.current(journey).started_by or "")
+        if starter is not None:
+            return await starter(db, data, by)
+        run_id, _is_new = await self._runs.start(db, journey, data, by=by)
+        return run_id
+
     async def retry(self, db: AsyncSession, event_id: int) -> None:
         """An event that was refused or ignored is taken up again, as if it had just been published.
 

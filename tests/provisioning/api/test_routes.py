@@ -19,7 +19,7 @@ from provisioning.api.routes import Terms
 from provisioning.errors import InvalidRequest
 from tests.support.api import Api
 
-LEAD = {"name": "Bob Hill", "email": "bob@example.net", "source": "web"}
+LEAD: dict[str, Any] = {"name": "Bob Hill", "email": "bob@example.net", "source": "web"}
 
 
 def doors_of(app: FastAPI) -> Iterator[tuple[str, str, Terms]]:

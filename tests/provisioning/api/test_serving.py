@@ -23,8 +23,7 @@ async def test_it_answers_until_it_is_told_to_stop(api: Api, log_lines: Callable
     with sole_worker(api.appliance.database.url, tenant_id=api.appliance.tenant_id):
         serving = asyncio.create_task(serve(api.appliance, host="127.0.0.1", port=0, with_worker=None))
         while not (started := [line for line in log_lines() if line["event"] == "serving"]):
-            if serving.done():
-                serving.result()
+            assert not serving.done()
             await asyncio.sleep(0.01)
         address = f"http://127.0.0.1:{started[0]['port']}/api/v1/runs"
         async with httpx.AsyncClient(trust_env=False) as client:
