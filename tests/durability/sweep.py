@@ -53,6 +53,19 @@ def once_each(instants: Iterable[Instant]) -> list[Instant]:
     return [instant for instant in instants if not instant.is_commit and not instant.point.endswith(".before")]
 
 
+def in_turns(story: Story, instants: Iterable[Instant]) -> list[Death]:
+    """A death at each instant, on SQLite and on PostgreSQL by turns."""
+    return [Death(KINDS[number % 2], story, (instant,)) for number, instant in enumerate(instants)]
+
+
+def one_of_each(instants: Sequence[Instant]) -> list[Instant]:
+    """One instant of every step, before it, within it and after it in turns."""
+    by_step: dict[str, list[Instant]] = {}
+    for instant in instants:
+        by_step.setdefault(instant.point.rpartition(".")[0], []).append(instant)
+    return [group[number % len(group)] for number, group in enumerate(by_step.values())]
+
+
 async def survive(lane: Lane, death: Death, clean: Played | None = None) -> None:
     """Plays the story with this death in it; ``clean`` is the same without, where it has an end of its own.
 

@@ -1,4 +1,5 @@
-"""`make durability`: every instant and both sides of every COMMIT, forward and undoing, on both databases; then worse.
+"""`make durability`: every instant of an installation and both sides of every COMMIT, forward and undoing, on both
+databases, and every instant of every other journey; then worse.
 
 Worse is: a second kill during the recovery from the first; an operator's cancel in the very moment of the kill; and, on
 PostgreSQL, a worker that is only frozen, is taken for dead, and goes on when the others have finished its work.
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.durability.lane import Lane
-from tests.durability.stories import ABANDONED, INSTALLED, STORIES
-from tests.durability.story import Played
-from tests.durability.sweep import KINDS, Death, once_each, open_lanes, play_clean, survive_all
+from tests.durability.stories import ABANDONED, COMMERCE, INSTALLED, STORIES, TERMINATED
+from tests.durability.story import Played, Story
+from tests.durability.sweep import KINDS, Death, in_turns, once_each, open_lanes, play_clean, survive_all
 from tests.support.postgres import PostgresServer
 from tests.support.worker_process import ANY, Instant
 
@@ -28,6 +29,12 @@ RECOVERY_INSTANTS = 7
 @pytest.fixture(params=KINDS)
 async def lanes(request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[list[Lane]]:
     async with open_lanes(tmp_path, postgres, of_each=LANES, kinds=(request.param,), commits=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def lanes_of_both(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[list[Lane]]:
+    async with open_lanes(tmp_path, postgres, of_each=1) as opened:
         yield opened
 
 
@@ -47,11 +54,19 @@ async def survive_each(lanes: Sequence[Lane], deaths: list[Death], *cleans: Play
     assert await survive_all(lanes, deaths, *cleans) == set(deaths)
 
 
-@pytest.mark.parametrize("name", [name for name in STORIES if name != "abandoned"])
+@pytest.mark.parametrize("name", ["installed", "cancelled"])
 async def test_killed_at_every_instant_and_on_both_sides_of_every_commit(lanes: list[Lane], name: str) -> None:
     clean, instants = await play_twice(lanes, name)
     assert any(instant.is_commit for instant in instants)
     await survive_each(lanes, [Death(lanes[0].kind, clean.story, (instant,)) for instant in instants], clean)
+
+
+@pytest.mark.parametrize("story", [*COMMERCE, TERMINATED], ids=lambda story: story.name)
+async def test_every_other_journey_killed_at_every_instant_on_the_databases_in_turns(
+    lanes_of_both: list[Lane], story: Story
+) -> None:
+    clean, instants = await play_clean(lanes_of_both[0], story)
+    await survive_each(lanes_of_both, in_turns(story, instants), clean)
 
 
 @pytest.mark.parametrize("name", ["installed", "cancelled"])
