@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import tomllib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ METHODS = {
     for service, methods in tomllib.loads(Path(__file__).with_name("methods.toml").read_text(encoding="utf-8")).items()
     for method, facts in methods.items()
 }
+HEADINGS = Path(__file__).with_name("headings.md")
 IMPLEMENTED = sorted(name for name, facts in METHODS.items() if facts.get("implemented"))
 TYPES: dict[str, type] = {"int": int, "str": str, "bool": bool, "Decimal": Decimal}
 Answers = dict[tuple[str, str], Any]
@@ -56,8 +58,25 @@ def test_what_is_called_implemented_is_what_the_bundle_declares() -> None:
     assert declared == set(IMPLEMENTED)
 
 
-def test_the_documented_contract_is_this_one() -> None:
-    assert {(service, method) for service, methods in CONTRACT.items() for method in methods} == set(METHODS)
+def test_ours_are_the_contracts_headings() -> None:
+    """Services, methods, parameters and the journeys that call them, read from the headings themselves."""
+    promised: dict[tuple[str, str], tuple[list[str], str]] = {}
+    service = ""
+    for line in HEADINGS.read_text(encoding="utf-8").splitlines():
+        if found := re.fullmatch(r"## \d+\. .+ \((\w+)\)", line):
+            service = found[1]
+        elif found := re.fullmatch(r"### (\w+)\((.*)\)", line):
+            method = found[1]
+            promised[service, method] = (found[2].split(", "), "")
+        elif found := re.fullmatch(r"Used in: (.+)", line):
+            promised[service, method] = (promised[service, method][0], found[1])
+    documented = {(service, method): by for service, methods in CONTRACT.items() for method, by in methods.items()}
+    assert {name: facts["parameters"] for name, facts in METHODS.items()} == {
+        name: parameters for name, (parameters, _) in promised.items()
+    }
+    assert documented == {
+        name: EVERY_JOURNEY if used.startswith("All workflows") else (used,) for name, (_, used) in promised.items()
+    }
 
 
 @pytest.mark.parametrize("journey", EVERY_JOURNEY)
