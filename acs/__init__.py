@@ -84,6 +84,7 @@ from acs.nbi_outcomes import (
     WriteOutcome,
 )
 from acs.ports import Begin, Now, Secrets, Sleep
+from acs.resetting import ResetOutcome, ResetRequest
 from acs.seen_devices import SeenDevice
 from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
@@ -136,6 +137,8 @@ __all__ = [
     "Refusal",
     "Rejected",
     "RequestConflict",
+    "ResetOutcome",
+    "ResetRequest",
     "Secrets",
     "SeenDevice",
     "SerialAmbiguous",

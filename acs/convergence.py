@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from typing_extensions import TypedDict
@@ -20,6 +20,7 @@ from acs.informs import Informs
 from acs.nbi import NbiClient
 from acs.nbi_outcomes import Rejected, require_done
 from acs.ports import Begin, Now, Secrets, Sleep
+from acs.resetting import ResetOutcome, ResetRequest, Resetting
 from acs.seen_devices import SeenDevice, find_device, find_known, look_again
 from acs.serials import canonical_serial
 from acs.sessions import Patience, Sessions
@@ -56,6 +57,7 @@ class DeviceConvergence:
         self._informs = Informs(nbi, self._states, now=now)
         self._applying = Applying(nbi, self._states, sessions, now=now, sleep=sleep)
         self._verifying = Verifying(nbi, self._states, sessions, now=now)
+        self._resetting = Resetting(nbi, self._states, sessions)
 
     async def prepare(self) -> None:
         """Install our apply script at the ACS if need be; done by ``apply`` too, which then waits 5 s for it.
@@ -154,6 +156,22 @@ class DeviceConvergence:
         """
         await self._states.unbind(device_serial, service_id=service_id)
         return await self.withdraw(device_serial)
+
+    async def request_reset(self, device_serial: str, *, within: timedelta) -> ResetRequest:
+        """Queue the factory reset of a CPE whose service has ended; one that serves somebody else is left alone.
+
+        Raises: SerialMalformed, SerialAmbiguous, NbiError.
+        """
+        return await self._resetting.request(device_serial, within=within)
+
+    async def see_reset(self, request: ResetRequest, *, last_look: bool) -> ResetOutcome:
+        """What has become of it: the CPE is called, and its report as a new one waited for (a bounded time).
+
+        With ``last_look`` it is given up: the answer then says that it was not reset, or that nobody knows.
+
+        Raises: NotYet (with the reason), unless it is the last look; NbiError.
+        """
+        return await self._resetting.see(request, last_look=last_look)
 
     async def _clear_late_comers(self, seen: SeenDevice) -> SeenDevice | None:
         """A process that was killed while it queued settings may have sent them: look again when they have arrived.

@@ -86,6 +86,19 @@ class DesiredStates:
             device = await self._one(db, AcsDevice.serial == serial, AcsDevice.state != "withdrawn")
             return None if device is None else _desired(device)
 
+    async def last_or_none(self, device_serial: str) -> Desired | None:
+        """The binding that this serial has, or had last."""
+        serial = canonical_serial(device_serial)
+        async with self._begin() as db:
+            found = await db.scalars(
+                select(AcsDevice)
+                .where(AcsDevice.tenant_id == self._tenant_id, AcsDevice.serial == serial)
+                .order_by((AcsDevice.state != "withdrawn").desc(), AcsDevice.id.desc())
+                .limit(1)
+            )
+            device = found.one_or_none()
+            return None if device is None else _desired(device)
+
     async def live_of(self, device_serials: Iterable[str]) -> dict[str, Desired]:
         """Those of the serials that are bound, under the spelling asked for; what is no serial is left out."""
         canonical = {given: canonical_serial(given) for given in device_serials if is_serial(given)}

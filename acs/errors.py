@@ -225,8 +225,8 @@ class DesiredStateChanged(DeviceError):
 class NotYet(DeviceError):
     """The CPE has not taken or confirmed its settings yet.
 
-    ``reason`` is a slug: ``no_session``, ``in_progress``, ``no_data_model``, ``not_applied``, ``not_read_back``, or one
-    of the subclasses' own.
+    ``reason`` is a slug: ``no_session``, ``in_progress``, ``no_data_model``, ``not_applied``, ``not_read_back``,
+    ``not_seen_since_reset``, or one of the subclasses' own.
     """
 
     code = "acs.not_yet"

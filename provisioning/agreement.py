@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.tables import Mail
 from provisioning.field import LIVE_STATES, Visit
-from workflows import ENDED, RunState, StepState, keys_of_runs, runs_of_keys
-
-MAIL_STEP = "send_template_email"
+from workflows import ENDED, BegunRound, Definition, RunState, StepState, begun_rounds, mail_step_names, runs_of_keys
 
 
 @dataclass(frozen=True)
@@ -22,32 +22,32 @@ class Finding:
     sentence: str
 
 
-async def mails_not_one_per_run(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
-    """A completed run has written to its customer exactly once; no run has two mails that were or will be sent."""
-    rounds = await keys_of_runs(db, tenant_id=tenant_id, step=MAIL_STEP)
+async def mails_not_as_their_runs(
+    db: AsyncSession, *, tenant_id: str, definitions: Mapping[tuple[str, int], Definition[Any]]
+) -> list[Finding]:
+    """A step that writes a mail has one that counts, however often it was done anew: rounds that were undone don't.
+    What a completed run has written, it has sent."""
+    steps = mail_step_names(definitions.values())
     mails = await db.execute(
         select(Mail.request_id, Mail.id, Mail.state).where(Mail.tenant_id == tenant_id, Mail.state != "withdrawn")
     )
     kept = {request_id: (email_id, state) for request_id, email_id, state in mails}
-    of_run: dict[int, list[tuple[int, str]]] = {}
-    owing: dict[int, str] = {}
-    for run_id, run_state, step_state, key in rounds:
-        of_run.setdefault(run_id, [])
-        if key in kept:
-            of_run[run_id].append(kept[key])
-        if run_state == RunState.COMPLETED and step_state == StepState.COMPLETED:
-            owing[run_id] = run_state
-    findings = []
-    for run_id, its_mails in of_run.items():
+    standing: dict[tuple[int, str], list[BegunRound]] = {}
+    for one in await begun_rounds(db, tenant_id=tenant_id, steps=steps):
+        if one.state != StepState.UNDONE:
+            standing.setdefault((one.run_id, one.step), []).append(one)
+    found = []
+    for (run_id, step), rounds in standing.items():
+        its_mails = [kept[one.key] for one in rounds if one.key in kept]
+        is_owed = any(one.run_state == RunState.COMPLETED and one.state == StepState.COMPLETED for one in rounds)
         if len(its_mails) > 1:
             numbers = ", ".join(str(email_id) for email_id, _ in its_mails)
-            findings.append(
-                Finding(f"run {run_id}", f"Run {run_id} has written to its customer twice (mails {numbers}).")
-            )
-        elif run_id in owing and [state for _, state in its_mails] != ["sent"]:
-            how = f"mail {its_mails[0][0]} is {its_mails[0][1]}" if its_mails else "its mail is gone"
-            findings.append(Finding(f"run {run_id}", f"Run {run_id} is completed, but {how}."))
-    return findings
+            found.append((run_id, f"has written to its customer twice in {step} (mails {numbers})."))
+        elif is_owed and not its_mails:
+            found.append((run_id, f"is completed, but its mail of {step} is gone."))
+        elif is_owed and its_mails[0][1] != "sent":
+            found.append((run_id, f"is completed, but mail {its_mails[0][0]} of {step} is {its_mails[0][1]}."))
+    return [Finding(f"run {run_id}", f"Run {run_id} {sentence}") for run_id, sentence in found]
 
 
 async def visits_nobody_waits_for(db: AsyncSession, *, tenant_id: str) -> list[Finding]:

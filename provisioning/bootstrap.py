@@ -65,12 +65,13 @@ from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.signals import SignalDesk
 from provisioning.sole_worker import sole_worker
+from provisioning.terminations import TERMINATION_REQUESTED, TerminationDesk
 from provisioning.tickets import InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, FactRecorder, Retention, Targets, Webhooks, WebhookSender
-from radius import RadiusProjector, RadiusService, SessionReader
+from radius import RadiusProjector, RadiusService, Retransmission, SessionControl, SessionReader
 from workflows import (
     DEFINITIONS,
     Bell,
@@ -105,6 +106,7 @@ class Pace:
     expire_every_seconds: float = 60.0
     apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
+    nas_retransmission: Retransmission = field(default_factory=Retransmission)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
 
 
@@ -153,6 +155,7 @@ class Appliance:
                 LEAD_QUALIFIED: self._start_onboarding,
                 PARTNER_CUSTOMER_CREATED: self._start_provisioning,
                 QUOTE_ACCEPTED: self._start_order,
+                TERMINATION_REQUESTED: self._start_termination,
             },
         )
         self.projector = RadiusProjector(
@@ -197,6 +200,18 @@ class Appliance:
             templates=self.templates,
             tenant_id=self.tenant_id,
             now=self.clock,
+        )
+
+    def termination_desk(self, db: AsyncSession) -> TerminationDesk:
+        """The door for services that are to end, bound to this transaction."""
+        return TerminationDesk(
+            db,
+            services=self.services(db),
+            runs=self.runs,
+            definitions=self.definitions,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            zone=self.zone,
         )
 
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
@@ -250,6 +265,13 @@ class Appliance:
             said |= {"team": settings.order_team, "channel": settings.order_channel}
         desk = OrderDesk(db, crm=self.services(db).crm_service, runs=self.runs, tenant_id=self.tenant_id)
         return await desk.begin(data, unless_said=said, by=by)
+
+    async def _start_termination(self, db: AsyncSession, data: Any, by: str) -> int:
+        """The end of a service goes through the same door as well."""
+        try:
+            return (await self.termination_desk(db).accept(data, by=by)).run_id
+        except InvalidRequest as refusal:
+            raise EventRefused(str(refusal)) from refusal
 
     def offers(self, db: AsyncSession) -> OfferCatalogue:
         """The commercial catalogue, bound to this transaction."""
@@ -444,6 +466,14 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=_smtp(settings), **common),
         sessions=appliance.sessions,
+        sessions_control=SessionControl(
+            begin,
+            appliance.radius_database.begin,
+            **common,
+            secrets=appliance.vault,
+            retransmission=pace.nas_retransmission,
+            sleep=pace.sleep,
+        ),
         payments=PaymentCapture(
             begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault
         ),
@@ -563,6 +593,7 @@ def _definitions(settings: Settings) -> dict[tuple[str, int], Definition[Any]]:
         "testing": timedelta(hours=settings.testing_hours),
         "payment": timedelta(days=settings.payment_wait_days),
         "reminder": timedelta(days=settings.renewal_reminder_days),
+        "reset": timedelta(hours=settings.cpe_reset_hours),
     }
     return {
         key: replace(definition, patience={name: patience.get(name, own) for name, own in definition.patience.items()})

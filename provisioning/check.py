@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.bootstrap import Appliance
 from provisioning.commercial.invariants import running_bills
 from provisioning.invariants import INVARIANTS, Found, Whole
-from provisioning.projections import ALLOCATION, usernames_in_work
+from provisioning.projections import ALLOCATION, ENDING, usernames_in_work
 from provisioning.vault import VaultError
 from radius import RADIUS_INVARIANTS, Drift, drift_findings
 from workflows import open_results
@@ -68,8 +68,10 @@ async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
     services = appliance.services(db)
     tenant_id = appliance.tenant_id
     kept = await open_results(db, tenant_id=tenant_id, step=ALLOCATION)
+    leaving = await open_results(db, tenant_id=tenant_id, step=ENDING)
     promised = {int(one.result["service_id"]) for one in kept if one.has_more_to_do}
     answered_for = {int(one.result["service_id"]) for one in kept}
+    answered_for |= {int(one.result["service_id"]) for one in leaving if one.has_more_to_do}
     bills = await running_bills(db, tenant_id)
     return Whole(
         db=db,
@@ -82,7 +84,7 @@ async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
         wanted=answered_for | set(await services.radius_service.live_service_ids(in_service=True)),
         promised=promised,
         changing={int(one.result["service_id"]) for one in kept if one.going_back and one.has_more_to_do},
-        in_work=usernames_in_work(kept),
+        in_work=usernames_in_work([*kept, *leaving]),
         billed={bill.service_id for bill in bills if bill.service_id is not None},
     )
 

@@ -194,8 +194,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "mail.one_per_run",
-        "a completed installation has told its customer once, and no run tells one twice",
-        lambda on: agreement.mails_not_one_per_run(on.db, **on.scope),
+        "a completed run has sent each of its mails, and none of them twice",
+        lambda on: agreement.mails_not_as_their_runs(on.db, **on.scope, definitions=on.definitions),
     ),
     Invariant(
         "mail.one_message_id",

@@ -36,27 +36,28 @@ def kept(view: RunView) -> list[Kept]:
 
 def snippet(view: RunView) -> str | None:
     """What a person is to paste into the OLT, while the run waits for the answer."""
-    if view.summary.waiting_for != "line_answer":
-        return None
-    handed = next((step.result for step in view.steps if step.name == "hand_over_line"), None)
+    asked = {"line_answer": "hand_over_line", "line_removed": "take_line_off"}.get(view.summary.waiting_for or "")
+    handed = next((step.result for step in view.steps if step.name == asked), None)
     return str(handed["snippet"]) if isinstance(handed, dict) and handed.get("snippet") else None
 
 
-def acts(summary: RunSummary) -> list[Act]:
+def acts(view: RunView) -> list[Act]:
     """What an operator, dispatcher or technician may type about a run in this state."""
+    summary, can_be_undone = view.summary, not view.past_return
     run = f"firstlight runs {{}} {summary.id}"
     cancel = Act(f"{run.format('cancel')} --reason '...'", "give it up: everything is undone, newest first")
     if summary.state == HELD:
+        back = Act(f"{run.format('retry')} --from-step STEP", "undo back to and with that step, then go on from there")
+        roll_back = Act(f"{run.format('roll-back')} --reason '...'", "undo everything; the run ends as failed")
         return [
             Act(run.format("retry"), "the cause is gone: try the step again"),
-            Act(f"{run.format('retry')} --from-step STEP", "undo back to and with that step, then go on from there"),
+            *([back] if can_be_undone else []),
             Act(f"{run.format('skip')} --reason '...'", "go on without it; the run will end as partial"),
-            Act(f"{run.format('roll-back')} --reason '...'", "undo everything; the run ends as failed"),
-            cancel,
+            *([roll_back, cancel] if can_be_undone else []),
         ]
     if summary.state != "pending":
         return []
-    return [*_answers(summary, run), cancel]
+    return [*_answers(summary, run), *([cancel] if can_be_undone else [])]
 
 
 def _answers(summary: RunSummary, run: str) -> list[Act]:
@@ -67,6 +68,8 @@ def _answers(summary: RunSummary, run: str) -> list[Act]:
             return [Act(command, "what the technician reports; or no_access, not_feasible, cancelled")]
         case "line_answer":
             return [Act(f"firstlight line answer {subject} --port PORT", "the line is on the OLT")]
+        case "line_removed":
+            return [Act(f"firstlight line removed {subject}", "the line is off the OLT")]
         case "appointment":
             payload = '{"technician_id": 7, "scheduled_date": "2026-03-10T09:00:00+01:00"}'
             return [Act(f"{run.format('signal')} appointment --payload '{payload}'", "the appointment is made")]

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.intake import Clock, Faults
 from provisioning.line import LineService
 from workflows import RunNotOpenFor, Runs
+from workflows.services import LineRemoval
 
-SIGNAL = "line_answer"
+SIGNAL, REMOVED = "line_answer", "line_removed"
 LONGEST_REASON = 500
 REMOVAL_AWAITED = ("installation.line_removal_awaited", "installation.line_removal_unconfirmed")
 """Errors that the word of the line's removal cures."""
@@ -71,17 +72,28 @@ class LineDesk:
         return await self._tell(about, line_order_id, payload, what="refusal", by=by)
 
     async def removed(self, *, line_order_id: int, by: str) -> list[int]:
-        """The line is off the OLT: keeps that, and lets the runs go on whose undo has waited for it; returns their
-        numbers.
+        """The line is off the OLT: keeps that, tells the runs that wait for it, and lets those go on whose undo has
+        stopped for it; returns their numbers.
 
-        Raises: LineOrderUnknown, LineNotHandedOver.
+        Raises: LineOrderUnknown, LineNotHandedOver if nobody asked for its removal.
         """
-        about = await self._lock(line_order_id)
+        subject = str(line_order_id)
+        leaving = await self._runs.about(self._db, REMOVED, subject)
+        undoing = await self._runs.about(self._db, SIGNAL, subject)
+        await self._runs.lock(self._db, sorted({*leaving, *undoing}))
         await self._lines.record_removal(line_order_id=line_order_id)
-        waiting = await self._runs.stopped_by(self._db, about, REMOVAL_AWAITED)
-        for run_id in waiting:
+        gone = LineRemoval(answered=True, snippet=None)
+        told = [
+            run_id
+            for run_id in leaving
+            if await self._runs.signal(
+                self._db, run_id, REMOVED, gone, key=f"line/{line_order_id}/removed", by=by, subject=subject
+            )
+        ]
+        stopped = await self._runs.stopped_by(self._db, undoing, REMOVAL_AWAITED)
+        for run_id in stopped:
             await self._runs.retry(self._db, run_id, by=by)
-        return waiting
+        return told + stopped
 
     async def _lock(self, line_order_id: int) -> list[int]:
         about = await self._runs.about(self._db, SIGNAL, str(line_order_id))

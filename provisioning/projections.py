@@ -18,13 +18,16 @@ from radius import ProjectedSubscriber, RadiusDatabaseUnavailable, RadiusDatabas
 from workflows import KeptResult, Services, open_results
 
 ALLOCATION = "allocate_resources"
-"""The step whose result names a run's service and username."""
+"""The step whose result names the service and username that a run has made."""
+ENDING = "end_service"
+"""The step whose result names the service and username that a run is taking away."""
 
 log = structlog.get_logger(__name__)
 
 
 def usernames_in_work(kept: Iterable[KeptResult]) -> set[str]:
-    """Usernames whose run goes on by itself: what it has changed, it is about to carry over. Of ``ALLOCATION``."""
+    """Usernames whose run goes on by itself: what it has changed, it is about to carry over. Of ``ALLOCATION`` and
+    ``ENDING``."""
     return {str(one.result["username"]) for one in kept if one.goes_on_by_itself}
 
 
@@ -62,7 +65,9 @@ class Projections:
         """
         async with self._read() as db:
             behind = await self._services(db).radius_service.subscriber_ids(unprojected=True)
-            in_work = usernames_in_work(await open_results(db, tenant_id=self._tenant_id, step=ALLOCATION))
+            given = await open_results(db, tenant_id=self._tenant_id, step=ALLOCATION)
+            taken = await open_results(db, tenant_id=self._tenant_id, step=ENDING)
+            in_work = usernames_in_work([*given, *taken])
         caught_up = 0
         for username in sorted(behind.keys() - in_work):
             try:

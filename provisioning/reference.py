@@ -1,4 +1,4 @@
-"""What the documentation says of commands, errors, invariants and mails, made from the code itself.
+"""What the documentation says of commands, errors, invariants, mails and the contract, made from the code itself.
 
 ``make docs`` writes these parts into ``docs/``; ``tests/test_docs.py`` compares the two.
 """
@@ -25,6 +25,7 @@ from provisioning.check import every_invariant
 from provisioning.cli import app
 from provisioning.commercial import MailPreview, MailTemplates
 from provisioning.commercial.mail_variables import MailVariable
+from provisioning.contract_reference import render_contract
 from provisioning.errors import ProvisioningError
 from provisioning.settings import render_settings_table
 from radius import RadiusError
@@ -43,6 +44,7 @@ def parts() -> dict[str, str]:
         "invariants": render_invariants(),
         "mails": render_mails(),
         "api": render_roles(),
+        "contract": render_contract(),
     }
 
 

@@ -334,6 +334,12 @@ class Settings(BaseSettings):
     testing_hours: int = Field(
         default=24, ge=1, le=720, description="How long a line that is being installed carries the full plan unbilled."
     )
+    cpe_reset_hours: int = Field(
+        default=24,
+        ge=1,
+        le=720,
+        description="How long a CPE whose service has ended is waited for to be reset, before it is left as it is.",
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least urgent thing worth a log line."

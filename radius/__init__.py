@@ -2,8 +2,8 @@
 
 What we want stands in our own tables (``RadiusService``, one transaction, no network). ``RadiusProjector`` carries it
 into FreeRADIUS' own tables, as often as it is asked to, and finds what differs there. ``SessionReader`` reads the
-sessions FreeRADIUS has written down. The server's configuration is ``deploy/freeradius``; a real server and a NAS for a
-lab are in ``radius.testing``.
+sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them. The server's configuration is
+``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
 
 Reading order: ``service`` (the verbs) -> ``projection`` (rows, pure) -> ``projector`` (carrying them over).
 
@@ -18,6 +18,7 @@ How to add
 from __future__ import annotations
 
 from radius.changes import SubscriberChange, subscriber_changes
+from radius.disconnect import NasSaid, Retransmission
 from radius.drift import Drift
 from radius.errors import (
     AddressConflict,
@@ -33,6 +34,7 @@ from radius.errors import (
     RateNotExpressible,
     RequestConflict,
     RequestRefused,
+    SessionsStillOpen,
     SubscriberUnknown,
     TestingWindowOver,
     UsernameRefused,
@@ -63,11 +65,15 @@ from radius.results import (
     CreatedSubscriber,
     DefinedNas,
     DefinedPlan,
+    Disconnection,
     ProjectedSubscriber,
     Projection,
+    SessionAnswer,
+    SessionsEnded,
     SubscriberView,
 )
 from radius.service import RadiusService
+from radius.session_control import SessionControl
 from radius.sessions import Session, SessionReader
 from radius.standing import states_of_customer
 from radius.states import State
@@ -81,6 +87,7 @@ __all__ = [
     "DefinedNas",
     "DefinedPlan",
     "DialectUnknown",
+    "Disconnection",
     "Drift",
     "EncodingRefused",
     "Finding",
@@ -90,6 +97,7 @@ __all__ = [
     "Invariant",
     "NasAddressTaken",
     "NasRefused",
+    "NasSaid",
     "PlanRefused",
     "PlanUnknown",
     "ProjectedSubscriber",
@@ -105,8 +113,13 @@ __all__ = [
     "RateNotExpressible",
     "RequestConflict",
     "RequestRefused",
+    "Retransmission",
     "Session",
+    "SessionAnswer",
+    "SessionControl",
     "SessionReader",
+    "SessionsEnded",
+    "SessionsStillOpen",
     "State",
     "SubscriberChange",
     "SubscriberUnknown",

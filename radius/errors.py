@@ -21,6 +21,7 @@
     |   |-- NasRefused                a value of the NAS cannot be meant
     |   |-- NasAddressTaken           the address belongs to another NAS
     |   `-- DialectUnknown
+    |-- SessionsStillOpen             somebody who may not be online any more still is               (transient)
     |-- RequestRefused                a number or an id of the request cannot be kept
     |-- RequestConflict               a request id came again with other input
     `-- ProjectionError               this branch stands in ``radius.projection_errors``
@@ -249,6 +250,20 @@ class DialectUnknown(NasError):
         self.dialect = dialect
         self.known = tuple(sorted(known))
         super().__init__(f"There is no NAS dialect {dialect[:80]!r}; known are: {', '.join(self.known)}.")
+
+
+class SessionsStillOpen(RadiusError):
+    """A session is still open."""
+
+    code = "radius.sessions_still_open"
+    transient = True
+
+    def __init__(self, username: str, sessions: Iterable[str]) -> None:
+        self.username = username
+        super().__init__(
+            f"{username} is still online: {'; '.join(sessions)}. It ends with its line, its Session-Timeout, or by hand"
+            " at the NAS; accounting is looked at again, and the NAS asked again."
+        )
 
 
 class RequestRefused(RadiusError):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from typing_extensions import TypedDict
 
+from radius.disconnect import NasSaid
 from radius.states import State
 
 
@@ -88,3 +89,27 @@ class Projection(TypedDict):
     version: int
     digest: str
     changed: bool
+
+
+class SessionAnswer(TypedDict):
+    """What became of the request to end one session. ``error_cause`` is the NAS' own number (RFC 5176 s3.5)."""
+
+    session_id: str
+    nas_address: str
+    said: NasSaid
+    error_cause: int | None
+    reason: str
+
+
+class Disconnection(TypedDict):
+    """The sessions that were open, each with what its NAS said. None: nobody was online, and nobody was asked."""
+
+    username: str
+    sessions: list[SessionAnswer]
+
+
+class SessionsEnded(TypedDict):
+    """No session of this name is open any more: ``asked`` is what had to be asked for that now."""
+
+    username: str
+    asked: list[SessionAnswer]

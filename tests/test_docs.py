@@ -27,7 +27,7 @@ DRAWN = re.compile(r"(?:[ │|]*(?:├── |└── |\|-- |`-- )| *(?=\w+Err
 CODE_OF_THE_ENGINE = re.compile(r'"(workflow\.[a-z_]+)"')
 
 
-@pytest.mark.parametrize("name", ["settings", "commands", "errors", "invariants", "mails", "api"])
+@pytest.mark.parametrize("name", ["settings", "commands", "errors", "invariants", "mails", "api", "contract"])
 def test_what_is_made_from_the_code_is_up_to_date(name: str) -> None:
     page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     assert parts()[name] in page, f"docs/{name}.md is out of date: run `make docs`"

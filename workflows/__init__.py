@@ -4,13 +4,15 @@
 signal, retry, skip, roll back, cancel), `Interpreter` walks one segment of a run, `Dispatch` brings segments to it.
 
 More faces: `workflows.services`, the contract, `workflows.answers` with the types of what it answers, and in
-`workflows.definitions` what a journey is told: `installation`, `lead_to_customer_onboarding`,
+`workflows.definitions` what a journey is told: `installation`, `termination`, `lead_to_customer_onboarding`,
 `partner_customer_provisioning`.
 """
 
 from __future__ import annotations
 
+from workflows.contract import CONTRACT
 from workflows.definitions import DEFINITIONS
+from workflows.definitions.mailing import mail_step_names
 from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
@@ -19,13 +21,14 @@ from workflows.engine.interpreter import Interpreter, nothing_happens
 from workflows.engine.invariants import restless_runs, stuck_events, unfinished_ends, unknown_outcomes
 from workflows.engine.reading import (
     Among,
+    BegunRound,
     KeptResult,
     NoteView,
     RoundView,
     RunSummary,
     RunView,
     StepView,
-    keys_of_runs,
+    begun_rounds,
     knows_run,
     list_runs,
     missing_code,
@@ -41,6 +44,7 @@ from workflows.errors import (
     CodeMissing,
     EventConflict,
     EventRefused,
+    RunConflict,
     RunNotOpenFor,
     RunUnknown,
     WorkflowError,
@@ -51,10 +55,12 @@ from workflows.services import Outside, Services
 
 __all__ = [
     "CODES_OF_THE_ENGINE",
+    "CONTRACT",
     "DEFINITIONS",
     "ENDED",
     "PRINTABLE",
     "Among",
+    "BegunRound",
     "Bell",
     "BusinessRefusal",
     "CodeMissing",
@@ -71,6 +77,7 @@ __all__ = [
     "PublishedEvent",
     "RoundView",
     "RunChange",
+    "RunConflict",
     "RunNotOpenFor",
     "RunState",
     "RunSummary",
@@ -82,10 +89,11 @@ __all__ = [
     "StepView",
     "UtcDateTime",
     "WorkflowError",
-    "keys_of_runs",
+    "begun_rounds",
     "knows_run",
     "list_events",
     "list_runs",
+    "mail_step_names",
     "missing_code",
     "nothing_happens",
     "open_results",

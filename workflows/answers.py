@@ -144,6 +144,17 @@ class ExtendedSubscription(TypedDict):
     extension_months: int
 
 
+class EndedBilling(TypedDict):
+    """A bill that has ended with its service, and when."""
+
+    subscription_id: int
+    service_id: int
+    customer_id: int
+    billing_started_at: datetime
+    billing_stopped_at: datetime
+    reason: str
+
+
 class RequestedPayment(TypedDict):
     """A payment that is to be taken. ``idempotency_key`` is what its gateway knows it by, for ever."""
 

@@ -22,10 +22,11 @@ WorkflowError
 ├── LineRemovalUnconfirmed (t) whoever drives the OLT hasn't said yet that it is off
 ├── LineRefusedLater       whoever drives the OLT said no in the end
 ├── RenewalNotEligible     this subscription is not to be renewed now
-└── RenewalNotAccepted     the customer did not accept the renewal in time, or it was taken back
+├── RenewalNotAccepted     the customer did not accept the renewal in time, or it was taken back
+└── ServiceEndedAlready    somebody else has ended the service that a run was to end
 
-The last six stand with the journeys that raise them, in ``workflows.definitions``: ``installation.ticket`` and
-``renewal.offer``.
+The last seven stand with the journeys that raise them, in ``workflows.definitions``: ``installation.ticket``,
+``renewal.offer`` and ``termination.ending``.
 """
 
 from __future__ import annotations

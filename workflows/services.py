@@ -21,13 +21,14 @@ from typing_extensions import TypedDict
 
 from acs import DeviceConvergence, GenieAcsService
 from ipam import NetworkService
-from radius import RadiusProjector, RadiusService, SessionReader
+from radius import RadiusProjector, RadiusService, SessionControl, SessionReader
 from workflows.answers import (
     AcceptedQuote,
     AllocatedLicenses,
     CreatedSubscription,
     CreatedTicket,
     CustomerFromLead,
+    EndedBilling,
     ExtendedSubscription,
     IssuedLicense,
     LicenseQuota,
@@ -211,6 +212,8 @@ class BillingService(Protocol):
 
     async def stop_billing(self, *, subscription_id: int, reason: str) -> Any: ...
 
+    async def end_billing(self, *, service_id: int, ended_at: datetime, reason: str) -> EndedBilling | None: ...
+
     async def create_subscription(
         self, *, customer_id: int, plan_id: int, tenant_id: str, request_id: str | None = None
     ) -> CreatedSubscription: ...
@@ -382,6 +385,8 @@ class LineService(Protocol):
         request_id: str,
     ) -> LineOrder: ...
 
+    async def find_live_line_order(self, *, service_id: int) -> LineOrder | None: ...
+
     async def withdraw_line(self, *, line_order_id: int) -> Any: ...
 
 
@@ -444,5 +449,6 @@ class Outside:
     line: LineHandOver
     mail: MailDelivery
     sessions: SessionReader
+    sessions_control: SessionControl
     payments: PaymentCapture
     tenants: TenantProbe

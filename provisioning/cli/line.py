@@ -9,7 +9,6 @@ import typer
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, run
-from provisioning.line import LineService
 
 app = typer.Typer(no_args_is_help=True, help="Lines on the OLT: confirm what was configured by hand.")
 
@@ -42,13 +41,16 @@ def answer(
 
 
 @app.command()
-def removed(order: Order, json_: AsJson = False) -> None:
-    """Say that a line has been taken off the OLT by hand; then the held undo can be retried."""
+def removed(order: Order, by: By = "cli", json_: AsJson = False) -> None:
+    """Say that a line has been taken off the OLT by hand; what waits for it goes on, a held undo as well."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            lines = LineService(db, tenant_id=appliance.tenant_id, now=appliance.clock)
-            await lines.record_removal(line_order_id=order)
-        print_json({"line_order": order, "removed": True}) if json_ else say(f"line order {order} is off the OLT")
+            told = await appliance.line_desk(db).removed(line_order_id=order, by=by)
+        if json_:
+            print_json({"line_order": order, "removed": True, "runs": told})
+        else:
+            runs = f"; told: {', '.join(f'run {number}' for number in told)}" if told else ""
+            say(f"line order {order} is off the OLT{runs}")
 
     run(act, as_json=json_)

@@ -63,7 +63,7 @@ def print_run(view: RunView) -> None:
 
 def run_json(view: RunView) -> dict[str, Any]:
     """The same for a program."""
-    return {**plain(view), "kept": plain(kept(view)), "acts": plain(acts(view.summary))}
+    return {**plain(view), "kept": plain(kept(view)), "acts": plain(acts(view))}
 
 
 def _print_kept(view: RunView) -> None:
@@ -80,7 +80,7 @@ def _print_acts(view: RunView) -> None:
         say(Text("\nto be put on the OLT", style="bold"))
         for line in text.rstrip().splitlines():
             say(f"  {line}")
-    if possible := acts(view.summary):
+    if possible := acts(view):
         say(Text("\nwhat you can type", style="bold"))
     for act in possible:
         say(f"  {act.command}")

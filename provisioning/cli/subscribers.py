@@ -1,4 +1,4 @@
-"""``firstlight subscribers``: what we want of a RADIUS subscriber, and bringing FreeRADIUS to it."""
+"""``firstlight subscribers``: what we want of a RADIUS subscriber, bringing FreeRADIUS to it, and its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import clock_time, print_json, say
-from provisioning.cli.running import AsJson, run
+from provisioning.cli.running import AsJson, By, run
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.projections import ProjectedAll
 from radius import SubscriberView
@@ -54,6 +54,48 @@ def project(
 
     if not run(act, as_json=json_):
         raise typer.Exit(1)
+
+
+@app.command()
+def terminate(
+    username: Annotated[str, typer.Argument(help="The RADIUS username, realm included.")],
+    reason: Annotated[str, typer.Option(help="Why, in one line.")],
+    on: Annotated[str | None, typer.Option(help="The last day that is served and billed, as 2026-03-31.")] = None,
+    now: Annotated[bool, typer.Option("--now", help="At once, in the day's place.")] = False,
+    by: By = "cli",
+    json_: AsJson = False,
+) -> None:
+    """End a service: its bill, account, session, CPE, line and addresses. Until its day it can be taken back."""
+
+    async def act(appliance: Appliance) -> None:
+        wish = {"username": username, "at_once": now, "reason": reason, **({} if on is None else {"ends_on": on})}
+        async with appliance.database.begin() as db:
+            started = await appliance.termination_desk(db).accept(wish, by=by)
+        if json_:
+            print_json(started)
+            return
+        when = "now" if now else f"after {started.ends_on}"
+        again = "" if started.is_new else ", as it was to already"
+        say(f"{username} ends {when}{again} (run {started.run_id})")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def keep(
+    username: Annotated[str, typer.Argument(help="The RADIUS username, realm included.")],
+    reason: Annotated[str, typer.Option(help="Why, in one line.")],
+    by: By = "cli",
+    json_: AsJson = False,
+) -> None:
+    """Take the end of a service back, as long as its day is not over: nothing of it has happened."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            run_id = await appliance.termination_desk(db).withdraw(username, reason=reason, by=by)
+        print_json({"username": username, "run": run_id}) if json_ else say(f"{username} is kept (run {run_id})")
+
+    run(act, as_json=json_)
 
 
 async def _one(appliance: Appliance, username: str) -> ProjectedAll:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from provisioning.commercial.customer import require_customer
+from provisioning.commercial.endings import end_bill
 from provisioning.commercial.errors import ServiceBilledAlready, SubscriptionStopped
 from provisioning.commercial.facts import SalesFacts
 from provisioning.commercial.payments.cards import CardsOnFile
@@ -33,6 +34,7 @@ from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
 from workflows.answers import (
     CreatedSubscription,
+    EndedBilling,
     ExtendedSubscription,
     PaymentOutcome,
     RenewalEligibility,
@@ -150,6 +152,17 @@ class BillingService:
             row.stop_reason = why
             await self._db.flush()  # a later question in this transaction must find it stopped
         return _stopped(row)
+
+    async def end_billing(self, *, service_id: int, ended_at: datetime, reason: str) -> EndedBilling | None:
+        """End a service's running bill as of ``ended_at``, which is over; None if none runs (any more).
+
+        It stays as history. A bill never ends before it began: one that began later ends as it begins.
+
+        Raises: InvalidRequest (all faults).
+        """
+        return await end_bill(
+            self._db, self._tenant_id, service_id=service_id, ended_at=ended_at, reason=reason, now=self._now()
+        )
 
     # -- subscriptions -------------------------------------------------------------------------------------------------
 

@@ -83,7 +83,12 @@ async def _connect_nas(world: LabWorld, appliance: Appliance) -> None:
     async with appliance.database.begin() as db:
         nas = (await appliance.services(db).radius_service.nas_list())[0]
         secret = await appliance.vault.reveal(db, nas["secret"])
-    world.connect_nas(nas["name"], secret)
+    port = await world.connect_nas(nas["name"], secret)
+    async with appliance.database.begin() as db:
+        await appliance.services(db).radius_service.define_nas(
+            name=nas["name"], address=nas["address"], dialect=nas["dialect"], coa_port=port
+        )
+    await appliance.projector.project_nas()
 
 
 def _where(appliance: Appliance, home: Path) -> str:

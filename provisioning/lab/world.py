@@ -47,6 +47,7 @@ class LabWorld:
         self.freeradius: FreeRadiusServer | None = None
         self.nas: LabNas | None = None
         self.dial_ins: list[DialIn] = []
+        self._nases: list[LabNas] = []
         self._dialling: dict[str, asyncio.Task[None]] = {}
         self._up: dict[str, LabSession] = {}  # the sessions that the NAS has begun and not ended, by serial
 
@@ -74,13 +75,15 @@ class LabWorld:
             raise
         return server
 
-    def connect_nas(self, name: str, secret: str) -> LabNas:
-        """The BNG that this world's CPEs dial into."""
+    async def connect_nas(self, name: str, secret: str) -> int:
+        """The BNG that this world's CPEs dial into; returns the port at which it takes Disconnect-Requests."""
         assert self.freeradius is not None, "start FreeRADIUS first"
         self.nas = LabNas(
             name=name, secret=secret, auth_port=self.freeradius.auth_port, acct_port=self.freeradius.acct_port
         )
-        return self.nas
+        self.nas.on_disconnected = self._disconnected
+        self._nases.append(self.nas)
+        return await self.nas.listen(now=self.acs.clock.now)
 
     # -- people and physics --------------------------------------------------------------------------------------------
 
@@ -114,6 +117,16 @@ class LabWorld:
         if self.nas is not None:
             with suppress(NoAnswer):  # the NAS would repeat it; the laboratory's gives up
                 await self._hang_up(cpe.serial)
+
+    def _disconnected(self, session: LabSession) -> None:
+        """The NAS has ended a session: its CPE notices, and dials again with what it holds."""
+        serial = next((serial for serial, up in self._up.items() if up.session_id == session.session_id), None)
+        if serial is None:
+            return
+        del self._up[serial]
+        cpe = self.acs.cpe(serial)
+        cpe.ppp_changed("Disconnected")
+        self.dial(cpe)
 
     async def _light(self, cpe: LabCpe) -> None:
         await cpe.light()
@@ -178,6 +191,8 @@ class LabWorld:
         for task in self._dialling.values():
             task.cancel()
         await asyncio.gather(*self._dialling.values(), return_exceptions=True)
+        for nas in self._nases:
+            await nas.close()
         if self.freeradius is not None:
             await asyncio.to_thread(self.freeradius.stop)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets as randomness
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
+from radius.testing.disconnects import DisconnectServer
+from radius.testing.errors import NoAnswer
 from radius.testing.wire import Reply, exchange, new_request
 
 ACCESS_REQUEST, ACCOUNTING_REQUEST = 1, 4
@@ -79,7 +84,10 @@ class Usage:
 
 
 class LabNas:
-    """One NAS at ``source_address``. Every reply is verified with ``secret``; silence raises ``NoAnswer``."""
+    """One NAS at ``source_address``. Every reply is verified with ``secret``; silence raises ``NoAnswer``.
+
+    With ``listen`` it also takes Disconnect-Requests for the sessions whose start it has accounted for.
+    """
 
     def __init__(
         self,
@@ -99,9 +107,64 @@ class LabNas:
         self._server = server
         self._auth_port = auth_port
         self._acct_port = acct_port
+        self.sessions: dict[str, LabSession] = {}  # those that are up, by their id
+        self.on_disconnected: Callable[[LabSession], None] = lambda _session: None
+        self._disconnects: DisconnectServer | None = None
+        self._stops: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"LabNas({self.name!r} at {self.source_address})"
+
+    def ask_at(self, *, auth_port: int, acct_port: int) -> None:
+        """The server answers at these ports from now on."""
+        self._auth_port, self._acct_port = auth_port, acct_port
+
+    @property
+    def disconnects(self) -> DisconnectServer:
+        """What it has been asked to end, and its mood about that."""
+        assert self._disconnects is not None, "let it listen first"
+        return self._disconnects
+
+    async def listen(self, *, port: int = 0, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
+        """Takes Disconnect-Requests from now on; returns the port. ``now`` is its clock."""
+        _, self._disconnects = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: DisconnectServer(secret=self._secret, end=self._end, now=now),
+            local_addr=(self.source_address, port),
+        )
+        return self._disconnects.port
+
+    async def close(self) -> None:
+        """Hears and says nothing any more."""
+        if self._disconnects is not None:
+            self._disconnects.close()
+        for stop in self._stops:
+            stop.cancel()
+        await asyncio.gather(*self._stops, return_exceptions=True)
+
+    def _end(self, username: str, session_id: str, framed_ip_address: str | None) -> bool:
+        """Ends a session of all these at once; its Stop follows by itself."""
+        session = self.sessions.get(session_id)
+        if (
+            session is None
+            or session.username != username
+            or framed_ip_address
+            not in (
+                None,
+                session.framed_ip_address,
+            )
+        ):
+            return False
+        del self.sessions[session_id]
+        self.on_disconnected(session)
+        if not self.disconnects.mood.keeps_quiet:
+            stop = asyncio.get_running_loop().create_task(self._account_for_end(session))
+            self._stops.add(stop)
+            stop.add_done_callback(self._stops.discard)
+        return True
+
+    async def _account_for_end(self, session: LabSession) -> None:
+        with suppress(NoAnswer):  # a NAS would repeat it; the laboratory's gives up
+            await self.accounting_stop(session, Usage(seconds=0), cause="Admin-Reset")
 
     async def login(
         self,
@@ -133,6 +196,7 @@ class LabNas:
         Raises:
             NoAnswer: not confirmed; a NAS would repeat it.
         """
+        self.sessions[session.session_id] = session
         await self._account(session, "Start")
 
     async def accounting_interim(self, session: LabSession, usage: Usage) -> None:
@@ -141,6 +205,7 @@ class LabNas:
 
     async def accounting_stop(self, session: LabSession, usage: Usage, *, cause: str = "User-Request") -> None:
         """Tell the server that a session ended. ``NoAnswer`` as for a start."""
+        self.sessions.pop(session.session_id, None)
         await self._account(session, "Stop", usage, {"Acct-Terminate-Cause": cause})
 
     async def accounting_on(self) -> None:
@@ -149,6 +214,7 @@ class LabNas:
         """
         request = new_request(ACCOUNTING_REQUEST, self._secret)
         self._say_who(request)
+        self.sessions.clear()
         request["Acct-Status-Type"] = "Accounting-On"
         request["Acct-Session-Id"] = randomness.token_hex(8)
         await self._exchange(request, self._acct_port)

@@ -1,31 +1,24 @@
-"""RADIUS packets over UDP, with pyrad inside and nothing of it outside.
+"""What a NAS asks a server, with pyrad inside and nothing of it outside.
 
-One exchange is one connected socket with a random port and a random identifier, one request that is sent again
-unchanged while nobody answers (RFC 5080 s2.2.1), and the first reply that proves it comes from somebody who has the
-secret. Replies to Access-Request and Status-Server must carry a Message-Authenticator (CVE-2024-3596); anything else
-that arrives is dropped, so a forged packet can neither answer nor end the wait.
+Replies to Access-Request and Status-Server must carry a Message-Authenticator (CVE-2024-3596).
 """
 
 from __future__ import annotations
 
-import asyncio
-import io
 import secrets as randomness
 import socket
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from typing import Any
 
 from pyrad import packet as pyrad_packet
-from pyrad.dictionary import Dictionary
 
-from radius.attributes import ATTRIBUTES, VENDORS, AttributeFact
+from radius.packets import dictionary, send_until_answered
 from radius.testing.errors import NoAnswer
 
 CODES = {2: "Access-Accept", 3: "Access-Reject", 5: "Accounting-Response", 11: "Access-Challenge"}
 
-_PYRAD_TYPES = {"ipv4": "ipaddr"}
 _STATUS_POLL_SECONDS = 0.02
 
 
@@ -37,25 +30,6 @@ class Reply:
     attributes: dict[str, tuple[str, ...]]
 
 
-@cache
-def dictionary() -> Dictionary:
-    """pyrad's dictionary, made from the package's own table of facts."""
-    lines = [f"VENDOR {name} {number}" for name, number in VENDORS.items()]
-    on_the_wire = [fact for fact in ATTRIBUTES.values() if fact.number is not None]
-    for vendor in (None, *VENDORS):
-        lines += [f"BEGIN-VENDOR {vendor}"] if vendor else []
-        for fact in on_the_wire:
-            if fact.vendor == vendor:
-                lines += _definition(fact)
-        lines += [f"END-VENDOR {vendor}"] if vendor else []
-    return Dictionary(io.StringIO("\n".join(lines) + "\n"))
-
-
-def _definition(fact: AttributeFact) -> list[str]:
-    values = [f"VALUE {fact.name} {name} {number}" for name, number in fact.values.items()]
-    return [f"ATTRIBUTE {fact.name} {fact.number} {_PYRAD_TYPES.get(fact.type, fact.type)}", *values]
-
-
 async def exchange(
     request: Any, *, server: str, port: int, source: str, timeout_seconds: float, sends: int = 3
 ) -> Reply:
@@ -64,36 +38,15 @@ async def exchange(
     Raises:
         NoAnswer: ``timeout_seconds`` passed without a reply that verifies.
     """
-    loop = asyncio.get_running_loop()
-    data = request.RequestPacket()
-    answered: asyncio.Future[Reply] = loop.create_future()
-    transport, _ = await loop.create_datagram_endpoint(
-        lambda: _Listener(request, answered), local_addr=(source, 0), remote_addr=(server, port)
+    waits = [timeout_seconds / sends] * sends
+    verified = partial(_verified, request)
+    reply = await send_until_answered(
+        request.RequestPacket(), verified, server=server, port=port, source=source, waits=waits
     )
-    try:
-        for _ in range(sends):
-            transport.sendto(data)
-            done, _pending = await asyncio.wait((answered,), timeout=timeout_seconds / sends)
-            if done:
-                return answered.result()
-    finally:
-        transport.close()
-    name = {1: "Access-Request", 4: "Accounting-Request"}.get(request.code, f"Request {request.code}")
-    raise NoAnswer(name, server, port, timeout_seconds)
-
-
-class _Listener(asyncio.DatagramProtocol):
-    def __init__(self, request: Any, answered: asyncio.Future[Reply]) -> None:
-        self._request = request
-        self._answered = answered
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        reply = _verified(self._request, data)
-        if reply is not None and not self._answered.done():
-            self._answered.set_result(reply)
-
-    def error_received(self, exc: Exception) -> None:
-        """Nobody listens there (ICMP). As with a lost packet, the server may be on its way up."""
+    if reply is None:
+        name = {1: "Access-Request", 4: "Accounting-Request"}.get(request.code, f"Request {request.code}")
+        raise NoAnswer(name, server, port, timeout_seconds)
+    return reply
 
 
 def status_answers(port: int, secret: str, *, seconds: float) -> bool:

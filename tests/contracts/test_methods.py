@@ -18,6 +18,9 @@ from provisioning.commercial import LineWish
 from provisioning.estate import import_estate
 from tests.contracts.partner_calls import partner_calls
 from tests.support.appliances import ESTATE, Original
+from workflows import CONTRACT, DEFINITIONS
+from workflows.contract import EVERY_JOURNEY
+from workflows.engine.steps import Act
 from workflows.services import Services
 
 METHODS = {
@@ -51,6 +54,29 @@ def test_what_is_called_implemented_is_what_the_bundle_declares() -> None:
         if hasattr(kind, method)
     }
     assert declared == set(IMPLEMENTED)
+
+
+def test_the_documented_contract_is_this_one() -> None:
+    assert {(service, method) for service, methods in CONTRACT.items() for method in methods} == set(METHODS)
+
+
+@pytest.mark.parametrize("journey", EVERY_JOURNEY)
+def test_each_journey_calls_the_methods_that_it_was_promised(journey: str) -> None:
+    promised = {
+        (service, method)
+        for service, methods in CONTRACT.items()
+        for method, journeys in methods.items()
+        if journey in journeys
+    }
+    [newest] = [max((one for (name, _), one in DEFINITIONS.items() if name == journey), key=lambda one: one.version)]
+    called = {
+        (service, method)
+        for step in newest.steps
+        if isinstance(step, Act)
+        for service, method in promised
+        if {service, method} <= {*step.do.__code__.co_names}
+    }
+    assert called == promised
 
 
 @pytest.mark.parametrize(("service", "method"), IMPLEMENTED)

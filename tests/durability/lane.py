@@ -16,12 +16,16 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from provisioning.commercial.payments.testing import StripeDouble
 from provisioning.lab.demo import open_lab
-from tests.durability.story import Played, Scene, Story
+from tests.durability.commerce import PARTNER_OF_MANY
+from tests.durability.story import Played, Prepared, Scene, Story
 from tests.support.clock import MovableClock
 from tests.support.customer_pages import PageServer
 from tests.support.estate import HOUSEHOLDS, estate_toml
 from tests.support.lab import Installation, JourneyLab
+from tests.support.shop import ESTATE as SHOP_ESTATE
+from tests.support.shop import Shop, shop_settings
 from tests.support.worker_process import Home, Instant, Plan, WorkerProcess, WorkerServer
 from workflows.engine.tables import ENDED, RunRow
 
@@ -38,9 +42,10 @@ class StoryBroken(AssertionError):
 class Lane:
     """Made by `open_lane`."""
 
-    def __init__(self, kind: str, people: JourneyLab, server: WorkerServer, home: Home, *, commits: bool) -> None:
-        self.kind = kind
+    def __init__(self, people: JourneyLab, shop: Shop, server: WorkerServer, home: Home, *, commits: bool) -> None:
+        self.kind = "postgresql" if people.is_postgresql else "sqlite"
         self.people = people
+        self.shop = shop
         self.home = home
         self._server = server
         self._commits = commits
@@ -60,12 +65,13 @@ class Lane:
 
         Raises: StoryBroken.
         """
+        await self._prepare(story)
         plans = [Plan(by, instant) for instant in losses]
         offset = self.home.trace_size
         self.home.arm(plans[0] if plans else None)
         if self.worker is None or not self.worker.alive:
             await self.start_worker()
-        scene = await story.begin(self.people)
+        scene = await story.begin(self.people, self.shop)
         scene.plans = plans
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -82,9 +88,17 @@ class Lane:
             self.home.arm(None)
         return await self._played(story, scene, offset)
 
+    async def _prepare(self, story: Story) -> None:
+        if not isinstance(story, Prepared):
+            return
+        if self.worker is None or not self.worker.alive:
+            await self.start_worker()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await story.prepare(self.people)
+
     async def _played(self, story: Story, scene: Scene, offset: int) -> Played:
         view, trace = await scene.run.view(), self.home.trace(offset)
-        return Played(story, self.people, scene.run, scene.facts, view, tuple(scene.lost_at), trace)
+        return Played(story, self.people, self.shop, scene.run, scene.facts, view, tuple(scene.lost_at), trace)
 
     async def _over(self, story: Story, scene: Scene) -> bool:
         """Lets everybody do what there is to do; whether all is done."""
@@ -171,20 +185,19 @@ async def open_lane(
     home = folder / f"lane-{next(_lane_numbers)}"
     home.mkdir(parents=True)
     estate = home / "estate.toml"
-    estate.write_text(estate_toml(households))
-    settings = {} if database_url is None else {"database_url": database_url}
+    estate.write_text(estate_toml(households) + SHOP_ESTATE + PARTNER_OF_MANY)
     clock = MovableClock()
-    async with (
-        PageServer() as pages,
-        open_lab(home / "lab", estate, lambda _: None, clock=clock, public_url=pages.url, **settings) as lab,
-    ):
-        pages.serve(lab.appliance)
-        people = JourneyLab(lab, clock, pages)
-        kind = "postgresql" if people.is_postgresql else "sqlite"
-        lane = Lane(kind, people, server, Home(home / "worker"), commits=commits)
-        try:
-            yield lane
-        finally:
-            for worker in [*lane.frozen, lane.worker]:
-                if worker is not None:
-                    await worker.end()
+    async with PageServer() as pages, StripeDouble() as stripe:
+        settings = {**shop_settings(home, stripe), "public_url": pages.url}
+        settings |= {} if database_url is None else {"database_url": database_url}
+        async with open_lab(home / "lab", estate, lambda _: None, clock=clock, **settings) as lab:
+            pages.serve(lab.appliance)
+            people = JourneyLab(lab, clock, pages)
+            shop = Shop(people, stripe, itertools.count())
+            lane = Lane(people, shop, server, Home(home / "worker"), commits=commits)
+            try:
+                yield lane
+            finally:
+                for worker in [*lane.frozen, lane.worker]:
+                    if worker is not None:
+                        await worker.end()

@@ -26,7 +26,8 @@ async def replay(death: Death, folder: Path) -> None:
         server.start()
     try:
         async with open_lanes(folder, server, of_each=1, kinds=(death.kind,), households=9, commits=True) as (lane,):
-            await survive(lane, death, await lane.play(death.story))
+            clean = await lane.play(death.story)
+            await survive(lane, death, None if death.story.cancelled_when_lost else clean)
     finally:
         if death.kind == "postgresql":
             server.stop()

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+from tests.durability.commerce import (
+    Delivered,
+    Onboarded,
+    OnboardingUndone,
+    OrderUndone,
+    PartnerServed,
+    PartnerUndone,
+    RenewalUndone,
+    Renewed,
+)
 from tests.durability.installing import Abandoned, Cancelled, Installed
+from tests.durability.leaving import Terminated
 from tests.durability.story import Story
 
-INSTALLED, CANCELLED, ABANDONED = Installed(), Cancelled(), Abandoned()
-STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED)}
+INSTALLED, CANCELLED, ABANDONED, TERMINATED = Installed(), Cancelled(), Abandoned(), Terminated()
+COMMERCE = (
+    Onboarded(),
+    OnboardingUndone(),
+    Delivered(),
+    OrderUndone(),
+    PartnerServed(),
+    PartnerUndone(),
+    Renewed(),
+    RenewalUndone(),
+)
+STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED, TERMINATED, *COMMERCE)}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from tests.support.lab import Installation, JourneyLab
+from tests.support.shop import Shop
 from tests.support.worker_process import Instant, Plan
 from workflows import Definition, RunView
 from workflows.engine.steps import OUTSIDE_EFFECTS, Act, NothingToUndo
@@ -22,8 +23,10 @@ class Scene:
     """A run under way. ``facts`` is what its story knows of it."""
 
     people: JourneyLab
+    shop: Shop
     run: Installation
     facts: Any
+    told: bool = False  # whether people have said what they have to say
     plans: list[Plan] = field(default_factory=list)
     lost_at: list[Instant] = field(default_factory=list)
     cancelled: bool = False
@@ -42,6 +45,7 @@ class Played:
 
     story: Story
     people: JourneyLab
+    shop: Shop
     run: Installation
     facts: Any
     view: RunView
@@ -63,7 +67,7 @@ class Story(ABC):
     cancelled_when_lost: ClassVar[bool] = False
 
     @abstractmethod
-    async def begin(self, people: JourneyLab) -> Scene:
+    async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         """Everything up to the run's start."""
 
     async def act(self, scene: Scene, row: RunRow) -> None:
@@ -83,30 +87,38 @@ class Story(ABC):
 
     def demanded(self, clean: Played) -> set[Instant]:
         """Every step that was done (or undone) at every position."""
+        done = {step.name: step.state for step in clean.view.steps if step.result is not None}
         points = set()
         for step in self.journey.steps:
-            state, _ = clean.shape[step.name]
-            if not isinstance(step, Act) or not self._is_killed_in(step, state):
+            if not isinstance(step, Act) or not self._is_killed_in(step, done.get(step.name)):
                 continue
             name = f"undo:{step.name}" if self.undone else step.name
             effect = ("effect",) if step.effect in OUTSIDE_EFFECTS else ()
             points |= {Instant(f"{name}.{position}") for position in ("before", *effect, "in_tx", "committed")}
         return points
 
-    def _is_killed_in(self, step: Act[Any, Any], state: str) -> bool:
+    def _is_killed_in(self, step: Act[Any, Any], state: str | None) -> bool:
         if self.undone:
             return state == StepState.UNDONE and not isinstance(step.undo, NothingToUndo)
         return state == StepState.COMPLETED
 
 
+class Prepared(Story):
+    """A story with something before it in which nobody dies yet; it has a worker for that."""
+
+    @abstractmethod
+    async def prepare(self, people: JourneyLab) -> None:
+        """What must be there when the story begins."""
+
+
 class Undone(Story):
-    """A story that ends with everything undone; its own instants begin where ``begins_at`` is reached."""
+    """A story that ends with everything undone; its own instants begin at the first whose name begins so."""
 
     undone = True
     begins_at: ClassVar[str]
 
     def instants(self, trace: Sequence[str]) -> list[Instant]:
-        return list(itertools.dropwhile(lambda instant: instant.point != self.begins_at, kills_of(trace)))
+        return list(itertools.dropwhile(lambda instant: not instant.point.startswith(self.begins_at), kills_of(trace)))
 
 
 def kills_of(trace: Sequence[str]) -> list[Instant]:

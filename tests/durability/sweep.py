@@ -43,7 +43,8 @@ async def play_clean(lane: Lane, story: Story) -> tuple[Played, list[Instant]]:
     clean = await lane.play(story)
     assert await story.faults(clean) == []
     instants = [instant for instant in story.instants(clean.trace) if not OF_NO_OWN.match(instant.point)]
-    assert story.demanded(clean) - set(instants) == set(), "no run has shown these instants"
+    unseen = story.demanded(clean) - set(instants)
+    assert not unseen, f"no run of {story.name} has shown {sorted(map(str, unseen))}"
     return clean, instants
 
 
@@ -52,14 +53,15 @@ def once_each(instants: Iterable[Instant]) -> list[Instant]:
     return [instant for instant in instants if not instant.is_commit and not instant.point.endswith(".before")]
 
 
-async def survive(lane: Lane, death: Death, clean: Played) -> None:
-    """Plays the story with this death in it; ``clean`` is the same without. Raises: StoryBroken with the command that
-    replays it.
+async def survive(lane: Lane, death: Death, clean: Played | None = None) -> None:
+    """Plays the story with this death in it; ``clean`` is the same without, where it has an end of its own.
+
+    Raises: StoryBroken with the command that replays it.
     """
     try:
         played = await lane.play(death.story, *death.at, by=signal.SIGSTOP if death.frozen else signal.SIGKILL)
         faults = await death.story.faults(played)
-        if not death.story.cancelled_when_lost and played.shape != clean.shape:
+        if clean is not None and played.shape != clean.shape:
             faults.append(f"its steps ended as {played.shape}, without a death as {clean.shape}")
         if faults:
             raise lane.broken(played, "; ".join(faults))
@@ -67,8 +69,9 @@ async def survive(lane: Lane, death: Death, clean: Played) -> None:
         raise StoryBroken(f"{death.command}\n{broken}") from None
 
 
-async def survive_all(lanes: Sequence[Lane], deaths: Iterable[Death], clean: Played) -> set[Death]:
-    """Each death on a lane of its kind of database; returns those that were survived.
+async def survive_all(lanes: Sequence[Lane], deaths: Iterable[Death], *cleans: Played) -> set[Death]:
+    """Each death on a lane of its kind of database; returns those that were survived. ``cleans`` are the same stories
+    without a death.
 
     A lane with a broken installation in it is of no more use, since what that left would be found again and again.
 
@@ -77,6 +80,7 @@ async def survive_all(lanes: Sequence[Lane], deaths: Iterable[Death], clean: Pla
     queues: dict[str, list[Death]] = {kind: [] for kind in KINDS}
     for death in deaths:
         queues[death.kind].append(death)
+    ends = {clean.story: clean for clean in cleans}
     survived: set[Death] = set()
     broken: list[str] = []
 
@@ -85,7 +89,7 @@ async def survive_all(lanes: Sequence[Lane], deaths: Iterable[Death], clean: Pla
         while queue:
             death = queue.pop(0)
             try:
-                await survive(lane, death, clean)
+                await survive(lane, death, ends.get(death.story))
             except StoryBroken as story:
                 broken.append(str(story))
                 return

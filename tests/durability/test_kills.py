@@ -1,4 +1,4 @@
-"""`kill -9` of the worker at every instant of an installation, and of its undoing, changes nothing about the end.
+"""`kill -9` of the worker at every instant of every journey, and of its undoing, changes nothing about the end.
 
 The instants are those that a run without a death went through, so a new step is killed in without a word here. SQLite
 and PostgreSQL take turns; `make durability` takes every instant, and every COMMIT, on both.
@@ -6,13 +6,14 @@ and PostgreSQL take turns; `make durability` takes every instant, and every COMM
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.durability.lane import Lane
-from tests.durability.stories import INSTALLED, STORIES
+from tests.durability.stories import CANCELLED, COMMERCE, INSTALLED, TERMINATED
+from tests.durability.story import Story
 from tests.durability.sweep import KINDS, Death, open_lanes, play_clean, survive_all
 from tests.support.postgres import PostgresServer
 from tests.support.worker_process import Instant
@@ -28,12 +29,32 @@ async def lanes(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[list[
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["installed", "cancelled"])
-async def test_a_worker_killed_at_any_instant_leaves_nothing_undone_or_done_twice(lanes: list[Lane], name: str) -> None:
-    clean, instants = await play_clean(lanes[0], STORIES[name])
-    deaths = [Death(KINDS[number % 2], clean.story, (instant,)) for number, instant in enumerate(instants)]
-    survived = await survive_all(lanes, deaths, clean)
-    assert survived == set(deaths)
+@pytest.mark.parametrize("stories", [[INSTALLED], [CANCELLED], COMMERCE], ids=["installed", "cancelled", "commerce"])
+async def test_a_worker_killed_at_any_instant_leaves_nothing_undone_or_done_twice(
+    lanes: list[Lane], stories: Sequence[Story]
+) -> None:
+    cleans, deaths = [], []
+    for story in stories:
+        clean, instants = await play_clean(lanes[0], story)
+        cleans.append(clean)
+        deaths += [Death(KINDS[number % 2], story, (instant,)) for number, instant in enumerate(instants)]
+    assert await survive_all(lanes, deaths, *cleans) == set(deaths)
+
+
+LEAVING = ("end_service.in_tx", "disconnect_sessions.effect", "request_resets.effect", "release_resources.committed")
+
+
+@pytest.mark.timeout(300)
+async def test_a_worker_killed_while_somebody_leaves_ends_all_of_the_service_once(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """At some instants, where each side may have done its part unheard; `make durability` takes every one."""
+    async with open_lanes(tmp_path, postgres, of_each=1, households=HOUSEHOLDS_OF_A_LANE) as lanes:
+        clean, instants = await play_clean(lanes[0], TERMINATED)
+        chosen = [instant for instant in instants if instant.point in LEAVING]
+        assert [instant.point for instant in chosen] == list(LEAVING)
+        deaths = [Death(KINDS[number % 2], TERMINATED, (instant,)) for number, instant in enumerate(chosen)]
+        assert await survive_all(lanes, deaths, clean) == set(deaths)
 
 
 FROZEN_AT = (Instant("hand_over_line.effect"), Instant("provision_device.in_tx"))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, update
 
 from provisioning.field import Visits
 from tests.support.estate import AT_THE_TIGHT_OLT, MORE_ADDRESSES, Household
-from tests.support.lab import JourneyLab
+from tests.support.lab import ON_SQLITE, JourneyLab
 from tests.support.outages import radius_database_down
 from tests.support.traces import NOTHING, traces_of
+from workflows.engine.tables import RunRow, StepRow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -27,6 +29,25 @@ async def test_a_premise_named_by_an_alias_is_the_premise(lab: JourneyLab) -> No
     assert visit["location"] == house.location
     await run.cancel("the test is over")
     assert (await run.until_ended()).summary.state == "cancelled"
+
+
+@ON_SQLITE
+async def test_a_run_that_began_before_appointments_were_mailed_goes_on_as_it_began(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    mails = ("mail_appointment", "deliver_appointment")
+    async with lab.appliance.database.begin() as db:  # an earlier release left it like this
+        await db.execute(update(RunRow).where(RunRow.id == run.id).values(version=1))
+        await db.execute(delete(StepRow).where(StepRow.run_id == run.id, StepRow.step.in_(mails)))
+
+    await run.plug_and_scan(house)
+    ended = await run.until_ended()
+
+    assert ended.summary.state == "completed"
+    assert set(mails) & {step.name for step in ended.steps} == set()
+    assert len(lab.activation_mails(house)) == 1
+    assert await lab.broken_invariants() == []
 
 
 async def test_a_full_pool_is_named_with_its_numbers_and_more_addresses_help(lab: JourneyLab, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ async def test_a_cancelled_run_leaves_nothing(lab: JourneyLab, way_there: WayThe
     assert await traces_of(lab, house) == NOTHING
     assert await pools_in_quarantine(lab, service_id) == ("aggregation-north/101", "north-pd", "north-v4", "north-wan6")
     assert (await lab.nas.login(username, "whatever-it-was")).code == "Access-Reject"
-    assert lab.mails_to(house) == []
+    assert lab.activation_mails(house) == []
     assert await lab.broken_invariants() == []
 
 

@@ -230,7 +230,7 @@ async def test_a_subscriber_who_never_logs_in_is_held_and_billed_nothing(lab: Jo
         )
         left = await traces_of(lab, house)
         assert (left.bills, left.subscribers) == (0, ("testing",))
-        assert lab.mails_to(house) == []
+        assert lab.activation_mails(house) == []
 
     lab.world.dial(cpe)
     await run.retry()

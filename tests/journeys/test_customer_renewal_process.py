@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -172,8 +172,7 @@ async def test_who_may_not_renew_is_told_to_the_operator_with_the_reason(lab: Jo
     house = lab.household()
     sold = await shop.subscribe(house)
     await cancel(shop, sold, "moved away")
-    await publish(lab, sold)
-    run = await shop.run_of(RENEWAL, key_of(sold))
+    run = await shop.expire(sold)
 
     ended = await run.until_ended()
 
@@ -250,21 +249,6 @@ async def cancel(shop: Shop, sold: SubscriptionView, reason: str) -> None:
     async with shop.lab.appliance.database.begin() as db:
         billing = shop.lab.appliance.services(db).billing_service
         await billing.cancel_subscription(subscription_id=sold.subscription_id, reason=reason)
-
-
-async def publish(lab: JourneyLab, sold: SubscriptionView) -> None:
-    """Another system tells that the term ends."""
-    ends_on: date | None = sold.ends_on
-    data = {
-        "subscription_id": sold.subscription_id,
-        "customer_id": sold.customer_id,
-        "ends_on": str(ends_on),
-        "renewal_term_months": sold.term_months,
-    }
-    async with lab.appliance.database.begin() as db:
-        await lab.appliance.publish(
-            db, "subscription.expiring", f"subscription/{sold.subscription_id}", data, key_of(sold), "api"
-        )
 
 
 async def until_reminded(lab: JourneyLab, house: Household, mails: int) -> None:

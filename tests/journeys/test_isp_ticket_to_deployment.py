@@ -68,7 +68,7 @@ async def test_a_ticket_becomes_a_live_subscriber(lab: JourneyLab) -> None:
     assert (await lab.nas.login(given["username"], "not-the-password")).code == "Access-Reject"
 
     # The bill runs, one mail was sent, and each side holds what a live subscriber needs and nothing else.
-    [mail] = lab.mails_to(house)
+    [mail] = lab.activation_mails(house)
     assert "fiber-300" in mail.body("plain") and given["username"] in mail.body("plain")
     revision = (await run.result("apply_device"))["revision"]
     subscriber = await run.result("create_subscriber")

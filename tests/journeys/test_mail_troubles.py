@@ -30,7 +30,7 @@ async def test_a_mail_server_that_is_down_gets_one_mail_when_it_is_back(lab: Jou
 
     ended = await run.until_ended()
     assert ended.summary.state == "completed"
-    assert len(lab.mails_to(house)) == 1
+    assert len(lab.activation_mails(house)) == 1
     outcomes = await attempts(lab, house)
     assert set(outcomes[:-1]) == {"unreachable"} and outcomes[-1] == "sent"
     assert await lab.broken_invariants() == []
@@ -38,13 +38,12 @@ async def test_a_mail_server_that_is_down_gets_one_mail_when_it_is_back(lab: Jou
 
 async def test_a_connection_cut_after_the_content_brings_at_most_two_copies_of_one_mail(lab: JourneyLab) -> None:
     house = lab.household()
-    lab.world.mail.misbehave(Quirk.KEEP_AND_HANG_UP)
-    run = await scanned(lab, house)
+    run = await scanned(lab, house, Quirk.KEEP_AND_HANG_UP)
 
     ended = await run.until_ended()
 
     assert ended.summary.state == "completed"
-    mails = lab.mails_to(house)
+    mails = lab.activation_mails(house)
     assert len(mails) == 2
     assert {mail.message_id for mail in mails} == {(await run.result("send_template_email"))["message_id"]}
     assert await attempts(lab, house) == ["unknown", "sent"]
@@ -53,18 +52,16 @@ async def test_a_connection_cut_after_the_content_brings_at_most_two_copies_of_o
 
 async def test_a_mail_that_was_lost_with_the_connection_is_sent_again(lab: JourneyLab) -> None:
     house = lab.household()
-    lab.world.mail.misbehave(Quirk.LOSE_AND_HANG_UP, Quirk.DEFER_RECIPIENT)
-    run = await scanned(lab, house)
+    run = await scanned(lab, house, Quirk.LOSE_AND_HANG_UP, Quirk.DEFER_RECIPIENT)
 
     assert (await run.until_ended()).summary.state == "completed"
-    assert len(lab.mails_to(house)) == 1
+    assert len(lab.activation_mails(house)) == 1
     assert await attempts(lab, house) == ["unknown", "deferred", "sent"]
 
 
 async def test_a_refused_mailbox_holds_the_run_and_can_be_passed_over(lab: JourneyLab) -> None:
     house = lab.household()
-    lab.world.mail.misbehave(Quirk.REFUSE_RECIPIENT)
-    run = await scanned(lab, house)
+    run = await scanned(lab, house, Quirk.REFUSE_RECIPIENT)
 
     held = await run.until_held()
     assert (held.summary.current_step, held.summary.reason_code) == ("deliver_email", "mail.refused")
@@ -75,7 +72,7 @@ async def test_a_refused_mailbox_holds_the_run_and_can_be_passed_over(lab: Journ
     ended = await run.until_ended()
     assert ended.summary.state == "partial"
     assert (await run.states())["deliver_email"] == "skipped"
-    assert lab.mails_to(house) == []
+    assert lab.activation_mails(house) == []
     assert await lab.broken_invariants() == []
 
 
@@ -92,25 +89,26 @@ async def test_a_cancel_before_the_mail_is_gone_stops_the_bill_and_the_mail(lab:
         "cancelled by operator: the customer has changed his mind",
     )
     assert await traces_of(lab, house) == NOTHING
-    assert lab.mails_to(house) == []
+    assert lab.activation_mails(house) == []
     assert await lab.broken_invariants() == []
 
 
-async def scanned(lab: JourneyLab, house: Household) -> Installation:
-    """An installation whose ONT has just been scanned."""
+async def scanned(lab: JourneyLab, house: Household, *quirks: Quirk) -> Installation:
+    """An installation whose ONT has just been scanned; from now on the mail server has these quirks."""
     run = await lab.order(house)
     await run.until_waiting_for("visit")
+    lab.world.mail.misbehave(*quirks)
     await run.plug_and_scan(house)
     return run
 
 
 async def attempts(lab: JourneyLab, house: Household) -> list[str | None]:
-    """How each attempt to send this customer a mail ended."""
+    """How each attempt to tell this customer that the line works ended."""
     async with lab.appliance.database.begin() as db:
         found = await db.scalars(
             select(MailAttempt.outcome)
             .join(Mail, Mail.id == MailAttempt.mail_id)
-            .where(Mail.recipient == house.email)
+            .where(Mail.recipient == house.email, Mail.template == "service_activated")
             .order_by(MailAttempt.id)
         )
         return list(found)

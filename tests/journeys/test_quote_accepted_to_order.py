@@ -8,17 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-from provisioning.commercial.notice_tables import Notice
 from provisioning.commercial.payments.testing.stripe_account import REDIRECTED, Quirk
 from provisioning.commercial.tenant_tables import Deployment
-from provisioning.field import Visit
-from provisioning.visits import Outcome
 from tests.support.estate import Household
 from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, PATIENCE_SECONDS, Installation, JourneyLab
 from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, ORDER, Shop, open_shop
@@ -45,7 +41,7 @@ async def test_an_order_paid_by_bank_waits_for_the_money_and_is_delivered(lab: J
     assert "`firstlight payments settle`" in str(waiting.summary.reason)
     assert (order["total_minor"], order["payment_terms"]) == (TOTAL_MINOR, "prepaid")
     assert (await shop.order_state(run))[0] == "acknowledged"
-    assert (await calendar(lab, house), lab.mails_to(house)) == ([], [])
+    assert (await shop.calendar(house), lab.mails_to(house)) == ([], [])
 
     # The customer says yes once more: that is the same acceptance.
     assert await shop.accept(order["quote_id"], by="Ada's son") == []
@@ -55,9 +51,9 @@ async def test_an_order_paid_by_bank_waits_for_the_money_and_is_delivered(lab: J
     assert await shop.settle(run, "process_payment", "statement 7") == []
     await run.until_waiting_for("visit")
     assert await shop.order_state(run) == ("inProgress", None)
-    [(state, starts_at)] = await calendar(lab, house)
+    [(state, starts_at)] = await shop.calendar(house)
     assert (state, starts_at) == ("booked", datetime.combine(day, time(8), UTC))
-    [notice] = await notices(lab, order["order_id"])
+    [notice] = await shop.notices(order["order_id"])
     assert (notice.team, notice.subject) == ("dispatch", f"Order {order['order_id']}: visit on {day} 08:00 UTC")
     assert f"({house.name}) comes to 88.90 EUR, prepaid." in notice.message
     [mail] = lab.mails_to(house)
@@ -65,10 +61,10 @@ async def test_an_order_paid_by_bank_waits_for_the_money_and_is_delivered(lab: J
     assert "1 x Fibre 300, paid ahead: €39.90" in text and "1 x Setup: Fibre 300, paid ahead: €49.00" in text
     assert "Total     €88.90" in text and "We come to you on" in text
 
-    await report(run, "scanned", serial=house.serial)
+    await shop.report(run, "scanned", serial=house.serial)
     assert (await run.until_ended()).summary.state == "completed"
     assert await shop.order_state(run) == ("completed", None)
-    assert [state for state, _ in await calendar(lab, house)] == ["completed"]
+    assert [state for state, _ in await shop.calendar(house)] == ["completed"]
     [payment] = await shop.payments(house)
     assert (payment.state, payment.reference, payment.settled_by) == ("captured", "statement 7", "books")
     assert [one.id for one in await runs_of(lab, house)] == [run.id]
@@ -94,7 +90,7 @@ async def test_a_post_paid_order_skips_the_payment_and_the_rest_runs(lab: Journe
     moment = datetime.combine(shop.visit_day(), time(13, 15), UTC)
     await shop.tell(run, "deployment_date", scheduled_date=moment.isoformat())
     await run.until_waiting_for("visit")
-    assert await calendar(lab, house) == [("booked", moment)]
+    assert await shop.calendar(house) == [("booked", moment)]
     assert len(lab.mails_to(house)) == 1
     assert "Payment   by invoice, afterwards" in lab.mails_to(house)[0].body("plain")
     assert await shop.payments(house) == []
@@ -103,7 +99,7 @@ async def test_a_post_paid_order_skips_the_payment_and_the_rest_runs(lab: Journe
     await run.cancel("the customer moves house")
     assert (await run.until_ended()).summary.state == "cancelled"
     assert await shop.order_state(run) == ("cancelled", "the order was undone")
-    assert await calendar(lab, house) == [("cancelled", moment)]
+    assert await shop.calendar(house) == [("cancelled", moment)]
     assert await deployments(lab, house) == ["released"]
     assert await shop.quote_state(quote_id) == "sent"
 
@@ -143,7 +139,7 @@ async def test_a_card_is_charged_once_and_gets_its_money_back_once(lab: JourneyL
     ]
     [payment] = await shop.payments(house)
     assert (payment.state, payment.reason) == ("refunded", "the order was undone")
-    assert [state for state, _ in await calendar(lab, house)] == ["cancelled"]
+    assert [state for state, _ in await shop.calendar(house)] == ["cancelled"]
     assert await shop.order_state(run) == ("cancelled", "the order was undone")
     assert await lab.broken_invariants() == []
 
@@ -173,7 +169,7 @@ async def test_a_declined_card_holds_the_order_until_there_is_another_way_to_pay
     assert len(shop.stripe.account.captured()) == taken
 
     # What was paid at the bank goes back by hand, and the undo waits for that.
-    await report(run, "not_feasible", note="the duct has collapsed")
+    await shop.report(run, "not_feasible", note="the duct has collapsed")
     held = await run.until_held()
     assert (held.summary.current_step, held.summary.reason_code) == ("capture_payment", "payment.refund_awaited")
     assert await shop.order_state(run) == ("failed", "not feasible: the duct has collapsed")
@@ -201,7 +197,7 @@ async def test_a_time_out_after_the_money_was_taken_is_resolved_by_asking(lab: J
     waiting = await run.until_retrying("capture_payment")
     assert waiting.summary.reason_code == "payment.outcome_unknown"
     assert (await run.states())["capture_payment"] == "unknown"
-    assert await calendar(lab, house) == []
+    assert await shop.calendar(house) == []
 
     await run.until_waiting_for("visit")
     assert len(account.captured()) == taken + 1
@@ -256,34 +252,24 @@ async def test_a_visit_without_anybody_at_home_is_booked_anew_and_confirmed_once
     run = await shop.order(house, FIBRE_POSTPAID, scheduled_date=day.isoformat())
     await run.until_waiting_for("visit")
     order = await run.result("create_order_from_quote")
-    await report(run, "no_access")
+    await shop.report(run, "no_access")
     waiting = await run.until_waiting_for("deployment_date")
     assert "going back to deployment_date: nobody was at home" in [note.text for note in waiting.notes]
 
     later = day + timedelta(days=1)
     await shop.tell(run, "deployment_date", scheduled_date=later.isoformat())
     await run.until_waiting_for("visit")
-    assert await calendar(lab, house) == [
+    assert await shop.calendar(house) == [
         ("no_access", datetime.combine(day, time(8), UTC)),
         ("booked", datetime.combine(later, time(8), UTC)),
     ]
-    assert [one.subject for one in await notices(lab, order["order_id"])] == [
+    assert [one.subject for one in await shop.notices(order["order_id"])] == [
         f"Order {order['order_id']}: visit on {each} 08:00 UTC" for each in (day, later)
     ]
-    await report(run, "scanned", serial=house.serial)
+    await shop.report(run, "scanned", serial=house.serial)
     assert (await run.until_ended()).summary.state == "completed"
     assert len(lab.mails_to(house)) == 1
     assert await lab.broken_invariants() == []
-
-
-async def report(run: Installation, outcome: Outcome, **said: Any) -> None:
-    """The technician reports from the order's visit."""
-    visit_id = (await run.result("schedule_deployment"))["visit_id"]
-    async with run.lab.appliance.database.begin() as db:
-        _, told = await run.lab.appliance.visit_desk(db).report(
-            visit_id=visit_id, outcome=outcome, by="technician", **said
-        )
-    assert told == [run.id]
 
 
 async def until_asked(shop: Shop, run: Installation, house: Household, method: str) -> None:
@@ -297,23 +283,9 @@ async def until_asked(shop: Shop, run: Installation, house: Household, method: s
             await shop.lab.happening()
 
 
-async def calendar(lab: JourneyLab, house: Household) -> list[tuple[str, datetime]]:
-    """The customer's visits: the state and the start of each."""
-    async with lab.appliance.database.begin() as db:
-        query = select(Visit.state, Visit.starts_at).where(Visit.customer_id == house.customer_id).order_by(Visit.id)
-        return [(state, starts_at) for state, starts_at in await db.execute(query)]
-
-
 async def deployments(lab: JourneyLab, house: Household) -> list[str]:
     async with lab.appliance.database.begin() as db:
         return list(await db.scalars(select(Deployment.state).where(Deployment.customer_id == house.customer_id)))
-
-
-async def notices(lab: JourneyLab, order_id: int) -> list[Notice]:
-    """What teams were told of this order."""
-    async with lab.appliance.database.begin() as db:
-        found = await db.scalars(select(Notice).order_by(Notice.id))
-        return [one for one in found if one.details.get("order_id") == order_id]
 
 
 async def runs_of(lab: JourneyLab, house: Household) -> list[RunSummary]:

@@ -101,6 +101,7 @@ async def test_a_visit_that_is_called_off_waits_for_another_appointment(lab: Jou
     house = lab.household()
     run = await lab.order(house)
     await run.until_waiting_for("visit")
+    visits = [(await run.result("schedule_installation"))["visit_id"]]
 
     await run.report("cancelled", note="technician is ill")
     waiting = await run.until_waiting_for("appointment")
@@ -111,8 +112,13 @@ async def test_a_visit_that_is_called_off_waits_for_another_appointment(lab: Jou
     assert (await traces_of(lab, house)).visits == ()
     await run.appoint(house, tomorrow(lab.clock.now()))
     await run.until_waiting_for("visit")
+    visits.append((await run.result("schedule_installation"))["visit_id"])
     await run.plug_and_scan(house)
     assert (await run.until_ended()).summary.state == "completed"
+
+    told = lab.mails_to(house, "we come on")  # once for each appointment
+    assert [f"Visit    {visit}" in mail.body("plain") for visit, mail in zip(visits, told, strict=True)] == [True, True]
+    assert len({mail.message_id for mail in told}) == 2
 
 
 async def test_what_is_not_feasible_is_undone_with_the_technicians_words(lab: JourneyLab) -> None:

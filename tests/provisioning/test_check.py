@@ -106,19 +106,25 @@ CORRUPTIONS = (
             (
                 "mail.one_per_request",
                 f"request {MAIL_KEY}",
-                f"Request {MAIL_KEY} made 2 mails (1, 1001) instead of one.",
+                f"Request {MAIL_KEY} made 2 mails (5, 1005) instead of one.",
             ),
         ),
         strip=("mail",),
-        clones=(("mail", "id = 1", {"id": "id + 1000"}),),
+        clones=(("mail", "id = 5", {"id": "id + 1000"}),),
     ),
     Corruption(
         "a run that wrote twice",
-        (("mail.one_per_run", "run 1", "Run 1 has written to its customer twice (mails 1, 1001)."),),
+        (
+            (
+                "mail.one_per_run",
+                "run 1",
+                "Run 1 has written to its customer twice in send_template_email (mails 5, 1005).",
+            ),
+        ),
         clones=(
             (
                 "mail",
-                "id = 1",
+                "id = 5",
                 {
                     "id": "id + 1000",
                     "request_id": f"'{MAIL_KEY}/2'",
@@ -130,33 +136,33 @@ CORRUPTIONS = (
     ),
     Corruption(
         "a completed run whose mail is gone",
-        (("mail.one_per_run", "run 1", "Run 1 is completed, but its mail is gone."),),
-        ours=("DELETE FROM mail_attempt", "DELETE FROM mail"),
+        (("mail.one_per_run", "run 1", "Run 1 is completed, but its mail of mail_appointment is gone."),),
+        ours=("DELETE FROM mail_attempt WHERE mail_id = 1", "DELETE FROM mail WHERE id = 1"),
     ),
     Corruption(
         "a completed run whose mail was not sent",
         (
-            ("mail.one_per_run", "run 1", "Run 1 is completed, but mail 1 is unknown."),
+            ("mail.one_per_run", "run 1", "Run 1 is completed, but mail 5 of send_template_email is unknown."),
             (
                 "mail.not_stuck",
-                "mail 1",
-                "Mail 1 to customer1@example.net is unknown since 2026-01-01 00:00 UTC, after 1 attempt(s).",
+                "mail 5",
+                "Mail 5 to customer1@example.net is unknown since 2026-01-01 00:00 UTC, after 1 attempt(s).",
             ),
         ),
-        ours=(f"UPDATE mail SET state = 'unknown', sent_at = NULL, queued_at = {LONG_AGO}",),
+        ours=(f"UPDATE mail SET state = 'unknown', sent_at = NULL, queued_at = {LONG_AGO} WHERE id = 5",),
     ),
     Corruption(
         "a mail under another's Message-ID",
         (
             (
                 "mail.one_message_id",
-                "mail 1",
-                f"Mail 1 carries, or was tried under, a Message-ID that isn't its own"
+                "mail 5",
+                f"Mail 5 carries, or was tried under, a Message-ID that isn't its own"
                 f" ({message_id_of('default', MAIL_KEY, 'isp.example')}, <x@isp.example>): its recipient can't tell a"
                 " second copy from a second mail.",
             ),
         ),
-        ours=("UPDATE mail_attempt SET message_id = '<x@isp.example>'",),
+        ours=("UPDATE mail_attempt SET message_id = '<x@isp.example>' WHERE mail_id = 5",),
     ),
     Corruption(
         "a notice that nobody tries",

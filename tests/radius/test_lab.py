@@ -15,10 +15,11 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from radius.attributes import ATTRIBUTES
+from radius.packets import dictionary
 from radius.testing import FreeRadiusFailed, FreeRadiusMissing, FreeRadiusServer, LabNas, LabSession, NoAnswer
 from radius.testing import freeradius_server as server_module
 from radius.testing.freeradius_server import libpq_string
-from radius.testing.wire import dictionary, new_request
+from radius.testing.wire import new_request
 from tests.support.freeradius import RADDB, RadiusBackend, prepare_radius_database
 
 SECRET = "a-lab-secret-of-24-chars"

@@ -26,6 +26,7 @@ from provisioning.estate import import_estate
 from provisioning.lab.demo import Lab, open_lab
 from provisioning.lab.world import LabWorld
 from provisioning.visits import Outcome
+from radius import Retransmission
 from radius.testing import LabNas, LoginReply
 from tests.support.clock import MovableClock
 from tests.support.customer_pages import PageServer
@@ -55,7 +56,6 @@ class JourneyLab:
         self._worker_stack = AsyncExitStack()
         self._numbers = iter(n for n in itertools.count(1) if n not in AT_THE_TIGHT_OLT)
         self._moved = asyncio.Event()
-        self.nas_secret = ""
 
     @property
     def is_postgresql(self) -> bool:
@@ -68,7 +68,12 @@ class JourneyLab:
     # -- the appliance -------------------------------------------------------------------------------------------------
 
     async def start_worker(self) -> None:
-        pace = Pace(timers_every_seconds=0.2, watch_every_seconds=0.2, sleep=self.clock.sleep)
+        pace = Pace(
+            timers_every_seconds=0.2,
+            watch_every_seconds=0.2,
+            nas_retransmission=Retransmission(sends=3, first_wait_seconds=0.2),
+            sleep=self.clock.sleep,
+        )
         opened = open_worker(self.appliance, at=self._something_happened, pace=pace)
         self.worker = await self._worker_stack.enter_async_context(opened)
 
@@ -114,9 +119,13 @@ class JourneyLab:
             names = await db.run_sync(lambda sync: inspect(sync.connection()).get_table_names())
             return {name: await db.scalar(text(f'SELECT count(*) FROM "{name}"')) or 0 for name in names}
 
-    def mails_to(self, house: Household) -> list[KeptMail]:
-        """What the mail server took for this customer."""
-        return self.mails_at(house.email)
+    def activation_mails(self, house: Household) -> list[KeptMail]:
+        """What the mail server took for this customer to say that the line works."""
+        return self.mails_to(house, "your service is live")
+
+    def mails_to(self, house: Household, subject: str = "") -> list[KeptMail]:
+        """What the mail server took for this customer, with this in the subject."""
+        return [mail for mail in self.mails_at(house.email) if subject in str(mail.message["Subject"])]
 
     def mails_at(self, address: str) -> list[KeptMail]:
         """What the mail server took for this address."""
@@ -216,8 +225,9 @@ class Installation:
 
     # -- waiting for it ------------------------------------------------------------------------------------------------
 
-    async def until_waiting_for(self, signal: str) -> RunView:
-        return await self._until(signal)
+    async def until_waiting_for(self, signal: str | None) -> RunView:
+        """None: for nothing but its time."""
+        return await self._until(signal or "its time")
 
     async def until_retrying(self, step: str = "", code: str = "") -> RunView:
         """An outside call (of this step, with this error) has failed, and the next try has its time."""
@@ -236,6 +246,8 @@ class Installation:
                 view = await self.view()
                 run = view.summary
                 here = {"held": "held"}.get(run.state) or ("ended" if run.state in ENDED else run.waiting_for)
+                if run.state == "pending" and here is None:
+                    here = "its time"
                 if here == wanted and step in ("", run.current_step) and code in ("", run.reason_code):
                     return view
                 if here in ("held", "ended"):
@@ -315,7 +327,6 @@ async def open_journey_lab(home: Path, **settings: Any) -> AsyncIterator[Journey
     ):
         pages.serve(opened.appliance)
         lab = JourneyLab(opened, clock, pages)
-        lab.nas_secret = await lab.reveal_nas_secret()
         await lab.start_worker()
         try:
             yield lab

@@ -13,8 +13,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.lab import JourneyLab
 
-NAS = "bng-north"
-
 
 @asynccontextmanager
 async def radius_database_down(lab: JourneyLab) -> AsyncIterator[None]:
@@ -92,7 +90,7 @@ async def freeradius_down(lab: JourneyLab) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(world.freeradius.start)
-        world.connect_nas(NAS, lab.nas_secret)
+        lab.nas.ask_at(auth_port=world.freeradius.auth_port, acct_port=world.freeradius.acct_port)
 
 
 @asynccontextmanager

@@ -7,18 +7,21 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
 from provisioning.commercial import LineWish
+from provisioning.commercial.notice_tables import Notice
 from provisioning.commercial.payments import PaymentView, list_payments
 from provisioning.commercial.payments.testing import StripeDouble
 from provisioning.commercial.payments.testing.stripe_account import Webhook
 from provisioning.commercial.selling_tables import Quote
 from provisioning.commercial.subscriptions import SubscriptionView, show_subscription
+from provisioning.field import Visit
+from provisioning.visits import Outcome
 from tests.support.estate import Household
 from tests.support.lab import PATIENCE_SECONDS, Installation, JourneyLab
 
@@ -153,6 +156,40 @@ class Shop:
             query = select(Quote.state).where(Quote.customer_id == house.customer_id, Quote.kind == "renewal")
             return list(await db.scalars(query.order_by(Quote.id)))
 
+    async def expire(self, sold: SubscriptionView) -> Installation:
+        """Tells that the term ends, as the daily sweep does; its renewal."""
+        number = sold.subscription_id
+        key = f"subscription/{number}/ends/{sold.ends_on}"
+        data = {
+            "subscription_id": number,
+            "customer_id": sold.customer_id,
+            "ends_on": str(sold.ends_on),
+            "renewal_term_months": sold.term_months,
+        }
+        async with self.lab.appliance.database.begin() as db:
+            await self.lab.appliance.publish(db, "subscription.expiring", f"subscription/{number}", data, key, "api")
+        return await self.run_of(RENEWAL, key)
+
+    async def report(self, run: Installation, outcome: Outcome, **said: Any) -> None:
+        """The technician reports from the order's visit."""
+        visit_id = (await run.result("schedule_deployment"))["visit_id"]
+        async with self.lab.appliance.database.begin() as db:
+            desk = self.lab.appliance.visit_desk(db)
+            _, told = await desk.report(visit_id=visit_id, outcome=outcome, by="technician", **said)
+        assert told == [run.id]
+
+    async def calendar(self, house: Household) -> list[tuple[str, datetime]]:
+        """The customer's visits: the state and the start of each."""
+        async with self.lab.appliance.database.begin() as db:
+            query = select(Visit.state, Visit.starts_at).where(Visit.customer_id == house.customer_id)
+            return [(state, starts_at) for state, starts_at in await db.execute(query.order_by(Visit.id))]
+
+    async def notices(self, order_id: int) -> list[Notice]:
+        """What teams were told of this order."""
+        async with self.lab.appliance.database.begin() as db:
+            found = await db.scalars(select(Notice).order_by(Notice.id))
+            return [one for one in found if one.details.get("order_id") == order_id]
+
     async def subscribe(self, house: Household) -> SubscriptionView:
         """Sells the customer the hosted product, from today, for a month."""
         async with self.lab.appliance.database.begin() as db:
@@ -166,19 +203,23 @@ class Shop:
             return await show_subscription(db, subscription_id, tenant_id=self.lab.appliance.tenant_id)
 
 
+def shop_settings(folder: Path, stripe: StripeDouble) -> dict[str, Any]:
+    """What an ISP sets that sells; its secrets are written into files of this folder."""
+    for name, value in (("key", stripe.account.api_key), ("signing", stripe.account.webhook_secret)):
+        folder.joinpath(name).write_text(value)
+    return {
+        "order_team": "dispatch",
+        "stripe_api_key_file": folder / "key",
+        "stripe_webhook_secret_file": folder / "signing",
+        "stripe_url": stripe.url,
+        "stripe_timeout_seconds": 1.0,
+    }
+
+
 @asynccontextmanager
 async def open_shop(lab: JourneyLab, folder: Path) -> AsyncIterator[Shop]:
     """The laboratory with a shop in it, for the time of the block."""
     async with StripeDouble() as stripe:
-        for name, value in (("key", stripe.account.api_key), ("signing", stripe.account.webhook_secret)):
-            folder.joinpath(name).write_text(value)
         await lab.import_estate(folder / "shop.toml", ESTATE)
-        async with lab.restarted_with(
-            public_url="https://isp.example",
-            order_team="dispatch",
-            stripe_api_key_file=folder / "key",
-            stripe_webhook_secret_file=folder / "signing",
-            stripe_url=stripe.url,
-            stripe_timeout_seconds=1.0,
-        ):
+        async with lab.restarted_with(public_url="https://isp.example", **shop_settings(folder, stripe)):
             yield Shop(lab, stripe, itertools.count())

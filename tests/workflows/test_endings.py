@@ -87,13 +87,13 @@ async def test_before_it_a_cancel_undoes_as_ever(database: Database) -> None:
     assert await toy.desks() == []
 
 
-async def test_a_cancel_that_comes_while_the_last_door_closes_is_too_late(database: Database) -> None:
+async def test_a_cancel_that_gets_in_after_the_last_door_has_closed_is_too_late(database: Database) -> None:
     toy = await make_toy(database, of(take_desk, leave, settled, no_return=leave))
     run_id = await toy.start()
     engine = create_engine(sync_url(database.url))
 
     def cancel_meanwhile(point: str) -> None:
-        if point == "leave.before":
+        if point == "leave.committed":
             with engine.begin() as connection:
                 connection.execute(update(RunRow).values(cancel_requested=True, end_reason="cancelled by nora: stay"))
 
@@ -187,3 +187,22 @@ async def test_asking_for_the_customer_too_early_is_named(database: Database) ->
 
     held = await view(toy, run_id)
     assert (held.summary.state, held.summary.reason_code) == ("held", ResultMissing.code)
+
+
+async def test_a_cancel_that_was_taken_before_a_commit_begins_is_in_time(database: Database) -> None:
+    """Also where that commit is the one after which there is no return: who was told "kept" must be."""
+    toy = await make_toy(database, of(take_desk, leave, no_return=leave))
+    run_id = await toy.start()
+
+    def cancelled_meanwhile(point: str) -> None:
+        if point == "leave.before":
+            engine = create_engine(sync_url(database.url))
+            with engine.begin() as somebody:
+                somebody.execute(update(RunRow).where(RunRow.id == run_id).values(cancel_requested=True))
+            engine.dispose()
+
+    await toy.dispatch(cancelled_meanwhile).drain()
+
+    assert (await view(toy, run_id)).summary.state == "cancelled"
+    assert await states(toy, run_id) == {"take_desk": "undone", "leave": "planned"}
+    assert await toy.desks() == []

@@ -1,12 +1,13 @@
 """From an approved installation ticket to a live subscriber, in the order in which it happens in the field.
 
-survey -> addresses and VLAN -> account (refused until a scan) -> appointment -> visit -> line on the OLT -> CPE
-configured and verified -> the subscriber's own login seen -> bill -> mail. A bill follows a working line, and an ONT
-informs only after the OLT lets it.
+survey -> addresses and VLAN -> account (refused until a scan) -> appointment, and a mail about it -> visit -> line on
+the OLT -> CPE configured and verified -> the subscriber's own login seen -> bill -> mail. A bill follows a working
+line, and an ONT informs only after the OLT lets it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from workflows.definitions.installation.cpe import apply_device, device_informed, provision_device, verify_device
@@ -33,12 +34,18 @@ from workflows.definitions.installation.service import (
     session_started,
 )
 from workflows.definitions.installation.ticket import InstallTicket
-from workflows.definitions.installation.visit import appointment, schedule_installation, visit
+from workflows.definitions.installation.visit import (
+    appointment,
+    deliver_appointment,
+    mail_appointment,
+    schedule_installation,
+    visit,
+)
 from workflows.engine.definition import Definition
 
 ISP_TICKET_TO_DEPLOYMENT = Definition(
     name="isp_ticket_to_deployment",
-    version=1,
+    version=2,
     input=InstallTicket,
     steps=(
         get_site_survey,
@@ -47,6 +54,8 @@ ISP_TICKET_TO_DEPLOYMENT = Definition(
         project_subscriber,
         appointment,
         schedule_installation,
+        mail_appointment,
+        deliver_appointment,
         visit,
         begin_testing,
         project_testing,
@@ -71,6 +80,7 @@ ISP_TICKET_TO_DEPLOYMENT = Definition(
     reopens={"appointment": (appointment, visit), "visit": (visit, activate_service)},
     back_with={
         project_subscriber: create_subscriber,
+        deliver_appointment: mail_appointment,
         project_testing: begin_testing,
         hand_over_line: authorise_line,
         apply_device: provision_device,
@@ -83,5 +93,17 @@ ISP_TICKET_TO_DEPLOYMENT = Definition(
         "inform": timedelta(hours=2),
         "session": timedelta(hours=1),
         "testing": timedelta(hours=24),
+    },
+)
+
+# As it was before appointments were mailed; runs that began with it go on with it.
+ISP_TICKET_TO_DEPLOYMENT_1 = replace(
+    ISP_TICKET_TO_DEPLOYMENT,
+    version=1,
+    steps=tuple(step for step in ISP_TICKET_TO_DEPLOYMENT.steps if step not in (mail_appointment, deliver_appointment)),
+    back_with={
+        step: begun_with
+        for step, begun_with in ISP_TICKET_TO_DEPLOYMENT.back_with.items()
+        if step is not deliver_appointment
     },
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 from workflows.definitions.kit import step
+from workflows.engine.definition import Definition
 from workflows.engine.run import Run
 from workflows.engine.steps import Act, NothingToUndo, RetryPolicy
 from workflows.services import DeliveredEmail, Outside, QueuedEmail, Services
@@ -24,10 +25,20 @@ class Letter:
 Compose = Callable[[Services, Run[Any]], Awaitable[Letter]]
 
 
+def mail_step_names(definitions: Iterable[Definition[Any]]) -> set[str]:
+    """The steps that put a mail into the outbox: one a round, under the step's own key."""
+    steps = (step for definition in definitions for step in definition.steps)
+    return {step.name for step in steps if isinstance(step, Act) and _answers_a_mail(step)}
+
+
+def _answers_a_mail(act: Act[Any, Any]) -> bool:
+    return get_type_hints(act.do).get("return") is QueuedEmail
+
+
 def mail_steps(
     compose: Compose,
     *,
-    undone_because: str,
+    undone_because: str | None,
     send: str = "send_template_email",
     deliver: str = "deliver_email",
     when: Callable[[Run[Any]], bool] | None = None,
@@ -36,11 +47,13 @@ def mail_steps(
 ) -> tuple[Act[Any, QueuedEmail], Act[Any, DeliveredEmail]]:
     """The two steps of one mail, under these names: it is queued, and then it is delivered.
 
-    ``undone_because`` is the reason that a mail which was withdrawn in time carries. With ``when``, both are skipped
-    together, and ``otherwise`` says why; it is asked once, before the mail is queued.
+    ``undone_because`` is the reason that a mail which was withdrawn in time carries; None where nothing is undone any
+    more. With ``when``, both are skipped together, and ``otherwise`` says why; it is asked once, before the mail is
+    queued.
     """
 
     async def withdraw(services: Services, run: Run[Any], queued: QueuedEmail) -> None:
+        assert undone_because is not None, "or this undo is not declared"
         await services.communications_service.withdraw_unsent_email(email_id=queued["email_id"], reason=undone_because)
 
     async def queue(services: Services, run: Run[Any]) -> QueuedEmail:
@@ -56,7 +69,8 @@ def mail_steps(
         return await outside.mail.deliver(run[sending]["email_id"])
 
     queue.__name__, hand_over.__name__ = send, deliver
-    sending = step.transactional(undo=withdraw, when=when, otherwise=otherwise, patience=patience)(queue)
+    undo = NothingToUndo("there is no return from here") if undone_because is None else withdraw
+    sending = step.transactional(undo=undo, when=when, otherwise=otherwise, patience=patience)(queue)
     # The mail server may take ten minutes to look at what it was given (RFC 5321 s4.5.3.2.6), and minutes before that.
     delivering = step.blind(
         undo=NothingToUndo("a delivered mail can't be taken back"),

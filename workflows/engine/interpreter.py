@@ -136,11 +136,11 @@ class Interpreter(Generic[ServicesT, OutsideT]):
         """Effect, record and the next intent in one commit."""
         async with self._commit(run_id, owner) as course:
             services = self._services(course.db)
-            if isinstance(step, Do):
+            if isinstance(step, Undo):
+                await self._undo(step.step, services, course)
+            elif not course.row.cancel_requested:  # else it was taken back before this step began
                 course.open(step.step, StepState.IN_PROGRESS)
                 course.complete(step.step, await step.step.do(services, course.run))
-            else:
-                await self._undo(step.step, services, course)
             found = settle(course)
             self._at(f"{name}.in_tx")
         self._at(f"{name}.committed")

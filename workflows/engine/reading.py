@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from workflows.engine.journal import Definitions
+from workflows.engine.journal import NOT_BEGUN, Definitions
 from workflows.engine.steps import Step
 from workflows.engine.tables import ENDED, Direction, RunNote, RunRow, RunState, StepRow, StepState
 from workflows.errors import CodeMissing, RunUnknown
@@ -85,12 +85,16 @@ class NoteView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run, whole: its summary, its input, the plan of its steps from the first second, and its log."""
+    """A run, whole: its summary, its input, the plan of its steps from the first second, and its log.
+
+    ``past_return``: what is left of it can only be completed.
+    """
 
     summary: RunSummary
     input: Any
     steps: Sequence[StepView]
     notes: Sequence[NoteView]
+    past_return: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,12 @@ async def show_run(db: AsyncSession, run_id: int, *, tenant_id: str, definitions
         input=definition.adapter.dump_python(definition.adapter.validate_json(row.input), mode="json"),
         steps=[_view(step, rounds.get(step.name, [])) for step in definition.steps],
         notes=[NoteView(note.at, note.by, note.step, note.text) for note in notes.scalars()],
+        past_return=definition.no_return is not None and _is_begun(rounds.get(definition.no_return.name, [])),
     )
+
+
+def _is_begun(rounds: Sequence[StepRow]) -> bool:
+    return bool(rounds) and rounds[-1].state not in NOT_BEGUN
 
 
 @dataclass(frozen=True)
@@ -223,15 +232,26 @@ async def runs_of_keys(db: AsyncSession, *, tenant_id: str, keys: Sequence[str])
     return {key: (run_id, state) for key, run_id, state in found}
 
 
-async def keys_of_runs(db: AsyncSession, *, tenant_id: str, step: str) -> list[tuple[int, str, str, str]]:
-    """(run, its state, the step's state, its idempotency key) of every round of this step that was begun."""
+@dataclass(frozen=True)
+class BegunRound:
+    """A round of a step that was begun: whose, under which idempotency key, and how both stand."""
+
+    run_id: int
+    run_state: str
+    step: str
+    state: str
+    key: str
+
+
+async def begun_rounds(db: AsyncSession, *, tenant_id: str, steps: Collection[str]) -> list[BegunRound]:
+    """Every round of these steps that was begun, run by run."""
     found = await db.execute(
-        select(RunRow.id, RunRow.state, StepRow.state, StepRow.key)
+        select(RunRow.id, RunRow.state, StepRow.step, StepRow.state, StepRow.key)
         .join(StepRow, StepRow.run_id == RunRow.id)
-        .where(RunRow.tenant_id == tenant_id, StepRow.step == step)
-        .order_by(RunRow.id, StepRow.round)
+        .where(RunRow.tenant_id == tenant_id, StepRow.step.in_(steps))
+        .order_by(RunRow.id, StepRow.started_at, StepRow.round)
     )
-    return [(run_id, run_state, step_state, key) for run_id, run_state, step_state, key in found]
+    return [BegunRound(*row) for row in found]
 
 
 async def missing_code(db: AsyncSession, definitions: Definitions, *, tenant_id: str) -> list[tuple[str, int, int]]:

@@ -74,11 +74,13 @@ def test_an_isp_whose_language_no_mail_is_in_does_not_start(type_: Type, monkeyp
 
 
 def test_the_outbox_is_listed_and_one_mail_shown_with_its_attempts(any_isp: Settings, type_: Type) -> None:
-    (line,) = type_("mails", "list", "--state", "sent").out.splitlines()[1:]
-    assert line.split()[0] == "1" and line.endswith("✓ sent  service_activated  customer1@example.net")
+    line, *appointments = type_("mails", "list", "--state", "sent").out.splitlines()[1:]
+    assert len(appointments) == 4
+    number, *_when, state, template, recipient = line.split()
+    assert (number, state, template, recipient) == ("5", "sent", "service_activated", "customer1@example.net")
     assert type_("mails", "list", "--recipient", "eve@example.net").out == "no mails\n"
     assert type_("mails", "list", "--before", 1, "--json").json == []
-    shown = type_("mails", "show", 1).out.splitlines()
+    shown = type_("mails", "show", 5).out.splitlines()
     assert shown[:3] == ["✓ sent", "template:   service_activated", "language:   en"]
     assert any(line.startswith("attempt 1: ") and line.endswith(", sent") for line in shown)
     assert "your line works: we have seen your router go online, and your service is live from now." in shown

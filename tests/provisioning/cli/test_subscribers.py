@@ -63,3 +63,24 @@ def test_a_projection_of_nobody_and_of_one_and_all_is_refused(isp: Settings, typ
         typed = type_("subscribers", "project", *words)
         assert (typed.status, typed.out) == (2, "")
         assert typed.err.endswith("  username: is needed, or --all, and not both\n")
+
+
+def test_a_service_is_to_end_and_is_kept_after_all(any_isp: Settings, type_: Type) -> None:
+    ends = type_("subscribers", "terminate", DONE, "--on", "2027-03-31", "--reason", "moves away")
+    assert (ends.status, ends.out) == (0, f"{DONE} ends after 2027-03-31 (run 5)\n")
+    again = type_("subscribers", "terminate", DONE, "--on", "2027-03-31", "--reason", "moves away")
+    assert again.out == f"{DONE} ends after 2027-03-31, as it was to already (run 5)\n"
+    refused = type_("subscribers", "terminate", DONE, "--now", "--on", "someday", "--reason", " ")
+    assert refused.status == 2
+    assert refused.err.startswith("The termination is refused, nothing was written:\n")
+    assert {line.split(":")[0].strip() for line in refused.err.splitlines()[1:]} == {"ends_on", "reason"}
+    kept = type_("subscribers", "keep", DONE, "--reason", "stays", "--json")
+    assert kept.json == {"username": DONE, "run": 5}
+    assert "cancel requested: stays" in type_("runs", "show", 5).out
+    nobody = type_("subscribers", "keep", WAITING, "--reason", "stays")
+    assert (nobody.status, "names no service that is to end" in nobody.err) == (2, True)
+
+
+def test_what_ends_at_once_is_told_with_its_run(isp: Settings, type_: Type) -> None:
+    ends = type_("subscribers", "terminate", DONE, "--now", "--reason", "never paid")
+    assert (ends.status, ends.out) == (0, f"{DONE} ends now (run 5)\n")

@@ -135,3 +135,31 @@ async def test_the_database_itself_refuses_a_second_running_bill(begin: Begin) -
                 db.add(
                     Subscription(tenant_id=TENANT, customer_id=42, service_id=7, state="active", billing_started_at=NOW)
                 )
+
+
+async def test_a_bill_ends_on_its_day_however_late_it_is_written_down(begin: Begin) -> None:
+    async with begin() as db:
+        activated = await (await billing(db)).activate_service(customer_id=42, service_id=7, plan="fiber-300")
+    ended_at = NOW + timedelta(hours=2)
+    for expected in (ended_at, None):  # the second time, none runs any more
+        async with begin() as db:
+            ended = await (await billing(db, later=True)).end_billing(
+                service_id=7, ended_at=ended_at, reason="moves away"
+            )
+        assert (ended and ended["billing_stopped_at"]) == expected
+    async with begin() as db:
+        row = await db.get_one(Subscription, activated["subscription_id"])
+    assert (row.state, row.billing_stopped_at, row.stop_reason) == ("cancelled", ended_at, "moves away")
+
+
+async def test_a_bill_never_ends_before_it_began_nor_in_days_to_come(begin: Begin) -> None:
+    async with begin() as db:
+        service = await billing(db)
+        await service.activate_service(customer_id=42, service_id=7)
+        with pytest.raises(InvalidRequest, match="ended_at lies ahead"):
+            await service.end_billing(service_id=7, ended_at=LATER, reason="moves away")
+        with pytest.raises(InvalidRequest, match=r"service_id is not .*reason is missing.*ended_at has no time zone"):
+            await service.end_billing(service_id=0, ended_at=NOW.replace(tzinfo=None), reason=" ")
+        ended = await service.end_billing(service_id=7, ended_at=NOW - timedelta(days=1), reason="never came")
+    assert ended is not None
+    assert ended["billing_stopped_at"] == ended["billing_started_at"] == NOW

@@ -10,6 +10,7 @@ from workflows.definitions.installation.ticket import (
     Appointment,
     VisitReport,
 )
+from workflows.definitions.mailing import Letter, mail_steps
 from workflows.engine.routes import GoBack, Proceed, Route, UndoAll
 from workflows.engine.step_kit import wait_for
 from workflows.services import (
@@ -75,6 +76,31 @@ async def schedule_installation(services: Services, run: Installation) -> Schedu
         planned_port=run[allocate_resources]["port"],
         request_id=run.key(schedule_installation),
     )
+
+
+async def installation_scheduled(services: Services, run: Installation) -> Letter:
+    customer = await services.customer_service.customer(run.customer_id)
+    booked = run[schedule_installation]
+    return Letter(
+        template="installation_scheduled",
+        recipient=customer["email"],
+        variables={
+            "customer_name": customer["name"],
+            "starts_at": booked["starts_at"],
+            "ends_at": booked["ends_at"],
+            "address": run.input.installation_address,
+            "technician_name": booked["technician_name"],
+            "visit_id": booked["visit_id"],
+        },
+    )
+
+
+mail_appointment, deliver_appointment = mail_steps(
+    installation_scheduled,
+    undone_because="the appointment was called off",
+    send="mail_appointment",
+    deliver="deliver_appointment",
+)
 
 
 def after_visit(run: Installation, report: VisitReport) -> Route:

@@ -1,0 +1,231 @@
+"""The door for services that are to end: read, checked against everything we know, and only then turned into a run.
+
+The end of a service may be asked for again after it was taken back, so its runs are counted: the number stands in their
+key, and of two wishes that come at once the unique key lets one through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.errors import Fault, InvalidRequest
+from provisioning.intake import Clock, faults_of
+from provisioning.projections import ALLOCATION
+from radius import SubscriberUnknown, SubscriberView
+from workflows import ENDED, Definition, RunConflict, Runs, RunView, Services, open_results, show_run
+from workflows.definitions.termination import Note, Termination
+
+JOURNEY = "service_termination"
+TERMINATION_REQUESTED = "service.termination_requested"
+LONGEST_AHEAD = timedelta(days=3 * 365)
+
+Username = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+
+
+class Wish(BaseModel):
+    """Which service is to end, after which day, and why. ``at_once`` takes the place of the day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    username: Username
+    ends_on: date | None = None
+    at_once: bool = False
+    reason: Note
+
+
+class SoundWish(BaseModel):
+    """Of a wish, what is well formed, so that one malformed field hides no other fault."""
+
+    username: Username | None = None
+    ends_on: date | None = None
+    at_once: bool | None = None
+
+
+@dataclass(frozen=True)
+class StartedTermination:
+    """The run that ends the service after this day; ``is_new`` is false if the same wish had started it before."""
+
+    run_id: int
+    ends_on: date
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What was asked for before: how often, and the newest run of it."""
+
+    count: int
+    newest: RunView | None
+
+    @property
+    def open(self) -> RunView | None:
+        return self.newest if self.newest is not None and self.newest.summary.state not in ENDED else None
+
+
+class TerminationDesk:
+    """Takes such wishes, and takes them back, within the caller's transaction. ``zone``: where a day ends."""
+
+    def __init__(
+        self,
+        db: AsyncSession,
+        *,
+        services: Services,
+        runs: Runs,
+        definitions: Mapping[tuple[str, int], Definition[Any]],
+        tenant_id: str,
+        now: Clock,
+        zone: ZoneInfo,
+    ) -> None:
+        self._db = db
+        self._services = services
+        self._runs = runs
+        self._definitions = definitions
+        self._tenant_id = tenant_id
+        self._now = now
+        self._zone = zone
+
+    async def accept(self, data: Any, *, by: str) -> StartedTermination:
+        """Lets the service end when its last day is over, or now.
+
+        Raises: InvalidRequest with all faults at once, before anything is written.
+        """
+        try:
+            wish = Wish.model_validate(data)
+        except ValidationError as error:
+            sound = _sound_parts(data, error)
+            faults = faults_of(error, whole="termination") + (await self._faults_in(sound))[1]
+            raise InvalidRequest("The termination", faults) from error
+        subscriber, faults = await self._faults_in(SoundWish.model_validate(wish.model_dump(exclude={"reason"})))
+        if subscriber is None or subscriber["service_id"] is None:
+            raise InvalidRequest("The termination", faults)
+        earlier = await self._earlier(subscriber["service_id"])
+        if earlier.open is not None:
+            return self._same_again(earlier.open, wish, faults)
+        if faults:
+            raise InvalidRequest("The termination", faults)
+        return await self._start(wish, subscriber, subscriber["service_id"], earlier.count + 1, by)
+
+    async def withdraw(self, username: str, *, reason: str, by: str) -> int:
+        """The service goes on: its end is taken back, and nothing of it has happened. Returns the number of the run.
+
+        Raises: InvalidRequest if nothing is to be taken back; RunNotOpenFor if the end has begun; InputRefused if the
+        reason says nothing.
+        """
+        subscriber = await self._subscriber(username)
+        earlier = await self._earlier(subscriber["service_id"]) if subscriber and subscriber["service_id"] else None
+        if earlier is None or earlier.open is None:
+            why = f"names no service that is to end: {username}"
+            raise InvalidRequest("The withdrawal of a termination", [Fault("username", why)])
+        run_id = earlier.open.summary.id
+        await self._runs.cancel(self._db, run_id, by=by, reason=reason)
+        return run_id
+
+    def today(self) -> date:
+        """Where the ISP is."""
+        return self._now().astimezone(self._zone).date()
+
+    async def _faults_in(self, wish: SoundWish) -> tuple[SubscriberView | None, list[Fault]]:
+        faults = self._faults_of_day(wish)
+        subscriber = None
+        if wish.username is not None:
+            subscriber = await self._subscriber(wish.username)
+            if subscriber is None:
+                faults.insert(0, Fault("username", f"names no subscriber: {wish.username}"))
+            elif (why := await self._in_the_way(subscriber)) is not None:
+                faults.insert(0, Fault("username", why))
+        return subscriber, faults
+
+    def _faults_of_day(self, wish: SoundWish) -> list[Fault]:
+        if wish.ends_on is None:
+            return [] if wish.at_once else [Fault("ends_on", "is needed, unless the service is to end at once")]
+        if wish.at_once:
+            return [Fault("ends_on", "can't be given for a service that is to end at once")]
+        if wish.ends_on < self.today():
+            return [Fault("ends_on", f"is over: today is {self.today()}")]
+        if wish.ends_on > self.today() + LONGEST_AHEAD:
+            return [Fault("ends_on", "lies more than three years ahead")]
+        return []
+
+    async def _in_the_way(self, subscriber: SubscriberView) -> str | None:
+        name, service_id = subscriber["username"], subscriber["service_id"]
+        if subscriber["state"] == "terminated":
+            return f"names a service that has ended already: {name}"
+        if service_id is None:
+            return f"names a subscriber without a service: {name}"
+        for kept in await open_results(self._db, tenant_id=self._tenant_id, step=ALLOCATION):
+            if kept.has_more_to_do and int(kept.result["service_id"]) == service_id:
+                return f"names a service whose installation is not over: cancel run {kept.run_id}, or let it end first"
+        if subscriber["state"] not in ("active", "suspended"):
+            return f"names a service that was never in use: {name} is {subscriber['state']}"
+        return None
+
+    async def _subscriber(self, username: str) -> SubscriberView | None:
+        try:
+            return await self._services.radius_service.subscriber_named(username=username)
+        except SubscriberUnknown:
+            return None
+
+    async def _earlier(self, service_id: int) -> Earlier:
+        count, newest = 0, None
+        while (run_id := await self._runs.find(self._db, JOURNEY, _key(service_id, count + 1))) is not None:
+            count, newest = count + 1, run_id
+        if newest is None:
+            return Earlier(0, None)
+        view = await show_run(self._db, newest, tenant_id=self._tenant_id, definitions=self._definitions)
+        return Earlier(count, view)
+
+    def _same_again(self, open_: RunView, wish: Wish, faults: list[Fault]) -> StartedTermination:
+        known = open_.input
+        day = date.fromisoformat(known["ends_on"])
+        same_day = known["ends_at"] is None if wish.at_once else wish.ends_on == day and known["ends_at"] is not None
+        if same_day and wish.reason == known["reason"]:
+            return StartedTermination(open_.summary.id, day, False)
+        if not any(fault.field == "username" for fault in faults):  # else its own end is in the way by now
+            why = f"names a service that is to end after {day} already (run {open_.summary.id}): take that back first"
+            faults = [Fault("username", why), *faults]
+        raise InvalidRequest("The termination", faults)
+
+    async def _start(
+        self, wish: Wish, subscriber: SubscriberView, service_id: int, number: int, by: str
+    ) -> StartedTermination:
+        ends_on = wish.ends_on or self.today()
+        termination = Termination(
+            customer_id=subscriber["customer_id"],
+            service_id=service_id,
+            number=number,
+            subscriber_id=subscriber["subscriber_id"],
+            username=subscriber["username"],
+            ends_on=ends_on,
+            ends_at=None if wish.at_once else end_of(ends_on, self._zone),
+            reason=wish.reason,
+        )
+        try:
+            run_id, is_new = await self._runs.start(self._db, JOURNEY, termination, by=by)
+        except RunConflict as raced:
+            why = f"names a service whose end was asked for at this very moment (run {raced.run_id})"
+            raise InvalidRequest("The termination", [Fault("username", why)]) from raced
+        return StartedTermination(run_id, ends_on, is_new)
+
+
+def end_of(day: date, zone: ZoneInfo) -> datetime:
+    """The moment at which this day is over there."""
+    return datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
+
+
+def _key(service_id: int, number: int) -> str:
+    return f"service/{service_id}/termination/{number}"
+
+
+def _sound_parts(data: Any, error: ValidationError) -> SoundWish:
+    malformed = {fault["loc"][0] for fault in error.errors() if fault["loc"]}
+    given = data if isinstance(data, dict) else {}
+    return SoundWish.model_validate(
+        {name: value for name, value in given.items() if name in SoundWish.model_fields and name not in malformed}
+    )

@@ -1,0 +1,156 @@
+"""Ends the sessions of a subscriber at their NASes, and believes accounting.
+
+A NAS' answer is one thing, what radacct shows another: only when no session is open there is a subscriber offline. A
+session that its own NAS does not know is a ghost, whose Stop never came: it is closed in radacct as of its last sign of
+life, under the cause that FreeRADIUS lets a late Stop correct (``deploy/freeradius/raddb/sql/queries.conf``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+import structlog
+from sqlalchemy import func, update
+
+from radius.disconnect import DisconnectAnswer, NasDoor, Retransmission, SessionIdentity, ask_to_disconnect
+from radius.errors import SessionsStillOpen
+from radius.freeradius_tables import radacct
+from radius.ports import Begin, Now, Secrets
+from radius.radius_database import radius_transaction
+from radius.results import Disconnection, SessionAnswer, SessionsEnded
+from radius.service import RadiusService
+from radius.sessions import Session, SessionReader
+
+log = structlog.get_logger(__name__)
+
+GHOST = "Lost-Carrier-Reaped"
+LOOKS_SECONDS = (0.2, 0.5, 1.0, 2.0)
+"""A Stop follows its ACK by so much: the pauses between looks at accounting."""
+
+
+class SessionControl:
+    """The sessions of one tenant's subscribers. Every method may be repeated, also at the same time."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        radius_begin: Begin,
+        *,
+        tenant_id: str,
+        now: Now,
+        secrets: Secrets,
+        retransmission: Retransmission | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._begin = begin
+        self._radius_begin = radius_begin
+        self._reader = SessionReader(radius_begin)
+        self._tenant_id = tenant_id
+        self._now = now
+        self._secrets = secrets
+        self._retransmission = retransmission or Retransmission()
+        self._sleep = sleep
+
+    async def disconnect(self, username: str) -> Disconnection:
+        """Ask the NAS of every open session to end it. Whether it is over is for ``require_ended``.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+            UsernameRefused: FreeRADIUS writes no session under such a name.
+        """
+        sessions = await self._reader.open_sessions(username)
+        doors = await self._doors({session.nas_address for session in sessions})
+        answers = await asyncio.gather(*(self._ask(session, doors.get(session.nas_address)) for session in sessions))
+        asked = list(zip(sessions, answers, strict=True))
+        await self._close_ghosts(session for session, answer in asked if answer.said == "unknown_to_nas")
+        for session, answer in asked:
+            log.info("session asked to end", username=username, nas_address=session.nas_address, said=answer.said)
+        return Disconnection(username=username, sessions=[_told(*each) for each in asked])
+
+    async def ended(self, username: str) -> Disconnection | None:
+        """For whoever doesn't know how far an earlier ``disconnect`` got: None while a session is open.
+
+        Raises: as ``disconnect``.
+        """
+        if await self._reader.open_sessions(username):
+            return None
+        return Disconnection(username=username, sessions=[])
+
+    async def require_ended(self, username: str) -> SessionsEnded:
+        """Returns when accounting shows no open session; what is still open is asked for once more.
+
+        Raises:
+            SessionsStillOpen: transient; with each session and what its NAS said.
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit, UsernameRefused
+        """
+        asked = (await self.disconnect(username))["sessions"]
+        for pause_seconds in (*LOOKS_SECONDS, None):
+            still_open = await self._reader.open_sessions(username)
+            if not still_open:
+                return SessionsEnded(username=username, asked=asked)
+            if pause_seconds is None or not any(answer["said"] == "disconnected" for answer in asked):
+                break
+            await self._sleep(pause_seconds)
+        reasons = {answer["session_id"]: answer["reason"] for answer in asked}
+        raise SessionsStillOpen(username, [_in_words(session, reasons) for session in still_open])
+
+    async def _doors(self, addresses: set[str]) -> dict[str, NasDoor]:
+        """The NASes of these addresses that are ours, with their secrets open, to be used and forgotten."""
+        if not addresses:
+            return {}
+        async with self._begin() as db:
+            service = RadiusService(db, tenant_id=self._tenant_id, now=self._now, secrets=self._secrets)
+            return {
+                nas["address"]: NasDoor(
+                    name=nas["name"],
+                    address=nas["address"],
+                    port=nas["coa_port"],
+                    secret=await self._secrets.reveal(db, nas["secret"]),
+                )
+                for nas in await service.nas_list()
+                if nas["address"] in addresses
+            }
+
+    async def _ask(self, session: Session, door: NasDoor | None) -> DisconnectAnswer:
+        if door is None:
+            return DisconnectAnswer(
+                "nas_unknown", f"NAS {session.nas_address} is not known here, so it was not asked to end it"
+            )
+        identity = SessionIdentity(
+            username=session.username,
+            session_id=session.session_id,
+            nas_address=session.nas_address,
+            framed_ip_address=session.framed_ip_address,
+        )
+        return await ask_to_disconnect(door, identity, now=self._now(), retransmission=self._retransmission)
+
+    async def _close_ghosts(self, sessions: Iterable[Session]) -> None:
+        for session in sessions:
+            async with radius_transaction(self._radius_begin) as db:
+                await db.execute(
+                    update(radacct)
+                    .where(radacct.c.radacctid == session.radacct_id, radacct.c.acctstoptime.is_(None))
+                    .values(
+                        acctstoptime=func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime),
+                        acctterminatecause=GHOST,
+                    )
+                )
+            log.warning("session closed that its nas does not know", username=session.username)
+
+
+def _told(session: Session, answer: DisconnectAnswer) -> SessionAnswer:
+    return SessionAnswer(
+        session_id=session.session_id,
+        nas_address=session.nas_address,
+        said=answer.said,
+        error_cause=answer.error_cause,
+        reason=answer.reason,
+    )
+
+
+def _in_words(session: Session, reasons: dict[str, str]) -> str:
+    why = reasons.get(session.session_id, "it has begun just now")
+    if why.endswith("has ended it"):
+        why += ", but accounting has not heard of it"
+    return f"session {session.session_id} at {session.nas_address} ({why})"
