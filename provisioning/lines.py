@@ -73,22 +73,24 @@ class LineDesk:
 
     async def removed(self, *, line_order_id: int, by: str) -> list[int]:
         """The line is off the OLT: keeps that, tells the runs that wait for it, and lets those go on whose undo has
-        waited for it; returns their numbers.
+        stopped for it; returns their numbers.
 
         Raises: LineOrderUnknown, LineNotHandedOver if nobody asked for its removal.
         """
-        about = await self._lock(line_order_id)
         subject = str(line_order_id)
-        waiting = await self._runs.about(self._db, REMOVED, subject)
-        await self._runs.lock(self._db, waiting)
+        leaving = await self._runs.about(self._db, REMOVED, subject)
+        undoing = await self._runs.about(self._db, SIGNAL, subject)
+        await self._runs.lock(self._db, sorted({*leaving, *undoing}))
         await self._lines.record_removal(line_order_id=line_order_id)
-        gone, key = LineRemoval(answered=True, snippet=None), f"line/{line_order_id}/removed"
+        gone = LineRemoval(answered=True, snippet=None)
         told = [
             run_id
-            for run_id in waiting
-            if await self._runs.signal(self._db, run_id, REMOVED, gone, key=key, by=by, subject=subject)
+            for run_id in leaving
+            if await self._runs.signal(
+                self._db, run_id, REMOVED, gone, key=f"line/{line_order_id}/removed", by=by, subject=subject
+            )
         ]
-        stopped = await self._runs.stopped_by(self._db, about, REMOVAL_AWAITED)
+        stopped = await self._runs.stopped_by(self._db, undoing, REMOVAL_AWAITED)
         for run_id in stopped:
             await self._runs.retry(self._db, run_id, by=by)
         return told + stopped

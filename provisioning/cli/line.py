@@ -42,7 +42,7 @@ def answer(
 
 @app.command()
 def removed(order: Order, by: By = "cli", json_: AsJson = False) -> None:
-    """Say that a line has been taken off the OLT by hand; the run that waits goes on, a held undo can be retried."""
+    """Say that a line has been taken off the OLT by hand; what waits for it goes on, a held undo as well."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
