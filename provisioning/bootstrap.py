@@ -51,6 +51,7 @@ from provisioning.commercial.payments import (
     webhook_readers,
 )
 from provisioning.database import Database, sync_url
+from provisioning.ended_terms import EndedTerms
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.line import ANSWER_PATH, LineHandOver, LineService, LineWebhookSettings, line_adapters
 from provisioning.lines import LineDesk
@@ -329,6 +330,12 @@ class Appliance:
                     by="clock",
                 )
 
+    async def end_terms(self) -> int:
+        """Ends every subscription whose term is over and was not renewed."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        terms = EndedTerms(self.database.begin, desk=self.termination_desk, publish=self.publish, **common)
+        return await terms.sweep()
+
     def cards(self, db: AsyncSession) -> CardsOnFile:
         """The customers' stored cards, bound to this transaction."""
         return CardsOnFile(db, secrets=self.vault, tenant_id=self.tenant_id)
@@ -534,6 +541,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
+        Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),
         Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
     ]
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 import pytest_asyncio
 
+from provisioning.access import list_audit
 from provisioning.commercial.subscriptions import SubscriptionView
 from provisioning.commercial.terms import months_later
 from tests.support.estate import Household
@@ -223,8 +224,21 @@ async def test_nothing_is_charged_to_who_does_not_accept_in_time(lab: JourneyLab
     )
     assert not {step for step, state in (await run.states()).items() if state == "completed"} & {*PAYING}
     assert (await shop.payments(house), len(lab.mails_to(house))) == ([], 1)
-    assert (await shop.subscription(sold.subscription_id)).ends_on == sold.ends_on
     assert set(await shop.renewal_quotes(house)) <= {"withdrawn", "expired"}
+    for _ in range(2):  # it ends with its term, as the mail said, and once
+        await lab.appliance.end_terms()
+    over = await shop.subscription(sold.subscription_id)
+    assert (over.state, over.ends_on, over.billing_stopped_at, over.stop_reason) == (
+        "cancelled",
+        sold.ends_on,
+        datetime.combine(sold.ends_on, time(), UTC),
+        f"its term was over on {sold.ends_on - timedelta(days=1)} and not renewed",
+    )
+    async with lab.appliance.database.read() as db:
+        kept = await list_audit(db, tenant_id=lab.appliance.tenant_id, subject=f"subscription/{sold.subscription_id}")
+    assert [(entry.actor, entry.action, entry.reason) for entry in kept] == [
+        ("clock", "subscriptions end", over.stop_reason)
+    ]
     assert await lab.broken_invariants() == []
 
 
