@@ -94,7 +94,14 @@ PaymentState = Literal[
     "requested", "unknown", "requires_action", "awaiting", "captured", "declined", "cancelled", "refunded"
 ]
 NotRenewable = Literal[
-    "cancelled", "customer_withdrawn", "no_end_date", "not_started", "already_renewed", "too_early", "open_debt"
+    "cancelled",
+    "customer_withdrawn",
+    "no_end_date",
+    "not_started",
+    "already_renewed",
+    "too_early",
+    "to_be_ended",
+    "open_debt",
 ]
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.errors import SubscriptionInstalled
+from provisioning.commercial.expiry import RENEWAL, key_of_end
 from provisioning.commercial.sales_records import OPEN_STATES
 from provisioning.commercial.selling_tables import Quote
 from provisioning.commercial.subscriptions import (
@@ -27,7 +28,6 @@ from provisioning.intake import Clock, Faults
 from workflows import list_runs
 
 LONGEST_AHEAD = timedelta(days=3 * 365)
-RENEWAL = "customer_renewal_process"
 
 
 class SubscriptionEnds:
@@ -164,7 +164,8 @@ async def _is_being_paid(db: AsyncSession, row: Subscription) -> bool:
     accepted = select(Subscription.id).where(Subscription.id == row.id, accepted_renewal(Subscription))
     if await db.scalar(accepted) is None:
         return False
-    key = f"subscription/{row.id}/ends/{row.ends_on}"
+    assert row.ends_on is not None, "or nothing would renew it"
+    key = key_of_end(row.id, row.ends_on)
     runs = await list_runs(
         db, tenant_id=row.tenant_id, journey=RENEWAL, customer_id=row.customer_id, states=OPEN_STATES, limit=1000
     )

@@ -186,6 +186,24 @@ async def test_who_may_not_renew_is_told_to_the_operator_with_the_reason(lab: Jo
 
 
 @ON_SQLITE
+async def test_nobody_who_leaves_is_reminded(lab: JourneyLab, shop: Shop) -> None:
+    house = lab.household()
+    sold, run = await expiring(shop, house)
+    await run.until_waiting_for("quote_accepted")
+    await cancel(shop, sold, "moved away")
+    lab.clock.skip(days=10)
+
+    ended = await run.until_ended()
+
+    assert (ended.summary.state, ended.summary.reason) == (
+        "rejected",
+        f"Subscription {sold.subscription_id} is cancelled (moved away).",
+    )
+    assert (len(lab.mails_to(house)), await shop.renewal_quotes(house)) == (1, ["withdrawn"])
+    assert await lab.broken_invariants() == []
+
+
+@ON_SQLITE
 async def test_an_offer_that_was_taken_back_ends_at_the_next_look(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     _, run = await expiring(shop, house)

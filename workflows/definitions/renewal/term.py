@@ -5,7 +5,13 @@ from __future__ import annotations
 from workflows.answers import ExtendedSubscription, RequestedPayment
 from workflows.definitions.charging import payment_steps
 from workflows.definitions.kit import step
-from workflows.definitions.renewal.offer import UNDONE, Renewal, RenewalNotEligible, create_renewal_quote
+from workflows.definitions.renewal.offer import (
+    UNDONE,
+    Renewal,
+    RenewalNotEligible,
+    create_renewal_quote,
+    refuse_who_leaves,
+)
 from workflows.engine.routes import Reject
 from workflows.services import Services
 
@@ -22,11 +28,7 @@ async def void_payment(services: Services, run: Renewal, payment: RequestedPayme
 )
 async def process_renewal_payment(services: Services, run: Renewal) -> RequestedPayment:
     """Raises: RenewalNotEligible if there is nothing to go on with any more: nobody pays for that."""
-    found = await services.billing_service.check_renewal_eligibility(
-        customer_id=run.customer_id, subscription_id=run.input.subscription_id
-    )
-    if found["reason_code"] not in (None, "open_debt"):  # cancelled, say, while the customer thought about it
-        raise RenewalNotEligible(found["reason"])
+    await refuse_who_leaves(services, run)  # it may have been cancelled while the customer thought about it
     return await services.billing_service.process_renewal_payment(
         customer_id=run.customer_id,
         quote_id=run[create_renewal_quote]["quote_id"],
