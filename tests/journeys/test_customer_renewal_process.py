@@ -45,6 +45,9 @@ async def test_a_renewal_is_accepted_by_its_link_paid_once_and_extended_by_a_cal
     # The link of the mail is used up together with what it does.
     [offer] = lab.mails_to(house)
     [token] = LINK.findall(offer.body("plain"))
+    assert sold.ends_on is not None
+    last = sold.ends_on - timedelta(days=1)
+    assert f"ends on {last:%B} {last.day}, {last.year}." in offer.body("plain")
     assert "Price for that  €15.00" in offer.body("plain") and "Without your acceptance nothing" in offer.body("plain")
     async with lab.appliance.database.begin() as db:
         link = await lab.appliance.links.use(db, token)

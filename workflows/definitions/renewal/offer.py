@@ -109,7 +109,7 @@ async def subscription_renewal(services: Services, run: Renewal) -> Letter:
         variables={
             "customer_name": customer["name"],
             "plan": run[check_renewal_eligibility]["plan"],
-            "ends_on": run.input.ends_on,
+            "ends_on": run.input.ends_on - timedelta(days=1),  # a customer is told the last day with it
             "renewal_term_months": quote["renewal_term_months"],
             "total_minor": quote["total_minor"],
             "currency": quote["currency"],
