@@ -52,6 +52,7 @@ class RenewalQuote(TypedDict):
     total_amount: Decimal
     total_minor: int
     currency: str
+    payment_terms: PaymentTerms
     valid_until: datetime
     state: Literal["sent", "accepted"]
 

@@ -16,7 +16,7 @@ from provisioning.commercial.terms import months_later
 from tests.support.estate import Household
 from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, Installation, JourneyLab
 from tests.support.outages import mail_server_down
-from tests.support.shop import RENEWAL, Shop, open_shop
+from tests.support.shop import PORTAL, PORTAL_POSTPAID, RENEWAL, Shop, open_shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -189,6 +189,20 @@ async def test_who_may_not_renew_is_told_to_the_operator_with_the_reason(lab: Jo
 
 
 @ON_SQLITE
+async def test_who_pays_after_delivery_goes_on_paying_so(lab: JourneyLab, shop: Shop) -> None:
+    house = lab.household()
+    await shop.keep_card(house)
+    sold, run = await expiring(shop, house, PORTAL_POSTPAID)
+    await run.until_waiting_for("quote_accepted")
+    await shop.accept(await quote_of(run))
+    assert (await run.until_ended()).summary.state == "completed"
+    assert (await run.states())["process_renewal_payment"] == "skipped"
+    assert await shop.payments(house) == []
+    assert (await shop.subscription(sold.subscription_id)).renewed_at is not None
+    assert await lab.broken_invariants() == []
+
+
+@ON_SQLITE
 async def test_nobody_who_leaves_is_reminded(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     sold, run = await expiring(shop, house)
@@ -263,9 +277,9 @@ async def test_nothing_is_charged_to_who_does_not_accept_in_time(lab: JourneyLab
     assert await lab.broken_invariants() == []
 
 
-async def expiring(shop: Shop, house: Household) -> tuple[SubscriptionView, Installation]:
+async def expiring(shop: Shop, house: Household, offer: int = PORTAL) -> tuple[SubscriptionView, Installation]:
     """A subscription that the daily sweep finds, and its renewal."""
-    sold = await shop.subscribe(house)
+    sold = await shop.subscribe(house, offer)
     shop.lab.clock.skip(days=2)  # the month may have 31 days, and the sweep looks 30 ahead
     await shop.lab.appliance.announce_expiring()
     return sold, await shop.run_of(RENEWAL, key_of(sold))

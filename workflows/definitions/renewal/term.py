@@ -20,10 +20,16 @@ async def void_payment(services: Services, run: Renewal, payment: RequestedPayme
     await services.billing_service.void_payment(payment_id=payment["payment_id"], reason=UNDONE)
 
 
+def is_paid_in_advance(run: Renewal) -> bool:
+    """Who pays after delivery goes on paying so: the renewal is billed as the term before it was."""
+    quote = run[create_renewal_quote]
+    return quote["total_minor"] > 0 and quote["payment_terms"] == "prepaid"
+
+
 @step.transactional(
     undo=void_payment,
-    when=lambda run: run[create_renewal_quote]["total_minor"] > 0,
-    otherwise="the renewal costs nothing",
+    when=is_paid_in_advance,
+    otherwise="nothing is paid in advance: the renewal is post-paid, or comes to nothing",
     leads={RenewalNotEligible: lambda run, reason: Reject(reason)},
 )
 async def process_renewal_payment(services: Services, run: Renewal) -> RequestedPayment:
