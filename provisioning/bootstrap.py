@@ -43,6 +43,7 @@ from provisioning.configured import (
     stripe_settings,
 )
 from provisioning.database import Database, sync_url
+from provisioning.ended_terms import EndedTerms
 from provisioning.errors import InvalidRequest
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
@@ -286,6 +287,12 @@ class Appliance:
                     publish=self.publish,
                     by="clock",
                 )
+
+    async def end_terms(self) -> int:
+        """Ends every subscription whose term is over and was not renewed."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        terms = EndedTerms(self.database.begin, desk=self.termination_desk, publish=self.publish, **common)
+        return await terms.sweep()
 
     def cards(self, db: AsyncSession) -> CardsOnFile:
         """The customers' stored cards, bound to this transaction."""

@@ -26,7 +26,7 @@ from provisioning.commercial import message_invariants as messages
 from provisioning.commercial import partner_invariants as partners
 from provisioning.commercial import selling_invariants as selling
 from provisioning.commercial.payments import invariants as payments
-from provisioning.commercial.term_invariants import terms_not_as_paid
+from provisioning.commercial.term_invariants import active_after_their_end, terms_not_as_paid
 from provisioning.line import invariants as line
 from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault
@@ -38,6 +38,7 @@ MAIL_STUCK_AFTER = timedelta(hours=1)
 EVENT_STUCK_AFTER = timedelta(minutes=15)
 PAYMENT_KNOWN_AFTER = timedelta(hours=1)
 NOTICE_STUCK_AFTER = timedelta(hours=1)
+TERM_OVER_AFTER = timedelta(days=1)
 WEBHOOK_STUCK_AFTER = timedelta(hours=1)
 TRACES_GONE_AFTER = timedelta(minutes=15)
 
@@ -281,6 +282,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         "billing.term_as_paid",
         "a subscription ends when the months that were paid for are over",
         lambda on: terms_not_as_paid(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "billing.ends_with_its_term",
+        "a subscription is active no day longer than its term, unless it is being renewed or ended",
+        lambda on: active_after_their_end(on.db, on.tenant_id, ended_by=(on.now - TERM_OVER_AFTER).date()),
     ),
     Invariant(
         "payment.once",

@@ -127,6 +127,10 @@ class TerminationDesk:
         await self._runs.cancel(self._db, run_id, by=by, reason=reason)
         return run_id
 
+    async def is_to_end(self, service_id: int) -> bool:
+        """Whether its end was asked for already, and is not over."""
+        return (await self._earlier(service_id)).open is not None
+
     def today(self) -> date:
         """Where the ISP is."""
         return self._now().astimezone(self._zone).date()

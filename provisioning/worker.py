@@ -188,6 +188,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
+        Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),
         Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
     ]
 

@@ -75,7 +75,7 @@ from radius.results import (
 from radius.service import RadiusService
 from radius.session_control import SessionControl
 from radius.sessions import Session, SessionReader
-from radius.standing import states_of_customer
+from radius.standing import live_username_of_service, states_of_customer
 from radius.states import State
 from radius.tables import RadiusBase
 
@@ -131,6 +131,7 @@ __all__ = [
     "addresses_not_as_allocated",
     "drift_findings",
     "ensure_freeradius_tables",
+    "live_username_of_service",
     "states_not_as_billed",
     "states_of_customer",
     "subscriber_changes",

@@ -1,4 +1,4 @@
-"""How a customer's subscribers stand, for whoever shows it to the customer."""
+"""How the subscribers of a customer and of a service stand, for whoever shows it or acts on it."""
 
 from __future__ import annotations
 
@@ -17,3 +17,14 @@ async def states_of_customer(db: AsyncSession, *, tenant_id: str, customer_id: i
         .order_by(Subscriber.id)
     )
     return list(rows)
+
+
+async def live_username_of_service(db: AsyncSession, *, tenant_id: str, service_id: int) -> str | None:
+    """Who logs in to this service; None if nobody does (any more)."""
+    username: str | None = await db.scalar(
+        select(Subscriber.username)
+        .where(Subscriber.tenant_id == tenant_id, Subscriber.service_id == service_id, Subscriber.state != "terminated")
+        .order_by(Subscriber.id.desc())
+        .limit(1)
+    )
+    return username

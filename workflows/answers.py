@@ -52,6 +52,7 @@ class RenewalQuote(TypedDict):
     total_amount: Decimal
     total_minor: int
     currency: str
+    payment_terms: PaymentTerms
     valid_until: datetime
     state: Literal["sent", "accepted"]
 
@@ -94,7 +95,14 @@ PaymentState = Literal[
     "requested", "unknown", "requires_action", "awaiting", "captured", "declined", "cancelled", "refunded"
 ]
 NotRenewable = Literal[
-    "cancelled", "customer_withdrawn", "no_end_date", "not_started", "already_renewed", "too_early", "open_debt"
+    "cancelled",
+    "customer_withdrawn",
+    "no_end_date",
+    "not_started",
+    "already_renewed",
+    "too_early",
+    "to_be_ended",
+    "open_debt",
 ]
 
 

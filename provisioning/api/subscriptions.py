@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated
 
@@ -10,10 +11,20 @@ from fastapi import Query
 from provisioning.api.calls import InCall
 from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
 from provisioning.commercial.subscriptions import SubscriptionView, list_subscriptions, show_subscription
+from provisioning.commercial.term_ends import SubscriptionEnds
 from workflows.answers import SubscriptionState
 
 doors = Doors(prefix="/subscriptions", tags=["subscriptions"])
+
+
+class Cancel(Wish):
+    """After which day it ends, or that it ends at once, and why."""
+
+    reason: str
+    ends_on: date | None = None
+    at_once: bool = False
 
 
 @doors.get("", permission="subscriptions.read")
@@ -42,3 +53,13 @@ async def list_(
 async def show(call: InCall, subscription_id: Number) -> SubscriptionView:
     """One subscription: its service, price and term."""
     return await show_subscription(call.db, subscription_id, tenant_id=call.tenant_id)
+
+
+@doors.post("/{subscription_id}/cancel", permission="subscriptions.end")
+async def cancel(call: InCall, subscription_id: Number, wish: Cancel) -> SubscriptionView:
+    """Ends what needs no line, after its last day or at once; a line ends with its service."""
+    before = await show_subscription(call.db, subscription_id, tenant_id=call.tenant_id)
+    subject = f"subscription/{subscription_id}"
+    call.tells(before=asdict(before), reason=wish.reason, subject=subject, customer_id=before.customer_id)
+    ends = SubscriptionEnds(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
+    return await ends.end(subscription_id=subscription_id, **wish.model_dump())

@@ -13,6 +13,7 @@ from provisioning.cli.printing import Entry, clock_minute, print_json, print_lis
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial.payments.rows import shown_amount
 from provisioning.commercial.subscriptions import SubscriptionView, list_subscriptions, show_subscription
+from provisioning.commercial.term_ends import SubscriptionEnds
 
 app = typer.Typer(no_args_is_help=True, help="Subscriptions: what was sold, and until when it is paid for.")
 
@@ -70,8 +71,37 @@ def show(
         say(f"  {found.state}; {_price(found) or 'no price'}, {term}, {_dates(found)}")
         if found.renewed_at is not None:
             say(f"  renewed {clock_minute(found.renewed_at)}")
+        if found.to_end_on is not None and found.state != "cancelled":
+            say(f"  to end after {found.to_end_on}: {found.to_end_because}")
         if found.billing_stopped_at is not None:
             say(f"  stopped {clock_minute(found.billing_stopped_at)}: {found.stop_reason}")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def cancel(
+    subscription: Annotated[int, typer.Argument(help="The subscription's number.")],
+    reason: Annotated[str, typer.Option(help="Why, in one line.")],
+    on: Annotated[
+        datetime | None, typer.Option(help="The last day that is served and billed (UTC).", formats=["%Y-%m-%d"])
+    ] = None,
+    now: Annotated[bool, typer.Option("--now", help="At once, in the day's place.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """End a subscription that needs no line; a line ends by ``firstlight subscribers terminate``."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            ends = SubscriptionEnds(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+            ends_on = None if on is None else on.date()
+            found = await ends.end(subscription_id=subscription, reason=reason, ends_on=ends_on, at_once=now)
+        if json_:
+            print_json(found)
+        elif found.state == "cancelled":
+            say(f"subscription {subscription} has ended: {found.stop_reason}")
+        else:
+            say(f"subscription {subscription} ends after {found.to_end_on}: {found.to_end_because}")
 
     run(act, as_json=json_)
 

@@ -51,6 +51,7 @@ from provisioning.commercial.errors import (
     SurveyMissing,
     SurveyNotFeasible,
 )
+from provisioning.commercial.expiry import announce_expiring
 from provisioning.commercial.hosted_tenants import HostedTenants, tenant_url
 from provisioning.commercial.leads import LeadRecord, Leads
 from provisioning.commercial.licence_errors import (
@@ -131,7 +132,6 @@ from provisioning.commercial.quote_errors import (
 from provisioning.commercial.quote_rows import QuoteRecord, QuoteWithLines
 from provisioning.commercial.quotes import Quotes
 from provisioning.commercial.rendering import MailTemplates, RenderedMail
-from provisioning.commercial.renewals import announce_expiring
 from provisioning.commercial.sales import OrderRecord, OrderWithLines, SalesService
 from provisioning.commercial.selling_errors import (
     CustomerInUse,

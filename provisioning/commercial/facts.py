@@ -59,3 +59,7 @@ class SalesFacts(Protocol):
     async def customer_withdrawn(self, customer_id: int) -> bool:
         """Whether this customer has been taken back and buys nothing any more."""
         ...
+
+    async def open_terminations(self, customer_id: int, service_id: int) -> list[int]:
+        """The runs that end this service, now or on a day ahead."""
+        ...

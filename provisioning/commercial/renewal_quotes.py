@@ -158,6 +158,7 @@ def _answer(row: Quote) -> RenewalQuote:
         total_amount=to_decimal(row.total_minor, row.currency),
         total_minor=row.total_minor,
         currency=row.currency,
+        payment_terms=row.payment_terms,
         valid_until=row.valid_until,
         state=cast(Literal["sent", "accepted"], row.state),
     )

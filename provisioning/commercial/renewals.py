@@ -1,13 +1,13 @@
-"""Renewals: who may renew, terms made longer by calendar months, and which terms come to their end.
+"""Renewals: who may renew, and terms made longer by calendar months.
 
 Days are days in UTC, as everything is here. ``ends_on`` is the first day that is not paid for.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +19,6 @@ from provisioning.commercial.errors import (
 )
 from provisioning.commercial.facts import SalesFacts
 from provisioning.commercial.payments.tables import OVER, Payment
-from provisioning.commercial.publishing import PublishEvent
 from provisioning.commercial.subscriptions import LONGEST_REASON, locked_subscription, no_end
 from provisioning.commercial.tables import Subscription, SubscriptionExtension
 from provisioning.commercial.terms import LONGEST_TERM_MONTHS, months_later
@@ -28,8 +27,6 @@ from provisioning.intake import Clock, Faults
 from workflows.answers import ExtendedSubscription, NotRenewable, RenewalEligibility
 
 EARLIEST_RENEWAL = timedelta(days=60)
-EXPIRING = "subscription.expiring"
-SWEEP_SIZE = 200
 
 
 class Renewals:
@@ -150,9 +147,24 @@ class Renewals:
         if row.ends_on - today > EARLIEST_RENEWAL:
             earliest = row.ends_on - EARLIEST_RENEWAL
             return "too_early", f"{name} ends on {row.ends_on}; it can be renewed from {earliest} on."
-        if (owing := await self._unpaid(row.customer_id)) is not None:
-            return "open_debt", f"Customer {row.customer_id} has not paid yet: payment {owing.id} is {owing.state}."
-        return None
+        return await self._leaves(row) or await self._owes(row)
+
+    async def _leaves(self, row: Subscription) -> tuple[NotRenewable, str] | None:
+        """What was said about its end already, though that lies ahead."""
+        if row.to_end_on is not None:
+            why = row.to_end_because or "no reason given"
+            return "to_be_ended", f"Subscription {row.id} is to end after {row.to_end_on} ({why})."
+        if row.service_id is None:
+            return None
+        runs = await self._sales.open_terminations(row.customer_id, row.service_id)
+        if not runs:
+            return None
+        return "to_be_ended", f"Subscription {row.id} is to end with its service {row.service_id} (run {runs[0]})."
+
+    async def _owes(self, row: Subscription) -> tuple[NotRenewable, str] | None:
+        if (owing := await self._unpaid(row.customer_id)) is None:
+            return None
+        return "open_debt", f"Customer {row.customer_id} has not paid yet: payment {owing.id} is {owing.state}."
 
     async def _unpaid(self, customer_id: int) -> Payment | None:
         found: Payment | None = await self._db.scalar(
@@ -186,58 +198,6 @@ class Renewals:
             )
         )
         return found
-
-
-async def subscriptions_expiring(
-    db: AsyncSession, tenant_id: str, until: date, *, today: date, limit: int | None = None
-) -> list[Subscription]:
-    """Running subscriptions that end by ``until`` and whose customers have not been told of that end, locked.
-
-    One whose last paid period is yet to begin was renewed a moment ago, and is left alone until that begins.
-    """
-    renewed_already = exists().where(
-        SubscriptionExtension.subscription_id == Subscription.id,
-        SubscriptionExtension.withdrawn_at.is_(None),
-        SubscriptionExtension.extended_from > today,
-    )
-    found = await db.scalars(
-        select(Subscription)
-        .where(
-            Subscription.tenant_id == tenant_id,
-            Subscription.state == "active",
-            Subscription.ends_on <= until,
-            or_(Subscription.expiry_told_for.is_(None), Subscription.expiry_told_for != Subscription.ends_on),
-            ~renewed_already,
-        )
-        .order_by(Subscription.ends_on, Subscription.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    return list(found)
-
-
-async def announce_expiring(
-    db: AsyncSession, *, tenant_id: str, until: date, now: datetime, publish: PublishEvent, by: str
-) -> int:
-    """Publishes ``subscription.expiring`` once for each subscription and end; returns how many: call it until it is 0.
-
-    The event and the note that it was published are one commit, so a sweep that dies tells nobody twice.
-    """
-    rows = await subscriptions_expiring(db, tenant_id, until, today=now.date(), limit=SWEEP_SIZE)
-    for row in rows:
-        assert row.ends_on is not None, "a subscription without an end doesn't expire"
-        data = {
-            "subscription_id": row.id,
-            "customer_id": row.customer_id,
-            "ends_on": row.ends_on.isoformat(),
-            "renewal_term_months": row.term_months,
-        }
-        key = f"subscription/{row.id}/ends/{row.ends_on.isoformat()}"
-        await publish(db, EXPIRING, f"subscription/{row.id}", data, key, by)
-        row.expiry_told_for = row.ends_on
-    await db.flush()  # the next question in this transaction must not find them again
-    return len(rows)
 
 
 def _extended(extension: SubscriptionExtension, row: Subscription) -> ExtendedSubscription:

@@ -8,6 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial.facts import OfferFacts, OrderFacts, QuoteFacts
 from provisioning.commercial.selling_tables import Offer, Quote, SalesOrder
 from provisioning.commercial.tables import Customer
+from workflows import ENDED, RunState, list_runs
+
+TERMINATION = "service_termination"
+OPEN_STATES = tuple(state for state in RunState if state not in ENDED)
 
 
 class SalesRecords:
@@ -71,3 +75,15 @@ class SalesRecords:
             select(Customer.state).where(Customer.tenant_id == self._tenant_id, Customer.id == customer_id)
         )
         return state == "withdrawn"
+
+    async def open_terminations(self, customer_id: int, service_id: int) -> list[int]:
+        return await open_terminations(self._db, self._tenant_id, customer_id, service_id)
+
+
+async def open_terminations(db: AsyncSession, tenant_id: str, customer_id: int, service_id: int) -> list[int]:
+    """The runs that end this service, now or on a day ahead."""
+    key = f"service/{service_id}/termination/"
+    runs = await list_runs(
+        db, tenant_id=tenant_id, journey=TERMINATION, customer_id=customer_id, states=OPEN_STATES, limit=1000
+    )
+    return [run.id for run in runs if run.business_key.startswith(key)]

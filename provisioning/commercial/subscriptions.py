@@ -55,6 +55,8 @@ class SubscriptionView:
     billing_started_at: datetime | None
     billing_stopped_at: datetime | None
     stop_reason: str | None
+    to_end_on: date | None
+    to_end_because: str | None
 
 
 class CancelledSubscription(TypedDict):
@@ -141,7 +143,7 @@ class Subscriptions:
             assert offer is not None, "it was found a moment ago"
             for name, value in self._begun(offer).items():
                 setattr(row, name, value)
-            row.billing_stopped_at = row.stop_reason = None
+            row.billing_stopped_at = row.stop_reason = row.to_end_on = row.to_end_because = None
             await self._db.flush()  # a later question in this transaction must find it
         return _created(row)
 

@@ -79,7 +79,9 @@ class Subscription(ProvisioningBase):
     adopts it: it gets the service, and its term begins. So whoever bought and was installed has one bill.
 
     ``ends_on`` is the first day that is not paid for: ``starts_on`` plus ``term_months`` plus the extensions in force.
-    ``expiry_told_for`` is the end that the event of expiry was published for.
+    ``expiry_told_for`` is the end that the event of expiry was published for, ``expiry_round`` how often, and
+    ``expiry_looked_at`` when it was last seen to. ``end_told_for`` is the end for which its service was told to end.
+    ``to_end_on`` is the last day of a hosted one that somebody wants to end, ``to_end_because`` why.
     """
 
     __tablename__ = "subscription"
@@ -143,6 +145,11 @@ class Subscription(ProvisioningBase):
     anchor_day: Mapped[int | None]
     renewed_at: Mapped[datetime | None]
     expiry_told_for: Mapped[date | None]
+    expiry_round: Mapped[int | None]
+    expiry_looked_at: Mapped[datetime | None]
+    end_told_for: Mapped[date | None]
+    to_end_on: Mapped[date | None]
+    to_end_because: Mapped[str | None] = mapped_column(Text)
 
 
 class SubscriptionExtension(ProvisioningBase):

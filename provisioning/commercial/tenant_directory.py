@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.tables import Subscription
 from provisioning.commercial.tenant_errors import TenantUnknown
 from provisioning.commercial.tenant_page import OrderState, ServiceState, TenantPage
 from provisioning.commercial.tenant_tables import Deployment, HostedTenant
@@ -12,6 +13,7 @@ from provisioning.commercial.white_label import DEFAULT_PRIMARY, WHITE
 from provisioning.field import LIVE_STATES, Visit
 from radius import State, states_of_customer
 from workflows import ENDED, RunState, list_runs
+from workflows.answers import SubscriptionState
 
 INSTALLATION = "isp_ticket_to_deployment"
 CARRIED_OUT = frozenset({RunState.COMPLETED, RunState.PARTIAL})
@@ -24,6 +26,13 @@ _SERVICE_OF: tuple[tuple[State, ServiceState], ...] = (
     ("pending", "pending"),
     ("terminated", "ended"),
 )
+
+_HOSTED: dict[SubscriptionState, State] = {
+    "pending_installation": "pending",
+    "active": "active",
+    "cancelled": "terminated",
+}
+"""How what needs no line stands, in the words of what has one."""
 
 
 class TenantDirectory:
@@ -88,4 +97,13 @@ class TenantDirectory:
 
     async def _service_state(self, db: AsyncSession, customer_id: int) -> ServiceState:
         found = set(await states_of_customer(db, tenant_id=self._tenant_id, customer_id=customer_id))
+        hosted = await db.scalars(
+            select(Subscription.state).where(
+                Subscription.tenant_id == self._tenant_id,
+                Subscription.customer_id == customer_id,
+                Subscription.service_id.is_(None),
+                Subscription.plan.is_(None),
+            )
+        )
+        found |= {_HOSTED[state] for state in hosted}
         return next((shown for state, shown in _SERVICE_OF if state in found), "none")

@@ -10,12 +10,13 @@ from decimal import Decimal
 import pytest
 import pytest_asyncio
 
+from provisioning.access import list_audit
 from provisioning.commercial.subscriptions import SubscriptionView
 from provisioning.commercial.terms import months_later
 from tests.support.estate import Household
 from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, Installation, JourneyLab
 from tests.support.outages import mail_server_down
-from tests.support.shop import RENEWAL, Shop, open_shop
+from tests.support.shop import PORTAL, PORTAL_POSTPAID, RENEWAL, Shop, open_shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -44,6 +45,9 @@ async def test_a_renewal_is_accepted_by_its_link_paid_once_and_extended_by_a_cal
     # The link of the mail is used up together with what it does.
     [offer] = lab.mails_to(house)
     [token] = LINK.findall(offer.body("plain"))
+    assert sold.ends_on is not None
+    last = sold.ends_on - timedelta(days=1)
+    assert f"ends on {last:%B} {last.day}, {last.year}." in offer.body("plain")
     assert "Price for that  €15.00" in offer.body("plain") and "Without your acceptance nothing" in offer.body("plain")
     async with lab.appliance.database.begin() as db:
         link = await lab.appliance.links.use(db, token)
@@ -185,6 +189,38 @@ async def test_who_may_not_renew_is_told_to_the_operator_with_the_reason(lab: Jo
 
 
 @ON_SQLITE
+async def test_who_pays_after_delivery_goes_on_paying_so(lab: JourneyLab, shop: Shop) -> None:
+    house = lab.household()
+    await shop.keep_card(house)
+    sold, run = await expiring(shop, house, PORTAL_POSTPAID)
+    await run.until_waiting_for("quote_accepted")
+    await shop.accept(await quote_of(run))
+    assert (await run.until_ended()).summary.state == "completed"
+    assert (await run.states())["process_renewal_payment"] == "skipped"
+    assert await shop.payments(house) == []
+    assert (await shop.subscription(sold.subscription_id)).renewed_at is not None
+    assert await lab.broken_invariants() == []
+
+
+@ON_SQLITE
+async def test_nobody_who_leaves_is_reminded(lab: JourneyLab, shop: Shop) -> None:
+    house = lab.household()
+    sold, run = await expiring(shop, house)
+    await run.until_waiting_for("quote_accepted")
+    await cancel(shop, sold, "moved away")
+    lab.clock.skip(days=10)
+
+    ended = await run.until_ended()
+
+    assert (ended.summary.state, ended.summary.reason) == (
+        "rejected",
+        f"Subscription {sold.subscription_id} is cancelled (moved away).",
+    )
+    assert (len(lab.mails_to(house)), await shop.renewal_quotes(house)) == (1, ["withdrawn"])
+    assert await lab.broken_invariants() == []
+
+
+@ON_SQLITE
 async def test_an_offer_that_was_taken_back_ends_at_the_next_look(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     _, run = await expiring(shop, house)
@@ -223,14 +259,27 @@ async def test_nothing_is_charged_to_who_does_not_accept_in_time(lab: JourneyLab
     )
     assert not {step for step, state in (await run.states()).items() if state == "completed"} & {*PAYING}
     assert (await shop.payments(house), len(lab.mails_to(house))) == ([], 1)
-    assert (await shop.subscription(sold.subscription_id)).ends_on == sold.ends_on
     assert set(await shop.renewal_quotes(house)) <= {"withdrawn", "expired"}
+    for _ in range(2):  # it ends with its term, as the mail said, and once
+        await lab.appliance.end_terms()
+    over = await shop.subscription(sold.subscription_id)
+    assert (over.state, over.ends_on, over.billing_stopped_at, over.stop_reason) == (
+        "cancelled",
+        sold.ends_on,
+        datetime.combine(sold.ends_on, time(), UTC),
+        f"its term was over on {sold.ends_on - timedelta(days=1)} and not renewed",
+    )
+    async with lab.appliance.database.read() as db:
+        kept = await list_audit(db, tenant_id=lab.appliance.tenant_id, subject=f"subscription/{sold.subscription_id}")
+    assert [(entry.actor, entry.action, entry.reason) for entry in kept] == [
+        ("clock", "subscriptions end", over.stop_reason)
+    ]
     assert await lab.broken_invariants() == []
 
 
-async def expiring(shop: Shop, house: Household) -> tuple[SubscriptionView, Installation]:
+async def expiring(shop: Shop, house: Household, offer: int = PORTAL) -> tuple[SubscriptionView, Installation]:
     """A subscription that the daily sweep finds, and its renewal."""
-    sold = await shop.subscribe(house)
+    sold = await shop.subscribe(house, offer)
     shop.lab.clock.skip(days=2)  # the month may have 31 days, and the sweep looks 30 ahead
     await shop.lab.appliance.announce_expiring()
     return sold, await shop.run_of(RENEWAL, key_of(sold))

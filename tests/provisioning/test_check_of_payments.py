@@ -100,6 +100,21 @@ CORRUPTIONS = (
         ),
     ),
     Corruption(
+        "a subscription that nobody renewed and nothing ends",
+        (
+            (
+                "billing.ends_with_its_term",
+                "subscription 1",
+                "Subscription 1 of customer 1001 is active though its last day was 2025-12-30: nobody renewed it, and"
+                " nothing ends it.",
+            ),
+        ),
+        ours=(
+            "UPDATE subscription SET starts_on = '2024-12-31', anchor_day = 31, term_months = 12,"
+            " ends_on = '2025-12-31' WHERE id = 1",
+        ),
+    ),
+    Corruption(
         "a bill for a line that nobody has installed",
         (
             (

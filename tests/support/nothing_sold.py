@@ -6,7 +6,7 @@ from provisioning.commercial.facts import OfferFacts, OrderFacts, QuoteFacts
 
 
 class NothingSold:
-    """No offer, quote or order is known, and no customer has been taken back."""
+    """No offer, quote or order is known, no customer has been taken back, and no service is to end."""
 
     async def offer(self, offer_id: int) -> OfferFacts | None:
         return None
@@ -19,3 +19,6 @@ class NothingSold:
 
     async def customer_withdrawn(self, customer_id: int) -> bool:
         return False
+
+    async def open_terminations(self, customer_id: int, service_id: int) -> list[int]:
+        return []

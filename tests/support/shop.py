@@ -25,7 +25,7 @@ from provisioning.visits import Outcome
 from tests.support.estate import Household
 from tests.support.lab import PATIENCE_SECONDS, Installation, JourneyLab
 
-FIBRE_POSTPAID, FIBRE_PREPAID, PORTAL = 1, 901, 902  # offers
+FIBRE_POSTPAID, FIBRE_PREPAID, PORTAL, PORTAL_POSTPAID = 1, 901, 902, 903  # offers
 ORDER, RENEWAL = "quote_accepted_to_order", "customer_renewal_process"
 HOLDER = "cus_ada"
 EARLIEST_VISIT_DAYS = 60
@@ -48,6 +48,13 @@ price_minor = 1500
 currency = "EUR"
 term_months = 1
 payment_terms = "prepaid"
+[[offer]]
+id = 903
+title = "Portal, paid later"
+price_minor = 1500
+currency = "EUR"
+term_months = 1
+payment_terms = "postpaid"
 [[team]]
 name = "dispatch"
 email = "dispatch@isp.example"
@@ -190,11 +197,11 @@ class Shop:
             found = await db.scalars(select(Notice).order_by(Notice.id))
             return [one for one in found if one.details.get("order_id") == order_id]
 
-    async def subscribe(self, house: Household) -> SubscriptionView:
-        """Sells the customer the hosted product, from today, for a month."""
+    async def subscribe(self, house: Household, offer: int = PORTAL) -> SubscriptionView:
+        """Sells the customer a hosted product, from today, for a month."""
         async with self.lab.appliance.database.begin() as db:
             sold = await self.lab.appliance.services(db).billing_service.create_subscription(
-                customer_id=house.customer_id, plan_id=PORTAL, tenant_id=self.lab.appliance.tenant_id
+                customer_id=house.customer_id, plan_id=offer, tenant_id=self.lab.appliance.tenant_id
             )
         return await self.subscription(sold["subscription_id"])
 

@@ -15,6 +15,7 @@ from workflows.definitions.renewal.offer import (
     create_renewal_quote,
     deliver_email,
     deliver_reminder,
+    key_of_renewal,
     see_acceptance,
     send_reminder,
     send_template_email,
@@ -45,7 +46,7 @@ CUSTOMER_RENEWAL_PROCESS = Definition(
         payment_settled,
         extend_subscription,
     ),
-    key=lambda expiring: f"subscription/{expiring.subscription_id}/ends/{expiring.ends_on.isoformat()}",
+    key=key_of_renewal,
     customer_id=lambda expiring: expiring.customer_id,
     started_by="subscription.expiring",
     back_with={

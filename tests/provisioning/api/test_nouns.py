@@ -168,6 +168,10 @@ async def test_what_an_installation_has_made_is_found_by_customer_service_addres
     assert (await api.get(f"/line-orders/{line}")).json()["device_serial"] == device["device_serial"]
     [subscription] = await items(api, f"/subscriptions?customer={customer}")
     assert subscription["service_id"] == service
+    end = f"/subscriptions/{subscription['subscription_id']}/cancel"
+    assert (await api.post(end, {"reason": "moves", "at_once": True}, role="noc")).status_code == 403
+    installed = await api.post(end, {"reason": "moves", "at_once": True}, role="sales")
+    assert (installed.status_code, installed.json()["code"]) == (409, "billing.subscription_installed")
     [order] = await items(api, "/orders")
     assert (await api.get(f"/orders/{order['order_id']}")).json()["lines"]
     assert 1 in {offer["offer_id"] for offer in await items(api, "/offers")}

@@ -98,3 +98,6 @@ def test_subscriptions_are_listed_and_shown(isp: Settings, type_: Type) -> None:
         "subscription 1 of customer 1001: fiber-300, service 1"
     )
     assert type_("subscriptions", "show", 99).status == 2
+    ended = type_("subscriptions", "cancel", 9, "--reason", "moved away", "--now")
+    assert ended.out == "subscription 9 has ended: moved away\n"
+    assert type_("subscriptions", "cancel", 1, "--reason", "moved away", "--now").status == 2

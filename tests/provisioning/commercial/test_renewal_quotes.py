@@ -58,6 +58,7 @@ async def test_a_renewal_costs_so_many_periods_and_is_open_to_the_end_of_the_las
         "renewal_term_months": 12,
         "total_amount": Decimal("478.80"),
         "total_minor": 47880,
+        "payment_terms": "postpaid",
         "currency": "EUR",
         "valid_until": ENDS + timedelta(days=1),
         "state": "sent",

@@ -27,13 +27,14 @@ from provisioning.commercial import (
     SubscriptionUnknown,
 )
 from provisioning.commercial.delivery import Begin
+from provisioning.commercial.expiry import announce_expiring
 from provisioning.commercial.facts import OfferFacts, OrderFacts
-from provisioning.commercial.renewals import announce_expiring
 from provisioning.commercial.subscriptions import RenewalTerms, list_subscriptions, renewal_terms
 from provisioning.commercial.tables import Subscription, SubscriptionExtension
 from provisioning.errors import InvalidRequest, RequestConflict, TenantMismatch
 from tests.provisioning.commercial.conftest import TENANT
 from tests.support.nothing_sold import NothingSold
+from workflows import EventConflict
 
 HOSTED = OfferFacts(1, None, "Business mail", 990, "EUR", 1, 12)
 FIBRE = OfferFacts(2, "fiber-300", "Fibre 300", 3990, "EUR", 1, 24)
@@ -420,6 +421,26 @@ async def test_a_sweep_that_fails_has_told_nobody(counter: Counter) -> None:
                 db, tenant_id=TENANT, until=counter.today, now=counter.now(), publish=fails, by="clock"
             )
     assert len(await sweep(counter)) == 1
+
+
+async def test_an_end_that_was_told_of_with_other_words_does_not_stop_the_others(counter: Counter) -> None:
+    spent, other = [(await counter.sell())["subscription_id"] for _ in range(2)]
+    counter.today = date(2027, 1, 31)
+    told = []
+
+    async def publish(db: AsyncSession, kind: str, subject: str, *_words: Any) -> None:
+        if subject == f"subscription/{spent}":
+            raise EventConflict(subject, 7)
+        told.append(subject)
+
+    for looked_at in (2, 0):
+        async with counter.begin() as db:
+            count = await announce_expiring(
+                db, tenant_id=TENANT, until=counter.today, now=counter.now(), publish=publish, by="clock"
+            )
+        assert count == looked_at
+    assert told == [f"subscription/{other}"]
+    assert (await counter.row(spent)).expiry_told_for == counter.today
 
 
 async def test_lists_are_filtered_and_paged(counter: Counter) -> None:

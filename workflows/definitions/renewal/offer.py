@@ -23,12 +23,22 @@ TOO_LATE_TO_REMIND = timedelta(hours=1)
 
 
 class ExpiringSubscription(Frozen):
-    """A subscription whose term ends soon: it can go on for another ``renewal_term_months``."""
+    """A subscription whose term ends soon: it can go on for another ``renewal_term_months``.
+
+    ``number`` counts how often that was tried for this end.
+    """
 
     subscription_id: PositiveId
     customer_id: PositiveId
     ends_on: date
     renewal_term_months: int = Field(gt=0, le=120, strict=True)
+    number: PositiveId = 1
+
+
+def key_of_renewal(expiring: ExpiringSubscription) -> str:
+    """A second try for the same end is a run of its own."""
+    key = f"subscription/{expiring.subscription_id}/ends/{expiring.ends_on.isoformat()}"
+    return key if expiring.number == 1 else f"{key}/{expiring.number}"
 
 
 class QuoteAccepted(Frozen):
@@ -99,7 +109,7 @@ async def subscription_renewal(services: Services, run: Renewal) -> Letter:
         variables={
             "customer_name": customer["name"],
             "plan": run[check_renewal_eligibility]["plan"],
-            "ends_on": run.input.ends_on,
+            "ends_on": run.input.ends_on - timedelta(days=1),  # a customer is told the last day with it
             "renewal_term_months": quote["renewal_term_months"],
             "total_minor": quote["total_minor"],
             "currency": quote["currency"],
@@ -127,15 +137,31 @@ def no_longer_open(run: Renewal, standing: QuoteStanding) -> str | None:
             return None
 
 
+async def refuse_who_leaves(services: Services, run: Renewal) -> None:
+    """Neither written to nor charged any more; who owes something is, since it may be this very renewal.
+
+    Raises: RenewalNotEligible.
+    """
+    found = await services.billing_service.check_renewal_eligibility(
+        customer_id=run.customer_id, subscription_id=run.input.subscription_id
+    )
+    if found["reason_code"] not in (None, "open_debt"):
+        raise RenewalNotEligible(found["reason"])
+
+
 @step.transactional(
     undo=NothingToUndo("a look changes nothing"),
-    leads={RenewalNotAccepted: lambda run, reason: Reject(reason)},
+    leads={
+        RenewalNotAccepted: lambda run, reason: Reject(reason),
+        RenewalNotEligible: lambda run, reason: Reject(reason),
+    },
 )
 async def see_acceptance(services: Services, run: Renewal) -> QuoteStanding:
     """The quote itself is asked: it may have been accepted before anybody waited for that, or taken back since.
 
-    Raises: RenewalNotAccepted once nobody can accept it any more.
+    Raises: RenewalNotAccepted once nobody can accept it any more, RenewalNotEligible if the customer leaves.
     """
+    await refuse_who_leaves(services, run)
     standing = await services.crm_service.quote_standing(quote_id=run[create_renewal_quote]["quote_id"])
     if (reason := no_longer_open(run, standing)) is not None:
         raise RenewalNotAccepted(reason)

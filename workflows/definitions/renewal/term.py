@@ -5,7 +5,13 @@ from __future__ import annotations
 from workflows.answers import ExtendedSubscription, RequestedPayment
 from workflows.definitions.charging import payment_steps
 from workflows.definitions.kit import step
-from workflows.definitions.renewal.offer import UNDONE, Renewal, RenewalNotEligible, create_renewal_quote
+from workflows.definitions.renewal.offer import (
+    UNDONE,
+    Renewal,
+    RenewalNotEligible,
+    create_renewal_quote,
+    refuse_who_leaves,
+)
 from workflows.engine.routes import Reject
 from workflows.services import Services
 
@@ -14,19 +20,21 @@ async def void_payment(services: Services, run: Renewal, payment: RequestedPayme
     await services.billing_service.void_payment(payment_id=payment["payment_id"], reason=UNDONE)
 
 
+def is_paid_in_advance(run: Renewal) -> bool:
+    """Who pays after delivery goes on paying so: the renewal is billed as the term before it was."""
+    quote = run[create_renewal_quote]
+    return quote["total_minor"] > 0 and quote["payment_terms"] == "prepaid"
+
+
 @step.transactional(
     undo=void_payment,
-    when=lambda run: run[create_renewal_quote]["total_minor"] > 0,
-    otherwise="the renewal costs nothing",
+    when=is_paid_in_advance,
+    otherwise="nothing is paid in advance: the renewal is post-paid, or comes to nothing",
     leads={RenewalNotEligible: lambda run, reason: Reject(reason)},
 )
 async def process_renewal_payment(services: Services, run: Renewal) -> RequestedPayment:
     """Raises: RenewalNotEligible if there is nothing to go on with any more: nobody pays for that."""
-    found = await services.billing_service.check_renewal_eligibility(
-        customer_id=run.customer_id, subscription_id=run.input.subscription_id
-    )
-    if found["reason_code"] not in (None, "open_debt"):  # cancelled, say, while the customer thought about it
-        raise RenewalNotEligible(found["reason"])
+    await refuse_who_leaves(services, run)  # it may have been cancelled while the customer thought about it
     return await services.billing_service.process_renewal_payment(
         customer_id=run.customer_id,
         quote_id=run[create_renewal_quote]["quote_id"],

@@ -50,6 +50,9 @@ class Sold:
     async def customer_withdrawn(self, customer_id: int) -> bool:
         return customer_id in self.withdrawn
 
+    async def open_terminations(self, customer_id: int, service_id: int) -> list[int]:
+        return []
+
 
 @dataclass
 class Shop:
