@@ -13,10 +13,14 @@ from workflows.definitions.kit import step
 from workflows.definitions.mailing import Letter, mail_steps
 from workflows.definitions.ordering.acceptance import UNDONE, DayOrMoment, Order
 from workflows.definitions.ordering.order import create_order_from_quote
+from workflows.definitions.ordering.subscriptions import waiting_for_a_line
 from workflows.engine.routes import GoBack, Hold, Proceed, Route, UndoAll
 from workflows.engine.step_kit import wait_for
 from workflows.engine.steps import NothingToUndo
 from workflows.services import Services
+
+MOST_NAMED = 20
+"""Subscriptions that a notice names; of more it says how many."""
 
 
 class DeploymentDate(Frozen):
@@ -89,6 +93,10 @@ async def notify_team(services: Services, run: Order) -> QueuedNotice:
     order, scheduled = run[create_order_from_quote], run[schedule_deployment]
     customer = await services.customer_service.customer(run.customer_id)
     starts_at = scheduled["starts_at"].astimezone(UTC)
+    waiting = waiting_for_a_line(run)
+    named = ", ".join(f"{one['subscription_id']} ({one['plan']})" for one in waiting[:MOST_NAMED])
+    more = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
+    to_do = f" Hand in an installation ticket for each that waits for its line: {named}{more}." if waiting else ""
     return await services.notifications_service.notify_team(
         team=run.input.team or "",
         channel=run.input.channel or "",
@@ -97,7 +105,7 @@ async def notify_team(services: Services, run: Order) -> QueuedNotice:
             f"Order {order['order_id']} of customer {run.customer_id} ({customer['name']}) comes to "
             f"{order['total_amount']} {order['currency']}, {order['payment_terms']}. Technician "
             f"{scheduled['technician_id']} visits them on {starts_at:%Y-%m-%d %H:%M} UTC (visit "
-            f"{scheduled['visit_id']}, priority {scheduled['priority']})."
+            f"{scheduled['visit_id']}, priority {scheduled['priority']}).{to_do}"
         ),
         metadata={"order_id": order["order_id"], "quote_id": order["quote_id"], "visit_id": scheduled["visit_id"]},
         request_id=run.key(notify_team),
