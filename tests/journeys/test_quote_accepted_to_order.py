@@ -18,7 +18,7 @@ from provisioning.commercial.payments.testing.stripe_account import REDIRECTED, 
 from provisioning.commercial.tenant_tables import Deployment
 from tests.support.estate import Household
 from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, PATIENCE_SECONDS, Installation, JourneyLab
-from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, ORDER, Shop, open_shop
+from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, ORDER, PORTAL, Shop, open_shop
 from workflows import RunSummary, list_runs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -227,6 +227,26 @@ async def test_what_is_sold_waits_as_subscriptions_for_its_installation_at_the_q
     await run.retry()
     assert (await run.until_ended()).summary.state == "cancelled"
     assert [one.state for one in await shop.bought(house)] == ["cancelled", "cancelled"]
+    assert await lab.broken_invariants() == []
+
+
+@ON_SQLITE
+async def test_a_hosted_order_is_complete_when_it_is_paid_and_nobody_visits(lab: JourneyLab, shop: Shop) -> None:
+    house = lab.household()
+    run = await shop.order(house, PORTAL, payment_method="cash")
+    await run.until_waiting_for("payment_settled")
+    await shop.tell(run, "deployment_date", scheduled_date=shop.visit_day().isoformat())
+    assert await shop.bought(house) == []
+
+    await shop.settle(run, "process_payment", "till 3")
+    assert (await run.until_ended()).summary.state == "completed"
+    assert await shop.order_state(run) == ("completed", None)
+    assert [(one.state, one.title) for one in await shop.bought(house)] == [("active", "Portal")]
+    [notice] = await shop.notices((await run.result("create_order_from_quote"))["order_id"])
+    assert notice.subject.endswith(": no visit")
+    assert notice.message.endswith("Nobody has to go there: nothing that was sold needs a line.")
+    assert (await shop.calendar(house), len(lab.mails_to(house))) == ([], 1)
+    assert "We come to you" not in lab.mails_to(house)[0].body("plain")
     assert await lab.broken_invariants() == []
 
 

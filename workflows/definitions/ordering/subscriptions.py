@@ -1,4 +1,4 @@
-"""What an order sells for longer than once: one subscription for each piece of an offer, at the price that was quoted."""
+"""What an order sells for longer than once: a subscription for each piece of an offer, at the price that was quoted."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ async def create_subscriptions(services: Services, run: Order) -> list[CreatedSu
             )
             sold.append(one)
     return sold
+
+
+def needs_a_visit(run: Order) -> bool:
+    """Whether an offer with a network plan was sold. Where nobody has said what was, somebody goes there."""
+    return run.last(create_subscriptions) is None or bool(waiting_for_a_line(run))
 
 
 def waiting_for_a_line(run: Order) -> list[CreatedSubscription]:
