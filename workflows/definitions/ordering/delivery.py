@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing_extensions import TypedDict
 
 from workflows.answers import QueuedNotice, ScheduledDeployment
-from workflows.definitions.input_types import Frozen
+from workflows.definitions.input_types import Frozen, Line
 from workflows.definitions.installation.ticket import VisitReport
 from workflows.definitions.kit import step
 from workflows.definitions.mailing import Letter, mail_steps
@@ -24,9 +24,10 @@ MOST_NAMED = 20
 
 
 class DeploymentDate(Frozen):
-    """The day or the moment that the customer agrees to."""
+    """The day or the moment that the customer agrees to, and where, if that is not known yet or has changed."""
 
     scheduled_date: DayOrMoment
+    installation_address: Line | None = None
 
 
 class DeliveredOrder(TypedDict):
@@ -71,13 +72,13 @@ async def release_deployment(services: Services, run: Order, scheduled: Schedule
     undo=release_deployment, when=needs_a_visit, otherwise="nothing that was sold needs a line: nobody has to go there"
 )
 async def schedule_deployment(services: Services, run: Order) -> ScheduledDeployment:
-    wanted = None if run.done(deployment_date) else proposed(run)
+    wanted, told = None if run.done(deployment_date) else proposed(run), run.last(deployment_date)
     return await services.deployment_service.schedule_deployment(
         order_id=run[create_order_from_quote]["order_id"],
         customer_id=run.customer_id,
         priority=run.input.priority,
         scheduled_date=wanted or run[deployment_date].scheduled_date,
-        installation_address=run.input.installation_address,
+        installation_address=(told and told.installation_address) or run.input.installation_address,
         request_id=run.key(schedule_deployment),
     )
 
