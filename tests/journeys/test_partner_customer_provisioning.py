@@ -29,6 +29,12 @@ _numbers = itertools.count(100)
 async def partner_with(lab: JourneyLab, folder: Path, quota: int, commission: str = SHARE) -> int:
     """A partner whom no other test has."""
     number = next(_numbers)
+    await agree(lab, folder, number, quota, commission)
+    return number
+
+
+async def agree(lab: JourneyLab, folder: Path, number: int, quota: int, commission: str) -> None:
+    """What holds with this partner from now on."""
     text = f"""
 [[partner]]
 id = {number}
@@ -39,7 +45,6 @@ license_quota = {quota}
 commission = {commission}
 """
     await lab.import_estate(folder / "partner.toml", text)
-    return number
 
 
 def order_of(partner: int, reference: str, **changes: Any) -> dict[str, Any]:
@@ -154,6 +159,18 @@ async def test_without_licences_left_the_run_is_rejected_and_nothing_is_written(
     changed = {table for table in after if after[table] != before[table]}
     assert {table for table in changed if not table.startswith("workflow_")} == {"event", "run", "run_note"}
     assert await left(lab, partner) == 1
+
+    # The same order handed in again is its next round; once it has succeeded, it stays one.
+    async with lab.appliance.database.begin() as db:
+        pool = PartnerService(db, tenant_id=lab.appliance.tenant_id, now=lab.clock.now)
+        await pool.grant(partner_id=partner, licenses=1, note="one more", by="sales")
+    order = order_of(partner, "N-1", license_count=2, sale_amount=None)
+    [key] = await submit(lab, partner, order)
+    assert key == f"partner/{partner}/round/2/order/N-1"
+    assert (await (await lab.run_of(key)).until_ended()).summary.state == "completed"
+    assert await submit(lab, partner, order) == [key]
+    assert (await standing(lab, address(partner, "N-1"))).licences == ("active", "active")
+    assert await left(lab, partner) == 0
 
 
 async def test_of_two_runs_at_once_one_takes_the_last_licence(lab: JourneyLab, tmp_path: Path) -> None:
