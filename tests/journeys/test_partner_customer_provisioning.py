@@ -268,6 +268,28 @@ async def test_cancelled_before_the_mail_is_out_everything_is_taken_back(lab: Jo
 
 
 @ON_SQLITE
+async def test_terms_that_are_changed_meanwhile_reject_the_order_and_everything_of_it_is_undone(
+    lab: JourneyLab, tmp_path: Path
+) -> None:
+    partner = await partner_with(lab, tmp_path, quota=2)
+    lab.pages.out_of_order = True
+    try:
+        run = await provisioning(lab, partner, order_of(partner, "N-1"))
+        await run.until_retrying("tenant_answers", "tenant.not_answering")
+        await agree(lab, tmp_path, partner, quota=2, commission=FIXED)
+    finally:
+        lab.pages.out_of_order = False
+    ended = await run.until_ended()
+    assert (ended.summary.state, ended.summary.reason) == (
+        "rejected",
+        f"with partner {partner} a fixed commission in EUR is agreed, and the order names a percentage commission in "
+        "EUR",
+    )
+    assert await standing(lab, address(partner, "N-1")) == NOTHING_LEFT
+    assert await left(lab, partner) == 2
+
+
+@ON_SQLITE
 async def test_a_domain_that_is_taken_holds_the_run_before_anything_is_earned(lab: JourneyLab, tmp_path: Path) -> None:
     partner = await partner_with(lab, tmp_path, quota=2)
     brand = {"name": "Südnetz", "domain": f"portal{partner}.example.net"}

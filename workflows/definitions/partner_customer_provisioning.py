@@ -176,7 +176,7 @@ async def reverse_commission(services: Services, run: Provisioning, earned: Reco
     await services.partner_service.reverse_commission(commission_id=earned["commission_id"], reason=UNDONE)
 
 
-@step.transactional(undo=reverse_commission)
+@step.transactional(undo=reverse_commission, leads={BusinessRefusal: rejected})
 async def record_commission(services: Services, run: Provisioning) -> RecordedCommission:
     await _on_these_terms(services, run.input)
     return await services.partner_service.record_commission(
