@@ -16,7 +16,7 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import faults_of
 from workflows import EventConflict, RunNotOpenFor, Runs
 from workflows.answers import AcceptedQuote
-from workflows.definitions.ordering.acceptance import OrderWishes
+from workflows.definitions.ordering import OrderWishes
 
 ACCEPTED = "quote.accepted"
 SIGNAL = "quote_accepted"

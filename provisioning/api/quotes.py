@@ -15,7 +15,7 @@ from provisioning.api.wishes import Nothing, Wish
 from provisioning.commercial import LineWish, QuoteRecord, QuoteWithLines
 from provisioning.intake import LARGEST_NUMBER
 from workflows.answers import AcceptedQuote, DeploymentPriority, PaymentMethod, PaymentTerms, QuoteState
-from workflows.definitions.ordering.acceptance import DayOrMoment
+from workflows.definitions.ordering import DayOrMoment
 
 doors = Doors(prefix="/quotes", tags=["quotes"])
 
