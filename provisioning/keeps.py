@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from workflows import RunSummary, RunView
 
 HELD = "held"
+ORDER, RENEWAL = "quote_accepted_to_order", "customer_renewal_process"
 UNDOING = ("undone", "planned")
 
 
@@ -49,7 +51,9 @@ def acts(view: RunView) -> list[Act]:
     if summary.state == HELD:
         back = Act(f"{run.format('retry')} --from-step STEP", "undo back to and with that step, then go on from there")
         roll_back = Act(f"{run.format('roll-back')} --reason '...'", "undo everything; the run ends as failed")
+        results = {step.name: step.result for step in view.steps if step.result}
         return [
+            *ways_on(summary.id, summary.journey, summary.current_step, results),
             Act(run.format("retry"), "the cause is gone: try the step again"),
             *([back] if can_be_undone else []),
             Act(f"{run.format('skip')} --reason '...'", "go on without it; the run will end as partial"),
@@ -58,6 +62,33 @@ def acts(view: RunView) -> list[Act]:
     if summary.state != "pending":
         return []
     return [*_answers(summary, run), *([cancel] if can_be_undone else [])]
+
+
+def ways_on(run_id: int, journey: str, step: str | None, results: Mapping[str, Any]) -> list[Act]:
+    """What else a person may do about an order or a renewal that is held at this step."""
+    asked = results.get("process_payment") or results.get("process_renewal_payment") or {}
+    found = []
+    if step == "payment_settled" and asked:
+        found.append(_settle(asked["payment_id"]))
+    if journey == ORDER and step in ("payment_method", "process_payment", "capture_payment", "payment_settled"):
+        found.append(_told(run_id, "payment_method", '{"payment_method": "bank"}', "another way to pay"))
+    if journey == RENEWAL and step in ("capture_payment", "payment_settled"):
+        command = f"firstlight runs retry {run_id} --from-step process_renewal_payment"
+        found.append(Act(command, "charge anew, once another card is kept (`firstlight payments keep-card`)"))
+    if journey == ORDER and step in ("deployment_date", "schedule_deployment"):
+        found.append(_told(run_id, "deployment_date", '{"scheduled_date": "2026-03-09"}', "the day of the visit"))
+    if journey == ORDER and step == "visit" and "schedule_deployment" in results:
+        command = f"firstlight visits report {results['schedule_deployment']['visit_id']} no_access"
+        found.append(Act(command, "what the technician says: or scanned, not_feasible, cancelled"))
+    return found
+
+
+def _settle(payment_id: object) -> Act:
+    return Act(f"firstlight payments settle {payment_id} --reference WHERE", "the money has come")
+
+
+def _told(run_id: int, signal: str, payload: str, meaning: str) -> Act:
+    return Act(f"firstlight runs signal {run_id} {signal} --payload '{payload}'", meaning)
 
 
 def _answers(summary: RunSummary, run: str) -> list[Act]:
@@ -75,6 +106,21 @@ def _answers(summary: RunSummary, run: str) -> list[Act]:
             return [Act(f"{run.format('signal')} appointment --payload '{payload}'", "the appointment is made")]
         case "retry":
             return [Act(run.format("retry"), "try again at once")]
+        case _:
+            return _answers_of_customers(summary)
+
+
+def _answers_of_customers(summary: RunSummary) -> list[Act]:
+    match summary.waiting_for:
+        case "payment_settled":
+            return [_settle(summary.waiting_on)]
+        case "payment_method":
+            return [_told(summary.id, "payment_method", '{"payment_method": "bank"}', "how the customer pays")]
+        case "deployment_date":
+            return [_told(summary.id, "deployment_date", '{"scheduled_date": "2026-03-09"}', "the day of the visit")]
+        case "quote_accepted":
+            command = f"firstlight quotes accept {summary.waiting_on} --accepted-by WHO"
+            return [Act(command, "the customer says yes")]
         case _:
             return []
 
@@ -143,7 +189,47 @@ def _ticket(result: dict[str, Any]) -> tuple[str, list[Any]]:
     return f"ticket {result['ticket_id']}", [result["assigned_team"], result["title"]]
 
 
-DESCRIPTIONS = {
+def _acceptance(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"quote {result['quote_id']}", [f"accepted by {result['accepted_by']}"]
+
+
+def _order(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"order {result['order_id']}", [f"{result['total_amount']} {result['currency']}", result["payment_terms"]]
+
+
+def _subscriptions(result: list[dict[str, Any]]) -> tuple[str, list[Any]]:
+    return f"{len(result)} subscription(s)", [f"{one['subscription_id']} {one['plan']}" for one in result]
+
+
+def _request(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"payment {result['payment_id']}", [f"{result['amount']} {result['currency']}", result["payment_method"]]
+
+
+def _money(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"money of payment {result['payment_id']}", [result["state"], result["reference"]]
+
+
+def _deployment(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    times = f"{result['starts_at'][:16]}Z to {result['ends_at'][:16]}Z".replace("T", " ")
+    return f"visit {result['visit_id']}", [f"technician {result['technician_id']}", times]
+
+
+def _notice(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"notice {result['notice_id']}", [f"to {result['team']} by {result['channel']}"]
+
+
+def _renewal(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    until = f"open until {result['valid_until'][:16]}Z".replace("T", " ")
+    return f"renewal quote {result['quote_id']}", [f"{result['total_amount']} {result['currency']}", until]
+
+
+def _extension(result: dict[str, Any]) -> tuple[str, list[Any]]:
+    return f"extension {result['extension_id']}", [
+        f"subscription {result['subscription_id']} until {result['ends_on']}"
+    ]
+
+
+DESCRIPTIONS: dict[str, Callable[[Any], tuple[str, list[Any]]]] = {
     "allocate_resources": _resources,
     "create_subscriber": _account,
     "schedule_installation": _visit,
@@ -159,5 +245,15 @@ DESCRIPTIONS = {
     "provision_partner_tenant": _page,
     "record_commission": _commission,
     "create_ticket": _ticket,
+    "accept_quote": _acceptance,
+    "create_order_from_quote": _order,
+    "process_payment": _request,
+    "capture_payment": _money,
+    "create_subscriptions": _subscriptions,
+    "schedule_deployment": _deployment,
+    "notify_team": _notice,
+    "create_renewal_quote": _renewal,
+    "process_renewal_payment": _request,
+    "extend_subscription": _extension,
 }
 """Of which steps something is kept, and how it reads."""

@@ -22,16 +22,19 @@ from provisioning.commercial import (
     read_white_label,
 )
 from provisioning.commercial.commissions import read_amount
+from provisioning.commercial.leads import onboarding_round
 from provisioning.commercial.notice_errors import TeamUnknown
 from provisioning.commercial.teams import require_team
 from provisioning.errors import InvalidRequest
 from provisioning.intake import Faults, faults_of
+from provisioning.partners import provisioning_round
 from workflows import Runs, Services
 from workflows.answers import PartnerRecord
 from workflows.definitions.lead_to_customer_onboarding import (
     LEAD_TO_CUSTOMER_ONBOARDING,
     LeadQualified,
     QualifiedLead,
+    onboarding_key,
 )
 from workflows.definitions.partner_customer_provisioning import PARTNER_CUSTOMER_PROVISIONING, PartnerOrder
 
@@ -69,7 +72,9 @@ class OnboardingDesk:
         self._terms = terms
 
     async def lead_qualified(self, data: Any, *, by: str) -> int:
-        """The run that onboards a qualified lead. ``data``: `LeadQualified`. The same lead again is the same run.
+        """The run that onboards a qualified lead. ``data``: `LeadQualified`.
+
+        The same lead again is the same run, unless that has come to nothing: an event without a round begins the next.
 
         Raises: InvalidRequest with all faults at once, before anything is written: a lead that isn't qualified or is a
         customer already, an offer that isn't sold or has no licence template, a team that isn't there; RunConflict.
@@ -83,13 +88,18 @@ class OnboardingDesk:
         offer_id = event.offer_id or (lead and lead["offer_id"])
         template_id = await self._template_of(faults, event.lead_id, offer_id)
         await self._settled(faults)
-        known = await self._runs.find(self._db, OF_LEADS, f"lead/{event.lead_id}")
+        due = await onboarding_round(self._db, self._tenant_id, event.lead_id)
+        round_ = event.round or due
+        known = await self._runs.find(self._db, OF_LEADS, onboarding_key(event.lead_id, round_))
+        if round_ > due:
+            faults.add("round", f"is {round_}, and this lead's round {due} is due")
         if faults.count and known is not None and event.offer_id in (None, lead and lead["offer_id"]):
             return known  # told again, after the run has made a customer of it
         faults.refuse_if_any()
         assert offer_id and template_id, "without them there were faults"
         wanted = QualifiedLead(
             lead_id=event.lead_id,
+            round=round_,
             plan_id=offer_id,
             license_template_id=template_id,
             ticket_team=self._terms.team,
@@ -98,7 +108,9 @@ class OnboardingDesk:
         return run_id
 
     async def partner_customer_created(self, data: Any, *, by: str) -> int:
-        """The run that provisions a partner's customer. ``data``: `PartnerOrder`. The same order is the same run.
+        """The run that provisions a partner's customer. ``data``: `PartnerOrder`.
+
+        The same order is the same run, unless that has come to nothing: an event without a round begins the next one.
 
         Whether licences are left is the journey's gate, not this door's.
 
@@ -109,7 +121,12 @@ class OnboardingDesk:
             order = PartnerOrder.model_validate(data)
         except ValidationError as error:
             raise InvalidRequest("The partner's order", faults_of(error, whole="order")) from error
+        due = await provisioning_round(self._db, self._tenant_id, order.partner_id, order.order_ref)
+        if "round" not in order.model_fields_set:
+            order = order.model_copy(update={"round": due})
         faults = Faults("The partner's order")
+        if order.round > due:
+            faults.add("round", f"is {order.round}, and this order's round {due} is due")
         partner = await self._partner(faults, order.partner_id)
         if partner is not None:
             _compare_terms(faults, order, partner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -22,7 +23,9 @@ from provisioning.commercial.commissions import read_amount
 from provisioning.commercial.money import to_decimal
 from provisioning.commercial.publishing import PublishEvent
 from provisioning.intake import Clock, Faults
+from provisioning.rounds import due_round
 from workflows.answers import PartnerRecord
+from workflows.definitions.partner_customer_provisioning import PARTNER_CUSTOMER_PROVISIONING, provisioning_key
 
 PARTNER_CUSTOMER_CREATED = "partner.customer.created"
 ORDER_FIELDS = ("order_ref", "customer_data", "license_count", "white_label_config", "sale_amount")
@@ -44,6 +47,7 @@ class PartnerDesk:
     ) -> None:
         self._db = db
         self._publish = publish
+        self._tenant_id = tenant_id
         self._partners = PartnerService(db, tenant_id=tenant_id, now=now)
         self._own_host = urlsplit(public_url or "").hostname or ""
 
@@ -53,7 +57,8 @@ class PartnerDesk:
         ``order``: ``order_ref`` (the partner's own number of it), ``customer_data`` {name, email, phone?},
         ``license_count``, ``white_label_config``, and for partners with a share ``sale_amount``, a decimal as text in
         the partner's currency. Whether licences are left is the journey's gate, not this door's: an order that comes
-        again must not be refused because it took the last one itself.
+        again must not be refused because it took the last one itself. One that was rejected or undone may be handed in
+        again, changed or not: that is its next round.
 
         Raises: InvalidRequest with all faults at once, before anything is written; whatever ``publish`` refuses.
         """
@@ -69,9 +74,12 @@ class PartnerDesk:
         amount = _commission_base(faults, given.get("sale_amount"), partner)
         faults.refuse_if_any()
         assert partner is not None, "a partner who is not known has left a fault"
+        due = await provisioning_round(self._db, self._tenant_id, partner_id, reference)
+        key = provisioning_key(partner_id, reference, due)
         data = {
             "partner_id": partner_id,
             "order_ref": reference,
+            "round": due,
             "customer_data": {field: customer[field] for field in ("name", "email", "phone")},
             "license_count": count,
             "white_label_config": _config(brand),
@@ -79,7 +87,6 @@ class PartnerDesk:
             "commission_amount": str(amount),
             "currency": partner["currency"],
         }
-        key = f"partner/{partner_id}/order/{reference}"
         await self._publish(self._db, PARTNER_CUSTOMER_CREATED, f"partner/{partner_id}", data, key, by)
         return SubmittedOrder(partner_id=partner_id, order_ref=reference, event_key=key)
 
@@ -95,6 +102,12 @@ class PartnerDesk:
         if partner["state"] != "active":
             faults.add("partner_id", f"names partner {number}, who is {partner['state']}")
         return partner
+
+
+async def provisioning_round(db: AsyncSession, tenant_id: str, partner_id: int, order_ref: str) -> int:
+    """Which round of the partner's order is due."""
+    journey, key_of = PARTNER_CUSTOMER_PROVISIONING.name, partial(provisioning_key, partner_id, order_ref)
+    return await due_round(db, tenant_id=tenant_id, journey=journey, key_of=key_of)
 
 
 def _fields(faults: Faults, order: object) -> Mapping[str, object]:

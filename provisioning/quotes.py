@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import CrmService, PublishEvent
 from provisioning.commercial.selling_tables import Quote
+from provisioning.errors import Fault, InvalidRequest
+from provisioning.intake import faults_of
 from workflows import EventConflict, RunNotOpenFor, Runs
 from workflows.answers import AcceptedQuote
+from workflows.definitions.ordering import OrderWishes
 
 ACCEPTED = "quote.accepted"
 SIGNAL = "quote_accepted"
+
+
+def _wishes(wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """As the event tells them. Raises: InvalidRequest with every fault."""
+    try:
+        return OrderWishes.model_validate(wishes).model_dump(mode="json", exclude_none=True)
+    except ValidationError as error:
+        raise InvalidRequest("The acceptance", faults_of(error, whole="team")) from error
 
 
 class QuoteDesk:
@@ -28,7 +41,13 @@ class QuoteDesk:
         self._tenant_id = tenant_id
 
     async def accept(
-        self, *, quote_id: int, accepted_by: str, by: str, request_id: str | None = None
+        self,
+        *,
+        quote_id: int,
+        accepted_by: str,
+        by: str,
+        wishes: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
     ) -> tuple[AcceptedQuote, list[int]]:
         """The customer says yes: a new quote's event starts its order; a renewal makes no order, but is told to the
         runs that wait for it, whose numbers are returned.
@@ -36,8 +55,12 @@ class QuoteDesk:
         Accepting what is accepted is the same acceptance, under the same key. A quote that is accepted once more after
         its acceptance was taken back has another one (``quote/7/accepted/2``), and so sets things going again.
 
-        Raises: as ``CrmService.accept_quote``.
+        ``wishes`` (`OrderWishes`) say how the order is to be carried out, and go with the event.
+
+        Raises: as ``CrmService.accept_quote``; InvalidRequest with every fault of the wishes, also if this makes no
+        order; EventConflict if this acceptance was told before, and without them.
         """
+        wanted = _wishes(wishes or {})
         about = await self._runs.about(self._db, SIGNAL, str(quote_id))
         await self._runs.lock(self._db, about)
         accepted = await self._crm.accept_quote(quote_id=quote_id, accepted_by=accepted_by, request_id=request_id)
@@ -53,9 +76,13 @@ class QuoteDesk:
             "acceptance": row.acceptances,
         }
         if row.kind == "new":
-            with suppress(EventConflict):  # this very acceptance was told before, with the customer's wishes, say
-                await self._publish(self._db, ACCEPTED, f"quote/{quote_id}", data, key, by)
+            # Without wishes of its own, it may have been told before with some.
+            with suppress(*(() if wanted else (EventConflict,))):
+                await self._publish(self._db, ACCEPTED, f"quote/{quote_id}", {**data, **wanted}, key, by)
             return accepted, []
+        if wanted:
+            why = f"are for an order, and quote {quote_id} renews subscription {row.subscription_id}"
+            raise InvalidRequest("The acceptance", [Fault("wishes", why)])
         return accepted, [run_id for run_id in about if await self._tell(run_id, quote_id, data, key=key, by=by)]
 
     async def _tell(self, run_id: int, quote_id: int, data: dict[str, Any], *, key: str, by: str) -> bool:

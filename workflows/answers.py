@@ -68,10 +68,16 @@ class QuoteStanding(TypedDict):
 
 
 class OrderedLine(TypedDict):
-    """One line of an order: so many of this, and what they come to."""
+    """One line of an order: so many of this, and what they come to.
 
+    ``offer_id`` None: it is in words only. ``charge``: due once, or recurring with every billing period.
+    """
+
+    offer_id: int | None
     description: str
     quantity: int
+    unit_price_minor: int
+    charge: Literal["recurring", "once"]
     amount_minor: int
 
 

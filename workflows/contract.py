@@ -16,7 +16,7 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
     "crm_service": {"accept_quote": _ORDER, "create_renewal_quote": _RENEWAL, "get_site_survey": _INSTALLATION},
     "sales_service": {"create_order_from_quote": _ORDER},
     "billing_service": {
-        "create_subscription": _ONBOARDING,
+        "create_subscription": (*_ONBOARDING, *_ORDER),
         "process_payment": _ORDER,
         "check_renewal_eligibility": _RENEWAL,
         "extend_subscription": _RENEWAL,

@@ -215,7 +215,13 @@ class BillingService(Protocol):
     async def end_billing(self, *, service_id: int, ended_at: datetime, reason: str) -> EndedBilling | None: ...
 
     async def create_subscription(
-        self, *, customer_id: int, plan_id: int, tenant_id: str, request_id: str | None = None
+        self,
+        *,
+        customer_id: int,
+        plan_id: int,
+        tenant_id: str,
+        price_minor: int | None = None,
+        request_id: str | None = None,
     ) -> CreatedSubscription: ...
 
     async def cancel_subscription(self, *, subscription_id: int, reason: str) -> Any: ...

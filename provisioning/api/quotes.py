@@ -14,7 +14,8 @@ from provisioning.api.routes import Doors
 from provisioning.api.wishes import Nothing, Wish
 from provisioning.commercial import LineWish, QuoteRecord, QuoteWithLines
 from provisioning.intake import LARGEST_NUMBER
-from workflows.answers import AcceptedQuote, PaymentTerms, QuoteState
+from workflows.answers import AcceptedQuote, DeploymentPriority, PaymentMethod, PaymentTerms, QuoteState
+from workflows.definitions.ordering import DayOrMoment
 
 doors = Doors(prefix="/quotes", tags=["quotes"])
 
@@ -36,9 +37,15 @@ class Draft(Wish):
 
 
 class Accept(Wish):
-    """Who said yes on the customer's side."""
+    """Who said yes on the customer's side, and how the order is to be carried out, as far as that is known."""
 
     accepted_by: str
+    payment_method: PaymentMethod | None = None
+    scheduled_date: DayOrMoment | None = None
+    installation_address: str | None = None
+    priority: DeploymentPriority | None = None
+    team: str | None = None
+    channel: str | None = None
 
 
 class Withdraw(Wish):
@@ -110,7 +117,8 @@ async def withdraw(call: InCall, quote_id: Number, wish: Withdraw, response: Res
 async def accept(call: InCall, quote_id: Number, wish: Accept) -> Acceptance:
     """Keeps the customer's yes; the order, or the run that waits for it, starts from that."""
     desk = call.appliance.quote_desk(call.db)
-    accepted, runs = await desk.accept(quote_id=quote_id, accepted_by=wish.accepted_by, by=call.by)
+    wishes = wish.model_dump(mode="json", exclude={"accepted_by"}, exclude_none=True)
+    accepted, runs = await desk.accept(quote_id=quote_id, accepted_by=wish.accepted_by, wishes=wishes, by=call.by)
     call.tells(subject=f"quote/{quote_id}", customer_id=accepted["customer_id"], run_id=runs[0] if runs else None)
     return Acceptance(accepted=accepted, runs=runs)
 

@@ -65,17 +65,37 @@ def send(quote: QuoteId, version: Version = None, json_: AsJson = False) -> None
 
 
 @app.command()
-def accept(
+def accept(  # noqa: PLR0913, PLR0917 - each is a fact about the order
     quote: QuoteId,
     accepted_by: Annotated[str, typer.Option(help="Who said yes on the customer's side.")],
+    payment_method: Annotated[str | None, typer.Option(help="invoice, cash, bank or card.")] = None,
+    scheduled_date: Annotated[
+        str | None, typer.Option(help="When the technician comes: 2026-03-09, or a moment with its zone.")
+    ] = None,
+    installation_address: Annotated[str | None, typer.Option(help="Where, if not at the survey's place.")] = None,
+    priority: Annotated[str | None, typer.Option(help="How urgent the visit is: low, normal, high or urgent.")] = None,
+    team: Annotated[str | None, typer.Option(help="Who is told of the order; with --channel.")] = None,
+    channel: Annotated[str | None, typer.Option(help="By which of the team's channels.")] = None,
     by: By = "cli",
     json_: AsJson = False,
 ) -> None:
     """Keep the customer's yes; the order, or the run that waits for it, starts from that."""
 
+    said = {
+        "payment_method": payment_method,
+        "scheduled_date": scheduled_date,
+        "installation_address": installation_address,
+        "priority": priority,
+        "team": team,
+        "channel": channel,
+    }
+    wishes = {name: value for name, value in said.items() if value is not None}
+
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            accepted, told = await appliance.quote_desk(db).accept(quote_id=quote, accepted_by=accepted_by, by=by)
+            accepted, told = await appliance.quote_desk(db).accept(
+                quote_id=quote, accepted_by=accepted_by, wishes=wishes, by=by
+            )
         if json_:
             print_json({"accepted": accepted, "runs": told})
             return

@@ -167,9 +167,16 @@ class BillingService:
     # -- subscriptions -------------------------------------------------------------------------------------------------
 
     async def create_subscription(
-        self, *, customer_id: int, plan_id: int, tenant_id: str, request_id: str | None = None
+        self,
+        *,
+        customer_id: int,
+        plan_id: int,
+        tenant_id: str,
+        price_minor: int | None = None,
+        request_id: str | None = None,
     ) -> CreatedSubscription:
-        """Sell the offer ``plan_id`` to a customer, at its price and for its term.
+        """Sell the offer ``plan_id`` to a customer, for its term and at its price, or at the one that was agreed
+        (``price_minor``, in the offer's currency).
 
         A hosted product is *active* from today (UTC). An offer with a network plan is *pending_installation*, unbilled
         and without dates, until ``activate_service`` of this customer and plan. The same request is the same
@@ -178,7 +185,11 @@ class BillingService:
         Raises: TenantMismatch, InvalidRequest (all faults), CustomerUnknown, RequestConflict, ChangeRaced.
         """
         return await self._subscriptions.create(
-            customer_id=customer_id, plan_id=plan_id, tenant_id=tenant_id, request_id=request_id
+            customer_id=customer_id,
+            plan_id=plan_id,
+            tenant_id=tenant_id,
+            price_minor=price_minor,
+            request_id=request_id,
         )
 
     async def cancel_subscription(self, *, subscription_id: int, reason: str) -> CancelledSubscription:

@@ -8,6 +8,7 @@ new --> qualified --> converted
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
@@ -22,6 +23,8 @@ from provisioning.commercial.selling_errors import LeadConverted, LeadDisqualifi
 from provisioning.commercial.selling_tables import Lead, LeadState
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
+from provisioning.rounds import due_round
+from workflows.definitions.lead_to_customer_onboarding import LEAD_TO_CUSTOMER_ONBOARDING, onboarding_key
 
 LONGEST_ADDRESS = 500
 LONGEST_REASON = 500
@@ -103,7 +106,8 @@ class Leads:
 
     async def qualify(self, *, lead_id: int, by: str, existing_customer_id: int | None = None) -> LeadRecord:
         """Somebody has looked, and the lead is worth a customer; the event that starts the onboarding is in the same
-        commit. ``existing_customer_id`` says that the lead is a customer already. Qualifying twice is the same.
+        commit. ``existing_customer_id`` says that the lead is a customer already. Qualifying twice is the same, unless
+        the onboarding has come to nothing since: then it begins its next round.
 
         Raises: InvalidRequest, LeadUnknown, LeadDisqualified, LeadConverted (to another customer than this),
         CustomerUnknown, CustomerWithdrawn.
@@ -127,8 +131,9 @@ class Leads:
             row.existing_customer_id = customer
         if row.state == "new":
             row.state, row.qualified_at = "qualified", self._now()
-            data = {"lead_id": row.id, "offer_id": row.offer_id}
-            await self._publish(self._db, QUALIFIED, f"lead/{row.id}", data, f"lead/{row.id}/qualified", who)
+            await self._tell(row, 1, who)
+        elif (due := await onboarding_round(self._db, self._tenant_id, lead_id)) > 1:
+            await self._tell(row, due, who)
         await self._db.flush()  # a later question in this transaction must find it qualified
         return _record(row)
 
@@ -172,6 +177,11 @@ class Leads:
             query = query.where(Lead.id < before_id)
         return [_record(row) for row in await self._db.scalars(query)]
 
+    async def _tell(self, row: Lead, round_: int, by: str) -> None:
+        data = {"lead_id": row.id, "offer_id": row.offer_id, "round": round_}
+        key = f"lead/{row.id}/qualified" + (f"/{round_}" if round_ > 1 else "")
+        await self._publish(self._db, QUALIFIED, f"lead/{row.id}", data, key, by)
+
     async def _row(self, lead_id: int) -> Lead:
         row = await self._db.scalar(lead_of(self._tenant_id, lead_id))
         if row is None:
@@ -213,6 +223,12 @@ class Leads:
         if any(getattr(row, field) != value for field, value in as_it_came.items()):
             raise RequestConflict(request_id, f"lead {row.id}")
         return _record(row)
+
+
+async def onboarding_round(db: AsyncSession, tenant_id: str, lead_id: int) -> int:
+    """Which round of the lead's onboarding is due."""
+    journey, key_of = LEAD_TO_CUSTOMER_ONBOARDING.name, partial(onboarding_key, lead_id)
+    return await due_round(db, tenant_id=tenant_id, journey=journey, key_of=key_of)
 
 
 def _record(row: Lead) -> LeadRecord:

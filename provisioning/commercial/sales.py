@@ -130,10 +130,7 @@ class SalesService:
 
     async def order_lines(self, *, order_id: int) -> list[OrderedLine]:
         """What was ordered, in the order's own lines. Raises: OrderUnknown."""
-        return [
-            OrderedLine(description=line["description"], quantity=line["quantity"], amount_minor=line["amount_minor"])
-            for line in (await self.order(order_id))["lines"]
-        ]
+        return [OrderedLine(**line) for line in (await self.order(order_id))["lines"]]
 
     async def orders(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from provisioning.commercial.customer import require_customer
 from provisioning.commercial.errors import SubscriptionInstalled, SubscriptionNotExtendable, SubscriptionUnknown
 from provisioning.commercial.facts import OfferFacts, SalesFacts
+from provisioning.commercial.money import read_minor
 from provisioning.commercial.tables import Subscription
 from provisioning.commercial.terms import months_later
 from provisioning.errors import ChangeRaced, RequestConflict, TenantMismatch
@@ -77,7 +78,7 @@ class Subscriptions:
         self._sales = sales
 
     async def create(
-        self, *, customer_id: int, plan_id: int, tenant_id: str, request_id: str | None
+        self, *, customer_id: int, plan_id: int, tenant_id: str, price_minor: int | None, request_id: str | None
     ) -> CreatedSubscription:
         """See ``BillingService.create_subscription``."""
         if tenant_id != self._tenant_id:
@@ -85,6 +86,8 @@ class Subscriptions:
         faults = Faults("The subscription")
         known = faults.number("customer_id", customer_id), faults.number("plan_id", plan_id)
         request = faults.request_id(request_id)
+        if price_minor is not None:
+            read_minor(faults, "price_minor", price_minor)
         offer = await self._sales.offer(plan_id) if known[1] else None
         if known[1] and offer is None:
             faults.add("plan_id", f"names no offer: {plan_id}")
@@ -92,8 +95,10 @@ class Subscriptions:
             faults.add("customer_id", f"is customer {customer_id}, who has been withdrawn")
         faults.refuse_if_any()
         assert offer is not None, "an unknown offer has left a fault"
+        if price_minor is not None:
+            offer = replace(offer, price_minor=price_minor)
         await require_customer(self._db, self._tenant_id, customer_id)
-        if request is not None and (made := await self._made(customer_id, plan_id, request)) is not None:
+        if request is not None and (made := await self._made(customer_id, offer, request)) is not None:
             return made
         row = Subscription(tenant_id=self._tenant_id, customer_id=customer_id, request_id=request, **self._begun(offer))
         try:
@@ -101,7 +106,7 @@ class Subscriptions:
                 self._db.add(row)
                 await self._db.flush()  # the unique request decides here which of two is the first
         except IntegrityError as exc:
-            if request is not None and (made := await self._made(customer_id, plan_id, request)) is not None:
+            if request is not None and (made := await self._made(customer_id, offer, request)) is not None:
                 return made
             raise ChangeRaced from exc
         return _created(row)
@@ -126,8 +131,8 @@ class Subscriptions:
             reason=row.stop_reason or "",
         )
 
-    async def _made(self, customer_id: int, offer_id: int, request: str) -> CreatedSubscription | None:
-        """What this request has made. Once taken back, it is taken up again, from today and at today's price."""
+    async def _made(self, customer_id: int, offer: OfferFacts, request: str) -> CreatedSubscription | None:
+        """What this request has made. Once taken back, it is taken up again, from today and at the price of now."""
         row = await self._db.scalar(
             select(Subscription)
             .where(Subscription.tenant_id == self._tenant_id, Subscription.request_id == request)
@@ -136,11 +141,9 @@ class Subscriptions:
         )
         if row is None:
             return None
-        if (row.customer_id, row.offer_id) != (customer_id, offer_id):
+        if (row.customer_id, row.offer_id) != (customer_id, offer.offer_id):
             raise RequestConflict(request, f"subscription {row.id}")
         if row.state == "cancelled" and row.service_id is None:
-            offer = await self._sales.offer(offer_id)
-            assert offer is not None, "it was found a moment ago"
             for name, value in self._begun(offer).items():
                 setattr(row, name, value)
             row.billing_stopped_at = row.stop_reason = row.to_end_on = row.to_end_because = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.selling_tables import ENDED_ORDERS, SalesOrder
 from provisioning.commercial.tables import Subscription
 from provisioning.commercial.tenant_errors import TenantUnknown
 from provisioning.commercial.tenant_page import OrderState, ServiceState, TenantPage
@@ -13,10 +14,15 @@ from provisioning.commercial.white_label import DEFAULT_PRIMARY, WHITE
 from provisioning.field import LIVE_STATES, Visit
 from radius import State, states_of_customer
 from workflows import ENDED, RunState, list_runs
-from workflows.answers import SubscriptionState
+from workflows.answers import OrderState as OrderStateOfTmf
 
 INSTALLATION = "isp_ticket_to_deployment"
 CARRIED_OUT = frozenset({RunState.COMPLETED, RunState.PARTIAL})
+_ENDED_ORDERS: dict[OrderStateOfTmf, OrderState] = {
+    "completed": "completed",
+    "cancelled": "cancelled",
+    "failed": "failed",
+}
 
 # The best news of several subscribers is what the customer asks for.
 _SERVICE_OF: tuple[tuple[State, ServiceState], ...] = (
@@ -27,11 +33,6 @@ _SERVICE_OF: tuple[tuple[State, ServiceState], ...] = (
     ("terminated", "ended"),
 )
 
-_HOSTED: dict[SubscriptionState, State] = {
-    "pending_installation": "pending",
-    "active": "active",
-    "cancelled": "terminated",
-}
 """How what needs no line stands, in the words of what has one."""
 
 
@@ -74,7 +75,8 @@ class TenantDirectory:
         return await db.scalar(gone.limit(1)) is not None
 
     async def _order_state(self, db: AsyncSession, customer_id: int) -> OrderState:
-        """What moves comes before what is planned, and that before what has ended."""
+        """What moves comes before what has ended, and of that the newest is told; a visit that is booked is the news of
+        an order that moves."""
         runs = await list_runs(db, tenant_id=self._tenant_id, journey=INSTALLATION, customer_id=customer_id, limit=1)
         if runs and runs[0].state not in ENDED:
             return "in_progress"
@@ -91,19 +93,36 @@ class TenantDirectory:
         )
         if visit is not None:
             return "scheduled"
+        order = await db.scalar(
+            select(SalesOrder)
+            .where(SalesOrder.tenant_id == self._tenant_id, SalesOrder.customer_id == customer_id)
+            .order_by(SalesOrder.id.desc())
+            .limit(1)
+        )
+        if order is not None and (not runs or order.ordered_at > runs[0].created_at or order.state not in ENDED_ORDERS):
+            return _ENDED_ORDERS.get(order.state, "in_progress")
         if not runs:
             return "none"
         return "completed" if runs[0].state in CARRIED_OUT else "cancelled"
 
     async def _service_state(self, db: AsyncSession, customer_id: int) -> ServiceState:
         found = set(await states_of_customer(db, tenant_id=self._tenant_id, customer_id=customer_id))
-        hosted = await db.scalars(
-            select(Subscription.state).where(
-                Subscription.tenant_id == self._tenant_id,
-                Subscription.customer_id == customer_id,
-                Subscription.service_id.is_(None),
-                Subscription.plan.is_(None),
+        found |= await self._states_of_subscriptions(db, customer_id)
+        return next((shown for state, shown in _SERVICE_OF if state in found), "none")
+
+    async def _states_of_subscriptions(self, db: AsyncSession, customer_id: int) -> set[State]:
+        """What is sold without a line, and so has no subscriber, or waits for the one that it is to have."""
+        sold = await db.execute(
+            select(Subscription.state, Subscription.plan, Subscription.billing_started_at).where(
+                Subscription.tenant_id == self._tenant_id, Subscription.customer_id == customer_id
             )
         )
-        found |= {_HOSTED[state] for state in hosted}
-        return next((shown for state, shown in _SERVICE_OF if state in found), "none")
+        found: set[State] = set()
+        for state, plan, began_at in sold:
+            if state == "pending_installation":
+                found.add("pending")
+            elif plan is None and state == "active":
+                found.add("active")
+            elif plan is None and began_at is not None:
+                found.add("terminated")
+        return found

@@ -18,7 +18,7 @@ COMMON_STYLESHEET = "/static/tenant.css"
 BRAND_STYLESHEET = "/t/{slug}/brand.css"
 META_NAME = "firstlight-tenant"
 
-OrderState = Literal["none", "scheduled", "in_progress", "completed", "cancelled"]
+OrderState = Literal["none", "scheduled", "in_progress", "completed", "cancelled", "failed"]
 ServiceState = Literal["none", "pending", "testing", "active", "suspended", "ended"]
 
 ORDER_WORDS: dict[OrderState, str] = {
@@ -27,6 +27,7 @@ ORDER_WORDS: dict[OrderState, str] = {
     "in_progress": "In progress",
     "completed": "Completed",
     "cancelled": "Cancelled",
+    "failed": "Could not be carried out",
 }
 SERVICE_WORDS: dict[ServiceState, str] = {
     "none": "No service yet",

@@ -169,6 +169,7 @@ class Delivered(Story):
         found |= {"calendar": [state for state, _ in await played.shop.calendar(played.facts)]}
         wanted = {
             "order": ("completed", None),
+            "subscriptions": ["pending_installation"],
             "payments": ["captured"],
             "money taken": [TOTAL_MINOR],
             "money back": [],
@@ -192,6 +193,7 @@ class OrderUndone(Undone, Delivered):
         found |= {"calendar": [state for state, _ in await played.shop.calendar(played.facts)]}
         wanted = {
             "order": ("cancelled", "the order was undone"),
+            "subscriptions": ["cancelled"],
             "payments": ["refunded"],
             "money taken": [TOTAL_MINOR],
             "money back": [TOTAL_MINOR],
@@ -263,6 +265,7 @@ async def _bought(played: Played) -> dict[str, Any]:
     mine = await _intents(played, "process_payment")
     refunds = played.shop.stripe.account.refunds
     return {
+        "subscriptions": [one.state for one in await played.shop.bought(house)],
         "order": await played.shop.order_state(played.run),
         "payments": [one.state for one in await played.shop.payments(house)],
         "money taken": [intent["amount"] for intent in mine if intent["status"] == "succeeded"],

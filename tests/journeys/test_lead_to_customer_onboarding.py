@@ -307,6 +307,18 @@ async def test_cancelled_nothing_is_left_and_the_lead_is_qualified_again(lab: Jo
     assert await standing(lab, email) == NOTHING_LEFT
     assert await lead_state(lab, email) == ("qualified", None)
     assert lab.mails_at(email) == []
+
+    # Qualified once more, the lead has another try; while that is under way or has succeeded, it stays one.
+    first = await qualify(lab, (await run.result("create_from_lead"))["lead_id"])
+    again = await lab.run_of(f"{first}/2")
+    assert (await again.until_ended()).summary.state == "completed"
+    customer_id = (await again.result("create_from_lead"))["customer_id"]
+    assert await lead_state(lab, email) == ("converted", customer_id)
+    found = await standing(lab, email)
+    assert (found.customers, found.subscriptions) == (
+        ("withdrawn", "active"),
+        ("cancelled", "pending_installation"),
+    )
     assert await lab.broken_invariants() == []
 
 

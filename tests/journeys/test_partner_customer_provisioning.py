@@ -29,6 +29,12 @@ _numbers = itertools.count(100)
 async def partner_with(lab: JourneyLab, folder: Path, quota: int, commission: str = SHARE) -> int:
     """A partner whom no other test has."""
     number = next(_numbers)
+    await agree(lab, folder, number, quota, commission)
+    return number
+
+
+async def agree(lab: JourneyLab, folder: Path, number: int, quota: int, commission: str) -> None:
+    """What holds with this partner from now on."""
     text = f"""
 [[partner]]
 id = {number}
@@ -39,7 +45,6 @@ license_quota = {quota}
 commission = {commission}
 """
     await lab.import_estate(folder / "partner.toml", text)
-    return number
 
 
 def order_of(partner: int, reference: str, **changes: Any) -> dict[str, Any]:
@@ -155,6 +160,18 @@ async def test_without_licences_left_the_run_is_rejected_and_nothing_is_written(
     assert {table for table in changed if not table.startswith("workflow_")} == {"event", "run", "run_note"}
     assert await left(lab, partner) == 1
 
+    # The same order handed in again is its next round; once it has succeeded, it stays one.
+    async with lab.appliance.database.begin() as db:
+        pool = PartnerService(db, tenant_id=lab.appliance.tenant_id, now=lab.clock.now)
+        await pool.grant(partner_id=partner, licenses=1, note="one more", by="sales")
+    order = order_of(partner, "N-1", license_count=2, sale_amount=None)
+    [key] = await submit(lab, partner, order)
+    assert key == f"partner/{partner}/round/2/order/N-1"
+    assert (await (await lab.run_of(key)).until_ended()).summary.state == "completed"
+    assert await submit(lab, partner, order) == [key]
+    assert (await standing(lab, address(partner, "N-1"))).licences == ("active", "active")
+    assert await left(lab, partner) == 0
+
 
 async def test_of_two_runs_at_once_one_takes_the_last_licence(lab: JourneyLab, tmp_path: Path) -> None:
     partner = await partner_with(lab, tmp_path, quota=1)
@@ -248,6 +265,28 @@ async def test_cancelled_before_the_mail_is_out_everything_is_taken_back(lab: Jo
     url = (await run.result("provision_partner_tenant"))["tenant_url"]
     assert (await lab.pages.page(url))[0] == 404
     assert await lab.broken_invariants() == []
+
+
+@ON_SQLITE
+async def test_terms_that_are_changed_meanwhile_reject_the_order_and_everything_of_it_is_undone(
+    lab: JourneyLab, tmp_path: Path
+) -> None:
+    partner = await partner_with(lab, tmp_path, quota=2)
+    lab.pages.out_of_order = True
+    try:
+        run = await provisioning(lab, partner, order_of(partner, "N-1"))
+        await run.until_retrying("tenant_answers", "tenant.not_answering")
+        await agree(lab, tmp_path, partner, quota=2, commission=FIXED)
+    finally:
+        lab.pages.out_of_order = False
+    ended = await run.until_ended()
+    assert (ended.summary.state, ended.summary.reason) == (
+        "rejected",
+        f"with partner {partner} a fixed commission in EUR is agreed, and the order names a percentage commission in "
+        "EUR",
+    )
+    assert await standing(lab, address(partner, "N-1")) == NOTHING_LEFT
+    assert await left(lab, partner) == 2
 
 
 @ON_SQLITE

@@ -13,11 +13,12 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
+from provisioning.commercial import LineWish
 from provisioning.commercial.payments.testing.stripe_account import REDIRECTED, Quirk
 from provisioning.commercial.tenant_tables import Deployment
 from tests.support.estate import Household
 from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, PATIENCE_SECONDS, Installation, JourneyLab
-from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, ORDER, Shop, open_shop
+from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, ORDER, PORTAL, Shop, open_shop
 from workflows import RunSummary, list_runs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -186,6 +187,69 @@ async def test_a_declined_card_holds_the_order_until_there_is_another_way_to_pay
     assert await lab.broken_invariants() == []
 
 
+@ON_SQLITE
+async def test_what_is_sold_waits_as_subscriptions_for_its_installation_at_the_quoted_price(
+    lab: JourneyLab, shop: Shop
+) -> None:
+    house = lab.household()
+    special = LineWish(FIBRE_POSTPAID, quantity=2, unit_price_minor=3490)
+    quote_id = await shop.quote(house, special, LineWish(description="Cabling", unit_price_minor=9900))
+    await shop.accept(quote_id)
+    run = await shop.run_of(ORDER, f"quote/{quote_id}/accepted")
+    await run.until_waiting_for("deployment_date")
+    first, second = await shop.bought(house)
+    assert [(one.state, one.offer_id, one.price_minor) for one in (first, second)] == [
+        ("pending_installation", FIBRE_POSTPAID, 3490)
+    ] * 2
+
+    await shop.tell(run, "deployment_date", scheduled_date=shop.visit_day().isoformat())
+    await run.until_waiting_for("visit")
+    [notice] = await shop.notices((await run.result("create_order_from_quote"))["order_id"])
+    assert notice.message.endswith(
+        "Hand in an installation ticket for each that waits for its line: "
+        f"{first.subscription_id} (fiber-300), {second.subscription_id} (fiber-300)."
+    )
+    assert await active(lab, house, service_id=house.customer_id) == first.subscription_id
+    bill = await shop.subscription(first.subscription_id)
+    assert (bill.state, bill.price_minor, bill.term_months) == ("active", 3490, first.term_months)
+
+    # The order can't take back what is installed; the rest of it goes when that has ended.
+    await run.cancel("the customer moves house")
+    held = await run.until_held()
+    assert (held.summary.current_step, held.summary.reason_code) == (
+        "create_subscriptions",
+        "billing.subscription_installed",
+    )
+    async with lab.appliance.database.begin() as db:
+        await lab.appliance.services(db).billing_service.withdraw_activation(
+            subscription_id=first.subscription_id, reason="moves house"
+        )
+    await run.retry()
+    assert (await run.until_ended()).summary.state == "cancelled"
+    assert [one.state for one in await shop.bought(house)] == ["cancelled", "cancelled"]
+    assert await lab.broken_invariants() == []
+
+
+@ON_SQLITE
+async def test_a_hosted_order_is_complete_when_it_is_paid_and_nobody_visits(lab: JourneyLab, shop: Shop) -> None:
+    house = lab.household()
+    run = await shop.order(house, PORTAL, payment_method="cash")
+    await run.until_waiting_for("payment_settled")
+    await shop.tell(run, "deployment_date", scheduled_date=shop.visit_day().isoformat())
+    assert await shop.bought(house) == []
+
+    await shop.settle(run, "process_payment", "till 3")
+    assert (await run.until_ended()).summary.state == "completed"
+    assert await shop.order_state(run) == ("completed", None)
+    assert [(one.state, one.title) for one in await shop.bought(house)] == [("active", "Portal")]
+    [notice] = await shop.notices((await run.result("create_order_from_quote"))["order_id"])
+    assert notice.subject.endswith(": no visit")
+    assert notice.message.endswith("Nobody has to go there: nothing that was sold needs a line.")
+    assert (await shop.calendar(house), len(lab.mails_to(house))) == ([], 1)
+    assert "We come to you" not in lab.mails_to(house)[0].body("plain")
+    assert await lab.broken_invariants() == []
+
+
 @ON_POSTGRESQL
 async def test_a_time_out_after_the_money_was_taken_is_resolved_by_asking(lab: JourneyLab, shop: Shop) -> None:
     house, account = lab.household(), shop.stripe.account
@@ -281,6 +345,15 @@ async def until_asked(shop: Shop, run: Installation, house: Household, method: s
             if view.summary.waiting_for == "payment_settled" and payments[-1].method == method:
                 return
             await shop.lab.happening()
+
+
+async def active(lab: JourneyLab, house: Household, service_id: int) -> int:
+    """The subscription that has become this service's bill."""
+    async with lab.appliance.database.begin() as db:
+        bill = await lab.appliance.services(db).billing_service.activate_service(
+            customer_id=house.customer_id, service_id=service_id, plan="fiber-300"
+        )
+    return bill["subscription_id"]
 
 
 async def deployments(lab: JourneyLab, house: Household) -> list[str]:

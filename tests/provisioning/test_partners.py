@@ -16,6 +16,7 @@ from provisioning.errors import InvalidRequest
 from provisioning.partners import PartnerDesk, SubmittedOrder
 from provisioning.tables import ProvisioningBase
 from tests.support.partnership import FIXED, NOW, SHARE, TENANT, Partnership, make_partnership
+from workflows.engine.tables import WorkflowBase
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ORDER: dict[str, Any] = {
@@ -44,6 +45,7 @@ class Outbox:
 async def isp(database: Database, tmp_path: Path) -> AsyncIterator[Partnership]:
     async with database.engine.begin() as connection:
         await connection.run_sync(ProvisioningBase.metadata.create_all)
+        await connection.run_sync(WorkflowBase.metadata.create_all)
     yield await make_partnership(database.begin, tmp_path)
 
 
@@ -70,6 +72,7 @@ async def test_an_order_becomes_one_event_with_all_that_the_journey_needs(isp: P
             {
                 "partner_id": SHARE,
                 "order_ref": "N-17",
+                "round": 1,
                 "customer_data": {"name": "Ada Byron", "email": "ada@example.com", "phone": None},
                 "license_count": 2,
                 "white_label_config": {

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import LineWish, QuoteNotOpen
+from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
 from tests.support.appliances import ESTATE, Original
 from workflows import Definition, Interpreter, Runs
@@ -112,6 +113,30 @@ async def test_an_acceptance_publishes_its_event_under_one_key(
     assert await accept(appliance, quote_id, "Eve") == []
     event = ("quote.accepted", f"quote/{quote_id}", data, f"quote/{quote_id}/accepted", "link")
     assert events == [event, event], "the same key is the same event, whoever publishes it again"
+
+
+async def test_what_is_wished_goes_with_the_event_and_is_refused_with_every_fault(
+    appliance: Appliance, events: list[tuple[str, str, dict[str, Any], str, str]]
+) -> None:
+    quote_id = await sent_quote(appliance)
+    said = {"payment_method": "bank", "scheduled_date": "2026-03-09", "installation_address": "Lindenweg 4"}
+    nonsense = {"payment_method": "gold", "scheduled_date": "soon", "priority": "", "team": "dispatch"}
+    async with appliance.database.begin() as db:
+        desk = appliance.quote_desk(db)
+        with pytest.raises(InvalidRequest) as refused:
+            await desk.accept(quote_id=quote_id, accepted_by="Ada", by="link", wishes=nonsense)
+        assert {fault.field.partition(".")[0] for fault in refused.value.faults} == {
+            "payment_method",
+            "scheduled_date",
+            "priority",
+        }
+        with pytest.raises(InvalidRequest, match="a team is told by a channel: name both, or neither"):
+            await desk.accept(quote_id=quote_id, accepted_by="Ada", by="link", wishes={"team": "dispatch"})
+    assert events == []
+    async with appliance.database.begin() as db:
+        await appliance.quote_desk(db).accept(quote_id=quote_id, accepted_by="Ada", by="link", wishes=said)
+    [(_, _, data, _, _)] = events
+    assert {name: data[name] for name in said} == said
 
 
 async def test_a_quote_accepted_anew_sets_things_going_anew(

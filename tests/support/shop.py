@@ -19,7 +19,7 @@ from provisioning.commercial.payments import PaymentView, list_payments
 from provisioning.commercial.payments.testing import StripeDouble
 from provisioning.commercial.payments.testing.stripe_account import Webhook
 from provisioning.commercial.selling_tables import Quote
-from provisioning.commercial.subscriptions import SubscriptionView, show_subscription
+from provisioning.commercial.subscriptions import SubscriptionView, list_subscriptions, show_subscription
 from provisioning.field import Visit
 from provisioning.visits import Outcome
 from tests.support.estate import Household
@@ -73,13 +73,13 @@ class Shop:
         """A day on which no other test wants a visit."""
         return (self.lab.clock.now() + timedelta(days=EARLIEST_VISIT_DAYS + next(self.days))).date()
 
-    async def quote(self, house: Household, offer: int) -> int:
-        """A quote that the customer has."""
+    async def quote(self, house: Household, *lines: LineWish | int) -> int:
+        """A quote that the customer has; a number is one of that offer."""
         async with self.lab.appliance.database.begin() as db:
             quotes = self.lab.appliance.quotes(db)
             drafted = await quotes.draft(
                 customer_id=house.customer_id,
-                lines=[LineWish(offer)],
+                lines=[LineWish(line) if isinstance(line, int) else line for line in lines],
                 valid_until=self.lab.clock.now() + timedelta(days=30),
             )
             await quotes.send(quote_id=drafted["quote_id"])
@@ -204,6 +204,12 @@ class Shop:
                 customer_id=house.customer_id, plan_id=offer, tenant_id=self.lab.appliance.tenant_id
             )
         return await self.subscription(sold["subscription_id"])
+
+    async def bought(self, house: Household) -> list[SubscriptionView]:
+        """The customer's subscriptions, the oldest first."""
+        async with self.lab.appliance.database.begin() as db:
+            found = await list_subscriptions(db, tenant_id=self.lab.appliance.tenant_id, customer_id=house.customer_id)
+        return found[::-1]
 
     async def subscription(self, subscription_id: int) -> SubscriptionView:
         async with self.lab.appliance.database.begin() as db:

@@ -36,12 +36,15 @@ class LeadQualified(Frozen):
 
     lead_id: PositiveId
     offer_id: PositiveId | None = Field(default=None, description="what they want; without one, what the lead names")
+    round: PositiveId | None = Field(default=None, description="which try it is; without one, the one that is due")
 
 
 class QualifiedLead(Frozen):
-    """A qualified lead, and what its customer gets. ``plan_id`` is the number of the offer."""
+    """A qualified lead, and what its customer gets. ``plan_id`` is the number of the offer; ``round`` counts on when
+    an onboarding has come to nothing and is begun anew."""
 
     lead_id: PositiveId
+    round: PositiveId = 1
     plan_id: PositiveId
     license_template_id: PositiveId
     deployment_type: Literal["hosted"] = "hosted"
@@ -172,6 +175,11 @@ def _customer(run: Run[Any]) -> int | None:
     return made["customer_id"] if made is not None else None
 
 
+def onboarding_key(lead_id: int, round_: int) -> str:
+    """The key of a lead's onboarding; from the second round on, with its number."""
+    return f"lead/{lead_id}" + (f"/{round_}" if round_ > 1 else "")
+
+
 LEAD_TO_CUSTOMER_ONBOARDING = Definition(
     name="lead_to_customer_onboarding",
     version=1,
@@ -186,7 +194,7 @@ LEAD_TO_CUSTOMER_ONBOARDING = Definition(
         deliver_email,
         create_ticket,
     ),
-    key=lambda lead: f"lead/{lead.lead_id}",
+    key=lambda lead: onboarding_key(lead.lead_id, lead.round),
     customer_id=lambda _lead: None,
     customer_of=_customer,
     started_by="lead.qualified",

@@ -71,7 +71,8 @@ class BrandConfig(Frozen):
 
 
 class PartnerOrder(Frozen):
-    """A partner's order of a new customer; ``order_ref`` is the partner's own number of it.
+    """A partner's order of a new customer; ``order_ref`` is the partner's own number of it. ``round`` counts on when it
+    has come to nothing and is handed in anew.
 
     ``commission_amount``, in the partner's currency, is what ``record_commission`` is given: what the customer pays, or
     the fixed sum that was agreed.
@@ -79,6 +80,7 @@ class PartnerOrder(Frozen):
 
     partner_id: PositiveId
     order_ref: OrderRef
+    round: PositiveId = 1
     customer_data: BroughtCustomer
     license_count: PositiveId
     white_label_config: BrandConfig
@@ -174,7 +176,7 @@ async def reverse_commission(services: Services, run: Provisioning, earned: Reco
     await services.partner_service.reverse_commission(commission_id=earned["commission_id"], reason=UNDONE)
 
 
-@step.transactional(undo=reverse_commission)
+@step.transactional(undo=reverse_commission, leads={BusinessRefusal: rejected})
 async def record_commission(services: Services, run: Provisioning) -> RecordedCommission:
     await _on_these_terms(services, run.input)
     return await services.partner_service.record_commission(
@@ -212,6 +214,11 @@ def _customer(run: Run[Any]) -> int | None:
     return made["customer_id"] if made is not None else None
 
 
+def provisioning_key(partner_id: int, order_ref: str, round_: int) -> str:
+    """The key of a partner's order. The round stands before the reference, which may end in anything."""
+    return f"partner/{partner_id}" + (f"/round/{round_}" if round_ > 1 else "") + f"/order/{order_ref}"
+
+
 PARTNER_CUSTOMER_PROVISIONING = Definition(
     name="partner_customer_provisioning",
     version=1,
@@ -226,7 +233,7 @@ PARTNER_CUSTOMER_PROVISIONING = Definition(
         send_template_email,
         deliver_email,
     ),
-    key=lambda order: f"partner/{order.partner_id}/order/{order.order_ref}",
+    key=lambda order: provisioning_key(order.partner_id, order.order_ref, order.round),
     customer_id=lambda _order: None,
     customer_of=_customer,
     started_by="partner.customer.created",

@@ -1,8 +1,9 @@
 """From a quote's acceptance to a delivered order.
 
-The customer's yes -> order -> payment, if it is paid in advance -> technician's visit booked -> team told -> mail ->
-the visit itself, and only then is the order complete. Until then it can be cancelled: money that was taken goes back,
-the technician is free again, and the quote can be accepted anew while it is valid.
+The customer's yes -> order -> payment, if it is paid in advance -> subscriptions -> technician's visit booked -> team
+told -> mail -> the visit itself, and only then is the order complete. Until then it can be cancelled: money that was
+taken goes back, the subscriptions end, the technician is free again, and the quote can be accepted anew while it is
+valid.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from workflows.definitions.ordering.order import (
     payment_settled,
     process_payment,
 )
+from workflows.definitions.ordering.subscriptions import create_subscriptions
 from workflows.engine.definition import Definition
 
 
@@ -47,6 +49,7 @@ QUOTE_ACCEPTED_TO_ORDER = Definition(
         capture_payment,
         payment_settled,
         begin_order,
+        create_subscriptions,
         deployment_date,
         schedule_deployment,
         notify_team,

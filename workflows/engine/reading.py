@@ -290,3 +290,11 @@ def _round(step: Step[Any, Any], row: StepRow) -> RoundView:
         note=row.note,
         error_code=row.error_code,
     )
+
+
+async def run_state(db: AsyncSession, *, tenant_id: str, journey: str, key: str) -> RunState | None:
+    """How the run of this key stands; None if there is none."""
+    state = await db.scalar(
+        select(RunRow.state).where(RunRow.tenant_id == tenant_id, RunRow.journey == journey, RunRow.business_key == key)
+    )
+    return None if state is None else RunState(state)

@@ -18,6 +18,7 @@ from provisioning.links import SignedLinks
 from provisioning.tables import ProvisioningBase
 from provisioning.vault import Keyring, SecretVault, create_keyring, load_keyring
 from tests.support.partnership import Partnership, make_partnership
+from workflows.engine.tables import WorkflowBase
 
 assert provisioning.commercial.__all__, "the package's tables are known once it is imported"
 
@@ -80,6 +81,7 @@ def communications(keyring: Keyring) -> Communications:
 async def begin(database: Database) -> Begin:
     async with database.engine.begin() as connection:
         await connection.run_sync(ProvisioningBase.metadata.create_all)
+        await connection.run_sync(WorkflowBase.metadata.create_all)
     return database.begin
 
 
@@ -101,5 +103,6 @@ async def quick(tmp_path: Path) -> AsyncIterator[Begin]:
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/quick.db")
     async with database.engine.begin() as connection:
         await connection.run_sync(ProvisioningBase.metadata.create_all)
+        await connection.run_sync(WorkflowBase.metadata.create_all)
     yield database.begin
     await database.close()

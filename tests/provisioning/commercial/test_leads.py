@@ -20,6 +20,7 @@ from provisioning.commercial.delivery import Begin
 from provisioning.errors import InvalidRequest, RequestConflict
 from tests.provisioning.commercial.conftest import NOW, TENANT
 from tests.provisioning.commercial.selling import ADA, FIBRE, FIBRE_TERMS, MESH, Shop
+from workflows.engine.tables import RunRow
 
 WISH: dict[str, Any] = {
     "source": "web",
@@ -91,8 +92,39 @@ async def test_qualifying_writes_one_event_in_the_same_transaction(shop: Shop) -
         assert await shop.leads(db).qualify(lead_id=lead["lead_id"], by="olaf") == qualified
     assert (qualified["state"], qualified["qualified_at"]) == ("qualified", NOW)
     assert shop.events == [
-        ("lead.qualified", "lead/1", {"lead_id": 1, "offer_id": FIBRE}, "lead/1/qualified", "nora"),
+        ("lead.qualified", "lead/1", {"lead_id": 1, "offer_id": FIBRE, "round": 1}, "lead/1/qualified", "nora"),
     ]
+
+
+async def test_a_lead_whose_onboarding_came_to_nothing_begins_its_next_round(shop: Shop) -> None:
+    async with shop.begin() as db:
+        lead = await shop.leads(db).register(**WISH)
+    for key, state in (("lead/1", "cancelled"), ("lead/1/2", "rejected"), ("lead/1/3", "inProgress")):
+        async with shop.begin() as db:
+            await shop.leads(db).qualify(lead_id=lead["lead_id"], by="nora")
+            db.add(run_of_lead(key, state))
+    async with shop.begin() as db:
+        await shop.leads(db).qualify(lead_id=lead["lead_id"], by="nora")
+    assert [(data["round"], key) for _, _, data, key, _ in shop.events] == [
+        (1, "lead/1/qualified"),
+        (2, "lead/1/qualified/2"),
+        (3, "lead/1/qualified/3"),
+        (3, "lead/1/qualified/3"),
+    ]
+
+
+def run_of_lead(key: str, state: str) -> RunRow:
+    return RunRow(
+        tenant_id=TENANT,
+        journey="lead_to_customer_onboarding",
+        version=1,
+        business_key=key,
+        input="{}",
+        input_digest="",
+        state=state,
+        created_at=NOW,
+        updated_at=NOW,
+    )
 
 
 async def test_two_who_qualify_at_once_publish_once(begin: Begin) -> None:

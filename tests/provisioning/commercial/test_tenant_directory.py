@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from provisioning.bootstrap import Appliance, open_appliance
-from provisioning.commercial import TenantDirectory, TenantPage, TenantUnknown
+from provisioning.commercial import LineWish, TenantDirectory, TenantPage, TenantUnknown
+from provisioning.commercial.tenant_page import render_tenant_page
 from provisioning.estate import import_estate
 from provisioning.tickets import read_ticket
 from radius.tables import Subscriber
@@ -20,6 +21,7 @@ from workflows.answers import ProvisionedTenant
 from workflows.engine.tables import RunRow
 
 CUSTOMER = 1001
+FIBRE, HOSTED = 1, 2  # offers
 
 
 @pytest.fixture
@@ -92,6 +94,39 @@ async def test_the_order_moves_from_planned_to_carried_out(appliance: Appliance)
         async with appliance.database.begin() as db:
             await db.execute(update(RunRow).where(RunRow.id == run_id).values(state=state))
         assert (await look(appliance, slug)).order_state == shown
+
+
+async def test_what_was_ordered_and_subscribed_to_is_told_too(appliance: Appliance) -> None:
+    slug = (await own_page(appliance))["tenant_id"]
+    async with appliance.database.begin() as db:
+        services, quotes = appliance.services(db), appliance.quotes(db)
+        quote = await quotes.draft(
+            customer_id=CUSTOMER, lines=[LineWish(HOSTED)], valid_until=appliance.clock() + timedelta(days=1)
+        )
+        await quotes.send(quote_id=quote["quote_id"])
+        await services.crm_service.accept_quote(quote_id=quote["quote_id"], accepted_by="Ada")
+        order = await services.sales_service.create_order_from_quote(
+            quote_id=quote["quote_id"], tenant_id=appliance.tenant_id
+        )
+    page = await look(appliance, slug)
+    assert (page.order_state, page.service_state) == ("in_progress", "none")
+
+    who: dict[str, Any] = {"customer_id": CUSTOMER, "tenant_id": appliance.tenant_id}
+    async with appliance.database.begin() as db:
+        await appliance.services(db).billing_service.create_subscription(**who, plan_id=FIBRE)
+    assert (await look(appliance, slug)).service_state == "pending"
+    async with appliance.database.begin() as db:
+        billing = appliance.services(db).billing_service
+        hosted = await billing.create_subscription(**who, plan_id=HOSTED)
+        await appliance.services(db).sales_service.fail_order(order_id=order["order_id"], reason="the duct collapsed")
+    page = await look(appliance, slug)
+    assert (page.order_state, page.service_state) == ("failed", "active")
+    assert "Could not be carried out" in render_tenant_page(page)
+    async with appliance.database.begin() as db:
+        await appliance.services(db).billing_service.cancel_subscription(
+            subscription_id=hosted["subscription_id"], reason="moves"
+        )
+    assert (await look(appliance, slug)).service_state == "pending"
 
 
 async def test_the_service_is_what_the_best_of_its_subscribers_is(appliance: Appliance) -> None:

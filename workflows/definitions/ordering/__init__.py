@@ -1,1 +1,7 @@
 """The steps from an accepted quote to a delivered order, phase by phase, and what the journey is told."""
+
+from __future__ import annotations
+
+from workflows.definitions.ordering.acceptance import DayOrMoment, OrderWishes
+
+__all__ = ["DayOrMoment", "OrderWishes"]

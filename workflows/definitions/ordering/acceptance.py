@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -19,27 +19,33 @@ DayOrMoment = Annotated[AwareDatetime | date, Field(union_mode="left_to_right")]
 UNDONE = "the order was undone"
 
 
-class AcceptedOffer(Frozen):
+class OrderWishes(Frozen):
+    """How an order is to be carried out; what isn't said is settled by the ISP, or asked for on the way."""
+
+    payment_method: PaymentMethod | None = Field(default=None, description="without one, whoever sells says which")
+    scheduled_date: DayOrMoment | None = Field(default=None, description="without one, dispatch says when")
+    installation_address: Line | None = Field(default=None, description="without one, the place of the survey")
+    priority: DeploymentPriority | None = None
+    team: Identifier | None = Field(default=None, description="who is told of the order, by this channel")
+    channel: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _team_has_a_channel(self) -> Self:
+        if (self.team is None) != (self.channel is None):
+            raise ValueError("a team is told by a channel: name both, or neither")
+        return self
+
+
+class AcceptedOffer(OrderWishes):
     """A quote that its customer has accepted, for the ``acceptance``-th time: an acceptance that was taken back and
-    given again sets things going again. The rest is how the order is carried out."""
+    given again sets things going again. The wishes are those that it came with, and what the ISP has settled."""
 
     quote_id: PositiveId
     customer_id: PositiveId
     accepted_by: Line
     accepted_at: AwareDatetime
     acceptance: PositiveId
-    payment_method: PaymentMethod | None = Field(default=None, description="without one, whoever sells says which")
-    scheduled_date: DayOrMoment | None = Field(default=None, description="without one, dispatch says when")
-    installation_address: Line | None = Field(default=None, description="without one, the place of the survey")
     priority: DeploymentPriority
-    team: Identifier | None = Field(default=None, description="who is told of the order, by this channel")
-    channel: Identifier | None = None
-
-    @model_validator(mode="after")
-    def _team_has_a_channel(self) -> AcceptedOffer:
-        if (self.team is None) != (self.channel is None):
-            raise ValueError("a team is told by a channel: name both, or neither")
-        return self
 
 
 Order = Run[AcceptedOffer]

@@ -7,22 +7,27 @@ from datetime import UTC, date, datetime
 from typing_extensions import TypedDict
 
 from workflows.answers import QueuedNotice, ScheduledDeployment
-from workflows.definitions.input_types import Frozen
+from workflows.definitions.input_types import Frozen, Line
 from workflows.definitions.installation.ticket import VisitReport
 from workflows.definitions.kit import step
 from workflows.definitions.mailing import Letter, mail_steps
 from workflows.definitions.ordering.acceptance import UNDONE, DayOrMoment, Order
 from workflows.definitions.ordering.order import create_order_from_quote
+from workflows.definitions.ordering.subscriptions import needs_a_visit, waiting_for_a_line
 from workflows.engine.routes import GoBack, Hold, Proceed, Route, UndoAll
 from workflows.engine.step_kit import wait_for
 from workflows.engine.steps import NothingToUndo
 from workflows.services import Services
 
+MOST_NAMED = 20
+"""Subscriptions that a notice names; of more it says how many."""
+
 
 class DeploymentDate(Frozen):
-    """The day or the moment that the customer agrees to."""
+    """The day or the moment that the customer agrees to, and where, if that is not known yet or has changed."""
 
     scheduled_date: DayOrMoment
+    installation_address: Line | None = None
 
 
 class DeliveredOrder(TypedDict):
@@ -49,8 +54,8 @@ deployment_date = wait_for(
         f"no visit for order {run[create_order_from_quote]['order_id']} was agreed within {run.patience('dispatch')}: "
         "ask the customer, tell the run deployment_date (`firstlight runs signal`) and retry, or roll back"
     ),
-    when=lambda run: proposed(run) is None or run.is_told("deployment_date"),
-    otherwise="the day of the visit is known already",
+    when=lambda run: run.is_told("deployment_date") or (needs_a_visit(run) and proposed(run) is None),
+    otherwise="the day of the visit is known already, or nothing that was sold needs a line",
     patience=("dispatch",),
 )
 
@@ -63,15 +68,17 @@ async def release_deployment(services: Services, run: Order, scheduled: Schedule
         await services.sales_service.fail_order(order_id=scheduled["order_id"], reason=f"not feasible: {report.note}")
 
 
-@step.transactional(undo=release_deployment)
+@step.transactional(
+    undo=release_deployment, when=needs_a_visit, otherwise="nothing that was sold needs a line: nobody has to go there"
+)
 async def schedule_deployment(services: Services, run: Order) -> ScheduledDeployment:
-    wanted = None if run.done(deployment_date) else proposed(run)
+    wanted, told = None if run.done(deployment_date) else proposed(run), run.last(deployment_date)
     return await services.deployment_service.schedule_deployment(
         order_id=run[create_order_from_quote]["order_id"],
         customer_id=run.customer_id,
         priority=run.input.priority,
         scheduled_date=wanted or run[deployment_date].scheduled_date,
-        installation_address=run.input.installation_address,
+        installation_address=(told and told.installation_address) or run.input.installation_address,
         request_id=run.key(schedule_deployment),
     )
 
@@ -86,22 +93,37 @@ async def withdraw_notice(services: Services, run: Order, notice: QueuedNotice) 
     otherwise="no team is told of orders; FIRSTLIGHT_ORDER_TEAM names one",
 )
 async def notify_team(services: Services, run: Order) -> QueuedNotice:
-    order, scheduled = run[create_order_from_quote], run[schedule_deployment]
+    order = run[create_order_from_quote]
     customer = await services.customer_service.customer(run.customer_id)
-    starts_at = scheduled["starts_at"].astimezone(UTC)
+    scheduled = run[schedule_deployment] if run.done(schedule_deployment) else None
+    visit_at = f"visit on {scheduled['starts_at'].astimezone(UTC):%Y-%m-%d %H:%M} UTC" if scheduled else "no visit"
+    visits = {"visit_id": scheduled["visit_id"]} if scheduled else {}
     return await services.notifications_service.notify_team(
         team=run.input.team or "",
         channel=run.input.channel or "",
-        subject=f"Order {order['order_id']}: visit on {starts_at:%Y-%m-%d %H:%M} UTC",
+        subject=f"Order {order['order_id']}: {visit_at}",
         message=(
             f"Order {order['order_id']} of customer {run.customer_id} ({customer['name']}) comes to "
-            f"{order['total_amount']} {order['currency']}, {order['payment_terms']}. Technician "
-            f"{scheduled['technician_id']} visits them on {starts_at:%Y-%m-%d %H:%M} UTC (visit "
-            f"{scheduled['visit_id']}, priority {scheduled['priority']})."
+            f"{order['total_amount']} {order['currency']}, {order['payment_terms']}. {_what_to_do(run, scheduled)}"
         ),
-        metadata={"order_id": order["order_id"], "quote_id": order["quote_id"], "visit_id": scheduled["visit_id"]},
+        metadata={"order_id": order["order_id"], "quote_id": order["quote_id"], **visits},
         request_id=run.key(notify_team),
     )
+
+
+def _what_to_do(run: Order, scheduled: ScheduledDeployment | None) -> str:
+    if scheduled is None:
+        return "Nobody has to go there: nothing that was sold needs a line."
+    starts_at = scheduled["starts_at"].astimezone(UTC)
+    visits = (
+        f"Technician {scheduled['technician_id']} visits them on {starts_at:%Y-%m-%d %H:%M} UTC (visit "
+        f"{scheduled['visit_id']}, priority {scheduled['priority']})."
+    )
+    waiting = waiting_for_a_line(run)
+    named = ", ".join(f"{one['subscription_id']} ({one['plan']})" for one in waiting[:MOST_NAMED])
+    more = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
+    tickets = f" Hand in an installation ticket for each that waits for its line: {named}{more}." if waiting else ""
+    return visits + tickets
 
 
 async def order_confirmation(services: Services, run: Order) -> Letter:

@@ -47,7 +47,7 @@ payment_method = wait_for(
         f"nobody has said within {run.patience('payment')} how order {run[create_order_from_quote]['order_id']} is "
         "paid: ask the customer, tell the run payment_method (`firstlight runs signal`) and retry, or roll back"
     ),
-    when=lambda run: is_paid_in_advance(run) and (run.input.payment_method is None or run.is_told("payment_method")),
+    when=lambda run: run.is_told("payment_method") or (is_paid_in_advance(run) and run.input.payment_method is None),
     otherwise="how it is paid is known already, or it is not paid in advance",
     patience=("payment",),
 )
