@@ -1,6 +1,7 @@
-"""A partner's brand on a customer's page: name, colours that can be read, logo, domain; every fault of it at once.
+"""Under whose name customers' pages and mails stand: the ISP's, or a partner's own; every fault of a brand at once.
 
-Config: ``{"name", "colours": {"primary", "on_primary"}, "logo_url", "domain"}``; only the name must be there.
+A page's config: ``{"name", "colours": {"primary", "on_primary"}, "logo_url", "domain"}``; only the name must be there.
+A mail's: ``{"name", "colour", "ink"}``, the ink being what is written on the colour.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LONGEST_URL = 500
 LONGEST_HOST_NAME = 253  # RFC 1035 s3.1, without the last dot
 LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3 (AA)
 WHITE, BLACK = "#ffffff", "#000000"
-DEFAULT_PRIMARY = "#1f3a5f"
+DEFAULT_PRIMARY = "#14507a"
 
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -30,7 +31,7 @@ _PLAIN_URL = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z_a-z~]+")  # RFC 3986, with
 
 @dataclass(frozen=True)
 class WhiteLabel:
-    """A brand as it is shown; colours as ``#rrggbb``."""
+    """A brand as a page shows it; colours as ``#rrggbb``."""
 
     name: str
     primary: str = DEFAULT_PRIMARY
@@ -41,6 +42,30 @@ class WhiteLabel:
     def kept(self) -> dict[str, Any]:
         """As it is stored."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Brand:
+    """A brand as a mail shows it."""
+
+    name: str
+    colour: str = DEFAULT_PRIMARY
+    ink: str = WHITE
+
+    def given(self) -> dict[str, str]:
+        """What every template may use of it."""
+        return {"brand_name": self.name, "brand_colour": self.colour, "brand_ink": self.ink}
+
+
+def read_brand(value: object, isp_name: str, faults: Faults) -> Brand | None:
+    """The brand of a mail's variables, or the ISP's own where there is none; None with faults."""
+    if value is None:
+        return Brand(isp_name)
+    before, field = faults.count, "variables.brand"
+    given = _fields(faults, field, value, ("name", "colour", "ink"))
+    colour, ink = _readable(faults, f"{field}.colour", given.get("colour"), f"{field}.ink", given.get("ink"))
+    brand = Brand(faults.line(f"{field}.name", given.get("name"), longest=LONGEST_NAME), colour, ink)
+    return brand if faults.count == before else None
 
 
 def read_white_label(faults: Faults, config: object, *, own_host: str, field: str = "white_label_config") -> WhiteLabel:
@@ -85,18 +110,23 @@ def _fields(faults: Faults, field: str, value: object, known: tuple[str, ...]) -
 
 def _colours(faults: Faults, field: str, value: object) -> tuple[str, str]:
     given = {} if value is None else _fields(faults, field, value, COLOURS)
-    primary = _colour(faults, f"{field}.primary", given.get("primary"))
-    on_primary = _colour(faults, f"{field}.on_primary", given.get("on_primary"))
+    return _readable(faults, f"{field}.primary", given.get("primary"), f"{field}.on_primary", given.get("on_primary"))
+
+
+def _readable(faults: Faults, field: str, ground: object, text_field: str, text: object) -> tuple[str, str]:
+    """A colour, and one that can be read on it: as they were given, or ours where they were not."""
+    before = faults.count
+    primary, on_primary = _colour(faults, field, ground), _colour(faults, text_field, text)
     if on_primary is None:
         background = primary or DEFAULT_PRIMARY
         return background, readable_on(background)
     if primary is None:
-        if "primary" not in given:
-            faults.add(f"{field}.primary", "is missing: it is what the text stands on")
+        if faults.count == before:
+            faults.add(field, "is missing: it is what the text stands on")
         return DEFAULT_PRIMARY, on_primary
     if (ratio := contrast(primary, on_primary)) < LEAST_CONTRAST:
         shown = f"{int(ratio * 100) / 100:.2f}"  # cut, never rounded up to what would do
-        faults.add(f"{field}.on_primary", f"can't be read on {primary}: contrast {shown}, {LEAST_CONTRAST} is needed")
+        faults.add(text_field, f"can't be read on {primary}: contrast {shown}, {LEAST_CONTRAST} is needed")
     return primary, on_primary
 
 
