@@ -16,6 +16,7 @@ Permission = Literal[
     "leads.write",
     "lines.answer",
     "lines.read",
+    "mails.read",
     "offers.read",
     "orders.read",
     "partners.grant",
@@ -36,8 +37,6 @@ Permission = Literal[
     "tickets.write",
     "visits.read",
     "visits.report",
-    "webhooks.manage",
-    "webhooks.read",
 ]
 Role = Literal["admin", "noc", "dispatch", "sales", "partner", "technician", "read-only"]
 
@@ -57,7 +56,6 @@ ROLES: dict[Role, frozenset[Permission]] = {
         "runs.start",
         "tickets.write",
         "visits.report",
-        "webhooks.manage",
     },
     "dispatch": frozenset(
         {
@@ -82,6 +80,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
             "customers.read",
             "leads.read",
             "leads.write",
+            "mails.read",
             "offers.read",
             "orders.read",
             "partners.grant",

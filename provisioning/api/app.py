@@ -19,6 +19,7 @@ from provisioning.api import (
     installations,
     leads,
     lines,
+    mails,
     offers,
     orders,
     partners,
@@ -59,6 +60,7 @@ NOUNS: Sequence[APIRouter] = (
     subscribers.doors,
     addresses.doors,
     devices.doors,
+    mails.doors,
     audit.doors,
 )
 """What stands under ``/api/v1``."""
@@ -79,7 +81,6 @@ def create_app(appliance: Appliance) -> FastAPI:
         title="Firstlight",
         version="1",
         description="From an approved installation ticket to a live subscriber.",
-        docs_url="/docs",
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
