@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from provisioning.api import (
     addresses,
+    api_pages,
     audit,
     customers,
     devices,
@@ -65,6 +66,7 @@ NOUNS: Sequence[APIRouter] = (
 )
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = (
+    api_pages.doors,
     public_line.doors,
     public_links.doors,
     public_pages.doors,
@@ -72,7 +74,7 @@ OUTSIDE: Sequence[APIRouter] = (
     public_tenant.doors,
 )
 """What stands under an address of its own: pages, links, what other systems call."""
-UNGUARDED = frozenset({"/docs", "/openapi.json"})
+UNGUARDED = frozenset({"/openapi.json"})
 
 
 def create_app(appliance: Appliance) -> FastAPI:
@@ -81,8 +83,8 @@ def create_app(appliance: Appliance) -> FastAPI:
         title="Firstlight",
         version="1",
         description="From an approved installation ticket to a live subscriber.",
+        docs_url=None,  # the framework's page loads its scripts from elsewhere; `api_pages` has ours
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.appliance = appliance
     for router in NOUNS:
