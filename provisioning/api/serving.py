@@ -13,9 +13,10 @@ import uvicorn
 
 from provisioning.api.app import create_app
 from provisioning.api.errors import AddressUnusable
-from provisioning.bootstrap import Appliance, open_worker
+from provisioning.bootstrap import Appliance
 from provisioning.settings import SettingsRefused
 from provisioning.sole_worker import WorkerRunning
+from provisioning.worker import open_worker
 
 GRACE_SECONDS = 20
 """How long requests under way may take after the word to stop."""

@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy.engine import make_url
 
-from provisioning.bootstrap import open_worker
 from provisioning.cli.printing import err, out, print_json
 from provisioning.cli.running import AsJson, guarded
 from provisioning.lab.errors import DemoFailed
 from provisioning.logs import configure_logs
 from provisioning.settings import PREFIX, Settings, load_settings
+from provisioning.worker import open_worker
 from radius.testing import RadiusLabError
 
 if TYPE_CHECKING:

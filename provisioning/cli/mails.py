@@ -8,10 +8,11 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from provisioning.bootstrap import Appliance, mail_templates
+from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, guarded, run
 from provisioning.commercial import MailPreview, Outbox
+from provisioning.configured import mail_templates
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.settings import load_settings
 from workflows.services import MailState

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from provisioning.bootstrap import Appliance, open_appliance, open_worker, utc_now
+from provisioning.bootstrap import Appliance, open_appliance, utc_now
 from provisioning.check import check_everything
 from provisioning.cli.printing import print_indented, print_json, say
 from provisioning.cli.running import AsJson, guarded, run
@@ -19,6 +19,7 @@ from provisioning.logs import configure_logs
 from provisioning.migrations import migrate as migrate_databases
 from provisioning.settings import load_settings
 from provisioning.vault import create_keyring
+from provisioning.worker import open_worker
 
 
 def add_to(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from provisioning.bootstrap import Appliance, Pace, open_appliance, open_worker
+from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import DeliveryUnknown
 from provisioning.commercial.payments.ports import StoredCard
 from provisioning.commercial.payments.tables import Payment, PaymentEvent
@@ -20,6 +20,7 @@ from provisioning.estate import import_estate
 from provisioning.settings import SettingsRefused
 from provisioning.tickets import read_ticket
 from provisioning.vault import KeyringMissing
+from provisioning.worker import Pace, open_worker
 from tests.provisioning.commercial.conftest import ACTIVATION
 from tests.support.appliances import ESTATE, TICKET, Original
 from workflows import list_runs, show_run

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
-from provisioning.bootstrap import Appliance, Pace, open_appliance, open_worker
+from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.worker import Pace, open_worker
 from radius import RadiusDatabaseUnavailable, SubscriberUnknown
 from radius.freeradius_tables import radcheck
 from radius.tables import Subscriber

@@ -19,13 +19,14 @@ import pytest
 from sqlalchemy import inspect, text
 
 from acs.testing import LabCpe
-from provisioning.bootstrap import Appliance, Pace, Worker, open_appliance, open_worker
+from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
 from provisioning.commercial.testing import KeptMail
 from provisioning.estate import import_estate
 from provisioning.lab.demo import Lab, open_lab
 from provisioning.lab.world import LabWorld
 from provisioning.visits import Outcome
+from provisioning.worker import Pace, Worker, open_worker
 from radius import Retransmission
 from radius.testing import LabNas, LoginReply
 from tests.support.clock import MovableClock

@@ -31,9 +31,11 @@ from sqlalchemy.orm import configure_mappers
 
 import provisioning.database
 from acs import Patience
-from provisioning.bootstrap import Pace, open_appliance, open_worker, trusted_authorities
+from provisioning.bootstrap import open_appliance
+from provisioning.configured import trusted_authorities
 from provisioning.logs import configure_logs
 from provisioning.settings import Settings, load_settings
+from provisioning.worker import Pace, open_worker
 
 ROOT = Path(__file__).parents[2]
 PR_SET_PDEATHSIG = 1  # prctl(2): a worker must not outlive the server that forked it

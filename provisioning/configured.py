@@ -1,0 +1,110 @@
+"""What settings say, in the words of the parts that they are for."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import httpx
+
+from provisioning.commercial import (
+    MailTemplates,
+    SmtpSettings,
+)
+from provisioning.commercial.payments import (
+    StripeSettings,
+)
+from provisioning.errors import Fault
+from provisioning.line import ANSWER_PATH, LineWebhookSettings
+from provisioning.settings import Settings, SettingsRefused
+from workflows import (
+    DEFINITIONS,
+    Definition,
+)
+
+
+@cache
+def trusted_authorities() -> ssl.SSLContext:
+    """Whose certificates count for HTTPS: read once in a process, since it takes a tenth of a second."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def line_webhook_settings(settings: Settings) -> LineWebhookSettings | None:
+    secret = settings.line_webhook_secret()
+    if settings.line_webhook_url is None or secret is None:
+        return None
+    return LineWebhookSettings(
+        url=settings.line_webhook_url,
+        secret=secret.get_secret_value(),
+        answer_url=f"{settings.public_url}{ANSWER_PATH}" if settings.public_url else None,
+        timeout_seconds=settings.line_webhook_timeout_seconds,
+    )
+
+
+def stripe_settings(settings: Settings) -> StripeSettings | None:
+    secrets = settings.stripe_secrets()
+    if secrets is None:
+        return None
+    api_key, webhook_secret = (secret.get_secret_value() for secret in secrets)
+    return StripeSettings(
+        api_key=api_key,
+        webhook_secret=webhook_secret,
+        url=settings.stripe_url,
+        timeout_seconds=settings.stripe_timeout_seconds,
+    )
+
+
+def smtp_settings(settings: Settings) -> SmtpSettings:
+    password = settings.smtp_password()
+    return SmtpSettings(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.mail_from,
+        tls=settings.smtp_tls,
+        username=settings.smtp_user,
+        password=password.get_secret_value() if password else None,
+        timeout_seconds=settings.smtp_timeout_seconds,
+        answer_timeout_seconds=settings.smtp_answer_timeout_seconds,
+    )
+
+
+def mail_templates(settings: Settings) -> MailTemplates:
+    """The mails in this ISP's name, language and time zone.
+
+    Raises: SettingsRefused if there are no mails in its language.
+    """
+    templates = MailTemplates(
+        isp_name=isp_name(settings),
+        language=settings.mail_language,
+        time_zone=settings.time_zone,
+    )
+    if not templates.has_default():
+        there_are = ", ".join(templates.languages())
+        reason = f"is {settings.mail_language}, and there are no mails in it; there are: {there_are}"
+        raise SettingsRefused([Fault("FIRSTLIGHT_MAIL_LANGUAGE", reason)])
+    return templates
+
+
+def isp_name(settings: Settings) -> str:
+    return settings.isp_name or settings.mail_from.rpartition("@")[2]
+
+
+def definitions_of(settings: Settings) -> dict[tuple[str, int], Definition[Any]]:
+    """The journeys with this ISP's patience."""
+    patience = {
+        "visit": timedelta(hours=settings.visit_hold_hours),
+        "line": timedelta(hours=settings.line_wait_hours),
+        "inform": timedelta(minutes=settings.inform_wait_minutes),
+        "session": timedelta(minutes=settings.session_wait_minutes),
+        "testing": timedelta(hours=settings.testing_hours),
+        "payment": timedelta(days=settings.payment_wait_days),
+        "reminder": timedelta(days=settings.renewal_reminder_days),
+        "reset": timedelta(hours=settings.cpe_reset_hours),
+    }
+    return {
+        key: replace(definition, patience={name: patience.get(name, own) for name, own in definition.patience.items()})
+        for key, definition in DEFINITIONS.items()
+    }

@@ -1,0 +1,217 @@
+"""The part of an appliance that moves runs: what it talks to outside, its dispatch, its recurring jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from acs import DeviceConvergence, NbiClient, Patience
+from provisioning.bootstrap import Appliance
+from provisioning.clock import Clock, Tick
+from provisioning.commercial import (
+    MailDelivery,
+    NoticeDelivery,
+    TenantProbe,
+)
+from provisioning.commercial.payments import (
+    PaymentCapture,
+    payment_gateways,
+)
+from provisioning.configured import (
+    line_webhook_settings,
+    smtp_settings,
+    trusted_authorities,
+)
+from provisioning.database import sync_url
+from provisioning.errors import Fault
+from provisioning.line import LineHandOver, line_adapters
+from provisioning.settings import SettingsRefused
+from provisioning.sole_worker import sole_worker
+from provisioning.watchers import Watchers
+from provisioning.webhooks import Deliveries, Retention, WebhookSender
+from radius import Retransmission, SessionControl
+from workflows import (
+    Dispatch,
+    Interpreter,
+    Outside,
+    Services,
+    nothing_happens,
+)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a worker looks, and how long it waits for one session of a CPE; a laboratory may be quicker."""
+
+    timers_every_seconds: float = 0.5
+    watch_every_seconds: float = 0.5
+    notices_every_seconds: float = 2.0
+    webhooks_every_seconds: float = 1.0
+    purge_every_seconds: float = 3600.0
+    heartbeat_every_seconds: float = 1.5
+    lease_seconds: float = 6.0
+    lost_every_seconds: float = 5.0
+    catch_up_every_seconds: float = 30.0
+    expire_every_seconds: float = 60.0
+    apply_script_every_seconds: float = 600.0
+    cpe_patience: Patience = field(default_factory=Patience)
+    nas_retransmission: Retransmission = field(default_factory=Retransmission)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The part of an appliance that moves runs: what it talks to outside, its dispatch, its clock."""
+
+    outside: Outside
+    dispatch: Dispatch
+    watchers: Watchers
+    clock: Clock
+
+
+@asynccontextmanager
+async def open_worker(
+    appliance: Appliance, *, at: Callable[[str], None] = nothing_happens, pace: Pace | None = None
+) -> AsyncIterator[Worker]:
+    """Moves runs for the time of the block: dispatch, watchers, timers.
+
+    Raises: SettingsRefused if there is no ACS to talk to; WorkerRunning if SQLite has its one worker already;
+    CodeMissing if open runs need code that isn't here.
+    """
+    pace = pace or Pace()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(sole_worker(appliance.database.url, tenant_id=appliance.tenant_id))
+        outside = await _outside(appliance, stack, pace)
+        interpreter: Interpreter[Services, Outside] = Interpreter(
+            begin=appliance.database.begin,
+            services=appliance.services,
+            outside=outside,
+            definitions=appliance.definitions,
+            clock=appliance.clock,
+            tenant_id=appliance.tenant_id,
+            at=at,
+        )
+        dispatch = Dispatch(
+            url=sync_url(appliance.database.url),
+            begin=appliance.database.begin,
+            interpreter=interpreter,
+            runs=appliance.runs,
+            bell=appliance.bell,
+            definitions=appliance.definitions,
+            clock=appliance.clock,
+            tenant_id=appliance.tenant_id,
+            lease=timedelta(seconds=pace.lease_seconds),
+        )
+        watchers = Watchers(
+            begin=appliance.database.begin,
+            runs=appliance.runs,
+            acs=outside.acs,
+            sessions=appliance.sessions,
+            tenant_id=appliance.tenant_id,
+        )
+        notices = NoticeDelivery(
+            appliance.database.begin,
+            tenant_id=appliance.tenant_id,
+            now=appliance.clock,
+            vault=appliance.vault,
+            smtp=smtp_settings(appliance.settings),
+            allowed=appliance.settings.notice_schemas,
+        )
+        stack.push_async_callback(notices.stop)
+        told = await _webhook_ticks(appliance, stack, pace)
+        clock = Clock([*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told])
+        await dispatch.open()
+        stack.push_async_callback(dispatch.close)
+        clock.start()
+        stack.push_async_callback(clock.stop)
+        yield Worker(outside, dispatch, watchers, clock)
+
+
+async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> Outside:
+    settings = appliance.settings
+    if settings.genieacs_nbi_url is None:
+        raise SettingsRefused([Fault("FIRSTLIGHT_GENIEACS_NBI_URL", "is needed by a worker: where GenieACS answers")])
+    nbi = await stack.enter_async_context(
+        NbiClient(settings.genieacs_nbi_url, tls=trusted_authorities(), sleep=pace.sleep)
+    )
+    http = await stack.enter_async_context(httpx.AsyncClient(verify=trusted_authorities(), trust_env=False))
+    common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock}
+    adapters = line_adapters(
+        vendor=settings.olt_vendor,
+        vendor_by_node=settings.olt_vendor_by_node,
+        http=http,
+        olt_http_url=settings.olt_http_url,
+        olt_http_timeout_seconds=settings.olt_http_timeout_seconds,
+        webhook=line_webhook_settings(settings),
+        now=appliance.clock,
+    )
+    begin = appliance.database.begin
+    return Outside(
+        radius=appliance.projector,
+        acs=DeviceConvergence(
+            begin, nbi, **common, secrets=appliance.vault, sleep=pace.sleep, patience=pace.cpe_patience
+        ),
+        line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
+        mail=MailDelivery(begin, smtp=smtp_settings(settings), **common),
+        sessions=appliance.sessions,
+        sessions_control=SessionControl(
+            begin,
+            appliance.radius_database.begin,
+            **common,
+            secrets=appliance.vault,
+            retransmission=pace.nas_retransmission,
+            sleep=pace.sleep,
+        ),
+        payments=PaymentCapture(
+            begin, payment_gateways(http, stripe=appliance.stripe), **common, secrets=appliance.vault
+        ),
+        tenants=TenantProbe(http, now=appliance.clock),
+    )
+
+
+def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace) -> list[Tick]:
+    return [
+        # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
+        Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
+        Tick("events", pace.timers_every_seconds, lambda: appliance.events.take_up(appliance.database.begin)),
+        Tick("timers", pace.timers_every_seconds, dispatch.wake_due),
+        Tick("informs", pace.watch_every_seconds, watchers.watch_informs),
+        Tick("sessions", pace.watch_every_seconds, watchers.watch_sessions),
+        Tick("heartbeat", pace.heartbeat_every_seconds, dispatch.beat),
+        Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
+        Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
+        Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
+        Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
+        Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
+        Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
+    ]
+
+
+def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:
+    return [Tick("notices", pace.notices_every_seconds, notices.start_due)]
+
+
+async def _webhook_ticks(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> list[Tick]:
+    """A client of its own, whose connections are never used twice: the sender says why."""
+    common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock, "vault": appliance.vault}
+    http = await stack.enter_async_context(
+        httpx.AsyncClient(
+            verify=trusted_authorities(), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+    )
+    deliveries = Deliveries(
+        appliance.database.begin, **common, sender=WebhookSender(http, appliance.targets, now=appliance.clock)
+    )
+    stack.push_async_callback(deliveries.stop)
+    keep = timedelta(days=appliance.settings.webhook_keep_days)
+    retention = Retention(appliance.database.begin, **common, keep=keep)
+    return [
+        Tick("webhooks", pace.webhooks_every_seconds, deliveries.start_due),
+        Tick("old webhook messages", pace.purge_every_seconds, retention.purge),
+    ]
