@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from provisioning.commercial import Outbox, OutboxMail
+from provisioning.commercial import Outbox
+from provisioning.commercial.outbox import OutboxMail
 from tests.support.api import PARTNER, Api
 
 WAITING, HELD = 2, 3
