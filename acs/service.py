@@ -150,6 +150,15 @@ class GenieAcsService:
         )
         return [record_of(device) for device in found]
 
+    async def holds_generated_wifi(self, *, device_serial: str) -> bool:
+        """Whether a CPE is bound under that serial whose WiFi passphrase we keep, since nobody gave it one.
+
+        Raises: SerialMalformed.
+        """
+        serial = canonical_serial(device_serial)
+        device = await self._live(serial)
+        return device is not None and wifi_ref(serial) in device.inputs.values()
+
     async def secret_changed(self, *, ref: str) -> list[ProvisionedDevice]:
         """Another secret stands under ``ref`` now: every CPE that has it gets a new revision, to be applied."""
         live = await self._db.scalars(

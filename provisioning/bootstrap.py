@@ -97,7 +97,9 @@ class Appliance:
         self.templates = TemplateLibrary.load()
         self.zone = ZoneInfo(settings.time_zone)
         self.isp_name = isp_name(settings)
-        self.tenant_pages = TenantDirectory(tenant_id=settings.tenant_id, isp_name=self.isp_name)
+        self.tenant_pages = TenantDirectory(
+            tenant_id=settings.tenant_id, isp_name=self.isp_name, language=settings.mail_language
+        )
         self.mail_templates = mail_templates(settings)
         self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.begin)

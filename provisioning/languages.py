@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from babel import Locale, UnknownLocaleError
 
@@ -21,6 +21,11 @@ def less_and_less(tag: str) -> Iterator[str]:
     parts = tag.split("-")
     for count in range(len(parts), 0, -1):
         yield "-".join(parts[:count])
+
+
+def nearest(tag: str, spoken: Collection[str]) -> str:
+    """Which of these languages comes nearest to the wish; English where none does."""
+    return next((each for each in less_and_less(tag.lower()) if each in spoken), "en")
 
 
 def locale_of(tag: str) -> Locale:

@@ -103,6 +103,11 @@ class SignedLinks:
         self._now = now
         self._public_url = public_url
 
+    @property
+    def lead_here(self) -> bool:
+        """Whether links can be made at all."""
+        return self._public_url is not None
+
     def look_at(self, field: str, to: LinkTo, faults: Faults) -> None:
         """Whether this link can be made; what is in the way goes to ``faults``."""
         if self._public_url is None:

@@ -123,6 +123,7 @@ async def open_worker(
             smtp=smtp_settings(appliance.settings),
             allowed=appliance.settings.notice_schemas,
         )
+        stack.push_async_callback(notices.stop)
         told = await _webhook_ticks(appliance, stack, pace)
         clock = Clock([*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told])
         await dispatch.open()
@@ -194,7 +195,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
 
 
 def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:
-    return [Tick("notices", pace.notices_every_seconds, notices.deliver_due)]
+    return [Tick("notices", pace.notices_every_seconds, notices.start_due)]
 
 
 async def _webhook_ticks(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> list[Tick]:

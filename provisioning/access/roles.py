@@ -16,6 +16,7 @@ Permission = Literal[
     "leads.write",
     "lines.answer",
     "lines.read",
+    "mails.read",
     "offers.read",
     "orders.read",
     "partners.grant",
@@ -37,8 +38,6 @@ Permission = Literal[
     "tickets.write",
     "visits.read",
     "visits.report",
-    "webhooks.manage",
-    "webhooks.read",
 ]
 Role = Literal["admin", "noc", "dispatch", "sales", "partner", "technician", "read-only"]
 
@@ -58,7 +57,6 @@ ROLES: dict[Role, frozenset[Permission]] = {
         "runs.start",
         "tickets.write",
         "visits.report",
-        "webhooks.manage",
     },
     "dispatch": frozenset(
         {
@@ -83,6 +81,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
             "customers.read",
             "leads.read",
             "leads.write",
+            "mails.read",
             "offers.read",
             "orders.read",
             "partners.grant",

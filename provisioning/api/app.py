@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from provisioning.api import (
     addresses,
+    api_pages,
     audit,
     customers,
     devices,
@@ -19,6 +20,7 @@ from provisioning.api import (
     installations,
     leads,
     lines,
+    mails,
     offers,
     orders,
     partners,
@@ -59,10 +61,12 @@ NOUNS: Sequence[APIRouter] = (
     subscribers.doors,
     addresses.doors,
     devices.doors,
+    mails.doors,
     audit.doors,
 )
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = (
+    api_pages.doors,
     public_line.doors,
     public_links.doors,
     public_pages.doors,
@@ -70,7 +74,7 @@ OUTSIDE: Sequence[APIRouter] = (
     public_tenant.doors,
 )
 """What stands under an address of its own: pages, links, what other systems call."""
-UNGUARDED = frozenset({"/docs", "/openapi.json"})
+UNGUARDED = frozenset({"/openapi.json"})
 
 
 def create_app(appliance: Appliance) -> FastAPI:
@@ -79,9 +83,8 @@ def create_app(appliance: Appliance) -> FastAPI:
         title="Firstlight",
         version="1",
         description="From an approved installation ticket to a live subscriber.",
-        docs_url="/docs",
+        docs_url=None,  # the framework's page loads its scripts from elsewhere; `api_pages` has ours
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.appliance = appliance
     for router in NOUNS:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from babel import Locale
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from acs import AcsError, wifi_ref
 from provisioning.api.calls import Call, InCall
-from provisioning.api.public_pages import Pages, message, page, page_headers, render
+from provisioning.api.public_pages import Pages, message, page, render, wording
 from provisioning.api.statuses import status_of
 from provisioning.commercial import CustomerError, CustomerService, QuoteError, QuoteWithLines
-from provisioning.commercial.wording import Wording
 from provisioning.links import FOLDER, LinkError, LinkExpired, LinkUsed
 from provisioning.reveals import reveal_with_reason
 from provisioning.vault import SecretMissing
@@ -24,7 +22,6 @@ from workflows.answers import LinkTo
 
 BY = "one-time link"
 """Who did it, in logs and in the audit: whoever has the mail."""
-SECRET_GONE = ("There is nothing to show", "This secret is not kept any more. Please ask your provider for a new one.")
 
 doors = Pages()
 
@@ -36,11 +33,8 @@ async def look(call: InCall, token: str) -> Response:
         to = await call.appliance.links.open(call.db, token)
     except LinkError as error:
         return await _unusable(call, error)
-    if to.purpose == "tenant_page":
-        return RedirectResponse(f"/t/{to.subject}", status_code=303, headers=page_headers())
     if to.purpose == "reveal_wifi":
-        title = "Your WiFi password"
-        return page(render("reveal.html.j2", brand=call.appliance.isp_name, title=title, secret=None), forms=True)
+        return page(render(call.appliance, "reveal.html.j2", "wifi.title", secret=None), forms=True)
     return await _offer(call, to)
 
 
@@ -53,9 +47,7 @@ async def act(call: InCall, token: str) -> Response:
             call.tells(actor=BY, subject=f"{to.purpose}/{to.subject}")
             if to.purpose == "reveal_wifi":
                 return await _reveal(call, to)
-            if to.purpose == "accept_quote":
-                return await _accept(call, int(to.subject))
-            return RedirectResponse(f"/t/{to.subject}", status_code=303, headers=page_headers())
+            return await _accept(call, int(to.subject))
     except LinkError as error:
         call.tells(actor=BY, after={"refused": error.code})
         return await _unusable(call, error)
@@ -64,7 +56,7 @@ async def act(call: InCall, token: str) -> Response:
         return _not_open(call)
     except (SecretMissing, AcsError) as error:
         call.tells(actor=BY, after={"refused": error.code})
-        return message(call.appliance, *SECRET_GONE, status=410)
+        return message(call.appliance, "gone", status=410)
 
 
 async def _offer(call: Call, to: LinkTo) -> Response:
@@ -76,8 +68,8 @@ async def _offer(call: Call, to: LinkTo) -> Response:
     if quote["state"] == "accepted":
         return _accepted(call, quote)
     if quote["state"] != "sent" or quote["valid_until"] < call.appliance.clock():
-        return message(call.appliance, *_closed(quote, call), status=410)
-    return _quote_page(call, quote, "Your offer", forms=True)
+        return _closed(call, quote)
+    return _quote_page(call, quote, "offer.title", forms=True)
 
 
 async def _accept(call: Call, quote_id: int) -> Response:
@@ -101,7 +93,7 @@ async def _reveal(call: Call, to: LinkTo) -> Response:
         at=appliance.clock(),
     )
     call.tells(after={"revealed": True})
-    return page(render("reveal.html.j2", brand=appliance.isp_name, title="Your WiFi password", secret=secret))
+    return page(render(appliance, "reveal.html.j2", "wifi.title", secret=secret))
 
 
 async def _unusable(call: Call, error: LinkError) -> Response:
@@ -112,42 +104,37 @@ async def _unusable(call: Call, error: LinkError) -> Response:
             return _accepted(call, quote)
     status = status_of(error)
     if isinstance(error, LinkUsed):
-        words = f"It was used on {_moment(call, error.used_at)} and opens once. If it wasn't you, please tell us."
-        return message(call.appliance, "This link was used already", words, status=status)
+        return message(call.appliance, "link.used", status=status, moment=_moment(call, error.used_at))
     if isinstance(error, LinkExpired):
-        words = f"It opened until {_moment(call, error.to.expires_at)}. Please ask us for a new one."
-        return message(call.appliance, "This link is too old", words, status=status)
-    words = "It isn't complete, or not one of ours. Please take the whole address from the mail just as it is."
-    return message(call.appliance, "This link doesn't open anything", words, status=status)
+        return message(call.appliance, "link.old", status=status, moment=_moment(call, error.to.expires_at))
+    return message(call.appliance, "link.forged", status=status)
 
 
 def _accepted(call: Call, quote: QuoteWithLines) -> HTMLResponse:
-    return _quote_page(call, quote, "Thank you, the offer is accepted")
+    return _quote_page(call, quote, "offer.thanks")
 
 
 def _not_open(call: Call) -> Response:
     """The offer has changed since the mail was written, or whom it was made to."""
-    words = "It was withdrawn, or its time is over. Please ask us for a new offer."
-    return message(call.appliance, "This offer is not open any more", words, status=410)
+    return message(call.appliance, "offer.closed", status=410)
 
 
-def _closed(quote: QuoteWithLines, call: Call) -> tuple[str, str]:
+def _closed(call: Call, quote: QuoteWithLines) -> Response:
     if quote["state"] in ("sent", "expired"):
-        words = f"It was open until {_moment(call, quote['valid_until'])}. Please ask us for a new offer."
-        return "This offer's time is over", words
-    return "This offer is not open any more", "It was withdrawn. Please ask us for a new offer."
+        return message(call.appliance, "offer.over", status=410, moment=_moment(call, quote["valid_until"]))
+    return message(call.appliance, "offer.closed", words="offer.withdrawn.words", status=410)
 
 
 def _quote_page(call: Call, quote: QuoteWithLines, title: str, *, forms: bool = False) -> HTMLResponse:
-    wording = _wording(call)
+    reads = wording(call.appliance)
     content = render(
+        call.appliance,
         "offer.html.j2",
-        brand=call.appliance.isp_name,
-        title=title,
+        title,
         quote=quote,
-        money=wording.money,
-        moment=wording.moment,
-        day=wording.day,
+        money=reads.money,
+        moment=reads.moment,
+        day=reads.day,
     )
     return page(content, forms=forms)
 
@@ -156,9 +143,5 @@ def _customers(call: Call) -> CustomerService:
     return CustomerService(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
 
 
-def _wording(call: Call) -> Wording:
-    return Wording(Locale.parse("en"), call.appliance.zone)
-
-
 def _moment(call: Call, at: datetime) -> str:
-    return _wording(call).moment(at)
+    return wording(call.appliance).moment(at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,8 +20,11 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from provisioning.api.problems import Problem
+from provisioning.api.public_words import language_of_pages, say
 from provisioning.api.routes import PUBLIC, Doors, Endpoint
 from provisioning.bootstrap import Appliance
+from provisioning.commercial.wording import Wording
+from provisioning.languages import locale_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLESHEET = "/static/public.css"
@@ -39,9 +43,27 @@ _environment = ImmutableSandboxedEnvironment(
 )
 
 
-def render(template: str, *, brand: str, title: str, **variables: object) -> str:
-    """A page in the common frame; ``brand`` is whose page it is."""
-    return _environment.get_template(template).render(brand=brand, title=title, stylesheet=STYLESHEET, **variables)
+def render(appliance: Appliance, template: str, title: str, **variables: object) -> str:
+    """A page in the common frame: in the ISP's name and language. ``title``: a key of ``WORDS``."""
+    language = language_of_pages(appliance.settings.mail_language)
+    words = partial(say, language)
+    return render_plain(
+        template, brand=appliance.isp_name, title=words(title), language=language, say=words, **variables
+    )
+
+
+def render_plain(template: str, *, brand: str, title: str, language: str = "en", **variables: object) -> str:
+    """A page in the common frame, as it is told; ``brand`` is whose page it is."""
+    return _environment.get_template(template).render(
+        brand=brand, title=title, language=language, stylesheet=STYLESHEET, **variables
+    )
+
+
+def wording(appliance: Appliance) -> Wording:
+    """How moments and amounts read on that ISP's pages: as its mails write them, where the pages speak its language."""
+    tag = appliance.settings.mail_language
+    spoken = language_of_pages(tag)
+    return Wording(locale_of(tag if tag.lower().startswith(spoken) else spoken), appliance.zone)
 
 
 def page(content: str, *, status: int = 200, forms: bool = False, pictures: str | None = None) -> HTMLResponse:
@@ -49,9 +71,10 @@ def page(content: str, *, status: int = 200, forms: bool = False, pictures: str 
     return HTMLResponse(content, status_code=status, headers=page_headers(forms=forms, pictures=pictures))
 
 
-def message(appliance: Appliance, title: str, words: str, *, status: int) -> HTMLResponse:
-    """A page that says one thing, in the ISP's name."""
-    return page(render("message.html.j2", brand=appliance.isp_name, title=title, words=words), status=status)
+def message(appliance: Appliance, key: str, *, status: int, words: str = "", **given: object) -> HTMLResponse:
+    """A page that says one thing: ``<key>.title`` over ``<key>.words`` (or ``words``), which have what is ``given``."""
+    said = say(language_of_pages(appliance.settings.mail_language), words or f"{key}.words", **given)
+    return page(render(appliance, "message.html.j2", f"{key}.title", words=said), status=status)
 
 
 def stylesheet(content: str) -> Response:
@@ -103,11 +126,7 @@ def _origin(url: str | None) -> str | None:
 def refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
     """What a customer is told of a refusal that no page foresees: nothing of our inside, only what to do."""
     status = problem["status"]
-    if status >= 500:
-        title, words = "This doesn't work just now", "Please try again in a few minutes."
-    else:
-        title, words = "This can't be taken", "Please use the address just as you were given it."
-    answer = message(request.app.state.appliance, title, words, status=status)
+    answer = message(request.app.state.appliance, "trouble" if status >= 500 else "refused", status=status)
     answer.headers.update(headers)
     return answer
 

@@ -26,9 +26,6 @@ doors = Pages()
 _SLUG = re.compile(r"[a-z0-9-]{1,64}")
 _HOST = re.compile(r"(?P<name>[a-z0-9.-]{1,253})(:[0-9]{1,5})?", re.IGNORECASE)
 
-NOTHING_HERE = ("Nothing is here", "There is no page at this address. Please check it, or ask for the right one.")
-WITHDRAWN = ("This page is closed", "This page was closed and doesn't come back. Please ask your provider.")
-
 
 @doors.shown("/t/{slug}")
 async def customer_page(call: InCall, slug: str) -> Response:
@@ -59,12 +56,14 @@ async def tenant_stylesheet() -> Response:
 
 async def _answer(call: Call, *, slug: str | None = None, host: str | None = None) -> Response:
     if slug is None and host is None:
-        return message(call.appliance, *NOTHING_HERE, status=404)
+        return message(call.appliance, "page.nothing", status=404)
     shown = await _find(call, slug=slug, host=host)
     if shown is not None:
         return page(render_tenant_page(shown), pictures=shown.logo_url)
     withdrawn = await call.appliance.tenant_pages.was_withdrawn(call.db, slug=slug, host=host)
-    return message(call.appliance, *(WITHDRAWN if withdrawn else NOTHING_HERE), status=410 if withdrawn else 404)
+    if withdrawn:
+        return message(call.appliance, "page.withdrawn", status=410)
+    return message(call.appliance, "page.nothing", status=404)
 
 
 async def _find(call: Call, *, slug: str | None = None, host: str | None = None) -> TenantPage | None:

@@ -19,6 +19,7 @@ them. To add a service: one file, its class beside the others here, its rows in
 """
 
 from provisioning.commercial.billing import BillingService, StoppedBilling, WithdrawnActivation
+from provisioning.commercial.brand import WhiteLabel, read_white_label
 from provisioning.commercial.communications import CommunicationsService
 from provisioning.commercial.crm import CrmService
 from provisioning.commercial.customer import CustomerRecord, CustomerService
@@ -77,7 +78,7 @@ from provisioning.commercial.licence_keys import (
 from provisioning.commercial.licence_signing import SigningKeys, public_keys, require_valid_license
 from provisioning.commercial.licence_templates import LicenseTemplates
 from provisioning.commercial.license import LARGEST_ALLOCATION, LicenseService
-from provisioning.commercial.mail_samples import MailPreview
+from provisioning.commercial.mail_samples import MailPreview, MailTemplate
 from provisioning.commercial.notice_delivery import NoticeDelivery
 from provisioning.commercial.notice_errors import (
     ChannelUnknown,
@@ -188,7 +189,6 @@ from provisioning.commercial.ticket_errors import (
     TicketUnknown,
 )
 from provisioning.commercial.ticketing import TicketingService
-from provisioning.commercial.white_label import WhiteLabel, read_white_label
 
 __all__ = [
     "BRAND_STYLESHEET",
@@ -261,6 +261,7 @@ __all__ = [
     "MailRefused",
     "MailServerUnreachable",
     "MailServerUntrusted",
+    "MailTemplate",
     "MailTemplates",
     "MailUnknown",
     "MailWithdrawn",

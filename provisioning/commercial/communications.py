@@ -89,6 +89,10 @@ class CommunicationsService:
             raise ChangeRaced from exc
         return _queued_email(row)
 
+    async def has_links(self) -> bool:
+        """Whether a mail can hold a one-time link: customers must be able to reach this appliance."""
+        return self._links.lead_here
+
     async def withdraw_email(self, *, email_id: int, reason: str) -> QueuedEmail:
         """Take a mail back that no server is known to have taken: it isn't sent any more, and stays as history.
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.brand import read_white_label
 from provisioning.commercial.customer import require_customer
 from provisioning.commercial.deployments import Deployments, read_deployment
 from provisioning.commercial.hosted_tenants import (
@@ -26,7 +27,6 @@ from provisioning.commercial.licence_signing import require_valid_license
 from provisioning.commercial.partner_customers import require_partner_customer
 from provisioning.commercial.tenant_errors import PublicUrlMissing
 from provisioning.commercial.tenant_tables import HostedTenant
-from provisioning.commercial.white_label import read_white_label
 from provisioning.intake import Clock, Faults
 from workflows.answers import ProvisionedTenant, ScheduledDeployment
 
@@ -95,7 +95,7 @@ class DeploymentService:
     ) -> ProvisionedTenant:
         """Give the partner's customer a page under the partner's brand, for an unused licence of their allocation.
 
-        ``white_label_config``: see ``provisioning.commercial.white_label``. The same brand again is the same page.
+        ``white_label_config``: see ``provisioning.commercial.brand``. The same brand again is the same page.
 
         Raises: InvalidRequest (all faults), PublicUrlMissing, PartnerUnknown, CustomerUnknown,
         CustomerOfAnotherPartner, LicenseMissing, DomainTaken, TenantWithdrawn (this request's page was withdrawn

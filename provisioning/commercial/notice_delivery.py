@@ -1,4 +1,4 @@
-"""Delivery of notices: a tick of the clock takes what is due and tells it to the teams, at least once.
+"""Delivery of notices: a tick of the clock starts what is due, each team's channel for itself, at least once.
 
 A notice is claimed in a transaction of its own, told while none is open, and closed in a third. A process that dies in
 between leaves a claim that runs out; then another takes it. What fails comes again, later each time, and after the last
@@ -7,32 +7,32 @@ attempt is *failed*: visible, and an operator's to retry. No order waits for any
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.channels import EMAIL, Message, message_id_of_notice, tell_by_apprise, tell_by_mail
 from provisioning.commercial.notice_tables import Notice, Team, TeamChannel
 from provisioning.commercial.smtp import SmtpSettings
 from provisioning.intake import Clock
+from provisioning.lanes import Lanes, claim_for, each_to_its_end
 from provisioning.vault import SecretVault, VaultError
 
 log = structlog.get_logger(__name__)
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+Channel = tuple[str, str]
+"""A team's name, and that of one of its channels."""
 
 MOST_ATTEMPTS = 10
 FIRST_DELAY = timedelta(seconds=30)
 LONGEST_DELAY = timedelta(hours=1)
 TIMEOUT_SECONDS = 20.0
-CLAIM = timedelta(minutes=5)
-"""Longer than anything a channel may take, our mail server's patience included."""
 AT_ONCE = 10
 
 
@@ -78,41 +78,70 @@ class NoticeDelivery:
         self._smtp = smtp
         self._allowed = allowed
         self._timeout_seconds = timeout_seconds
+        self._lanes: Lanes[Channel] = Lanes(self._serve, what="channels")
+
+    def claim_of(self, channel: str) -> timedelta:
+        """How long a notice that goes this way is in one process' hands: our mail server may think for minutes."""
+        return claim_for(self._smtp.longest_seconds if channel == EMAIL else self._timeout_seconds)
+
+    async def start_due(self) -> None:
+        """Begins with each channel that something is due for, and waits for none of them.
+
+        Raises: ExceptionGroup of what went wrong with those that have ended since.
+        """
+        self._lanes.start(await self._channels_due())
 
     async def deliver_due(self) -> int:
-        """Tell what is due, several at once so that a slow channel holds up no other; how many it were."""
-        claimed = await self._claim()
-        ended = await asyncio.gather(*(self._deliver(one) for one in claimed), return_exceptions=True)
-        for error in ended:  # after the others have come to their end
-            if error is not None:
-                raise error
-        return len(claimed)
+        """Tell what is due now to its end; how many it were.
 
-    async def _claim(self) -> list[_Claimed]:
-        now = self._now()
+        Raises: ExceptionGroup of what went wrong.
+        """
+        return self._lanes.start(await self._channels_due()) + await self._lanes.drain()
+
+    async def stop(self) -> None:
+        """Gives up what is under way; its claims run out."""
+        await self._lanes.stop()
+
+    def _is_due(self, now: datetime) -> ColumnElement[bool]:
+        return and_(
+            Notice.tenant_id == self._tenant_id,
+            Notice.state == "queued",
+            Notice.next_try_at <= now,
+            or_(Notice.claimed_until.is_(None), Notice.claimed_until <= now),
+        )
+
+    async def _channels_due(self) -> list[Channel]:
+        async with self._begin() as db:
+            found = await db.execute(select(Notice.team, Notice.channel).where(self._is_due(self._now())).distinct())
+            return [(team, channel) for team, channel in found]
+
+    async def _serve(self, channel: Channel) -> int:
+        told = 0
+        while claimed := await self._claim(channel):
+            told += await each_to_its_end(self._deliver, claimed)
+        return told
+
+    async def _claim(self, channel: Channel) -> list[_Claimed]:
+        now, (team, name) = self._now(), channel
         async with self._begin() as db:
             due = await db.scalars(
                 select(Notice)
-                .where(
-                    Notice.tenant_id == self._tenant_id,
-                    Notice.state == "queued",
-                    Notice.next_try_at <= now,
-                    or_(Notice.claimed_until.is_(None), Notice.claimed_until <= now),
-                )
+                .where(self._is_due(now), Notice.team == team, Notice.channel == name)
                 .order_by(Notice.next_try_at, Notice.id)
                 .limit(AT_ONCE)
                 .with_for_update(skip_locked=True)
             )
-            claimed = []
+            claimed, died = list[_Claimed](), 0
             for notice in due.all():
                 if notice.attempts >= MOST_ATTEMPTS:  # whoever made the last attempt has died in it
                     notice.state, notice.claimed_until = "failed", None
                     notice.last_error = "its last attempt never ended; it may have arrived"
+                    died += 1
                 else:
-                    notice.claimed_until = now + CLAIM
+                    notice.claimed_until = now + self.claim_of(name)
                     notice.attempts += 1
                     claimed.append(await self._with_address(db, notice))
-            return claimed
+        return claimed or (await self._claim(channel) if died else [])
 
     async def _with_address(self, db: AsyncSession, notice: Notice) -> _Claimed:
         message = Message(

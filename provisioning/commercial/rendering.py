@@ -29,7 +29,7 @@ PARTS = ("subject", "text", "html")
 GIVEN = frozenset({"brand_name", "brand_colour", "brand_ink", "language"})
 """What every template may use without being told."""
 BRAND = "brand"
-"""What every mail may be given: ``{"name": ..., "colour": "#rrggbb"}`` of whoever sells under a name of their own."""
+"""What every mail may be given: the ``{"name", "colour", "ink"}`` of whoever sells under a name of their own."""
 LONGEST_SUBJECT = 200
 LONGEST_VALUE = 1000
 
@@ -132,7 +132,7 @@ class MailTemplates:
             try:
                 template = environment.get_template(_path(wish.folder, wish.name, part))
                 parts[part] = template.render({**variables, **given})
-            except TemplateError as exc:
+            except (TemplateError, ArithmeticError, TypeError, ValueError) as exc:  # a value of no kind it can show
                 faults.add("variables", f"don't fit {wish.name}.{part}: {exc}")
         if len(parts) < len(PARTS):
             return None

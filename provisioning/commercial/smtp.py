@@ -48,6 +48,11 @@ class SmtpSettings:
     answer_timeout_seconds: float = 600.0
 
     @property
+    def longest_seconds(self) -> float:
+        """What one attempt may take in all."""
+        return ENVELOPE_SECONDS + self.answer_timeout_seconds + QUIT_SECONDS
+
+    @property
     def server(self) -> str:
         return f"{self.host}:{self.port}"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.brand import DEFAULT_PRIMARY, WHITE
 from provisioning.commercial.selling_tables import ENDED_ORDERS, SalesOrder
 from provisioning.commercial.tables import Subscription
 from provisioning.commercial.tenant_errors import TenantUnknown
 from provisioning.commercial.tenant_page import OrderState, ServiceState, TenantPage
 from provisioning.commercial.tenant_tables import Deployment, HostedTenant
-from provisioning.commercial.white_label import DEFAULT_PRIMARY, WHITE
 from provisioning.field import LIVE_STATES, Visit
 from radius import State, states_of_customer
 from workflows import ENDED, RunState, list_runs
@@ -33,15 +33,17 @@ _SERVICE_OF: tuple[tuple[State, ServiceState], ...] = (
     ("terminated", "ended"),
 )
 
-"""How what needs no line stands, in the words of what has one."""
-
 
 class TenantDirectory:
-    """The live pages of one ISP's customers; ``isp_name`` is the brand of those without a partner's. Reads only."""
+    """The live pages of one ISP's customers; ``isp_name`` is the brand of those without a partner's. Reads only.
 
-    def __init__(self, *, tenant_id: str, isp_name: str) -> None:
+    ``language`` is the ISP's own, as BCP 47 writes it.
+    """
+
+    def __init__(self, *, tenant_id: str, isp_name: str, language: str = "en") -> None:
         self._tenant_id = tenant_id
         self._isp_name = isp_name
+        self._language = language
 
     async def find(self, db: AsyncSession, *, slug: str | None = None, host: str | None = None) -> TenantPage:
         """The page of that name, or the one that answers under that host (without a port, in any case of letters).
@@ -64,6 +66,7 @@ class TenantDirectory:
             logo_url=brand.get("logo_url"),
             order_state=await self._order_state(db, row.customer_id),
             service_state=await self._service_state(db, row.customer_id),
+            language=self._language,
         )
 
     async def was_withdrawn(self, db: AsyncSession, *, slug: str | None = None, host: str | None = None) -> bool:

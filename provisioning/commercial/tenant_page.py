@@ -13,6 +13,8 @@ from typing import Literal
 from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from provisioning.languages import nearest
+
 PAGES = Path(__file__).parent / "tenant_pages"
 COMMON_STYLESHEET = "/static/tenant.css"
 BRAND_STYLESHEET = "/t/{slug}/brand.css"
@@ -21,21 +23,43 @@ META_NAME = "firstlight-tenant"
 OrderState = Literal["none", "scheduled", "in_progress", "completed", "cancelled", "failed"]
 ServiceState = Literal["none", "pending", "testing", "active", "suspended", "ended"]
 
-ORDER_WORDS: dict[OrderState, str] = {
-    "none": "No order at present",
-    "scheduled": "Technician's visit booked",
-    "in_progress": "In progress",
-    "completed": "Completed",
-    "cancelled": "Cancelled",
-    "failed": "Could not be carried out",
+HEADINGS: dict[str, tuple[str, str]] = {"en": ("Your service", "Your order"), "de": ("Ihr Anschluss", "Ihr Auftrag")}
+"""By language: above the service's state, and above the order's."""
+ORDER_WORDS: dict[str, dict[OrderState, str]] = {
+    "en": {
+        "none": "No order at present",
+        "scheduled": "Technician's visit booked",
+        "in_progress": "In progress",
+        "completed": "Completed",
+        "cancelled": "Cancelled",
+        "failed": "Could not be carried out",
+    },
+    "de": {
+        "none": "Zurzeit kein Auftrag",
+        "scheduled": "Technikertermin vereinbart",
+        "in_progress": "In Arbeit",
+        "completed": "Abgeschlossen",
+        "cancelled": "Storniert",
+        "failed": "Konnte nicht ausgeführt werden",
+    },
 }
-SERVICE_WORDS: dict[ServiceState, str] = {
-    "none": "No service yet",
-    "pending": "Being prepared",
-    "testing": "Being tested",
-    "active": "Active",
-    "suspended": "Suspended",
-    "ended": "Ended",
+SERVICE_WORDS: dict[str, dict[ServiceState, str]] = {
+    "en": {
+        "none": "No service yet",
+        "pending": "Being prepared",
+        "testing": "Being tested",
+        "active": "Active",
+        "suspended": "Suspended",
+        "ended": "Ended",
+    },
+    "de": {
+        "none": "Noch kein Anschluss",
+        "pending": "In Vorbereitung",
+        "testing": "Wird getestet",
+        "active": "Aktiv",
+        "suspended": "Gesperrt",
+        "ended": "Beendet",
+    },
 }
 
 _environment = ImmutableSandboxedEnvironment(
@@ -50,7 +74,9 @@ _environment = ImmutableSandboxedEnvironment(
 
 @dataclass(frozen=True)
 class TenantPage:
-    """What a customer's page shows; colours as ``#rrggbb``, checked when they were given."""
+    """What a customer's page shows; colours as ``#rrggbb``, checked when they were given. ``language``: of its words,
+    as BCP 47 writes it; English where there are none.
+    """
 
     slug: str
     brand: str
@@ -59,14 +85,20 @@ class TenantPage:
     logo_url: str | None
     order_state: OrderState
     service_state: ServiceState
+    language: str = "en"
 
 
 def render_tenant_page(page: TenantPage) -> str:
     """The page."""
+    spoken = nearest(page.language, HEADINGS)
+    service_heading, order_heading = HEADINGS[spoken]
     return _environment.get_template("page.html.j2").render(
         page=page,
-        order=ORDER_WORDS[page.order_state],
-        service=SERVICE_WORDS[page.service_state],
+        language=spoken,
+        service_heading=service_heading,
+        order_heading=order_heading,
+        order=ORDER_WORDS[spoken][page.order_state],
+        service=SERVICE_WORDS[spoken][page.service_state],
         common_stylesheet=COMMON_STYLESHEET,
         brand_stylesheet=BRAND_STYLESHEET.format(slug=page.slug),
     )

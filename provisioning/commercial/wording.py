@@ -27,20 +27,11 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_time, get_datetime_format, get_timezone_gmt, get_timezone_name
-from babel.numbers import format_currency, is_currency, parse_pattern
+from babel.numbers import format_currency, parse_pattern
 from jinja2 import Undefined
 from jinja2.exceptions import FilterArgumentError
 
-# ISO 4217's exponents that aren't 2. CLDR has others for some (IQD, LBP): how a price is usually written, not stored.
-EXPONENTS = {
-    code: exponent
-    for exponent, codes in (
-        (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
-        (3, "BHD IQD JOD KWD LYD OMN TND"),
-        (4, "CLF UYW"),
-    )
-    for code in codes.split()
-}
+from provisioning.commercial.money import DECIMALS
 
 T = TypeVar("T")
 
@@ -84,9 +75,9 @@ class Wording:
             raise FilterArgumentError("money takes whole minor units, not yes or no")
         units = _only(minor, int, "money", "whole minor units")
         code = _only(currency, str, "money", "a currency")
-        if not is_currency(code):
+        if code not in DECIMALS:
             raise FilterArgumentError(f"money: {code} is no currency of ISO 4217")
-        exponent = EXPONENTS.get(code, 2)
+        exponent = DECIMALS[code]
         pattern = parse_pattern(self.locale.currency_formats["standard"].pattern)
         pattern.frac_prec = (exponent, exponent)
         amount = Decimal(units).scaleb(-exponent)

@@ -8,7 +8,6 @@ Webhooks don't wait for one another.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -21,20 +20,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from provisioning.intake import Clock
+from provisioning.lanes import Lanes, claim_for, each_to_its_end
 from provisioning.signatures import sign
 from provisioning.vault import SecretVault, VaultError
 from provisioning.webhooks.messages import Told, body_of
 from provisioning.webhooks.retrying import MOST_ATTEMPTS, Outcome, delay_after
 from provisioning.webhooks.secrets import secrets_of
-from provisioning.webhooks.sending import WebhookSender
+from provisioning.webhooks.sending import TIMEOUT_SECONDS, WebhookSender
 from provisioning.webhooks.tables import Webhook, WebhookDelivery, WebhookMessage
 
 log = structlog.get_logger(__name__)
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
-CLAIM = timedelta(minutes=2)
-"""Longer than any sending may take."""
+CLAIM = claim_for(TIMEOUT_SECONDS)
 AT_ONCE = 10
 
 
@@ -90,20 +89,14 @@ class Deliveries:
         self._vault = vault
         self._sender = sender
         self._chance = chance
-        self._at_work: dict[int, asyncio.Task[None]] = {}
+        self._lanes = Lanes(self._serve, what="webhooks")
 
     async def start_due(self) -> None:
         """Begins with each webhook that has something due, and waits for none of them.
 
         Raises: ExceptionGroup of what went wrong with those that have ended since.
         """
-        ended = [self._at_work.pop(each) for each, task in list(self._at_work.items()) if task.done()]
-        for webhook_id in await self._webhooks_due():
-            if webhook_id not in self._at_work:
-                self._at_work[webhook_id] = asyncio.create_task(self._serve(webhook_id))
-        errors = [error for task in ended if isinstance(error := task.exception(), Exception)]
-        if errors:
-            raise ExceptionGroup("webhooks that could not be served", errors)
+        self._lanes.start(await self._webhooks_due())
 
     async def deliver_due(self) -> None:
         """Sends all that is due now to its end.
@@ -111,15 +104,11 @@ class Deliveries:
         Raises: ExceptionGroup of what went wrong.
         """
         await self.start_due()
-        await asyncio.gather(*self._at_work.values(), return_exceptions=True)
-        await self.start_due()
+        await self._lanes.drain()
 
     async def stop(self) -> None:
         """Gives up what is under way; its claims run out."""
-        for task in self._at_work.values():
-            task.cancel()
-        await asyncio.gather(*self._at_work.values(), return_exceptions=True)
-        self._at_work.clear()
+        await self._lanes.stop()
 
     async def _webhooks_due(self) -> list[int]:
         async with self._begin() as db:
@@ -131,12 +120,11 @@ class Deliveries:
             )
             return list(found)
 
-    async def _serve(self, webhook_id: int) -> None:
+    async def _serve(self, webhook_id: int) -> int:
+        sent = 0
         while claimed := await self._claim(webhook_id):
-            ended = await asyncio.gather(*(self._deliver(one) for one in claimed), return_exceptions=True)
-            for error in ended:  # after the others have come to their end
-                if error is not None:
-                    raise error
+            sent += await each_to_its_end(self._deliver, claimed)
+        return sent
 
     async def _claim(self, webhook_id: int) -> list[_Claimed]:
         now = self._now()

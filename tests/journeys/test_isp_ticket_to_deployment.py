@@ -6,11 +6,15 @@ of the appliance's own records here: what counts is what the other sides have. T
 
 from __future__ import annotations
 
+import re
+
+import httpx
 import pytest
 
+from provisioning.api import create_app
 from provisioning.errors import InvalidRequest
 from tests.support.estate import tomorrow
-from tests.support.lab import Installation, JourneyLab
+from tests.support.lab import ON_SQLITE, Installation, JourneyLab
 from tests.support.traces import NOTHING, Traces, traces_of
 from workflows.errors import RunConflict
 
@@ -67,8 +71,18 @@ async def test_a_ticket_becomes_a_live_subscriber(lab: JourneyLab) -> None:
     assert session.framed_ip_address == given["ip_address"]
     assert (await lab.nas.login(given["username"], "not-the-password")).code == "Access-Reject"
 
-    # The bill runs, one mail was sent, and each side holds what a live subscriber needs and nothing else.
+    # The customer reads the passphrase that their router has by the link in their mail, once, and nowhere else.
     [mail] = lab.activation_mails(house)
+    passphrase = str(cpe.value(cpe.roles.passphrase))
+    assert passphrase not in mail.body("plain") + mail.body("html")
+    [link] = re.findall(r"http\S+/links/\S+", mail.body("plain"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(lab.appliance))) as browser:
+        assert passphrase not in (await browser.get(link)).text
+        shown, again = await browser.post(link), await browser.post(link)
+    assert (shown.status_code, f">{passphrase}<" in shown.text) == (200, True)
+    assert (again.status_code, passphrase in again.text) == (409, False)
+
+    # The bill runs, one mail was sent, and each side holds what a live subscriber needs and nothing else.
     assert "fiber-300" in mail.body("plain") and given["username"] in mail.body("plain")
     revision = (await run.result("apply_device"))["revision"]
     subscriber = await run.result("create_subscriber")
@@ -83,6 +97,20 @@ async def test_a_ticket_becomes_a_live_subscriber(lab: JourneyLab) -> None:
         bills=1,
         secrets=(f"secret:device/{house.serial}/wifi", subscriber["password"]),
     )
+    assert await lab.broken_invariants() == []
+
+
+@ON_SQLITE
+async def test_where_customers_cannot_reach_the_appliance_the_mail_says_whom_to_ask(lab: JourneyLab) -> None:
+    house = lab.household()
+    async with lab.restarted_with(public_url=None):
+        run = await lab.order(house)
+        await run.until_waiting_for("visit")
+        await run.plug_and_scan(house)
+        assert (await run.until_ended()).summary.state == "completed"
+    [mail] = lab.activation_mails(house)
+    assert f"please ask for that of router {house.serial}." in " ".join(mail.body("plain").split())
+    assert "/links/" not in mail.body("html")
     assert await lab.broken_invariants() == []
 
 

@@ -134,6 +134,28 @@ async def test_one_that_fails_stays_pending_and_stops_no_other(toy: Toy) -> None
         assert "person.hired about A1" in finding.sentence
 
 
+async def test_many_that_fail_leave_later_ones_their_turn_and_get_their_own_again(toy: Toy) -> None:
+    away = {"A0", "A1", "A2"}
+
+    async def door(db: AsyncSession, data: Any, by: str) -> int:
+        if data["order"] in away:
+            raise ConnectionError("the other side is away")
+        return (await toy.runs.start(db, "hire", data, by=by))[0]
+
+    events = events_of(toy, **{"person.hired": door})
+    for number in range(4):
+        await publish(toy, events, key=f"hired/A{number}", order=f"A{number}")
+    for _ in range(2):
+        with pytest.raises(ExceptionGroup):
+            await events.take_up(toy.database.begin, most=2)
+    assert [event.key for event in await listed(toy) if event.state == "started"] == ["hired/A3"]
+
+    away.clear()
+    for _ in range(3):
+        await events.take_up(toy.database.begin, most=2)
+    assert {event.state for event in await listed(toy)} == {"started"}
+
+
 async def test_an_event_that_was_refused_can_be_taken_up_again_and_no_other(toy: Toy) -> None:
     in_the_way = ["the desk is being painted"]
 

@@ -192,7 +192,8 @@ async def partner_customer_provisioned(services: Services, run: Provisioning) ->
     customer = await services.customer_service.customer(run[create_partner_customer]["customer_id"])
     partner = await services.partner_service.partner(run.input.partner_id)
     config = run.input.white_label_config
-    brand = {"name": config.name} | ({"colour": config.colours.primary} if config.colours else {})
+    colours = {"colour": config.colours.primary, "ink": config.colours.on_primary} if config.colours else {}
+    brand = {"name": config.name} | {name: colour for name, colour in colours.items() if colour is not None}
     return Letter(
         template="partner_customer_provisioned",
         recipient=customer["email"],

@@ -70,6 +70,7 @@ class Events:
         self._tenant_id = tenant_id
         self._journeys = {each.started_by: each.name for each in definitions.values() if each.started_by}
         self._starters = dict(starters or {})
+        self._taken_up_to = 0  # where the next look begins: behind those that just failed
 
     @property
     def types(self) -> list[str]:
@@ -151,13 +152,16 @@ class Events:
     async def take_up(self, begin: Begin, most: int = 100) -> int:
         """Starts what pending events ask for, oldest first; returns how many were settled.
 
-        One that can't be taken up now (a lost database, a fault of ours) doesn't stop the others; it stays pending.
+        One that can't be taken up now (a lost database, a fault of ours) doesn't stop the others; it stays pending,
+        and its next turn comes when those behind it have had theirs.
 
         Raises: ExceptionGroup of what went wrong, when all have been tried.
         """
         async with begin() as db:
             pending = select(EventRow.id).where(
-                EventRow.tenant_id == self._tenant_id, EventRow.state == EventState.PENDING
+                EventRow.tenant_id == self._tenant_id,
+                EventRow.state == EventState.PENDING,
+                EventRow.id > self._taken_up_to,
             )
             waiting = list(await db.scalars(pending.order_by(EventRow.id).limit(most)))
         settled, errors = 0, list[Exception]()
@@ -169,6 +173,7 @@ class Events:
                 raise outcome
             else:
                 settled += outcome
+        self._taken_up_to = waiting[-1] if errors and len(waiting) == most else 0
         if errors:
             raise ExceptionGroup("events that could not be taken up", errors)
         return settled

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from provisioning.commercial import Outbox
+from provisioning.commercial.outbox import OutboxMail
 from tests.support.api import PARTNER, Api
 
 WAITING, HELD = 2, 3
@@ -183,3 +185,28 @@ async def items(api: Api, address: str, **more: Any) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["items"]
     return found
+
+
+async def test_mails_are_listed_and_looked_at_and_nothing_is_sent(api: Api) -> None:
+    async def outbox() -> list[OutboxMail]:
+        async with api.appliance.database.read() as db:
+            return await Outbox(db, tenant_id=api.appliance.tenant_id).mails()
+
+    before = await outbox()
+    listed = {mail["template"]: mail for mail in await items(api, "/mails/templates")}
+    mail = listed["service_activated"]
+    assert (mail["languages"], mail["sample"]["plan"]) == (["de", "en"], "fiber-300")
+    assert {"name": "plan", "kind": "text", "optional": False, "parts": []} in mail["variables"]
+
+    given = {"template": "service_activated", "variables": mail["sample"] | {"plan": "fiber-9"}, "language": "de-AT"}
+    seen = await api.post("/mails/preview", given, role="read-only")
+    assert seen.status_code == 200, seen.text
+    assert (seen.json()["language"], "fiber-9" in seen.json()["text"]) == ("de", True)
+    assert "https://isp.example/links/this-is-a-preview" in seen.json()["html"]
+
+    unfit = {"activated_at": "0001-01-01T00:00:00+14:00", "pin": 1}
+    for faults in (unfit, {"activated_at": unfit["activated_at"]}):
+        faulty = await api.post("/mails/preview", given | {"variables": mail["sample"] | faults})
+        assert (faulty.status_code, faulty.json()["code"]) == (422, "provisioning.invalid_request")
+    assert (await api.post("/mails/preview", given, role="technician")).status_code == 403
+    assert await outbox() == before

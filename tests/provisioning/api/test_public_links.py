@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
+from string import Formatter
 
 import httpx
 import pytest
 from sqlalchemy import func, select, text
 
 from provisioning.api import create_app
-from provisioning.bootstrap import Appliance
+from provisioning.api.public_words import WORDS
+from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import LineWish, QuoteWithLines
+from provisioning.estate import import_estate
 from provisioning.links import OneTimeLinkUse
 from provisioning.reveals import SecretReveal
+from tests.support.appliances import ESTATE, Original
 from workflows import list_events
 from workflows.answers import LinkPurpose, LinkTo
 
+PUBLIC_URL = "https://isp.example"
 CUSTOMER, SERIAL, PASSPHRASE = 1001, "HWTC4A2B9C01", "plum-otter-71-kite"
 STRICT = (
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -161,11 +167,34 @@ async def test_a_secret_is_shown_once_to_who_asks_for_it(appliance: Appliance, b
     assert kept and PASSPHRASE not in "".join(kept)
 
 
+async def test_pages_speak_the_language_of_the_isp_s_mails(migrated_sqlite: Original, tmp_path: Path) -> None:
+    settings = migrated_sqlite.copy(tmp_path, public_url=PUBLIC_URL, isp_name="Isp", mail_language="de-AT")
+    async with open_appliance(settings) as appliance:
+        await import_estate(appliance, ESTATE)
+        quote = await offer(appliance)
+        address = await link(appliance, "accept_quote", quote["quote_id"])
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(appliance))) as browser:
+            shown, accepted = (await browser.get(address)).text, (await browser.post(address)).text
+            wifi = (await browser.get(await link(appliance, "reveal_wifi", SERIAL))).text
+            nothing = (await browser.get(PUBLIC_URL + "/t/nobody")).text
+    euros = f"{quote['total_minor'] / 100:_.2f}".replace(".", ",").replace("_", "\xa0")
+    assert f"Dieses Angebot für €\xa0{euros} annehmen" in shown and "Dieses Angebot gilt bis" in shown
+    assert "Vielen Dank, das Angebot ist angenommen" in accepted
+    assert "Passwort anzeigen" in wifi and "Hier ist nichts" in nothing
+    for page in (shown, accepted, wifi, nothing):
+        assert '<html lang="de">' in page
+
+
+def test_every_language_has_the_same_words_with_the_same_gaps() -> None:
+    gaps = {
+        language: {
+            key: sorted(name for _, name, _, _ in Formatter().parse(said) if name) for key, said in words.items()
+        }
+        for language, words in WORDS.items()
+    }
+    assert gaps["de"] == gaps["en"]
+
+
 async def test_a_secret_that_is_gone_uses_no_link_up(appliance: Appliance, browser: httpx.AsyncClient) -> None:
     answer = await browser.post(await link(appliance, "reveal_wifi", SERIAL))
     assert (answer.status_code, "nothing to show" in answer.text, await uses(appliance)) == (410, True, 0)
-
-
-async def test_a_link_to_a_customer_page_leads_there(appliance: Appliance, browser: httpx.AsyncClient) -> None:
-    answer = await browser.get(await link(appliance, "tenant_page", "nordnetz-k3v9q2mw"))
-    assert (answer.status_code, answer.headers["location"]) == (303, "/t/nordnetz-k3v9q2mw")

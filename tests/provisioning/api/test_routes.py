@@ -292,8 +292,21 @@ async def test_the_description_names_each_route_s_permission_headers_and_statuse
     assert problem == "#/components/schemas/Problem"
     assert "errors" in described["components"]["schemas"]["Problem"]["properties"]
     assert "HTTPValidationError" not in described["components"]["schemas"]
+
+
+async def test_the_page_of_the_api_has_every_route_and_takes_nothing_from_elsewhere(api: Api) -> None:
+    described = (await api.client.get("/openapi.json")).json()
     page = await api.client.get("/docs")
     assert page.status_code == 200
+    for path, item in described["paths"].items():
+        for method in item:
+            assert f"<strong>{method.upper()}</strong> {path}<" in page.text
+    assert "Permission: runs.operate" in page.text
+    assert re.findall(r"(?:src|href)=\"(.*?)\"", page.text) == ["/static/public.css", "/openapi.json"]
+    assert "<script" not in page.text and "//" not in page.text
+    assert page.headers["content-security-policy"].startswith(
+        "default-src 'none'; style-src 'self'; form-action 'none'"
+    )
 
 
 async def _count(api: Api, question: str) -> int:

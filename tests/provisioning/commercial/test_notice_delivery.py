@@ -6,7 +6,7 @@ import asyncio
 import io
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from provisioning.commercial import NoticeDelivery, NotificationsService, SmtpSettings, Teams
 from provisioning.commercial.delivery import Begin
-from provisioning.commercial.notice_delivery import CLAIM, MOST_ATTEMPTS, delay_after
+from provisioning.commercial.notice_delivery import MOST_ATTEMPTS, delay_after
 from provisioning.commercial.notice_tables import Notice
 from provisioning.commercial.notifications import NoticeRecord
 from provisioning.commercial.testing import MailSink, Quirk
@@ -157,6 +157,41 @@ async def test_a_silent_receiver_is_left_and_holds_up_no_other(
     assert (notice["state"], notice["last_error"]) == ("withdrawn", "no answer within 1 s; it may have arrived")
 
 
+async def test_a_silent_channel_holds_up_nothing_that_comes_later(
+    isp: Isp, receiver: HttpReceiver, sink: MailSink
+) -> None:
+    await isp.define(hook=hook(receiver.port))
+    receiver.answer(SILENCE)
+    slow = await isp.notify("hook")
+    worker = isp.delivery(timeout_seconds=60.0)
+    await worker.start_due()
+    await receiver.until_received(1)
+    later = await isp.notify("email")
+    await worker.start_due()
+    await sink.wait_for_mails(1)
+    assert (await isp.notice(slow))["state"] == "queued"
+    await worker.stop()
+    assert (await isp.notice(later))["attempts"] == 1
+
+
+async def test_a_mail_that_the_server_looks_at_for_minutes_is_not_sent_by_a_second_worker(
+    isp: Isp, sink: MailSink
+) -> None:
+    isp.smtp = replace(isp.smtp, answer_timeout_seconds=600.0)
+    await isp.define()
+    await isp.notify("email")
+    sink.misbehave(Quirk.KEEP_AND_SAY_NOTHING)
+    patient = isp.delivery()
+    await patient.start_due()
+    await sink.wait_for_mails(1)
+    isp.now = NOW + timedelta(seconds=isp.smtp.longest_seconds)
+    assert await isp.delivery().deliver_due() == 0
+    await patient.stop()
+    assert list(sink.copies().values()) == [1]
+    isp.now = NOW + patient.claim_of("email")  # whoever had it is dead by now
+    assert await isp.delivery().deliver_due() == 1
+
+
 async def test_a_token_is_not_carried_to_where_a_receiver_redirects(isp: Isp, receiver: HttpReceiver) -> None:
     receiver.location = f"http://127.0.0.1:{receiver.port}/elsewhere"
     receiver.answer(307)
@@ -181,10 +216,11 @@ async def test_what_a_dead_worker_had_taken_is_told_by_another_when_its_claim_ha
 ) -> None:
     await isp.define(hook=hook(receiver.port))
     notice_id = await isp.notify("hook")
+    claim = isp.delivery().claim_of("hook")
     async with isp.begin() as db:
-        await db.execute(update(Notice).values(attempts=1, claimed_until=NOW + CLAIM))
+        await db.execute(update(Notice).values(attempts=1, claimed_until=NOW + claim))
     assert await isp.delivery().deliver_due() == 0
-    isp.now = NOW + CLAIM
+    isp.now = NOW + claim
     assert await isp.delivery().deliver_due() == 1
     assert (await isp.notice(notice_id))["attempts"] == 2
     async with isp.begin() as db:

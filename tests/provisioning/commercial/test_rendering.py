@@ -82,7 +82,7 @@ def test_missing_unknown_and_unfit_variables_are_all_named_at_once() -> None:
         Fault("variables.colour", "isn't used by the template service_activated"),
         Fault("variables.password", "isn't used by the template service_activated"),
         Fault("variables.brand.logo", "is not known here"),
-        Fault("variables.brand.colour", "is not a colour such as #14507a"),
+        Fault("variables.brand.colour", "is no colour such as #14507a: red; background: url(//evil)"),
     ]
 
 
@@ -168,9 +168,17 @@ def test_a_mail_that_is_in_no_wanted_language_is_refused_never_replaced_by_anoth
     assert [of(tmp_path, tag).has_default() for tag in ("de-AT", "fr")] == [True, False]
 
 
-@pytest.mark.parametrize(("colour", "ink"), [("#f2b705", "#1b1b1b"), ("#14507A", "#ffffff"), ("#000000", "#ffffff")])
-def test_a_brand_has_its_name_its_colour_and_an_ink_that_can_be_read_on_it(colour: str, ink: str) -> None:
-    brand = {"name": "Nordlicht & Söhne", "colour": colour}
+@pytest.mark.parametrize(
+    ("colours", "ink"),
+    [
+        ({"colour": "#f2b705"}, "#000000"),
+        ({"colour": "#14507a"}, "#ffffff"),
+        ({"colour": "#000000"}, "#ffffff"),
+        ({"colour": "#f2b705", "ink": "#102030"}, "#102030"),
+    ],
+)
+def test_a_brand_has_its_name_its_colour_and_an_ink_that_can_be_read_on_it(colours: dict[str, str], ink: str) -> None:
+    brand, colour = {"name": "Nordlicht & Söhne", **colours}, colours["colour"]
     mail = TEMPLATES.render("service_activated", ACTIVATION | {"brand": brand}, Faults("The mail"))
     assert mail is not None
     assert mail.subject == "Nordlicht & Söhne: your service is live"

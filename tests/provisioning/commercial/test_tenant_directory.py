@@ -65,7 +65,7 @@ async def test_a_page_under_the_isps_own_brand(appliance: Appliance) -> None:
     assert await look(appliance, provisioned["tenant_id"]) == TenantPage(
         slug=provisioned["tenant_id"],
         brand="isp.example",
-        primary="#1f3a5f",
+        primary="#14507a",
         on_primary="#ffffff",
         logo_url=None,
         order_state="none",

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from typing import get_args
 
 from provisioning.commercial import TenantPage, common_stylesheet, render_brand_stylesheet, render_tenant_page
-from provisioning.commercial.tenant_page import ORDER_WORDS, SERVICE_WORDS, OrderState, ServiceState
+from provisioning.commercial.tenant_page import HEADINGS, ORDER_WORDS, SERVICE_WORDS, OrderState, ServiceState
 
 PAGE = TenantPage(
     slug="nordnetz-k3v9q2mw",
@@ -51,6 +51,13 @@ def test_a_page_tells_the_brand_and_how_order_and_service_stand() -> None:
     assert read.named("b") == []
 
 
+def test_a_page_speaks_the_language_of_the_isp_or_english() -> None:
+    german = render_tenant_page(replace(PAGE, language="de-AT"))
+    assert '<html lang="de">' in german
+    assert Reader(german).text[2:] == ["Ihr Anschluss", "Wird getestet", "Ihr Auftrag", "Technikertermin vereinbart"]
+    assert '<html lang="en">' in render_tenant_page(replace(PAGE, language="fr"))
+
+
 def test_a_page_has_no_script_and_no_style_of_its_own() -> None:
     read = Reader(render_tenant_page(replace(PAGE, logo_url=None)))
     assert {tag for tag, _ in read.tags} & {"script", "style", "img", "iframe", "form"} == set()
@@ -63,5 +70,6 @@ def test_the_colours_come_as_a_stylesheet_that_the_common_one_uses() -> None:
 
 
 def test_every_state_has_its_words() -> None:
-    assert set(ORDER_WORDS) == set(get_args(OrderState))
-    assert set(SERVICE_WORDS) == set(get_args(ServiceState))
+    assert ORDER_WORDS.keys() == SERVICE_WORDS.keys() == HEADINGS.keys()
+    assert {frozenset(words) for words in ORDER_WORDS.values()} == {frozenset(get_args(OrderState))}
+    assert {frozenset(words) for words in SERVICE_WORDS.values()} == {frozenset(get_args(ServiceState))}

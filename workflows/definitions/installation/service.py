@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 from radius import ProjectedSubscriber
+from workflows.answers import LinkTo
+from workflows.definitions.installation.cpe import provision_device
 from workflows.definitions.installation.kit import Installation, step
 from workflows.definitions.installation.line import begin_testing, project_pending, see_open_sessions
 from workflows.definitions.installation.resources import allocate_resources, create_subscriber
@@ -18,6 +23,9 @@ from workflows.services import (
     Outside,
     Services,
 )
+
+WIFI_LINK_OPENS = timedelta(days=14)
+"""How long a customer has to look at the WiFi passphrase that was generated for their router."""
 
 
 def right_session(run: Installation, seen: SessionSeen) -> Route:
@@ -73,7 +81,19 @@ async def project_active(outside: Outside, run: Installation) -> ProjectedSubscr
     return await outside.radius.project_subscriber(run[create_subscriber]["subscriber_id"])
 
 
+async def wifi_of(services: Services, run: Installation) -> dict[str, Any]:
+    """How the customer learns the passphrase that only their router knows: by a one-time link, or by asking us."""
+    bound = run.last(provision_device)
+    serial = bound["device_serial"] if bound is not None else ""
+    if not serial or not await services.genieacs_service.holds_generated_wifi(device_serial=serial):
+        return {}
+    if not await services.communications_service.has_links():
+        return {"ask_for_wifi_of": serial}
+    return {"wifi_link": LinkTo("reveal_wifi", serial, run.now + WIFI_LINK_OPENS)}
+
+
 async def service_activated(services: Services, run: Installation) -> Letter:
+    """The letter and its link are one commit, so the link opens from then on."""
     customer = await services.customer_service.customer(run.customer_id)
     allocated = run[allocate_resources]
     return Letter(
@@ -85,6 +105,7 @@ async def service_activated(services: Services, run: Installation) -> Letter:
             "username": allocated["username"],
             "service_id": allocated["service_id"],
             "activated_at": run[activate_service]["billing_started_at"],
+            **await wifi_of(services, run),
         },
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provisioning.commercial.white_label import WhiteLabel, contrast, read_white_label, readable_on
+from provisioning.commercial.brand import WhiteLabel, contrast, read_white_label, readable_on
 from provisioning.errors import InvalidRequest
 from provisioning.intake import Faults
 
@@ -83,8 +83,8 @@ def test_every_fault_is_named_at_once_and_nothing_unknown_passes() -> None:
         ".script": "is not known here",
         ".name": "holds a line break or another control character",
         ".colours.accent": "is not known here",
-        ".colours.primary": "is no colour such as #1f3a5f: red",
-        ".colours.on_primary": "is no colour such as #1f3a5f: #12345",
+        ".colours.primary": "is no colour such as #14507a: red",
+        ".colours.on_primary": "is no colour such as #14507a: #12345",
         ".logo_url": "is no https address of a picture: http://cdn.example/logo.svg",
         ".domain": "must be written in small letters: Portal.example",
     }
