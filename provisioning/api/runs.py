@@ -48,7 +48,10 @@ class Start(Wish):
 
 
 class Told(Wish):
-    """Something a run waits for, or will wait for. The same ``key`` again is the same signal."""
+    """Something a run waits for, or will wait for.
+
+    The same ``key`` again is the same signal. It is kept as `told/<key>`: no key from outside is ever one of ours.
+    """
 
     name: str = Field(min_length=1, max_length=100)
     payload: dict[str, Any]
@@ -130,7 +133,7 @@ async def show(call: InCall, run_id: Number, response: Response) -> RunDocument:
 
 @doors.post("/{run_id}/signals", permission="runs.signal", status_code=201)
 async def signal(call: InCall, run_id: Number, wish: Told) -> ToldRun:
-    """Tells a run something. What has a record of its own (visits, lines) is told there."""
+    """Tells a run something. What has a record of its own (visits, lines) is told there; what a watcher sees, by none."""
     new = await call.appliance.signal_desk(call.db).tell(run_id, wish.name, wish.payload, key=wish.key, by=call.by)
     call.tells(subject=f"run/{run_id}", run_id=run_id)
     return ToldRun(run_id=run_id, signal=wish.name, new=new)

@@ -117,6 +117,7 @@ async def test_an_event_by_api_is_one_event_and_an_unknown_kind_is_refused(any_a
     await any_api.appliance.events.take_up(any_api.appliance.database.begin)
     [settled] = await items(any_api, "/events?type=ticket.installation_approved&state=refused")
     assert settled["run_id"] is None and "was refused" in settled["reason"]
+    assert settled["key"] == "told/ticket/x"
 
 
 async def test_a_partner_sees_and_orders_for_themselves_alone(api: Api) -> None:

@@ -369,6 +369,7 @@ def test_words_that_are_no_json_or_do_not_fit_are_refused(
         (3, "line_answer", {"answered": True, "actual_port": "0/0/3"}, "firstlight line answer ORDER --port PORT"),
         (2, "payment_settled", {"state": "captured"}, "firstlight payments settle PAYMENT --reference WHERE"),
         (2, "quote_accepted", {"quote_id": 1}, "firstlight quotes accept QUOTE --accepted-by WHO"),
+        (2, "line_removed", {"answered": True, "snippet": None}, "firstlight line removed ORDER"),
     ],
 )
 def test_what_has_a_record_of_its_own_is_told_with_its_own_command(
