@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.own import own_runs, require_own_run
-from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
+from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
 from provisioning.errors import ProvisioningError
@@ -91,8 +91,8 @@ async def list_(
     state: Annotated[list[RunState] | None, Query(description="Only runs in these states")] = None,
     journey: Annotated[str | None, Query(max_length=100)] = None,
     customer: Wanted = None,
-    created_since: Annotated[AwareDatetime | None, Query(description="Not started before this moment")] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="Started before this moment")] = None,
+    created_since: Annotated[Moment | None, Query(description="Not started before this moment")] = None,
+    created_before: Annotated[Moment | None, Query(description="Started before this moment")] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[RunSummary]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.support.api import PARTNER, Api
 
 WAITING, HELD = 2, 3
@@ -94,6 +96,27 @@ async def test_a_lead_becomes_a_quote_and_an_accepted_one_says_so_as_an_event(an
     assert told["data"]["quote_id"] == draft.json()["quote_id"]
     late = await any_api.post(f"{address}/withdraw", {"reason": "no"}, match="*")
     assert (late.status_code, late.json()["code"]) == (409, "quote.not_open")
+
+
+EDGES = ("0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00")
+
+
+@pytest.mark.parametrize("edge", EDGES)
+async def test_times_at_the_edge_of_the_calendar_are_refused_by_their_names(api: Api, edge: str) -> None:
+    for address, names in (
+        ("/runs", ("created_since", "created_before")),
+        ("/visits", ("ends_after", "starts_before")),
+        ("/addresses/holder?address=192.0.2.1", ("at",)),
+    ):
+        answer = await api.get(address, params={**dict.fromkeys(names, edge), "address": "192.0.2.1"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "api.request_invalid"), address
+        assert {fault["field"] for fault in answer.json()["errors"]} == set(names)
+    quote = {"customer_id": 1, "lines": [{"offer_id": 1}], "valid_until": edge}
+    drafted = await api.post("/quotes", quote, role="sales")
+    assert [fault["pointer"] for fault in drafted.json()["errors"]] == ["#/valid_until"]
+    told = {"outcome": "no_access", "next_appointment": {"technician_id": 7001, "scheduled_date": edge}}
+    reported = await api.post("/visits/2/reports", told, match="*", role="dispatch")
+    assert [fault["pointer"] for fault in reported.json()["errors"]] == ["#/next_appointment/scheduled_date"]
 
 
 async def test_an_event_by_api_is_one_event_and_an_unknown_kind_is_refused(any_api: Api) -> None:
