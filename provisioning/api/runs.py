@@ -114,12 +114,11 @@ async def list_(
 @doors.post("", permission="runs.start", status_code=201)
 async def start(call: InCall, wish: Start, response: Response) -> StartedRun:
     """Starts a run through its journey's door, which is told what the event would tell; the same is the same run."""
-    newest = await list_runs(call.db, tenant_id=call.tenant_id, limit=1)
     try:
-        run_id = await call.appliance.events.start(call.db, wish.journey, wish.input, by=call.by)
+        run_id, is_new = await call.appliance.events.start(call.db, wish.journey, wish.input, by=call.by)
     except EventRefused as refusal:  # a door's own words name every fault
         raise (refusal.__cause__ if isinstance(refusal.__cause__, ProvisioningError) else refusal) from refusal
-    return started(call, response, run_id, not newest or run_id > newest[0].id)
+    return started(call, response, run_id, is_new)
 
 
 @doors.get("/{run_id}", permission="runs.read")

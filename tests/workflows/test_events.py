@@ -97,7 +97,7 @@ async def test_an_event_that_its_journey_does_not_take_says_why_and_leaves_nothi
 
 
 async def test_a_door_may_check_more_and_its_refusal_undoes_what_it_wrote(toy: Toy) -> None:
-    async def door(db: AsyncSession, data: Any, by: str) -> int:
+    async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         run_id, _ = await toy.runs.start(db, "hire", data, by=by)
         raise EventRefused(f"run {run_id} was not wanted")
 
@@ -112,10 +112,10 @@ async def test_a_door_may_check_more_and_its_refusal_undoes_what_it_wrote(toy: T
 
 
 async def test_one_that_fails_stays_pending_and_stops_no_other(toy: Toy) -> None:
-    async def door(db: AsyncSession, data: Any, by: str) -> int:
+    async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         if data["order"] == "A1":
             raise ConnectionError("the other side is away")
-        return (await toy.runs.start(db, "hire", data, by=by))[0]
+        return await toy.runs.start(db, "hire", data, by=by)
 
     events = events_of(toy, **{"person.hired": door})
     await publish(toy, events)
@@ -134,14 +134,30 @@ async def test_one_that_fails_stays_pending_and_stops_no_other(toy: Toy) -> None
         assert "person.hired about A1" in finding.sentence
 
 
+@pytest.mark.parametrize("has_door", [False, True])
+async def test_a_journey_is_started_by_name_through_its_events_door_and_says_whether_that_is_new(
+    toy: Toy, has_door: bool
+) -> None:
+    async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
+        return await toy.runs.start(db, "hire", data | {"name": "Ada of the door"}, by=by)
+
+    events = events_of(toy, **({"person.hired": door} if has_door else {}))
+    async with toy.database.begin() as db:
+        first = await events.start(db, "hire", HIRED, by="nora")
+        other = await events.start(db, "hire", HIRED | {"order": "B2"}, by="nora")
+        assert await events.start(db, "hire", HIRED, by="nora") == (first[0], False)
+        inputs = [run.input for run in await db.scalars(select(RunRow))]
+    assert (first[1], other[1]) == (True, True)
+    assert ["of the door" in each for each in inputs] == [has_door, has_door]
+
+
 async def test_an_event_that_was_refused_can_be_taken_up_again_and_no_other(toy: Toy) -> None:
     in_the_way = ["the desk is being painted"]
 
-    async def door(db: AsyncSession, data: Any, by: str) -> int:
+    async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         if in_the_way:
             raise EventRefused(in_the_way[0])
-        run_id, _ = await toy.runs.start(db, "hire", data, by=by)
-        return run_id
+        return await toy.runs.start(db, "hire", data, by=by)
 
     events = events_of(toy, **{"person.hired": door})
     number, _ = await publish(toy, events)
