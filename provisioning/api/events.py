@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic import Field
 
 from provisioning.api.calls import InCall
+from provisioning.api.causes import require_to_cause
 from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Nothing, Wish
@@ -67,9 +68,13 @@ async def list_(
 
 @doors.post("", permission="events.publish", status_code=201)
 async def publish(call: InCall, wish: Publish) -> Published:
-    """Publishes an event; the journey that it starts begins within a second, once a worker runs."""
+    """Publishes an event; the journey that it starts begins within a second, once a worker runs.
+
+    The permission of what has happened is asked for as well: who tells that a quote was accepted may accept quotes.
+    """
     events = call.appliance.events
     events.require_known(wish.type)
+    require_to_cause(call, wish.type)
     key = TOLD_FROM_OUTSIDE + wish.key
     event_id, new = await events.publish(call.db, wish.type, subject=wish.subject, data=wish.data, key=key, by=call.by)
     call.tells(subject=f"event/{event_id}", after={"type": wish.type, "subject": wish.subject, "new": new})

@@ -11,6 +11,7 @@ from fastapi import Query, Response
 from pydantic import Field
 
 from provisioning.api.calls import Call, InCall, etag_of
+from provisioning.api.causes import require_to_cause
 from provisioning.api.own import own_runs, require_own_run
 from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
@@ -113,9 +114,15 @@ async def list_(
 
 @doors.post("", permission="runs.start", status_code=201)
 async def start(call: InCall, wish: Start, response: Response) -> StartedRun:
-    """Starts a run through its journey's door, which is told what the event would tell; the same is the same run."""
+    """Starts a run through its journey's door, which is told what the event would tell; the same is the same run.
+
+    The permission of what that event tells is asked for as well.
+    """
+    events = call.appliance.events
+    if (event_type := events.type_of(wish.journey)) is not None:
+        require_to_cause(call, event_type)
     try:
-        run_id, is_new = await call.appliance.events.start(call.db, wish.journey, wish.input, by=call.by)
+        run_id, is_new = await events.start(call.db, wish.journey, wish.input, by=call.by)
     except EventRefused as refusal:  # a door's own words name every fault
         raise (refusal.__cause__ if isinstance(refusal.__cause__, ProvisioningError) else refusal) from refusal
     return started(call, response, run_id, is_new)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from provisioning.api.causes import ASKED_FOR
 from tests.support.api import PARTNER, Api
 
 WAITING, HELD = 2, 3
@@ -96,6 +97,22 @@ async def test_a_lead_becomes_a_quote_and_an_accepted_one_says_so_as_an_event(an
     assert told["data"]["quote_id"] == draft.json()["quote_id"]
     late = await any_api.post(f"{address}/withdraw", {"reason": "no"}, match="*")
     assert (late.status_code, late.json()["code"]) == (409, "quote.not_open")
+
+
+async def test_who_may_start_anything_may_not_do_by_it_what_its_own_door_refuses_them(api: Api) -> None:
+    assert ASKED_FOR.keys() == set(api.appliance.events.types)
+    told = {"subject": "quote/1", "data": {"quote_id": 1}, "key": "quote/1/accepted"}
+    for event_type in ("quote.accepted", "partner.customer.created", "lead.qualified"):
+        refused = await api.post("/events", {"type": event_type, **told}, role="noc")
+        assert (refused.status_code, refused.json()["code"]) == (403, "access.forbidden"), event_type
+    assert await items(api, "/events?type=partner.customer.created") == []
+    for journey in ("quote_accepted_to_order", "partner_customer_provisioning", "customer_renewal_process"):
+        refused = await api.post("/runs", {"journey": journey, "input": {}}, role="noc")
+        assert (refused.status_code, refused.json()["code"]) == (403, "access.forbidden"), journey
+    scoped = await api.token("noc", scopes=["runs.start"])
+    installation = {"journey": "isp_ticket_to_deployment", "input": {}}
+    assert (await api.post("/runs", installation, token=scoped)).status_code == 403
+    assert (await api.post("/runs", installation, role="noc")).status_code == 422
 
 
 EDGES = ("0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00")
