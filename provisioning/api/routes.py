@@ -8,7 +8,9 @@
     async def show(call: InCall, run_id: Number) -> RunDocument: ...
 
 ``GET`` reads one moment and can't write. Every other method is one writing transaction: it commits when the function
-has succeeded and its answer has been made, and leaves an audit entry. ``permission=PUBLIC`` is a door without a token.
+has succeeded and its answer has been made, and leaves an audit entry, unless the function says that nothing changed.
+``permission=PUBLIC`` is a door without a token; what proves there that anybody may change anything is looked at by
+``first``, which can't write, so that who proves nothing takes no lock and leaves nothing.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ PUBLIC: Final = "public"
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Refusal = Callable[[Request, Problem, Mapping[str, str]], Response]
+First = Callable[[Call], Awaitable[Response | None]]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Any]])
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -56,7 +59,7 @@ class Terms:
     """Under which a route may be called.
 
     ``keyed``: it takes an ``Idempotency-Key``. ``takes_json``: any body must be JSON. ``refusal``: makes the answer of
-    a problem, where that is a page.
+    a problem, where that is a page. ``first`` reads before anything may be written; what it answers is the answer.
     """
 
     permission: Permission | Literal["public"]
@@ -65,6 +68,7 @@ class Terms:
     takes_json: bool
     most_bytes: int = MOST_BYTES
     refusal: Refusal | None = None
+    first: First | None = None
 
     @property
     def reads(self) -> bool:
@@ -113,6 +117,12 @@ class Door(APIRoute):
         if terms.takes_json:
             check_json(request, body)
         repeatable = replayed(request, body)
+        if terms.first is not None:
+            async with appliance.database.read() as db:
+                looked = self._called(repeatable, appliance, db, caller)
+                answer = await terms.first(looked.state.call)
+            if answer is not None:
+                return answer
         async with appliance.database.begin() as db:
             if caller.token_id is not None and not caller.use_noted:
                 await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)
@@ -131,6 +141,8 @@ class Door(APIRoute):
     async def _audited(self, request: Request, handler: Handler) -> Response:
         response = await handler(request)
         call: Call = request.state.call
+        if call.changed_nothing:
+            return response
         if call.deed.after is None and response.headers.get("content-type", "").startswith("application/json"):
             call.deed.after = json.loads(bytes(response.body))
         await keep_deed(call.db, call.deed, tenant_id=call.tenant_id, at=call.appliance.clock())
@@ -170,6 +182,7 @@ class Doors(APIRouter):
         most_bytes: int = MOST_BYTES,
         if_match: bool = False,
         refusal: Refusal | None = None,
+        first: First | None = None,
         **options: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """A route; ``options`` are FastAPI's own. Statuses that its terms bring are documented by themselves."""
@@ -181,6 +194,7 @@ class Doors(APIRouter):
             takes_json=with_token if takes_json is None else takes_json,
             most_bytes=most_bytes,
             refusal=refusal,
+            first=first,
         )
         documented = described(path, terms, if_match=if_match) if with_token else {}
         documented |= {name: value for name, value in options.items() if name not in ("responses", "openapi_extra")}

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select, text
 
+from provisioning.access.audit import AuditEntry
 from provisioning.api import create_app
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import LineWish, QuoteWithLines
@@ -139,6 +140,24 @@ async def test_a_link_that_was_changed_or_is_too_old_says_so(
     answer = await browser.request(method, old)
     assert (answer.status_code, "This link is too old" in answer.text) == (410, True)
     assert await state_of(appliance, quote["quote_id"]) == ("sent", None)
+
+
+async def test_a_link_that_opens_nothing_waits_for_no_lock_and_leaves_nothing(
+    appliance: Appliance, browser: httpx.AsyncClient
+) -> None:
+    quote = await offer(appliance)
+    good = await link(appliance, "accept_quote", quote["quote_id"])
+    old = await link(appliance, "accept_quote", quote["quote_id"], minutes=0.0001)
+    async with appliance.database.begin() as db:  # the one that may write
+        await db.execute(text("UPDATE quote SET valid_until = valid_until"))
+        for address, status in ((good[:-3], 403), ("/links/x", 403), (old, 410)):
+            answer = await asyncio.wait_for(browser.post(address), timeout=3)
+            assert answer.status_code == status, address
+    async with appliance.database.begin() as db:
+        await appliance.quotes(db).withdraw(quote_id=quote["quote_id"], reason="Ada asked for another one")
+    assert (await browser.post(good)).status_code == 410
+    async with appliance.database.read() as db:
+        assert await db.scalar(select(func.count()).select_from(AuditEntry)) == 0
 
 
 async def test_a_secret_is_shown_once_to_who_asks_for_it(appliance: Appliance, browser: httpx.AsyncClient) -> None:
