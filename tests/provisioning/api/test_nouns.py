@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from provisioning.api.causes import ASKED_FOR
+from provisioning.line import LineOrderRow
 from tests.support.api import PARTNER, Api
 
 WAITING, HELD = 2, 3
@@ -97,6 +98,52 @@ async def test_a_lead_becomes_a_quote_and_an_accepted_one_says_so_as_an_event(an
     assert told["data"]["quote_id"] == draft.json()["quote_id"]
     late = await any_api.post(f"{address}/withdraw", {"reason": "no"}, match="*")
     assert (late.status_code, late.json()["code"]) == (409, "quote.not_open")
+
+
+async def test_lines_are_listed_and_what_the_olt_s_side_says_is_told_by_hand(api: Api) -> None:
+    async with api.appliance.database.begin() as db:
+        ordered = await api.appliance.services(db).line_service.authorise_line(
+            customer_id=17,
+            service_id=42,
+            device_serial="HWTC12345678",
+            access_node="OLT-1",
+            port="0/1/3",
+            svlan=200,
+            cvlan=1203,
+            management_vlan=None,
+            line_profile="fiber-300",
+            request_id="by hand",
+        )
+        row = await db.get_one(LineOrderRow, ordered["line_order_id"])
+        row.state, row.adapter, row.handed_over_at = "handed_over", "manual", api.appliance.clock()
+    address = f"/line-orders/{ordered['line_order_id']}"
+    every = await items(api, "/line-orders")
+    assert [order["line_order_id"] for order in every] == sorted((o["line_order_id"] for o in every), reverse=True)
+    for question in ("state=handed_over", "customer=17"):
+        assert [order["service_id"] for order in await items(api, f"/line-orders?{question}")] == [42]
+    assert (await api.get("/line-orders", role="sales")).status_code == 403
+
+    early = await api.post(f"{address}/removed", role="dispatch")
+    assert (early.status_code, early.json()["code"]) == (409, "line.not_handed_over")
+    blank = await api.post(f"{address}/refused", {"reason": " "}, role="dispatch")
+    assert blank.json()["errors"] == [{"field": "reason", "detail": "is missing"}]
+    refused = await api.post(f"{address}/refused", {"reason": "no free ONU id"}, role="dispatch")
+    assert refused.status_code == 200, refused.text
+    told = refused.json()["line_order"]
+    assert (told["state"], told["refusal"], refused.json()["runs"]) == ("refused", "no free ONU id", [])
+    [entry] = await api.audit(customer=17)
+    assert (entry["action"], entry["reason"], entry["before"]["state"]) == (
+        "line orders refused",
+        "no free ONU id",
+        "handed_over",
+    )
+    async with api.appliance.database.begin() as db:
+        row = await db.get_one(LineOrderRow, ordered["line_order_id"])
+        row.state, row.refusal, row.removal_asked_at = "handed_over", None, api.appliance.clock()
+    removed = await api.post(f"{address}/removed", role="dispatch")
+    assert removed.status_code == 200, removed.text
+    async with api.appliance.database.read() as db:
+        assert (await db.get_one(LineOrderRow, ordered["line_order_id"])).removed_at is not None
 
 
 async def test_who_may_start_anything_may_not_do_by_it_what_its_own_door_refuses_them(api: Api) -> None:
