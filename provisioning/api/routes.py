@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, TypeVar, cast
 
+import structlog
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
@@ -44,8 +46,11 @@ from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answe
 from provisioning.api.openapi import described
 from provisioning.api.problems import Problem, problem_of, problem_response
 from provisioning.bootstrap import Appliance
+from provisioning.database_errors import as_database_error
 
 PUBLIC: Final = "public"
+
+log = structlog.get_logger(__name__)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Refusal = Callable[[Request, Problem, Mapping[str, str]], Response]
@@ -231,8 +236,12 @@ def _appliance(request: Request) -> Appliance:
 
 
 async def _note_use(appliance: Appliance, caller: Caller) -> None:
-    """In a transaction of its own, once in a while: reading takes no lock."""
+    """In a transaction of its own, once in a while: reading takes no lock, and what was read is answered anyway."""
     if caller.token_id is None or caller.use_noted:
         return
-    async with appliance.database.begin() as db:
-        await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)
+    try:
+        async with appliance.database.begin() as db:
+            await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)
+    except SQLAlchemyError as error:
+        reason = str(as_database_error(error))
+        log.warning("the use of a token could not be noted", token_id=caller.token_id, reason=reason)
