@@ -44,7 +44,7 @@ from provisioning.api.bodies import MOST_BYTES, check_address, check_json, read_
 from provisioning.api.calls import Call
 from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answer, key_of
 from provisioning.api.openapi import described
-from provisioning.api.problems import Problem, problem_of, problem_response
+from provisioning.api.problems import UNKEPT, Problem, problem_of, problem_response
 from provisioning.bootstrap import Appliance
 from provisioning.database_errors import as_database_error
 
@@ -63,7 +63,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 class Terms:
     """Under which a route may be called.
 
-    ``keyed``: it takes an ``Idempotency-Key``. ``takes_json``: any body must be JSON. ``refusal``: makes the answer of
+    A page (it has a ``refusal``) that can be got can be asked for its head as well. ``keyed``: it takes an ``Idempotency-Key``. ``takes_json``: any body must be JSON. ``refusal``: makes the answer of
     a problem, where that is a page. ``first`` reads before anything may be written; what it answers is the answer.
     """
 
@@ -92,7 +92,7 @@ class Door(APIRoute):
     def get_route_handler(self) -> Handler:
         handler = super().get_route_handler()
 
-        async def answer(request: Request) -> Response:
+        async def respond(request: Request) -> Response:
             try:
                 check_address(request)
                 if self.terms.reads:
@@ -102,6 +102,14 @@ class Door(APIRoute):
                 problem, headers = problem_of(error)
                 make = self.terms.refusal
                 return make(request, problem, headers) if make else problem_response(problem, headers)
+
+        async def answer(request: Request) -> Response:
+            response = await respond(request)
+            for name, value in UNKEPT.items():
+                response.headers.setdefault(name, value)
+            if request.method == "HEAD":
+                response.body = b""  # its headers stay those of the whole answer (RFC 9110 section 9.3.2)
+            return response
 
         return answer
 
@@ -208,7 +216,8 @@ class Doors(APIRouter):
 
         def declare(endpoint: Endpoint) -> Endpoint:
             route = cast("type[APIRoute]", partial(Door, terms=terms))
-            self.add_api_route(path, endpoint, methods=[method], route_class_override=route, **documented)
+            methods = ["GET", "HEAD"] if refusal is not None and method == "GET" else [method]
+            self.add_api_route(path, endpoint, methods=methods, route_class_override=route, **documented)
             return endpoint
 
         return declare

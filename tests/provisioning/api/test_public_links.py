@@ -78,6 +78,9 @@ async def test_an_offer_is_shown_with_its_lines_and_accepted_by_the_button_alone
     assert shown.text.count(total) >= 2 and "Accept this offer" in shown.text
     assert shown.headers["content-security-policy"] == STRICT[0]
     assert (shown.headers["cache-control"], shown.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    head = await browser.head(address)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers == shown.headers
     assert (await uses(appliance), await state_of(appliance, quote["quote_id"])) == (0, ("sent", None))
 
     accepted = await browser.post(address)

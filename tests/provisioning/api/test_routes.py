@@ -229,6 +229,20 @@ async def test_every_refusal_is_a_problem_and_says_where(api: Api) -> None:
     assert (control.status_code, control.json()["code"]) == (400, "api.request_malformed")
 
 
+async def test_no_answer_is_kept_on_its_way_or_taken_for_something_else(api: Api) -> None:
+    answers = [
+        await api.get("/runs"),
+        await api.get("/runs/999"),
+        await api.get("/nothing"),
+        await api.send("DELETE", "/leads"),
+        await api.post("/leads", LEAD),
+        await api.get("/leads", role=None),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 404, 404, 405, 201, 401]
+    for answer in answers:
+        assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
 async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_again(api: Api) -> None:
     token = await api.token("admin")
     await api.appliance.database.close()
