@@ -6,12 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from provisioning.api.causes import ASKED_FOR
+from provisioning.commercial import CommissionTerms, Partners
 from provisioning.line import LineOrderRow
 from tests.support.api import PARTNER, Api
+from workflows.engine.tables import RunRow
 
 WAITING, HELD = 2, 3
+OTHER = PARTNER + 1
+"""Another partner's number."""
 
 
 async def test_a_report_moves_the_run_that_waits_and_whoever_saw_less_looks_again(any_api: Api) -> None:
@@ -207,16 +212,43 @@ async def test_an_event_by_api_is_one_event_and_an_unknown_kind_is_refused(any_a
     assert settled["key"] == "told/ticket/x"
 
 
+async def another_partner(api: Api) -> int:
+    """One with licences, a customer and that customer's run; the customer's number."""
+    appliance = api.appliance
+    async with appliance.database.begin() as db:
+        await Partners(db, tenant_id=appliance.tenant_id, now=appliance.clock).register(
+            partner_id=OTHER,
+            name="Südnetz",
+            email="orders@suednetz.example",
+            license_template_id=1,
+            license_quota=3,
+            commission=CommissionTerms("fixed", "EUR", fixed_minor=2500),
+        )
+        brought = await appliance.services(db).customer_service.create_partner_customer(
+            partner_id=OTHER, customer_data={"name": "Uma Stone", "email": "uma@example.org"}
+        )
+        theirs = brought["customer_id"]
+        await db.execute(update(RunRow).where(RunRow.id == 1).values(customer_id=theirs))
+    return theirs
+
+
 async def test_a_partner_sees_and_orders_for_themselves_alone(api: Api) -> None:
+    theirs, other = await another_partner(api), await api.token("partner", partner_id=OTHER)
     [own] = (await api.get("/partners", role="partner")).json()["items"]
     assert own["partner_id"] == PARTNER
-    every = {partner["partner_id"] for partner in await items(api, "/partners")}
-    strangers = every - {PARTNER} or {999}
-    for stranger in strangers:
-        for address in ("", "/customers", "/ledger", "/commissions"):
-            answer = await api.get(f"/partners/{stranger}{address}", role="partner")
-            assert (answer.status_code, answer.json()["code"]) == (404, "partner.unknown")
-        assert (await api.post(f"/partners/{stranger}/orders", {}, role="partner")).status_code == 404
+    assert [partner["partner_id"] for partner in await items(api, "/partners")] == [PARTNER, OTHER]
+    for address in ("", "/customers", "/ledger", "/commissions"):
+        answer = await api.get(f"/partners/{OTHER}{address}", role="partner")
+        assert (answer.status_code, answer.json()["code"]) == (404, "partner.unknown")
+        assert (await api.get(f"/partners/{OTHER}{address}", token=other)).status_code == 200
+    assert (await api.post(f"/partners/{OTHER}/orders", {}, role="partner")).status_code == 404
+    assert (await api.post(f"/partners/{OTHER}/orders", {}, token=other)).status_code == 422
+    for address in (f"/customers/{theirs}", "/runs/1"):
+        assert (await api.get(address, role="partner")).status_code == 404
+        assert (await api.get(address, token=other)).status_code == 200
+    assert [run["id"] for run in await items(api, "/runs", token=other)] == [1]
+    assert await items(api, "/runs", role="partner") == []
+    assert [entry["licenses"] for entry in await items(api, f"/partners/{OTHER}/ledger", token=other)] == [3]
     brought = {each["customer_id"] for each in await items(api, f"/partners/{PARTNER}/customers", role="partner")}
     assert {each["customer_id"] for each in await items(api, "/customers", role="partner")} == brought != set()
     somebody = next(each for each in await items(api, "/customers") if each["customer_id"] not in brought)
@@ -228,8 +260,11 @@ async def test_a_partner_sees_and_orders_for_themselves_alone(api: Api) -> None:
         "customer_data": {"name": "Ann", "email": "ann@example.org"},
         "license_count": 1,
         "white_label_config": {"name": "Nordnetz"},
-        "sale_amount": "49.90",
+        "offer_id": 1,
     }
+    own_price = {**order, "offer_id": None, "sale_amount": "99999.00"}
+    refused = await api.post(f"/partners/{PARTNER}/orders", own_price, role="partner")
+    assert [fault["field"] for fault in refused.json()["errors"]] == ["sale_amount"]
     taken = await api.post(f"/partners/{PARTNER}/orders", order, role="partner")
     assert (taken.status_code, taken.json()["event_key"]) == (201, f"partner/{PARTNER}/order/N-1")
     faulty = await api.post(f"/partners/{PARTNER}/orders", {"tea": 1}, role="partner")
