@@ -26,7 +26,7 @@ class OrderDesk:
         self._tenant_id = tenant_id
 
     async def begin(self, data: Any, *, unless_said: Mapping[str, Any], by: str) -> tuple[int, bool]:
-        """The run of an acceptance, as its event tells it, and whether it is new; the same acceptance again is the same.
+        """The run of an acceptance, as its event tells it, and whether it is new: the same acceptance is the same run.
 
         ``unless_said`` is what holds for whatever the event doesn't say. A yes that only the event brings is kept here;
         one to a quote that is over, is a renewal or is somebody else's, or that was taken back since, starts nothing.

@@ -85,7 +85,7 @@ def _depth(body: bytes) -> int:
 
     A text that is never closed reaches to the end; a backslash outside of texts ends what a reader of JSON gets to see.
     """
-    unescaped = body.replace(rb"\\", b"").replace(rb'\"', b"")
+    unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
     deepest = depth = 0
     for byte in b"".join(unescaped.split(b'"')[::2]).translate(None, delete=_NO_BRACKETS):
         depth += 1 if byte in b"[{" else -1

@@ -1,7 +1,8 @@
 """``/links/<token>``: what a one-time link of a mail leads to.
 
 Looking never uses a link up, since mail programs look in advance; only the page's button does, in the transaction of
-what it does: accept an offer, or show a secret. A link that opens nothing comes to no transaction that writes. Who presses twice is shown the same acceptance, and a secret no more.
+what it does: accept an offer, or show a secret. A link that opens nothing comes to no transaction that writes. Who
+presses twice is shown the same acceptance, and a secret no more.
 """
 
 from __future__ import annotations

@@ -63,8 +63,9 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 class Terms:
     """Under which a route may be called.
 
-    A page (it has a ``refusal``) that can be got can be asked for its head as well. ``keyed``: it takes an ``Idempotency-Key``. ``takes_json``: any body must be JSON. ``refusal``: makes the answer of
-    a problem, where that is a page. ``first`` reads before anything may be written; what it answers is the answer.
+    A page (it has a ``refusal``) that can be got can be asked for its head as well. ``keyed``: it takes an
+    ``Idempotency-Key``. ``takes_json``: any body must be JSON. ``refusal``: makes the answer of a problem, where that
+    is a page. ``first`` reads before anything may be written; what it answers is the answer.
     """
 
     permission: Permission | Literal["public"]
@@ -216,7 +217,7 @@ class Doors(APIRouter):
 
         def declare(endpoint: Endpoint) -> Endpoint:
             route = cast("type[APIRoute]", partial(Door, terms=terms))
-            methods = ["GET", "HEAD"] if refusal is not None and method == "GET" else [method]
+            methods: list[str] = ["GET", "HEAD"] if refusal is not None and method == "GET" else [method]
             self.add_api_route(path, endpoint, methods=methods, route_class_override=route, **documented)
             return endpoint
 

@@ -139,7 +139,7 @@ async def show(call: InCall, run_id: Number, response: Response) -> RunDocument:
 
 @doors.post("/{run_id}/signals", permission="runs.signal", status_code=201)
 async def signal(call: InCall, run_id: Number, wish: Told) -> ToldRun:
-    """Tells a run something. What has a record of its own (visits, lines) is told there; what a watcher sees, by none."""
+    """Tells a run something. What has a record (visits, lines) is told there; what a watcher sees is told by no one."""
     new = await call.appliance.signal_desk(call.db).tell(run_id, wish.name, wish.payload, key=wish.key, by=call.by)
     call.tells(subject=f"run/{run_id}", run_id=run_id)
     return ToldRun(run_id=run_id, signal=wish.name, new=new)
