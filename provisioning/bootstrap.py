@@ -193,12 +193,13 @@ class Appliance:
         """Tells in this transaction what it makes happen."""
         await self.events.publish(db, event_type, subject=subject, data=data, key=key, by=by)
 
-    async def _start_installation(self, db: AsyncSession, data: Any, by: str) -> int:
+    async def _start_installation(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """An installation ticket that comes as an event goes through the same door as any other."""
         try:
-            return (await self.desk(db).accept(data, by=by)).run_id
+            begun = await self.desk(db).accept(data, by=by)
         except InvalidRequest as refusal:
             raise EventRefused(str(refusal)) from refusal
+        return begun.run_id, begun.is_new
 
     def onboarding_desk(self, db: AsyncSession) -> OnboardingDesk:
         """The door for events that make customers, bound to this transaction."""
@@ -212,13 +213,13 @@ class Appliance:
             terms=OnboardingTerms(team=self.settings.onboarding_team, public_url=self.settings.public_url),
         )
 
-    async def _start_onboarding(self, db: AsyncSession, data: Any, by: str) -> int:
+    async def _start_onboarding(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         return await _unless_refused(self.onboarding_desk(db).lead_qualified(data, by=by))
 
-    async def _start_provisioning(self, db: AsyncSession, data: Any, by: str) -> int:
+    async def _start_provisioning(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         return await _unless_refused(self.onboarding_desk(db).partner_customer_created(data, by=by))
 
-    async def _start_order(self, db: AsyncSession, data: Any, by: str) -> int:
+    async def _start_order(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """An acceptance becomes an order in the way that this ISP carries its orders out."""
         settings = self.settings
         said: dict[str, Any] = {"payment_method": settings.order_payment_method, "priority": settings.order_priority}
@@ -227,12 +228,13 @@ class Appliance:
         desk = OrderDesk(db, crm=self.services(db).crm_service, runs=self.runs, tenant_id=self.tenant_id)
         return await desk.begin(data, unless_said=said, by=by)
 
-    async def _start_termination(self, db: AsyncSession, data: Any, by: str) -> int:
+    async def _start_termination(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """The end of a service goes through the same door as well."""
         try:
-            return (await self.termination_desk(db).accept(data, by=by)).run_id
+            begun = await self.termination_desk(db).accept(data, by=by)
         except InvalidRequest as refusal:
             raise EventRefused(str(refusal)) from refusal
+        return begun.run_id, begun.is_new
 
     def offers(self, db: AsyncSession) -> OfferCatalogue:
         """The commercial catalogue, bound to this transaction."""
@@ -318,8 +320,8 @@ class Appliance:
         await self.database.close()
 
 
-async def _unless_refused(starting: Awaitable[int]) -> int:
-    """The run that a door starts for an event.
+async def _unless_refused(starting: Awaitable[tuple[int, bool]]) -> tuple[int, bool]:
+    """The run that a door starts for an event, and whether it is new.
 
     Raises: EventRefused with what the door says.
     """

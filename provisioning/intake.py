@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from provisioning.errors import Fault, InvalidRequest
 from workflows import PRINTABLE
+from workflows.definitions.input_types import FIRST_YEAR, LAST_YEAR
 
 Clock = Callable[[], datetime]
 """The time now, aware, handed in by whoever composes the appliance."""
@@ -106,12 +107,15 @@ class Faults:
         return value
 
     def moment(self, field: str, value: object) -> datetime | None:
-        """A time that says its zone."""
+        """A time that says its zone, in a year that anybody means."""
         if not isinstance(value, datetime):
             self.add(field, "is not a date and time")
             return None
         if value.tzinfo is None:
             self.add(field, "has no time zone")
+            return None
+        if not FIRST_YEAR <= value.year <= LAST_YEAR:
+            self.add(field, f"is in the year {value.year}, not in {FIRST_YEAR} to {LAST_YEAR}")
             return None
         return value
 

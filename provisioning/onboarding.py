@@ -71,8 +71,8 @@ class OnboardingDesk:
         self._tenant_id = tenant_id
         self._terms = terms
 
-    async def lead_qualified(self, data: Any, *, by: str) -> int:
-        """The run that onboards a qualified lead. ``data``: `LeadQualified`.
+    async def lead_qualified(self, data: Any, *, by: str) -> tuple[int, bool]:
+        """The run that onboards a qualified lead, and whether it is new. ``data``: `LeadQualified`.
 
         The same lead again is the same run, unless that has come to nothing: an event without a round begins the next.
 
@@ -94,7 +94,7 @@ class OnboardingDesk:
         if round_ > due:
             faults.add("round", f"is {round_}, and this lead's round {due} is due")
         if faults.count and known is not None and event.offer_id in (None, lead and lead["offer_id"]):
-            return known  # told again, after the run has made a customer of it
+            return known, False  # told again, after the run has made a customer of it
         faults.refuse_if_any()
         assert offer_id and template_id, "without them there were faults"
         wanted = QualifiedLead(
@@ -104,11 +104,10 @@ class OnboardingDesk:
             license_template_id=template_id,
             ticket_team=self._terms.team,
         )
-        run_id, _is_new = await self._runs.start(self._db, OF_LEADS, wanted, by=by)
-        return run_id
+        return await self._runs.start(self._db, OF_LEADS, wanted, by=by)
 
-    async def partner_customer_created(self, data: Any, *, by: str) -> int:
-        """The run that provisions a partner's customer. ``data``: `PartnerOrder`.
+    async def partner_customer_created(self, data: Any, *, by: str) -> tuple[int, bool]:
+        """The run that provisions a partner's customer, and whether it is new. ``data``: `PartnerOrder`.
 
         The same order is the same run, unless that has come to nothing: an event without a round begins the next one.
 
@@ -139,8 +138,7 @@ class OnboardingDesk:
         key = PARTNER_CUSTOMER_PROVISIONING.key(order)
         if await self._runs.find(self._db, OF_PARTNERS, key) is None:  # an order told again is its run, whatever is now
             faults.refuse_if_any()
-        run_id, _is_new = await self._runs.start(self._db, OF_PARTNERS, order, by=by)
-        return run_id
+        return await self._runs.start(self._db, OF_PARTNERS, order, by=by)
 
     async def _lead(self, faults: Faults, lead_id: int) -> LeadRecord | None:
         """The lead, in whatever state; None if there is none."""

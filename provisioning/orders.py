@@ -25,8 +25,8 @@ class OrderDesk:
         self._runs = runs
         self._tenant_id = tenant_id
 
-    async def begin(self, data: Any, *, unless_said: Mapping[str, Any], by: str) -> int:
-        """The run of an acceptance, as its event tells it; the same acceptance again is the same run.
+    async def begin(self, data: Any, *, unless_said: Mapping[str, Any], by: str) -> tuple[int, bool]:
+        """The run of an acceptance, as its event tells it, and whether it is new: the same acceptance is the same run.
 
         ``unless_said`` is what holds for whatever the event doesn't say. A yes that only the event brings is kept here;
         one to a quote that is over, is a renewal or is somebody else's, or that was taken back since, starts nothing.
@@ -35,7 +35,7 @@ class OrderDesk:
         """
         if not isinstance(data, dict):
             raise EventRefused("The event's data is no JSON object, so nothing says which quote was accepted.")
-        run_id, _ = await self._runs.start(self._db, JOURNEY, {**unless_said, **data}, by=by)
+        run_id, is_new = await self._runs.start(self._db, JOURNEY, {**unless_said, **data}, by=by)
         quote_id = data["quote_id"]  # a number: the journey's input was refused otherwise
         try:
             await self._crm.accept_quote(quote_id=quote_id, accepted_by=data["accepted_by"])
@@ -52,4 +52,4 @@ class OrderDesk:
                 f"Quote {quote_id} stands at its acceptance {quote.acceptances}, and this is its acceptance "
                 f"{data['acceptance']}: nothing is ordered by it."
             )
-        return run_id
+        return run_id, is_new

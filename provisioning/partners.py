@@ -13,6 +13,8 @@ from typing_extensions import TypedDict
 
 from provisioning.commercial import (
     LARGEST_ALLOCATION,
+    OfferCatalogue,
+    OfferError,
     PartnerError,
     PartnerService,
     WhiteLabel,
@@ -28,7 +30,7 @@ from workflows.answers import PartnerRecord
 from workflows.definitions.partner_customer_provisioning import PARTNER_CUSTOMER_PROVISIONING, provisioning_key
 
 PARTNER_CUSTOMER_CREATED = "partner.customer.created"
-ORDER_FIELDS = ("order_ref", "customer_data", "license_count", "white_label_config", "sale_amount")
+ORDER_FIELDS = ("order_ref", "customer_data", "license_count", "white_label_config", "sale_amount", "offer_id")
 
 
 class SubmittedOrder(TypedDict):
@@ -49,16 +51,19 @@ class PartnerDesk:
         self._publish = publish
         self._tenant_id = tenant_id
         self._partners = PartnerService(db, tenant_id=tenant_id, now=now)
+        self._offers = OfferCatalogue(db, tenant_id=tenant_id)
         self._own_host = urlsplit(public_url or "").hostname or ""
 
-    async def submit(self, partner_id: int, order: Any, *, by: str) -> SubmittedOrder:
+    async def submit(self, partner_id: int, order: Any, *, by: str, themselves: bool = False) -> SubmittedOrder:
         """Takes the order of a partner's new customer, if every part of it makes sense.
 
         ``order``: ``order_ref`` (the partner's own number of it), ``customer_data`` {name, email, phone?},
-        ``license_count``, ``white_label_config``, and for partners with a share ``sale_amount``, a decimal as text in
-        the partner's currency. Whether licences are left is the journey's gate, not this door's: an order that comes
-        again must not be refused because it took the last one itself. One that was rejected or undone may be handed in
-        again, changed or not: that is its next round.
+        ``license_count``, ``white_label_config``, and for partners with a share what this is a share of: ``offer_id``,
+        what each licence is sold for by the price list for one billing period, or ``sale_amount``, a decimal as text in
+        the partner's currency. Partners who order ``themselves`` name the offer: an amount of their own would be their
+        commission. Whether licences are left is the journey's gate, not this door's: an order that comes again must not
+        be refused because it took the last one itself. One that was rejected or undone may be handed in again, changed
+        or not: that is its next round.
 
         Raises: InvalidRequest with all faults at once, before anything is written; whatever ``publish`` refuses.
         """
@@ -71,7 +76,7 @@ class PartnerDesk:
         count = faults.number("license_count", given.get("license_count"))
         if count > LARGEST_ALLOCATION:
             faults.add("license_count", f"is more than {LARGEST_ALLOCATION}")
-        amount = _commission_base(faults, given.get("sale_amount"), partner)
+        amount = await self._commission_base(faults, given, partner, count=count, themselves=themselves)
         faults.refuse_if_any()
         assert partner is not None, "a partner who is not known has left a fault"
         due = await provisioning_round(self._db, self._tenant_id, partner_id, reference)
@@ -103,6 +108,49 @@ class PartnerDesk:
             faults.add("partner_id", f"names partner {number}, who is {partner['state']}")
         return partner
 
+    async def _commission_base(
+        self,
+        faults: Faults,
+        given: Mapping[str, object],
+        partner: PartnerRecord | None,
+        *,
+        count: int,
+        themselves: bool,
+    ) -> Decimal:
+        """What ``record_commission`` is to be given: what the customer pays, or the fixed sum that was agreed."""
+        sale_amount, offer_id = given.get("sale_amount"), given.get("offer_id")
+        if partner is not None and partner["commission_fixed_minor"] is not None:
+            for name in ("sale_amount", "offer_id"):
+                if given.get(name) is not None:
+                    faults.add(name, "does not matter: a fixed commission was agreed")
+            return to_decimal(partner["commission_fixed_minor"], partner["currency"])
+        currency = partner["currency"] if partner else "EUR"
+        if sale_amount is not None and offer_id is not None:
+            faults.add("sale_amount", "is what the price list says of offer_id: leave one of them out")
+        elif sale_amount is not None and themselves:
+            faults.add("sale_amount", "is not the partner's to say: name the offer_id that was sold")
+        elif offer_id is not None or themselves:
+            return await self._listed_amount(faults, offer_id, currency, count)
+        else:
+            return _told_amount(faults, sale_amount, currency)
+        return Decimal()
+
+    async def _listed_amount(self, faults: Faults, offer_id: object, currency: str, count: int) -> Decimal:
+        """What so many of an offer cost for one billing period."""
+        number = faults.number("offer_id", offer_id)
+        if not number:
+            return Decimal()
+        try:
+            offer = await self._offers.sold(number)
+        except OfferError as error:
+            faults.add("offer_id", str(error))
+            return Decimal()
+        if offer["currency"] != currency:
+            faults.add("offer_id", f"is sold in {offer['currency']}, and the partner's currency is {currency}")
+        elif not offer["price_minor"]:
+            faults.add("offer_id", f"is {number} ({offer['title']}), which costs nothing")
+        return to_decimal(offer["price_minor"] * count, offer["currency"])
+
 
 async def provisioning_round(db: AsyncSession, tenant_id: str, partner_id: int, order_ref: str) -> int:
     """Which round of the partner's order is due."""
@@ -119,13 +167,7 @@ def _fields(faults: Faults, order: object) -> Mapping[str, object]:
     return cast(Mapping[str, object], order)
 
 
-def _commission_base(faults: Faults, sale_amount: object, partner: PartnerRecord | None) -> Decimal:
-    """What ``record_commission`` is to be given: what the customer pays, or the fixed sum that was agreed."""
-    if partner is not None and partner["commission_fixed_minor"] is not None:
-        if sale_amount is not None:
-            faults.add("sale_amount", "does not matter: a fixed commission was agreed")
-        return to_decimal(partner["commission_fixed_minor"], partner["currency"])
-    currency = partner["currency"] if partner else "EUR"
+def _told_amount(faults: Faults, sale_amount: object, currency: str) -> Decimal:
     text = faults.line("sale_amount", sale_amount, longest=40)
     if not text:
         return Decimal()

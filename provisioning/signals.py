@@ -15,8 +15,13 @@ DESKS = {
     "line_answer": ("firstlight line answer ORDER --port PORT", "the line order"),
     "payment_settled": ("firstlight payments settle PAYMENT --reference WHERE", "the payment"),
     "quote_accepted": ("firstlight quotes accept QUOTE --accepted-by WHO", "the quote"),
+    "line_removed": ("firstlight line removed ORDER", "the line order"),
 }
 """Signals that only a desk may tell, since a record changes with the run: the command, and the record."""
+WATCHED = {"device_informed": "the ACS has seen the CPE", "session_started": "RADIUS accounting has the session"}
+"""Signals that only a watcher may tell, since billing rests on them: what it must have seen."""
+TOLD_FROM_OUTSIDE = "told/"
+"""What keys begin with that people and other systems choose, so that none is ever one that a door of ours makes."""
 
 
 class SignalDesk:
@@ -29,22 +34,31 @@ class SignalDesk:
     async def tell(self, run_id: int, name: str, payload: Any, *, key: str | None = None, by: str) -> bool:
         """Tells a run something it waits for, or will wait for; False if this ``key`` was told before.
 
-        Without a key, the same name and payload are the same signal.
+        Without a key, the same name and payload are the same signal. It is kept as ``told/<key>``.
 
-        Raises: InvalidRequest if the payload is no JSON object, or the signal has a desk of its own; RunUnknown,
-        RunNotOpenFor, InputRefused.
+        Raises: InvalidRequest if the payload is no JSON object, or the signal has a desk of its own or is a watcher's;
+        RunUnknown, RunNotOpenFor, InputRefused.
         """
+        if name in WATCHED:
+            raise InvalidRequest("The signal", [Fault("name", _seen_alone(run_id, name))])
         if name in DESKS:
             command, record = DESKS[name]
             raise InvalidRequest("The signal", [Fault("name", _elsewhere(run_id, name, command, record))])
         if not isinstance(payload, dict):
             raise InvalidRequest("The payload", [Fault("payload", "is not a JSON object")])
-        said = f"{name}/{json.dumps(payload, sort_keys=True)}"
-        return await self._runs.signal(self._db, run_id, name, payload, key=key or said, by=by)
+        said = key or f"{name}/{json.dumps(payload, sort_keys=True)}"
+        return await self._runs.signal(self._db, run_id, name, payload, key=TOLD_FROM_OUTSIDE + said, by=by)
 
 
 def _elsewhere(run_id: int, name: str, command: str, record: str) -> str:
     return (
         f"{name} is told with `{command}`, so that {record} changes with the run; "
         f"`firstlight runs show {run_id}` has the number"
+    )
+
+
+def _seen_alone(run_id: int, name: str) -> str:
+    return (
+        f"{name} is told by nobody but the watcher, once {WATCHED[name]}; when run {run_id} is held, "
+        f"`firstlight runs retry {run_id}` looks again and `firstlight runs skip {run_id} --reason WHY` goes on without"
     )

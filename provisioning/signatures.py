@@ -27,7 +27,7 @@ ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature
 MOST_SIGNATURES = 10
 
 _ID = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
-_SECONDS = re.compile(r"[0-9]{1,12}")
+_SECONDS = re.compile(r"[0-9]{1,10}")  # until the year 2286: more would be past the calendar
 
 
 class SignatureRefused(ProvisioningError):
@@ -74,7 +74,7 @@ def verified_id(headers: Mapping[str, str], body: bytes, secrets: Sequence[str],
     message_id, seconds = headers.get(ID, ""), headers.get(TIMESTAMP, "")
     given = headers.get(SIGNATURE, "").split(" ")
     if not _ID.fullmatch(message_id) or not _SECONDS.fullmatch(seconds) or given == [""]:
-        raise SignatureRefused(f"it needs the headers {ID}, {TIMESTAMP} and {SIGNATURE}")
+        raise SignatureRefused(f"it needs the headers {ID}, {TIMESTAMP} (Unix seconds) and {SIGNATURE}")
     at = datetime.fromtimestamp(int(seconds), UTC)
     if abs(now - at) > TOLERANCE:
         raise SignatureRefused(f"it was sent at {at:%Y-%m-%d %H:%M:%S} UTC, more than five minutes from now")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import AcsError, TemplateLibrary
@@ -20,6 +20,7 @@ from provisioning.intake import Clock, faults_of
 from provisioning.json_files import read_json
 from radius import RadiusError
 from workflows import Runs, Services
+from workflows.definitions.input_types import Moment
 from workflows.definitions.installation import Identifier, InstallTicket, PositiveId
 
 JOURNEY = "isp_ticket_to_deployment"
@@ -41,7 +42,7 @@ class SoundAppointment(BaseModel):
     """Of an appointment, what is well formed."""
 
     technician_id: PositiveId | None = None
-    scheduled_date: AwareDatetime | None = None
+    scheduled_date: Moment | None = None
 
 
 class SoundParts(BaseModel):
@@ -52,7 +53,7 @@ class SoundParts(BaseModel):
     bandwidth_plan: Identifier | None = None
     config_template: Identifier | None = None
     appointment: SoundAppointment | None = None
-    hold_until: AwareDatetime | None = None
+    hold_until: Moment | None = None
 
 
 def read_ticket(path: Path) -> Any:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import AwareDatetime
 
 from ipam import AllocatedResources, PoolUsage, ServiceAt
 from provisioning.api.calls import InCall
-from provisioning.api.pages import Number
+from provisioning.api.pages import Moment, Number
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
 
@@ -26,7 +25,7 @@ class Holder(Wish):
 async def holder(
     call: InCall,
     address: Annotated[str, Query(min_length=2, max_length=64, description="IPv4 or IPv6, or a prefix")],
-    at: Annotated[AwareDatetime | None, Query(description="When; now, if left out")] = None,
+    at: Annotated[Moment | None, Query(description="When; now, if left out")] = None,
     vrf: Annotated[str | None, Query(max_length=64, description="Which, if several have the address")] = None,
 ) -> Holder:
     """Who has this address, or had it then."""

@@ -40,6 +40,14 @@ class Call:
         """Of something under the API: ``runs/7``."""
         return f"{PREFIX}/{path}"
 
+    @property
+    def changed_nothing(self) -> bool:
+        return bool(getattr(self.request.state, "changed_nothing", False))
+
+    def changes_nothing(self) -> None:
+        """This request has left everything as it was, so the audit has nothing to keep of it."""
+        self.request.state.changed_nothing = True
+
     def tells(self, **facts: Any) -> None:
         """What the audit is to say of this change: ``subject``, ``customer_id``, ``run_id``, ``reason``, ``before``,
         ``after`` (the answer, unless told otherwise), and at a door without a token who the ``actor`` is."""

@@ -8,9 +8,11 @@ from fastapi import Query
 from pydantic import Field
 
 from provisioning.api.calls import InCall
+from provisioning.api.causes import require_to_cause
 from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Nothing, Wish
+from provisioning.signals import TOLD_FROM_OUTSIDE
 from workflows import EventView, list_events
 
 doors = Doors(prefix="/events", tags=["events"])
@@ -19,7 +21,10 @@ State = Literal["pending", "started", "ignored", "refused"]
 
 
 class Publish(Wish):
-    """What has happened, about what, and a key that names it: the same again is the same event."""
+    """What has happened, about what, and a key that names it: the same again is the same event.
+
+    The key is kept as `told/<key>`: no key from outside is ever that of an event which the appliance publishes itself.
+    """
 
     type: str = Field(min_length=1, max_length=100)
     subject: str = Field(min_length=1, max_length=200)
@@ -63,12 +68,15 @@ async def list_(
 
 @doors.post("", permission="events.publish", status_code=201)
 async def publish(call: InCall, wish: Publish) -> Published:
-    """Publishes an event; the journey that it starts begins within a second, once a worker runs."""
+    """Publishes an event; the journey that it starts begins within a second, once a worker runs.
+
+    The permission of what has happened is asked for as well: who tells that a quote was accepted may accept quotes.
+    """
     events = call.appliance.events
     events.require_known(wish.type)
-    event_id, new = await events.publish(
-        call.db, wish.type, subject=wish.subject, data=wish.data, key=wish.key, by=call.by
-    )
+    require_to_cause(call, wish.type)
+    key = TOLD_FROM_OUTSIDE + wish.key
+    event_id, new = await events.publish(call.db, wish.type, subject=wish.subject, data=wish.data, key=key, by=call.by)
     call.tells(subject=f"event/{event_id}", after={"type": wish.type, "subject": wish.subject, "new": new})
     return Published(event_id=event_id, new=new)
 

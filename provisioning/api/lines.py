@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import Query
 from pydantic import Field
 
 from provisioning.api.calls import Call, InCall
-from provisioning.api.pages import Number
+from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
-from provisioning.line import LineOrderRecord, LineService
+from provisioning.api.wishes import Nothing, Wish
+from provisioning.line import LineOrderRecord, LineService, line_orders
+from workflows.services import LineState
 
 doors = Doors(prefix="/line-orders", tags=["line orders"])
 
@@ -21,11 +25,37 @@ class Answer(Wish):
     received_power_dbm: float | None = Field(default=None, ge=-100, le=20)
 
 
+class Refusal(Wish):
+    """Why the OLT's side can't have this line."""
+
+    reason: str
+
+
 class AnsweredLine(Wish):
     """The line order as it stands, and the runs that were told."""
 
     line_order: LineOrderRecord
     runs: list[int]
+
+
+@doors.get("", permission="lines.read")
+async def list_(
+    call: InCall,
+    state: Annotated[list[LineState] | None, Query(description="Only orders in these states")] = None,
+    customer: Wanted = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[LineOrderRecord]:
+    """Line orders, the newest first."""
+    found = await line_orders(
+        call.db,
+        call.tenant_id,
+        states=state or (),
+        customer_id=customer,
+        before_id=row_of(after),
+        limit=limit + 1,
+    )
+    return page_of(call, found, [order["line_order_id"] for order in found], limit)
 
 
 @doors.get("/{line_order_id}", permission="lines.read")
@@ -39,6 +69,28 @@ async def answer(call: InCall, line_order_id: Number, wish: Answer) -> AnsweredL
     """The line is on the OLT: the run that waits for it goes on. The same answer again is one."""
     before = await _order(call, line_order_id)
     runs = await call.appliance.line_desk(call.db).answer(line_order_id=line_order_id, by=call.by, **wish.model_dump())
+    return await _told(call, before, runs)
+
+
+@doors.post("/{line_order_id}/refused", permission="lines.answer")
+async def refused(call: InCall, line_order_id: Number, wish: Refusal) -> AnsweredLine:
+    """The OLT's side can't have the line: the run that waits for it is told why."""
+    before = await _order(call, line_order_id)
+    runs = await call.appliance.line_desk(call.db).refuse(line_order_id=line_order_id, reason=wish.reason, by=call.by)
+    call.tells(reason=wish.reason)
+    return await _told(call, before, runs)
+
+
+@doors.post("/{line_order_id}/removed", permission="lines.answer")
+async def removed(call: InCall, line_order_id: Number, wish: Nothing) -> AnsweredLine:
+    """The line that was to be taken off is off the OLT: what has waited for it goes on."""
+    before = await _order(call, line_order_id)
+    runs = await call.appliance.line_desk(call.db).removed(line_order_id=line_order_id, by=call.by)
+    return await _told(call, before, runs)
+
+
+async def _told(call: Call, before: LineOrderRecord, runs: list[int]) -> AnsweredLine:
+    line_order_id = before["line_order_id"]
     call.tells(
         subject=f"line order/{line_order_id}",
         customer_id=before["customer_id"],

@@ -20,7 +20,10 @@ doors = Doors(prefix="/partners", tags=["partners"])
 
 
 class Order(RootModel[dict[str, Any]]):
-    """``order_ref``, ``customer_data``, ``license_count``, ``white_label_config`` and ``sale_amount``."""
+    """``order_ref``, ``customer_data``, ``license_count``, ``white_label_config``; with a share, ``offer_id``.
+
+    Whoever isn't the partner may tell ``sale_amount`` instead of it.
+    """
 
 
 class Grant(Wish):
@@ -78,7 +81,8 @@ async def commissions(
 async def order(call: InCall, partner_id: Number, wish: Order) -> SubmittedOrder:
     """Orders a partner's new customer; the same ``order_ref`` again is the same order."""
     await _own(call, partner_id)
-    submitted = await call.appliance.partner_desk(call.db).submit(partner_id, wish.root, by=call.by)
+    themselves, desk = call.caller.partner_id is not None, call.appliance.partner_desk(call.db)
+    submitted = await desk.submit(partner_id, wish.root, by=call.by, themselves=themselves)
     call.tells(subject=f"partner/{partner_id}", reason=f"order {submitted['order_ref']}")
     return submitted
 

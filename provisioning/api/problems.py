@@ -26,6 +26,8 @@ from workflows import WorkflowError
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:firstlight:problem:"
 OURS = (ProvisioningError, WorkflowError, IpamError, RadiusError, AcsError)
+UNKEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Goes with every answer that says nothing else: it holds customers' data, and is what its media type says."""
 UNEXPECTED = "Something failed that nobody has foreseen, nothing was changed; the appliance's log says what."
 
 log = structlog.get_logger(__name__)
@@ -68,7 +70,7 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
 
 def problem_response(problem: Problem, headers: Mapping[str, str]) -> JSONResponse:
     """The answer that a problem is."""
-    return JSONResponse(problem, problem["status"], dict(headers), media_type=MEDIA_TYPE)
+    return JSONResponse(problem, problem["status"], {**UNKEPT, **headers}, media_type=MEDIA_TYPE)
 
 
 async def answer_problem(_request: Request, error: Exception) -> JSONResponse:

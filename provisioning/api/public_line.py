@@ -66,9 +66,15 @@ _HEADERS = [
 ]
 
 
+async def _believed(call: Call) -> None:
+    """Raises: SignatureRefused."""
+    _verified(call, await call.request.body())
+
+
 @doors.post(
     ANSWER_PATH,
     permission=PUBLIC,
+    first=_believed,
     most_bytes=MOST_BYTES,
     responses={status: problem(WORDS[status]) for status in (400, 404, 409, 413, 422, 503)},
     openapi_extra={
@@ -90,6 +96,8 @@ async def answer(call: InCall) -> LineHeard:
     )
     if is_new:
         await _tell(call, row.id, said)
+    else:
+        call.changes_nothing()
     call.tells(actor=SYSTEM, subject=f"line_order/{row.id}", customer_id=row.customer_id)
     row = await line_order_as_it_is(call.db, call.tenant_id, row.id)
     return LineHeard(order=said.order, state=cast("LineState", row.state))

@@ -1,7 +1,8 @@
 """``/links/<token>``: what a one-time link of a mail leads to.
 
 Looking never uses a link up, since mail programs look in advance; only the page's button does, in the transaction of
-what it does: accept an offer, or show a secret. Who presses twice is shown the same acceptance, and a secret no more.
+what it does: accept an offer, or show a secret. A link that opens nothing comes to no transaction that writes. Who
+presses twice is shown the same acceptance, and a secret no more.
 """
 
 from __future__ import annotations
@@ -38,7 +39,16 @@ async def look(call: InCall, token: str) -> Response:
     return await _offer(call, to)
 
 
-@doors.sent(FOLDER + "{token}")
+async def _unless_usable(call: Call) -> Response | None:
+    """Whoever made up a link, or has an old one, writes nothing at all."""
+    try:
+        await call.appliance.links.open(call.db, call.request.path_params["token"])
+    except LinkError as error:
+        return await _unusable(call, error)
+    return None
+
+
+@doors.sent(FOLDER + "{token}", first=_unless_usable)
 async def act(call: InCall, token: str) -> Response:
     """The button was pressed: the link is used up by what it does, and stays when that can't be done."""
     try:
@@ -48,14 +58,14 @@ async def act(call: InCall, token: str) -> Response:
             if to.purpose == "reveal_wifi":
                 return await _reveal(call, to)
             return await _accept(call, int(to.subject))
-    except LinkError as error:
-        call.tells(actor=BY, after={"refused": error.code})
+    except LinkError as error:  # somebody was quicker
+        call.changes_nothing()
         return await _unusable(call, error)
-    except (QuoteError, CustomerError) as error:
-        call.tells(actor=BY, after={"refused": error.code})
+    except (QuoteError, CustomerError):
+        call.changes_nothing()
         return _not_open(call)
-    except (SecretMissing, AcsError) as error:
-        call.tells(actor=BY, after={"refused": error.code})
+    except (SecretMissing, AcsError):
+        call.changes_nothing()
         return message(call.appliance, "gone", status=410)
 
 

@@ -11,9 +11,10 @@ from typing import Annotated
 from fastapi import HTTPException, Path
 from typing_extensions import TypedDict
 
-from provisioning.api.calls import InCall
+from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.routes import PUBLIC, Doors
+from provisioning.commercial.payments import GatewayEvent
 
 MOST_BYTES = 256 * 1024
 
@@ -28,20 +29,32 @@ class EventHeard(TypedDict):
     received: bool
 
 
+async def _believed(call: Call) -> None:
+    """Raises: HTTPException for a gateway that isn't set up here, WebhookRefused."""
+    await _event(call, call.request.path_params["provider"])
+
+
 @doors.post(
     "/{provider}",
     permission=PUBLIC,
+    first=_believed,
     most_bytes=MOST_BYTES,
     responses={status: problem(WORDS[status]) for status in (400, 404, 409, 413, 422, 503)},
 )
 async def hear(call: InCall, provider: Provider) -> EventHeard:
     """The gateway tells what has become of a payment; the runs that wait for it go on."""
+    event = await _event(call, provider)
+    if event is None:
+        call.changes_nothing()
+    else:
+        call.tells(actor=provider, subject=f"payment_event/{event.event_id}")
+        await call.appliance.payment_desk(call.db).hear(event)
+    return EventHeard(received=True)
+
+
+async def _event(call: Call, provider: str) -> GatewayEvent | None:
+    """What the gateway says, if it is about a payment."""
     reader = call.appliance.webhook_readers.get(provider)
     if reader is None:
         raise HTTPException(404, f"No payment gateway {provider} is set up here.")
-    event = reader.parse_webhook(await call.request.body(), call.request.headers)
-    call.tells(actor=provider)
-    if event is not None:
-        call.tells(subject=f"payment_event/{event.event_id}")
-        await call.appliance.payment_desk(call.db).hear(event)
-    return EventHeard(received=True)
+    return reader.parse_webhook(await call.request.body(), call.request.headers)

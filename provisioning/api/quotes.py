@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.openapi import WORDS, problem
-from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
+from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Nothing, Wish
 from provisioning.commercial import LineWish, QuoteRecord, QuoteWithLines
@@ -32,7 +32,7 @@ class Draft(Wish):
 
     customer_id: int
     lines: list[Line] = Field(max_length=100)
-    valid_until: AwareDatetime
+    valid_until: Moment
     payment_terms: PaymentTerms | None = None
 
 

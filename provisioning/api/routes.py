@@ -8,7 +8,9 @@
     async def show(call: InCall, run_id: Number) -> RunDocument: ...
 
 ``GET`` reads one moment and can't write. Every other method is one writing transaction: it commits when the function
-has succeeded and its answer has been made, and leaves an audit entry. ``permission=PUBLIC`` is a door without a token.
+has succeeded and its answer has been made, and leaves an audit entry, unless the function says that nothing changed.
+``permission=PUBLIC`` is a door without a token; what proves there that anybody may change anything is looked at by
+``first``, which can't write, so that who proves nothing takes no lock and leaves nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, TypeVar, cast
 
+import structlog
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,13 +44,17 @@ from provisioning.api.bodies import MOST_BYTES, check_address, check_json, read_
 from provisioning.api.calls import Call
 from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answer, key_of
 from provisioning.api.openapi import described
-from provisioning.api.problems import Problem, problem_of, problem_response
+from provisioning.api.problems import UNKEPT, Problem, problem_of, problem_response
 from provisioning.bootstrap import Appliance
+from provisioning.database_errors import as_database_error
 
 PUBLIC: Final = "public"
 
+log = structlog.get_logger(__name__)
+
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Refusal = Callable[[Request, Problem, Mapping[str, str]], Response]
+First = Callable[[Call], Awaitable[Response | None]]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Any]])
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -55,8 +63,9 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 class Terms:
     """Under which a route may be called.
 
-    ``keyed``: it takes an ``Idempotency-Key``. ``takes_json``: any body must be JSON. ``refusal``: makes the answer of
-    a problem, where that is a page.
+    A page (it has a ``refusal``) that can be got can be asked for its head as well. ``keyed``: it takes an
+    ``Idempotency-Key``. ``takes_json``: any body must be JSON. ``refusal``: makes the answer of a problem, where that
+    is a page. ``first`` reads before anything may be written; what it answers is the answer.
     """
 
     permission: Permission | Literal["public"]
@@ -65,6 +74,7 @@ class Terms:
     takes_json: bool
     most_bytes: int = MOST_BYTES
     refusal: Refusal | None = None
+    first: First | None = None
 
     @property
     def reads(self) -> bool:
@@ -83,7 +93,7 @@ class Door(APIRoute):
     def get_route_handler(self) -> Handler:
         handler = super().get_route_handler()
 
-        async def answer(request: Request) -> Response:
+        async def respond(request: Request) -> Response:
             try:
                 check_address(request)
                 if self.terms.reads:
@@ -93,6 +103,14 @@ class Door(APIRoute):
                 problem, headers = problem_of(error)
                 make = self.terms.refusal
                 return make(request, problem, headers) if make else problem_response(problem, headers)
+
+        async def answer(request: Request) -> Response:
+            response = await respond(request)
+            for name, value in UNKEPT.items():
+                response.headers.setdefault(name, value)
+            if request.method == "HEAD":
+                response.body = b""  # its headers stay those of the whole answer (RFC 9110 section 9.3.2)
+            return response
 
         return answer
 
@@ -113,6 +131,12 @@ class Door(APIRoute):
         if terms.takes_json:
             check_json(request, body)
         repeatable = replayed(request, body)
+        if terms.first is not None:
+            async with appliance.database.read() as db:
+                looked = self._called(repeatable, appliance, db, caller)
+                answer = await terms.first(looked.state.call)
+            if answer is not None:
+                return answer
         async with appliance.database.begin() as db:
             if caller.token_id is not None and not caller.use_noted:
                 await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)
@@ -131,6 +155,8 @@ class Door(APIRoute):
     async def _audited(self, request: Request, handler: Handler) -> Response:
         response = await handler(request)
         call: Call = request.state.call
+        if call.changed_nothing:
+            return response
         if call.deed.after is None and response.headers.get("content-type", "").startswith("application/json"):
             call.deed.after = json.loads(bytes(response.body))
         await keep_deed(call.db, call.deed, tenant_id=call.tenant_id, at=call.appliance.clock())
@@ -170,6 +196,7 @@ class Doors(APIRouter):
         most_bytes: int = MOST_BYTES,
         if_match: bool = False,
         refusal: Refusal | None = None,
+        first: First | None = None,
         **options: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """A route; ``options`` are FastAPI's own. Statuses that its terms bring are documented by themselves."""
@@ -181,6 +208,7 @@ class Doors(APIRouter):
             takes_json=with_token if takes_json is None else takes_json,
             most_bytes=most_bytes,
             refusal=refusal,
+            first=first,
         )
         documented = described(path, terms, if_match=if_match) if with_token else {}
         documented |= {name: value for name, value in options.items() if name not in ("responses", "openapi_extra")}
@@ -189,7 +217,8 @@ class Doors(APIRouter):
 
         def declare(endpoint: Endpoint) -> Endpoint:
             route = cast("type[APIRoute]", partial(Door, terms=terms))
-            self.add_api_route(path, endpoint, methods=[method], route_class_override=route, **documented)
+            methods: list[str] = ["GET", "HEAD"] if refusal is not None and method == "GET" else [method]
+            self.add_api_route(path, endpoint, methods=methods, route_class_override=route, **documented)
             return endpoint
 
         return declare
@@ -217,8 +246,12 @@ def _appliance(request: Request) -> Appliance:
 
 
 async def _note_use(appliance: Appliance, caller: Caller) -> None:
-    """In a transaction of its own, once in a while: reading takes no lock."""
+    """In a transaction of its own, once in a while: reading takes no lock, and what was read is answered anyway."""
     if caller.token_id is None or caller.use_noted:
         return
-    async with appliance.database.begin() as db:
-        await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)
+    try:
+        async with appliance.database.begin() as db:
+            await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)
+    except SQLAlchemyError as error:
+        reason = str(as_database_error(error))
+        log.warning("the use of a token could not be noted", token_id=caller.token_id, reason=reason)

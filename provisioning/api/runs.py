@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from provisioning.api.calls import Call, InCall, etag_of
+from provisioning.api.causes import require_to_cause
 from provisioning.api.own import own_runs, require_own_run
-from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
+from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
 from provisioning.errors import ProvisioningError
@@ -48,7 +49,10 @@ class Start(Wish):
 
 
 class Told(Wish):
-    """Something a run waits for, or will wait for. The same ``key`` again is the same signal."""
+    """Something a run waits for, or will wait for.
+
+    The same ``key`` again is the same signal. It is kept as `told/<key>`: no key from outside is ever one of ours.
+    """
 
     name: str = Field(min_length=1, max_length=100)
     payload: dict[str, Any]
@@ -88,8 +92,8 @@ async def list_(
     state: Annotated[list[RunState] | None, Query(description="Only runs in these states")] = None,
     journey: Annotated[str | None, Query(max_length=100)] = None,
     customer: Wanted = None,
-    created_since: Annotated[AwareDatetime | None, Query(description="Not started before this moment")] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="Started before this moment")] = None,
+    created_since: Annotated[Moment | None, Query(description="Not started before this moment")] = None,
+    created_before: Annotated[Moment | None, Query(description="Started before this moment")] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[RunSummary]:
@@ -110,13 +114,18 @@ async def list_(
 
 @doors.post("", permission="runs.start", status_code=201)
 async def start(call: InCall, wish: Start, response: Response) -> StartedRun:
-    """Starts a run through its journey's door, which is told what the event would tell; the same is the same run."""
-    newest = await list_runs(call.db, tenant_id=call.tenant_id, limit=1)
+    """Starts a run through its journey's door, which is told what the event would tell; the same is the same run.
+
+    The permission of what that event tells is asked for as well.
+    """
+    events = call.appliance.events
+    if (event_type := events.type_of(wish.journey)) is not None:
+        require_to_cause(call, event_type)
     try:
-        run_id = await call.appliance.events.start(call.db, wish.journey, wish.input, by=call.by)
+        run_id, is_new = await events.start(call.db, wish.journey, wish.input, by=call.by)
     except EventRefused as refusal:  # a door's own words name every fault
         raise (refusal.__cause__ if isinstance(refusal.__cause__, ProvisioningError) else refusal) from refusal
-    return started(call, response, run_id, not newest or run_id > newest[0].id)
+    return started(call, response, run_id, is_new)
 
 
 @doors.get("/{run_id}", permission="runs.read")
@@ -130,7 +139,7 @@ async def show(call: InCall, run_id: Number, response: Response) -> RunDocument:
 
 @doors.post("/{run_id}/signals", permission="runs.signal", status_code=201)
 async def signal(call: InCall, run_id: Number, wish: Told) -> ToldRun:
-    """Tells a run something. What has a record of its own (visits, lines) is told there."""
+    """Tells a run something. What has a record (visits, lines) is told there; what a watcher sees is told by no one."""
     new = await call.appliance.signal_desk(call.db).tell(run_id, wish.name, wish.payload, key=wish.key, by=call.by)
     call.tells(subject=f"run/{run_id}", run_id=run_id)
     return ToldRun(run_id=run_id, signal=wish.name, new=new)

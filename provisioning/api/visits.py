@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Response
-from pydantic import AwareDatetime
 
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.own import require_own_visit
-from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
+from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
 from provisioning.field import ReportedVisit, VisitRecord, Visits
@@ -43,8 +42,8 @@ async def list_(
     call: InCall,
     technician: Wanted = None,
     state: Annotated[list[VisitState] | None, Query()] = None,
-    ends_after: Annotated[AwareDatetime | None, Query(description="Only visits that end after this moment")] = None,
-    starts_before: Annotated[AwareDatetime | None, Query(description="Only visits that start before it")] = None,
+    ends_after: Annotated[Moment | None, Query(description="Only visits that end after this moment")] = None,
+    starts_before: Annotated[Moment | None, Query(description="Only visits that start before it")] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[VisitRecord]:

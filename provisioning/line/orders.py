@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from sqlalchemy import or_, select
@@ -43,6 +44,26 @@ async def line_order_as_it_is(db: AsyncSession, tenant_id: str, line_order_id: i
     if row is None:
         raise LineOrderUnknown(line_order_id)
     return row
+
+
+async def line_orders(
+    db: AsyncSession,
+    tenant_id: str,
+    *,
+    states: Sequence[LineState] = (),
+    customer_id: int | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[LineOrderRecord]:
+    """The newest line orders first, a page at a time (``before_id``)."""
+    query = select(LineOrderRow).where(LineOrderRow.tenant_id == tenant_id)
+    if states:
+        query = query.where(LineOrderRow.state.in_(states))
+    if customer_id is not None:
+        query = query.where(LineOrderRow.customer_id == customer_id)
+    if before_id is not None:
+        query = query.where(LineOrderRow.id < before_id)
+    return [as_line_order(row) for row in await db.scalars(query.order_by(LineOrderRow.id.desc()).limit(limit))]
 
 
 async def busy(db: AsyncSession, tenant_id: str, *, device_serial: str, service_id: int) -> LineBusy | LineRaced:

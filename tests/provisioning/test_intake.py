@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -81,9 +81,15 @@ def test_what_names_nothing_is_no_number(number: object) -> None:
 def test_a_time_must_say_its_zone() -> None:
     faults = Faults("The visit")
     assert faults.moment("at", datetime(2026, 3, 2, tzinfo=UTC)) == datetime(2026, 3, 2, tzinfo=UTC)
+    assert faults.moment("last", datetime(2199, 12, 31, tzinfo=UTC)) is not None
+    faults.moment("edge", datetime.max.replace(tzinfo=timezone(timedelta(hours=-10))))
     faults.moment("naive", datetime(2026, 3, 2))  # noqa: DTZ001 - the fault under test
     faults.moment("text", "2026-03-02")
-    assert refused(faults) == [Fault("naive", "has no time zone"), Fault("text", "is not a date and time")]
+    assert refused(faults) == [
+        Fault("edge", "is in the year 9999, not in 1970 to 2199"),
+        Fault("naive", "has no time zone"),
+        Fault("text", "is not a date and time"),
+    ]
 
 
 @pytest.mark.parametrize(

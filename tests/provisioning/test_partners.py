@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial import OfferCatalogue, OfferTerms
 from provisioning.commercial.partner_tables import Partner
 from provisioning.database import Database
 from provisioning.errors import InvalidRequest
@@ -49,13 +51,15 @@ async def isp(database: Database, tmp_path: Path) -> AsyncIterator[Partnership]:
     yield await make_partnership(database.begin, tmp_path)
 
 
-async def submit(isp: Partnership, outbox: Outbox, partner_id: int = SHARE, **changes: Any) -> SubmittedOrder:
+async def submit(
+    isp: Partnership, outbox: Outbox, partner_id: int = SHARE, *, themselves: bool = False, **changes: Any
+) -> SubmittedOrder:
     order = {field: value for field, value in (ORDER | changes).items() if value is not ...}
     async with isp.begin() as db:
         desk = PartnerDesk(
             db, publish=outbox.publish, tenant_id=TENANT, now=lambda: NOW, public_url="https://isp.example"
         )
-        return await desk.submit(partner_id, order, by="partner 21")
+        return await desk.submit(partner_id, order, by="partner 21", themselves=themselves)
 
 
 async def test_an_order_becomes_one_event_with_all_that_the_journey_needs(isp: Partnership) -> None:
@@ -110,6 +114,40 @@ async def test_a_fixed_commission_is_told_as_it_was_agreed(isp: Partnership) -> 
     assert (data["commission_type"], data["commission_amount"], data["currency"]) == ("fixed", "25.00", "EUR")
     with pytest.raises(InvalidRequest, match="sale_amount does not matter: a fixed commission was agreed"):
         await submit(isp, outbox, FIXED)
+
+
+async def test_a_partners_own_order_is_worth_what_the_price_list_says(isp: Partnership) -> None:
+    outbox = Outbox()
+    async with isp.begin() as db:
+        catalogue = OfferCatalogue(db, tenant_id=TENANT)
+        terms = OfferTerms(
+            title="Fibre",
+            price_minor=3990,
+            currency="EUR",
+            term_months=12,
+            payment_terms="postpaid",
+            setup_fee_minor=99,
+        )
+        await catalogue.define(1, terms)
+        await catalogue.define(2, replace(terms, active=False))
+        await catalogue.define(3, replace(terms, currency="CHF"))
+        await catalogue.define(4, replace(terms, price_minor=0))
+    await submit(isp, outbox, themselves=True, sale_amount=..., offer_id=1)
+    assert outbox.events[0][2]["commission_amount"] == "79.80"
+    for wrong, field, words in (
+        ({}, "sale_amount", "is not the partner's to say"),
+        ({"offer_id": 1}, "sale_amount", "leave one of them out"),
+        ({"sale_amount": ...}, "offer_id", "is not a positive whole number"),
+        ({"sale_amount": ..., "offer_id": 2}, "offer_id", "isn't sold any more"),
+        ({"sale_amount": ..., "offer_id": 3}, "offer_id", "is sold in CHF"),
+        ({"sale_amount": ..., "offer_id": 4}, "offer_id", "costs nothing"),
+        ({"sale_amount": ..., "offer_id": 9}, "offer_id", "There is no offer 9"),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            await submit(isp, outbox, themselves=True, **wrong)
+        [fault] = refused.value.faults
+        assert fault.field == field and words in fault.reason
+    assert len(outbox.events) == 1
 
 
 async def test_every_fault_of_an_order_is_named_at_once_and_nothing_is_published(isp: Partnership) -> None:

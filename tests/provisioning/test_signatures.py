@@ -33,6 +33,8 @@ def test_a_message_is_what_its_sender_signed() -> None:
         ({"webhook-signature": ""}, BODY, NOW, "it needs the headers"),
         ({"webhook-timestamp": "soon"}, BODY, NOW, "it needs the headers"),
         ({"webhook-timestamp": "-1"}, BODY, NOW, "it needs the headers"),
+        ({"webhook-timestamp": "999999999999"}, BODY, NOW, "it needs the headers"),
+        ({"webhook-timestamp": "9999999999"}, BODY, NOW, "more than five minutes"),
         ({"webhook-id": ""}, BODY, NOW, "it needs the headers"),
     ],
 )

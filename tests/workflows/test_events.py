@@ -97,7 +97,7 @@ async def test_an_event_that_its_journey_does_not_take_says_why_and_leaves_nothi
 
 
 async def test_a_door_may_check_more_and_its_refusal_undoes_what_it_wrote(toy: Toy) -> None:
-    async def door(db: AsyncSession, data: Any, by: str) -> int:
+    async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         run_id, _ = await toy.runs.start(db, "hire", data, by=by)
         raise EventRefused(f"run {run_id} was not wanted")
 
@@ -112,10 +112,10 @@ async def test_a_door_may_check_more_and_its_refusal_undoes_what_it_wrote(toy: T
 
 
 async def test_one_that_fails_stays_pending_and_stops_no_other(toy: Toy) -> None:
-    async def door(db: AsyncSession, data: Any, by: str) -> int:
+    async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         if data["order"] == "A1":
             raise ConnectionError("the other side is away")
-        return (await toy.runs.start(db, "hire", data, by=by))[0]
+        return await toy.runs.start(db, "hire", data, by=by)
 
     events = events_of(toy, **{"person.hired": door})
     await publish(toy, events)
@@ -137,10 +137,10 @@ async def test_one_that_fails_stays_pending_and_stops_no_other(toy: Toy) -> None
 async def test_many_that_fail_leave_later_ones_their_turn_and_get_their_own_again(toy: Toy) -> None:
     away = {"A0", "A1", "A2"}
 
-    async def door(db: AsyncSession, data: Any, by: str) -> int:
+    async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         if data["order"] in away:
             raise ConnectionError("the other side is away")
-        return (await toy.runs.start(db, "hire", data, by=by))[0]
+        return await toy.runs.start(db, "hire", data, by=by)
 
     events = events_of(toy, **{"person.hired": door})
     for number in range(4):
@@ -156,14 +156,23 @@ async def test_many_that_fail_leave_later_ones_their_turn_and_get_their_own_agai
     assert {event.state for event in await listed(toy)} == {"started"}
 
 
+async def test_a_journey_that_is_started_by_name_says_whether_that_is_new(toy: Toy) -> None:
+    events = events_of(toy)
+    async with toy.database.begin() as db:
+        first = await events.start(db, "hire", HIRED, by="nora")
+        other = await events.start(db, "hire", HIRED | {"order": "B2"}, by="nora")
+        assert await events.start(db, "hire", HIRED, by="nora") == (first[0], False)
+    assert (first[1], other[1]) == (True, True)
+    assert first[0] != other[0]
+
+
 async def test_an_event_that_was_refused_can_be_taken_up_again_and_no_other(toy: Toy) -> None:
     in_the_way = ["the desk is being painted"]
 
-    async def door(db: AsyncSession, data: Any, by: str) -> int:
+    async def door(db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         if in_the_way:
             raise EventRefused(in_the_way[0])
-        run_id, _ = await toy.runs.start(db, "hire", data, by=by)
-        return run_id
+        return await toy.runs.start(db, "hire", data, by=by)
 
     events = events_of(toy, **{"person.hired": door})
     number, _ = await publish(toy, events)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from datetime import date
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from workflows.printable import PRINTABLE
+
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+"""Times that anybody means. Every one of them exists in every time zone, which those at the calendar's edges don't."""
+
+DayT = TypeVar("DayT", bound=date)
 
 
 def matching(pattern: str, words: str) -> AfterValidator:
@@ -28,6 +34,12 @@ def _says_something(text: str) -> str:
     return text
 
 
+def _within_our_time(day: DayT) -> DayT:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"is in the year {day.year}, not in {FIRST_YEAR} to {LAST_YEAR}")
+    return day
+
+
 FILLED = AfterValidator(_says_something)
 STRIPPED = StringConstraints(strip_whitespace=True)
 
@@ -36,6 +48,10 @@ Note = Annotated[str, STRIPPED, FILLED, matching(PRINTABLE + "{1,1000}", "one li
 Identifier = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}", "a name of letters, digits and . _ : / -")]
 PositiveId = Annotated[int, Field(gt=0, le=2**63 - 1, strict=True)]
 """Never read out of text, a fraction or a truth value: a number that names somebody is written as a number."""
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_our_time)]
+"""A time that says its zone."""
+Day = Annotated[date, AfterValidator(_within_our_time)]
 
 
 class Frozen(BaseModel):

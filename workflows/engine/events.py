@@ -31,8 +31,11 @@ from workflows.errors import (
     RunConflict,
 )
 
-Starter = Callable[[AsyncSession, Any, str], Awaitable[int]]
-"""Starts the run that an event asks for, from (its data, by whom); returns the run's number. Raises: EventRefused."""
+Starter = Callable[[AsyncSession, Any, str], Awaitable[tuple[int, bool]]]
+"""Starts the run that an event asks for, from (its data, by whom); returns (the run's number, whether it is new).
+
+Raises: EventRefused.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -118,16 +121,22 @@ class Events:
             return known.id, False
         return row.id, True
 
-    async def start(self, db: AsyncSession, journey: str, data: Any, *, by: str) -> int:
-        """Starts a journey as its event would, through the same door; the run's number.
+    def type_of(self, journey: str) -> str | None:
+        """The event that starts this journey, if any does.
+
+        Raises: JourneyUnknown.
+        """
+        return self._runs.current(journey).started_by
+
+    async def start(self, db: AsyncSession, journey: str, data: Any, *, by: str) -> tuple[int, bool]:
+        """Starts a journey as its event would, through the same door; returns (the run's number, whether it is new).
 
         Raises: JourneyUnknown, EventRefused, InputRefused, RunConflict.
         """
-        starter = self._starters.get(self._runs.current(journey).started_by or "")
+        starter = self._starters.get(self.type_of(journey) or "")
         if starter is not None:
             return await starter(db, data, by)
-        run_id, _is_new = await self._runs.start(db, journey, data, by=by)
-        return run_id
+        return await self._runs.start(db, journey, data, by=by)
 
     async def retry(self, db: AsyncSession, event_id: int) -> None:
         """An event that was refused or ignored is taken up again, as if it had just been published.
@@ -197,7 +206,8 @@ class Events:
     async def _start(self, db: AsyncSession, event: EventRow) -> int | None:
         data, by = json.loads(event.data), f"event {event.id}"
         if (starter := self._starters.get(event.type)) is not None:
-            return await starter(db, data, by)
+            run_id, _is_new = await starter(db, data, by)
+            return run_id
         if (journey := self._journeys.get(event.type)) is None:
             event.reason = f"no journey is started by {event.type}"
             return None

@@ -51,6 +51,8 @@ class StripeWebhooks:
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str]) -> GatewayEvent | None:
         signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), None)
+        if signature is not None and not signature.isascii():  # the SDK would fail at comparing it
+            raise WebhookRefused(GATEWAY, "its signature is not in ASCII")
         try:
             event = stripe.Webhook.construct_event(body, signature, self._secret, TOLERANCE_SECONDS)
         except stripe.SignatureVerificationError as exc:

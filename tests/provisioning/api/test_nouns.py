@@ -5,11 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from provisioning.commercial import Outbox
+import pytest
+from sqlalchemy import update
+
+from provisioning.api.causes import ASKED_FOR
+from provisioning.commercial import CommissionTerms, Outbox, Partners
 from provisioning.commercial.outbox import OutboxMail
+from provisioning.line import LineOrderRow
 from tests.support.api import PARTNER, Api
+from workflows.engine.tables import RunRow
 
 WAITING, HELD = 2, 3
+OTHER = PARTNER + 1
+"""Another partner's number."""
 
 
 async def test_a_report_moves_the_run_that_waits_and_whoever_saw_less_looks_again(any_api: Api) -> None:
@@ -98,6 +106,89 @@ async def test_a_lead_becomes_a_quote_and_an_accepted_one_says_so_as_an_event(an
     assert (late.status_code, late.json()["code"]) == (409, "quote.not_open")
 
 
+async def test_lines_are_listed_and_what_the_olt_s_side_says_is_told_by_hand(api: Api) -> None:
+    async with api.appliance.database.begin() as db:
+        ordered = await api.appliance.services(db).line_service.authorise_line(
+            customer_id=17,
+            service_id=42,
+            device_serial="HWTC12345678",
+            access_node="OLT-1",
+            port="0/1/3",
+            svlan=200,
+            cvlan=1203,
+            management_vlan=None,
+            line_profile="fiber-300",
+            request_id="by hand",
+        )
+        row = await db.get_one(LineOrderRow, ordered["line_order_id"])
+        row.state, row.adapter, row.handed_over_at = "handed_over", "manual", api.appliance.clock()
+    address = f"/line-orders/{ordered['line_order_id']}"
+    every = await items(api, "/line-orders")
+    assert [order["line_order_id"] for order in every] == sorted((o["line_order_id"] for o in every), reverse=True)
+    for question in ("state=handed_over", "customer=17"):
+        assert [order["service_id"] for order in await items(api, f"/line-orders?{question}")] == [42]
+    assert (await api.get("/line-orders", role="sales")).status_code == 403
+
+    early = await api.post(f"{address}/removed", role="dispatch")
+    assert (early.status_code, early.json()["code"]) == (409, "line.not_handed_over")
+    blank = await api.post(f"{address}/refused", {"reason": " "}, role="dispatch")
+    assert blank.json()["errors"] == [{"field": "reason", "detail": "is missing"}]
+    refused = await api.post(f"{address}/refused", {"reason": "no free ONU id"}, role="dispatch")
+    assert refused.status_code == 200, refused.text
+    told = refused.json()["line_order"]
+    assert (told["state"], told["refusal"], refused.json()["runs"]) == ("refused", "no free ONU id", [])
+    [entry] = await api.audit(customer=17)
+    assert (entry["action"], entry["reason"], entry["before"]["state"]) == (
+        "line orders refused",
+        "no free ONU id",
+        "handed_over",
+    )
+    async with api.appliance.database.begin() as db:
+        row = await db.get_one(LineOrderRow, ordered["line_order_id"])
+        row.state, row.refusal, row.removal_asked_at = "handed_over", None, api.appliance.clock()
+    removed = await api.post(f"{address}/removed", role="dispatch")
+    assert removed.status_code == 200, removed.text
+    async with api.appliance.database.read() as db:
+        assert (await db.get_one(LineOrderRow, ordered["line_order_id"])).removed_at is not None
+
+
+async def test_who_may_start_anything_may_not_do_by_it_what_its_own_door_refuses_them(api: Api) -> None:
+    assert ASKED_FOR.keys() == set(api.appliance.events.types)
+    told = {"subject": "quote/1", "data": {"quote_id": 1}, "key": "quote/1/accepted"}
+    for event_type in ("quote.accepted", "partner.customer.created", "lead.qualified"):
+        refused = await api.post("/events", {"type": event_type, **told}, role="noc")
+        assert (refused.status_code, refused.json()["code"]) == (403, "access.forbidden"), event_type
+    assert await items(api, "/events?type=partner.customer.created") == []
+    for journey in ("quote_accepted_to_order", "partner_customer_provisioning", "customer_renewal_process"):
+        refused = await api.post("/runs", {"journey": journey, "input": {}}, role="noc")
+        assert (refused.status_code, refused.json()["code"]) == (403, "access.forbidden"), journey
+    scoped = await api.token("noc", scopes=["runs.start"])
+    installation = {"journey": "isp_ticket_to_deployment", "input": {}}
+    assert (await api.post("/runs", installation, token=scoped)).status_code == 403
+    assert (await api.post("/runs", installation, role="noc")).status_code == 422
+
+
+EDGES = ("0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00")
+
+
+@pytest.mark.parametrize("edge", EDGES)
+async def test_times_at_the_edge_of_the_calendar_are_refused_by_their_names(api: Api, edge: str) -> None:
+    for address, names in (
+        ("/runs", ("created_since", "created_before")),
+        ("/visits", ("ends_after", "starts_before")),
+        ("/addresses/holder?address=192.0.2.1", ("at",)),
+    ):
+        answer = await api.get(address, params={**dict.fromkeys(names, edge), "address": "192.0.2.1"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "api.request_invalid"), address
+        assert {fault["field"] for fault in answer.json()["errors"]} == set(names)
+    quote = {"customer_id": 1, "lines": [{"offer_id": 1}], "valid_until": edge}
+    drafted = await api.post("/quotes", quote, role="sales")
+    assert [fault["pointer"] for fault in drafted.json()["errors"]] == ["#/valid_until"]
+    told = {"outcome": "no_access", "next_appointment": {"technician_id": 7001, "scheduled_date": edge}}
+    reported = await api.post("/visits/2/reports", told, match="*", role="dispatch")
+    assert [fault["pointer"] for fault in reported.json()["errors"]] == ["#/next_appointment/scheduled_date"]
+
+
 async def test_an_event_by_api_is_one_event_and_an_unknown_kind_is_refused(any_api: Api) -> None:
     wish = {
         "type": "ticket.installation_approved",
@@ -119,18 +210,46 @@ async def test_an_event_by_api_is_one_event_and_an_unknown_kind_is_refused(any_a
     await any_api.appliance.events.take_up(any_api.appliance.database.begin)
     [settled] = await items(any_api, "/events?type=ticket.installation_approved&state=refused")
     assert settled["run_id"] is None and "was refused" in settled["reason"]
+    assert settled["key"] == "told/ticket/x"
+
+
+async def another_partner(api: Api) -> int:
+    """One with licences, a customer and that customer's run; the customer's number."""
+    appliance = api.appliance
+    async with appliance.database.begin() as db:
+        await Partners(db, tenant_id=appliance.tenant_id, now=appliance.clock).register(
+            partner_id=OTHER,
+            name="Südnetz",
+            email="orders@suednetz.example",
+            license_template_id=1,
+            license_quota=3,
+            commission=CommissionTerms("fixed", "EUR", fixed_minor=2500),
+        )
+        brought = await appliance.services(db).customer_service.create_partner_customer(
+            partner_id=OTHER, customer_data={"name": "Uma Stone", "email": "uma@example.org"}
+        )
+        theirs = brought["customer_id"]
+        await db.execute(update(RunRow).where(RunRow.id == 1).values(customer_id=theirs))
+    return theirs
 
 
 async def test_a_partner_sees_and_orders_for_themselves_alone(api: Api) -> None:
+    theirs, other = await another_partner(api), await api.token("partner", partner_id=OTHER)
     [own] = (await api.get("/partners", role="partner")).json()["items"]
     assert own["partner_id"] == PARTNER
-    every = {partner["partner_id"] for partner in await items(api, "/partners")}
-    strangers = every - {PARTNER} or {999}
-    for stranger in strangers:
-        for address in ("", "/customers", "/ledger", "/commissions"):
-            answer = await api.get(f"/partners/{stranger}{address}", role="partner")
-            assert (answer.status_code, answer.json()["code"]) == (404, "partner.unknown")
-        assert (await api.post(f"/partners/{stranger}/orders", {}, role="partner")).status_code == 404
+    assert [partner["partner_id"] for partner in await items(api, "/partners")] == [PARTNER, OTHER]
+    for address in ("", "/customers", "/ledger", "/commissions"):
+        answer = await api.get(f"/partners/{OTHER}{address}", role="partner")
+        assert (answer.status_code, answer.json()["code"]) == (404, "partner.unknown")
+        assert (await api.get(f"/partners/{OTHER}{address}", token=other)).status_code == 200
+    assert (await api.post(f"/partners/{OTHER}/orders", {}, role="partner")).status_code == 404
+    assert (await api.post(f"/partners/{OTHER}/orders", {}, token=other)).status_code == 422
+    for address in (f"/customers/{theirs}", "/runs/1"):
+        assert (await api.get(address, role="partner")).status_code == 404
+        assert (await api.get(address, token=other)).status_code == 200
+    assert [run["id"] for run in await items(api, "/runs", token=other)] == [1]
+    assert await items(api, "/runs", role="partner") == []
+    assert [entry["licenses"] for entry in await items(api, f"/partners/{OTHER}/ledger", token=other)] == [3]
     brought = {each["customer_id"] for each in await items(api, f"/partners/{PARTNER}/customers", role="partner")}
     assert {each["customer_id"] for each in await items(api, "/customers", role="partner")} == brought != set()
     somebody = next(each for each in await items(api, "/customers") if each["customer_id"] not in brought)
@@ -142,8 +261,11 @@ async def test_a_partner_sees_and_orders_for_themselves_alone(api: Api) -> None:
         "customer_data": {"name": "Ann", "email": "ann@example.org"},
         "license_count": 1,
         "white_label_config": {"name": "Nordnetz"},
-        "sale_amount": "49.90",
+        "offer_id": 1,
     }
+    own_price = {**order, "offer_id": None, "sale_amount": "99999.00"}
+    refused = await api.post(f"/partners/{PARTNER}/orders", own_price, role="partner")
+    assert [fault["field"] for fault in refused.json()["errors"]] == ["sale_amount"]
     taken = await api.post(f"/partners/{PARTNER}/orders", order, role="partner")
     assert (taken.status_code, taken.json()["event_key"]) == (201, f"partner/{PARTNER}/order/N-1")
     faulty = await api.post(f"/partners/{PARTNER}/orders", {"tea": 1}, role="partner")

@@ -159,11 +159,19 @@ async def test_a_wrong_answer_is_refused(side: Side, change: dict[str, Any], sta
     assert (await side.order())["state"] == "handed_over"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"null"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null"])
 async def test_what_is_no_answer_is_refused(side: Side, body: bytes) -> None:
+    refused = await side.say(body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "provisioning.invalid_request")
+    assert refused.json()["errors"][0]["field"] == "body"
+    assert (await side.order())["state"] == "handed_over"
+
+
+async def test_what_is_no_text_is_refused_though_it_is_signed(side: Side) -> None:
     headers = sign("msg_1", b"", [side.secret], now=side.appliance.clock())
-    refused = await side.client.post("/webhooks/line", content=body, headers=headers)
-    assert refused.status_code in (400, 422)
+    refused = await side.client.post("/webhooks/line", content=b"\xff", headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "signature.refused")
+    assert "no text in UTF-8" in refused.json()["detail"]
 
 
 async def test_a_line_that_another_way_was_taken_is_not_that_systems(side: Side) -> None:

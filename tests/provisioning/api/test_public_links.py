@@ -11,6 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select, text
 
+from provisioning.access.audit import AuditEntry
 from provisioning.api import create_app
 from provisioning.api.public_words import WORDS
 from provisioning.bootstrap import Appliance, open_appliance
@@ -83,6 +84,9 @@ async def test_an_offer_is_shown_with_its_lines_and_accepted_by_the_button_alone
     assert shown.text.count(total) >= 2 and "Accept this offer" in shown.text
     assert shown.headers["content-security-policy"] == STRICT[0]
     assert (shown.headers["cache-control"], shown.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    head = await browser.head(address)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers == shown.headers
     assert (await uses(appliance), await state_of(appliance, quote["quote_id"])) == (0, ("sent", None))
 
     accepted = await browser.post(address)
@@ -145,6 +149,24 @@ async def test_a_link_that_was_changed_or_is_too_old_says_so(
     answer = await browser.request(method, old)
     assert (answer.status_code, "This link is too old" in answer.text) == (410, True)
     assert await state_of(appliance, quote["quote_id"]) == ("sent", None)
+
+
+async def test_a_link_that_opens_nothing_waits_for_no_lock_and_leaves_nothing(
+    appliance: Appliance, browser: httpx.AsyncClient
+) -> None:
+    quote = await offer(appliance)
+    good = await link(appliance, "accept_quote", quote["quote_id"])
+    old = await link(appliance, "accept_quote", quote["quote_id"], minutes=0.0001)
+    async with appliance.database.begin() as db:  # the one that may write
+        await db.execute(text("UPDATE quote SET valid_until = valid_until"))
+        for address, status in ((good[:-3], 403), ("/links/x", 403), (old, 410)):
+            answer = await asyncio.wait_for(browser.post(address), timeout=3)
+            assert answer.status_code == status, address
+    async with appliance.database.begin() as db:
+        await appliance.quotes(db).withdraw(quote_id=quote["quote_id"], reason="Ada asked for another one")
+    assert (await browser.post(good)).status_code == 410
+    async with appliance.database.read() as db:
+        assert await db.scalar(select(func.count()).select_from(AuditEntry)) == 0
 
 
 async def test_a_secret_is_shown_once_to_who_asks_for_it(appliance: Appliance, browser: httpx.AsyncClient) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -229,6 +229,20 @@ async def test_every_refusal_is_a_problem_and_says_where(api: Api) -> None:
     assert (control.status_code, control.json()["code"]) == (400, "api.request_malformed")
 
 
+async def test_no_answer_is_kept_on_its_way_or_taken_for_something_else(api: Api) -> None:
+    answers = [
+        await api.get("/runs"),
+        await api.get("/runs/999"),
+        await api.get("/nothing"),
+        await api.send("DELETE", "/leads"),
+        await api.post("/leads", LEAD),
+        await api.get("/leads", role=None),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 404, 404, 405, 201, 401]
+    for answer in answers:
+        assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
 async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_again(api: Api) -> None:
     token = await api.token("admin")
     await api.appliance.database.close()
@@ -263,12 +277,33 @@ async def test_tokens_that_are_over_or_false_all_look_the_same(api: Api) -> None
 
 
 async def test_the_last_use_of_a_token_is_noted_once_an_hour_and_not_at_each_request(api: Api) -> None:
-    for _ in range(3):
-        await api.get("/runs", role="noc")
-    [noted] = await _rows(api, "SELECT last_used_at FROM api_token WHERE role = 'noc'")
-    await api.post("/events", {}, role="noc")
-    assert await _rows(api, "SELECT last_used_at FROM api_token WHERE role = 'noc'") == [noted]
+    asked = "SELECT last_used_at FROM api_token WHERE role = 'sales'"
+    assert (await api.post("/leads", LEAD, role="sales")).status_code == 201
+    [noted] = await _rows(api, asked)
     assert noted[0] is not None
+    for _ in range(2):
+        assert (await api.post("/leads", LEAD, role="sales")).status_code == 201
+        assert (await api.get("/leads", role="sales")).status_code == 200
+    assert await _rows(api, asked) == [noted]
+    async with api.appliance.database.begin() as db:
+        await db.execute(text("UPDATE api_token SET last_used_at = '2026-01-01 00:00:00.000000'"))
+    assert (await api.post("/leads", LEAD, role="sales")).status_code == 201
+    assert (await _rows(api, asked))[0][0] >= noted[0]
+
+
+async def test_what_was_read_is_answered_though_the_use_of_the_token_can_not_be_noted(
+    api: Api, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    token = await api.token("noc")
+    async with api.appliance.database.begin() as db:
+        await db.execute(
+            text("CREATE TRIGGER full BEFORE UPDATE ON api_token BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+        )
+    answer = await api.get("/runs", token=token)
+    assert (answer.status_code, len(answer.json()["items"])) == (200, 4)
+    [line] = log_lines()
+    assert (line["event"], "disk is full" in line["reason"]) == ("the use of a token could not be noted", True)
+    assert token not in str(line)
 
 
 def test_public_doors_take_no_token_no_key_and_any_body() -> None:

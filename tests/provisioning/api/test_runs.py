@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 
+from provisioning.signals import DESKS, WATCHED
 from tests.support.api import Api
+from workflows.engine.steps import Wait
 
 COMPLETED, WAITING, HELD, CANCELLED = 1, 2, 3, 4
 
@@ -97,6 +100,40 @@ async def test_a_ticket_starts_one_run_by_either_address(api: Api) -> None:
 async def test_a_signal_with_a_desk_of_its_own_is_told_there(api: Api) -> None:
     answer = await api.post(f"/runs/{WAITING}/signals", {"name": "visit", "payload": {}})
     assert (answer.status_code, answer.json()["code"]) == (422, "provisioning.invalid_request")
+
+
+async def test_what_a_watcher_must_see_is_told_by_nobody_else(api: Api) -> None:
+    seen = {
+        "session_started": {
+            "username": "nobody@isp.example",
+            "framed_ip_address": "198.51.100.7",
+            "nas_address": "192.0.2.1",
+            "session_id": "1",
+            "started_at": "2026-11-01T00:00:00Z",
+        },
+        "device_informed": {"device_id": "1", "informed_at": "2026-11-01T00:00:00Z"},
+    }
+    for name, payload in seen.items():
+        answer = await api.post(f"/runs/{WAITING}/signals", {"name": name, "payload": payload}, role="dispatch")
+        assert (answer.status_code, answer.json()["code"]) == (422, "provisioning.invalid_request")
+        assert f"`firstlight runs skip {WAITING} --reason WHY`" in answer.json()["errors"][0]["detail"]
+
+
+def test_every_signal_is_a_desk_s_or_a_watcher_s_or_told_to_the_run_alone(api: Api) -> None:
+    definitions = api.appliance.definitions.values()
+    waits = {wait.signal for each in definitions for wait in each.steps if isinstance(wait, Wait) and wait.signal}
+    assert waits - DESKS.keys() - WATCHED.keys() == {"appointment", "deployment_date", "payment_method"}
+
+
+async def test_a_key_from_outside_is_never_one_of_ours(api: Api) -> None:
+    when = (api.appliance.clock() + timedelta(days=3)).isoformat()
+    payload = {"technician_id": 7002, "scheduled_date": when}
+    told = {"name": "appointment", "payload": payload, "key": "line/1/answer"}
+    answer = await api.post(f"/runs/{WAITING}/signals", told, role="dispatch")
+    assert answer.status_code == 201, answer.text
+    async with api.appliance.database.read() as db:
+        keys = set(await db.scalars(text(f"SELECT key FROM run_signal WHERE run_id = {WAITING}")))
+    assert "told/line/1/answer" in keys and "line/1/answer" not in keys
 
 
 async def test_a_partner_knows_only_the_runs_of_their_own_customers(api: Api) -> None:

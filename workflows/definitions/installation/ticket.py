@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 from typing_extensions import TypedDict
 
 from acs import is_serial
-from workflows.definitions.input_types import FILLED, Frozen, Identifier, Line, Note, PositiveId, matching
+from workflows.definitions.input_types import FILLED, Frozen, Identifier, Line, Moment, Note, PositiveId, matching
 from workflows.engine.run import Run
 from workflows.errors import WorkflowError
 from workflows.printable import PRINTABLE
@@ -38,7 +38,7 @@ class Appointment(Frozen):
     """A technician and a time."""
 
     technician_id: PositiveId
-    scheduled_date: AwareDatetime
+    scheduled_date: Moment
 
 
 class InstallTicket(Frozen):
@@ -54,7 +54,7 @@ class InstallTicket(Frozen):
     wifi_ssid: Ssid | None = None
     device_serial: Serial | None = Field(default=None, description="planned; what counts is the serial that is scanned")
     appointment: Appointment | None = Field(default=None, description="without one, dispatch makes the appointment")
-    hold_until: AwareDatetime | None = Field(default=None, description="until when addresses are kept without a visit")
+    hold_until: Moment | None = Field(default=None, description="until when addresses are kept without a visit")
 
     def keep_until(self, run: Run[Any]) -> datetime:
         """Until when the resources are kept while no visit has succeeded."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from workflows.answers import AcceptedQuote, DeploymentPriority, PaymentMethod
-from workflows.definitions.input_types import Frozen, Identifier, Line, PositiveId
+from workflows.definitions.input_types import Day, Frozen, Identifier, Line, Moment, PositiveId
 from workflows.definitions.kit import step
 from workflows.engine.run import Run
 from workflows.services import Services
 
-DayOrMoment = Annotated[AwareDatetime | date, Field(union_mode="left_to_right")]
+DayOrMoment = Annotated[Moment | Day, Field(union_mode="left_to_right")]
 """A day, on which any free time will do, or a moment."""
 
 UNDONE = "the order was undone"
@@ -43,7 +42,7 @@ class AcceptedOffer(OrderWishes):
     quote_id: PositiveId
     customer_id: PositiveId
     accepted_by: Line
-    accepted_at: AwareDatetime
+    accepted_at: Moment
     acceptance: PositiveId
     priority: DeploymentPriority
 

@@ -132,6 +132,7 @@ def test_forged_old_and_mangled_events_are_refused() -> None:
     for sent, headers, words in (
         (body, {}, "No Stripe-Signature header"),
         (body, {"stripe-signature": "rubbish"}, "Unable to extract timestamp"),
+        (body, {"stripe-signature": good["Stripe-Signature"] + "\xe4"}, "its signature is not in ASCII"),
         (body, forged, "No signatures found matching"),
         (body.replace(b"succeeded", b"succeeDed"), good, "No signatures found matching"),
         (body, long_ago, "outside the tolerance"),
