@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 WORKERS ?= 2
 export TICKET CUSTOMERS STEPS RATE SECONDS DATABASE_URL
 
-.PHONY: help demo test bench durability check lint types imports lock docs picture mails clean ready-demo ready-test
+.PHONY: help demo test durability bench check lint types imports lock docs picture mails clean ready-demo ready-test
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20

@@ -323,7 +323,7 @@ async def test_cancelled_nothing_is_left_and_the_lead_is_qualified_again(lab: Jo
 
 
 @ON_SQLITE
-async def test_a_cancel_at_the_last_moment_also_takes_the_ticket_back(lab: JourneyLab) -> None:
+async def test_a_cancel_at_the_last_moment_is_kept_to_and_no_ticket_is_opened(lab: JourneyLab) -> None:
     email = address(lab)
     async with lab.appliance.database.begin() as db:
         lead = await lab.appliance.leads(db).register(source="web", name="Grace Hopper", email=email)
@@ -340,7 +340,6 @@ async def test_a_cancel_at_the_last_moment_also_takes_the_ticket_back(lab: Journ
         subscriptions=("cancelled",),
         licences=("revoked",),
         pages=("withdrawn",),
-        tickets=("cancelled",),
         mails=("sent",),
     )
 
