@@ -9,8 +9,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from provisioning.errors import Fault, InvalidRequest
-from workflows import PRINTABLE
-from workflows.definitions.input_types import FIRST_YEAR, LAST_YEAR
+from workflows import FIRST_YEAR, LAST_YEAR, PRINTABLE
 
 Clock = Callable[[], datetime]
 """The time now, aware, handed in by whoever composes the appliance."""

@@ -19,8 +19,7 @@ from provisioning.field import Technicians
 from provisioning.intake import Clock, faults_of
 from provisioning.json_files import read_json
 from radius import RadiusError
-from workflows import Runs, Services
-from workflows.definitions.input_types import Moment
+from workflows import Moment, Runs, Services
 from workflows.definitions.installation import Identifier, InstallTicket, PositiveId
 
 JOURNEY = "isp_ticket_to_deployment"

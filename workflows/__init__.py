@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from workflows.contract import CONTRACT
 from workflows.definitions import DEFINITIONS
+from workflows.definitions.input_types import FIRST_YEAR, LAST_YEAR, Moment
 from workflows.definitions.mailing import mail_step_names
 from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
@@ -59,6 +60,8 @@ __all__ = [
     "CONTRACT",
     "DEFINITIONS",
     "ENDED",
+    "FIRST_YEAR",
+    "LAST_YEAR",
     "PRINTABLE",
     "Among",
     "BegunRound",
@@ -73,6 +76,7 @@ __all__ = [
     "Events",
     "Interpreter",
     "KeptResult",
+    "Moment",
     "NoteView",
     "Outside",
     "PublishedEvent",

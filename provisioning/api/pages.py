@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from provisioning.api.calls import Call
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import LARGEST_NUMBER
-from workflows.definitions.input_types import Moment
+from workflows import Moment
 
 __all__ = ["MOST", "After", "Limit", "Moment", "Number", "Page", "Wanted", "page_of", "row_of"]
 
