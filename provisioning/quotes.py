@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import select
@@ -10,20 +9,35 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import CrmService, PublishEvent
 from provisioning.commercial.selling_tables import Quote
-from workflows import EventConflict, RunNotOpenFor, Runs
+from workflows import EventConflict, Events, RunNotOpenFor, Runs
 from workflows.answers import AcceptedQuote
 
 ACCEPTED = "quote.accepted"
 SIGNAL = "quote_accepted"
 
 
+def acceptance_key(quote_id: int, acceptance: int) -> str:
+    """Of a quote's first acceptance, or a later one: its event's key and its run's."""
+    return f"quote/{quote_id}/accepted" + (f"/{acceptance}" if acceptance > 1 else "")
+
+
 class QuoteDesk:
     """Accepts quotes within the caller's transaction."""
 
-    def __init__(self, db: AsyncSession, *, crm: CrmService, runs: Runs, publish: PublishEvent, tenant_id: str) -> None:
+    def __init__(
+        self,
+        db: AsyncSession,
+        *,
+        crm: CrmService,
+        runs: Runs,
+        events: Events,
+        publish: PublishEvent,
+        tenant_id: str,
+    ) -> None:
         self._db = db
         self._crm = crm
         self._runs = runs
+        self._events = events
         self._publish = publish
         self._tenant_id = tenant_id
 
@@ -36,7 +50,7 @@ class QuoteDesk:
         Accepting what is accepted is the same acceptance, under the same key. A quote that is accepted once more after
         its acceptance was taken back has another one (``quote/7/accepted/2``), and so sets things going again.
 
-        Raises: as ``CrmService.accept_quote``.
+        Raises: as ``CrmService.accept_quote``; EventConflict if another event has been started under this key.
         """
         about = await self._runs.about(self._db, SIGNAL, str(quote_id))
         await self._runs.lock(self._db, about)
@@ -44,7 +58,7 @@ class QuoteDesk:
         row = (
             await self._db.scalars(select(Quote).where(Quote.tenant_id == self._tenant_id, Quote.id == quote_id))
         ).one()
-        key = f"quote/{quote_id}/accepted" + (f"/{row.acceptances}" if row.acceptances > 1 else "")
+        key = acceptance_key(quote_id, row.acceptances)
         data = {
             "quote_id": quote_id,
             "customer_id": accepted["customer_id"],
@@ -53,10 +67,18 @@ class QuoteDesk:
             "acceptance": row.acceptances,
         }
         if row.kind == "new":
-            with suppress(EventConflict):  # this very acceptance was told before, with the customer's wishes, say
-                await self._publish(self._db, ACCEPTED, f"quote/{quote_id}", data, key, by)
+            await self._publish_or_correct(quote_id, data, key=key, by=by)
             return accepted, []
         return accepted, [run_id for run_id in about if await self._tell(run_id, quote_id, data, key=key, by=by)]
+
+    async def _publish_or_correct(self, quote_id: int, data: dict[str, Any], *, key: str, by: str) -> None:
+        """Somebody may have told this acceptance before: with the customer's wishes, or before it was one."""
+        subject = f"quote/{quote_id}"
+        try:
+            await self._publish(self._db, ACCEPTED, subject, data, key, by)
+        except EventConflict:
+            same = ("quote_id", "acceptance")
+            await self._events.correct(self._db, key, ACCEPTED, subject=subject, data=data, by=by, same=same)
 
     async def _tell(self, run_id: int, quote_id: int, data: dict[str, Any], *, key: str, by: str) -> bool:
         """False if the run knows it already, or is undoing itself and listens no more."""
