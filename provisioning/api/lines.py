@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from provisioning.access import subject_of
 from provisioning.api.calls import Call, InCall
 from provisioning.api.pages import Number
 from provisioning.api.routes import Doors
@@ -40,7 +41,7 @@ async def answer(call: InCall, line_order_id: Number, wish: Answer) -> AnsweredL
     before = await _order(call, line_order_id)
     runs = await call.appliance.line_desk(call.db).answer(line_order_id=line_order_id, by=call.by, **wish.model_dump())
     call.tells(
-        subject=f"line order/{line_order_id}",
+        subject=subject_of("line_order", line_order_id),
         customer_id=before["customer_id"],
         run_id=runs[0] if runs else None,
         before={"state": before["state"], "port": before["port"]},
