@@ -58,12 +58,9 @@ def in_turns(story: Story, instants: Iterable[Instant]) -> list[Death]:
     return [Death(KINDS[number % 2], story, (instant,)) for number, instant in enumerate(instants)]
 
 
-def one_of_each(instants: Sequence[Instant]) -> list[Instant]:
-    """One instant of every step, before it, within it and after it in turns."""
-    by_step: dict[str, list[Instant]] = {}
-    for instant in instants:
-        by_step.setdefault(instant.point.rpartition(".")[0], []).append(instant)
-    return [group[number % len(group)] for number, group in enumerate(by_step.values())]
+def at_effects(instants: Iterable[Instant]) -> list[Instant]:
+    """Where the other side has done its part, and nobody has written that down yet."""
+    return [instant for instant in instants if instant.point.endswith(".effect")]
 
 
 async def survive(lane: Lane, death: Death, clean: Played | None = None) -> None:
