@@ -29,9 +29,18 @@ WROTE = "firstlight_wrote"
 CHANGES = "firstlight_changes"
 CHOSEN = frozenset({"state", "outcome", "role", "scope", "scopes", "template", "channel", "team", "priority", "method"})
 """Options whose words are a choice of ours, not somebody's."""
+KEPT_BESIDE = frozenset({"by", "reason"})
 
 _TYPED: ContextVar[tuple[str, dict[str, Any]]] = ContextVar("what was typed", default=("", {}))
+_TOLD: ContextVar[dict[str, Any] | None] = ContextVar("what the command says itself", default=None)
 _WRITING = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+
+
+def tells(**facts: Any) -> None:
+    """What the audit is to say of this command's change (fields of ``Deed``), where its rows don't pass a flush."""
+    told = _TOLD.get()
+    assert told is not None, "a command runs"
+    told.update(facts)
 
 
 def remember_what_is_typed(app: typer.Typer) -> None:
@@ -67,7 +76,7 @@ def audit_changes(appliance: Appliance) -> None:
         await db.flush()
         connection = await db.connection()
         if connection.info.get(WROTE):
-            told = _with_changes(deed, db.info.pop(CHANGES, None) or Changes())
+            told = _with_changes(replace(deed, **(_TOLD.get() or {})), db.info.pop(CHANGES, None) or Changes())
             await keep_deed(db, told, tenant_id=appliance.tenant_id, at=appliance.clock())
 
     appliance.database.hear(changed)
@@ -78,11 +87,12 @@ def audit_changes(appliance: Appliance) -> None:
 def _remembering(words: str, callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def remembered(*arguments: Any, **given: Any) -> Any:
-        token = _TYPED.set((words, given))
+        typed, told = _TYPED.set((words, given)), _TOLD.set({})
         try:
             return callback(*arguments, **given)
         finally:
-            _TYPED.reset(token)
+            _TYPED.reset(typed)
+            _TOLD.reset(told)
 
     return remembered
 
@@ -92,7 +102,11 @@ def _deed(words: str, given: dict[str, Any]) -> Deed:
     meant = {name: value for name, value in given.items() if name != "json_" and value not in (None, [], ())}
     named, number = next(iter(meant.items()), ("", None))
     noun = "line_order" if words.startswith("line ") else named.removesuffix("_id")
-    typed = {name: value if isinstance(value, int) or name in CHOSEN else NOT_KEPT for name, value in meant.items()}
+    typed = {
+        name: value if isinstance(value, int) or name in CHOSEN else NOT_KEPT
+        for name, value in meant.items()
+        if name not in KEPT_BESIDE
+    }
     return Deed(
         action=words,
         actor=str(meant.get("by") or os.environ.get("USER") or "cli"),
