@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.selling_tables import ENDED_ORDERS, Quote, SalesOrder
 from provisioning.commercial.tables import Mail
 from provisioning.field import LIVE_STATES, Visit
-from workflows import ENDED, BegunRound, Definition, RunState, StepState, begun_rounds, mail_step_names, runs_of_keys
+from provisioning.orders import JOURNEY as ORDER_JOURNEY
+from provisioning.quotes import acceptance_key
+from workflows import (
+    ENDED,
+    BegunRound,
+    Definition,
+    RunState,
+    StepState,
+    begun_rounds,
+    mail_step_names,
+    runs_of_keys,
+    set_going,
+)
 
 
 @dataclass(frozen=True)
@@ -67,4 +80,25 @@ async def visits_nobody_waits_for(db: AsyncSession, *, tenant_id: str) -> list[F
         )
         for visit in visits
         if (key := str(visit.request_id)) in runs and runs[key][1] in ENDED - {RunState.PARTIAL}
+    ]
+
+
+async def acceptances_nobody_carries_out(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
+    """What a customer has accepted is ordered, in the hands of a run, or about to be."""
+    ordered = exists().where(SalesOrder.quote_id == Quote.id, SalesOrder.state.not_in(ENDED_ORDERS))
+    found = await db.execute(
+        select(Quote.id, Quote.acceptances)
+        .where(Quote.tenant_id == tenant_id, Quote.state == "accepted", Quote.kind == "new", ~ordered)
+        .order_by(Quote.id)
+    )
+    quotes = {acceptance_key(quote_id, acceptance): quote_id for quote_id, acceptance in found}
+    subjects = {key: f"quote/{quote_id}" for key, quote_id in quotes.items()}
+    going = await set_going(db, tenant_id=tenant_id, journey=ORDER_JOURNEY, subjects_by_key=subjects)
+    return [
+        Finding(
+            f"quote {quote_id}",
+            f"Quote {quote_id} is accepted, but there is no order, no run and no event to make one.",
+        )
+        for key, quote_id in quotes.items()
+        if key not in going
     ]

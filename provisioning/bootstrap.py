@@ -255,7 +255,9 @@ class Appliance:
     def quote_desk(self, db: AsyncSession) -> QuoteDesk:
         """The door for acceptances, bound to this transaction."""
         crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock)
-        return QuoteDesk(db, crm=crm, runs=self.runs, publish=self.publish, tenant_id=self.tenant_id)
+        return QuoteDesk(
+            db, crm=crm, runs=self.runs, events=self.events, publish=self.publish, tenant_id=self.tenant_id
+        )
 
     def partner_desk(self, db: AsyncSession) -> PartnerDesk:
         """The door for partners' orders, bound to this transaction."""

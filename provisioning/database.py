@@ -51,7 +51,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """A transaction that sees one moment and holds up no writer; what it would write is refused or rolled back."""
+        """A transaction that sees one moment and holds up no writer; what it would write is refused."""
         options: dict[str, Any] = {READING: True}
         if self.is_postgresql:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -123,6 +123,7 @@ def _make_sqlite_honest(engine: AsyncEngine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            "recursive_triggers=ON",  # so that INSERT OR REPLACE meets the triggers that refuse a DELETE
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -130,4 +131,7 @@ def _make_sqlite_honest(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "begin")
     def begin_immediate(connection: Any) -> None:
         reading = connection.get_execution_options().get(READING, False)
+        if connection.info.get(READING, False) != reading:  # also after a COMMIT in the middle of it
+            connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reading else 'OFF'}")
+            connection.info[READING] = reading
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -274,6 +274,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: selling.orders_without_acceptance(on.db, on.tenant_id),
     ),
     Invariant(
+        "selling.acceptance_is_carried_out",
+        "an accepted quote has its order, a run, or an event that is about to start one",
+        lambda on: agreement.acceptances_nobody_carries_out(on.db, **on.scope),
+    ),
+    Invariant(
         "selling.totals_add_up",
         "a quote's total is the sum of its lines, and an order's is its quote's",
         lambda on: selling.wrong_totals(on.db, on.tenant_id),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.payments import GatewayEvent, Settlements
+from provisioning.commercial.payments import GatewayEvent, Settlements, show_payment
 from provisioning.intake import Clock
 from workflows import RunNotOpenFor, Runs
 from workflows.answers import PaymentOutcome, PaymentSettled, PaymentState
@@ -20,6 +20,7 @@ class PaymentDesk:
     def __init__(self, db: AsyncSession, *, runs: Runs, tenant_id: str, now: Clock) -> None:
         self._db = db
         self._runs = runs
+        self._tenant_id = tenant_id
         self._settlements = Settlements(db, tenant_id=tenant_id, now=now)
 
     async def settle(self, *, payment_id: int, reference: str, by: str) -> list[int]:
@@ -49,6 +50,14 @@ class PaymentDesk:
         about = await self._lock(payment_id)
         outcome, change = await self._settlements.record_event(payment_id, event)
         return await self._tell(about, outcome, by=event.provider) if change == "applied" else []
+
+    async def about(self, event: GatewayEvent) -> tuple[int, int, PaymentState] | None:
+        """(the payment that a gateway speaks of, whose it is, how it stands); None: it isn't one of ours."""
+        payment_id = await self._settlements.payment_of(event)
+        if payment_id is None:
+            return None
+        payment = (await show_payment(self._db, payment_id, tenant_id=self._tenant_id)).payment
+        return payment_id, payment.customer_id, payment.state
 
     async def _lock(self, payment_id: int) -> list[int]:
         about = await self._runs.about(self._db, SIGNAL, str(payment_id))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,12 +13,17 @@ from provisioning.commercial import CrmService, PublishEvent
 from provisioning.commercial.selling_tables import Quote
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import faults_of
-from workflows import EventConflict, RunNotOpenFor, Runs
+from workflows import EventConflict, Events, RunNotOpenFor, Runs
 from workflows.answers import AcceptedQuote
 from workflows.definitions.ordering import OrderWishes
 
 ACCEPTED = "quote.accepted"
 SIGNAL = "quote_accepted"
+
+
+def acceptance_key(quote_id: int, acceptance: int) -> str:
+    """Of a quote's first acceptance, or a later one: its event's key and its run's."""
+    return f"quote/{quote_id}/accepted" + (f"/{acceptance}" if acceptance > 1 else "")
 
 
 def _wishes(wishes: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,10 +37,20 @@ def _wishes(wishes: Mapping[str, Any]) -> dict[str, Any]:
 class QuoteDesk:
     """Accepts quotes within the caller's transaction."""
 
-    def __init__(self, db: AsyncSession, *, crm: CrmService, runs: Runs, publish: PublishEvent, tenant_id: str) -> None:
+    def __init__(
+        self,
+        db: AsyncSession,
+        *,
+        crm: CrmService,
+        runs: Runs,
+        events: Events,
+        publish: PublishEvent,
+        tenant_id: str,
+    ) -> None:
         self._db = db
         self._crm = crm
         self._runs = runs
+        self._events = events
         self._publish = publish
         self._tenant_id = tenant_id
 
@@ -58,7 +72,7 @@ class QuoteDesk:
         ``wishes`` (`OrderWishes`) say how the order is to be carried out, and go with the event.
 
         Raises: as ``CrmService.accept_quote``; InvalidRequest with every fault of the wishes, also if this makes no
-        order; EventConflict if this acceptance was told before, and without them.
+        order; EventConflict if another event has been started under this key, or this acceptance without these wishes.
         """
         wanted = _wishes(wishes or {})
         about = await self._runs.about(self._db, SIGNAL, str(quote_id))
@@ -67,7 +81,7 @@ class QuoteDesk:
         row = (
             await self._db.scalars(select(Quote).where(Quote.tenant_id == self._tenant_id, Quote.id == quote_id))
         ).one()
-        key = f"quote/{quote_id}/accepted" + (f"/{row.acceptances}" if row.acceptances > 1 else "")
+        key = acceptance_key(quote_id, row.acceptances)
         data = {
             "quote_id": quote_id,
             "customer_id": accepted["customer_id"],
@@ -76,14 +90,23 @@ class QuoteDesk:
             "acceptance": row.acceptances,
         }
         if row.kind == "new":
-            # Without wishes of its own, it may have been told before with some.
-            with suppress(*(() if wanted else (EventConflict,))):
-                await self._publish(self._db, ACCEPTED, f"quote/{quote_id}", {**data, **wanted}, key, by)
+            await self._publish_or_correct(quote_id, data, wanted, key=key, by=by)
             return accepted, []
         if wanted:
             why = f"are for an order, and quote {quote_id} renews subscription {row.subscription_id}"
             raise InvalidRequest("The acceptance", [Fault("wishes", why)])
         return accepted, [run_id for run_id in about if await self._tell(run_id, quote_id, data, key=key, by=by)]
+
+    async def _publish_or_correct(
+        self, quote_id: int, data: dict[str, Any], wanted: dict[str, Any], *, key: str, by: str
+    ) -> None:
+        """Somebody may have told this acceptance before: with the customer's wishes, or before it was one."""
+        subject, told = f"quote/{quote_id}", {**data, **wanted}
+        try:
+            await self._publish(self._db, ACCEPTED, subject, told, key, by)
+        except EventConflict:
+            same = ("quote_id", "acceptance", *wanted)
+            await self._events.correct(self._db, key, ACCEPTED, subject=subject, data=told, by=by, same=same)
 
     async def _tell(self, run_id: int, quote_id: int, data: dict[str, Any], *, key: str, by: str) -> bool:
         """False if the run knows it already, or is undoing itself and listens no more."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -75,6 +76,12 @@ class Worker:
     clock: Clock
 
 
+def outgoing_http(**options: Any) -> httpx.AsyncClient:
+    """A client that keeps no cookies: what one system sets must not go to another, nor make two requests differ."""
+    none = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return httpx.AsyncClient(verify=trusted_authorities(), trust_env=False, cookies=none, **options)
+
+
 @asynccontextmanager
 async def open_worker(
     appliance: Appliance, *, at: Callable[[str], None] = nothing_happens, pace: Pace | None = None
@@ -140,7 +147,7 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
     nbi = await stack.enter_async_context(
         NbiClient(settings.genieacs_nbi_url, tls=trusted_authorities(), sleep=pace.sleep)
     )
-    http = await stack.enter_async_context(httpx.AsyncClient(verify=trusted_authorities(), trust_env=False))
+    http = await stack.enter_async_context(outgoing_http())
     common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock}
     adapters = line_adapters(
         vendor=settings.olt_vendor,
@@ -201,11 +208,7 @@ def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:
 async def _webhook_ticks(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> list[Tick]:
     """A client of its own, whose connections are never used twice: the sender says why."""
     common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock, "vault": appliance.vault}
-    http = await stack.enter_async_context(
-        httpx.AsyncClient(
-            verify=trusted_authorities(), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
-        )
-    )
+    http = await stack.enter_async_context(outgoing_http(limits=httpx.Limits(max_keepalive_connections=0)))
     deliveries = Deliveries(
         appliance.database.begin, **common, sender=WebhookSender(http, appliance.targets, now=appliance.clock)
     )

@@ -19,7 +19,13 @@ from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
 from workflows.engine.events import Events, EventView, list_events
 from workflows.engine.interpreter import Interpreter, nothing_happens
-from workflows.engine.invariants import restless_runs, stuck_events, unfinished_ends, unknown_outcomes
+from workflows.engine.invariants import (
+    restless_runs,
+    set_going,
+    stuck_events,
+    unfinished_ends,
+    unknown_outcomes,
+)
 from workflows.engine.reading import (
     Among,
     BegunRound,
@@ -107,6 +113,7 @@ __all__ = [
     "run_changes",
     "run_state",
     "runs_of_keys",
+    "set_going",
     "show_run",
     "stuck_events",
     "unfinished_ends",

@@ -8,6 +8,7 @@ To add a permission: name it in ``roles.Permission`` and give it to the roles th
 
 from provisioning.access.audit import AuditEntry, AuditView, Deed, keep_deed, list_audit
 from provisioning.access.errors import AccessError, Forbidden, TokenMissing, TokenRefused, TokenUnknown
+from provisioning.access.keeping import Changes, subject_of
 from provisioning.access.request_keys import IdempotencyKey, forget_old_keys, take_key
 from provisioning.access.roles import PERMISSIONS, ROLES, Permission, Role
 from provisioning.access.tokens import ANYBODY, ApiToken, Caller, CreatedToken, Tokens, TokenView
@@ -21,6 +22,7 @@ __all__ = [
     "AuditEntry",
     "AuditView",
     "Caller",
+    "Changes",
     "CreatedToken",
     "Deed",
     "Forbidden",
@@ -35,5 +37,6 @@ __all__ = [
     "forget_old_keys",
     "keep_deed",
     "list_audit",
+    "subject_of",
     "take_key",
 ]

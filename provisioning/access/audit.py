@@ -14,6 +14,7 @@ from sqlalchemy import DDL, Index, Table, Text, event, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from provisioning.access.keeping import impersonal
 from provisioning.tables import Identity, ProvisioningBase, RowId, TenantId
 
 
@@ -78,9 +79,9 @@ class AuditView:
 
 
 async def keep_deed(db: AsyncSession, deed: Deed, *, tenant_id: str, at: datetime) -> None:
-    """Writes the entry in the caller's transaction."""
+    """Writes the entry in the caller's transaction, without what tells of a person."""
     row = AuditEntry(tenant_id=tenant_id, at=at, **vars(deed))
-    row.before, row.after = _text(deed.before), _text(deed.after)
+    row.before, row.after = _text(impersonal(deed.before)), _text(impersonal(deed.after))
     db.add(row)
     await db.flush()
 
@@ -131,6 +132,11 @@ POSTGRESQL_AUDIT = (
     " FOR EACH ROW EXECUTE FUNCTION audit_entry_refuse_rewriting()",
 )
 
+POSTGRESQL_NO_TRUNCATE = (
+    "CREATE TRIGGER audit_entry_no_truncate BEFORE TRUNCATE ON audit_entry"
+    " FOR EACH STATEMENT EXECUTE FUNCTION audit_entry_refuse_rewriting()"
+)
+
 SQLITE_AUDIT = tuple(
     f"CREATE TRIGGER audit_entry_no_{verb.lower()} BEFORE {verb} ON audit_entry"
     f" BEGIN SELECT RAISE(ABORT, '{_APPEND_ONLY}'); END"
@@ -139,7 +145,7 @@ SQLITE_AUDIT = tuple(
 
 
 def _keep_it(table: Table) -> None:
-    for dialect, statements in (("postgresql", POSTGRESQL_AUDIT), ("sqlite", SQLITE_AUDIT)):
+    for dialect, statements in (("postgresql", (*POSTGRESQL_AUDIT, POSTGRESQL_NO_TRUNCATE)), ("sqlite", SQLITE_AUDIT)):
         for statement in statements:
             ddl = DDL(statement)  # type: ignore[no-untyped-call]
             event.listen(table, "after_create", ddl.execute_if(dialect=dialect))

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
+from provisioning.access import subject_of
 from provisioning.api.calls import Call, InCall
 from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
@@ -92,7 +93,7 @@ async def removed(call: InCall, line_order_id: Number, wish: Nothing) -> Answere
 async def _told(call: Call, before: LineOrderRecord, runs: list[int]) -> AnsweredLine:
     line_order_id = before["line_order_id"]
     call.tells(
-        subject=f"line order/{line_order_id}",
+        subject=subject_of("line_order", line_order_id),
         customer_id=before["customer_id"],
         run_id=runs[0] if runs else None,
         before={"state": before["state"], "port": before["port"]},

@@ -12,6 +12,8 @@ from provisioning.commercial import PartnerService, PartnerUnknown
 from provisioning.field import VisitRecord, VisitUnknown
 from workflows import Among, RunUnknown, knows_run
 
+PARTNERS_JOURNEY = "partner_customer_provisioning"
+
 
 def own_customers(call: Call) -> Select[int] | None:
     """The query for the numbers that a partner may know; None: everybody."""
@@ -24,7 +26,7 @@ def own_customers(call: Call) -> Select[int] | None:
 def own_runs(call: Call) -> Among | None:
     """Runs for a partner's customers, and those that are about to make one; None: every run."""
     customers = own_customers(call)
-    return None if customers is None else Among(customers, f"partner/{call.caller.partner_id}/")
+    return None if customers is None else Among(customers, PARTNERS_JOURNEY, f"partner/{call.caller.partner_id}/")
 
 
 async def require_own_run(call: Call, run_id: int) -> None:

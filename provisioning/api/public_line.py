@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from acs import canonical_serial, is_serial
+from provisioning.access import subject_of
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, inlined, problem
 from provisioning.api.routes import PUBLIC, Doors
@@ -95,10 +96,11 @@ async def answer(call: InCall) -> LineHeard:
         call.db, tenant_id=call.tenant_id, door=DOOR, message_id=message_id, body=body, now=call.appliance.clock()
     )
     if is_new:
-        await _tell(call, row.id, said)
+        told = await _tell(call, row.id, said)
+        call.tells(run_id=told[0] if told else None, before={"state": row.state})
     else:
         call.changes_nothing()
-    call.tells(actor=SYSTEM, subject=f"line_order/{row.id}", customer_id=row.customer_id)
+    call.tells(actor=SYSTEM, subject=subject_of("line_order", row.id), customer_id=row.customer_id)
     row = await line_order_as_it_is(call.db, call.tenant_id, row.id)
     return LineHeard(order=said.order, state=cast("LineState", row.state))
 
@@ -139,17 +141,17 @@ async def _order(call: Call, said: LineCallback) -> LineOrderRow:
     return row
 
 
-async def _tell(call: Call, line_order_id: int, said: LineCallback) -> None:
+async def _tell(call: Call, line_order_id: int, said: LineCallback) -> list[int]:
+    """The runs that were told."""
     desk = call.appliance.line_desk(call.db)
     if said.result == "removed":
-        await desk.removed(line_order_id=line_order_id, by=SYSTEM)
-    elif said.result == "refused":
-        await desk.refuse(line_order_id=line_order_id, reason=said.reason or "", by=SYSTEM)
-    else:
-        await desk.answer(
-            line_order_id=line_order_id,
-            actual_port=said.port or "",
-            onu_id=said.onu_id,
-            received_power_dbm=said.received_power_dbm,
-            by=SYSTEM,
-        )
+        return await desk.removed(line_order_id=line_order_id, by=SYSTEM)
+    if said.result == "refused":
+        return await desk.refuse(line_order_id=line_order_id, reason=said.reason or "", by=SYSTEM)
+    return await desk.answer(
+        line_order_id=line_order_id,
+        actual_port=said.port or "",
+        onu_id=said.onu_id,
+        received_power_dbm=said.received_power_dbm,
+        by=SYSTEM,
+    )

@@ -12,6 +12,7 @@ from datetime import datetime
 from fastapi.responses import HTMLResponse, Response
 
 from acs import AcsError, wifi_ref
+from provisioning.access import subject_of
 from provisioning.api.calls import Call, InCall
 from provisioning.api.public_pages import Pages, message, page, render, wording
 from provisioning.api.statuses import status_of
@@ -19,10 +20,12 @@ from provisioning.commercial import CustomerError, CustomerService, QuoteError, 
 from provisioning.links import FOLDER, LinkError, LinkExpired, LinkUsed
 from provisioning.reveals import reveal_with_reason
 from provisioning.vault import SecretMissing
-from workflows.answers import LinkTo
+from workflows.answers import LinkPurpose, LinkTo
 
 BY = "one-time link"
 """Who did it, in logs and in the audit: whoever has the mail."""
+OPENS: dict[LinkPurpose, str] = {"accept_quote": "quote", "reveal_wifi": "device"}
+"""What a link is about, by its purpose."""
 
 doors = Pages()
 
@@ -54,7 +57,7 @@ async def act(call: InCall, token: str) -> Response:
     try:
         async with call.db.begin_nested():
             to = await call.appliance.links.use(call.db, token)
-            call.tells(actor=BY, subject=f"{to.purpose}/{to.subject}")
+            call.tells(actor=BY, subject=subject_of(OPENS[to.purpose], to.subject))
             if to.purpose == "reveal_wifi":
                 return await _reveal(call, to)
             return await _accept(call, int(to.subject))
@@ -86,8 +89,11 @@ async def _accept(call: Call, quote_id: int) -> Response:
     quotes = call.appliance.quotes(call.db)
     customer_id = (await quotes.quote(quote_id))["customer_id"]
     customer = await _customers(call).customer(customer_id)
-    await call.appliance.quote_desk(call.db).accept(quote_id=quote_id, accepted_by=customer["name"], by=BY)
-    call.tells(customer_id=customer_id, after={"quote_id": quote_id, "accepted": True})
+    before = (await quotes.quote(quote_id))["state"]
+    desk = call.appliance.quote_desk(call.db)
+    accepted, told = await desk.accept(quote_id=quote_id, accepted_by=customer["name"], by=BY)
+    call.tells(customer_id=customer_id, run_id=told[0] if told else None, before={"state": before})
+    call.tells(after={"state": "accepted", "accepted_at": accepted["accepted_at"], "runs": told})
     return _accepted(call, await quotes.quote(quote_id))
 
 

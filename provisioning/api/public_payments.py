@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import HTTPException, Path
 from typing_extensions import TypedDict
 
+from provisioning.access import subject_of
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.routes import PUBLIC, Doors
@@ -47,8 +48,13 @@ async def hear(call: InCall, provider: Provider) -> EventHeard:
     if event is None:
         call.changes_nothing()
     else:
-        call.tells(actor=provider, subject=f"payment_event/{event.event_id}")
-        await call.appliance.payment_desk(call.db).hear(event)
+        desk = call.appliance.payment_desk(call.db)
+        payment = await desk.about(event)
+        told = await desk.hear(event)
+        call.tells(actor=provider, after={"event": event.event_id, "runs": told}, run_id=told[0] if told else None)
+        if payment is not None:
+            payment_id, customer_id, state = payment
+            call.tells(subject=subject_of("payment", payment_id), customer_id=customer_id, before={"state": state})
     return EventHeard(received=True)
 
 

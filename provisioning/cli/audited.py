@@ -1,7 +1,8 @@
 """What a command changes leaves an audit entry in the same transaction: the words that were typed, and by whom.
 
 Commands act through many services, so it is seen where all of them pass: at the database. A transaction that only read
-leaves nothing. ``before`` stays empty; what was typed stands in ``after``.
+leaves nothing. ``before`` and ``after`` tell the numbers, states, amounts and times of the rows that the transaction
+has changed; of what was typed only numbers and words of a fixed choice are kept beside them.
 """
 
 from __future__ import annotations
@@ -11,20 +12,35 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import typer
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
-from provisioning.access import Deed, keep_deed
+from provisioning.access import Changes, Deed, keep_deed, subject_of
+from provisioning.access.keeping import NOT_KEPT
 from provisioning.bootstrap import Appliance
 from provisioning.logs import mask_secrets
 
 WROTE = "firstlight_wrote"
+CHANGES = "firstlight_changes"
+CHOSEN = frozenset({"state", "outcome", "role", "scope", "scopes", "template", "channel", "team", "priority", "method"})
+"""Options whose words are a choice of ours, not somebody's."""
+KEPT_BESIDE = frozenset({"by", "reason"})
 
 _TYPED: ContextVar[tuple[str, dict[str, Any]]] = ContextVar("what was typed", default=("", {}))
+_TOLD: ContextVar[dict[str, Any] | None] = ContextVar("what the command says itself", default=None)
 _WRITING = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+
+
+def tells(**facts: Any) -> None:
+    """What the audit is to say of this command's change (fields of ``Deed``), where its rows don't pass a flush."""
+    told = _TOLD.get()
+    assert told is not None, "a command runs"
+    told.update(facts)
 
 
 def remember_what_is_typed(app: typer.Typer) -> None:
@@ -53,11 +69,17 @@ def audit_changes(appliance: Appliance) -> None:
         if _WRITING.match(statement):
             connection.info[WROTE] = True
 
+    def changed(flushed: Session) -> None:
+        flushed.info.setdefault(CHANGES, Changes()).notice(flushed)
+
     async def witness(db: AsyncSession) -> None:
         await db.flush()
         connection = await db.connection()
         if connection.info.get(WROTE):
-            await keep_deed(db, deed, tenant_id=appliance.tenant_id, at=appliance.clock())
+            told = _with_changes(replace(deed, **(_TOLD.get() or {})), db.info.pop(CHANGES, None) or Changes())
+            await keep_deed(db, told, tenant_id=appliance.tenant_id, at=appliance.clock())
+
+    appliance.database.hear(changed)
 
     appliance.database.witness = witness
 
@@ -65,11 +87,12 @@ def audit_changes(appliance: Appliance) -> None:
 def _remembering(words: str, callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def remembered(*arguments: Any, **given: Any) -> Any:
-        token = _TYPED.set((words, given))
+        typed, told = _TYPED.set((words, given)), _TOLD.set({})
         try:
             return callback(*arguments, **given)
         finally:
-            _TYPED.reset(token)
+            _TYPED.reset(typed)
+            _TOLD.reset(told)
 
     return remembered
 
@@ -78,15 +101,32 @@ def _deed(words: str, given: dict[str, Any]) -> Deed:
     """Who typed what: ``runs cancel`` of run 7, because of a reason."""
     meant = {name: value for name, value in given.items() if name != "json_" and value not in (None, [], ())}
     named, number = next(iter(meant.items()), ("", None))
-    subject = "line order" if words == "line answer" else named.removesuffix("_id")
-    typed = {name: value if isinstance(value, int | str) else str(value) for name, value in meant.items()}
+    noun = "line_order" if words.startswith("line ") else named.removesuffix("_id")
+    typed = {
+        name: value if isinstance(value, int) or name in CHOSEN else NOT_KEPT
+        for name, value in meant.items()
+        if name not in KEPT_BESIDE
+    }
     return Deed(
         action=words,
         actor=str(meant.get("by") or os.environ.get("USER") or "cli"),
         door="command line",
-        subject=f"{subject}/{number}" if isinstance(number, int) and not isinstance(number, bool) else None,
+        subject=subject_of(noun, number) if isinstance(number, int) and not isinstance(number, bool) else None,
         customer_id=meant["customer"] if isinstance(meant.get("customer"), int) else None,
         run_id=number if named == "run_id" else None,
         reason=meant.get("reason") or meant.get("note"),
-        after=dict(mask_secrets(None, "", typed)),
+        after={"typed": dict(mask_secrets(None, "", typed))},
+    )
+
+
+def _with_changes(deed: Deed, changes: Changes) -> Deed:
+    """The same, with whom and what it has turned out to be about. Of several customers, none is *the* customer."""
+    one_customer = changes.customers[0] if len(changes.customers) == 1 else None
+    return replace(
+        deed,
+        subject=deed.subject or next(iter(changes.made), None),
+        customer_id=one_customer if deed.customer_id is None else deed.customer_id,
+        run_id=next(iter(changes.runs), None) if deed.run_id is None else deed.run_id,
+        before=changes.before or None,
+        after={**deed.after, "changed": changes.after, "runs": changes.runs},
     )

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
@@ -49,6 +51,7 @@ def add(  # noqa: PLR0913, PLR0917 - each is a fact about the lead
                 existing_customer_id=customer,
                 request_id=request_id,
             )
+            tells(subject=subject_of("lead", lead["lead_id"]), customer_id=lead["existing_customer_id"])
         print_json(lead) if json_ else say(f"lead {lead['lead_id']} is {lead['state']}")
 
     run(act, as_json=json_)

@@ -42,7 +42,9 @@ class _Claimed:
     """A delivery in the hands of this process. Without ``secrets``, ``unsendable`` says why."""
 
     delivery_id: int
+    webhook_id: int
     attempt: int
+    claim: int
     url: str
     message: Told
     secrets: tuple[str, ...] = ()
@@ -151,6 +153,7 @@ class Deliveries:
                 else:
                     delivery.claimed_until = now + CLAIM
                     delivery.attempts += 1
+                    delivery.claims += 1
                     claimed.append(await self._in_hand(db, delivery, message, webhook))
         return claimed or (await self._claim(webhook_id) if died else [])
 
@@ -166,7 +169,7 @@ class Deliveries:
             data=message.data,
             occurred_at=message.occurred_at,
         )
-        mine = (delivery.id, delivery.attempts, webhook.url, told)
+        mine = (delivery.id, webhook.id, delivery.attempts, delivery.claims, webhook.url, told)
         try:
             return _Claimed(*mine, secrets=await secrets_of(db, self._vault, webhook, now=self._now()))
         except VaultError as error:
@@ -175,15 +178,15 @@ class Deliveries:
     async def _deliver(self, claimed: _Claimed) -> None:
         outcome = await self._send(claimed) if claimed.secrets else Outcome(claimed.unsendable)
         async with self._begin() as db:
-            delivery, webhook = (
-                await db.execute(
-                    select(WebhookDelivery, Webhook)
-                    .join(Webhook, Webhook.id == WebhookDelivery.webhook_id)
+            webhook = await self._webhook_first(db, claimed.webhook_id, outcome)
+            delivery = (
+                await db.scalars(
+                    select(WebhookDelivery)
                     .where(WebhookDelivery.tenant_id == self._tenant_id, WebhookDelivery.id == claimed.delivery_id)
-                    .with_for_update(of=WebhookDelivery)
+                    .with_for_update()
                 )
             ).one()
-            self._close(delivery, webhook, claimed.attempt, outcome)
+            self._close(delivery, webhook, claimed.claim, outcome)
             if delivery.state != "queued":
                 await self._next_of_subject(db, delivery)
         log.info(
@@ -194,6 +197,17 @@ class Deliveries:
             attempt=claimed.attempt,
             why_not=outcome.why_not,
         )
+
+    async def _webhook_first(self, db: AsyncSession, webhook_id: int, outcome: Outcome) -> Webhook:
+        """Its row is locked before its deliveries', as an operator's change of it does: neither waits for the other in
+        a ring. Deliveries share it, unless they change it."""
+        changes = outcome.gone or outcome.rest is not None
+        found = await db.scalars(
+            select(Webhook)
+            .where(Webhook.tenant_id == self._tenant_id, Webhook.id == webhook_id)
+            .with_for_update(read=not changes, key_share=changes)
+        )
+        return found.one()
 
     async def _send(self, claimed: _Claimed) -> Outcome:
         content_type, body = body_of(claimed.message)
@@ -215,7 +229,7 @@ class Deliveries:
             .execution_options(synchronize_session=False)
         )
 
-    def _close(self, delivery: WebhookDelivery, webhook: Webhook, attempt: int, outcome: Outcome) -> None:
+    def _close(self, delivery: WebhookDelivery, webhook: Webhook, claim: int, outcome: Outcome) -> None:
         """Meanwhile it may have been replayed by an operator, or sent by another process whose claim had begun after
         this one's ran out. That it was taken outlives every doubt; a failure counts only for the attempt that had it.
         """
@@ -231,7 +245,7 @@ class Deliveries:
             log.warning("webhook disabled", webhook_id=webhook.id, reason=outcome.why_not)
         if outcome.rest is not None:
             webhook.resting_until = max(webhook.resting_until or now, now + outcome.rest)
-        if delivery.attempts != attempt:
+        if delivery.claims != claim:
             return
         delivery.last_error, delivery.last_status, delivery.claimed_until = outcome.why_not, outcome.status, None
         if delivery.state != "queued":

@@ -95,7 +95,8 @@ class WebhookDelivery(ProvisioningBase):
     message_row: Mapped[Reference]
     subject: Mapped[str] = mapped_column(String(200))
     state: Mapped[DeliveryState] = mapped_column(Text)
-    attempts: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)  # since it was queued; a replay begins anew
+    claims: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # ever made: tells attempts apart
     next_try_at: Mapped[datetime]
     claimed_until: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]

@@ -35,6 +35,10 @@ INSIDE = tuple(
         "64:ff9b::/96",  # RFC 6052, NAT64: an IPv4 address inside
         "64:ff9b:1::/48",  # RFC 8215
         "fec0::/10",  # RFC 3879
+        "::/96",  # RFC 4291 section 2.5.5.1: an IPv4 address inside
+        "::ffff:0:0:0/96",  # RFC 2765, translated: an IPv4 address inside
+        "5f00::/16",  # RFC 9602, segment routing
+        "3fff::/20",  # RFC 9637, documentation
     )
 )
 

@@ -146,6 +146,12 @@ async def measure(base: str, token: str) -> None:
         "runs": "/runs",
         "runs held": "/runs?state=held",
         "runs of a customer": f"/runs?customer={CUSTOMERS // 2}",
+        "runs in two states": "/runs?state=held&state=pending",
+        "runs of a journey": f"/runs?journey={ISP_TICKET_TO_DEPLOYMENT.name}",
+        "runs of a journey without runs": "/runs?journey=customer_renewal_process",
+        "runs created before the first": "/runs?created_before=2025-12-31T00:00:00Z",
+        "runs created after the last": "/runs?created_since=2036-01-01T00:00:00Z",
+        "runs created before the middle one": f"/runs?created_before={moment_of(middle)}",
         "run": f"/runs/{middle}",
         "customers": "/customers",
         "customer": f"/customers/{CUSTOMERS // 2}",
@@ -160,6 +166,11 @@ async def measure(base: str, token: str) -> None:
             p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
             lost = sum(one == UNANSWERED for one in took)
             say(route=name, requests=len(took), rate=RATE, p50_ms=round(p50, 1), p99_ms=round(p99, 1), unanswered=lost)
+
+
+def moment_of(number: int) -> str:
+    """When a run was started, as it stands in an address."""
+    return (BEGAN + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def until_served(client: httpx.AsyncClient, base: str) -> None:

@@ -303,6 +303,17 @@ CORRUPTIONS = (
         ours=("UPDATE quote SET state = 'sent', accepted_at = NULL, accepted_by = NULL WHERE id = 1",),
     ),
     Corruption(
+        "an acceptance that came to nothing",
+        (
+            (
+                "selling.acceptance_is_carried_out",
+                "quote 1",
+                "Quote 1 is accepted, but there is no order, no run and no event to make one.",
+            ),
+        ),
+        ours=("UPDATE sales_order SET state = 'cancelled', reason = 'lost'",),
+    ),
+    Corruption(
         "an order for another sum than was quoted",
         (
             ("selling.totals_add_up", "order 1", "Order 1 says EUR 10.00, but its lines come to EUR 88.90."),

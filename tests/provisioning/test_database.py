@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from provisioning.database import Database
 
@@ -56,3 +57,14 @@ async def test_values_are_not_in_the_text_of_an_error(counted: Database) -> None
         async with counted.begin() as db:
             await db.execute(text("INSERT INTO nowhere VALUES (:secret)"), {"secret": "s3cret-canary"})
     assert "s3cret-canary" not in str(failed.value)
+
+
+async def test_a_reader_writes_nothing_even_if_it_commits(counted: Database) -> None:
+    with pytest.raises(DBAPIError, match=r"read-?only"):
+        async with counted.read() as db:
+            await db.execute(text("UPDATE counter SET n = 5"))
+            await db.commit()
+    assert await count(counted) == 0
+    async with counted.begin() as db:
+        await db.execute(text("UPDATE counter SET n = 6"))
+    assert await count(counted) == 6

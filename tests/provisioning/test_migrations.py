@@ -53,7 +53,7 @@ async def test_triggers_and_exclusions_are_those_that_create_all_makes(database:
                 )
             )
             wanted = {"ipam_prefix_overlap", "ipam_allocation_event_append_only", "ex_visit_technician_once"}
-            wanted |= {"partner_pool_ledger_append_only", "audit_entry_append_only"}
+            wanted |= {"partner_pool_ledger_append_only", "audit_entry_append_only", "audit_entry_no_truncate"}
         else:
             found = await db.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
             wanted = {"ipam_prefix_overlap_insert", "ipam_prefix_overlap_update", "visit_technician_once_on_insert"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
@@ -17,7 +17,7 @@ from provisioning.commercial import LineWish, QuoteNotOpen
 from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
 from tests.support.appliances import ESTATE, Original
-from workflows import Definition, Interpreter, Runs
+from workflows import Definition, EventConflict, Interpreter, Runs, list_events
 from workflows.engine.step_kit import wait_for
 from workflows.engine.tables import RunRow
 from workflows.testing import InlineDispatch, VirtualClock
@@ -137,6 +137,44 @@ async def test_what_is_wished_goes_with_the_event_and_is_refused_with_every_faul
         await appliance.quote_desk(db).accept(quote_id=quote_id, accepted_by="Ada", by="link", wishes=said)
     [(_, _, data, _, _)] = events
     assert {name: data[name] for name in said} == said
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"quote_id": 99, "acceptance": 1, "accepted_by": "the CRM"}], ids=["bad", "other"]
+)
+async def test_a_refused_event_in_its_place_does_not_swallow_the_acceptance(
+    appliance: Appliance, told: dict[str, Any]
+) -> None:
+    quote_id = await sent_quote(appliance)
+    key = f"quote/{quote_id}/accepted"
+    async with appliance.database.begin() as db:
+        await appliance.publish(db, "quote.accepted", f"quote/{quote_id}", told, key, "crm")
+    async with appliance.database.begin() as db:
+        await db.execute(text("UPDATE event SET state = 'refused', reason = 'bad', settled_at = occurred_at"))
+    await accept(appliance, quote_id)
+    async with appliance.database.read() as db:
+        [event] = await list_events(db, tenant_id=appliance.tenant_id)
+    assert (event.state, event.reason, event.published_by, event.key) == ("pending", None, "link", key)
+    assert (event.data["quote_id"], event.data["customer_id"], event.data["accepted_by"]) == (quote_id, CUSTOMER, "Ada")
+
+
+@pytest.mark.parametrize("state", ["pending", "started"])
+async def test_an_event_that_was_told_before_stands_only_if_it_is_the_same_acceptance(
+    appliance: Appliance, state: str
+) -> None:
+    numbers = [await sent_quote(appliance), await sent_quote(appliance)]
+    async with appliance.database.begin() as db:
+        for number, meant in zip(numbers, (numbers[0], 99), strict=True):
+            wish = {"quote_id": meant, "acceptance": 1, "priority": "high"}
+            await appliance.publish(db, "quote.accepted", "", wish, f"quote/{number}/accepted", "crm")
+        await db.execute(text("UPDATE event SET state = :state"), {"state": state})
+    await accept(appliance, numbers[0])
+    with pytest.raises(EventConflict):
+        await accept(appliance, numbers[1])
+    async with appliance.database.read() as db:
+        event = (await list_events(db, tenant_id=appliance.tenant_id))[-1]
+        second = await appliance.quotes(db).quote(numbers[1])
+    assert (event.state, event.data["priority"], second["state"]) == (state, "high", "sent")
 
 
 async def test_a_quote_accepted_anew_sets_things_going_anew(

@@ -36,6 +36,7 @@ class HttpReceiver:
         self.received: list[Received] = []
         self.location = ""  # where a redirect leads
         self.retry_after = ""
+        self.cookie = ""
         self._answers: deque[int] = deque()
         self._server: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
@@ -77,7 +78,8 @@ class HttpReceiver:
             status = self._answers.popleft() if self._answers else 200
             if status == SILENCE:
                 await asyncio.Event().wait()
-            given = {"Location": self.location, "Retry-After": self.retry_after, "Connection": "close"}
+            given = {"Location": self.location, "Retry-After": self.retry_after, "Set-Cookie": self.cookie}
+            given["Connection"] = "close"
             headers = "".join(f"{name}: {value}\r\n" for name, value in given.items() if value)
             writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n{headers}\r\n".encode())
             await writer.drain()

@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 
 INSTALL = "apt-get install postgresql"
-MEMORY = Path("/dev/shm")  # noqa: S108 - tmpfs(5); the folder in it is our own
+MEMORY = Path("/dev/shm")
 ROOM_BYTES = 12 * 2**30
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -120,6 +120,46 @@ class Events:
                 raise EventConflict(key, known.id) from None
             return known.id, False
         return row.id, True
+
+    async def correct(
+        self,
+        db: AsyncSession,
+        key: str,
+        event_type: str,
+        *,
+        subject: str,
+        data: Mapping[str, Any],
+        by: str,
+        same: Collection[str],
+    ) -> None:
+        """What has happened stands in this key's place, though somebody had told it otherwise before it was so.
+
+        An event that was refused or ignored says from now on what is true, and is taken up anew; one that isn't taken
+        up yet keeps what more it says. One that has started its run must be of this type and agree in ``same``.
+
+        Raises: EventConflict if the key stands for something else.
+        """
+        event = await db.scalar(
+            select(EventRow)
+            .where(EventRow.tenant_id == self._tenant_id, EventRow.key == key)
+            .with_for_update()  # whoever is taking it up comes to an end first
+            .execution_options(populate_existing=True)
+        )
+        assert event is not None, "it was in the way a moment ago, and events stay"
+        known = json.loads(event.data)
+        agrees = event.type == event_type and isinstance(known, dict)
+        agrees = agrees and all(name in known and known[name] == data[name] for name in same)
+        if event.state in (EventState.REFUSED, EventState.IGNORED):
+            known = {}
+        elif not agrees:
+            raise EventConflict(key, event.id)
+        elif event.state == EventState.STARTED:
+            return
+        event.type, event.subject, event.published_by = event_type, subject, by
+        event.data = json.dumps({**known, **data}, sort_keys=True, default=str)
+        event.occurred_at, event.state = self._clock(), EventState.PENDING
+        event.run_id = event.reason = event.settled_at = None
+        await db.flush()
 
     def type_of(self, journey: str) -> str | None:
         """The event that starts this journey, if any does.

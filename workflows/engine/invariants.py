@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import not_, select
+from sqlalchemy import not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.definition import Definition
@@ -88,6 +88,30 @@ async def unfinished_ends(
             if state not in MAY_END_WITH[RunState(run_state)]
         ]
     return findings
+
+
+async def set_going(db: AsyncSession, *, tenant_id: str, journey: str, subjects_by_key: Mapping[str, str]) -> set[str]:
+    """Of these keys: those of which there is a run of this journey, or an event that has started one or is about to;
+    the latter counts under whatever key it was told, by its subject."""
+    keys, open_subjects = list(subjects_by_key), set[str]()
+    found = await db.scalars(
+        select(RunRow.business_key).where(
+            RunRow.tenant_id == tenant_id, RunRow.journey == journey, RunRow.business_key.in_(keys)
+        )
+    )
+    going = set(found)
+    events = await db.execute(
+        select(EventRow.key, EventRow.subject, EventRow.state).where(
+            EventRow.tenant_id == tenant_id,
+            or_(EventRow.state == EventState.PENDING, EventRow.key.in_(keys) & (EventRow.state == EventState.STARTED)),
+        )
+    )
+    for key, subject, state in events:
+        if state == EventState.STARTED:
+            going.add(key)
+        else:
+            open_subjects.add(subject)
+    return going | {key for key, subject in subjects_by_key.items() if subject in open_subjects}
 
 
 async def stuck_events(db: AsyncSession, *, tenant_id: str, occurred_before: datetime) -> list[Finding]:

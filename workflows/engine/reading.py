@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from workflows.engine.journal import NOT_BEGUN, Definitions
 from workflows.engine.steps import Step
@@ -99,9 +100,11 @@ class RunView:
 
 @dataclass(frozen=True)
 class Among:
-    """Runs that somebody may know of: for these customers (a query for their numbers), or of keys that begin so."""
+    """Runs that somebody may know of: for these customers (a query for their numbers), or those of this journey whose
+    keys begin so."""
 
     customers: Select[int]
+    journey: str
     key_prefix: str
 
 
@@ -119,29 +122,51 @@ async def list_runs(
 ) -> list[RunSummary]:
     """The newest runs first, a page at a time (``before_id``); ``created``: not before, and before these moments."""
     since, until = created
+    by_time = since is not None or until is not None
     wanted: list[tuple[object, Callable[[], ColumnElement[bool]]]] = [
         (states, lambda: RunRow.state.in_(states)),
         (journey, lambda: RunRow.journey == journey),
         (customer_id, lambda: RunRow.customer_id == customer_id),
         (since, lambda: RunRow.created_at >= since),
         (until, lambda: RunRow.created_at < until),
-        (before_id, lambda: RunRow.id < before_id),
+        (before_id, lambda: _is_older_than(before_id) if by_time else RunRow.id < before_id),
     ]
-    query = _SUMMARIES.where(RunRow.tenant_id == tenant_id).order_by(RunRow.id.desc()).limit(limit)
-    query = query.where(*(condition() for given, condition in wanted if given))
-    return await _summaries(db, query if among is None else query.where(_is_among(among)))
+    conditions = [RunRow.tenant_id == tenant_id, *(condition() for given, condition in wanted if given)]
+    order = (RunRow.created_at.desc(), RunRow.id.desc()) if by_time else (RunRow.id.desc(),)
+    query = _SUMMARIES.where(*conditions)
+    if among is not None:
+        query = _SUMMARIES.where(RunRow.id.in_(_newest_among(among, conditions, by_time=by_time, limit=limit)))
+    return await _summaries(db, query.order_by(*order).limit(limit))
 
 
 async def knows_run(db: AsyncSession, run_id: int, *, tenant_id: str, among: Among) -> bool:
     """Whether this run is one of those that somebody may know of."""
-    query = select(RunRow.id).where(RunRow.id == run_id, RunRow.tenant_id == tenant_id, _is_among(among))
+    query = select(RunRow.id).where(RunRow.id == run_id, RunRow.tenant_id == tenant_id, or_(*_among(among)))
     return await db.scalar(query) is not None
 
 
-def _is_among(among: Among) -> ColumnElement[bool]:
-    return or_(
-        RunRow.customer_id.in_(among.customers), RunRow.business_key.startswith(among.key_prefix, autoescape=True)
-    )
+def _is_older_than(run_id: int | None) -> ColumnElement[bool]:
+    """In the order of starting, where runs of one moment follow their numbers."""
+    mark = aliased(RunRow)
+    moment = select(mark.created_at).where(mark.id == run_id).scalar_subquery()
+    return or_(RunRow.created_at < moment, and_(RunRow.created_at == moment, RunRow.id < run_id))
+
+
+def _among(among: Among) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    prefix = RunRow.business_key.startswith(among.key_prefix, autoescape=True)
+    return RunRow.customer_id.in_(among.customers), and_(RunRow.journey == among.journey, prefix)
+
+
+def _newest_among(
+    among: Among, conditions: Sequence[ColumnElement[bool]], *, by_time: bool, limit: int
+) -> CompoundSelect[int]:
+    """Each of the two ways to know a run has an index of its own, which their OR would leave unused. ``+ 0`` keeps a
+    planner from walking all runs in their order until it has met enough of the few that are wanted."""
+    order = (RunRow.created_at.desc(), RunRow.id.desc()) if by_time else ((RunRow.id + 0).desc(),)
+    newest = [
+        select(RunRow.id).where(*conditions, one).order_by(*order).limit(limit).subquery() for one in _among(among)
+    ]
+    return union(*(select(one.c.id) for one in newest))
 
 
 async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) -> list[RunSummary]:

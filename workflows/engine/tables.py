@@ -91,6 +91,8 @@ class RunRow(WorkflowBase):
         Index("ix_run_waiting", "waiting_for", "waiting_on"),
         Index("ix_run_state", "tenant_id", "state", "id"),
         Index("ix_run_customer", "tenant_id", "customer_id"),
+        Index("ix_run_journey", "tenant_id", "journey", "id"),
+        Index("ix_run_created", "tenant_id", "created_at", "id"),
         {"sqlite_autoincrement": True},  # a purged run's number, and so its segments' names, must never come back
     )
 

@@ -45,13 +45,13 @@ class LineWebhookAdapter:
         self._now = now
 
     async def authorise(self, line: LineRequest, *, key: str) -> AdapterAnswer:
-        return await self._tell(WANTED, line, key)
+        return await self._tell(WANTED, {**self._data(line), "answer_url": self._settings.answer_url}, line, key)
 
     async def withdraw(self, line: LineRequest, *, key: str) -> AdapterAnswer:
-        return await self._tell(UNWANTED, line, key)
+        return await self._tell(UNWANTED, self._data(line), line, key)
 
-    async def _tell(self, what: str, line: LineRequest, key: str) -> AdapterAnswer:
-        body = json.dumps({"type": what, "data": self._data(line)}, sort_keys=True).encode()
+    async def _tell(self, what: str, data: dict[str, Any], line: LineRequest, key: str) -> AdapterAnswer:
+        body = json.dumps({"type": what, "data": data}, sort_keys=True).encode()
         request = self._http.build_request(
             "POST",
             self._settings.url,
@@ -68,6 +68,7 @@ class LineWebhookAdapter:
         return AdapterAnswer(answered=False)
 
     def _data(self, line: LineRequest) -> dict[str, Any]:
+        """What never changes of an order: an answer may still come between two sendings."""
         return {
             "order": line.order,
             "customer_id": line.customer_id,
@@ -79,7 +80,4 @@ class LineWebhookAdapter:
             "cvlan": line.cvlan,
             "management_vlan": line.management_vlan,
             "line_profile": line.line_profile,
-            "actual_port": line.actual_port,
-            "onu_id": line.onu_id,
-            "answer_url": self._settings.answer_url,
         }

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from provisioning.access import list_audit
 from provisioning.access.audit import AuditEntry
 from provisioning.api import create_app
 from provisioning.bootstrap import Appliance, open_appliance
@@ -120,6 +121,13 @@ async def test_a_gateways_word_settles_its_payment_once(till_on_both: Till) -> N
     assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"received": True})] * 2
     assert (await till.payment()).state == "captured"
     assert (await till.rows())[0] == 1
+    async with till.appliance.database.read() as db:
+        entry = (await list_audit(db, tenant_id=till.appliance.tenant_id))[-1]
+    assert (entry.subject, entry.customer_id, entry.before) == (
+        f"payment/{till.payment_id}",
+        CUSTOMER,
+        {"state": "awaiting"},
+    )
 
 
 async def test_a_forged_word_is_refused_and_leaves_nothing(till: Till) -> None:

@@ -23,6 +23,9 @@ def test_a_change_that_was_typed_stands_in_the_audit_with_who_and_why(any_isp: S
         "run_id": 3,
         "reason": "a change of mind",
     }
+    assert (entry["before"]["run/3"]["state"], entry["after"]["runs"]) == ("held", [3])
+    assert entry["after"]["changed"]["run/3"]["state"] != "held"
+    assert entry["customer_id"] == type_("runs", "show", 3, "--json").json["summary"]["customer_id"]
     assert "runs cancel" in type_("audit", "list", "--run", 3, "--actor", "paul").out
     assert type_("audit", "list", "--run", 2, "--json").json == []
 
@@ -41,3 +44,13 @@ def test_a_token_is_made_listed_and_revoked_and_its_secret_stands_nowhere(isp: S
     assert made["token"].rpartition("_")[2] not in audit.out
     refused = type_("tokens", "create", "nora", "--role", "king")
     assert refused.status == 2 and "role" in refused.err
+
+
+def test_what_is_made_is_named_and_who_it_is_does_not_stay(isp: Settings, type_: Type) -> None:
+    person = ("--name", "Ada Brandt", "--email", "ada@example.net", "--phone", "+49 170 1", "--address", "Wall 1")
+    lead = type_("leads", "add", *person, "--source", "web", "--json").json
+    audit = type_("audit", "list", "--json")
+    [entry] = audit.json
+    assert entry["subject"] == f"lead/{lead['lead_id']}"
+    assert "email" in entry["after"]["typed"]
+    assert not [word for word in person[1::2] if word in audit.out]

@@ -102,6 +102,17 @@ async def test_withdrawing_twice_answers_the_same(adapter: LineAdapter) -> None:
     assert await adapter.withdraw(LINE, key=UNDO_KEY) == await adapter.withdraw(LINE, key=UNDO_KEY)
 
 
+async def test_a_withdrawal_is_the_same_message_though_its_order_was_answered_meanwhile(
+    table: dict[str, LineAdapter], system: HttpReceiver
+) -> None:
+    for line in (LINE, dataclasses.replace(LINE, actual_port="0/1/3", onu_id=5)):
+        await table["webhook"].withdraw(line, key=UNDO_KEY)
+    first, again = system.received
+    assert first.raw == again.raw
+    assert first.headers["webhook-id"] == again.headers["webhook-id"]
+    assert "answer_url" not in first.body["data"]
+
+
 async def test_a_line_that_was_never_made_can_be_withdrawn(adapter: LineAdapter, system: HttpReceiver) -> None:
     answer = await adapter.withdraw(LINE, key=UNDO_KEY)
     assert answer.answered or answer.snippet or [each.body["type"] for each in system.received] == ["line.unwanted"]
@@ -218,8 +229,6 @@ async def test_a_webhook_carries_the_whole_line_signed_and_the_same_each_time(
             "cvlan": 1203,
             "management_vlan": None,
             "line_profile": "fiber_1gbps",
-            "actual_port": None,
-            "onu_id": None,
             "answer_url": "https://isp.example/a",
         },
     }

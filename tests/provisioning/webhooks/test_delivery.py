@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured
 from cloudevents.core.formats.json import JSONFormat
+from sqlalchemy import text
 from standardwebhooks import Webhook
 
 from provisioning.signatures import SignatureRefused, verified_id
 from provisioning.webhooks import WebhookSender
 from provisioning.webhooks.delivery import CLAIM
 from provisioning.webhooks.retrying import MOST_ATTEMPTS, Outcome
-from tests.provisioning.webhooks.conftest import Isp
+from tests.provisioning.webhooks.conftest import Isp, open_isp
+from tests.support.appliances import Original
 from tests.support.http_receiver import SILENCE, HttpReceiver
 
 
@@ -200,6 +203,72 @@ async def test_a_process_that_dies_after_sending_leaves_it_to_another(isp_on_bot
     assert first.headers["webhook-id"] == again.headers["webhook-id"] and first.raw == again.raw
     (delivery,) = await isp.deliveries()
     assert (delivery["state"], delivery["attempts"]) == ("delivered", 2)
+
+
+async def test_a_late_failure_counts_for_no_attempt_after_a_replay(isp: Isp, receiver: HttpReceiver) -> None:
+    webhook_id = (await isp.add(receiver))["webhook_id"]
+    await isp.subscriber("ada")
+    late_ends, new_ends = asyncio.Event(), asyncio.Event()
+    async with (
+        isp.worker(sender=lambda _: Refusing(late_ends)) as late,
+        isp.worker() as other,
+        isp.worker(sender=lambda _: Refusing(new_ends)) as new,
+    ):
+        await late.start_due()
+        await until(isp, attempts=1)
+        isp.moment.pass_(seconds=CLAIM.total_seconds())
+        await other.deliver_due()
+        async with isp.appliance.database.begin() as db:
+            since = isp.moment() - timedelta(hours=1)
+            assert await isp.appliance.webhooks(db).replay(webhook_id=webhook_id, since=since) == 1
+        await new.start_due()
+        await until(isp, attempts=1)
+        late_ends.set()
+        await late.deliver_due()
+        (delivery,) = await isp.deliveries()
+        assert (delivery["state"], delivery["attempts"], delivery["last_error"]) == ("queued", 1, None)
+        new_ends.set()
+        await new.deliver_due()
+    assert (await isp.deliveries())[0]["last_error"] == "HTTP 500"
+
+
+async def test_an_operator_and_a_farewell_do_not_wait_for_each_other(
+    migrated_postgresql: Original, tmp_path: Path, receiver: HttpReceiver
+) -> None:
+    async with open_isp(migrated_postgresql, tmp_path) as isp, isp.worker() as worker:
+        webhook_id = (await isp.add(receiver))["webhook_id"]
+        await isp.subscriber("ada")
+        receiver.answer(410)
+        async with isp.appliance.database.begin() as db:
+            webhooks = isp.appliance.webhooks(db)
+            await webhooks.disable(webhook_id=webhook_id, reason="moving")
+            await worker.start_due()
+            async with asyncio.timeout(10):
+                while not await db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                    pass
+            await webhooks.enable(webhook_id=webhook_id)
+        await worker.deliver_due()
+        assert await isp.states() == ["failed"]
+        async with isp.appliance.database.read() as db:
+            assert (await isp.appliance.webhooks(db).webhook(webhook_id=webhook_id))["state"] == "disabled"
+
+
+async def until(isp: Isp, *, attempts: int) -> None:
+    """A worker has its hands on the only delivery."""
+    async with asyncio.timeout(10):
+        while (await isp.deliveries())[0]["attempts"] != attempts:
+            pass
+
+
+class Refusing:
+    """A sender whose every sending fails, when it is told so."""
+
+    def __init__(self, ends: asyncio.Event) -> None:
+        self._ends = ends
+
+    async def send(self, _url: str, _body: bytes, _headers: Mapping[str, str]) -> Outcome:
+        await self._ends.wait()
+        return Outcome("HTTP 500", status=500)
 
 
 async def test_two_workers_send_each_message_once(isp_on_both: Isp, receiver: HttpReceiver) -> None:

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from provisioning.webhooks import TargetRefused, Targets, TargetUnresolved, WebhookSender
 from provisioning.webhooks.targets import Resolve, is_public
+from provisioning.worker import outgoing_http
 from tests.support.http_receiver import HttpReceiver
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -56,6 +57,10 @@ def test_addresses_outside_are_public(address: str) -> None:
         "2002:7f00:1::",
         "64:ff9b::7f00:1",
         "64:ff9b:1::1",
+        "::7f00:1",
+        "::ffff:0:7f00:1",
+        "5f00::1",
+        "3fff::1",
         "2001:0:53aa:64c::1",
     ],
 )
@@ -151,3 +156,11 @@ async def test_the_address_is_looked_up_once_and_the_certificate_must_be_the_nam
     assert [(each.target, each.headers["host"]) for each in receiver.received] == [
         ("/in", f"hooks.example:{receiver.port}")
     ]
+
+
+async def test_a_client_keeps_no_cookie(receiver: HttpReceiver) -> None:
+    receiver.cookie = "session=north; Path=/"
+    async with outgoing_http() as http:
+        for _ in range(2):
+            await http.post(f"http://127.0.0.1:{receiver.port}/hooks", content=b"{}")
+    assert [each.headers.get("cookie") for each in receiver.received] == [None, None]
