@@ -8,6 +8,7 @@ PostgreSQL, a worker that is only frozen, is taken for dead, and goes on when th
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,24 +67,23 @@ async def test_every_other_journey_killed_at_every_instant_on_the_databases_in_t
     lanes_of_both: list[Lane], story: Story
 ) -> None:
     clean, instants = await play_clean(lanes_of_both[0], story)
-    await survive_each(lanes_of_both, in_turns(story, instants), clean)
+    await survive_each(lanes_of_both, in_turns(story, once_each(instants)), clean)
 
 
 @pytest.mark.parametrize("name", ["installed", "cancelled"])
-async def test_killed_again_while_it_recovers(lanes: list[Lane], name: str) -> None:
-    clean, instants = await play_twice(lanes, name)
+async def test_killed_again_while_it_recovers_on_the_databases_in_turns(lanes_of_both: list[Lane], name: str) -> None:
+    clean, instants = await play_twice(lanes_of_both, name)
     named = once_each(instants)[:-RECOVERY_INSTANTS]
     deaths = [
-        Death(lanes[0].kind, clean.story, (instant, Instant(ANY, number % RECOVERY_INSTANTS + 1)))
-        for number, instant in enumerate(named)
+        replace(death, at=(*death.at, Instant(ANY, number % RECOVERY_INSTANTS + 1)))
+        for number, death in enumerate(in_turns(clean.story, named))
     ]
-    await survive_each(lanes, deaths, clean)
+    await survive_each(lanes_of_both, deaths, clean)
 
 
-async def test_killed_and_cancelled_in_the_same_moment(lanes: list[Lane]) -> None:
-    _, instants = await play_twice(lanes, "installed")
-    deaths = [Death(lanes[0].kind, ABANDONED, (instant,)) for instant in once_each(instants)]
-    await survive_each(lanes, deaths)
+async def test_killed_and_cancelled_in_the_same_moment_on_the_databases_in_turns(lanes_of_both: list[Lane]) -> None:
+    _, instants = await play_twice(lanes_of_both, "installed")
+    await survive_each(lanes_of_both, in_turns(ABANDONED, once_each(instants)))
 
 
 @pytest.mark.parametrize("name", ["installed", "cancelled", "abandoned"])
