@@ -9,7 +9,7 @@ from pydantic import Field
 
 from provisioning.api.calls import InCall
 from provisioning.api.causes import require_to_cause
-from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
+from provisioning.api.pages import LARGEST_RUN, After, Limit, Page, RunNumber, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Nothing, Wish
 from provisioning.signals import TOLD_FROM_OUTSIDE
@@ -60,7 +60,7 @@ async def list_(
         tenant_id=call.tenant_id,
         states=state or (),
         event_type=type,
-        before_id=row_of(after),
+        before_id=row_of(after, most=LARGEST_RUN),
         limit=limit + 1,
     )
     return page_of(call, found, [event.id for event in found], limit)
@@ -82,7 +82,7 @@ async def publish(call: InCall, wish: Publish) -> Published:
 
 
 @doors.post("/{event_id}/retry", permission="events.publish")
-async def retry(call: InCall, event_id: Number, wish: Nothing) -> Retried:
+async def retry(call: InCall, event_id: RunNumber, wish: Nothing) -> Retried:
     """Has an event taken up again that was refused; put right first what was in its way."""
     await call.appliance.events.retry(call.db, event_id)
     call.tells(subject=f"event/{event_id}")

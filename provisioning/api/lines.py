@@ -12,7 +12,8 @@ from provisioning.api.calls import Call, InCall
 from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Nothing, Wish
-from provisioning.line import LineOrderRecord, LineService, line_orders
+from provisioning.line import LineOrderRecord, line_order_as_it_is, line_orders
+from provisioning.line.orders import as_line_order
 from workflows.services import LineState
 
 doors = Doors(prefix="/line-orders", tags=["line orders"])
@@ -102,5 +103,4 @@ async def _told(call: Call, before: LineOrderRecord, runs: list[int]) -> Answere
 
 
 async def _order(call: Call, line_order_id: int) -> LineOrderRecord:
-    lines = LineService(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
-    return await lines.get_line_order(line_order_id=line_order_id)
+    return as_line_order(await line_order_as_it_is(call.db, call.tenant_id, line_order_id))

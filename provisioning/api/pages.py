@@ -15,13 +15,29 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import LARGEST_NUMBER
 from workflows import Moment
 
-__all__ = ["MOST", "After", "Limit", "Moment", "Number", "Page", "Wanted", "page_of", "row_of"]
+__all__ = [
+    "LARGEST_RUN",
+    "MOST",
+    "After",
+    "Limit",
+    "Moment",
+    "Number",
+    "Page",
+    "RunNumber",
+    "Wanted",
+    "page_of",
+    "row_of",
+]
 
 MOST = 200
 T = TypeVar("T")
 
 Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]
 """What names something in an address."""
+
+LARGEST_RUN = 2**31 - 1
+"""Runs and events are counted in 32 bits: PostgreSQL fails at comparing them with more."""
+RunNumber = Annotated[int, Path(ge=1, le=LARGEST_RUN)]
 
 Wanted = Annotated[int | None, Query(ge=1, le=LARGEST_NUMBER)]
 """A number in a filter."""
@@ -37,8 +53,8 @@ class Page(BaseModel, Generic[T]):
     next: str | None = Field(default=None)
 
 
-def row_of(cursor: str | None) -> int | None:
-    """The row after which the page begins. Raises: InvalidRequest."""
+def row_of(cursor: str | None, *, most: int = LARGEST_NUMBER) -> int | None:
+    """The row after which the page begins, ``most`` at most. Raises: InvalidRequest."""
     if cursor is None:
         return None
     try:
@@ -47,7 +63,7 @@ def row_of(cursor: str | None) -> int | None:
         text = ""
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise InvalidRequest("The list", [Fault("after", "is no cursor that a list has given")])
-    return int(text)
+    return min(int(text), most)
 
 
 def page_of(call: Call, found: Sequence[T], numbers: Sequence[int], limit: int) -> Page[T]:

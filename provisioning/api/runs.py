@@ -13,7 +13,7 @@ from pydantic import Field
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.causes import require_to_cause
 from provisioning.api.own import own_runs, require_own_run
-from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
+from provisioning.api.pages import LARGEST_RUN, After, Limit, Moment, Page, RunNumber, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
 from provisioning.errors import ProvisioningError
@@ -106,7 +106,7 @@ async def list_(
         customer_id=customer,
         created=(created_since, created_before),
         among=own_runs(call),
-        before_id=row_of(after),
+        before_id=row_of(after, most=LARGEST_RUN),
         limit=limit + 1,
     )
     return page_of(call, found, [run.id for run in found], limit)
@@ -129,7 +129,7 @@ async def start(call: InCall, wish: Start, response: Response) -> StartedRun:
 
 
 @doors.get("/{run_id}", permission="runs.read")
-async def show(call: InCall, run_id: Number, response: Response) -> RunDocument:
+async def show(call: InCall, run_id: RunNumber, response: Response) -> RunDocument:
     """One run, with its steps and what it keeps; its ETag goes with a decision about it."""
     await require_own_run(call, run_id)
     document = await _document(call, run_id)
@@ -138,7 +138,7 @@ async def show(call: InCall, run_id: Number, response: Response) -> RunDocument:
 
 
 @doors.post("/{run_id}/signals", permission="runs.signal", status_code=201)
-async def signal(call: InCall, run_id: Number, wish: Told) -> ToldRun:
+async def signal(call: InCall, run_id: RunNumber, wish: Told) -> ToldRun:
     """Tells a run something. What has a record (visits, lines) is told there; what a watcher sees is told by no one."""
     new = await call.appliance.signal_desk(call.db).tell(run_id, wish.name, wish.payload, key=wish.key, by=call.by)
     call.tells(subject=f"run/{run_id}", run_id=run_id)
@@ -146,7 +146,7 @@ async def signal(call: InCall, run_id: Number, wish: Told) -> ToldRun:
 
 
 @doors.post("/{run_id}/retry", permission="runs.operate", if_match=True)
-async def retry(call: InCall, run_id: Number, wish: Retry, response: Response) -> RunDocument:
+async def retry(call: InCall, run_id: RunNumber, wish: Retry, response: Response) -> RunDocument:
     """Tries a held run again."""
     await _seen(call, run_id)
     await call.appliance.runs.retry(call.db, run_id, by=call.by, from_step=wish.from_step)
@@ -154,7 +154,7 @@ async def retry(call: InCall, run_id: Number, wish: Retry, response: Response) -
 
 
 @doors.post("/{run_id}/skip", permission="runs.operate", if_match=True)
-async def skip(call: InCall, run_id: Number, wish: Skip, response: Response) -> RunDocument:
+async def skip(call: InCall, run_id: RunNumber, wish: Skip, response: Response) -> RunDocument:
     """Passes over the held step; the run will end as partial."""
     await _seen(call, run_id, reason=wish.reason)
     await call.appliance.runs.skip(call.db, run_id, by=call.by, reason=wish.reason, result=wish.result)
@@ -162,7 +162,7 @@ async def skip(call: InCall, run_id: Number, wish: Skip, response: Response) -> 
 
 
 @doors.post("/{run_id}/roll-back", permission="runs.operate", if_match=True)
-async def roll_back(call: InCall, run_id: Number, wish: Because, response: Response) -> RunDocument:
+async def roll_back(call: InCall, run_id: RunNumber, wish: Because, response: Response) -> RunDocument:
     """Undoes a held run, newest step first; it ends as failed."""
     await _seen(call, run_id, reason=wish.reason)
     await call.appliance.runs.roll_back(call.db, run_id, by=call.by, reason=wish.reason)
@@ -170,7 +170,7 @@ async def roll_back(call: InCall, run_id: Number, wish: Because, response: Respo
 
 
 @doors.post("/{run_id}/cancel", permission="runs.operate", if_match=True)
-async def cancel(call: InCall, run_id: Number, wish: Because, response: Response) -> RunDocument:
+async def cancel(call: InCall, run_id: RunNumber, wish: Because, response: Response) -> RunDocument:
     """Asks a run to undo itself; a step under way is finished first."""
     await _seen(call, run_id, reason=wish.reason)
     await call.appliance.runs.cancel(call.db, run_id, by=call.by, reason=wish.reason)
