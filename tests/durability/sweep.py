@@ -6,6 +6,7 @@ import asyncio
 import re
 import shlex
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from tests.support.postgres import PostgresServer
 from tests.support.worker_process import Instant, open_worker_server
 
 KINDS = ("sqlite", "postgresql")
+DEATHS_IN_A_ROW = 3
+CLAIM = "claim."
 OF_NO_OWN = re.compile(r"commit\((?!worker:).+: (.+\+)?run\b|commit\(worker: run_worker\)")
 """The commits that the engine names itself (``in_tx`` and ``committed`` are their two sides), and the heartbeat's."""
 
@@ -56,6 +59,20 @@ def once_each(instants: Iterable[Instant]) -> list[Instant]:
 def in_turns(story: Story, instants: Iterable[Instant]) -> list[Death]:
     """A death at each instant, on SQLite and on PostgreSQL by turns."""
     return [Death(KINDS[number % 2], story, (instant,)) for number, instant in enumerate(instants)]
+
+
+def in_rows(story: Story, instants: Sequence[Instant], kinds: Sequence[str] = KINDS) -> list[Death]:
+    """A death at each instant, on these databases by turns; but one worker after the other dies in the same run, far
+    apart, since a run costs more than a death.
+
+    What is reached several times counts anew with every worker, so that each of these instants has a run of its own.
+    """
+    times = Counter(instant.point for instant in instants)
+    alone = [instant for instant in instants if times[instant.point] > 1 or instant.point.startswith(CLAIM)]
+    once = [instant for instant in instants if instant not in alone]
+    rows = -(-len(once) // DEATHS_IN_A_ROW)
+    found = [tuple(once[number::rows]) for number in range(rows)] + [(instant,) for instant in alone]
+    return [Death(kinds[number % len(kinds)], story, at) for number, at in enumerate(found)]
 
 
 def at_effects(instants: Iterable[Instant]) -> list[Instant]:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.durability.lane import Lane
 from tests.durability.stories import COMMERCE, INSTALLED, STORIES, TERMINATED
-from tests.durability.sweep import Death, at_effects, in_turns, open_lanes, play_clean, survive_all
+from tests.durability.sweep import Death, at_effects, in_rows, open_lanes, play_clean, survive_all
 from tests.support.postgres import PostgresServer
 from tests.support.worker_process import Instant
 
@@ -31,7 +31,9 @@ async def lanes(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[list[
 @pytest.mark.parametrize("name", ["installed", "cancelled"])
 async def test_a_worker_killed_at_any_instant_leaves_nothing_undone_or_done_twice(lanes: list[Lane], name: str) -> None:
     clean, instants = await play_clean(lanes[0], STORIES[name])
-    assert await survive_all(lanes, in_turns(clean.story, instants), clean) == set(in_turns(clean.story, instants))
+    deaths = in_rows(clean.story, instants)
+    assert await survive_all(lanes, deaths, clean) == set(deaths)
+    assert {at for death in deaths for at in death.at} == set(instants)
 
 
 @pytest.mark.timeout(600)
@@ -44,7 +46,7 @@ async def test_a_worker_killed_when_the_other_side_has_acted_does_nothing_twice_
         for story in (*COMMERCE, TERMINATED):
             clean, instants = await play_clean(lanes[0], story)
             cleans.append(clean)
-            deaths += in_turns(story, at_effects(instants))
+            deaths += in_rows(story, at_effects(instants))
         assert {death.story.journey.name for death in deaths} == {
             story.journey.name for story in (*COMMERCE, TERMINATED)
         }

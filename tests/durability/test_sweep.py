@@ -16,7 +16,7 @@ import pytest
 from tests.durability.lane import Lane
 from tests.durability.stories import ABANDONED, COMMERCE, INSTALLED, STORIES, TERMINATED
 from tests.durability.story import Played, Story
-from tests.durability.sweep import KINDS, Death, in_turns, once_each, open_lanes, play_clean, survive_all
+from tests.durability.sweep import KINDS, Death, in_rows, in_turns, once_each, open_lanes, play_clean, survive_all
 from tests.support.postgres import PostgresServer
 from tests.support.worker_process import ANY, Instant
 
@@ -59,7 +59,7 @@ async def survive_each(lanes: Sequence[Lane], deaths: list[Death], *cleans: Play
 async def test_killed_at_every_instant_and_on_both_sides_of_every_commit(lanes: list[Lane], name: str) -> None:
     clean, instants = await play_twice(lanes, name)
     assert any(instant.is_commit for instant in instants)
-    await survive_each(lanes, [Death(lanes[0].kind, clean.story, (instant,)) for instant in instants], clean)
+    await survive_each(lanes, in_rows(clean.story, instants, (lanes[0].kind,)), clean)
 
 
 @pytest.mark.parametrize("story", [*COMMERCE, TERMINATED], ids=lambda story: story.name)
@@ -67,7 +67,7 @@ async def test_every_other_journey_killed_at_every_instant_on_the_databases_in_t
     lanes_of_both: list[Lane], story: Story
 ) -> None:
     clean, instants = await play_clean(lanes_of_both[0], story)
-    await survive_each(lanes_of_both, in_turns(story, once_each(instants)), clean)
+    await survive_each(lanes_of_both, in_rows(story, once_each(instants)), clean)
 
 
 @pytest.mark.parametrize("name", ["installed", "cancelled"])
