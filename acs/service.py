@@ -112,7 +112,7 @@ class GenieAcsService:
     async def device(self, *, device_serial: str) -> DeviceRecord:
         """All we know of the CPE bound under that serial. Raises: SerialMalformed, DeviceUnknown."""
         serial = canonical_serial(device_serial)
-        device = await self._live(serial)
+        device = await self._live(serial, locked=False)
         if device is None:
             raise DeviceUnknown(serial)
         return record_of(device)
@@ -237,13 +237,12 @@ class GenieAcsService:
         device.reason = f"{why} They are on their way." if seen else f"{why} The CPE has not reported to the ACS yet."
         device.updated_at = self._now()
 
-    async def _live(self, serial: str) -> AcsDevice | None:
-        found = await self._db.scalars(
-            select(AcsDevice)
-            .where(AcsDevice.tenant_id == self._tenant_id, AcsDevice.serial == serial, AcsDevice.state != "withdrawn")
-            .with_for_update()
+    async def _live(self, serial: str, *, locked: bool = True) -> AcsDevice | None:
+        """The binding that counts; ``locked`` for whoever is going to change it, which a reader must not."""
+        query = select(AcsDevice).where(
+            AcsDevice.tenant_id == self._tenant_id, AcsDevice.serial == serial, AcsDevice.state != "withdrawn"
         )
-        return found.one_or_none()
+        return (await self._db.scalars(query.with_for_update() if locked else query)).one_or_none()
 
     async def _latest_withdrawn(self, serial: str, service_id: int | None) -> AcsDevice | None:
         query = select(AcsDevice).where(

@@ -311,7 +311,7 @@ CORRUPTIONS = (
                 "Quote 1 is accepted, but there is no order, no run and no event to make one.",
             ),
         ),
-        ours=("UPDATE sales_order SET state = 'cancelled', reason = 'lost'",),
+        ours=("UPDATE sales_order SET state = 'cancelled', reason = 'lost', ended_at = ordered_at",),
     ),
     Corruption(
         "an order for another sum than was quoted",

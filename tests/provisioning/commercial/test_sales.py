@@ -54,9 +54,10 @@ async def test_an_accepted_quote_becomes_one_order_with_its_lines(begin: Begin) 
     async with begin() as db:
         kept = await shop.sales(db).order(made["order_id"])
         assert kept["lines"] == (await shop.quotes(db).quote(quote_id))["lines"]
-        assert [tuple(line.values()) for line in await shop.sales(db).order_lines(order_id=made["order_id"])] == [
-            ("Fibre 300", 1, 3990),
-            ("Setup: Fibre 300", 1, 4900),
+        lines = await shop.sales(db).order_lines(order_id=made["order_id"])
+        assert [tuple(line.values()) for line in lines] == [
+            (1, "Fibre 300", 1, 3990, "recurring", 3990),
+            (1, "Setup: Fibre 300", 1, 4900, "once", 4900),
         ]
     assert (kept["ordered_at"], kept["ended_at"]) == (NOW, None)
 
