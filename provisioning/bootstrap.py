@@ -173,6 +173,7 @@ class Appliance:
             tenant_id=self.tenant_id,
             now=self.clock,
             zone=self.zone,
+            team=self.settings.termination_team,
         )
 
     def visit_desk(self, db: AsyncSession) -> VisitDesk:

@@ -260,6 +260,12 @@ class Settings(BaseSettings):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
         description="The team of the estate that gets a ticket for every new customer.",
     )
+    termination_team: str = Field(
+        default="noc",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
+        description="The team of the estate that gets a ticket for a CPE that could not be reset when its service"
+        " ended.",
+    )
     order_payment_method: PaymentMethod = Field(
         default="invoice",
         description="How an order that is paid in advance is paid, unless its acceptance says otherwise: `invoice`,"

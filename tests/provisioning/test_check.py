@@ -175,7 +175,6 @@ CORRUPTIONS = (
             ),
         ),
         ours=(
-            "INSERT INTO team (tenant_id, name) VALUES ('default', 'noc')",
             "INSERT INTO notice (id, tenant_id, request_id, team, channel, subject, message, metadata, state,"
             " queued_at, attempts, next_try_at)"
             f" VALUES (1, 'default', 'r', 'noc', 'email', 's', 'm', '{{}}', 'queued', {LONG_AGO}, 0, {LONG_AGO})",
