@@ -58,7 +58,7 @@ def rotate_(json_: AsJson = False) -> None:
 def reveal(
     ref: Annotated[str, typer.Argument(help="The reference: secret:nas/1, secret:subscriber/42, ...")],
     reason: Annotated[str, typer.Option(help="Why; it is kept.")],
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Tell one secret, and keep who asked for it and why."""

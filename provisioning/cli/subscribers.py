@@ -62,7 +62,7 @@ def terminate(
     reason: Annotated[str, typer.Option(help="Why, in one line.")],
     on: Annotated[str | None, typer.Option(help="The last day that is served and billed, as 2026-03-31.")] = None,
     now: Annotated[bool, typer.Option("--now", help="At once, in the day's place.")] = False,
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """End a service: its bill, account, session, CPE, line and addresses. Until its day it can be taken back."""
@@ -85,7 +85,7 @@ def terminate(
 def keep(
     username: Annotated[str, typer.Argument(help="The RADIUS username, realm included.")],
     reason: Annotated[str, typer.Option(help="Why, in one line.")],
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Take the end of a service back, as long as its day is not over: nothing of it has happened."""

@@ -23,7 +23,7 @@ TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 @app.command()
 def add(
     url: Annotated[str, typer.Argument(help="Where it takes messages: https://...")],
-    by: By,
+    by: By = "",
     type_: Annotated[
         list[str] | None, typer.Option("--type", help=f"What it is told of, once or more: {', '.join(EVENT_TYPES)}.")
     ] = None,

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from provisioning.cli.account import NO_LOGIN, account
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 
@@ -16,18 +23,42 @@ def test_a_change_that_was_typed_stands_in_the_audit_with_who_and_why(any_isp: S
     [entry] = type_("audit", "list", "--json").json
     told = {name: entry[name] for name in ("actor", "door", "action", "subject", "run_id", "reason")}
     assert told == {
-        "actor": "paul",
+        "actor": account(),
         "door": "command line",
         "action": "runs cancel",
         "subject": "run/3",
         "run_id": 3,
         "reason": "a change of mind",
     }
+    assert entry["after"]["typed"]["by"] == "paul", "which is what was said, and nobody has proven"
     assert (entry["before"]["run/3"]["state"], entry["after"]["runs"]) == ("held", [3])
     assert entry["after"]["changed"]["run/3"]["state"] != "held"
     assert entry["customer_id"] == type_("runs", "show", 3, "--json").json["summary"]["customer_id"]
-    assert "runs cancel" in type_("audit", "list", "--run", 3, "--actor", "paul").out
+    assert "by paul" in type_("audit", "list", "--run", 3, "--actor", account()).out
     assert type_("audit", "list", "--run", 2, "--json").json == []
+
+
+def test_who_types_is_the_account_of_the_process_whatever_its_shell_says(
+    isp: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("USER", "LOGNAME", "SUDO_USER"):
+        monkeypatch.setenv(variable, "mallory")
+    type_("runs", "cancel", 3, "--reason", "a change of mind")
+    [entry] = type_("audit", "list", "--json").json
+    assert entry["actor"].split(" as ")[-1] == pwd.getpwuid(os.geteuid()).pw_name
+    assert "mallory" not in type_("runs", "show", 3, "--json").out + str(entry)
+
+
+def test_whoever_has_logged_in_is_named_as_well_where_the_kernel_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.cli.account.LOGIN", tmp_path / "loginuid")
+    here, nobody = pwd.getpwuid(os.geteuid()).pw_name, pwd.getpwnam("nobody")
+    told = {None: here, NO_LOGIN: here, os.geteuid(): here, nobody.pw_uid: f"nobody as {here}"}
+    for login, name in told.items():
+        if login is not None:
+            (tmp_path / "loginuid").write_text(str(login))
+        assert account() == name
 
 
 def test_a_token_is_made_listed_and_revoked_and_its_secret_stands_nowhere(isp: Settings, type_: Type) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.orm import Session
 
+from provisioning.cli.account import account
 from provisioning.database import sync_url
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
@@ -204,7 +205,7 @@ def test_a_ticket_starts_one_run_however_often_it_comes(any_isp: Settings, type_
     assert type_("runs", "start", file, "--json").json == {"run": 5, "new": False}
     shown = type_("runs", "show", 5, "--json").json
     assert shown["summary"]["state"] == "acknowledged"
-    assert shown["notes"][0]["by"] == "nora"
+    assert shown["notes"][0]["by"] == account()
 
 
 def test_the_same_ticket_number_with_another_content_is_a_conflict(isp: Settings, type_: Type, tmp_path: Path) -> None:
@@ -295,7 +296,7 @@ def test_a_held_step_can_be_skipped_with_a_reason_and_a_result(isp: Settings, ty
     )
     shown = type_("runs", "skip", 3, "--reason", "looked at it", "--result", result, "--json").json
     step = next(step for step in shown["steps"] if step["name"] == "confirm_port")
-    assert (step["state"], step["note"]) == ("skipped", "skipped by nora: looked at it")
+    assert (step["state"], step["note"]) == ("skipped", f"skipped by {account()}: looked at it")
 
 
 def test_a_waiting_run_can_be_cancelled_once_and_for_all(any_isp: Settings, type_: Type) -> None:
@@ -308,7 +309,7 @@ def test_a_waiting_run_can_be_cancelled_once_and_for_all(any_isp: Settings, type
 def test_a_held_run_can_be_rolled_back(isp: Settings, type_: Type) -> None:
     assert type_("runs", "roll-back", 3, "--reason", "no fibre").status == 0
     notes = type_("runs", "show", 3, "--json").json["notes"]
-    assert notes[-1]["text"] == "undoing everything: rolled back by nora: no fibre"
+    assert notes[-1]["text"] == f"undoing everything: rolled back by {account()}: no fibre"
 
 
 @pytest.mark.parametrize(
