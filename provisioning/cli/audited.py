@@ -38,7 +38,10 @@ _WRITING = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 def tells(**facts: Any) -> None:
-    """What the audit is to say of this command's change (fields of ``Deed``), where its rows don't pass a flush."""
+    """What the audit is to say of this command's change (fields of ``Deed``), where its rows don't pass a flush.
+
+    Told inside of the transaction, or before it; ``after`` comes to what was typed.
+    """
     told = _TOLD.get()
     assert told is not None, "a command runs"
     told.update(facts)
@@ -77,7 +80,9 @@ def audit_changes(appliance: Appliance) -> None:
         await db.flush()
         connection = await db.connection()
         if connection.info.get(WROTE):
-            told = _with_changes(replace(deed, **(_TOLD.get() or {})), db.info.pop(CHANGES, None) or Changes())
+            said = _TOLD.get() or {}
+            told = replace(deed, **{**said, "after": {**deed.after, **said.get("after", {})}})
+            told = _with_changes(told, db.info.pop(CHANGES, None) or Changes())
             await keep_deed(db, told, tenant_id=appliance.tenant_id, at=appliance.clock())
 
     appliance.database.hear(changed)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from provisioning.bootstrap import Appliance, utc_now
+from provisioning.cli.audited import tells
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, guarded, run
 from provisioning.database import Database
@@ -64,6 +65,7 @@ def reveal(
     """Tell one secret, and keep who asked for it and why."""
 
     async def act(appliance: Appliance) -> None:
+        tells(subject=ref)
         async with appliance.database.begin() as db:
             value = await reveal_with_reason(
                 db, appliance.vault, ref, tenant_id=appliance.tenant_id, by=by, reason=reason, at=appliance.clock()

@@ -57,7 +57,8 @@ def add(  # noqa: PLR0913, PLR0917 - each is a fact about the lead
                 existing_customer_id=customer,
                 request_id=request_id,
             )
-            tells(subject=subject_of("lead", lead["lead_id"]), customer_id=lead["existing_customer_id"])
+            number, customer_id = lead["lead_id"], lead["existing_customer_id"]
+            tells(subject=subject_of("lead", number), customer_id=customer_id, after={"lead": lead})
         print_json(lead) if json_ else say(f"lead {lead['lead_id']} is {lead['state']}")
 
     run(act, as_json=json_)

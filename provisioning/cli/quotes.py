@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.account import or_the_account
+from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_indented, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
@@ -53,6 +55,7 @@ def draft(
                 valid_until=appliance.clock().replace(microsecond=0) + timedelta(days=valid_days),
                 payment_terms=terms,
             )
+            tells(subject=subject_of("quote", quote["quote_id"]), after={"quote": quote})
         print_json(quote) if json_ else _print_whole(quote)
 
     run(act, as_json=json_)

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.run_views import print_run, print_runs, run_json
 from provisioning.cli.running import AsJson, By, run
@@ -32,6 +34,7 @@ def start(
         data = read_ticket(ticket)
         async with appliance.database.begin() as db:
             started = await appliance.desk(db).accept(data, by=by)
+            tells(subject=subject_of("run", started.run_id))
         if json_:
             print_json({"run": started.run_id, "new": started.is_new})
         else:

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
@@ -35,6 +37,8 @@ def add(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             added = await appliance.webhooks(db).add(url=url, event_types=EVENT_TYPES if all_ else type_ or [], by=by)
+            shown = {name: value for name, value in added.items() if name != "secret"}
+            tells(subject=subject_of("webhook", added["webhook_id"]), after={"webhook": shown})
         print_json(added) if json_ else _say_secret(added, "is added")
 
     run(act, as_json=json_)
@@ -140,6 +144,7 @@ def replay(
             queued = await appliance.webhooks(db).replay(
                 webhook_id=webhook, message_id=message, since=_utc(since), until=_utc(until), only_failed=failed
             )
+            tells(after={"queued": queued})
         print_json({"webhook_id": webhook, "queued": queued}) if json_ else say(
             f"{queued} message{'' if queued == 1 else 's'} queued for webhook {webhook}"
         )

@@ -85,3 +85,39 @@ def test_what_is_made_is_named_and_who_it_is_does_not_stay(isp: Settings, type_:
     assert entry["subject"] == f"lead/{lead['lead_id']}"
     assert "email" in entry["after"]["typed"]
     assert not [word for word in person[1::2] if word in audit.out]
+
+
+def test_every_change_says_what_it_is_about_and_whom_it_is_for(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    estate, username = tmp_path / "teams.toml", "c1001-s1@isp.example"
+    estate.write_text('[[team]]\nname = "noc"\nemail = "noc@isp.example"\n')
+    type_("import", estate)
+    quote = type_("quotes", "draft", 1001, "--offer", 2, "--json").json["quote_id"]
+    notice = type_("notices", "send", "noc", "email", "A test", "Does it arrive?", "--json").json["notice_id"]
+    described = ("tickets", "add", "Call back", "--team", "noc", "--description", "today", "--customer", 1001)
+    ticket = type_(*described, "--json").json["ticket_id"]
+    token = type_("tokens", "create", "nora", "--role", "noc", "--json").json["token_id"]
+    hook = type_("webhooks", "add", "https://hooks.example/firstlight", "--all", "--json").json
+    type_("keys", "reveal", "secret:nas/1", "--reason", "a new BNG")
+    kid = type_("licences", "new-key", "--json").json["kid"]
+    type_("subscribers", "project", username)
+    run = type_("subscribers", "terminate", username, "--now", "--reason", "moves", "--json").json["run_id"]
+    type_("subscribers", "keep", username, "--reason", "stays")
+
+    audit = type_("audit", "list", "--json")
+    told = {entry["action"]: (entry["subject"], entry["customer_id"]) for entry in audit.json}
+    assert told == {
+        "import": ("estate/default", None),
+        "quotes draft": (f"quote/{quote}", 1001),
+        "notices send": (f"notice/{notice}", None),
+        "tickets add": (f"ticket/{ticket}", 1001),
+        "tokens create": (f"token/{token}", None),
+        "webhooks add": (f"webhook/{hook['webhook_id']}", None),
+        "keys reveal": ("secret:nas/1", None),
+        "licences new-key": (f"licence_key/{kid}", None),
+        "subscribers project": ("subscriber/1", None),
+        "subscribers terminate": (f"run/{run}", 1001),
+        "subscribers keep": (f"run/{run}", 1001),
+    }
+    assert hook["secret"] not in audit.out
+    kept = {entry["action"]: entry["after"] for entry in audit.json}
+    assert kept["quotes draft"]["quote"]["total_minor"] > 0 and kept["webhooks add"]["webhook"]["state"] == "enabled"
