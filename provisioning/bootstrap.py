@@ -220,14 +220,18 @@ class Appliance:
     async def _start_provisioning(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         return await _unless_refused(self.onboarding_desk(db).partner_customer_created(data, by=by))
 
+    def order_desk(self, db: AsyncSession) -> OrderDesk:
+        """The door for orders, bound to this transaction."""
+        crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock)
+        return OrderDesk(db, crm=crm, runs=self.runs, tenant_id=self.tenant_id)
+
     async def _start_order(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """An acceptance becomes an order in the way that this ISP carries its orders out."""
         settings = self.settings
         said: dict[str, Any] = {"payment_method": settings.order_payment_method, "priority": settings.order_priority}
         if settings.order_team is not None:
             said |= {"team": settings.order_team, "channel": settings.order_channel}
-        desk = OrderDesk(db, crm=self.services(db).crm_service, runs=self.runs, tenant_id=self.tenant_id)
-        return await desk.begin(data, unless_said=said, by=by)
+        return await self.order_desk(db).begin(data, unless_said=said, by=by)
 
     async def _start_termination(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """The end of a service goes through the same door as well."""
