@@ -39,11 +39,13 @@ Permission = Literal[
     "tickets.write",
     "visits.read",
     "visits.report",
+    "webhooks.read",
+    "webhooks.write",
 ]
 Role = Literal["admin", "noc", "dispatch", "sales", "partner", "technician", "read-only"]
 
 PERMISSIONS: frozenset[Permission] = frozenset(get_args(Permission))
-READING = frozenset(each for each in PERMISSIONS if each.endswith(".read")) - {"audit.read"}
+READING = frozenset(each for each in PERMISSIONS if each.endswith(".read")) - {"audit.read", "webhooks.read"}
 
 ROLES: dict[Role, frozenset[Permission]] = {
     "admin": PERMISSIONS,

@@ -13,7 +13,7 @@ from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
-from provisioning.webhooks import EVENT_TYPES, DeliveryRecord, WebhookRecord, WebhookWithSecret
+from provisioning.webhooks import EVENT_TYPES, DeliveryRecord, WebhookRecord, WebhookWithSecret, impersonal_webhook
 from provisioning.webhooks.tables import DeliveryState
 
 app = typer.Typer(no_args_is_help=True, help="Systems that are told of changes, signed, as docs/webhooks.md says.")
@@ -37,8 +37,7 @@ def add(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             added = await appliance.webhooks(db).add(url=url, event_types=EVENT_TYPES if all_ else type_ or [], by=by)
-            shown = {name: value for name, value in added.items() if name != "secret"}
-            tells(subject=subject_of("webhook", added["webhook_id"]), after={"webhook": shown})
+            tells(subject=subject_of("webhook", added["webhook_id"]), after={"webhook": impersonal_webhook(added)})
         print_json(added) if json_ else _say_secret(added, "is added")
 
     run(act, as_json=json_)
