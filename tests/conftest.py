@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 import structlog
 
-from provisioning.database import Database
+from provisioning.database import EVERY_TENANT, Database
 from provisioning.logs import configure_logs
 from tests.support.appliances import Original, make_migrated
 from tests.support.postgres import PostgresServer
@@ -89,18 +89,30 @@ def migrated(request: pytest.FixtureRequest) -> Original:
     return made
 
 
+def migrated_copy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """For a fixture ``database_url`` with the appliance's tables in it; its parameter is the kind of database."""
+    original: Original = request.getfixturevalue(f"migrated_{request.param}")
+    url = original.copy_database(tmp_path)
+    yield url
+    if original.postgres:
+        original.postgres.drop_database(url)
+
+
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A new, empty database of either kind."""
     if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path}/firstlight.db"
+        yield f"sqlite+aiosqlite:///{tmp_path}/firstlight.db"
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.create_database()
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A new, empty database, opened. A package's tests create their own tables in it."""
-    opened = Database(database_url)
+    """A new, empty database, opened. A package's tests create their own tables in it, for several tenants."""
+    opened = Database(database_url, tenant_id=EVERY_TENANT)
     yield opened
     await opened.close()
