@@ -1,4 +1,8 @@
-"""Fixtures for every test: each database-bound test runs once on SQLite and once on PostgreSQL."""
+"""Fixtures for every test: each database-bound test runs once on SQLite and once on PostgreSQL.
+
+Those ``by_turns`` are many, cost seconds each and are not about the database: `make test` runs each on one of the two,
+`make durability` on the other.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 import pytest_asyncio
@@ -40,6 +45,26 @@ def settings_in(environment: Iterable[str]) -> set[str]:
     return {
         name for name in environment if name.upper().startswith(SETTINGS) and not name.upper().startswith(OF_THE_TESTS)
     }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Of a test ``by_turns`` one database is taken in an ordinary run, always the same one, and both in the sweep.
+
+    Whoever names a test with its parameters gets that one.
+    """
+    known = {item.nodeid for item in items}
+    for item in items:
+        if item.get_closest_marker("by_turns") and item.nodeid not in config.args and not _has_turn(item.nodeid, known):
+            item.add_marker("other_database")
+
+
+def _has_turn(test: str, known: set[str]) -> bool:
+    """Whether this is the one of both databases that the test's name falls to."""
+    kind = next((name for name in DATABASES if name in test), None)
+    twins = [test.replace(kind, name) for name in DATABASES] if kind else []
+    if not known.issuperset(twins):
+        return True  # it has no twin
+    return not twins or test == twins[crc32(twins[0].encode()) % len(twins)]
 
 
 @pytest.fixture(autouse=True)

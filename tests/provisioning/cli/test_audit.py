@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
+
+pytestmark = pytest.mark.by_turns
 
 
 def test_a_change_that_was_typed_stands_in_the_audit_with_who_and_why(any_isp: Settings, type_: Type) -> None:

@@ -10,6 +10,8 @@ import pytest
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 
+pytestmark = pytest.mark.by_turns
+
 ORDER = Path(__file__).parents[3] / "deploy" / "examples" / "partner-order.json"
 LEAD = ("leads", "add", "--name", "Eve Stone", "--email", "eve@example.net", "--source", "phone", "--offer", 1)
 

@@ -18,6 +18,8 @@ from tests.support.estate import Household, tomorrow
 from tests.support.postgres import as_superuser
 from workflows.engine.tables import StepRow
 
+pytestmark = pytest.mark.by_turns
+
 HELD_WHY = "ONT HWTC00000003 is at port 0/0/4, planned was 0/0/3"
 
 
