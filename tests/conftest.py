@@ -6,6 +6,7 @@ Those ``by_turns`` are many, cost seconds each and are not about the database: `
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -56,6 +57,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
     for item in items:
         if item.get_closest_marker("by_turns") and item.nodeid not in config.args and not _has_turn(item.nodeid, known):
             item.add_marker("other_database")
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported stays: the garbage collector need not look through it thousands of times."""
+    gc.collect()
+    gc.freeze()
 
 
 def _has_turn(test: str, known: set[str]) -> bool:
