@@ -87,7 +87,7 @@ class Appliance:
         self.tenant_id = settings.tenant_id
         self.clock = clock
         self.definitions = definitions_of(settings)
-        self.database = Database(settings.database_url)
+        self.database = Database(settings.database_url, tenant_id=settings.tenant_id)
         self.radius_database = Database(settings.radius_database_url, schema=settings.radius_database_schema)
         self.database.hear(FactRecorder(tenant_id=settings.tenant_id, now=clock))
         self.keyring = load_keyring(settings.sealing_key_file)

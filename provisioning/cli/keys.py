@@ -11,7 +11,7 @@ from provisioning.bootstrap import Appliance, utc_now
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, guarded, run
-from provisioning.database import Database
+from provisioning.database import EVERY_TENANT, Database
 from provisioning.logs import configure_logs
 from provisioning.reveals import reveal_with_reason
 from provisioning.settings import load_settings
@@ -40,7 +40,7 @@ def rotate_(json_: AsJson = False) -> None:
     async def act() -> None:
         settings = load_settings()
         configure_logs(level="warning", form=settings.log_format)
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, tenant_id=EVERY_TENANT)
         try:
             done = await rotate(database.begin, settings.sealing_key_file, now=utc_now)
         finally:

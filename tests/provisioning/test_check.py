@@ -23,6 +23,8 @@ from tests.provisioning import test_check_of_payments as of_payments
 from tests.provisioning import test_check_of_radius as of_radius
 from tests.provisioning.corruptions import LONG_AGO, MAIL_KEY, SERIAL, Corruption, assert_caught, check
 
+pytestmark = pytest.mark.by_turns
+
 CORRUPTIONS = (
     # -- CPEs and lines ------------------------------------------------------------------------------------------------
     Corruption(

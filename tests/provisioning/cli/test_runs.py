@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from provisioning.cli.account import account
@@ -16,7 +16,10 @@ from provisioning.database import sync_url
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.estate import Household, tomorrow
+from tests.support.postgres import as_superuser
 from workflows.engine.tables import StepRow
+
+pytestmark = pytest.mark.by_turns
 
 HELD_WHY = "ONT HWTC00000003 is at port 0/0/4, planned was 0/0/3"
 
@@ -171,7 +174,7 @@ def test_the_rounds_of_a_step_that_were_undone_stand_below_it(any_isp: Settings,
 def went_back(settings: Settings, *, run: int, rounds: int) -> None:
     """Puts undone rounds of the visit before the one that its run waits in."""
     began = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-    engine = create_engine(sync_url(make_url(settings.database_url)))
+    engine = create_engine(sync_url(as_superuser(settings.database_url)))
     with Session(engine) as db, db.begin():
         waiting = db.get_one(StepRow, (run, "visit", 1))
         waiting.round = rounds + 1
