@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,7 @@ def test_what_is_no_secret_is_refused_and_a_password_given_by_mistake_is_not_rep
     assert "hunter2" not in mistake.out + mistake.err
     empty = type_("keys", "reveal", "secret:nas/1", "--reason", " ")
     assert (empty.status, empty.err) == (2, "The reveal is refused, nothing was written:\n  reason: is missing\n")
+
+
+def test_the_release_is_told(type_: Type) -> None:
+    assert type_("--version").out == f"firstlight {version('firstlight')}\n"
