@@ -12,9 +12,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-SQLITE_BUSY_TIMEOUT_MS = 30_000
+from provisioning.sqlite_driver import BUSY_TIMEOUT_MS, reading_driver, writing_driver
+
 POSTGRES_POOL_SIZE = 10
-READING = "firstlight_reading"
 POSTGRES_IDLE_IN_TRANSACTION_SECONDS = 60
 """Transactions last milliseconds. One that stands still belongs to a frozen process, whose locks others wait for."""
 
@@ -26,6 +26,7 @@ class Database:
         self.url = make_url(url)
         self.schema = schema
         self.engine = _make_engine(self.url, schema)
+        self.reading = _make_reading_engine(self.url, self.engine)
         self._session_class = type("DatabaseSession", (Session,), {})  # whoever listens hears this database alone
         self.witness: Callable[[AsyncSession], Awaitable[None]] | None = None
         """Called in each writing transaction before it is committed, when its block has succeeded."""
@@ -52,10 +53,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A transaction that sees one moment and holds up no writer; what it would write is refused."""
-        options: dict[str, Any] = {READING: True}
-        if self.is_postgresql:
-            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        async with AsyncSession(self.engine.execution_options(**options), autoflush=False) as db:
+        async with AsyncSession(self.reading, autoflush=False) as db:
             yield db
 
     def hear(self, listener: Callable[[Session], None]) -> None:
@@ -65,6 +63,7 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        await self.reading.dispose()
 
 
 def sync_url(url: URL) -> URL:
@@ -73,11 +72,22 @@ def sync_url(url: URL) -> URL:
     return url.set(drivername=drivers[url.get_backend_name()])
 
 
+def _make_reading_engine(url: URL, engine: AsyncEngine) -> AsyncEngine:
+    """On SQLite connections of its own, on PostgreSQL those of the other one."""
+    if url.get_backend_name() == "sqlite":
+        return create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"), hide_parameters=True, module=reading_driver()
+        )
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
 def _make_engine(url: URL, schema: str | None) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         if url.database not in (None, "", ":memory:"):
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
+        engine = create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"), hide_parameters=True, module=writing_driver()
+        )
         _make_sqlite_honest(engine)
         return engine
     if url.get_backend_name() != "postgresql":
@@ -119,7 +129,7 @@ def _make_sqlite_honest(engine: AsyncEngine) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
-            f"busy_timeout={SQLITE_BUSY_TIMEOUT_MS}",
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
@@ -130,8 +140,4 @@ def _make_sqlite_honest(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_immediate(connection: Any) -> None:
-        reading = connection.get_execution_options().get(READING, False)
-        if connection.info.get(READING, False) != reading:  # also after a COMMIT in the middle of it
-            connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reading else 'OFF'}")
-            connection.info[READING] = reading
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

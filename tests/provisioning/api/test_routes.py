@@ -247,7 +247,7 @@ async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_again(api
     token = await api.token("admin")
     await api.appliance.database.close()
     file = str(api.appliance.database.url.database)
-    api.appliance.database.engine.sync_engine.dialect.connect = _away  # type: ignore[method-assign]
+    api.appliance.database.reading.sync_engine.dialect.connect = _away  # type: ignore[method-assign]
     answer = await api.get("/runs", token=token)
     assert (answer.status_code, answer.json()["code"]) == (503, "provisioning.database_unreachable")
     assert answer.headers["retry-after"] == "2"

@@ -1,0 +1,37 @@
+"""lists of events, subscribers and devices by state, of devices by customer; reserved units of a pool"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+RESERVED = sa.text("state = 'reserved'")
+INDICES = {
+    "ix_event_state": ("event", ["tenant_id", "state", "id"]),
+    "ix_radius_subscriber_state": ("radius_subscriber", ["tenant_id", "state", "id"]),
+    "ix_acs_device_state": ("acs_device", ["tenant_id", "state", "id"]),
+    "ix_acs_device_customer": ("acs_device", ["tenant_id", "customer_id", "id"]),
+}
+
+
+def upgrade() -> None:
+    for name, (table, columns) in INDICES.items():
+        op.create_index(name, table, columns)
+    op.create_index(
+        "ipam_allocation_reserved",
+        "ipam_allocation",
+        ["pool_id", "available_at"],
+        sqlite_where=RESERVED,
+        postgresql_where=RESERVED,
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("ipam_allocation_reserved", table_name="ipam_allocation")
+    for name, (table, _) in INDICES.items():
+        op.drop_index(name, table_name=table)
