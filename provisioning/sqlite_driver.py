@@ -90,7 +90,7 @@ class _Writing(AsyncAdapt_aiosqlite_connection):
     _cursor_cls = _Cursor
 
     def act(self, act: Act) -> tuple[_Outcome, list[Any]]:
-        return cast("tuple[_Outcome, list[Any]]", await_(self._asked(act)))
+        return await_(self._asked(act))
 
     async def _asked(self, act: Act) -> tuple[_Outcome, list[Any]]:
         driver = cast("Any", self._connection)
@@ -120,7 +120,7 @@ class _Reading(AsyncAdapt_aiosqlite_connection):
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in NOT_ON_THE_SPOT:
                 raise
-        return cast("tuple[_Outcome, list[Any]]", await_(self._elsewhere(act)))
+        return await_(self._elsewhere(act))
 
     async def _elsewhere(self, act: Act) -> tuple[_Outcome, list[Any]]:
         """In a thread, for as long as it takes; who doesn't want it any more ends it."""
@@ -130,7 +130,7 @@ class _Reading(AsyncAdapt_aiosqlite_connection):
             return await asyncio.shield(working)
         except asyncio.CancelledError:
             self._own.interrupt()
-            await asyncio.wait([working])
+            await asyncio.gather(working, return_exceptions=True)
             raise
 
     def _patiently(self, act: Act) -> tuple[_Outcome, list[Any]]:

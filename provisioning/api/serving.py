@@ -44,6 +44,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, appliance: Appliance, tell: Callable[[], None] = lambda: None) -> None:
         self._tell = tell
+        self.moves_runs = False
         super().__init__(
             uvicorn.Config(
                 create_app(appliance),
@@ -56,6 +57,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listening in sockets or ():
+            host, port = listening.getsockname()[:2]
+            log.info("serving", host=host, port=port, worker=self.moves_runs)
         self._tell()
 
     @contextmanager
@@ -91,12 +95,10 @@ async def serve_in(seat: Seat, appliance: Appliance, *, with_worker: bool | None
 
 
 async def _serve(
-    appliance: Appliance, server: uvicorn.Server, listening: socket.socket, with_worker: bool | None
+    appliance: Appliance, server: _Server, listening: socket.socket, with_worker: bool | None
 ) -> None:
     async with AsyncExitStack() as stack:
-        moves_runs = await _start_worker(appliance, stack, with_worker)
-        bound_host, bound_port = listening.getsockname()[:2]
-        log.info("serving", host=bound_host, port=bound_port, worker=moves_runs)
+        server.moves_runs = await _start_worker(appliance, stack, with_worker)
         gc.collect()
         gc.freeze()  # what is there by now stays: a full collection that looked at all of it would hold up requests
         try:
