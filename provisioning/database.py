@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from sqlalchemy.orm import Session
 
 from provisioning.sqlite_driver import BUSY_TIMEOUT_MS, reading_driver, writing_driver
 
+SQLITE_READERS = 16
+"""Connections that stay open; a new one reads the whole schema before it answers anything."""
 POSTGRES_POOL_SIZE = 10
 POSTGRES_IDLE_IN_TRANSACTION_SECONDS = 60
 """Transactions last milliseconds. One that stands still belongs to a frozen process, whose locks others wait for."""
@@ -53,8 +56,14 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A transaction that sees one moment and holds up no writer; what it would write is refused."""
-        async with AsyncSession(self.reading, autoflush=False) as db:
+        db = AsyncSession(self.reading, autoflush=False)
+        try:
             yield db
+        finally:
+            if self.is_postgresql:
+                await asyncio.shield(asyncio.create_task(db.close()))
+            else:
+                await db.close()  # it waits for nothing, so that nobody else gets a turn and opens one more connection
 
     def hear(self, listener: Callable[[Session], None]) -> None:
         """Calls this after every flush of a writing transaction, inside of it: what the listener writes commits or
@@ -76,7 +85,12 @@ def _make_reading_engine(url: URL, engine: AsyncEngine) -> AsyncEngine:
     """On SQLite connections of its own, on PostgreSQL those of the other one."""
     if url.get_backend_name() == "sqlite":
         return create_async_engine(
-            url.set(drivername="sqlite+aiosqlite"), hide_parameters=True, module=reading_driver()
+            url.set(drivername="sqlite+aiosqlite"),
+            hide_parameters=True,
+            module=reading_driver(),
+            pool_size=SQLITE_READERS,
+            max_overflow=0,
+            pool_use_lifo=True,  # the one that was used last knows the statements and the pages
         )
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 

@@ -94,9 +94,7 @@ async def serve_in(seat: Seat, appliance: Appliance, *, with_worker: bool | None
         await _serve(appliance, server, seat.listening, with_worker)
 
 
-async def _serve(
-    appliance: Appliance, server: _Server, listening: socket.socket, with_worker: bool | None
-) -> None:
+async def _serve(appliance: Appliance, server: _Server, listening: socket.socket, with_worker: bool | None) -> None:
     async with AsyncExitStack() as stack:
         server.moves_runs = await _start_worker(appliance, stack, with_worker)
         gc.collect()
