@@ -114,6 +114,7 @@ class _Reading(AsyncAdapt_aiosqlite_connection):
         return cast("sqlite3.Connection", self._connection)
 
     def act(self, act: Act) -> tuple[_Outcome, list[Any]]:
+        await_(_nothing())  # SQLAlchemy wants to see that a driver for asyncio awaits something
         self._until = time.monotonic() + ON_THE_SPOT_SECONDS
         try:
             return _whole(self._own, act, begins=True)
@@ -154,6 +155,10 @@ class _Reading(AsyncAdapt_aiosqlite_connection):
 
     def create_function(self, *args: Any, **kw: Any) -> None:
         self._own.create_function(*args, **kw)
+
+
+async def _nothing() -> None:
+    """Waits for nothing."""
 
 
 def _whole(connection: sqlite3.Connection, act: Act, *, begins: bool = False) -> tuple[_Outcome, list[Any]]:

@@ -126,6 +126,7 @@ class Subscriber(Projected, RadiusBase):
         ),
         Index("ix_radius_subscriber_every_username", "username"),
         Index("ix_radius_subscriber_customer", "tenant_id", "customer_id"),
+        Index("ix_radius_subscriber_named", "tenant_id", "username", "id"),
         Index("ix_radius_subscriber_state", "tenant_id", "state", "id"),
         CheckConstraint(f"state IN ({', '.join(repr(state) for state in STATES)})", name="state"),
         CheckConstraint("(state = 'testing') = (testing_until IS NOT NULL)", name="testing_until"),

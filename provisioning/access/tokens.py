@@ -146,21 +146,26 @@ class KnownCallers:
 
     def __init__(self, now: Clock) -> None:
         self._now = now
-        self._known: dict[bytes, tuple[Caller, datetime]] = {}
+        self._known: dict[bytes, tuple[Caller, datetime, datetime]] = {}
 
     def find(self, token: str) -> Caller | None:
         """None: look the token up."""
-        caller, asked_at = self._known.get(_digest(token), (ANYBODY, None))
-        if asked_at is None or caller.expires_at is None:
+        digest, now = _digest(token), self._now()
+        if (known := self._known.get(digest)) is None:
             return None
-        now = self._now()
-        return caller if asked_at <= now < min(asked_at + HONOURED_FOR, caller.expires_at) else None
+        caller, asked_at, until = known
+        if asked_at <= now < until:
+            return caller
+        del self._known[digest]  # a clock that is set back makes nobody known again
+        return None
 
     def keep(self, token: str, caller: Caller, *, asked_at: datetime) -> None:
         """The token was good for this caller when it was looked up, not before ``asked_at``."""
+        assert caller.expires_at is not None, "whoever has a token has it until then"
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
-        self._known[_digest(token)] = replace(caller, use_noted=True), asked_at
+        until = min(asked_at + HONOURED_FOR, caller.expires_at)
+        self._known[_digest(token)] = replace(caller, use_noted=True), asked_at, until
 
 
 class Tokens:

@@ -32,8 +32,9 @@ FLOOR = Route("floor: no token", "/runs", caller="nobody")
 
 def routes_of(size: Size) -> list[Route]:
     """With numbers in the middle of what there is."""
-    customer, run = max(size.customers // 2, 1), max(size.runs // 2, 1)
-    theirs = customer // 100 * 100 or 100  # of the partner
+    run = max(min(size.customers, size.runs) // 2, 1)
+    customer = run + 1  # whom the run is for
+    theirs = run // 100 * 100 or 100  # of the partner
     middle = moment_of(run).strftime("%Y-%m-%dT%H:%M:%SZ")
     before_all = BEGAN.strftime("%Y-%m-%dT%H:%M:%SZ")
     address = address_of(customer)

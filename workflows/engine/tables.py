@@ -98,6 +98,7 @@ class RunRow(WorkflowBase):
         Index("ix_run_state", "tenant_id", "state", "id"),
         Index("ix_run_customer", "tenant_id", "customer_id"),
         Index("ix_run_journey", "tenant_id", "journey", "id"),
+        Index("ix_run_journey_state", "tenant_id", "journey", "state", "id"),
         Index("ix_run_created", "tenant_id", "created_at", "id"),
         {"sqlite_autoincrement": True},  # a purged run's number, and so its segments' names, must never come back
     )
@@ -209,6 +210,7 @@ class EventRow(WorkflowBase):
         Index("ix_event_pending", "tenant_id", "id", sqlite_where=IS_PENDING, postgresql_where=IS_PENDING),
         Index("ix_event_type", "tenant_id", "type", "id"),
         Index("ix_event_state", "tenant_id", "state", "id"),
+        Index("ix_event_type_state", "tenant_id", "type", "state", "id"),
         {"sqlite_autoincrement": True},
     )
 
