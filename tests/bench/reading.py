@@ -28,7 +28,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, text
 
 from provisioning.bootstrap import open_appliance, utc_now
-from provisioning.database import sync_url
+from provisioning.database import EVERY_TENANT, TENANT_SETTING, sync_url
 from provisioning.migrations import migrate
 from provisioning.settings import Settings, load_settings
 from provisioning.vault import create_keyring
@@ -56,7 +56,8 @@ async def main() -> int:
             await migrate(appliance.database, appliance.radius_database)
             callers = await seed(appliance, SIZE)
             url = sync_url(appliance.database.url)
-        engine = create_engine(url)
+        sees_all = {} if url.get_backend_name() == "sqlite" else {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"}
+        engine = create_engine(url, connect_args=sees_all)
         if settings.database_url.startswith("postgresql"):
             with engine.begin() as connection:
                 connection.execute(text("ANALYZE"))  # as PostgreSQL does by itself after a minute; SQLite never does
@@ -78,7 +79,7 @@ async def serve(settings: Settings, folder: str) -> tuple[asyncio.subprocess.Pro
         "FIRSTLIGHT_DATABASE_URL": settings.database_url,
         "FIRSTLIGHT_LOG_LEVEL": "warning",
     }
-    command = [sys.executable, "-c", "from provisioning.cli import main; main()", "serve", "--no-worker"]
+    command = [sys.executable, "-m", "provisioning", "serve", "--no-worker"]
     command += ["--port", str(port), "--processes", PROCESSES]
     return await asyncio.create_subprocess_exec(*command, env=environment), port
 

@@ -16,7 +16,7 @@ import httpx
 
 from tests.support.api import Api
 
-COMMAND = (sys.executable, "-c", "from provisioning.cli import main; main()", "serve", "--port", "0")
+COMMAND = (sys.executable, "-m", "provisioning", "serve", "--port", "0")
 
 
 class Keeper:
