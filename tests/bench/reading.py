@@ -191,4 +191,4 @@ def say(**facts: Any) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(1 if asyncio.run(main()) else 0)
+    asyncio.run(main())
