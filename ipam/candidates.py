@@ -7,19 +7,24 @@ place form one chain, filled in order of priority; the next one serves when the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Executable, Integer, Label, Text, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.addresses import FIRST_VID, LAST_VID, unit_numbered
 from ipam.answers import Held
+from ipam.carving import Unit
+from ipam.cvlan_formula import parse_formula
 from ipam.errors import GatewayMissing, NoPoolBound
 from ipam.kinds import KIND_IN_WORDS, Kind, wanted
 from ipam.places import Place, Plan
+from ipam.static_requests import StaticResources
 from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, Pool, PoolBinding, Prefix, Svlan, UtcDateTime, VlanGroup
+from ipam.unit_errors import CvlanNotComputable, UnitElsewhere
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class Candidate:
     unit_length: int | None
     prefix_length: int | None
     gateway: bytes | None
+    reuse_first: bool
+    """Used units go before never used ones."""
+    cvlan_formula: str | None
     own_id: int | None
     """The subject's own former unit, still in quarantine."""
     range_seq: int | None
@@ -49,6 +57,9 @@ class Candidate:
     """The last free range: writers begin somewhere from the first to the last."""
     oldest_id: int | None
     """The unit that has been out of quarantine for the longest time."""
+    given: int | None = None
+    """The unit to be taken, where it was asked for or is computed; else it is the pool's choice."""
+    is_computed: bool = False
 
     @property
     def takes(self) -> bool:
@@ -57,7 +68,22 @@ class Candidate:
 
     @property
     def has_something(self) -> bool:
-        return not self.takes or not (self.own_id is None and self.range_seq is None and self.oldest_id is None)
+        sources = (self.given, self.own_id, self.range_seq, self.oldest_id)
+        return not self.takes or any(source is not None for source in sources)
+
+    @property
+    def reused_id(self) -> int | None:
+        """The used unit whose turn it is; None: a never used one's."""
+        if self.own_id is not None or self.range_seq is None or self.reuse_first:
+            return self.own_id or self.oldest_id
+        return None
+
+    def numbered(self, number: str | int) -> int | None:
+        """The unit that has this address, prefix or C-VLAN; None: it isn't of this pool."""
+        return unit_numbered(self.base, self.prefix_length, self.unit_length, number)
+
+    def unit(self, number: int, tenant_id: str) -> Unit:
+        return Unit(tenant_id, self.pool_id, number, self.name, self.held(number).value)
 
     def held(self, unit: int | None) -> Held:
         return Held(
@@ -75,6 +101,41 @@ class Candidate:
 Chains = dict[Kind, list[Candidate]]
 
 
+def by_its_number(found: Sequence[Candidate], number: str | int, place: Place, plan: Plan) -> Candidate:
+    """Of the pools that serve the place, the one that has this address, prefix or C-VLAN.
+
+    Raises:
+        UnitElsewhere: none has.
+    """
+    ranked = sorted(found, key=lambda each: (-each.specificity[0], -each.specificity[1], each.priority, each.name))
+    for candidate in ranked:
+        unit = candidate.numbered(number)
+        if unit is not None:
+            return replace(candidate, given=unit)
+    pools = ", ".join(candidate.name for candidate in ranked) or "none"
+    why = f"no pool that serves it hands that out (those that do: {pools})"
+    raise UnitElsewhere(str(number), location=place.location, plan=plan.name, why=why)
+
+
+def computed(candidate: Candidate, place: Place) -> Candidate:
+    """The C-VLAN that follows from where the premise ends.
+
+    Raises:
+        CvlanNotComputable, UnitElsewhere: it lacks a part of that, or the number is none.
+    """
+    assert candidate.cvlan_formula is not None
+    formula = parse_formula(candidate.cvlan_formula)
+    if missing := formula.missing(port=place.port, onu=place.onu):
+        raise CvlanNotComputable(
+            location=place.location, svlan=candidate.name, formula=candidate.cvlan_formula, missing=missing
+        )
+    vid = formula.vid(port=place.port, onu=place.onu)
+    if not FIRST_VID <= vid <= LAST_VID:
+        why = f"{candidate.cvlan_formula} comes to {vid}, which is no VLAN number {FIRST_VID}..{LAST_VID}"
+        raise UnitElsewhere(f"C-VLAN {vid}", location=place.location, plan=candidate.name, why=why)
+    return replace(candidate, given=vid, is_computed=True)
+
+
 @dataclass(frozen=True)
 class Holder:
     """For whom units are taken, and when."""
@@ -85,16 +146,29 @@ class Holder:
     at: datetime
 
 
-async def find_chains(db: AsyncSession, *, place: Place, plan: Plan, holder: Holder) -> Chains:
+async def find_chains(
+    db: AsyncSession, *, place: Place, plan: Plan, holder: Holder, static: StaticResources | None = None
+) -> Chains:
     """For each kind that the plan needs: the bound pools in filling order.
 
     Raises:
         NoPoolBound, GatewayMissing: the plan can't be served at this premise.
+        UnitElsewhere, CvlanNotComputable: what is asked for by its number, or is computed, can't be had here.
     """
-    found = await _bound(db, place, plan, holder)
+    by_number = static.by_kind() if static else {}
+    return chains_of(await bound(db, place, plan, holder), place, plan, wanted(plan, place), by_number)
+
+
+def chains_of(
+    found: Sequence[Candidate], place: Place, plan: Plan, kinds: Sequence[Kind], by_number: Mapping[Kind, str | int]
+) -> Chains:
+    """As ``find_chains``, of what is bound there."""
+    if not_wanted := [kind for kind in by_number if kind not in kinds]:
+        number, why = by_number[not_wanted[0]], f"the plan takes nothing of {KIND_IN_WORDS[not_wanted[0]]} there"
+        raise UnitElsewhere(str(number), location=place.location, plan=plan.name, why=why)
     chains: Chains = {}
-    for kind in wanted(plan, place):
-        chain = most_specific([candidate for candidate in found if candidate.kind == kind])
+    for kind in kinds:
+        chain = most_specific(of_kind := [candidate for candidate in found if candidate.kind == kind])
         if not chain:
             raise NoPoolBound(
                 location=place.location,
@@ -103,6 +177,10 @@ async def find_chains(db: AsyncSession, *, place: Place, plan: Plan, holder: Hol
                 access_node=place.access_node,
                 bng=place.bng,
             )
+        if kind in by_number:
+            chain = [by_its_number(of_kind, by_number[kind], place, plan)]
+        elif kind == "cvlan" and chain[0].cvlan_formula is not None:
+            chain = [computed(chain[0], place)]
         if kind == "ipv4" and plan.access == "ipoe" and (blind := [c for c in chain if c.gateway is None]):
             raise GatewayMissing(pool=blind[0].name, plan=plan.name)
         chains[kind] = chain
@@ -116,7 +194,8 @@ def most_specific(candidates: Sequence[Candidate]) -> list[Candidate]:
     return sorted(chain, key=lambda candidate: (candidate.own_id is None, candidate.priority, candidate.name))
 
 
-async def _bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> list[Candidate]:
+async def bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> list[Candidate]:
+    """Everything that may serve the plan there, of any kind and however specific its binding."""
     given = {
         "tenant_id": holder.tenant_id,
         "bng_id": place.bng_id,
@@ -135,7 +214,11 @@ def _what_could_be_taken() -> list[Label[Any]]:
     mine = and_(Allocation.pool_id == Pool.id, IN_QUARANTINE)
     own = (
         select(Allocation.id)
-        .where(mine, Allocation.subject == bindparam("subject", type_=Text))
+        .where(
+            mine,
+            Allocation.subject == bindparam("subject", type_=Text),
+            or_(Allocation.sticky_until.is_(None), Allocation.sticky_until >= bindparam("at", type_=UtcDateTime)),
+        )
         .order_by(Allocation.available_at.desc(), Allocation.id.desc())
     )
     oldest = (
@@ -170,11 +253,13 @@ def _bound_statement() -> Executable:
             Pool.name,
             Pool.unit_length,
             Pool.framed_pool,
+            Pool.policy,
             Prefix.first_address,
             Prefix.length,
             Prefix.gateway,
             Svlan.id.label("svlan_id"),
             Svlan.vid,
+            Svlan.cvlan_formula,
             VlanGroup.name.label("vlan_group"),
             *_what_could_be_taken(),
         )
@@ -211,6 +296,8 @@ def _candidate(row: Any) -> Candidate:
         unit_length=row.unit_length,
         prefix_length=row.length,
         gateway=row.gateway,
+        reuse_first=row.policy == "reuse_first",
+        cvlan_formula=row.cvlan_formula,
         own_id=row.own_id,
         range_seq=row.seq,
         next_unit=row.next_unit,

@@ -15,6 +15,7 @@
     ├── GatewayMissing          an IPoE plan meets a pool without a gateway
     ├── PoolExhausted           every bound pool is full; with the numbers
     ├── PoolBusy            (t) somebody held the pool's last free rows for too long
+    ├── UnitError               one address, prefix or VLAN by its number; in ``ipam.unit_errors``
     └── EstateError             the description of the network can't be carried out
         ├── EstateRefused       the description is wrong; all faults at once
         ├── NameUnknown         a description refers to something that doesn't exist

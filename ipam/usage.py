@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import PoolUsage
+from ipam.drained_units import nobodys_by_pool
 from ipam.tables import Allocation, Pool, Prefix, Svlan, UtcDateTime, VlanGroup
 
 
@@ -30,11 +31,13 @@ async def read(db: AsyncSession, tenant_id: str) -> list[PoolUsage]:
         .where(Pool.tenant_id == tenant_id, Pool.framed_pool.is_(None))
         .order_by(Pool.name)
     )
+    draining = await nobodys_by_pool(db, tenant_id)
     usage: list[PoolUsage] = []
     for pool in pools:
         quarantined, soonest = numbers.get((pool.id, "quarantine"), (0, None))
         assigned, reserved = (numbers.get((pool.id, state), (0, None))[0] for state in ("assigned", "reserved"))
-        used = assigned + quarantined + reserved
+        nobodys = draining.get(pool.id, 0)
+        used = assigned + quarantined + reserved + nobodys
         usage.append(
             PoolUsage(
                 pool=pool.name,
@@ -44,6 +47,7 @@ async def read(db: AsyncSession, tenant_id: str) -> list[PoolUsage]:
                 assigned=assigned,
                 quarantined=quarantined,
                 reserved=reserved,
+                draining=nobodys,
                 free=pool.size - used,
                 used_percent=round(100 * used / pool.size, 1) if pool.size else 100.0,
                 next_available_at=soonest,

@@ -23,7 +23,10 @@ from ipam import (
     AllocatedResources,
     NetworkEstate,
     NetworkService,
+    NetworkUpkeep,
+    PoolUsage,
     ReleasedResources,
+    StaticResources,
     badly_partitioned,
     given_twice,
     held_after_release,
@@ -66,6 +69,9 @@ class Network:
     def service(self, db: AsyncSession) -> NetworkService:
         return NetworkService(db, tenant_id=self.tenant_id, now=self.clock, username_realm=REALM)
 
+    def upkeep(self, db: AsyncSession) -> NetworkUpkeep:
+        return NetworkUpkeep(db, tenant_id=self.tenant_id, now=self.clock)
+
     def estate(self, db: AsyncSession) -> NetworkEstate:
         return NetworkEstate(db, tenant_id=self.tenant_id, now=self.clock)
 
@@ -81,11 +87,30 @@ class Network:
         plan: str = "fiber-100",
         *,
         request_id: str | None = None,
+        **static: Any,
     ) -> AllocatedResources:
         async with self.database.begin() as db:
             return await self.service(db).allocate_resources(
-                customer_id=customer_id, service_location=location, bandwidth_plan=plan, request_id=request_id
+                customer_id=customer_id,
+                service_location=location,
+                bandwidth_plan=plan,
+                request_id=request_id,
+                static=StaticResources(**static) if static else None,
             )
+
+    async def keep(self, verb: str, **said: Any) -> Any:
+        """One act of upkeep, such as ``reserve``."""
+        async with self.database.begin() as db:
+            return await getattr(self.upkeep(db), verb)(**said)
+
+    async def serve(self, verb: str, **said: Any) -> Any:
+        """One act of the service, such as ``move_service``."""
+        async with self.database.begin() as db:
+            return await getattr(self.service(db), verb)(**said)
+
+    async def usage(self, pool: str) -> PoolUsage:
+        async with self.database.begin() as db:
+            return next(each for each in await self.service(db).utilisation() if each["pool"] == pool)
 
     async def release(self, service_id: int) -> ReleasedResources:
         async with self.database.begin() as db:
