@@ -84,6 +84,8 @@ from ipam.answers import (
     LeftBehind,
     LocationFacts,
     MovedService,
+    NatBlockAt,
+    NatHolder,
     PlanFacts,
     PoolUsage,
     PreviewedUnit,
@@ -139,6 +141,8 @@ from ipam.invariants import (
     leaked,
     overlapping,
 )
+from ipam.logged_blocks import LoggedBlock
+from ipam.port_blocks import PortBlocks
 from ipam.service import NetworkService
 from ipam.static_requests import StaticResources
 from ipam.unit_errors import (
@@ -174,8 +178,11 @@ __all__ = [
     "LocationFacts",
     "LocationSpec",
     "LocationUnknown",
+    "LoggedBlock",
     "MovedService",
     "NameUnknown",
+    "NatBlockAt",
+    "NatHolder",
     "NetworkEstate",
     "NetworkEstateSpec",
     "NetworkService",
@@ -189,6 +196,7 @@ __all__ = [
     "PoolExhausted",
     "PoolSpec",
     "PoolUsage",
+    "PortBlocks",
     "PrefixNotEmpty",
     "PrefixSpec",
     "PreviewedUnit",

@@ -122,6 +122,23 @@ class ServiceAt(TypedDict):
     until: datetime | None
 
 
+class NatBlockAt(TypedDict):
+    """Ports of an outside address that an inside address had; ``source`` is a rule (RFC 7422) or a log."""
+
+    outside: str
+    first_port: int
+    last_port: int
+    inside: str
+    source: str
+
+
+class NatHolder(TypedDict):
+    """Who had a port of an outside address. ``holder`` None: no service had the inside address then."""
+
+    block: NatBlockAt
+    holder: ServiceAt | None
+
+
 class PreviewedUnit(TypedDict):
     """What a service would be given of one kind.
 

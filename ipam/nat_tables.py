@@ -25,7 +25,8 @@ class NatRule(IpamBase):
             " ports_per_subscriber BETWEEN 1 AND last_port - first_port + 1",
             name="ipam_nat_rule_ports",
         ),
-        CheckConstraint("until IS NULL OR since < until", name="ipam_nat_rule_time"),
+        CheckConstraint("algorithm IN ('by_address', 'by_block')", name="ipam_nat_rule_algorithm"),
+        CheckConstraint("until IS NULL OR since <= until", name="ipam_nat_rule_time"),
     )
     id: Mapped[Id]
     name: Mapped[str] = mapped_column(Text)
@@ -39,6 +40,7 @@ class NatRule(IpamBase):
     first_port: Mapped[int]
     last_port: Mapped[int]
     ports_per_subscriber: Mapped[int]
+    algorithm: Mapped[str] = mapped_column(Text)
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -25,6 +25,7 @@ from ipam import (
     NetworkService,
     NetworkUpkeep,
     PoolUsage,
+    PortBlocks,
     ReleasedResources,
     StaticResources,
     badly_partitioned,
@@ -107,6 +108,12 @@ class Network:
         """One act of the service, such as ``move_service``."""
         async with self.database.begin() as db:
             return await getattr(self.service(db), verb)(**said)
+
+    async def ports(self, verb: str, **said: Any) -> Any:
+        """One act about CGNAT's blocks of ports, such as ``holder``."""
+        async with self.database.begin() as db:
+            blocks = PortBlocks(db, tenant_id=self.tenant_id, now=self.clock)
+            return await getattr(blocks, verb)(**said)
 
     async def usage(self, pool: str) -> PoolUsage:
         async with self.database.begin() as db:
