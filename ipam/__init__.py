@@ -81,18 +81,12 @@ How to add something:
 
 from ipam.answers import (
     AllocatedResources,
-    LeftBehind,
     LocationFacts,
-    MovedService,
-    NatBlockAt,
-    NatHolder,
     PlanFacts,
     PoolUsage,
-    PreviewedUnit,
     ReleasedResources,
     ReleasedUnit,
     ServiceAt,
-    UnitEvent,
 )
 from ipam.errors import (
     AliasTaken,
@@ -159,6 +153,16 @@ from ipam.unit_errors import (
     UnitTaken,
 )
 from ipam.upkeep import NetworkUpkeep
+from ipam.upkeep_answers import (
+    KeaExport,
+    LeftBehind,
+    LeftOut,
+    MovedService,
+    NatBlockAt,
+    NatHolder,
+    PreviewedUnit,
+    UnitEvent,
+)
 
 __all__ = [
     "AccessNodeSpec",
@@ -174,7 +178,9 @@ __all__ = [
     "Fault",
     "GatewayMissing",
     "IpamError",
+    "KeaExport",
     "LeftBehind",
+    "LeftOut",
     "LocationFacts",
     "LocationSpec",
     "LocationUnknown",

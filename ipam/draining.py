@@ -11,7 +11,6 @@ from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from ipam.addresses import Network, format_address, from_bytes, parse_network, to_bytes
-from ipam.answers import LeftBehind
 from ipam.errors import RequestInvalid
 from ipam.estate_ranges import (
     Excluded,
@@ -40,6 +39,7 @@ from ipam.tables import (
 )
 from ipam.unit_errors import PrefixNotEmpty
 from ipam.units import Interval, intersect, subtract
+from ipam.upkeep_answers import LeftBehind
 
 _DRAIN = table_of(Drain)
 

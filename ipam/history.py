@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from ipam.addresses import BITS, from_bytes, parse_address, to_bytes
-from ipam.answers import ServiceAt, UnitEvent, value_of
+from ipam.answers import ServiceAt, value_of
 from ipam.errors import RequestInvalid
 from ipam.places import AnySelect
 from ipam.tables import AllocationEvent, FormerPrefix, Location, Pool, Prefix, Service, ServiceMove, Vrf
+from ipam.upkeep_answers import UnitEvent
 
 HOLDING = ("assigned", "moved")
 """After these a service has the unit."""

@@ -12,12 +12,12 @@ from sqlalchemy import insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import format_address, parse_address, to_bytes
-from ipam.answers import NatBlockAt
 from ipam.errors import EstateRefused, Fault
 from ipam.estate_rows import EstateRows
 from ipam.estate_spec import DEFAULT_VRF
 from ipam.nat import LAST_PORT
 from ipam.tables import NatBlock, Vrf, table_of
+from ipam.upkeep_answers import NatBlockAt
 
 _BLOCK = table_of(NatBlock)
 AT_ONCE = 500

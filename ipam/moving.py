@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings, places
 from ipam.allocator import choose, take
-from ipam.answers import MovedService
 from ipam.candidates import Candidate, Holder, bound, chains_of, computed
 from ipam.carving import Unit
 from ipam.errors import RequestConflict
@@ -26,6 +25,7 @@ from ipam.returning import give_back
 from ipam.static_requests import StaticResources
 from ipam.tables import AccessNode, Allocation, Location, Service, ServiceMove, table_of
 from ipam.unit_errors import RouteNotServed
+from ipam.upkeep_answers import MovedService
 
 _ALLOCATION = table_of(Allocation)
 _SERVICE = table_of(Service)

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import history, logged_blocks
 from ipam.addresses import BITS, format_address, from_bytes, parse_address, parse_network, to_bytes
-from ipam.answers import NatBlockAt, NatHolder
 from ipam.errors import EstateRefused, Fault, NameUnknown, RequestInvalid
 from ipam.estate_pools import add_prefix
 from ipam.estate_rows import EstateRows
@@ -21,6 +20,7 @@ from ipam.logged_blocks import LoggedBlock
 from ipam.nat import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
 from ipam.pool_units import KnownPool, find_pool
 from ipam.tables import NatRule, Pool, Prefix, Vrf
+from ipam.upkeep_answers import NatBlockAt, NatHolder
 
 log = structlog.get_logger(__name__)
 

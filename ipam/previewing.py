@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocator import choose
-from ipam.answers import PreviewedUnit, value_of
+from ipam.answers import value_of
 from ipam.candidates import Candidate, Holder, find_chains
 from ipam.carving import why_not
 from ipam.errors import PoolBusy
@@ -14,6 +14,7 @@ from ipam.patience import OthersWereQuicker
 from ipam.places import Place, Plan
 from ipam.static_requests import StaticResources
 from ipam.tables import Allocation
+from ipam.upkeep_answers import PreviewedUnit
 
 
 async def preview(

@@ -11,13 +11,12 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import history, holdings, moving, places, previewing, returning, routing, usage
+from ipam import history, holdings, kea, moving, places, previewing, returning, routing, usage
 from ipam.answers import (
     AllocatedResources,
     LocationFacts,
     PlanFacts,
     PoolUsage,
-    PreviewedUnit,
     ReleasedResources,
     ServiceAt,
     location_facts,
@@ -31,6 +30,7 @@ from ipam.places import Place
 from ipam.pool_units import checked_note
 from ipam.static_requests import StaticResources
 from ipam.tables import Service
+from ipam.upkeep_answers import KeaExport, PreviewedUnit
 
 log = structlog.get_logger(__name__)
 
@@ -201,6 +201,10 @@ class NetworkService:
     async def all_resources(self) -> list[AllocatedResources]:
         """What each live service holds: to be compared with what others believe."""
         return await holdings.resources_of_all(self._db, self._tenant_id)
+
+    async def kea_reservations(self) -> KeaExport:
+        """Host reservations for Kea, of the live services whose plan gets its addresses by DHCP."""
+        return await kea.reservations(self._db, self._tenant_id)
 
     async def utilisation(self) -> list[PoolUsage]:
         """How full each pool is; what is in quarantine counts as used."""

@@ -9,9 +9,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import draining, excluding, history, moving, reserving
-from ipam.answers import LeftBehind, MovedService, UnitEvent
 from ipam.estate_rows import EstateRows
 from ipam.pool_units import checked_note, find_pool
+from ipam.upkeep_answers import LeftBehind, MovedService, UnitEvent
 
 log = structlog.get_logger(__name__)
 
