@@ -137,6 +137,7 @@ from ipam.invariants import (
 )
 from ipam.logged_blocks import LoggedBlock
 from ipam.port_blocks import PortBlocks
+from ipam.sampling import sample_pools
 from ipam.service import NetworkService
 from ipam.static_requests import StaticResources
 from ipam.unit_errors import (
@@ -160,6 +161,8 @@ from ipam.upkeep_answers import (
     MovedService,
     NatBlockAt,
     NatHolder,
+    PoolCrossing,
+    PoolOutlook,
     PreviewedUnit,
     UnitEvent,
 )
@@ -199,7 +202,9 @@ __all__ = [
     "PlanSpec",
     "PlanUnknown",
     "PoolBusy",
+    "PoolCrossing",
     "PoolExhausted",
+    "PoolOutlook",
     "PoolSpec",
     "PoolUsage",
     "PortBlocks",
@@ -237,5 +242,6 @@ __all__ = [
     "incomplete",
     "leaked",
     "overlapping",
+    "sample_pools",
     "validate_estate",
 ]

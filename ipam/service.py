@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import history, holdings, kea, moving, places, previewing, returning, routing, usage
+from ipam import history, holdings, kea, moving, places, previewing, returning, routing, sampling, usage
 from ipam.answers import (
     AllocatedResources,
     LocationFacts,
@@ -30,7 +30,7 @@ from ipam.places import Place
 from ipam.pool_units import checked_note
 from ipam.static_requests import StaticResources
 from ipam.tables import Service
-from ipam.upkeep_answers import KeaExport, PreviewedUnit
+from ipam.upkeep_answers import KeaExport, PoolOutlook, PreviewedUnit
 
 log = structlog.get_logger(__name__)
 
@@ -209,6 +209,10 @@ class NetworkService:
     async def utilisation(self) -> list[PoolUsage]:
         """How full each pool is; what is in quarantine counts as used."""
         return await usage.read(self._db, self._tenant_id)
+
+    async def outlook(self) -> list[PoolOutlook]:
+        """How bad it is with each pool, and in how many days it will be full if it goes on like this."""
+        return await sampling.outlook(self._db, tenant_id=self._tenant_id, at=self._now())
 
     async def service_at(self, *, address: str, at: datetime | None = None, vrf: str | None = None) -> ServiceAt | None:
         """Who had this address (or a prefix it lies in) at that time, or has it now. None: nobody.

@@ -97,3 +97,41 @@ class KeaExport(TypedDict):
     dhcp4: dict[str, Any]
     dhcp6: dict[str, Any]
     left_out: list[LeftOut]
+
+
+class PoolCrossing(TypedDict):
+    """A pool that has become worse or better: ok, low, critical, exhausted.
+
+    ``days_to_exhaustion``: see ``PoolOutlook``.
+    """
+
+    pool_id: int
+    pool: str
+    kind: str
+    network: str
+    level: str
+    previous_level: str
+    at: datetime
+    size: int
+    free: int
+    used_percent: float
+    next_available_at: datetime | None
+    days_to_exhaustion: float | None
+
+
+class PoolOutlook(TypedDict):
+    """How bad it is with a pool (ok, low, critical, exhausted), and when it will be full.
+
+    ``units_per_day``: how fast free units went in the last seven days; less than nothing: they came back. None: it is
+    too soon to say. ``days_to_exhaustion`` None: it is too soon to say, or it doesn't come to that.
+    """
+
+    pool: str
+    kind: str
+    network: str
+    level: str
+    size: int
+    free: int
+    used_percent: float
+    units_per_day: float | None
+    days_to_exhaustion: float | None
