@@ -166,6 +166,7 @@ from ipam.upkeep_answers import (
     PreviewedUnit,
     UnitEvent,
 )
+from ipam.upkeep_invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
 
 __all__ = [
     "AccessNodeSpec",
@@ -237,11 +238,15 @@ __all__ = [
     "VlanGroupSpec",
     "VrfSpec",
     "badly_partitioned",
+    "cvlans_not_as_computed",
+    "given_too_early",
     "given_twice",
     "held_after_release",
     "incomplete",
     "leaked",
+    "off_its_history",
     "overlapping",
+    "ports_of_two",
     "sample_pools",
     "validate_estate",
 ]

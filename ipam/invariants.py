@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 from ipam.answers import value_of
 from ipam.drained_units import nobodys_by_pool
 from ipam.holdings import live_lines
-from ipam.kinds import KIND_IN_WORDS, wanted
+from ipam.kinds import KIND_IN_WORDS, ROUTED, wanted
 from ipam.tables import (
     ASSIGNED,
     IN_QUARANTINE,
@@ -51,7 +51,8 @@ class Violation:
 
 
 async def given_twice(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
-    """No address, prefix, C-VLAN or S-VLAN number belongs to two at once, and no service holds two of a kind."""
+    """No address, prefix, C-VLAN or S-VLAN number belongs to two at once, and no service holds two of a kind (but of
+    routed prefixes)."""
     units = (
         select(Pool.name, Prefix.first_address, Pool.unit_length, Allocation.unit)
         .join(Pool, Pool.id == Allocation.pool_id)
@@ -63,7 +64,7 @@ async def given_twice(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
     kinds = (
         select(Allocation.service_id, Pool.kind, func.count())
         .join(Pool, Pool.id == Allocation.pool_id)
-        .where(Allocation.tenant_id == tenant_id, ASSIGNED)
+        .where(Allocation.tenant_id == tenant_id, ASSIGNED, Pool.kind.not_in(ROUTED))
         .group_by(Allocation.service_id, Pool.kind)
         .having(func.count() > 1)
     )

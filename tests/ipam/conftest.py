@@ -6,7 +6,7 @@ import asyncio
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,11 +28,16 @@ from ipam import (
     PortBlocks,
     ReleasedResources,
     StaticResources,
+    Violation,
     badly_partitioned,
+    cvlans_not_as_computed,
+    given_too_early,
     given_twice,
     held_after_release,
     incomplete,
+    off_its_history,
     overlapping,
+    ports_of_two,
 )
 from ipam.tables import IpamBase
 from provisioning.database import Database
@@ -40,9 +45,12 @@ from tests.conftest import DATABASES
 from tests.support.postgres import PostgresServer
 
 TENANT = "acme"
+Check = Callable[..., Coroutine[Any, Any, list[Violation]]]
 REALM = "isp.example"
 CHECKS = (given_twice, overlapping, held_after_release, incomplete, badly_partitioned)
-"""The invariants that need no more than the database; ``leaked`` is asked apart."""
+"""What holds of the rows as they are; ``leaked`` is asked apart."""
+HISTORY_CHECKS = (off_its_history, given_too_early, cvlans_not_as_computed, ports_of_two)
+"""What holds of them and of how they came to be."""
 STARTED_AT = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
@@ -127,7 +135,7 @@ class Network:
         """Of every invariant that needs no more than the database."""
         found: list[str] = []
         async with self.database.begin() as db:
-            for check in CHECKS:
+            for check in (*CHECKS, *HISTORY_CHECKS):
                 found += [str(violation) for violation in await check(db, tenant_id=self.tenant_id)]
         return found
 
@@ -307,11 +315,11 @@ async def corrupt(network: Network, *statements: str) -> None:
             await db.execute(text(statement))
 
 
-async def found(network: Network) -> dict[str, list[str]]:
+async def found(network: Network, checks: Sequence[Check] = CHECKS) -> dict[str, list[str]]:
     """The violations by invariant, as sentences."""
     violations: dict[str, list[str]] = {}
     async with network.database.begin() as db:
-        for check in CHECKS:
+        for check in checks:
             for violation in await check(db, tenant_id=network.tenant_id):
                 violations.setdefault(check.__name__, []).append(str(violation))
     return violations
