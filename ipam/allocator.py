@@ -29,8 +29,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import take_postgresql, take_sqlite
 from ipam.answers import Held
-from ipam.candidates import Candidate, Chains, Holder
+from ipam.candidates import Candidate, Holder
 from ipam.carving import claim
+from ipam.chains import Chains
 from ipam.errors import PoolExhausted
 from ipam.events import note_event
 from ipam.patience import OthersWereQuicker
@@ -96,9 +97,10 @@ async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -
         ranges + units(func.count(), IN_QUARANTINE, Allocation.available_at <= at),
         units(func.count(), ASSIGNED),
         units(func.count(), IN_QUARANTINE),
+        units(func.count(), Allocation.state == "reserved"),
         units(func.min(Allocation.available_at, type_=UtcDateTime), IN_QUARANTINE),
     )
-    size, left, assigned, quarantined, next_available_at = (await db.execute(numbers)).one()
+    size, left, assigned, quarantined, reserved, next_available_at = (await db.execute(numbers)).one()
     if left:
         return OthersWereQuicker(names)
     return PoolExhausted(
@@ -106,5 +108,7 @@ async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -
         size=int(size or 0),
         assigned=assigned,
         quarantined=quarantined,
+        reserved=reserved,
+        draining=int(size or 0) - assigned - quarantined - reserved,  # what is neither somebody's nor free
         next_available_at=next_available_at,
     )

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam import holdings, places
 from ipam.allocator import choose, take
 from ipam.answers import AllocatedResources, describe
-from ipam.candidates import Candidate, Holder, find_chains
+from ipam.candidates import Candidate, Holder
+from ipam.chains import find_chains
 from ipam.errors import RequestConflict, RequestInvalid, UsernameTaken
 from ipam.holdings import Line
 from ipam.patience import patiently

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings, places
 from ipam.allocator import choose, take
-from ipam.candidates import Candidate, Holder, bound, chains_of, computed
+from ipam.candidates import Candidate, Holder, bound
 from ipam.carving import Unit
+from ipam.chains import chains_of, computed
 from ipam.errors import RequestConflict
 from ipam.estate_rows import EstateRows
 from ipam.events import note_event
@@ -149,6 +150,8 @@ def _kept(
 ) -> list[HeldUnit]:
     """What the new place serves as well, unless something else is asked for, or follows from the new port.
 
+    What is being drained isn't kept: so a move to where the service is already gets it out of there.
+
     Raises:
         RouteNotServed: see ``move``.
     """
@@ -159,7 +162,7 @@ def _kept(
         candidate = serving.get(unit.pool_id)
         if unit.kind in ROUTED and candidate is None:
             raise RouteNotServed(unit.value, pool=unit.pool, service_id=line.service_id, location=place.location)
-        if candidate is None or unit.kind not in needed:
+        if candidate is None or unit.kind not in needed or (unit.is_drained and unit.kind not in ROUTED):
             continue
         if unit.kind in by_number:
             if candidate.numbered(by_number[unit.kind]) == unit.unit:

@@ -7,8 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocator import choose
 from ipam.answers import value_of
-from ipam.candidates import Candidate, Holder, find_chains
+from ipam.candidates import Candidate, Holder
 from ipam.carving import why_not
+from ipam.chains import find_chains
 from ipam.errors import PoolBusy
 from ipam.patience import OthersWereQuicker
 from ipam.places import Place, Plan

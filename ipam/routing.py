@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam import holdings
 from ipam.addresses import parse_network
 from ipam.allocator import choose, take
-from ipam.candidates import Candidate, Holder, bound, by_its_number
+from ipam.candidates import Candidate, Holder, bound
+from ipam.chains import by_its_number
 from ipam.errors import RequestInvalid
 from ipam.holdings import Line
 from ipam.kinds import ROUTED

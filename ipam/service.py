@@ -121,7 +121,8 @@ class NetworkService:
         static: StaticResources | None = None,
     ) -> AllocatedResources:
         """Let a live service go on at another premise, in one act: what that place can serve it keeps, the rest goes
-        into quarantine and is given anew. The same ``request_id`` again changes nothing.
+        into quarantine and is given anew. What is being drained it doesn't keep, so that a move to where it is gets
+        it out of there. The same ``request_id`` again changes nothing.
 
         Raises:
             ServiceUnknown, ServiceReleased, LocationUnknown, RequestInvalid, RequestConflict: nothing is moved.

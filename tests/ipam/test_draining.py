@@ -73,6 +73,21 @@ async def test_what_is_given_back_there_goes_to_nobody_until_the_drain_ends(empt
     assert await empty.violations() == []
 
 
+async def test_who_is_left_gets_out_by_a_move_to_where_they_are(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=600))
+    before = await empty.allocate(1, ip_address="192.0.2.9")
+    await empty.keep("drain", pool="cgnat", span=UPPER, note="goes to the south")
+    said = {"service_id": before["service_id"], "service_location": "LOC-1", "note": "out of the drain"}
+
+    after = await empty.serve("move_service", **said, request_id="out-1")
+
+    assert int(after["ip_address"].rsplit(".", 1)[1]) < 8
+    assert await empty.keep("left_behind", pool="cgnat") == []
+    assert await empty.serve("move_service", **said, request_id="out-1") == after
+    assert await empty.serve("move_service", **said) == after
+    assert await empty.violations() == []
+
+
 async def test_exclusions_and_drains_go_together(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/28"))
     await empty.keep("drain", pool="cgnat", span=UPPER, note="moving")
