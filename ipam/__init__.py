@@ -8,7 +8,7 @@ Reading path: ``service.py`` -> ``giving.py`` -> ``chains.py`` (which pools) -> 
 
 What doors are made of; each is bound to the caller's transaction, and all but the looks are all or nothing:
 
-* ``NetworkService``, for one service: ``allocate_resources`` (``static=StaticResources(...)`` asks for certain numbers),
+* ``NetworkService``, for one service: ``allocate_resources`` (``static=StaticResources(...)`` asks for numbers),
   ``preview`` (what would this customer get?), ``move_service``, ``route_prefix`` and ``withdraw_prefix`` (prefixes of a
   business line besides, ``framed_routes`` and ``framed_ipv6_routes`` in the answer), ``release_resources``,
   ``resources``; and for all: ``utilisation``, ``outlook`` (levels, days to exhaustion), ``service_at`` (who had it

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -287,8 +286,8 @@ def test_the_pool_stays_whole_whatever_happens(database_url: str) -> None:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=int(os.environ.get("MACHINE_EXAMPLES", "10")),
-                stateful_step_count=25,
+                max_examples=8,
+                stateful_step_count=22,
                 deadline=None,
                 database=None,
                 phases=[Phase.generate],
