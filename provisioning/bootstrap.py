@@ -88,7 +88,7 @@ class Appliance:
         self.tenant_id = settings.tenant_id
         self.clock = clock
         self.definitions = definitions_of(settings)
-        self.database = Database(settings.database_url)
+        self.database = Database(settings.database_url, tenant_id=settings.tenant_id)
         self.radius_database = Database(settings.radius_database_url, schema=settings.radius_database_schema)
         self.database.hear(FactRecorder(tenant_id=settings.tenant_id, now=clock))
         self.keyring = load_keyring(settings.sealing_key_file)
@@ -174,6 +174,7 @@ class Appliance:
             tenant_id=self.tenant_id,
             now=self.clock,
             zone=self.zone,
+            team=self.settings.termination_team,
         )
 
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
@@ -220,14 +221,18 @@ class Appliance:
     async def _start_provisioning(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         return await _unless_refused(self.onboarding_desk(db).partner_customer_created(data, by=by))
 
+    def order_desk(self, db: AsyncSession) -> OrderDesk:
+        """The door for orders, bound to this transaction."""
+        crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock)
+        return OrderDesk(db, crm=crm, runs=self.runs, tenant_id=self.tenant_id)
+
     async def _start_order(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """An acceptance becomes an order in the way that this ISP carries its orders out."""
         settings = self.settings
         said: dict[str, Any] = {"payment_method": settings.order_payment_method, "priority": settings.order_priority}
         if settings.order_team is not None:
             said |= {"team": settings.order_team, "channel": settings.order_channel}
-        desk = OrderDesk(db, crm=self.services(db).crm_service, runs=self.runs, tenant_id=self.tenant_id)
-        return await desk.begin(data, unless_said=said, by=by)
+        return await self.order_desk(db).begin(data, unless_said=said, by=by)
 
     async def _start_termination(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """The end of a service goes through the same door as well."""

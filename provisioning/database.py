@@ -15,6 +15,10 @@ from sqlalchemy.orm import Session
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 POSTGRES_POOL_SIZE = 10
 READING = "firstlight_reading"
+TENANT_SETTING = "firstlight.tenant_id"
+"""The PostgreSQL setting that row-level security compares each row's ``tenant_id`` with."""
+EVERY_TENANT = "*"
+"""Its value for what must see all rows: a migration, and the keyring, which seals every tenant's secrets."""
 POSTGRES_IDLE_IN_TRANSACTION_SECONDS = 60
 """Transactions last milliseconds. One that stands still belongs to a frozen process, whose locks others wait for."""
 
@@ -22,10 +26,12 @@ POSTGRES_IDLE_IN_TRANSACTION_SECONDS = 60
 class Database:
     """One database and the way into a transaction: ``async with database.begin() as db``."""
 
-    def __init__(self, url: str, *, schema: str | None = None) -> None:
+    def __init__(self, url: str, *, schema: str | None = None, tenant_id: str | None = None) -> None:
+        """``tenant_id``: on PostgreSQL its rows are the only ones that can be read or written (`EVERY_TENANT`: all
+        are); without one, none of a table that belongs to tenants."""
         self.url = make_url(url)
         self.schema = schema
-        self.engine = _make_engine(self.url, schema)
+        self.engine = _make_engine(self.url, schema, tenant_id)
         self._session_class = type("DatabaseSession", (Session,), {})  # whoever listens hears this database alone
         self.witness: Callable[[AsyncSession], Awaitable[None]] | None = None
         """Called in each writing transaction before it is committed, when its block has succeeded."""
@@ -73,7 +79,7 @@ def sync_url(url: URL) -> URL:
     return url.set(drivername=drivers[url.get_backend_name()])
 
 
-def _make_engine(url: URL, schema: str | None) -> AsyncEngine:
+def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         if url.database not in (None, "", ":memory:"):
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
@@ -92,17 +98,20 @@ def _make_engine(url: URL, schema: str | None) -> AsyncEngine:
         isolation_level="READ COMMITTED",
         **options,
     )
-    _make_postgresql_impatient(engine)
+    _set_up_postgresql_sessions(engine, tenant_id)
     return engine
 
 
-def _make_postgresql_impatient(engine: AsyncEngine) -> None:
-    """A process that is frozen in the middle of a transaction loses it, and those who wait for its locks go on."""
+def _set_up_postgresql_sessions(engine: AsyncEngine, tenant_id: str | None) -> None:
+    """Each session belongs to one tenant from its first statement to its last. One that stands still in the middle of
+    a transaction, in a process that is frozen, loses it, and those who wait for its locks go on."""
 
     @event.listens_for(engine.sync_engine, "connect")
-    def limit_idle_transactions(connection: Any, _record: Any) -> None:
+    def set_up(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         cursor.execute(f"SET idle_in_transaction_session_timeout = '{POSTGRES_IDLE_IN_TRANSACTION_SECONDS}s'")
+        if tenant_id is not None:
+            cursor.execute("SELECT set_config(%s, %s, false)", (TENANT_SETTING, tenant_id))
         cursor.close()
         connection.commit()
 

@@ -47,7 +47,7 @@ class EndedTerms:
         self._now = now
 
     async def sweep(self) -> int:
-        """Returns how many were ended, or told to. One that fails doesn't stop the others.
+        """Returns how many were ended, or told to. One that fails is tried again at the next sweep, and stops no other.
 
         Raises: ExceptionGroup of what went wrong, when all have been tried.
         """
@@ -82,8 +82,10 @@ class EndedTerms:
 
     async def _tell(self, db: AsyncSession, end: OverdueEnd, service_id: int, username: str) -> bool:
         row = end.row
-        if await self._desk(db).is_to_end(service_id):
+        desk = self._desk(db)
+        if await desk.is_to_end(service_id):
             return False
+        await desk.require_team()  # or the event would be refused, and nobody tells it again
         wish: dict[str, Any] = {"username": username, "at_once": True, "reason": end.reason}
         key = f"subscription/{row.id}/ends/{row.ends_on}/over"
         try:

@@ -16,6 +16,8 @@ Claimed = TypeVar("Claimed")
 
 CLAIM_MARGIN = timedelta(minutes=1)
 """For the transactions before and after a delivery."""
+STOP_WITHIN_SECONDS = 0.5
+"""As long as a transaction may take: one that is broken off may lose its connection."""
 
 
 def claim_for(longest_seconds: float) -> timedelta:
@@ -54,7 +56,9 @@ class Lanes(Generic[Receiver]):
         return self.start(())
 
     async def stop(self) -> None:
-        """Gives up what is under way; its claims run out."""
+        """Gives what is under way a moment to end by itself, then gives it up; its claims run out."""
+        if self._at_work:
+            await asyncio.wait(self._at_work.values(), timeout=STOP_WITHIN_SECONDS)
         for task in self._at_work.values():
             task.cancel()
         await asyncio.gather(*self._at_work.values(), return_exceptions=True)

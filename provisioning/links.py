@@ -37,6 +37,8 @@ NONCE_BYTES = 12
 VERSION = "v1"
 FOLDER = "/links/"
 """Under the appliance's public address: where links lead."""
+LANGUAGE = "lang"
+"""The parameter in which an address says what language its page is to speak."""
 PURPOSES: tuple[LinkPurpose, ...] = get_args(LinkPurpose)
 
 _SUBJECT = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -119,8 +121,11 @@ class SignedLinks:
         if (expires_at := faults.moment(field, to.expires_at)) is not None and expires_at <= self._now():
             faults.add(field, "is a link that has expired already")
 
-    async def issue(self, db: AsyncSession, to: LinkTo) -> str:
+    async def issue(self, db: AsyncSession, to: LinkTo, *, language: str | None = None) -> str:
         """The address of a new link. It is the customer's: it belongs into their mail and nowhere else.
+
+        ``language``: that of the mail, where it isn't the ISP's own; the page speaks it too. It opens nothing, so it
+        isn't signed.
 
         Raises: InvalidRequest (all faults), VaultError.
         """
@@ -130,7 +135,8 @@ class SignedLinks:
         nonce = secrets.token_urlsafe(NONCE_BYTES)
         key = await self._vault.seal_if_missing(db, KEY_REF, secrets.token_hex(KEY_BYTES))
         said = _said(to, nonce)
-        return f"{self._public_url}{FOLDER}{said}.{self._mac(key, said)}"
+        asked = f"?{LANGUAGE}={language}" if language is not None else ""
+        return f"{self._public_url}{FOLDER}{said}.{self._mac(key, said)}{asked}"
 
     async def open(self, db: AsyncSession, token: str) -> LinkTo:
         """What the link is for, if it may still be used.

@@ -1,4 +1,7 @@
-"""The door for orders: an acceptance that is in force starts its order, in the way that this ISP carries orders out."""
+"""The door for orders: an acceptance that is in force starts its order, in the way that this ISP carries orders out.
+
+While an order is not paid, the customer may choose another way to pay.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,21 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.selling_tables import Quote
-from provisioning.errors import ProvisioningError
+from provisioning.commercial.quote_errors import OrderOver, OrderUnknown
+from provisioning.commercial.selling_tables import Quote, SalesOrder
+from provisioning.errors import Fault, InvalidRequest, ProvisioningError
+from provisioning.quotes import acceptance_key
+from provisioning.signals import SignalDesk
 from workflows import EventRefused, Runs
+from workflows.answers import PaymentMethod
 from workflows.services import CrmService
 
 JOURNEY = "quote_accepted_to_order"
 
 
 class OrderDesk:
-    """Starts orders within the caller's transaction, which must be undone if an event is refused."""
+    """Starts orders within the caller's transaction, which must be undone if an event is refused; and says how they are
+    paid."""
 
     def __init__(self, db: AsyncSession, *, crm: CrmService, runs: Runs, tenant_id: str) -> None:
         self._db = db
@@ -53,3 +61,46 @@ class OrderDesk:
                 f"{data['acceptance']}: nothing is ordered by it."
             )
         return run_id, is_new
+
+    async def pay_by(self, order_id: int, method: PaymentMethod, *, key: str, by: str) -> tuple[SalesOrder, int]:
+        """Tells the run that carries an order out how it is paid; the same ``key`` is the same word.
+
+        Returns the order and that run's number.
+
+        Raises: OrderUnknown; OrderOver once it is paid and worked on, or over; InvalidRequest if it is paid afterwards
+        or no run carries it out; RunNotOpenFor.
+        """
+        run_id = await self._run_of(order_id)
+        await self._runs.lock(self._db, [run_id])
+        order = await self._order(order_id)
+        if order.state != "acknowledged":
+            raise OrderOver(order_id, order.state, f"paid by {method}")
+        if order.payment_terms != "prepaid" or order.total_minor == 0:
+            why = f"can't be chosen: order {order_id} is not paid in advance"
+            raise InvalidRequest("The way to pay", [Fault("payment_method", why)])
+        told = {"payment_method": method}
+        await SignalDesk(self._db, runs=self._runs).tell(run_id, "payment_method", told, key=key, by=by)
+        return order, run_id
+
+    async def _run_of(self, order_id: int) -> int:
+        """The run of the quote's acceptance that stands now, whose order this is unless it is over."""
+        order = await self._order(order_id)
+        quote = await self._db.get_one(Quote, order.quote_id)
+        key = acceptance_key(order.quote_id, quote.acceptances)
+        run_id = await self._runs.find(self._db, JOURNEY, key)
+        if run_id is None:
+            raise InvalidRequest(
+                "The way to pay", [Fault("order_id", f"names order {order_id}, which no run carries out")]
+            )
+        return run_id
+
+    async def _order(self, order_id: int) -> SalesOrder:
+        """As it stands now."""
+        order = await self._db.scalar(
+            select(SalesOrder)
+            .where(SalesOrder.tenant_id == self._tenant_id, SalesOrder.id == order_id)
+            .execution_options(populate_existing=True)
+        )
+        if order is None:
+            raise OrderUnknown(order_id)
+        return order

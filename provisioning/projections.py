@@ -81,17 +81,21 @@ class Projections:
             caught_up += 1
         return caught_up
 
-    async def project(self, username: str) -> ProjectedSubscriber:
-        """Brings every row of one name to what we want, whoever changed it.
+    async def project(self, username: str, *, before_each: Callable[[int], None] | None = None) -> ProjectedSubscriber:
+        """Brings every row of one name to what we want, whoever changed it. ``before_each`` is told its number first.
 
         Raises: SubscriberUnknown, and as ``RadiusProjector.project_subscriber``.
         """
         async with self._read() as db:
             subscriber = await self._services(db).radius_service.subscriber_named(username=username)
+        if before_each is not None:
+            before_each(subscriber["subscriber_id"])
         return await self._projector.project_subscriber(subscriber["subscriber_id"])
 
-    async def project_all(self) -> ProjectedAll:
+    async def project_all(self, *, before_each: Callable[[int], None] | None = None) -> ProjectedAll:
         """The same for every name there is, those of terminated subscribers included: these must have no rows.
+
+        ``before_each`` is told of each what its number is, before it is projected.
 
         Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the names before are done then; call again.
         """
@@ -99,6 +103,8 @@ class Projections:
             known = await self._services(db).radius_service.subscriber_ids()
         done = ProjectedAll()
         for username in sorted(known):
+            if before_each is not None:
+                before_each(known[username])
             try:
                 shown = await self._projector.project_subscriber(known[username])
             except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit):

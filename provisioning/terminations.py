@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.notice_errors import TeamUnknown
+from provisioning.commercial.teams import require_team
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Clock, faults_of
 from provisioning.projections import ALLOCATION
@@ -70,7 +72,9 @@ class Earlier:
 
 
 class TerminationDesk:
-    """Takes such wishes, and takes them back, within the caller's transaction. ``zone``: where a day ends."""
+    """Takes such wishes, and takes them back, within the caller's transaction. ``zone``: where a day ends; ``team``:
+    who sees to a CPE that could not be reset.
+    """
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class TerminationDesk:
         tenant_id: str,
         now: Clock,
         zone: ZoneInfo,
+        team: str,
     ) -> None:
         self._db = db
         self._services = services
@@ -90,6 +95,7 @@ class TerminationDesk:
         self._tenant_id = tenant_id
         self._now = now
         self._zone = zone
+        self._team = team
 
     async def accept(self, data: Any, *, by: str) -> StartedTermination:
         """Lets the service end when its last day is over, or now.
@@ -135,8 +141,20 @@ class TerminationDesk:
         """Where the ISP is."""
         return self._now().astimezone(self._zone).date()
 
+    async def require_team(self) -> None:
+        """Raises: InvalidRequest if the team that has to see to what is left of a service is not there."""
+        if faults := await self._faults_of_team():
+            raise InvalidRequest("The termination", faults)
+
+    async def _faults_of_team(self) -> list[Fault]:
+        try:
+            await require_team(self._db, self._tenant_id, self._team)
+        except TeamUnknown as error:
+            return [Fault("FIRSTLIGHT_TERMINATION_TEAM", str(error))]
+        return []
+
     async def _faults_in(self, wish: SoundWish) -> tuple[SubscriberView | None, list[Fault]]:
-        faults = self._faults_of_day(wish)
+        faults = [*self._faults_of_day(wish), *await self._faults_of_team()]
         subscriber = None
         if wish.username is not None:
             subscriber = await self._subscriber(wish.username)
@@ -209,6 +227,7 @@ class TerminationDesk:
             ends_on=ends_on,
             ends_at=None if wish.at_once else end_of(ends_on, self._zone),
             reason=wish.reason,
+            ticket_team=self._team,
         )
         try:
             run_id, is_new = await self._runs.start(self._db, JOURNEY, termination, by=by)

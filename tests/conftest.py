@@ -1,7 +1,12 @@
-"""Fixtures for every test: each database-bound test runs once on SQLite and once on PostgreSQL."""
+"""Fixtures for every test: each database-bound test runs once on SQLite and once on PostgreSQL.
+
+Those ``by_turns`` are many, cost seconds each and are not about the database: `make test` runs each on one of the two,
+`make durability` on the other.
+"""
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -9,12 +14,13 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 import pytest_asyncio
 import structlog
 
-from provisioning.database import Database
+from provisioning.database import EVERY_TENANT, Database
 from provisioning.logs import configure_logs
 from tests.support.appliances import Original, make_migrated
 from tests.support.postgres import PostgresServer
@@ -40,6 +46,32 @@ def settings_in(environment: Iterable[str]) -> set[str]:
     return {
         name for name in environment if name.upper().startswith(SETTINGS) and not name.upper().startswith(OF_THE_TESTS)
     }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Of a test ``by_turns`` one database is taken in an ordinary run, always the same one, and both in the sweep.
+
+    Whoever names a test with its parameters gets that one.
+    """
+    known = {item.nodeid for item in items}
+    for item in items:
+        if item.get_closest_marker("by_turns") and item.nodeid not in config.args and not _has_turn(item.nodeid, known):
+            item.add_marker("other_database")
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported stays: the garbage collector need not look through it thousands of times."""
+    gc.collect()
+    gc.freeze()
+
+
+def _has_turn(test: str, known: set[str]) -> bool:
+    """Whether this is the one of both databases that the test's name falls to."""
+    kind = next((name for name in DATABASES if name in test), None)
+    twins = [test.replace(kind, name) for name in DATABASES] if kind else []
+    if not known.issuperset(twins):
+        return True  # it has no twin
+    return not twins or test == twins[crc32(twins[0].encode()) % len(twins)]
 
 
 @pytest.fixture(autouse=True)
@@ -89,18 +121,30 @@ def migrated(request: pytest.FixtureRequest) -> Original:
     return made
 
 
+def migrated_copy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """For a fixture ``database_url`` with the appliance's tables in it; its parameter is the kind of database."""
+    original: Original = request.getfixturevalue(f"migrated_{request.param}")
+    url = original.copy_database(tmp_path)
+    yield url
+    if original.postgres:
+        original.postgres.drop_database(url)
+
+
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A new, empty database of either kind."""
     if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path}/firstlight.db"
+        yield f"sqlite+aiosqlite:///{tmp_path}/firstlight.db"
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.create_database()
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A new, empty database, opened. A package's tests create their own tables in it."""
-    opened = Database(database_url)
+    """A new, empty database, opened. A package's tests create their own tables in it, for several tenants."""
+    opened = Database(database_url, tenant_id=EVERY_TENANT)
     yield opened
     await opened.close()

@@ -22,6 +22,7 @@ Permission = Literal[
     "partners.grant",
     "partners.order",
     "partners.read",
+    "payments.choose",
     "payments.read",
     "payments.settle",
     "quotes.accept",
@@ -38,11 +39,13 @@ Permission = Literal[
     "tickets.write",
     "visits.read",
     "visits.report",
+    "webhooks.read",
+    "webhooks.write",
 ]
 Role = Literal["admin", "noc", "dispatch", "sales", "partner", "technician", "read-only"]
 
 PERMISSIONS: frozenset[Permission] = frozenset(get_args(Permission))
-READING = frozenset(each for each in PERMISSIONS if each.endswith(".read")) - {"audit.read"}
+READING = frozenset(each for each in PERMISSIONS if each.endswith(".read")) - {"audit.read", "webhooks.read"}
 
 ROLES: dict[Role, frozenset[Permission]] = {
     "admin": PERMISSIONS,
@@ -87,6 +90,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
             "partners.grant",
             "partners.order",
             "partners.read",
+            "payments.choose",
             "payments.read",
             "payments.settle",
             "quotes.accept",

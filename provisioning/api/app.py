@@ -36,6 +36,7 @@ from provisioning.api import (
     subscriptions,
     tickets,
     visits,
+    webhooks,
 )
 from provisioning.api.calls import PREFIX
 from provisioning.api.openapi import describe
@@ -62,6 +63,7 @@ NOUNS: Sequence[APIRouter] = (
     addresses.doors,
     devices.doors,
     mails.doors,
+    webhooks.doors,
     audit.doors,
 )
 """What stands under ``/api/v1``."""

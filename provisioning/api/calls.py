@@ -48,6 +48,15 @@ class Call:
         """This request has left everything as it was, so the audit has nothing to keep of it."""
         self.request.state.changed_nothing = True
 
+    @property
+    def shown_once(self) -> frozenset[str]:
+        fields: frozenset[str] = getattr(self.request.state, "shown_once", frozenset())
+        return fields
+
+    def shows_once(self, *fields: str) -> None:
+        """These fields of the answer, secrets, are in no copy that is kept of it: they are null there."""
+        self.request.state.shown_once = frozenset(fields)
+
     def tells(self, **facts: Any) -> None:
         """What the audit is to say of this change: ``subject``, ``customer_id``, ``run_id``, ``reason``, ``before``,
         ``after`` (the answer, unless told otherwise), and at a door without a token who the ``actor`` is."""

@@ -2,7 +2,7 @@
 
 A key belongs to one token. Its row, the change and the answer are one commit; so a request that failed has left no key
 and is simply carried out when it comes again, and of two at once the second waits for the first at the unique index.
-No answer of the API carries a secret, so each may be kept as it is.
+A secret that an answer shows once is left out of what is kept: the same request again is answered with null there.
 """
 
 from __future__ import annotations
@@ -42,11 +42,19 @@ def fingerprint(request: Request, body: bytes) -> str:
     return hashlib.sha256(address.encode() + content).hexdigest()
 
 
-async def keep_answer(db: AsyncSession, row: IdempotencyKey, response: Response) -> None:
+def kept_body(response: Response, shown_once: frozenset[str]) -> bytes:
+    """What may be kept of an answer."""
+    body = bytes(response.body)
+    return json.dumps({**json.loads(body), **dict.fromkeys(shown_once)}).encode() if shown_once else body
+
+
+async def keep_answer(
+    db: AsyncSession, row: IdempotencyKey, response: Response, *, shown_once: frozenset[str] = frozenset()
+) -> None:
     """Keeps what is answered, in the transaction of the change."""
     row.status = response.status_code
     row.headers = json.dumps({name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers})
-    row.body = bytes(response.body)
+    row.body = kept_body(response, shown_once)
     await db.flush()
 
 

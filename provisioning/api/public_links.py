@@ -38,7 +38,7 @@ async def look(call: InCall, token: str) -> Response:
     except LinkError as error:
         return await _unusable(call, error)
     if to.purpose == "reveal_wifi":
-        return page(render(call.appliance, "reveal.html.j2", "wifi.title", secret=None), forms=True)
+        return page(render(call.request, "reveal.html.j2", "wifi.title", secret=None), forms=True)
     return await _offer(call, to)
 
 
@@ -69,7 +69,7 @@ async def act(call: InCall, token: str) -> Response:
         return _not_open(call)
     except (SecretMissing, AcsError):
         call.changes_nothing()
-        return message(call.appliance, "gone", status=410)
+        return message(call.request, "gone", status=410)
 
 
 async def _offer(call: Call, to: LinkTo) -> Response:
@@ -109,7 +109,7 @@ async def _reveal(call: Call, to: LinkTo) -> Response:
         at=appliance.clock(),
     )
     call.tells(after={"revealed": True})
-    return page(render(appliance, "reveal.html.j2", "wifi.title", secret=secret))
+    return page(render(call.request, "reveal.html.j2", "wifi.title", secret=secret))
 
 
 async def _unusable(call: Call, error: LinkError) -> Response:
@@ -120,10 +120,10 @@ async def _unusable(call: Call, error: LinkError) -> Response:
             return _accepted(call, quote)
     status = status_of(error)
     if isinstance(error, LinkUsed):
-        return message(call.appliance, "link.used", status=status, moment=_moment(call, error.used_at))
+        return message(call.request, "link.used", status=status, moment=_moment(call, error.used_at))
     if isinstance(error, LinkExpired):
-        return message(call.appliance, "link.old", status=status, moment=_moment(call, error.to.expires_at))
-    return message(call.appliance, "link.forged", status=status)
+        return message(call.request, "link.old", status=status, moment=_moment(call, error.to.expires_at))
+    return message(call.request, "link.forged", status=status)
 
 
 def _accepted(call: Call, quote: QuoteWithLines) -> HTMLResponse:
@@ -132,19 +132,19 @@ def _accepted(call: Call, quote: QuoteWithLines) -> HTMLResponse:
 
 def _not_open(call: Call) -> Response:
     """The offer has changed since the mail was written, or whom it was made to."""
-    return message(call.appliance, "offer.closed", status=410)
+    return message(call.request, "offer.closed", status=410)
 
 
 def _closed(call: Call, quote: QuoteWithLines) -> Response:
     if quote["state"] in ("sent", "expired"):
-        return message(call.appliance, "offer.over", status=410, moment=_moment(call, quote["valid_until"]))
-    return message(call.appliance, "offer.closed", words="offer.withdrawn.words", status=410)
+        return message(call.request, "offer.over", status=410, moment=_moment(call, quote["valid_until"]))
+    return message(call.request, "offer.closed", words="offer.withdrawn.words", status=410)
 
 
 def _quote_page(call: Call, quote: QuoteWithLines, title: str, *, forms: bool = False) -> HTMLResponse:
-    reads = wording(call.appliance)
+    reads = wording(call.request)
     content = render(
-        call.appliance,
+        call.request,
         "offer.html.j2",
         title,
         quote=quote,
@@ -160,4 +160,4 @@ def _customers(call: Call) -> CustomerService:
 
 
 def _moment(call: Call, at: datetime) -> str:
-    return wording(call.appliance).moment(at)
+    return wording(call.request).moment(at)

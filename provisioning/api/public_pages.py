@@ -20,11 +20,11 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from provisioning.api.problems import Problem
-from provisioning.api.public_words import language_of_pages, say
+from provisioning.api.public_words import is_spoken, language_of_pages, say
 from provisioning.api.routes import PUBLIC, Doors, Endpoint
-from provisioning.bootstrap import Appliance
 from provisioning.commercial.wording import Wording
 from provisioning.languages import locale_of
+from provisioning.links import LANGUAGE
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLESHEET = "/static/public.css"
@@ -43,9 +43,16 @@ _environment = ImmutableSandboxedEnvironment(
 )
 
 
-def render(appliance: Appliance, template: str, title: str, **variables: object) -> str:
-    """A page in the common frame: in the ISP's name and language. ``title``: a key of ``WORDS``."""
-    language = language_of_pages(appliance.settings.mail_language)
+def wanted_language(request: Request) -> str:
+    """What the address asks for, if pages speak that; else the ISP's own."""
+    asked: str = request.query_params.get(LANGUAGE, "")
+    own: str = request.app.state.appliance.settings.mail_language
+    return asked if is_spoken(asked) else own
+
+
+def render(request: Request, template: str, title: str, **variables: object) -> str:
+    """A page in the common frame: in the ISP's name, in the language that is wanted. ``title``: a key of ``WORDS``."""
+    appliance, language = request.app.state.appliance, language_of_pages(wanted_language(request))
     words = partial(say, language)
     return render_plain(
         template, brand=appliance.isp_name, title=words(title), language=language, say=words, **variables
@@ -59,11 +66,11 @@ def render_plain(template: str, *, brand: str, title: str, language: str = "en",
     )
 
 
-def wording(appliance: Appliance) -> Wording:
-    """How moments and amounts read on that ISP's pages: as its mails write them, where the pages speak its language."""
-    tag = appliance.settings.mail_language
+def wording(request: Request) -> Wording:
+    """How moments and amounts read on that page: as mails write them, where the page speaks that language."""
+    tag = wanted_language(request)
     spoken = language_of_pages(tag)
-    return Wording(locale_of(tag if tag.lower().startswith(spoken) else spoken), appliance.zone)
+    return Wording(locale_of(tag if tag.lower().startswith(spoken) else spoken), request.app.state.appliance.zone)
 
 
 def page(content: str, *, status: int = 200, forms: bool = False, pictures: str | None = None) -> HTMLResponse:
@@ -71,10 +78,10 @@ def page(content: str, *, status: int = 200, forms: bool = False, pictures: str 
     return HTMLResponse(content, status_code=status, headers=page_headers(forms=forms, pictures=pictures))
 
 
-def message(appliance: Appliance, key: str, *, status: int, words: str = "", **given: object) -> HTMLResponse:
+def message(request: Request, key: str, *, status: int, words: str = "", **given: object) -> HTMLResponse:
     """A page that says one thing: ``<key>.title`` over ``<key>.words`` (or ``words``), which have what is ``given``."""
-    said = say(language_of_pages(appliance.settings.mail_language), words or f"{key}.words", **given)
-    return page(render(appliance, "message.html.j2", f"{key}.title", words=said), status=status)
+    said = say(language_of_pages(wanted_language(request)), words or f"{key}.words", **given)
+    return page(render(request, "message.html.j2", f"{key}.title", words=said), status=status)
 
 
 def stylesheet(content: str) -> Response:
@@ -126,7 +133,7 @@ def _origin(url: str | None) -> str | None:
 def refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
     """What a customer is told of a refusal that no page foresees: nothing of our inside, only what to do."""
     status = problem["status"]
-    answer = message(request.app.state.appliance, "trouble" if status >= 500 else "refused", status=status)
+    answer = message(request, "trouble" if status >= 500 else "refused", status=status)
     answer.headers.update(headers)
     return answer
 

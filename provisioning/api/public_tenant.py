@@ -56,14 +56,14 @@ async def tenant_stylesheet() -> Response:
 
 async def _answer(call: Call, *, slug: str | None = None, host: str | None = None) -> Response:
     if slug is None and host is None:
-        return message(call.appliance, "page.nothing", status=404)
+        return message(call.request, "page.nothing", status=404)
     shown = await _find(call, slug=slug, host=host)
     if shown is not None:
         return page(render_tenant_page(shown), pictures=shown.logo_url)
     withdrawn = await call.appliance.tenant_pages.was_withdrawn(call.db, slug=slug, host=host)
     if withdrawn:
-        return message(call.appliance, "page.withdrawn", status=410)
-    return message(call.appliance, "page.nothing", status=404)
+        return message(call.request, "page.withdrawn", status=410)
+    return message(call.request, "page.nothing", status=404)
 
 
 async def _find(call: Call, *, slug: str | None = None, host: str | None = None) -> TenantPage | None:

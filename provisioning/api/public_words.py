@@ -1,11 +1,12 @@
 """What customers' pages say, in each language they speak; moments and amounts come written in that language already.
 
-A page speaks the language that the ISP's mails do, or English where there are no words for it.
+A page speaks the language that its address asks for, which a mail's link does if the mail was in another than the
+ISP's own; else the language of the ISP's mails, or English where there are no words for it.
 """
 
 from __future__ import annotations
 
-from provisioning.languages import nearest
+from provisioning.languages import is_language_tag, less_and_less, nearest
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -100,8 +101,13 @@ WORDS: dict[str, dict[str, str]] = {
 """By language, by key. What stands in braces is filled in by the page."""
 
 
+def is_spoken(tag: str) -> bool:
+    """Whether there are words for this language, or one that it is a special case of."""
+    return is_language_tag(tag) and any(each in WORDS for each in less_and_less(tag.lower()))
+
+
 def language_of_pages(tag: str) -> str:
-    """The language of the pages of an ISP whose mails are in ``tag``."""
+    """The language of pages for whom ``tag`` is right."""
     return nearest(tag, WORDS)
 
 

@@ -42,7 +42,7 @@ from provisioning.access import (
 )
 from provisioning.api.bodies import MOST_BYTES, check_address, check_json, read_body, replayed
 from provisioning.api.calls import Call
-from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answer, key_of
+from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answer, kept_body, key_of
 from provisioning.api.openapi import described
 from provisioning.api.problems import UNKEPT, Problem, problem_of, problem_response
 from provisioning.bootstrap import Appliance
@@ -149,7 +149,7 @@ class Door(APIRoute):
             if not is_new:
                 return earlier_answer(row, mark)
             response = await self._audited(called, handler)
-            await keep_answer(db, row, response)
+            await keep_answer(db, row, response, shown_once=called.state.call.shown_once)
             return response
 
     async def _audited(self, request: Request, handler: Handler) -> Response:
@@ -158,7 +158,7 @@ class Door(APIRoute):
         if call.changed_nothing:
             return response
         if call.deed.after is None and response.headers.get("content-type", "").startswith("application/json"):
-            call.deed.after = json.loads(bytes(response.body))
+            call.deed.after = json.loads(kept_body(response, call.shown_once))
         await keep_deed(call.db, call.deed, tenant_id=call.tenant_id, at=call.appliance.clock())
         return response
 

@@ -6,6 +6,9 @@ module with a `typer.Typer` named ``app``, one line below, and one in ``docs/com
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from provisioning.cli import (
@@ -34,6 +37,7 @@ from provisioning.cli import (
 from provisioning.cli.audited import remember_what_is_typed
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.operate import add_to as add_operations
+from provisioning.cli.printing import say
 
 __all__ = ["app", "main"]
 
@@ -41,7 +45,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Firstlight: from an approved installation ticket to a live subscriber.",
 )
 app.add_typer(runs.app, name="runs")
 app.add_typer(events.app, name="events")
@@ -67,6 +70,21 @@ app.add_typer(audit.app, name="audit")
 add_operations(app)
 add_demo(app)
 remember_what_is_typed(app)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        say(f"firstlight {version('firstlight')}")
+        raise typer.Exit
+
+
+@app.callback()
+def firstlight(
+    version_: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which release this is.")
+    ] = False,
+) -> None:
+    """Firstlight: from an approved installation ticket to a live subscriber."""
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import typer
 
 from provisioning.access import AuditView, list_audit
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import COMMAND_LINE
 from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
 
@@ -49,7 +50,9 @@ def list_(
 
 
 def _entry(view: AuditView) -> Entry:
+    said = (view.after or {}).get("typed", {}).get("by") if view.door == COMMAND_LINE else None
     about = (
+        f"by {said}" if said else None,
         view.subject,
         f"customer {view.customer_id}" if view.customer_id is not None else None,
         f"run {view.run_id}" if view.run_id is not None and view.subject != f"run/{view.run_id}" else None,

@@ -8,7 +8,6 @@ has changed; of what was typed only numbers and words of a fixed choice are kept
 from __future__ import annotations
 
 import functools
-import os
 import re
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -23,8 +22,10 @@ from sqlalchemy.orm import Session
 from provisioning.access import Changes, Deed, keep_deed, subject_of
 from provisioning.access.keeping import NOT_KEPT
 from provisioning.bootstrap import Appliance
+from provisioning.cli.account import account
 from provisioning.logs import mask_secrets
 
+COMMAND_LINE = "command line"
 WROTE = "firstlight_wrote"
 CHANGES = "firstlight_changes"
 CHOSEN = frozenset({"state", "outcome", "role", "scope", "scopes", "template", "channel", "team", "priority", "method"})
@@ -37,7 +38,10 @@ _WRITING = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 def tells(**facts: Any) -> None:
-    """What the audit is to say of this command's change (fields of ``Deed``), where its rows don't pass a flush."""
+    """What the audit is to say of this command's change (fields of ``Deed``), where its rows don't pass a flush.
+
+    Told inside of the transaction, or before it; ``after`` comes to what was typed.
+    """
     told = _TOLD.get()
     assert told is not None, "a command runs"
     told.update(facts)
@@ -76,7 +80,9 @@ def audit_changes(appliance: Appliance) -> None:
         await db.flush()
         connection = await db.connection()
         if connection.info.get(WROTE):
-            told = _with_changes(replace(deed, **(_TOLD.get() or {})), db.info.pop(CHANGES, None) or Changes())
+            said = _TOLD.get() or {}
+            told = replace(deed, **{**said, "after": {**deed.after, **said.get("after", {})}})
+            told = _with_changes(told, db.info.pop(CHANGES, None) or Changes())
             await keep_deed(db, told, tenant_id=appliance.tenant_id, at=appliance.clock())
 
     appliance.database.hear(changed)
@@ -98,7 +104,9 @@ def _remembering(words: str, callback: Callable[..., Any]) -> Callable[..., Any]
 
 
 def _deed(words: str, given: dict[str, Any]) -> Deed:
-    """Who typed what: ``runs cancel`` of run 7, because of a reason."""
+    """Who typed what: ``runs cancel`` of run 7, because of a reason. The actor is the account; whom ``--by`` names
+    stands beside what was typed."""
+    who = account()
     meant = {name: value for name, value in given.items() if name != "json_" and value not in (None, [], ())}
     named, number = next(iter(meant.items()), ("", None))
     noun = "line_order" if words.startswith("line ") else named.removesuffix("_id")
@@ -107,10 +115,12 @@ def _deed(words: str, given: dict[str, Any]) -> Deed:
         for name, value in meant.items()
         if name not in KEPT_BESIDE
     }
+    if (said := meant.get("by")) not in (None, who):
+        typed["by"] = said
     return Deed(
         action=words,
-        actor=str(meant.get("by") or os.environ.get("USER") or "cli"),
-        door="command line",
+        actor=who,
+        door=COMMAND_LINE,
         subject=subject_of(noun, number) if isinstance(number, int) and not isinstance(number, bool) else None,
         customer_id=meant["customer"] if isinstance(meant.get("customer"), int) else None,
         run_id=number if named == "run_id" else None,

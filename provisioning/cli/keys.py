@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from provisioning.bootstrap import Appliance, utc_now
+from provisioning.cli.audited import tells
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.running import AsJson, By, guarded, run
-from provisioning.database import Database
+from provisioning.database import EVERY_TENANT, Database
 from provisioning.logs import configure_logs
 from provisioning.reveals import reveal_with_reason
 from provisioning.settings import load_settings
@@ -39,7 +40,7 @@ def rotate_(json_: AsJson = False) -> None:
     async def act() -> None:
         settings = load_settings()
         configure_logs(level="warning", form=settings.log_format)
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, tenant_id=EVERY_TENANT)
         try:
             done = await rotate(database.begin, settings.sealing_key_file, now=utc_now)
         finally:
@@ -58,12 +59,13 @@ def rotate_(json_: AsJson = False) -> None:
 def reveal(
     ref: Annotated[str, typer.Argument(help="The reference: secret:nas/1, secret:subscriber/42, ...")],
     reason: Annotated[str, typer.Option(help="Why; it is kept.")],
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Tell one secret, and keep who asked for it and why."""
 
     async def act(appliance: Appliance) -> None:
+        tells(subject=ref)
         async with appliance.database.begin() as db:
             value = await reveal_with_reason(
                 db, appliance.vault, ref, tenant_id=appliance.tenant_id, by=by, reason=reason, at=appliance.clock()

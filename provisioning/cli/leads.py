@@ -8,6 +8,7 @@ import typer
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.account import or_the_account
 from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
@@ -18,7 +19,12 @@ from provisioning.commercial.selling_tables import LeadState
 app = typer.Typer(no_args_is_help=True, help="Leads: keep them, qualify them, or say why not.")
 
 LeadId = Annotated[int, typer.Argument(help="The lead's number.")]
-By = Annotated[str, typer.Option(help="Who does this; it stands with the event.", envvar="USER")]
+By = Annotated[
+    str,
+    typer.Option(
+        help="Who does this, if not the account that types it; it stands with the event.", callback=or_the_account
+    ),
+]
 
 
 @app.command()
@@ -51,7 +57,8 @@ def add(  # noqa: PLR0913, PLR0917 - each is a fact about the lead
                 existing_customer_id=customer,
                 request_id=request_id,
             )
-            tells(subject=subject_of("lead", lead["lead_id"]), customer_id=lead["existing_customer_id"])
+            number, customer_id = lead["lead_id"], lead["existing_customer_id"]
+            tells(subject=subject_of("lead", number), customer_id=customer_id, after={"lead": lead})
         print_json(lead) if json_ else say(f"lead {lead['lead_id']} is {lead['state']}")
 
     run(act, as_json=json_)
@@ -84,7 +91,7 @@ def list_(
 def qualify(
     lead: LeadId,
     customer: Annotated[int | None, typer.Option(help="Which customer it is, if they are one already.")] = None,
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Say that a lead is worth a customer; its onboarding starts from that."""

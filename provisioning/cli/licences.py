@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance, utc_now
+from provisioning.cli.audited import tells
 from provisioning.cli.printing import Entry, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, guarded, run
 from provisioning.commercial import (
@@ -118,6 +120,7 @@ def new_key(json_: AsJson = False) -> None:
             kid = await SigningKeys(
                 db, tenant_id=appliance.tenant_id, now=appliance.clock, secrets=appliance.vault
             ).replace()
+            tells(subject=subject_of("licence key", kid))
         print_json({"kid": kid}) if json_ else say(f"licences are signed by {kid} from now on")
 
     run(act, as_json=json_)

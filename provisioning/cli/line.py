@@ -21,7 +21,7 @@ def answer(
     port: Annotated[str, typer.Option(help="The PON port the ONU came up at.")],
     onu_id: Annotated[int | None, typer.Option(help="The ONU's number on that port.")] = None,
     power: Annotated[float | None, typer.Option(help="Received power in dBm.")] = None,
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Say that a line is configured; the run that waits for it goes on."""
@@ -41,7 +41,7 @@ def answer(
 
 
 @app.command()
-def removed(order: Order, by: By = "cli", json_: AsJson = False) -> None:
+def removed(order: Order, by: By = "", json_: AsJson = False) -> None:
     """Say that a line has been taken off the OLT by hand; what waits for it goes on, a held undo as well."""
 
     async def act(appliance: Appliance) -> None:

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
 from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial import NotificationsService
@@ -68,6 +70,7 @@ def send(
             queued = await appliance.services(db).notifications_service.notify_team(
                 team=team, channel=channel, subject=subject, message=message
             )
+            tells(subject=subject_of("notice", queued["notice_id"]), after={"notice": queued})
         print_json(queued) if json_ else say(f"notice {queued['notice_id']} is queued for {team}/{channel}")
 
     run(act, as_json=json_)

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
 from provisioning.check import check_everything
+from provisioning.cli.audited import tells
 from provisioning.cli.printing import print_indented, print_json, say
 from provisioning.cli.running import AsJson, guarded, run
 from provisioning.estate import import_estate
@@ -51,6 +53,7 @@ def import_(file: Annotated[Path, typer.Argument(help="TOML file of the estate."
     """Write an estate: network, rates, NASes, offers, teams, technicians, customers, partners. All of it or nothing."""
 
     async def act(appliance: Appliance) -> None:
+        tells(subject=subject_of("estate", appliance.tenant_id))
         counts = await import_estate(appliance, file)
         if json_:
             print_json({"imported": counts})

@@ -82,7 +82,7 @@ def grant(
     partner: Partner,
     number: Annotated[int, typer.Argument(help="How many licences more.")],
     note: Annotated[str, typer.Option(help="Why; it is kept in the ledger.")],
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Put more licences into a partner's pool; each time it is typed."""
@@ -103,7 +103,7 @@ def grant(
 def order(
     partner: Partner,
     file: Annotated[Path, typer.Argument(help="JSON file of the order; see docs/journeys.md.")],
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Take a partner's order of a new customer; its provisioning starts from that. The same order again is the same."""

@@ -74,7 +74,7 @@ def show(payment: Payment, json_: AsJson = False) -> None:
 
 
 @app.command()
-def settle(payment: Payment, reference: Reference, by: By = "cli", json_: AsJson = False) -> None:
+def settle(payment: Payment, reference: Reference, by: By = "", json_: AsJson = False) -> None:
     """Say that the money of an invoice, cash or bank payment has come; the run that waits for it goes on."""
 
     async def act(appliance: Appliance) -> None:
@@ -90,7 +90,7 @@ def settle(payment: Payment, reference: Reference, by: By = "cli", json_: AsJson
 
 
 @app.command()
-def refunded(payment: Payment, reference: Reference, by: By = "cli", json_: AsJson = False) -> None:
+def refunded(payment: Payment, reference: Reference, by: By = "", json_: AsJson = False) -> None:
     """Say that money which has to go back was paid back by hand; then the held undo can be retried."""
 
     async def act(appliance: Appliance) -> None:

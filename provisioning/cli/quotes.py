@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.account import or_the_account
+from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_indented, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
@@ -24,7 +27,12 @@ QuoteId = Annotated[int, typer.Argument(help="The quote's number.")]
 Version = Annotated[
     int | None, typer.Option(help="Only if this is still its version: nobody else has changed it meanwhile.")
 ]
-By = Annotated[str, typer.Option(help="Who does this; it stands with the event.", envvar="USER")]
+By = Annotated[
+    str,
+    typer.Option(
+        help="Who does this, if not the account that types it; it stands with the event.", callback=or_the_account
+    ),
+]
 OFFER = re.compile(r"(\d{1,18})(?:x(\d{1,9}))?")
 
 
@@ -47,6 +55,7 @@ def draft(
                 valid_until=appliance.clock().replace(microsecond=0) + timedelta(days=valid_days),
                 payment_terms=terms,
             )
+            tells(subject=subject_of("quote", quote["quote_id"]), after={"quote": quote})
         print_json(quote) if json_ else _print_whole(quote)
 
     run(act, as_json=json_)
@@ -76,7 +85,7 @@ def accept(  # noqa: PLR0913, PLR0917 - each is a fact about the order
     priority: Annotated[str | None, typer.Option(help="How urgent the visit is: low, normal, high or urgent.")] = None,
     team: Annotated[str | None, typer.Option(help="Who is told of the order; with --channel.")] = None,
     channel: Annotated[str | None, typer.Option(help="By which of the team's channels.")] = None,
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Keep the customer's yes; the order, or the run that waits for it, starts from that."""

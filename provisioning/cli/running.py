@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from acs import AcsError
 from ipam import IpamError
 from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.cli.account import or_the_account
 from provisioning.cli.audited import audit_changes
 from provisioning.cli.printing import err, print_json
 from provisioning.database_errors import DatabaseError, as_database_error
@@ -32,7 +33,12 @@ from workflows import CodeMissing, WorkflowError
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
-By = Annotated[str, typer.Option(help="Who does this; it stands in the run's log.", envvar="USER")]
+By = Annotated[
+    str,
+    typer.Option(
+        help="Who does this, if not the account that types it; it stands in the run's log.", callback=or_the_account
+    ),
+]
 
 KNOWN_ERRORS = (ProvisioningError, WorkflowError, IpamError, RadiusError, AcsError)
 THE_MACHINES_FAULT = (DatabaseError, VaultError, FileUnusable, RadiusDatabaseUnfit, CodeMissing, DemoFailed)

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
 from provisioning.cli.printing import print_json, say
 from provisioning.cli.run_views import print_run, print_runs, run_json
 from provisioning.cli.running import AsJson, By, run
@@ -24,7 +26,7 @@ Reason = Annotated[str, typer.Option(help="Why; it stands in the run's log.")]
 
 @app.command()
 def start(
-    ticket: Annotated[Path, typer.Argument(help="JSON file of the ticket.")], by: By = "cli", json_: AsJson = False
+    ticket: Annotated[Path, typer.Argument(help="JSON file of the ticket.")], by: By = "", json_: AsJson = False
 ) -> None:
     """Start the installation that a ticket asks for; the same ticket again is the same run."""
 
@@ -32,6 +34,7 @@ def start(
         data = read_ticket(ticket)
         async with appliance.database.begin() as db:
             started = await appliance.desk(db).accept(data, by=by)
+            tells(subject=subject_of("run", started.run_id))
         if json_:
             print_json({"run": started.run_id, "new": started.is_new})
         else:
@@ -89,7 +92,7 @@ def signal(
     key: Annotated[
         str | None, typer.Option(help="The same key again is the same signal; default: name and payload.")
     ] = None,
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Tell a run something it waits for, or will wait for."""
@@ -112,7 +115,7 @@ def retry(
     from_step: Annotated[
         str | None, typer.Option(help="Undo back to and with this step first, then go forward again.")
     ] = None,
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Try a held run again."""
@@ -124,7 +127,7 @@ def skip(
     run_id: RunId,
     reason: Reason,
     result: Annotated[str | None, typer.Option(help="JSON: the step's result, if later steps need it.")] = None,
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Pass over the held step; the run will end as partial."""
@@ -132,13 +135,13 @@ def skip(
 
 
 @app.command("roll-back")
-def roll_back(run_id: RunId, reason: Reason, by: By = "cli", json_: AsJson = False) -> None:
+def roll_back(run_id: RunId, reason: Reason, by: By = "", json_: AsJson = False) -> None:
     """Undo a held run, newest step first; it ends as failed."""
     _decide(run_id, "roll_back", json_, by=by, reason=reason)
 
 
 @app.command()
-def cancel(run_id: RunId, reason: Reason, by: By = "cli", json_: AsJson = False) -> None:
+def cancel(run_id: RunId, reason: Reason, by: By = "", json_: AsJson = False) -> None:
     """Ask a run to undo itself; a step under way is finished first."""
     _decide(run_id, "cancel", json_, by=by, reason=reason)
 

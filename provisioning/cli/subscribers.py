@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
 from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.errors import Fault, InvalidRequest
@@ -41,7 +43,7 @@ def project(
     async def act(appliance: Appliance) -> bool:
         if (username is None) != all_:
             raise InvalidRequest("The projection", [Fault("username", "is needed, or --all, and not both")])
-        done = await (appliance.projections.project_all() if username is None else _one(appliance, username))
+        done = await (_all(appliance) if username is None else _one(appliance, username))
         if json_:
             print_json(done)
         else:
@@ -62,7 +64,7 @@ def terminate(
     reason: Annotated[str, typer.Option(help="Why, in one line.")],
     on: Annotated[str | None, typer.Option(help="The last day that is served and billed, as 2026-03-31.")] = None,
     now: Annotated[bool, typer.Option("--now", help="At once, in the day's place.")] = False,
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """End a service: its bill, account, session, CPE, line and addresses. Until its day it can be taken back."""
@@ -71,6 +73,7 @@ def terminate(
         wish = {"username": username, "at_once": now, "reason": reason, **({} if on is None else {"ends_on": on})}
         async with appliance.database.begin() as db:
             started = await appliance.termination_desk(db).accept(wish, by=by)
+            tells(subject=subject_of("run", started.run_id))
         if json_:
             print_json(started)
             return
@@ -85,7 +88,7 @@ def terminate(
 def keep(
     username: Annotated[str, typer.Argument(help="The RADIUS username, realm included.")],
     reason: Annotated[str, typer.Option(help="Why, in one line.")],
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Take the end of a service back, as long as its day is not over: nothing of it has happened."""
@@ -93,13 +96,22 @@ def keep(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             run_id = await appliance.termination_desk(db).withdraw(username, reason=reason, by=by)
+            tells(subject=subject_of("run", run_id))
         print_json({"username": username, "run": run_id}) if json_ else say(f"{username} is kept (run {run_id})")
 
     run(act, as_json=json_)
 
 
+async def _all(appliance: Appliance) -> ProjectedAll:
+    return await appliance.projections.project_all(before_each=_tells_subscriber)
+
+
+def _tells_subscriber(subscriber_id: int) -> None:
+    tells(subject=subject_of("subscriber", subscriber_id))
+
+
 async def _one(appliance: Appliance, username: str) -> ProjectedAll:
-    shown = await appliance.projections.project(username)
+    shown = await appliance.projections.project(username, before_each=_tells_subscriber)
     return ProjectedAll(projected=1, changed=[username] if shown["changed"] else [])
 
 

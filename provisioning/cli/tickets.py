@@ -7,7 +7,9 @@ from typing import Annotated, get_args
 import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
 from provisioning.cli.printing import Entry, clock_minute, print_indented, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial import TicketDesk, TicketRecord
@@ -37,6 +39,7 @@ def add(
             opened = await _desk(appliance, db).open(
                 title=title, description=description, customer_id=customer, priority=priority, assigned_team=team
             )
+            tells(subject=subject_of("ticket", opened["ticket_id"]), after={"ticket": opened})
         _print(opened, json_)
 
     run(act, as_json=json_)

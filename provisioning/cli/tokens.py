@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from provisioning.access import ROLES, Tokens, TokenView
+from provisioning.access import ROLES, Tokens, TokenView, subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
 from provisioning.cli.printing import Entry, clock_minute, plain, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
 
@@ -38,6 +39,7 @@ def create(
                 partner_id=partner,
                 technician_id=technician,
             )
+            tells(subject=subject_of("token", made.token.token_id))
         if json_:
             print_json({"token": made.secret, **plain(made.token)})
             return

@@ -65,7 +65,7 @@ def report(
     next_date: Annotated[
         datetime | None, typer.Option(help="When, with its UTC offset.", formats=["%Y-%m-%dT%H:%M%z"])
     ] = None,
-    by: By = "cli",
+    by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Report what came of a visit; the run that waits for it goes on at once. A scan of another ONT is a swap."""

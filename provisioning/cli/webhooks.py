@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
-from provisioning.webhooks import EVENT_TYPES, DeliveryRecord, WebhookRecord, WebhookWithSecret
+from provisioning.webhooks import EVENT_TYPES, DeliveryRecord, WebhookRecord, WebhookWithSecret, impersonal_webhook
 from provisioning.webhooks.tables import DeliveryState
 
 app = typer.Typer(no_args_is_help=True, help="Systems that are told of changes, signed, as docs/webhooks.md says.")
@@ -23,7 +25,7 @@ TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 @app.command()
 def add(
     url: Annotated[str, typer.Argument(help="Where it takes messages: https://...")],
-    by: By,
+    by: By = "",
     type_: Annotated[
         list[str] | None, typer.Option("--type", help=f"What it is told of, once or more: {', '.join(EVENT_TYPES)}.")
     ] = None,
@@ -35,6 +37,7 @@ def add(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             added = await appliance.webhooks(db).add(url=url, event_types=EVENT_TYPES if all_ else type_ or [], by=by)
+            tells(subject=subject_of("webhook", added["webhook_id"]), after={"webhook": impersonal_webhook(added)})
         print_json(added) if json_ else _say_secret(added, "is added")
 
     run(act, as_json=json_)
@@ -140,6 +143,7 @@ def replay(
             queued = await appliance.webhooks(db).replay(
                 webhook_id=webhook, message_id=message, since=_utc(since), until=_utc(until), only_failed=failed
             )
+            tells(after={"queued": queued})
         print_json({"webhook_id": webhook, "queued": queued}) if json_ else say(
             f"{queued} message{'' if queued == 1 else 's'} queued for webhook {webhook}"
         )

@@ -22,6 +22,7 @@ from provisioning.commercial.tables import Mail
 from provisioning.commercial.wording import IssuedLink
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
+from provisioning.languages import is_language_tag
 from provisioning.links import SignedLinks
 from workflows.answers import LinkTo
 from workflows.services import QueuedEmail
@@ -76,7 +77,7 @@ class CommunicationsService:
         # Its links may have expired since: what was written once is not written anew to be compared.
         if faults.count == 0 and (queued := await self._queued(request, digest)) is not None:
             return queued
-        written = await self._with_links(variables, faults)
+        written = await self._with_links(variables, faults, language)
         rendered = self._templates.render(template, written, faults, language=language)
         faults.refuse_if_any()
         assert rendered is not None, "a mail that could not be rendered has left a fault"
@@ -131,14 +132,15 @@ class CommunicationsService:
             assert row is not None, "it was found a moment ago, and mails are never deleted"
             return _queued_email(row)
 
-    async def _with_links(self, variables: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
-        """The variables with a new link in the place of each wish for one."""
+    async def _with_links(self, variables: Mapping[str, Any], faults: Faults, language: str | None) -> dict[str, Any]:
+        """The variables with a new link in the place of each wish for one; its page speaks the mail's language."""
+        spoken = language if language is not None and is_language_tag(language) else None
         written = dict(variables)
         for name, value in variables.items():
             if isinstance(value, LinkTo):
                 before = faults.count
                 self._links.look_at(f"variables.{name}", value, faults)
-                url = await self._links.issue(self._db, value) if faults.count == before else "refused"
+                url = await self._links.issue(self._db, value, language=spoken) if faults.count == before else "refused"
                 written[name] = IssuedLink(url, value.expires_at)
         return written
 

@@ -1,7 +1,7 @@
 """The database's shape, migrated in place: our tables by Alembic, the queue's by DBOS, FreeRADIUS' own where missing.
 
 To change a table: change its model and write the next file in ``versions/`` by hand, with what Alembic cannot see
-(triggers, EXCLUDE constraints); ``tests/provisioning/test_migrations.py`` shows every difference between the migrated
+(triggers, EXCLUDE constraints, and row-level security for a new table of PostgreSQL); ``tests/provisioning/test_migrations.py`` shows every difference between the migrated
 schema and the models, on both databases.
 """
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL
 
-from provisioning.database import Database, sync_url
+from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
 from provisioning.migrations.sole_migration import sole_migration
 from radius.freeradius_tables import ensure_freeradius_tables
 from workflows.engine.dispatch import prepare_queue_tables
@@ -50,6 +50,9 @@ def _migrate_ours(url: URL) -> None:
     engine = create_engine(url)
     try:
         with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                setting = {"name": TENANT_SETTING, "value": EVERY_TENANT}
+                connection.execute(text("SELECT set_config(:name, :value, true)"), setting)
             command.upgrade(alembic_config(connection), "head")
     finally:
         engine.dispose()

@@ -19,9 +19,10 @@ from provisioning.webhooks.errors import (
 )
 from provisioning.webhooks.messages import EVENT_TYPES
 from provisioning.webhooks.recording import FactRecorder
+from provisioning.webhooks.records import DeliveryRecord, WebhookRecord, WebhookWithSecret, impersonal_webhook
 from provisioning.webhooks.retention import Retention
 from provisioning.webhooks.sending import WebhookSender
-from provisioning.webhooks.subscriptions import DeliveryRecord, WebhookRecord, Webhooks, WebhookWithSecret
+from provisioning.webhooks.subscriptions import Webhooks
 from provisioning.webhooks.targets import Targets
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "WebhookUnknown",
     "WebhookWithSecret",
     "Webhooks",
+    "impersonal_webhook",
 ]

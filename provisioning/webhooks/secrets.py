@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.signatures import new_secret
-from provisioning.vault import SecretVault
+from provisioning.vault import SealedSecret, SecretMissing, SecretVault
 from provisioning.webhooks.tables import Webhook
 
 
@@ -47,6 +49,20 @@ async def replace_secret(
     secret = new_secret()
     await vault.seal(db, secret_ref(webhook.id), secret)
     return secret
+
+
+async def secret_mark(db: AsyncSession, tenant_id: str, webhook_id: int) -> str:
+    """What differs once another secret is in force (or the same is sealed anew), and tells nothing of it.
+
+    Raises: SecretMissing.
+    """
+    ref = secret_ref(webhook_id)
+    sealed = await db.scalar(
+        select(SealedSecret.sealed).where(SealedSecret.tenant_id == tenant_id, SealedSecret.ref == ref)
+    )
+    if sealed is None:
+        raise SecretMissing(ref)
+    return hashlib.sha256(sealed).hexdigest()[:16]
 
 
 async def forget_previous(db: AsyncSession, vault: SecretVault, webhook: Webhook) -> None:

@@ -4,64 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy import exists as exists_
 from sqlalchemy.ext.asyncio import AsyncSession
-from typing_extensions import TypedDict
 
 from provisioning.intake import Clock, Faults
 from provisioning.signatures import new_secret
 from provisioning.vault import SecretVault
 from provisioning.webhooks.errors import MessageUnknown, WebhookDisabled, WebhookUnknown
 from provisioning.webhooks.messages import EVENT_TYPES
-from provisioning.webhooks.secrets import replace_secret, secret_ref
-from provisioning.webhooks.tables import DeliveryState, Webhook, WebhookDelivery, WebhookMessage, WebhookState
+from provisioning.webhooks.records import DeliveryRecord, WebhookRecord, WebhookWithSecret, delivery_of, record_of
+from provisioning.webhooks.secrets import replace_secret, secret_mark, secret_ref
+from provisioning.webhooks.tables import DeliveryState, Webhook, WebhookDelivery, WebhookMessage
 from provisioning.webhooks.targets import LONGEST_URL, Targets
 
 LONGEST_REASON = 500
 LONGEST_OVERLAP = timedelta(days=30)
 MOST_AT_ONCE = 500
-
-
-class WebhookRecord(TypedDict):
-    """A webhook as an operator sees it."""
-
-    webhook_id: int
-    url: str
-    event_types: list[str]
-    state: WebhookState
-    added_at: datetime
-    added_by: str
-    disabled_at: datetime | None
-    disable_reason: str | None
-    resting_until: datetime | None
-    previous_secret_until: datetime | None
-
-
-class WebhookWithSecret(WebhookRecord):
-    """``secret``: shown this once."""
-
-    secret: str
-
-
-class DeliveryRecord(TypedDict):
-    """A message to a webhook, and how its delivery stands."""
-
-    webhook_id: int
-    message_id: str
-    type: str
-    subject: str
-    data: dict[str, Any]
-    occurred_at: datetime
-    state: DeliveryState
-    attempts: int
-    next_try_at: datetime
-    delivered_at: datetime | None
-    last_status: int | None
-    last_error: str | None
-    delivery_id: int
 
 
 class Webhooks:
@@ -105,23 +65,32 @@ class Webhooks:
         assert row is not None
         secret = new_secret()
         await self._vault.seal(self._db, secret_ref(row.id), secret)
-        return WebhookWithSecret(**_record(row), secret=secret)
+        return WebhookWithSecret(**record_of(row), secret=secret)
 
-    async def webhooks(self) -> list[WebhookRecord]:
-        """All of them, the oldest first."""
+    async def webhooks(self, *, after_id: int = 0, limit: int = MOST_AT_ONCE) -> list[WebhookRecord]:
+        """The oldest first, a page at a time (``after_id``)."""
         rows = await self._db.scalars(
-            select(Webhook).where(Webhook.tenant_id == self._tenant_id).order_by(Webhook.id).limit(MOST_AT_ONCE)
+            select(Webhook)
+            .where(Webhook.tenant_id == self._tenant_id, Webhook.id > after_id)
+            .order_by(Webhook.id)
+            .limit(min(limit, MOST_AT_ONCE))
         )
-        return [_record(row) for row in rows]
+        return [record_of(row) for row in rows]
 
-    async def webhook(self, *, webhook_id: int) -> WebhookRecord:
-        """Raises: WebhookUnknown."""
+    async def webhook(self, *, webhook_id: int, hold: bool = False) -> WebhookRecord:
+        """``hold``: nobody else changes it until the transaction ends. Raises: WebhookUnknown."""
+        if hold:
+            return record_of(await self._held(webhook_id))
         row = await self._db.scalar(
             select(Webhook).where(Webhook.tenant_id == self._tenant_id, Webhook.id == webhook_id)
         )
         if row is None:
             raise WebhookUnknown(webhook_id)
-        return _record(row)
+        return record_of(row)
+
+    async def secret_mark(self, *, webhook_id: int) -> str:
+        """Differs for two operators of whom one has replaced the secret meanwhile; tells nothing of it."""
+        return await secret_mark(self._db, self._tenant_id, webhook_id)
 
     async def rotate(self, *, webhook_id: int, keep: timedelta) -> WebhookWithSecret:
         """A new secret, shown this once. For as long as ``keep`` messages are signed with the one before as well.
@@ -135,7 +104,7 @@ class Webhooks:
         row = await self._held(webhook_id)
         secret = await replace_secret(self._db, self._vault, row, now=self._now(), keep=keep)
         await self._db.flush()
-        return WebhookWithSecret(**_record(row), secret=secret)
+        return WebhookWithSecret(**record_of(row), secret=secret)
 
     async def disable(self, *, webhook_id: int, reason: str) -> WebhookRecord:
         """Send it nothing from now on. What waits for it stays; what happens meanwhile can be replayed.
@@ -149,7 +118,7 @@ class Webhooks:
         if row.state != "disabled":
             row.state, row.disabled_at, row.disable_reason = "disabled", self._now(), why
             await self._db.flush()
-        return _record(row)
+        return record_of(row)
 
     async def enable(self, *, webhook_id: int) -> WebhookRecord:
         """Send it what waits for it, and what happens from now on; ``replay`` what happened meanwhile.
@@ -165,7 +134,7 @@ class Webhooks:
             .values(next_try_at=self._now())
             .execution_options(synchronize_session=False)
         )
-        return _record(row)
+        return record_of(row)
 
     async def replay(
         self,
@@ -218,7 +187,7 @@ class Webhooks:
             query = query.where(WebhookDelivery.state.in_(states))
         if before is not None:
             query = query.where(WebhookDelivery.id < before)
-        return [_delivery(delivery, message) for delivery, message in await self._db.execute(query)]
+        return [delivery_of(delivery, message) for delivery, message in await self._db.execute(query)]
 
     def _span(
         self, message_id: str | None, since: datetime | None, until: datetime | None
@@ -288,36 +257,3 @@ class Webhooks:
         if row is None:
             raise WebhookUnknown(webhook_id)
         return row
-
-
-def _record(row: Webhook) -> WebhookRecord:
-    return WebhookRecord(
-        webhook_id=row.id,
-        url=row.url,
-        event_types=row.event_types,
-        state=row.state,
-        added_at=row.added_at,
-        added_by=row.added_by,
-        disabled_at=row.disabled_at,
-        disable_reason=row.disable_reason,
-        resting_until=row.resting_until,
-        previous_secret_until=row.previous_secret_until,
-    )
-
-
-def _delivery(delivery: WebhookDelivery, message: WebhookMessage) -> DeliveryRecord:
-    return DeliveryRecord(
-        delivery_id=delivery.id,
-        webhook_id=delivery.webhook_id,
-        message_id=message.message_id,
-        type=message.type,
-        subject=message.subject,
-        data=message.data,
-        occurred_at=message.occurred_at,
-        state=delivery.state,
-        attempts=delivery.attempts,
-        next_try_at=delivery.next_try_at,
-        delivered_at=delivery.delivered_at,
-        last_status=delivery.last_status,
-        last_error=delivery.last_error,
-    )

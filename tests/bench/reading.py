@@ -65,7 +65,7 @@ async def main() -> None:
             "FIRSTLIGHT_DATABASE_URL": settings.database_url,
             "FIRSTLIGHT_LOG_LEVEL": "warning",
         }
-        command = [sys.executable, "-c", "from provisioning.cli import main; main()", "serve", "--no-worker"]
+        command = [sys.executable, "-m", "provisioning", "serve", "--no-worker"]
         server = await asyncio.create_subprocess_exec(*command, "--port", str(port), env=environment)
         try:
             await measure(f"http://127.0.0.1:{port}/api/v1", token)

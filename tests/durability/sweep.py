@@ -19,7 +19,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.worker_process import Instant, open_worker_server
 
 KINDS = ("sqlite", "postgresql")
-DEATHS_IN_A_ROW = 3
+DEATHS_IN_A_ROW = 5
 CLAIM = "claim."
 OF_NO_OWN = re.compile(r"commit\((?!worker:).+: (.+\+)?run\b|commit\(worker: run_worker\)")
 """The commits that the engine names itself (``in_tx`` and ``committed`` are their two sides), and the heartbeat's."""

@@ -14,7 +14,7 @@ from tests.support.outages import radius_database_down
 from tests.support.traces import NOTHING, traces_of
 from workflows.engine.tables import RunRow, StepRow
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
 
 
 async def test_a_premise_named_by_an_alias_is_the_premise(lab: JourneyLab) -> None:

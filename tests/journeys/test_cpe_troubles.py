@@ -13,7 +13,7 @@ from tests.support.lab import ON_SQLITE, PATIENCE_SECONDS, JourneyLab
 from tests.support.outages import freeradius_down, nbi_answers_rubbish, nbi_down
 from tests.support.traces import NOTHING, acs_traces, traces_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
 
 
 async def test_a_refused_parameter_is_shown_with_its_fault(lab: JourneyLab) -> None:

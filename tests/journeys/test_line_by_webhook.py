@@ -17,7 +17,7 @@ from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, Installation, JourneyLab
 from tests.support.line_system import LineSystem
 from tests.support.traces import NOTHING, traces_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
 
 
 @asynccontextmanager

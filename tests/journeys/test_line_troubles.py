@@ -10,7 +10,7 @@ from provisioning.line import LineService
 from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, Installation, JourneyLab
 from tests.support.traces import NOTHING, traces_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
 
 
 async def test_another_port_than_planned_is_held_until_the_fibre_is_moved(lab: JourneyLab) -> None:

@@ -168,6 +168,8 @@ async def test_a_declined_card_holds_the_order_until_there_is_another_way_to_pay
         ("bank", "captured"),
     ]
     assert len(shop.stripe.account.captured()) == taken
+    intent = shop.stripe.account.intents[str((await shop.payments(house))[0].reference)]
+    assert intent["status"] == "canceled", "its holder can't pay by it any more"
 
     # What was paid at the bank goes back by hand, and the undo waits for that.
     await shop.report(run, "not_feasible", note="the duct has collapsed")

@@ -8,7 +8,7 @@ from tests.support.lab import ON_SQLITE, JourneyLab
 from tests.support.outages import radius_database_down
 from tests.support.traces import radius_rows
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
 
 
 @ON_SQLITE

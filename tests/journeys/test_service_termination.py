@@ -6,7 +6,6 @@ The good way on both databases, and its bad days: a NAS that says nothing, a CPE
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -126,8 +125,7 @@ async def test_an_end_that_is_taken_back_has_changed_nothing(lab: JourneyLab) ->
 
 
 @ON_SQLITE
-async def test_a_cpe_that_is_off_is_waited_for_a_day_and_then_somebody_is_told(lab: JourneyLab, tmp_path: Path) -> None:
-    await lab.import_estate(tmp_path / "team.toml", '[[team]]\nname = "noc"\n')
+async def test_a_cpe_that_is_off_is_waited_for_a_day_and_then_somebody_is_told(lab: JourneyLab) -> None:
     house = lab.household()
     installed, cpe = await live(lab, house)
     await cpe.power_off()

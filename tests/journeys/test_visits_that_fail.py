@@ -12,7 +12,7 @@ from tests.support.lab import ON_POSTGRESQL, JourneyLab
 from tests.support.traces import NOTHING, acs_traces, pools_in_quarantine, traces_of
 from workflows import RunView
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
 
 
 async def test_nobody_at_home_keeps_everything_and_a_new_appointment_succeeds(lab: JourneyLab) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import ColumnElement, Connection, create_engine, inspect, literal_column, select, table
-from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from acs.testing import Quirks
@@ -26,7 +25,9 @@ from provisioning.logs import configure_logs
 from provisioning.settings import Settings
 from tests.support.lab import Installation, JourneyLab, open_journey_lab
 from tests.support.outages import mail_server_down, nbi_answers_rubbish, nbi_down, radius_database_down
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, as_superuser
+
+pytestmark = pytest.mark.by_turns
 
 LOOKS = (
     ("runs", "list"),
@@ -155,7 +156,7 @@ async def typed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str
 
 def rows(database_url: str, schema: str | None) -> Iterator[tuple[str, str]]:
     """(table, everything in it) of every table of every schema, but the ciphertext."""
-    engine = create_engine(sync_url(make_url(database_url)))
+    engine = create_engine(sync_url(as_superuser(database_url)))
     with engine.connect() as connection:
         for where in _schemas(connection, schema):
             for name in inspect(connection).get_table_names(schema=where):

@@ -23,6 +23,8 @@ from tests.provisioning import test_check_of_payments as of_payments
 from tests.provisioning import test_check_of_radius as of_radius
 from tests.provisioning.corruptions import LONG_AGO, MAIL_KEY, SERIAL, Corruption, assert_caught, check
 
+pytestmark = pytest.mark.by_turns
+
 CORRUPTIONS = (
     # -- CPEs and lines ------------------------------------------------------------------------------------------------
     Corruption(
@@ -175,7 +177,6 @@ CORRUPTIONS = (
             ),
         ),
         ours=(
-            "INSERT INTO team (tenant_id, name) VALUES ('default', 'noc')",
             "INSERT INTO notice (id, tenant_id, request_id, team, channel, subject, message, metadata, state,"
             " queued_at, attempts, next_try_at)"
             f" VALUES (1, 'default', 'r', 'noc', 'email', 's', 'm', '{{}}', 'queued', {LONG_AGO}, 0, {LONG_AGO})",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import insert, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from provisioning.database import Database
+from provisioning.commercial.tables import Customer
+from provisioning.database import EVERY_TENANT, Database
+from tests.support.appliances import Original
 
 
 @pytest.fixture
@@ -68,3 +73,45 @@ async def test_a_reader_writes_nothing_even_if_it_commits(counted: Database) -> 
     async with counted.begin() as db:
         await db.execute(text("UPDATE counter SET n = 6"))
     assert await count(counted) == 6
+
+
+async def tenants(database: Database, table: str = "customer") -> list[str]:
+    async with database.read() as db:
+        return list(await db.scalars(text(f"SELECT DISTINCT tenant_id FROM {table} ORDER BY tenant_id")))
+
+
+async def test_a_session_sees_and_writes_the_rows_of_its_own_tenant_alone(
+    migrated_postgresql: Original, tmp_path: Path
+) -> None:
+    url = migrated_postgresql.copy(tmp_path).database_url
+    north, south, everybody, nobody = (
+        Database(url, tenant_id=tenant_id) for tenant_id in ("north", "south", EVERY_TENANT, None)
+    )
+    for database, tenant_id in ((north, "north"), (south, "south")):
+        async with database.begin() as db:
+            await db.execute(insert(Customer).values(**a_customer(tenant_id)))
+    assert [await tenants(each) for each in (north, south)] == [["north"], ["south"]]
+    assert await tenants(everybody) == ["north", "south"]
+    assert await tenants(nobody) == []
+    async with north.begin() as db:
+        changed = await db.execute(
+            text("UPDATE customer SET name = 'Eve'"), execution_options={"preserve_rowcount": True}
+        )
+        assert changed.rowcount == 1  # type: ignore[attr-defined]
+    with pytest.raises(ProgrammingError, match="row-level security"):
+        async with north.begin() as db:
+            await db.execute(insert(Customer).values(**a_customer("south")))
+    for database in (north, south, everybody, nobody):
+        await database.close()
+
+
+def a_customer(tenant_id: str) -> dict[str, Any]:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    return {
+        "tenant_id": tenant_id,
+        "id": 42,
+        "name": "Ada",
+        "email": "ada@example.net",
+        "registered_at": moment,
+        "state": "active",
+    }

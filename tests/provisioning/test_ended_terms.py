@@ -100,6 +100,20 @@ async def test_a_line_that_is_to_end_anyway_is_not_told(appliance: Appliance, ca
     assert await appliance.end_terms() == 0
 
 
+async def test_without_the_team_for_what_is_left_nothing_is_told_and_the_next_sweep_tries_again(
+    sqlite_estate: HealthyEstate, tmp_path: Path, calendar: Calendar
+) -> None:
+    settings = sqlite_estate.copy(tmp_path)
+    calendar.now += timedelta(days=1)
+    async with open_appliance(settings.model_copy(update={"termination_team": "field"}), clock=calendar) as appliance:
+        await with_term(appliance, INSTALLED)
+        with pytest.raises(ExceptionGroup) as failed:
+            await appliance.end_terms()
+        assert "FIRSTLIGHT_TERMINATION_TEAM" in str(failed.value.exceptions[0])
+    async with open_appliance(settings, clock=calendar) as appliance:
+        assert await appliance.end_terms() == 1
+
+
 async def test_an_accepted_renewal_that_is_being_paid_keeps_it(appliance: Appliance, calendar: Calendar) -> None:
     number = await hosted(appliance)
     data = {"subscription_id": number, "customer_id": 1001, "ends_on": "2026-06-30", "renewal_term_months": 12}

@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 import provisioning.migrations
-from provisioning.database import Database, sync_url
+from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
 from provisioning.migrations import alembic_config, migrate
 from provisioning.migrations.metadata import ALL_TABLES
 from tests.support.postgres import PostgresServer
@@ -67,6 +67,26 @@ async def test_triggers_and_exclusions_are_those_that_create_all_makes(database:
     assert wanted <= names, names
 
 
+async def test_every_table_of_tenants_is_walled_and_so_is_what_hangs_on_a_run(postgres: PostgresServer) -> None:
+    database = Database(postgres.create_database())
+    radius = await migrated(database, Path())
+    async with database.begin() as db:
+        walls = await db.execute(
+            text(
+                "SELECT relname, relrowsecurity AND relforcerowsecurity AND EXISTS"
+                " (SELECT FROM pg_policy WHERE polrelid = pg_class.oid) FROM pg_class"
+                " WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+            )
+        )
+        found = {name: walled for name, walled in walls}
+    await radius.close()
+    await database.close()
+    ours = {table.name: table for metadata in ALL_TABLES for table in metadata.tables.values()}
+    wanted = {name for name, table in ours.items() if "tenant_id" in table.c or "run_id" in table.c}
+    assert {name for name, walled in found.items() if walled} == wanted
+    assert set(ours) - wanted == {"run_worker"}
+
+
 async def test_migrating_again_changes_nothing(database: Database, tmp_path: Path) -> None:
     radius = await migrated(database, tmp_path)
     await migrate(database, radius)
@@ -101,7 +121,9 @@ async def test_bills_of_the_first_shape_live_on_and_find_the_way_back(database: 
         seen.append(connection.execute(question).all())
         return seen
 
-    engine = create_engine(sync_url(database.url))  # as migrations have it: SQLite's rebuilt tables break no reference
+    # As migrations have it: SQLite's rebuilt tables break no reference, and PostgreSQL shows every tenant's rows.
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
     with engine.begin() as connection:
         first, *later = there_and_back(connection)
     engine.dispose()
@@ -159,7 +181,8 @@ async def test_addresses_and_their_history_live_on_and_find_the_way_back(databas
             move(config, where)
         return [*seen, [list(connection.execute(text(question)).all()) for question in questions]]
 
-    engine = create_engine(sync_url(database.url))
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
     with engine.begin() as connection:
         first, *later = there_and_back(connection)
     engine.dispose()

@@ -19,6 +19,7 @@ from provisioning.terminations import TERMINATION_REQUESTED, StartedTermination,
 from radius.tables import Subscriber
 from tests.support.healthy_estate import HealthyEstate
 from workflows import list_events, show_run
+from workflows.definitions.termination import Termination
 from workflows.engine.tables import RunRow, StepRow
 from workflows.errors import InputRefused, RunNotOpenFor
 
@@ -108,6 +109,34 @@ async def test_the_same_wish_again_is_the_same_run_and_another_day_a_fault(appli
         "username": there_is,
         "ends_on": "is over: today is 2026-03-29",
     }
+
+
+async def test_a_team_that_is_not_there_is_a_fault_before_anything_is_written(
+    sqlite_estate: HealthyEstate, tmp_path: Path
+) -> None:
+    settings = sqlite_estate.copy(tmp_path)
+    async with open_appliance(settings, clock=lambda: LATE) as appliance:
+        first = await accept(appliance)
+    changed = settings.model_copy(update={"termination_team": "field"})
+    async with open_appliance(changed, clock=lambda: LATE) as appliance:
+        assert await accept(appliance) == StartedTermination(first.run_id, first.ends_on, False), "it is known already"
+        await withdraw(appliance)
+        await set_run(appliance, first.run_id, "cancelled")
+        found = await faults(appliance, reason=" ", ends_on="2020-01-01")
+        assert found.keys() == {"reason", "ends_on", "FIRSTLIGHT_TERMINATION_TEAM"}
+        assert (
+            found["FIRSTLIGHT_TERMINATION_TEAM"]
+            == "There is no team field; there are: noc, onboarding. Teams stand in the estate file."
+        )
+
+
+async def test_the_ticket_goes_to_the_team_of_the_setting_and_of_an_older_run_to_the_noc(appliance: Appliance) -> None:
+    started = await accept(appliance)
+    async with appliance.database.read() as db:
+        view = await show_run(db, started.run_id, tenant_id=appliance.tenant_id, definitions=appliance.definitions)
+    assert view.input["ticket_team"] == "noc"
+    older = {field: value for field, value in view.input.items() if field != "ticket_team"}
+    assert Termination.model_validate(older).ticket_team == "noc"
 
 
 async def test_two_wishes_at_once_are_one_end(any_appliance: Appliance) -> None:

@@ -20,6 +20,7 @@ from radius.testing import FreeRadiusServer, LabNas, LoginReply, NoAnswer
 from radius.testing.wire import exchange, new_request
 from tests.radius.conftest import Site
 from tests.support.freeradius import RADDB, prepare_radius_database
+from tests.support.postgres import as_superuser
 
 SECRET = "a-lab-secret-of-24-chars"
 
@@ -48,7 +49,7 @@ def _database_down(url: str) -> Iterator[None]:
             hidden.rename(path)
         return
     name = make_url(url).database
-    admin = create_engine(sync_url(make_url(url)).set(database="postgres"), isolation_level="AUTOCOMMIT")
+    admin = create_engine(sync_url(as_superuser(url)).set(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
         try:

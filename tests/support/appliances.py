@@ -30,16 +30,19 @@ class Original:
 
     def copy(self, to: Path, **settings: Any) -> Settings:
         """The settings of a copy of its own."""
-        to.mkdir(parents=True, exist_ok=True)
+        url = self.copy_database(to)
         shutil.copy2(self.home / "sealing-key.json", to)
+        return load_settings(data_dir=to, database_url=url, **settings)
+
+    def copy_database(self, to: Path) -> str:
+        """The URL of a copy of its own."""
+        to.mkdir(parents=True, exist_ok=True)
         if self.database_url is None:
             for file in self.home.glob("*.db*"):
                 shutil.copy2(file, to)
-            url = f"sqlite+aiosqlite:///{to}/firstlight.db"
-        else:
-            assert self.postgres is not None
-            url = self.postgres.create_database(template=str(make_url(self.database_url).database))
-        return load_settings(data_dir=to, database_url=url, **settings)
+            return f"sqlite+aiosqlite:///{to}/firstlight.db"
+        assert self.postgres is not None
+        return self.postgres.create_database(template=str(make_url(self.database_url).database))
 
 
 async def make_migrated(home: Path, postgres: PostgresServer | None) -> Original:

@@ -107,6 +107,9 @@ payment_terms = "postpaid"
 [[team]]
 name = "onboarding"
 email = "onboarding@isp.example"
+[[team]]
+name = "noc"
+email = "noc@isp.example"
 
 [[license_template]]
 id = 1

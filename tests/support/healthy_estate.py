@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, inspect, text
-from sqlalchemy.engine import make_url
 
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import LineWish
@@ -24,7 +23,7 @@ from provisioning.database import sync_url
 from tests.support.appliances import Original
 from tests.support.estate import Household
 from tests.support.lab import open_journey_lab
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import OWNER, PostgresServer, as_superuser
 
 PARTNER = 21
 
@@ -119,6 +118,8 @@ class Vandal:
             f"DROP TABLE {table}{cascade}",
             f"ALTER TABLE {table}_bare RENAME TO {table}",
         )
+        if self._connection.dialect.name == "postgresql":
+            self.execute(f"ALTER TABLE {table} OWNER TO {OWNER}")
 
     def execute(self, *statements: str) -> None:
         for statement in statements:
@@ -135,7 +136,7 @@ class Vandal:
 @contextmanager
 def vandal(database_url: str, schema: str | None = None) -> Iterator[Vandal]:
     """Everything in the block happens at once, outside of any event loop."""
-    engine = create_engine(sync_url(make_url(database_url)))
+    engine = create_engine(sync_url(as_superuser(database_url)))
     try:
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":

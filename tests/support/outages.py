@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.lab import JourneyLab
+from tests.support.postgres import as_superuser
 
 
 @asynccontextmanager
@@ -44,7 +45,7 @@ def _put_back(file: Path, away: Path) -> None:
 @asynccontextmanager
 async def _postgresql_refuses(lab: JourneyLab) -> AsyncIterator[None]:
     url = make_url(lab.appliance.settings.radius_database_url)
-    engine = create_async_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    engine = create_async_engine(as_superuser(url).set(database="postgres"), isolation_level="AUTOCOMMIT")
     try:
         async with engine.connect() as connection:
             await connection.execute(text(f'ALTER DATABASE "{url.database}" ALLOW_CONNECTIONS false'))

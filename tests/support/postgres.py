@@ -1,4 +1,7 @@
-"""A private PostgreSQL for one test run: initdb in a temporary directory, a Unix socket, one database per test."""
+"""A private PostgreSQL for one test run: initdb in a temporary directory, a Unix socket, one database per test.
+
+Databases belong to an ordinary role, as an ISP's do: a superuser would pass row-level security.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,10 @@ import tempfile
 import uuid
 from pathlib import Path
 
+import psycopg
+from sqlalchemy.engine import URL, make_url
+
+SUPERUSER, OWNER = "postgres", "firstlight"
 INSTALL = "apt-get install postgresql"
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 12 * 2**30
@@ -21,26 +28,32 @@ class PostgresServer:
     def __init__(self, *, durable: bool = False) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="firstlight-pg-", dir=_memory() if not durable else None))
         self.durable = durable
-        self._user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
     def start(self) -> None:
         data = self.home / "data"
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             account = pwd.getpwnam("postgres")
             os.chown(self.home, account.pw_uid, account.pw_gid)
-        self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+        self._run("initdb", "-D", str(data), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
         options = f"-c listen_addresses='' -c unix_socket_directories={self.home} -c max_connections=200"
         if not self.durable:
             options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
         self._run("pg_ctl", "-D", str(data), "-w", "-l", str(self.home / "log"), "-o", options, "start")
+        self._admin = psycopg.connect(f"host={self.home} user={SUPERUSER} dbname=postgres", autocommit=True)
+        self._admin.execute(f"CREATE ROLE {OWNER} LOGIN")
 
     def create_database(self, template: str = "template1") -> str:
-        """The URL of a new, empty database."""
+        """The URL of a new, empty database, or of a copy of one that nobody is connected to."""
         name = f"t_{uuid.uuid4().hex[:12]}"
-        self._run("createdb", "-h", str(self.home), "-U", "postgres", "-T", template, name)
-        return f"postgresql+psycopg://postgres@/{name}?host={self.home}"
+        self._admin.execute(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template} STRATEGY FILE_COPY".encode())
+        return f"postgresql+psycopg://{OWNER}@/{name}?host={self.home}"
+
+    def drop_database(self, url: str) -> None:
+        """Thousands of them would fill the memory."""
+        self._admin.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)".encode())
 
     def stop(self) -> None:
+        self._admin.close()
         self._run("pg_ctl", "-D", str(self.home / "data"), "-m", "immediate", "stop")
         # Hundreds of databases: on some disks this takes minutes, for which nobody has to wait.
         subprocess.run(["setsid", "--fork", "rm", "-rf", "--", self.home], check=False)
@@ -53,6 +66,12 @@ class PostgresServer:
         if done.returncode:
             log = self.home / "log"
             raise RuntimeError(f"{program} failed: {done.stderr}\n{log.read_text() if log.exists() else ''}")
+
+
+def as_superuser(url: str | URL) -> URL:
+    """The same database for who may do everything; on SQLite everybody may."""
+    made = make_url(url)
+    return made.set(username=SUPERUSER) if made.get_backend_name() == "postgresql" else made
 
 
 def _memory() -> str | None:

@@ -21,7 +21,7 @@ from workflows.answers import (
 from workflows.definitions.input_types import Frozen, Identifier, PositiveId
 from workflows.definitions.kit import rejected, step
 from workflows.definitions.mailing import Letter, mail_steps
-from workflows.definitions.pages import page_answers
+from workflows.definitions.pages import page_answers, page_step
 from workflows.engine.definition import Definition
 from workflows.engine.run import Run
 from workflows.refusals import BusinessRefusal
@@ -96,11 +96,7 @@ async def issue_license(services: Services, run: Onboarding) -> IssuedLicense:
     )
 
 
-async def withdraw_tenant(services: Services, run: Onboarding, page: ProvisionedTenant) -> None:
-    await services.deployment_service.withdraw_tenant(deployment_id=page["deployment_id"], reason=UNDONE)
-
-
-@step.transactional(undo=withdraw_tenant)
+@page_step(undone_because=UNDONE)
 async def provision_tenant(services: Services, run: Onboarding) -> ProvisionedTenant:
     return await services.deployment_service.provision_tenant(
         customer_id=run[create_from_lead]["customer_id"],

@@ -23,7 +23,7 @@ from workflows.answers import (
 from workflows.definitions.input_types import Frozen, Line, PositiveId, matching
 from workflows.definitions.kit import rejected, step
 from workflows.definitions.mailing import Letter, mail_steps
-from workflows.definitions.pages import page_answers
+from workflows.definitions.pages import page_answers, page_step
 from workflows.engine.definition import Definition
 from workflows.engine.run import Run
 from workflows.engine.steps import NothingToUndo
@@ -155,11 +155,7 @@ async def allocate_from_partner(services: Services, run: Provisioning) -> Alloca
     )
 
 
-async def withdraw_tenant(services: Services, run: Provisioning, page: ProvisionedTenant) -> None:
-    await services.deployment_service.withdraw_tenant(deployment_id=page["deployment_id"], reason=UNDONE)
-
-
-@step.transactional(undo=withdraw_tenant)
+@page_step(undone_because=UNDONE)
 async def provision_partner_tenant(services: Services, run: Provisioning) -> ProvisionedTenant:
     return await services.deployment_service.provision_partner_tenant(
         customer_id=run[create_partner_customer]["customer_id"],

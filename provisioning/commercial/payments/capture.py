@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
 
 import structlog
 from sqlalchemy import select
@@ -21,24 +20,18 @@ from provisioning.commercial.payments.errors import (
     GatewayError,
     GatewayMissing,
     PaymentDeclined,
-    PaymentMismatch,
     PaymentOutcomeUnknown,
     PaymentOver,
-    RefundAwaited,
 )
 from provisioning.commercial.payments.ports import (
     Awaiting,
     Cancelled,
-    Captured,
-    Declined,
     GatewayAnswer,
     PaymentGateway,
     PaymentRequest,
-    Refunded,
-    RequiresAction,
     Unknown,
 )
-from provisioning.commercial.payments.rows import locked_payment, move_on, outcome_of, shown_amount
+from provisioning.commercial.payments.rows import locked_payment, move_on, outcome_of
 from provisioning.commercial.payments.tables import (
     OVER,
     AttemptKind,
@@ -47,21 +40,11 @@ from provisioning.commercial.payments.tables import (
     Payment,
     PaymentAttempt,
 )
+from provisioning.commercial.payments.talks import OUTCOME_OF, WORD, Talk, refuse_mismatch, told, words_of
 from provisioning.intake import Clock
 from workflows.answers import PaymentOutcome
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-
-OUTCOME_OF: Final[dict[type[GatewayAnswer], AttemptOutcome]] = {
-    Captured: "captured",
-    Awaiting: "awaiting",
-    RequiresAction: "requires_action",
-    Declined: "declined",
-    Cancelled: "cancelled",
-    Refunded: "refunded",
-    Unknown: "unknown",
-}
-WORD: Final = {"capture": "taken", "cancel": "cancelled", "refund": "refunded"}
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +68,7 @@ class PaymentCapture:
         PaymentOutcomeUnknown (transient: repeat); GatewayError, with nothing taken.
         """
         opened = await self._open_capture(payment_id)
-        if not isinstance(opened, _Talk):
+        if not isinstance(opened, Talk):
             return opened
         return await self._talk(opened, lambda talk: self._take(opened.gateway, talk))
 
@@ -110,25 +93,25 @@ class PaymentCapture:
             row = await locked_payment(db, self._tenant_id, payment_id)
             believed = await move_on(db, row, answer, now=self._now())
             outcome = outcome_of(row)
-        _refuse_mismatch(row, answer, believed)
+        refuse_mismatch(row, answer, believed)
         return outcome
 
     async def refund(self, payment_id: int, *, reason: str) -> PaymentOutcome:
-        """Take the payment back: what was taken is given back, what wasn't is cancelled at its gateway. Repeat it at
-        will; one that is over stays as it is.
+        """Take the payment back: what was taken is given back, what wasn't is cancelled at its gateway, also after a
+        card was declined: its holder could still pay it there. Repeat it at will; one that is over stays as it is.
 
         Raises: PaymentUnknown, GatewayMissing; RefundAwaited (the money goes back later, or by a person's hand);
         PaymentOutcomeUnknown (transient: repeat); GatewayError, with nothing changed.
         """
         opened = await self._open_withdrawal(payment_id, reason)
-        if not isinstance(opened, _Talk):
+        if not isinstance(opened, Talk):
             return opened
         ask = opened.gateway.refund if opened.kind == "refund" else opened.gateway.cancel
         outcome = await self._talk(opened, lambda talk: ask(talk.request, key=f"{talk.key}/{talk.kind}"))
         # The gateway was quicker, and has the money: then it goes back.
         return outcome if outcome["state"] in OVER else await self.refund(payment_id, reason=reason)
 
-    async def _take(self, gateway: PaymentGateway, talk: _Talk) -> GatewayAnswer:
+    async def _take(self, gateway: PaymentGateway, talk: Talk) -> GatewayAnswer:
         request = talk.request
         if talk.asked_before and request.reference is not None:
             found = await gateway.find(request)
@@ -142,7 +125,7 @@ class PaymentCapture:
 
     # -- before ------------------------------------------------------------------------------------------------------
 
-    async def _open_capture(self, payment_id: int) -> _Talk | PaymentOutcome:
+    async def _open_capture(self, payment_id: int) -> Talk | PaymentOutcome:
         async with self._begin() as db:
             row = await locked_payment(db, self._tenant_id, payment_id)
             match row.state:
@@ -161,9 +144,11 @@ class PaymentCapture:
                 talk = replace(talk, request=replace(talk.request, card=card))
             return talk
 
-    async def _open_withdrawal(self, payment_id: int, reason: str) -> _Talk | PaymentOutcome:
+    async def _open_withdrawal(self, payment_id: int, reason: str) -> Talk | PaymentOutcome:
         async with self._begin() as db:
             row = await locked_payment(db, self._tenant_id, payment_id)
+            if row.state == "declined" and row.provider_ref is not None and not await self._let_go(db, row):
+                return await self._attempt(db, row, "cancel")
             if row.state in OVER:
                 return outcome_of(row)
             row.reason = reason
@@ -177,6 +162,13 @@ class PaymentCapture:
             await self._cards(db).forget_payment(payment_id)
             return outcome_of(row)
 
+    async def _let_go(self, db: AsyncSession, row: Payment) -> bool:
+        """Whether the gateway has said that it won't take the money any more."""
+        cancelled = select(PaymentAttempt.id).where(
+            PaymentAttempt.payment_id == row.id, PaymentAttempt.kind == "cancel", PaymentAttempt.outcome == "cancelled"
+        )
+        return await db.scalar(cancelled.limit(1)) is not None
+
     async def _attempt(
         self,
         db: AsyncSession,
@@ -184,7 +176,7 @@ class PaymentCapture:
         kind: AttemptKind,
         *,
         asked_before: bool = False,
-    ) -> _Talk:
+    ) -> Talk:
         gateway = self._gateway(row)
         row.attempts += 1
         db.add(
@@ -196,9 +188,9 @@ class PaymentCapture:
                 started_at=self._now(),
             )
         )
-        return _Talk(row.id, row.attempts, kind, row.idempotency_key, self._request(row), gateway, asked_before)
+        return Talk(row.id, row.attempts, kind, row.idempotency_key, self._request(row), gateway, asked_before)
 
-    async def _keep_reference(self, talk: _Talk, reference: str) -> str:
+    async def _keep_reference(self, talk: Talk, reference: str) -> str:
         """Write the gateway's number down before any money moves; the card isn't needed any more then.
 
         Raises: PaymentOver if the payment was taken back meanwhile.
@@ -213,7 +205,7 @@ class PaymentCapture:
 
     # -- after -------------------------------------------------------------------------------------------------------
 
-    async def _talk(self, talk: _Talk, ask: Callable[[_Talk], Awaitable[GatewayAnswer]]) -> PaymentOutcome:
+    async def _talk(self, talk: Talk, ask: Callable[[Talk], Awaitable[GatewayAnswer]]) -> PaymentOutcome:
         try:
             answer = await ask(talk)
         except (GatewayError, PaymentOver) as error:
@@ -221,23 +213,23 @@ class PaymentCapture:
             raise
         believed: EventOutcome = "applied"
         async with self._begin() as db:
-            row = await self._close(db, talk, OUTCOME_OF[type(answer)], _words(answer))
+            row = await self._close(db, talk, OUTCOME_OF[type(answer)], words_of(answer))
             if isinstance(answer, Unknown):
                 log.warning("payment outcome unknown", payment_id=row.id, kind=talk.kind, reason=answer.sentence)
             if talk.kind == "capture" or not isinstance(answer, Unknown | Awaiting):
                 believed = await move_on(db, row, answer, now=self._now())
             outcome = outcome_of(row)
-        _refuse_mismatch(row, answer, believed)
-        return _told(talk, answer, outcome, row)
+        refuse_mismatch(row, answer, believed)
+        return told(talk, answer, outcome, row)
 
-    async def _close_without_effect(self, talk: _Talk, error: GatewayError | PaymentOver) -> None:
+    async def _close_without_effect(self, talk: Talk, error: GatewayError | PaymentOver) -> None:
         """The gateway did nothing. If an earlier attempt may have, that is still not known."""
         async with self._begin() as db:
             row = await self._close(db, talk, "nothing" if error.transient else "refused", str(error))
             if talk.kind == "capture" and row.state == "unknown" and not talk.asked_before:
                 row.state = "unknown" if await self._asked_meanwhile(db, talk) else "requested"
 
-    async def _asked_meanwhile(self, db: AsyncSession, talk: _Talk) -> bool:
+    async def _asked_meanwhile(self, db: AsyncSession, talk: Talk) -> bool:
         """Whether another attempt, begun after this one, may take the money or has perhaps taken it."""
         later = select(PaymentAttempt.id).where(
             PaymentAttempt.payment_id == talk.payment_id,
@@ -246,7 +238,7 @@ class PaymentCapture:
         )
         return await db.scalar(later.limit(1)) is not None
 
-    async def _close(self, db: AsyncSession, talk: _Talk, outcome: AttemptOutcome, reply: str) -> Payment:
+    async def _close(self, db: AsyncSession, talk: Talk, outcome: AttemptOutcome, reply: str) -> Payment:
         row = await locked_payment(db, self._tenant_id, talk.payment_id)
         attempt = await db.scalar(
             select(PaymentAttempt).where(
@@ -276,54 +268,3 @@ class PaymentCapture:
 
     def _cards(self, db: AsyncSession) -> CardsOnFile:
         return CardsOnFile(db, secrets=self._secrets, tenant_id=self._tenant_id)
-
-
-@dataclass(frozen=True)
-class _Talk:
-    """One attempt that was written down: with whom, about what, under which key."""
-
-    payment_id: int
-    number: int
-    kind: AttemptKind
-    key: str
-    request: PaymentRequest
-    gateway: PaymentGateway
-    asked_before: bool
-
-
-def _refuse_mismatch(row: Payment, answer: GatewayAnswer, believed: EventOutcome) -> None:
-    if believed == "mismatch" and isinstance(answer, Captured):
-        log.error("payment taken with another amount", payment_id=row.id, reference=answer.reference)
-        asked, taken = (shown_amount(money.amount_minor, money.currency) for money in (row, answer))
-        raise PaymentMismatch(row.id, asked, taken)
-
-
-def _told(talk: _Talk, answer: GatewayAnswer, outcome: PaymentOutcome, row: Payment) -> PaymentOutcome:
-    """What the caller hears, once it is written down."""
-    state, reason = outcome["state"], outcome["reason"]
-    if isinstance(answer, Unknown):
-        raise PaymentOutcomeUnknown(row.id, WORD[talk.kind], answer.sentence)
-    if talk.kind == "capture" and state == "declined":
-        raise PaymentDeclined(row.id, reason or "no reason given")
-    if talk.kind == "capture" and state in OVER:
-        raise PaymentOver(row.id, state, reason)
-    if talk.kind == "refund" and not isinstance(answer, Refunded):
-        by_hand = f"pay it back and say so by `firstlight payments refunded {row.id}`"
-        how = by_hand if row.provider == "manual" else f"{row.provider} has begun it; wait until it is through"
-        raise RefundAwaited(row.id, shown_amount(row.amount_minor, row.currency), how)
-    if talk.kind == "cancel" and state not in (*OVER, "captured"):
-        raise PaymentOutcomeUnknown(row.id, WORD[talk.kind], f"it is still {state}")
-    return outcome
-
-
-def _words(answer: GatewayAnswer) -> str:
-    """What stands in the attempt's record."""
-    match answer:
-        case Unknown(sentence):
-            return sentence
-        case Captured(reference, amount_minor, currency):
-            return f"{reference} {shown_amount(amount_minor, currency)}"
-        case Declined(reference, code, _):
-            return " ".join(filter(None, (reference, code)))
-        case _:
-            return answer.reference or ""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from provisioning.api.causes import ASKED_FOR
-from provisioning.commercial import CommissionTerms, Outbox, Partners
+from provisioning.commercial import CommissionTerms, LineWish, Outbox, Partners
 from provisioning.commercial.outbox import OutboxMail
 from provisioning.line import LineOrderRow
 from tests.support.api import PARTNER, Api
-from workflows.engine.tables import RunRow
+from workflows.engine.tables import RunRow, SignalRow
 
 WAITING, HELD = 2, 3
 OTHER = PARTNER + 1
@@ -104,6 +105,43 @@ async def test_a_lead_becomes_a_quote_and_an_accepted_one_says_so_as_an_event(an
     assert told["data"]["quote_id"] == draft.json()["quote_id"]
     late = await any_api.post(f"{address}/withdraw", {"reason": "no"}, match="*")
     assert (late.status_code, late.json()["code"]) == (409, "quote.not_open")
+
+
+async def test_whoever_sells_says_how_an_order_is_paid_until_it_is(any_api: Api) -> None:
+    appliance = any_api.appliance
+    customer = (await items(any_api, "/customers?email=bob@example.net"))[0]["customer_id"]
+    async with appliance.database.begin() as db:
+        draft = await appliance.quotes(db).draft(
+            customer_id=customer,
+            lines=[LineWish(1)],
+            valid_until=appliance.clock() + timedelta(days=30),
+            payment_terms="prepaid",
+        )
+        await appliance.quotes(db).send(quote_id=draft["quote_id"])
+    await any_api.post(f"/quotes/{draft['quote_id']}/accept", {"accepted_by": "Bob Hill"}, role="sales")
+    await appliance.events.take_up(appliance.database.begin)
+    async with appliance.database.begin() as db:
+        ordered = await appliance.sales(db).create_order_from_quote(
+            quote_id=draft["quote_id"], tenant_id=appliance.tenant_id
+        )
+    address = f"/orders/{ordered['order_id']}/payment-method"
+    chosen = [await any_api.post(address, {"payment_method": way}, role="sales") for way in ("bank", "cash", "bank")]
+    assert [answer.status_code for answer in chosen] == [200, 200, 200], chosen[0].text
+    run = chosen[0].json()["run_id"]
+    async with appliance.database.read() as db:
+        told = await db.scalars(select(SignalRow).where(SignalRow.run_id == run).order_by(SignalRow.id))
+        assert [json.loads(signal.payload) for signal in told] == [
+            {"payment_method": way} for way in ("bank", "cash", "bank")
+        ]
+    entry = (await any_api.audit(run=run))[0]
+    assert (entry["subject"], entry["customer_id"]) == (f"order/{ordered['order_id']}", customer)
+    assert (await any_api.post(f"/runs/{run}/signals", {"name": "payment_method"}, role="sales")).status_code == 403
+    afterwards = await any_api.post("/orders/1/payment-method", {"payment_method": "bank"}, role="sales")
+    assert [fault["field"] for fault in afterwards.json()["errors"]] == ["order_id"]
+    async with appliance.database.begin() as db:
+        await appliance.sales(db).begin_order(order_id=ordered["order_id"])
+    late = await any_api.post(address, {"payment_method": "card"}, role="sales")
+    assert (late.status_code, late.json()["code"]) == (409, "order.over")
 
 
 async def test_lines_are_listed_and_what_the_olt_s_side_says_is_told_by_hand(api: Api) -> None:

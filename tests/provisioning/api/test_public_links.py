@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from pathlib import Path
 from string import Formatter
@@ -16,6 +17,7 @@ from provisioning.api import create_app
 from provisioning.api.public_words import WORDS
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import LineWish, QuoteWithLines
+from provisioning.commercial.tables import Mail
 from provisioning.estate import import_estate
 from provisioning.links import OneTimeLinkUse
 from provisioning.reveals import SecretReveal
@@ -48,6 +50,35 @@ async def link(appliance: Appliance, purpose: LinkPurpose, subject: object, minu
     async with appliance.database.begin() as db:
         to = LinkTo(purpose, str(subject), appliance.clock() + timedelta(minutes=minutes))
         return await appliance.links.issue(db, to)
+
+
+async def test_a_link_speaks_its_mail_s_language_and_else_the_isps(
+    appliance: Appliance, browser: httpx.AsyncClient
+) -> None:
+    quote = await offer(appliance)
+    wish = {
+        "customer_name": "Ada Brandt",
+        "plan": "fiber-300",
+        "ends_on": appliance.clock().date(),
+        "renewal_term_months": 12,
+        "total_minor": 3990,
+        "currency": "EUR",
+        "accept_link": LinkTo("accept_quote", str(quote["quote_id"]), appliance.clock() + timedelta(days=1)),
+    }
+    for language, title in ((None, "Your offer"), ("de-AT", "Ihr Angebot"), ("de", "Ihr Angebot")):
+        async with appliance.database.begin() as db:
+            mails = appliance.services(db).communications_service
+            sent = await mails.send_template_email(
+                template="subscription_renewal", recipient="ada@example.net", variables=wish, language=language
+            )
+            written = await db.scalar(select(Mail.text).where(Mail.id == sent["email_id"]))
+        [address] = re.findall(r"https://isp\.example/links/\S+", str(written))
+        shown = await browser.get(address)
+        assert (shown.status_code, f"<h1>{title}</h1>" in shown.text) == (200, True), shown.text
+        made_up = await browser.get(address.partition("?")[0] + "?lang=xx")
+        assert "<h1>Your offer</h1>" in made_up.text
+    taken = await browser.post(address)
+    assert "das Angebot ist angenommen" in taken.text
 
 
 async def uses(appliance: Appliance) -> int:

@@ -56,6 +56,7 @@ THERE_IS = {
     "service_id": 1,
     "username": "nobody@isp.example",
     "serial": "HWTC00000001",
+    "webhook_id": 1,
     "provider": "stripe",
 }
 BODIES = {
@@ -92,6 +93,8 @@ async def api(estate: HealthyEstate, tmp_path: Path) -> AsyncIterator[Api]:
     async with open_api(settings) as opened:
         async with opened.appliance.database.begin() as db:
             await db.execute(text("UPDATE line_order SET adapter = 'webhook' WHERE id = 1"))
+            hooks = opened.appliance.webhooks(db)
+            await hooks.add(url="https://hooks.example/firstlight", event_types=["run.state_changed"], by="nora")
         yield opened
 
 

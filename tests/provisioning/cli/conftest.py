@@ -43,7 +43,6 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.upper().startswith(PREFIX):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FIRSTLIGHT_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("USER", "nora")
 
 
 @pytest.fixture

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.cli.account import account
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
+
+pytestmark = pytest.mark.by_turns
 
 ORDER = Path(__file__).parents[3] / "deploy" / "examples" / "partner-order.json"
 LEAD = ("leads", "add", "--name", "Eve Stone", "--email", "eve@example.net", "--source", "phone", "--offer", 1)
@@ -24,8 +27,8 @@ def test_a_qualified_lead_and_a_partners_order_are_events_that_wait_for_the_work
     waiting = type_("events", "list", "--state", "pending", "--json").json
     assert len(waiting) == before + 2
     assert [(event["type"], event["subject"], event["published_by"]) for event in waiting[:2]] == [
-        ("partner.customer.created", "partner/21", "nora"),
-        ("lead.qualified", f"lead/{lead}", "nora"),
+        ("partner.customer.created", "partner/21", account()),
+        ("lead.qualified", f"lead/{lead}", account()),
     ]
     assert waiting[0]["data"]["commission_amount"] == "49.90"
     listed = type_("events", "list", "--type", "lead.qualified").out.splitlines()

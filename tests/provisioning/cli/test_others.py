@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from provisioning.cli.account import account
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
+
+pytestmark = pytest.mark.by_turns
 
 
 def notes_of(type_: Type, run: int) -> list[tuple[str, str]]:
@@ -150,7 +154,7 @@ def test_a_secret_is_told_with_a_name_and_a_reason_and_both_are_kept(isp: Settin
     with sqlite3.connect(isp.data_dir / "firstlight.db") as connection:
         kept = connection.execute("SELECT ref, revealed_to, reason FROM secret_reveal ORDER BY id").fetchall()
     connection.close()
-    assert kept == [("secret:nas/1", "nora", "new BNG"), ("secret:nas/1", "nora", "again")]
+    assert kept == [("secret:nas/1", "nora", "new BNG"), ("secret:nas/1", account(), "again")]
 
 
 def test_what_is_no_secret_is_refused_and_a_password_given_by_mistake_is_not_repeated(
@@ -163,3 +167,7 @@ def test_what_is_no_secret_is_refused_and_a_password_given_by_mistake_is_not_rep
     assert "hunter2" not in mistake.out + mistake.err
     empty = type_("keys", "reveal", "secret:nas/1", "--reason", " ")
     assert (empty.status, empty.err) == (2, "The reveal is refused, nothing was written:\n  reason: is missing\n")
+
+
+def test_the_release_is_told(type_: Type) -> None:
+    assert type_("--version").out == f"firstlight {version('firstlight')}\n"

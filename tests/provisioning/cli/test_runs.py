@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
+from provisioning.cli.account import account
 from provisioning.database import sync_url
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.estate import Household, tomorrow
+from tests.support.postgres import as_superuser
 from workflows.engine.tables import StepRow
+
+pytestmark = pytest.mark.by_turns
 
 HELD_WHY = "ONT HWTC00000003 is at port 0/0/4, planned was 0/0/3"
 
@@ -170,7 +174,7 @@ def test_the_rounds_of_a_step_that_were_undone_stand_below_it(any_isp: Settings,
 def went_back(settings: Settings, *, run: int, rounds: int) -> None:
     """Puts undone rounds of the visit before the one that its run waits in."""
     began = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-    engine = create_engine(sync_url(make_url(settings.database_url)))
+    engine = create_engine(sync_url(as_superuser(settings.database_url)))
     with Session(engine) as db, db.begin():
         waiting = db.get_one(StepRow, (run, "visit", 1))
         waiting.round = rounds + 1
@@ -204,7 +208,7 @@ def test_a_ticket_starts_one_run_however_often_it_comes(any_isp: Settings, type_
     assert type_("runs", "start", file, "--json").json == {"run": 5, "new": False}
     shown = type_("runs", "show", 5, "--json").json
     assert shown["summary"]["state"] == "acknowledged"
-    assert shown["notes"][0]["by"] == "nora"
+    assert shown["notes"][0]["by"] == account()
 
 
 def test_the_same_ticket_number_with_another_content_is_a_conflict(isp: Settings, type_: Type, tmp_path: Path) -> None:
@@ -295,7 +299,7 @@ def test_a_held_step_can_be_skipped_with_a_reason_and_a_result(isp: Settings, ty
     )
     shown = type_("runs", "skip", 3, "--reason", "looked at it", "--result", result, "--json").json
     step = next(step for step in shown["steps"] if step["name"] == "confirm_port")
-    assert (step["state"], step["note"]) == ("skipped", "skipped by nora: looked at it")
+    assert (step["state"], step["note"]) == ("skipped", f"skipped by {account()}: looked at it")
 
 
 def test_a_waiting_run_can_be_cancelled_once_and_for_all(any_isp: Settings, type_: Type) -> None:
@@ -308,7 +312,7 @@ def test_a_waiting_run_can_be_cancelled_once_and_for_all(any_isp: Settings, type
 def test_a_held_run_can_be_rolled_back(isp: Settings, type_: Type) -> None:
     assert type_("runs", "roll-back", 3, "--reason", "no fibre").status == 0
     notes = type_("runs", "show", 3, "--json").json["notes"]
-    assert notes[-1]["text"] == "undoing everything: rolled back by nora: no fibre"
+    assert notes[-1]["text"] == f"undoing everything: rolled back by {account()}: no fibre"
 
 
 @pytest.mark.parametrize(

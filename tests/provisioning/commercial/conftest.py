@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-import provisioning.commercial
 from provisioning.commercial import CommunicationsService, MailTemplates
 from provisioning.commercial.delivery import Begin
 from provisioning.commercial.testing import MailSink
 from provisioning.database import Database
 from provisioning.links import SignedLinks
-from provisioning.tables import ProvisioningBase
 from provisioning.vault import Keyring, SecretVault, create_keyring, load_keyring
+from tests.conftest import DATABASES, migrated_copy
+from tests.support.appliances import Original
 from tests.support.partnership import Partnership, make_partnership
-from workflows.engine.tables import WorkflowBase
-
-assert provisioning.commercial.__all__, "the package's tables are known once it is imported"
 
 TENANT = "north"
 ISP_NAME = "Northern Fibre"
@@ -77,11 +74,14 @@ def communications(keyring: Keyring) -> Communications:
     return made
 
 
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """With the appliance's tables, and nothing in them."""
+    yield from migrated_copy(request, tmp_path)
+
+
 @pytest.fixture
 async def begin(database: Database) -> Begin:
-    async with database.engine.begin() as connection:
-        await connection.run_sync(ProvisioningBase.metadata.create_all)
-        await connection.run_sync(WorkflowBase.metadata.create_all)
     return database.begin
 
 
@@ -98,11 +98,8 @@ async def sink(tmp_path: Path) -> AsyncIterator[MailSink]:
 
 
 @pytest.fixture
-async def quick(tmp_path: Path) -> AsyncIterator[Begin]:
+async def quick(migrated_sqlite: Original, tmp_path: Path) -> AsyncIterator[Begin]:
     """The tables on SQLite alone, for what no database decides."""
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/quick.db")
-    async with database.engine.begin() as connection:
-        await connection.run_sync(ProvisioningBase.metadata.create_all)
-        await connection.run_sync(WorkflowBase.metadata.create_all)
+    database = Database(migrated_sqlite.copy_database(tmp_path / "quick"))
     yield database.begin
     await database.close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial.delivery import Begin
 from provisioning.database import Database
 from provisioning.field import Technicians, VisitRecord, Visits
-from provisioning.tables import ProvisioningBase
+from tests.conftest import DATABASES, migrated_copy
 
 TENANT = "north"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -53,10 +54,14 @@ async def tomorrow(db: AsyncSession) -> list[VisitRecord]:
     return await visits(db).visits(starts_at=TEN - timedelta(hours=10), ends_at=TEN + timedelta(hours=14))
 
 
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """With the appliance's tables, and nothing in them."""
+    yield from migrated_copy(request, tmp_path)
+
+
 @pytest.fixture
 async def begin(database: Database) -> Begin:
-    async with database.engine.begin() as connection:
-        await connection.run_sync(ProvisioningBase.metadata.create_all)
     async with database.begin() as db:
         for tenant_id in (TENANT, "south"):
             people = Technicians(db, tenant_id=tenant_id)

@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from acs.testing import LabAcs, LabCpe, WallClock
 from provisioning.cli.demo import ways_in
-from provisioning.database import Database
 from provisioning.lab.demo import Lab
 from provisioning.lab.errors import DemoFailed
 from provisioning.lab.installing import install
@@ -105,25 +103,6 @@ async def test_the_demo_ends_with_a_live_subscriber_and_its_proof(tmp_path: Path
     assert proof["bill"] == {"running": 1}
     mail = message_from_string(await asyncio.to_thread(Path(proof["mail"]["file"]).read_text))
     assert (mail["To"], mail["Message-ID"]) == ("ada.brandt@customer.example", proof["mail"]["message_id"])
-
-
-async def test_a_demo_database_is_used_again_but_never_somebody_elses(tmp_path: Path, postgres: PostgresServer) -> None:
-    ours = {"FIRSTLIGHT_DATABASE_URL": postgres.create_database()}
-    for _ in range(2):
-        assert (await run_demo(tmp_path / "lab", "--json", environment=ours)).last_line["run"] == 1
-    theirs = postgres.create_database()
-    await execute(theirs, "CREATE TABLE crown_jewels (id int)")
-    refused = await run_demo(tmp_path / "other", environment={"FIRSTLIGHT_DATABASE_URL": theirs})
-    assert refused.status != 0
-    assert "FIRSTLIGHT_DATABASE_URL: holds tables that no lab made; give the demo an empty database" in refused.told
-    await execute(theirs, "SELECT * FROM crown_jewels")
-
-
-async def execute(url: str, statement: str) -> None:
-    database = Database(url)
-    async with database.begin() as db:
-        await db.execute(text(statement))
-    await database.close()
 
 
 async def test_a_ticket_without_appointment_and_planned_serial_comes_to_its_end_too(tmp_path: Path) -> None:

@@ -6,13 +6,10 @@ from datetime import UTC, datetime
 
 from workflows.definitions.installation.kit import Installation, step
 from workflows.definitions.installation.resources import allocate_resources, premise
-from workflows.definitions.installation.ticket import (
-    Appointment,
-    VisitReport,
-)
+from workflows.definitions.installation.ticket import Appointment
 from workflows.definitions.mailing import Letter, mail_steps
-from workflows.engine.routes import GoBack, Proceed, Route, UndoAll
-from workflows.engine.step_kit import wait_for
+from workflows.definitions.visiting import agreement, next_wanted, visit_to
+from workflows.engine.routes import Route, UndoAll
 from workflows.services import (
     ScheduledInstallation,
     Services,
@@ -25,11 +22,9 @@ def proposed(run: Installation) -> Appointment | None:
     Where a run was sent back from behind a scan, the technician is still at the door: the same visit is booked anew.
     """
     report, booked = run.last(visit), run.last(schedule_installation)
-    if report is None or booked is None:
-        return run.input.appointment
-    if report.outcome == "scanned" and booked["ends_at"] > run.now:
+    if report is not None and booked is not None and report.outcome == "scanned" and booked["ends_at"] > run.now:
         return Appointment(technician_id=booked["technician_id"], scheduled_date=booked["starts_at"])
-    return report.next_appointment
+    return next_wanted(report if booked else None, first=run.input.appointment, named=lambda again: again)
 
 
 def patient_until(run: Installation) -> datetime:
@@ -46,15 +41,14 @@ def gave_up_waiting(run: Installation, wait: str) -> Route:
     return UndoAll(f"no successful visit before {deadline.astimezone(UTC):%Y-%m-%d %H:%M} UTC; everything is released")
 
 
-appointment = wait_for(
+appointment = agreement(
     "appointment",
-    signal="appointment",
-    payload=Appointment,
+    Appointment,
+    wanted=proposed,
     says="an appointment with the customer has to be made",
     subject=lambda run: run.input.ticket_id,
     deadline=patient_until,
     on_deadline=lambda run: gave_up_waiting(run, "appointment"),
-    when=lambda run: proposed(run) is None or run.is_told("appointment"),
     otherwise="the appointment is known already",
     patience=("visit",),
 )
@@ -103,27 +97,13 @@ mail_appointment, deliver_appointment = mail_steps(
 )
 
 
-def after_visit(run: Installation, report: VisitReport) -> Route:
-    match report.outcome:
-        case "scanned":
-            return Proceed()
-        case "not_feasible":
-            return UndoAll(f"the technician found the installation not feasible: {report.note}")
-        case _:
-            words = {"no_access": "nobody was at home", "cancelled": "the visit was called off"}[report.outcome]
-            return GoBack(appointment, words + (f": {report.note}" if report.note else ""))
-
-
-visit = wait_for(
-    "visit",
-    signal="visit",
-    payload=VisitReport,
+visit = visit_to(
+    "installation",
+    schedule_installation,
+    agreed=appointment,
     says="the technician's visit: waiting for the scan of the ONT",
-    subject=lambda run: str(run[schedule_installation]["visit_id"]),
     deadline=lambda run: max(patient_until(run), run[schedule_installation]["ends_at"]),
     on_deadline=lambda run: gave_up_waiting(run, "visit"),
-    route=after_visit,
-    again_from=(appointment,),
     patience=("visit",),
 )
 

@@ -8,14 +8,13 @@ from typing_extensions import TypedDict
 
 from workflows.answers import QueuedNotice, ScheduledDeployment
 from workflows.definitions.input_types import Frozen, Line
-from workflows.definitions.installation.ticket import VisitReport
 from workflows.definitions.kit import step
 from workflows.definitions.mailing import Letter, mail_steps
 from workflows.definitions.ordering.acceptance import UNDONE, DayOrMoment, Order
 from workflows.definitions.ordering.order import create_order_from_quote
 from workflows.definitions.ordering.subscriptions import needs_a_visit, waiting_for_a_line
-from workflows.engine.routes import GoBack, Hold, Proceed, Route, UndoAll
-from workflows.engine.step_kit import wait_for
+from workflows.definitions.visiting import agreement, next_wanted, visit_to
+from workflows.engine.routes import Hold
 from workflows.engine.steps import NothingToUndo
 from workflows.services import Services
 
@@ -38,23 +37,20 @@ class DeliveredOrder(TypedDict):
 
 def proposed(run: Order) -> datetime | date | None:
     """The time that is wanted now: at first the acceptance's, after a failed visit the one that its report names."""
-    report = run.last(visit)
-    if report is None:
-        return run.input.scheduled_date
-    return report.next_appointment.scheduled_date if report.next_appointment else None
+    return next_wanted(run.last(visit), first=run.input.scheduled_date, named=lambda again: again.scheduled_date)
 
 
-deployment_date = wait_for(
+deployment_date = agreement(
     "deployment_date",
-    signal="deployment_date",
-    payload=DeploymentDate,
+    DeploymentDate,
+    wanted=proposed,
+    needed=needs_a_visit,
     says="a day for the technician's visit has to be agreed with the customer",
     deadline=lambda run: run.now + run.patience("dispatch"),
     on_deadline=lambda run: Hold(
         f"no visit for order {run[create_order_from_quote]['order_id']} was agreed within {run.patience('dispatch')}: "
         "ask the customer, tell the run deployment_date (`firstlight runs signal`) and retry, or roll back"
     ),
-    when=lambda run: run.is_told("deployment_date") or (needs_a_visit(run) and proposed(run) is None),
     otherwise="the day of the visit is known already, or nothing that was sold needs a line",
     patience=("dispatch",),
 )
@@ -161,33 +157,19 @@ send_template_email, deliver_email = mail_steps(
 )
 
 
-def after_visit(run: Order, report: VisitReport) -> Route:
-    match report.outcome:
-        case "scanned":
-            return Proceed()
-        case "not_feasible":
-            return UndoAll(f"the technician found the order not feasible: {report.note}")
-        case _:
-            words = {"no_access": "nobody was at home", "cancelled": "the visit was called off"}[report.outcome]
-            return GoBack(deployment_date, words + (f": {report.note}" if report.note else ""))
-
-
-visit = wait_for(
-    "visit",
-    signal="visit",
-    payload=VisitReport,
+visit = visit_to(
+    "order",
+    schedule_deployment,
+    agreed=deployment_date,
     says="the order is confirmed: waiting for the technician's visit",
-    subject=lambda run: str(run[schedule_deployment]["visit_id"]),
     deadline=lambda run: run[schedule_deployment]["ends_at"] + run.patience("report"),
     on_deadline=lambda run: Hold(
         f"nobody has reported within {run.patience('report')} what came of visit "
         f"{run[schedule_deployment]['visit_id']}: ask technician {run[schedule_deployment]['technician_id']}, report "
         "it by `firstlight visits report` and retry"
     ),
-    route=after_visit,
     when=lambda run: run.done(schedule_deployment),
     otherwise="no visit is booked",
-    again_from=(deployment_date,),
     patience=("report",),
 )
 

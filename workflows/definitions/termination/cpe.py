@@ -12,7 +12,6 @@ from workflows.services import Outside, Services
 # More often than its patience lasts: that is what ends the waiting.
 UNTIL_IT_COMES = RetryPolicy(attempts=10_000, first_delay_seconds=1.0, factor=2.0, longest_delay_seconds=600.0)
 NO_CPE = "no CPE was bound to the service"
-TEAM = "noc"
 
 
 def has_cpe(run: Leaving) -> bool:
@@ -60,6 +59,6 @@ async def ticket_for_cpe(services: Services, run: Leaving) -> CreatedTicket:
         description="\n".join(["Its service has ended, and its settings may still be on it.", *not_reset(run)]),
         customer_id=run.customer_id,
         priority="normal",
-        assigned_team=TEAM,
+        assigned_team=run.input.ticket_team,
         request_id=run.key(ticket_for_cpe),
     )

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from pydantic import AwareDatetime
 from typing_extensions import TypedDict
 
-from workflows.definitions.input_types import Frozen, Note, PositiveId
+from workflows.definitions.input_types import Frozen, Identifier, Note, PositiveId
 from workflows.definitions.kit import step
 from workflows.engine.run import Run
 from workflows.engine.step_kit import wait_until
@@ -25,7 +25,8 @@ class Termination(Frozen):
     """A service that is to be ended. ``number`` counts how often that was asked for, since it may be taken back.
 
     ``ends_on`` is the last day that is served and billed, ``ends_at`` the moment at which it is over where the ISP is;
-    None: at once.
+    None: at once. ``ticket_team`` sees to what of it needs a person; a run that began before that was asked for has
+    none in its input, and goes on with the team that there was then.
     """
 
     customer_id: PositiveId
@@ -36,6 +37,7 @@ class Termination(Frozen):
     ends_on: date
     ends_at: AwareDatetime | None
     reason: Note
+    ticket_team: Identifier = "noc"
 
 
 Leaving = Run[Termination]

@@ -18,9 +18,9 @@ from provisioning.commercial.payments import CardsOnFile, PaymentCapture, Stripe
 from provisioning.commercial.payments.tables import Payment, PaymentAttempt
 from provisioning.commercial.payments.testing import StripeDouble
 from provisioning.database import Database
-from provisioning.tables import ProvisioningBase
 from provisioning.vault import SecretVault, create_keyring, load_keyring
 from tests.provisioning.commercial.conftest import NOW, TENANT
+from tests.support.appliances import Original
 from workflows.answers import PaymentState
 
 PATIENCE_SECONDS = 60.0
@@ -143,12 +143,10 @@ async def make_shop(begin: Begin, vault: SecretVault, double: StripeDouble, http
 
 @pytest.fixture
 async def shop(
-    tmp_path: Path, vault: SecretVault, double: StripeDouble, http: httpx.AsyncClient
+    migrated_sqlite: Original, tmp_path: Path, vault: SecretVault, double: StripeDouble, http: httpx.AsyncClient
 ) -> AsyncIterator[Shop]:
     """On SQLite, where only one writes at a time: no transaction may be open while a gateway is waited for."""
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/firstlight.db")
-    async with database.engine.begin() as connection:
-        await connection.run_sync(ProvisioningBase.metadata.create_all)
+    database = Database(migrated_sqlite.copy_database(tmp_path))
     yield await make_shop(database.begin, vault, double, http)
     await database.close()
 

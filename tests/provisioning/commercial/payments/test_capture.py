@@ -267,6 +267,35 @@ async def test_an_unknown_payment_is_taken_back_whatever_it_was(shop: Shop, quir
     )
 
 
+async def test_a_declined_card_that_is_not_paid_by_any_more_is_let_go_at_its_gateway_once(any_shop: Shop) -> None:
+    await keep_card(any_shop, "pm_card_chargeDeclinedInsufficientFunds")
+    payment_id = await any_shop.pay()
+    with pytest.raises(PaymentDeclined):
+        await any_shop.capture().capture(payment_id)
+    account = any_shop.double.account
+    account.misbehave("cancel", Quirk.DROP_AFTER_EFFECT)
+    with pytest.raises(PaymentOutcomeUnknown, match="was cancelled is not known"):
+        await any_shop.capture().refund(payment_id, reason="another way to pay")
+    account.forget_keys()
+    for _ in range(2):
+        back = await any_shop.capture().refund(payment_id, reason="another way to pay")
+        assert (back["state"], "insufficient_funds" in str(back["reason"])) == ("declined", True)
+    assert [intent["status"] for intent in account.intents.values()] == ["canceled"]
+    assert [operation for operation, _ in account.calls].count("cancel") == 2
+    assert (await any_shop.attempts(payment_id))[1:] == [("cancel", "unknown"), ("cancel", "cancelled")]
+
+
+async def test_what_the_holder_of_a_declined_card_has_paid_after_all_goes_back(shop: Shop) -> None:
+    await keep_card(shop, "pm_card_chargeDeclined")
+    payment_id = await shop.pay()
+    with pytest.raises(PaymentDeclined):
+        await shop.capture().capture(payment_id)
+    shop.double.account.settle(str((await shop.row(payment_id)).provider_ref), "succeeded")
+    back = await shop.capture().refund(payment_id, reason="another way to pay")
+    assert back["state"] == "refunded"
+    assert [one["amount"] for one in shop.double.account.refunds] == [1250]
+
+
 async def test_a_payment_taken_back_while_it_is_prepared_takes_nothing(shop: Shop) -> None:
     payment_id = await shop.pay()
     capture = shop.capture()

@@ -5,15 +5,27 @@ from __future__ import annotations
 from email.headerregistry import Address
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from provisioning.languages import is_language_tag
+
+PREFIX: Final = "FIRSTLIGHT_"
+
+
+def _split_words(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(dict.fromkeys(word.strip().lower() for word in value.split(",") if word.strip()))
+
+
+def _ignore_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def sqlite_url(path: Path) -> str:
@@ -113,3 +125,6 @@ LanguageTag = Annotated[str, AfterValidator(_language_tag)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 NetworkText = Annotated[str, AfterValidator(_network)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+WORDS = BeforeValidator(_split_words)
+"""A list, written as ``slack,tgram``: each word once, in small letters."""
+IN_ANY_CASE = BeforeValidator(_ignore_case)

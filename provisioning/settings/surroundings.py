@@ -1,0 +1,46 @@
+"""Where the appliance stands: its address and time, the systems around it, its log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+from pydantic_settings import NoDecode
+
+from provisioning.settings.values import IN_ANY_CASE, WORDS, BaseAddress, NetworkText, TimeZone, WebAddress
+
+
+class Surroundings(BaseModel):
+    """The world as the appliance meets it."""
+
+    public_url: BaseAddress | None = Field(
+        default=None,
+        description="Where the appliance answers from outside, for example https://isp.example: the base of customers'"
+        " pages and of links in mails.",
+        json_schema_extra={"default": "unset: no customer page, and a mail that needs a link is refused"},
+    )
+    time_zone: TimeZone = Field(
+        default="UTC",
+        description="The ISP's time zone, in which mails tell times and technicians work from 8 to 18 o'clock, for"
+        " example `Europe/Berlin`.",
+    )
+    genieacs_nbi_url: WebAddress | None = Field(
+        default=None,
+        description="GenieACS' NBI, for example http://127.0.0.1:7557. Unset: the demo starts its lab ACS.",
+        json_schema_extra={"default": "unset"},
+    )
+    webhook_private_networks: Annotated[tuple[NetworkText, ...], NoDecode, WORDS] = Field(
+        default=(),
+        description="Networks inside of which webhooks may lead, also by http, for example `10.20.0.0/16,127.0.0.0/8`;"
+        " otherwise only to public addresses, by https.",
+        json_schema_extra={"default": "none"},
+    )
+    webhook_keep_days: int = Field(
+        default=30, ge=7, le=365, description="How long what webhooks were told is kept, so that it can be replayed."
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], IN_ANY_CASE] = Field(
+        default="info", description="The least urgent thing worth a log line."
+    )
+    log_format: Annotated[Literal["console", "json"], IN_ANY_CASE] = Field(
+        default="console", description="`console` for eyes, `json` (one object a line) for a collector."
+    )
