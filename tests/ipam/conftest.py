@@ -15,7 +15,6 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import ipam
@@ -42,7 +41,7 @@ from ipam import (
 from ipam.tables import IpamBase
 from provisioning.database import Database
 from tests.conftest import DATABASES
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, as_superuser
 
 TENANT = "acme"
 Check = Callable[..., Coroutine[Any, Any, list[Violation]]]
@@ -251,7 +250,7 @@ class RestoredPostgres:
     def __init__(self, url: str) -> None:
         self.url = url
         asyncio.run(make_tables(url, filled=True))
-        where = make_url(url)
+        where = as_superuser(url)  # who alone may pass foreign keys and triggers over
         self._connection = psycopg.connect(
             host=str(where.query["host"]), dbname=where.database, user=where.username, autocommit=True
         )
