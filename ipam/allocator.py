@@ -35,7 +35,7 @@ from ipam.chains import Chains
 from ipam.errors import PoolExhausted
 from ipam.events import note_event
 from ipam.patience import OthersWereQuicker
-from ipam.tables import ASSIGNED, IN_QUARANTINE, Allocation, FreeRange, Pool, UtcDateTime
+from ipam.tables import ASSIGNED, IN_QUARANTINE, RESERVED, Allocation, FreeRange, Pool, UtcDateTime
 
 
 async def choose(db: AsyncSession, chains: Chains, at: datetime, locked: Collection[str] = ()) -> list[Candidate]:
@@ -97,7 +97,7 @@ async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -
         ranges + units(func.count(), IN_QUARANTINE, Allocation.available_at <= at),
         units(func.count(), ASSIGNED),
         units(func.count(), IN_QUARANTINE),
-        units(func.count(), Allocation.state == "reserved"),
+        units(func.count(), RESERVED),
         units(func.min(Allocation.available_at, type_=UtcDateTime), IN_QUARANTINE),
     )
     size, left, assigned, quarantined, reserved, next_available_at = (await db.execute(numbers)).one()

@@ -90,7 +90,7 @@ class PlanFacts(TypedDict):
 
 
 class PoolUsage(TypedDict):
-    """How full a pool is. What cools off in quarantine counts as used, or planning would lie.
+    """How full a pool is. What cools off in quarantine counts as used, or planning would lie; what has rested is free.
 
     ``used_percent`` is of ``size``, the units that may be handed out at all; ``draining`` are those of them that nobody
     has and nobody gets, since their part of the pool is being emptied. They count as used, too.

@@ -46,7 +46,7 @@ async def sample_pools(db: AsyncSession, *, tenant_id: str, at: datetime) -> lis
     crossings: list[PoolCrossing] = []
     samples: list[dict[str, Any]] = []
     pools = await _pools(db, tenant_id, at)
-    for used in await usage.read(db, tenant_id):
+    for used in await usage.read(db, tenant_id, at=at):
         pool = pools[used["pool"]]
         level = level_of(size=used["size"], free=used["free"], before=pool.level, limits=pool.limits)
         crossed = level != pool.level
@@ -66,7 +66,7 @@ async def outlook(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[Poo
     """How bad it is with each pool, and in how many days it will be full, from what the last seven have brought."""
     pools = await _pools(db, tenant_id, at)
     found: list[PoolOutlook] = []
-    for used in await usage.read(db, tenant_id):
+    for used in await usage.read(db, tenant_id, at=at):
         pool = pools[used["pool"]]
         per_day = _per_day(pool, used, at)
         found.append(

@@ -209,7 +209,7 @@ class NetworkService:
 
     async def utilisation(self) -> list[PoolUsage]:
         """How full each pool is; what is in quarantine counts as used."""
-        return await usage.read(self._db, self._tenant_id)
+        return await usage.read(self._db, self._tenant_id, at=self._now())
 
     async def outlook(self) -> list[PoolOutlook]:
         """How bad it is with each pool, and in how many days it will be full if it goes on like this."""

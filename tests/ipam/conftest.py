@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import ipam
@@ -41,7 +42,7 @@ from ipam import (
 from ipam.tables import IpamBase
 from provisioning.database import Database
 from tests.conftest import DATABASES
-from tests.support.postgres import PostgresServer, as_superuser
+from tests.support.postgres import SUPERUSER, PostgresServer
 
 TENANT = "acme"
 Check = Callable[..., Coroutine[Any, Any, list[Violation]]]
@@ -250,9 +251,9 @@ class RestoredPostgres:
     def __init__(self, url: str) -> None:
         self.url = url
         asyncio.run(make_tables(url, filled=True))
-        where = as_superuser(url)  # who alone may pass foreign keys and triggers over
+        where = make_url(url)
         self._connection = psycopg.connect(
-            host=str(where.query["host"]), dbname=where.database, user=where.username, autocommit=True
+            host=str(where.query["host"]), dbname=where.database, user=SUPERUSER, autocommit=True
         )
         # Rows come and go without foreign keys and the triggers that guard history.
         self._run("SET session_replication_role = replica", "CREATE SCHEMA kept")

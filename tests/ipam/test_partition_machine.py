@@ -273,7 +273,7 @@ class Addresses(RuleBasedStateMachine):
             len(self.reserved),
             len(nobodys),
         )
-        assert usage["quarantined"] == len(self.resting)
+        assert usage["quarantined"] == sum(until > self.network.clock.at for _, until, _ in self.resting.values())
         self.do(self.network.database.close())
         self.runner.close()
 

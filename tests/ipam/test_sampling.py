@@ -59,6 +59,20 @@ async def test_a_pool_that_gets_room_has_recovered_once(empty: Network) -> None:
     assert await look(empty) == []
 
 
+async def test_what_has_rested_is_free_and_what_cools_off_is_not(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=600, warn_percent=50))
+    for customer in range(1, 15):
+        await empty.release((await empty.allocate(customer))["service_id"])
+    assert await look(empty) == [("cgnat", "ok", "exhausted", 0)]
+    assert (await empty.usage("cgnat"))["quarantined"] == 14
+
+    empty.clock.forward(seconds=600)
+
+    assert await look(empty) == [("cgnat", "exhausted", "ok", 14)]
+    usage = await empty.usage("cgnat")
+    assert (usage["free"], usage["quarantined"], usage["next_available_at"]) == (14, 0, None)
+
+
 async def test_samples_are_written_every_six_hours_and_forgotten_after_ninety_days(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/28"))
     pools = 2  # with the C-VLANs
