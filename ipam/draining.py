@@ -32,6 +32,7 @@ from ipam.tables import (
     Drain,
     FormerPrefix,
     Location,
+    NatRule,
     Pool,
     Prefix,
     Service,
@@ -160,6 +161,8 @@ async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: d
         PoolBusy: somebody was at it for too long.
     """
     network, span = _smaller(pool, to)
+    if await rows.find(NatRule, pool_id=pool.pool_id, until=None):
+        raise RequestInvalid("pool", f"{pool.name} has a rule of port blocks for all of {pool.network}; end it first")
     last_is_broadcast = pool.kind == "ipv4" and network.length < 31
     leaving = (span - 1 if last_is_broadcast else span, pool.span - 1)
     await drain(rows, pool, leaving, note=note, at=at)

@@ -22,6 +22,8 @@ from ipam.tables import (
     ASSIGNED,
     Allocation,
     AllocationEvent,
+    FormerPrefix,
+    NatRule,
     Pool,
     Prefix,
     Service,
@@ -147,6 +149,9 @@ async def _discard_unused(rows: EstateRows, pool_id: int, name: str) -> None:
     """Make room for a pool of the same name that counts in other units; history must keep what it refers to."""
     used = select(func.count()).select_from(AllocationEvent).where(AllocationEvent.pool_id == pool_id)
     events = await rows.db.scalar(used) or 0
+    for model in (NatRule, FormerPrefix):
+        of_pool = select(func.count()).select_from(model).where(table_of(model).c.pool_id == pool_id)
+        events += await rows.db.scalar(of_pool) or 0
     services = await count_live(rows.db, Service.framed_pool_id == pool_id)
     if events or services:
         raise EstateInUse(

@@ -195,13 +195,13 @@ async def rehome(
     bng_id = await rows.id_of("bng", bng)
     node_ids = [await rows.id_of("access_node", name) for name in access_nodes]
     leaving = select(AccessNode.id).where(AccessNode.id.in_(node_ids), AccessNode.bng_id != bng_id)
-    changed = list(await rows.db.scalars(leaving))
+    changed = set(await rows.db.scalars(leaving))
     for node_id in changed:
         await rows.change(AccessNode, node_id, bng_id=bng_id)
     behind = (
         select(Service.service_id)
         .join(Location, Location.id == Service.location_id)
-        .where(Service.state == "active", Location.node_id.in_(changed))
+        .where(Service.state == "active", Location.node_id.in_(node_ids))
         .order_by(Service.service_id)
     )
     moved: list[MovedService] = []
@@ -211,5 +211,13 @@ async def rehome(
             continue  # released while we waited for it
         place = await places.find_place(rows.db, rows.tenant_id, line.place.location)
         holder = Holder(rows.tenant_id, service_id, holdings.subject_of(line.customer_id, place.location_id), at)
-        moved.append(await move(rows.db, line=line, place=place, holder=holder, note=note))
+        if place.node_id in changed or not await _is_served(rows.db, line, place, holder):
+            moved.append(await move(rows.db, line=line, place=place, holder=holder, note=note))
     return moved
+
+
+async def _is_served(db: AsyncSession, line: Line, place: Place, holder: Holder) -> bool:
+    """Whether all that the service holds is served where it is: not so for one that was just being given its resources
+    while its access node went behind another BNG."""
+    held = await holdings.units_of(db, line.service_id)
+    return len(_kept(line, place, held, await bound(db, place, line.plan, holder), {})) == len(held)

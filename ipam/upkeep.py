@@ -117,8 +117,9 @@ class NetworkUpkeep:
     async def rehome(self, *, access_nodes: Sequence[str], bng: str, note: str) -> list[MovedService]:
         """Put access nodes behind another BNG, and give their live services what is served there, all or nothing.
 
-        What the new BNG can serve is kept; what it can't goes into quarantine. The answer lists every service behind
-        them, and what it was given anew.
+        What the new BNG can serve is kept; what it can't goes into quarantine. The answer lists every service that was
+        behind them, and what it was given anew. Again: only those are moved that were given something meanwhile which
+        isn't served there.
 
         Raises:
             NoPoolBound, PoolExhausted, ...: as for an allocation, when a service can't be served there.

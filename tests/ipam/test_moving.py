@@ -20,7 +20,7 @@ from ipam import (
     UnitTaken,
 )
 from ipam.tables import AllocationEvent
-from tests.ipam.conftest import STARTED_AT, Network, small
+from tests.ipam.conftest import STARTED_AT, Network, corrupt, small
 
 
 def two_bngs() -> dict[str, Any]:
@@ -165,6 +165,24 @@ async def test_access_nodes_go_behind_another_bng_with_all_their_services(empty:
     assert await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="again") == []
     with pytest.raises(NameUnknown, match="access node 'OLT-77'"):
         await empty.keep("rehome", access_nodes=["OLT-1", "OLT-77"], bng="bng-1", note="x")
+    assert await empty.violations() == []
+
+
+async def test_re_homing_again_finds_who_was_given_something_meanwhile(empty: Network) -> None:
+    await empty.apply(two_bngs())
+    late = await empty.allocate(1, "LOC-1")
+    await corrupt(
+        empty,
+        "UPDATE ipam_access_node SET bng_id = (SELECT id FROM ipam_bng WHERE name = 'bng-2') WHERE name = 'OLT-1'",
+    )
+
+    [moved] = await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="BNG 1 is retired")
+
+    assert (moved["service_id"], moved["given_back"]) == (
+        late["service_id"],
+        [late["ip_address"], late["ipv6_wan_prefix"]],
+    )
+    assert await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="again") == []
     assert await empty.violations() == []
 
 

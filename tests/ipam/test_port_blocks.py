@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ipam import EstateRefused, LoggedBlock, NameUnknown, Overlap, RequestInvalid
+from ipam import EstateInUse, EstateRefused, LoggedBlock, NameUnknown, Overlap, RequestInvalid
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
 HOUR = timedelta(hours=1)
@@ -84,6 +84,21 @@ async def test_outside_addresses_of_a_rule_are_handed_out_to_nobody(empty: Netwo
     assert await empty.apply(public) == ["pool public created"]
     with pytest.raises(Overlap):
         await empty.ports("define_rule", **RULE)
+
+
+async def test_a_pool_under_a_rule_keeps_its_prefix(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.ports("define_rule", **RULE)
+
+    with pytest.raises(EstateInUse, match="Pool cgnat"):
+        await empty.apply(one_pool("100.65.0.0/24", role="cgnat"))
+    with pytest.raises(RequestInvalid, match="has a rule of port blocks for all of"):
+        await empty.keep("shrink", pool="cgnat", network="100.64.0.0/25", note="x")
+    await empty.ports("end_rule", pool="cgnat")
+
+    await empty.keep("shrink", pool="cgnat", network="100.64.0.0/25", note="x")
+    assert (await empty.usage("cgnat"))["size"] == 126
+    assert await empty.violations() == []
 
 
 async def test_a_rule_that_can_not_be_is_refused_with_all_its_faults(network: Network) -> None:
