@@ -286,8 +286,8 @@ def test_the_pool_stays_whole_whatever_happens(database_url: str) -> None:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=8,
-                stateful_step_count=22,
+                max_examples=5,
+                stateful_step_count=20,
                 deadline=None,
                 database=None,
                 phases=[Phase.generate],
