@@ -1,4 +1,4 @@
-"""How long the API's reading routes take under a steady load, one JSON object a route; fails if one misses the goal.
+"""How long the API's reading routes take under a steady load, one JSON object a route.
 
     make bench CUSTOMERS=100000 STEPS=1000000 RATE=200 SECONDS=5 PROCESSES=2
 
