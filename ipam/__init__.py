@@ -3,7 +3,22 @@
 ``NetworkService`` is the contract's network service: within the caller's transaction it gives a service its IPv4
 address, IPv6 WAN prefix, delegated prefix, VLANs and username, all or nothing, and takes them back into quarantine.
 ``NetworkEstate`` builds the network they are taken from. ``invariants.py`` says what must always be true of both.
-Reading path: ``service.py`` -> ``candidates.py`` (which pools) -> ``allocator.py`` (which unit) -> ``take_*.py``.
+Reading path: ``service.py`` -> ``giving.py`` -> ``chains.py`` (which pools) -> ``allocator.py`` (which unit) ->
+``take_*.py``.
+
+What doors are made of; each is bound to the caller's transaction, and all but the looks are all or nothing:
+
+* ``NetworkService``, for one service: ``allocate_resources`` (``static=StaticResources(...)`` asks for numbers),
+  ``preview`` (what would this customer get?), ``move_service``, ``route_prefix`` and ``withdraw_prefix`` (prefixes of a
+  business line besides, ``framed_routes`` and ``framed_ipv6_routes`` in the answer), ``release_resources``,
+  ``resources``; and for all: ``utilisation``, ``outlook`` (levels, days to exhaustion), ``service_at`` (who had it
+  when), ``kea_reservations`` (for lines on DHCP plans).
+* ``NetworkUpkeep``, by hand and with a note: ``reserve`` and ``unreserve``, ``lift`` (a quarantine), ``exclude`` and
+  ``include``, ``drain``, ``left_behind`` (who still has something there; a move to where they are gets them out),
+  ``undrain`` and ``shrink``, ``rehome`` (access nodes to another BNG), ``history`` and ``history_of_address``.
+* ``PortBlocks``, for CGNAT: ``define_rule`` (RFC 7422) and ``end_rule``, or ``import_blocks`` from logs; ``holder``
+  (who had 203.0.113.7:40112 at 21:14?) and its inverse ``blocks_of``.
+* ``sample_pools``, for the clock: writes how full the pools are, and answers which thresholds were crossed.
 
 The network is described in TOML (or any mapping of that shape) and read into ``NetworkEstateSpec``::
 
@@ -32,6 +47,8 @@ The network is described in TOML (or any mapping of that shape) and read into ``
     id = "LOC-10293"
     access_node = "OLT-NORTH-1"
     port = "0/1/0"                    # may be unknown until the technician's scan
+    onu = 7                           # of which a C-VLAN may be computed
+    circuit_id = "OLT-NORTH-1 xpon 0/1/0:7"   # DHCP's Option 82, for plans with addressing = "dhcp"
     aliases = ["OLT-NORTH-1/0/1/0/7", "DROP-7781"]
 
     [[pool]]
@@ -41,6 +58,17 @@ The network is described in TOML (or any mapping of that shape) and read into ``
     role = "cgnat"
     exclude = ["100.64.0.2-100.64.0.9"]
     quarantine_seconds = 86400
+    sticky_seconds = 2592000          # how long who comes back gets the same (none: while nobody else has it)
+    policy = "fresh_first"            # or "reuse_first"
+    warn_percent = 80                 # running low; crit_percent or fewer than minimum_free left: about to be full
+    crit_percent = 95
+    minimum_free = 20
+    bindings = [{ bng = "bng-north" }]
+
+    [[pool]]
+    name = "north-office-nets"
+    kind = "ipv4_routed"              # /29 each (or unit_length), routed to a service besides; or "ipv6_routed" (/48)
+    network = "198.51.100.0/24"
     bindings = [{ bng = "bng-north" }]
 
     [[pool]]
@@ -68,7 +96,7 @@ The network is described in TOML (or any mapping of that shape) and read into ``
     [[svlan]]                         # 1:1: the outer tag of a C-VLAN for each line of that port
     group = "metro-north"
     vid = 210
-    cvlans = ["2-4094"]
+    cvlans = ["2-4094"]               # cvlan_formula = "256*port + onu + 2": computed, not the next free one
     bindings = [{ access_node = "OLT-NORTH-1", port = "0/1/1" }]
 
 How to add something:
@@ -76,7 +104,8 @@ How to add something:
 * a pool, a premise, a plan: an entry in that description, and apply it again;
 * a kind of resource: its name in ``kinds.Kind`` and in the check of ``tables.Pool``, when a plan wants it in
   ``kinds.wanted``, its key in ``answers.AllocatedResources``;
-* an invariant: a function in ``ipam/invariants.py``, named below, and a test that seeds the corruption it finds.
+* an invariant: a function in ``ipam/invariants.py`` (of rows as they are) or ``ipam/upkeep_invariants.py`` (of how they
+  came to be), named below, and a test that seeds the corruption it finds.
 """
 
 from ipam.answers import (
@@ -135,7 +164,38 @@ from ipam.invariants import (
     leaked,
     overlapping,
 )
+from ipam.logged_blocks import LoggedBlock
+from ipam.port_blocks import PortBlocks
+from ipam.sampling import sample_pools
 from ipam.service import NetworkService
+from ipam.static_requests import StaticResources
+from ipam.unit_errors import (
+    CvlanNotComputable,
+    PrefixNotEmpty,
+    RouteNotServed,
+    UnitCooling,
+    UnitDraining,
+    UnitElsewhere,
+    UnitError,
+    UnitExcluded,
+    UnitNotHeld,
+    UnitReserved,
+    UnitTaken,
+)
+from ipam.upkeep import NetworkUpkeep
+from ipam.upkeep_answers import (
+    KeaExport,
+    LeftBehind,
+    LeftOut,
+    MovedService,
+    NatBlockAt,
+    NatHolder,
+    PoolCrossing,
+    PoolOutlook,
+    PreviewedUnit,
+    UnitEvent,
+)
+from ipam.upkeep_invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
 
 __all__ = [
     "AccessNodeSpec",
@@ -144,48 +204,78 @@ __all__ = [
     "BindingSpec",
     "BngSpec",
     "Change",
+    "CvlanNotComputable",
     "EstateError",
     "EstateInUse",
     "EstateRefused",
     "Fault",
     "GatewayMissing",
     "IpamError",
+    "KeaExport",
+    "LeftBehind",
+    "LeftOut",
     "LocationFacts",
     "LocationSpec",
     "LocationUnknown",
+    "LoggedBlock",
+    "MovedService",
     "NameUnknown",
+    "NatBlockAt",
+    "NatHolder",
     "NetworkEstate",
     "NetworkEstateSpec",
     "NetworkService",
+    "NetworkUpkeep",
     "NoPoolBound",
     "Overlap",
     "PlanFacts",
     "PlanSpec",
     "PlanUnknown",
     "PoolBusy",
+    "PoolCrossing",
     "PoolExhausted",
+    "PoolOutlook",
     "PoolSpec",
     "PoolUsage",
+    "PortBlocks",
+    "PrefixNotEmpty",
     "PrefixSpec",
+    "PreviewedUnit",
     "ReleasedResources",
     "ReleasedUnit",
     "RequestConflict",
     "RequestInvalid",
+    "RouteNotServed",
     "ServiceAt",
     "ServiceIncomplete",
     "ServiceReleased",
     "ServiceUnknown",
     "SiteSpec",
+    "StaticResources",
     "SvlanSpec",
+    "UnitCooling",
+    "UnitDraining",
+    "UnitElsewhere",
+    "UnitError",
+    "UnitEvent",
+    "UnitExcluded",
+    "UnitNotHeld",
+    "UnitReserved",
+    "UnitTaken",
     "UsernameTaken",
     "Violation",
     "VlanGroupSpec",
     "VrfSpec",
     "badly_partitioned",
+    "cvlans_not_as_computed",
+    "given_too_early",
     "given_twice",
     "held_after_release",
     "incomplete",
     "leaked",
+    "off_its_history",
     "overlapping",
+    "ports_of_two",
+    "sample_pools",
     "validate_estate",
 ]

@@ -147,5 +147,20 @@ def format_unit(base: bytes, unit_length: int, unit: int) -> str:
     return address if unit_length == bits else f"{address}/{unit_length}"
 
 
+def unit_numbered(
+    base: bytes | None, prefix_length: int | None, unit_length: int | None, number: str | int
+) -> int | None:
+    """The unit that an address, prefix or VLAN number is in a pool; None: the pool doesn't hand that out."""
+    if base is None or prefix_length is None or unit_length is None:
+        return number if isinstance(number, int) and 0 <= number <= LAST_VID + 1 else None
+    if isinstance(number, int):
+        return None
+    family, first = from_bytes(base)
+    wanted = parse_network(number if "/" in number else f"{number}/{BITS[parse_address(number)[0]]}")
+    if wanted.length != unit_length or not Network(family, first, prefix_length).holds(wanted.family, wanted.first):
+        return None
+    return (wanted.first - first) >> (BITS[family] - unit_length)
+
+
 def _family(version: int) -> Family:
     return 4 if version == 4 else 6

@@ -2,10 +2,11 @@
 
 From a pool, in this order:
 
-1. the subject's *own* former unit, as long as nobody else was given it (sticky);
+1. the subject's *own* former unit, as long as it is sticky and nobody else was given it;
 2. a *fresh* unit from the front of a free range;
-3. the *oldest* unit whose quarantine is over (first in, first out).
+3. the *oldest* unit whose quarantine is over (first in, first out); in a pool that reuses first, before a fresh one.
 
+A unit that is asked for by its number, or is computed, is carved out of wherever it lies (``carving``).
 What makes a second owner impossible is UNIQUE(pool_id, unit); locks only make writers quick. The cost doesn't grow with
 a pool's size or fill, and no row counts anything, for such a row would queue all writers up.
 
@@ -19,7 +20,7 @@ a pool's size or fill, and no row counts anything, for such a row would queue al
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -28,17 +29,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import take_postgresql, take_sqlite
 from ipam.answers import Held
-from ipam.candidates import Candidate, Chains, Holder
+from ipam.candidates import Candidate, Holder
+from ipam.carving import claim
+from ipam.chains import Chains
 from ipam.errors import PoolExhausted
-from ipam.tables import ASSIGNED, IN_QUARANTINE, Allocation, FreeRange, Pool, UtcDateTime
-
-
-class OthersWereQuicker(Exception):
-    """Others have locked all that is left: undo, and come again in a moment. Never leaves the package."""
-
-    def __init__(self, pools: Iterable[str]) -> None:
-        self.pools = tuple(pools)
-        super().__init__(", ".join(self.pools))
+from ipam.events import note_event
+from ipam.patience import OthersWereQuicker
+from ipam.tables import ASSIGNED, IN_QUARANTINE, RESERVED, Allocation, FreeRange, Pool, UtcDateTime
 
 
 async def choose(db: AsyncSession, chains: Chains, at: datetime, locked: Collection[str] = ()) -> list[Candidate]:
@@ -61,17 +58,29 @@ async def take(db: AsyncSession, chosen: Iterable[Candidate], holder: Holder) ->
     """Take a unit of every chosen pool, and write down who has it.
 
     Raises:
-        OthersWereQuicker: PostgreSQL only; what was taken must be rolled back.
+        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining: one that is asked for by its number can't be
+            had.
+        OthersWereQuicker: what was taken must be rolled back.
     """
     candidates = list(chosen)
-    pools = [candidate for candidate in candidates if candidate.takes]
-    units: Mapping[int, int] = {}
+    units = {
+        each.pool_id: await _take_given(db, each, each.given, holder) for each in candidates if each.given is not None
+    }
+    pools = [candidate for candidate in candidates if candidate.takes and candidate.given is None]
     if pools:
         dialect = take_postgresql if db.get_bind().dialect.name == "postgresql" else take_sqlite
-        units = await dialect.take(db, pools, holder)
-    if len(units) < len(pools):
+        units |= await dialect.take(db, pools, holder)
+    if any(pool.pool_id not in units for pool in pools):
         raise OthersWereQuicker(pool.name for pool in pools if pool.pool_id not in units)
     return [candidate.held(units.get(candidate.pool_id)) for candidate in candidates]
+
+
+async def _take_given(db: AsyncSession, pool: Candidate, number: int, holder: Holder) -> int:
+    unit = pool.unit(number, holder.tenant_id)
+    held = {"state": "assigned", "service_id": holder.service_id, "subject": holder.subject, "assigned_at": holder.at}
+    await claim(db, unit, held, subject=holder.subject, at=holder.at)
+    await note_event(db, unit, what="assigned", at=holder.at, service_id=holder.service_id)
+    return number
 
 
 async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -> PoolExhausted | OthersWereQuicker:
@@ -88,9 +97,10 @@ async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -
         ranges + units(func.count(), IN_QUARANTINE, Allocation.available_at <= at),
         units(func.count(), ASSIGNED),
         units(func.count(), IN_QUARANTINE),
+        units(func.count(), RESERVED),
         units(func.min(Allocation.available_at, type_=UtcDateTime), IN_QUARANTINE),
     )
-    size, left, assigned, quarantined, next_available_at = (await db.execute(numbers)).one()
+    size, left, assigned, quarantined, reserved, next_available_at = (await db.execute(numbers)).one()
     if left:
         return OthersWereQuicker(names)
     return PoolExhausted(
@@ -98,5 +108,7 @@ async def _why_nothing(db: AsyncSession, chain: list[Candidate], at: datetime) -
         size=int(size or 0),
         assigned=assigned,
         quarantined=quarantined,
+        reserved=reserved,
+        draining=int(size or 0) - assigned - quarantined - reserved,  # what is neither somebody's nor free
         next_available_at=next_available_at,
     )

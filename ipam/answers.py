@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
@@ -20,6 +21,8 @@ class AllocatedResources(TypedDict):
     ``ip_address`` is empty when the BNG picks the address (``framed_pool`` names its pool) or the plan wants no IPv4.
     ``prefix_length`` is 32 for PPPoE, since a longer reach would route a whole network to one line, and the network's
     mask for IPoE, where ``gateway`` is given too. ``vlan_id`` is the S-VLAN in an N:1 network and the C-VLAN in 1:1.
+    ``framed_routes`` and ``framed_ipv6_routes`` are the prefixes that are routed to the line besides, as RADIUS writes
+    them (RFC 2865 s5.22, RFC 3162 s2.5); the gateway 0.0.0.0 or :: stands for the line's own address.
     """
 
     service_id: int
@@ -39,6 +42,9 @@ class AllocatedResources(TypedDict):
     access_node: str
     port: str | None
     bng: str
+    framed_routes: NotRequired[list[str]]
+    """Missing only from what was recorded before there were any."""
+    framed_ipv6_routes: NotRequired[list[str]]
 
 
 class ReleasedResources(TypedDict):
@@ -84,9 +90,10 @@ class PlanFacts(TypedDict):
 
 
 class PoolUsage(TypedDict):
-    """How full a pool is. What cools off in quarantine counts as used, or planning would lie.
+    """How full a pool is. What cools off in quarantine counts as used, or planning would lie; what has rested is free.
 
-    ``used_percent`` is of ``size``, the units that may be handed out at all.
+    ``used_percent`` is of ``size``, the units that may be handed out at all; ``draining`` are those of them that nobody
+    has and nobody gets, since their part of the pool is being emptied. They count as used, too.
     """
 
     pool: str
@@ -96,6 +103,7 @@ class PoolUsage(TypedDict):
     assigned: int
     quarantined: int
     reserved: int
+    draining: int
     free: int
     used_percent: float
     next_available_at: datetime | None
@@ -131,6 +139,9 @@ class Held:
     def value(self) -> str:
         """The unit as the world knows it."""
         return value_of(self.base, self.unit_length, self.unit or 0)
+
+
+ROUTE_METRIC = 1
 
 
 def value_of(base: bytes | None, unit_length: int | None, unit: int) -> str:
@@ -172,7 +183,14 @@ def describe(*, service_id: int, username: str, place: Place, plan: Plan, held: 
         access_node=place.access_node,
         port=place.port,
         bng=place.bng,
+        framed_routes=_routes(held, "ipv4_routed", "0.0.0.0"),  # noqa: S104 - it is no address to listen at
+        framed_ipv6_routes=_routes(held, "ipv6_routed", "::"),
     )
+
+
+def _routes(held: Sequence[Held], kind: Kind, gateway: str) -> list[str]:
+    """Each prefix by the line's own address, at the same cost."""
+    return [f"{each.value} {gateway} {ROUTE_METRIC}" for each in held if each.kind == kind]
 
 
 def _prefix_length(ipv4: Held | None, plan: Plan) -> int | None:

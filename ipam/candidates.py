@@ -1,13 +1,7 @@
-"""Which pools may serve a premise on a plan: by what is bound where the premise terminates.
-
-For each kind of resource the most specific binding wins: one made for this plan before one for all plans (or a business
-line would overflow into the CGNAT pool), then port before access node before site before BNG. All bindings of that same
-place form one chain, filled in order of priority; the next one serves when the one before it is full.
-"""
+"""What is bound to where a premise terminates, and what could be taken from it at the moment."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -15,9 +9,10 @@ from typing import Any, cast
 from sqlalchemy import Executable, Integer, Label, Text, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.addresses import unit_numbered
 from ipam.answers import Held
-from ipam.errors import GatewayMissing, NoPoolBound
-from ipam.kinds import KIND_IN_WORDS, Kind, wanted
+from ipam.carving import Unit
+from ipam.kinds import Kind
 from ipam.places import Place, Plan
 from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, Pool, PoolBinding, Prefix, Svlan, UtcDateTime, VlanGroup
 
@@ -39,6 +34,9 @@ class Candidate:
     unit_length: int | None
     prefix_length: int | None
     gateway: bytes | None
+    reuse_first: bool
+    """Used units go before never used ones."""
+    cvlan_formula: str | None
     own_id: int | None
     """The subject's own former unit, still in quarantine."""
     range_seq: int | None
@@ -49,6 +47,9 @@ class Candidate:
     """The last free range: writers begin somewhere from the first to the last."""
     oldest_id: int | None
     """The unit that has been out of quarantine for the longest time."""
+    given: int | None = None
+    """The unit to be taken, where it was asked for or is computed; else it is the pool's choice."""
+    is_computed: bool = False
 
     @property
     def takes(self) -> bool:
@@ -57,7 +58,22 @@ class Candidate:
 
     @property
     def has_something(self) -> bool:
-        return not self.takes or not (self.own_id is None and self.range_seq is None and self.oldest_id is None)
+        sources = (self.given, self.own_id, self.range_seq, self.oldest_id)
+        return not self.takes or any(source is not None for source in sources)
+
+    @property
+    def reused_id(self) -> int | None:
+        """The used unit whose turn it is; None: a never used one's."""
+        if self.own_id is not None or self.range_seq is None or self.reuse_first:
+            return self.own_id or self.oldest_id
+        return None
+
+    def numbered(self, number: str | int) -> int | None:
+        """The unit that has this address, prefix or C-VLAN; None: it isn't of this pool."""
+        return unit_numbered(self.base, self.prefix_length, self.unit_length, number)
+
+    def unit(self, number: int, tenant_id: str) -> Unit:
+        return Unit(tenant_id, self.pool_id, number, self.name, self.held(number).value)
 
     def held(self, unit: int | None) -> Held:
         return Held(
@@ -72,9 +88,6 @@ class Candidate:
         )
 
 
-Chains = dict[Kind, list[Candidate]]
-
-
 @dataclass(frozen=True)
 class Holder:
     """For whom units are taken, and when."""
@@ -85,38 +98,8 @@ class Holder:
     at: datetime
 
 
-async def find_chains(db: AsyncSession, *, place: Place, plan: Plan, holder: Holder) -> Chains:
-    """For each kind that the plan needs: the bound pools in filling order.
-
-    Raises:
-        NoPoolBound, GatewayMissing: the plan can't be served at this premise.
-    """
-    found = await _bound(db, place, plan, holder)
-    chains: Chains = {}
-    for kind in wanted(plan, place):
-        chain = most_specific([candidate for candidate in found if candidate.kind == kind])
-        if not chain:
-            raise NoPoolBound(
-                location=place.location,
-                plan=plan.name,
-                kind=KIND_IN_WORDS[kind],
-                access_node=place.access_node,
-                bng=place.bng,
-            )
-        if kind == "ipv4" and plan.access == "ipoe" and (blind := [c for c in chain if c.gateway is None]):
-            raise GatewayMissing(pool=blind[0].name, plan=plan.name)
-        chains[kind] = chain
-    return chains
-
-
-def most_specific(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The chain of the most specific place, in the order to try: one that the subject knows, then by priority."""
-    best = max((candidate.specificity for candidate in candidates), default=None)
-    chain = [candidate for candidate in candidates if candidate.specificity == best]
-    return sorted(chain, key=lambda candidate: (candidate.own_id is None, candidate.priority, candidate.name))
-
-
-async def _bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> list[Candidate]:
+async def bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> list[Candidate]:
+    """Everything that may serve the plan there, of any kind and however specific its binding."""
     given = {
         "tenant_id": holder.tenant_id,
         "bng_id": place.bng_id,
@@ -135,7 +118,11 @@ def _what_could_be_taken() -> list[Label[Any]]:
     mine = and_(Allocation.pool_id == Pool.id, IN_QUARANTINE)
     own = (
         select(Allocation.id)
-        .where(mine, Allocation.subject == bindparam("subject", type_=Text))
+        .where(
+            mine,
+            Allocation.subject == bindparam("subject", type_=Text),
+            or_(Allocation.sticky_until.is_(None), Allocation.sticky_until >= bindparam("at", type_=UtcDateTime)),
+        )
         .order_by(Allocation.available_at.desc(), Allocation.id.desc())
     )
     oldest = (
@@ -170,11 +157,13 @@ def _bound_statement() -> Executable:
             Pool.name,
             Pool.unit_length,
             Pool.framed_pool,
+            Pool.policy,
             Prefix.first_address,
             Prefix.length,
             Prefix.gateway,
             Svlan.id.label("svlan_id"),
             Svlan.vid,
+            Svlan.cvlan_formula,
             VlanGroup.name.label("vlan_group"),
             *_what_could_be_taken(),
         )
@@ -211,6 +200,8 @@ def _candidate(row: Any) -> Candidate:
         unit_length=row.unit_length,
         prefix_length=row.length,
         gateway=row.gateway,
+        reuse_first=row.policy == "reuse_first",
+        cvlan_formula=row.cvlan_formula,
         own_id=row.own_id,
         range_seq=row.seq,
         next_unit=row.next_unit,

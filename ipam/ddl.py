@@ -47,6 +47,21 @@ SQLITE_HISTORY: tuple[str, ...] = tuple(
     for verb in ("UPDATE", "DELETE")
 )
 
+_MOVES_ONLY_ADDED = "ipam_service_move is append-only"
+
+POSTGRESQL_MOVES: tuple[str, ...] = (
+    "CREATE OR REPLACE FUNCTION ipam_refuse_rewriting_moves() RETURNS trigger LANGUAGE plpgsql AS"
+    f" $$ BEGIN RAISE EXCEPTION '{_MOVES_ONLY_ADDED}' USING ERRCODE = 'restrict_violation'; END $$",
+    "CREATE TRIGGER ipam_service_move_append_only BEFORE UPDATE OR DELETE ON ipam_service_move"
+    " FOR EACH ROW EXECUTE FUNCTION ipam_refuse_rewriting_moves()",
+)
+
+SQLITE_MOVES: tuple[str, ...] = tuple(
+    f"CREATE TRIGGER ipam_service_move_no_{verb.lower()} BEFORE {verb} ON ipam_service_move"
+    f" BEGIN SELECT RAISE(ABORT, '{_MOVES_ONLY_ADDED}'); END"
+    for verb in ("UPDATE", "DELETE")
+)
+
 
 def after_create(table: Table, *, postgresql: tuple[str, ...], sqlite: tuple[str, ...]) -> None:
     """Let ``create_all`` run these right after it has made the table."""

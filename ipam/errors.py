@@ -15,6 +15,7 @@
     ├── GatewayMissing          an IPoE plan meets a pool without a gateway
     ├── PoolExhausted           every bound pool is full; with the numbers
     ├── PoolBusy            (t) somebody held the pool's last free rows for too long
+    ├── UnitError               one address, prefix or VLAN by its number; in ``ipam.unit_errors``
     └── EstateError             the description of the network can't be carried out
         ├── EstateRefused       the description is wrong; all faults at once
         ├── NameUnknown         a description refers to something that doesn't exist
@@ -192,20 +193,31 @@ class PoolExhausted(IpamError):
     code = "ipam.pool_exhausted"
 
     def __init__(
-        self, *, pool: str, size: int, assigned: int, quarantined: int, next_available_at: datetime | None
+        self,
+        *,
+        pool: str,
+        size: int,
+        assigned: int,
+        quarantined: int,
+        next_available_at: datetime | None,
+        reserved: int = 0,
+        draining: int = 0,
     ) -> None:
         self.pool = pool
         self.size = size
         self.assigned = assigned
         self.quarantined = quarantined
+        self.reserved = reserved
+        self.draining = draining
         self.next_available_at = next_available_at
+        kept = "".join(f", {number} {how}" for number, how in ((reserved, "reserved"), (draining, "drained")) if number)
         soon = (
             f"The next one comes out of quarantine at {_clock(next_available_at)}."
             if next_available_at
             else "None is on its way back."
         )
         super().__init__(
-            f"Pool {pool} is full: {assigned} of {size} assigned, {quarantined} in quarantine. {soon}"
+            f"Pool {pool} is full: {assigned} of {size} assigned, {quarantined} in quarantine{kept}. {soon}"
             " Bind another pool there, or release what is not used."
         )
 

@@ -41,6 +41,7 @@ from ipam.tables import (
     Bng,
     Location,
     LocationAlias,
+    Pool,
     PoolBinding,
     Service,
     Site,
@@ -156,7 +157,8 @@ class NetworkEstate:
         return worst(outcome, *(port_outcome for _, port_outcome in ports))
 
     async def define_location(self, place: LocationSpec) -> Outcome:
-        """A premise with live services stays at its node, and at a port whose pool or VLAN they hold.
+        """A premise with live services stays at its node, and at a port whose pool or VLAN they hold, or of which
+        their C-VLAN was computed.
 
         Raises:
             AliasTaken: an alias leads elsewhere already.
@@ -168,14 +170,18 @@ class NetworkEstate:
             here = Service.location_id == row["id"]
             if "node_id" in differing:
                 await self._refuse_if_live(place.id, {"access node"}, here, "Release or move its services first.")
-            elif row["port_id"] is not None:
+            elif any(row[name] is not None for name in differing & {"port_id", "onu"}):
                 of_port = select(PoolBinding.pool_id).where(PoolBinding.port_id == row["port_id"])
                 of_port_svlans = select(PoolBinding.svlan_id).where(PoolBinding.port_id == row["port_id"])
-                holders = select(Allocation.service_id).where(ASSIGNED, Allocation.pool_id.in_(of_port))
+                computed = select(Pool.id).join(Svlan).where(Svlan.cvlan_formula.is_not(None))
+                held = Allocation.pool_id.in_(of_port) | Allocation.pool_id.in_(computed)
+                holders = select(Allocation.service_id).where(ASSIGNED, held)
                 bound = Service.service_id.in_(holders) | Service.svlan_id.in_(of_port_svlans)
-                await self._refuse_if_live(place.id, {"port"}, here & bound, "Release or move its services first.")
+                await self._refuse_if_live(
+                    place.id, differing - {"circuit_id"}, here & bound, "Release or move its services first."
+                )
 
-        values = {"node_id": node_id, "port_id": port_id}
+        values = {"node_id": node_id, "port_id": port_id, "onu": place.onu, "circuit_id": place.circuit_id}
         location_id, outcome = await self._rows.put(Location, {"name": place.id}, values, guard)
         return worst(outcome, await self._put_aliases(place, location_id))
 
@@ -230,7 +236,7 @@ class NetworkEstate:
     async def _put_aliases(self, place: LocationSpec, location_id: int) -> Outcome:
         table = table_of(LocationAlias)
         mine = table.c.tenant_id == self._rows.tenant_id
-        wanted = {place.id, *place.aliases}
+        wanted = place.found_by
         found = await self._db.execute(
             select(table.c.alias, table.c.location_id, Location.name)
             .join(Location, Location.id == table.c.location_id)

@@ -131,7 +131,7 @@ def _twice(spec: NetworkEstateSpec) -> Iterator[Fault]:
     for node in spec.access_nodes:
         for port in _repeated(node.ports):
             yield Fault(f"access_node {node.name}", f"port {port} is listed twice")
-    found_by = [(alias, place.id) for place in spec.locations for alias in {place.id, *place.aliases}]
+    found_by = [(alias, place.id) for place in spec.locations for alias in place.found_by]
     for alias in _repeated(alias for alias, _ in found_by):
         places = ", ".join(sorted(place for each, place in found_by if each == alias))
         yield Fault(f"location {places}", f"{alias} would lead to each of them")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from ipam.addresses import Network, parse_address, parse_network, to_bytes
@@ -18,7 +19,11 @@ from ipam.estate_spec import BindingSpec, PoolSpec, SvlanSpec
 from ipam.holdings import count_live
 from ipam.pool_layout import Layout, cvlan_layout, pool_faults, pool_layout, svlan_faults
 from ipam.tables import (
+    ASSIGNED,
+    Allocation,
     AllocationEvent,
+    FormerPrefix,
+    NatRule,
     Pool,
     Prefix,
     Service,
@@ -47,12 +52,12 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome
     if existing is None:
         prefix_id = await add_prefix(rows, network, pool.vrf, vrf_id, role=pool.its_role, gateway=gateway)
         stands_on = {**identity, "prefix_id": prefix_id}
-        pool_id = await _add_pool(rows, pool.name, stands_on, pool.quarantine_seconds, pool_layout(pool), at)
+        pool_id = await _add_pool(rows, pool.name, {**stands_on, **pool.handing_out}, pool_layout(pool), at)
         await rows.bind(pool.bindings, pool_id=pool_id)
         return "changed" if replaced else "created"
     _, in_prefix = await rows.put(Prefix, {"id": existing["prefix_id"]}, {"role": pool.its_role, "gateway": gateway})
     layout = pool_layout(pool)
-    in_pool = await _change_pool(rows, existing["id"], pool.name, pool.quarantine_seconds, layout)
+    in_pool = await _change_pool(rows, existing["id"], pool, layout)
     return worst(in_pool, in_prefix, await rows.bind(pool.bindings, pool_id=existing["id"]))
 
 
@@ -64,7 +69,7 @@ async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outc
     """
     _refuse_if(f"svlan {svlan.name}", [*svlan_faults(svlan), *_binding_faults(svlan.bindings)])
     group_id = await rows.id_of("vlan_group", svlan.group)
-    svlan_id, outcome = await rows.put(Svlan, {"group_id": group_id, "vid": svlan.vid}, {})
+    svlan_id, outcome = await _put_svlan(rows, group_id, svlan)
     existing = await rows.find(Pool, svlan_id=svlan_id)
     if not svlan.cvlans:
         if existing is not None:
@@ -80,12 +85,12 @@ async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outc
     shared = await rows.bind((), svlan_id=svlan_id)
     layout = cvlan_layout(svlan)
     if existing is None:
-        stands_on = {"kind": "cvlan", "svlan_id": svlan_id}
-        pool_id = await _add_pool(rows, svlan.name, stands_on, svlan.quarantine_seconds, layout, at)
+        stands_on = {"kind": "cvlan", "svlan_id": svlan_id, **svlan.handing_out}
+        pool_id = await _add_pool(rows, svlan.name, stands_on, layout, at)
         in_pool: Outcome = "changed"
     else:
         pool_id = existing["id"]
-        in_pool = await _change_pool(rows, pool_id, svlan.name, svlan.quarantine_seconds, layout)
+        in_pool = await _change_pool(rows, pool_id, svlan, layout)
     return worst(outcome, shared, in_pool, await rows.bind(svlan.bindings, pool_id=pool_id))
 
 
@@ -144,6 +149,9 @@ async def _discard_unused(rows: EstateRows, pool_id: int, name: str) -> None:
     """Make room for a pool of the same name that counts in other units; history must keep what it refers to."""
     used = select(func.count()).select_from(AllocationEvent).where(AllocationEvent.pool_id == pool_id)
     events = await rows.db.scalar(used) or 0
+    for model in (NatRule, FormerPrefix):
+        of_pool = select(func.count()).select_from(model).where(table_of(model).c.pool_id == pool_id)
+        events += await rows.db.scalar(of_pool) or 0
     services = await count_live(rows.db, Service.framed_pool_id == pool_id)
     if events or services:
         raise EstateInUse(
@@ -157,33 +165,40 @@ async def _discard_unused(rows: EstateRows, pool_id: int, name: str) -> None:
         await rows.db.execute(delete(table_of(Prefix)).where(table_of(Prefix).c.id == pool["prefix_id"]))
 
 
-async def _add_pool(
-    rows: EstateRows, name: str, stands_on: dict[str, Any], quarantine_seconds: int, layout: Layout, at: datetime
-) -> int:
-    pool_id = await rows.add(
-        Pool,
-        name=name,
-        span=layout.span,
-        size=layout.size,
-        quarantine_seconds=quarantine_seconds,
-        defined_at=at,
-        **stands_on,
-    )
+async def _add_pool(rows: EstateRows, name: str, stands_on: dict[str, Any], layout: Layout, at: datetime) -> int:
+    pool_id = await rows.add(Pool, name=name, span=layout.span, size=layout.size, defined_at=at, **stands_on)
     if stands_on.get("framed_pool") is None:
         await cut_first(rows, pool_id, layout)
     return pool_id
 
 
-async def _change_pool(rows: EstateRows, pool_id: int, name: str, quarantine_seconds: int, layout: Layout) -> Outcome:
-    """Quarantine and exclusions may change while the pool is in use."""
-    _, outcome = await rows.put(Pool, {"id": pool_id}, {"quarantine_seconds": quarantine_seconds})
+async def _change_pool(rows: EstateRows, pool_id: int, spec: PoolSpec | SvlanSpec, layout: Layout) -> Outcome:
+    """How it hands out, and its exclusions, may change while the pool is in use."""
+    _, outcome = await rows.put(Pool, {"id": pool_id}, spec.handing_out)
     pool = await rows.find(Pool, id=pool_id)
     if pool is None or pool["framed_pool"] is not None:
         return outcome
-    if await recut(rows, pool_id, name, layout):
-        await rows.change(Pool, pool_id, size=layout.size)
-        return "changed"
-    return outcome
+    return "changed" if await recut(rows, pool_id, spec.name, layout) else outcome
+
+
+async def _put_svlan(rows: EstateRows, group_id: int, svlan: SvlanSpec) -> tuple[int, Outcome]:
+    """
+    Raises:
+        EstateInUse: lines have C-VLANs that another formula would not have given them.
+    """
+
+    async def guard(row: RowMapping, _: set[str]) -> None:
+        inside = select(Pool.id).where(Pool.svlan_id == row["id"])
+        holders = select(Allocation.service_id).where(ASSIGNED, Allocation.pool_id.in_(inside))
+        if live := await count_live(rows.db, Service.service_id.in_(holders)):
+            raise EstateInUse(
+                f"S-VLAN {svlan.name}",
+                change=f"its cvlan_formula, while {live} live services hold C-VLANs in it",
+                instead="Use another S-VLAN, and move the services.",
+            )
+
+    key = {"group_id": group_id, "vid": svlan.vid}
+    return await rows.put(Svlan, key, {"cvlan_formula": svlan.cvlan_formula}, guard)
 
 
 async def define_prefix(rows: EstateRows, network: Network, vrf: str, role: str) -> Outcome:

@@ -20,12 +20,17 @@ from ipam.addresses import (
     parse_vids,
     to_bytes,
 )
+from ipam.cvlan_formula import parse_formula
 
 DEFAULT_VRF = "default"
 """The one VRF that needs no mention."""
 DEFAULT_QUARANTINE_SECONDS = 86_400
 DEFAULT_PRIORITY = 10
-DEFAULT_UNIT_LENGTH = {"ipv4": 32, "ipv6_wan": 64, "ipv6_pd": 56}
+DEFAULT_UNIT_LENGTH = {"ipv4": 32, "ipv6_wan": 64, "ipv6_pd": 56, "ipv4_routed": 29, "ipv6_routed": 48}
+DEFAULT_WARN_PERCENT = 80
+DEFAULT_CRIT_PERCENT = 95
+DEFAULT_ROLE = {"ipv4": "public", "ipv6_wan": "wan6", "ipv6_pd": "pd", "ipv4_routed": "public", "ipv6_routed": "pd"}
+LONGEST_TIME_SECONDS = 2**31 - 1
 
 
 def _network(text: str) -> str:
@@ -40,6 +45,11 @@ def _span(text: str) -> str:
 def _address(text: str) -> str:
     family, address = parse_address(text)
     return format_address(to_bytes(family, address))
+
+
+def _formula(text: str) -> str:
+    parse_formula(text)
+    return text
 
 
 def _vids(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -57,6 +67,9 @@ AddressText = Annotated[str, AfterValidator(_address)]
 VidTexts = Annotated[tuple[str, ...], AfterValidator(_vids)]
 CpeVid = Annotated[int, Field(ge=1, le=LAST_VID)]
 Vid = Annotated[int, Field(ge=FIRST_VID, le=LAST_VID)]
+FormulaText = Annotated[str, AfterValidator(_formula)]
+Seconds = Annotated[int, Field(ge=0, le=LONGEST_TIME_SECONDS)]
+Percent = Annotated[int, Field(ge=1, le=100)]
 
 
 class Spec(BaseModel):
@@ -97,16 +110,27 @@ class AccessNodeSpec(Spec):
 
 
 class LocationSpec(Spec):
-    """A premise. ``aliases``: address id, ``olt/slot/port/onu``, circuit-id, drop label."""
+    """A premise. ``aliases``: address id, ``olt/slot/port/onu``, circuit-id, drop label.
+
+    ``onu``: its number on the port. ``circuit_id``: what the access node tells of this line in DHCP's Option 82
+    (RFC 3046 s3.1); the premise is found by it as well.
+    """
 
     id: LocationId
     access_node: Name
     port: Name | None = None
+    onu: Annotated[int, Field(ge=0, le=4095)] | None = None
+    circuit_id: Name | None = None
     aliases: tuple[Name, ...] = ()
 
     @property
     def name(self) -> str:
         return self.id
+
+    @property
+    def found_by(self) -> set[str]:
+        """Everything that leads to it."""
+        return {self.id, *self.aliases} | ({self.circuit_id} if self.circuit_id else set())
 
 
 class PlanSpec(Spec):
@@ -144,16 +168,38 @@ class BindingSpec(Spec):
     priority: Annotated[int, Field(ge=0, le=10_000)] = DEFAULT_PRIORITY
 
 
-class PoolSpec(Spec):
+class HandedOut(Spec):
+    """How what is numbered is handed out, and from when on it is running low.
+
+    ``quarantine_seconds``: how long a released one goes to nobody else. ``sticky_seconds``: how long its subject gets
+    it back (none: as long as nobody else was given it). ``policy``: never used ones first, which lets used ones rest
+    longest, or used ones first, which keeps a pool dense. Running low from ``warn_percent`` in use, about to be full
+    from ``crit_percent`` or with fewer than ``minimum_free`` left.
+    """
+
+    quarantine_seconds: Seconds = DEFAULT_QUARANTINE_SECONDS
+    sticky_seconds: Seconds | None = None
+    policy: Literal["fresh_first", "reuse_first"] = "fresh_first"
+    warn_percent: Percent = DEFAULT_WARN_PERCENT
+    crit_percent: Percent = DEFAULT_CRIT_PERCENT
+    minimum_free: Annotated[int, Field(ge=0, le=2**62)] = 0
+
+    @property
+    def handing_out(self) -> dict[str, int | str | None]:
+        """The columns of its pool that may change under way."""
+        return {name: getattr(self, name) for name in HandedOut.model_fields}
+
+
+class PoolSpec(HandedOut):
     """A prefix and how its addresses (or smaller prefixes, of ``unit_length``) are handed out.
 
     ``ranges`` limits it to a part of the prefix, ``exclude`` takes parts out. The network's own address, the broadcast
     address and the gateway are never handed out. With ``framed_pool`` the BNG hands out, and knows the pool by that
-    name.
+    name. From the kinds ``*_routed`` come prefixes that are routed to a service besides what its plan gives it.
     """
 
     name: Name
-    kind: Literal["ipv4", "ipv6_wan", "ipv6_pd"]
+    kind: Literal["ipv4", "ipv6_wan", "ipv6_pd", "ipv4_routed", "ipv6_routed"]
     network: NetworkText
     role: Literal["public", "cgnat", "wan6", "pd", "infra"] | None = None
     vrf: Name = DEFAULT_VRF
@@ -161,13 +207,12 @@ class PoolSpec(Spec):
     gateway: AddressText | None = None
     ranges: tuple[SpanText, ...] = ()
     exclude: tuple[SpanText, ...] = ()
-    quarantine_seconds: Annotated[int, Field(ge=0, le=2**31 - 1)] = DEFAULT_QUARANTINE_SECONDS
     framed_pool: PoolNameAtBng | None = None
     bindings: tuple[BindingSpec, ...] = ()
 
     @property
     def its_role(self) -> str:
-        return self.role or {"ipv4": "public", "ipv6_wan": "wan6", "ipv6_pd": "pd"}[self.kind]
+        return self.role or DEFAULT_ROLE[self.kind]
 
     @property
     def its_unit_length(self) -> int:
@@ -182,14 +227,17 @@ class VlanGroupSpec(Spec):
     reserved: VidTexts = ()
 
 
-class SvlanSpec(Spec):
-    """An S-VLAN: shared by the lines it is bound to, or, with ``cvlans``, the outer tag of a C-VLAN for each line."""
+class SvlanSpec(HandedOut):
+    """An S-VLAN: shared by the lines it is bound to, or, with ``cvlans``, the outer tag of a C-VLAN for each line.
+
+    With ``cvlan_formula`` a line's C-VLAN isn't the next free one but follows from its port and ONU.
+    """
 
     group: Name
     vid: Vid
     cvlans: VidTexts = ()
     reserved: VidTexts = ()
-    quarantine_seconds: Annotated[int, Field(ge=0, le=2**31 - 1)] = DEFAULT_QUARANTINE_SECONDS
+    cvlan_formula: FormulaText | None = None
     bindings: tuple[BindingSpec, ...] = ()
 
     @property

@@ -1,92 +1,39 @@
-"""Giving back, and who had what when."""
+"""Who had what when: read from the events of each unit, which are only ever added."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from ipam.addresses import BITS, from_bytes, parse_address, to_bytes
-from ipam.answers import ReleasedResources, ReleasedUnit, ServiceAt, value_of
+from ipam.answers import ServiceAt, value_of
 from ipam.errors import RequestInvalid
-from ipam.tables import (
-    ASSIGNED,
-    Allocation,
-    AllocationEvent,
-    Location,
-    Pool,
-    Prefix,
-    Service,
-    UtcDateTime,
-    Vrf,
-    table_of,
-)
+from ipam.places import AnySelect
+from ipam.tables import AllocationEvent, FormerPrefix, Location, Pool, Prefix, Service, ServiceMove, Vrf
+from ipam.upkeep_answers import UnitEvent
 
-_ALLOCATION = table_of(Allocation)
-_EVENT = table_of(AllocationEvent)
-_SERVICE = table_of(Service)
-
-_INTO_QUARANTINE = (
-    update(_ALLOCATION)
-    .where(_ALLOCATION.c.id == bindparam("allocation_id"))
-    .values(state="quarantine", service_id=None, available_at=bindparam("until", type_=UtcDateTime))
-)
+HOLDING = ("assigned", "moved")
+"""After these a service has the unit."""
 
 
-async def release(db: AsyncSession, *, tenant_id: str, service_id: int, at: datetime) -> None:
-    """Everything that the service holds goes into its pool's quarantine; the service's row must be locked."""
-    held = await db.execute(
-        select(Allocation.id, Allocation.pool_id, Allocation.unit, Pool.quarantine_seconds)
-        .join(Pool, Pool.id == Allocation.pool_id)
-        .where(Allocation.service_id == service_id, ASSIGNED)
-    )
-    ends = [(*row[:3], at + timedelta(seconds=row.quarantine_seconds)) for row in held]
-    if ends:
-        await db.execute(_INTO_QUARANTINE, [{"allocation_id": row[0], "until": row[3]} for row in ends])
-        await db.execute(
-            insert(_EVENT),
-            [
-                {
-                    "tenant_id": tenant_id,
-                    "pool_id": pool_id,
-                    "unit": unit,
-                    "service_id": service_id,
-                    "what": "released",
-                    "at": at,
-                    "available_at": until,
-                }
-                for _, pool_id, unit, until in ends
-            ],
-        )
-    await db.execute(
-        update(_SERVICE).where(_SERVICE.c.service_id == service_id).values(state="released", released_at=at)
-    )
+@dataclass(frozen=True)
+class Numbered:
+    """A unit of a pool by its number."""
 
+    pool_id: int
+    pool: str
+    base: bytes | None
+    unit_length: int | None
+    unit: int
 
-async def released(db: AsyncSession, *, service_id: int, at: datetime) -> ReleasedResources:
-    """What the service gave back when it was last released, from its history."""
-    last_given = select(func.coalesce(func.max(AllocationEvent.id), 0)).where(
-        AllocationEvent.service_id == service_id, AllocationEvent.what == "assigned"
-    )
-    since = aliased(AllocationEvent)
-    rows = await db.execute(
-        select(Pool.name, Prefix.first_address, Pool.unit_length, since.unit, since.available_at)
-        .join(Pool, Pool.id == since.pool_id)
-        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
-        .where(
-            since.service_id == service_id,
-            since.what == "released",
-            since.id > last_given.scalar_subquery(),
-        )
-        .order_by(Pool.name, since.unit)
-    )
-    units = [
-        ReleasedUnit(pool=name, value=value_of(base, unit_length, unit), available_at=available_at or at)
-        for name, base, unit_length, unit, available_at in rows
-    ]
-    return ReleasedResources(service_id=service_id, released_at=at, released=units)
+    @property
+    def value(self) -> str:
+        return value_of(self.base, self.unit_length, self.unit)
 
 
 async def service_at(
@@ -97,68 +44,107 @@ async def service_at(
     Raises:
         RequestInvalid: no address, or one that several VRFs have.
     """
+    unit = await unit_at(db, tenant_id=tenant_id, address=address, at=at, vrf=vrf)
+    return None if unit is None else await holder_at(db, unit, at)
+
+
+async def unit_at(db: AsyncSession, *, tenant_id: str, address: str, at: datetime, vrf: str | None) -> Numbered | None:
+    """The unit that an address was, or lay in, at that time; None: no pool had it.
+
+    Raises:
+        RequestInvalid: no address, or one that several VRFs have.
+    """
     try:
         family, number = parse_address(address)
     except ValueError as exc:
         raise RequestInvalid("address", f"can't be looked up: {exc}") from exc
     stored = to_bytes(family, number)
-    pools = (
-        await db.execute(
-            select(Vrf.name, Pool.id, Prefix.first_address, Pool.unit_length)
-            .join(Prefix, Prefix.vrf_id == Vrf.id)
-            .join(Pool, Pool.prefix_id == Prefix.id)
-            .where(
-                Vrf.tenant_id == tenant_id,
-                Prefix.first_address <= stored,
-                Prefix.last_address >= stored,
-                *([Vrf.name == vrf] if vrf else []),
-            )
-            .order_by(Vrf.name)
-        )
-    ).all()
-    if len(pools) > 1:
-        names = ", ".join(row.name for row in pools)
-        raise RequestInvalid("address", f"{address} exists in the VRFs {names}: say which one")
-    if not pools:
-        return None
-    _, pool_id, base, unit_length = pools[0]
-    unit = (number - from_bytes(base)[1]) >> (BITS[family] - (unit_length or 0))
-    return await _holder_at(db, pool_id, unit, at)
-
-
-async def _holder_at(db: AsyncSession, pool_id: int, unit: int, at: datetime) -> ServiceAt | None:
-    of_unit = select(AllocationEvent.what, AllocationEvent.at, AllocationEvent.service_id, AllocationEvent.id).where(
-        AllocationEvent.pool_id == pool_id, AllocationEvent.unit == unit
+    now = await _pools(db, Prefix, stored, Prefix.tenant_id == tenant_id, Pool.prefix_id == Prefix.id)
+    then = await _pools(
+        db,
+        FormerPrefix,
+        stored,
+        FormerPrefix.tenant_id == tenant_id,
+        FormerPrefix.pool_id == Pool.id,
+        FormerPrefix.until > at,
     )
-    last = (
-        await db.execute(of_unit.where(AllocationEvent.at <= at).order_by(AllocationEvent.id.desc()).limit(1))
-    ).first()
-    if last is None or last.what == "released":
+    found = {name: pool for name, pool in (now | then).items() if vrf in (None, name)}
+    if len(found) > 1:
+        raise RequestInvalid("address", f"{address} exists in the VRFs {', '.join(found)}: say which one")
+    for pool_id, pool, base, unit_length in found.values():
+        unit = (number - from_bytes(base)[1]) >> (BITS[family] - unit_length)
+        return Numbered(pool_id, pool, base, unit_length, unit)
+    return None
+
+
+async def _pools(
+    db: AsyncSession, prefix: type[Prefix | FormerPrefix], stored: bytes, *which: ColumnElement[bool]
+) -> dict[str, tuple[int, str, bytes, int]]:
+    """By VRF, in the order of their names: the pool whose prefix the address lies (or lay) in."""
+    rows = await db.execute(
+        select(Vrf.name, Pool.id, Pool.name, prefix.first_address, Pool.unit_length)
+        .join(prefix, prefix.vrf_id == Vrf.id)
+        .join(Pool, which[1])
+        .where(prefix.first_address <= stored, prefix.last_address >= stored, which[0], *which[2:])
+        .order_by(Vrf.name)
+    )
+    return {vrf: (pool_id, pool, base, unit_length or 0) for vrf, pool_id, pool, base, unit_length in rows}
+
+
+async def holder_at(db: AsyncSession, unit: Numbered, at: datetime) -> ServiceAt | None:
+    """Which service had the unit then."""
+    events = select(AllocationEvent).where(AllocationEvent.pool_id == unit.pool_id, AllocationEvent.unit == unit.unit)
+    backwards = events.order_by(AllocationEvent.id.desc()).limit(1)
+    last = await db.scalar(backwards.where(AllocationEvent.at <= at))
+    if last is None or last.service_id is None or last.what not in HOLDING:
         return None
-    then = (await db.execute(of_unit.where(AllocationEvent.id > last.id).order_by(AllocationEvent.id).limit(1))).first()
-    row = (
-        await db.execute(
-            select(
-                Service.customer_id,
-                Service.username,
-                Location.name.label("location"),
-                Pool.name.label("pool"),
-                Prefix.first_address,
-                Pool.unit_length,
-            )
-            .join(Location, Location.id == Service.location_id)
-            .join(Pool, Pool.id == pool_id)
-            .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
-            .where(Service.service_id == last.service_id)
-        )
-    ).one()
+    given = await db.scalar(backwards.where(AllocationEvent.id <= last.id, AllocationEvent.what == "assigned"))
+    after = events.where(AllocationEvent.id > last.id, AllocationEvent.what == "released")
+    back = await db.scalar(after.order_by(AllocationEvent.id).limit(1))
+    service = (await db.execute(_service_with_place(at).where(Service.service_id == last.service_id))).one()
     return ServiceAt(
         service_id=last.service_id,
-        customer_id=row.customer_id,
-        username=row.username,
-        location=row.location,
-        pool=row.pool,
-        value=value_of(row.first_address, row.unit_length, unit),
-        since=last.at,
-        until=then.at if then else None,
+        customer_id=service.customer_id,
+        username=service.username,
+        location=service.then or service.now,
+        pool=unit.pool,
+        value=unit.value,
+        since=(given or last).at,
+        until=back.at if back else None,
     )
+
+
+def _service_with_place(at: datetime) -> AnySelect:
+    """Where the service was then: where its next move took it away from, or where it still is."""
+    here, there = aliased(Location), aliased(Location)
+    then = (
+        select(there.name)
+        .join(ServiceMove, ServiceMove.from_location_id == there.id)
+        .where(ServiceMove.service_id == Service.service_id, ServiceMove.at > at)
+        .order_by(ServiceMove.id)
+        .limit(1)
+        .correlate(Service)
+        .scalar_subquery()
+    )
+    return select(Service.customer_id, Service.username, here.name.label("now"), then.label("then")).join(
+        here, here.id == Service.location_id
+    )
+
+
+async def events_of(db: AsyncSession, unit: Numbered) -> list[UnitEvent]:
+    """All that has become of a unit, oldest first."""
+    rows = await db.execute(
+        select(
+            AllocationEvent.at,
+            AllocationEvent.what,
+            AllocationEvent.service_id,
+            Service.customer_id,
+            Service.username,
+            AllocationEvent.available_at,
+            AllocationEvent.note,
+        )
+        .outerjoin(Service, Service.service_id == AllocationEvent.service_id)
+        .where(AllocationEvent.pool_id == unit.pool_id, AllocationEvent.unit == unit.unit)
+        .order_by(AllocationEvent.id)
+    )
+    return [cast(UnitEvent, {**row, "pool": unit.pool, "value": unit.value}) for row in rows.mappings()]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.answers import AllocatedResources, Held, describe
+from ipam.answers import AllocatedResources, Held, describe, value_of
 from ipam.errors import ServiceIncomplete
 from ipam.kinds import Kind
 from ipam.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place, Plan, place_from, plan_from, with_place
-from ipam.tables import ASSIGNED, AddressPlan, Allocation, Location, Pool, Prefix, Service, Svlan
+from ipam.tables import ASSIGNED, AddressPlan, Allocation, Drain, Location, Pool, Prefix, Service, Svlan
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Line:
     released_at: datetime | None
     svlan_vid: int | None
     framed_pool: str | None
+    static_request: str | None
 
     @property
     def released(self) -> bool:
@@ -65,6 +66,7 @@ def _lines(tenant_id: str) -> AnySelect:
             Service.released_at,
             Svlan.vid,
             Pool.framed_pool,
+            Service.static_request,
         )
         .select_from(Service)
         .join(Location, Location.id == Service.location_id)
@@ -102,6 +104,47 @@ def _assigned() -> AnySelect:
         .outerjoin(Svlan, Svlan.id == Pool.svlan_id)
         .where(ASSIGNED)
     )
+
+
+@dataclass(frozen=True)
+class HeldUnit:
+    """One unit that a service holds, and where it is written."""
+
+    allocation_id: int
+    pool_id: int
+    pool: str
+    kind: Kind
+    unit: int
+    value: str
+    is_drained: bool
+    """It lies in a part of its pool that is being emptied."""
+
+
+async def units_of(db: AsyncSession, service_id: int) -> list[HeldUnit]:
+    """What the service holds of pools, in the order of their names."""
+    drained = exists().where(
+        Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit)
+    )
+    rows = await db.execute(
+        select(
+            Allocation.id,
+            Pool.id,
+            Pool.name,
+            Pool.kind,
+            Allocation.unit,
+            Prefix.first_address,
+            Pool.unit_length,
+            drained,
+        )
+        .join(Pool, Pool.id == Allocation.pool_id)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .where(Allocation.service_id == service_id, ASSIGNED)
+        .order_by(Pool.name)
+    )
+    return [
+        HeldUnit(row_id, pool_id, name, cast(Kind, kind), unit, value_of(base, length, unit), bool(is_drained))
+        for row_id, pool_id, name, kind, unit, base, length, is_drained in rows
+    ]
 
 
 def _named(line: Line) -> list[Held]:

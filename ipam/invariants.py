@@ -14,11 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from ipam.answers import value_of
+from ipam.drained_units import nobodys_by_pool
 from ipam.holdings import live_lines
-from ipam.kinds import KIND_IN_WORDS, wanted
+from ipam.kinds import KIND_IN_WORDS, ROUTED, wanted
 from ipam.tables import (
     ASSIGNED,
+    IN_QUARANTINE,
     Allocation,
+    Drain,
     Exclusion,
     FreeRange,
     Pool,
@@ -48,7 +51,8 @@ class Violation:
 
 
 async def given_twice(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
-    """No address, prefix, C-VLAN or S-VLAN number belongs to two at once, and no service holds two of a kind."""
+    """No address, prefix, C-VLAN or S-VLAN number belongs to two at once, and no service holds two of a kind (but of
+    routed prefixes)."""
     units = (
         select(Pool.name, Prefix.first_address, Pool.unit_length, Allocation.unit)
         .join(Pool, Pool.id == Allocation.pool_id)
@@ -60,7 +64,7 @@ async def given_twice(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
     kinds = (
         select(Allocation.service_id, Pool.kind, func.count())
         .join(Pool, Pool.id == Allocation.pool_id)
-        .where(Allocation.tenant_id == tenant_id, ASSIGNED)
+        .where(Allocation.tenant_id == tenant_id, ASSIGNED, Pool.kind.not_in(ROUTED))
         .group_by(Allocation.service_id, Pool.kind)
         .having(func.count() > 1)
     )
@@ -164,6 +168,7 @@ async def badly_partitioned(db: AsyncSession, *, tenant_id: str) -> list[Violati
     free = await _by_pool(db, tenant_id, FreeRange, func.sum(FreeRange.last_unit - FreeRange.next_unit + 1))
     out = await _by_pool(db, tenant_id, Exclusion, func.sum(Exclusion.last_unit - Exclusion.first_unit + 1))
     used = await _by_pool(db, tenant_id, Allocation, func.count())
+    drained = await nobodys_by_pool(db, tenant_id)
     clashes = {
         words: await _by_pool(db, tenant_id, counted, func.count(), clash)
         for words, (counted, clash) in _CLASHES.items()
@@ -177,8 +182,9 @@ async def badly_partitioned(db: AsyncSession, *, tenant_id: str) -> list[Violati
     for pool_id, name, span, size in pools:
         faults = [f"has {counts[pool_id]} {words}" for words, counts in clashes.items() if pool_id in counts]
         never, once, excluded = free.get(pool_id, 0), used.get(pool_id, 0), out.get(pool_id, 0)
-        if never + once != size:
-            faults.append(f"has {never} never used and {once} used units, but should have {size} in all")
+        if never + once + (nobodys := drained.get(pool_id, 0)) != size:
+            emptied = f" and {nobodys} drained" if nobodys else ""
+            faults.append(f"has {never} never used and {once} used{emptied} units, but should have {size} in all")
         if size + excluded != span:
             faults.append(f"has {size} usable and {excluded} excluded units, but spans {span}")
         found.extend(Violation(f"pool {name}", fault) for fault in faults)
@@ -212,6 +218,21 @@ _CLASHES: Mapping[str, tuple[type[FreeRange | Allocation], ColumnElement[bool]]]
         exists().where(
             Exclusion.pool_id == Allocation.pool_id,
             Allocation.unit.between(Exclusion.first_unit, Exclusion.last_unit),
+        ),
+    ),
+    "unit(s) in quarantine in what is being drained": (
+        Allocation,
+        IN_QUARANTINE
+        & exists().where(
+            Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit)
+        ),
+    ),
+    "free range(s) that reach into what is being drained": (
+        FreeRange,
+        exists().where(
+            Drain.pool_id == FreeRange.pool_id,
+            Drain.first_unit <= FreeRange.last_unit,
+            Drain.last_unit >= FreeRange.next_unit,
         ),
     ),
     "used unit(s) outside of its bounds": (Allocation, Allocation.unit >= _SPAN),

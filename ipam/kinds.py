@@ -6,7 +6,9 @@ from typing import Literal
 
 from ipam.places import Place, Plan
 
-Kind = Literal["ipv4", "framed_pool", "ipv6_wan", "ipv6_pd", "cvlan", "svlan"]
+Kind = Literal["ipv4", "framed_pool", "ipv6_wan", "ipv6_pd", "cvlan", "svlan", "ipv4_routed", "ipv6_routed"]
+ROUTED: tuple[Kind, ...] = ("ipv4_routed", "ipv6_routed")
+"""What no plan wants and a service may have besides, several of them."""
 
 KIND_IN_WORDS: dict[Kind, str] = {
     "ipv4": "an IPv4 pool",
@@ -15,6 +17,8 @@ KIND_IN_WORDS: dict[Kind, str] = {
     "ipv6_pd": "a pool of delegated prefixes",
     "cvlan": "a C-VLAN pool",
     "svlan": "an S-VLAN",
+    "ipv4_routed": "a pool of routed IPv4 prefixes",
+    "ipv6_routed": "a pool of routed IPv6 prefixes",
 }
 
 

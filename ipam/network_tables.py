@@ -143,6 +143,10 @@ class Location(IpamBase):
     """The stable ``LOC-...`` id."""
     node_id: Mapped[int] = reference("ipam_access_node.id", index=True)
     port_id: Mapped[int | None] = mapped_column(Integer)
+    onu: Mapped[int | None] = mapped_column(Integer)
+    """The number of its ONU on the port, of which a C-VLAN may be computed."""
+    circuit_id: Mapped[str | None] = mapped_column(Text)
+    """What the access node writes into Option 82 (RFC 3046 s3.1) for this line; always an alias, too."""
 
 
 class LocationAlias(IpamBase):
@@ -207,6 +211,8 @@ class Svlan(IpamBase):
     id: Mapped[Id]
     group_id: Mapped[int] = reference("ipam_vlan_group.id")
     vid: Mapped[int]
+    cvlan_formula: Mapped[str | None] = mapped_column(Text)
+    """How the C-VLAN follows from the port and the ONU; None: the next free one is given."""
 
 
 class AddressPlan(IpamBase):

@@ -31,6 +31,7 @@ class Place:
     cpe_vlan_id: int | None
     management_vlan: int | None
     port: str | None
+    onu: int | None
     site: str
     bng: str
 
@@ -73,6 +74,7 @@ PLACE_COLUMNS: tuple[Any, ...] = (
     AccessNode.cpe_vlan_id,
     AccessNode.management_vlan,
     AccessPort.name.label("port"),
+    Location.onu,
     Site.name.label("site"),
     Bng.name.label("bng"),
 )

@@ -6,14 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ipam.addresses import LAST_VID, Network, parse_address, parse_network, parse_span, parse_vids
-from ipam.estate_spec import PoolSpec, SvlanSpec
+from ipam.estate_spec import HandedOut, PoolSpec, SvlanSpec
 from ipam.units import MOST_STRIPES, VLAN_STRIPES, Interval, count, merge, subtract
 
 MOST_UNITS = 2**62
 VLAN_SPAN = LAST_VID + 2
 """All values of the tag's 12 bits, so that a C-VLAN's unit is its number."""
-_ROLES = {"ipv4": ("public", "cgnat", "infra"), "ipv6_wan": ("wan6", "infra"), "ipv6_pd": ("pd",)}
-_FAMILY = {"ipv4": 4, "ipv6_wan": 6, "ipv6_pd": 6}
+_ROLES = {
+    "ipv4": ("public", "cgnat", "infra"),
+    "ipv6_wan": ("wan6", "infra"),
+    "ipv6_pd": ("pd",),
+    "ipv4_routed": ("public",),
+    "ipv6_routed": ("pd",),
+}
+_FAMILY = {"ipv4": 4, "ipv6_wan": 6, "ipv6_pd": 6, "ipv4_routed": 4, "ipv6_routed": 6}
+_LONGEST = {"ipv4": 32, "ipv6_wan": 128, "ipv6_pd": 64, "ipv4_routed": 32, "ipv6_routed": 64}
 
 
 @dataclass(frozen=True)
@@ -59,14 +66,22 @@ def pool_faults(pool: PoolSpec) -> list[str]:
             family, first, last = parse_span(text)
             if not (network.holds(family, first) and network.holds(family, last)):
                 faults.append(f"{field}: {text} is not inside {pool.network}")
-    if not faults and pool_layout(pool).size == 0:
-        faults.append(f"nothing is left of {pool.network} to hand out")
-    return faults
+    if faults:
+        return faults
+    size = pool_layout(pool).size
+    return [*threshold_faults(pool, size)] if size else [f"nothing is left of {pool.network} to hand out"]
+
+
+def threshold_faults(pool: HandedOut, size: int) -> Iterator[str]:
+    """What is wrong with the thresholds of a pool of that size."""
+    if pool.crit_percent < pool.warn_percent:
+        yield f"crit_percent {pool.crit_percent} is below warn_percent {pool.warn_percent}"
+    if pool.minimum_free > size:
+        yield f"minimum_free {pool.minimum_free} is more than the {size} that it has"
 
 
 def _unit_length_faults(pool: PoolSpec, network: Network) -> Iterator[str]:
-    length = pool.its_unit_length
-    longest = 64 if pool.kind == "ipv6_pd" else network.bits
+    length, longest = pool.its_unit_length, _LONGEST[pool.kind]
     if pool.kind == "ipv4" and length != 32:
         yield f"unit_length {length}: IPv4 is handed out as single addresses (32)"
     elif not network.length <= length <= longest:
@@ -104,9 +119,9 @@ def pool_layout(pool: PoolSpec) -> Layout:
         return -(-(first - network.first) >> shift), ((last + 1 - network.first) >> shift) - 1
 
     reasons: list[tuple[list[Interval], str]] = []
-    if network.family == 4 and network.length < 31:
+    if pool.kind == "ipv4" and network.length < 31:
         reasons += [([(0, 0)], "network address"), ([(span - 1, span - 1)], "broadcast address")]
-    if network.family == 6 and shift == 0:
+    if pool.kind == "ipv6_wan" and shift == 0:
         reasons.append(([(0, 0)], "subnet-router anycast address (RFC 4291 s2.6.1)"))
     if pool.gateway:
         reasons.append(([units(pool.gateway)], "gateway"))
@@ -119,11 +134,11 @@ def pool_layout(pool: PoolSpec) -> Layout:
 
 def svlan_faults(svlan: SvlanSpec) -> list[str]:
     """All that is wrong with an S-VLAN by itself."""
-    if svlan.reserved and not svlan.cvlans:
-        return ["reserved C-VLANs without any cvlans"]
-    if svlan.cvlans and cvlan_layout(svlan).size == 0:
-        return ["no C-VLAN is left to hand out"]
-    return []
+    if not svlan.cvlans:
+        given = {"reserved C-VLANs": svlan.reserved, "a cvlan_formula": svlan.cvlan_formula}
+        return [f"{what} without any cvlans" for what, value in given.items() if value]
+    size = cvlan_layout(svlan).size
+    return [*threshold_faults(svlan, size)] if size else ["no C-VLAN is left to hand out"]
 
 
 def cvlan_layout(svlan: SvlanSpec) -> Layout:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import structlog
-from sqlalchemy import CursorResult, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import history, holdings, places, usage
-from ipam.allocator import OthersWereQuicker, choose, take
+from ipam import history, holdings, kea, moving, places, previewing, returning, routing, sampling, usage
 from ipam.answers import (
     AllocatedResources,
     LocationFacts,
@@ -25,42 +19,22 @@ from ipam.answers import (
     PoolUsage,
     ReleasedResources,
     ServiceAt,
-    describe,
     location_facts,
     plan_facts,
 )
-from ipam.candidates import Candidate, Holder, find_chains
-from ipam.errors import PoolBusy, RequestConflict, RequestInvalid, ServiceReleased, ServiceUnknown, UsernameTaken
+from ipam.candidates import Holder
+from ipam.errors import RequestInvalid, ServiceReleased, ServiceUnknown
+from ipam.giving import Giving, Order, check_order, check_request_id
 from ipam.holdings import Line
-from ipam.places import Wish
-from ipam.tables import Service, table_of
+from ipam.places import Place
+from ipam.pool_units import checked_note
+from ipam.static_requests import StaticResources
+from ipam.tables import Service
+from ipam.upkeep_answers import KeaExport, PoolOutlook, PreviewedUnit
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_SECONDS = 5.0
-"""How long others may hold the last units of a pool. Meanwhile the caller's locks are held, so this is short."""
-SHORTEST_PAUSE_SECONDS = 0.002
-LONGEST_PAUSE_SECONDS = 0.03
 LONGEST_REALM = 40
-LONGEST_REQUEST_ID = 200
-_SERVICE = table_of(Service)
-_INSERT = {
-    # The count of rows, not RETURNING: for that SQLite looks through all that refers to services.
-    dialect.dialect.name: dialect.insert(_SERVICE)
-    .on_conflict_do_nothing(index_elements=["tenant_id", "request_id"])
-    .execution_options(preserve_rowcount=True)
-    for dialect in (postgresql, sqlite)
-}
-
-
-@dataclass(frozen=True)
-class Order:
-    """What was asked for."""
-
-    customer_id: int
-    service_location: str
-    bandwidth_plan: str
-    request_id: str | None
 
 
 class NetworkService:
@@ -81,12 +55,18 @@ class NetworkService:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
-        self._realm = username_realm
+        self._giving = Giving(db, tenant_id=tenant_id, now=now, realm=username_realm)
 
     async def allocate_resources(
-        self, *, customer_id: int, service_location: str, bandwidth_plan: str, request_id: str | None = None
+        self,
+        *,
+        customer_id: int,
+        service_location: str,
+        bandwidth_plan: str,
+        request_id: str | None = None,
+        static: StaticResources | None = None,
     ) -> AllocatedResources:
-        """Give a new service its address, prefixes, VLANs and username.
+        """Give a new service its address, prefixes, VLANs and username; of what ``static`` names, exactly that.
 
         The same ``request_id`` gives the same answer again. When its service has been released meanwhile, the same
         service comes back to life, with its former addresses as far as nobody else was given them.
@@ -94,30 +74,13 @@ class NetworkService:
         Raises:
             RequestInvalid, RequestConflict, LocationUnknown, PlanUnknown, NoPoolBound, GatewayMissing, UsernameTaken:
                 nothing helps but to change the request or the network.
+            UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, UnitElsewhere, CvlanNotComputable: why
+                what was asked for by its number, or is computed, can't be had.
             PoolExhausted: with the numbers of the pool.
             PoolBusy: transient; others held the pool's last rows for too long.
         """
-        order = Order(customer_id, service_location, bandwidth_plan, request_id)
-        _check(order)
-        wish = await places.resolve(
-            self._db,
-            tenant_id=self._tenant_id,
-            service_location=service_location,
-            plan=bandwidth_plan,
-            request_id=request_id,
-        )
-        waited_seconds, locked = 0.0, frozenset[str]()
-        while True:
-            try:
-                async with self._db.begin_nested():
-                    return await self._attempt(order, wish, locked)
-            except OthersWereQuicker as late:
-                locked |= frozenset(late.pools)
-                if waited_seconds > PATIENCE_SECONDS:
-                    raise PoolBusy(" and ".join(late.pools), waited_seconds=round(waited_seconds)) from late
-                pause_seconds = random.uniform(SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-                await asyncio.sleep(pause_seconds)
-                waited_seconds += pause_seconds
+        wanted = static.checked() if static else None
+        return await self._giving.give(Order(customer_id, service_location, bandwidth_plan, request_id, wanted))
 
     async def release_resources(self, *, service_id: int) -> ReleasedResources:
         """Take back all that a service holds, into its pools' quarantine. Again: the same answer.
@@ -127,11 +90,77 @@ class NetworkService:
         """
         line = await self._line(service_id, to_change=True)
         if line.released_at is not None:
-            return await history.released(self._db, service_id=service_id, at=line.released_at)
+            return await returning.released(self._db, service_id=service_id, at=line.released_at)
         at = self._now()
-        await history.release(self._db, tenant_id=self._tenant_id, service_id=service_id, at=at)
+        await returning.release(self._db, tenant_id=self._tenant_id, service_id=service_id, at=at)
         log.debug("resources released", service_id=service_id, customer_id=line.customer_id, username=line.username)
-        return await history.released(self._db, service_id=service_id, at=at)
+        return await returning.released(self._db, service_id=service_id, at=at)
+
+    async def preview(
+        self, *, customer_id: int, service_location: str, bandwidth_plan: str, static: StaticResources | None = None
+    ) -> list[PreviewedUnit]:
+        """What this customer would get there, of each kind that the plan needs; nothing is written or locked.
+
+        Raises:
+            What ``allocate_resources`` would, were it called now.
+        """
+        check_order(Order(customer_id, service_location, bandwidth_plan))
+        place = await places.find_place(self._db, self._tenant_id, service_location)
+        plan = await places.find_plan(self._db, self._tenant_id, bandwidth_plan)
+        holder = self._holder(0, customer_id, place)
+        wanted = static.checked() if static else None
+        return await previewing.preview(self._db, place=place, plan=plan, holder=holder, static=wanted)
+
+    async def move_service(
+        self,
+        *,
+        service_id: int,
+        service_location: str,
+        note: str,
+        request_id: str | None = None,
+        static: StaticResources | None = None,
+    ) -> AllocatedResources:
+        """Let a live service go on at another premise, in one act: what that place can serve it keeps, the rest goes
+        into quarantine and is given anew. What is being drained it doesn't keep, so that a move to where it is gets
+        it out of there. The same ``request_id`` again changes nothing.
+
+        Raises:
+            ServiceUnknown, ServiceReleased, LocationUnknown, RequestInvalid, RequestConflict: nothing is moved.
+            RouteNotServed: a routed prefix can't follow.
+            NoPoolBound, PoolExhausted, ...: as for an allocation.
+        """
+        said, wanted = checked_note(note), static.checked() if static else None
+        check_request_id(request_id)
+        line = await self._live_line(service_id)
+        place = await places.find_place(self._db, self._tenant_id, service_location)
+        asked: dict[str, Any] = {"line": line, "place": place, "request_id": request_id, "static": wanted}
+        if not await moving.was_made(self._db, tenant_id=self._tenant_id, **asked):
+            await moving.move(self._db, holder=self._holder(service_id, line.customer_id, place), note=said, **asked)
+            log.debug("service moved", service_id=service_id, location=place.location)
+        return await self.resources(service_id)
+
+    async def route_prefix(self, *, service_id: int, pool: str, prefix: str | None = None) -> AllocatedResources:
+        """Route a prefix of that pool to the service besides (a certain one, or the pool's choice); again: the same.
+
+        Raises:
+            ServiceUnknown, ServiceReleased, RequestInvalid, UnitElsewhere, UnitTaken, ...: nothing is routed.
+            PoolExhausted, PoolBusy: as for an allocation.
+        """
+        line = await self._live_line(service_id)
+        holder = self._holder(service_id, line.customer_id, line.place)
+        await routing.route(self._db, line=line, holder=holder, pool=pool, prefix=prefix)
+        return await self.resources(service_id)
+
+    async def withdraw_prefix(self, *, service_id: int, prefix: str) -> AllocatedResources:
+        """Take a routed prefix back from the service, into its pool's quarantine.
+
+        Raises:
+            ServiceUnknown, ServiceReleased: there is nothing to take.
+            UnitNotHeld: it isn't routed to the service.
+        """
+        line = await self._live_line(service_id)
+        await routing.withdraw(self._db, tenant_id=self._tenant_id, line=line, prefix=prefix, at=self._now())
+        return await self.resources(service_id)
 
     async def resources(self, service_id: int) -> AllocatedResources:
         """All that a live service holds.
@@ -174,9 +203,17 @@ class NetworkService:
         """What each live service holds: to be compared with what others believe."""
         return await holdings.resources_of_all(self._db, self._tenant_id)
 
+    async def kea_reservations(self) -> KeaExport:
+        """Host reservations for Kea, of the live services whose plan gets its addresses by DHCP."""
+        return await kea.reservations(self._db, self._tenant_id)
+
     async def utilisation(self) -> list[PoolUsage]:
         """How full each pool is; what is in quarantine counts as used."""
-        return await usage.read(self._db, self._tenant_id)
+        return await usage.read(self._db, self._tenant_id, at=self._now())
+
+    async def outlook(self) -> list[PoolOutlook]:
+        """How bad it is with each pool, and in how many days it will be full if it goes on like this."""
+        return await sampling.outlook(self._db, tenant_id=self._tenant_id, at=self._now())
 
     async def service_at(self, *, address: str, at: datetime | None = None, vrf: str | None = None) -> ServiceAt | None:
         """Who had this address (or a prefix it lies in) at that time, or has it now. None: nobody.
@@ -188,67 +225,20 @@ class NetworkService:
             self._db, tenant_id=self._tenant_id, address=address, at=at or self._now(), vrf=vrf
         )
 
-    async def _attempt(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
-        if wish.earlier_service_id is not None:
-            return await self._repeat(order, wish, locked)
-        holder = self._holder(order, wish, wish.next_service_id)
-        chosen = await self._choose(wish, holder, locked)
-        username = self._username(order.customer_id, holder.service_id)
-        if not await self._insert_service(order, wish, holder, chosen, username):
-            return await self._repeat(order, wish, locked)
-        return await self._take(wish, holder, chosen, username)
+    def _holder(self, service_id: int, customer_id: int, place: Place) -> Holder:
+        subject = holdings.subject_of(customer_id, place.location_id)
+        return Holder(self._tenant_id, service_id, subject, self._now())
 
-    async def _repeat(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
-        """The request has a service already."""
-        line = await holdings.find_line(
-            self._db, self._tenant_id, Service.request_id == order.request_id, to_change=True
-        )
-        assert line is not None  # rows of services are never deleted
-        _check_same(order, wish, line)
-        if not line.released:
-            return await holdings.resources_of(self._db, line)
-        holder = self._holder(order, wish, line.service_id)
-        chosen = await self._choose(wish, holder, locked)
-        await self._db.execute(
-            update(_SERVICE)
-            .where(_SERVICE.c.service_id == line.service_id)
-            .values(state="active", released_at=None, **_named_only(chosen))
-        )
-        return await self._take(wish, holder, chosen, line.username)
+    async def _live_line(self, service_id: int) -> Line:
+        """The service, which nobody else changes meanwhile.
 
-    async def _choose(self, wish: Wish, holder: Holder, locked: frozenset[str]) -> list[Candidate]:
-        chains = await find_chains(self._db, place=wish.place, plan=wish.plan, holder=holder)
-        return await choose(self._db, chains, holder.at, locked)
-
-    async def _take(self, wish: Wish, holder: Holder, chosen: list[Candidate], username: str) -> AllocatedResources:
-        held = await take(self._db, chosen, holder)
-        # Not yet committed, and so not yet true: the caller's own record tells the operator.
-        log.debug("resources taken", service_id=holder.service_id, username=username, subject=holder.subject)
-        return describe(service_id=holder.service_id, username=username, place=wish.place, plan=wish.plan, held=held)
-
-    async def _insert_service(
-        self, order: Order, wish: Wish, holder: Holder, chosen: list[Candidate], username: str
-    ) -> bool:
-        """False: the same request was made by somebody else just now; PostgreSQL has waited for its outcome."""
-        row = {
-            "tenant_id": self._tenant_id,
-            "service_id": holder.service_id,
-            "request_id": order.request_id,
-            "customer_id": order.customer_id,
-            "location_id": wish.place.location_id,
-            "plan_id": wish.plan.plan_id,
-            "username": username,
-            "state": "active",
-            "created_at": holder.at,
-            **_named_only(chosen),
-        }
-        try:
-            inserted = await self._db.execute(_INSERT[self._db.get_bind().dialect.name], row)
-            return cast(CursorResult[Any], inserted).rowcount == 1
-        except IntegrityError as exc:
-            if "username" not in str(exc.orig):
-                raise
-            raise UsernameTaken(username, customer_id=order.customer_id) from exc
+        Raises:
+            ServiceUnknown, ServiceReleased: it holds nothing.
+        """
+        line = await self._line(service_id, to_change=True)
+        if line.released_at is not None:
+            raise ServiceReleased(service_id, line.released_at)
+        return line
 
     async def _line(self, service_id: int, *, to_change: bool = False) -> Line:
         line = await holdings.find_line(
@@ -257,39 +247,3 @@ class NetworkService:
         if line is None:
             raise ServiceUnknown(service_id)
         return line
-
-    def _holder(self, order: Order, wish: Wish, service_id: int) -> Holder:
-        subject = holdings.subject_of(order.customer_id, wish.place.location_id)
-        return Holder(self._tenant_id, service_id, subject, self._now())
-
-    def _username(self, customer_id: int, service_id: int) -> str:
-        name = f"c{customer_id}-s{service_id}"
-        return f"{name}@{self._realm}" if self._realm else name
-
-
-def _named_only(chosen: list[Candidate]) -> dict[str, int | None]:
-    """What a service refers to without taking a unit of it."""
-    by_kind = {candidate.kind: candidate for candidate in chosen}
-    shared, framed = by_kind.get("svlan"), by_kind.get("framed_pool")
-    return {"svlan_id": shared.svlan_id if shared else None, "framed_pool_id": framed.pool_id if framed else None}
-
-
-def _check(order: Order) -> None:
-    if order.customer_id < 1:
-        raise RequestInvalid("customer_id", f"is {order.customer_id}; customers are numbered from 1")
-    if order.request_id is not None and not 0 < len(order.request_id) <= LONGEST_REQUEST_ID:
-        raise RequestInvalid(
-            "request_id", f"has {len(order.request_id)} characters; it takes 1 to {LONGEST_REQUEST_ID}"
-        )
-
-
-def _check_same(order: Order, wish: Wish, line: Line) -> None:
-    given = (order.customer_id, wish.place.location_id, wish.plan.plan_id)
-    recorded = (line.customer_id, line.place.location_id, line.plan.plan_id)
-    if given != recorded:
-        raise RequestConflict(
-            str(order.request_id),
-            service_id=line.service_id,
-            recorded=f"customer {line.customer_id} at {line.place.location} on {line.plan.name}",
-            given=f"customer {order.customer_id} at {wish.place.location} on {wish.plan.name}",
-        )

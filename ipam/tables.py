@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ipam import ddl
+from ipam.nat_tables import NatBlock, NatRule
 from ipam.network_tables import (
     AccessNode,
     AccessPort,
@@ -43,6 +44,7 @@ from ipam.network_tables import (
     reference,
     table_of,
 )
+from ipam.upkeep_tables import Drain, FormerPrefix, PoolSample, ServiceMove
 
 __all__ = [
     "ASSIGNED",
@@ -54,15 +56,21 @@ __all__ = [
     "Allocation",
     "AllocationEvent",
     "Bng",
+    "Drain",
     "Exclusion",
+    "FormerPrefix",
     "FreeRange",
     "IpamBase",
     "Location",
     "LocationAlias",
+    "NatBlock",
+    "NatRule",
     "Pool",
     "PoolBinding",
+    "PoolSample",
     "Prefix",
     "Service",
+    "ServiceMove",
     "Site",
     "Svlan",
     "UtcDateTime",
@@ -80,7 +88,9 @@ class Pool(IpamBase):
     __tablename__ = "ipam_pool"
     __table_args__ = (
         UniqueConstraint("tenant_id", "name", name="ipam_pool_name"),
-        CheckConstraint("kind IN ('ipv4', 'ipv6_wan', 'ipv6_pd', 'cvlan')", name="ipam_pool_kind"),
+        CheckConstraint(
+            "kind IN ('ipv4', 'ipv6_wan', 'ipv6_pd', 'ipv4_routed', 'ipv6_routed', 'cvlan')", name="ipam_pool_kind"
+        ),
         CheckConstraint(
             "(kind = 'cvlan') = (svlan_id IS NOT NULL) AND (kind = 'cvlan') = (prefix_id IS NULL)"
             " AND (kind = 'cvlan') = (unit_length IS NULL)",
@@ -90,6 +100,12 @@ class Pool(IpamBase):
         CheckConstraint("span > 0 AND span <= 4611686018427387904 AND size BETWEEN 0 AND span", name="ipam_pool_size"),
         CheckConstraint("quarantine_seconds >= 0", name="ipam_pool_quarantine"),
         CheckConstraint("framed_pool IS NULL OR kind = 'ipv4'", name="ipam_pool_framed"),
+        CheckConstraint("policy IN ('fresh_first', 'reuse_first')", name="ipam_pool_policy"),
+        CheckConstraint("sticky_seconds >= 0", name="ipam_pool_sticky"),
+        CheckConstraint(
+            "warn_percent BETWEEN 1 AND 100 AND crit_percent BETWEEN warn_percent AND 100 AND minimum_free >= 0",
+            name="ipam_pool_thresholds",
+        ),
     )
     id: Mapped[Id]
     name: Mapped[str] = mapped_column(Text)
@@ -103,6 +119,15 @@ class Pool(IpamBase):
     size: Mapped[int] = mapped_column(BigInteger)
     """Units that may be handed out."""
     quarantine_seconds: Mapped[int]
+    sticky_seconds: Mapped[int | None]
+    """How long after a release its subject gets the same unit back; None: as long as nobody else was given it."""
+    policy: Mapped[str] = mapped_column(Text)
+    """``fresh_first``: never used units before used ones, which so rest longest; ``reuse_first``: used ones first."""
+    warn_percent: Mapped[int]
+    crit_percent: Mapped[int]
+    """From how much of ``size`` in use the pool is running low, and from how much it is about to be full."""
+    minimum_free: Mapped[int] = mapped_column(BigInteger)
+    """With fewer free units than this it is about to be full as well; 0: no such floor."""
     framed_pool: Mapped[str | None] = mapped_column(Text)
     """The BNG hands these out itself and knows the pool by this name (RFC 2869 s5.18); ipam never does."""
     defined_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -121,6 +146,8 @@ class Exclusion(IpamBase):
     first_unit: Mapped[int] = mapped_column(BigInteger)
     last_unit: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)
+    """Why an operator excluded it by hand; None: the description of the network says so."""
 
 
 class PoolBinding(IpamBase):
@@ -171,6 +198,8 @@ class Service(IpamBase):
     """The shared S-VLAN (N:1). In 1:1 it is the one around the C-VLAN."""
     framed_pool_id: Mapped[int | None] = reference("ipam_pool.id", index=True)
     username: Mapped[str] = mapped_column(Text)
+    static_request: Mapped[str | None] = mapped_column(Text)
+    """What was asked for by its number (JSON), so that the same request is known again; None: nothing."""
     state: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -204,6 +233,8 @@ class Allocation(IpamBase):
         CheckConstraint("state IN ('assigned', 'quarantine', 'reserved')", name="ipam_allocation_state"),
         CheckConstraint("(state = 'assigned') = (service_id IS NOT NULL)", name="ipam_allocation_holder"),
         CheckConstraint("(state = 'quarantine') = (available_at IS NOT NULL)", name="ipam_allocation_available"),
+        CheckConstraint("sticky_until IS NULL OR state = 'quarantine'", name="ipam_allocation_sticky"),
+        CheckConstraint("(state = 'reserved') = (note IS NOT NULL)", name="ipam_allocation_note"),
         *(
             Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
             for name, columns, unique, where in (
@@ -223,6 +254,10 @@ class Allocation(IpamBase):
     """Customer and premise of the last holder: who comes back gets the same unit."""
     assigned_at: Mapped[datetime] = mapped_column(UtcDateTime)
     available_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sticky_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until when the subject has the first claim on it; None: as long as it is in quarantine or unused."""
+    note: Mapped[str | None] = mapped_column(Text)
+    """What a reserved unit is kept for."""
 
 
 # Literals, not parameters: only so can a partial index be chosen.
@@ -237,15 +272,24 @@ class AllocationEvent(IpamBase):
     __tablename__ = "ipam_allocation_event"
     __table_args__ = (
         Index("ipam_allocation_event_of_unit", "pool_id", "unit", "id"),
-        CheckConstraint("what IN ('assigned', 'released')", name="ipam_allocation_event_what"),
+        CheckConstraint(
+            "what IN ('assigned', 'released', 'moved', 'reserved', 'unreserved', 'lifted')",
+            name="ipam_allocation_event_what",
+        ),
+        CheckConstraint(
+            "(what IN ('assigned', 'released', 'moved')) = (service_id IS NOT NULL)",
+            name="ipam_allocation_event_service",
+        ),
     )
     id: Mapped[BigId]
     pool_id: Mapped[int] = reference("ipam_pool.id")
     unit: Mapped[int] = mapped_column(BigInteger)
-    service_id: Mapped[int] = reference("ipam_service.service_id", index=True)
+    service_id: Mapped[int | None] = reference("ipam_service.service_id", index=True)
     what: Mapped[str] = mapped_column(Text)
+    """``moved``: the service has kept it at another place. ``lifted``: out of quarantine before its time."""
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     available_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    note: Mapped[str | None] = mapped_column(Text)
 
 
 ddl.after_create(table_of(AllocationEvent), postgresql=ddl.POSTGRESQL_HISTORY, sqlite=ddl.SQLITE_HISTORY)

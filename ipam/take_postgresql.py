@@ -23,22 +23,32 @@ from ipam.tables import UtcDateTime
 #   while somebody's old snapshot keeps its dead versions.
 _TAKE = text("""
 WITH wanted AS MATERIALIZED (
-    SELECT pool_id, start
-    FROM unnest(CAST(:pool_ids AS integer[]), CAST(:starts AS integer[])) AS given (pool_id, start)
+    SELECT pool_id, start, reuse_first
+    FROM unnest(CAST(:pool_ids AS integer[]), CAST(:starts AS integer[]), CAST(:reuse_first AS boolean[]))
+        AS given (pool_id, start, reuse_first)
 ), own AS MATERIALIZED (
     SELECT w.pool_id, found.id FROM wanted AS w CROSS JOIN LATERAL (
         SELECT a.id FROM ipam_allocation AS a
         WHERE a.subject = :subject AND a.pool_id = w.pool_id AND a.state = 'quarantine'
+            AND (a.sticky_until IS NULL OR a.sticky_until >= :at)
         ORDER BY a.available_at DESC, a.id DESC LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
 ), strange AS MATERIALIZED (
-    SELECT pool_id, start FROM wanted WHERE pool_id NOT IN (SELECT pool_id FROM own)
+    SELECT pool_id, start, reuse_first FROM wanted WHERE pool_id NOT IN (SELECT pool_id FROM own)
+), rested AS MATERIALIZED (
+    SELECT w.pool_id, found.id FROM strange AS w CROSS JOIN LATERAL (
+        SELECT a.id FROM ipam_allocation AS a
+        WHERE a.pool_id = w.pool_id AND a.state = 'quarantine' AND a.available_at <= :at
+        ORDER BY a.available_at, a.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
+    WHERE w.reuse_first
+), untouched AS MATERIALIZED (
+    SELECT pool_id, start FROM strange WHERE pool_id NOT IN (SELECT pool_id FROM rested)
 ), ahead AS MATERIALIZED (
-    SELECT found.* FROM strange AS w CROSS JOIN LATERAL (
+    SELECT found.* FROM untouched AS w CROSS JOIN LATERAL (
         SELECT f.pool_id, f.seq, f.next_unit, f.last_unit FROM ipam_free_range AS f
         WHERE f.pool_id = w.pool_id AND f.seq >= w.start
         ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
 ), not_ahead AS MATERIALIZED (
-    SELECT pool_id, start FROM strange WHERE pool_id NOT IN (SELECT pool_id FROM ahead)
+    SELECT pool_id, start FROM untouched WHERE pool_id NOT IN (SELECT pool_id FROM ahead)
 ), behind AS MATERIALIZED (
     SELECT found.* FROM not_ahead AS w CROSS JOIN LATERAL (
         SELECT f.pool_id, f.seq, f.next_unit, f.last_unit FROM ipam_free_range AS f
@@ -65,8 +75,9 @@ WITH wanted AS MATERIALIZED (
     RETURNING pool_id, unit
 ), reused AS (
     UPDATE ipam_allocation AS a
-    SET state = 'assigned', service_id = :service_id, subject = :subject, assigned_at = :at, available_at = NULL
-    FROM (SELECT id FROM own UNION ALL SELECT id FROM oldest) AS p
+    SET state = 'assigned', service_id = :service_id, subject = :subject, assigned_at = :at, available_at = NULL,
+        sticky_until = NULL
+    FROM (SELECT id FROM own UNION ALL SELECT id FROM rested UNION ALL SELECT id FROM oldest) AS p
     WHERE a.id = p.id
     RETURNING a.pool_id, a.unit
 ), taken AS (
@@ -86,6 +97,7 @@ async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> 
         {
             "pool_ids": [pool.pool_id for pool in pools],
             "starts": [random.randint(pool.range_seq or 0, pool.last_seq or 0) for pool in pools],
+            "reuse_first": [pool.reuse_first for pool in pools],
             "tenant_id": holder.tenant_id,
             "service_id": holder.service_id,
             "subject": holder.subject,

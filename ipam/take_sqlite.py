@@ -21,8 +21,8 @@ _DROP = delete(_RANGE).where(_THE_RANGE)
 
 async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> dict[int, int]:
     """One unit of each pool, by pool id."""
-    fresh = [pool for pool in pools if pool.own_id is None and pool.range_seq is not None]
-    again = [pool.own_id or pool.oldest_id for pool in pools if pool not in fresh]
+    fresh = [pool for pool in pools if pool.reused_id is None]
+    again = [pool.reused_id for pool in pools if pool.reused_id is not None]
     units = {pool.pool_id: pool.next_unit for pool in fresh if pool.next_unit is not None}
     held = {"state": "assigned", "service_id": holder.service_id, "subject": holder.subject, "assigned_at": holder.at}
     if fresh:
@@ -33,7 +33,7 @@ async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> 
         reused = await db.execute(
             update(_ALLOCATION)
             .where(_ALLOCATION.c.id.in_(again))
-            .values(available_at=None, **held)
+            .values(available_at=None, sticky_until=None, **held)
             .returning(_ALLOCATION.c.pool_id, _ALLOCATION.c.unit)
         )
         units |= {row.pool_id: row.unit for row in reused}

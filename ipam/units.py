@@ -45,6 +45,12 @@ def subtract(intervals: Iterable[Interval], taken: Iterable[Interval]) -> list[I
     return left
 
 
+def intersect(intervals: Iterable[Interval], others: Iterable[Interval]) -> list[Interval]:
+    """What is in both."""
+    these = merge(intervals)
+    return subtract(these, subtract(these, others))
+
+
 def count(intervals: Iterable[Interval]) -> int:
     return sum(last - first + 1 for first, last in intervals)
 

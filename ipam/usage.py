@@ -1,8 +1,8 @@
 """How full the pools are, counted when asked: a counter kept during allocations would queue all writers up.
 
-What was never used lies in a few ranges, what cools off or is reserved in indices of its own. The rest of a pool is
-assigned, since ranges, exclusions and used units are the whole of it (``invariants.badly_partitioned``): so nothing is
-counted that grows with the customers.
+What was never used lies in a few ranges, what is in quarantine or reserved in indices of its own. The rest of a pool is
+assigned, or being drained, since ranges, exclusions and used units are the whole of it
+(``invariants.badly_partitioned``): so nothing is counted that grows with the customers.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import PoolUsage
+from ipam.drained_units import nobodys_by_pool
 from ipam.tables import IN_QUARANTINE, RESERVED, Allocation, FreeRange, Pool, Prefix, Svlan, UtcDateTime, VlanGroup
 
 
-async def read(db: AsyncSession, tenant_id: str) -> list[PoolUsage]:
-    """All pools that are ours to hand out, by name."""
+async def read(db: AsyncSession, tenant_id: str, *, at: datetime) -> list[PoolUsage]:
+    """All pools that are ours to hand out, by name. What has rested by then is as free as what was never used."""
     never_used = {
         pool_id: int(units)
         for pool_id, units in await db.execute(
@@ -26,7 +27,8 @@ async def read(db: AsyncSession, tenant_id: str) -> list[PoolUsage]:
             .group_by(FreeRange.pool_id)
         )
     }
-    cooling = await _unassigned(db, tenant_id, IN_QUARANTINE)
+    rested = await _unassigned(db, tenant_id, IN_QUARANTINE & (Allocation.available_at <= at))
+    cooling = await _unassigned(db, tenant_id, IN_QUARANTINE & (Allocation.available_at > at))
     kept = await _unassigned(db, tenant_id, RESERVED)
     pools = await db.execute(
         select(Pool.id, Pool.name, Pool.kind, Pool.size, Prefix.network, VlanGroup.name.label("vlan_group"), Svlan.vid)
@@ -36,21 +38,23 @@ async def read(db: AsyncSession, tenant_id: str) -> list[PoolUsage]:
         .where(Pool.tenant_id == tenant_id, Pool.framed_pool.is_(None))
         .order_by(Pool.name)
     )
+    draining = await nobodys_by_pool(db, tenant_id)
     usage: list[PoolUsage] = []
     for pool in pools:
         quarantined, soonest = cooling.get(pool.id, (0, None))
         reserved, _ = kept.get(pool.id, (0, None))
-        free = never_used.get(pool.id, 0)
-        used = pool.size - free
+        free = never_used.get(pool.id, 0) + rested.get(pool.id, (0, None))[0]
+        used, nobodys = pool.size - free, draining.get(pool.id, 0)
         usage.append(
             PoolUsage(
                 pool=pool.name,
                 kind=pool.kind,
                 network=pool.network or f"{pool.vlan_group}/{pool.vid}",
                 size=pool.size,
-                assigned=used - quarantined - reserved,
+                assigned=used - quarantined - reserved - nobodys,
                 quarantined=quarantined,
                 reserved=reserved,
+                draining=nobodys,
                 free=free,
                 used_percent=round(100 * used / pool.size, 1) if pool.size else 100.0,
                 next_available_at=soonest,

@@ -52,6 +52,7 @@ from provisioning.onboarding import OnboardingDesk, OnboardingTerms
 from provisioning.orders import OrderDesk
 from provisioning.partners import PARTNER_CUSTOMER_CREATED, PartnerDesk
 from provisioning.payments import PaymentDesk
+from provisioning.pool_levels import tell_levels
 from provisioning.projections import Projections
 from provisioning.quotes import ACCEPTED as QUOTE_ACCEPTED
 from provisioning.quotes import QuoteDesk
@@ -298,6 +299,10 @@ class Appliance:
                     publish=self.publish,
                     by="clock",
                 )
+
+    async def tell_pool_levels(self) -> int:
+        """Tells of every pool that has begun to run low, or has room again."""
+        return await tell_levels(self.database.begin, publish=self.publish, tenant_id=self.tenant_id, now=self.clock)
 
     async def end_terms(self) -> int:
         """Ends every subscription whose term is over and was not renewed."""

@@ -126,6 +126,26 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: ipam.badly_partitioned(on.db, **on.scope),
     ),
     Invariant(
+        "ipam.history",
+        "what has become of a unit last is what its row says, and a service is where it was moved to last",
+        lambda on: ipam.off_its_history(on.db, **on.scope),
+    ),
+    Invariant(
+        "ipam.quarantine_kept",
+        "nothing goes to another customer before its quarantine is over or was lifted",
+        lambda on: ipam.given_too_early(on.db, **on.scope),
+    ),
+    Invariant(
+        "ipam.cvlan_as_computed",
+        "a C-VLAN that is computed is the one that follows from the line's port and ONU",
+        lambda on: ipam.cvlans_not_as_computed(on.db, **on.scope),
+    ),
+    Invariant(
+        "ipam.ports_of_one",
+        "no port of an outside address of the CGNAT was two subscribers' at one time",
+        lambda on: ipam.ports_of_two(on.db, **on.scope),
+    ),
+    Invariant(
         "radius.subscribers_of_ended_services",
         "no subscriber outlives its service",
         lambda on: radius.subscribers_of_ended_services(on.db, **on.scope, live_service_ids=on.live),

@@ -6,7 +6,7 @@ import asyncio
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,12 +23,21 @@ from ipam import (
     AllocatedResources,
     NetworkEstate,
     NetworkService,
+    NetworkUpkeep,
+    PoolUsage,
+    PortBlocks,
     ReleasedResources,
+    StaticResources,
+    Violation,
     badly_partitioned,
+    cvlans_not_as_computed,
+    given_too_early,
     given_twice,
     held_after_release,
     incomplete,
+    off_its_history,
     overlapping,
+    ports_of_two,
 )
 from ipam.tables import IpamBase
 from provisioning.database import Database
@@ -36,9 +45,12 @@ from tests.conftest import DATABASES
 from tests.support.postgres import SUPERUSER, PostgresServer
 
 TENANT = "acme"
+Check = Callable[..., Coroutine[Any, Any, list[Violation]]]
 REALM = "isp.example"
 CHECKS = (given_twice, overlapping, held_after_release, incomplete, badly_partitioned)
-"""The invariants that need no more than the database; ``leaked`` is asked apart."""
+"""What holds of the rows as they are; ``leaked`` is asked apart."""
+HISTORY_CHECKS = (off_its_history, given_too_early, cvlans_not_as_computed, ports_of_two)
+"""What holds of them and of how they came to be."""
 STARTED_AT = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
@@ -66,6 +78,9 @@ class Network:
     def service(self, db: AsyncSession) -> NetworkService:
         return NetworkService(db, tenant_id=self.tenant_id, now=self.clock, username_realm=REALM)
 
+    def upkeep(self, db: AsyncSession) -> NetworkUpkeep:
+        return NetworkUpkeep(db, tenant_id=self.tenant_id, now=self.clock)
+
     def estate(self, db: AsyncSession) -> NetworkEstate:
         return NetworkEstate(db, tenant_id=self.tenant_id, now=self.clock)
 
@@ -81,11 +96,36 @@ class Network:
         plan: str = "fiber-100",
         *,
         request_id: str | None = None,
+        **static: Any,
     ) -> AllocatedResources:
         async with self.database.begin() as db:
             return await self.service(db).allocate_resources(
-                customer_id=customer_id, service_location=location, bandwidth_plan=plan, request_id=request_id
+                customer_id=customer_id,
+                service_location=location,
+                bandwidth_plan=plan,
+                request_id=request_id,
+                static=StaticResources(**static) if static else None,
             )
+
+    async def keep(self, verb: str, **said: Any) -> Any:
+        """One act of upkeep, such as ``reserve``."""
+        async with self.database.begin() as db:
+            return await getattr(self.upkeep(db), verb)(**said)
+
+    async def serve(self, verb: str, **said: Any) -> Any:
+        """One act of the service, such as ``move_service``."""
+        async with self.database.begin() as db:
+            return await getattr(self.service(db), verb)(**said)
+
+    async def ports(self, verb: str, **said: Any) -> Any:
+        """One act about CGNAT's blocks of ports, such as ``holder``."""
+        async with self.database.begin() as db:
+            blocks = PortBlocks(db, tenant_id=self.tenant_id, now=self.clock)
+            return await getattr(blocks, verb)(**said)
+
+    async def usage(self, pool: str) -> PoolUsage:
+        async with self.database.begin() as db:
+            return next(each for each in await self.service(db).utilisation() if each["pool"] == pool)
 
     async def release(self, service_id: int) -> ReleasedResources:
         async with self.database.begin() as db:
@@ -95,7 +135,7 @@ class Network:
         """Of every invariant that needs no more than the database."""
         found: list[str] = []
         async with self.database.begin() as db:
-            for check in CHECKS:
+            for check in (*CHECKS, *HISTORY_CHECKS):
                 found += [str(violation) for violation in await check(db, tenant_id=self.tenant_id)]
         return found
 
@@ -275,11 +315,11 @@ async def corrupt(network: Network, *statements: str) -> None:
             await db.execute(text(statement))
 
 
-async def found(network: Network) -> dict[str, list[str]]:
+async def found(network: Network, checks: Sequence[Check] = CHECKS) -> dict[str, list[str]]:
     """The violations by invariant, as sentences."""
     violations: dict[str, list[str]] = {}
     async with network.database.begin() as db:
-        for check in CHECKS:
+        for check in checks:
             for violation in await check(db, tenant_id=network.tenant_id):
                 violations.setdefault(check.__name__, []).append(str(violation))
     return violations

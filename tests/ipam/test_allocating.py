@@ -56,6 +56,8 @@ async def test_a_pppoe_line_gets_a_host_address_prefixes_the_shared_vlan_and_a_u
         "access_node": "OLT-1",
         "port": "0/1/0",
         "bng": "bng-1",
+        "framed_routes": [],
+        "framed_ipv6_routes": [],
     }
 
 

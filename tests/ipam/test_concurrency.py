@@ -139,7 +139,7 @@ async def test_a_hanging_writer_holds_up_nobody_while_the_next_pool_has_room(emp
 async def test_nobody_waits_without_end_and_the_refusal_is_transient(
     empty: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipam.service.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("ipam.patience.PATIENCE_SECONDS", 0.1)
     await empty.apply(one_pool("192.0.2.0/30", exclude=["192.0.2.1"]))
     async with empty.database.begin() as hanging:
         await empty.service(hanging).allocate_resources(

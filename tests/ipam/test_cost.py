@@ -71,9 +71,10 @@ async def fill(network: Network) -> None:
             await db.execute(
                 text(
                     f"WITH RECURSIVE numbers AS ({numbers}) INSERT INTO ipam_allocation"
-                    " (tenant_id, pool_id, unit, state, subject, assigned_at, available_at)"
+                    " (tenant_id, pool_id, unit, state, subject, assigned_at, available_at, note)"
                     " SELECT p.tenant_id, p.id, n + 50000, CASE n % 2 WHEN 0 THEN 'quarantine' ELSE 'reserved' END,"
-                    " 'somebody ' || n, p.defined_at, CASE n % 2 WHEN 0 THEN p.defined_at END"
+                    " 'somebody ' || n, p.defined_at, CASE n % 2 WHEN 0 THEN p.defined_at END,"
+                    " CASE n % 2 WHEN 1 THEN 'kept' END"
                     " FROM numbers, ipam_pool AS p WHERE p.name = :pool"
                 ),
                 {"used": USED, "pool": pool},

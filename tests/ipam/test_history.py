@@ -132,6 +132,7 @@ async def test_utilisation_counts_what_cools_off_as_used(empty: Network) -> None
         "assigned": 1,
         "quarantined": 1,
         "reserved": 0,
+        "draining": 0,
         "free": 2,
         "used_percent": 50.0,
         "next_available_at": STARTED_AT + timedelta(days=1),

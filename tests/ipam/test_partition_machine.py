@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -13,19 +14,34 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from ipam import EstateInUse, PoolExhausted, PoolSpec, invariants
+from ipam import (
+    EstateInUse,
+    IpamError,
+    PoolExhausted,
+    PoolSpec,
+    UnitCooling,
+    UnitDraining,
+    UnitExcluded,
+    UnitNotHeld,
+    UnitReserved,
+    UnitTaken,
+    invariants,
+)
 from provisioning.database import Database
 from tests.ipam.conftest import Network, one_pool
 
 T = TypeVar("T")
+Subject = tuple[int, str]
 
 QUARANTINE_SECONDS = 100
+STICKY_SECONDS = 250
 UNITS = [f"192.0.2.{last}" for last in range(1, 15)]
+PLACES = ("LOC-1", "LOC-3")
 TENANTS = itertools.count(1)
 
 
 class Addresses(RuleBasedStateMachine):
-    """A pool of fourteen addresses, four customers at one premise, and a model that is a handful of dictionaries."""
+    """A pool of fourteen addresses, four customers at two premises, and a model that is a handful of dictionaries."""
 
     database_url: str
 
@@ -33,21 +49,27 @@ class Addresses(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.network = Network(Database(self.database_url), tenant_id=f"tenant {next(TENANTS)}")
-        self.held: dict[int, tuple[int, str]] = {}
-        """service: (customer, address)"""
-        self.resting: dict[str, tuple[int, Any]] = {}
-        """address: (last customer, available at)"""
+        self.held: dict[int, tuple[Subject, str]] = {}
+        """service: (customer and premise, address)"""
+        self.resting: dict[str, tuple[Subject, Any, Any]] = {}
+        """address: (last subject, available at, sticky until)"""
+        self.reserved: set[str] = set()
+        self.drained: set[str] = set()
         self.excluded: set[str] = set()
         self.requests: dict[str, int] = {}
-        self.do(self.network.apply(one_pool("192.0.2.0/28", quarantine_seconds=QUARANTINE_SECONDS)))
+        self.policy = "fresh_first"
+        self.do(self.network.apply(self.described(set())))
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
 
-    async def exclude_from_pool(self, excluded: set[str]) -> None:
-        described = one_pool("192.0.2.0/28", exclude=sorted(excluded), quarantine_seconds=QUARANTINE_SECONDS)
+    def described(self, excluded: set[str]) -> dict[str, Any]:
+        times = {"quarantine_seconds": QUARANTINE_SECONDS, "sticky_seconds": STICKY_SECONDS}
+        return one_pool("192.0.2.0/28", exclude=sorted(excluded), policy=self.policy, **times)
+
+    async def describe_pool(self, excluded: set[str]) -> None:
         async with self.network.database.begin() as db:
-            await self.network.estate(db).define_pool(PoolSpec.model_validate(described["pool"][0]))
+            await self.network.estate(db).define_pool(PoolSpec.model_validate(self.described(excluded)["pool"][0]))
 
     async def faults(self) -> list[str]:
         async with self.network.database.begin() as db:
@@ -55,73 +77,203 @@ class Addresses(RuleBasedStateMachine):
             twice = await invariants.given_twice(db, tenant_id=self.network.tenant_id)
         return [str(violation) for violation in partition + twice]
 
-    def available(self, customer: int) -> set[str]:
-        now = self.network.clock.at
-        used = {address for _, address in self.held.values()}
-        cooling = {address for address, (last, until) in self.resting.items() if until > now and last != customer}
-        return set(UNITS) - self.excluded - used - cooling
+    @property
+    def in_use(self) -> set[str]:
+        return {address for _, address in self.held.values()}
 
-    @rule(customer=st.integers(1, 4), request=st.one_of(st.none(), st.sampled_from("abc")))
-    def allocate(self, customer: int, request: str | None) -> None:
-        request_id = None if request is None else f"{request}{customer}"
-        known = self.requests.get(request_id or "")
-        available = self.available(customer)
-        own = {address for address, (last, _) in self.resting.items() if last == customer} - self.excluded
+    def available(self, subject: Subject | None) -> set[str]:
+        now = self.network.clock.at
+        cooling = {
+            address
+            for address, (last, until, sticky) in self.resting.items()
+            if until > now and not (last == subject and sticky >= now)
+        }
+        return set(UNITS) - self.excluded - self.drained - self.reserved - self.in_use - cooling
+
+    def own(self, subject: Subject) -> set[str]:
+        now = self.network.clock.at
+        return {address for address, (last, _, sticky) in self.resting.items() if last == subject and sticky >= now}
+
+    def in_the_way(self, address: str, subject: Subject | None) -> type[IpamError] | None:
+        """What refuses this very address to the subject."""
+        if address in self.in_use:
+            return UnitTaken
+        if address in self.reserved:
+            return UnitReserved
+        if address in self.resting:
+            last, until, _ = self.resting[address]
+            return UnitCooling if until > self.network.clock.at and last != subject else None
+        if address in self.excluded:
+            return UnitExcluded
+        return UnitDraining if address in self.drained else None
+
+    @rule(
+        customer=st.integers(1, 4),
+        place=st.sampled_from(PLACES),
+        request=st.one_of(st.none(), st.sampled_from("abc")),
+    )
+    def allocate(self, customer: int, place: str, request: str | None) -> None:
+        request_id = None if request is None else f"{request}{customer}{place}"
+        known, subject = self.requests.get(request_id or ""), (customer, place)
+        if known in self.held and self.held[known][0] != subject:
+            return  # it was moved meanwhile: another request would be a conflict
+        available, own = self.available(subject), self.own(subject)
         try:
-            given = self.do(self.network.allocate(customer, request_id=request_id))
+            given = self.do(self.network.allocate(customer, place, request_id=request_id))
         except PoolExhausted as full:
             assert known not in self.held
             assert available == set()
             assert full.assigned == len(self.held)
-            assert full.assigned + full.quarantined == full.size
+            assert full.reserved == len(self.reserved)
+            assert full.draining == len(self.drained - self.excluded - self.in_use - self.reserved)
+            assert full.assigned + full.quarantined + full.reserved + full.draining == full.size
             return
         service_id, address = given["service_id"], given["ip_address"]
         if known is not None:
             assert service_id == known
         if known in self.held:
-            assert self.held[service_id] == (customer, address)
+            assert self.held[service_id] == (subject, address)
             return
         assert address in (own or available)
-        self.resting.pop(address, None)
-        self.held[service_id] = (customer, address)
+        rested, fresh = available & self.resting.keys(), available - self.resting.keys()
+        if not own:
+            assert address in ((rested or fresh) if self.policy == "reuse_first" else (fresh or rested))
+        self.take(service_id, subject, address)
         if request_id:
             self.requests[request_id] = service_id
+
+    def take(self, service_id: int, subject: Subject, address: str) -> None:
+        self.resting.pop(address, None)
+        self.held[service_id] = (subject, address)
+
+    @rule(customer=st.integers(1, 4), place=st.sampled_from(PLACES), address=st.sampled_from(UNITS))
+    def allocate_this_very_one(self, customer: int, place: str, address: str) -> None:
+        refusal = self.in_the_way(address, (customer, place))
+        try:
+            given = self.do(self.network.allocate(customer, place, ip_address=address))
+        except IpamError as refused:
+            assert type(refused) is refusal
+            return
+        assert refusal is None
+        assert given["ip_address"] == address
+        self.take(given["service_id"], (customer, place), address)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         service_id = data.draw(st.sampled_from(sorted(self.held)))
-        customer, address = self.held.pop(service_id)
+        subject, address = self.held.pop(service_id)
         released = self.do(self.network.release(service_id))
         (unit,) = released["released"]
         assert unit["value"] == address
-        self.resting[address] = (customer, unit["available_at"])
+        if address not in self.drained:
+            sticky = self.network.clock.at + timedelta(seconds=STICKY_SECONDS)
+            self.resting[address] = (subject, unit["available_at"], sticky)
         assert self.do(self.network.release(service_id)) == released
 
-    @rule(seconds=st.sampled_from([1, QUARANTINE_SECONDS - 1, QUARANTINE_SECONDS]))
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), place=st.sampled_from(PLACES))
+    def move(self, data: st.DataObject, place: str) -> None:
+        service_id = data.draw(st.sampled_from(sorted(self.held)))
+        (customer, _), address = self.held[service_id]
+        subject = (customer, place)
+        available, own = self.available(subject), self.own(subject)
+        moving = self.network.serve("move_service", service_id=service_id, service_location=place, note="moves house")
+        try:
+            moved = self.do(moving)["ip_address"]
+        except PoolExhausted:
+            assert address in self.drained
+            assert available == set()
+            return
+        assert moved in ((own or available) if address in self.drained else {address})
+        self.take(service_id, subject, moved)
+
+    @rule(seconds=st.sampled_from([1, QUARANTINE_SECONDS - 1, QUARANTINE_SECONDS, STICKY_SECONDS]))
     def wait(self, seconds: int) -> None:
         self.network.clock.forward(seconds=seconds)
 
-    @rule(excluded=st.sets(st.sampled_from(UNITS), max_size=8))
-    def exclude(self, excluded: set[str]) -> None:
+    @rule(address=st.sampled_from(UNITS))
+    def reserve(self, address: str) -> None:
+        refusal = self.in_the_way(address, None)
         try:
-            self.do(self.exclude_from_pool(excluded))
+            changed = self.do(self.network.keep("reserve", pool="cgnat", value=address, note="kept"))
+        except IpamError as refused:
+            assert type(refused) is refusal
+            return
+        assert changed == (refusal is None)
+        assert refusal in (None, UnitReserved)
+        self.resting.pop(address, None)
+        self.reserved.add(address)
+
+    @rule(address=st.sampled_from(UNITS))
+    def unreserve(self, address: str) -> None:
+        try:
+            self.do(self.network.keep("unreserve", pool="cgnat", value=address, note="no longer"))
+        except UnitNotHeld:
+            assert address not in self.reserved
+            return
+        self.reserved.remove(address)
+
+    @rule(address=st.sampled_from(UNITS))
+    def lift(self, address: str) -> None:
+        now = self.network.clock.at
+        rests = address in self.resting and self.resting[address][1] > now
+        try:
+            self.do(self.network.keep("lift", pool="cgnat", value=address, note="urgent"))
+        except UnitNotHeld:
+            assert not rests
+            return
+        assert rests
+        subject, _, sticky = self.resting[address]
+        self.resting[address] = (subject, now, sticky)
+
+    @rule(excluded=st.sets(st.sampled_from(UNITS), max_size=8), policy=st.sampled_from(["fresh_first", "reuse_first"]))
+    def describe(self, excluded: set[str], policy: str) -> None:
+        before, self.policy = self.policy, policy
+        try:
+            self.do(self.describe_pool(excluded))
         except EstateInUse:
-            assert excluded & {address for _, address in self.held.values()}
+            assert excluded & (self.in_use | self.reserved)
+            self.policy = before
             return
         self.excluded = excluded
-        assert not excluded & {address for _, address in self.held.values()}
+        assert not excluded & (self.in_use | self.reserved)
         self.resting = {address: rest for address, rest in self.resting.items() if address not in excluded}
+
+    @rule(first=st.integers(0, 13), many=st.integers(1, 14))
+    def drain(self, first: int, many: int) -> None:
+        part = UNITS[first : first + many]
+        changed = self.do(self.network.keep("drain", pool="cgnat", span=f"{part[0]}-{part[-1]}", note="moving"))
+        assert changed == bool(set(part) - self.drained)
+        self.drained |= set(part)
+        self.resting = {address: rest for address, rest in self.resting.items() if address not in self.drained}
+        left = {each["value"] for each in self.do(self.network.keep("left_behind", pool="cgnat"))}
+        assert left == self.drained & (self.in_use | self.reserved)
+
+    @rule(first=st.integers(0, 13), many=st.integers(1, 14))
+    def undrain(self, first: int, many: int) -> None:
+        part = UNITS[first : first + many]
+        changed = self.do(self.network.keep("undrain", pool="cgnat", span=f"{part[0]}-{part[-1]}"))
+        assert changed == bool(set(part) & self.drained)
+        self.drained -= set(part)
 
     @invariant()
     def every_unit_is_accounted_for_once(self) -> None:
         assert self.do(self.faults()) == []
         used = [address for _, address in self.held.values()]
         assert len(used) == len(set(used))
-        assert not set(used) & self.excluded
+        assert not set(used) & (self.excluded | self.reserved)
 
     def teardown(self) -> None:
         assert self.do(self.network.violations()) == []
+        usage = self.do(self.network.usage("cgnat"))
+        nobodys = self.drained - self.excluded - self.in_use - self.reserved
+        assert (usage["assigned"], usage["reserved"], usage["draining"]) == (
+            len(self.held),
+            len(self.reserved),
+            len(nobodys),
+        )
+        assert usage["quarantined"] == sum(until > self.network.clock.at for _, until, _ in self.resting.values())
         self.do(self.network.database.close())
         self.runner.close()
 
@@ -134,7 +286,7 @@ def test_the_pool_stays_whole_whatever_happens(database_url: str) -> None:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=8,
+                max_examples=5,
                 stateful_step_count=20,
                 deadline=None,
                 database=None,

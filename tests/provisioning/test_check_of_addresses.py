@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from provisioning.bootstrap import Appliance
-from tests.provisioning.corruptions import DONE, SERIAL, WAITING, Corruption, assert_caught
+from tests.provisioning.corruptions import DONE, LONG_AGO, SERIAL, WAITING, Corruption, assert_caught
 
 pytestmark = pytest.mark.by_turns
 
@@ -28,6 +28,16 @@ CORRUPTIONS = (
                 WAITING,
                 f"{WAITING} is given $v4_2, $wan_2, $pd_2, but service 2 was allocated $v4_1, $wan_2, $pd_2.",
             ),
+            (
+                "ipam.history",
+                "$v4_1 of pool north-v4",
+                "$v4_1 of pool north-v4 is held by service 2, but its history says held by service 1.",
+            ),
+            (
+                "ipam.history",
+                "$v4_2 of pool north-v4",
+                "$v4_2 of pool north-v4 is nobody's, but its history says held by service 2.",
+            ),
         ),
         ours=(UNIT_OF_ANOTHER.format(kind="ipv4"),),
         strip=("ipam_allocation",),
@@ -39,6 +49,16 @@ CORRUPTIONS = (
                 "ipam.given_twice",
                 "$cvlan_1 of pool aggregation-north/101",
                 "$cvlan_1 of pool aggregation-north/101 is given twice.",
+            ),
+            (
+                "ipam.history",
+                "$cvlan_1 of pool aggregation-north/101",
+                "$cvlan_1 of pool aggregation-north/101 is held by service 2, but its history says held by service 1.",
+            ),
+            (
+                "ipam.history",
+                "$cvlan_2 of pool aggregation-north/101",
+                "$cvlan_2 of pool aggregation-north/101 is nobody's, but its history says held by service 2.",
             ),
         ),
         ours=(UNIT_OF_ANOTHER.format(kind="cvlan"),),
@@ -141,6 +161,11 @@ CORRUPTIONS = (
                 "pool north-pd",
                 "Pool north-pd has 65532 never used and 3 used units, but should have 65536 in all.",
             ),
+            (
+                "ipam.history",
+                "$pd_2 of pool north-pd",
+                "$pd_2 of pool north-pd is nobody's, but its history says held by service 2.",
+            ),
         ),
         ours=(
             "DELETE FROM ipam_allocation WHERE service_id = 2 AND pool_id ="
@@ -159,6 +184,55 @@ CORRUPTIONS = (
         ours=(
             f"UPDATE ipam_free_range SET last_unit = last_unit - 1 WHERE pool_id = {POOL_ID}"
             f" AND seq = (SELECT max(seq) FROM ipam_free_range WHERE pool_id = {POOL_ID})",
+        ),
+    ),
+    Corruption(
+        "an address that went on too early",
+        (
+            (
+                "ipam.quarantine_kept",
+                "100.64.3.132 of pool north-v4",
+                "100.64.3.132 of pool north-v4 went from service 1 to service 2 before its quarantine was over.",
+            ),
+        ),
+        ours=tuple(
+            "INSERT INTO ipam_allocation_event (tenant_id, pool_id, unit, service_id, what, at, available_at)"
+            f" SELECT tenant_id, id, 900, {service_id}, '{what}', {LONG_AGO}, {until} FROM ipam_pool"
+            " WHERE name = 'north-v4'"
+            for service_id, what, until in (
+                (1, "released", "'2100-01-01 00:00:00.000000'"),
+                (2, "assigned", "NULL"),
+                (2, "released", LONG_AGO),
+            )
+        ),
+    ),
+    Corruption(
+        "a C-VLAN that doesn't follow from its port",
+        tuple(
+            (
+                "ipam.cvlan_as_computed",
+                f"service {service_id}",
+                f"Service {service_id} has C-VLAN $cvlan_{service_id} in aggregation-north/101,"
+                f" but 5000*onu at LOC-{20000 + service_id} is nothing.",
+            )
+            for service_id in (1, 2, 3)
+        ),
+        ours=("UPDATE ipam_svlan SET cvlan_formula = '5000*onu' WHERE vid = 101",),
+    ),
+    Corruption(
+        "a port of the CGNAT that two had",
+        (
+            (
+                "ipam.ports_of_one",
+                "port 192.0.2.0:1024",
+                "Port 192.0.2.0:1024 was given to two at one time, by cgn-1 and cgn-2.",
+            ),
+        ),
+        ours=tuple(
+            "INSERT INTO ipam_nat_block (tenant_id, outside, first_port, last_port, vrf_id, inside, began_at, source)"
+            f" SELECT i.tenant_id, o.first_address, {first}, 2000, i.vrf_id, i.first_address, {LONG_AGO}, '{source}'"
+            " FROM ipam_prefix i, ipam_prefix o WHERE i.network = '100.64.0.0/22' AND o.network = '192.0.2.0/30'"
+            for first, source in ((1024, "cgn-1"), (1500, "cgn-2"))
         ),
     ),
 )

@@ -23,6 +23,7 @@ from tests.support.postgres import PostgresServer
 
 OTHERS = {"firstlight_schema", "dbos_migrations"}
 AT_ONCE = 4
+VERBS = ("update", "delete")
 
 
 async def migrated(database: Database, folder: Path) -> Database:
@@ -53,11 +54,13 @@ async def test_triggers_and_exclusions_are_those_that_create_all_makes(database:
                 )
             )
             wanted = {"ipam_prefix_overlap", "ipam_allocation_event_append_only", "ex_visit_technician_once"}
+            wanted |= {"ipam_service_move_append_only"}
             wanted |= {"partner_pool_ledger_append_only", "audit_entry_append_only", "audit_entry_no_truncate"}
         else:
             found = await db.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
             wanted = {"ipam_prefix_overlap_insert", "ipam_prefix_overlap_update", "visit_technician_once_on_insert"}
             wanted |= {"partner_pool_ledger_no_update", "partner_pool_ledger_no_delete"}
+            wanted |= {f"ipam_{table}_no_{verb}" for table in ("allocation_event", "service_move") for verb in VERBS}
             wanted |= {"audit_entry_no_update", "audit_entry_no_delete"}
         names = set(found)
     await radius.close()
@@ -134,6 +137,75 @@ async def test_bills_of_the_first_shape_live_on_and_find_the_way_back(database: 
             await db.execute(
                 text("UPDATE subscription SET service_id = 7, state = 'active', billing_stopped_at = NULL")
             )
+
+
+IPAM_OF_OLD = (
+    "INSERT INTO ipam_vrf (id, tenant_id, name) VALUES (1, 'north', 'default')",
+    "INSERT INTO ipam_bng (id, tenant_id, name) VALUES (1, 'north', 'bng')",
+    "INSERT INTO ipam_site (id, tenant_id, name) VALUES (1, 'north', 'site')",
+    "INSERT INTO ipam_access_node (id, tenant_id, name, kind, site_id, bng_id, vlan_model)"
+    " VALUES (1, 'north', 'OLT-1', 'olt', 1, 1, 'n1')",
+    "INSERT INTO ipam_location (id, tenant_id, name, node_id) VALUES (1, 'north', 'LOC-1', 1)",
+    "INSERT INTO ipam_address_plan (id, tenant_id, name, access, addressing, ipv4, ipv6_wan, ipv6_pd, cvlan)"
+    " VALUES (1, 'north', 'fiber', 'pppoe', 'sticky', '1', '0', '0', 'never')",
+    "INSERT INTO ipam_vlan_group (id, tenant_id, name, vids) VALUES (1, 'north', 'metro', '100-200')",
+    "INSERT INTO ipam_svlan (id, tenant_id, group_id, vid) VALUES (1, 'north', 1, 110)",
+    "INSERT INTO ipam_pool (id, tenant_id, name, kind, svlan_id, span, size, quarantine_seconds, defined_at)"
+    " VALUES (1, 'north', 'metro/110', 'cvlan', 1, 4096, 3, 60, {moment})",
+    "INSERT INTO ipam_service (service_id, tenant_id, customer_id, location_id, plan_id, username, state, created_at)"
+    " VALUES (1, 'north', 42, 1, 1, 'c42-s1', 'active', {moment})",
+    "INSERT INTO ipam_allocation (id, tenant_id, pool_id, unit, state, service_id, subject, assigned_at, available_at)"
+    " VALUES (1, 'north', 1, 5, 'assigned', 1, '42@1', {moment}, NULL),"
+    " (2, 'north', 1, 6, 'quarantine', NULL, '42@1', {moment}, {moment})",
+    "INSERT INTO ipam_allocation_event (id, tenant_id, pool_id, unit, service_id, what, at, available_at)"
+    " VALUES (1, 'north', 1, 6, 1, 'assigned', {moment}, NULL), (2, 'north', 1, 6, 1, 'released', {moment}, {moment}),"
+    " (3, 'north', 1, 5, 1, 'assigned', {moment}, NULL)",
+)
+
+
+async def test_addresses_and_their_history_live_on_and_find_the_way_back(database: Database, tmp_path: Path) -> None:
+    questions = (
+        "SELECT id, unit, state, service_id, subject, available_at FROM ipam_allocation ORDER BY id",
+        "SELECT id, unit, service_id, what, at, available_at FROM ipam_allocation_event ORDER BY id",
+        "SELECT id, name, kind, size, quarantine_seconds FROM ipam_pool ORDER BY id",
+    )
+
+    def there_and_back(connection: Connection) -> list[Any]:
+        config = alembic_config(connection)
+        command.upgrade(config, "0010")
+        for statement in IPAM_OF_OLD:
+            connection.exec_driver_sql(statement.format(moment="'2026-01-01 00:00:00.000000'"))
+        seen = []
+        for move, where in ((command.upgrade, "head"), (command.downgrade, "0010"), (command.upgrade, "head")):
+            seen.append([list(connection.execute(text(question)).all()) for question in questions])
+            move(config, where)
+        return [*seen, [list(connection.execute(text(question)).all()) for question in questions]]
+
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        first, *later = there_and_back(connection)
+    engine.dispose()
+    assert [len(rows) for rows in first] == [2, 3, 1]
+    assert later == [first] * 3
+    async with database.begin() as db:
+        pool = (
+            await db.execute(text("SELECT policy, sticky_seconds, warn_percent, crit_percent FROM ipam_pool"))
+        ).one()
+    assert tuple(pool) == ("fresh_first", None, 80, 95)
+    for refused in (
+        "UPDATE ipam_allocation_event SET unit = 7",
+        "DELETE FROM ipam_allocation_event",
+        "UPDATE ipam_allocation SET note = 'x'",
+        "UPDATE ipam_allocation SET state = 'reserved', service_id = NULL, available_at = NULL",
+        "INSERT INTO ipam_allocation_event (tenant_id, pool_id, unit, what, at)"
+        " VALUES ('north', 1, 9, 'assigned', '2026-01-01 00:00:00')",
+        "UPDATE ipam_pool SET warn_percent = 99",
+        "UPDATE ipam_pool SET kind = 'ipv5'",
+    ):
+        with pytest.raises(IntegrityError):
+            async with database.begin() as db:
+                await db.execute(text(refused))
 
 
 async def test_several_that_migrate_one_empty_database_at_once_all_succeed(database: Database, tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""Units in drained parts of pools: those that somebody still has, and those that nobody has and nobody gets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.tables import Allocation, Drain, Exclusion
+from ipam.units import Interval, count, subtract
+
+
+async def nobodys_by_pool(db: AsyncSession, tenant_id: str) -> dict[int, int]:
+    """By pool, how many units of it are neither free nor excluded nor anybody's, but drained."""
+    drained: dict[int, list[Interval]] = defaultdict(list)
+    spans = select(Drain.pool_id, Drain.first_unit, Drain.last_unit).where(Drain.tenant_id == tenant_id)
+    for pool_id, first, last in await db.execute(spans):
+        drained[pool_id].append((first, last))
+    if not drained:
+        return {}
+    excluded: dict[int, list[Interval]] = defaultdict(list)
+    out = select(Exclusion.pool_id, Exclusion.first_unit, Exclusion.last_unit).where(Exclusion.pool_id.in_(drained))
+    for pool_id, first, last in await db.execute(out):
+        excluded[pool_id].append((first, last))
+    inside = and_(Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit))
+    held = select(Allocation.pool_id, func.count()).join(Drain, inside).where(Drain.tenant_id == tenant_id)
+    somebodys = {pool_id: number for pool_id, number in await db.execute(held.group_by(Allocation.pool_id))}
+    return {
+        pool_id: count(subtract(spans, excluded[pool_id])) - somebodys.get(pool_id, 0)
+        for pool_id, spans in drained.items()
+    }

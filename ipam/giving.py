@@ -1,0 +1,192 @@
+"""Giving a new service all that it needs, in one attempt after the other until nobody is in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, cast
+
+import structlog
+from sqlalchemy import CursorResult, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam import holdings, places
+from ipam.allocator import choose, take
+from ipam.answers import AllocatedResources, describe
+from ipam.candidates import Candidate, Holder
+from ipam.chains import find_chains
+from ipam.errors import RequestConflict, RequestInvalid, UsernameTaken
+from ipam.holdings import Line
+from ipam.patience import patiently
+from ipam.places import Wish
+from ipam.static_requests import StaticResources
+from ipam.tables import Service, table_of
+
+log = structlog.get_logger(__name__)
+
+LONGEST_REQUEST_ID = 200
+_SERVICE = table_of(Service)
+_INSERT = {
+    # The count of rows, not RETURNING: for that SQLite looks through all that refers to services.
+    dialect.dialect.name: dialect.insert(_SERVICE)
+    .on_conflict_do_nothing(index_elements=["tenant_id", "request_id"])
+    .execution_options(preserve_rowcount=True)
+    for dialect in (postgresql, sqlite)
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for; ``static`` is checked, and None if nothing is named."""
+
+    customer_id: int
+    service_location: str
+    bandwidth_plan: str
+    request_id: str | None = None
+    static: StaticResources | None = None
+
+    @property
+    def static_text(self) -> str | None:
+        return self.static.as_text() if self.static else None
+
+
+class Giving:
+    """Gives resources to new services of one tenant, within the caller's transaction."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime], realm: str) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+        self._realm = realm
+
+    async def give(self, order: Order) -> AllocatedResources:
+        """All of it or nothing; the same request again gets the same answer.
+
+        Raises:
+            As ``NetworkService.allocate_resources`` says.
+        """
+        check_order(order)
+        wish = await places.resolve(
+            self._db,
+            tenant_id=self._tenant_id,
+            service_location=order.service_location,
+            plan=order.bandwidth_plan,
+            request_id=order.request_id,
+        )
+        return await patiently(self._db, partial(self._attempt, order, wish))
+
+    async def _attempt(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
+        if wish.earlier_service_id is not None:
+            return await self._repeat(order, wish, locked)
+        holder = self._holder(order, wish, wish.next_service_id)
+        chosen = await self._choose(order, wish, holder, locked)
+        username = self._username(order.customer_id, holder.service_id)
+        if not await self._insert_service(order, wish, holder, chosen, username):
+            return await self._repeat(order, wish, locked)
+        return await self._take(wish, holder, chosen, username)
+
+    async def _repeat(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
+        """The request has a service already."""
+        line = await holdings.find_line(
+            self._db, self._tenant_id, Service.request_id == order.request_id, to_change=True
+        )
+        assert line is not None  # rows of services are never deleted
+        _check_same(order, wish, line)
+        if not line.released:
+            return await holdings.resources_of(self._db, line)
+        holder = self._holder(order, wish, line.service_id)
+        chosen = await self._choose(order, wish, holder, locked)
+        await self._db.execute(
+            update(_SERVICE)
+            .where(_SERVICE.c.service_id == line.service_id)
+            .values(state="active", released_at=None, **named_only(chosen))
+        )
+        return await self._take(wish, holder, chosen, line.username)
+
+    async def _choose(self, order: Order, wish: Wish, holder: Holder, locked: frozenset[str]) -> list[Candidate]:
+        chains = await find_chains(self._db, place=wish.place, plan=wish.plan, holder=holder, static=order.static)
+        return await choose(self._db, chains, holder.at, locked)
+
+    async def _take(self, wish: Wish, holder: Holder, chosen: list[Candidate], username: str) -> AllocatedResources:
+        held = await take(self._db, chosen, holder)
+        # Not yet committed, and so not yet true: the caller's own record tells the operator.
+        log.debug("resources taken", service_id=holder.service_id, username=username, subject=holder.subject)
+        return describe(service_id=holder.service_id, username=username, place=wish.place, plan=wish.plan, held=held)
+
+    async def _insert_service(
+        self, order: Order, wish: Wish, holder: Holder, chosen: list[Candidate], username: str
+    ) -> bool:
+        """False: the same request was made by somebody else just now; PostgreSQL has waited for its outcome."""
+        row = {
+            "tenant_id": self._tenant_id,
+            "service_id": holder.service_id,
+            "request_id": order.request_id,
+            "customer_id": order.customer_id,
+            "location_id": wish.place.location_id,
+            "plan_id": wish.plan.plan_id,
+            "username": username,
+            "static_request": order.static_text,
+            "state": "active",
+            "created_at": holder.at,
+            **named_only(chosen),
+        }
+        try:
+            inserted = await self._db.execute(_INSERT[self._db.get_bind().dialect.name], row)
+            return cast(CursorResult[Any], inserted).rowcount == 1
+        except IntegrityError as exc:
+            if "username" not in str(exc.orig):
+                raise
+            raise UsernameTaken(username, customer_id=order.customer_id) from exc
+
+    def _holder(self, order: Order, wish: Wish, service_id: int) -> Holder:
+        subject = holdings.subject_of(order.customer_id, wish.place.location_id)
+        return Holder(self._tenant_id, service_id, subject, self._now())
+
+    def _username(self, customer_id: int, service_id: int) -> str:
+        name = f"c{customer_id}-s{service_id}"
+        return f"{name}@{self._realm}" if self._realm else name
+
+
+def named_only(chosen: list[Candidate]) -> dict[str, int | None]:
+    """What a service refers to without taking a unit of it."""
+    by_kind = {candidate.kind: candidate for candidate in chosen}
+    shared, framed = by_kind.get("svlan"), by_kind.get("framed_pool")
+    return {"svlan_id": shared.svlan_id if shared else None, "framed_pool_id": framed.pool_id if framed else None}
+
+
+def check_order(order: Order) -> None:
+    """
+    Raises:
+        RequestInvalid: a number or text that can't be meant.
+    """
+    if order.customer_id < 1:
+        raise RequestInvalid("customer_id", f"is {order.customer_id}; customers are numbered from 1")
+    check_request_id(order.request_id)
+
+
+def check_request_id(request_id: str | None) -> None:
+    """
+    Raises:
+        RequestInvalid: it is empty or too long.
+    """
+    if request_id is not None and not 0 < len(request_id) <= LONGEST_REQUEST_ID:
+        raise RequestInvalid("request_id", f"has {len(request_id)} characters; it takes 1 to {LONGEST_REQUEST_ID}")
+
+
+def _check_same(order: Order, wish: Wish, line: Line) -> None:
+    given = (order.customer_id, wish.place.location_id, wish.plan.plan_id, order.static_text)
+    recorded = (line.customer_id, line.place.location_id, line.plan.plan_id, line.static_request)
+    if given != recorded:
+        kept, named = line.static_request, order.static_text
+        raise RequestConflict(
+            str(order.request_id),
+            service_id=line.service_id,
+            recorded=f"customer {line.customer_id} at {line.place.location} on {line.plan.name}"
+            + (f" with {kept}" if kept else ""),
+            given=f"customer {order.customer_id} at {wish.place.location} on {wish.plan.name}"
+            + (f" with {named}" if named else ""),
+        )

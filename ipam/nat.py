@@ -1,0 +1,61 @@
+"""Deterministic CGNAT (RFC 7422): which outside address and ports follow from an inside address, and back. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Algorithm = Literal["by_address", "by_block"]
+FIRST_PORT = 1024
+LAST_PORT = 65535
+
+
+@dataclass(frozen=True)
+class PortMapping:
+    """Inside addresses in order, each with one block of ports of an outside address. Addresses are numbers.
+
+    ``by_address``: the blocks of an outside address one after the other, then the next address (VPP's det44, Junos).
+    ``by_block``: the first block of every address, then the second of every address (RFC 7422's sequential one).
+    """
+
+    first_outside: int
+    outside_count: int
+    first_inside: int
+    inside_count: int
+    ports_per_subscriber: int
+    algorithm: Algorithm = "by_address"
+    first_port: int = FIRST_PORT
+    last_port: int = LAST_PORT
+
+    @property
+    def blocks_per_address(self) -> int:
+        """What remains after the last whole block is nobody's."""
+        return (self.last_port - self.first_port + 1) // self.ports_per_subscriber
+
+    @property
+    def capacity(self) -> int:
+        """How many inside addresses have a block."""
+        return self.outside_count * self.blocks_per_address
+
+    def block_of(self, inside: int) -> tuple[int, int, int] | None:
+        """(outside address, first port, last port); None: it isn't an inside address."""
+        number = inside - self.first_inside
+        if not 0 <= number < min(self.inside_count, self.capacity):
+            return None
+        if self.algorithm == "by_address":
+            address, block = divmod(number, self.blocks_per_address)
+        else:
+            block, address = divmod(number, self.outside_count)
+        first = self.first_port + block * self.ports_per_subscriber
+        return self.first_outside + address, first, first + self.ports_per_subscriber - 1
+
+    def inside_of(self, outside: int, port: int) -> int | None:
+        """The inside address whose block the port lies in; None: nobody's."""
+        address, block = outside - self.first_outside, (port - self.first_port) // self.ports_per_subscriber
+        if not (0 <= address < self.outside_count and 0 <= block < self.blocks_per_address):
+            return None
+        if self.algorithm == "by_address":
+            number = address * self.blocks_per_address + block
+        else:
+            number = block * self.outside_count + address
+        return self.first_inside + number if number < self.inside_count else None

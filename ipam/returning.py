@@ -1,0 +1,130 @@
+"""Giving back: into quarantine, or, where its prefix is being drained, to nobody any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from ipam.answers import ReleasedResources, ReleasedUnit, value_of
+from ipam.tables import (
+    ASSIGNED,
+    Allocation,
+    AllocationEvent,
+    Drain,
+    Pool,
+    Prefix,
+    Service,
+    UtcDateTime,
+    table_of,
+)
+
+_ALLOCATION = table_of(Allocation)
+_EVENT = table_of(AllocationEvent)
+_SERVICE = table_of(Service)
+
+_INTO_QUARANTINE = (
+    update(_ALLOCATION)
+    .where(_ALLOCATION.c.id == bindparam("allocation_id"))
+    .values(
+        state="quarantine",
+        service_id=None,
+        available_at=bindparam("until", type_=UtcDateTime),
+        sticky_until=bindparam("sticky", type_=UtcDateTime),
+    )
+)
+
+
+async def release(db: AsyncSession, *, tenant_id: str, service_id: int, at: datetime) -> None:
+    """Everything that the service holds is given back; the service's row must be locked."""
+    await give_back(db, tenant_id=tenant_id, service_id=service_id, at=at)
+    await db.execute(
+        update(_SERVICE).where(_SERVICE.c.service_id == service_id).values(state="released", released_at=at)
+    )
+
+
+async def give_back(
+    db: AsyncSession,
+    *,
+    tenant_id: str,
+    service_id: int,
+    at: datetime,
+    pools: Collection[int] | None = None,
+    note: str | None = None,
+) -> None:
+    """What the service holds, or of these pools alone, goes into its pool's quarantine."""
+    wanted = select(
+        Allocation.id, Allocation.pool_id, Allocation.unit, Pool.quarantine_seconds, Pool.sticky_seconds
+    ).join(Pool, Pool.id == Allocation.pool_id)
+    of_pools = [] if pools is None else [Allocation.pool_id.in_(pools)]
+    held = (await db.execute(wanted.where(Allocation.service_id == service_id, ASSIGNED, *of_pools))).all()
+    if not held:
+        return
+    ends = {row.id: at + timedelta(seconds=row.quarantine_seconds) for row in held}
+    await db.execute(
+        _INTO_QUARANTINE,
+        [
+            {
+                "allocation_id": row.id,
+                "until": ends[row.id],
+                "sticky": None if row.sticky_seconds is None else at + timedelta(seconds=row.sticky_seconds),
+            }
+            for row in held
+        ],
+    )
+    await _drop_drained(db, list(ends))
+    await db.execute(
+        insert(_EVENT),
+        [
+            {
+                "tenant_id": tenant_id,
+                "pool_id": row.pool_id,
+                "unit": row.unit,
+                "service_id": service_id,
+                "what": "released",
+                "at": at,
+                "available_at": ends[row.id],
+                "note": note,
+            }
+            for row in held
+        ],
+    )
+
+
+async def _drop_drained(db: AsyncSession, allocation_ids: list[int]) -> None:
+    """What lies in a part that is being drained goes to nobody.
+
+    Asked when the rows are ours already: whoever drains their prefix has come to an end, or comes after us."""
+    lies_in = and_(Drain.pool_id == Allocation.pool_id, Allocation.unit.between(Drain.first_unit, Drain.last_unit))
+    found = select(Allocation.id).join(Drain, lies_in).where(Allocation.id.in_(allocation_ids))
+    drained = set(await db.scalars(found))
+    if drained:
+        await db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(drained)))
+
+
+async def released(db: AsyncSession, *, service_id: int, at: datetime) -> ReleasedResources:
+    """What the service gave back when it was last released, from its history."""
+    last_given = select(func.coalesce(func.max(AllocationEvent.id), 0)).where(
+        AllocationEvent.service_id == service_id, AllocationEvent.what == "assigned"
+    )
+    since = aliased(AllocationEvent)
+    rows = await db.execute(
+        select(Pool.name, Prefix.first_address, Pool.unit_length, since.unit, since.available_at)
+        .join(Pool, Pool.id == since.pool_id)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .where(
+            since.service_id == service_id,
+            since.what == "released",
+            since.at == at,
+            since.id > last_given.scalar_subquery(),
+        )
+        .order_by(Pool.name, since.unit)
+    )
+    units = [
+        ReleasedUnit(pool=name, value=value_of(base, unit_length, unit), available_at=available_at or at)
+        for name, base, unit_length, unit, available_at in rows
+    ]
+    return ReleasedResources(service_id=service_id, released_at=at, released=units)

@@ -1,0 +1,71 @@
+"""Resources that are asked for by their numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ipam.addresses import FIRST_VID, LAST_VID, format_address, parse_address, parse_network, to_bytes
+from ipam.errors import RequestInvalid
+from ipam.kinds import Kind
+
+_KINDS: dict[str, Kind] = {
+    "ip_address": "ipv4",
+    "ipv6_wan_prefix": "ipv6_wan",
+    "delegated_prefix": "ipv6_pd",
+    "cvlan": "cvlan",
+}
+
+
+@dataclass(frozen=True)
+class StaticResources:
+    """What a service is to have and nothing else; what isn't named, its pools choose. The names are the answer's."""
+
+    ip_address: str | None = None
+    ipv6_wan_prefix: str | None = None
+    delegated_prefix: str | None = None
+    cvlan: int | None = None
+
+    def checked(self) -> StaticResources | None:
+        """The same in the one spelling of each; None: nothing is named.
+
+        Raises:
+            RequestInvalid: with all that is wrong.
+        """
+        faults: list[str] = []
+        spelt: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            if value is not None:
+                try:
+                    spelt[name] = _spelt(name, value)
+                except ValueError as exc:
+                    faults.append(f"{name}: {exc}")
+        if faults:
+            raise RequestInvalid("static", f"can't be meant: {'; '.join(faults)}")
+        return StaticResources(**spelt) if spelt else None
+
+    def by_kind(self) -> dict[Kind, str | int]:
+        return {_KINDS[name]: value for name, value in asdict(self).items() if value is not None}
+
+    def as_text(self) -> str:
+        """For the record: the same wishes make the same text."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value is not None}, sort_keys=True)
+
+
+def _spelt(name: str, value: str | int) -> str | int:
+    if name == "cvlan":
+        if not isinstance(value, int) or not FIRST_VID <= value <= LAST_VID:
+            raise ValueError(f"{value!r} is no VLAN number {FIRST_VID}..{LAST_VID} (IEEE 802.1Q)")
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    if name == "ip_address":
+        family, number = parse_address(value)
+        if family != 4:
+            raise ValueError(f"{value!r} is not an IPv4 address")
+        return format_address(to_bytes(family, number))
+    network = parse_network(value)
+    if network.family != 6:
+        raise ValueError(f"{value!r} is not an IPv6 prefix")
+    return str(network)

@@ -1,0 +1,170 @@
+"""Refusals about one address, prefix or VLAN by its number.
+
+::
+
+    UnitError
+    ├── UnitTaken           a service holds it
+    ├── UnitReserved        it is kept for something else
+    ├── UnitCooling         it is in quarantine, and not this customer's former one
+    ├── UnitExcluded        it is never handed out, with the reason
+    ├── UnitDraining        its prefix is being emptied
+    ├── UnitElsewhere       no pool that serves the premise has it
+    ├── UnitNotHeld         what is to be given back or lifted isn't held or in quarantine
+    ├── CvlanNotComputable  the premise lacks what the C-VLAN is computed from
+    ├── RouteNotServed      a routed prefix can't follow its service to another place
+    └── PrefixNotEmpty      a prefix can't shrink while something of it is in use
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from ipam.errors import IpamError
+
+
+class UnitError(IpamError):
+    """An address, prefix or VLAN by its number can't be given, kept or taken back."""
+
+    code = "ipam.unit_error"
+
+
+class UnitTaken(UnitError):
+    """A service holds this address, prefix or VLAN already."""
+
+    code = "ipam.unit_taken"
+
+    def __init__(self, value: str, *, pool: str, service_id: int) -> None:
+        self.value = value
+        self.pool = pool
+        self.service_id = service_id
+        super().__init__(
+            f"{value} of pool {pool} is held by service {service_id}; nothing was changed."
+            " Choose another one, or release or move that service first."
+        )
+
+
+class UnitReserved(UnitError):
+    """This address, prefix or VLAN is kept for something else."""
+
+    code = "ipam.unit_reserved"
+
+    def __init__(self, value: str, *, pool: str, note: str) -> None:
+        self.value = value
+        self.pool = pool
+        self.note = note
+        super().__init__(
+            f"{value} of pool {pool} is reserved ({note}); nothing was changed. Choose another one, or unreserve it."
+        )
+
+
+class UnitCooling(UnitError):
+    """This address, prefix or VLAN is in quarantine, and was somebody else's."""
+
+    code = "ipam.unit_cooling"
+
+    def __init__(self, value: str, *, pool: str, available_at: datetime) -> None:
+        self.value = value
+        self.pool = pool
+        self.available_at = available_at
+        super().__init__(
+            f"{value} of pool {pool} was somebody else's and is in quarantine until"
+            f" {available_at:%Y-%m-%d %H:%M:%S} UTC; nothing was changed. Wait, or lift its quarantine with a reason."
+        )
+
+
+class UnitExcluded(UnitError):
+    """This address, prefix or VLAN is never handed out."""
+
+    code = "ipam.unit_excluded"
+
+    def __init__(self, value: str, *, pool: str, reason: str) -> None:
+        self.value = value
+        self.pool = pool
+        self.reason = reason
+        super().__init__(f"{value} of pool {pool} is never handed out: {reason}. Choose another one.")
+
+
+class UnitDraining(UnitError):
+    """The prefix of this address is being emptied."""
+
+    code = "ipam.unit_draining"
+
+    def __init__(self, value: str, *, pool: str, note: str) -> None:
+        self.value = value
+        self.pool = pool
+        self.note = note
+        super().__init__(
+            f"{value} of pool {pool} is in a part that is being drained ({note}), so it goes to nobody."
+            " Choose another one, or end the drain."
+        )
+
+
+class UnitElsewhere(UnitError):
+    """No pool that serves the premise has this address, prefix or VLAN."""
+
+    code = "ipam.unit_elsewhere"
+
+    def __init__(self, value: str, *, location: str, plan: str, why: str) -> None:
+        self.value = value
+        self.location = location
+        self.plan = plan
+        super().__init__(f"{value} can't be given at {location} on plan {plan}: {why}.")
+
+
+class UnitNotHeld(UnitError):
+    """What is to be given back, unreserved or lifted isn't in that state."""
+
+    code = "ipam.unit_not_held"
+
+    def __init__(self, value: str, *, pool: str | None, wanted: str, state: str) -> None:
+        self.value = value
+        self.pool = pool
+        self.state = state
+        what = f"{value} of pool {pool}" if pool else value
+        super().__init__(f"{what} is not {wanted}, it is {state}; nothing was changed.")
+
+
+class CvlanNotComputable(UnitError):
+    """The premise lacks what its C-VLAN is computed from."""
+
+    code = "ipam.cvlan_not_computable"
+
+    def __init__(self, *, location: str, svlan: str, formula: str, missing: Sequence[str]) -> None:
+        self.location = location
+        self.svlan = svlan
+        self.missing = tuple(missing)
+        super().__init__(
+            f"The C-VLAN of {location} in S-VLAN {svlan} is {formula}, but its {' and '.join(missing)} is not known."
+            " Enter the port and ONU of the premise."
+        )
+
+
+class RouteNotServed(UnitError):
+    """A routed prefix can't follow its service to another place."""
+
+    code = "ipam.route_not_served"
+
+    def __init__(self, value: str, *, pool: str, service_id: int, location: str) -> None:
+        self.value = value
+        self.pool = pool
+        self.service_id = service_id
+        super().__init__(
+            f"Service {service_id} can't go on at {location} with {value}: pool {pool} serves no line there."
+            " Bind the pool there, or withdraw the prefix from the service first."
+        )
+
+
+class PrefixNotEmpty(UnitError):
+    """A prefix can't shrink while something of it is in use."""
+
+    code = "ipam.prefix_not_empty"
+
+    def __init__(self, pool: str, *, network: str, in_use: int, example: str) -> None:
+        self.pool = pool
+        self.network = network
+        self.in_use = in_use
+        super().__init__(
+            f"Pool {pool} can't shrink to {network}: {in_use} outside of it are in use, {example} among them;"
+            " nothing was changed. Drain that part, and move or release who is left there."
+        )

@@ -1,0 +1,137 @@
+"""What is answered about addresses besides the contract: previews, moves, drains, histories, port blocks, exports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from ipam.answers import ServiceAt
+
+
+class NatBlockAt(TypedDict):
+    """Ports of an outside address that an inside address had; ``source`` is a rule (RFC 7422) or a log."""
+
+    outside: str
+    first_port: int
+    last_port: int
+    inside: str
+    source: str
+
+
+class NatHolder(TypedDict):
+    """Who had a port of an outside address. ``holder`` None: no service had the inside address then."""
+
+    block: NatBlockAt
+    holder: ServiceAt | None
+
+
+class PreviewedUnit(TypedDict):
+    """What a service would be given of one kind.
+
+    ``how``: *former* (it was this customer's there), *named* (asked for by its number), *computed* (from the port),
+    *reused* (the one out of quarantine for longest), *fresh* (a never used one, of which the pool chooses: no ``value``
+    yet), *shared* (an S-VLAN of all lines there), *by the BNG* (``value`` is the pool's name there).
+    """
+
+    kind: str
+    pool: str
+    how: str
+    value: str | None
+
+
+class MovedService(TypedDict):
+    """A service that went on elsewhere: what it has kept, what it was given there, and what it gave back."""
+
+    service_id: int
+    customer_id: int
+    username: str
+    location: str
+    kept: list[str]
+    given: list[str]
+    given_back: list[str]
+
+
+class LeftBehind(TypedDict):
+    """What is still held or reserved in a part of a pool that is being drained, and by whom."""
+
+    value: str
+    state: str
+    note: str | None
+    service_id: int | None
+    customer_id: int | None
+    username: str | None
+    location: str | None
+
+
+class UnitEvent(TypedDict):
+    """One thing that has become of an address, prefix or C-VLAN.
+
+    ``what``: assigned, moved (kept by its service at another place), released, lifted (out of quarantine before its
+    time), reserved, unreserved.
+    """
+
+    pool: str
+    value: str
+    at: datetime
+    what: str
+    service_id: int | None
+    customer_id: int | None
+    username: str | None
+    available_at: datetime | None
+    note: str | None
+
+
+class LeftOut(TypedDict):
+    """A service that an export leaves out, and why."""
+
+    service_id: int
+    location: str
+    why: str
+
+
+class KeaExport(TypedDict):
+    """Parts of Kea's configuration: ``dhcp4`` of ``Dhcp4``, ``dhcp6`` of ``Dhcp6``."""
+
+    dhcp4: dict[str, Any]
+    dhcp6: dict[str, Any]
+    left_out: list[LeftOut]
+
+
+class PoolCrossing(TypedDict):
+    """A pool that has become worse or better: ok, low, critical, exhausted.
+
+    ``days_to_exhaustion``: see ``PoolOutlook``.
+    """
+
+    pool_id: int
+    pool: str
+    kind: str
+    network: str
+    level: str
+    previous_level: str
+    at: datetime
+    size: int
+    free: int
+    used_percent: float
+    next_available_at: datetime | None
+    days_to_exhaustion: float | None
+
+
+class PoolOutlook(TypedDict):
+    """How bad it is with a pool (ok, low, critical, exhausted), and when it will be full.
+
+    ``units_per_day``: how fast free units went in the last seven days; less than nothing: they came back. None: it is
+    too soon to say. ``days_to_exhaustion`` None: it is too soon to say, or it doesn't come to that.
+    """
+
+    pool: str
+    kind: str
+    network: str
+    level: str
+    size: int
+    free: int
+    used_percent: float
+    units_per_day: float | None
+    days_to_exhaustion: float | None

@@ -1,0 +1,29 @@
+"""Pools that run low, are about to be full, are full, or have room again: told once for each crossing."""
+
+from __future__ import annotations
+
+from ipam import sample_pools
+from provisioning.commercial import PublishEvent
+from provisioning.commercial.delivery import Begin
+from provisioning.intake import Clock
+
+BY = "clock"
+POOL_EVENTS = {
+    "ok": "pool.recovered",
+    "low": "pool.running_low",
+    "critical": "pool.critical",
+    "exhausted": "pool.exhausted",
+}
+"""What is told of a pool that has come to a level. None of them starts a journey."""
+
+
+async def tell_levels(begin: Begin, *, publish: PublishEvent, tenant_id: str, now: Clock) -> int:
+    """Looks at every pool; the samples and what they tell are one commit. Returns how many crossings were told."""
+    at = now()
+    async with begin() as db:
+        crossings = await sample_pools(db, tenant_id=tenant_id, at=at)
+        for crossing in crossings:
+            subject = f"pool/{crossing['pool_id']}"
+            key = f"{subject}/{crossing['level']}/{at.isoformat()}"
+            await publish(db, POOL_EVENTS[crossing["level"]], subject, crossing, key, BY)
+    return len(crossings)

@@ -1,0 +1,69 @@
+"""What Kea is told: each line by its circuit-id, and which lines can't be told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ipam import AliasTaken
+from tests.ipam.conftest import Network, small
+
+
+def by_dhcp() -> dict[str, Any]:
+    described = small()
+    described["plan"].append({"name": "cable", "access": "ipoe", "addressing": "dhcp", "ipv6_pd": True})
+    described["location"][0]["circuit_id"] = "OLT-1 xpon 0/1/0:7"
+    described["location"][1]["circuit_id"] = "OLT-2 xpon 0/2/0:1"
+    return described
+
+
+async def test_lines_on_dhcp_plans_become_reservations_by_circuit_id(empty: Network) -> None:
+    await empty.apply(by_dhcp())
+    high = await empty.allocate(1, "LOC-1", "cable", ip_address="100.64.0.9")
+    low = await empty.allocate(2, "OLT-2 xpon 0/2/0:1", "cable", ip_address="100.64.0.3")
+    await empty.allocate(3, "LOC-3", "fiber-100")
+    nameless = await empty.allocate(4, "LOC-3", "cable")
+    await empty.release((await empty.allocate(5, "LOC-3", "cable"))["service_id"])
+
+    told = await empty.serve("kea_reservations")
+
+    first, second = b"OLT-2 xpon 0/2/0:1".hex(":"), b"OLT-1 xpon 0/1/0:7".hex(":")
+    assert second.startswith("4f:4c:54:2d:31:20")
+    assert told["dhcp4"] == {
+        "subnet4": [
+            {
+                "subnet": "100.64.0.0/28",
+                "reservations": [
+                    {"circuit-id": first, "ip-address": "100.64.0.3"},
+                    {"circuit-id": second, "ip-address": "100.64.0.9"},
+                ],
+            }
+        ]
+    }
+    prefixes = {each["flex-id"]: each["prefixes"] for each in told["dhcp6"]["reservations"]}
+    assert prefixes == {first: [low["delegated_prefix"]], second: [high["delegated_prefix"]]}
+    [left_out] = told["left_out"]
+    assert (left_out["service_id"], left_out["location"]) == (nameless["service_id"], "LOC-3")
+    assert "no circuit_id" in left_out["why"]
+
+
+async def test_two_services_behind_one_circuit_id_are_both_left_out(empty: Network) -> None:
+    await empty.apply(by_dhcp())
+    given = [await empty.allocate(customer, "LOC-1", "cable") for customer in (1, 2)]
+
+    told = await empty.serve("kea_reservations")
+
+    assert (told["dhcp4"], told["dhcp6"]) == ({"subnet4": []}, {"reservations": []})
+    assert sorted(each["service_id"] for each in told["left_out"]) == [line["service_id"] for line in given]
+    assert {each["why"] for each in told["left_out"]} == {
+        "several services share the circuit_id OLT-1 xpon 0/1/0:7, which Kea knows once"
+    }
+
+
+async def test_a_circuit_id_leads_to_one_premise(empty: Network) -> None:
+    described = by_dhcp()
+    await empty.apply(described)
+
+    with pytest.raises(AliasTaken):
+        await empty.apply({"location": [{**described["location"][2], "circuit_id": "OLT-1 xpon 0/1/0:7"}]})

@@ -1,0 +1,208 @@
+"""A service at another place: kept is what that place can serve, and nothing is ever lost on the way."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+
+from ipam import (
+    NameUnknown,
+    NoPoolBound,
+    RequestConflict,
+    RequestInvalid,
+    ServiceReleased,
+    ServiceUnknown,
+    StaticResources,
+    UnitTaken,
+)
+from ipam.tables import AllocationEvent
+from tests.ipam.conftest import STARTED_AT, Network, corrupt, small
+
+
+def two_bngs() -> dict[str, Any]:
+    """As the small network, with a second BNG in the south that has pools of its own."""
+    described = small()
+    described["bng"].append({"name": "bng-2"})
+    described["site"].append({"name": "south"})
+    described["access_node"].append({"name": "OLT-9", "site": "south", "bng": "bng-2", "ports": ["0/9/0"]})
+    described["location"].append({"id": "LOC-9", "access_node": "OLT-9", "port": "0/9/0"})
+    south = [{"bng": "bng-2"}]
+    described["pool"] += [
+        {"name": "cgnat-south", "kind": "ipv4", "network": "100.65.0.0/28", "bindings": south},
+        {"name": "wan6-south", "kind": "ipv6_wan", "network": "2001:db8:9000::/60", "bindings": south},
+    ]
+    described["pool"][4]["bindings"] = [{"bng": "bng-1"}, {"bng": "bng-2"}]
+    described["svlan"].append({"group": "metro", "vid": 300, "bindings": [{"access_node": "OLT-9"}]})
+    return described
+
+
+async def move(network: Network, service_id: int, location: str, **said: Any) -> Any:
+    note = said.pop("note", "the customer moves house")
+    return await network.serve("move_service", service_id=service_id, service_location=location, note=note, **said)
+
+
+async def test_behind_the_same_bng_all_addresses_are_kept_and_the_vlan_changes(network: Network) -> None:
+    before = await network.allocate(1, "LOC-1")
+    network.clock.forward(hours=1)
+
+    after = await move(network, before["service_id"], "LOC-2")
+
+    kept = ("service_id", "username", "ip_address", "ipv6_wan_prefix", "delegated_prefix")
+    now, then = dict(after), dict(before)
+    assert [now[name] for name in kept] == [then[name] for name in kept]
+    assert (before["svlan"], before["cvlan"]) == (110, None)
+    assert (after["svlan"], after["access_node"], after["port"]) == (210, "OLT-2", "0/2/0")
+    assert after["cvlan"] is not None
+    assert await network.violations() == []
+    back = await move(network, before["service_id"], "LOC-1")
+    assert (back["svlan"], back["cvlan"], back["ip_address"]) == (110, None, before["ip_address"])
+    assert (await network.usage("metro/210"))["quarantined"] == 1
+    assert await network.violations() == []
+
+
+async def test_behind_another_bng_only_what_it_serves_as_well_is_kept(empty: Network) -> None:
+    await empty.apply(two_bngs())
+    before = await empty.allocate(1, "LOC-1")
+    empty.clock.forward(hours=1)
+
+    after = await move(empty, before["service_id"], "LOC-9")
+
+    assert after["ip_address"].startswith("100.65.0.")
+    assert after["ipv6_wan_prefix"].startswith("2001:db8:9000:")
+    assert after["delegated_prefix"] == before["delegated_prefix"]
+    assert (after["bng"], after["svlan"], after["username"]) == ("bng-2", 300, before["username"])
+    assert (await empty.usage("cgnat"))["quarantined"] == 1
+    assert await empty.violations() == []
+    async with empty.database.begin() as db:
+        service = empty.service(db)
+        old = await service.service_at(address=before["ip_address"], at=STARTED_AT + timedelta(minutes=1))
+        gone = await service.service_at(address=before["ip_address"])
+        pd = before["delegated_prefix"]
+        assert pd is not None
+        at = {
+            minutes: await service.service_at(address=pd.split("/")[0], at=STARTED_AT + timedelta(minutes=minutes))
+            for minutes in (1, 61)
+        }
+        events = (await db.execute(select(AllocationEvent.what).order_by(AllocationEvent.id))).scalars().all()
+    assert old is not None
+    assert (old["location"], old["until"]) == ("LOC-1", STARTED_AT + timedelta(hours=1))
+    assert gone is None
+    assert [(each["location"], each["since"], each["until"]) for each in at.values() if each] == [
+        ("LOC-1", STARTED_AT, None),
+        ("LOC-9", STARTED_AT, None),
+    ]
+    assert sorted(events) == ["assigned"] * 5 + ["moved"] + ["released"] * 2
+
+
+async def test_the_same_move_again_changes_nothing_and_another_is_a_conflict(empty: Network) -> None:
+    await empty.apply(two_bngs())
+    given = await empty.allocate(1, "LOC-1")
+    first = await move(empty, given["service_id"], "LOC-9", request_id="m-1", note="x")
+
+    assert await move(empty, given["service_id"], "LOC-9", request_id="m-1", note="in other words") == first
+    with pytest.raises(RequestConflict, match="moving service 1 to LOC-9, and now came for moving service 1 to LOC-2"):
+        await move(empty, given["service_id"], "LOC-2", request_id="m-1")
+    assert (await empty.usage("cgnat"))["quarantined"] == 1
+    assert await empty.violations() == []
+
+
+async def test_a_number_may_be_named_for_the_new_place_or_kept_by_naming_it(empty: Network) -> None:
+    await empty.apply(two_bngs())
+    given = await empty.allocate(1, "LOC-1", ip_address="100.64.0.9")
+    other = await empty.allocate(2, "LOC-9", ip_address="100.65.0.3")
+    with pytest.raises(UnitTaken, match=f"held by service {other['service_id']}"):
+        await move(empty, given["service_id"], "LOC-9", static=StaticResources(ip_address="100.65.0.3"))
+    assert (await empty.usage("cgnat"))["assigned"] == 1
+
+    moved = await move(empty, given["service_id"], "LOC-2", static=StaticResources(ip_address="100.64.0.9", cvlan=99))
+    there = await move(empty, given["service_id"], "LOC-9", static=StaticResources(ip_address="100.65.0.5"))
+
+    assert (moved["ip_address"], moved["cvlan"], there["ip_address"]) == ("100.64.0.9", 99, "100.65.0.5")
+    assert await empty.violations() == []
+
+
+async def test_a_move_that_can_not_be_is_refused_and_the_service_stays_whole(empty: Network) -> None:
+    described = two_bngs()
+    described["pool"] = [pool for pool in described["pool"] if pool["name"] != "wan6-south"]
+    await empty.apply(described)
+    given = await empty.allocate(1, "LOC-1")
+    gone = await empty.allocate(2, "LOC-1")
+    await empty.release(gone["service_id"])
+
+    with pytest.raises(NoPoolBound, match="needs an IPv6 WAN pool at LOC-9"):
+        await move(empty, given["service_id"], "LOC-9")
+    with pytest.raises(ServiceReleased):
+        await move(empty, gone["service_id"], "LOC-9")
+    with pytest.raises(ServiceUnknown):
+        await move(empty, 99, "LOC-9")
+    with pytest.raises(RequestInvalid, match="must say why"):
+        await move(empty, given["service_id"], "LOC-9", note="")
+
+    assert await empty.serve("resources", service_id=given["service_id"]) == given
+    assert await empty.violations() == []
+
+
+async def test_access_nodes_go_behind_another_bng_with_all_their_services(empty: Network) -> None:
+    await empty.apply(two_bngs())
+    lines = [await empty.allocate(customer, "LOC-1") for customer in (1, 2, 3)]
+    elsewhere = await empty.allocate(4, "LOC-2")
+    await empty.release((await empty.allocate(5, "LOC-3"))["service_id"])
+
+    moved = await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="BNG 1 is retired")
+
+    assert [each["service_id"] for each in moved] == [line["service_id"] for line in lines]
+    for line, each in zip(lines, moved, strict=True):
+        now = await empty.serve("resources", service_id=line["service_id"])
+        assert each["kept"] == [line["delegated_prefix"]]
+        assert each["given_back"] == [line["ip_address"], line["ipv6_wan_prefix"]]
+        assert each["given"] == [now["ip_address"], now["ipv6_wan_prefix"]]
+        assert (now["bng"], now["svlan"], now["ip_address"][:7]) == ("bng-2", 110, "100.65.")
+    assert await empty.serve("resources", service_id=elsewhere["service_id"]) == elsewhere
+    assert await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="again") == []
+    with pytest.raises(NameUnknown, match="access node 'OLT-77'"):
+        await empty.keep("rehome", access_nodes=["OLT-1", "OLT-77"], bng="bng-1", note="x")
+    assert await empty.violations() == []
+
+
+async def test_re_homing_again_finds_who_was_given_something_meanwhile(empty: Network) -> None:
+    await empty.apply(two_bngs())
+    late = await empty.allocate(1, "LOC-1")
+    await corrupt(
+        empty,
+        "UPDATE ipam_access_node SET bng_id = (SELECT id FROM ipam_bng WHERE name = 'bng-2') WHERE name = 'OLT-1'",
+    )
+
+    [moved] = await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="BNG 1 is retired")
+
+    assert (moved["service_id"], moved["given_back"]) == (
+        late["service_id"],
+        [late["ip_address"], late["ipv6_wan_prefix"]],
+    )
+    assert await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="again") == []
+    assert await empty.violations() == []
+
+
+async def test_when_one_service_can_not_be_served_there_nothing_is_re_homed(empty: Network) -> None:
+    await empty.apply(two_bngs())
+    given = [await empty.allocate(1, "LOC-1"), await empty.allocate(2, "LOC-1", "dynamic")]
+
+    with pytest.raises(NoPoolBound, match="pool of the BNG's own"):
+        await empty.keep("rehome", access_nodes=["OLT-1"], bng="bng-2", note="x")
+
+    for each in given:
+        assert await empty.serve("resources", service_id=each["service_id"]) == each
+    assert await empty.violations() == []
+
+
+@pytest.mark.parametrize("rewriting", ["UPDATE ipam_service_move SET note = 'x'", "DELETE FROM ipam_service_move"])
+async def test_the_database_refuses_to_rewrite_moves(network: Network, rewriting: str) -> None:
+    given = await network.allocate(1, "LOC-1")
+    await move(network, given["service_id"], "LOC-3")
+
+    with pytest.raises(IntegrityError, match="append-only"):
+        async with network.database.begin() as db:
+            await db.execute(text(rewriting))

@@ -1,0 +1,179 @@
+"""Who had 203.0.113.7:40112 at 21:14: by the rule that held then, or by what the box has logged."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ipam import EstateInUse, EstateRefused, LoggedBlock, NameUnknown, Overlap, RequestInvalid
+from tests.ipam.conftest import STARTED_AT, Network, one_pool
+
+HOUR = timedelta(hours=1)
+RULE = {"pool": "cgnat", "outside": "203.0.113.0/30", "ports_per_subscriber": 1000}
+
+
+def at(hours: float) -> datetime:
+    return STARTED_AT + hours * HOUR
+
+
+def block(outside: str, first: int, inside: str, began: float, ended: float | None = None) -> LoggedBlock:
+    return LoggedBlock(outside, first, first + 511, inside, at(began), None if ended is None else at(ended))
+
+
+async def test_the_holder_of_a_port_is_found_by_the_rule_and_back(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    first = await empty.allocate(1, ip_address="100.64.0.70")
+    assert await empty.ports("define_rule", **RULE)
+    assert not await empty.ports("define_rule", **RULE)
+    empty.clock.forward(hours=2)
+    await empty.release(first["service_id"])
+
+    then = await empty.ports("holder", outside="203.0.113.1", port=7500, at=at(1))
+    now = await empty.ports("holder", outside="203.0.113.1", port=7500)
+
+    assert then["block"] == {
+        "outside": "203.0.113.1",
+        "first_port": 7024,
+        "last_port": 8023,
+        "inside": "100.64.0.70",
+        "source": "rule of pool cgnat",
+    }
+    assert (then["holder"]["customer_id"], then["holder"]["username"]) == (1, first["username"])
+    assert (now["block"], now["holder"]) == (then["block"], None)
+    assert await empty.ports("blocks_of", inside="100.64.0.70", at=at(1)) == [then["block"]]
+    assert await empty.ports("holder", outside="203.0.113.1", port=80) is None
+    assert await empty.ports("holder", outside="203.0.113.9", port=7500) is None
+    assert await empty.ports("holder", outside="203.0.113.1", port=7500, at=at(-1)) is None
+
+
+async def test_a_new_rule_leaves_what_was_so_before_in_place(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.ports("define_rule", **RULE)
+    empty.clock.forward(hours=1)
+    assert await empty.ports("define_rule", **{**RULE, "outside": "198.51.100.0/30", "algorithm": "by_block"})
+    empty.clock.forward(hours=1)
+    assert await empty.ports("define_rule", **RULE)
+    empty.clock.forward(hours=1)
+    await empty.ports("end_rule", pool="cgnat")
+
+    found = [
+        [
+            (each["outside"], each["first_port"])
+            for each in await empty.ports("blocks_of", inside="100.64.0.70", at=at(h))
+        ]
+        for h in (0.5, 1.5, 2.5, 3.5)
+    ]
+
+    assert found == [[("203.0.113.1", 7024)], [("198.51.100.2", 18024)], [("203.0.113.1", 7024)], []]
+    with pytest.raises(NameUnknown, match="rule of port blocks"):
+        await empty.ports("end_rule", pool="cgnat")
+    assert await empty.violations() == []
+
+
+async def test_outside_addresses_of_a_rule_are_handed_out_to_nobody(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.ports("define_rule", **RULE)
+    public = {"pool": [{"name": "public", "kind": "ipv4", "network": "203.0.113.0/24"}]}
+
+    with pytest.raises(Overlap):
+        await empty.apply(public)
+    await empty.ports("end_rule", pool="cgnat")
+
+    assert await empty.apply(public) == ["pool public created"]
+    with pytest.raises(Overlap):
+        await empty.ports("define_rule", **RULE)
+
+
+async def test_a_pool_under_a_rule_keeps_its_prefix(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    await empty.ports("define_rule", **RULE)
+
+    with pytest.raises(EstateInUse, match="Pool cgnat"):
+        await empty.apply(one_pool("100.65.0.0/24", role="cgnat"))
+    with pytest.raises(RequestInvalid, match="has a rule of port blocks for all of"):
+        await empty.keep("shrink", pool="cgnat", network="100.64.0.0/25", note="x")
+    await empty.ports("end_rule", pool="cgnat")
+
+    await empty.keep("shrink", pool="cgnat", network="100.64.0.0/25", note="x")
+    assert (await empty.usage("cgnat"))["size"] == 126
+    assert await empty.violations() == []
+
+
+async def test_a_rule_that_can_not_be_is_refused_with_all_its_faults(network: Network) -> None:
+    wrong: list[tuple[dict[str, Any], list[str]]] = [
+        ({"ports_per_subscriber": 40_000}, ["203.0.113.0/30 has 4 blocks of 40000 ports for 16 addresses"]),
+        (
+            {"pool": "pd", "outside": "203.0.113.1/30", "first_port": 0, "algorithm": "at_random"},
+            [
+                "pool pd hands out no IPv4 addresses",
+                "ports 0 to 65535 don't lie in 1..65535",
+                "algorithm at_random is neither by_address nor by_block",
+                "outside: '203.0.113.1/30' has host bits set; do you mean 203.0.113.0/30?",
+            ],
+        ),
+        ({"ports_per_subscriber": 0}, ["ports_per_subscriber 0 is not in 1..64512"]),
+    ]
+
+    for changed, faults in wrong:
+        with pytest.raises(EstateRefused) as refused:
+            await network.ports("define_rule", **{**RULE, **changed})
+        assert [fault.what for fault in refused.value.faults] == faults
+    for said, words in (({"port": 0}, "takes 1 to 65535"), ({"port": 1, "outside": "::1"}, "about IPv4")):
+        with pytest.raises(RequestInvalid, match=words):
+            await network.ports("holder", **{"outside": "203.0.113.1", **said})
+
+
+async def test_blocks_of_a_log_are_found_for_their_time_and_end_with_a_later_import(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24", role="cgnat"))
+    given = await empty.allocate(1, ip_address="100.64.0.70")
+    log = [
+        block("203.0.113.7", 40_000, "100.64.0.9", 0, 2),
+        block("203.0.113.7", 40_000, "100.64.0.70", 2),
+        block("203.0.113.7", 40_512, "100.64.0.70", 2, 3),
+    ]
+    assert await empty.ports("import_blocks", blocks=log, source="cgn-1 of 1 January") == 3
+    assert await empty.ports("import_blocks", blocks=log, source="cgn-1 of 1 January") == 0
+
+    later = await empty.ports("holder", outside="203.0.113.7", port=40_112, at=at(2))
+    earlier = await empty.ports("holder", outside="203.0.113.7", port=40_112, at=at(1.9))
+
+    assert (later["holder"]["service_id"], later["block"]["inside"]) == (given["service_id"], "100.64.0.70")
+    assert (earlier["holder"], earlier["block"]["inside"]) == (None, "100.64.0.9")
+    assert later["block"]["source"] == "log cgn-1 of 1 January"
+    assert len(await empty.ports("blocks_of", inside="100.64.0.70", at=at(2.5))) == 2
+    ended = [block("203.0.113.7", 40_000, "100.64.0.70", 2, 5), block("203.0.113.7", 40_000, "100.64.0.9", 5)]
+    assert await empty.ports("import_blocks", blocks=ended, source="cgn-1 of 2 January") == 2
+    assert (await empty.ports("holder", outside="203.0.113.7", port=40_112, at=at(6)))["block"][
+        "inside"
+    ] == "100.64.0.9"
+
+
+async def test_a_log_that_contradicts_itself_or_an_earlier_one_is_refused_whole(empty: Network) -> None:
+    await empty.apply(one_pool("100.64.0.0/24"))
+    await empty.ports("import_blocks", blocks=[block("203.0.113.7", 40_000, "100.64.0.9", 0, 2)], source="a")
+    wrong = [
+        block("203.0.113.7", 40_100, "100.64.0.8", 1, 3),
+        block("203.0.113.8", 1024, "100.64.0.8", 1, 1),
+        block("203.0.113.9", 65_100, "100.64.0.8", 1),
+        block("2001:db8::1", 1024, "100.64.0.x", 1),
+        block("203.0.113.10", 1024, "100.64.0.8", 1),
+        block("203.0.113.10", 1500, "100.64.0.9", 2),
+        block("203.0.113.10", 2012, "100.64.0.9", 2),
+        block("203.0.113.7", 40_000, "100.64.0.9", 0, 1),
+    ]
+
+    with pytest.raises(EstateRefused) as refused:
+        await empty.ports("import_blocks", blocks=wrong, source="b")
+
+    assert [str(fault) for fault in refused.value.faults] == [
+        "line 2: it ends before it begins",
+        "line 3: ports 65100 to 65611 don't lie in 1..65535",
+        "line 4: outside: 2001:db8::1 is not IPv4",
+        "line 4: inside: '100.64.0.x' is not an IPv4 or IPv6 address",
+        "a block imported from a: 203.0.113.7:40000-40511 was somebody else's at that time (line 8)",
+        "line 1: 203.0.113.7:40100-40611 was somebody else's at that time (a block imported from a)",
+        "line 6: 203.0.113.10:1500-2011 was somebody else's at that time (line 5)",
+    ]
+    assert await empty.ports("holder", outside="203.0.113.10", port=2020, at=at(3)) is None

@@ -1,0 +1,69 @@
+"""What a customer would get: told without a trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from ipam import LocationUnknown, PoolExhausted, StaticResources, UnitTaken
+from ipam.tables import AllocationEvent, IpamBase
+from tests.ipam.conftest import Network, one_pool
+
+
+async def preview(network: Network, customer: int, location: str, plan: str = "fiber-100", **named: Any) -> list[Any]:
+    static = StaticResources(**named) if named else None
+    async with network.database.read() as db:
+        told = await network.service(db).preview(
+            customer_id=customer, service_location=location, bandwidth_plan=plan, static=static
+        )
+    return [(each["kind"], each["pool"], each["how"], each["value"]) for each in told]
+
+
+async def rows(network: Network) -> dict[str, int]:
+    async with network.database.begin() as db:
+        return {
+            table.name: await db.scalar(select(func.count()).select_from(table)) or 0
+            for table in IpamBase.metadata.sorted_tables
+        }
+
+
+async def test_a_preview_names_each_pool_and_what_is_certain_and_writes_nothing(network: Network) -> None:
+    before = await network.allocate(1, "LOC-1")
+    await network.release(before["service_id"])
+    at_first = await rows(network)
+
+    assert await preview(network, 1, "DROP-7781") == [
+        ("ipv4", "cgnat", "former", before["ip_address"]),
+        ("ipv6_wan", "wan6", "former", before["ipv6_wan_prefix"]),
+        ("ipv6_pd", "pd", "former", before["delegated_prefix"]),
+        ("svlan", "metro/110", "shared", "110"),
+    ]
+    assert await preview(network, 2, "LOC-2", cvlan=77) == [
+        ("ipv4", "cgnat", "fresh", None),
+        ("ipv6_wan", "wan6", "fresh", None),
+        ("ipv6_pd", "pd", "fresh", None),
+        ("cvlan", "metro/210", "named", "77"),
+    ]
+    assert (await preview(network, 2, "LOC-1", "dynamic"))[0] == ("framed_pool", "at-the-bng", "by the BNG", "POOL-A")
+    assert await rows(network) == at_first
+    assert (await network.allocate(1, "LOC-1"))["ip_address"] == before["ip_address"]
+
+
+async def test_a_preview_refuses_what_the_allocation_would(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/30", quarantine_seconds=60))
+    first = await empty.allocate(1, ip_address="192.0.2.1")
+    with pytest.raises(UnitTaken):
+        await preview(empty, 2, "LOC-1", ip_address="192.0.2.1")
+    await empty.allocate(2)
+    with pytest.raises(PoolExhausted):
+        await preview(empty, 3, "LOC-1")
+    with pytest.raises(LocationUnknown):
+        await preview(empty, 3, "LOC-77")
+    await empty.release(first["service_id"])
+    empty.clock.forward(seconds=60)
+
+    assert (await preview(empty, 3, "LOC-1"))[0] == ("ipv4", "cgnat", "reused", "192.0.2.1")
+    async with empty.database.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(AllocationEvent)) == 3

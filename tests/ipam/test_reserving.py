@@ -1,0 +1,149 @@
+"""What is kept for something, what is excluded by hand, and quarantines that end early."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from ipam import (
+    EstateInUse,
+    NameUnknown,
+    PoolExhausted,
+    RequestInvalid,
+    UnitCooling,
+    UnitNotHeld,
+    UnitReserved,
+    UnitTaken,
+)
+from ipam.tables import Exclusion, Pool
+from tests.ipam.conftest import STARTED_AT, Network, one_pool
+
+
+async def test_what_is_reserved_is_given_to_nobody_until_it_is_unreserved(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/30"))
+    assert await empty.keep("reserve", pool="cgnat", value="192.0.2.1", note="for the museum")
+    assert not await empty.keep("reserve", pool="cgnat", value="192.0.2.1", note="for the  museum ")
+    await empty.allocate(1)
+
+    with pytest.raises(PoolExhausted):
+        await empty.allocate(2)
+    usage = await empty.usage("cgnat")
+    assert (usage["reserved"], usage["assigned"], usage["free"]) == (1, 1, 0)
+    await empty.keep("unreserve", pool="cgnat", value="192.0.2.1", note="the museum has closed")
+
+    assert (await empty.allocate(2))["ip_address"] == "192.0.2.1"
+    history = await empty.keep("history", pool="cgnat", value="192.0.2.1")
+    assert [(each["what"], each["note"], each["customer_id"]) for each in history] == [
+        ("reserved", "for the museum", None),
+        ("unreserved", "the museum has closed", None),
+        ("assigned", None, 2),
+    ]
+    assert await empty.violations() == []
+
+
+async def test_what_can_not_be_reserved_or_unreserved_says_why(network: Network) -> None:
+    given = await network.allocate(1, ip_address="100.64.0.4")
+    cooling = await network.allocate(2, ip_address="100.64.0.5")
+    await network.release(cooling["service_id"])
+    await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="kept")
+    refused: list[tuple[type[Exception], str, str, dict[str, Any]]] = [
+        (UnitTaken, f"service {given['service_id']}", "reserve", {"value": "100.64.0.4", "note": "x"}),
+        (UnitCooling, "13:00:00", "reserve", {"value": "100.64.0.5", "note": "x"}),
+        (UnitReserved, "kept", "reserve", {"value": "100.64.0.6", "note": "for another"}),
+        (UnitNotHeld, "not reserved, it is held by a service", "unreserve", {"value": "100.64.0.4", "note": "x"}),
+        (UnitNotHeld, "not reserved, it is neither held nor", "unreserve", {"value": "100.64.0.9", "note": "x"}),
+        (UnitNotHeld, "not in quarantine, it is reserved", "lift", {"value": "100.64.0.6", "note": "x"}),
+        (RequestInvalid, "must say why", "lift", {"value": "100.64.0.5", "note": " "}),
+        (RequestInvalid, "is nothing that pool cgnat hands out", "reserve", {"value": "8.8.8.8", "note": "x"}),
+        (RequestInvalid, "is not an IPv4 or IPv6", "reserve", {"value": "100.64", "note": "x"}),
+    ]
+
+    for kind, words, verb, said in refused:
+        with pytest.raises(kind, match=words):
+            await network.keep(verb, pool="cgnat", **said)
+
+    with pytest.raises(NameUnknown, match="pool 'north'"):
+        await network.keep("reserve", pool="north", value="100.64.0.9", note="x")
+    with pytest.raises(RequestInvalid, match="handed out by the BNG, which knows it as POOL-A"):
+        await network.keep("reserve", pool="at-the-bng", value="100.72.0.9", note="x")
+    assert await network.violations() == []
+
+
+async def test_prefixes_and_c_vlans_are_reserved_by_their_numbers(network: Network) -> None:
+    assert await network.keep("reserve", pool="pd", value="2001:db8:2000:500::/56", note="kept")
+    assert await network.keep("reserve", pool="metro/210", value="2", note="kept")
+
+    with pytest.raises(UnitReserved):
+        await network.allocate(1, "LOC-2", cvlan=2)
+    with pytest.raises(RequestInvalid, match="nothing that pool pd hands out"):
+        await network.keep("reserve", pool="pd", value="2001:db8:2000:500::/60", note="kept")
+    assert await network.violations() == []
+
+
+async def test_a_lifted_quarantine_lets_anybody_have_it_at_once(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/30", exclude=["192.0.2.1"], quarantine_seconds=86_400))
+    first = await empty.allocate(1)
+    await empty.release(first["service_id"])
+    empty.clock.forward(hours=1)
+    with pytest.raises(PoolExhausted):
+        await empty.allocate(2)
+
+    await empty.keep("lift", pool="cgnat", value=first["ip_address"], note="no log names it")
+
+    assert (await empty.allocate(2))["ip_address"] == first["ip_address"]
+    with pytest.raises(UnitNotHeld, match="held by a service"):
+        await empty.keep("lift", pool="cgnat", value=first["ip_address"], note="again")
+    history = await empty.keep("history_of_address", address=first["ip_address"])
+    assert [(each["what"], each["note"], each["at"] - STARTED_AT) for each in history[2:3]] == [
+        ("lifted", "no log names it", timedelta(hours=1))
+    ]
+    assert await empty.violations() == []
+
+
+async def excluded(network: Network) -> list[tuple[int, int, str | None]]:
+    async with network.database.begin() as db:
+        rows = select(Exclusion.first_unit, Exclusion.last_unit, Exclusion.note).join(Pool)
+        found = await db.execute(rows.where(Pool.name == "cgnat").order_by(Exclusion.first_unit))
+        return [(first, last, note) for first, last, note in found]
+
+
+async def test_what_is_excluded_by_hand_stays_out_whatever_the_description_says(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/29", gateway="192.0.2.1"))
+    assert await empty.keep("exclude", pool="cgnat", span="192.0.2.1-192.0.2.3", note="a rogue DHCP server")
+    assert not await empty.keep("exclude", pool="cgnat", span="192.0.2.2", note="again")
+
+    assert await empty.apply(one_pool("192.0.2.0/29", gateway="192.0.2.1")) == []
+    changed = await empty.apply(one_pool("192.0.2.0/29", gateway="192.0.2.1", exclude=["192.0.2.3-192.0.2.4"]))
+
+    assert changed == ["pool cgnat changed"]
+    assert await excluded(empty) == [
+        (0, 0, None),
+        (1, 1, None),
+        (2, 2, "a rogue DHCP server"),
+        (3, 4, None),
+        (7, 7, None),
+    ]
+    assert (await empty.usage("cgnat"))["size"] == 2
+    assert await empty.violations() == []
+    assert await empty.keep("include", pool="cgnat", span="192.0.2.0/29")
+    assert not await empty.keep("include", pool="cgnat", span="192.0.2.0/29")
+    given = {(await empty.allocate(customer))["ip_address"] for customer in (1, 2, 3)}
+    assert given == {"192.0.2.2", "192.0.2.5", "192.0.2.6"}
+    assert await empty.violations() == []
+
+
+async def test_what_is_in_use_can_not_be_excluded(network: Network) -> None:
+    given = await network.allocate(1, ip_address="100.64.0.4")
+    await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="kept")
+
+    with pytest.raises(EstateInUse) as refused:
+        await network.keep("exclude", pool="cgnat", span="100.64.0.4-100.64.0.9", note="x")
+
+    assert f"100.64.0.4 (service {given['service_id']}), 100.64.0.6 (reserved)" in str(refused.value)
+    with pytest.raises(RequestInvalid, match=r"not inside 100\.64\.0\.0/28"):
+        await network.keep("exclude", pool="cgnat", span="100.64.0.4-100.64.1.9", note="x")
+    assert await network.keep("exclude", pool="metro/210", span="2-50", note="test lines")
+    assert await network.violations() == []

@@ -1,0 +1,122 @@
+"""The clock's look at the pools: what it writes, what it tells, and that it tells it once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from ipam import sample_pools
+from ipam.tables import PoolSample
+from tests.ipam.conftest import STARTED_AT, Network, one_pool
+
+
+async def look(network: Network) -> list[Any]:
+    async with network.database.begin() as db:
+        crossings = await sample_pools(db, tenant_id=network.tenant_id, at=network.clock())
+    return [(each["pool"], each["previous_level"], each["level"], each["free"]) for each in crossings]
+
+
+async def samples(network: Network) -> int:
+    async with network.database.begin() as db:
+        return await db.scalar(select(func.count()).select_from(PoolSample)) or 0
+
+
+async def test_each_threshold_is_told_once_on_the_way_up_and_on_the_way_down(empty: Network) -> None:
+    await empty.apply(
+        one_pool("192.0.2.0/28", quarantine_seconds=0, warn_percent=50, crit_percent=75, sticky_seconds=0)
+    )
+    told: list[Any] = []
+    given = []
+    for customer in range(1, 15):
+        given.append(await empty.allocate(customer))
+        empty.clock.forward(seconds=60)
+        told += await look(empty)
+        assert await look(empty) == []
+    empty.clock.forward(seconds=60)
+    assert await look(empty) == []
+
+    assert told == [
+        ("cgnat", "ok", "low", 7),
+        ("cgnat", "low", "critical", 3),
+        ("cgnat", "critical", "exhausted", 0),
+    ]
+
+
+async def test_a_pool_that_gets_room_has_recovered_once(empty: Network) -> None:
+    described = one_pool("192.0.2.0/28", warn_percent=50, crit_percent=90, exclude=["192.0.2.5-192.0.2.14"])
+    await empty.apply(described)
+    for customer in (1, 2):
+        await empty.allocate(customer)
+    assert await look(empty) == [("cgnat", "ok", "low", 2)]
+
+    await empty.apply(one_pool("192.0.2.0/28", warn_percent=50, crit_percent=90))
+    empty.clock.forward(minutes=5)
+
+    assert await look(empty) == [("cgnat", "low", "ok", 12)]
+    assert await look(empty) == []
+
+
+async def test_what_has_rested_is_free_and_what_cools_off_is_not(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=600, warn_percent=50))
+    for customer in range(1, 15):
+        await empty.release((await empty.allocate(customer))["service_id"])
+    assert await look(empty) == [("cgnat", "ok", "exhausted", 0)]
+    assert (await empty.usage("cgnat"))["quarantined"] == 14
+
+    empty.clock.forward(seconds=600)
+
+    assert await look(empty) == [("cgnat", "exhausted", "ok", 14)]
+    usage = await empty.usage("cgnat")
+    assert (usage["free"], usage["quarantined"], usage["next_available_at"]) == (14, 0, None)
+
+
+async def test_samples_are_written_every_six_hours_and_forgotten_after_ninety_days(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28"))
+    pools = 2  # with the C-VLANs
+    written = []
+    for hours in (0, 1, 5.9, 6, 7, 12):
+        empty.clock.at = STARTED_AT + timedelta(hours=hours)
+        await look(empty)
+        written.append(await samples(empty))
+    empty.clock.forward(days=90)
+    await look(empty)
+
+    assert written == [pools * times for times in (1, 1, 1, 2, 2, 3)]
+    assert await samples(empty) == 2 * pools
+
+
+async def test_two_clocks_at_once_tell_a_crossing_once(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/30"))
+    for customer in (1, 2):
+        await empty.allocate(customer)
+
+    told = await asyncio.gather(*(look(empty) for _ in range(5)))
+
+    assert [each for each in told if each] == [[("cgnat", "ok", "exhausted", 0)]]
+
+
+async def test_the_outlook_follows_from_the_last_seven_days(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/24"))
+    await look(empty)
+    for customer in range(1, 41):
+        await empty.allocate(customer)
+        empty.clock.forward(hours=3)
+        await look(empty)
+
+    outlook = {each["pool"]: each for each in await empty.serve("outlook")}
+
+    assert outlook["cgnat"] == {
+        "pool": "cgnat",
+        "kind": "ipv4",
+        "network": "192.0.2.0/24",
+        "level": "ok",
+        "size": 254,
+        "free": 214,
+        "used_percent": 15.7,
+        "units_per_day": 8.0,
+        "days_to_exhaustion": 26.8,
+    }
+    assert (outlook["metro/210"]["units_per_day"], outlook["metro/210"]["days_to_exhaustion"]) == (0.0, None)

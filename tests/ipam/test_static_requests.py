@@ -1,0 +1,152 @@
+"""A given address, prefix or C-VLAN: had exactly, or refused with what is in the way."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ipam import (
+    IpamError,
+    PoolExhausted,
+    RequestConflict,
+    RequestInvalid,
+    StaticResources,
+    UnitCooling,
+    UnitElsewhere,
+    UnitExcluded,
+    UnitReserved,
+    UnitTaken,
+)
+from tests.ipam.conftest import Network, one_pool, small
+
+
+async def test_what_is_named_is_had_exactly_and_the_rest_is_the_pools_choice(network: Network) -> None:
+    given = await network.allocate(
+        1, "LOC-2", ip_address="100.64.0.9", delegated_prefix="2001:db8:2000:0700::/56", cvlan=2001
+    )
+
+    assert (given["ip_address"], given["delegated_prefix"]) == ("100.64.0.9", "2001:db8:2000:700::/56")
+    assert (given["cvlan"], given["svlan"]) == (2001, 210)
+    assert str(given["ipv6_wan_prefix"]).endswith("::/64")
+    assert await network.violations() == []
+    others = {(await network.allocate(customer, "LOC-1"))["ip_address"] for customer in range(2, 14)}
+    assert len(others) == 12
+    assert "100.64.0.9" not in others
+    with pytest.raises(PoolExhausted):
+        await network.allocate(99, "LOC-1")
+
+
+@pytest.mark.parametrize("first", ["192.0.2.1", "192.0.2.7", "192.0.2.14"])
+async def test_every_place_in_a_free_range_may_be_carved_out(empty: Network, first: str) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", exclude=["192.0.2.3"]))
+
+    given = [(await empty.allocate(1, ip_address=first))["ip_address"]]
+    given += [(await empty.allocate(customer))["ip_address"] for customer in range(2, 14)]
+
+    assert given[0] == first
+    assert len(set(given)) == 13
+    assert await empty.violations() == []
+
+
+async def test_a_pool_of_another_priority_or_plan_may_be_named_if_it_serves_the_premise(empty: Network) -> None:
+    def pool(name: str, network: str, **binding: Any) -> dict[str, Any]:
+        return {"name": name, "kind": "ipv4", "network": network, "bindings": [binding]}
+
+    described = small(plan=[{"name": "fiber-100", "access": "pppoe"}, {"name": "gold", "access": "pppoe"}])
+    described["pool"] = [
+        pool("of the node", "10.0.1.0/29", access_node="OLT-1"),
+        pool("of the bng", "10.0.2.0/29", bng="bng-1"),
+        pool("of gold", "10.0.3.0/29", bng="bng-1", plan="gold"),
+    ]
+    await empty.apply(described)
+
+    assert (await empty.allocate(1, ip_address="10.0.2.5"))["ip_address"] == "10.0.2.5"
+    with pytest.raises(UnitElsewhere, match="those that do: of the node, of the bng"):
+        await empty.allocate(2, ip_address="10.0.3.5")
+
+
+async def test_what_is_in_the_way_is_told_and_nothing_is_taken(network: Network) -> None:
+    first = await network.allocate(1, ip_address="100.64.0.4")
+    cooling = await network.allocate(2, ip_address="100.64.0.5")
+    await network.release(cooling["service_id"])
+    await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="for the new radio link")
+    refused: list[tuple[type[IpamError], str, dict[str, Any]]] = [
+        (UnitTaken, f"100.64.0.4 of pool cgnat is held by service {first['service_id']}", {"ip_address": "100.64.0.4"}),
+        (UnitCooling, "in quarantine until 2030-01-01 13:00:00 UTC", {"ip_address": "100.64.0.5"}),
+        (UnitReserved, r"reserved \(for the new radio link\)", {"ip_address": "100.64.0.6"}),
+        (UnitExcluded, "never handed out: gateway", {"ip_address": "100.64.0.1"}),
+        (UnitExcluded, "never handed out: network address", {"ip_address": "100.64.0.0"}),
+        (UnitElsewhere, "no pool that serves it hands that out", {"ip_address": "8.8.8.8"}),
+        (UnitElsewhere, "no pool that serves it hands that out", {"delegated_prefix": "2001:db8:2000::/57"}),
+        (UnitElsewhere, "takes nothing of a C-VLAN pool there", {"cvlan": 300}),
+    ]
+
+    for kind, words, static in refused:
+        with pytest.raises(kind, match=words):
+            await network.allocate(9, **static)
+
+    assert (await network.usage("cgnat"))["assigned"] == 1
+    assert (await network.usage("pd"))["assigned"] == 1
+    assert await network.violations() == []
+
+
+async def test_everything_that_can_not_be_meant_is_named_at_once(network: Network) -> None:
+    with pytest.raises(RequestInvalid) as refused:
+        await network.allocate(
+            1, ip_address="2001:db8::1", ipv6_wan_prefix="2001:db8::1/64", delegated_prefix="10.0.0.0/8", cvlan=4095
+        )
+
+    for fault in (
+        "ip_address: '2001:db8::1' is not an IPv4 address",
+        "ipv6_wan_prefix: '2001:db8::1/64' has host bits set",
+        "delegated_prefix: '10.0.0.0/8' is not an IPv6 prefix",
+        "cvlan: 4095 is no VLAN number 2..4094",
+    ):
+        assert fault in str(refused.value)
+
+
+async def test_a_former_owner_may_have_it_back_and_others_once_it_has_rested(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28", quarantine_seconds=600))
+    first = await empty.allocate(1, ip_address="192.0.2.9")
+    await empty.release(first["service_id"])
+
+    back = await empty.allocate(1, ip_address="192.0.2.9")
+    await empty.release(back["service_id"])
+    empty.clock.forward(seconds=600)
+    other = await empty.allocate(2, ip_address="192.0.2.9")
+
+    assert {first["ip_address"], back["ip_address"], other["ip_address"]} == {"192.0.2.9"}
+    assert await empty.violations() == []
+
+
+async def test_the_same_request_with_another_number_is_a_conflict(network: Network) -> None:
+    given = await network.allocate(1, request_id="t-1", ip_address="100.64.0.9")
+
+    assert await network.allocate(1, request_id="t-1", ip_address=" 100.64.0.9".strip()) == given
+    for other in ({"ip_address": "100.64.0.8"}, {}):
+        with pytest.raises(RequestConflict) as conflict:
+            await network.allocate(1, request_id="t-1", **other)
+        assert conflict.value.recorded == 'customer 1 at LOC-1 on fiber-100 with {"ip_address": "100.64.0.9"}'
+    await network.release(given["service_id"])
+    assert await network.allocate(1, request_id="t-1", ip_address="100.64.0.9") == given
+    assert await network.violations() == []
+
+
+async def test_many_who_name_numbers_at_once_and_many_who_do_not_share_one_pool(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/27"))
+
+    async def one(customer: int) -> str | None:
+        named = {"ip_address": f"192.0.2.{customer // 2 * 2 + 1}"} if customer % 3 else {}
+        try:
+            return (await empty.allocate(customer, **named))["ip_address"]
+        except UnitTaken:
+            return None
+
+    given = [address for address in await asyncio.gather(*(one(customer) for customer in range(1, 25))) if address]
+
+    assert len(given) == len(set(given)) >= 12
+    assert await empty.violations() == []
+    with pytest.raises(RequestInvalid):
+        StaticResources(cvlan=1).checked()
