@@ -56,6 +56,10 @@ class EventView:
     reason: str | None
 
 
+_EVENT = EventRow.__table__.c
+_VIEWS = select(*(_EVENT[name] for name in EventView.__dataclass_fields__))
+
+
 class Events:
     """Publishes events and starts their journeys. ``starters`` are doors that check more than a journey itself can."""
 
@@ -271,13 +275,13 @@ async def list_events(
     limit: int = 50,
 ) -> list[EventView]:
     """The newest events first, a page at a time (``before_id``)."""
-    query = select(EventRow).where(EventRow.tenant_id == tenant_id).order_by(EventRow.id.desc()).limit(limit)
+    query = _VIEWS.where(_EVENT.tenant_id == tenant_id).order_by(_EVENT.id.desc()).limit(limit)
     if states:
-        query = query.where(EventRow.state.in_(states))
+        query = query.where(_EVENT.state.in_(states))
     if event_type is not None:
-        query = query.where(EventRow.type == event_type)
+        query = query.where(_EVENT.type == event_type)
     if before_id is not None:
-        query = query.where(EventRow.id < before_id)
+        query = query.where(_EVENT.id < before_id)
     return [
         EventView(
             id=row.id,
@@ -291,5 +295,5 @@ async def list_events(
             run_id=row.run_id,
             reason=row.reason,
         )
-        for row in await db.scalars(query)
+        for row in await db.execute(query)
     ]
