@@ -169,7 +169,22 @@ def _mailed_again(played: Played) -> list[str]:
 
 
 def _was_in_hand(played: Played, deliver: str) -> bool:
-    return any(instant.point.startswith(f"commit({deliver}") for instant in played.lost_at)
+    """Lost before the delivery was recorded; or so slow that its segment was taken over while it delivered."""
+    lost = any(instant.point.startswith(f"commit({deliver}") for instant in played.lost_at)
+    return lost or overlapping(played.trace, deliver)
+
+
+def overlapping(trace: Iterable[str], step: str) -> bool:
+    """Whether a step was begun twice without anything that had ended it in between."""
+    begun = False
+    for point in trace:
+        if point == f"{step}.before":
+            if begun:
+                return True
+            begun = True
+        elif point.startswith(("! ", f"{step}.failed", f"{step}.committed")):
+            begun = False
+    return False
 
 
 def _message_id(played: Played, step: str) -> str:
