@@ -1,4 +1,7 @@
-"""The only composition: settings become an appliance whose parts know nothing of settings."""
+"""Where the parts of an appliance are put together: settings become values, and no part is handed the settings.
+
+Every process opens one. What moves runs besides is put together in ``worker``, what answers HTTP in ``api.serving``.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -85,6 +85,11 @@ def sync_url(url: URL) -> URL:
     """The same database for a library that opens its own synchronous connections (Alembic, DBOS)."""
     drivers = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
     return url.set(drivername=drivers[url.get_backend_name()])
+
+
+def sync_engine(url: URL) -> Engine:
+    """A synchronous engine on the same database, for Alembic; whoever asked for it disposes of it."""
+    return create_engine(sync_url(url), hide_parameters=True)
 
 
 def _make_reading_engine(url: URL, engine: AsyncEngine) -> AsyncEngine:

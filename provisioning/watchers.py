@@ -6,7 +6,7 @@ twice counts once, so watchers may run in every process.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import AcsError, DeviceConvergence
 from radius import RadiusError, SessionReader
-from workflows import RunNotOpenFor, Runs, RunSummary, WorkflowError, waiting_runs
+from workflows import Lookout, RunNotOpenFor, Runs, RunSummary, WorkflowError, waiting_runs
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the ACS's clock may be behind ours."""
@@ -32,12 +32,14 @@ class Watchers:
         *,
         begin: Callable[[], AbstractAsyncContextManager[AsyncSession]],
         runs: Runs,
+        lookout: Lookout,
         acs: DeviceConvergence,
         sessions: SessionReader,
         tenant_id: str,
     ) -> None:
         self._begin = begin
         self._runs = runs
+        self._lookout = lookout
         self._acs = acs
         self._sessions = sessions
         self._tenant_id = tenant_id
@@ -53,7 +55,11 @@ class Watchers:
         except AcsError as error:
             runs = [{"run_id": run.id, "customer_id": run.customer_id} for run in waiting.values()]
             log.warning("the ACS could not be asked", serials=sorted(waiting), runs=runs, code=error.code)
+            for run in waiting.values():
+                await self._lost(run, "the ACS can't be asked", error)
             return 0
+        for run in waiting.values():
+            await self._regained(run, "the ACS can be asked again")
         told = 0
         for serial, seen in informed.items():
             payload = {"device_id": seen["device_id"], "informed_at": seen["last_inform"]}
@@ -76,7 +82,9 @@ class Watchers:
             sessions = await self._sessions.open_sessions(username)
         except RadiusError as error:
             log.warning("accounting could not be read", username=username, code=error.code)
+            await self._lost(run, "accounting can't be read", error)
             return 0
+        await self._regained(run, "accounting can be read again")
         told = 0
         for session in sessions:
             if session.started_at is None:
@@ -95,6 +103,22 @@ class Watchers:
     async def _waiting(self, signal: str) -> list[RunSummary]:
         async with self._begin() as db:
             return await waiting_runs(db, tenant_id=self._tenant_id, waiting_for=signal)
+
+    async def _lost(self, run: RunSummary, what: str, error: AcsError | RadiusError) -> None:
+        """The run itself says that nobody can look, so that its deadline blames nobody else; said once."""
+        if run.reason_code is None:
+            await self._note(run, lambda db, signal: self._lookout.lost(db, run.id, signal, what=what, why=error))
+
+    async def _regained(self, run: RunSummary, what: str) -> None:
+        if run.reason_code is not None:
+            await self._note(run, lambda db, signal: self._lookout.regained(db, run.id, signal, what=what))
+
+    async def _note(self, run: RunSummary, note: Callable[[AsyncSession, str], Awaitable[bool]]) -> None:
+        async with self._begin() as db:
+            try:
+                await note(db, str(run.waiting_for))
+            except WorkflowError as error:
+                log.error("a run could not be told", signal=run.waiting_for, code=error.code, reason=str(error))
 
     async def _tell(self, run: RunSummary, signal: str, payload: dict[str, Any], key: str) -> bool:
         async with self._begin() as db:

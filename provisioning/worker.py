@@ -40,6 +40,7 @@ from radius import Retransmission, SessionControl
 from workflows import (
     Dispatch,
     Interpreter,
+    Lookout,
     Outside,
     Services,
     nothing_happens,
@@ -119,6 +120,7 @@ async def open_worker(
         watchers = Watchers(
             begin=appliance.database.begin,
             runs=appliance.runs,
+            lookout=Lookout(definitions=appliance.definitions, clock=appliance.clock, tenant_id=appliance.tenant_id),
             acs=outside.acs,
             sessions=appliance.sessions,
             tenant_id=appliance.tenant_id,

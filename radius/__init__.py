@@ -18,6 +18,7 @@ How to add
 from __future__ import annotations
 
 from radius.changes import SubscriberChange, subscriber_changes
+from radius.dialects import Rate, dialect_named
 from radius.disconnect import NasSaid, Retransmission
 from radius.drift import Drift
 from radius.errors import (
@@ -110,6 +111,7 @@ __all__ = [
     "RadiusError",
     "RadiusProjector",
     "RadiusService",
+    "Rate",
     "RateNotExpressible",
     "RequestConflict",
     "RequestRefused",
@@ -129,6 +131,7 @@ __all__ = [
     "UsernameTaken",
     "ValueRefused",
     "addresses_not_as_allocated",
+    "dialect_named",
     "drift_findings",
     "ensure_freeradius_tables",
     "live_username_of_service",

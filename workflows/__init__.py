@@ -1,7 +1,8 @@
 """The journeys, the contract they call, and the engine that walks them.
 
 `DEFINITIONS` holds the journeys, `Services` and `Outside` what they may ask for. `Runs` is the door to runs (start,
-signal, retry, skip, roll back, cancel), `Interpreter` walks one segment of a run, `Dispatch` brings segments to it.
+signal, retry, skip, roll back, cancel), `Lookout` tells them that nobody can look for what they wait for, `Interpreter`
+walks one segment of a run, `Dispatch` brings segments to it.
 
 More faces: `workflows.services`, the contract, `workflows.answers` with the types of what it answers, and in
 `workflows.definitions` what a journey is told: `installation`, `termination`, `lead_to_customer_onboarding`,
@@ -26,6 +27,7 @@ from workflows.engine.invariants import (
     unfinished_ends,
     unknown_outcomes,
 )
+from workflows.engine.lookout import Lookout
 from workflows.engine.reading import (
     Among,
     BegunRound,
@@ -82,6 +84,7 @@ __all__ = [
     "Events",
     "Interpreter",
     "KeptResult",
+    "Lookout",
     "Moment",
     "NoteView",
     "Outside",

@@ -147,7 +147,7 @@ async def signal(call: InCall, run_id: RunNumber, wish: Told) -> ToldRun:
 
 @doors.post("/{run_id}/retry", permission="runs.operate", if_match=True)
 async def retry(call: InCall, run_id: RunNumber, wish: Retry, response: Response) -> RunDocument:
-    """Tries a held run again."""
+    """Tries a held run again, or at once one that waits for its next try."""
     await _seen(call, run_id)
     await call.appliance.runs.retry(call.db, run_id, by=call.by, from_step=wish.from_step)
     return await _decided(call, run_id, response)

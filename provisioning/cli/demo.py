@@ -142,7 +142,11 @@ async def _demo(home: Path, estate: Path, ticket: Path, say: _Voice, *, stay: bo
 
 async def _stay_open(lab: Lab, say: Callable[[str], None]) -> None:
     """Keeps the laboratory running for a person to play in, until Ctrl-C."""
+    from provisioning.lab.demo import set_aside
+
     say("the laboratory stays open; in another terminal:")
+    if aside := set_aside(lab.appliance.settings):
+        say(f"  unset {' '.join(aside)}")
     for line in ways_in(lab.appliance.settings):
         say(f"  {line}")
     say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
@@ -160,7 +164,7 @@ def ways_in(settings: Settings) -> list[str]:
         variable, value = PREFIX + name.upper(), str(getattr(settings, name))
         if not name.endswith("database_url") or not _holds_password(value):
             lines.append(f"export {variable}={shlex.quote(value)}")
-        elif name in settings.model_fields_set:
+        elif name in settings.model_fields_set and (name == "database_url" or value != settings.database_url):
             lines.append(f"# {variable} too, as it was set for this demo; its password is not shown here")
     return lines
 

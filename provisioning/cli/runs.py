@@ -118,7 +118,7 @@ def retry(
     by: By = "",
     json_: AsJson = False,
 ) -> None:
-    """Try a held run again."""
+    """Try a held run again, or at once one that waits for its next try."""
     _decide(run_id, "retry", json_, by=by, from_step=from_step)
 
 

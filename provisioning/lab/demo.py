@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,24 @@ from provisioning.estate import import_estate
 from provisioning.lab.database import empty_lab_database
 from provisioning.lab.world import LabWorld, open_world
 from provisioning.migrations import migrate
-from provisioning.settings import Settings, load_settings
+from provisioning.settings import PREFIX, Settings, default_radius_database, default_radius_schema, load_settings
 from provisioning.vault import create_keyring
 
 LAB_REALM = "isp.example"
+ITS_OWN: Mapping[str, Callable[[dict[str, Any]], Any]] = {
+    "radius_database_url": default_radius_database,
+    "radius_database_schema": lambda own: default_radius_schema(
+        {"radius_database_url": default_radius_database(own), **own}
+    ),
+    "sealing_key_file": lambda own: own["data_dir"] / "sealing-key.json",
+    "smtp_user": lambda _: None,
+    "smtp_password_file": lambda _: None,
+    "line_webhook_url": lambda _: None,
+    "line_webhook_secret_file": lambda _: None,
+    "stripe_api_key_file": lambda _: None,
+    "stripe_webhook_secret_file": lambda _: None,
+}
+"""What a laboratory has in the place of what an ISP's environment names, by the laboratory's other settings."""
 
 Say = Callable[[str], None]
 """Hears one sentence at a time of what is happening."""
@@ -53,6 +67,8 @@ async def open_lab(
     await asyncio.to_thread(_empty_folder, home)
     async with open_world(home, clock=clock) as world:
         settings = lab_settings(home, world, **overrides)
+        if aside := set_aside(settings):
+            say(f"not gone by, since a laboratory has its own: {', '.join(aside)}")
         await empty_lab_database(settings)
         await asyncio.to_thread(create_keyring, settings.sealing_key_file, now=utc_now)
         async with open_appliance(settings, clock=clock.now) as appliance:
@@ -69,14 +85,31 @@ async def open_lab(
 
 
 def lab_settings(home: Path, world: LabWorld, **overrides: Any) -> Settings:
-    """The environment's settings, and the world's addresses where the environment names none."""
+    """The environment's settings, and the world's addresses where the environment names none.
+
+    Of a real ISP's environment nothing may be written into, opened or paid with: the radius database, the sealing key
+    and whatever another system is reached by are the laboratory's own, whatever the environment says.
+    """
     given = load_settings()
+    named = given.model_fields_set
     own = world.settings()
     if given.genieacs_nbi_url is not None:
         own["genieacs_nbi_url"] = given.genieacs_nbi_url
-    if "database_url" not in given.model_fields_set:
-        own["database_url"] = f"sqlite+aiosqlite:///{home.absolute()}/firstlight.db"
-    return load_settings(**{"data_dir": home.absolute(), "username_realm": LAB_REALM, **own, **overrides})
+    own["database_url"] = (
+        given.database_url if "database_url" in named else f"sqlite+aiosqlite:///{home.absolute()}/firstlight.db"
+    )
+    own |= {"data_dir": home.absolute(), "username_realm": LAB_REALM, **overrides}
+    for name, value_of in ITS_OWN.items():
+        if name in named and name not in overrides:
+            own[name] = value_of(own)
+    return load_settings(**own)
+
+
+def set_aside(settings: Settings) -> list[str]:
+    """The variables of the environment that the laboratory does not go by."""
+    given = load_settings()
+    changed = (name for name in given.model_fields_set if getattr(given, name) != getattr(settings, name))
+    return sorted(PREFIX + name.upper() for name in changed)
 
 
 async def _connect_nas(world: LabWorld, appliance: Appliance) -> None:

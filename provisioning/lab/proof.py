@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from acs import NbiClient
+from acs import NbiClient, Template
 from acs.testing import LabCpe
 from provisioning.bootstrap import Appliance
 from provisioning.check import check_everything
 from provisioning.commercial.invariants import running_bills
 from provisioning.lab.world import LabWorld
+from radius import Rate, dialect_named
 from radius.testing import LoginReply
 from workflows import RunView
 
@@ -93,14 +95,12 @@ async def _radius(
     reply = dialled.reply if dialled else None
     wrong = await world.nas.login(username, "not-the-password")
     sessions = await appliance.sessions.open_sessions(username)
-    async with appliance.database.begin() as db:
-        rates = await appliance.services(db).radius_service.plan(name=_plan_of(await _view(appliance, db, subscriber)))
-    expected_rate = f"{rates['upload_kbps']}k/{rates['download_kbps']}k"
+    rate = await _rate(appliance, world.nas.name, subscriber["subscriber_id"])
     claims += [
         (reply is not None and reply.accepted, "the CPE's own login was not accepted"),
         (reply is not None and reply.framed_ip_address == allocated["ip_address"], "another address was given"),
         (reply is not None and reply.delegated_prefix == allocated["delegated_prefix"], "another prefix was given"),
-        (reply is not None and reply.rate_limit == expected_rate, f"the rate is not {expected_rate}"),
+        (reply is not None and said_rate(reply, rate) == in_words(rate), f"the rate is not {in_words(rate)}"),
         (wrong.code == "Access-Reject", f"a wrong password was answered {wrong.code}"),
         (before_scan.code == "Access-Reject", f"a login before the scan was answered {before_scan.code}"),
         (len(sessions) == 1, f"{len(sessions)} sessions are open"),
@@ -113,19 +113,41 @@ async def _radius(
         "reply": reply.code if reply else None,
         "framed_ip_address": reply.framed_ip_address if reply else None,
         "delegated_prefix": reply.delegated_prefix if reply else None,
-        "rate": reply.rate_limit if reply else None,
+        "rate": said_rate(reply, rate) if reply else None,
         "wrong_password": wrong.code,
         "before_scan": before_scan.code,
         "accounting_start": sessions[0].started_at if sessions else None,
     }
 
 
-async def _view(appliance: Appliance, db: Any, subscriber: dict[str, Any]) -> Any:
-    return await appliance.services(db).radius_service.subscriber(subscriber_id=subscriber["subscriber_id"])
+async def _rate(appliance: Appliance, nas_name: str, subscriber_id: int) -> dict[str, str]:
+    """The reply attributes by which this NAS is to be told the subscriber's rate."""
+    async with appliance.database.begin() as db:
+        radius = appliance.services(db).radius_service
+        plan = await radius.plan(name=(await radius.subscriber(subscriber_id=subscriber_id))["plan"])
+        [dialect] = [nas["dialect"] for nas in await radius.nas_list() if nas["name"] == nas_name]
+    rate = Rate(download_kbps=plan["download_kbps"], upload_kbps=plan["upload_kbps"])
+    return {name: str(value) for name, value in dialect_named(dialect).rate_attributes(rate)}
 
 
-def _plan_of(subscriber: Any) -> str:
-    return str(subscriber["plan"])
+def said_rate(reply: LoginReply, rate: Mapping[str, str]) -> str | None:
+    """The rate that a reply tells in those attributes; None if one of them is missing."""
+    said = {name: reply.first(name) for name in rate}
+    known = {name: value for name, value in said.items() if value is not None}
+    return in_words(known) if len(known) == len(rate) else None
+
+
+def in_words(rate: Mapping[str, str]) -> str:
+    """MikroTik's one value as it is, several with their names."""
+    if len(rate) == 1:
+        return next(iter(rate.values()))
+    return ", ".join(f"{name} {value}" for name, value in rate.items())
+
+
+def wanted_ssid(template: Template, given: str | None) -> str | None:
+    """What the WiFi is to be named: by the ticket, else by the template; None if neither has a wish."""
+    known = template.inputs.get("wifi_ssid")
+    return given or (str(known.default) if known is not None and known.default is not None else None)
 
 
 async def _cpe(
@@ -138,11 +160,11 @@ async def _cpe(
     passphrase = str(cpe.value(roles.passphrase))
     async with appliance.database.begin() as db:
         sealed = await appliance.vault.reveal(db, f"secret:device/{serial}/wifi")
-    wanted_ssid = view.input["wifi_ssid"]
+    wanted = wanted_ssid(appliance.templates.get(view.input["config_template"]), view.input["wifi_ssid"])
     claims += [
         (ppp.username == allocated["username"], f"the CPE dials as {ppp.username}"),
         (ppp.vlan_id == allocated["cpe_vlan_id"], f"the CPE tags with VLAN {ppp.vlan_id}"),
-        (wanted_ssid is None or ssid == wanted_ssid, f"the CPE's WiFi is named {ssid}"),
+        (wanted in (None, ssid), f"the CPE's WiFi is named {ssid}"),
         (passphrase == sealed, "the CPE's WiFi passphrase is not the sealed one"),
         (ppp.status == "Connected", f"the CPE's PPP is {ppp.status}"),
         (world.last_accepted(serial) is not None, "it was not this CPE that logged in"),

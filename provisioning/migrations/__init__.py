@@ -1,8 +1,9 @@
 """The database's shape, migrated in place: our tables by Alembic, the queue's by DBOS, FreeRADIUS' own where missing.
 
 To change a table: change its model and write the next file in ``versions/`` by hand, with what Alembic cannot see
-(triggers, EXCLUDE constraints, and row-level security for a new table of PostgreSQL); ``tests/provisioning/test_migrations.py`` shows every difference between the migrated
-schema and the models, on both databases.
+(triggers, EXCLUDE constraints, and row-level security for a new table of PostgreSQL);
+``tests/provisioning/test_migrations.py`` shows every difference between the migrated schema and the models, on both
+databases.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
-from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
+from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_engine, sync_url
 from provisioning.migrations.sole_migration import sole_migration
 from radius.freeradius_tables import ensure_freeradius_tables
 from workflows.engine.dispatch import prepare_queue_tables
@@ -47,7 +48,7 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def _migrate_ours(url: URL) -> None:
-    engine = create_engine(url)
+    engine = sync_engine(url)
     try:
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":

@@ -8,6 +8,16 @@ Everybody else is handed plain values. To add a setting: one field in the module
 
 from provisioning.settings.everything import Settings, SettingsRefused, load_settings, render_settings_table
 from provisioning.settings.line import OltVendor
+from provisioning.settings.storage import default_radius_database, default_radius_schema
 from provisioning.settings.values import PREFIX
 
-__all__ = ["PREFIX", "OltVendor", "Settings", "SettingsRefused", "load_settings", "render_settings_table"]
+__all__ = [
+    "PREFIX",
+    "OltVendor",
+    "Settings",
+    "SettingsRefused",
+    "default_radius_database",
+    "default_radius_schema",
+    "load_settings",
+    "render_settings_table",
+]

@@ -15,7 +15,7 @@ def _default_database(values: dict[str, Any]) -> str:
     return sqlite_url(values["data_dir"] / "firstlight.db")
 
 
-def _default_radius_database(values: dict[str, Any]) -> str:
+def default_radius_database(values: dict[str, Any]) -> str:
     """On SQLite a file of its own, or accounting would fight with the appliance for one lock."""
     url = make_url(values["database_url"])
     if url.get_backend_name() == "sqlite":
@@ -23,7 +23,7 @@ def _default_radius_database(values: dict[str, Any]) -> str:
     return str(values["database_url"])
 
 
-def _default_radius_schema(values: dict[str, Any]) -> str | None:
+def default_radius_schema(values: dict[str, Any]) -> str | None:
     shared = values["radius_database_url"] == values["database_url"]
     return "radius" if shared and is_postgresql(values["database_url"]) else None
 
@@ -42,13 +42,13 @@ class Storage(BaseModel):
         json_schema_extra={"default": "`firstlight.db` (SQLite) in the data folder"},
     )
     radius_database_url: DatabaseUrl = Field(
-        default_factory=_default_radius_database,
+        default_factory=default_radius_database,
         repr=False,
         description="The database that FreeRADIUS reads and accounts into.",
         json_schema_extra={"default": "SQLite: `radius.db` beside the appliance's file; PostgreSQL: the same database"},
     )
     radius_database_schema: str | None = Field(
-        default_factory=_default_radius_schema,
+        default_factory=default_radius_schema,
         pattern=r"^[a-z_][a-z0-9_]{0,62}$",
         description="PostgreSQL schema of the RADIUS tables.",
         json_schema_extra={"default": "`radius` in a shared database, else the server's search path"},

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from radius.errors import RadiusError
 
-INSTALL = "apt-get install freeradius freeradius-utils freeradius-postgresql"
+INSTALL = "apt-get install freeradius freeradius-postgresql"
 
 
 class RadiusLabError(RadiusError):

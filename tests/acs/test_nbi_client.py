@@ -1,13 +1,15 @@
 """The client against a GenieACS: the lab's, or the real one at FIRSTLIGHT_GENIEACS_NBI_URL.
 
-Against a real one FIRSTLIGHT_TEST_GENIEACS_SERIAL names a CPE that has reported to it. Nothing is written to that CPE:
-tasks are queued and deleted again, tags and provisions begin with ``firstlight_test`` and are removed.
+Against a real one a CPE is chosen that has reported to it: that of FIRSTLIGHT_TEST_GENIEACS_SERIAL, else any. Nothing
+is written to that CPE: tasks are queued and deleted again, tags and provisions begin with ``firstlight_test`` and are
+removed.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -19,15 +21,18 @@ from acs import (
     NotReached,
     Queued,
     Rejected,
+    SerialAmbiguous,
     SerialMalformed,
     Why,
 )
 from acs.seen_devices import find_device, look_again, read_leaves
+from acs.testing import LabAcs, LabClock, LabCpe
 
 pytestmark = pytest.mark.genieacs
 
 URL = "FIRSTLIGHT_TEST_GENIEACS_NBI_URL"  # where tests/conftest.py puts it
 SERIAL = "FIRSTLIGHT_TEST_GENIEACS_SERIAL"
+LOOKED_AT = 50
 KEY = "firstlight_test:key"
 UPTIME = {"name": "getParameterValues", "parameterNames": ["Device.DeviceInfo.UpTime"]}
 UNKNOWN_DEVICE = "00259E-HG8245-NOBODY"
@@ -47,13 +52,9 @@ class Server:
 async def server() -> AsyncIterator[Server]:
     url = os.environ.get(URL)
     if url:
-        serial = os.environ.get(SERIAL)
-        assert serial, f"FIRSTLIGHT_GENIEACS_NBI_URL is set: name a CPE known to that GenieACS in {SERIAL}"
         async with NbiClient(url) as nbi:
-            yield await _ready(nbi, serial)
+            yield await _ready(nbi, os.environ.get(SERIAL) or await any_serial(nbi))
         return
-    from acs.testing import LabAcs, LabClock, LabCpe
-
     lab = LabAcs(clock=LabClock())
     await lab.start()
     # A hyphen in the product class is percent-encoded in the device's id, and once more in a URL.
@@ -61,6 +62,17 @@ async def server() -> AsyncIterator[Server]:
     async with NbiClient(lab.url, sleep=lab.clock.sleep) as nbi:
         yield await _ready(nbi, "HWTC12345678")
     await lab.stop()
+
+
+async def any_serial(nbi: NbiClient) -> str:
+    """Of a CPE that can be told from all others at that GenieACS."""
+    async for document in nbi.stream("devices", {}, ("_id", "_deviceId"), limit=LOOKED_AT):
+        serial = str(document.get("_deviceId", {}).get("_SerialNumber", ""))
+        with suppress(SerialMalformed, SerialAmbiguous):
+            seen = await find_device(nbi, serial)
+            if seen is not None and seen["data_models"] and seen["last_inform"] is not None:
+                return serial
+    pytest.fail(f"of the first {LOOKED_AT} CPEs at that GenieACS none has a serial of its own; name one in {SERIAL}")
 
 
 async def _ready(nbi: NbiClient, serial: str) -> Server:
@@ -75,6 +87,13 @@ async def test_a_device_is_found_by_its_exact_serial(server: Server) -> None:
     assert seen["serial"] == server.serial
     assert seen["data_models"] in (["TR-181"], ["TR-098"])
     assert seen["last_inform"] is not None
+
+
+async def test_a_cpe_is_chosen_where_none_was_named(server: Server) -> None:
+    serial = await any_serial(server.nbi)
+    seen = await find_device(server.nbi, serial)
+    assert seen is not None
+    assert seen["serial"] == serial
 
 
 async def test_a_device_is_found_by_its_id(server: Server) -> None:

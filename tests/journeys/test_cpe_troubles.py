@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import datetime
 
 import pytest
@@ -12,6 +13,7 @@ from radius.testing import LabSession, Usage
 from tests.support.lab import PATIENCE_SECONDS, JourneyLab
 from tests.support.outages import freeradius_down, nbi_answers_rubbish, nbi_down
 from tests.support.traces import NOTHING, acs_traces, traces_of
+from workflows.definitions.installation.cpe import READ_BACK
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
 
@@ -149,6 +151,37 @@ async def test_an_nbi_that_is_down_is_waited_for(lab: JourneyLab) -> None:
     assert await lab.broken_invariants() == []
 
 
+async def test_an_nbi_that_is_down_past_the_deadline_is_named_and_the_cpe_is_not(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    async with nbi_down(lab):
+        await run.plug_and_scan(house)
+        waiting = await run.until_waiting_for("device_informed", code="acs.nbi_unreachable")
+        assert waiting.summary.reason is not None
+        says, blind = waiting.summary.reason.split(", but ")
+        assert says == "waiting for the CPE's first Inform"
+        assert re.fullmatch(
+            rf"the ACS can't be asked since \d{{4}}-\d\d-\d\d \d\d:\d\d UTC: The ACS at {lab.world.acs.url} cannot be"
+            " reached",
+            blind,
+        )
+
+        lab.clock.skip(hours=2)
+        held = await run.until_held()
+        assert held.summary.reason == (
+            f"nobody knows whether CPE {house.serial} has informed within 2:00:00: {blind}. Retry once that is mended;"
+            " an Inform of meanwhile counts"
+        )
+        assert (await traces_of(lab, house)).bills == 0
+        assert await lab.broken_invariants() == []
+
+    await run.retry()
+    ended = await run.until_ended()
+    assert ended.summary.state == "completed"
+    assert await lab.broken_invariants() == []
+
+
 async def test_an_nbi_that_goes_down_before_the_settings_is_tried_again(lab: JourneyLab) -> None:
     house = lab.household()
     run = await lab.order(house)
@@ -184,6 +217,34 @@ async def test_an_nbi_that_answers_rubbish_is_never_believed(lab: JourneyLab) ->
         assert (await traces_of(lab, house)).bills == 0
 
     cpe.quirks = Quirks()
+    ended = await run.until_ended()
+    assert ended.summary.state == "completed"
+    assert cpe.ppp.status == "Connected"
+    assert await lab.broken_invariants() == []
+
+
+async def test_an_nbi_that_answers_rubbish_again_and_again_holds_the_run(lab: JourneyLab) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    cpe = await lab.plug(house.serial, house)
+    cpe.quirks = Quirks(reachable=False)
+    await run.report("scanned", serial=house.serial, port=house.port)
+    await run.until_retrying()
+    await cpe.periodic_inform()
+    await run.until_retrying(step="verify_device")
+    async with nbi_answers_rubbish(lab):
+        held = await run.until_held()
+    [reading] = [step for step in held.steps if step.name == "verify_device"]
+    assert (reading.state, reading.attempts) == ("held", READ_BACK.attempts)
+    assert (held.summary.current_step, held.summary.reason_code) == ("verify_device", "acs.nbi_garbled")
+    assert held.summary.reason is not None
+    assert held.summary.reason.startswith("The ACS ")
+    assert (await traces_of(lab, house)).bills == 0
+    assert await lab.broken_invariants() == []
+
+    cpe.quirks = Quirks()
+    await run.retry()
     ended = await run.until_ended()
     assert ended.summary.state == "completed"
     assert cpe.ppp.status == "Connected"

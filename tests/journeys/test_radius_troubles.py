@@ -1,4 +1,4 @@
-"""The radius database's worst moment: the bill runs, and FreeRADIUS has not been told that the test is over."""
+"""The radius database's worst moments: nobody can see who logs in; the bill runs, and FreeRADIUS has not been told."""
 
 from __future__ import annotations
 
@@ -51,3 +51,28 @@ async def test_an_activation_that_an_operator_passed_over_is_found_and_made_good
         assert await lab.broken_invariants() == []
     finally:
         await lab.start_worker()
+
+
+async def test_a_login_that_nobody_could_see_is_not_said_to_have_failed(lab: JourneyLab) -> None:
+    house = lab.household()
+    async with lab.no_dialling():
+        run = await lab.order(house)
+        await run.until_waiting_for("visit")
+        cpe = await run.plug_and_scan(house)
+        await run.until_waiting_for("session_started")
+    async with radius_database_down(lab):
+        waiting = await run.until_waiting_for("session_started", code="radius.database_unavailable")
+        blind = str(waiting.summary.reason).split(", but ")[1]
+        assert blind.startswith("accounting can't be read since ")
+        lab.clock.skip(hours=1)
+        held = await run.until_held()
+        username = (await run.result("allocate_resources"))["username"]
+        assert str(held.summary.reason).startswith(
+            f"nobody knows whether {username} has logged in within 1:00:00 of the CPE's configuration: {blind}. Retry"
+            " once that is mended; a session of meanwhile counts. The testing window ends "
+        )
+
+    lab.world.dial(cpe)
+    await run.retry()
+    assert (await run.until_ended()).summary.state == "completed"
+    assert await lab.broken_invariants() == []

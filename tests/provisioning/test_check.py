@@ -23,8 +23,6 @@ from tests.provisioning import test_check_of_payments as of_payments
 from tests.provisioning import test_check_of_radius as of_radius
 from tests.provisioning.corruptions import LONG_AGO, MAIL_KEY, SERIAL, Corruption, assert_caught, check
 
-pytestmark = pytest.mark.by_turns
-
 CORRUPTIONS = (
     # -- CPEs and lines ------------------------------------------------------------------------------------------------
     Corruption(
@@ -384,6 +382,11 @@ CORRUPTIONS = (
         "a held run without a reason",
         (("runs.at_rest", "run 3", "Run 3 is held and does not say why."),),
         ours=("UPDATE run SET reason = NULL WHERE id = 3",),
+    ),
+    Corruption(
+        "a waiting run without a reason",
+        (("runs.at_rest", "run 2", "Run 2 is pending and does not say why."),),
+        ours=("UPDATE run SET reason = NULL WHERE id = 2",),
     ),
     Corruption(
         "a run that waits for nothing",

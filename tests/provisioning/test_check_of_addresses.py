@@ -7,8 +7,6 @@ import pytest
 from provisioning.bootstrap import Appliance
 from tests.provisioning.corruptions import DONE, LONG_AGO, SERIAL, WAITING, Corruption, assert_caught
 
-pytestmark = pytest.mark.by_turns
-
 UNIT_OF_ANOTHER = (
     "UPDATE ipam_allocation SET unit = (SELECT other.unit FROM ipam_allocation other JOIN ipam_pool ON"
     " ipam_pool.id = other.pool_id WHERE other.service_id = 1 AND ipam_pool.kind = '{kind}')"

@@ -7,8 +7,6 @@ import pytest
 from provisioning.bootstrap import Appliance
 from tests.provisioning.corruptions import LONG_AGO, Corruption, assert_caught
 
-pytestmark = pytest.mark.by_turns
-
 CORRUPTIONS = (
     Corruption(
         "a licence with more seats than its key says",

@@ -7,8 +7,6 @@ import pytest
 from provisioning.bootstrap import Appliance
 from tests.provisioning.corruptions import LONG_AGO, Corruption, assert_caught
 
-pytestmark = pytest.mark.by_turns
-
 PAYMENT = (
     "INSERT INTO payment (id, tenant_id, order_id, customer_id, amount_minor, currency, method, provider, state,"
     " provider_ref, idempotency_key, settled_by, requested_at, asked_at, captured_at, attempts) VALUES"

@@ -13,8 +13,6 @@ from radius.freeradius_tables import radacct, radius_projection, radpostauth
 from tests.provisioning.corruptions import CANCELLED, DONE, HELD, WAITING, Corruption, assert_caught, check, differs
 from tests.support.healthy_estate import vandal
 
-pytestmark = pytest.mark.by_turns
-
 NOT_PROJECTED = "has other rows in FreeRADIUS' tables than it should (its last change is not projected yet)"
 
 CORRUPTIONS = (

@@ -16,10 +16,12 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.watchers import CLOCK_TOLERANCE, Watchers
 from radius import RadiusDatabaseUnavailable, Session, SessionReader
 from tests.support.healthy_estate import HealthyEstate
-from workflows.engine.tables import RunRow, SignalRow
+from workflows import Lookout
+from workflows.engine.tables import RunNote, RunRow, SignalRow, StepRow
 
 SERIAL, USERNAME = "HWTC00000002", "c1002-s2@isp.example"
 SINCE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+NOW = SINCE + timedelta(minutes=20)
 RUN, CUSTOMER = 2, 1002
 
 LogLines = Callable[[], list[dict[str, Any]]]
@@ -66,6 +68,7 @@ class Watch:
         self.watchers = Watchers(
             begin=appliance.database.begin,
             runs=appliance.runs,
+            lookout=Lookout(definitions=appliance.definitions, clock=lambda: NOW, tenant_id=appliance.tenant_id),
             acs=cast(DeviceConvergence, self.acs),
             sessions=cast(SessionReader, self.accounting),
             tenant_id=appliance.tenant_id,
@@ -75,6 +78,8 @@ class Watch:
         async with self.appliance.database.begin() as db:
             values = {"waiting_for": signal, "waiting_on": subject, "waiting_since": SINCE, "state": "pending"}
             await db.execute(update(RunRow).where(RunRow.id == RUN).values(**values))
+            step = {"run_id": RUN, "step": signal, "round": 1, "effect": "wait", "key": f"a test/{signal}"}
+            await db.merge(StepRow(**step, state="pending", started_at=SINCE))
 
     async def told(self) -> list[dict[str, Any]]:
         async with self.appliance.database.begin() as db:
@@ -83,9 +88,22 @@ class Watch:
             )
             return [{"name": one.name, "subject": one.subject, **json.loads(one.payload)} for one in found]
 
-    async def state(self) -> str:
+    async def row(self) -> RunRow:
         async with self.appliance.database.begin() as db:
-            return (await db.get_one(RunRow, RUN)).state
+            return await db.get_one(RunRow, RUN)
+
+    async def state(self) -> str:
+        return (await self.row()).state
+
+    async def notes(self) -> list[str]:
+        async with self.appliance.database.begin() as db:
+            query = select(RunNote.text).where(RunNote.run_id == RUN, RunNote.by == "watcher").order_by(RunNote.id)
+            return list(await db.scalars(query))
+
+    async def says(self) -> tuple[str | None, str | None]:
+        """Why the run waits, and the code beside it."""
+        row = await self.row()
+        return row.reason, row.reason_code
 
 
 @pytest.fixture
@@ -166,6 +184,39 @@ async def test_another_side_that_is_away_stops_nothing(watch: Watch, log_lines: 
     watch.accounting.down = False
     watch.accounting.sessions = [session()]
     assert await watch.watchers.watch_sessions() == 1
+
+
+async def test_a_run_whose_inform_nobody_can_look_for_says_so_until_somebody_can(watch: Watch) -> None:
+    await watch.wait_for("device_informed", SERIAL)
+    watch.acs.down = True
+    for _ in range(2):
+        assert await watch.watchers.watch_informs() == 0
+        assert await watch.says() == (
+            "waiting for the CPE's first Inform, but the ACS can't be asked since 2026-03-02 09:20 UTC: the ACS"
+            " refuses",
+            "acs.nbi_unreachable",
+        )
+    watch.acs.down = False
+    assert await watch.watchers.watch_informs() == 0
+    assert await watch.says() == ("waiting for the CPE's first Inform", None)
+    assert await watch.notes() == [
+        "the ACS can't be asked since 2026-03-02 09:20 UTC: the ACS refuses",
+        "the ACS can be asked again",
+    ]
+
+
+async def test_a_run_whose_session_nobody_can_look_for_says_so_until_somebody_can(watch: Watch) -> None:
+    await watch.wait_for("session_started", USERNAME)
+    watch.accounting.down = True
+    assert await watch.watchers.watch_sessions() == 0
+    assert await watch.says() == (
+        "the CPE is configured: waiting for the subscriber's own login, but accounting can't be read since"
+        f" 2026-03-02 09:20 UTC: {str(RadiusDatabaseUnavailable('away')).rstrip('.')}",
+        "radius.database_unavailable",
+    )
+    watch.accounting.down = False
+    assert await watch.watchers.watch_sessions() == 0
+    assert await watch.says() == ("the CPE is configured: waiting for the subscriber's own login", None)
 
 
 async def test_a_run_that_cannot_be_told_is_named(watch: Watch, log_lines: LogLines) -> None:

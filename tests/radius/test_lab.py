@@ -131,7 +131,7 @@ def test_a_missing_server_is_an_error_with_the_command_that_installs_it(
 ) -> None:
     monkeypatch.setattr(server_module, "_PROGRAM_FOLDERS", str(tmp_path))
     server = FreeRadiusServer(raddb=RADDB, run_dir=tmp_path / "run", database_url="sqlite+aiosqlite:///x.db")
-    with pytest.raises(FreeRadiusMissing, match="apt-get install freeradius freeradius-utils freeradius-postgresql"):
+    with pytest.raises(FreeRadiusMissing, match="apt-get install freeradius freeradius-postgresql"):
         server.start()
 
 

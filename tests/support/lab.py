@@ -232,9 +232,9 @@ class Installation:
 
     # -- waiting for it ------------------------------------------------------------------------------------------------
 
-    async def until_waiting_for(self, signal: str | None) -> RunView:
-        """None: for nothing but its time."""
-        return await self._until(signal or "its time")
+    async def until_waiting_for(self, signal: str | None, code: str = "") -> RunView:
+        """None: for nothing but its time. ``code``: what keeps everybody from looking for it."""
+        return await self._until(signal or "its time", code=code)
 
     async def until_retrying(self, step: str = "", code: str = "") -> RunView:
         """An outside call (of this step, with this error) has failed, and the next try has its time."""

@@ -81,6 +81,11 @@ class Run(Generic[InputT]):
         rounds = self.rounds.get(step.name)
         return rounds[-1].started_at if rounds else self.started_at
 
+    def unseen(self, step: Step[Any, Any]) -> str | None:
+        """Why nobody can look for what this wait waits for, and since when; None while somebody can."""
+        rounds = self.rounds.get(step.name)
+        return rounds[-1].note if rounds and rounds[-1].error_code is not None else None
+
     def patience(self, name: str) -> timedelta:
         """How long what has this name may take. The step that asks names it in its ``patience``."""
         return self.definition.patience[name]

@@ -190,7 +190,11 @@ class Runs:
         return True
 
     async def retry(self, db: AsyncSession, run_id: int, *, by: str, from_step: str | None = None) -> None:
-        """Tries a held run again; with ``from_step``, everything down to that step is undone first, then done anew."""
+        """Tries a held run again, or at once one that waits for its next try.
+
+        With ``from_step``, everything down to that step is undone first, then done anew. Raises: RunUnknown,
+        RunNotOpenFor, StepUnknown.
+        """
         course = await self._held(db, run_id, "retried")
         for rounds in course.rounds.values():
             row = rounds[-1]
@@ -322,7 +326,8 @@ class Runs:
         course = await self._course(db, run_id)
         waits_for_retry = course.row.state == RunState.PENDING and course.row.waiting_for == RETRY and act == "retried"
         if course.row.state != RunState.HELD and not waits_for_retry:
-            raise RunNotOpenFor(run_id, act, course.row.state, "only a held run can be")
+            why = "only a held run can be" + (", or one that waits for its next try" if act == "retried" else "")
+            raise RunNotOpenFor(run_id, act, course.row.state, why)
         return course
 
     async def _ring(self, course: Course) -> None:

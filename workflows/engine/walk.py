@@ -138,10 +138,15 @@ def _wait(course: Course, step: Wait[Any, Any]) -> bool:
     if row.deadline_at is not None and row.deadline_at <= now:
         return _too_late(course, step, row, now)
     row.state = StepState.PENDING
-    course.rest(RunState.PENDING, waiting_for=step.signal, waiting_on=subject, reason=step.says)
-    course.row.wake_at = row.deadline_at
+    course.rest(RunState.PENDING, waiting_for=step.signal, waiting_on=subject, reason=waiting_words(step, row))
+    course.row.reason_code, course.row.wake_at = row.error_code, row.deadline_at
     course.row.waiting_since = _ask(step, lambda: step.since(course.run) if step.since else None) or row.started_at
     return False
+
+
+def waiting_words(step: Wait[Any, Any], row: StepRow) -> str:
+    """What an operator reads of a run that rests here; the row's error is what keeps us from looking (`lookout`)."""
+    return step.says if row.error_code is None else f"{step.says}, but {row.note}"
 
 
 def _announce_next_wait(course: Course) -> None:

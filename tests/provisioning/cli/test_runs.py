@@ -16,11 +16,13 @@ from provisioning.database import sync_url
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.estate import Household, tomorrow
+from tests.support.healthy_estate import vandal
 from tests.support.postgres import as_superuser
 from workflows.engine.tables import StepRow
 
 pytestmark = pytest.mark.by_turns
 
+RETRIED = "only a held run can be, or one that waits for its next try"
 HELD_WHY = "ONT HWTC00000003 is at port 0/0/4, planned was 0/0/3"
 
 
@@ -293,6 +295,28 @@ def test_a_held_run_can_be_retried_and_its_log_knows_who_did_it(any_isp: Setting
     assert type_("runs", "show", 3, "--json").json["notes"][-1]["text"] == "retried"
 
 
+def test_a_run_that_waits_for_its_next_try_is_tried_at_once(isp: Settings, type_: Type) -> None:
+    with vandal(isp.database_url) as hand:
+        hand.execute("UPDATE run SET waiting_for = 'retry', reason = 'no answer', reason_code = 'mail.x' WHERE id = 2")
+    shown = type_("runs", "retry", 2, "--by", "nora", "--json").json
+    assert {name: shown["summary"][name] for name in ("id", "state", "reason", "reason_code")} == {
+        "id": 2,
+        "state": "inProgress",
+        "reason": None,
+        "reason_code": None,
+    }
+    assert (shown["notes"][-1]["by"], shown["notes"][-1]["text"]) == ("nora", "retried")
+
+
+def test_a_program_reads_what_came_of_a_roll_back_and_of_a_cancel(isp: Settings, type_: Type) -> None:
+    rolled_back = type_("runs", "roll-back", 3, "--reason", "no fibre", "--by", "nora", "--json").json
+    assert (rolled_back["summary"]["id"], rolled_back["summary"]["state"]) == (3, "inProgress")
+    assert rolled_back["notes"][-1]["text"] == "undoing everything: rolled back by nora: no fibre"
+    cancelled = type_("runs", "cancel", 2, "--reason", "not wanted", "--by", "nora", "--json").json
+    assert (cancelled["summary"]["id"], cancelled["summary"]["state"]) == (2, "inProgress")
+    assert cancelled["notes"][-1]["text"] == "cancel requested: not wanted"
+
+
 def test_a_held_step_can_be_skipped_with_a_reason_and_a_result(isp: Settings, type_: Type) -> None:
     result = json.dumps(
         {"answered": True, "onu_id": 1, "actual_port": "0/0/3", "received_power_dbm": -19, "snippet": None}
@@ -320,7 +344,7 @@ def test_a_held_run_can_be_rolled_back(isp: Settings, type_: Type) -> None:
     [
         (("show", 9), "there is no run 9"),
         (("retry", 9), "there is no run 9"),
-        (("retry", 2), "run 2 is pending: it can't be retried; only a held run can be"),
+        (("retry", 2), "run 2 is pending: it can't be retried; " + RETRIED),
         (("skip", 1, "--reason", "x"), "run 1 is completed: it can't be skipped; only a held run can be"),
         (("roll-back", 4, "--reason", "x"), "run 4 is cancelled: it can't be rolled back; only a held run can be"),
         (("cancel", 1, "--reason", "x"), "run 1 is completed: it can't be cancelled"),

@@ -30,6 +30,7 @@ from tests.support.postgres import PostgresServer
 
 FIRSTLIGHT = Path(sys.executable).parent / "firstlight"
 EXAMPLE = Path("deploy/examples/install-ticket.json").read_text()
+ESTATE = Path("deploy/examples/lab-estate.toml").read_text()
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,17 @@ async def test_the_demo_ends_with_a_live_subscriber_and_its_proof(tmp_path: Path
     assert (mail["To"], mail["Message-ID"]) == ("ada.brandt@customer.example", proof["mail"]["message_id"])
 
 
-async def test_a_ticket_without_appointment_and_planned_serial_comes_to_its_end_too(tmp_path: Path) -> None:
-    ticket = tmp_path / "ticket.json"
-    other = {"ticket_id": "T-2026-0043", "appointment": None, "device_serial": None, "config_template": "tr098-pppoe"}
-    ticket.write_text(json.dumps(json.loads(EXAMPLE) | other))
-    ended = await run_demo(tmp_path / "lab", "--json", "--ticket", str(ticket))
+async def test_the_barest_ticket_at_another_vendors_nas_comes_to_its_end_too(tmp_path: Path) -> None:
+    """No appointment, no planned serial, no name for the WiFi; the other data model, the other way to tell a rate."""
+    ticket, estate = tmp_path / "ticket.json", tmp_path / "estate.toml"
+    left_out = dict.fromkeys(("appointment", "device_serial", "wifi_ssid"))
+    other = {"ticket_id": "T-2026-0043", "config_template": "tr098-pppoe"}
+    ticket.write_text(json.dumps(json.loads(EXAMPLE) | left_out | other))
+    estate.write_text(ESTATE.replace('dialect = "mikrotik"', 'dialect = "wispr"'))
+    ended = await run_demo(tmp_path / "lab", "--json", "--ticket", str(ticket), "--estate", str(estate))
     assert ended.status == 0, ended.told
     assert (ended.last_line["state"], ended.last_line["check"]["failed"]) == ("completed", 0)
+    assert ended.last_line["radius"]["rate"] == ("WISPr-Bandwidth-Max-Up 150000000, WISPr-Bandwidth-Max-Down 300000000")
     today = datetime.now(UTC)
     days = "|".join(f"{today + timedelta(days=ahead):%Y-%m-%d}" for ahead in (0, 1))  # midnight may have come meanwhile
     assert re.search(rf"  dispatch sends Tess Kaminski on ({days}) at 09:00 UTC$", ended.told, re.MULTILINE)

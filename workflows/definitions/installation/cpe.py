@@ -51,6 +51,20 @@ async def provision_device(services: Services, run: Installation) -> Provisioned
     )
 
 
+def no_inform(run: Installation) -> Hold:
+    """The CPE is not blamed for an ACS that nobody could ask."""
+    serial_number, unseen = run[provision_device]["device_serial"], run.unseen(device_informed)
+    if unseen is not None:
+        return Hold(
+            f"nobody knows whether CPE {serial_number} has informed within {run.patience('inform')}: {unseen}. Retry "
+            "once that is mended; an Inform of meanwhile counts"
+        )
+    return Hold(
+        f"CPE {serial_number} has not informed within {run.patience('inform')}: check its power, the fibre, the "
+        "management VLAN and the ACS address it was given"
+    )
+
+
 device_informed = wait_for(
     "device_informed",
     signal="device_informed",
@@ -60,10 +74,7 @@ device_informed = wait_for(
     since=lambda run: run.started(hand_over_line),  # a CPE may inform the instant the OLT lets it
     deadline=lambda run: run.now + run.patience("inform"),
     patience=("inform",),
-    on_deadline=lambda run: Hold(
-        f"CPE {run[provision_device]['device_serial']} has not informed within {run.patience('inform')}: check its "
-        "power, the fibre, the management VLAN and the ACS address it was given"
-    ),
+    on_deadline=no_inform,
 )
 
 

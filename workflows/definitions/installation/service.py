@@ -37,6 +37,22 @@ def right_session(run: Installation, seen: SessionSeen) -> Route:
     return Proceed()
 
 
+def no_login(run: Installation) -> Hold:
+    """The subscriber and the NAS are not blamed for accounting that nobody could read."""
+    username, unseen = run[create_subscriber]["username"], run.unseen(session_started)
+    window = f"{run[begin_testing]['testing_until']:%Y-%m-%d %H:%M} UTC; retry from begin_testing renews it"
+    if unseen is not None:
+        return Hold(
+            f"nobody knows whether {username} has logged in within {run.patience('session')} of the CPE's "
+            f"configuration: {unseen}. Retry once that is mended; a session of meanwhile counts. The testing window "
+            f"ends {window}"
+        )
+    return Hold(
+        f"{username} has not logged in within {run.patience('session')} of the CPE's configuration: look at the NAS' "
+        f"log and the last RADIUS replies of this user. The testing window ends {window}"
+    )
+
+
 session_started = wait_for(
     "session_started",
     signal="session_started",
@@ -45,11 +61,7 @@ session_started = wait_for(
     subject=lambda run: run[create_subscriber]["username"],
     deadline=lambda run: run.now + run.patience("session"),
     patience=("session",),
-    on_deadline=lambda run: Hold(
-        f"{run[create_subscriber]['username']} has not logged in within {run.patience('session')} of the CPE's "
-        "configuration: look at the NAS' log and the last RADIUS replies of this user. The testing window ends "
-        f"{run[begin_testing]['testing_until']:%Y-%m-%d %H:%M} UTC; retry from begin_testing renews it"
-    ),
+    on_deadline=no_login,
     route=right_session,
 )
 

@@ -1,0 +1,34 @@
+"""The proof asks for what the ticket, the template and the NAS's dialect say, and for nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from acs import TemplateInput, TemplateLibrary
+from provisioning.lab.proof import said_rate, wanted_ssid
+from radius import Rate, dialect_named
+from radius.testing import LoginReply
+
+
+def told(dialect: str) -> dict[str, str]:
+    rate = Rate(download_kbps=300_000, upload_kbps=150_000)
+    return {name: str(value) for name, value in dialect_named(dialect).rate_attributes(rate)}
+
+
+def test_a_rate_is_told_only_by_all_attributes_of_the_dialect() -> None:
+    wispr, mikrotik = told("wispr"), told("mikrotik")
+    reply = LoginReply("Access-Accept", {name: (value,) for name, value in wispr.items()})
+    assert said_rate(reply, wispr) == "WISPr-Bandwidth-Max-Up 150000000, WISPr-Bandwidth-Max-Down 300000000"
+    assert said_rate(reply, mikrotik) is None
+    half = LoginReply("Access-Accept", {"WISPr-Bandwidth-Max-Up": ("150000000",)})
+    assert said_rate(half, wispr) is None
+    assert said_rate(LoginReply("Access-Accept", {"Mikrotik-Rate-Limit": ("1k/2k",)}), mikrotik) == "1k/2k"
+
+
+def test_a_wifi_is_named_by_the_ticket_else_by_the_template() -> None:
+    shipped = TemplateLibrary.load().get("tr181-pppoe")
+    named = TemplateInput(name="wifi_ssid", type="string", default="Nordnetz")
+    isps_own = replace(shipped, inputs={**shipped.inputs, "wifi_ssid": named})
+    without_wifi = replace(shipped, inputs={name: one for name, one in shipped.inputs.items() if name != "wifi_ssid"})
+    assert [wanted_ssid(one, None) for one in (shipped, isps_own, without_wifi)] == [None, "Nordnetz", None]
+    assert wanted_ssid(isps_own, "Brandt-Home") == "Brandt-Home"
