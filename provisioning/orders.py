@@ -15,12 +15,12 @@ from provisioning.commercial.quote_errors import OrderOver, OrderUnknown
 from provisioning.commercial.selling_tables import Quote, SalesOrder
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.quotes import acceptance_key
-from provisioning.signals import SignalDesk
 from workflows import EventRefused, Runs
 from workflows.answers import PaymentMethod
 from workflows.services import CrmService
 
 JOURNEY = "quote_accepted_to_order"
+SIGNAL = "payment_method"
 
 
 class OrderDesk:
@@ -79,7 +79,7 @@ class OrderDesk:
             why = f"can't be chosen: order {order_id} is not paid in advance"
             raise InvalidRequest("The way to pay", [Fault("payment_method", why)])
         told = {"payment_method": method}
-        await SignalDesk(self._db, runs=self._runs).tell(run_id, "payment_method", told, key=key, by=by)
+        await self._runs.signal(self._db, run_id, SIGNAL, told, key=f"order/{order_id}/paid-by/{key}", by=by)
         return order, run_id
 
     async def _run_of(self, order_id: int) -> int:

@@ -54,7 +54,7 @@ async def show(call: InCall, order_id: Number) -> OrderWithLines:
 @doors.post("/{order_id}/payment-method", permission="payments.choose")
 async def pay_by(call: InCall, order_id: Number, wish: WayToPay) -> ChosenWay:
     """Another way to pay, until the order is paid: what was asked for before is taken back first."""
-    key = f"order/{order_id}/{call.caller.token_id}/{key_of(call.request)}"
+    key = f"{call.caller.token_id}/{key_of(call.request)}"
     order, run_id = await call.appliance.order_desk(call.db).pay_by(order_id, wish.payment_method, key=key, by=call.by)
     call.tells(subject=f"order/{order_id}", customer_id=order.customer_id, run_id=run_id)
     return ChosenWay(order_id=order_id, run_id=run_id, payment_method=wish.payment_method)
