@@ -56,9 +56,6 @@ price_minor = 1500
 currency = "EUR"
 term_months = 1
 payment_terms = "postpaid"
-[[team]]
-name = "dispatch"
-email = "dispatch@isp.example"
 """
 
 
@@ -229,7 +226,6 @@ def shop_settings(folder: Path, stripe: StripeDouble) -> dict[str, Any]:
     for name, value in (("key", stripe.account.api_key), ("signing", stripe.account.webhook_secret)):
         folder.joinpath(name).write_text(value)
     return {
-        "order_team": "dispatch",
         "stripe_api_key_file": folder / "key",
         "stripe_webhook_secret_file": folder / "signing",
         "stripe_url": stripe.url,
