@@ -10,6 +10,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from provisioning.access import note_wanted_changes
 from provisioning.api import (
     addresses,
     api_pages,
@@ -89,6 +90,7 @@ def create_app(appliance: Appliance) -> FastAPI:
         redoc_url=None,
     )
     app.state.appliance = appliance
+    appliance.database.hear(note_wanted_changes)
     for router in NOUNS:
         app.include_router(router, prefix=PREFIX)
     for router in OUTSIDE:
