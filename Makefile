@@ -9,7 +9,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 WORKERS ?= 2
-export TICKET CUSTOMERS STEPS RATE SECONDS DATABASE_URL
+export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL
 
 .PHONY: help demo test durability bench check lint types imports lock docs picture mails clean ready-demo ready-test
 
@@ -25,7 +25,7 @@ test: ready-test ## set this machine up, then run the tests on SQLite and Postgr
 durability: ready-test ## the full sweep: a kill at every point of every journey, and every trouble on the other database
 	@.venv/bin/pytest -n $(WORKERS) -m "durability_sweep or other_database" $(ARGS)
 
-bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, DATABASE_URL)
+bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE_URL)
 	@.venv/bin/python -m tests.bench.reading
 
 check: lint types imports test ## everything that must hold before a change is handed in

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
+from sqlalchemy import Row, select
 from typing_extensions import TypedDict
 
 from acs.tables import AcsDevice
@@ -52,7 +53,33 @@ class DeviceRecord(ProvisionedDevice):
     withdrawn_at: datetime | None
 
 
-def provisioned(device: AcsDevice) -> ProvisionedDevice:
+DEVICE = AcsDevice.__table__.c
+RECORDS = select(
+    DEVICE.id,
+    DEVICE.tenant_id,
+    DEVICE.serial,
+    DEVICE.customer_id,
+    DEVICE.service_id,
+    DEVICE.template,
+    DEVICE.data_model,
+    DEVICE.inputs,
+    DEVICE.revision,
+    DEVICE.state,
+    DEVICE.reason,
+    DEVICE.details,
+    DEVICE.device_id,
+    DEVICE.applied_revision,
+    DEVICE.bound_at,
+    DEVICE.last_inform_at,
+    DEVICE.queued_at,
+    DEVICE.applied_at,
+    DEVICE.verified_at,
+    DEVICE.withdrawn_at,
+)
+"""What a list of records is made of: not the parameters, which are long."""
+
+
+def provisioned(device: AcsDevice | Row[*tuple[Any, ...]]) -> ProvisionedDevice:
     """The short form, as the contract has it."""
     return ProvisionedDevice(
         device_serial=device.serial,
@@ -63,7 +90,7 @@ def provisioned(device: AcsDevice) -> ProvisionedDevice:
     )
 
 
-def record_of(device: AcsDevice) -> DeviceRecord:
+def record_of(device: AcsDevice | Row[*tuple[Any, ...]]) -> DeviceRecord:
     """The long form, for an operator."""
     return DeviceRecord(
         **provisioned(device),

@@ -16,7 +16,7 @@ from sqlalchemy import cast as cast_sql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice, provisioned, record_of
+from acs.device_records import DEVICE, RECORDS, DeviceRecord, DeviceState, ProvisionedDevice, provisioned, record_of
 from acs.errors import DesiredStateChanged, DeviceUnknown, RequestConflict, SerialBoundElsewhere
 from acs.passphrases import new_wifi_passphrase
 from acs.ports import Now, Secrets
@@ -126,16 +126,14 @@ class GenieAcsService:
         limit: int = 50,
     ) -> list[DeviceRecord]:
         """CPEs of any state, the newest binding first, a page at a time (``before_id``)."""
-        query = (
-            select(AcsDevice).where(AcsDevice.tenant_id == self._tenant_id).order_by(AcsDevice.id.desc()).limit(limit)
-        )
+        query = RECORDS.where(DEVICE.tenant_id == self._tenant_id).order_by(DEVICE.id.desc()).limit(limit)
         if customer_id is not None:
-            query = query.where(AcsDevice.customer_id == customer_id)
+            query = query.where(DEVICE.customer_id == customer_id)
         if state is not None:
-            query = query.where(AcsDevice.state == state)
+            query = query.where(DEVICE.state == state)
         if before_id is not None:
-            query = query.where(AcsDevice.id < before_id)
-        return [record_of(device) for device in await self._db.scalars(query)]
+            query = query.where(DEVICE.id < before_id)
+        return [record_of(device) for device in await self._db.execute(query)]
 
     async def devices_of_service(self, *, service_id: int) -> list[DeviceRecord]:
         """The CPEs bound to one service, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,6 +60,11 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        if dialect.name == "sqlite":  # a list reads hundreds: its text is made a time in one go
+            return lambda text: None if text is None else datetime.fromisoformat(f"{text}+00:00")
+        return super().result_processor(dialect, coltype)
+
 
 class AcsDevice(AcsBase):
     """One CPE bound to one service: what it should have, and what is known of it. An unbound one is kept as history."""
@@ -66,6 +72,8 @@ class AcsDevice(AcsBase):
     __tablename__ = "acs_device"
     __table_args__ = (
         Index("ix_acs_device_newest", "tenant_id", "id"),
+        Index("ix_acs_device_state", "tenant_id", "state", "id"),
+        Index("ix_acs_device_customer", "tenant_id", "customer_id", "id"),
         # A CPE serves one service at a time; withdrawn rows are history.
         Index("acs_device_live_serial", "tenant_id", "serial", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
         Index("acs_device_service", "tenant_id", "service_id"),

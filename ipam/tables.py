@@ -47,6 +47,7 @@ from ipam.network_tables import (
 __all__ = [
     "ASSIGNED",
     "IN_QUARANTINE",
+    "RESERVED",
     "AccessNode",
     "AccessPort",
     "AddressPlan",
@@ -208,6 +209,7 @@ class Allocation(IpamBase):
             for name, columns, unique, where in (
                 ("ipam_allocation_held_by", ("service_id", "pool_id"), True, "state = 'assigned'"),
                 ("ipam_allocation_oldest", ("pool_id", "available_at", "id"), False, "state = 'quarantine'"),
+                ("ipam_allocation_reserved", ("pool_id", "available_at"), False, "state = 'reserved'"),
                 ("ipam_allocation_own", ("subject", "pool_id", "available_at", "id"), False, "state = 'quarantine'"),
             )
         ),
@@ -225,6 +227,7 @@ class Allocation(IpamBase):
 
 # Literals, not parameters: only so can a partial index be chosen.
 ASSIGNED = Allocation.state == literal_column("'assigned'")
+RESERVED = Allocation.state == literal_column("'reserved'")
 IN_QUARANTINE = Allocation.state == literal_column("'quarantine'")
 
 

@@ -1,27 +1,33 @@
-"""How full the pools are, counted when asked: a counter kept during allocations would queue all writers up."""
+"""How full the pools are, counted when asked: a counter kept during allocations would queue all writers up.
+
+What was never used lies in a few ranges, what cools off or is reserved in indices of its own. The rest of a pool is
+assigned, since ranges, exclusions and used units are the whole of it (``invariants.badly_partitioned``): so nothing is
+counted that grows with the customers.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import PoolUsage
-from ipam.tables import Allocation, Pool, Prefix, Svlan, UtcDateTime, VlanGroup
+from ipam.tables import IN_QUARANTINE, RESERVED, Allocation, FreeRange, Pool, Prefix, Svlan, UtcDateTime, VlanGroup
 
 
 async def read(db: AsyncSession, tenant_id: str) -> list[PoolUsage]:
     """All pools that are ours to hand out, by name."""
-    counted = await db.execute(
-        select(
-            Allocation.pool_id,
-            Allocation.state,
-            func.count(),
-            func.min(Allocation.available_at, type_=UtcDateTime),
+    never_used = {
+        pool_id: int(units)
+        for pool_id, units in await db.execute(
+            select(FreeRange.pool_id, func.sum(FreeRange.last_unit - FreeRange.next_unit + 1))
+            .where(FreeRange.tenant_id == tenant_id)
+            .group_by(FreeRange.pool_id)
         )
-        .where(Allocation.tenant_id == tenant_id)
-        .group_by(Allocation.pool_id, Allocation.state)
-    )
-    numbers = {(pool_id, state): (count, soonest) for pool_id, state, count, soonest in counted}
+    }
+    cooling = await _unassigned(db, tenant_id, IN_QUARANTINE)
+    kept = await _unassigned(db, tenant_id, RESERVED)
     pools = await db.execute(
         select(Pool.id, Pool.name, Pool.kind, Pool.size, Prefix.network, VlanGroup.name.label("vlan_group"), Svlan.vid)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
@@ -32,21 +38,35 @@ async def read(db: AsyncSession, tenant_id: str) -> list[PoolUsage]:
     )
     usage: list[PoolUsage] = []
     for pool in pools:
-        quarantined, soonest = numbers.get((pool.id, "quarantine"), (0, None))
-        assigned, reserved = (numbers.get((pool.id, state), (0, None))[0] for state in ("assigned", "reserved"))
-        used = assigned + quarantined + reserved
+        quarantined, soonest = cooling.get(pool.id, (0, None))
+        reserved, _ = kept.get(pool.id, (0, None))
+        free = never_used.get(pool.id, 0)
+        used = pool.size - free
         usage.append(
             PoolUsage(
                 pool=pool.name,
                 kind=pool.kind,
                 network=pool.network or f"{pool.vlan_group}/{pool.vid}",
                 size=pool.size,
-                assigned=assigned,
+                assigned=used - quarantined - reserved,
                 quarantined=quarantined,
                 reserved=reserved,
-                free=pool.size - used,
+                free=free,
                 used_percent=round(100 * used / pool.size, 1) if pool.size else 100.0,
                 next_available_at=soonest,
             )
         )
     return usage
+
+
+async def _unassigned(
+    db: AsyncSession, tenant_id: str, state: ColumnElement[bool]
+) -> dict[int, tuple[int, datetime | None]]:
+    """By pool the units in that state, and when the first of them is available again."""
+    counted = await db.execute(
+        select(Pool.id, func.count(), func.min(Allocation.available_at, type_=UtcDateTime))
+        .join(Allocation, Allocation.pool_id == Pool.id)
+        .where(Pool.tenant_id == tenant_id, state)
+        .group_by(Pool.id)
+    )
+    return {pool_id: (count, soonest) for pool_id, count, soonest in counted}

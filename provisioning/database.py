@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,9 +13,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-SQLITE_BUSY_TIMEOUT_MS = 30_000
+from provisioning.sqlite_driver import BUSY_TIMEOUT_MS, reading_driver, writing_driver
+
+SQLITE_READERS = 16
+"""Connections that stay open; a new one reads the whole schema before it answers anything."""
 POSTGRES_POOL_SIZE = 10
-READING = "firstlight_reading"
 TENANT_SETTING = "firstlight.tenant_id"
 """The PostgreSQL setting that row-level security compares each row's ``tenant_id`` with."""
 EVERY_TENANT = "*"
@@ -32,6 +35,7 @@ class Database:
         self.url = make_url(url)
         self.schema = schema
         self.engine = _make_engine(self.url, schema, tenant_id)
+        self.reading = _make_reading_engine(self.url, self.engine)
         self._session_class = type("DatabaseSession", (Session,), {})  # whoever listens hears this database alone
         self.witness: Callable[[AsyncSession], Awaitable[None]] | None = None
         """Called in each writing transaction before it is committed, when its block has succeeded."""
@@ -58,11 +62,14 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A transaction that sees one moment and holds up no writer; what it would write is refused."""
-        options: dict[str, Any] = {READING: True}
-        if self.is_postgresql:
-            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        async with AsyncSession(self.engine.execution_options(**options), autoflush=False) as db:
+        db = AsyncSession(self.reading, autoflush=False)
+        try:
             yield db
+        finally:
+            if self.is_postgresql:
+                await asyncio.shield(asyncio.create_task(db.close()))
+            else:
+                await db.close()  # it waits for nothing, so that nobody else gets a turn and opens one more connection
 
     def hear(self, listener: Callable[[Session], None]) -> None:
         """Calls this after every flush of a writing transaction, inside of it: what the listener writes commits or
@@ -71,6 +78,7 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        await self.reading.dispose()
 
 
 def sync_url(url: URL) -> URL:
@@ -79,11 +87,27 @@ def sync_url(url: URL) -> URL:
     return url.set(drivername=drivers[url.get_backend_name()])
 
 
+def _make_reading_engine(url: URL, engine: AsyncEngine) -> AsyncEngine:
+    """On SQLite connections of its own, on PostgreSQL those of the other one."""
+    if url.get_backend_name() == "sqlite":
+        return create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"),
+            hide_parameters=True,
+            module=reading_driver(),
+            pool_size=SQLITE_READERS,
+            max_overflow=0,
+            pool_use_lifo=True,  # the one that was used last knows the statements and the pages
+        )
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
 def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         if url.database not in (None, "", ":memory:"):
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
+        engine = create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"), hide_parameters=True, module=writing_driver()
+        )
         _make_sqlite_honest(engine)
         return engine
     if url.get_backend_name() != "postgresql":
@@ -128,7 +152,7 @@ def _make_sqlite_honest(engine: AsyncEngine) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
-            f"busy_timeout={SQLITE_BUSY_TIMEOUT_MS}",
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
@@ -139,8 +163,4 @@ def _make_sqlite_honest(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_immediate(connection: Any) -> None:
-        reading = connection.get_execution_options().get(READING, False)
-        if connection.info.get(READING, False) != reading:  # also after a COMMIT in the middle of it
-            connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reading else 'OFF'}")
-            connection.info[READING] = reading
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -7,8 +7,9 @@ wish there afterwards.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius import plans, subscribers
@@ -19,7 +20,7 @@ from radius.projection import FramedAddresses
 from radius.results import CreatedSubscriber, DefinedNas, DefinedPlan, SubscriberView
 from radius.states import State
 from radius.subscribers import SubscriberRequest
-from radius.tables import Nas, Plan, Subscriber
+from radius.tables import Nas, Plan, Subscriber, password_ref_of
 
 
 class RadiusService:
@@ -133,19 +134,14 @@ class RadiusService:
         limit: int = 50,
     ) -> list[SubscriberView]:
         """Subscribers of any state, the newest first, a page at a time (``before_id``)."""
-        query = (
-            select(Subscriber)
-            .where(Subscriber.tenant_id == self._tenant_id)
-            .order_by(Subscriber.id.desc())
-            .limit(limit)
-        )
+        query = _VIEWS.where(_SUBSCRIBER.tenant_id == self._tenant_id).order_by(_SUBSCRIBER.id.desc()).limit(limit)
         if customer_id is not None:
-            query = query.where(Subscriber.customer_id == customer_id)
+            query = query.where(_SUBSCRIBER.customer_id == customer_id)
         if state is not None:
-            query = query.where(Subscriber.state == state)
+            query = query.where(_SUBSCRIBER.state == state)
         if before_id is not None:
-            query = query.where(Subscriber.id < before_id)
-        return [await self._view(row) for row in await self._db.scalars(query)]
+            query = query.where(_SUBSCRIBER.id < before_id)
+        return [_subscriber_view(row, row.plan) for row in await self._db.execute(query)]
 
     async def subscriber_ids(self, *, unprojected: bool = False) -> dict[str, int]:
         """By username the subscriber whose rows stand under it; ``unprojected``: where FreeRADIUS still shows an
@@ -229,22 +225,44 @@ class RadiusService:
 
     async def _view(self, subscriber: Subscriber) -> SubscriberView:
         plan = await self._db.get_one(Plan, subscriber.plan_id)
-        return SubscriberView(
-            subscriber_id=subscriber.id,
-            customer_id=subscriber.customer_id,
-            service_id=subscriber.service_id,
-            username=subscriber.username,
-            plan=plan.name,
-            state=subscriber.state,
-            testing_until=subscriber.testing_until,
-            ipv4=subscriber.framed_ipv4,
-            ipv4_pool=subscriber.framed_pool,
-            ipv6_wan_prefix=subscriber.ipv6_wan_prefix,
-            delegated_prefix=subscriber.delegated_prefix,
-            password=subscriber.password_ref,
-            version=subscriber.version,
-            projected=not subscriber.dirty,
-        )
+        return _subscriber_view(subscriber, plan.name)
+
+
+_SUBSCRIBER, _PLAN = Subscriber.__table__.c, Plan.__table__.c
+_VIEWS = select(
+    _SUBSCRIBER.id,
+    _SUBSCRIBER.customer_id,
+    _SUBSCRIBER.service_id,
+    _SUBSCRIBER.username,
+    _PLAN.name.label("plan"),
+    _SUBSCRIBER.state,
+    _SUBSCRIBER.testing_until,
+    _SUBSCRIBER.framed_ipv4,
+    _SUBSCRIBER.framed_pool,
+    _SUBSCRIBER.ipv6_wan_prefix,
+    _SUBSCRIBER.delegated_prefix,
+    _SUBSCRIBER.version,
+    _SUBSCRIBER.projected_version,
+).join(Plan.__table__, and_(_PLAN.tenant_id == _SUBSCRIBER.tenant_id, _PLAN.id == _SUBSCRIBER.plan_id))
+
+
+def _subscriber_view(subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str) -> SubscriberView:
+    return SubscriberView(
+        subscriber_id=subscriber.id,
+        customer_id=subscriber.customer_id,
+        service_id=subscriber.service_id,
+        username=subscriber.username,
+        plan=plan,
+        state=subscriber.state,
+        testing_until=subscriber.testing_until,
+        ipv4=subscriber.framed_ipv4,
+        ipv4_pool=subscriber.framed_pool,
+        ipv6_wan_prefix=subscriber.ipv6_wan_prefix,
+        delegated_prefix=subscriber.delegated_prefix,
+        password=password_ref_of(subscriber.id),
+        version=subscriber.version,
+        projected=subscriber.projected_version == subscriber.version,
+    )
 
 
 def _plan_view(plan: Plan) -> DefinedPlan:

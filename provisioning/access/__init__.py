@@ -18,7 +18,7 @@ from provisioning.access.keeping import (
 )
 from provisioning.access.request_keys import IdempotencyKey, forget_old_keys, take_key
 from provisioning.access.roles import PERMISSIONS, ROLES, Permission, Role
-from provisioning.access.tokens import ANYBODY, ApiToken, Caller, CreatedToken, Tokens, TokenView
+from provisioning.access.tokens import ANYBODY, ApiToken, Caller, CreatedToken, KnownCallers, Tokens, TokenView
 
 __all__ = [
     "ANYBODY",
@@ -34,6 +34,7 @@ __all__ = [
     "Deed",
     "Forbidden",
     "IdempotencyKey",
+    "KnownCallers",
     "Permission",
     "Role",
     "TokenMissing",

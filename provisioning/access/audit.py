@@ -78,6 +78,10 @@ class AuditView:
     after: Any
 
 
+_ENTRY = AuditEntry.__table__.c
+_VIEWS = select(_ENTRY.id, *(_ENTRY[name] for name in list(AuditView.__dataclass_fields__)[1:]))
+
+
 def filled(deed: Deed, changes: Changes) -> Deed:
     """The same; what its door has left open says what its rows say: about what and whom it was, which run, what was
     there before. Of several customers, none is *the* customer."""
@@ -111,31 +115,23 @@ async def list_audit(
     limit: int = 50,
 ) -> list[AuditView]:
     """The newest entries first, a page at a time (``before_id``)."""
-    query = select(AuditEntry).where(AuditEntry.tenant_id == tenant_id).order_by(AuditEntry.id.desc()).limit(limit)
+    query = _VIEWS.where(_ENTRY.tenant_id == tenant_id).order_by(_ENTRY.id.desc()).limit(limit)
     wanted = {"subject": subject, "customer_id": customer_id, "run_id": run_id, "actor": actor}
     for column, value in wanted.items():
         if value is not None:
-            query = query.where(getattr(AuditEntry, column) == value)
+            query = query.where(_ENTRY[column] == value)
     if before_id is not None:
-        query = query.where(AuditEntry.id < before_id)
-    return [_view(row) for row in await db.scalars(query)]
+        query = query.where(_ENTRY.id < before_id)
+    return [
+        AuditView(*plain, *(None if text is None else json.loads(text) for text in (before, after)))
+        for *plain, before, after in await db.execute(query)
+    ]
 
 
 def _text(value: Any) -> str | None:
     return None if value is None else json.dumps(value, sort_keys=True, default=str)
 
 
-def _view(row: AuditEntry) -> AuditView:
-    plain = {name: getattr(row, name) for name in AuditView.__dataclass_fields__ if name not in _READ_OTHERWISE}
-    return AuditView(
-        audit_id=row.id,
-        before=None if row.before is None else json.loads(row.before),
-        after=None if row.after is None else json.loads(row.after),
-        **plain,
-    )
-
-
-_READ_OTHERWISE = ("audit_id", "before", "after")
 _APPEND_ONLY = "audit_entry is append-only"
 
 POSTGRESQL_AUDIT = (

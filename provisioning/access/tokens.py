@@ -13,11 +13,22 @@ import re
 import secrets
 import string
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, CheckConstraint, Integer, LargeBinary, String, Text, UniqueConstraint, select, update
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -30,9 +41,12 @@ LOOK_UP_LENGTH = 10
 LONGEST_LIFE_DAYS = 3650
 USE_IS_NOTED_EVERY = timedelta(hours=1)
 """A token's last use is known to the hour: a write at every request would cost more than it tells."""
+HONOURED_FOR = timedelta(seconds=1)
+"""How long a token may still read after it was revoked."""
+MOST_KNOWN = 10_000
 
 _ALPHABET = string.ascii_lowercase + string.digits
-_TOKEN = re.compile(rf"firstlight_([a-z0-9]{{{LOOK_UP_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
+_SPELLING = re.compile(rf"firstlight_([a-z0-9]{{{LOOK_UP_LENGTH}}})_([A-Za-z0-9_-]{{43}})")
 _WHOSE: dict[str, str] = {"partner": "partner_id", "technician": "technician_id"}
 
 
@@ -59,6 +73,21 @@ class ApiToken(ProvisioningBase):
     expires_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+_TOKENS = ApiToken.__table__.c
+_LOOK_UP = select(
+    _TOKENS.id,
+    _TOKENS.digest,
+    _TOKENS.name,
+    _TOKENS.role,
+    _TOKENS.partner_id,
+    _TOKENS.technician_id,
+    _TOKENS.scopes,
+    _TOKENS.expires_at,
+    _TOKENS.last_used_at,
+    _TOKENS.revoked_at,
+).where(_TOKENS.tenant_id == bindparam("tenant"), _TOKENS.look_up == bindparam("look_up"))
 
 
 @dataclass(frozen=True)
@@ -96,6 +125,7 @@ class Caller:
     technician_id: int | None = None
     permissions: frozenset[Permission] = frozenset()
     use_noted: bool = True
+    expires_at: datetime | None = None
 
     def require(self, permission: Permission) -> None:
         """Raises: Forbidden."""
@@ -105,6 +135,37 @@ class Caller:
 
 ANYBODY = Caller(name="anybody")
 """At a door that asks for no token."""
+
+
+class KnownCallers:
+    """Whose token was good a moment ago, so that who reads a lot is not looked up at every request.
+
+    A token that was revoked may read for ``HONOURED_FOR`` more; one that has expired may not. What is refused is never
+    kept, and whoever changes anything is looked up every time.
+    """
+
+    def __init__(self, now: Clock) -> None:
+        self._now = now
+        self._known: dict[bytes, tuple[Caller, datetime, datetime]] = {}
+
+    def find(self, token: str) -> Caller | None:
+        """None: look the token up."""
+        digest, now = _digest(token), self._now()
+        if (known := self._known.get(digest)) is None:
+            return None
+        caller, asked_at, until = known
+        if asked_at <= now < until:
+            return caller
+        del self._known[digest]  # a clock that is set back makes nobody known again
+        return None
+
+    def keep(self, token: str, caller: Caller, *, asked_at: datetime) -> None:
+        """The token was good for this caller when it was looked up, not before ``asked_at``."""
+        assert caller.expires_at is not None, "whoever has a token has it until then"
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        until = min(asked_at + HONOURED_FOR, caller.expires_at)
+        self._known[_digest(token)] = replace(caller, use_noted=True), asked_at, until
 
 
 class Tokens:
@@ -172,14 +233,12 @@ class Tokens:
 
     async def caller(self, token: str) -> Caller:
         """Whose token this is. Raises: TokenRefused."""
-        match = _TOKEN.fullmatch(token)
+        match = _SPELLING.fullmatch(token)
         if match is None:
             raise TokenRefused
         look_up, secret = match.groups()
-        row = await self._db.scalar(
-            select(ApiToken).where(ApiToken.tenant_id == self._tenant_id, ApiToken.look_up == look_up)
-        )
-        now = self._now()
+        found = await self._db.execute(_LOOK_UP, {"tenant": self._tenant_id, "look_up": look_up})
+        row, now = found.one_or_none(), self._now()
         if row is None or not hmac.compare_digest(row.digest, _digest(secret)):
             raise TokenRefused
         if row.revoked_at is not None or row.expires_at <= now:
@@ -190,8 +249,9 @@ class Tokens:
             token_id=row.id,
             partner_id=row.partner_id,
             technician_id=row.technician_id,
-            permissions=_permissions(row),
+            permissions=_permissions(row.role, row.scopes),
             use_noted=row.last_used_at is not None and row.last_used_at > now - USE_IS_NOTED_EVERY,
+            expires_at=row.expires_at,
         )
 
     async def note_use(self, token_id: int) -> None:
@@ -227,9 +287,9 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def _permissions(row: ApiToken) -> frozenset[Permission]:
-    may = ROLES[row.role]
-    return may if row.scopes is None else may & frozenset(cast("list[Permission]", row.scopes.split()))
+def _permissions(role: Role, scopes: str | None) -> frozenset[Permission]:
+    may = ROLES[role]
+    return may if scopes is None else may & frozenset(cast("list[Permission]", scopes.split()))
 
 
 def _view(row: ApiToken) -> TokenView:
@@ -239,7 +299,7 @@ def _view(row: ApiToken) -> TokenView:
         role=row.role,
         partner_id=row.partner_id,
         technician_id=row.technician_id,
-        scopes=sorted(_permissions(row)),
+        scopes=sorted(_permissions(row.role, row.scopes)),
         created_at=row.created_at,
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,

@@ -10,7 +10,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from provisioning.access import note_wanted_changes
+from provisioning.access import KnownCallers, note_wanted_changes
 from provisioning.api import (
     addresses,
     api_pages,
@@ -91,6 +91,8 @@ def create_app(appliance: Appliance) -> FastAPI:
     )
     app.state.appliance = appliance
     appliance.database.hear(note_wanted_changes)
+    app.state.known = KnownCallers(appliance.clock)
+    app.state.noting = set[int]()  # tokens whose use is being written down
     for router in NOUNS:
         app.include_router(router, prefix=PREFIX)
     for router in OUTSIDE:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 import uvicorn
+from uvicorn.loops.auto import auto_loop_factory
 
 from provisioning.api.app import create_app
 from provisioning.api.errors import AddressUnusable
@@ -24,12 +28,49 @@ GRACE_SECONDS = 20
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Seat:
+    """The place of one process among those that answer at the same address."""
+
+    listening: socket.socket
+    stop: int
+    """A pipe that ends when this process shall."""
+    tell: Callable[[], None]
+    """To be called once requests are answered."""
+
+
 class _Server(uvicorn.Server):
     """Leaves signals to us: uvicorn raises them again when it is done, and the worker would die in mid-step."""
+
+    def __init__(self, appliance: Appliance, tell: Callable[[], None] = lambda: None) -> None:
+        self._tell = tell
+        self.moves_runs = False
+        super().__init__(
+            uvicorn.Config(
+                create_app(appliance),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            host, port = listening.getsockname()[:2]
+            log.info("serving", host=host, port=port, worker=self.moves_runs)
+        self._tell()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def run_serving(answering: Coroutine[Any, Any, None]) -> None:
+    """Runs it on the quickest event loop there is."""
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(answering)
 
 
 async def serve(appliance: Appliance, *, host: str, port: int, with_worker: bool | None) -> None:
@@ -38,21 +79,30 @@ async def serve(appliance: Appliance, *, host: str, port: int, with_worker: bool
 
     Raises: AddressUnusable; with ``with_worker=True`` what ``open_worker`` raises.
     """
-    config = uvicorn.Config(
-        create_app(appliance),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    server = _Server(config)
+    server = _Server(appliance)
+    with _stopped_by_signals(server), listen(host, port) as listening:
+        await _serve(appliance, server, listening, with_worker)
+
+
+async def serve_in(seat: Seat, appliance: Appliance, *, with_worker: bool | None) -> None:
+    """The same in one of several processes, also until the process that has made it ends.
+
+    Raises: with ``with_worker=True`` what ``open_worker`` raises.
+    """
+    server = _Server(appliance, seat.tell)
+    with _stopped_by_signals(server), _stopped_by_end(server, seat.stop):
+        await _serve(appliance, server, seat.listening, with_worker)
+
+
+async def _serve(appliance: Appliance, server: _Server, listening: socket.socket, with_worker: bool | None) -> None:
     async with AsyncExitStack() as stack:
-        stack.enter_context(_stopped_by_signals(server))
-        listening = stack.enter_context(_listen(host, port))
-        moves_runs = await _start_worker(appliance, stack, with_worker)
-        bound_host, bound_port = listening.getsockname()[:2]
-        log.info("serving", host=bound_host, port=bound_port, worker=moves_runs)
-        await server.serve(sockets=[listening])
+        server.moves_runs = await _start_worker(appliance, stack, with_worker)
+        gc.collect()
+        gc.freeze()  # what is there by now stays: a full collection that looked at all of it would hold up requests
+        try:
+            await server.serve(sockets=[listening])
+        finally:
+            gc.unfreeze()
 
 
 async def _start_worker(appliance: Appliance, stack: AsyncExitStack, wanted: bool | None) -> bool:
@@ -71,7 +121,8 @@ async def _start_worker(appliance: Appliance, stack: AsyncExitStack, wanted: boo
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def listen(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket at this address. Raises: AddressUnusable."""
     try:
         listening = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
@@ -95,3 +146,18 @@ def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _stopped_by_end(server: uvicorn.Server, pipe: int) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        loop.remove_reader(pipe)
+        server.should_exit = True
+
+    loop.add_reader(pipe, stop)
+    try:
+        yield
+    finally:
+        loop.remove_reader(pipe)

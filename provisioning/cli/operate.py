@@ -90,18 +90,39 @@ def serve(
             help="Whether to move runs too; left out: on SQLite, unless a worker runs already.",
         ),
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="How many processes answer; the first of them moves runs, if any does.")
+    ] = 1,
 ) -> None:
     """Answer HTTP until told to stop (SIGTERM, Ctrl-C): the API under /api/v1, its description at /docs."""
 
-    from provisioning.api import serve as serve_api  # a web framework, which no other command waits for
+    from provisioning.api import Seat, run_serving, serve_in, serve_in_processes  # a web framework, which no other
+    from provisioning.api import serve as serve_api  # command waits for
 
-    async def act() -> None:
-        settings = load_settings()
-        configure_logs(level=settings.log_level, form=settings.log_format)
+    def one_of_several(seat: Seat, number: int) -> None:
+        async def act() -> None:
+            async with open_appliance(settings) as appliance:
+                await serve_in(seat, appliance, with_worker=with_worker if number == 0 else False)
+
+        try:
+            guarded(lambda: run_serving(act()), as_json=False)
+        except typer.Exit as end:
+            raise SystemExit(end.exit_code) from end
+
+    async def alone() -> None:
         async with open_appliance(settings) as appliance:
             await serve_api(appliance, host=host, port=port, with_worker=with_worker)
 
-    guarded(lambda: asyncio.run(act()), as_json=False)
+    def act() -> int:
+        if processes == 1:
+            run_serving(alone())
+            return 0
+        return serve_in_processes(one_of_several, host=host, port=port, count=processes)
+
+    settings = guarded(load_settings, as_json=False)
+    configure_logs(level=settings.log_level, form=settings.log_format)
+    if status := guarded(act, as_json=False):
+        raise typer.Exit(status)
 
 
 def check(json_: AsJson = False) -> None:

@@ -36,6 +36,13 @@ class CustomerRecord(RegisteredCustomer):
     registered_at: datetime
 
 
+_CUSTOMER = Customer.__table__.c
+_RECORDS = select(
+    _CUSTOMER.id, _CUSTOMER.name, _CUSTOMER.email, _CUSTOMER.phone, _CUSTOMER.state, _CUSTOMER.registered_at
+)
+"""The columns of a record: a list makes no objects that could be changed."""
+
+
 class CustomerService:
     """Registers customers and finds them again. Writes only ``db``; the caller commits."""
 
@@ -87,16 +94,21 @@ class CustomerService:
 
         ``among``: only customers whose numbers this query finds.
         """
-        query = select(Customer).where(Customer.tenant_id == self._tenant_id).order_by(Customer.id.desc()).limit(limit)
+        query = _RECORDS.where(_CUSTOMER.tenant_id == self._tenant_id).order_by(_CUSTOMER.id.desc()).limit(limit)
         if email is not None:
-            query = query.where(Customer.email == email)
+            query = query.where(_CUSTOMER.email == email)
         if among is not None:
-            query = query.where(Customer.id.in_(among))
+            query = query.where(_CUSTOMER.id.in_(among))
         if customer_id is not None:
-            query = query.where(Customer.id == customer_id)
+            query = query.where(_CUSTOMER.id == customer_id)
         if before_id is not None:
-            query = query.where(Customer.id < before_id)
-        return [_record(row) for row in await self._db.scalars(query)]
+            query = query.where(_CUSTOMER.id < before_id)
+        return [
+            CustomerRecord(
+                customer_id=number, name=name, email=email, phone=phone, state=state, registered_at=registered_at
+            )
+            for number, name, email, phone, state, registered_at in await self._db.execute(query)
+        ]
 
     async def customer(self, customer_id: int) -> RegisteredCustomer:
         """A customer who may be sold to.
@@ -214,10 +226,6 @@ class CustomerService:
 async def require_customer(db: AsyncSession, tenant_id: str, customer_id: int) -> None:
     """Raises: CustomerUnknown, CustomerWithdrawn."""
     await active_customer(db, tenant_id, customer_id)
-
-
-def _record(row: Customer) -> CustomerRecord:
-    return CustomerRecord(**_registered(row), state=row.state, registered_at=row.registered_at)
 
 
 def _registered(row: Customer) -> RegisteredCustomer:

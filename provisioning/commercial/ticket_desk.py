@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
-from sqlalchemy import Select, insert, select, tuple_
+from sqlalchemy import Row, Select, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -41,6 +41,23 @@ UNDONE: tuple[TicketState, ...] = ("open", "inProgress")
 
 LONGEST_NOTE = 1000
 MOST_AT_ONCE = 500
+
+
+_TICKET = Ticket.__table__.c
+_RECORDS = select(
+    _TICKET.id,
+    _TICKET.customer_id,
+    _TICKET.title,
+    _TICKET.priority,
+    _TICKET.assigned_team,
+    _TICKET.state,
+    _TICKET.due_at,
+    _TICKET.description,
+    _TICKET.created_at,
+    _TICKET.ended_at,
+    _TICKET.note,
+    _TICKET.version,
+)
 
 
 class TicketRecord(CreatedTicket):
@@ -176,19 +193,19 @@ class TicketDesk:
 
         Raises: TicketUnknown (there is no ``after``).
         """
-        query = self._mine().order_by(Ticket.due_at, Ticket.id)
+        query = _RECORDS.where(_TICKET.tenant_id == self._tenant_id).order_by(_TICKET.due_at, _TICKET.id)
         if states:
-            query = query.where(Ticket.state.in_(states))
+            query = query.where(_TICKET.state.in_(states))
         if team is not None:
-            query = query.where(Ticket.assigned_team == team)
+            query = query.where(_TICKET.assigned_team == team)
         if customer_id is not None:
-            query = query.where(Ticket.customer_id == customer_id)
+            query = query.where(_TICKET.customer_id == customer_id)
         if overdue:
-            query = query.where(Ticket.state.in_(UNDONE), Ticket.due_at < self._now())
+            query = query.where(_TICKET.state.in_(UNDONE), _TICKET.due_at < self._now())
         if after is not None:
             last = await self._row(after)
-            query = query.where(tuple_(Ticket.due_at, Ticket.id) > (last.due_at, last.id))
-        return [_record(row) for row in await self._db.scalars(query.limit(min(limit, MOST_AT_ONCE)))]
+            query = query.where(tuple_(_TICKET.due_at, _TICKET.id) > (last.due_at, last.id))
+        return [_record(row) for row in await self._db.execute(query.limit(min(limit, MOST_AT_ONCE)))]
 
     def _move(self, row: Ticket, wanted: TicketState | None) -> None:
         if wanted is None or wanted == row.state:
@@ -236,7 +253,7 @@ def _digest(wish: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()
 
 
-def _record(row: Ticket) -> TicketRecord:
+def _record(row: Ticket | Row[*tuple[Any, ...]]) -> TicketRecord:
     return TicketRecord(
         ticket_id=row.id,
         customer_id=row.customer_id,

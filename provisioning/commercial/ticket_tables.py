@@ -27,7 +27,7 @@ class Ticket(ProvisioningBase):
         Index("ix_ticket_due", "tenant_id", "due_at", "id"),
         Index("ix_ticket_state", "tenant_id", "state", "due_at", "id"),
         Index("ix_ticket_team", "tenant_id", "assigned_team", "due_at", "id"),
-        Index("ix_ticket_customer", "tenant_id", "customer_id"),
+        Index("ix_ticket_customer", "tenant_id", "customer_id", "due_at", "id"),
     )
 
     id: Mapped[RowId]

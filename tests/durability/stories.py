@@ -1,4 +1,4 @@
-"""All stories by name; together they go through every step of every journey."""
+"""All stories by name. None waits for days: reminders and ends on a later day are in the journeys' tests."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from ipam import (
 from ipam.tables import IpamBase
 from provisioning.database import Database
 from tests.conftest import DATABASES
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import SUPERUSER, PostgresServer
 
 TENANT = "acme"
 REALM = "isp.example"
@@ -213,7 +213,7 @@ class RestoredPostgres:
         asyncio.run(make_tables(url, filled=True))
         where = make_url(url)
         self._connection = psycopg.connect(
-            host=str(where.query["host"]), dbname=where.database, user=where.username, autocommit=True
+            host=str(where.query["host"]), dbname=where.database, user=SUPERUSER, autocommit=True
         )
         # Rows come and go without foreign keys and the triggers that guard history.
         self._run("SET session_replication_role = replica", "CREATE SCHEMA kept")

@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 
 from provisioning.field import Visits
 from tests.support.estate import AT_THE_TIGHT_OLT, MORE_ADDRESSES, Household
-from tests.support.lab import ON_SQLITE, JourneyLab
+from tests.support.lab import JourneyLab
 from tests.support.outages import radius_database_down
 from tests.support.traces import NOTHING, traces_of
 from workflows.engine.tables import RunRow, StepRow
@@ -31,7 +31,7 @@ async def test_a_premise_named_by_an_alias_is_the_premise(lab: JourneyLab) -> No
     assert (await run.until_ended()).summary.state == "cancelled"
 
 
-@ON_SQLITE
+@pytest.mark.by_turns
 async def test_a_run_that_began_before_appointments_were_mailed_goes_on_as_it_began(lab: JourneyLab) -> None:
     house = lab.household()
     run = await lab.order(house)

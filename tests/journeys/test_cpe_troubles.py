@@ -9,7 +9,7 @@ import pytest
 
 from acs.testing import Quirks
 from radius.testing import LabSession, Usage
-from tests.support.lab import ON_SQLITE, PATIENCE_SECONDS, JourneyLab
+from tests.support.lab import PATIENCE_SECONDS, JourneyLab
 from tests.support.outages import freeradius_down, nbi_answers_rubbish, nbi_down
 from tests.support.traces import NOTHING, acs_traces, traces_of
 
@@ -110,7 +110,7 @@ async def test_a_cpe_behind_nat_gets_its_settings_at_its_own_next_inform(lab: Jo
     assert await lab.broken_invariants() == []
 
 
-@ON_SQLITE
+@pytest.mark.by_turns
 async def test_a_cpe_that_only_says_it_took_its_settings_is_found_out(lab: JourneyLab) -> None:
     house = lab.household()
     run = await lab.order(house)

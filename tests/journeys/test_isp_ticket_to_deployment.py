@@ -14,7 +14,7 @@ import pytest
 from provisioning.api import create_app
 from provisioning.errors import InvalidRequest
 from tests.support.estate import tomorrow
-from tests.support.lab import ON_SQLITE, Installation, JourneyLab
+from tests.support.lab import Installation, JourneyLab
 from tests.support.traces import NOTHING, Traces, traces_of
 from workflows.errors import RunConflict
 
@@ -100,7 +100,7 @@ async def test_a_ticket_becomes_a_live_subscriber(lab: JourneyLab) -> None:
     assert await lab.broken_invariants() == []
 
 
-@ON_SQLITE
+@pytest.mark.by_turns
 async def test_where_customers_cannot_reach_the_appliance_the_mail_says_whom_to_ask(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.restarted_with(public_url=None):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provisioning.line import LineService
-from tests.support.lab import ON_POSTGRESQL, ON_SQLITE, Installation, JourneyLab
+from tests.support.lab import Installation, JourneyLab
 from tests.support.traces import NOTHING, traces_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
@@ -196,7 +196,7 @@ async def test_an_olt_driven_by_hand_shows_its_commands_and_waits_for_the_answer
         assert await lab.broken_invariants() == []
 
 
-@ON_POSTGRESQL
+@pytest.mark.by_turns
 async def test_a_line_put_there_by_hand_is_taken_off_by_hand(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.restarted_with(line_adapter="manual", olt_vendor="zte"):
@@ -229,7 +229,7 @@ async def test_a_line_put_there_by_hand_is_taken_off_by_hand(lab: JourneyLab) ->
         assert await lab.broken_invariants() == []
 
 
-@ON_SQLITE
+@pytest.mark.by_turns
 async def test_an_answer_that_never_comes_is_held(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.restarted_with(line_adapter="manual"):

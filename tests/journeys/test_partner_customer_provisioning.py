@@ -11,7 +11,7 @@ import pytest
 from provisioning.commercial import PartnerService
 from provisioning.keeps import kept
 from tests.support.customers import Standing, standing
-from tests.support.lab import ON_SQLITE, Installation, JourneyLab
+from tests.support.lab import Installation, JourneyLab
 from tests.support.outages import mail_server_down
 from tests.support.walks import MAIL_MAY_HAVE_ARRIVED_TWICE, begun_by_hand, walk, walk_killed_everywhere
 from workflows.answers import PartnerRecord
@@ -267,7 +267,7 @@ async def test_cancelled_before_the_mail_is_out_everything_is_taken_back(lab: Jo
     assert await lab.broken_invariants() == []
 
 
-@ON_SQLITE
+@pytest.mark.by_turns
 async def test_terms_that_are_changed_meanwhile_reject_the_order_and_everything_of_it_is_undone(
     lab: JourneyLab, tmp_path: Path
 ) -> None:
@@ -289,7 +289,7 @@ async def test_terms_that_are_changed_meanwhile_reject_the_order_and_everything_
     assert await left(lab, partner) == 2
 
 
-@ON_SQLITE
+@pytest.mark.by_turns
 async def test_a_domain_that_is_taken_holds_the_run_before_anything_is_earned(lab: JourneyLab, tmp_path: Path) -> None:
     partner = await partner_with(lab, tmp_path, quota=2)
     brand = {"name": "Südnetz", "domain": f"portal{partner}.example.net"}
@@ -307,7 +307,7 @@ async def test_a_domain_that_is_taken_holds_the_run_before_anything_is_earned(la
     assert await left(lab, partner) == 1
 
 
-@ON_SQLITE
+@pytest.mark.by_turns
 async def test_an_event_that_can_not_be_meant_is_refused_with_every_fault(lab: JourneyLab, tmp_path: Path) -> None:
     partner = await partner_with(lab, tmp_path, quota=2, commission=FIXED)
     unreadable = {"name": "Südnetz", "colours": {"primary": "#ffffff", "on_primary": "#fffffe"}}

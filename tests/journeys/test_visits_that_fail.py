@@ -8,7 +8,7 @@ import pytest
 
 from acs.testing import Quirks
 from tests.support.estate import tomorrow
-from tests.support.lab import ON_POSTGRESQL, JourneyLab
+from tests.support.lab import JourneyLab
 from tests.support.traces import NOTHING, acs_traces, pools_in_quarantine, traces_of
 from workflows import RunView
 
@@ -156,7 +156,7 @@ async def test_an_ont_that_stays_dark_is_swapped_at_the_door(lab: JourneyLab) ->
     assert await lab.broken_invariants() == []
 
 
-@ON_POSTGRESQL
+@pytest.mark.by_turns
 async def test_an_ont_that_lies_is_swapped_and_nothing_of_it_stays_at_the_acs(lab: JourneyLab) -> None:
     """It says that it took its settings and has not; what is read back gives it away."""
     house = lab.household()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, text
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from provisioning.commercial.tables import Customer
 from provisioning.database import EVERY_TENANT, Database
@@ -73,6 +74,82 @@ async def test_a_reader_writes_nothing_even_if_it_commits(counted: Database) -> 
     async with counted.begin() as db:
         await db.execute(text("UPDATE counter SET n = 6"))
     assert await count(counted) == 6
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = Database(f"sqlite+aiosqlite:///{tmp_path}/firstlight.db")
+    async with opened.begin() as db:
+        await db.execute(text("CREATE TABLE item (id integer PRIMARY KEY, name text)"))
+    yield opened
+    await opened.close()
+
+
+async def test_on_sqlite_a_statement_that_writes_asks_its_thread_once_and_tells_all_that_there_is(
+    sqlite: Database,
+) -> None:
+    asked = 0
+    async with sqlite.begin() as db:
+        driver: Any = (await (await db.connection()).get_raw_connection()).driver_connection
+        execute = driver._execute
+
+        async def counted(*arguments: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            return await execute(*arguments)
+
+        driver._execute = counted
+        made = await db.execute(text("INSERT INTO item (name) VALUES ('a') RETURNING id"))
+        assert made.all() == [(1,)]
+        await db.execute(text("INSERT INTO item (name) VALUES (:name)"), [{"name": "b"}, {"name": "c"}])
+        changed: Any = await db.execute(text("UPDATE item SET name = 'd' WHERE id > 1"))
+        assert (changed.rowcount, asked) == (2, 3)
+        del driver._execute
+        with pytest.raises(IntegrityError):
+            async with db.begin_nested():
+                await db.execute(text("INSERT INTO item (id) VALUES (1)"))
+    async with sqlite.read() as db:
+        found = await db.execute(text("SELECT id, name FROM item ORDER BY id"))
+        assert (list(found.keys()), found.all()) == (["id", "name"], [(1, "a"), (2, "d"), (3, "d")])
+
+
+COUNTED_FOR_SECONDS = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :most) SELECT count(*) FROM n"
+)
+
+
+async def test_on_sqlite_what_takes_long_to_read_holds_up_nobody_and_sees_its_one_moment(sqlite: Database) -> None:
+    async with sqlite.read() as db:
+        assert (await db.execute(text("SELECT count(*) FROM item"))).scalar_one() == 0
+        async with sqlite.begin() as writing:
+            await writing.execute(text("INSERT INTO item (name) VALUES ('late')"))
+        counting = asyncio.create_task(db.execute(text(COUNTED_FOR_SECONDS), {"most": 500_000}))
+        others = 0
+        while not counting.done():
+            async with sqlite.read() as other:
+                assert (await other.execute(text("SELECT count(*) FROM item"))).scalar_one() == 1
+            others += 1
+            await asyncio.sleep(0)
+        assert (await counting).scalar_one() == 500_000
+        assert others > 1
+        assert (await db.execute(text("SELECT count(*) FROM item"))).scalar_one() == 0
+
+
+async def test_on_sqlite_what_nobody_wants_to_read_any_more_ends(sqlite: Database) -> None:
+    async with asyncio.timeout(10):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), sqlite.read() as db:
+                await db.execute(text(COUNTED_FOR_SECONDS), {"most": 10**12})
+        async with sqlite.read() as db:
+            assert (await db.execute(text("SELECT count(*) FROM item"))).scalar_one() == 0
+
+
+async def test_a_reader_that_asked_nothing_leaves_nothing_open(counted: Database) -> None:
+    async with counted.read() as db:
+        await db.connection()
+    async with asyncio.timeout(5), counted.begin() as db:
+        await db.execute(text("UPDATE counter SET n = 1"))
+    assert await count(counted) == 1
 
 
 async def tenants(database: Database, table: str = "customer") -> list[str]:

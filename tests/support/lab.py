@@ -15,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import pytest
 from sqlalchemy import inspect, text
 
 from acs.testing import LabCpe
@@ -41,9 +40,6 @@ NOC = "operator"
 PATIENCE_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 0.1
 NOTICE_TURNS = 60
-ON_SQLITE = pytest.mark.parametrize("lab", ["sqlite"], indirect=True)
-ON_POSTGRESQL = pytest.mark.parametrize("lab", ["postgresql"], indirect=True)
-"""For a journey whose point has nothing to do with the database."""
 
 
 class JourneyLab:

@@ -87,9 +87,9 @@ async def test_each_filter_is_read_along_its_index(
         if listed.is_postgresql:
             await db.execute(text("ANALYZE run"))
     async with listed.read() as db:
-        event.listen(listed.engine.sync_engine, "before_cursor_execute", note)
+        event.listen(listed.reading.sync_engine, "before_cursor_execute", note)
         await list_runs(db, tenant_id="main", limit=2, **asked)
-        event.remove(listed.engine.sync_engine, "before_cursor_execute", note)
+        event.remove(listed.reading.sync_engine, "before_cursor_execute", note)
         explain = "EXPLAIN" if listed.is_postgresql else "EXPLAIN QUERY PLAN"
         statement, parameters = sent[-1]
         rows = await (await db.connection()).exec_driver_sql(f"{explain} {statement}", parameters)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.tables import EventRow
@@ -31,6 +31,10 @@ class EventView:
     reason: str | None
 
 
+_EVENT = EventRow.__table__.c
+_VIEWS = select(*(_EVENT[name] for name in EventView.__dataclass_fields__))
+
+
 async def list_events(
     db: AsyncSession,
     *,
@@ -41,25 +45,25 @@ async def list_events(
     limit: int = 50,
 ) -> list[EventView]:
     """The newest events first, a page at a time (``before_id``)."""
-    query = select(EventRow).where(EventRow.tenant_id == tenant_id).order_by(EventRow.id.desc()).limit(limit)
+    query = _VIEWS.where(_EVENT.tenant_id == tenant_id).order_by(_EVENT.id.desc()).limit(limit)
     if states:
-        query = query.where(EventRow.state.in_(states))
+        query = query.where(_EVENT.state.in_(states))
     if event_type is not None:
-        query = query.where(EventRow.type == event_type)
+        query = query.where(_EVENT.type == event_type)
     if before_id is not None:
-        query = query.where(EventRow.id < before_id)
-    return [_view(row) for row in await db.scalars(query)]
+        query = query.where(_EVENT.id < before_id)
+    return [_view(row) for row in await db.execute(query)]
 
 
 async def show_event(db: AsyncSession, event_id: int, *, tenant_id: str) -> EventView:
     """Raises: EventUnknown."""
-    row = await db.scalar(select(EventRow).where(EventRow.tenant_id == tenant_id, EventRow.id == event_id))
+    row = (await db.execute(_VIEWS.where(_EVENT.tenant_id == tenant_id, _EVENT.id == event_id))).one_or_none()
     if row is None:
         raise EventUnknown(event_id)
     return _view(row)
 
 
-def _view(row: EventRow) -> EventView:
+def _view(row: Row[Any]) -> EventView:
     return EventView(
         id=row.id,
         type=row.type,

@@ -6,11 +6,10 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, or_, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, and_, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from workflows.engine.journal import NOT_BEGUN, Definitions
 from workflows.engine.steps import Step
@@ -39,7 +38,9 @@ class RunSummary:
     finished_at: datetime | None
 
 
-_SUMMARIES = select(*(getattr(RunRow, name) for name in RunSummary.__dataclass_fields__))
+# Lists are made of columns of tables: rows of mapped classes would cost twice as much, and nobody changes them.
+_RUN, _STEP, _NOTE = RunRow.__table__.c, StepRow.__table__.c, RunNote.__table__.c
+_SUMMARIES = select(*(_RUN[name] for name in RunSummary.__dataclass_fields__))
 """The columns of a summary and no others: a run's input may be long."""
 
 
@@ -108,6 +109,23 @@ class Among:
     key_prefix: str
 
 
+_WHOLE = _SUMMARIES.add_columns(_RUN.version, _RUN.input)
+_ROUNDS = select(
+    _STEP.step,
+    _STEP.round,
+    _STEP.state,
+    _STEP.attempts,
+    _STEP.undo_attempts,
+    _STEP.started_at,
+    _STEP.finished_at,
+    _STEP.result,
+    _STEP.note,
+    _STEP.error_code,
+)
+_NOTES = select(_NOTE.at, _NOTE.by, _NOTE.step, _NOTE.text)
+_StepColumns: TypeAlias = Row[*tuple[Any, ...]]
+
+
 async def list_runs(
     db: AsyncSession,
     *,
@@ -124,37 +142,37 @@ async def list_runs(
     since, until = created
     by_time = since is not None or until is not None
     wanted: list[tuple[object, Callable[[], ColumnElement[bool]]]] = [
-        (states, lambda: RunRow.state.in_(states)),
-        (journey, lambda: RunRow.journey == journey),
-        (customer_id, lambda: RunRow.customer_id == customer_id),
-        (since, lambda: RunRow.created_at >= since),
-        (until, lambda: RunRow.created_at < until),
-        (before_id, lambda: _is_older_than(before_id) if by_time else RunRow.id < before_id),
+        (states, lambda: _RUN.state.in_(states)),
+        (journey, lambda: _RUN.journey == journey),
+        (customer_id, lambda: _RUN.customer_id == customer_id),
+        (since, lambda: _RUN.created_at >= since),
+        (until, lambda: _RUN.created_at < until),
+        (before_id, lambda: _is_older_than(before_id) if by_time else _RUN.id < before_id),
     ]
-    conditions = [RunRow.tenant_id == tenant_id, *(condition() for given, condition in wanted if given)]
-    order = (RunRow.created_at.desc(), RunRow.id.desc()) if by_time else (RunRow.id.desc(),)
+    conditions = [_RUN.tenant_id == tenant_id, *(condition() for given, condition in wanted if given)]
+    order = (_RUN.created_at.desc(), _RUN.id.desc()) if by_time else (_RUN.id.desc(),)
     query = _SUMMARIES.where(*conditions)
     if among is not None:
-        query = _SUMMARIES.where(RunRow.id.in_(_newest_among(among, conditions, by_time=by_time, limit=limit)))
+        query = _SUMMARIES.where(_RUN.id.in_(_newest_among(among, conditions, by_time=by_time, limit=limit)))
     return await _summaries(db, query.order_by(*order).limit(limit))
 
 
 async def knows_run(db: AsyncSession, run_id: int, *, tenant_id: str, among: Among) -> bool:
     """Whether this run is one of those that somebody may know of."""
-    query = select(RunRow.id).where(RunRow.id == run_id, RunRow.tenant_id == tenant_id, or_(*_among(among)))
+    query = select(_RUN.id).where(_RUN.id == run_id, _RUN.tenant_id == tenant_id, or_(*_among(among)))
     return await db.scalar(query) is not None
 
 
 def _is_older_than(run_id: int | None) -> ColumnElement[bool]:
     """In the order of starting, where runs of one moment follow their numbers."""
-    mark = aliased(RunRow)
+    mark = RunRow.__table__.alias().c
     moment = select(mark.created_at).where(mark.id == run_id).scalar_subquery()
-    return or_(RunRow.created_at < moment, and_(RunRow.created_at == moment, RunRow.id < run_id))
+    return or_(_RUN.created_at < moment, and_(_RUN.created_at == moment, _RUN.id < run_id))
 
 
 def _among(among: Among) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    prefix = RunRow.business_key.startswith(among.key_prefix, autoescape=True)
-    return RunRow.customer_id.in_(among.customers), and_(RunRow.journey == among.journey, prefix)
+    prefix = _RUN.business_key.startswith(among.key_prefix, autoescape=True)
+    return _RUN.customer_id.in_(among.customers), and_(_RUN.journey == among.journey, prefix)
 
 
 def _newest_among(
@@ -162,46 +180,41 @@ def _newest_among(
 ) -> CompoundSelect[int]:
     """Each of the two ways to know a run has an index of its own, which their OR would leave unused. ``+ 0`` keeps a
     planner from walking all runs in their order until it has met enough of the few that are wanted."""
-    order = (RunRow.created_at.desc(), RunRow.id.desc()) if by_time else ((RunRow.id + 0).desc(),)
-    newest = [
-        select(RunRow.id).where(*conditions, one).order_by(*order).limit(limit).subquery() for one in _among(among)
-    ]
+    order = (_RUN.created_at.desc(), _RUN.id.desc()) if by_time else ((_RUN.id + 0).desc(),)
+    newest = [select(_RUN.id).where(*conditions, one).order_by(*order).limit(limit).subquery() for one in _among(among)]
     return union(*(select(one.c.id) for one in newest))
 
 
 async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) -> list[RunSummary]:
     """Runs that wait for this signal, the longest waiting first; ``waiting_on`` names what about."""
     query = _SUMMARIES.where(
-        RunRow.tenant_id == tenant_id, RunRow.state == RunState.PENDING, RunRow.waiting_for == waiting_for
-    ).order_by(RunRow.updated_at)
+        _RUN.tenant_id == tenant_id, _RUN.state == RunState.PENDING, _RUN.waiting_for == waiting_for
+    ).order_by(_RUN.updated_at)
     return await _summaries(db, query)
 
 
 async def show_run(db: AsyncSession, run_id: int, *, tenant_id: str, definitions: Definitions) -> RunView:
     """Raises: RunUnknown; CodeMissing if this release has no definition for the run's version."""
-    row = (
-        await db.execute(select(RunRow).where(RunRow.id == run_id, RunRow.tenant_id == tenant_id))
-    ).scalar_one_or_none()
+    row = (await db.execute(_WHOLE.where(_RUN.id == run_id, _RUN.tenant_id == tenant_id))).one_or_none()
     if row is None:
         raise RunUnknown(run_id)
     definition = definitions.get((row.journey, row.version))
     if definition is None:
         raise CodeMissing([(row.journey, row.version, 1)])
-    found = await db.execute(select(StepRow).where(StepRow.run_id == run_id).order_by(StepRow.round))
-    rounds: dict[str, list[StepRow]] = {}
-    for step in found.scalars():
+    rounds: dict[str, list[_StepColumns]] = {}
+    for step in await db.execute(_ROUNDS.where(_STEP.run_id == run_id).order_by(_STEP.round)):
         rounds.setdefault(step.step, []).append(step)
-    notes = await db.execute(select(RunNote).where(RunNote.run_id == run_id).order_by(RunNote.id))
+    notes = await db.execute(_NOTES.where(_NOTE.run_id == run_id).order_by(_NOTE.id))
     return RunView(
         summary=_summary(row),
         input=definition.adapter.dump_python(definition.adapter.validate_json(row.input), mode="json"),
         steps=[_view(step, rounds.get(step.name, [])) for step in definition.steps],
-        notes=[NoteView(note.at, note.by, note.step, note.text) for note in notes.scalars()],
+        notes=[NoteView(*note) for note in notes],
         past_return=definition.no_return is not None and _is_begun(rounds.get(definition.no_return.name, [])),
     )
 
 
-def _is_begun(rounds: Sequence[StepRow]) -> bool:
+def _is_begun(rounds: Sequence[_StepColumns]) -> bool:
     return bool(rounds) and rounds[-1].state not in NOT_BEGUN
 
 
@@ -295,16 +308,16 @@ async def _summaries(db: AsyncSession, query: Select[Any]) -> list[RunSummary]:
     return [RunSummary(*row) for row in await db.execute(query)]
 
 
-def _summary(row: RunRow) -> RunSummary:
+def _summary(row: Row[*tuple[Any, ...]]) -> RunSummary:
     return RunSummary(**{name: getattr(row, name) for name in RunSummary.__dataclass_fields__})
 
 
-def _view(step: Step[Any, Any], rows: Sequence[StepRow]) -> StepView:
+def _view(step: Step[Any, Any], rows: Sequence[_StepColumns]) -> StepView:
     rounds = [_round(step, row) for row in rows] or [RoundView(1, StepState.PLANNED, 0, None, None, None, None, None)]
     return StepView(name=step.name, effect=step.effect, **vars(rounds[-1]), earlier=rounds[:-1])
 
 
-def _round(step: Step[Any, Any], row: StepRow) -> RoundView:
+def _round(step: Step[Any, Any], row: _StepColumns) -> RoundView:
     return RoundView(
         round=row.round,
         state=row.state,

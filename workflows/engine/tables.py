@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -29,6 +30,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         if not isinstance(value, datetime):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        if dialect.name == "sqlite":  # a list reads hundreds: its text is made a time in one go
+            return lambda text: None if text is None else datetime.fromisoformat(f"{text}+00:00")
+        return super().result_processor(dialect, coltype)
 
 
 class WorkflowBase(DeclarativeBase):
@@ -92,6 +98,7 @@ class RunRow(WorkflowBase):
         Index("ix_run_state", "tenant_id", "state", "id"),
         Index("ix_run_customer", "tenant_id", "customer_id"),
         Index("ix_run_journey", "tenant_id", "journey", "id"),
+        Index("ix_run_journey_state", "tenant_id", "journey", "state", "id"),
         Index("ix_run_created", "tenant_id", "created_at", "id"),
         {"sqlite_autoincrement": True},  # a purged run's number, and so its segments' names, must never come back
     )
@@ -202,6 +209,8 @@ class EventRow(WorkflowBase):
         UniqueConstraint("tenant_id", "key", name="uq_event_key"),
         Index("ix_event_pending", "tenant_id", "id", sqlite_where=IS_PENDING, postgresql_where=IS_PENDING),
         Index("ix_event_type", "tenant_id", "type", "id"),
+        Index("ix_event_state", "tenant_id", "state", "id"),
+        Index("ix_event_type_state", "tenant_id", "type", "state", "id"),
         {"sqlite_autoincrement": True},
     )
 

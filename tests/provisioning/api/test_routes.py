@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import text
 
-from provisioning.access import ROLES, Forbidden
+from provisioning.access import ROLES, Forbidden, KnownCallers, Tokens
+from provisioning.access.tokens import HONOURED_FOR
 from provisioning.api import PUBLIC, Door, Doors, InCall
 from provisioning.api.app import refuse_unguarded
 from provisioning.api.routes import Terms
@@ -247,7 +249,7 @@ async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_again(api
     token = await api.token("admin")
     await api.appliance.database.close()
     file = str(api.appliance.database.url.database)
-    api.appliance.database.engine.sync_engine.dialect.connect = _away  # type: ignore[method-assign]
+    api.appliance.database.reading.sync_engine.dialect.connect = _away  # type: ignore[method-assign]
     answer = await api.get("/runs", token=token)
     assert (answer.status_code, answer.json()["code"]) == (503, "provisioning.database_unreachable")
     assert answer.headers["retry-after"] == "2"
@@ -274,6 +276,40 @@ async def test_tokens_that_are_over_or_false_all_look_the_same(api: Api) -> None
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.text for answer in answers}) == 1
     assert answers[0].headers["www-authenticate"] == 'Bearer realm="firstlight", error="invalid_token"'
+
+
+async def test_a_token_that_was_revoked_reads_for_one_more_second_and_changes_nothing(api: Api) -> None:
+    now = api.appliance.clock()
+    api.appliance.clock = lambda: now
+    api.app.state.known = KnownCallers(api.appliance.clock)
+    token = await api.token("noc", days=1)
+    other = await api.token("noc", days=2)
+    assert [(await api.get("/runs", token=one)).status_code for one in (token, other)] == [200, 200]
+    async with api.appliance.database.begin() as db:
+        tokens = Tokens(db, tenant_id=api.appliance.tenant_id, now=api.appliance.clock)
+        await tokens.revoke(max(known.token_id for known in await tokens.tokens()) - 1)
+    now += HONOURED_FOR - timedelta(milliseconds=1)
+    assert (await api.get("/runs", token=token)).status_code == 200
+    assert (await api.get("/audit", token=token)).status_code == 200
+    assert (await api.get("/runs", token=token.swapcase())).status_code == 401
+    refused = await api.post("/events", {"type": "x", "subject": "x", "data": {}, "key": "x"}, token=token)
+    assert (refused.status_code, refused.json()["code"]) == (401, "access.token_refused")
+    now += timedelta(milliseconds=1)
+    assert (await api.get("/runs", token=token)).status_code == 401
+    now -= timedelta(milliseconds=1)  # a clock that is set back makes nobody known again
+    assert (await api.get("/runs", token=token)).status_code == 401
+    assert (await api.get("/runs", token=other)).status_code == 200
+
+
+async def test_a_token_that_expires_reads_no_more_from_that_moment(api: Api) -> None:
+    now = api.appliance.clock()
+    api.appliance.clock = lambda: now
+    api.app.state.known = KnownCallers(api.appliance.clock)
+    token, end = await api.token("noc", days=1), now + timedelta(days=1)
+    now = end - timedelta(milliseconds=1)
+    assert (await api.get("/runs", token=token)).status_code == 200
+    now = end
+    assert (await api.get("/runs", token=token)).status_code == 401
 
 
 async def test_the_last_use_of_a_token_is_noted_once_an_hour_and_not_at_each_request(api: Api) -> None:

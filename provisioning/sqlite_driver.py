@@ -1,0 +1,197 @@
+"""SQLite for SQLAlchemy, without the turns that two threads take for each statement.
+
+aiosqlite asks its thread four times for one statement: for a cursor, to execute, for the rows, to close. Each time
+both threads wait for the lock of the interpreter, which costs far more than SQLite does. So what writes, and may have
+to wait for who writes, asks once and is told everything (``writing_driver``). What reads waits for nobody in WAL mode
+and is mostly done in a fraction of a millisecond: it is done on the spot, and only what turns out to take longer is
+done anew in a thread, so that nobody waits for it (``reading_driver``). The rows are the same: SQLAlchemy fetches all
+of them in any case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import aiosqlite
+from sqlalchemy.dialects.sqlite.aiosqlite import (
+    AsyncAdapt_aiosqlite_connection,
+    AsyncAdapt_aiosqlite_cursor,
+    AsyncAdapt_aiosqlite_dbapi,
+)
+from sqlalchemy.util.concurrency import await_
+
+BUSY_TIMEOUT_MS = 30_000
+ON_THE_SPOT_SECONDS = 0.005
+"""How long a statement that reads may hold up everything else in its process."""
+STEPS_BETWEEN_LOOKS = 2_000
+"""Of SQLite's virtual machine, after which it is looked at the time: well under a millisecond."""
+NOT_ON_THE_SPOT = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY)
+
+Act = Callable[[sqlite3.Cursor], list[Any]]
+
+
+@dataclass
+class _Outcome:
+    """What a closed cursor has left."""
+
+    description: Any = None
+    rowcount: int = -1
+    lastrowid: int | None = None
+    arraysize: int = 1
+
+    def close(self) -> None:
+        """It is closed already."""
+
+
+class _Cursor(AsyncAdapt_aiosqlite_cursor):
+    """One whose every statement is one ``act``."""
+
+    __slots__ = ()
+    _awaitable_cursor_close: ClassVar[bool] = False  # type: ignore[misc]
+
+    def _make_new_cursor(self, connection: Any) -> Any:
+        return _Outcome()
+
+    def _aenter_cursor(self, cursor: Any) -> Any:
+        return cursor
+
+    def execute(self, operation: Any, parameters: Any = None) -> Any:
+        def act(cursor: sqlite3.Cursor) -> list[Any]:
+            cursor.execute(operation, () if parameters is None else parameters)
+            return cursor.fetchall() if cursor.description else []
+
+        self._act(act)
+
+    def executemany(self, operation: Any, seq_of_parameters: Any) -> Any:
+        def act(cursor: sqlite3.Cursor) -> list[Any]:
+            cursor.executemany(operation, seq_of_parameters)
+            return []
+
+        self._act(act)
+
+    def _act(self, act: Act) -> None:
+        try:
+            self._cursor, rows = cast("Any", self._adapt_connection).act(act)
+        except (sqlite3.Error, ValueError) as error:
+            self._adapt_connection._handle_exception(error)
+        self._rows = deque(rows)
+
+
+class _Writing(AsyncAdapt_aiosqlite_connection):
+    """A connection of aiosqlite's, with a thread of its own."""
+
+    __slots__ = ()
+    _cursor_cls = _Cursor
+
+    def act(self, act: Act) -> tuple[_Outcome, list[Any]]:
+        return await_(self._asked(act))
+
+    async def _asked(self, act: Act) -> tuple[_Outcome, list[Any]]:
+        driver = cast("Any", self._connection)
+        async with self._execute_mutex:
+            return cast("tuple[_Outcome, list[Any]]", await driver._execute(lambda: _whole(driver._conn, act)))
+
+
+class _Reading(AsyncAdapt_aiosqlite_connection):
+    """A connection of SQLite's own, used where it stands. Its transaction begins with the first statement."""
+
+    __slots__ = ("_until",)
+    _cursor_cls = _Cursor
+
+    def __init__(self, dbapi: Any, connection: sqlite3.Connection) -> None:
+        super().__init__(dbapi, cast("Any", connection))
+        self._until = 0.0
+        connection.set_progress_handler(lambda: time.monotonic() > self._until, STEPS_BETWEEN_LOOKS)
+
+    @property
+    def _own(self) -> sqlite3.Connection:
+        return cast("sqlite3.Connection", self._connection)
+
+    def act(self, act: Act) -> tuple[_Outcome, list[Any]]:
+        await_(_nothing())  # SQLAlchemy wants to see that a driver for asyncio awaits something
+        self._until = time.monotonic() + ON_THE_SPOT_SECONDS
+        try:
+            return _whole(self._own, act, begins=True)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in NOT_ON_THE_SPOT:
+                raise
+        return await_(self._elsewhere(act))
+
+    async def _elsewhere(self, act: Act) -> tuple[_Outcome, list[Any]]:
+        """In a thread, for as long as it takes; who doesn't want it any more ends it."""
+        self._until = float("inf")
+        working = asyncio.get_running_loop().run_in_executor(None, self._patiently, act)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            self._own.interrupt()
+            await asyncio.gather(working, return_exceptions=True)
+            raise
+
+    def _patiently(self, act: Act) -> tuple[_Outcome, list[Any]]:
+        self._own.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        try:
+            return _whole(self._own, act, begins=True)
+        finally:
+            self._own.execute("PRAGMA busy_timeout=0")
+
+    def rollback(self) -> None:
+        self._own.rollback()
+
+    def commit(self) -> None:
+        self._own.commit()
+
+    def close(self) -> None:
+        self._own.close()
+
+    def terminate(self) -> None:
+        self._own.close()
+
+    def create_function(self, *args: Any, **kw: Any) -> None:
+        self._own.create_function(*args, **kw)
+
+
+async def _nothing() -> None:
+    """Waits for nothing."""
+
+
+def _whole(connection: sqlite3.Connection, act: Act, *, begins: bool = False) -> tuple[_Outcome, list[Any]]:
+    if begins and not connection.in_transaction:
+        connection.execute("BEGIN")
+    cursor = connection.cursor()
+    try:
+        rows = act(cursor)
+        return _Outcome(cursor.description, cursor.rowcount, cursor.lastrowid), rows
+    finally:
+        cursor.close()
+
+
+class _WritingDriver(AsyncAdapt_aiosqlite_dbapi):
+    def connect(self, *arg: Any, **kw: Any) -> AsyncAdapt_aiosqlite_connection:
+        connection = self.aiosqlite.connect(*arg, **kw)
+        connection._thread.daemon = True  # as SQLAlchemy has it: a connection nobody has closed keeps no process alive
+        return _Writing(self, await_(connection))
+
+
+class _ReadingDriver(AsyncAdapt_aiosqlite_dbapi):
+    def connect(self, *arg: Any, **kw: Any) -> AsyncAdapt_aiosqlite_connection:
+        own = {"timeout": 0, "isolation_level": None, "check_same_thread": False}
+        connection: sqlite3.Connection = self.sqlite.connect(*arg, **{**kw, **own})
+        connection.execute("PRAGMA query_only=ON")
+        return _Reading(self, connection)
+
+
+def writing_driver() -> Any:
+    """What SQLAlchemy takes for the driver's module."""
+    return _WritingDriver(aiosqlite, sqlite3)
+
+
+def reading_driver() -> Any:
+    """The same for connections that read: each transaction sees one moment, and writes nothing."""
+    return _ReadingDriver(aiosqlite, sqlite3)

@@ -1,0 +1,102 @@
+"""`firstlight serve --processes`: several answer at one address, and one keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.api import Api
+
+COMMAND = (sys.executable, "-m", "provisioning", "serve", "--port", "0")
+
+
+class Keeper:
+    """The process that keeps the others, and what all of them say."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.said: list[dict[str, Any]] = []
+
+    async def until(self, event: str, times: int = 1) -> dict[str, Any]:
+        """The line that says it for the n-th time."""
+        assert self.process.stderr is not None
+        while True:
+            if len(found := [line for line in self.said if line.get("event") == event]) >= times:
+                return found[-1]
+            line = await self.process.stderr.readline()
+            assert line, self.said
+            self.said.append(json.loads(line))
+
+    def children(self) -> list[int]:
+        number = self.process.pid
+        return [int(child) for child in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
+
+
+@asynccontextmanager
+async def served(api: Api, *options: str) -> AsyncIterator[Keeper]:
+    settings = api.appliance.settings
+    environment = os.environ | {
+        "FIRSTLIGHT_DATA_DIR": str(settings.sealing_key_file.parent),
+        "FIRSTLIGHT_DATABASE_URL": settings.database_url,
+        "FIRSTLIGHT_LOG_FORMAT": "json",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, *options, env=environment, stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield Keeper(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_process_that_dies_is_replaced_and_all_end_when_they_are_told_to(api: Api) -> None:
+    token = await api.token("noc")
+    async with asyncio.timeout(60), served(api, "--processes", "2", "--no-worker") as keeper:
+        port = (await keeper.until("serving", times=2))["port"]
+        first, second = keeper.children()
+        os.kill(first, signal.SIGKILL)
+        lost = await keeper.until("a serving process has ended and is replaced")
+        assert (lost["process"], lost["status"]) == (0, -signal.SIGKILL)
+        assert (await keeper.until("serving", times=3))["port"] == port
+        assert second in keeper.children() and first not in keeper.children() and len(keeper.children()) == 2
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(
+                f"http://127.0.0.1:{port}/api/v1/runs", headers={"Authorization": f"Bearer {token}"}
+            )
+        assert (answer.status_code, len(answer.json()["items"])) == (200, 4)
+        keeper.process.terminate()
+        assert await keeper.process.wait() == 0
+
+
+async def test_nobody_answers_any_more_when_the_keeper_was_killed(api: Api) -> None:
+    async with asyncio.timeout(60), served(api, "--processes", "2", "--no-worker") as keeper:
+        port = (await keeper.until("serving", times=2))["port"]
+        keeper.process.kill()
+        await keeper.process.wait()
+        assert keeper.process.stderr is not None
+        await keeper.process.stderr.read()  # ends when nobody is left who could write to it
+        try:
+            await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            return
+    raise AssertionError("somebody still listens")
+
+
+async def test_one_that_can_not_start_ends_all_with_its_own_sentence_and_status(api: Api) -> None:
+    async with asyncio.timeout(60), served(api, "--processes", "2", "--with-worker") as keeper:
+        assert keeper.process.stderr is not None
+        said = (await keeper.process.stderr.read()).decode()
+        assert await keeper.process.wait() == 2
+    assert "FIRSTLIGHT_GENIEACS_NBI_URL" in said
+    assert "a serving process could not start" in said
