@@ -43,7 +43,7 @@ class Disable(Wish):
     reason: str
 
 
-class Replay(Wish):
+class Replay(WithReason):
     """One message, or all from ``since`` to before ``until`` (now); ``only_failed``: of these what it didn't take."""
 
     message_id: str | None = Field(default=None, max_length=64)
@@ -126,8 +126,9 @@ async def deliveries(
 @doors.post("/{webhook_id}/replay", permission="webhooks.write")
 async def replay(call: InCall, webhook_id: Number, wish: Replay) -> Replayed:
     """Sends it once more what it was told, and what it missed while it was disabled."""
-    queued = await _webhooks(call).replay(webhook_id=webhook_id, **wish.model_dump())
-    call.tells(subject=f"webhook/{webhook_id}")
+    before, said = await _webhooks(call).webhook(webhook_id=webhook_id), wish.model_dump(exclude={"reason"})
+    queued = await _webhooks(call).replay(webhook_id=webhook_id, **said)
+    call.tells(subject=f"webhook/{webhook_id}", reason=wish.reason, before=impersonal_webhook(before))
     return Replayed(webhook_id=webhook_id, queued=queued)
 
 

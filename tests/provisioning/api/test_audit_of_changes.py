@@ -90,7 +90,8 @@ async def test_every_change_tells_for_whom_why_before_and_after(script: Script) 
 
 
 async def runs_and_events(script: Script) -> None:
-    wish = {"username": DONE, "ends_on": "2036-03-31", "reason": "moves away"}
+    day = (script.api.appliance.clock() + timedelta(days=30)).date().isoformat()
+    wish = {"username": DONE, "ends_on": day, "reason": "moves away"}
     run = (await script("/runs", {"journey": "service_termination", "input": wish}))["run_id"]
     assert (script.last["run_id"], script.last["customer_id"]) == (run, CUSTOMER)
     when = (script.api.appliance.clock() + timedelta(days=3)).isoformat()
@@ -180,11 +181,12 @@ async def selling(script: Script) -> None:
         )
     said = {"payment_method": "cash", "reason": WHY}
     await script("/orders/{order_id}/payment-method", said, order_id=order["order_id"])
-    asked = {"payment_id": payment["payment_id"], "method": "bank", "state": "awaiting"}
+    asked = {"payment_id": payment["payment_id"], "method": "bank", "state": "requested"}
     assert script.last["before"] == {"state": "acknowledged", "payment": asked}
+    this = update(Payment).where(Payment.id == payment["payment_id"])
+    await script.set(this.values(state="awaiting"))
     await script("/payments/{payment_id}/settle", {"reference": "statement 7"}, **payment)
-    asked_back = update(Payment).where(Payment.id == payment["payment_id"])
-    await script.set(asked_back.values(refund_asked_at=api.appliance.clock()))
+    await script.set(this.values(refund_asked_at=api.appliance.clock()))
     await script("/payments/{payment_id}/refunded", {"reference": "transfer 9"}, **payment)
     await script("/subscriptions/{subscription_id}/cancel", {"reason": WHY, "at_once": True}, **hosted)
 
@@ -203,4 +205,4 @@ async def partners_and_webhooks(script: Script) -> None:
     await script("/webhooks/{webhook_id}/rotate-secret", {"keep_hours": 0, "reason": WHY}, **hook)
     await script("/webhooks/{webhook_id}/disable", {"reason": WHY}, **hook)
     await script("/webhooks/{webhook_id}/enable", {"reason": WHY}, **hook)
-    await script("/webhooks/{webhook_id}/replay", {"since": "2026-01-01T00:00:00Z"}, **hook)
+    await script("/webhooks/{webhook_id}/replay", {"since": "2026-01-01T00:00:00Z", "reason": WHY}, **hook)

@@ -231,7 +231,8 @@ async def test_who_may_start_anything_may_not_do_by_it_what_its_own_door_refuses
 async def test_a_service_is_to_end_by_api_and_is_kept_after_all(any_api: Api) -> None:
     hook = {"url": "https://hooks.example/in", "event_types": ["service.termination_requested"]}
     address = (await any_api.post("/webhooks", hook)).headers["location"]
-    wish = {"username": "c1001-s1@isp.example", "ends_on": "2036-03-31", "reason": "moves away"}
+    day = (any_api.appliance.clock() + timedelta(days=30)).date().isoformat()
+    wish = {"username": "c1001-s1@isp.example", "ends_on": day, "reason": "moves away"}
     start = {"journey": "service_termination", "input": wish}
     begun = [await any_api.post("/runs", start, role="noc") for _ in range(2)]
     assert [answer.status_code for answer in begun] == [201, 201], begun[0].text
