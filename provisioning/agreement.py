@@ -13,7 +13,6 @@ from provisioning.commercial.selling_tables import ENDED_ORDERS, Quote, SalesOrd
 from provisioning.commercial.tables import Mail
 from provisioning.field import LIVE_STATES, Visit
 from provisioning.orders import JOURNEY as ORDER_JOURNEY
-from provisioning.quotes import acceptance_key
 from workflows import (
     ENDED,
     BegunRound,
@@ -25,6 +24,7 @@ from workflows import (
     runs_of_keys,
     set_going,
 )
+from workflows.definitions.ordering import acceptance_key
 
 
 @dataclass(frozen=True)

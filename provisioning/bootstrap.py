@@ -62,7 +62,7 @@ from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings
 from provisioning.signals import SignalDesk
 from provisioning.terminations import TERMINATION_REQUESTED, TerminationDesk
-from provisioning.tickets import InstallationDesk
+from provisioning.tickets import INSTALLATION_APPROVED, InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.webhooks import FactRecorder, Targets, Webhooks
@@ -75,7 +75,6 @@ from workflows import (
     Services,
 )
 
-INSTALLATION_APPROVED = "ticket.installation_approved"
 LEAD_QUALIFIED = "lead.qualified"
 
 
@@ -162,6 +161,7 @@ class Appliance:
             db,
             services=self.services(db),
             runs=self.runs,
+            events=self.events,
             templates=self.templates,
             tenant_id=self.tenant_id,
             now=self.clock,
@@ -173,6 +173,7 @@ class Appliance:
             db,
             services=self.services(db),
             runs=self.runs,
+            events=self.events,
             definitions=self.definitions,
             tenant_id=self.tenant_id,
             now=self.clock,
@@ -201,7 +202,7 @@ class Appliance:
     async def _start_installation(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """An installation ticket that comes as an event goes through the same door as any other."""
         try:
-            begun = await self.desk(db).accept(data, by=by)
+            begun = await self.desk(db).accept(data, by=by, is_told=True)
         except InvalidRequest as refusal:
             raise EventRefused(str(refusal)) from refusal
         return begun.run_id, begun.is_new
@@ -232,15 +233,18 @@ class Appliance:
     async def _start_order(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """An acceptance becomes an order in the way that this ISP carries its orders out."""
         settings = self.settings
-        said: dict[str, Any] = {"payment_method": settings.order_payment_method, "priority": settings.order_priority}
-        if settings.order_team is not None:
-            said |= {"team": settings.order_team, "channel": settings.order_channel}
+        said: dict[str, Any] = {
+            "payment_method": settings.order_payment_method,
+            "priority": settings.order_priority,
+            "team": settings.order_team,
+            "channel": settings.order_channel,
+        }
         return await self.order_desk(db).begin(data, unless_said=said, by=by)
 
     async def _start_termination(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """The end of a service goes through the same door as well."""
         try:
-            begun = await self.termination_desk(db).accept(data, by=by)
+            begun = await self.termination_desk(db).accept(data, by=by, is_told=True)
         except InvalidRequest as refusal:
             raise EventRefused(str(refusal)) from refusal
         return begun.run_id, begun.is_new
@@ -265,7 +269,13 @@ class Appliance:
         """The door for acceptances, bound to this transaction."""
         crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock)
         return QuoteDesk(
-            db, crm=crm, runs=self.runs, events=self.events, publish=self.publish, tenant_id=self.tenant_id
+            db,
+            crm=crm,
+            runs=self.runs,
+            events=self.events,
+            publish=self.publish,
+            tenant_id=self.tenant_id,
+            order_team=(self.settings.order_team, self.settings.order_channel),
         )
 
     def partner_desk(self, db: AsyncSession) -> PartnerDesk:

@@ -48,10 +48,10 @@ def acts(view: RunView) -> list[Act]:
     summary, can_be_undone = view.summary, not view.past_return
     run = f"firstlight runs {{}} {summary.id}"
     cancel = Act(f"{run.format('cancel')} --reason '...'", "give it up: everything is undone, newest first")
+    results = {step.name: step.result for step in view.steps if step.result}
     if summary.state == HELD:
         back = Act(f"{run.format('retry')} --from-step STEP", "undo back to and with that step, then go on from there")
         roll_back = Act(f"{run.format('roll-back')} --reason '...'", "undo everything; the run ends as failed")
-        results = {step.name: step.result for step in view.steps if step.result}
         return [
             *ways_on(summary.id, summary.journey, summary.current_step, results),
             Act(run.format("retry"), "the cause is gone: try the step again"),
@@ -61,7 +61,7 @@ def acts(view: RunView) -> list[Act]:
         ]
     if summary.state != "pending":
         return []
-    return [*_answers(summary, run), *([cancel] if can_be_undone else [])]
+    return [*_answers(summary, run, results), *([cancel] if can_be_undone else [])]
 
 
 def ways_on(run_id: int, journey: str, step: str | None, results: Mapping[str, Any]) -> list[Act]:
@@ -71,7 +71,7 @@ def ways_on(run_id: int, journey: str, step: str | None, results: Mapping[str, A
     if step == "payment_settled" and asked:
         found.append(_settle(asked["payment_id"]))
     if journey == ORDER and step in ("payment_method", "process_payment", "capture_payment", "payment_settled"):
-        found.append(_told(run_id, "payment_method", '{"payment_method": "bank"}', "another way to pay"))
+        found += _pay_by(results, "another way to pay; or invoice, cash, card")
     if journey == RENEWAL and step in ("capture_payment", "payment_settled"):
         command = f"firstlight runs retry {run_id} --from-step process_renewal_payment"
         found.append(Act(command, "charge anew, once another card is kept (`firstlight payments keep-card`)"))
@@ -87,11 +87,16 @@ def _settle(payment_id: object) -> Act:
     return Act(f"firstlight payments settle {payment_id} --reference WHERE", "the money has come")
 
 
+def _pay_by(results: Mapping[str, Any], meaning: str) -> list[Act]:
+    order = results.get("create_order_from_quote")
+    return [Act(f"firstlight orders pay-by {order['order_id']} bank", meaning)] if order else []
+
+
 def _told(run_id: int, signal: str, payload: str, meaning: str) -> Act:
     return Act(f"firstlight runs signal {run_id} {signal} --payload '{payload}'", meaning)
 
 
-def _answers(summary: RunSummary, run: str) -> list[Act]:
+def _answers(summary: RunSummary, run: str, results: Mapping[str, Any]) -> list[Act]:
     subject = summary.waiting_on
     match summary.waiting_for:
         case "visit":
@@ -107,15 +112,15 @@ def _answers(summary: RunSummary, run: str) -> list[Act]:
         case "retry":
             return [Act(run.format("retry"), "try again at once")]
         case _:
-            return _answers_of_customers(summary)
+            return _answers_of_customers(summary, results)
 
 
-def _answers_of_customers(summary: RunSummary) -> list[Act]:
+def _answers_of_customers(summary: RunSummary, results: Mapping[str, Any]) -> list[Act]:
     match summary.waiting_for:
         case "payment_settled":
             return [_settle(summary.waiting_on)]
         case "payment_method":
-            return [_told(summary.id, "payment_method", '{"payment_method": "bank"}', "how the customer pays")]
+            return _pay_by(results, "how the customer pays; or invoice, cash, card")
         case "deployment_date":
             return [_told(summary.id, "deployment_date", '{"scheduled_date": "2026-03-09"}', "the day of the visit")]
         case "quote_accepted":

@@ -11,16 +11,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.notice_errors import TeamError
 from provisioning.commercial.quote_errors import OrderOver, OrderUnknown
 from provisioning.commercial.selling_tables import Quote, SalesOrder
+from provisioning.commercial.teams import require_channel
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
-from provisioning.quotes import acceptance_key
-from provisioning.signals import SignalDesk
 from workflows import EventRefused, Runs
 from workflows.answers import PaymentMethod
+from workflows.definitions.ordering import acceptance_key
 from workflows.services import CrmService
 
 JOURNEY = "quote_accepted_to_order"
+SIGNAL = "payment_method"
 
 
 class OrderDesk:
@@ -37,13 +39,17 @@ class OrderDesk:
         """The run of an acceptance, as its event tells it, and whether it is new: the same acceptance is the same run.
 
         ``unless_said`` is what holds for whatever the event doesn't say. A yes that only the event brings is kept here;
-        one to a quote that is over, is a renewal or is somebody else's, or that was taken back since, starts nothing.
+        one to a quote that is over, is a renewal or is somebody else's, or that was taken back since, starts
+        nothing; nor does any while the team that has to be told of it can't be.
 
         Raises: EventRefused, InputRefused with every fault, RunConflict.
         """
         if not isinstance(data, dict):
             raise EventRefused("The event's data is no JSON object, so nothing says which quote was accepted.")
-        run_id, is_new = await self._runs.start(self._db, JOURNEY, {**unless_said, **data}, by=by)
+        wanted = {**unless_said, **data}
+        run_id, is_new = await self._runs.start(self._db, JOURNEY, wanted, by=by)
+        if is_new and wanted.get("team") is not None:
+            await self._require_team(wanted["team"], wanted["channel"])
         quote_id = data["quote_id"]  # a number: the journey's input was refused otherwise
         try:
             await self._crm.accept_quote(quote_id=quote_id, accepted_by=data["accepted_by"])
@@ -62,6 +68,12 @@ class OrderDesk:
             )
         return run_id, is_new
 
+    async def _require_team(self, team: str, channel: str) -> None:
+        try:
+            await require_channel(self._db, self._tenant_id, team, channel)
+        except TeamError as refusal:
+            raise EventRefused(f"{refusal} An order's team is named by FIRSTLIGHT_ORDER_TEAM.") from refusal
+
     async def pay_by(self, order_id: int, method: PaymentMethod, *, key: str, by: str) -> tuple[SalesOrder, int]:
         """Tells the run that carries an order out how it is paid; the same ``key`` is the same word.
 
@@ -79,15 +91,29 @@ class OrderDesk:
             why = f"can't be chosen: order {order_id} is not paid in advance"
             raise InvalidRequest("The way to pay", [Fault("payment_method", why)])
         told = {"payment_method": method}
-        await SignalDesk(self._db, runs=self._runs).tell(run_id, "payment_method", told, key=key, by=by)
+        await self._runs.signal(self._db, run_id, SIGNAL, told, key=f"order/{order_id}/paid-by/{key}", by=by)
         return order, run_id
 
-    async def _run_of(self, order_id: int) -> int:
+    async def times_told(self, order_id: int, *, hold: bool = False) -> int:
+        """How often it was said how this order is paid. ``hold``: nobody says so until the transaction ends.
+
+        Raises: OrderUnknown.
+        """
+        run_id = await self._find_run(order_id)
+        if run_id is None:
+            return 0
+        if hold:
+            await self._runs.lock(self._db, [run_id])
+        return await self._runs.times_told(self._db, run_id, SIGNAL)
+
+    async def _find_run(self, order_id: int) -> int | None:
         """The run of the quote's acceptance that stands now, whose order this is unless it is over."""
         order = await self._order(order_id)
         quote = await self._db.get_one(Quote, order.quote_id)
-        key = acceptance_key(order.quote_id, quote.acceptances)
-        run_id = await self._runs.find(self._db, JOURNEY, key)
+        return await self._runs.find(self._db, JOURNEY, acceptance_key(order.quote_id, quote.acceptances))
+
+    async def _run_of(self, order_id: int) -> int:
+        run_id = await self._find_run(order_id)
         if run_id is None:
             raise InvalidRequest(
                 "The way to pay", [Fault("order_id", f"names order {order_id}, which no run carries out")]

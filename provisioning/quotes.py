@@ -10,20 +10,17 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import CrmService, PublishEvent
+from provisioning.commercial.notice_errors import TeamError
 from provisioning.commercial.selling_tables import Quote
+from provisioning.commercial.teams import require_channel
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import faults_of
 from workflows import EventConflict, Events, RunNotOpenFor, Runs
 from workflows.answers import AcceptedQuote
-from workflows.definitions.ordering import OrderWishes
+from workflows.definitions.ordering import OrderWishes, acceptance_key
 
 ACCEPTED = "quote.accepted"
 SIGNAL = "quote_accepted"
-
-
-def acceptance_key(quote_id: int, acceptance: int) -> str:
-    """Of a quote's first acceptance, or a later one: its event's key and its run's."""
-    return f"quote/{quote_id}/accepted" + (f"/{acceptance}" if acceptance > 1 else "")
 
 
 def _wishes(wishes: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,13 +43,16 @@ class QuoteDesk:
         events: Events,
         publish: PublishEvent,
         tenant_id: str,
+        order_team: tuple[str, str],
     ) -> None:
+        """``order_team``: who is told of an order unless its acceptance says otherwise, and by which channel."""
         self._db = db
         self._crm = crm
         self._runs = runs
         self._events = events
         self._publish = publish
         self._tenant_id = tenant_id
+        self._order_team = order_team
 
     async def accept(
         self,
@@ -72,7 +72,8 @@ class QuoteDesk:
         ``wishes`` (`OrderWishes`) say how the order is to be carried out, and go with the event.
 
         Raises: as ``CrmService.accept_quote``; InvalidRequest with every fault of the wishes, also if this makes no
-        order; EventConflict if another event has been started under this key, or this acceptance without these wishes.
+        order, or if the team that has to be told of it can't be; EventConflict if another event has been started under
+        this key, or this acceptance without these wishes.
         """
         wanted = _wishes(wishes or {})
         about = await self._runs.about(self._db, SIGNAL, str(quote_id))
@@ -90,12 +91,21 @@ class QuoteDesk:
             "acceptance": row.acceptances,
         }
         if row.kind == "new":
+            await self._require_team(wanted)
             await self._publish_or_correct(quote_id, data, wanted, key=key, by=by)
             return accepted, []
         if wanted:
             why = f"are for an order, and quote {quote_id} renews subscription {row.subscription_id}"
             raise InvalidRequest("The acceptance", [Fault("wishes", why)])
         return accepted, [run_id for run_id in about if await self._tell(run_id, quote_id, data, key=key, by=by)]
+
+    async def _require_team(self, wanted: dict[str, Any]) -> None:
+        team, channel = (wanted["team"], wanted["channel"]) if "team" in wanted else self._order_team
+        try:
+            await require_channel(self._db, self._tenant_id, team, channel)
+        except TeamError as error:
+            field = "team" if "team" in wanted else "FIRSTLIGHT_ORDER_TEAM"
+            raise InvalidRequest("The acceptance", [Fault(field, str(error))]) from error
 
     async def _publish_or_correct(
         self, quote_id: int, data: dict[str, Any], wanted: dict[str, Any], *, key: str, by: str

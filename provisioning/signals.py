@@ -11,13 +11,14 @@ from provisioning.errors import Fault, InvalidRequest
 from workflows import Runs
 
 DESKS = {
-    "visit": ("firstlight visits report VISIT OUTCOME", "the visit"),
-    "line_answer": ("firstlight line answer ORDER --port PORT", "the line order"),
-    "payment_settled": ("firstlight payments settle PAYMENT --reference WHERE", "the payment"),
-    "quote_accepted": ("firstlight quotes accept QUOTE --accepted-by WHO", "the quote"),
-    "line_removed": ("firstlight line removed ORDER", "the line order"),
+    "visit": ("firstlight visits report VISIT OUTCOME", "the visit changes with the run"),
+    "line_answer": ("firstlight line answer ORDER --port PORT", "the line order changes with the run"),
+    "payment_method": ("firstlight orders pay-by ORDER METHOD", "the order is looked at first"),
+    "payment_settled": ("firstlight payments settle PAYMENT --reference WHERE", "the payment changes with the run"),
+    "quote_accepted": ("firstlight quotes accept QUOTE --accepted-by WHO", "the quote changes with the run"),
+    "line_removed": ("firstlight line removed ORDER", "the line order changes with the run"),
 }
-"""Signals that only a desk may tell, since a record changes with the run: the command, and the record."""
+"""Signals that only a desk may tell, since a record has a say in it or changes with the run: the command, and why."""
 WATCHED = {"device_informed": "the ACS has seen the CPE", "session_started": "RADIUS accounting has the session"}
 """Signals that only a watcher may tell, since billing rests on them: what it must have seen."""
 TOLD_FROM_OUTSIDE = "told/"
@@ -42,19 +43,16 @@ class SignalDesk:
         if name in WATCHED:
             raise InvalidRequest("The signal", [Fault("name", _seen_alone(run_id, name))])
         if name in DESKS:
-            command, record = DESKS[name]
-            raise InvalidRequest("The signal", [Fault("name", _elsewhere(run_id, name, command, record))])
+            command, why = DESKS[name]
+            raise InvalidRequest("The signal", [Fault("name", _elsewhere(run_id, name, command, why))])
         if not isinstance(payload, dict):
             raise InvalidRequest("The payload", [Fault("payload", "is not a JSON object")])
         said = key or f"{name}/{json.dumps(payload, sort_keys=True)}"
         return await self._runs.signal(self._db, run_id, name, payload, key=TOLD_FROM_OUTSIDE + said, by=by)
 
 
-def _elsewhere(run_id: int, name: str, command: str, record: str) -> str:
-    return (
-        f"{name} is told with `{command}`, so that {record} changes with the run; "
-        f"`firstlight runs show {run_id}` has the number"
-    )
+def _elsewhere(run_id: int, name: str, command: str, why: str) -> str:
+    return f"{name} is told with `{command}`, so that {why}; `firstlight runs show {run_id}` has the number"
 
 
 def _seen_alone(run_id: int, name: str) -> str:

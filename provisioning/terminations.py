@@ -21,7 +21,7 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Clock, faults_of
 from provisioning.projections import ALLOCATION
 from radius import SubscriberUnknown, SubscriberView
-from workflows import ENDED, Definition, RunConflict, Runs, RunView, Services, open_results, show_run
+from workflows import ENDED, Definition, Events, RunConflict, Runs, RunView, Services, open_results, show_run
 from workflows.definitions.termination import Note, Termination
 
 JOURNEY = "service_termination"
@@ -82,6 +82,7 @@ class TerminationDesk:
         *,
         services: Services,
         runs: Runs,
+        events: Events,
         definitions: Mapping[tuple[str, int], Definition[Any]],
         tenant_id: str,
         now: Clock,
@@ -91,14 +92,16 @@ class TerminationDesk:
         self._db = db
         self._services = services
         self._runs = runs
+        self._events = events
         self._definitions = definitions
         self._tenant_id = tenant_id
         self._now = now
         self._zone = zone
         self._team = team
 
-    async def accept(self, data: Any, *, by: str) -> StartedTermination:
-        """Lets the service end when its last day is over, or now.
+    async def accept(self, data: Any, *, by: str, is_told: bool = False) -> StartedTermination:
+        """Lets the service end when its last day is over, or now, and tells of it as an event unless one has brought
+        the wish (``is_told``).
 
         Raises: InvalidRequest with all faults at once, before anything is written.
         """
@@ -116,7 +119,13 @@ class TerminationDesk:
             return self._same_again(earlier.open, wish, faults)
         if faults:
             raise InvalidRequest("The termination", faults)
-        return await self._start(wish, subscriber, subscriber["service_id"], earlier.count + 1, by)
+        started = await self._start(wish, subscriber, subscriber["service_id"], earlier.count + 1, by)
+        if started.is_new and not is_told:
+            subject, said = f"service/{subscriber['service_id']}", wish.model_dump(mode="json", exclude_unset=True)
+            await self._events.tell_started(
+                self._db, TERMINATION_REQUESTED, started.run_id, subject=subject, data=said, by=by
+            )
+        return started
 
     async def withdraw(self, username: str, *, reason: str, by: str) -> int:
         """The service goes on: its end is taken back, and nothing of it has happened. Returns the number of the run.

@@ -19,10 +19,11 @@ from provisioning.field import Technicians
 from provisioning.intake import Clock, faults_of
 from provisioning.json_files import read_json
 from radius import RadiusError
-from workflows import Moment, Runs, Services
+from workflows import Events, Moment, Runs, Services
 from workflows.definitions.installation import Identifier, InstallTicket, PositiveId
 
 JOURNEY = "isp_ticket_to_deployment"
+INSTALLATION_APPROVED = "ticket.installation_approved"
 LONGEST_AHEAD = timedelta(days=50 * 365)
 
 Wanted = TypeVar("Wanted")
@@ -72,6 +73,7 @@ class InstallationDesk:
         *,
         services: Services,
         runs: Runs,
+        events: Events,
         templates: TemplateLibrary,
         tenant_id: str,
         now: Clock,
@@ -79,12 +81,14 @@ class InstallationDesk:
         self._db = db
         self._services = services
         self._runs = runs
+        self._events = events
         self._templates = templates
         self._technicians = Technicians(db, tenant_id=tenant_id)
         self._now = now
 
-    async def accept(self, data: Any, *, by: str) -> StartedInstallation:
-        """Starts the installation, if every part of the ticket is known here.
+    async def accept(self, data: Any, *, by: str, is_told: bool = False) -> StartedInstallation:
+        """Starts the installation, if every part of the ticket is known here, and tells of it as an event unless one
+        has brought it (``is_told``).
 
         Raises: InvalidRequest with all faults at once, before anything is written; RunConflict if this ticket id came
         before with other content.
@@ -98,6 +102,9 @@ class InstallationDesk:
         if faults and not await self._started_before(ticket):
             raise InvalidRequest("The ticket", faults)
         run_id, is_new = await self._runs.start(self._db, JOURNEY, ticket, by=by)
+        if is_new and not is_told:
+            subject, said = f"ticket/{ticket.ticket_id}", ticket.model_dump(mode="json", exclude_unset=True)
+            await self._events.tell_started(self._db, INSTALLATION_APPROVED, run_id, subject=subject, data=said, by=by)
         return StartedInstallation(run_id, is_new)
 
     async def _started_before(self, ticket: InstallTicket) -> bool:

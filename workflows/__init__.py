@@ -18,7 +18,8 @@ from workflows.definitions.mailing import mail_step_names
 from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
-from workflows.engine.events import Events, EventView, list_events
+from workflows.engine.event_lists import EventView, list_events, show_event
+from workflows.engine.events import Events
 from workflows.engine.interpreter import Interpreter, nothing_happens
 from workflows.engine.invariants import (
     restless_runs,
@@ -117,6 +118,7 @@ __all__ = [
     "run_state",
     "runs_of_keys",
     "set_going",
+    "show_event",
     "show_run",
     "stuck_events",
     "unfinished_ends",

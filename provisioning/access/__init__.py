@@ -6,9 +6,16 @@ technician also has their number, and sees nothing of anybody else's.
 To add a permission: name it in ``roles.Permission`` and give it to the roles that need it; ``admin`` has them all.
 """
 
-from provisioning.access.audit import AuditEntry, AuditView, Deed, keep_deed, list_audit
+from provisioning.access.audit import AuditEntry, AuditView, Deed, filled, keep_deed, list_audit
 from provisioning.access.errors import AccessError, Forbidden, TokenMissing, TokenRefused, TokenUnknown
-from provisioning.access.keeping import Changes, subject_of
+from provisioning.access.keeping import (
+    Changes,
+    note_changes,
+    note_wanted_changes,
+    noted_changes,
+    subject_of,
+    want_changes,
+)
 from provisioning.access.request_keys import IdempotencyKey, forget_old_keys, take_key
 from provisioning.access.roles import PERMISSIONS, ROLES, Permission, Role
 from provisioning.access.tokens import ANYBODY, ApiToken, Caller, CreatedToken, KnownCallers, Tokens, TokenView
@@ -35,9 +42,14 @@ __all__ = [
     "TokenUnknown",
     "TokenView",
     "Tokens",
+    "filled",
     "forget_old_keys",
     "keep_deed",
     "list_audit",
+    "note_changes",
+    "note_wanted_changes",
+    "noted_changes",
     "subject_of",
     "take_key",
+    "want_changes",
 ]

@@ -6,7 +6,7 @@ An entry is written in the transaction of the change it tells of, so there is ne
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import DDL, Index, Table, Text, event, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provisioning.access.keeping import impersonal
+from provisioning.access.keeping import Changes, impersonal
 from provisioning.tables import Identity, ProvisioningBase, RowId, TenantId
 
 
@@ -80,6 +80,19 @@ class AuditView:
 
 _ENTRY = AuditEntry.__table__.c
 _VIEWS = select(_ENTRY.id, *(_ENTRY[name] for name in list(AuditView.__dataclass_fields__)[1:]))
+
+
+def filled(deed: Deed, changes: Changes) -> Deed:
+    """The same; what its door has left open says what its rows say: about what and whom it was, which run, what was
+    there before. Of several customers, none is *the* customer."""
+    one_customer = changes.customers[0] if len(changes.customers) == 1 else None
+    return replace(
+        deed,
+        subject=deed.subject or next(iter(changes.made), None),
+        customer_id=one_customer if deed.customer_id is None else deed.customer_id,
+        run_id=next(iter(changes.runs), None) if deed.run_id is None else deed.run_id,
+        before=(changes.before or None) if deed.before is None else deed.before,
+    )
 
 
 async def keep_deed(db: AsyncSession, deed: Deed, *, tenant_id: str, at: datetime) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import inspect
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 NOT_KEPT = "(not kept)"
+CHANGES = "firstlight_changes"
 MOST_ROWS = 50
 """Of one transaction; an import of an estate has thousands, and a file of its own."""
 
@@ -92,6 +94,28 @@ class Changes:
                 self.after.setdefault(subject, {})[column.key] = loaded.get(column.key)
             if was.deleted and not made:
                 self.before.setdefault(subject, {}).setdefault(column.key, was.deleted[0])
+
+
+def note_changes(flushed: Session) -> None:
+    """Hears a database's flushes: every transaction keeps what its rows were and are."""
+    flushed.info.setdefault(CHANGES, Changes()).notice(flushed)
+
+
+def note_wanted_changes(flushed: Session) -> None:
+    """The same, where a door has asked for it (`want_changes`); others that share its process cost nothing."""
+    if CHANGES in flushed.info:
+        note_changes(flushed)
+
+
+def want_changes(db: AsyncSession) -> None:
+    """From here on this transaction's changes are noted."""
+    db.info[CHANGES] = Changes()
+
+
+def noted_changes(db: AsyncSession) -> Changes:
+    """What was noted of this transaction; nothing of it is noted any more."""
+    noted: Changes = db.info.pop(CHANGES, None) or Changes()
+    return noted
 
 
 def _note(numbers: list[int], number: Any) -> None:

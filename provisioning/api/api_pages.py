@@ -83,6 +83,11 @@ def _fields_of(schema: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[F
     shape = _resolved(schema, body)
     for name, each in shape.get("properties", {}).items():
         yield Field(name, "body", _kind(each), name in shape.get("required", ()), each.get("description", ""))
+    for choice in body.get("oneOf", ()):
+        for name, each in choice.get("properties", {}).items():
+            for inner, part in each.get("properties", {}).items():
+                is_required, about = inner in each.get("required", ()), part.get("description", "")
+                yield Field(f"{name}.{inner}", choice["title"], _kind(part), is_required, about)
 
 
 def _resolved(schema: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from provisioning.access import KnownCallers
+from provisioning.access import KnownCallers, note_wanted_changes
 from provisioning.api import (
     addresses,
     api_pages,
@@ -90,6 +90,7 @@ def create_app(appliance: Appliance) -> FastAPI:
         redoc_url=None,
     )
     app.state.appliance = appliance
+    appliance.database.hear(note_wanted_changes)
     app.state.known = KnownCallers(appliance.clock)
     app.state.noting = set[int]()  # tokens whose use is being written down
     for router in NOUNS:

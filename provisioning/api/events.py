@@ -8,12 +8,13 @@ from fastapi import Query
 from pydantic import Field
 
 from provisioning.api.calls import InCall
-from provisioning.api.causes import require_to_cause
+from provisioning.api.causes import body_of, data_by_type, require_to_cause
 from provisioning.api.pages import LARGEST_RUN, After, Limit, Page, RunNumber, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Nothing, Wish
+from provisioning.api.wishes import Wish, WithReason
+from provisioning.intake import LARGEST_NUMBER
 from provisioning.signals import TOLD_FROM_OUTSIDE
-from workflows import EventView, list_events
+from workflows import EventView, list_events, show_event
 
 doors = Doors(prefix="/events", tags=["events"])
 
@@ -66,7 +67,7 @@ async def list_(
     return page_of(call, found, [event.id for event in found], limit)
 
 
-@doors.post("", permission="events.publish", status_code=201)
+@doors.post("", permission="events.publish", status_code=201, openapi_extra=body_of(data_by_type()))
 async def publish(call: InCall, wish: Publish) -> Published:
     """Publishes an event; the journey that it starts begins within a second, once a worker runs.
 
@@ -77,13 +78,22 @@ async def publish(call: InCall, wish: Publish) -> Published:
     require_to_cause(call, wish.type)
     key = TOLD_FROM_OUTSIDE + wish.key
     event_id, new = await events.publish(call.db, wish.type, subject=wish.subject, data=wish.data, key=key, by=call.by)
-    call.tells(subject=f"event/{event_id}", after={"type": wish.type, "subject": wish.subject, "new": new})
+    told = {"type": wish.type, "subject": wish.subject, "key": key, "data": wish.data, "new": new}
+    call.tells(subject=f"event/{event_id}", customer_id=_customer_of(wish.data), after=told)
     return Published(event_id=event_id, new=new)
 
 
 @doors.post("/{event_id}/retry", permission="events.publish")
-async def retry(call: InCall, event_id: RunNumber, wish: Nothing) -> Retried:
+async def retry(call: InCall, event_id: RunNumber, wish: WithReason) -> Retried:
     """Has an event taken up again that was refused; put right first what was in its way."""
+    before = await show_event(call.db, event_id, tenant_id=call.tenant_id)
     await call.appliance.events.retry(call.db, event_id)
-    call.tells(subject=f"event/{event_id}")
+    call.tells(subject=f"event/{event_id}", reason=wish.reason, before={"type": before.type, "state": before.state})
+    call.tells(customer_id=_customer_of(before.data))
     return Retried(event_id=event_id, state="pending")
+
+
+def _customer_of(data: Any) -> int | None:
+    """Whom an event says that it is about, if it says so."""
+    customer = data.get("customer_id") if isinstance(data, dict) else None
+    return customer if type(customer) is int and 0 < customer <= LARGEST_NUMBER else None

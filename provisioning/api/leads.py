@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from provisioning.api.calls import Call, InCall
+from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Wish, WithReason
 from provisioning.commercial import LeadRecord
 from provisioning.commercial.selling_tables import LeadState
 
@@ -31,7 +31,7 @@ class Register(Wish):
     existing_customer_id: int | None = None
 
 
-class Qualify(Wish):
+class Qualify(WithReason):
     """Which customer it is, if they are one already."""
 
     existing_customer_id: int | None = None
@@ -57,31 +57,46 @@ async def register(call: InCall, wish: Register, response: Response) -> LeadReco
     """Keeps a lead."""
     lead = await call.appliance.leads(call.db).register(**wish.model_dump())
     response.headers["Location"] = call.address(f"leads/{lead['lead_id']}")
-    return _told(call, lead)
+    return _told(call, lead, response)
 
 
 @doors.get("/{lead_id}", permission="leads.read")
-async def show(call: InCall, lead_id: Number) -> LeadRecord:
-    """One lead."""
-    return await call.appliance.leads(call.db).lead(lead_id)
+async def show(call: InCall, lead_id: Number, response: Response) -> LeadRecord:
+    """One lead; its ETag goes with a decision about it."""
+    found = await call.appliance.leads(call.db).lead(lead_id)
+    response.headers["ETag"] = _etag(found)
+    return found
 
 
-@doors.post("/{lead_id}/qualify", permission="leads.write")
-async def qualify(call: InCall, lead_id: Number, wish: Qualify) -> LeadRecord:
+@doors.post("/{lead_id}/qualify", permission="leads.write", if_match=True)
+async def qualify(call: InCall, lead_id: Number, wish: Qualify, response: Response) -> LeadRecord:
     """Says that a lead is worth a customer; its onboarding starts from that."""
     leads = call.appliance.leads(call.db)
-    call.tells(before=await leads.lead(lead_id))
-    return _told(call, await leads.qualify(lead_id=lead_id, by=call.by, **wish.model_dump()))
+    await _seen(call, lead_id, reason=wish.reason)
+    said = wish.model_dump(exclude={"reason"})
+    return _told(call, await leads.qualify(lead_id=lead_id, by=call.by, **said), response)
 
 
-@doors.post("/{lead_id}/disqualify", permission="leads.write")
-async def disqualify(call: InCall, lead_id: Number, wish: Disqualify) -> LeadRecord:
+@doors.post("/{lead_id}/disqualify", permission="leads.write", if_match=True)
+async def disqualify(call: InCall, lead_id: Number, wish: Disqualify, response: Response) -> LeadRecord:
     """Says that a lead leads nowhere."""
     leads = call.appliance.leads(call.db)
-    call.tells(before=await leads.lead(lead_id), reason=wish.reason)
-    return _told(call, await leads.disqualify(lead_id=lead_id, reason=wish.reason))
+    await _seen(call, lead_id, reason=wish.reason)
+    return _told(call, await leads.disqualify(lead_id=lead_id, reason=wish.reason), response)
 
 
-def _told(call: Call, lead: LeadRecord) -> LeadRecord:
+async def _seen(call: Call, lead_id: int, *, reason: str | None) -> None:
+    """Nobody changes it from here on, and it is as the caller has seen it."""
+    before = await call.appliance.leads(call.db).lead(lead_id, hold=True)
+    call.require_match(_etag(before))
+    call.tells(before=before, reason=reason)
+
+
+def _told(call: Call, lead: LeadRecord, response: Response) -> LeadRecord:
+    response.headers["ETag"] = _etag(lead)
     call.tells(subject=f"lead/{lead['lead_id']}", customer_id=lead["customer_id"] or lead["existing_customer_id"])
     return lead
+
+
+def _etag(lead: LeadRecord) -> str:
+    return etag_of("lead", *lead.values())

@@ -11,7 +11,7 @@ from provisioning.access import subject_of
 from provisioning.api.calls import Call, InCall
 from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Nothing, Wish
+from provisioning.api.wishes import Wish, WithReason
 from provisioning.line import LineOrderRecord, line_order_as_it_is, line_orders
 from provisioning.line.orders import as_line_order
 from workflows.services import LineState
@@ -19,7 +19,7 @@ from workflows.services import LineState
 doors = Doors(prefix="/line-orders", tags=["line orders"])
 
 
-class Answer(Wish):
+class Answer(WithReason):
     """The port the ONT came up at; its number there and the received power in dBm, where that was looked up."""
 
     actual_port: str
@@ -69,8 +69,9 @@ async def show(call: InCall, line_order_id: Number) -> LineOrderRecord:
 @doors.post("/{line_order_id}/answer", permission="lines.answer")
 async def answer(call: InCall, line_order_id: Number, wish: Answer) -> AnsweredLine:
     """The line is on the OLT: the run that waits for it goes on. The same answer again is one."""
-    before = await _order(call, line_order_id)
-    runs = await call.appliance.line_desk(call.db).answer(line_order_id=line_order_id, by=call.by, **wish.model_dump())
+    before, said = await _order(call, line_order_id), wish.model_dump(exclude={"reason"})
+    runs = await call.appliance.line_desk(call.db).answer(line_order_id=line_order_id, by=call.by, **said)
+    call.tells(reason=wish.reason)
     return await _told(call, before, runs)
 
 
@@ -84,10 +85,11 @@ async def refused(call: InCall, line_order_id: Number, wish: Refusal) -> Answere
 
 
 @doors.post("/{line_order_id}/removed", permission="lines.answer")
-async def removed(call: InCall, line_order_id: Number, wish: Nothing) -> AnsweredLine:
+async def removed(call: InCall, line_order_id: Number, wish: WithReason) -> AnsweredLine:
     """The line that was to be taken off is off the OLT: what has waited for it goes on."""
     before = await _order(call, line_order_id)
     runs = await call.appliance.line_desk(call.db).removed(line_order_id=line_order_id, by=call.by)
+    call.tells(reason=wish.reason)
     return await _told(call, before, runs)
 
 

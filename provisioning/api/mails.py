@@ -34,7 +34,7 @@ async def templates(call: InCall) -> Page[MailTemplate]:
 @doors.post("/preview", permission="mails.read", keyed=False)
 async def preview(call: InCall, wish: Preview) -> RenderedMail:
     """The mail as a customer would get it; its links lead nowhere."""
-    call.tells(subject=f"mail/{wish.template}", after={"language": wish.language})
+    call.changes_nothing()
     return _preview(call).preview(wish.template, wish.variables, language=wish.language)
 
 

@@ -22,7 +22,6 @@ async def list_(
     limit: Limit = 50,
 ) -> Page[OfferRecord]:
     """Offers by their numbers."""
-    last = row_of(after) or 0
-    found = await call.appliance.offers(call.db).offers(active=None if everything else True)
-    found = [offer for offer in found if offer["offer_id"] > last]
+    offers = call.appliance.offers(call.db)
+    found = await offers.offers(active=None if everything else True, after_id=row_of(after) or 0, limit=limit + 1)
     return page_of(call, found, [offer["offer_id"] for offer in found], limit)

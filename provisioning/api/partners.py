@@ -36,12 +36,8 @@ class Grant(Wish):
 @doors.get("", permission="partners.read")
 async def list_(call: InCall, after: After = None, limit: Limit = 50) -> Page[PartnerRecord]:
     """Partners by their numbers."""
-    last, own = row_of(after) or 0, call.caller.partner_id
-    found = [
-        partner
-        for partner in await Partners(call.db, tenant_id=call.tenant_id, now=call.appliance.clock).partners()
-        if partner["partner_id"] > last and own in (None, partner["partner_id"])
-    ]
+    partners = Partners(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
+    found = await partners.partners(among=call.caller.partner_id, after_id=row_of(after) or 0, limit=limit + 1)
     return page_of(call, found, [partner["partner_id"] for partner in found], limit)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Response
 from pydantic import Field
@@ -11,7 +11,7 @@ from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Nothing, Wish
+from provisioning.api.wishes import Wish, WithReason
 from provisioning.commercial import LineWish, QuoteRecord, QuoteWithLines
 from provisioning.intake import LARGEST_NUMBER
 from workflows.answers import AcceptedQuote, DeploymentPriority, PaymentMethod, PaymentTerms, QuoteState
@@ -36,7 +36,7 @@ class Draft(Wish):
     payment_terms: PaymentTerms | None = None
 
 
-class Accept(Wish):
+class Accept(WithReason):
     """Who said yes on the customer's side, and how the order is to be carried out, as far as that is known."""
 
     accepted_by: str
@@ -98,9 +98,10 @@ async def show(call: InCall, quote_id: Number, response: Response) -> QuoteWithL
 
 
 @doors.post("/{quote_id}/send", permission="quotes.write", if_match=True)
-async def send(call: InCall, quote_id: Number, wish: Nothing, response: Response) -> QuoteRecord:
+async def send(call: InCall, quote_id: Number, wish: WithReason, response: Response) -> QuoteRecord:
     """Says that the customer has it, and may accept it from now on."""
     version = await _seen(call, quote_id)
+    call.tells(reason=wish.reason)
     return _told(call, await call.appliance.quotes(call.db).send(quote_id=quote_id, version=version), response)
 
 
@@ -117,7 +118,9 @@ async def withdraw(call: InCall, quote_id: Number, wish: Withdraw, response: Res
 async def accept(call: InCall, quote_id: Number, wish: Accept) -> Acceptance:
     """Keeps the customer's yes; the order, or the run that waits for it, starts from that."""
     desk = call.appliance.quote_desk(call.db)
-    wishes = wish.model_dump(mode="json", exclude={"accepted_by"}, exclude_none=True)
+    quote = await call.appliance.quotes(call.db).quote(quote_id)
+    call.tells(before=_standing(quote), reason=wish.reason)
+    wishes = wish.model_dump(mode="json", exclude={"accepted_by", "reason"}, exclude_none=True)
     accepted, runs = await desk.accept(quote_id=quote_id, accepted_by=wish.accepted_by, wishes=wishes, by=call.by)
     call.tells(subject=f"quote/{quote_id}", customer_id=accepted["customer_id"], run_id=runs[0] if runs else None)
     return Acceptance(accepted=accepted, runs=runs)
@@ -127,7 +130,7 @@ async def _seen(call: Call, quote_id: int) -> int:
     """The version that the caller has seen, for the service to insist on."""
     quote = await call.appliance.quotes(call.db).quote(quote_id)
     call.require_match(_etag(quote))
-    call.tells(before={"state": quote["state"], "version": quote["version"]})
+    call.tells(before=_standing(quote))
     return quote["version"]
 
 
@@ -135,6 +138,10 @@ def _told(call: Call, quote: QuoteRecord, response: Response) -> QuoteRecord:
     call.tells(subject=f"quote/{quote['quote_id']}", customer_id=quote["customer_id"])
     response.headers["ETag"] = _etag(quote)
     return quote
+
+
+def _standing(quote: QuoteRecord) -> dict[str, Any]:
+    return {"state": quote["state"], "version": quote["version"]}
 
 
 def _etag(quote: QuoteRecord) -> str:

@@ -9,6 +9,7 @@
 
 ``GET`` reads one moment and can't write. Every other method is one writing transaction: it commits when the function
 has succeeded and its answer has been made, and leaves an audit entry, unless the function says that nothing changed.
+What the function doesn't tell of for whom it was and what was there before, the changed rows tell, as for commands.
 ``permission=PUBLIC`` is a door without a token; what proves there that anybody may change anything is looked at by
 ``first``, which can't write, so that who proves nothing takes no lock and leaves nothing.
 """
@@ -41,8 +42,11 @@ from provisioning.access import (
     Permission,
     TokenMissing,
     Tokens,
+    filled,
     keep_deed,
+    noted_changes,
     take_key,
+    want_changes,
 )
 from provisioning.api.bodies import MOST_BYTES, check_address, check_json, read_body, replayed
 from provisioning.api.calls import Call
@@ -158,13 +162,16 @@ class Door(APIRoute):
             return response
 
     async def _audited(self, request: Request, handler: Handler) -> Response:
-        response = await handler(request)
         call: Call = request.state.call
+        want_changes(call.db)
+        response = await handler(request)
+        await call.db.flush()
+        changes = noted_changes(call.db)
         if call.changed_nothing:
             return response
         if call.deed.after is None and response.headers.get("content-type", "").startswith("application/json"):
             call.deed.after = json.loads(kept_body(response, call.shown_once))
-        await keep_deed(call.db, call.deed, tenant_id=call.tenant_id, at=call.appliance.clock())
+        await keep_deed(call.db, filled(call.deed, changes), tenant_id=call.tenant_id, at=call.appliance.clock())
         return response
 
     async def _caller(self, appliance: Appliance, db: AsyncSession, request: Request) -> Caller:

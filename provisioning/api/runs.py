@@ -11,13 +11,14 @@ from fastapi import Query, Response
 from pydantic import Field
 
 from provisioning.api.calls import Call, InCall, etag_of
-from provisioning.api.causes import require_to_cause
+from provisioning.api.causes import body_of, input_by_journey, require_to_cause
 from provisioning.api.own import own_runs, require_own_run
 from provisioning.api.pages import LARGEST_RUN, After, Limit, Moment, Page, RunNumber, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Wish
+from provisioning.api.wishes import Wish, WithReason
 from provisioning.errors import ProvisioningError
 from provisioning.keeps import Kept, kept
+from provisioning.logs import mask_secrets
 from workflows import EventRefused, NoteView, RunState, RunSummary, StepView, list_runs, show_run
 
 doors = Doors(prefix="/runs", tags=["runs"])
@@ -67,7 +68,7 @@ class ToldRun(Wish):
     new: bool
 
 
-class Retry(Wish):
+class Retry(WithReason):
     """``from_step``: undo back to and with this step first."""
 
     from_step: str | None = Field(default=None, max_length=100)
@@ -112,7 +113,7 @@ async def list_(
     return page_of(call, found, [run.id for run in found], limit)
 
 
-@doors.post("", permission="runs.start", status_code=201)
+@doors.post("", permission="runs.start", status_code=201, openapi_extra=body_of(input_by_journey()))
 async def start(call: InCall, wish: Start, response: Response) -> StartedRun:
     """Starts a run through its journey's door, which is told what the event would tell; the same is the same run.
 
@@ -125,7 +126,7 @@ async def start(call: InCall, wish: Start, response: Response) -> StartedRun:
         run_id, is_new = await events.start(call.db, wish.journey, wish.input, by=call.by)
     except EventRefused as refusal:  # a door's own words name every fault
         raise (refusal.__cause__ if isinstance(refusal.__cause__, ProvisioningError) else refusal) from refusal
-    return started(call, response, run_id, is_new)
+    return await started(call, response, run_id, is_new)
 
 
 @doors.get("/{run_id}", permission="runs.read")
@@ -140,15 +141,18 @@ async def show(call: InCall, run_id: RunNumber, response: Response) -> RunDocume
 @doors.post("/{run_id}/signals", permission="runs.signal", status_code=201)
 async def signal(call: InCall, run_id: RunNumber, wish: Told) -> ToldRun:
     """Tells a run something. What has a record (visits, lines) is told there; what a watcher sees is told by no one."""
+    before = (await _document(call, run_id)).run
     new = await call.appliance.signal_desk(call.db).tell(run_id, wish.name, wish.payload, key=wish.key, by=call.by)
-    call.tells(subject=f"run/{run_id}", run_id=run_id)
+    told = {"signal": wish.name, "new": new, "told": mask_secrets(None, "", dict(wish.payload))}
+    call.tells(subject=f"run/{run_id}", run_id=run_id, customer_id=before.customer_id, before=_standing(before))
+    call.tells(after=told)
     return ToldRun(run_id=run_id, signal=wish.name, new=new)
 
 
 @doors.post("/{run_id}/retry", permission="runs.operate", if_match=True)
 async def retry(call: InCall, run_id: RunNumber, wish: Retry, response: Response) -> RunDocument:
     """Tries a held run again, or at once one that waits for its next try."""
-    await _seen(call, run_id)
+    await _seen(call, run_id, reason=wish.reason)
     await call.appliance.runs.retry(call.db, run_id, by=call.by, from_step=wish.from_step)
     return await _decided(call, run_id, response)
 
@@ -177,10 +181,12 @@ async def cancel(call: InCall, run_id: RunNumber, wish: Because, response: Respo
     return await _decided(call, run_id, response)
 
 
-def started(call: Call, response: Response, run_id: int, is_new: bool) -> StartedRun:
+async def started(call: Call, response: Response, run_id: int, is_new: bool) -> StartedRun:
     """The answer of whatever starts a run."""
+    run = (await _document(call, run_id)).run
     response.headers["Location"] = call.address(f"runs/{run_id}")
-    call.tells(subject=f"run/{run_id}", run_id=run_id)
+    after = {"journey": run.journey, "new": is_new, **_standing(run)}
+    call.tells(subject=f"run/{run_id}", run_id=run_id, customer_id=run.customer_id, after=after)
     return StartedRun(run_id=run_id, new=is_new)
 
 

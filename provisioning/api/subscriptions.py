@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from datetime import date
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Response
 
-from provisioning.api.calls import InCall
+from provisioning.api.calls import InCall, etag_of
 from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
@@ -50,16 +50,25 @@ async def list_(
 
 
 @doors.get("/{subscription_id}", permission="subscriptions.read")
-async def show(call: InCall, subscription_id: Number) -> SubscriptionView:
-    """One subscription: its service, price and term."""
-    return await show_subscription(call.db, subscription_id, tenant_id=call.tenant_id)
+async def show(call: InCall, subscription_id: Number, response: Response) -> SubscriptionView:
+    """One subscription: its service, price and term; its ETag goes with a word about its end."""
+    found = await show_subscription(call.db, subscription_id, tenant_id=call.tenant_id)
+    response.headers["ETag"] = _etag(found)
+    return found
 
 
-@doors.post("/{subscription_id}/cancel", permission="subscriptions.end")
-async def cancel(call: InCall, subscription_id: Number, wish: Cancel) -> SubscriptionView:
+@doors.post("/{subscription_id}/cancel", permission="subscriptions.end", if_match=True)
+async def cancel(call: InCall, subscription_id: Number, wish: Cancel, response: Response) -> SubscriptionView:
     """Ends what needs no line, after its last day or at once; a line ends with its service."""
-    before = await show_subscription(call.db, subscription_id, tenant_id=call.tenant_id)
+    before = await show_subscription(call.db, subscription_id, tenant_id=call.tenant_id, hold=True)
+    call.require_match(_etag(before))
     subject = f"subscription/{subscription_id}"
     call.tells(before=asdict(before), reason=wish.reason, subject=subject, customer_id=before.customer_id)
     ends = SubscriptionEnds(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
-    return await ends.end(subscription_id=subscription_id, **wish.model_dump())
+    ended = await ends.end(subscription_id=subscription_id, **wish.model_dump())
+    response.headers["ETag"] = _etag(ended)
+    return ended
+
+
+def _etag(subscription: SubscriptionView) -> str:
+    return etag_of("subscription", *astuple(subscription))

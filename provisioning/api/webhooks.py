@@ -11,7 +11,7 @@ from pydantic import Field
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.pages import After, Limit, Moment, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.api.wishes import Nothing, Wish
+from provisioning.api.wishes import Wish, WithReason
 from provisioning.webhooks import DeliveryRecord, WebhookRecord, Webhooks, WebhookWithSecret, impersonal_webhook
 from provisioning.webhooks.tables import DeliveryState
 
@@ -31,7 +31,7 @@ class Add(Wish):
     event_types: list[str] = Field(max_length=100)
 
 
-class Rotate(Wish):
+class Rotate(WithReason):
     """For how many hours the secret before this one signs as well."""
 
     keep_hours: int = Field(default=24, ge=0, le=720)
@@ -43,7 +43,7 @@ class Disable(Wish):
     reason: str
 
 
-class Replay(Wish):
+class Replay(WithReason):
     """One message, or all from ``since`` to before ``until`` (now); ``only_failed``: of these what it didn't take."""
 
     message_id: str | None = Field(default=None, max_length=64)
@@ -86,6 +86,7 @@ async def show(call: InCall, webhook_id: Number, response: Response) -> WebhookR
 async def rotate_secret(call: InCall, webhook_id: Number, wish: Rotate, response: Response) -> ShownSecret:
     """Gives it a new secret, which is shown this once."""
     await _seen(call, webhook_id)
+    call.tells(reason=wish.reason)
     rotated = await _webhooks(call).rotate(webhook_id=webhook_id, keep=timedelta(hours=wish.keep_hours))
     return await _shown(call, rotated, response)
 
@@ -99,9 +100,10 @@ async def disable(call: InCall, webhook_id: Number, wish: Disable, response: Res
 
 
 @doors.post("/{webhook_id}/enable", permission="webhooks.write", if_match=True)
-async def enable(call: InCall, webhook_id: Number, wish: Nothing, response: Response) -> WebhookRecord:
+async def enable(call: InCall, webhook_id: Number, wish: WithReason, response: Response) -> WebhookRecord:
     """Sends it what waits for it, and what happens from now on; what happened meanwhile can be replayed."""
     await _seen(call, webhook_id)
+    call.tells(reason=wish.reason)
     return await _told(call, await _webhooks(call).enable(webhook_id=webhook_id), response)
 
 
@@ -124,8 +126,9 @@ async def deliveries(
 @doors.post("/{webhook_id}/replay", permission="webhooks.write")
 async def replay(call: InCall, webhook_id: Number, wish: Replay) -> Replayed:
     """Sends it once more what it was told, and what it missed while it was disabled."""
-    queued = await _webhooks(call).replay(webhook_id=webhook_id, **wish.model_dump())
-    call.tells(subject=f"webhook/{webhook_id}")
+    before, said = await _webhooks(call).webhook(webhook_id=webhook_id), wish.model_dump(exclude={"reason"})
+    queued = await _webhooks(call).replay(webhook_id=webhook_id, **said)
+    call.tells(subject=f"webhook/{webhook_id}", reason=wish.reason, before=impersonal_webhook(before))
     return Replayed(webhook_id=webhook_id, queued=queued)
 
 

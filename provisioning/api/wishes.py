@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Wish(BaseModel):
@@ -11,5 +11,7 @@ class Wish(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Nothing(Wish):
-    """No words are needed."""
+class WithReason(Wish):
+    """No words are needed; ``reason`` stands in the audit."""
+
+    reason: str | None = Field(default=None, min_length=1, max_length=1000, description="Why, for the audit")

@@ -17,9 +17,8 @@ from typing import Any
 import typer
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
 
-from provisioning.access import Changes, Deed, keep_deed, subject_of
+from provisioning.access import Deed, filled, keep_deed, note_changes, noted_changes, subject_of
 from provisioning.access.keeping import NOT_KEPT
 from provisioning.bootstrap import Appliance
 from provisioning.cli.account import account
@@ -27,7 +26,6 @@ from provisioning.logs import mask_secrets
 
 COMMAND_LINE = "command line"
 WROTE = "firstlight_wrote"
-CHANGES = "firstlight_changes"
 CHOSEN = frozenset({"state", "outcome", "role", "scope", "scopes", "template", "channel", "team", "priority", "method"})
 """Options whose words are a choice of ours, not somebody's."""
 KEPT_BESIDE = frozenset({"by", "reason"})
@@ -73,19 +71,18 @@ def audit_changes(appliance: Appliance) -> None:
         if _WRITING.match(statement):
             connection.info[WROTE] = True
 
-    def changed(flushed: Session) -> None:
-        flushed.info.setdefault(CHANGES, Changes()).notice(flushed)
-
     async def witness(db: AsyncSession) -> None:
         await db.flush()
         connection = await db.connection()
         if connection.info.get(WROTE):
             said = _TOLD.get() or {}
             told = replace(deed, **{**said, "after": {**deed.after, **said.get("after", {})}})
-            told = _with_changes(told, db.info.pop(CHANGES, None) or Changes())
+            changes = noted_changes(db)
+            told = filled(told, changes)
+            told.after |= {"changed": changes.after, "runs": changes.runs}
             await keep_deed(db, told, tenant_id=appliance.tenant_id, at=appliance.clock())
 
-    appliance.database.hear(changed)
+    appliance.database.hear(note_changes)
 
     appliance.database.witness = witness
 
@@ -126,17 +123,4 @@ def _deed(words: str, given: dict[str, Any]) -> Deed:
         run_id=number if named == "run_id" else None,
         reason=meant.get("reason") or meant.get("note"),
         after={"typed": dict(mask_secrets(None, "", typed))},
-    )
-
-
-def _with_changes(deed: Deed, changes: Changes) -> Deed:
-    """The same, with whom and what it has turned out to be about. Of several customers, none is *the* customer."""
-    one_customer = changes.customers[0] if len(changes.customers) == 1 else None
-    return replace(
-        deed,
-        subject=deed.subject or next(iter(changes.made), None),
-        customer_id=one_customer if deed.customer_id is None else deed.customer_id,
-        run_id=next(iter(changes.runs), None) if deed.run_id is None else deed.run_id,
-        before=changes.before or None,
-        after={**deed.after, "changed": changes.after, "runs": changes.runs},
     )

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
 from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_indented, print_json, print_list, say, state_text
-from provisioning.cli.running import AsJson, run
+from provisioning.cli.running import AsJson, By, run
 from provisioning.cli.sold import print_lines
 from provisioning.commercial import OrderRecord
 from provisioning.commercial.money import in_words
-from workflows.answers import OrderState
+from workflows.answers import OrderState, PaymentMethod
 
-app = typer.Typer(no_args_is_help=True, help="Orders: list them, look at one.")
+app = typer.Typer(no_args_is_help=True, help="Orders: list them, look at one, say how one is paid.")
 
 
 @app.command("list")
@@ -59,6 +61,32 @@ def show(order: Annotated[int, typer.Argument(help="The order's number.")], json
         say(state_text(found["state"]).append(f" since {since}", style="default"))
         print_indented(found["reason"] or "")
         print_lines(found["lines"], total_minor=found["total_minor"], currency=found["currency"])
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def pay_by(
+    order: Annotated[int, typer.Argument(help="The order's number.")],
+    method: Annotated[str, typer.Argument(help="invoice, cash, bank or card.")],
+    key: Annotated[
+        str | None, typer.Option(help="The same key again is the same word; without one it is a new word.")
+    ] = None,
+    by: By = "",
+    json_: AsJson = False,
+) -> None:
+    """Say how the customer pays, until the order is paid; what was asked for before is taken back first."""
+
+    async def act(appliance: Appliance) -> None:
+        way: PaymentMethod = chosen("method", method, PaymentMethod)
+        said = key or uuid4().hex
+        async with appliance.database.begin() as db:
+            paid_by, run_id = await appliance.order_desk(db).pay_by(order, way, key=said, by=by)
+            tells(customer_id=paid_by.customer_id, run_id=run_id)
+        if json_:
+            print_json({"order": order, "payment_method": way, "run": run_id})
+        else:
+            say(f"order {order} is paid by {way}: run {run_id} was told")
 
     run(act, as_json=json_)
 

@@ -17,6 +17,7 @@ from provisioning.commercial.sales_records import SalesRecords
 from provisioning.commercial.selling_tables import Quote
 from provisioning.commercial.tables import Subscription, SubscriptionExtension
 from workflows import ENDED, EventConflict, RunState, RunSummary, list_runs
+from workflows.definitions.renewal import key_of_end
 
 EXPIRING = "subscription.expiring"
 RENEWAL = "customer_renewal_process"
@@ -24,11 +25,6 @@ SWEEP_SIZE = 200
 LOOK_AGAIN_AFTER = timedelta(days=1)
 
 log = structlog.get_logger(__name__)
-
-
-def key_of_end(subscription_id: int, ends_on: date, number: int = 1) -> str:
-    """Of the event, and of the run that it starts; ``number`` counts how often this end was told of."""
-    return f"subscription/{subscription_id}/ends/{ends_on.isoformat()}" + (f"/{number}" if number > 1 else "")
 
 
 async def announce_expiring(

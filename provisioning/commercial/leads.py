@@ -153,8 +153,10 @@ class Leads:
             await self._db.flush()
         return _record(row)
 
-    async def lead(self, lead_id: int) -> LeadRecord:
-        """Raises: LeadUnknown."""
+    async def lead(self, lead_id: int, *, hold: bool = False) -> LeadRecord:
+        """``hold``: nobody changes it until the transaction ends. Raises: LeadUnknown."""
+        if hold:
+            return _record(await lock_lead(self._db, self._tenant_id, lead_id))
         return _record(await self._row(lead_id))
 
     async def qualified(self, lead_id: int) -> LeadRecord:

@@ -106,12 +106,15 @@ class OfferCatalogue:
             raise OfferNotSold(offer_id, offer["title"])
         return offer
 
-    async def offers(self, *, active: bool | None = None) -> list[OfferRecord]:
-        """The catalogue by number; ``active`` picks those that are, or aren't, sold today."""
-        query = select(Offer).where(Offer.tenant_id == self._tenant_id).order_by(Offer.id)
+    async def offers(
+        self, *, active: bool | None = None, after_id: int = 0, limit: int | None = None
+    ) -> list[OfferRecord]:
+        """The catalogue by number, all of it or a page at a time (``after_id``); ``active`` picks those that are, or
+        aren't, sold today."""
+        query = select(Offer).where(Offer.tenant_id == self._tenant_id, Offer.id > after_id).order_by(Offer.id)
         if active is not None:
             query = query.where(Offer.active == active)
-        return [_record(row) for row in await self._db.scalars(query)]
+        return [_record(row) for row in await self._db.scalars(query.limit(limit))]
 
 
 def _read(terms: OfferTerms, faults: Faults) -> OfferTerms:

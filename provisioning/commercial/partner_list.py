@@ -92,14 +92,14 @@ class Partners:
             raise PartnerUnknown(partner_id)
         return _record(row)
 
-    async def partners(self) -> list[PartnerRecord]:
-        """All of them, by their numbers."""
-        rows = await self._db.scalars(
-            select(Partner)
-            .where(Partner.tenant_id == self._tenant_id)
-            .order_by(Partner.id)
-            .execution_options(populate_existing=True)
-        )
+    async def partners(
+        self, *, among: int | None = None, after_id: int = 0, limit: int | None = None
+    ) -> list[PartnerRecord]:
+        """By their numbers, all of them or a page at a time (``after_id``); ``among``: that one alone."""
+        query = select(Partner).where(Partner.tenant_id == self._tenant_id, Partner.id > after_id).order_by(Partner.id)
+        if among is not None:
+            query = query.where(Partner.id == among)
+        rows = await self._db.scalars(query.limit(limit).execution_options(populate_existing=True))
         return [_record(row) for row in rows]
 
     async def _insert(self, partner_id: int, name: str, license_quota: int, terms: dict[str, Any]) -> Partner:

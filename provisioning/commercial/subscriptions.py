@@ -235,8 +235,12 @@ async def list_subscriptions(
     return [_view(row) for row in await db.scalars(query.order_by(Subscription.id.desc()).limit(limit))]
 
 
-async def show_subscription(db: AsyncSession, subscription_id: int, *, tenant_id: str) -> SubscriptionView:
-    """Raises: SubscriptionUnknown."""
+async def show_subscription(
+    db: AsyncSession, subscription_id: int, *, tenant_id: str, hold: bool = False
+) -> SubscriptionView:
+    """``hold``: nobody changes it until the transaction ends. Raises: SubscriptionUnknown."""
+    if hold:
+        return _view(await locked_subscription(db, tenant_id, subscription_id))
     return _view(await _subscription(db, tenant_id, subscription_id))
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.errors import SubscriptionInstalled
-from provisioning.commercial.expiry import RENEWAL, key_of_end
+from provisioning.commercial.expiry import RENEWAL
 from provisioning.commercial.sales_records import OPEN_STATES
 from provisioning.commercial.selling_tables import Quote
 from provisioning.commercial.subscriptions import (
@@ -26,6 +26,7 @@ from provisioning.commercial.subscriptions import (
 from provisioning.commercial.tables import Subscription
 from provisioning.intake import Clock, Faults
 from workflows import list_runs
+from workflows.definitions.renewal import key_of_end
 
 LONGEST_AHEAD = timedelta(days=3 * 365)
 

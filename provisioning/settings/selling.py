@@ -34,11 +34,10 @@ class Selling(BaseModel):
         description="How urgent an order's visit is for dispatch, unless its acceptance says otherwise: `low`,"
         " `normal`, `high` or `urgent`.",
     )
-    order_team: str | None = Field(
-        default=None,
-        min_length=1,
-        description="The team of the estate that is told of every order.",
-        json_schema_extra={"default": "unset: nobody is told"},
+    order_team: str = Field(
+        default="dispatch",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
+        description="The team of the estate that is told of every order, unless its acceptance says otherwise.",
     )
     order_channel: str = Field(
         default="email", min_length=1, description="By which of its channels that team is told of them."

@@ -158,7 +158,7 @@ async def test_a_declined_card_holds_the_order_until_there_is_another_way_to_pay
 
     # The invoice is asked for, and then the bank: each way to pay takes the place of the one before.
     for method in ("invoice", "bank"):
-        await shop.tell(run, "payment_method", payment_method=method)
+        await shop.pay_by(run, method)
         await until_asked(shop, run, house, method)
     assert await shop.settle(run, "process_payment", "statement 8") == [run.id]
     await run.until_waiting_for("visit")

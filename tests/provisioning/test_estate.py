@@ -56,7 +56,7 @@ async def test_an_estate_reaches_our_tables_and_freeradius(appliance: Appliance)
         "rates": 1,
         "nas": 1,
         "offers": 2,
-        "teams": 3,
+        "teams": 4,
         "technicians": 1,
         "customers": 1,
         "site_surveys": 1,

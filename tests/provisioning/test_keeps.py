@@ -35,10 +35,10 @@ def test_every_step_with_an_undo_says_what_it_keeps(journey: str) -> None:
         (
             "quote_accepted_to_order",
             "payment_settled",
-            {"process_payment": {"payment_id": 12}},
+            {"create_order_from_quote": {"order_id": 9}, "process_payment": {"payment_id": 12}},
             [
                 "firstlight payments settle 12 --reference WHERE",
-                """firstlight runs signal 31 payment_method --payload '{"payment_method": "bank"}'""",
+                "firstlight orders pay-by 9 bank",
             ],
         ),
         (

@@ -11,13 +11,14 @@ import pytest
 
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import LineWish
+from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
 from tests.support.appliances import ESTATE, Original
 from workflows import EventView, list_events, list_runs, show_run
 from workflows.testing import VirtualClock
 
 CUSTOMER = 1001
-WAYS = {"order_payment_method": "bank", "order_priority": "high", "order_team": "dispatch", "order_channel": "ops"}
+WAYS = {"order_payment_method": "bank", "order_priority": "high", "order_team": "onboarding", "order_channel": "email"}
 
 
 ON_SQLITE = pytest.mark.parametrize("migrated", ["sqlite"], indirect=True)
@@ -74,7 +75,7 @@ async def test_an_acceptance_starts_one_order_in_the_isps_own_way(appliance: App
         assert event.run_id is not None
         run = await show_run(db, event.run_id, tenant_id=appliance.tenant_id, definitions=appliance.definitions)
     assert (run.summary.business_key, run.summary.customer_id) == (f"quote/{quote_id}/accepted", CUSTOMER)
-    ways = {"payment_method": "bank", "priority": "high", "team": "dispatch", "channel": "ops"}
+    ways = {"payment_method": "bank", "priority": "high", "team": "onboarding", "channel": "email"}
     assert run.input == said(quote_id, accepted_at="2026-03-03T09:00:00Z", **ways) | {
         "scheduled_date": None,
         "installation_address": None,
@@ -160,3 +161,22 @@ async def _nothing_was_started(appliance: Appliance, quote_state: str) -> None:
     async with appliance.database.begin() as db:
         assert await list_runs(db, tenant_id=appliance.tenant_id) == []
         assert (await appliance.quotes(db).quote(1))["state"] == quote_state
+
+
+@ON_SQLITE
+async def test_without_the_team_that_is_told_of_orders_nothing_is_accepted_and_nothing_ordered(
+    migrated: Original, tmp_path: Path
+) -> None:
+    async with open_appliance(migrated.copy(tmp_path, order_team="field")) as appliance:
+        await import_estate(appliance, ESTATE)
+        quote_id = await sent_quote(appliance)
+        for wishes, field in (({}, "FIRSTLIGHT_ORDER_TEAM"), ({"team": "noc", "channel": "pager"}, "team")):
+            with pytest.raises(InvalidRequest) as refused:
+                async with appliance.database.begin() as db:
+                    desk = appliance.quote_desk(db)
+                    await desk.accept(quote_id=quote_id, accepted_by="Ada", by="desk", wishes=wishes)
+            assert [fault.field for fault in refused.value.faults] == [field]
+        event = await told(appliance, said(quote_id))
+        assert (event.state, event.run_id) == ("refused", None)
+        assert str(event.reason).startswith("There is no team field; there are: deployment, dispatch, noc, onboarding.")
+        await _nothing_was_started(appliance, "sent")

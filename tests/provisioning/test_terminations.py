@@ -126,7 +126,7 @@ async def test_a_team_that_is_not_there_is_a_fault_before_anything_is_written(
         assert found.keys() == {"reason", "ends_on", "FIRSTLIGHT_TERMINATION_TEAM"}
         assert (
             found["FIRSTLIGHT_TERMINATION_TEAM"]
-            == "There is no team field; there are: noc, onboarding. Teams stand in the estate file."
+            == "There is no team field; there are: dispatch, noc, onboarding. Teams stand in the estate file."
         )
 
 
@@ -216,6 +216,22 @@ async def test_an_event_ends_a_service_through_the_same_door(appliance: Applianc
     assert (started.state, run.business_key) == ("started", "service/1/termination/1")
     assert refused.state == "refused"
     assert f"names a service that has ended already: {CANCELLED}" in str(refused.reason)
+
+
+async def test_a_wish_at_the_desk_is_told_once_as_the_event_that_it_is(any_appliance: Appliance) -> None:
+    first = await accept(any_appliance)
+    await accept(any_appliance)
+    await withdraw(any_appliance)
+    await set_run(any_appliance, first.run_id, "cancelled")
+    second = await accept(any_appliance, reason="moves after all")
+    assert await any_appliance.events.take_up(any_appliance.database.begin) == 0
+    async with any_appliance.database.read() as db:
+        told = await list_events(db, tenant_id=any_appliance.tenant_id, event_type=TERMINATION_REQUESTED)
+    assert [(event.key, event.state, event.run_id, event.published_by) for event in told] == [
+        ("service/1/termination/2", "started", second.run_id, "nora"),
+        ("service/1/termination/1", "started", first.run_id, "nora"),
+    ]
+    assert (told[1].subject, told[1].data) == ("service/1", wish())
 
 
 async def test_an_end_that_has_begun_is_not_taken_back(appliance: Appliance) -> None:

@@ -18,6 +18,7 @@ from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate
 from provisioning.tickets import StartedInstallation, read_ticket
 from tests.support.appliances import ESTATE, TICKET, Original
+from workflows import list_events
 from workflows.engine.tables import RunRow
 from workflows.errors import RunConflict
 
@@ -44,6 +45,7 @@ async def faults(appliance: Appliance, data: Any) -> dict[str, str]:
         await accept(appliance, data)
     async with appliance.database.begin() as db:
         assert await db.scalar(select(func.count()).select_from(RunRow)) == 0
+        assert await list_events(db, tenant_id=appliance.tenant_id) == []
     return {fault.field: fault.reason for fault in refused.value.faults}
 
 
@@ -212,6 +214,15 @@ async def test_the_same_ticket_at_two_doors_at_once_is_one_run(appliance: Applia
     started = await asyncio.gather(*(accept(appliance, ticket()) for _ in range(4)))
     assert {one.run_id for one in started} == {started[0].run_id}
     assert [one.is_new for one in started].count(True) == 1
+    async with appliance.database.read() as db:
+        [event] = await list_events(db, tenant_id=appliance.tenant_id)
+    assert (event.type, event.subject, event.state, event.run_id) == (
+        "ticket.installation_approved",
+        "ticket/T-2026-0042",
+        "started",
+        started[0].run_id,
+    )
+    assert (event.key, event.data["customer_id"]) == ("ticket/T-2026-0042", 1001)
 
 
 async def test_a_transaction_that_fails_later_leaves_no_run(appliance: Appliance) -> None:
@@ -221,3 +232,4 @@ async def test_a_transaction_that_fails_later_leaves_no_run(appliance: Appliance
             raise RuntimeError("the caller's own reasons")
     async with appliance.database.begin() as db:
         assert await db.scalar(select(func.count()).select_from(RunRow)) == 0
+        assert await list_events(db, tenant_id=appliance.tenant_id) == []

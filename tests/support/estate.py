@@ -110,6 +110,9 @@ email = "onboarding@isp.example"
 [[team]]
 name = "noc"
 email = "noc@isp.example"
+[[team]]
+name = "dispatch"
+email = "dispatch@isp.example"
 
 [[license_template]]
 id = 1

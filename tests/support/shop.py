@@ -24,6 +24,7 @@ from provisioning.field import Visit
 from provisioning.visits import Outcome
 from tests.support.estate import Household
 from tests.support.lab import PATIENCE_SECONDS, Installation, JourneyLab
+from workflows.answers import PaymentMethod
 
 FIBRE_POSTPAID, FIBRE_PREPAID, PORTAL, PORTAL_POSTPAID = 1, 901, 902, 903  # offers
 ORDER, RENEWAL = "quote_accepted_to_order", "customer_renewal_process"
@@ -55,9 +56,6 @@ price_minor = 1500
 currency = "EUR"
 term_months = 1
 payment_terms = "postpaid"
-[[team]]
-name = "dispatch"
-email = "dispatch@isp.example"
 """
 
 
@@ -121,6 +119,13 @@ class Shop:
     async def tell(self, run: Installation, signal: str, **payload: Any) -> None:
         async with self.lab.appliance.database.begin() as db:
             assert await self.lab.appliance.signal_desk(db).tell(run.id, signal, payload, by="desk")
+
+    async def pay_by(self, run: Installation, method: PaymentMethod) -> None:
+        """The customer chooses another way to pay; whoever sells keeps that at the order's desk."""
+        order_id = (await run.result("create_order_from_quote"))["order_id"]
+        async with self.lab.appliance.database.begin() as db:
+            desk = self.lab.appliance.order_desk(db)
+            assert (await desk.pay_by(order_id, method, key=method, by="desk"))[1] == run.id
 
     async def keep_card(self, house: Household, method: str = "pm_card_visa") -> None:
         async with self.lab.appliance.database.begin() as db:
@@ -221,7 +226,6 @@ def shop_settings(folder: Path, stripe: StripeDouble) -> dict[str, Any]:
     for name, value in (("key", stripe.account.api_key), ("signing", stripe.account.webhook_secret)):
         folder.joinpath(name).write_text(value)
     return {
-        "order_team": "dispatch",
         "stripe_api_key_file": folder / "key",
         "stripe_webhook_secret_file": folder / "signing",
         "stripe_url": stripe.url,

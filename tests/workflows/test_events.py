@@ -12,10 +12,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tests.workflows.toy import HIRE, Toy
-from workflows import Events, EventView, list_events
+from workflows import Events, EventView, Runs, list_events
 from workflows.engine.invariants import stuck_events
 from workflows.engine.tables import RunRow
 from workflows.errors import EventConflict, EventRefused, EventSettled, EventTypeUnknown, EventUnknown
+from workflows.testing import InlineDispatch
 
 HIRED = {"order": "A1", "name": "Ada", "customer_id": 7, "remote": False}
 
@@ -23,7 +24,8 @@ HIRED = {"order": "A1", "name": "Ada", "customer_id": 7, "remote": False}
 def events_of(toy: Toy, **starters: Any) -> Events:
     """Hiring starts with ``person.hired``."""
     definitions = {("hire", 1): replace(HIRE, started_by="person.hired")}
-    return Events(definitions=definitions, runs=toy.runs, clock=toy.clock, tenant_id="main", starters=starters)
+    runs = Runs(definitions=definitions, doorbell=InlineDispatch.doorbell, clock=toy.clock, tenant_id="main")
+    return Events(definitions=definitions, runs=runs, clock=toy.clock, tenant_id="main", starters=starters)
 
 
 async def publish(toy: Toy, events: Events, key: str = "hired/A1", **changed: Any) -> tuple[int, bool]:
@@ -57,6 +59,26 @@ async def test_the_same_again_is_the_same_event_and_other_content_a_conflict(toy
     assert await publish(toy, events) == (first, False)
     with pytest.raises(EventConflict, match=f"hired/A1 is event {first} already"):
         await publish(toy, events, name="Eve")
+
+
+async def test_what_a_door_starts_at_once_is_an_event_that_has_started_its_run(toy: Toy) -> None:
+    events = events_of(toy)
+    for expected in (True, False):
+        async with toy.database.begin() as db:
+            run_id, is_new = await events.start(db, "hire", HIRED, by="nora")
+        assert is_new is expected
+    assert await events.take_up(toy.database.begin) == 0
+    [event] = await listed(toy)
+    assert (event.type, event.state, event.run_id) == ("person.hired", "started", run_id)
+    assert (event.key, event.subject, event.data, event.published_by) == ("order/A1", "order/A1", HIRED, "nora")
+
+    other = HIRED | {"order": "B2"}
+    async with toy.database.begin() as db:
+        await events.publish(db, "person.hired", subject="order/B2", data=other, key="hired/B2", by="nora")
+        await events.start(db, "hire", other, by="otto")
+    await events.take_up(toy.database.begin)
+    [later, _first] = await listed(toy)
+    assert (later.key, later.published_by, later.state) == ("hired/B2", "nora", "started"), "it was told already"
 
 
 async def test_an_event_vanishes_with_the_change_that_caused_it(toy: Toy) -> None:

@@ -15,7 +15,7 @@ from workflows.definitions.renewal.offer import (
     create_renewal_quote,
     deliver_email,
     deliver_reminder,
-    key_of_renewal,
+    key_of_end,
     see_acceptance,
     send_reminder,
     send_template_email,
@@ -46,7 +46,7 @@ CUSTOMER_RENEWAL_PROCESS = Definition(
         payment_settled,
         extend_subscription,
     ),
-    key=key_of_renewal,
+    key=lambda expiring: key_of_end(expiring.subscription_id, expiring.ends_on, expiring.number),
     customer_id=lambda expiring: expiring.customer_id,
     started_by="subscription.expiring",
     back_with={

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from workflows.definitions.ordering.acceptance import AcceptedOffer, accept_quote
+from workflows.definitions.ordering.acceptance import AcceptedOffer, accept_quote, acceptance_key
 from workflows.definitions.ordering.delivery import (
     complete_order,
     deliver_email,
@@ -30,12 +30,6 @@ from workflows.definitions.ordering.order import (
 )
 from workflows.definitions.ordering.subscriptions import create_subscriptions
 from workflows.engine.definition import Definition
-
-
-def acceptance_key(offer: AcceptedOffer) -> str:
-    """The acceptance's own key, as its event has it."""
-    return f"quote/{offer.quote_id}/accepted" + (f"/{offer.acceptance}" if offer.acceptance > 1 else "")
-
 
 QUOTE_ACCEPTED_TO_ORDER = Definition(
     name="quote_accepted_to_order",
@@ -58,7 +52,7 @@ QUOTE_ACCEPTED_TO_ORDER = Definition(
         visit,
         complete_order,
     ),
-    key=acceptance_key,
+    key=lambda offer: acceptance_key(offer.quote_id, offer.acceptance),
     customer_id=lambda offer: offer.customer_id,
     started_by="quote.accepted",
     reopens={

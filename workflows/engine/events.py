@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import structlog
@@ -20,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.journal import Begin, Clock, Definitions
 from workflows.engine.runs import Runs
-from workflows.engine.tables import EventRow, EventState
+from workflows.engine.tables import EventRow, EventState, RunRow
 from workflows.errors import (
     EventConflict,
     EventRefused,
@@ -38,26 +36,6 @@ Raises: EventRefused.
 """
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class EventView:
-    """An event, and what has become of it."""
-
-    id: int
-    type: str
-    subject: str
-    key: str
-    data: Any
-    published_by: str
-    occurred_at: datetime
-    state: str
-    run_id: int | None
-    reason: str | None
-
-
-_EVENT = EventRow.__table__.c
-_VIEWS = select(*(_EVENT[name] for name in EventView.__dataclass_fields__))
 
 
 class Events:
@@ -101,29 +79,40 @@ class Events:
 
         Raises: EventConflict if the key stands for something else.
         """
-        text = json.dumps(data, sort_keys=True, default=str)
-        row = EventRow(
-            tenant_id=self._tenant_id,
-            type=event_type,
-            subject=subject,
-            data=text,
-            key=key,
-            published_by=by,
-            occurred_at=self._clock(),
-            state=EventState.PENDING,
+        row = self._row(event_type, subject, data, key, by)
+        known = await self._unless_known(db, row)
+        if known is None:
+            return row.id, True
+        if (known.type, known.subject, known.data) != (row.type, row.subject, row.data):
+            raise EventConflict(key, known.id)
+        return known.id, False
+
+    async def tell_started(
+        self,
+        db: AsyncSession,
+        event_type: str,
+        run_id: int,
+        *,
+        data: Mapping[str, Any],
+        by: str,
+        subject: str | None = None,
+    ) -> None:
+        """Writes, in the caller's transaction, what a door has acted on at once: an event that has started its run.
+
+        What was published already, under the run's key or about the same and not taken up yet, is not told twice.
+        """
+        run = await db.get_one(RunRow, run_id)
+        row = self._row(event_type, subject or _subject_of(run.business_key), data, run.business_key, by)
+        about_to = select(EventRow.id).where(
+            EventRow.tenant_id == self._tenant_id,
+            EventRow.state == EventState.PENDING,
+            EventRow.type == event_type,
+            EventRow.subject == row.subject,
         )
-        try:
-            async with db.begin_nested():
-                db.add(row)
-                await db.flush()  # the unique key decides here which of two is the first
-        except IntegrityError:
-            known = await self._of_key(db, key)
-            if known is None:
-                raise
-            if (known.type, known.subject, known.data) != (event_type, subject, text):
-                raise EventConflict(key, known.id) from None
-            return known.id, False
-        return row.id, True
+        if await db.scalar(about_to.limit(1)) is not None:
+            return  # it comes to the same run
+        row.state, row.run_id, row.settled_at = EventState.STARTED, run_id, row.occurred_at
+        await self._unless_known(db, row)
 
     async def correct(
         self,
@@ -175,12 +164,19 @@ class Events:
     async def start(self, db: AsyncSession, journey: str, data: Any, *, by: str) -> tuple[int, bool]:
         """Starts a journey as its event would, through the same door; returns (the run's number, whether it is new).
 
+        The event is told with a new run, as one that has started it.
+
         Raises: JourneyUnknown, EventRefused, InputRefused, RunConflict.
         """
-        starter = self._starters.get(self.type_of(journey) or "")
+        event_type = self.type_of(journey)
+        starter = self._starters.get(event_type or "")
         if starter is not None:
-            return await starter(db, data, by)
-        return await self._runs.start(db, journey, data, by=by)
+            run_id, is_new = await starter(db, data, by)
+        else:
+            run_id, is_new = await self._runs.start(db, journey, data, by=by)
+        if is_new and event_type is not None:
+            await self.tell_started(db, event_type, run_id, data=data, by=by)
+        return run_id, is_new
 
     async def retry(self, db: AsyncSession, event_id: int) -> None:
         """An event that was refused or ignored is taken up again, as if it had just been published.
@@ -258,6 +254,31 @@ class Events:
         run_id, _is_new = await self._runs.start(db, journey, data, by=by)
         return run_id
 
+    def _row(self, event_type: str, subject: str, data: Mapping[str, Any], key: str, by: str) -> EventRow:
+        return EventRow(
+            tenant_id=self._tenant_id,
+            type=event_type,
+            subject=subject,
+            data=json.dumps(data, sort_keys=True, default=str),
+            key=key,
+            published_by=by,
+            occurred_at=self._clock(),
+            state=EventState.PENDING,
+        )
+
+    async def _unless_known(self, db: AsyncSession, row: EventRow) -> EventRow | None:
+        """Writes the row, or returns the one that its key stands for already."""
+        try:
+            async with db.begin_nested():
+                db.add(row)
+                await db.flush()  # the unique key decides here which of two is the first
+        except IntegrityError:
+            known = await self._of_key(db, row.key)
+            if known is None:
+                raise
+            return known
+        return None
+
     async def _of_key(self, db: AsyncSession, key: str) -> EventRow | None:
         found: EventRow | None = await db.scalar(
             select(EventRow).where(EventRow.tenant_id == self._tenant_id, EventRow.key == key)
@@ -265,35 +286,8 @@ class Events:
         return found
 
 
-async def list_events(
-    db: AsyncSession,
-    *,
-    tenant_id: str,
-    states: Sequence[str] = (),
-    event_type: str | None = None,
-    before_id: int | None = None,
-    limit: int = 50,
-) -> list[EventView]:
-    """The newest events first, a page at a time (``before_id``)."""
-    query = _VIEWS.where(_EVENT.tenant_id == tenant_id).order_by(_EVENT.id.desc()).limit(limit)
-    if states:
-        query = query.where(_EVENT.state.in_(states))
-    if event_type is not None:
-        query = query.where(_EVENT.type == event_type)
-    if before_id is not None:
-        query = query.where(_EVENT.id < before_id)
-    return [
-        EventView(
-            id=row.id,
-            type=row.type,
-            subject=row.subject,
-            key=row.key,
-            data=json.loads(row.data),
-            published_by=row.published_by,
-            occurred_at=row.occurred_at,
-            state=row.state,
-            run_id=row.run_id,
-            reason=row.reason,
-        )
-        for row in await db.execute(query)
-    ]
+def _subject_of(key: str) -> str:
+    """What has a number comes first in a key (``quote/7/accepted``); of anything else the key is the name."""
+    noun, _, rest = key.partition("/")
+    number = rest.partition("/")[0]
+    return f"{noun}/{number}" if number.isdigit() else key

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -106,6 +106,11 @@ class Runs:
             .order_by(RunRow.id)
         )
         return list(found)
+
+    async def times_told(self, db: AsyncSession, run_id: int, signal: str) -> int:
+        """How often this was told to the run."""
+        told = select(func.count()).select_from(SignalRow).where(SignalRow.run_id == run_id, SignalRow.name == signal)
+        return await db.scalar(told) or 0
 
     async def about(self, db: AsyncSession, signal: str, subject: str) -> list[int]:
         """The open runs that wait, have waited or will wait next for this signal about this subject."""

@@ -63,6 +63,7 @@ async def list_payments(
     tenant_id: str,
     states: Sequence[str] = (),
     customer_id: int | None = None,
+    order_id: int | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[PaymentView]:
@@ -72,6 +73,8 @@ async def list_payments(
         query = query.where(Payment.state.in_(states))
     if customer_id is not None:
         query = query.where(Payment.customer_id == customer_id)
+    if order_id is not None:
+        query = query.where(Payment.order_id == order_id)
     if before_id is not None:
         query = query.where(Payment.id < before_id)
     return [_view(row) for row in await db.scalars(query)]

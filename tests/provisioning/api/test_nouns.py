@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from provisioning.api.causes import ASKED_FOR
+from provisioning.api.causes import ASKED_FOR, TELLS
 from provisioning.commercial import CommissionTerms, LineWish, Outbox, Partners
 from provisioning.commercial.outbox import OutboxMail
 from provisioning.line import LineOrderRow
@@ -54,14 +54,18 @@ async def test_a_technician_knows_only_their_own_visits(api: Api) -> None:
     assert report.status_code == 404
 
 
-async def test_visits_come_page_by_page_in_the_order_of_their_start(api: Api) -> None:
-    every = [visit["visit_id"] for visit in await items(api, "/visits")]
-    paged, address = [], "/visits?limit=1"
-    while address:
-        page = (await api.get(address)).json()
-        paged += [visit["visit_id"] for visit in page["items"]]
-        address = page["next"]
-    assert paged == every and len(every) > 3
+async def test_lists_come_page_by_page_and_visits_in_the_order_of_their_start(api: Api) -> None:
+    await another_partner(api)
+    for noun, number, few in (("visits", "visit_id", 3), ("partners", "partner_id", 1), ("offers", "offer_id", 1)):
+        every = [each[number] for each in await items(api, f"/{noun}")]
+        paged: list[int] = []
+        address = f"/{noun}?limit=1"
+        while address:
+            page = (await api.get(address)).json()
+            assert len(page["items"]) == 1
+            paged.append(page["items"][0][number])
+            address = page["next"]
+        assert paged == every and len(every) > few, noun
 
 
 async def test_a_ticket_is_opened_read_and_moved_by_whoever_saw_it_last(any_api: Api) -> None:
@@ -85,9 +89,14 @@ async def test_a_ticket_is_opened_read_and_moved_by_whoever_saw_it_last(any_api:
 
 
 async def test_a_lead_becomes_a_quote_and_an_accepted_one_says_so_as_an_event(any_api: Api) -> None:
-    lead = (await any_api.post("/leads", {"name": "Eve", "email": "eve@example.net", "source": "fair"})).json()
-    qualified = await any_api.post(f"/leads/{lead['lead_id']}/qualify", role="sales")
+    lead = await any_api.post("/leads", {"name": "Eve", "email": "eve@example.net", "source": "fair"})
+    address, etag = lead.headers["location"], lead.headers["etag"]
+    assert (await any_api.get(address)).headers["etag"] == etag
+    assert (await any_api.post(f"{address}/qualify", role="sales")).status_code == 428
+    qualified = await any_api.post(f"{address}/qualify", match=etag, role="sales")
     assert qualified.json()["state"] == "qualified"
+    late = await any_api.post(f"{address}/disqualify", {"reason": "moved away"}, match=etag, role="sales")
+    assert (late.status_code, late.json()["code"]) == (412, "api.precondition_failed")
     [event] = await items(any_api, "/events?type=lead.qualified&limit=1")
     assert event["published_by"] == "sales of the test"
     customer = (await items(any_api, "/customers?email=bob@example.net"))[0]["customer_id"]
@@ -125,8 +134,15 @@ async def test_whoever_sells_says_how_an_order_is_paid_until_it_is(any_api: Api)
             quote_id=draft["quote_id"], tenant_id=appliance.tenant_id
         )
     address = f"/orders/{ordered['order_id']}/payment-method"
-    chosen = [await any_api.post(address, {"payment_method": way}, role="sales") for way in ("bank", "cash", "bank")]
-    assert [answer.status_code for answer in chosen] == [200, 200, 200], chosen[0].text
+    etag = (await any_api.get(f"/orders/{ordered['order_id']}")).headers["etag"]
+    chosen = []
+    for way in ("bank", "cash", "bank"):
+        chosen.append(await any_api.post(address, {"payment_method": way}, match=etag, role="sales"))
+        assert chosen[-1].status_code == 200, chosen[-1].text
+        quicker, etag = etag, chosen[-1].headers["etag"]
+        late = await any_api.post(address, {"payment_method": "card"}, match=quicker, role="sales")
+        assert (late.status_code, late.json()["code"]) == (412, "api.precondition_failed")
+    assert (await any_api.get(f"/orders/{ordered['order_id']}")).headers["etag"] == etag
     run = chosen[0].json()["run_id"]
     async with appliance.database.read() as db:
         told = await db.scalars(select(SignalRow).where(SignalRow.run_id == run).order_by(SignalRow.id))
@@ -135,12 +151,15 @@ async def test_whoever_sells_says_how_an_order_is_paid_until_it_is(any_api: Api)
         ]
     entry = (await any_api.audit(run=run))[0]
     assert (entry["subject"], entry["customer_id"]) == (f"order/{ordered['order_id']}", customer)
-    assert (await any_api.post(f"/runs/{run}/signals", {"name": "payment_method"}, role="sales")).status_code == 403
-    afterwards = await any_api.post("/orders/1/payment-method", {"payment_method": "bank"}, role="sales")
+    around = {"name": "payment_method", "payload": {"payment_method": "invoice"}}
+    for role, status in (("sales", 403), ("noc", 422), ("dispatch", 422), ("admin", 422)):
+        refused = await any_api.post(f"/runs/{run}/signals", around, role=role)
+        assert refused.status_code == status, refused.text
+    afterwards = await any_api.post("/orders/1/payment-method", {"payment_method": "bank"}, match="*", role="sales")
     assert [fault["field"] for fault in afterwards.json()["errors"]] == ["order_id"]
     async with appliance.database.begin() as db:
         await appliance.sales(db).begin_order(order_id=ordered["order_id"])
-    late = await any_api.post(address, {"payment_method": "card"}, role="sales")
+    late = await any_api.post(address, {"payment_method": "card"}, match="*", role="sales")
     assert (late.status_code, late.json()["code"]) == (409, "order.over")
 
 
@@ -191,7 +210,10 @@ async def test_lines_are_listed_and_what_the_olt_s_side_says_is_told_by_hand(api
 
 
 async def test_who_may_start_anything_may_not_do_by_it_what_its_own_door_refuses_them(api: Api) -> None:
-    assert ASKED_FOR.keys() == set(api.appliance.events.types)
+    assert ASKED_FOR.keys() == TELLS.keys() == set(api.appliance.events.types)
+    assert {event: api.appliance.events.type_of(journey) for event, (journey, _shape) in TELLS.items()} == {
+        event: event for event in TELLS
+    }
     told = {"subject": "quote/1", "data": {"quote_id": 1}, "key": "quote/1/accepted"}
     for event_type in ("quote.accepted", "partner.customer.created", "lead.qualified"):
         refused = await api.post("/events", {"type": event_type, **told}, role="noc")
@@ -204,6 +226,31 @@ async def test_who_may_start_anything_may_not_do_by_it_what_its_own_door_refuses
     installation = {"journey": "isp_ticket_to_deployment", "input": {}}
     assert (await api.post("/runs", installation, token=scoped)).status_code == 403
     assert (await api.post("/runs", installation, role="noc")).status_code == 422
+
+
+async def test_a_service_is_to_end_by_api_and_is_kept_after_all(any_api: Api) -> None:
+    hook = {"url": "https://hooks.example/in", "event_types": ["service.termination_requested"]}
+    address = (await any_api.post("/webhooks", hook)).headers["location"]
+    day = (any_api.appliance.clock() + timedelta(days=30)).date().isoformat()
+    wish = {"username": "c1001-s1@isp.example", "ends_on": day, "reason": "moves away"}
+    start = {"journey": "service_termination", "input": wish}
+    begun = [await any_api.post("/runs", start, role="noc") for _ in range(2)]
+    assert [answer.status_code for answer in begun] == [201, 201], begun[0].text
+    run = begun[0].json()["run_id"]
+    assert [answer.json() for answer in begun] == [{"run_id": run, "new": True}, {"run_id": run, "new": False}]
+
+    assert await any_api.appliance.events.take_up(any_api.appliance.database.begin) == 0
+    [event] = await items(any_api, "/events?type=service.termination_requested")
+    assert (event["subject"], event["state"], event["run_id"], event["data"]) == ("service/1", "started", run, wish)
+    [told] = await items(any_api, f"{address}/deliveries")
+    assert (told["type"], told["subject"]) == ("service.termination_requested", "service/1")
+    assert told["data"] == {"event_id": event["id"]}
+
+    kept = await any_api.post(f"/runs/{run}/cancel", {"reason": "stays after all"}, match="*", role="noc")
+    assert kept.status_code == 200, kept.text
+    assert kept.json()["run"]["state"] != "held"
+    subscriber = (await any_api.get(f"/subscribers/{wish['username']}")).json()
+    assert subscriber["state"] == "active", "nothing of it has happened"
 
 
 EDGES = ("0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00")
@@ -332,7 +379,9 @@ async def test_what_an_installation_has_made_is_found_by_customer_service_addres
     assert subscription["service_id"] == service
     end = f"/subscriptions/{subscription['subscription_id']}/cancel"
     assert (await api.post(end, {"reason": "moves", "at_once": True}, role="noc")).status_code == 403
-    installed = await api.post(end, {"reason": "moves", "at_once": True}, role="sales")
+    assert (await api.post(end, {"reason": "moves", "at_once": True}, match='"older"', role="sales")).status_code == 412
+    etag = (await api.get(f"/subscriptions/{subscription['subscription_id']}")).headers["etag"]
+    installed = await api.post(end, {"reason": "moves", "at_once": True}, match=etag, role="sales")
     assert (installed.status_code, installed.json()["code"]) == (409, "billing.subscription_installed")
     [order] = await items(api, "/orders")
     assert (await api.get(f"/orders/{order['order_id']}")).json()["lines"]

@@ -363,6 +363,12 @@ async def test_the_description_names_each_route_s_permission_headers_and_statuse
     assert problem == "#/components/schemas/Problem"
     assert "errors" in described["components"]["schemas"]["Problem"]["properties"]
     assert "HTTPValidationError" not in described["components"]["schemas"]
+    for path, choice, told in (("runs", "journey", "input"), ("events", "type", "data")):
+        shapes = described["paths"][f"/api/v1/{path}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        by_name = {each["properties"][choice]["const"]: each["properties"][told] for each in shapes["oneOf"]}
+        wish = by_name["service_termination" if choice == "journey" else "service.termination_requested"]
+        assert set(wish["properties"]) == {"username", "ends_on", "at_once", "reason"}
+        assert (wish["required"], len(by_name)) == (["username", "reason"], 6)
 
 
 async def test_the_page_of_the_api_has_every_route_and_takes_nothing_from_elsewhere(api: Api) -> None:

@@ -98,8 +98,10 @@ async def test_a_ticket_starts_one_run_by_either_address(api: Api) -> None:
 
 
 async def test_a_signal_with_a_desk_of_its_own_is_told_there(api: Api) -> None:
-    answer = await api.post(f"/runs/{WAITING}/signals", {"name": "visit", "payload": {}})
-    assert (answer.status_code, answer.json()["code"]) == (422, "provisioning.invalid_request")
+    for name, payload in (("visit", {}), ("payment_method", {"payment_method": "invoice"})):
+        answer = await api.post(f"/runs/{WAITING}/signals", {"name": name, "payload": payload}, role="noc")
+        assert (answer.status_code, answer.json()["code"]) == (422, "provisioning.invalid_request")
+        assert f"`{DESKS[name][0]}`" in answer.json()["errors"][0]["detail"]
 
 
 async def test_what_a_watcher_must_see_is_told_by_nobody_else(api: Api) -> None:
@@ -122,7 +124,9 @@ async def test_what_a_watcher_must_see_is_told_by_nobody_else(api: Api) -> None:
 def test_every_signal_is_a_desk_s_or_a_watcher_s_or_told_to_the_run_alone(api: Api) -> None:
     definitions = api.appliance.definitions.values()
     waits = {wait.signal for each in definitions for wait in each.steps if isinstance(wait, Wait) and wait.signal}
-    assert waits - DESKS.keys() - WATCHED.keys() == {"appointment", "deployment_date", "payment_method"}
+    assert waits - DESKS.keys() - WATCHED.keys() == {"appointment", "deployment_date"}, (
+        "of when somebody comes, dispatch decides; what is about money or a record has a desk"
+    )
 
 
 async def test_a_key_from_outside_is_never_one_of_ours(api: Api) -> None:

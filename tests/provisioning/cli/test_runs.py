@@ -211,6 +211,8 @@ def test_a_ticket_starts_one_run_however_often_it_comes(any_isp: Settings, type_
     shown = type_("runs", "show", 5, "--json").json
     assert shown["summary"]["state"] == "acknowledged"
     assert shown["notes"][0]["by"] == account()
+    [event, *_] = type_("events", "list", "--type", "ticket.installation_approved", "--json").json
+    assert (event["key"], event["state"], event["run_id"]) == ("ticket/T-5", "started", 5)
 
 
 def test_the_same_ticket_number_with_another_content_is_a_conflict(isp: Settings, type_: Type, tmp_path: Path) -> None:

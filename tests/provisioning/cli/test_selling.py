@@ -101,6 +101,9 @@ def test_orders_are_listed_and_shown(isp: Settings, type_: Type) -> None:
         (("quotes", "accept", 9, "--accepted-by", "Ada"), "refused: There is no quote 9."),
         (("quotes", "list", "--state", "asleep"), "  state: asleep is none of draft, sent"),
         (("orders", "show", 9), "refused: There is no order 9."),
+        (("orders", "pay-by", 9, "bank"), "refused: There is no order 9."),
+        (("orders", "pay-by", 1, "shells"), "  method: shells is none of invoice, cash, bank, card"),
+        (("orders", "pay-by", 1, "bank"), "  order_id: names order 1, which no run carries out"),
         (("orders", "list", "--state", "asleep"), "  state: asleep is none of acknowledged"),
     ],
 )

@@ -88,3 +88,5 @@ def test_a_service_is_to_end_and_is_kept_after_all(any_isp: Settings, type_: Typ
 def test_what_ends_at_once_is_told_with_its_run(isp: Settings, type_: Type) -> None:
     ends = type_("subscribers", "terminate", DONE, "--now", "--reason", "never paid")
     assert (ends.status, ends.out) == (0, f"{DONE} ends now (run 5)\n")
+    [event] = type_("events", "list", "--type", "service.termination_requested", "--json").json
+    assert (event["subject"], event["state"], event["run_id"]) == ("service/1", "started", 5)

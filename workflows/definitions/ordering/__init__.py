@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from workflows.definitions.ordering.acceptance import DayOrMoment, OrderWishes
+from workflows.definitions.ordering.acceptance import AcceptedOffer, DayOrMoment, OrderWishes, acceptance_key
 
-__all__ = ["DayOrMoment", "OrderWishes"]
+__all__ = ["AcceptedOffer", "DayOrMoment", "OrderWishes", "acceptance_key"]

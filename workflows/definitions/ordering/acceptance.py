@@ -50,6 +50,11 @@ class AcceptedOffer(OrderWishes):
 Order = Run[AcceptedOffer]
 
 
+def acceptance_key(quote_id: int, acceptance: int) -> str:
+    """Of a quote's first acceptance, or a later one: its event's key and its run's."""
+    return f"quote/{quote_id}/accepted" + (f"/{acceptance}" if acceptance > 1 else "")
+
+
 async def take_acceptance_back(services: Services, run: Order, accepted: AcceptedQuote) -> None:
     await services.crm_service.withdraw_acceptance(quote_id=accepted["quote_id"], reason=UNDONE)
 

@@ -86,7 +86,7 @@ async def withdraw_notice(services: Services, run: Order, notice: QueuedNotice) 
 @step.transactional(
     undo=withdraw_notice,
     when=lambda run: run.input.team is not None,
-    otherwise="no team is told of orders; FIRSTLIGHT_ORDER_TEAM names one",
+    otherwise="its acceptance says that no team is told of it",
 )
 async def notify_team(services: Services, run: Order) -> QueuedNotice:
     order = run[create_order_from_quote]

@@ -45,7 +45,7 @@ payment_method = wait_for(
     deadline=lambda run: run.now + run.patience("payment"),
     on_deadline=lambda run: Hold(
         f"nobody has said within {run.patience('payment')} how order {run[create_order_from_quote]['order_id']} is "
-        "paid: ask the customer, tell the run payment_method (`firstlight runs signal`) and retry, or roll back"
+        "paid: ask the customer, say so (`firstlight orders pay-by`) and retry, or roll back"
     ),
     when=lambda run: run.is_told("payment_method") or (is_paid_in_advance(run) and run.input.payment_method is None),
     otherwise="how it is paid is known already, or it is not paid in advance",
@@ -88,7 +88,7 @@ class BegunOrder(TypedDict):
 capture_payment, payment_settled = payment_steps(
     process_payment,
     undone_because=UNDONE,
-    instead="tell the run another payment_method (`firstlight runs signal`), or roll back",
+    instead="choose another way to pay (`firstlight orders pay-by`), or roll back",
 )
 
 

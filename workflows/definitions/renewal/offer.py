@@ -35,10 +35,9 @@ class ExpiringSubscription(Frozen):
     number: PositiveId = 1
 
 
-def key_of_renewal(expiring: ExpiringSubscription) -> str:
-    """A second try for the same end is a run of its own."""
-    key = f"subscription/{expiring.subscription_id}/ends/{expiring.ends_on.isoformat()}"
-    return key if expiring.number == 1 else f"{key}/{expiring.number}"
+def key_of_end(subscription_id: int, ends_on: date, number: int = 1) -> str:
+    """Of the event, and of the run that it starts; ``number`` counts how often this end was told of."""
+    return f"subscription/{subscription_id}/ends/{ends_on.isoformat()}" + (f"/{number}" if number > 1 else "")
 
 
 class QuoteAccepted(Frozen):

@@ -1,0 +1,208 @@
+"""Every door that changes something leaves behind for whom, why, what was there before and what there is now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from sqlalchemy import text, update
+
+from provisioning.api import PUBLIC, Door
+from provisioning.commercial.payments.tables import Payment
+from provisioning.line import LineOrderRow
+from tests.support.api import PARTNER, Api
+from workflows.engine.tables import RunRow
+
+CUSTOMER = 1001
+WHY = "as was said on the phone"
+DONE = "c1001-s1@isp.example"
+CHANGES_NOTHING = {("POST", "/api/v1/mails/preview")}
+MAKES = {
+    "/runs",
+    "/events",
+    "/installation-tickets",
+    "/tickets",
+    "/leads",
+    "/quotes",
+    "/webhooks",
+    "/partners/{partner_id}/orders",
+}
+"""There was nothing before."""
+OF_NO_CUSTOMER = {"/leads", "/leads/{lead_id}/qualify", "/leads/{lead_id}/disqualify"}
+"""And whatever is about a partner or a webhook."""
+
+
+class Script:
+    """Calls one route after the other and looks at what each has left."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.called: set[tuple[str, str]] = set()
+
+    async def __call__(self, route: str, body: Any, method: str = "POST", **numbers: Any) -> dict[str, Any]:
+        """What it has answered. A ``reason`` or the like in the body must stand in the audit."""
+        answer = await self.api.send(method, route.format(**numbers), json=body, match="*")
+        assert answer.status_code in (200, 201), (route, answer.text)
+        self.called.add((method, f"/api/v1{route}"))
+        entry = (await self.api.audit(limit=1))[0]
+        assert entry["door"] == "api" and entry["subject"], entry
+        if route not in OF_NO_CUSTOMER and not route.startswith(("/partners", "/webhooks")):
+            assert entry["customer_id"] is not None, entry
+        assert (entry["before"] is None) == (route in MAKES), entry
+        assert entry["after"] is not None, entry
+        for name in ("reason", "note", "reference"):
+            assert entry["reason"] == body[name] if body.get(name) else True, entry
+        self.last = entry
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def set(self, statement: Any) -> None:
+        async with self.api.appliance.database.begin() as db:
+            await db.execute(statement)
+
+
+@pytest.fixture
+def script(api: Api) -> Script:
+    return Script(api)
+
+
+def changing(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """The routes with a token that change something."""
+    for route in iter_route_contexts(app.routes):
+        door = route.original_route
+        if isinstance(door, Door) and not door.terms.reads and door.terms.permission != PUBLIC:
+            yield door.terms.method, str(route.path)
+
+
+async def test_every_change_tells_for_whom_why_before_and_after(script: Script) -> None:
+    await runs_and_events(script)
+    await tickets_visits_and_lines(script)
+    await selling(script)
+    await partners_and_webhooks(script)
+    assert set(changing(script.api.app)) - script.called == CHANGES_NOTHING
+    count = len(await script.api.audit(limit=200))
+    seen = await script.api.post("/mails/preview", {"template": "service_activated"})
+    assert (seen.status_code, len(await script.api.audit(limit=200))) == (200, count)
+
+
+async def runs_and_events(script: Script) -> None:
+    day = (script.api.appliance.clock() + timedelta(days=30)).date().isoformat()
+    wish = {"username": DONE, "ends_on": day, "reason": "moves away"}
+    run = (await script("/runs", {"journey": "service_termination", "input": wish}))["run_id"]
+    assert (script.last["run_id"], script.last["customer_id"]) == (run, CUSTOMER)
+    when = (script.api.appliance.clock() + timedelta(days=3)).isoformat()
+    payload = {"technician_id": 7002, "scheduled_date": when}
+    await script("/runs/{run_id}/signals", {"name": "appointment", "payload": payload}, run_id=2)
+    assert script.last["after"] == {"signal": "appointment", "new": True, "told": payload}
+    assert (script.last["before"]["state"], script.last["customer_id"]) == ("pending", 1002)
+    await script("/runs/{run_id}/retry", {"reason": WHY}, run_id=3)
+    for verb in ("skip", "roll-back"):
+        await script.set(update(RunRow).where(RunRow.id == 3).values(state="held"))
+        await script(f"/runs/{{run_id}}/{verb}", {"reason": WHY}, run_id=3)
+    await script("/runs/{run_id}/cancel", {"reason": WHY}, run_id=run)
+    told = {"type": "ticket.installation_approved", "subject": "ticket/x", "key": "x"}
+    event = await script("/events", told | {"data": {"ticket_id": "x", "customer_id": CUSTOMER}})
+    await script.api.appliance.events.take_up(script.api.appliance.database.begin)
+    await script("/events/{event_id}/retry", {"reason": WHY}, **event)
+    assert script.last["before"]["state"] == "refused"
+
+
+async def tickets_visits_and_lines(script: Script) -> None:
+    api = script.api
+    async with api.appliance.database.read() as db:
+        given: Any = await db.scalar(text("SELECT input FROM run WHERE id = 1"))
+    answer = await api.send(
+        "POST", "/installation-tickets", content=given, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 201, answer.text
+    entry = (await api.audit(limit=1))[0]
+    assert (entry["run_id"], entry["customer_id"], entry["after"]["new"]) == (1, CUSTOMER, False)
+    script.called.add(("POST", "/api/v1/installation-tickets"))
+    wish = {"title": "Look", "description": "It is wet.", "assigned_team": "noc", "customer_id": CUSTOMER}
+    ticket = await script("/tickets", wish)
+    await script("/tickets/{ticket_id}", {"state": "inProgress", "note": WHY}, "PATCH", **ticket)
+    visits = (await api.get("/visits?state=booked")).json()["items"]
+    await script("/visits/{visit_id}/reports", {"outcome": "no_access", "note": WHY}, **visits[0])
+    said = {"answer": {"actual_port": "0/1/3", "reason": WHY}, "refused": {"reason": WHY}, "removed": {"reason": WHY}}
+    for number, (verb, body) in enumerate(said.items()):
+        line = await handed_over(api, service_id=42 + number, port=f"0/1/{3 + number}", is_removed=verb == "removed")
+        await script(f"/line-orders/{{line_order_id}}/{verb}", body, line_order_id=line)
+
+
+async def handed_over(api: Api, *, service_id: int, port: str, is_removed: bool) -> int:
+    """A line that a person is to put on the OLT, or to take off."""
+    async with api.appliance.database.begin() as db:
+        ordered = await api.appliance.services(db).line_service.authorise_line(
+            customer_id=17,
+            service_id=service_id,
+            device_serial=f"HWTC000009{service_id}",
+            access_node="OLT-1",
+            port=port,
+            svlan=200,
+            cvlan=1200 + service_id,
+            management_vlan=None,
+            line_profile="fiber-300",
+            request_id=f"by hand {service_id}",
+        )
+        row = await db.get_one(LineOrderRow, ordered["line_order_id"])
+        row.state, row.adapter, row.handed_over_at = "handed_over", "manual", api.appliance.clock()
+        row.removal_asked_at = api.appliance.clock() if is_removed else None
+    return int(ordered["line_order_id"])
+
+
+async def selling(script: Script) -> None:
+    api = script.api
+    for verb in ("qualify", "disqualify"):
+        lead = await script("/leads", {"name": "Eve", "email": "eve@example.net", "source": "fair"})
+        await script(f"/leads/{{lead_id}}/{verb}", {"reason": WHY}, **lead)
+        assert script.last["before"]["state"] == "new"
+    until = (api.appliance.clock() + timedelta(days=30)).isoformat()
+    wish = {"customer_id": CUSTOMER, "lines": [{"offer_id": 1}], "valid_until": until, "payment_terms": "prepaid"}
+    await script("/quotes/{quote_id}/withdraw", {"reason": WHY}, **await script("/quotes", wish))
+    quote = await script("/quotes", wish)
+    await script("/quotes/{quote_id}/send", {"reason": WHY}, **quote)
+    await script("/quotes/{quote_id}/accept", {"accepted_by": "Ada", "reason": WHY}, **quote)
+    assert script.last["before"] == {"state": "sent", "version": 2}
+    await api.appliance.events.take_up(api.appliance.database.begin)
+    async with api.appliance.database.begin() as db:
+        services = api.appliance.services(db)
+        order = await services.sales_service.create_order_from_quote(
+            quote_id=quote["quote_id"], tenant_id=api.appliance.tenant_id
+        )
+        payment = await services.billing_service.process_payment(
+            order_id=order["order_id"], amount=order["total_amount"], payment_method="bank", request_id="asked"
+        )
+        hosted = await services.billing_service.create_subscription(
+            customer_id=CUSTOMER, plan_id=2, tenant_id=api.appliance.tenant_id
+        )
+    said = {"payment_method": "cash", "reason": WHY}
+    await script("/orders/{order_id}/payment-method", said, order_id=order["order_id"])
+    asked = {"payment_id": payment["payment_id"], "method": "bank", "state": "requested"}
+    assert script.last["before"] == {"state": "acknowledged", "payment": asked}
+    this = update(Payment).where(Payment.id == payment["payment_id"])
+    await script.set(this.values(state="awaiting"))
+    await script("/payments/{payment_id}/settle", {"reference": "statement 7"}, **payment)
+    await script.set(this.values(refund_asked_at=api.appliance.clock()))
+    await script("/payments/{payment_id}/refunded", {"reference": "transfer 9"}, **payment)
+    await script("/subscriptions/{subscription_id}/cancel", {"reason": WHY, "at_once": True}, **hosted)
+
+
+async def partners_and_webhooks(script: Script) -> None:
+    order = {
+        "order_ref": "N-1",
+        "customer_data": {"name": "Ann", "email": "ann@example.org"},
+        "license_count": 1,
+        "white_label_config": {"name": "Nordnetz"},
+        "offer_id": 1,
+    }
+    await script("/partners/{partner_id}/orders", order, partner_id=PARTNER)
+    await script("/partners/{partner_id}/grants", {"licenses": 3, "note": WHY}, partner_id=PARTNER)
+    hook = await script("/webhooks", {"url": "https://hooks.example/in", "event_types": ["run.state_changed"]})
+    await script("/webhooks/{webhook_id}/rotate-secret", {"keep_hours": 0, "reason": WHY}, **hook)
+    await script("/webhooks/{webhook_id}/disable", {"reason": WHY}, **hook)
+    await script("/webhooks/{webhook_id}/enable", {"reason": WHY}, **hook)
+    await script("/webhooks/{webhook_id}/replay", {"since": "2026-01-01T00:00:00Z", "reason": WHY}, **hook)
