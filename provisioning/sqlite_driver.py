@@ -114,7 +114,8 @@ class _Reading(AsyncAdapt_aiosqlite_connection):
         return cast("sqlite3.Connection", self._connection)
 
     def act(self, act: Act) -> tuple[_Outcome, list[Any]]:
-        await_(_nothing())  # SQLAlchemy wants to see that a driver for asyncio awaits something
+        # SQLAlchemy wants to see that a driver awaits something; and who reads again and again lets others have a turn.
+        await_(_nothing() if self._own.in_transaction else asyncio.sleep(0))
         self._until = time.monotonic() + ON_THE_SPOT_SECONDS
         try:
             return _whole(self._own, act, begins=True)

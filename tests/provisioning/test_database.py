@@ -192,3 +192,20 @@ def a_customer(tenant_id: str) -> dict[str, Any]:
         "registered_at": moment,
         "state": "active",
     }
+
+
+async def test_who_reads_again_and_again_lets_others_have_a_turn(counted: Database) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.create_task(other())
+    for _ in range(10):
+        await count(counted)
+    running.cancel()
+    await asyncio.wait({running})
+    assert turns >= 10

@@ -109,8 +109,8 @@ def test_all_wrong_settings_are_named_at_once(type_: Type, monkeypatch: pytest.M
         assert head == "The configuration is refused, nothing was written:"
         assert [fault.split(":")[0].strip() for fault in faults] == [
             "FIRSTLIGHT_DATABSE_URL",
-            "FIRSTLIGHT_SMTP_PORT",
             "FIRSTLIGHT_LOG_LEVEL",
+            "FIRSTLIGHT_SMTP_PORT",
         ]
         assert "did you mean FIRSTLIGHT_DATABASE_URL?" in faults[0]
     error = type_("runs", "list", "--json").json["error"]
