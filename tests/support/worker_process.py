@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -21,10 +22,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
+from babel import Locale
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.orm import configure_mappers
@@ -32,10 +36,12 @@ from sqlalchemy.orm import configure_mappers
 import provisioning.database
 from acs import Patience
 from provisioning.bootstrap import open_appliance
+from provisioning.commercial.wording import Wording
 from provisioning.configured import trusted_authorities
 from provisioning.logs import configure_logs
 from provisioning.settings import Settings, load_settings
 from provisioning.worker import Pace, open_worker
+from tests.support.clock import SharedClock
 
 ROOT = Path(__file__).parents[2]
 PR_SET_PDEATHSIG = 1  # prctl(2): a worker must not outlive the server that forked it
@@ -43,11 +49,12 @@ ANY = "*"
 WITHOUT_STATUS = 1000
 QUICK = Pace(
     timers_every_seconds=0.2,
-    watch_every_seconds=0.15,
-    heartbeat_every_seconds=0.4,
-    lease_seconds=1.6,
+    watch_every_seconds=0.25,
     lost_every_seconds=0.5,
-    cpe_patience=Patience(first_poll_seconds=0.05, slowest_poll_seconds=0.2),
+    expire_every_seconds=86400.0,  # what comes of days is swept by the people's side, or a run would begin unasked
+    cpe_patience=Patience(
+        first_poll_seconds=0.05, slowest_poll_seconds=0.2, reached_seconds=6.0, unreached_seconds=0.5
+    ),
 )
 IDLE_IN_TRANSACTION_SECONDS = 2
 IMPORTED_LATE = (
@@ -61,6 +68,7 @@ IMPORTED_LATE = (
     "encodings.idna",
     "httpcore",
     "psycopg",
+    "stripe._stripe_client",
 )
 """What a worker would import when it comes to need it, and again every time."""
 WRITES = re.compile(r"(?<!FOR )\b(?:INSERT INTO|DELETE FROM|UPDATE)\s+(?!SET\b|OF\b)([\w.\"]+)", re.IGNORECASE)
@@ -95,7 +103,8 @@ class Plan:
 
 
 class Home:
-    """The files by which a test and the workers of one database talk: the plan, the trace, what they logged."""
+    """The files by which a test and the workers of one database talk: the plan, the trace, what they logged, and the
+    clock that the test moves."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +112,7 @@ class Home:
         self.plan_file = folder / "plan.json"
         self.trace_file = folder / "trace.txt"
         self.log_file = folder / "worker.log"
+        self.clock = SharedClock(folder / "clock")
 
     def arm(self, plan: Plan | None) -> None:
         """From now on, every living worker counts anew and acts at that instant; None: none does."""
@@ -205,8 +215,11 @@ def _commit_of(tables: Iterable[str]) -> str:
     return f"commit({who}: {'+'.join(tables)})"
 
 
-async def _work(settings: Settings, reached: Executioner) -> None:
-    async with open_appliance(settings) as appliance, open_worker(appliance, at=reached, pace=QUICK):
+async def _work(settings: Settings, home: Home, reached: Executioner) -> None:
+    async with (
+        open_appliance(settings, clock=home.clock.now) as appliance,
+        open_worker(appliance, at=reached, pace=QUICK),
+    ):
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         await stop.wait()
@@ -226,7 +239,7 @@ def _become_worker(order: dict[str, Any]) -> None:
     reached = Executioner(home)
     if order["commits"]:
         watch_commits(reached)
-    asyncio.run(_work(load_settings(**order["settings"]), reached))
+    asyncio.run(_work(load_settings(**order["settings"]), home, reached))
 
 
 # -- the server that forks ---------------------------------------------------------------------------------------------
@@ -238,10 +251,7 @@ def serve() -> None:
     os.set_blocking(wakes, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakes)
-    for name in IMPORTED_LATE:
-        importlib.import_module(name)
-    configure_mappers()
-    trusted_authorities()
+    make_ready()
     _say({"ready": os.getpid()})
     import select
 
@@ -258,6 +268,19 @@ def serve() -> None:
             *lines, buffered = (buffered + chunk).split(b"\n")
             for line in lines:
                 _fork(json.loads(line))
+
+
+def make_ready() -> None:
+    """What every worker would do once and anew: a tenth of a second here and there."""
+    for name in IMPORTED_LATE:
+        importlib.import_module(name)
+    configure_mappers()
+    trusted_authorities()
+    words = Wording(Locale.parse("en"), ZoneInfo("UTC"))  # a language's own words are read from a file
+    words.moment(datetime.now(UTC))
+    words.money(1, "EUR")
+    gc.collect()
+    gc.freeze()
 
 
 def _fork(order: dict[str, Any]) -> None:
