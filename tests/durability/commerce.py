@@ -47,6 +47,7 @@ class Onboarded(Story):
     """A qualified lead becomes a customer."""
 
     name = "onboarded"
+    deadliest = ("tenant_answers.effect", "deliver_email.effect")
     journey = LEAD_TO_CUSTOMER_ONBOARDING
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
@@ -74,6 +75,7 @@ class OnboardingUndone(MailRefused, Onboarded):
     """Its mail is refused, and an operator cancels it."""
 
     name = "onboarding_undone"
+    deadliest = ("deliver_email.failed.in_tx", "undo:issue_license.in_tx")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         self.refuse_mail(people)
@@ -90,6 +92,7 @@ class PartnerServed(Story):
     """A partner's order becomes a customer of theirs."""
 
     name = "partner_served"
+    deadliest = ("tenant_answers.effect", "record_commission.in_tx", "deliver_email.effect")
     journey = PARTNER_CUSTOMER_PROVISIONING
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
@@ -123,6 +126,7 @@ class PartnerUndone(MailRefused, PartnerServed):
     """Its mail is refused, and an operator cancels it."""
 
     name = "partner_undone"
+    deadliest = ("undo:record_commission.in_tx", "undo:allocate_from_partner.in_tx")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         self.refuse_mail(people)

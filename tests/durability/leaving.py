@@ -19,6 +19,7 @@ from tests.support.shop import Shop
 from tests.support.traces import NOTHING, Traces, pools_in_quarantine, traces_of
 from tests.support.worker_process import Instant
 from workflows.definitions.service_termination import SERVICE_TERMINATION
+from workflows.engine.steps import OUTSIDE_EFFECTS
 from workflows.engine.tables import RunRow
 
 EVERY_POOL = ("aggregation-north/101", "north-pd", "north-v4", "north-wan6")
@@ -41,6 +42,7 @@ class Terminated(Prepared):
     """The service ends at once; there is nothing to be undone of it."""
 
     name = "terminated"
+    deadliest = tuple(f"{step.name}.effect" for step in SERVICE_TERMINATION.steps if step.effect in OUTSIDE_EFFECTS)
     journey = SERVICE_TERMINATION
 
     def __init__(self) -> None:
@@ -110,6 +112,7 @@ class LeftOnItsDay(Terminated):
     """On a day to come, when the CPE is off; it is switched on again a while later."""
 
     name = "left_on_its_day"
+    deadliest = ("claim.in_tx#2", "see_resets.effect")
     as_elsewhere = elsewhere(SERVICE_TERMINATION, "end_service", "request_resets", "see_resets")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
@@ -132,6 +135,7 @@ class LeftWithoutCpe(Terminated):
     """The CPE is off and never comes back: a day later a team has it on its list."""
 
     name = "left_without_cpe"
+    deadliest = ("see_resets.effect", "ticket_for_cpe.in_tx")
     as_elsewhere = elsewhere(SERVICE_TERMINATION, "see_resets", "ticket_for_cpe")
 
     async def prepare(self, people: JourneyLab) -> None:
@@ -152,6 +156,7 @@ class Stays(Terminated):
     """The end is taken back before its day, and nothing has happened; so the same subscriber can do that again."""
 
     name = "stays"
+    deadliest = ("claim.in_tx#2",)
     ends_as = "cancelled"
 
     async def prepare(self, people: JourneyLab) -> None:

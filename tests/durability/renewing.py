@@ -24,6 +24,7 @@ class Renewed(Story):
     """A term that ends is offered anew, accepted, paid by card, and extended."""
 
     name = "renewed"
+    deadliest = ("deliver_email.effect", "capture_payment.effect")
     journey = CUSTOMER_RENEWAL_PROCESS
     card = "pm_card_visa"
 
@@ -64,6 +65,7 @@ class Reminded(Renewed):
     """Nobody answers the offer for ten days; the reminder is what is accepted."""
 
     name = "renewal_reminded"
+    deadliest = ("claim.in_tx#2", "deliver_reminder.effect")
     as_elsewhere = elsewhere(CUSTOMER_RENEWAL_PROCESS, "see_acceptance", "send_reminder", "deliver_reminder")
 
     async def at_the_offer(self, scene: Scene, row: RunRow) -> None:
@@ -81,6 +83,7 @@ class Unanswered(Undone, Renewed):
     """The offer's time passes: nothing is charged, and the subscription ends with its term."""
 
     name = "renewal_unanswered"
+    deadliest = ("claim.in_tx#2", "undo:create_renewal_quote.in_tx")
     begins_at = "claim.in_tx#2"
     ends_as = "rejected"
 
@@ -113,6 +116,7 @@ class RenewalUndone(Undone, Renewed):
     """The offer is called off before anybody has accepted it."""
 
     name = "renewal_undone"
+    deadliest = ("undo:create_renewal_quote.in_tx",)
     begins_at = "undo:"
 
     async def at_the_offer(self, scene: Scene, row: RunRow) -> None:
@@ -140,6 +144,7 @@ class PaidBack(Undone, Renewed):
     an operator calls the renewal off, and the money goes back."""
 
     name = "renewal_paid_back"
+    deadliest = ("capture_payment.effect", "undo:capture_payment.effect")
     begins_at = "process_renewal_payment.before"
     card = REDIRECTED
 

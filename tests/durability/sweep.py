@@ -93,14 +93,9 @@ def in_pairs(clean: Played, instants: Sequence[Instant]) -> list[Death]:
     ]
 
 
-def at_effects(instants: Iterable[Instant]) -> list[Instant]:
-    """Where the other side has done its part, and nobody has written that down yet."""
-    return [instant for instant in instants if instant.point.endswith(".effect")]
-
-
-def that_matter_most(instants: Sequence[Instant]) -> list[Instant]:
-    """Where the other side has done its part; where none has one, in the commit of the last look at the run's rows."""
-    return at_effects(instants) or [instant for instant in instants if instant.point == "claim.in_tx"][-1:]
+def at_the_deadliest(story: Story, kind: str) -> Death:
+    """All of these deaths in one run."""
+    return Death(kind, story, tuple(map(Instant.parse, story.deadliest)))
 
 
 def sound(lanes: Iterable[Lane]) -> list[Lane]:
