@@ -51,7 +51,7 @@ class Lane:
         self.shop = shop
         self.home = home
         self._server = server
-        self._commits = commits
+        self.commits = commits
         self.worker: WorkerProcess | None = None
         self.frozen: list[WorkerProcess] = []
         self.is_spoilt = False
@@ -60,8 +60,20 @@ class Lane:
     async def start_worker(self) -> WorkerProcess:
         """Another worker on this database; it becomes the worker of the moment."""
         settings = self.people.appliance.settings
-        self.worker = await self._server.start(settings, self.home, commits=self._commits)
+        self.worker = await self._server.start(settings, self.home, commits=self.commits)
         return self.worker
+
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[None]:
+        """The server itself is the worker of the moment; nobody may be lost."""
+        if self.worker is not None:
+            await self.worker.end()
+        settings = self.people.appliance.settings
+        async with self._server.rehearsal(settings, self.home, commits=self.commits) as self.worker:
+            try:
+                yield
+            finally:
+                self.worker = None
 
     async def play(self, story: Story, *losses: Instant, by: signal.Signals = signal.SIGKILL) -> Played:
         """One run from its start to its end; the worker is lost at the first instant, the next at the second...

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from tests.durability.story import step_of
 from tests.support.worker_process import Instant
 
-DEATHS_IN_A_ROW = 6
+DEATHS_IN_A_ROW = 8
 CLAIM = ("claim.in_tx", "claim.committed")
 
 

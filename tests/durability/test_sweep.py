@@ -28,7 +28,7 @@ from tests.durability.sweep import (
     survive_all,
 )
 from tests.support.postgres import PostgresServer
-from tests.support.worker_process import Instant, WorkerServer, open_worker_server
+from tests.support.worker_process import WorkerServer, open_worker_server
 
 pytestmark = [
     pytest.mark.durability_sweep,
@@ -77,19 +77,13 @@ async def postgresql_lanes(tmp_path: Path, postgres: PostgresServer, server: Wor
         yield opened
 
 
-async def play_twice(lanes: Sequence[Lane], name: str) -> tuple[Played, list[Instant]]:
-    """The story without a death, when the worker's own start is over, and every instant that it went through."""
-    await lanes[0].play(INSTALLED)
-    return await play_clean(lanes[0], STORIES[name])
-
-
 async def survive_each(lanes: Sequence[Lane], deaths: list[Death], *cleans: Played) -> None:
     assert await survive_all(lanes, deaths, *cleans) == set(deaths)
 
 
 @pytest.mark.parametrize("name", ["installed", "cancelled"])
 async def test_killed_at_every_instant_and_on_both_sides_of_every_commit(lanes: list[Lane], name: str) -> None:
-    clean, instants = await play_twice(lanes, name)
+    clean, instants = await play_clean(lanes[0], STORIES[name])
     assert any(instant.is_commit for instant in instants)
     deaths = in_rows(clean, instants, (lanes[0].kind,))
     assert {at for death in deaths for at in death.covers} == set(instants)
@@ -106,22 +100,22 @@ async def test_every_other_way_of_every_journey_killed_at_every_instant(lane: La
 
 @pytest.mark.parametrize("name", ["installed", "cancelled"])
 async def test_killed_again_while_it_recovers_on_the_databases_in_turns(lanes_of_both: list[Lane], name: str) -> None:
-    clean, instants = await play_twice(lanes_of_both, name)
+    clean, instants = await play_clean(lanes_of_both[0], STORIES[name])
     await survive_each(lanes_of_both, in_pairs(clean, once_each(instants)), clean)
 
 
 async def test_killed_and_cancelled_in_the_same_moment_on_the_databases_in_turns(lanes_of_both: list[Lane]) -> None:
-    _, instants = await play_twice(lanes_of_both, "installed")
+    _, instants = await play_clean(lanes_of_both[0], INSTALLED)
     await survive_each(lanes_of_both, in_turns(ABANDONED, once_each(instants)))
 
 
 @pytest.mark.parametrize("name", ["installed", "cancelled"])
 async def test_frozen_taken_for_dead_and_thawed_when_all_is_done(postgresql_lanes: list[Lane], name: str) -> None:
-    clean, instants = await play_twice(postgresql_lanes, name)
+    clean, instants = await play_clean(postgresql_lanes[0], STORIES[name])
     await survive_each(postgresql_lanes, in_rows(clean, once_each(instants), ("postgresql",), frozen=True), clean)
 
 
 async def test_frozen_and_cancelled_in_the_same_moment(postgresql_lanes: list[Lane]) -> None:
-    _, instants = await play_twice(postgresql_lanes, "installed")
+    _, instants = await play_clean(postgresql_lanes[0], INSTALLED)
     deaths = [Death("postgresql", ABANDONED, (instant,), frozen=True) for instant in once_each(instants)]
     await survive_each(postgresql_lanes, deaths)
