@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from provisioning.commercial.testing import Quirk
 from tests.durability.mails import wrong_mails
 from tests.durability.story import Played, Scene, Story, Undone, not_ended, not_undone, unlike
@@ -47,7 +49,7 @@ class Onboarded(Story):
     """A qualified lead becomes a customer."""
 
     name = "onboarded"
-    deadliest = ("tenant_answers.effect", "deliver_email.effect")
+    deadliest: ClassVar[tuple[str, ...]] = ("tenant_answers.effect", "deliver_email.effect")
     journey = LEAD_TO_CUSTOMER_ONBOARDING
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
@@ -92,7 +94,7 @@ class PartnerServed(Story):
     """A partner's order becomes a customer of theirs."""
 
     name = "partner_served"
-    deadliest = ("tenant_answers.effect", "record_commission.in_tx", "deliver_email.effect")
+    deadliest: ClassVar[tuple[str, ...]] = ("tenant_answers.effect", "record_commission.in_tx", "deliver_email.effect")
     journey = PARTNER_CUSTOMER_PROVISIONING
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:

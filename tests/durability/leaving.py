@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import select
 
@@ -42,7 +42,9 @@ class Terminated(Prepared):
     """The service ends at once; there is nothing to be undone of it."""
 
     name = "terminated"
-    deadliest = tuple(f"{step.name}.effect" for step in SERVICE_TERMINATION.steps if step.effect in OUTSIDE_EFFECTS)
+    deadliest: ClassVar[tuple[str, ...]] = tuple(
+        f"{step.name}.effect" for step in SERVICE_TERMINATION.steps if step.effect in OUTSIDE_EFFECTS
+    )
     journey = SERVICE_TERMINATION
 
     def __init__(self) -> None:

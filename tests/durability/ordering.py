@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.durability.books import money
 from tests.durability.mails import wrong_mails
@@ -19,7 +19,7 @@ class Delivered(Story):
     """An order that is paid by card in advance, and delivered."""
 
     name = "delivered"
-    deadliest = ("capture_payment.effect", "deliver_email.effect")
+    deadliest: ClassVar[tuple[str, ...]] = ("capture_payment.effect", "deliver_email.effect")
     journey = QUOTE_ACCEPTED_TO_ORDER
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:

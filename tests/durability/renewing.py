@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, ClassVar
 
 from provisioning.commercial.payments.testing.stripe_account import REDIRECTED
 from provisioning.commercial.subscriptions import SubscriptionView
@@ -24,7 +24,7 @@ class Renewed(Story):
     """A term that ends is offered anew, accepted, paid by card, and extended."""
 
     name = "renewed"
-    deadliest = ("deliver_email.effect", "capture_payment.effect")
+    deadliest: ClassVar[tuple[str, ...]] = ("deliver_email.effect", "capture_payment.effect")
     journey = CUSTOMER_RENEWAL_PROCESS
     card = "pm_card_visa"
 
