@@ -19,6 +19,11 @@ EMAIL = "email"
 APPRISE = "provisioning.commercial.apprise_channel"
 """Imported where it is needed, so that no command waits for it that tells nobody."""
 
+RETIRED = {
+    "msteams": "is a connector that Microsoft has retired; make a workflow in Teams, and write workflows://...",
+}
+"""What an operator may know from before and nobody answers any more."""
+
 _KIND = re.compile(r"([a-z][a-z0-9+.-]{0,31})://", re.IGNORECASE)
 
 
@@ -43,6 +48,8 @@ def fault_of(address: str, allowed: Collection[str]) -> str | None:
     kind = kind_of(address)
     if kind is None:
         return "is not an Apprise address such as slack://..."
+    if kind in RETIRED:
+        return RETIRED[kind]
     if kind not in allowed:
         return f"is of the kind {kind}, and FIRSTLIGHT_NOTICE_SCHEMAS allows only: {', '.join(allowed)}"
     from provisioning.commercial.apprise_channel import is_understood

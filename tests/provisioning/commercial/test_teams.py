@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from provisioning.commercial.delivery import Begin
 from provisioning.commercial.teams import require_channel
 from provisioning.errors import InvalidRequest
 from provisioning.logs import configure_logs
+from provisioning.settings.messages import NOTICE_SCHEMAS
 from provisioning.vault import SealedSecret, SecretMissing, SecretVault
-from tests.provisioning.commercial.conftest import TENANT
+from tests.provisioning.commercial.conftest import ON_SQLITE, TENANT
 
 TOKEN = "TIiajkdnlazkcOXrIdevi7FQ"
 SLACK = f"slack://T1JJ3T3L2/A1BRTD4JD/{TOKEN}/#noc"
@@ -66,6 +68,7 @@ async def test_every_channel_that_cannot_be_is_named_and_no_address_is_repeated(
         "bare": TOKEN,
         "local": f"syslog://{TOKEN}",
         "plain": f"json://127.0.0.1/{TOKEN}",
+        "retired": f"msteams://{TOKEN}/a/b/c",
         "stranger": "secret:subscriber/1",
         "lost": "secret:notice/noc/lost",
     }
@@ -85,6 +88,10 @@ async def test_every_channel_that_cannot_be_is_named_and_no_address_is_repeated(
         ("channels.bare", "is not an Apprise address such as slack://..."),
         ("channels.local", f"is of the kind syslog, {not_allowed}"),
         ("channels.plain", f"is of the kind json, {not_allowed}"),
+        (
+            "channels.retired",
+            "is a connector that Microsoft has retired; make a workflow in Teams, and write workflows://...",
+        ),
         ("channels.stranger", "refers to a secret that isn't its own: that would be secret:notice/NOC/stranger"),
         ("channels.lost", "refers to a secret that isn't its own: that would be secret:notice/NOC/lost"),
     ]
@@ -92,6 +99,32 @@ async def test_every_channel_that_cannot_be_is_named_and_no_address_is_repeated(
         "refers to secret:notice/noc/lost, and nothing is kept there; write the address once"
     ]
     assert TOKEN not in f"{refused.value} {logged.getvalue()}"
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("mailto://alerts:pass@isp.example?smtp=mail.isp.example&to=noc@isp.example", "mailto"),
+        ("mailtos://alerts:pass@isp.example?smtp=mail.isp.example&to=noc@isp.example", "mailtos"),
+        (SLACK, "slack"),
+        ("workflows://prod-15.westeurope.logic.azure.com:443/643e69f83c8944/4wSoQ2a_6-lZ", "workflows"),
+        (f"tgram://123456789:{'A' * 35}/-1001234567890/", "tgram"),
+        ("json://127.0.0.1:8080/hooks/ops", "json"),
+        ("jsons://hook.isp.example/hooks/ops", "jsons"),
+    ],
+    ids=lambda one: one.partition(":")[0],
+)
+@ON_SQLITE
+async def test_a_team_may_be_reached_by_each_way_that_the_documentation_names(
+    begin: Begin, vault: SecretVault, address: str, kind: str
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "notices.md").read_text(encoding="utf-8")
+    assert f"| `{kind}` |" in page
+    async with begin() as db:
+        allowed = (*NOTICE_SCHEMAS, "json", "mailto")
+        defined = await teams(db, vault, *allowed).define(name="noc", channels={"chat": address})
+        assert defined["channels"] == {"chat": kind}
+        assert await vault.reveal(db, "secret:notice/noc/chat") == address
 
 
 async def test_an_unknown_team_or_channel_is_refused_with_those_there_are(begin: Begin, vault: SecretVault) -> None:
