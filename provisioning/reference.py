@@ -27,6 +27,7 @@ from provisioning.commercial import MailPreview, MailTemplates
 from provisioning.commercial.mail_variables import MailVariable
 from provisioning.contract_reference import render_contract
 from provisioning.errors import ProvisioningError
+from provisioning.journey_reference import render_journeys
 from provisioning.settings import render_settings_table
 from radius import RadiusError
 from workflows import CODES_OF_THE_ENGINE, WorkflowError
@@ -44,6 +45,7 @@ def parts() -> dict[str, str]:
         "invariants": render_invariants(),
         "mails": render_mails(),
         "contract": render_contract(),
+        "journeys": render_journeys(),
         "api": render_roles(),
     }
 

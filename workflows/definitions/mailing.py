@@ -52,7 +52,7 @@ def mail_steps(
     queued.
     """
 
-    async def withdraw(services: Services, run: Run[Any], queued: QueuedEmail) -> None:
+    async def withdraw_unsent_email(services: Services, run: Run[Any], queued: QueuedEmail) -> None:
         assert undone_because is not None, "or this undo is not declared"
         await services.communications_service.withdraw_unsent_email(email_id=queued["email_id"], reason=undone_because)
 
@@ -69,7 +69,7 @@ def mail_steps(
         return await outside.mail.deliver(run[sending]["email_id"])
 
     queue.__name__, hand_over.__name__ = send, deliver
-    undo = NothingToUndo("there is no return from here") if undone_because is None else withdraw
+    undo = NothingToUndo("there is no return from here") if undone_because is None else withdraw_unsent_email
     sending = step.transactional(undo=undo, when=when, otherwise=otherwise, patience=patience)(queue)
     # The mail server may take ten minutes to look at what it was given (RFC 5321 s4.5.3.2.6), and minutes before that.
     delivering = step.blind(
