@@ -61,6 +61,7 @@ def test_a_name_that_is_markup_stays_text_in_html() -> None:
     assert "Hello <script>alert(1)</script> & Co," in mail.text
 
 
+@pytest.mark.scenario("D12")
 def test_missing_unknown_and_unfit_variables_are_all_named_at_once() -> None:
     faults = Faults("The mail")
     variables = {
@@ -94,6 +95,7 @@ def test_a_secret_deep_in_a_variable_is_found_too(tmp_path: Path) -> None:
     assert faults_of(faults) == [Fault("variables.lines[1].name", "refers to a secret, and secrets are not mailed")]
 
 
+@pytest.mark.scenario("D13")
 def test_an_unknown_template_is_refused_with_the_list_of_those_there_are(tmp_path: Path) -> None:
     write_template(tmp_path, "welcome")
     (tmp_path / "en" / "half.subject.j2").write_text("only a subject")

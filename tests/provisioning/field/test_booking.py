@@ -89,6 +89,7 @@ async def test_a_time_in_another_zone_is_the_same_time(begin: Begin) -> None:
     assert booked["starts_at"] == TEN
 
 
+@pytest.mark.scenario("D15")
 async def test_of_many_bookings_at_once_exactly_one_wins(begin: Begin) -> None:
     async def attempt(number: int) -> bool:
         try:
