@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import TicketingService
 from provisioning.commercial.delivery import Begin
-from provisioning.field import TechnicianBusy, Technicians, VisitOver
+from provisioning.errors import InvalidRequest, RequestConflict
+from provisioning.field import TechnicianBusy, Technicians, TechnicianUnknown, Visit, VisitOver
 from tests.provisioning.commercial.conftest import NOW, TENANT
 
 TEN = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
@@ -44,6 +47,38 @@ async def test_an_installation_is_booked_for_two_hours_unless_told_otherwise(beg
         assert await (await ticketing(db)).schedule_installation(**WISH) == scheduled
         with pytest.raises(TechnicianBusy):
             await (await ticketing(db)).schedule_installation(**WISH | {"request_id": "order/2/visit"})
+
+
+async def test_an_installation_that_cannot_be_booked_is_refused_and_nobody_is_booked(begin: Begin) -> None:
+    async with begin() as db:
+        service = await ticketing(db)
+        with pytest.raises(InvalidRequest) as refused:
+            await service.schedule_installation(
+                **WISH | {"customer_id": 0, "installation_address": " ", "scheduled_date": TEN.replace(tzinfo=None)}
+            )
+        with pytest.raises(TechnicianUnknown, match="There is no technician 9"):
+            await service.schedule_installation(**WISH | {"technician_id": 9})
+        assert list(await db.scalars(select(Visit.id))) == []
+    assert {fault.field for fault in refused.value.faults} == {"customer_id", "address", "starts_at"}
+
+
+async def test_the_same_request_at_the_same_moment_is_one_visit_and_with_other_input_a_conflict(begin: Begin) -> None:
+    async with begin() as db:
+        await ticketing(db)
+
+    async def attempt() -> int:
+        async with begin() as db:
+            service = TicketingService(db, tenant_id=TENANT, now=lambda: NOW)
+            return (await service.schedule_installation(**WISH))["visit_id"]
+
+    [visit_id] = set(await asyncio.gather(*(attempt() for _ in range(4))))
+    async with begin() as db:
+        service = TicketingService(db, tenant_id=TENANT, now=lambda: NOW)
+        with pytest.raises(RequestConflict, match=f"already made visit {visit_id}"):
+            await service.schedule_installation(**WISH | {"scheduled_date": TEN.replace(hour=15)})
+        await service.release_visit(visit_id=visit_id, reason="run undone")
+        with pytest.raises(VisitOver, match="is cancelled and can't be booked again by the same request"):
+            await service.schedule_installation(**WISH)
 
 
 async def test_a_visit_goes_from_scan_to_done(begin: Begin) -> None:
