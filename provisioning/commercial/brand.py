@@ -13,9 +13,10 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from provisioning.intake import Faults
+from workflows.payloads import WhiteLabelColours, WhiteLabelConfig
 
-FIELDS = ("name", "colours", "logo_url", "domain")
-COLOURS = ("primary", "on_primary")
+FIELDS = tuple(WhiteLabelConfig.__annotations__)
+COLOURS = tuple(WhiteLabelColours.__annotations__)
 LONGEST_NAME = 80
 LONGEST_URL = 500
 LONGEST_HOST_NAME = 253  # RFC 1035 s3.1, without the last dot

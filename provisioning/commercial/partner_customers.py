@@ -25,9 +25,10 @@ from provisioning.commercial.tables import Customer
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
 from workflows.answers import PartnerCustomer
+from workflows.payloads import CustomerData
 from workflows.services import RegisteredCustomer
 
-CUSTOMER_FIELDS = ("name", "email", "phone")
+CUSTOMER_FIELDS = tuple(CustomerData.__annotations__)
 
 
 class WithdrawnPartnerCustomer(TypedDict):
