@@ -15,8 +15,8 @@ _SERVICE = re.compile(r"## \d+\. .+ \((\w+)\)")
 _METHOD = re.compile(r"### (\w+)\((.*)\)")
 _USED_IN = re.compile(r"\*\*Used In\*\*: (.+)")
 _MAIL = re.compile(r"- (\w+)")
-_PARAMETER = re.compile(r"    (\w+): (\w+),?")
-_KEY = re.compile(r' +"(\w+)": (\w+),?')
+_PARAMETER = re.compile(r"\b(\w+): (int|str|bool|Decimal)\b")
+_KEY = re.compile(r'"(\w+)": (int|str|bool|Decimal)\b')
 _TOTAL = re.compile(r"\*\*Total Methods Required\*\*: (\d+)")
 
 
@@ -61,5 +61,5 @@ def _promises(lines: list[str]) -> Iterator[Promise]:
         elif promise is not None and (found := _USED_IN.fullmatch(line)):
             promise.used_in = found[1]
         elif promise is not None and in_code:
-            promise.types |= {found[1]: TYPES[found[2]] for found in [_PARAMETER.fullmatch(line)] if found}
-            promise.returns |= {found[1]: TYPES[found[2]] for found in [_KEY.fullmatch(line)] if found}
+            promise.types |= {name: TYPES[kind] for name, kind in _PARAMETER.findall(line)}
+            promise.returns |= {name: TYPES[kind] for name, kind in _KEY.findall(line)}
