@@ -59,7 +59,7 @@ async def test_an_installation_that_cannot_be_booked_is_refused_and_nobody_is_bo
         with pytest.raises(TechnicianUnknown, match="There is no technician 9"):
             await service.schedule_installation(**WISH | {"technician_id": 9})
         assert list(await db.scalars(select(Visit.id))) == []
-    assert {fault.field for fault in refused.value.faults} == {"customer_id", "address", "starts_at"}
+    assert {fault.field for fault in refused.value.faults} == {"customer_id", "installation_address", "scheduled_date"}
 
 
 async def test_the_same_request_at_the_same_moment_is_one_visit_and_with_other_input_a_conflict(begin: Begin) -> None:
