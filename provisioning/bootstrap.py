@@ -46,6 +46,7 @@ from provisioning.configured import (
     stripe_settings,
 )
 from provisioning.database import Database, sync_url
+from provisioning.days import day_of
 from provisioning.ended_terms import EndedTerms
 from provisioning.errors import InvalidRequest
 from provisioning.line import LineService
@@ -137,10 +138,12 @@ class Appliance:
         """The contract's services, bound to this transaction."""
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
         return Services(
-            customer_service=CustomerService(db, **common),
-            crm_service=CrmService(db, **common),
+            customer_service=self.customers(db),
+            crm_service=self._crm(db),
             sales_service=SalesService(db, **common),
-            billing_service=BillingService(db, **common, cards=self.cards(db) if self.stripe is not None else None),
+            billing_service=BillingService(
+                db, **common, zone=self.zone, cards=self.cards(db) if self.stripe is not None else None
+            ),
             license_service=LicenseService(db, **common, secrets=self.vault),
             deployment_service=DeploymentService(db, **common, public_url=self.settings.public_url, zone=self.zone),
             communications_service=CommunicationsService(
@@ -227,8 +230,7 @@ class Appliance:
 
     def order_desk(self, db: AsyncSession) -> OrderDesk:
         """The door for orders, bound to this transaction."""
-        crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock)
-        return OrderDesk(db, crm=crm, runs=self.runs, tenant_id=self.tenant_id)
+        return OrderDesk(db, crm=self._crm(db), runs=self.runs, tenant_id=self.tenant_id)
 
     async def _start_order(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
         """An acceptance becomes an order in the way that this ISP carries its orders out."""
@@ -249,6 +251,13 @@ class Appliance:
             raise EventRefused(str(refusal)) from refusal
         return begun.run_id, begun.is_new
 
+    def customers(self, db: AsyncSession) -> CustomerService:
+        """The customers, bound to this transaction."""
+        return CustomerService(db, tenant_id=self.tenant_id, now=self.clock)
+
+    def _crm(self, db: AsyncSession) -> CrmService:
+        return CrmService(db, tenant_id=self.tenant_id, now=self.clock, zone=self.zone)
+
     def offers(self, db: AsyncSession) -> OfferCatalogue:
         """The commercial catalogue, bound to this transaction."""
         return OfferCatalogue(db, tenant_id=self.tenant_id)
@@ -267,10 +276,9 @@ class Appliance:
 
     def quote_desk(self, db: AsyncSession) -> QuoteDesk:
         """The door for acceptances, bound to this transaction."""
-        crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock)
         return QuoteDesk(
             db,
-            crm=crm,
+            crm=self._crm(db),
             runs=self.runs,
             events=self.events,
             publish=self.publish,
@@ -307,10 +315,11 @@ class Appliance:
                 told = await announce_expiring(
                     db,
                     tenant_id=self.tenant_id,
-                    until=now.date() + notice,
+                    until=day_of(now, self.zone) + notice,
                     now=now,
                     publish=self.publish,
                     by="clock",
+                    zone=self.zone,
                 )
 
     async def tell_pool_levels(self) -> int:
@@ -319,7 +328,7 @@ class Appliance:
 
     async def end_terms(self) -> int:
         """Ends every subscription whose term is over and was not renewed."""
-        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "zone": self.zone}
         terms = EndedTerms(self.database.begin, desk=self.termination_desk, publish=self.publish, **common)
         return await terms.sweep()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
@@ -30,6 +31,7 @@ from provisioning.commercial.subscriptions import (
     term_from,
 )
 from provisioning.commercial.tables import Customer, Subscription
+from provisioning.days import UTC_DAYS, day_of
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
 from workflows.answers import (
@@ -68,7 +70,7 @@ class BillingService:
     """Starts and stops bills, sells and extends terms, asks for payments. Writes only ``db``; the caller commits.
 
     ``sales`` knows what was offered, quoted and ordered; None: as their tables say. ``cards`` None: no gateway takes
-    cards here.
+    cards here. ``zone``: the ISP's, whose days terms are counted in.
     """
 
     def __init__(
@@ -79,13 +81,15 @@ class BillingService:
         now: Clock,
         sales: SalesFacts | None = None,
         cards: CardsOnFile | None = None,
+        zone: ZoneInfo = UTC_DAYS,
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
+        self._zone = zone
         facts = sales or SalesRecords(db, tenant_id=tenant_id)
-        self._subscriptions = Subscriptions(db, tenant_id=tenant_id, now=now, sales=facts)
-        self._renewals = Renewals(db, tenant_id=tenant_id, now=now, sales=facts)
+        self._subscriptions = Subscriptions(db, tenant_id=tenant_id, now=now, sales=facts, zone=zone)
+        self._renewals = Renewals(db, tenant_id=tenant_id, now=now, sales=facts, zone=zone)
         self._payments = PaymentRequests(db, tenant_id=tenant_id, now=now, sales=facts, cards=cards)
 
     async def activate_service(
@@ -178,7 +182,7 @@ class BillingService:
         """Sell the offer ``plan_id`` to a customer, for its term and at its price, or at the one that was agreed
         (``price_minor``, in the offer's currency).
 
-        A hosted product is *active* from today (UTC). An offer with a network plan is *pending_installation*, unbilled
+        A hosted product is *active* from today. An offer with a network plan is *pending_installation*, unbilled
         and without dates, until ``activate_service`` of this customer and plan. The same request is the same
         subscription, and takes up again what was cancelled; without one, each call sells another.
 
@@ -279,7 +283,7 @@ class BillingService:
             self._db.add(row)
         else:
             row.activation_request_id = request
-            for name, value in term_from(self._now().date(), row.term_months).items():
+            for name, value in term_from(day_of(self._now(), self._zone), row.term_months).items():
                 setattr(row, name, value)
         row.service_id, row.state, row.billing_started_at = service_id, "active", self._now()
         return row

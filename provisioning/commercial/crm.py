@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import get_args
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
@@ -17,6 +18,7 @@ from provisioning.commercial.quote_rows import QuoteRecord, quote_of
 from provisioning.commercial.renewal_quotes import RenewalQuotes
 from provisioning.commercial.tables import SiteSurvey as SiteSurveyRow
 from provisioning.commercial.terms import LONGEST_TERM_MONTHS
+from provisioning.days import UTC_DAYS
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
 from workflows.answers import AcceptedQuote, QuoteStanding, RenewalQuote
@@ -27,14 +29,17 @@ LONGEST_REASON = 500
 
 
 class CrmService:
-    """Keeps site surveys and what comes of quotes. Writes only ``db``; the caller commits."""
+    """Keeps site surveys and what comes of quotes. Writes only ``db``; the caller commits.
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
+    ``zone``: the ISP's, in which a renewal's last day is over.
+    """
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, zone: ZoneInfo = UTC_DAYS) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._acceptances = Acceptances(db, tenant_id=tenant_id, now=now)
-        self._renewals = RenewalQuotes(db, tenant_id=tenant_id, now=now)
+        self._renewals = RenewalQuotes(db, tenant_id=tenant_id, now=now, zone=zone)
 
     async def get_site_survey(self, *, customer_id: int, service_location: str | None = None) -> SiteSurvey:
         """The newest completed survey of this customer (at this premise), if it says that the place can be served.
@@ -114,7 +119,7 @@ class CrmService:
         self, *, customer_id: int, subscription_id: int, renewal_term: int, request_id: str | None = None
     ) -> RenewalQuote:
         """Offer to go on for ``renewal_term`` months from the end of the present term, at the subscription's price.
-        The quote is open at once, to the end of that day (UTC). There is one for each end: the same again is it.
+        The quote is open at once, to the end of that day. There is one for each end: the same again is it.
 
         Raises: InvalidRequest (all faults), CustomerUnknown, CustomerWithdrawn, SubscriptionUnknown,
         SubscriptionEnded, SubscriptionNotExtendable, RenewalQuoteOpen (on other terms, or accepted already),

@@ -1,11 +1,12 @@
 """Which terms come to their end: told once for each end, and anew where the reason that spoke against it has passed.
 
-Days are days in UTC. ``ends_on`` is the first day that is not paid for.
+``ends_on`` is the first day that is not paid for.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import ColumnElement, and_, exists, or_, select
@@ -16,6 +17,7 @@ from provisioning.commercial.renewals import Renewals
 from provisioning.commercial.sales_records import SalesRecords
 from provisioning.commercial.selling_tables import Quote
 from provisioning.commercial.tables import Subscription, SubscriptionExtension
+from provisioning.days import UTC_DAYS, day_of
 from workflows import ENDED, EventConflict, RunState, RunSummary, list_runs
 from workflows.definitions.renewal import key_of_end
 
@@ -28,7 +30,14 @@ log = structlog.get_logger(__name__)
 
 
 async def announce_expiring(
-    db: AsyncSession, *, tenant_id: str, until: date, now: datetime, publish: PublishEvent, by: str
+    db: AsyncSession,
+    *,
+    tenant_id: str,
+    until: date,
+    now: datetime,
+    publish: PublishEvent,
+    by: str,
+    zone: ZoneInfo = UTC_DAYS,
 ) -> int:
     """Publishes ``subscription.expiring`` once for each subscription and end that comes by ``until``, and once more
     (a day later at the earliest) where the renewal was undone, or rejected before anything was offered, and is possible
@@ -36,19 +45,19 @@ async def announce_expiring(
 
     The event and the note that it was published are one commit, so a sweep that dies tells nobody twice.
     """
-    rows = await _expiring(db, tenant_id, until, now)
+    rows = await _expiring(db, tenant_id, until, now, day_of(now, zone))
     for row in rows:
         assert row.ends_on is not None, "a subscription without an end doesn't expire"
         if row.expiry_told_for != row.ends_on:
             await _tell(db, row, row.ends_on, 1, publish, by)
-        elif await _is_possible_now(db, row, row.ends_on, now):
+        elif await _is_possible_now(db, row, row.ends_on, now, zone):
             await _tell(db, row, row.ends_on, (row.expiry_round or 1) + 1, publish, by)
         row.expiry_looked_at = now
     await db.flush()  # the next question in this transaction must not find them again
     return len(rows)
 
 
-async def _expiring(db: AsyncSession, tenant_id: str, until: date, now: datetime) -> list[Subscription]:
+async def _expiring(db: AsyncSession, tenant_id: str, until: date, now: datetime, today: date) -> list[Subscription]:
     """Running subscriptions that end by ``until`` and are to be looked at, locked.
 
     One whose last paid period is yet to begin was renewed a moment ago, and is left alone until that begins.
@@ -56,7 +65,7 @@ async def _expiring(db: AsyncSession, tenant_id: str, until: date, now: datetime
     renewed_already = exists().where(
         SubscriptionExtension.subscription_id == Subscription.id,
         SubscriptionExtension.withdrawn_at.is_(None),
-        SubscriptionExtension.extended_from > now.date(),
+        SubscriptionExtension.extended_from > today,
     )
     found = await db.scalars(
         select(Subscription)
@@ -64,7 +73,7 @@ async def _expiring(db: AsyncSession, tenant_id: str, until: date, now: datetime
             Subscription.tenant_id == tenant_id,
             Subscription.state == "active",
             Subscription.ends_on <= until,
-            or_(_is_untold(), _is_worth_a_look(now)),
+            or_(_is_untold(), _is_worth_a_look(now, today)),
             ~renewed_already,
         )
         .order_by(Subscription.ends_on, Subscription.id)
@@ -79,10 +88,10 @@ def _is_untold() -> ColumnElement[bool]:
     return or_(Subscription.expiry_told_for.is_(None), Subscription.expiry_told_for != Subscription.ends_on)
 
 
-def _is_worth_a_look(now: datetime) -> ColumnElement[bool]:
+def _is_worth_a_look(now: datetime, today: date) -> ColumnElement[bool]:
     """Its end is still ahead, and was last looked at a day ago."""
     looked_at = Subscription.expiry_looked_at
-    return and_(Subscription.ends_on > now.date(), or_(looked_at.is_(None), looked_at <= now - LOOK_AGAIN_AFTER))
+    return and_(Subscription.ends_on > today, or_(looked_at.is_(None), looked_at <= now - LOOK_AGAIN_AFTER))
 
 
 async def _tell(
@@ -104,14 +113,15 @@ async def _tell(
     row.expiry_told_for, row.expiry_round = ends_on, number
 
 
-async def _is_possible_now(db: AsyncSession, row: Subscription, ends_on: date, now: datetime) -> bool:
+async def _is_possible_now(db: AsyncSession, row: Subscription, ends_on: date, now: datetime, zone: ZoneInfo) -> bool:
     """The last renewal of this end has come to nothing, nobody decided so, and what was in its way is gone."""
     run = await _last_run(db, row, ends_on)
     if run is None or run.state not in (RunState.REJECTED, RunState.CANCELLED, RunState.FAILED):
         return False
     if run.state == RunState.REJECTED and await _was_offered(db, row, ends_on, run.created_at):
         return False  # it was the customer's to accept, or somebody took the offer back
-    renewals = Renewals(db, tenant_id=row.tenant_id, now=lambda: now, sales=SalesRecords(db, tenant_id=row.tenant_id))
+    sales = SalesRecords(db, tenant_id=row.tenant_id)
+    renewals = Renewals(db, tenant_id=row.tenant_id, now=lambda: now, sales=sales, zone=zone)
     return (await renewals.check(customer_id=row.customer_id, subscription_id=row.id))["eligible"]
 
 

@@ -5,8 +5,8 @@ What a renewal makes of that end is for whoever extends the subscription (``rene
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, cast
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -28,6 +28,7 @@ from provisioning.commercial.quote_rows import (
 from provisioning.commercial.selling_tables import Quote
 from provisioning.commercial.sold_lines import PricedLine, total_of
 from provisioning.commercial.subscriptions import RenewalTerms, renewal_terms
+from provisioning.days import UTC_DAYS, end_of
 from provisioning.errors import ChangeRaced, Fault, InvalidRequest, RequestConflict
 from provisioning.intake import Clock, Faults
 from workflows.answers import RenewalQuote
@@ -38,10 +39,11 @@ WHAT = "The renewal quote"
 class RenewalQuotes:
     """Offers renewals, for ``CrmService``. Writes only ``db``; the caller commits."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, zone: ZoneInfo = UTC_DAYS) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
+        self._zone = zone
 
     async def offer(self, customer_id: int, subscription_id: int, months: int, request_id: str | None) -> RenewalQuote:
         """Raises: as ``CrmService.create_renewal_quote``."""
@@ -53,7 +55,8 @@ class RenewalQuotes:
         if terms.customer_id != customer_id:
             stranger = Fault("customer_id", f"{customer_id} is not the customer of subscription {subscription_id}")
             raise InvalidRequest(WHAT, [stranger])
-        if _through(terms.ends_on) <= self._now():
+        until = end_of(terms.ends_on, self._zone)  # it can be accepted as long as there is something to go on with
+        if until <= self._now():
             raise SubscriptionEnded(subscription_id, terms.ends_on.isoformat())
         offer = await OfferCatalogue(self._db, tenant_id=self._tenant_id).find(terms.offer_id)
         line = _line(offer, terms, months)
@@ -68,7 +71,7 @@ class RenewalQuotes:
             "renews_from": terms.ends_on,
             "currency": terms.currency,
             "payment_terms": offer["payment_terms"],
-            "valid_until": _through(terms.ends_on),
+            "valid_until": until,
             "state": "sent",
             "drafted_at": self._now(),
             "sent_at": self._now(),
@@ -126,11 +129,6 @@ class RenewalQuotes:
         if not same or row.state != "sent":
             raise RenewalQuoteOpen(row.id, subscription_id, row.state)
         return _answer(row)
-
-
-def _through(day: date) -> datetime:
-    """The end of the day, UTC: a renewal can be accepted as long as there is something to go on with."""
-    return datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
 
 
 def _line(offer: OfferRecord, terms: RenewalTerms, months: int) -> PricedLine:

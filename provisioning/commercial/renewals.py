@@ -1,11 +1,12 @@
 """Renewals: who may renew, and terms made longer by calendar months.
 
-Days are days in UTC, as everything is here. ``ends_on`` is the first day that is not paid for.
+``ends_on`` is the first day that is not paid for.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -22,6 +23,7 @@ from provisioning.commercial.payments.tables import OVER, Payment
 from provisioning.commercial.subscriptions import LONGEST_REASON, locked_subscription, no_end
 from provisioning.commercial.tables import Subscription, SubscriptionExtension
 from provisioning.commercial.terms import LONGEST_TERM_MONTHS, months_later
+from provisioning.days import UTC_DAYS, day_of
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.intake import Clock, Faults
 from workflows.answers import ExtendedSubscription, NotRenewable, RenewalEligibility
@@ -32,11 +34,14 @@ EARLIEST_RENEWAL = timedelta(days=60)
 class Renewals:
     """Judges and carries out renewals. Writes only ``db``; the caller commits."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, sales: SalesFacts) -> None:
+    def __init__(
+        self, db: AsyncSession, *, tenant_id: str, now: Clock, sales: SalesFacts, zone: ZoneInfo = UTC_DAYS
+    ) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._sales = sales
+        self._zone = zone
 
     async def check(self, *, customer_id: int, subscription_id: int) -> RenewalEligibility:
         """See ``BillingService.check_renewal_eligibility``."""
@@ -132,7 +137,7 @@ class Renewals:
 
     async def _against(self, row: Subscription) -> tuple[NotRenewable, str] | None:
         """What speaks against renewing it now: a fixed word and a sentence."""
-        name, today = f"Subscription {row.id}", self._now().date()
+        name, today = f"Subscription {row.id}", day_of(self._now(), self._zone)
         if row.state == "cancelled":
             return "cancelled", f"{name} is cancelled ({row.stop_reason or 'no reason given'})."
         if await self._sales.customer_withdrawn(row.customer_id):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -17,6 +18,7 @@ from provisioning.commercial.facts import OfferFacts, SalesFacts
 from provisioning.commercial.money import read_minor
 from provisioning.commercial.tables import Subscription
 from provisioning.commercial.terms import months_later
+from provisioning.days import UTC_DAYS, day_of
 from provisioning.errors import ChangeRaced, RequestConflict, TenantMismatch
 from provisioning.intake import Clock, Faults
 from workflows.answers import CreatedSubscription, SubscriptionState
@@ -71,11 +73,14 @@ class CancelledSubscription(TypedDict):
 class Subscriptions:
     """Creates and cancels subscriptions. Writes only ``db``; the caller commits."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, sales: SalesFacts) -> None:
+    def __init__(
+        self, db: AsyncSession, *, tenant_id: str, now: Clock, sales: SalesFacts, zone: ZoneInfo = UTC_DAYS
+    ) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._sales = sales
+        self._zone = zone
 
     async def create(
         self, *, customer_id: int, plan_id: int, tenant_id: str, price_minor: int | None, request_id: str | None
@@ -165,12 +170,12 @@ class Subscriptions:
         return facts | {
             "state": "active",
             "billing_started_at": self._now(),
-            **term_from(self._now().date(), offer.term_months),
+            **term_from(day_of(self._now(), self._zone), offer.term_months),
         }
 
 
 def term_from(day: date, term_months: int | None) -> dict[str, Any]:
-    """The columns of a term that begins on this day (UTC)."""
+    """The columns of a term that begins on this day."""
     ends_on = None if term_months is None else months_later(day, term_months, anchor_day=day.day)
     return {"starts_on": day, "ends_on": ends_on, "anchor_day": day.day}
 

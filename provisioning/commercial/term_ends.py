@@ -1,13 +1,14 @@
 """The end of what was sold: a hosted subscription on a day that somebody wants, any one when its term is over.
 
-Days are days in UTC. A term that isn't renewed has ended with its last paid day, however late that is written down; a
+A term that isn't renewed has ended with its last paid day, however late that is written down; a
 line ends by its own journey, so here it is only found.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +25,7 @@ from provisioning.commercial.subscriptions import (
     show_subscription,
 )
 from provisioning.commercial.tables import Subscription
+from provisioning.days import UTC_DAYS, begin_of, day_of
 from provisioning.intake import Clock, Faults
 from workflows import list_runs
 from workflows.definitions.renewal import key_of_end
@@ -34,10 +36,11 @@ LONGEST_AHEAD = timedelta(days=3 * 365)
 class SubscriptionEnds:
     """Ends hosted subscriptions. Writes only ``db``; the caller commits."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, zone: ZoneInfo = UTC_DAYS) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
+        self._zone = zone
 
     async def end(
         self, *, subscription_id: int, reason: str, ends_on: date | None = None, at_once: bool = False
@@ -64,7 +67,7 @@ class SubscriptionEnds:
         return await show_subscription(self._db, subscription_id, tenant_id=self._tenant_id)
 
     def _refuse_days(self, faults: Faults, ends_on: date | None, at_once: bool) -> None:
-        today = self._now().date()
+        today = day_of(self._now(), self._zone)
         if ends_on is None:
             if not at_once:
                 faults.add("ends_on", "is needed, unless the subscription is to end at once")
@@ -122,11 +125,11 @@ async def overdue_end(db: AsyncSession, tenant_id: str, subscription_id: int, *,
     return OverdueEnd(row, row.ends_on, f"its term was over on {last_day(row.ends_on)} and not renewed")
 
 
-async def end_without_line(db: AsyncSession, end: OverdueEnd) -> None:
+async def end_without_line(db: AsyncSession, end: OverdueEnd, *, zone: ZoneInfo) -> None:
     """The bill stops with the last day, and stays as history. It never ends before it began."""
     row = end.row
     assert row.billing_started_at is not None, "an active subscription has its start, by constraint"
-    row.billing_stopped_at = max(datetime.combine(end.first_day_without, time(), tzinfo=UTC), row.billing_started_at)
+    row.billing_stopped_at = max(begin_of(end.first_day_without, zone), row.billing_started_at)
     row.state, row.stop_reason = "cancelled", end.reason
     await db.flush()  # a later question in this transaction must find it ended
 
