@@ -105,7 +105,7 @@ def shown_fields(kind: Any) -> str:
     """An object with its fields; those that need not be there carry a question mark.
 
     >>> shown_fields(CustomerData)
-    '`{name: text, email: text, phone?: text or null}`'
+    '`{name: text, email: text, phone?: text or null, language?: text or null}`'
     """
     hints = get_type_hints(kind, include_extras=True)
     if is_dataclass(kind):

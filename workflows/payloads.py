@@ -8,11 +8,12 @@ from typing_extensions import TypedDict
 
 
 class CustomerData(TypedDict):
-    """Whom a partner brings."""
+    """Whom a partner brings, and in which language they are written to (BCP 47), if not in the ISP's own."""
 
     name: str
     email: str
     phone: NotRequired[str | None]
+    language: NotRequired[str | None]
 
 
 class WhiteLabelColours(TypedDict, total=False):

@@ -69,12 +69,13 @@ LineState = Literal["requested", "handed_over", "authorised", "refused", "withdr
 
 
 class RegisteredCustomer(TypedDict):
-    """A customer, in the commercial sense."""
+    """A customer, in the commercial sense. ``language``: as BCP 47 writes it; None: the ISP's own."""
 
     customer_id: int
     name: str
     email: str
     phone: str | None
+    language: str | None
 
 
 class SiteSurvey(TypedDict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Response
+from pydantic import Field
 
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.openapi import WORDS, problem
@@ -24,6 +25,7 @@ class Register(Wish):
     email: str
     source: str
     phone: str | None = None
+    language: str | None = Field(default=None, description="Such as de or de-AT; the ISP's own without one")
     company: str | None = None
     address: str | None = None
     service_location: str | None = None

@@ -10,6 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.customer_language import read_language
 from provisioning.commercial.customer_rows import NUMBERING_ATTEMPTS, active_customer, try_to_add
 from provisioning.commercial.errors import CustomerConflict
 from provisioning.commercial.lead_conversion import LeadConversion, WithdrawnCustomer
@@ -38,7 +39,13 @@ class CustomerRecord(RegisteredCustomer):
 
 _CUSTOMER = Customer.__table__.c
 _RECORDS = select(
-    _CUSTOMER.id, _CUSTOMER.name, _CUSTOMER.email, _CUSTOMER.phone, _CUSTOMER.state, _CUSTOMER.registered_at
+    _CUSTOMER.id,
+    _CUSTOMER.name,
+    _CUSTOMER.email,
+    _CUSTOMER.phone,
+    _CUSTOMER.language,
+    _CUSTOMER.state,
+    _CUSTOMER.registered_at,
 )
 """The columns of a record: a list makes no objects that could be changed."""
 
@@ -58,12 +65,13 @@ class CustomerService:
         name: str,
         email: str,
         phone: str | None = None,
+        language: str | None = None,
         customer_id: int | None = None,
         request_id: str | None = None,
     ) -> RegisteredCustomer:
         """Make this customer known. The number is the ISP's when it gives one, otherwise the next free one.
 
-        The same customer again is the same answer.
+        The same customer again is the same answer; their language may be another by now (``speak``).
 
         Raises: InvalidRequest (all faults), CustomerConflict (the number is somebody else's), CustomerWithdrawn,
         RequestConflict, ChangeRaced.
@@ -74,6 +82,7 @@ class CustomerService:
             name=faults.line("name", name),
             email=faults.email("email", email),
             phone=faults.phone("phone", phone),
+            language=read_language(faults, "language", language),
         )
         request = faults.request_id(request_id)
         faults.refuse_if_any()
@@ -105,10 +114,33 @@ class CustomerService:
             query = query.where(_CUSTOMER.id < before_id)
         return [
             CustomerRecord(
-                customer_id=number, name=name, email=email, phone=phone, state=state, registered_at=registered_at
+                customer_id=number,
+                name=name,
+                email=email,
+                phone=phone,
+                language=language,
+                state=state,
+                registered_at=registered_at,
             )
-            for number, name, email, phone, state, registered_at in await self._db.execute(query)
+            for number, name, email, phone, language, state, registered_at in await self._db.execute(query)
         ]
+
+    async def hold(self, customer_id: int) -> None:
+        """Nobody changes this customer until the transaction ends. Raises: CustomerUnknown, CustomerWithdrawn."""
+        await active_customer(self._db, self._tenant_id, customer_id, hold=True)
+
+    async def speak(self, *, customer_id: int, language: str | None) -> RegisteredCustomer:
+        """From now on this customer is written to in this language, or (None) in the ISP's own.
+
+        Raises: InvalidRequest, CustomerUnknown, CustomerWithdrawn.
+        """
+        faults = Faults("The customer's language")
+        spoken = read_language(faults, "language", language)
+        faults.refuse_if_any()
+        row = await active_customer(self._db, self._tenant_id, customer_id, hold=True)
+        row.language = spoken
+        await self._db.flush()  # a later question in this transaction must find it changed
+        return _registered(row)
 
     async def customer(self, customer_id: int) -> RegisteredCustomer:
         """A customer who may be sold to.
@@ -151,8 +183,8 @@ class CustomerService:
     async def create_partner_customer(
         self, *, partner_id: int, customer_data: Mapping[str, Any], request_id: str | None = None
     ) -> PartnerCustomer:
-        """Register the customer whom this partner brings: ``{name, email, phone?}``. The same request is the same
-        customer; without a request id every call is another one.
+        """Register the customer whom this partner brings: ``{name, email, phone?, language?}``. The same request is the
+        same customer; without a request id every call is another one.
 
         Raises: InvalidRequest (all faults), PartnerUnknown, PartnerSuspended, PartnerCustomerWithdrawn (this request's
         customer was withdrawn since), RequestConflict, ChangeRaced.
@@ -167,7 +199,11 @@ class CustomerService:
             return made
         await require_active_partner(self._db, self._tenant_id, partner_id)
         customer = await self.register(
-            name=wanted["name"], email=wanted["email"], phone=wanted["phone"], request_id=request
+            name=wanted["name"],
+            email=wanted["email"],
+            phone=wanted["phone"],
+            language=wanted["language"],
+            request_id=request,
         )
         return await links.link(partner_id, customer, request)
 
@@ -206,6 +242,7 @@ class CustomerService:
                     name=wanted["name"],
                     email=wanted["email"],
                     phone=wanted["phone"],
+                    language=wanted["language"],
                     request_id=request_id,
                 )
             except IntegrityError as exc:
@@ -229,7 +266,9 @@ async def require_customer(db: AsyncSession, tenant_id: str, customer_id: int) -
 
 
 def _registered(row: Customer) -> RegisteredCustomer:
-    return RegisteredCustomer(customer_id=row.id, name=row.name, email=row.email, phone=row.phone)
+    return RegisteredCustomer(
+        customer_id=row.id, name=row.name, email=row.email, phone=row.phone, language=row.language
+    )
 
 
 def _differing(row: Customer, wanted: RegisteredCustomer) -> list[str]:

@@ -17,12 +17,12 @@ from provisioning.commercial.tables import Customer, Subscription
 NUMBERING_ATTEMPTS = 20
 
 
-async def active_customer(db: AsyncSession, tenant_id: str, customer_id: int) -> Customer:
-    """The customer, who may be sold to.
+async def active_customer(db: AsyncSession, tenant_id: str, customer_id: int, *, hold: bool = False) -> Customer:
+    """The customer, who may be sold to. ``hold``: nobody changes them until the transaction ends.
 
     Raises: CustomerUnknown, CustomerWithdrawn.
     """
-    row = await db.get(Customer, (tenant_id, customer_id))
+    row = await db.get(Customer, (tenant_id, customer_id), with_for_update=hold or None, populate_existing=hold)
     if row is None:
         raise CustomerUnknown(customer_id)
     if row.state == "withdrawn":

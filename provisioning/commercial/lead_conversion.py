@@ -132,6 +132,7 @@ class LeadConversion:
                     name=lead.name,
                     email=lead.email,
                     phone=lead.phone,
+                    language=lead.language,
                     lead_id=lead.id,
                 )
             except IntegrityError as exc:

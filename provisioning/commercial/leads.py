@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from provisioning.commercial.customer import require_customer
+from provisioning.commercial.customer_language import read_language
 from provisioning.commercial.lead_rows import lead_of, lock_lead, refuse_unless_qualified
 from provisioning.commercial.offers import OfferCatalogue
 from provisioning.commercial.publishing import PublishEvent
@@ -40,6 +41,7 @@ class LeadRecord(TypedDict):
     company: str | None
     email: str
     phone: str | None
+    language: str | None
     address: str | None
     service_location: str | None
     offer_id: int | None
@@ -68,6 +70,7 @@ class Leads:
         name: str,
         email: str,
         phone: str | None = None,
+        language: str | None = None,
         company: str | None = None,
         address: str | None = None,
         service_location: str | None = None,
@@ -75,7 +78,8 @@ class Leads:
         existing_customer_id: int | None = None,
         request_id: str | None = None,
     ) -> LeadRecord:
-        """Keep a lead: who, from where, reached how, interested in which offer. The same request is one lead.
+        """Keep a lead: who, from where, reached how, interested in which offer; in which language their customer is
+        written to. The same request is one lead.
 
         Raises: InvalidRequest (all faults), OfferUnknown, OfferNotSold, CustomerUnknown, CustomerWithdrawn,
         RequestConflict, ChangeRaced.
@@ -86,6 +90,7 @@ class Leads:
             "name": faults.line("name", name),
             "email": faults.email("email", email),
             "phone": faults.phone("phone", phone),
+            "language": read_language(faults, "language", language),
             "company": faults.optional_line("company", company),
             "address": faults.optional_line("address", address, longest=LONGEST_ADDRESS),
             "service_location": faults.optional_line("service_location", service_location),
@@ -241,6 +246,7 @@ def _record(row: Lead) -> LeadRecord:
         company=row.company,
         email=row.email,
         phone=row.phone,
+        language=row.language,
         address=row.address,
         service_location=row.service_location,
         offer_id=row.offer_id,

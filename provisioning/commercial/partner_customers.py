@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
+from provisioning.commercial.customer_language import read_language
 from provisioning.commercial.customer_rows import withdraw
 from provisioning.commercial.errors import CustomerUnknown
 from provisioning.commercial.partner_errors import (
@@ -134,7 +135,7 @@ class PartnerLinks:
 
 
 def read_customer_data(faults: Faults, customer_data: object, *, field: str = "customer_data") -> RegisteredCustomer:
-    """Name, e-mail and perhaps telephone of somebody who has no number yet; nothing else may be in it."""
+    """Name, e-mail and perhaps telephone and language of somebody who has no number yet; nothing else may be in it."""
     if not isinstance(customer_data, Mapping):
         faults.add(field, "is no set of fields")
         customer_data = {}
@@ -146,6 +147,7 @@ def read_customer_data(faults: Faults, customer_data: object, *, field: str = "c
         name=faults.line(f"{field}.name", given.get("name")),
         email=faults.email(f"{field}.email", given.get("email")),
         phone=faults.phone(f"{field}.phone", given.get("phone")),
+        language=read_language(faults, f"{field}.language", given.get("language")),
     )
 
 

@@ -92,6 +92,7 @@ class Lead(ProvisioningBase):
     email: Mapped[str] = mapped_column(Text)
     email_key: Mapped[str] = mapped_column(Text)  # the address in lower case: mailboxes tell no case apart
     phone: Mapped[str | None] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)
     address: Mapped[str | None] = mapped_column(Text)
     service_location: Mapped[str | None] = mapped_column(Text)
     offer_id: Mapped[int | None] = mapped_column(Identity)

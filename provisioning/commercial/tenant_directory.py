@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.brand import DEFAULT_PRIMARY, WHITE
 from provisioning.commercial.selling_tables import ENDED_ORDERS, SalesOrder
-from provisioning.commercial.tables import Subscription
+from provisioning.commercial.tables import Customer, Subscription
 from provisioning.commercial.tenant_errors import TenantUnknown
 from provisioning.commercial.tenant_page import OrderState, ServiceState, TenantPage
 from provisioning.commercial.tenant_tables import Deployment, HostedTenant
@@ -37,7 +37,7 @@ _SERVICE_OF: tuple[tuple[State, ServiceState], ...] = (
 class TenantDirectory:
     """The live pages of one ISP's customers; ``isp_name`` is the brand of those without a partner's. Reads only.
 
-    ``language`` is the ISP's own, as BCP 47 writes it.
+    ``language`` is the ISP's own, as BCP 47 writes it, for customers who have none.
     """
 
     def __init__(self, *, tenant_id: str, isp_name: str, language: str = "en") -> None:
@@ -66,7 +66,7 @@ class TenantDirectory:
             logo_url=brand.get("logo_url"),
             order_state=await self._order_state(db, row.customer_id),
             service_state=await self._service_state(db, row.customer_id),
-            language=self._language,
+            language=await self._language_of(db, row.customer_id),
         )
 
     async def was_withdrawn(self, db: AsyncSession, *, slug: str | None = None, host: str | None = None) -> bool:
@@ -76,6 +76,12 @@ class TenantDirectory:
             HostedTenant.tenant_id == self._tenant_id, HostedTenant.state == "withdrawn", named
         )
         return await db.scalar(gone.limit(1)) is not None
+
+    async def _language_of(self, db: AsyncSession, customer_id: int) -> str:
+        theirs: str | None = await db.scalar(
+            select(Customer.language).where(Customer.tenant_id == self._tenant_id, Customer.id == customer_id)
+        )
+        return theirs or self._language
 
     async def _order_state(self, db: AsyncSession, customer_id: int) -> OrderState:
         """What moves comes before what has ended, and of that the newest is told; a visit that is booked is the news of

@@ -23,7 +23,7 @@ from workflows.payloads import CustomerData, WhiteLabelConfig
         (list[Decimal], "list of decimal"),
         (Mapping[str, Any], "object"),
         (dict[str, str | int], "object (each text or whole number)"),
-        (CustomerData, "`{name: text, email: text, phone?: text or null}`"),
+        (CustomerData, "`{name: text, email: text, phone?: text or null, language?: text or null}`"),
         (
             WhiteLabelConfig,
             "`{name: text, colours?: {primary?: text, on_primary?: text or null} or null, logo_url?: text or null, "

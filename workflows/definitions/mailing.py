@@ -15,10 +15,14 @@ from workflows.services import DeliveredEmail, Outside, QueuedEmail, Services
 
 @dataclass(frozen=True)
 class Letter:
-    """What is to be mailed, and to whom. ``variables`` are exactly those that the template knows."""
+    """What is to be mailed, to whom and in which language (None: the ISP's own).
+
+    ``variables`` are exactly those that the template knows.
+    """
 
     template: str
     recipient: str
+    language: str | None
     variables: Mapping[str, Any]
 
 
@@ -62,6 +66,7 @@ def mail_steps(
             template=letter.template,
             recipient=letter.recipient,
             variables=letter.variables,
+            language=letter.language,
             request_id=run.key(sending),
         )
 

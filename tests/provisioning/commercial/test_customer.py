@@ -28,6 +28,7 @@ async def test_a_customer_keeps_the_number_the_isp_gave(begin: Begin) -> None:
             "name": "Ada Byron",
             "email": "Ada@example.com",
             "phone": "+4930123456",
+            "language": None,
         }
 
 

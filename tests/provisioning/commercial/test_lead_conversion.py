@@ -57,7 +57,7 @@ async def customers_of(shop: Shop) -> int:
 
 async def test_a_qualified_lead_becomes_a_customer_under_the_next_number(begin: Begin) -> None:
     shop = await Shop(begin).open()
-    lead_id = await shop.qualified_lead(phone="+49 30 1")
+    lead_id = await shop.qualified_lead(phone="+49 30 1", language="de")
     with pytest.raises(InvalidRequest):
         await convert(shop, 0)
     made = await convert(shop, lead_id, "lead/1/create")
@@ -71,7 +71,8 @@ async def test_a_qualified_lead_becomes_a_customer_under_the_next_number(begin: 
     assert await convert(shop, lead_id, "lead/1/create") == made
     assert await lead_of(shop, lead_id) == ("converted", NEXT, None)
     async with begin() as db:
-        assert (await shop.customers(db).customer(NEXT))["name"] == "Bob Hill"
+        customer = await shop.customers(db).customer(NEXT)
+    assert (customer["name"], customer["language"]) == ("Bob Hill", "de")
 
 
 async def test_what_is_not_qualified_is_refused_before_anything_is_written(shop: Shop) -> None:

@@ -34,7 +34,7 @@ async def bring(
 
 @ON_SQLITE
 async def test_a_partners_customer_is_registered_like_any_other(isp: Partnership) -> None:
-    brought = await bring(isp, {**CUSTOMER, "phone": "+49 30 123"})
+    brought = await bring(isp, {**CUSTOMER, "phone": "+49 30 123", "language": "de-at"})
     assert brought == {"customer_id": 43, "partner_id": SHARE, "name": "Ada Byron", "email": "ada@example.com"}
     async with isp.begin() as db:
         assert await isp.customers(db).customer(43) == {
@@ -42,6 +42,7 @@ async def test_a_partners_customer_is_registered_like_any_other(isp: Partnership
             "name": "Ada Byron",
             "email": "ada@example.com",
             "phone": "+4930123",
+            "language": "de-AT",
         }
         link = (await db.scalars(select(PartnerLink))).one()
     assert (link.partner_id, link.customer_id, link.linked_at, link.ended_at) == (SHARE, 43, NOW, None)
@@ -81,8 +82,8 @@ async def test_a_withdrawn_customer_stays_as_history_and_is_not_brought_again_by
     ("data", "fields"),
     [
         (
-            {"name": " ", "email": "nowhere", "phone": "call me", "vat": "1"},
-            ["customer_data.vat", "customer_data.name", "customer_data.email", "customer_data.phone"],
+            {"name": " ", "email": "nowhere", "phone": "call me", "language": "fr", "vat": "1"},
+            [f"customer_data.{field}" for field in ("vat", "name", "email", "phone", "language")],
         ),
         ({}, ["customer_data.name", "customer_data.email"]),
         ("Ada", ["customer_data", "customer_data.name", "customer_data.email"]),

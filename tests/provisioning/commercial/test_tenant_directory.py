@@ -73,6 +73,15 @@ async def test_a_page_under_the_isps_own_brand(appliance: Appliance) -> None:
     )
 
 
+async def test_a_page_speaks_its_customers_language_and_else_the_isps(appliance: Appliance) -> None:
+    slug = (await own_page(appliance))["tenant_id"]
+    assert (await look(appliance, slug)).language == "en"
+    async with appliance.database.begin() as db:
+        await appliance.customers(db).speak(customer_id=CUSTOMER, language="de-AT")
+    page = await look(appliance, slug)
+    assert (page.language, "Ihr Anschluss" in render_tenant_page(page)) == ("de-AT", True)
+
+
 async def test_the_order_moves_from_planned_to_carried_out(appliance: Appliance) -> None:
     slug = (await own_page(appliance))["tenant_id"]
     async with appliance.database.begin() as db:
