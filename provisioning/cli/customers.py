@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import tells
-from provisioning.cli.printing import Entry, print_json, print_list, say
+from provisioning.cli.printing import Entry, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial import CustomerRecord
 
@@ -33,7 +34,8 @@ def list_(
         elif not found:
             say("no customers")
         else:
-            print_list(("customer", "name", "mail", "language", "state"), [Entry(_cells(each)) for each in found])
+            entries = [Entry(_cells(each), each["email"]) for each in found]
+            print_list(("customer", "name", "language", "state"), entries)
 
     run(act, as_json=json_)
 
@@ -60,11 +62,10 @@ def language(
     run(act, as_json=json_)
 
 
-def _cells(customer: CustomerRecord) -> tuple[str, ...]:
+def _cells(customer: CustomerRecord) -> tuple[str | Text, ...]:
     return (
         str(customer["customer_id"]),
         customer["name"],
-        customer["email"],
         customer["language"] or "-",
-        customer["state"],
+        state_text(customer["state"]),
     )

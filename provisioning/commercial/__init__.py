@@ -18,7 +18,8 @@ them. To add a service: one file, its class beside the others here, its rows in
 ``tables``, its refusals in ``errors`` (and in the tree of ``provisioning.errors``).
 """
 
-from provisioning.commercial.billing import BillingService, StoppedBilling, WithdrawnActivation
+from provisioning.commercial.activations import StoppedBilling, WithdrawnActivation
+from provisioning.commercial.billing import BillingService
 from provisioning.commercial.brand import WhiteLabel, read_white_label
 from provisioning.commercial.communications import CommunicationsService
 from provisioning.commercial.crm import CrmService

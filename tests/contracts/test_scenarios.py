@@ -45,8 +45,9 @@ def marked_tests() -> Iterator[tuple[str, str, Function]]:
         text = file.read_text(encoding="utf-8")
         if "mark.scenario(" not in text:
             continue
-        for node in ast.walk(ast.parse(text)):
-            for mark in node.decorator_list if isinstance(node, Function) else ():
+        functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, Function)]
+        for node in functions:
+            for mark in node.decorator_list:
                 if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.scenario":
                     [number] = mark.args
                     yield ast.literal_eval(number), f"{file.relative_to(TESTS)}::{node.name}", node
