@@ -27,10 +27,9 @@ from provisioning.commercial import MailPreview, MailTemplates
 from provisioning.commercial.mail_variables import MailVariable
 from provisioning.contract_reference import render_contract
 from provisioning.errors import ProvisioningError
-from provisioning.journey_reference import render_journeys
 from provisioning.settings import render_settings_table
 from radius import RadiusError
-from workflows import CODES_OF_THE_ENGINE, WorkflowError
+from workflows import CODES_OF_THE_ENGINE, WorkflowError, render_journeys
 
 PACKAGES = (acs, ipam, provisioning, radius, workflows)
 ROOTS: tuple[type[Exception], ...] = (AcsError, IpamError, ProvisioningError, RadiusError, WorkflowError)

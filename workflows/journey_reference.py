@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from workflows import DEFINITIONS
+from workflows.definitions import DEFINITIONS
 from workflows.engine.definition import Definition
 from workflows.engine.steps import Act, NothingToUndo, Step, Wait
 
