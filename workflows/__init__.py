@@ -4,8 +4,8 @@
 signal, retry, skip, roll back, cancel), `Lookout` tells them that nobody can look for what they wait for, `Interpreter`
 walks one segment of a run, `Dispatch` brings segments to it.
 
-More faces: `workflows.services`, the contract, `workflows.payloads` and `workflows.answers` with the types of what it is
-given and answers, and in `workflows.definitions` what a journey is told: `installation`, `termination`,
+More faces: `workflows.services`, the contract, `workflows.payloads` and `workflows.answers` with the types of what it
+is given and answers, and in `workflows.definitions` what a journey is told: `installation`, `termination`,
 `lead_to_customer_onboarding`, `partner_customer_provisioning`.
 """
 
