@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.access import Deed, keep_deed
 from provisioning.commercial import PublishEvent
-from provisioning.commercial.delivery import Begin
-from provisioning.commercial.term_ends import OverdueEnd, end_without_line, overdue_end, overdue_subscriptions
+from provisioning.commercial.bills.term_ends import OverdueEnd, end_without_line, overdue_end, overdue_subscriptions
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.days import UTC_DAYS, day_of
 from provisioning.intake import Clock
 from provisioning.terminations import TERMINATION_REQUESTED, TerminationDesk

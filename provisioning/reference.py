@@ -24,7 +24,7 @@ from provisioning.access import PERMISSIONS, ROLES
 from provisioning.check import every_invariant
 from provisioning.cli import app
 from provisioning.commercial import MailPreview, MailTemplates
-from provisioning.commercial.mail_variables import MailVariable
+from provisioning.commercial.mails.mail_variables import MailVariable
 from provisioning.contract_reference import render_contract
 from provisioning.errors import ProvisioningError
 from provisioning.settings import render_settings_table

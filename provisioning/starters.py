@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.leads import QUALIFIED as LEAD_QUALIFIED
+from provisioning.commercial.selling.leads import QUALIFIED as LEAD_QUALIFIED
 from provisioning.errors import InvalidRequest
 from provisioning.onboarding import OnboardingDesk
 from provisioning.orders import OrderDesk

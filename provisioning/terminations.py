@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.notice_errors import TeamUnknown
-from provisioning.commercial.teams import require_team
+from provisioning.commercial.notices.notice_errors import TeamUnknown
+from provisioning.commercial.notices.teams import require_team
 from provisioning.days import day_of, end_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Clock, faults_of

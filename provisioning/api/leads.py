@@ -13,7 +13,7 @@ from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish, WithReason
 from provisioning.commercial import LeadRecord
-from provisioning.commercial.selling_tables import LeadState
+from provisioning.commercial.selling.selling_tables import LeadState
 
 doors = Doors(prefix="/leads", tags=["leads"])
 

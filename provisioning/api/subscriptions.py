@@ -12,8 +12,8 @@ from provisioning.api.calls import InCall, etag_of
 from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
-from provisioning.commercial.subscriptions import SubscriptionView, list_subscriptions, show_subscription
-from provisioning.commercial.term_ends import SubscriptionEnds
+from provisioning.commercial.bills.subscriptions import SubscriptionView, list_subscriptions, show_subscription
+from provisioning.commercial.bills.term_ends import SubscriptionEnds
 from workflows.answers import SubscriptionState
 
 doors = Doors(prefix="/subscriptions", tags=["subscriptions"])

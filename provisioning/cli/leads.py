@@ -14,7 +14,7 @@ from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial import LeadRecord
-from provisioning.commercial.selling_tables import LeadState
+from provisioning.commercial.selling.selling_tables import LeadState
 
 app = typer.Typer(no_args_is_help=True, help="Leads: keep them, qualify them, or say why not.")
 

@@ -11,9 +11,9 @@ from rich.text import Text
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
+from provisioning.commercial.bills.subscriptions import SubscriptionView, list_subscriptions, show_subscription
+from provisioning.commercial.bills.term_ends import SubscriptionEnds
 from provisioning.commercial.payments.rows import shown_amount
-from provisioning.commercial.subscriptions import SubscriptionView, list_subscriptions, show_subscription
-from provisioning.commercial.term_ends import SubscriptionEnds
 
 app = typer.Typer(no_args_is_help=True, help="Subscriptions: what was sold, and until when it is paid for.")
 

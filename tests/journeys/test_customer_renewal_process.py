@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from provisioning.access import list_audit
-from provisioning.commercial.subscriptions import SubscriptionView
-from provisioning.commercial.terms import months_later
+from provisioning.commercial.bills.subscriptions import SubscriptionView
+from provisioning.commercial.bills.terms import months_later
 from tests.support.estate import Household
 from tests.support.lab import Installation, JourneyLab
 from tests.support.outages import mail_server_down

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, select
 
 from provisioning.commercial import OfferTerms
-from provisioning.commercial.selling_tables import Lead
+from provisioning.commercial.helpdesk.ticket_tables import Ticket
+from provisioning.commercial.selling.selling_tables import Lead
 from provisioning.commercial.tables import Subscription
-from provisioning.commercial.ticket_tables import Ticket
 from provisioning.keeps import kept
 from tests.support.customers import Standing, standing
 from tests.support.lab import Installation, JourneyLab

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from provisioning.commercial import LineWish
 from provisioning.commercial.payments.testing.stripe_account import REDIRECTED, Quirk
-from provisioning.commercial.tenant_tables import Deployment
+from provisioning.commercial.tenants.tenant_tables import Deployment
 from tests.support.estate import Household
 from tests.support.lab import PATIENCE_SECONDS, Installation, JourneyLab
 from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, ORDER, PORTAL, Shop, open_shop

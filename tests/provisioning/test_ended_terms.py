@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import select, update
 
 from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.commercial.bills.subscriptions import SubscriptionView, show_subscription
+from provisioning.commercial.bills.term_ends import SubscriptionEnds
 from provisioning.commercial.errors import SubscriptionInstalled
-from provisioning.commercial.selling_tables import Quote
-from provisioning.commercial.subscriptions import SubscriptionView, show_subscription
+from provisioning.commercial.selling.selling_tables import Quote
 from provisioning.commercial.tables import Subscription
-from provisioning.commercial.term_ends import SubscriptionEnds
 from provisioning.errors import InvalidRequest
 from tests.support.healthy_estate import HealthyEstate
 from workflows import list_events, list_runs

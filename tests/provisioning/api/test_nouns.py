@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from provisioning.api.causes import ASKED_FOR, TELLS
 from provisioning.commercial import CommissionTerms, LineWish, Outbox, Partners
-from provisioning.commercial.outbox import OutboxMail
+from provisioning.commercial.mails.outbox import OutboxMail
 from provisioning.line import LineOrderRow
 from tests.support.api import PARTNER, Api
 from workflows.engine.tables import RunRow, SignalRow

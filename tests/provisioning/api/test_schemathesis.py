@@ -2,8 +2,8 @@
 
 Few examples a route, always the same ones, or the suite would take an hour; ``FIRSTLIGHT_TEST_API_EXAMPLES=200`` makes
 it look harder. Half of the addresses name what there is, since numbers that are guessed name nothing. What other
-systems send is signed as they do it. They take turns: `make test` and `make durability` together have seen every role on both
-databases.
+systems send is signed as they do it. Roles take turns: `make test` and `make durability` together have seen each of
+them on both databases.
 """
 
 from __future__ import annotations

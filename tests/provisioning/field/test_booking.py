@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from sqlalchemy import func, select
 
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.errors import InvalidRequest, RequestConflict
 from provisioning.field import TechnicianBusy, TechnicianUnknown, Visit, VisitOver, VisitUnknown
 from tests.provisioning.field.conftest import NOW, TEN, at, book, tomorrow, visits

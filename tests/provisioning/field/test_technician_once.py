@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.field import Visit
 from tests.provisioning.field.conftest import NOW, TENANT, at
 
