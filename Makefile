@@ -46,7 +46,7 @@ lock: ready-test ## lock the requirements anew (UPGRADE=1 for the newest version
 	@deploy/lock $(if $(UPGRADE),--upgrade)
 
 docs: ready-test ## renew the tables in docs/ that are made from the code
-	@.venv/bin/python deploy/renew_docs.py
+	@PYTHONPATH=. .venv/bin/python deploy/renew_docs.py
 
 picture: ready-test ## renew docs/demo.svg from a real run of the demo
 	@.venv/bin/python deploy/renew_demo_picture.py

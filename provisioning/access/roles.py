@@ -8,6 +8,7 @@ Permission = Literal[
     "addresses.read",
     "audit.read",
     "customers.read",
+    "customers.write",
     "devices.read",
     "events.publish",
     "events.read",
@@ -82,6 +83,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "sales": frozenset(
         {
             "customers.read",
+            "customers.write",
             "leads.read",
             "leads.write",
             "mails.read",
