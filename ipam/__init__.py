@@ -18,6 +18,8 @@ What doors are made of; each is bound to the caller's transaction, and all but t
   ``undrain`` and ``shrink``, ``rehome`` (access nodes to another BNG), ``history`` and ``history_of_address``.
 * ``PortBlocks``, for CGNAT: ``define_rule`` (RFC 7422) and ``end_rule``, or ``import_blocks`` from logs; ``holder``
   (who had 203.0.113.7:40112 at 21:14?) and its inverse ``blocks_of``.
+* ``AddressInventory``, for files: ``check`` and ``bring_in`` what ``read_import`` has read (ours, NetBox's, phpIPAM's,
+  radreply), ``export``, and ``reconciliation`` with RADIUS.
 * ``sample_pools``, for the clock: writes how full the pools are, and answers which thresholds were crossed.
 
 The network is described in TOML (or any mapping of that shape) and read into ``NetworkEstateSpec``::
@@ -124,7 +126,9 @@ from ipam.errors import (
     EstateRefused,
     Fault,
     GatewayMissing,
+    ImportRefused,
     IpamError,
+    LineFault,
     LocationUnknown,
     NameUnknown,
     NoPoolBound,
@@ -155,6 +159,9 @@ from ipam.estate_spec import (
     VlanGroupSpec,
     VrfSpec,
 )
+from ipam.import_files import ImportFile, ImportMapping, read_import, read_mapping, reply_file
+from ipam.import_lines import SOURCE_NAMES, ImportSource
+from ipam.import_shapes import IMPORT_COLUMNS, REPLY_KINDS
 from ipam.invariants import (
     Violation,
     badly_partitioned,
@@ -164,8 +171,11 @@ from ipam.invariants import (
     leaked,
     overlapping,
 )
+from ipam.inventory import AddressInventory
+from ipam.inventory_answers import CheckedImport, Difference, ImportCounts
 from ipam.logged_blocks import LoggedBlock
 from ipam.port_blocks import PortBlocks
+from ipam.reconciling import Reconciliation
 from ipam.sampling import sample_pools
 from ipam.service import NetworkService
 from ipam.static_requests import StaticResources
@@ -198,22 +208,34 @@ from ipam.upkeep_answers import (
 from ipam.upkeep_invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
 
 __all__ = [
+    "IMPORT_COLUMNS",
+    "REPLY_KINDS",
+    "SOURCE_NAMES",
     "AccessNodeSpec",
+    "AddressInventory",
     "AliasTaken",
     "AllocatedResources",
     "BindingSpec",
     "BngSpec",
     "Change",
+    "CheckedImport",
     "CvlanNotComputable",
+    "Difference",
     "EstateError",
     "EstateInUse",
     "EstateRefused",
     "Fault",
     "GatewayMissing",
+    "ImportCounts",
+    "ImportFile",
+    "ImportMapping",
+    "ImportRefused",
+    "ImportSource",
     "IpamError",
     "KeaExport",
     "LeftBehind",
     "LeftOut",
+    "LineFault",
     "LocationFacts",
     "LocationSpec",
     "LocationUnknown",
@@ -241,6 +263,7 @@ __all__ = [
     "PrefixNotEmpty",
     "PrefixSpec",
     "PreviewedUnit",
+    "Reconciliation",
     "ReleasedResources",
     "ReleasedUnit",
     "RequestConflict",
@@ -276,6 +299,9 @@ __all__ = [
     "off_its_history",
     "overlapping",
     "ports_of_two",
+    "read_import",
+    "read_mapping",
+    "reply_file",
     "sample_pools",
     "validate_estate",
 ]

@@ -1,0 +1,106 @@
+"""What RADIUS replies with, compared with what is allocated. Whose rows they are, and where from, is not known here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.answers import value_of
+from ipam.import_lines import parsed, spelt
+from ipam.inventory_answers import Difference
+from ipam.places import AnySelect
+from ipam.tables import ASSIGNED, Allocation, Pool, Prefix, Service
+
+ATTRIBUTES: Mapping[str, str] = {
+    "ipv4": "Framed-IP-Address",
+    "ipv6_wan": "Framed-IPv6-Prefix",
+    "ipv6_pd": "Delegated-IPv6-Prefix",
+}
+"""Which attribute tells a NAS of a unit of each kind; only these are compared."""
+_OURS = {name.lower(): name for name in ATTRIBUTES.values()}
+
+ReplyRow = tuple[str, str, str]
+"""A username, an attribute, its value."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A live service, and what RADIUS should give it, as (attribute, value)."""
+
+    service_id: int
+    customer_id: int
+    username: str
+    gives: frozenset[tuple[str, str]]
+
+
+async def claims(db: AsyncSession, tenant_id: str) -> dict[str, Claim]:
+    """By username, each live service that holds something that RADIUS gives."""
+    statement: AnySelect = select(
+        Service.service_id,
+        Service.customer_id,
+        Service.username,
+        Pool.kind,
+        Prefix.first_address,
+        Pool.unit_length,
+        Allocation.unit,
+    )
+    rows = await db.execute(
+        statement.select_from(Allocation)
+        .join(Service, Service.service_id == Allocation.service_id)
+        .join(Pool, Pool.id == Allocation.pool_id)
+        .join(Prefix, Prefix.id == Pool.prefix_id)
+        .where(Allocation.tenant_id == tenant_id, ASSIGNED, Pool.kind.in_(ATTRIBUTES))
+        .order_by(Service.service_id)
+    )
+    found: dict[str, Claim] = {}
+    for (service_id, customer_id, username), units in groupby(rows, key=lambda row: tuple(row[:3])):
+        gives = frozenset((ATTRIBUTES[kind], value_of(base, length, unit)) for *_, kind, base, length, unit in units)
+        found[username] = Claim(service_id, customer_id, username, gives)
+    return found
+
+
+class Reconciliation:
+    """Takes the rows of RADIUS one name after the other; what no row was about is missing there."""
+
+    def __init__(self, claimed: Mapping[str, Claim]) -> None:
+        self._claimed = dict(claimed)
+        self.compared = len(self._claimed)
+
+    def compare(self, username: str, rows: Sequence[ReplyRow]) -> Difference | None:
+        """All rows of one name at once."""
+        claim = self._claimed.pop(username, None)
+        gives = frozenset((_OURS[name.lower()], _spelt(value)) for _, name, value in rows if name.lower() in _OURS)
+        if claim is None:
+            return _difference("unknown_to_ipam", username, None, gives) if gives else None
+        if claim.gives == gives:
+            return None
+        return _difference("mismatched" if gives else "missing_in_radius", username, claim, gives)
+
+    def missing(self) -> Iterator[Difference]:
+        """Services of which RADIUS has no row at all, when every name was compared."""
+        for username, claim in sorted(self._claimed.items()):
+            yield _difference("missing_in_radius", username, claim, frozenset())
+
+
+def _difference(what: str, username: str, claim: Claim | None, gives: frozenset[tuple[str, str]]) -> Difference:
+    ours = claim.gives if claim else frozenset()
+    return Difference(
+        difference=what,  # type: ignore[typeddict-item]
+        username=username,
+        service_id=claim.service_id if claim else None,
+        customer_id=claim.customer_id if claim else None,
+        ipam=[f"{name}={value}" for name, value in sorted(ours - gives)],
+        radius=[f"{name}={value}" for name, value in sorted(gives - ours)],
+    )
+
+
+def _spelt(value: str) -> str:
+    """The one spelling; what is no address at all stays as it is, and so differs."""
+    try:
+        return spelt(parsed(value.strip()))
+    except ValueError:
+        return value
