@@ -160,8 +160,7 @@ from ipam.estate_spec import (
     VrfSpec,
 )
 from ipam.import_files import ImportFile, ImportMapping, read_import, read_mapping, reply_file
-from ipam.import_lines import SOURCE_NAMES, ImportSource
-from ipam.import_shapes import IMPORT_COLUMNS, REPLY_KINDS
+from ipam.import_lines import ImportSource
 from ipam.invariants import (
     Violation,
     badly_partitioned,
@@ -208,9 +207,6 @@ from ipam.upkeep_answers import (
 from ipam.upkeep_invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
 
 __all__ = [
-    "IMPORT_COLUMNS",
-    "REPLY_KINDS",
-    "SOURCE_NAMES",
     "AccessNodeSpec",
     "AddressInventory",
     "AliasTaken",

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, insert, or_, select
 
 from ipam.answers import value_of
+from ipam.bulk import insert_many
 from ipam.errors import EstateInUse
 from ipam.estate_rows import EstateRows
 from ipam.pool_layout import Layout
@@ -23,7 +24,7 @@ _EXCLUSION = table_of(Exclusion)
 _RANGE = table_of(FreeRange)
 _ALLOCATION = table_of(Allocation)
 MOST_NAMED = 5
-AT_ONCE = 500
+AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -190,15 +191,13 @@ def _holder(service_id: int | None, state: str) -> str:
 
 
 async def insert_ranges(rows: EstateRows, pool_id: int, ranges: list[Interval], *, first_seq: int) -> None:
-    if ranges:
-        of_pool = {"tenant_id": rows.tenant_id, "pool_id": pool_id}
-        await rows.db.execute(
-            insert(_RANGE),
-            [
-                {**of_pool, "seq": seq, "next_unit": first, "last_unit": last}
-                for seq, (first, last) in enumerate(ranges, start=first_seq)
-            ],
-        )
+    of_pool = {"tenant_id": rows.tenant_id, "pool_id": pool_id}
+    numbered = [
+        {**of_pool, "seq": seq, "next_unit": first, "last_unit": last}
+        for seq, (first, last) in enumerate(ranges, start=first_seq)
+    ]
+    for start in range(0, len(numbered), AT_ONCE):
+        await insert_many(rows.db, _RANGE, numbered[start : start + AT_ONCE])
 
 
 async def _write_exclusions(rows: EstateRows, pool_id: int, wanted: list[Excluded]) -> None:

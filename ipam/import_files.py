@@ -123,7 +123,7 @@ def _line(
 ) -> ImportLine:
     if len(row) != len(names):
         return ImportLine(number, faults=(f"has {len(row)} cells, and there are {len(names)} columns",))
-    line = READERS[source](number, Cells(dict(zip(names, row, strict=True))))
+    line = READERS[source](number, Cells(names, row))
     if source == "csv" or line.skipped:
         return line
     return held_as(mapping.applied(line))
@@ -142,7 +142,7 @@ def read_mapping(text: Iterable[str]) -> ImportMapping:
     by_username: dict[str, Whose] = {}
     by_address: dict[str, Whose] = {}
     for number, row in opened.rows:
-        cells = Cells(dict(zip(names, row, strict=False)))
+        cells = Cells(names, row)
         whose = Whose(cells.customer_id(), cells.username(), cells.text("location"), cells.text("plan"), cells.cvlan())
         address = cells.text("address")
         where, key = (by_address, _key(address, cells)) if address else (by_username, whose.username)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, get_args
@@ -76,13 +76,16 @@ class ImportLine:
 class Cells:
     """The cells of one row by the names of their columns; reading them gathers what is wrong with them."""
 
-    def __init__(self, cells: Mapping[str, str]) -> None:
-        self._cells = cells
+    def __init__(self, names: Iterable[str], row: Iterable[str]) -> None:
+        self._cells = {name: text for name, cell in zip(names, row, strict=False) if (text := cell.strip())}
         self.faults: list[str] = []
 
     def text(self, *names: str) -> str:
         """The first of these columns that says something."""
-        return next((text for name in names if (text := self._cells.get(name, "").strip())), "")
+        for name in names:
+            if name in self._cells:
+                return self._cells[name]
+        return ""
 
     def customer_id(self) -> int | None:
         return self._number("customer_id", 1, _LARGEST, "positive whole number")

@@ -20,6 +20,7 @@ class PoolIndex:
 
     def __init__(self, pools: Iterable[KnownPool]) -> None:
         self._by_name = {pool.name: pool for pool in pools}
+        self._networks = {pool.pool_id: _network(pool) for pool in self._by_name.values()}
         sorted_by: dict[tuple[str, Family], list[tuple[int, KnownPool]]] = defaultdict(list)
         for pool in self._by_name.values():
             if pool.base is not None:
@@ -47,7 +48,7 @@ class PoolIndex:
         if line.network is None:
             assert line.vid is not None, "a line without faults has a value"
             return pool, line.vid, line.vid
-        return _units(line, line.network, pool)
+        return _units(line, line.network, pool, self._networks[pool.pool_id])
 
     def _of_vlan(self, line: ImportLine) -> KnownPool:
         if not line.pool:
@@ -60,14 +61,14 @@ class PoolIndex:
     def _of_network(self, line: ImportLine, network: Network) -> KnownPool | None:
         if line.pool:
             pool = self._named(line.pool)
-            own = _network(pool)
+            own = self._networks[pool.pool_id]
             if line.vrf not in ("", pool.vrf):
                 raise ValueError(f"pool {pool.name} is in VRF {pool.vrf}, not in {line.vrf}")
             if own is None or not own.holds(network.family, network.first) or not own.holds(own.family, network.last):
                 raise ValueError(f"{line.value} lies outside pool {pool.name} ({pool.network or 'of C-VLANs'})")
             return pool
         vrfs = [line.vrf] if line.vrf else sorted({vrf for vrf, _ in self._pools})
-        found = [pool for vrf in vrfs if (pool := self._holding(vrf, network)) is not None]
+        found = [held for vrf in vrfs if (held := self._holding(vrf, network)) is not None]
         if len(found) > 1:
             raise ValueError(f"{line.value} exists in the VRFs {', '.join(str(pool.vrf) for pool in found)}: say which")
         if not found and (line.is_exact or not any(self._covers(vrf, network) for vrf in vrfs)):
@@ -85,7 +86,7 @@ class PoolIndex:
         if place < 0:
             return None
         pool = self._pools[key][place]
-        own = _network(pool)
+        own = self._networks[pool.pool_id]
         return pool if own is not None and network.last <= own.last else None
 
     def _covers(self, vrf: str, network: Network) -> bool:
@@ -94,8 +95,7 @@ class PoolIndex:
         return bisect_right(firsts, network.last) > bisect_right(firsts, network.first - 1)
 
 
-def _units(line: ImportLine, network: Network, pool: KnownPool) -> Located | None:
-    own = _network(pool)
+def _units(line: ImportLine, network: Network, pool: KnownPool, own: Network | None) -> Located | None:
     assert own is not None and pool.unit_length is not None
     if line.is_exact and network.length != pool.unit_length:
         raise ValueError(

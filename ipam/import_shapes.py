@@ -14,8 +14,8 @@ each shape ``customer_id``, ``location``, ``plan``, ``username`` and ``cvlan`` m
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from ipam.estate_spec import DEFAULT_VRF
 from ipam.import_lines import OWNER, STATES, Cells, ImportLine, ImportSource, Said, as_note
@@ -51,47 +51,54 @@ _GIVES = ("=", ":=", "+=")
 
 def own_line(number: int, cells: Cells) -> ImportLine:
     """A line as our export writes it."""
-    said = cells.value(cells.text("value"))
-    line = ImportLine(
+    said, customer_id, username = cells.value(cells.text("value")), cells.customer_id(), cells.username()
+    location, plan = cells.text("location"), cells.text("plan")
+    lacks = [name for name, known in zip(OWNER, (customer_id, location, plan), strict=True) if not known]
+    state = cells.text("state") or ("reserved" if lacks else "assigned")
+    note = " ".join(cells.text("note").split())
+    cvlan = cells.cvlan()
+    since, available_at, sticky_until = (cells.moment(name) for name in ("since", "available_at", "sticky_until"))
+    cells.faults += _owner_faults(state, lacks, username)
+    cells.faults += _quarantine_faults(state, available_at, sticky_until)
+    if len(note) > LONGEST_NOTE or not note.isprintable():
+        cells.faults.append(f"note: takes at most {LONGEST_NOTE} characters that can be seen")
+    return ImportLine(
         number=number,
+        network=said.network,
+        vid=said.vid,
         vrf=cells.text("vrf"),
         pool=cells.text("pool"),
         kind=cells.text("kind"),
-        customer_id=cells.customer_id(),
-        username=cells.username(),
-        location=cells.text("location"),
-        plan=cells.text("plan"),
-        cvlan=cells.cvlan(),
-        since=cells.moment("since"),
-        available_at=cells.moment("available_at"),
-        sticky_until=cells.moment("sticky_until"),
-        note=" ".join(cells.text("note").split()),
-        network=said.network,
-        vid=said.vid,
+        state=state,
+        customer_id=customer_id,
+        username=username,
+        location=location,
+        plan=plan,
+        cvlan=cvlan,
+        since=since,
+        available_at=available_at,
+        sticky_until=sticky_until,
+        note=note or (as_note("csv") if state == "reserved" else ""),
+        faults=tuple(cells.faults),
     )
-    state = cells.text("state") or ("reserved" if line.lacks else "assigned")
-    faults = [*cells.faults, *_own_faults(line, state)]
-    note = line.note or (as_note("csv") if state == "reserved" else "")
-    return replace(line, state=state, note=note, faults=tuple(faults))
 
 
-def _own_faults(line: ImportLine, state: str) -> list[str]:
-    faults: list[str] = []
+def _owner_faults(state: str, lacks: Sequence[str], username: str) -> Iterator[str]:
     if state not in STATES:
-        return [f"state: {state[:60]!r} is none of {', '.join(STATES)}"]
-    if state != "reserved" and line.lacks:
-        faults.append(f"what is {state} is somebody's: {', '.join(line.lacks)} is missing")
-    if state == "reserved" and 0 < len(line.lacks) < len(OWNER):
-        faults.append(f"whose it is takes {', '.join(OWNER)}: {', '.join(line.lacks)} is missing")
-    elif state == "reserved" and (line.username or not line.lacks):
-        faults.append("what is reserved is nobody's: leave its owner out, or its state")
-    if state == "quarantine" and line.available_at is None:
-        faults.append("available_at is missing: when its quarantine is over")
-    if state != "quarantine" and (line.available_at or line.sticky_until):
-        faults.append("available_at and sticky_until are for what is in quarantine")
-    if len(line.note) > LONGEST_NOTE or not line.note.isprintable():
-        faults.append(f"note: takes at most {LONGEST_NOTE} characters that can be seen")
-    return faults
+        yield f"state: {state[:60]!r} is none of {', '.join(STATES)}"
+    elif state != "reserved" and lacks:
+        yield f"what is {state} is somebody's: {', '.join(lacks)} is missing"
+    elif state == "reserved" and 0 < len(lacks) < len(OWNER):
+        yield f"whose it is takes {', '.join(OWNER)}: {', '.join(lacks)} is missing"
+    elif state == "reserved" and (username or not lacks):
+        yield "what is reserved is nobody's: leave its owner out, or its state"
+
+
+def _quarantine_faults(state: str, available_at: datetime | None, sticky_until: datetime | None) -> Iterator[str]:
+    if state == "quarantine" and available_at is None:
+        yield "available_at is missing: when its quarantine is over"
+    if state in ("assigned", "reserved") and (available_at or sticky_until):
+        yield "available_at and sticky_until are for what is in quarantine"
 
 
 def netbox_line(number: int, cells: Cells) -> ImportLine:

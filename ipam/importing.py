@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, delete, func, insert, literal, select
+from sqlalchemy import Table, delete, func, literal, select
 from sqlalchemy.exc import IntegrityError
 
+from ipam.bulk import insert_many
 from ipam.errors import ImportRefused, RequestInvalid
 from ipam.estate_ranges import cut_ranges
 from ipam.estate_rows import EstateRows
@@ -185,5 +186,5 @@ def _service_id(unit: WantedUnit) -> int | None:
 
 
 async def _insert(rows: EstateRows, table: Table, values: Sequence[dict[str, Any]]) -> None:
-    for some in chunks(values):
-        await rows.db.execute(insert(table), [{"tenant_id": rows.tenant_id, **each} for each in some])
+    for some in chunks([{"tenant_id": rows.tenant_id, **each} for each in values]):
+        await insert_many(rows.db, table, some)

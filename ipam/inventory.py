@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam import exporting, importing, reconciling
 from ipam.estate_rows import EstateRows
 from ipam.import_files import ImportFile
+from ipam.import_shapes import IMPORT_COLUMNS
 from ipam.inventory_answers import CheckedImport, ImportCounts
 from ipam.reconciling import Reconciliation
 from ipam.tables import Service
@@ -29,6 +30,9 @@ class AddressInventory:
     history begins at ``since`` (now, if the file doesn't say), and each entry says which system it came from. Services
     need no run and no subscriber yet: ``imported_service_ids`` names them.
     """
+
+    columns = IMPORT_COLUMNS
+    """Of what is exported, in their order."""
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime], username_realm: str) -> None:
         self._db = db
@@ -53,7 +57,7 @@ class AddressInventory:
         return counts
 
     def export(self, *, pool: str | None = None) -> AsyncIterator[list[str]]:
-        """What is held, kept or cooling (of one pool), a row of ``IMPORT_COLUMNS`` each, while it is read.
+        """What is held, kept or cooling (of one pool), a row of ``columns`` each, while it is read.
 
         Raises:
             NameUnknown, RequestInvalid: there is no such pool of ours.

@@ -22,7 +22,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import ipam
 from ipam import (
-    IMPORT_COLUMNS,
     AddressInventory,
     AllocatedResources,
     ImportCounts,
@@ -158,7 +157,7 @@ class Network:
         """What is held, kept or cooling, as a file of ours."""
         written = io.StringIO()
         writer = csv.writer(written, lineterminator="\n")
-        writer.writerow(IMPORT_COLUMNS)
+        writer.writerow(AddressInventory.columns)
         async with self.database.read() as db:
             async for row in self.inventory(db).export(pool=pool):
                 writer.writerow(row)
