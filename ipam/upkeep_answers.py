@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from ipam.answers import ServiceAt
+from ipam.answers import PoolUsage, ServiceAt
 
 
 class NatBlockAt(TypedDict):
@@ -119,19 +119,13 @@ class PoolCrossing(TypedDict):
     days_to_exhaustion: float | None
 
 
-class PoolOutlook(TypedDict):
-    """How bad it is with a pool (ok, low, critical, exhausted), and when it will be full.
+class PoolOutlook(PoolUsage):
+    """How full a pool is, how bad that is (ok, low, critical, exhausted), and when it will be full.
 
     ``units_per_day``: how fast free units went in the last seven days; less than nothing: they came back. None: it is
     too soon to say. ``days_to_exhaustion`` None: it is too soon to say, or it doesn't come to that.
     """
 
-    pool: str
-    kind: str
-    network: str
     level: str
-    size: int
-    free: int
-    used_percent: float
     units_per_day: float | None
     days_to_exhaustion: float | None
