@@ -27,6 +27,19 @@ class NatHolder(TypedDict):
     holder: ServiceAt | None
 
 
+class NatRuleInForce(TypedDict):
+    """How a box maps the addresses of a pool onto blocks of ports of outside addresses, and since when."""
+
+    pool: str
+    inside: str
+    outside: str
+    ports_per_subscriber: int
+    algorithm: str
+    first_port: int
+    last_port: int
+    since: datetime
+
+
 class PreviewedUnit(TypedDict):
     """What a service would be given of one kind.
 
@@ -54,7 +67,7 @@ class MovedService(TypedDict):
 
 
 class LeftBehind(TypedDict):
-    """What is still held or reserved in a part of a pool that is being drained, and by whom."""
+    """What is held or reserved in a part of a pool (of one that isn't being drained: or in quarantine), and by whom."""
 
     value: str
     state: str
