@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import typer
 
-from provisioning.cli import addresses_pools
+from provisioning.cli import addresses_looks, addresses_nat, addresses_pools, addresses_services, addresses_upkeep
 
 app = typer.Typer(no_args_is_help=True, help="Addresses and VLANs: pools, who has what, and upkeep.")
 
 addresses_pools.add_to(app)
+addresses_looks.add_to(app)
+addresses_upkeep.add_to(app)
+addresses_services.add_to(app)
+addresses_nat.add_to(app)
