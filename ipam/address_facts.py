@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -120,10 +120,20 @@ async def _state(db: AsyncSession, pool: KnownPool, unit: int, at: datetime) -> 
 
 
 def _facts(asked: Network | None, state: str, **known: Any) -> AddressFacts:
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("pool", "kind", "role", "network", "vrf", "note", "available_at", "holder"), None
+    facts = AddressFacts(
+        value="" if asked is None else _span(asked),
+        state=state,
+        pool=None,
+        kind=None,
+        role=None,
+        network=None,
+        vrf=None,
+        note=None,
+        available_at=None,
+        holder=None,
+        outside=[],
+        within=[],
+        history=[],
     )
-    empty: dict[str, Any] = {"outside": [], "within": [], "history": []}
-    value = "" if asked is None else _span(asked)
-    facts: Any = {**nothing, **empty, "value": value, "state": state, **known}
-    return AddressFacts(**facts)
+    facts.update(cast(AddressFacts, known))
+    return facts

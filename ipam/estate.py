@@ -301,11 +301,11 @@ class NetworkEstate:
         ipoe = await self._db.scalars(
             select(AddressPlan.name).where(AddressPlan.tenant_id == mine, AddressPlan.access == "ipoe")
         )
-        found = await self._db.execute(
+        numbered = await self._db.execute(
             select(Pool.name, Pool.kind, Prefix.network, Pool.framed_pool)
             .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
             .where(Pool.tenant_id == mine)
         )
-        pools = {name: (kind, None if framed else network) for name, kind, network, framed in found}
+        pools = {name: (kind, None if framed else network) for name, kind, network, framed in numbered}
         names["pool"] = set(pools)
         return KnownNames(names, {(node, port) for node, port in ports}, group_vids, set(ipoe), pools)

@@ -17,13 +17,13 @@ async def look(network: Network, verb: str, *asked: Any, **said: Any) -> Any:
         return await getattr(lookup, verb)(*asked, **said)
 
 
-async def in_every_state(network: Network) -> dict[str, int]:
+async def in_every_state(network: Network) -> dict[int, int]:
     """A pool of sixteen with one unit in each state; the services by the last number of their address."""
     await network.apply(one_pool("192.0.2.0/28", gateway="192.0.2.1", quarantine_seconds=60))
-    services = {}
+    services = dict[int, int]()
     for last in (2, 3, 4, 9):
-        services[str(last)] = (await network.allocate(last, ip_address=f"192.0.2.{last}"))["service_id"]
-    for last in ("3", "4"):
+        services[last] = (await network.allocate(last, ip_address=f"192.0.2.{last}"))["service_id"]
+    for last in (3, 4):
         await network.release(services[last])
         network.clock.forward(seconds=40)
     await network.keep("reserve", pool="cgnat", value="192.0.2.5", note="for the museum")
@@ -49,7 +49,7 @@ async def test_an_address_says_how_it_stands_who_has_it_and_what_has_become_of_i
         9: ("assigned", None),
         10: ("draining", "goes south"),
     }
-    assert (facts[2]["holder"]["service_id"], facts[2]["holder"]["customer_id"]) == (services["2"], 2)
+    assert (facts[2]["holder"]["service_id"], facts[2]["holder"]["customer_id"]) == (services[2], 2)
     assert facts[4]["holder"] is None and facts[4]["available_at"] is not None
     assert [event["what"] for event in facts[4]["history"]] == ["assigned", "released"]
     assert {(each["pool"], each["role"], each["network"]) for each in facts.values()} == {

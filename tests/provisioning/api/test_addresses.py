@@ -16,7 +16,7 @@ async def test_a_full_pool_is_a_conflict_with_its_numbers_and_never_an_empty_ans
     assert {each["kind"]: each["how"] for each in free.json()}["ipv4"] == "fresh"
     async with api.appliance.database.begin() as db:
         network = api.appliance.services(db).network_service
-        line = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300"}
+        line: dict[str, Any] = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300"}
         last = await network.allocate_resources(**line)
         await network.release_resources(service_id=last["service_id"])
 
