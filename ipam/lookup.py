@@ -8,11 +8,9 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import address_facts, holdings, occupation, place_usage, usage
-from ipam.errors import ServiceUnknown
 from ipam.lookup_answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts
 from ipam.pool_units import find_pool
 from ipam.port_blocks import PortBlocks
-from ipam.tables import Service
 
 
 class AddressLookup:
@@ -41,9 +39,7 @@ class AddressLookup:
         Raises:
             ServiceUnknown
         """
-        line = await holdings.find_line(self._db, self._tenant_id, Service.service_id == service_id)
-        if line is None:
-            raise ServiceUnknown(service_id)
+        line = await holdings.find_service(self._db, self._tenant_id, service_id)
         return ServiceFacts(
             service_id=line.service_id,
             customer_id=line.customer_id,

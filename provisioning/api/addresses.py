@@ -30,6 +30,8 @@ from provisioning.occupation_svg import occupation_svg
 
 doors = Doors(prefix="/addresses", tags=["addresses"])
 
+LOOKED_AT = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+"""A picture that is opened by itself can do nothing but be looked at."""
 NOT_THERE = {404: problem(WORDS[404])}
 Address = Annotated[str, Query(min_length=2, max_length=64, description="IPv4 or IPv6, or a prefix")]
 At = Annotated[Moment | None, Query(description="When; now, if left out")]
@@ -38,12 +40,9 @@ PoolName = Annotated[str, Query(min_length=1, max_length=120, description="The p
 
 
 class Picture(Response):
-    """SVG that can do nothing but be looked at."""
+    """SVG."""
 
     media_type = "image/svg+xml"
-
-    def __init__(self, content: str) -> None:
-        super().__init__(content, headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
 
 
 class Holder(Wish):
@@ -76,7 +75,8 @@ async def occupation(call: InCall, pool: PoolName) -> Occupation:
 @doors.get("/occupation.svg", permission="addresses.read", responses=NOT_THERE, response_class=Picture)
 async def occupation_picture(call: InCall, pool: PoolName) -> Picture:
     """The same as a picture."""
-    return Picture(occupation_svg(await call.appliance.address_lookup(call.db).occupation(pool)))
+    drawn = occupation_svg(await call.appliance.address_lookup(call.db).occupation(pool))
+    return Picture(drawn, headers=LOOKED_AT)
 
 
 @doors.get("/lookup", permission="addresses.read")

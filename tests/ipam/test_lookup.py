@@ -163,4 +163,4 @@ async def test_a_service_is_told_of_also_when_it_was_released(network: Network) 
     assert (facts["state"], facts["location"], facts["plan"]) == ("released", "LOC-1", "fiber-100")
     assert facts["released_at"] == network.clock()
     with pytest.raises(ServiceUnknown):
-        await look(network, "service", 99)
+        await look(network, "service", 2**40)
