@@ -32,7 +32,7 @@ from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault
 from provisioning.webhooks import invariants as webhooks
 from radius import FramedAddresses
-from workflows import Definition, stuck_events
+from workflows import Definition, framed_addresses, stuck_events
 
 MAIL_STUCK_AFTER = timedelta(hours=1)
 EVENT_STUCK_AFTER = timedelta(minutes=15)
@@ -76,15 +76,7 @@ class Whole:
 
     @property
     def addresses(self) -> dict[int, FramedAddresses]:
-        return {
-            service_id: FramedAddresses(
-                ipv4=each["ip_address"] or None,
-                ipv4_pool=each["framed_pool"],
-                ipv6_wan_prefix=each["ipv6_wan_prefix"],
-                delegated_prefix=each["delegated_prefix"],
-            )
-            for service_id, each in self.allocated.items()
-        }
+        return {service_id: framed_addresses(each) for service_id, each in self.allocated.items()}
 
     @property
     def vlans(self) -> dict[int, line.Vlans]:

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 Permission = Literal[
     "addresses.read",
+    "addresses.write",
     "audit.read",
     "customers.read",
     "devices.read",
@@ -51,6 +52,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "admin": PERMISSIONS,
     "noc": READING
     | {
+        "addresses.write",
         "audit.read",
         "events.publish",
         "installations.order",

@@ -58,6 +58,10 @@ CODES: dict[int, tuple[str, ...]] = {
     ),
     409: (
         "acs.desired_state_changed",
+        "addresses.error",
+        "addresses.line_on_olt",
+        "addresses.service_served",
+        "addresses.service_under_way",
         "acs.request_conflict",
         "acs.serial_ambiguous",
         "acs.serial_bound_elsewhere",
