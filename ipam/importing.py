@@ -6,6 +6,7 @@ short: a hole that became a row of a rested unit would need a story of its own, 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -70,10 +71,15 @@ async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: s
 
 
 async def _drafted(rows: EstateRows, file: ImportFile, at: datetime) -> Draft:
-    draft = Draft(await known_network(rows.db, rows.tenant_id, file.lines), at)
-    draft.add_all(file.lines)
-    complete_all(draft)
-    return draft
+    known = await known_network(rows.db, rows.tenant_id, file.lines)
+
+    def drafted() -> Draft:
+        draft = Draft(known, at)
+        draft.add_all(file.lines)
+        complete_all(draft)
+        return draft
+
+    return await asyncio.to_thread(drafted)  # seconds of work for a large file, while others want to be answered
 
 
 def _counts(file: ImportFile, draft: Draft, settled: Settled) -> ImportCounts:

@@ -19,6 +19,8 @@ ATTRIBUTES: Mapping[str, str] = {
     "ipv4": "Framed-IP-Address",
     "ipv6_wan": "Framed-IPv6-Prefix",
     "ipv6_pd": "Delegated-IPv6-Prefix",
+    "ipv4_routed": "Framed-Route",
+    "ipv6_routed": "Framed-IPv6-Route",
 }
 """Which attribute tells a NAS of a unit of each kind; only these are compared."""
 _OURS = {name.lower(): name for name in ATTRIBUTES.values()}
@@ -99,8 +101,8 @@ def _difference(what: str, username: str, claim: Claim | None, gives: frozenset[
 
 
 def _spelt(value: str) -> str:
-    """The one spelling; what is no address at all stays as it is, and so differs."""
+    """The one spelling, of a route its prefix; what is no address at all stays as it is, and so differs."""
     try:
-        return spelt(parsed(value.strip()))
-    except ValueError:
+        return spelt(parsed(value.split()[0]))
+    except (ValueError, IndexError):
         return value

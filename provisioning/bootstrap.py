@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import GenieAcsService, TemplateLibrary
-from ipam import AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
+from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
 from provisioning.access import forget_old_keys
 from provisioning.addresses import AddressDesk
 from provisioning.commercial import (
@@ -189,6 +189,11 @@ class Appliance:
     def network_upkeep(self, db: AsyncSession) -> NetworkUpkeep:
         """What operators do to addresses under way, bound to this transaction."""
         return NetworkUpkeep(db, tenant_id=self.tenant_id, now=self.clock)
+
+    def inventory(self, db: AsyncSession) -> AddressInventory:
+        """Files of allocations, and the comparison with RADIUS, bound to this transaction."""
+        realm = self.settings.username_realm
+        return AddressInventory(db, tenant_id=self.tenant_id, now=self.clock, username_realm=realm)
 
     def port_blocks(self, db: AsyncSession) -> PortBlocks:
         """CGNAT's ports, bound to this transaction."""

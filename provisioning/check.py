@@ -81,7 +81,9 @@ async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
         definitions=appliance.definitions,
         allocated={each["service_id"]: each for each in await services.network_service.all_resources()},
         live=set(await services.network_service.active_service_ids()),
-        wanted=answered_for | set(await services.radius_service.live_service_ids(in_service=True)),
+        wanted=answered_for
+        | set(await services.radius_service.live_service_ids(in_service=True))
+        | set(await appliance.inventory(db).imported_service_ids()),
         promised=promised,
         changing={int(one.result["service_id"]) for one in kept if one.going_back and one.has_more_to_do},
         in_work=usernames_in_work([*kept, *leaving]),

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from provisioning.access import KnownCallers, note_wanted_changes
 from provisioning.api import (
     addresses,
+    addresses_files,
     addresses_nat,
     addresses_services,
     addresses_upkeep,
@@ -65,6 +66,7 @@ NOUNS: Sequence[APIRouter] = (
     partners.doors,
     subscribers.doors,
     addresses.doors,
+    addresses_files.doors,
     addresses_services.doors,
     addresses_upkeep.doors,
     addresses_nat.doors,

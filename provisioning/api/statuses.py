@@ -227,6 +227,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.template_unknown",
         "api.idempotency_key_reused",
         "ipam.estate_refused",
+        "ipam.import_refused",
         "ipam.request_invalid",
         "license.key_invalid",
         "license.public_key_unusable",

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import typer
 
-from provisioning.cli import addresses_looks, addresses_nat, addresses_pools, addresses_services, addresses_upkeep
+from provisioning.cli import (
+    addresses_files,
+    addresses_looks,
+    addresses_nat,
+    addresses_pools,
+    addresses_services,
+    addresses_upkeep,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Addresses and VLANs: pools, who has what, and upkeep.")
 
@@ -16,3 +23,4 @@ addresses_looks.add_to(app)
 addresses_upkeep.add_to(app)
 addresses_services.add_to(app)
 addresses_nat.add_to(app)
+addresses_files.add_to(app)
