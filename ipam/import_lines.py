@@ -177,4 +177,4 @@ def held_as(line: ImportLine) -> ImportLine:
     """What another system has allocated is a service's if its owner is known, and else kept for nobody."""
     if not line.lacks:
         return replace(line, state="assigned")
-    return replace(line, state="reserved", username="")
+    return replace(line, state="reserved")

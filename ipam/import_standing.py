@@ -47,7 +47,9 @@ def settle(draft: Draft, now: Standing) -> Settled:
 
 def _is_so_already(unit: WantedUnit, used: UsedUnit) -> bool:
     if unit.line.state == "reserved":
-        return used.state == "reserved" and used.note == unit.line.note
+        # Another system may know who has it by the name alone, and that is who has it here.
+        named = used.account is not None and used.account.username == unit.line.username
+        return named or (used.state == "reserved" and used.note == unit.line.note)
     service = unit.service
     if service is None:
         return False

@@ -66,7 +66,8 @@ class AddressInventory:
 
     async def reconciliation(self) -> Reconciliation:
         """What is allocated, to be compared with what RADIUS replies with."""
-        return Reconciliation(await reconciling.claims(self._db, self._tenant_id))
+        claimed = await reconciling.claims(self._db, self._tenant_id)
+        return Reconciliation(claimed, await reconciling.kept(self._db, self._tenant_id))
 
     async def imported_service_ids(self) -> list[int]:
         """Live services that came with a file: they are wanted, though no run of ours has made them."""

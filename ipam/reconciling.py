@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +14,7 @@ from ipam.answers import value_of
 from ipam.import_lines import parsed, spelt
 from ipam.inventory_answers import Difference
 from ipam.places import AnySelect
-from ipam.tables import ASSIGNED, Allocation, Pool, Prefix, Service
+from ipam.tables import ASSIGNED, RESERVED, Allocation, Pool, Prefix, Service
 
 ATTRIBUTES: Mapping[str, str] = {
     "ipv4": "Framed-IP-Address",
@@ -27,56 +28,66 @@ _OURS = {name.lower(): name for name in ATTRIBUTES.values()}
 
 ReplyRow = tuple[str, str, str]
 """A username, an attribute, its value."""
+Given = tuple[str, str]
+"""An attribute and its value."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A live service, and what RADIUS should give it, as (attribute, value)."""
+    """A live service, and what RADIUS should give it."""
 
     service_id: int
     customer_id: int
     username: str
-    gives: frozenset[tuple[str, str]]
+    gives: frozenset[Given]
 
 
 async def claims(db: AsyncSession, tenant_id: str) -> dict[str, Claim]:
     """By username, each live service that holds something that RADIUS gives."""
-    statement: AnySelect = select(
-        Service.service_id,
-        Service.customer_id,
-        Service.username,
-        Pool.kind,
-        Prefix.first_address,
-        Pool.unit_length,
-        Allocation.unit,
-    )
-    rows = await db.execute(
-        statement.select_from(Allocation)
-        .join(Service, Service.service_id == Allocation.service_id)
-        .join(Pool, Pool.id == Allocation.pool_id)
-        .join(Prefix, Prefix.id == Pool.prefix_id)
-        .where(Allocation.tenant_id == tenant_id, ASSIGNED, Pool.kind.in_(ATTRIBUTES))
-        .order_by(Service.service_id)
-    )
+    whose = (Service.service_id, Service.customer_id, Service.username)
+    statement = _units(tenant_id, *whose).join(Service, Service.service_id == Allocation.service_id)
+    rows = await db.execute(statement.where(ASSIGNED).order_by(Service.service_id))
     found: dict[str, Claim] = {}
-    for (service_id, customer_id, username), units in groupby(rows, key=lambda row: tuple(row[:3])):
-        gives = frozenset((ATTRIBUTES[kind], value_of(base, length, unit)) for *_, kind, base, length, unit in units)
-        found[username] = Claim(service_id, customer_id, username, gives)
+    for (service_id, customer_id, username), units in groupby(rows, key=lambda row: tuple(row[4:])):
+        found[username] = Claim(service_id, customer_id, username, frozenset(_given(unit) for unit in units))
     return found
 
 
-class Reconciliation:
-    """Takes the rows of RADIUS one name after the other; what no row was about is missing there."""
+async def kept(db: AsyncSession, tenant_id: str) -> set[Given]:
+    """What is reserved, as RADIUS would give it."""
+    return {_given(row) for row in await db.execute(_units(tenant_id).where(RESERVED))}
 
-    def __init__(self, claimed: Mapping[str, Claim]) -> None:
+
+def _units(tenant_id: str, *more: Any) -> AnySelect:
+    statement: AnySelect = select(Pool.kind, Prefix.first_address, Pool.unit_length, Allocation.unit, *more)
+    return (
+        statement.select_from(Allocation)
+        .join(Pool, Pool.id == Allocation.pool_id)
+        .join(Prefix, Prefix.id == Pool.prefix_id)
+        .where(Allocation.tenant_id == tenant_id, Pool.kind.in_(ATTRIBUTES))
+    )
+
+
+def _given(row: Any) -> Given:
+    return ATTRIBUTES[row.kind], value_of(row.first_address, row.unit_length, row.unit)
+
+
+class Reconciliation:
+    """Takes the rows of RADIUS one name after the other; what no row was about is missing there.
+
+    What RADIUS gives to a name that is nobody's here is no difference as far as it is reserved: nobody else gets it.
+    """
+
+    def __init__(self, claimed: Mapping[str, Claim], reserved: Collection[Given] = ()) -> None:
         self._claimed = dict(claimed)
-        self.compared = len(self._claimed)
+        self._reserved = frozenset(reserved)
 
     def compare(self, username: str, rows: Sequence[ReplyRow]) -> Difference | None:
         """All rows of one name at once."""
         claim = self._claimed.pop(username, None)
         gives = frozenset((_OURS[name.lower()], _spelt(value)) for _, name, value in rows if name.lower() in _OURS)
         if claim is None:
+            gives -= self._reserved
             return _difference("unknown_to_ipam", username, None, gives) if gives else None
         if claim.gives == gives:
             return None
@@ -88,7 +99,7 @@ class Reconciliation:
             yield _difference("missing_in_radius", username, claim, frozenset())
 
 
-def _difference(what: str, username: str, claim: Claim | None, gives: frozenset[tuple[str, str]]) -> Difference:
+def _difference(what: str, username: str, claim: Claim | None, gives: frozenset[Given]) -> Difference:
     ours = claim.gives if claim else frozenset()
     return Difference(
         difference=what,  # type: ignore[typeddict-item]

@@ -184,7 +184,7 @@ def test_a_mapping_says_whose_the_addresses_of_other_systems_are() -> None:
     assert said(by_name, "username", "customer_id", "location", "cvlan", "state")[3:] == [
         ("bob@isp", 6, "LOC-2", 300, "assigned"),
         ("", None, "", None, ""),
-        ("", None, "", None, "reserved"),
+        ("dora@isp", None, "", None, "reserved"),
     ]
     by_address = read(NETBOX_ADDRESSES, "netbox", mapping)
     assert said(by_address, "username", "state", "cvlan")[:2] == [("", "reserved", None), ("bob@isp", "assigned", 300)]
