@@ -74,7 +74,7 @@ _BODY = {
 }
 
 
-@doors.post("/imports", permission="addresses.write", most_bytes=MOST_BYTES, openapi_extra=_BODY)
+@doors.post("/imports", permission="addresses.write", name="import", most_bytes=MOST_BYTES, openapi_extra=_BODY)
 async def import_(
     call: InCall,
     source: Annotated[ImportSource | None, Query(description="Of a CSV body: whose file it is")] = None,

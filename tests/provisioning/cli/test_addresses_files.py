@@ -64,6 +64,31 @@ def test_a_file_of_another_system_is_tried_mended_and_taken_over(
     assert type_("check").status == 0
 
 
+def test_a_service_that_comes_with_a_file_is_nobody_s_left_over(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    file = tmp_path / "services.csv"
+    whose = "2001,ada@elsewhere.example,LOC-20001,fiber-300"
+    file.write_text(
+        f"value,customer_id,username,location,plan,pool\n100.64.2.9,{whose},\n2001:db8:100:99::/64,{whose},\n"
+        f"2001:db8:8000:9900::/56,{whose},\n"
+    )
+    lacks = type_("addresses", "import", file)
+    assert (lacks.status, lacks.err.splitlines()[1:]) == (
+        2,
+        ["  line 2: its C-VLAN is missing: a column cvlan, or a line of its own, may say it"],
+    )
+    file.write_text(file.read_text() + f"777,{whose},aggregation-north/101\n")
+
+    assert type_("addresses", "import", file).out == "4 lines, 0 left out: 4 assigned; 1 new services\n"
+
+    shown = type_("addresses", "show", "100.64.2.9", "--json").json
+    assert shown["holder"]["username"] == "ada@elsewhere.example"
+    assert type_("check").status == 0
+    [missing] = type_("addresses", "reconcile", "--json").json["missing_in_radius"]
+    assert missing["command"] == f"firstlight addresses release {missing['service_id']} --reason gone"
+    assert type_(*missing["command"].split()[1:]).status == 0
+    assert type_("addresses", "reconcile").status == 0
+
+
 def test_what_goes_out_is_what_comes_in(isp: Settings, type_: Type, tmp_path: Path) -> None:
     everything = tmp_path / "all.csv"
     said = type_("addresses", "export", "--to", everything).out
