@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import address_facts, holdings, occupation, place_usage, usage
 from ipam.lookup_answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts
 from ipam.pool_units import find_pool
 from ipam.port_blocks import PortBlocks
+from ipam.tables import AccessNode, Bng
 
 
 class AddressLookup:
@@ -59,6 +61,15 @@ class AddressLookup:
         """
         known = await find_pool(self._db, self._tenant_id, pool)
         return await occupation.occupation(self._db, known, self._now())
+
+    async def bngs_of(self, access_nodes: Sequence[str]) -> dict[str, str]:
+        """Behind which BNG each of these access nodes is; those that there are."""
+        found = await self._db.execute(
+            select(AccessNode.name, Bng.name)
+            .join(Bng, Bng.id == AccessNode.bng_id)
+            .where(AccessNode.tenant_id == self._tenant_id, AccessNode.name.in_(access_nodes))
+        )
+        return {node: bng for node, bng in found}
 
     async def usage_by_place(self, of: PlaceKind) -> list[PlaceUsage]:
         """How full the pools are that are bound to each BNG, site or access node, or inside of it."""

@@ -140,6 +140,17 @@ class AddressDesk:
                 await self._radius.terminate(subscriber_id=subscriber["subscriber_id"])
         return await self._network.release_resources(service_id=service_id)
 
+    async def numbers_of(self, pool: str) -> dict[str, int] | None:
+        """How many of the pool are in which state, for the audit to tell what was there before; None: no such pool."""
+        for used in await self._network.utilisation():
+            if used["pool"] == pool:
+                return {name: value for name, value in used.items() if isinstance(value, int)}
+        return None
+
+    async def bngs_of(self, access_nodes: Sequence[str]) -> dict[str, str]:
+        """Behind which BNG each of these access nodes is; those that there are."""
+        return await self._lookup.bngs_of(access_nodes)
+
     async def _followed(self, given: AllocatedResources) -> ChangedService:
         lines = await self._lines([given["service_id"]])
         return ChangedService(resources=given, projected=await self._follow(given, lines.get(given["service_id"])))
