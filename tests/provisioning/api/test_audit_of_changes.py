@@ -32,6 +32,7 @@ MAKES = {
     "/webhooks",
     "/partners/{partner_id}/orders",
     "/addresses/nat/blocks",
+    "/addresses/services",
 }
 """There was nothing before."""
 OF_NO_CUSTOMER = {"/leads", "/leads/{lead_id}/qualify", "/leads/{lead_id}/disqualify"}
@@ -222,7 +223,6 @@ async def addresses(script: Script) -> None:
     async with api.appliance.database.begin() as db:
         await NetworkEstate(db, tenant_id=api.appliance.tenant_id, now=api.appliance.clock).apply({"pool": [routed]})
         network = api.appliance.services(db).network_service
-        left = await network.allocate_resources(customer_id=CUSTOMER, **line)
         gone = await network.allocate_resources(customer_id=CUSTOMER, **line | {"service_location": "LOC-20006"})
         await network.release_resources(service_id=gone["service_id"])
     await script("/addresses/lift", pool | {"value": gone["ip_address"]})
@@ -240,7 +240,8 @@ async def addresses(script: Script) -> None:
     prefix = given["resources"]["framed_routes"][0].split()[0]
     await script("/addresses/services/{service_id}/withdraw", {"prefix": prefix, "reason": WHY}, service_id=1)
     assert script.last["before"]["framed_routes"] == [f"{prefix} 0.0.0.0 1"]
-    await script("/addresses/services/{service_id}/release", {"reason": WHY}, service_id=left["service_id"])
+    asked = await script("/addresses/services", line | {"customer_id": CUSTOMER})
+    await script("/addresses/services/{service_id}/release", {"reason": WHY}, service_id=asked["service_id"])
     rule = {"pool": "north-v4", "outside": "203.0.113.0/27", "ports_per_subscriber": 2016, "reason": WHY}
     await script("/addresses/nat/rules", rule)
     await script("/addresses/nat/end-rule", {"pool": "north-v4", "reason": WHY})
