@@ -23,6 +23,7 @@ from provisioning.address_errors import LineOnOlt, ServiceServed, ServiceUnderWa
 from provisioning.intake import Clock
 from provisioning.line import LineOrderRecord, live_line_orders
 from provisioning.projections import ALLOCATION, ENDING
+from provisioning.signals import TOLD_FROM_OUTSIDE
 from radius import SubscriberUnknown, SubscriberView
 from workflows import Services, framed_addresses, open_results
 
@@ -47,6 +48,30 @@ class AddressDesk:
         self._lookup = AddressLookup(db, tenant_id=tenant_id, now=now)
         self._upkeep = NetworkUpkeep(db, tenant_id=tenant_id, now=now)
         self._tenant_id = tenant_id
+
+    async def allocate(
+        self,
+        *,
+        customer_id: int,
+        service_location: str,
+        bandwidth_plan: str,
+        request_id: str,
+        static: StaticResources | None = None,
+    ) -> AllocatedResources:
+        """A service that another system looks after: no journey of ours puts it into service or takes it back.
+
+        The same request id is the same service, also after it was released.
+
+        Raises:
+            As ``NetworkService.allocate_resources``.
+        """
+        return await self._network.allocate_resources(
+            customer_id=customer_id,
+            service_location=service_location,
+            bandwidth_plan=bandwidth_plan,
+            request_id=TOLD_FROM_OUTSIDE + request_id,
+            static=static,
+        )
 
     async def move(
         self,
@@ -119,15 +144,15 @@ class AddressDesk:
     async def release(self, *, service_id: int) -> ReleasedResources:
         """What a service holds of which nobody makes use any more goes into quarantine; again: the same answer.
 
-        A journey releases what it has taken itself. This is for what one that an operator has ended has left behind: a
-        subscriber that never got into service ends in the same act.
+        A journey releases what it has taken itself. This is for what another system has asked for, and for what a run
+        that an operator has ended has left behind: a subscriber that never got into service ends in the same act.
 
         Raises:
             ServiceServed: its subscriber is in service.
             ServiceUnderWay, LineOnOlt
             ServiceUnknown: there never was such a service.
         """
-        facts = await self._lookup.service(service_id)
+        facts = await self._lookup.service(service_id, hold=True)
         if facts["released_at"] is None:
             await self._refuse_under_way([service_id])
             subscriber = await self._subscriber(facts["username"], service_id)
@@ -139,6 +164,17 @@ class AddressDesk:
             if subscriber is not None:
                 await self._radius.terminate(subscriber_id=subscriber["subscriber_id"])
         return await self._network.release_resources(service_id=service_id)
+
+    async def numbers_of(self, pool: str) -> dict[str, int] | None:
+        """How many of the pool are in which state, for the audit to tell what was there before; None: no such pool."""
+        for used in await self._network.utilisation():
+            if used["pool"] == pool:
+                return {name: value for name, value in used.items() if isinstance(value, int)}
+        return None
+
+    async def bngs_of(self, access_nodes: Sequence[str]) -> dict[str, str]:
+        """Behind which BNG each of these access nodes is; those that there are."""
+        return await self._lookup.bngs_of(access_nodes)
 
     async def _followed(self, given: AllocatedResources) -> ChangedService:
         lines = await self._lines([given["service_id"]])

@@ -64,7 +64,7 @@ class Whole:
     definitions: Mapping[tuple[str, int], Definition[Any]]
     allocated: dict[int, AllocatedResources]  # by service
     live: set[int]  # services that hold resources
-    wanted: set[int]  # services that a subscriber in service wants, a run that has not given them back, or an import
+    wanted: set[int]  # services that a subscriber in service wants, a run that has not given them back, another system
     promised: set[int]  # services that a run with more to do wants
     changing: set[int]  # services that a run is taking back right now
     in_work: set[str]  # usernames that a run which goes on by itself has been given
@@ -106,7 +106,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "ipam.leaked",
-        "every service that holds addresses is in service, in the hands of a run, or came with a file",
+        "every service that holds addresses is in service, in the hands of a run, or another system's",
         lambda on: ipam.leaked(on.db, **on.scope, live_service_ids=on.wanted),
     ),
     Invariant(

@@ -1,6 +1,7 @@
 """RADIUS compared with what is allocated, each difference with the command that puts it right.
 
-What a run is about to carry over is no difference yet. The two databases are not read in one instant, so a service that
+What a run is about to carry over is no difference yet, and of a service that another system looks after RADIUS may know
+nothing. The two databases are not read in one instant, so a service that
 changes meanwhile may show once; it doesn't show twice.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 from ipam import Difference
 from provisioning.bootstrap import Appliance
 from provisioning.projections import ALLOCATION, ENDING, usernames_in_work
+from provisioning.signals import TOLD_FROM_OUTSIDE
 from radius import ReplyRow, address_replies
 from workflows import open_results
 
@@ -36,6 +38,7 @@ async def reconcile(appliance: Appliance) -> AsyncIterator[Reconciled]:
     tenant_id: str = appliance.tenant_id
     async with appliance.database.read() as db:
         reconciliation = await appliance.inventory(db).reconciliation()
+        anothers = set(await appliance.address_lookup(db).services_of_requests(TOLD_FROM_OUTSIDE))
         subscribers = await appliance.services(db).radius_service.subscriber_ids()
         kept = [await open_results(db, tenant_id=tenant_id, step=step) for step in (ALLOCATION, ENDING)]
     in_work = usernames_in_work([one for some in kept for one in some])
@@ -45,7 +48,7 @@ async def reconcile(appliance: Appliance) -> AsyncIterator[Reconciled]:
         if found is not None and found["username"] not in in_work:
             yield _with_command(found, subscribers)
     for found in reconciliation.missing():
-        if found["username"] not in in_work:
+        if found["username"] not in in_work and found["service_id"] not in anothers:
             yield _with_command(found, subscribers)
 
 
@@ -61,14 +64,12 @@ async def _by_name(rows: AsyncIterator[ReplyRow]) -> AsyncIterator[list[ReplyRow
 
 
 def _with_command(found: Difference, subscribers: dict[str, int]) -> Reconciled:
-    """A subscriber of ours is projected anew. A service without one has come with a file: it is looked at where RADIUS
-    knows it otherwise, and given up where RADIUS doesn't. What is nobody's here is kept, so that nobody is given it."""
+    """A subscriber of ours is projected anew, and a service that came with a file, and so has none, is looked at. What
+    is nobody's here is kept, so that nobody is given it."""
     if found["username"] in subscribers:
         command = f"firstlight subscribers project {found['username']}"
-    elif found["difference"] == "mismatched":
+    elif found["service_id"] is not None:
         command = f"firstlight addresses show --service {found['service_id']}"
-    elif found["difference"] == "missing_in_radius":
-        command = f"firstlight addresses release {found['service_id']} --reason gone"
     else:
         command = HOLD
     return Reconciled(**found, command=command)

@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import Field
 
 from ipam import LoggedBlock, NatAlgorithm, NatBlockAt, NatRuleInForce
-from provisioning.api.calls import InCall
+from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Moment
 from provisioning.api.routes import Doors
@@ -86,7 +86,7 @@ async def rules(call: InCall) -> list[NatRuleInForce]:
 @doors.post("/rules", permission="addresses.write", responses=NOT_THERE)
 async def define_rule(call: InCall, wish: Rule) -> Ruled:
     """From now on the box maps like this; what was so before stays known for its time."""
-    call.tells(subject=f"pool/{wish.pool}", reason=wish.reason)
+    call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before={"rule": await _in_force(call, wish.pool)})
     done = await call.appliance.port_blocks(call.db).define_rule(**wish.model_dump(exclude={"reason"}))
     if not done:
         call.changes_nothing()
@@ -96,7 +96,7 @@ async def define_rule(call: InCall, wish: Rule) -> Ruled:
 @doors.post("/end-rule", permission="addresses.write", responses=NOT_THERE)
 async def end_rule(call: InCall, wish: RuleEnd) -> Ruled:
     """The box maps by this rule no longer; the outside prefix is free for something else."""
-    call.tells(subject=f"pool/{wish.pool}", reason=wish.reason)
+    call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before={"rule": await _in_force(call, wish.pool)})
     await call.appliance.port_blocks(call.db).end_rule(pool=wish.pool)
     return Ruled(pool=wish.pool, changed=True)
 
@@ -121,3 +121,7 @@ async def import_blocks(call: InCall, wish: Log) -> Imported:
     if not new:
         call.changes_nothing()
     return Imported(blocks=len(found), new=new)
+
+
+async def _in_force(call: Call, pool: str) -> NatRuleInForce | None:
+    return next((rule for rule in await call.appliance.port_blocks(call.db).rules() if rule["pool"] == pool), None)

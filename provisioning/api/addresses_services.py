@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 from fastapi import Response
@@ -10,14 +11,29 @@ from pydantic import Field
 from ipam import AllocatedResources, ReleasedResources, ServiceIncomplete, StaticResources
 from provisioning.addresses import AddressDesk, ChangedService
 from provisioning.api.calls import Call, InCall, etag_of
+from provisioning.api.idempotency import key_of
+from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Number
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
+from provisioning.intake import LARGEST_NUMBER
 
 doors = Doors(prefix="/addresses/services", tags=["addresses"])
 
 Why = Annotated[str, Field(min_length=1, max_length=500, description="Why, for whoever finds it later")]
 Prefix = Annotated[str, Field(max_length=64)]
+
+
+class Allocation(Wish):
+    """Whose service, where and on which plan; what it is to have by its number, the rest its pools choose."""
+
+    customer_id: Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]
+    service_location: Annotated[str, Field(min_length=1, max_length=200)]
+    bandwidth_plan: Annotated[str, Field(min_length=1, max_length=200)]
+    ip_address: Prefix | None = None
+    ipv6_wan_prefix: Prefix | None = None
+    delegated_prefix: Prefix | None = None
+    cvlan: Annotated[int, Field(ge=0, le=4095)] | None = None
 
 
 class Move(Wish):
@@ -50,6 +66,23 @@ class Release(Wish):
     """Why nobody makes use of it any more."""
 
     reason: Why
+
+
+@doors.post("", permission="addresses.write", status_code=201, responses={404: problem(WORDS[404])})
+async def allocate(call: InCall, wish: Allocation, response: Response) -> AllocatedResources:
+    """Gives a service that your own system looks after its addresses, prefixes and VLANs; 409 when a pool is full."""
+    who = f"{call.caller.token_id}/{key_of(call.request)}"
+    held = await call.appliance.address_desk(call.db).allocate(
+        customer_id=wish.customer_id,
+        service_location=wish.service_location,
+        bandwidth_plan=wish.bandwidth_plan,
+        request_id=f"api/{hashlib.sha256(who.encode()).hexdigest()[:32]}",
+        static=StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan),
+    )
+    call.tells(subject=f"service/{held['service_id']}", customer_id=wish.customer_id)
+    response.headers["Location"] = call.address(f"addresses/services/{held['service_id']}")
+    response.headers["ETag"] = _etag(held)
+    return held
 
 
 @doors.get("/{service_id}", permission="addresses.read")
@@ -88,7 +121,7 @@ async def withdraw(call: InCall, service_id: Number, wish: Withdrawal, response:
 @doors.post("/{service_id}/release", permission="addresses.write", if_match=True)
 async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedResources:
     """Takes back what nobody makes use of any more; again: the same answer. One in use ends by its termination."""
-    facts = await call.appliance.address_lookup(call.db).service(service_id)
+    facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True)
     if facts["released_at"] is not None:
         call.changes_nothing()
         return await call.appliance.address_desk(call.db).release(service_id=service_id)
@@ -97,11 +130,11 @@ async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedRe
 
 
 async def _seen(call: Call, service_id: int, *, reason: str) -> AddressDesk:
-    """The desk, for who has seen what the service holds now.
+    """The desk, for who has seen what the service holds now; nobody else changes that from here on.
 
     Raises: ServiceUnknown, ServiceReleased, PreconditionMissing, PreconditionFailed.
     """
-    facts = await call.appliance.address_lookup(call.db).service(service_id)
+    facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True)
     try:
         held = await call.appliance.services(call.db).network_service.resources(service_id)
     except ServiceIncomplete:

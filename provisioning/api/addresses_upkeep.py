@@ -71,68 +71,74 @@ class Upkept(Wish):
 @doors.post("/reserve", permission="addresses.write", responses=NOT_THERE)
 async def reserve(call: InCall, wish: OneUnit) -> Upkept:
     """Keeps a free one for something: nobody is given it until it is unreserved."""
-    done = await _upkeep(call, wish).reserve(**wish.model_dump())
+    done = await (await _upkeep(call, wish)).reserve(**wish.model_dump())
     return _upkept(call, wish.pool, wish.value, done)
 
 
 @doors.post("/unreserve", permission="addresses.write", responses=NOT_THERE)
 async def unreserve(call: InCall, wish: OneUnit) -> Upkept:
     """Lets a reserved one be handed out again."""
-    await _upkeep(call, wish).unreserve(**wish.model_dump())
+    await (await _upkeep(call, wish)).unreserve(**wish.model_dump())
     return _upkept(call, wish.pool, wish.value, True)
 
 
 @doors.post("/lift", permission="addresses.write", responses=NOT_THERE)
 async def lift(call: InCall, wish: OneUnit) -> Upkept:
     """Ends a quarantine now: it may go to anybody."""
-    await _upkeep(call, wish).lift(**wish.model_dump())
+    await (await _upkeep(call, wish)).lift(**wish.model_dump())
     return _upkept(call, wish.pool, wish.value, True)
 
 
 @doors.post("/exclude", permission="addresses.write", responses=NOT_THERE)
 async def exclude(call: InCall, wish: Some) -> Upkept:
     """Never hands it out; an estate that is imported doesn't undo it."""
-    done = await _upkeep(call, wish).exclude(**wish.model_dump())
+    done = await (await _upkeep(call, wish)).exclude(**wish.model_dump())
     return _upkept(call, wish.pool, wish.span, done)
 
 
 @doors.post("/include", permission="addresses.write", responses=NOT_THERE)
 async def include(call: InCall, wish: Some) -> Upkept:
     """Lets in what was excluded by hand; what the estate excludes stays out."""
-    done = await _upkeep(call, wish).include(pool=wish.pool, span=wish.span)
+    done = await (await _upkeep(call, wish)).include(pool=wish.pool, span=wish.span)
     return _upkept(call, wish.pool, wish.span, done)
 
 
 @doors.post("/drain", permission="addresses.write", responses=NOT_THERE)
 async def drain(call: InCall, wish: SomeOrAll) -> Upkept:
     """Hands out nothing of it any more; who has something keeps it until it is released or moved."""
-    done = await _upkeep(call, wish).drain(**wish.model_dump())
+    done = await (await _upkeep(call, wish)).drain(**wish.model_dump())
     return _upkept(call, wish.pool, wish.span, done)
 
 
 @doors.post("/undrain", permission="addresses.write", responses=NOT_THERE)
 async def undrain(call: InCall, wish: SomeOrAll) -> Upkept:
     """Hands it out again."""
-    done = await _upkeep(call, wish).undrain(pool=wish.pool, span=wish.span)
+    done = await (await _upkeep(call, wish)).undrain(pool=wish.pool, span=wish.span)
     return _upkept(call, wish.pool, wish.span, done)
 
 
 @doors.post("/shrink", permission="addresses.write", responses=NOT_THERE)
 async def shrink(call: InCall, wish: Shrinking) -> Upkept:
     """Makes a pool's prefix smaller, once the rest of it is empty."""
-    await _upkeep(call, wish).shrink(**wish.model_dump())
+    await (await _upkeep(call, wish)).shrink(**wish.model_dump())
     return _upkept(call, wish.pool, wish.network, True)
 
 
 @doors.post("/rehome", permission="addresses.write", responses=NOT_THERE)
 async def rehome(call: InCall, wish: Rehoming) -> list[MovedService]:
     """Puts access nodes behind another BNG, and gives their services what is served there; all of them or none."""
-    call.tells(subject=f"bng/{wish.bng}", reason=wish.note)
-    return await call.appliance.address_desk(call.db).rehome(**wish.model_dump())
+    desk = call.appliance.address_desk(call.db)
+    before = await desk.bngs_of(wish.access_nodes)
+    call.tells(subject=f"bng/{wish.bng}", reason=wish.note, before={"behind": before})
+    moved = await desk.rehome(**wish.model_dump())
+    if not moved and set(before.values()) == {wish.bng}:
+        call.changes_nothing()
+    return moved
 
 
-def _upkeep(call: Call, wish: OneUnit | Some | SomeOrAll | Shrinking) -> NetworkUpkeep:
-    call.tells(subject=f"pool/{wish.pool}", reason=wish.note)
+async def _upkeep(call: Call, wish: OneUnit | Some | SomeOrAll | Shrinking) -> NetworkUpkeep:
+    before = await call.appliance.address_desk(call.db).numbers_of(wish.pool)
+    call.tells(subject=f"pool/{wish.pool}", reason=wish.note, before=before)
     return call.appliance.network_upkeep(call.db)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from provisioning.access import subject_of
 from provisioning.addresses import AddressDesk, ChangedService
 from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import Cvlan, DelegatedPrefix, Ip, Wan6, static_of
@@ -21,8 +22,36 @@ Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (move, route, withdraw, release):
+    for command in (allocate, move, route, withdraw, release):
         app.command()(command)
+
+
+def allocate(
+    customer: Annotated[int, typer.Option(help="The customer's number.")],
+    location: Annotated[str, typer.Option(help="The premise, by its id or an alias.")],
+    plan: Annotated[str, typer.Option(help="The network plan.")],
+    request: Annotated[str, typer.Option(help="Names the service: the same again is the same one.")],
+    ip: Ip = None,
+    wan6: Wan6 = None,
+    pd: DelegatedPrefix = None,
+    cvlan: Cvlan = None,
+    json_: AsJson = False,
+) -> None:
+    """Give a service that another system looks after its addresses and VLANs; an installation takes its own."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            held = await appliance.address_desk(db).allocate(
+                customer_id=customer,
+                service_location=location,
+                bandwidth_plan=plan,
+                request_id=request,
+                static=static_of(ip, wan6, pd, cvlan),
+            )
+            tells(subject=subject_of("service", held["service_id"]))
+        print_json(held) if json_ else _print(ChangedService(resources=held, projected=None))
+
+    run(act, as_json=json_)
 
 
 def move(

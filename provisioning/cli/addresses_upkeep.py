@@ -95,8 +95,10 @@ def rehome(
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            tells(subject=subject_of("bng", bng), after={"access_nodes": access_node})
-            moved = await appliance.address_desk(db).rehome(access_nodes=access_node, bng=bng, note=note)
+            desk = appliance.address_desk(db)
+            before = {"behind": await desk.bngs_of(access_node)}
+            tells(subject=subject_of("bng", bng), before=before, after={"access_nodes": access_node})
+            moved = await desk.rehome(access_nodes=access_node, bng=bng, note=note)
         if json_:
             print_json(moved)
             return
@@ -118,8 +120,9 @@ def _do(pool: str, what: str | None, becomes: str, act: Act, reason: str | None 
 
     async def done(appliance: Appliance) -> None:
         said = {} if reason is None else {"reason": reason}
-        tells(subject=subject_of("pool", pool), after={"pool": pool, "what": what}, **said)
         async with appliance.database.begin() as db:
+            before = await appliance.address_desk(db).numbers_of(pool)
+            tells(subject=subject_of("pool", pool), before=before, after={"pool": pool, "what": what}, **said)
             changed = await act(appliance.network_upkeep(db)) is not False
         if as_json:
             print_json({"pool": pool, "what": what, "changed": changed})

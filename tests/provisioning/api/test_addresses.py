@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ipam import NetworkEstate
+from provisioning.check import check_everything
 from tests.support.api import Api
 
 HOME, NEXT_DOOR = "LOC-20001", "LOC-20090"
@@ -14,16 +15,20 @@ async def test_a_full_pool_is_a_conflict_with_its_numbers_and_never_an_empty_ans
     asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300"}
     free = await api.get("/addresses/preview", params=asked)
     assert {each["kind"]: each["how"] for each in free.json()}["ipv4"] == "fresh"
-    async with api.appliance.database.begin() as db:
-        network = api.appliance.services(db).network_service
-        line: dict[str, Any] = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300"}
-        last = await network.allocate_resources(**line)
-        await network.release_resources(service_id=last["service_id"])
+    given = await api.post("/addresses/services", asked, key="line-1", role="noc")
+    assert (given.status_code, given.json()["ip_address"]) == (201, "192.0.2.2"), given.text
+    assert (await api.post("/addresses/services", asked, key="line-1", role="noc")).json() == given.json()
+    assert (await check_everything(api.appliance)).findings == []
+    release = f"{given.headers['location']}/release"
+    back = await api.post(release, {"reason": "a trial"}, match=given.headers["etag"], role="noc")
+    assert back.status_code == 200, back.text
 
-    full = await api.get("/addresses/preview", params={**asked, "customer_id": 1091})
+    full = await api.post("/addresses/services", {**asked, "customer_id": 1091})
+    preview = await api.get("/addresses/preview", params={**asked, "customer_id": 1091})
 
     assert (full.status_code, full.headers["content-type"]) == (409, "application/problem+json")
     problem = full.json()
+    assert preview.json() == problem
     assert {name: problem[name] for name in ("code", "pool", "size", "assigned", "quarantined", "reserved")} == {
         "code": "ipam.pool_exhausted",
         "pool": "tight-v4",

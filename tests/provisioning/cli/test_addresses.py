@@ -140,6 +140,12 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(isp: Settings
     assert type_("addresses", "reserve", "tight-v4", "192.0.2.2", "--note", "the last one").status == 0
     full = type_("addresses", "preview", "--customer", 1090, "--location", "LOC-20090", "--plan", "fiber-300")
     assert (full.status, full.err.startswith("refused: Pool tight-v4 is full: 0 of 1 assigned")) == (2, True)
+    given = ("addresses", "allocate", *asked[2:], "--request", "bss-7")
+    held = type_(*given, "--json").json
+    assert (type_(*given, "--json").json, held["username"]) == (held, f"c1005-s{held['service_id']}@isp.example")
+    assert type_("check").status == 0
+    released = type_("addresses", "release", held["service_id"], "--reason", "a trial").out
+    assert f"  {held['ip_address']} of pool north-v4 is free " in released
 
 
 def test_a_service_is_moved_out_of_a_drain_and_not_away_from_its_olt(isp: Settings, type_: Type, address: str) -> None:

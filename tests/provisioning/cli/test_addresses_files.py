@@ -84,8 +84,9 @@ def test_a_service_that_comes_with_a_file_is_nobody_s_left_over(isp: Settings, t
     assert shown["holder"]["username"] == "ada@elsewhere.example"
     assert type_("check").status == 0
     [missing] = type_("addresses", "reconcile", "--json").json["missing_in_radius"]
-    assert missing["command"] == f"firstlight addresses release {missing['service_id']} --reason gone"
-    assert type_(*missing["command"].split()[1:]).status == 0
+    assert missing["command"] == f"firstlight addresses show --service {missing['service_id']}"
+    assert "100.64.2.9" in type_(*missing["command"].split()[1:]).out
+    assert type_("addresses", "release", missing["service_id"], "--reason", "gone").status == 0
     assert type_("addresses", "reconcile").status == 0
 
 
