@@ -1,7 +1,7 @@
 """Fixtures for every test: each database-bound test runs once on SQLite and once on PostgreSQL.
 
-Those ``by_turns`` are many, cost seconds each and are not about the database: `make test` runs each on one of the two,
-`make durability` on the other.
+Those of the packages (ipam, radius, acs, workflows) always run on both. Those of a whole appliance are many and dear:
+they go by turns, each in `make test` on one of the two and in `make durability` on the other.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ import structlog
 from provisioning.database import EVERY_TENANT, Database
 from provisioning.logs import configure_logs
 from tests.support.appliances import Original, make_migrated
+from tests.support.compiled_once import compile_once
 from tests.support.postgres import PostgresServer
 
 DATABASES = ("sqlite", "postgresql")
 SETTINGS, OF_THE_TESTS = "FIRSTLIGHT_", "FIRSTLIGHT_TEST_"
+BY_TURNS = ("tests/journeys/", "tests/durability/", "tests/provisioning/")
+"""Folders whose tests go by turns, but for those marked ``both_databases``; elsewhere those marked ``by_turns`` do."""
 REAL_GENIEACS = "FIRSTLIGHT_GENIEACS_NBI_URL"
 
 
@@ -39,6 +42,7 @@ def pytest_configure() -> None:
         os.environ["FIRSTLIGHT_TEST_GENIEACS_NBI_URL"] = os.environ[REAL_GENIEACS]
     for name in settings_in(os.environ):
         del os.environ[name]
+    compile_once()
 
 
 def settings_in(environment: Iterable[str]) -> set[str]:
@@ -49,13 +53,13 @@ def settings_in(environment: Iterable[str]) -> set[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
-    """Of a test ``by_turns`` one database is taken in an ordinary run, always the same one, and both in the sweep.
+    """Of a test that goes by turns one database is taken in an ordinary run, always the same, and both in the sweep.
 
     Whoever names a test with its parameters gets that one.
     """
     known = {item.nodeid for item in items}
     for item in items:
-        if item.get_closest_marker("by_turns") and item.nodeid not in config.args and not _has_turn(item.nodeid, known):
+        if _goes_by_turns(item) and item.nodeid not in config.args and not _has_turn(item.nodeid, known):
             item.add_marker("other_database")
 
 
@@ -63,6 +67,12 @@ def pytest_collection_finish() -> None:
     """All that was imported stays: the garbage collector need not look through it thousands of times."""
     gc.collect()
     gc.freeze()
+
+
+def _goes_by_turns(item: pytest.Item) -> bool:
+    if item.get_closest_marker("both_databases"):
+        return False
+    return item.nodeid.startswith(BY_TURNS) or item.get_closest_marker("by_turns") is not None
 
 
 def _has_turn(test: str, known: set[str]) -> bool:

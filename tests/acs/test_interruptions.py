@@ -23,6 +23,8 @@ from acs.seen_devices import find_device
 from acs.testing import LabAcs, LabCpe
 from tests.acs.conftest import Devices, KeptSecrets
 
+pytestmark = pytest.mark.by_turns
+
 SERIAL = "HWTC12345678"
 USERNAME = "Device.PPP.Interface.1.Username"
 MOMENTS = 40

@@ -21,8 +21,6 @@ from tests.support.traces import NOTHING, traces_of
 from workflows import RunSummary
 from workflows.engine.tables import MOVING
 
-pytestmark = pytest.mark.by_turns
-
 FIRSTLIGHT = Path(sys.executable).with_name("firstlight")
 PATIENCE_SECONDS = 60
 STOPS_WITHIN_SECONDS = 30

@@ -17,7 +17,6 @@ from workflows.engine.tables import RunRow, StepRow
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.mark.by_turns
 async def test_a_premise_named_by_an_alias_is_the_premise(lab: JourneyLab) -> None:
     house = lab.household()
     run = await lab.order(house, service_location=f"drop-{house.number}")
@@ -32,7 +31,6 @@ async def test_a_premise_named_by_an_alias_is_the_premise(lab: JourneyLab) -> No
     assert (await run.until_ended()).summary.state == "cancelled"
 
 
-@pytest.mark.by_turns
 async def test_a_run_that_began_before_appointments_were_mailed_goes_on_as_it_began(lab: JourneyLab) -> None:
     house = lab.household()
     run = await lab.order(house)
@@ -89,7 +87,6 @@ async def test_a_full_pool_is_named_with_its_numbers_and_more_addresses_help(lab
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_username_that_somebody_has_is_held_and_rolls_back_to_nothing(lab: JourneyLab) -> None:
     before, owner, house = lab.household(), lab.household(), lab.household()
     last = await lab.order(before)
@@ -129,7 +126,6 @@ async def test_a_username_that_somebody_has_is_held_and_rolls_back_to_nothing(la
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_the_radius_database_is_waited_for_then_held_and_later_all_is_well(lab: JourneyLab) -> None:
     house = lab.household()
     async with radius_database_down(lab):

@@ -11,7 +11,7 @@ from tests.support.estate import Household
 from tests.support.lab import Installation, JourneyLab
 from tests.support.traces import NOTHING, pools_in_quarantine, traces_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WayThere = Callable[[JourneyLab, Household], Awaitable[Installation]]
 

@@ -15,7 +15,7 @@ from tests.support.outages import freeradius_down, nbi_answers_rubbish, nbi_down
 from tests.support.traces import NOTHING, acs_traces, traces_of
 from workflows.definitions.installation.cpe import READ_BACK
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_refused_parameter_is_shown_with_its_fault(lab: JourneyLab) -> None:
@@ -112,7 +112,6 @@ async def test_a_cpe_behind_nat_gets_its_settings_at_its_own_next_inform(lab: Jo
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_cpe_that_only_says_it_took_its_settings_is_found_out(lab: JourneyLab) -> None:
     house = lab.household()
     run = await lab.order(house)

@@ -70,7 +70,6 @@ async def test_a_renewal_is_accepted_by_its_link_paid_once_and_extended_by_a_cal
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_card_on_file_is_charged_after_the_yes_and_given_back_when_it_is_undone(
     lab: JourneyLab, shop: Shop
 ) -> None:
@@ -102,7 +101,6 @@ async def test_a_card_on_file_is_charged_after_the_yes_and_given_back_when_it_is
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_declined_card_holds_the_renewal_and_rolls_back_to_nothing(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     await shop.keep_card(house, "pm_card_chargeDeclined")
@@ -120,7 +118,6 @@ async def test_a_declined_card_holds_the_renewal_and_rolls_back_to_nothing(lab: 
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_reminders_come_at_their_time_survive_a_restart_and_stop_with_the_yes(
     lab: JourneyLab, shop: Shop
 ) -> None:
@@ -150,7 +147,6 @@ async def test_reminders_come_at_their_time_survive_a_restart_and_stop_with_the_
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_yes_from_before_anybody_waited_for_it_is_acted_on(lab: JourneyLab, shop: Shop) -> None:
     """It was kept without a word to the run, which asks the quote itself."""
     house = lab.household()
@@ -171,7 +167,6 @@ async def test_a_yes_from_before_anybody_waited_for_it_is_acted_on(lab: JourneyL
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_who_may_not_renew_is_told_to_the_operator_with_the_reason(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     sold = await shop.subscribe(house)
@@ -188,7 +183,6 @@ async def test_who_may_not_renew_is_told_to_the_operator_with_the_reason(lab: Jo
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_who_pays_after_delivery_goes_on_paying_so(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     await shop.keep_card(house)
@@ -202,7 +196,6 @@ async def test_who_pays_after_delivery_goes_on_paying_so(lab: JourneyLab, shop: 
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_nobody_who_leaves_is_reminded(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     sold, run = await expiring(shop, house)
@@ -220,7 +213,6 @@ async def test_nobody_who_leaves_is_reminded(lab: JourneyLab, shop: Shop) -> Non
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_an_offer_that_was_taken_back_ends_at_the_next_look(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     _, run = await expiring(shop, house)
@@ -239,7 +231,6 @@ async def test_an_offer_that_was_taken_back_ends_at_the_next_look(lab: JourneyLa
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_nothing_is_charged_to_who_does_not_accept_in_time(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     await shop.keep_card(house)

@@ -100,7 +100,6 @@ async def test_a_ticket_becomes_a_live_subscriber(lab: JourneyLab) -> None:
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_where_customers_cannot_reach_the_appliance_the_mail_says_whom_to_ask(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.restarted_with(public_url=None):

@@ -136,7 +136,6 @@ async def test_killed_at_every_instant_everything_is_there_once(lab: JourneyLab)
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_what_needs_a_line_waits_for_its_installation_and_the_mail_names_no_dates(lab: JourneyLab) -> None:
     email = address(lab)
     run = await onboarding(lab, email, FIBRE)
@@ -159,7 +158,6 @@ def run_customer(view: Any) -> int:
     return int(view.summary.customer_id)
 
 
-@pytest.mark.by_turns
 async def test_a_lead_that_is_not_qualified_starts_nothing(lab: JourneyLab) -> None:
     email = address(lab)
     lead_id = await keep_lead(lab, email)
@@ -179,7 +177,6 @@ async def test_a_lead_that_is_not_qualified_starts_nothing(lab: JourneyLab) -> N
     assert await runs(lab) == before
 
 
-@pytest.mark.by_turns
 async def test_a_lead_that_is_a_customer_already_starts_nothing(lab: JourneyLab) -> None:
     email = address(lab)
     lead_id = await keep_lead(lab, email)
@@ -200,7 +197,6 @@ async def test_a_lead_that_is_a_customer_already_starts_nothing(lab: JourneyLab)
     assert await standing(lab, email) == Standing(customers=("active",))
 
 
-@pytest.mark.by_turns
 async def test_a_lead_that_was_disqualified_meanwhile_ends_its_run_as_rejected(lab: JourneyLab) -> None:
     email = address(lab)
     lead_id = await keep_lead(lab, email)
@@ -220,7 +216,6 @@ async def test_a_lead_that_was_disqualified_meanwhile_ends_its_run_as_rejected(l
     assert {table for table in after if after[table] != before[table]} == {"run", "run_note"}
 
 
-@pytest.mark.by_turns
 async def test_what_an_offer_lacks_is_named_and_the_event_can_be_taken_up_again(lab: JourneyLab) -> None:
     email = address(lab)
     lead_id = await keep_lead(lab, email, SETUP)
@@ -241,7 +236,6 @@ async def test_what_an_offer_lacks_is_named_and_the_event_can_be_taken_up_again(
             await lab.appliance.offers(db).define(SETUP, OfferTerms("Setup at home", 4900, "EUR", 1, "postpaid"))
 
 
-@pytest.mark.by_turns
 async def test_a_lead_without_an_offer_is_refused_by_name(lab: JourneyLab) -> None:
     lead_id = await keep_lead(lab, address(lab), None)
     told = await lab.event(await qualify(lab, lead_id))
@@ -249,7 +243,6 @@ async def test_a_lead_without_an_offer_is_refused_by_name(lab: JourneyLab) -> No
     assert f"offer_id is missing: lead {lead_id} names no offer" in str(told.reason)
 
 
-@pytest.mark.by_turns
 async def test_a_page_that_does_not_answer_holds_the_run_until_it_does(lab: JourneyLab) -> None:
     email = address(lab)
     lab.pages.out_of_order = True
@@ -322,7 +315,6 @@ async def test_cancelled_nothing_is_left_and_the_lead_is_qualified_again(lab: Jo
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_cancel_at_the_last_moment_is_kept_to_and_no_ticket_is_opened(lab: JourneyLab) -> None:
     email = address(lab)
     async with lab.appliance.database.begin() as db:
@@ -344,7 +336,6 @@ async def test_a_cancel_at_the_last_moment_is_kept_to_and_no_ticket_is_opened(la
     )
 
 
-@pytest.mark.by_turns
 async def test_a_lead_at_a_customers_address_waits_for_somebody_to_say_whose_it_is(lab: JourneyLab) -> None:
     house = lab.household()
     lead_id = await keep_lead(lab, house.email)

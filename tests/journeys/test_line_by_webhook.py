@@ -17,7 +17,7 @@ from tests.support.lab import Installation, JourneyLab
 from tests.support.line_system import LineSystem
 from tests.support.traces import NOTHING, traces_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @asynccontextmanager
@@ -58,7 +58,6 @@ async def ordered_line(run: Installation) -> int:
     return number
 
 
-@pytest.mark.by_turns
 async def test_a_line_is_there_when_the_system_says_so_and_not_when_it_has_heard(
     lab: JourneyLab, tmp_path: Path
 ) -> None:
@@ -94,7 +93,6 @@ async def test_a_line_is_there_when_the_system_says_so_and_not_when_it_has_heard
         assert [each["previous_state"] for each in told] == [None, *(each["state"] for each in told[:-1])]
 
 
-@pytest.mark.by_turns
 async def test_a_call_back_that_never_comes_is_held_and_a_late_one_is_welcome(lab: JourneyLab, tmp_path: Path) -> None:
     house = lab.household()
     async with driven_by_webhook(lab, tmp_path) as system:
@@ -130,7 +128,6 @@ async def test_a_call_back_that_never_comes_is_held_and_a_late_one_is_welcome(la
         assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_an_undo_waits_until_the_system_has_removed_the_line(lab: JourneyLab, tmp_path: Path) -> None:
     house = lab.household()
     async with driven_by_webhook(lab, tmp_path) as system:

@@ -10,7 +10,7 @@ from provisioning.line import LineService
 from tests.support.lab import Installation, JourneyLab
 from tests.support.traces import NOTHING, traces_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_another_port_than_planned_is_held_until_the_fibre_is_moved(lab: JourneyLab) -> None:
@@ -196,7 +196,6 @@ async def test_an_olt_driven_by_hand_shows_its_commands_and_waits_for_the_answer
         assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_line_put_there_by_hand_is_taken_off_by_hand(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.restarted_with(line_adapter="manual", olt_vendor="zte"):
@@ -229,7 +228,6 @@ async def test_a_line_put_there_by_hand_is_taken_off_by_hand(lab: JourneyLab) ->
         assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_an_answer_that_never_comes_is_held(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.restarted_with(line_adapter="manual"):

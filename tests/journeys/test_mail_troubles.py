@@ -12,7 +12,7 @@ from tests.support.lab import Installation, JourneyLab
 from tests.support.outages import mail_server_down
 from tests.support.traces import NOTHING, traces_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_mail_server_that_is_down_gets_one_mail_when_it_is_back(lab: JourneyLab) -> None:

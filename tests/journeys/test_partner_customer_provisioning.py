@@ -267,7 +267,6 @@ async def test_cancelled_before_the_mail_is_out_everything_is_taken_back(lab: Jo
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_terms_that_are_changed_meanwhile_reject_the_order_and_everything_of_it_is_undone(
     lab: JourneyLab, tmp_path: Path
 ) -> None:
@@ -289,7 +288,6 @@ async def test_terms_that_are_changed_meanwhile_reject_the_order_and_everything_
     assert await left(lab, partner) == 2
 
 
-@pytest.mark.by_turns
 async def test_a_domain_that_is_taken_holds_the_run_before_anything_is_earned(lab: JourneyLab, tmp_path: Path) -> None:
     partner = await partner_with(lab, tmp_path, quota=2)
     brand = {"name": "Südnetz", "domain": f"portal{partner}.example.net"}
@@ -307,7 +305,6 @@ async def test_a_domain_that_is_taken_holds_the_run_before_anything_is_earned(la
     assert await left(lab, partner) == 1
 
 
-@pytest.mark.by_turns
 async def test_an_event_that_can_not_be_meant_is_refused_with_every_fault(lab: JourneyLab, tmp_path: Path) -> None:
     partner = await partner_with(lab, tmp_path, quota=2, commission=FIXED)
     unreadable = {"name": "Südnetz", "colours": {"primary": "#ffffff", "on_primary": "#fffffe"}}

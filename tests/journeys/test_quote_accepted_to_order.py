@@ -72,7 +72,6 @@ async def test_an_order_paid_by_bank_waits_for_the_money_and_is_delivered(lab: J
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_post_paid_order_skips_the_payment_and_the_rest_runs(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     quote_id = await shop.quote(house, FIBRE_POSTPAID)
@@ -115,7 +114,6 @@ async def test_a_post_paid_order_skips_the_payment_and_the_rest_runs(lab: Journe
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_card_is_charged_once_and_gets_its_money_back_once(lab: JourneyLab, shop: Shop) -> None:
     house, account = lab.household(), shop.stripe.account
     await shop.keep_card(house)
@@ -145,7 +143,6 @@ async def test_a_card_is_charged_once_and_gets_its_money_back_once(lab: JourneyL
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_declined_card_holds_the_order_until_there_is_another_way_to_pay(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     await shop.keep_card(house, "pm_card_chargeDeclinedInsufficientFunds")
@@ -189,7 +186,6 @@ async def test_a_declined_card_holds_the_order_until_there_is_another_way_to_pay
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_what_is_sold_waits_as_subscriptions_for_its_installation_at_the_quoted_price(
     lab: JourneyLab, shop: Shop
 ) -> None:
@@ -232,7 +228,6 @@ async def test_what_is_sold_waits_as_subscriptions_for_its_installation_at_the_q
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_hosted_order_is_complete_when_it_is_paid_and_nobody_visits(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     run = await shop.order(house, PORTAL, payment_method="cash")
@@ -252,7 +247,6 @@ async def test_a_hosted_order_is_complete_when_it_is_paid_and_nobody_visits(lab:
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_time_out_after_the_money_was_taken_is_resolved_by_asking(lab: JourneyLab, shop: Shop) -> None:
     house, account = lab.household(), shop.stripe.account
     await shop.keep_card(house)
@@ -272,7 +266,6 @@ async def test_a_time_out_after_the_money_was_taken_is_resolved_by_asking(lab: J
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_card_that_its_holder_must_confirm_is_waited_for_and_its_webhook_counts_once(
     lab: JourneyLab, shop: Shop
 ) -> None:
@@ -294,7 +287,6 @@ async def test_a_card_that_its_holder_must_confirm_is_waited_for_and_its_webhook
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_money_that_does_not_come_is_asked_about_and_never_charged_twice(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     run = await shop.order(house, FIBRE_PREPAID, scheduled_date=shop.visit_day().isoformat())
@@ -312,7 +304,6 @@ async def test_money_that_does_not_come_is_asked_about_and_never_charged_twice(l
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_visit_without_anybody_at_home_is_booked_anew_and_confirmed_once(lab: JourneyLab, shop: Shop) -> None:
     house, day = lab.household(), shop.visit_day()
     run = await shop.order(house, FIBRE_POSTPAID, scheduled_date=day.isoformat())

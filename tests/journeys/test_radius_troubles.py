@@ -8,10 +8,9 @@ from tests.support.lab import JourneyLab
 from tests.support.outages import radius_database_down
 from tests.support.traces import radius_rows
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.mark.by_turns
 async def test_an_activation_that_an_operator_passed_over_is_found_and_made_good(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.no_dialling():

@@ -13,7 +13,7 @@ from tests.support.estate import tomorrow
 from tests.support.lab import JourneyLab
 from tests.support.traces import traces_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_the_session_of_an_ont_that_was_swapped_is_no_proof_of_the_new_one(lab: JourneyLab) -> None:

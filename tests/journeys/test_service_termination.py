@@ -124,7 +124,6 @@ async def test_an_end_that_is_taken_back_has_changed_nothing(lab: JourneyLab) ->
     assert await traces_of(lab, house) == NOTHING
 
 
-@pytest.mark.by_turns
 async def test_a_cpe_that_is_off_is_waited_for_a_day_and_then_somebody_is_told(lab: JourneyLab) -> None:
     house = lab.household()
     installed, cpe = await live(lab, house)
@@ -158,7 +157,6 @@ async def test_a_cpe_that_is_off_is_waited_for_a_day_and_then_somebody_is_told(l
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_silent_nas_holds_up_nobody_but_the_addresses(lab: JourneyLab) -> None:
     house = lab.household()
     installed, _ = await live(lab, house)
@@ -187,7 +185,6 @@ async def test_a_silent_nas_holds_up_nobody_but_the_addresses(lab: JourneyLab) -
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 @pytest.mark.parametrize("mood", [Mood(forgetful=True), Mood(refuses=501)], ids=["knows_nothing", "refuses"])
 async def test_a_session_that_its_nas_does_not_end_is_over_when_it_is_known_to_be(lab: JourneyLab, mood: Mood) -> None:
     house = lab.household()
@@ -211,7 +208,6 @@ async def test_a_session_that_its_nas_does_not_end_is_over_when_it_is_known_to_b
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_a_line_that_is_taken_off_by_hand_is_waited_for(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.restarted_with(line_adapter="manual", olt_vendor="huawei"):

@@ -12,7 +12,7 @@ from tests.support.lab import JourneyLab
 from tests.support.traces import NOTHING, acs_traces, pools_in_quarantine, traces_of
 from workflows import RunView
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.by_turns]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_nobody_at_home_keeps_everything_and_a_new_appointment_succeeds(lab: JourneyLab) -> None:
@@ -156,7 +156,6 @@ async def test_an_ont_that_stays_dark_is_swapped_at_the_door(lab: JourneyLab) ->
     assert await lab.broken_invariants() == []
 
 
-@pytest.mark.by_turns
 async def test_an_ont_that_lies_is_swapped_and_nothing_of_it_stays_at_the_acs(lab: JourneyLab) -> None:
     """It says that it took its settings and has not; what is read back gives it away."""
     house = lab.household()

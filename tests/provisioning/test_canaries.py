@@ -27,8 +27,6 @@ from tests.support.lab import Installation, JourneyLab, open_journey_lab
 from tests.support.outages import mail_server_down, nbi_answers_rubbish, nbi_down, radius_database_down
 from tests.support.postgres import PostgresServer, as_superuser
 
-pytestmark = pytest.mark.by_turns
-
 LOOKS = (
     ("runs", "list"),
     ("runs", "list", "--json"),

@@ -16,6 +16,8 @@ from provisioning.commercial.tables import Customer
 from provisioning.database import EVERY_TENANT, Database
 from tests.support.appliances import Original
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 async def counted(database: Database) -> Database:

@@ -21,6 +21,8 @@ from provisioning.migrations import alembic_config, migrate
 from provisioning.migrations.metadata import ALL_TABLES
 from tests.support.postgres import PostgresServer
 
+pytestmark = pytest.mark.both_databases
+
 OTHERS = {"firstlight_schema", "dbos_migrations"}
 AT_ONCE = 4
 VERBS = ("update", "delete")

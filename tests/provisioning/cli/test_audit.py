@@ -12,8 +12,6 @@ from provisioning.cli.account import NO_LOGIN, account
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 
-pytestmark = pytest.mark.by_turns
-
 
 def test_a_change_that_was_typed_stands_in_the_audit_with_who_and_why(any_isp: Settings, type_: Type) -> None:
     for reading in (("runs", "list"), ("runs", "show", 3), ("visits", "list"), ("payments", "list"), ("check",)):

@@ -11,8 +11,6 @@ from provisioning.cli.account import account
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 
-pytestmark = pytest.mark.by_turns
-
 ORDER = Path(__file__).parents[3] / "deploy" / "examples" / "partner-order.json"
 LEAD = ("leads", "add", "--name", "Eve Stone", "--email", "eve@example.net", "--source", "phone", "--offer", 1)
 

@@ -14,8 +14,6 @@ from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
 
-pytestmark = pytest.mark.by_turns
-
 ESTATE = Path(__file__).parents[3] / "deploy" / "examples" / "lab-estate.toml"
 FIRSTLIGHT = Path(sys.executable).parent / "firstlight"
 

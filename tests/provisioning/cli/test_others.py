@@ -14,8 +14,6 @@ from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
 
-pytestmark = pytest.mark.by_turns
-
 
 def notes_of(type_: Type, run: int) -> list[tuple[str, str]]:
     return [(note["by"], note["text"]) for note in type_("runs", "show", run, "--json").json["notes"]]

@@ -8,8 +8,6 @@ from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
 
-pytestmark = pytest.mark.by_turns
-
 PAYMENTS = (
     "INSERT INTO payment (id, tenant_id, order_id, customer_id, amount_minor, currency, method, provider, state,"
     " provider_ref, idempotency_key, reason, requested_at, attempts) VALUES"

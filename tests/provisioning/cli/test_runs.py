@@ -20,8 +20,6 @@ from tests.support.healthy_estate import vandal
 from tests.support.postgres import as_superuser
 from workflows.engine.tables import StepRow
 
-pytestmark = pytest.mark.by_turns
-
 RETRIED = "only a held run can be, or one that waits for its next try"
 HELD_WHY = "ONT HWTC00000003 is at port 0/0/4, planned was 0/0/3"
 

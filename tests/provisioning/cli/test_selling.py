@@ -7,8 +7,6 @@ import pytest
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 
-pytestmark = pytest.mark.by_turns
-
 LEAD = ("leads", "add", "--name", "Eve Stone", "--email", "eve@example.net", "--source", "phone")
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
-
-pytestmark = pytest.mark.by_turns
 
 DONE, WAITING = "c1001-s1@isp.example", "c1002-s2@isp.example"
 

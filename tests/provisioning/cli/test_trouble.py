@@ -12,8 +12,6 @@ import pytest
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 
-pytestmark = pytest.mark.by_turns
-
 EVERYTHING = (
     ("runs", "list"),
     ("runs", "show", 1),

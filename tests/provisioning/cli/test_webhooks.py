@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
-
-pytestmark = pytest.mark.by_turns
 
 URL = "https://hooks.example/firstlight"
 
