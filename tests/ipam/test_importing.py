@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from ipam import ImportRefused, RequestInvalid, UnitReserved
-from ipam.tables import Allocation, AllocationEvent, FreeRange, Service
+from ipam.tables import Allocation, AllocationEvent, FreeRange, Pool, Service
 from tests.ipam.conftest import Network, one_pool, small
 
 WHOLE = """\
@@ -266,24 +266,38 @@ async def test_a_username_of_another_isp_on_the_same_database_is_refused_without
     assert await other.violations() == []
 
 
-async def test_65536_addresses_come_in_at_once_with_what_is_left_between_them_free(empty: Network) -> None:
-    await empty.apply(one_pool("10.0.0.0/15", minimum_free=0))
-    # every other address: the free space is as broken as it can be
-    lines = [f"10.{n // 32768}.{n // 128 % 256}.{2 * (n % 128) + 1}" for n in range(65536)]
-    lines[-1] = "10.1.255.254"  # the last one is the broadcast address
-    owners = {n: f"{n + 1},u{n}@isp,LOC-1,fiber-100" for n in range(0, 65536, 3)}
-    rows = [f"{address},{owners.get(n, ',,,')}" for n, address in enumerate(lines)]
-    text = "\n".join(["value,customer_id,username,location,plan", *rows])
+async def test_65536_addresses_come_in_at_once_and_what_is_left_between_them_is_free(empty: Network) -> None:
+    await empty.apply(one_pool("10.0.0.0/15"))
+    units = [unit for unit in range(1, 2**17) if unit % 65][:65536]
+    owners = {unit: f"{unit},u{unit}@isp,LOC-1,fiber-100" for unit in units[::16]}
+    lines = [f"10.{unit >> 16}.{unit >> 8 & 255}.{unit & 255},{owners.get(unit, ',,,')}" for unit in units]
 
-    counts = await empty.bring_in(text)
+    counts = await empty.bring_in("\n".join(["value,customer_id,username,location,plan", *lines]))
 
-    assert (counts["assigned"], counts["reserved"], counts["services"]) == (21846, 43690, 21846)
+    assert (counts["assigned"], counts["reserved"], counts["services"]) == (4096, 61440, 4096)
     async with empty.database.begin() as db:
-        assert await db.scalar(select(func.count()).select_from(Allocation)) == 65536
+        rows = select(Allocation.state, func.count()).group_by(Allocation.state)
+        assert {state: number for state, number in await db.execute(rows)} == {"assigned": 4096, "reserved": 61440}
         assert await db.scalar(select(func.count()).select_from(AllocationEvent)) == 65536
+        holes = select(func.count()).select_from(FreeRange).join(Pool, Pool.id == FreeRange.pool_id)
+        holes = holes.where(Pool.name == "cgnat", FreeRange.last_unit < units[-1])
+        assert await db.scalar(holes) == units[-1] // 65
+    usage = await empty.usage("cgnat")
+    assert (usage["size"], usage["free"]) == (2**17 - 2, 2**17 - 2 - 65536)
+    assert (await empty.allocate(70000))["ip_address"] not in {line.partition(",")[0] for line in lines}
+    assert await empty.violations() == []
+
+
+async def test_free_space_in_as_many_pieces_as_can_be_is_still_asked_for_and_handed_out(empty: Network) -> None:
+    await empty.apply(one_pool("10.0.0.0/20"))
+    await empty.bring_in("value\n" + "".join(f"10.0.{unit >> 8}.{unit & 255}\n" for unit in range(1, 4094, 2)))
+
+    async with empty.database.begin() as db:
         free = select(func.sum(FreeRange.last_unit - FreeRange.next_unit + 1), func.count())
-        units, ranges = (await db.execute(free)).one()
-    assert (int(units), ranges) == (131070 - 65536, 65534)
+        of_pool = free.join(Pool, Pool.id == FreeRange.pool_id).where(Pool.name == "cgnat")
+        units, ranges = (await db.execute(of_pool)).one()
+    assert (int(units), ranges) == (2047, 2047)
+    assert int((await empty.allocate(1))["ip_address"].rpartition(".")[2]) % 2 == 0
     assert await empty.violations() == []
 
 
