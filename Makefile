@@ -9,6 +9,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 WORKERS ?= 2
+# What is compiled once is not compiled again for each of the many processes that tests and the demo start.
+unexport PYTHONDONTWRITEBYTECODE
 export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL
 
 .PHONY: help demo test durability bench check lint types imports lock docs picture mails clean ready-demo ready-test

@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import GenieAcsService, TemplateLibrary
-from ipam import NetworkService
+from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
 from provisioning.access import forget_old_keys
+from provisioning.addresses import AddressDesk
 from provisioning.commercial import (
     BillingService,
     CommunicationsService,
@@ -184,6 +185,27 @@ class Appliance:
             zone=self.zone,
             team=self.settings.termination_team,
         )
+
+    def address_desk(self, db: AsyncSession) -> AddressDesk:
+        """The door for what changes a live service's addresses, bound to this transaction."""
+        return AddressDesk(db, services=self.services(db), tenant_id=self.tenant_id, now=self.clock)
+
+    def network_upkeep(self, db: AsyncSession) -> NetworkUpkeep:
+        """What operators do to addresses under way, bound to this transaction."""
+        return NetworkUpkeep(db, tenant_id=self.tenant_id, now=self.clock)
+
+    def inventory(self, db: AsyncSession) -> AddressInventory:
+        """Files of allocations, and the comparison with RADIUS, bound to this transaction."""
+        realm = self.settings.username_realm
+        return AddressInventory(db, tenant_id=self.tenant_id, now=self.clock, username_realm=realm)
+
+    def port_blocks(self, db: AsyncSession) -> PortBlocks:
+        """CGNAT's ports, bound to this transaction."""
+        return PortBlocks(db, tenant_id=self.tenant_id, now=self.clock)
+
+    def address_lookup(self, db: AsyncSession) -> AddressLookup:
+        """What is asked about addresses, bound to this transaction."""
+        return AddressLookup(db, tenant_id=self.tenant_id, now=self.clock)
 
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""

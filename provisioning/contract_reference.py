@@ -91,7 +91,7 @@ def _shown_generic(origin: Any, inner: tuple[Any, ...]) -> str:
         return " or ".join(shown_type(one) for one in inner)
     if origin is Literal:
         return " or ".join(f"`{one}`" for one in inner)
-    if origin is list:
+    if origin is list or (origin is tuple and inner[1:] == (...,)):
         return f"list of {shown_type(inner[0])}"
     if origin is Annotated:
         return shown_type(next((one for one in inner[1:] if is_typeddict(one)), inner[0]))

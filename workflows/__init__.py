@@ -60,6 +60,7 @@ from workflows.errors import (
     RunUnknown,
     WorkflowError,
 )
+from workflows.framed import framed_addresses
 from workflows.journey_reference import render_journeys
 from workflows.printable import PRINTABLE
 from workflows.refusals import BusinessRefusal
@@ -106,6 +107,7 @@ __all__ = [
     "UtcDateTime",
     "WorkflowError",
     "begun_rounds",
+    "framed_addresses",
     "knows_run",
     "list_events",
     "list_runs",

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 Permission = Literal[
     "addresses.read",
+    "addresses.write",
     "audit.read",
     "customers.read",
     "customers.write",
@@ -52,6 +53,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "admin": PERMISSIONS,
     "noc": READING
     | {
+        "addresses.write",
         "audit.read",
         "events.publish",
         "installations.order",

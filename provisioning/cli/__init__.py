@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from provisioning.cli import (
+    addresses,
     audit,
     customers,
     events,
@@ -52,6 +53,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
+app.add_typer(addresses.app, name="addresses")
 app.add_typer(offers.app, name="offers")
 app.add_typer(leads.app, name="leads")
 app.add_typer(customers.app, name="customers")
