@@ -197,6 +197,8 @@ async def selling(script: Script) -> None:
     await script.set(this.values(refund_asked_at=api.appliance.clock()))
     await script("/payments/{payment_id}/refunded", {"reference": "transfer 9"}, **payment)
     await script("/subscriptions/{subscription_id}/cancel", {"reason": WHY, "at_once": True}, **hosted)
+    await script("/customers/{customer_id}", {"language": "de", "reason": WHY}, "PATCH", customer_id=CUSTOMER)
+    assert (script.last["before"]["language"], script.last["after"]["language"]) == (None, "de")
 
 
 async def partners_and_webhooks(script: Script) -> None:
