@@ -52,7 +52,7 @@ async def test_what_is_no_import_is_refused(api: Api) -> None:
         ({"json": {"source": "netbox"}}, 422, "provisioning.invalid_request"),
         ({"json": {"content": KEPT, "mapping": "who\n"}}, 422, "ipam.request_invalid"),
     ):
-        answer = await api.send("POST", "/addresses/imports", **request)  # type: ignore[arg-type]
+        answer = await api.send("POST", "/addresses/imports", **request)
         assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
