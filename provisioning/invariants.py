@@ -22,11 +22,11 @@ import workflows
 from ipam import AllocatedResources
 from provisioning import agreement
 from provisioning.commercial import invariants as commercial
-from provisioning.commercial import message_invariants as messages
-from provisioning.commercial import partner_invariants as partners
-from provisioning.commercial import selling_invariants as selling
+from provisioning.commercial.bills.term_invariants import active_after_their_end, terms_not_as_paid
+from provisioning.commercial.mails import message_invariants as messages
+from provisioning.commercial.partners import partner_invariants as partners
 from provisioning.commercial.payments import invariants as payments
-from provisioning.commercial.term_invariants import active_after_their_end, terms_not_as_paid
+from provisioning.commercial.selling import selling_invariants as selling
 from provisioning.line import invariants as line
 from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault

@@ -4,9 +4,9 @@
 signal, retry, skip, roll back, cancel), `Lookout` tells them that nobody can look for what they wait for, `Interpreter`
 walks one segment of a run, `Dispatch` brings segments to it.
 
-More faces: `workflows.services`, the contract, `workflows.answers` with the types of what it answers, and in
-`workflows.definitions` what a journey is told: `installation`, `termination`, `lead_to_customer_onboarding`,
-`partner_customer_provisioning`.
+More faces: `workflows.services`, the contract, `workflows.payloads` and `workflows.answers` with the types of what it
+is given and answers, and in `workflows.definitions` what a journey is told: `installation`, `termination`,
+`lead_to_customer_onboarding`, `partner_customer_provisioning`.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ from workflows.errors import (
     WorkflowError,
 )
 from workflows.framed import framed_addresses
+from workflows.journey_reference import render_journeys
 from workflows.printable import PRINTABLE
 from workflows.refusals import BusinessRefusal
 from workflows.services import Outside, Services
@@ -115,6 +116,7 @@ __all__ = [
     "nothing_happens",
     "open_results",
     "published_events",
+    "render_journeys",
     "restless_runs",
     "run_changes",
     "run_state",

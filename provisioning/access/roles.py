@@ -9,6 +9,7 @@ Permission = Literal[
     "addresses.write",
     "audit.read",
     "customers.read",
+    "customers.write",
     "devices.read",
     "events.publish",
     "events.read",
@@ -84,6 +85,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "sales": frozenset(
         {
             "customers.read",
+            "customers.write",
             "leads.read",
             "leads.write",
             "mails.read",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from provisioning.commercial.terms import months_later
+from provisioning.commercial.bills.terms import months_later
 from provisioning.commercial.testing import Quirk
 from tests.durability.story import Played, Scene, Story, Undone, not_undone
 from tests.support.customers import Standing, standing

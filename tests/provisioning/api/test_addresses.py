@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ipam import NetworkEstate
@@ -90,9 +91,16 @@ async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api
     etag, wish = seen.headers["etag"], {"pool": "office-nets", "reason": "an office moves in"}
     assert (await any_api.post("/addresses/services/1/route", wish, role="noc")).status_code == 428
 
-    given = await any_api.post("/addresses/services/1/route", wish, match=etag, role="noc")
+    answers = await asyncio.gather(
+        *(
+            any_api.post("/addresses/services/1/route", wish | {"prefix": f"198.51.100.{last}/29"}, match=etag)
+            for last in (8, 16)
+        )
+    )
 
+    given, slower = sorted(answers, key=lambda answer: answer.status_code)
     assert (given.status_code, given.json()["projected"]) == (200, False), given.text
+    assert (slower.status_code, slower.json()["code"]) == (412, "api.precondition_failed")
     [route] = given.json()["resources"]["framed_routes"]
     prefix = route.split()[0]
     holder = (await any_api.get("/addresses/lookup", params={"address": prefix})).json()["holder"]
