@@ -1,11 +1,12 @@
-"""Installations: one that succeeds, one that is undone when all but its mail was done, one cancelled in the moment."""
+"""Installations: one that succeeds, at once or at the second visit; one that is undone when all but its mail was done,
+or because nobody ever came; one cancelled in the moment."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, ClassVar
 
 from sqlalchemy import func, select
 
@@ -17,8 +18,9 @@ from provisioning.lab.proof import prove
 from provisioning.line.tables import LineOrderRow
 from radius.tables import Subscriber
 from radius.testing import LoginReply
-from tests.durability.story import Played, Scene, Story, Undone, not_undone
-from tests.support.estate import Household
+from tests.durability.mails import LAST_MAIL, copies, message_id, sent_again, was_in_hand
+from tests.durability.story import Played, Scene, Story, Undone, elsewhere, not_undone
+from tests.support.estate import Household, tomorrow
 from tests.support.lab import JourneyLab
 from tests.support.shop import Shop
 from tests.support.traces import NOTHING, traces_of
@@ -28,8 +30,8 @@ from workflows.engine.steps import Wait
 from workflows.engine.tables import RunRow
 
 REFUSALS = 6
-MAILS = {"mail_appointment": "deliver_appointment", "send_template_email": "deliver_email"}
-"""The step that writes each mail, and the one that hands it over."""
+WAITS = sum(isinstance(step, Wait) and step.when is None for step in ISP_TICKET_TO_DEPLOYMENT.steps)
+MAILS = {"mail_appointment": "deliver_appointment", **LAST_MAIL}
 
 
 @dataclass
@@ -41,10 +43,11 @@ class Facts:
 
 
 class Installed(Story):
-    """With a live subscriber at its end."""
+    """With a live subscriber at its end. ``ever``: of what there were more rows than one, or none."""
 
     name = "installed"
     journey = ISP_TICKET_TO_DEPLOYMENT
+    ever: ClassVar[Mapping[str, int]] = {}
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         house = people.household()
@@ -61,20 +64,72 @@ class Installed(Story):
     def before_the_scan(self, scene: Scene) -> None:
         """What else happens then."""
 
+    def claims(self) -> Iterable[int]:
+        """At the start, and after every wait."""
+        return range(1, WAITS + 2)
+
     def demanded(self, clean: Played) -> set[Instant]:
-        """Every step of the definition, and the claim at the start and after every wait."""
-        waits = sum(isinstance(step, Wait) and step.when is None for step in self.journey.steps)
-        claims = (waits + 2,) if self.undone else range(1, waits + 2)  # a held run is claimed anew to be undone
+        """Every step of the definition, and the claims."""
+        positions = ("in_tx", "committed")
         return super().demanded(clean) | {
-            Instant(f"claim.{position}", nth) for nth in claims for position in ("in_tx", "committed")
+            Instant(f"claim.{position}", nth) for nth in self.claims() for position in positions
         }
 
     async def faults(self, played: Played) -> list[str]:
         """Of every side; ``prove`` asks them as the demo does."""
-        found = await _doubled(played) + _mailed_again(played)
+        found = await self._doubled(played) + sent_again(played, played.facts.house.email, MAILS)
         if played.view.summary.state == "completed" and not self.undone:
-            return found + await _installed(played)
+            return found + await self._installed(played)
         return found + await _undone(played)
+
+    async def _doubled(self, played: Played) -> list[str]:
+        """How many rows there ever were for this customer; a repeated effect would have left one more."""
+        counts = await _rows_ever(played)
+        wanted = {name: {self.ever.get(name, 1)} | ({0} if self.cancelled_when_lost else set()) for name in counts}
+        return [f"{name}: {count} rows" for name, count in counts.items() if count not in wanted[name]]
+
+    async def _installed(self, played: Played) -> list[str]:
+        people, house = played.people, played.facts.house
+        assert played.facts.before_scan is not None
+        proof = await prove(people.world, people.appliance, played.view, played.facts.before_scan)
+        found_mails = copies(played, house.email)
+        doubled = f"the mail arrived {found_mails[message_id(played, 'send_template_email')]} times"
+        in_hand = was_in_hand(played, "deliver_email")
+        found = [sentence for sentence in proof.broken if sentence != doubled or not in_hand]
+        found += await people.broken_invariants() if found else []
+        if len(found_mails) != self.ever.get("appointment mail", 1) + 1:
+            found.append(f"mails by Message-ID: {dict(found_mails)}")
+        lines = [line for line in people.world.olt.lines.values() if line.serial == house.serial]
+        if len(lines) != 1 or lines[0].port != house.port:
+            found.append(f"lines on the OLT: {lines}")
+        if (writes := _writes(played)) != 1:
+            found.append(f"the CPE was written to {writes} times")
+        return found
+
+
+class InstalledLater(Installed):
+    """Dispatch makes the appointment; nobody is at home, and the next one is kept."""
+
+    name = "installed_later"
+    deadliest: ClassVar[tuple[str, ...]] = ("deliver_appointment.effect", "undo:schedule_installation.in_tx")
+    as_elsewhere = elsewhere(
+        ISP_TICKET_TO_DEPLOYMENT, "schedule_installation", "mail_appointment", "deliver_appointment"
+    )
+    ever: ClassVar = {"visit": 2, "appointment mail": 2}
+
+    async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
+        house = people.household()
+        return Scene(people, shop, await people.order(house, appointment=None), Facts(house))
+
+    async def act(self, scene: Scene, row: RunRow) -> None:
+        if row.waiting_for == "appointment":
+            day = tomorrow(scene.people.clock.now()) + timedelta(days=len(scene.said))
+            await scene.run.appoint(scene.facts.house, day)
+            return
+        if row.waiting_for == "visit" and scene.first("nobody at home"):
+            await scene.run.report("no_access", note="gate locked")
+            return
+        await super().act(scene, row)
 
 
 class Cancelled(Installed, Undone):
@@ -92,16 +147,39 @@ class Cancelled(Installed, Undone):
             return
         await super().act(scene, row)
 
+    def claims(self) -> Iterable[int]:
+        """A held run is claimed anew to be undone."""
+        return (WAITS + 2,)
+
+
+class Unvisited(Undone, Installed):
+    """Nobody reports a visit until the patience with it is over, and everything is released."""
+
+    name = "unvisited"
+    deadliest: ClassVar[tuple[str, ...]] = ("claim.in_tx#2", "undo:project_subscriber.effect")
+    begins_at = "claim.in_tx#2"
+    ends_as = "failed"
+    ever: ClassVar = {"line order": 0, "bill": 0, "activation mail": 0}
+
+    async def act(self, scene: Scene, row: RunRow) -> None:
+        assert row.state != "held", f"it is held in {row.current_step}: {row.reason}"
+        if row.waiting_for == "visit" and scene.first("the days pass"):
+            assert row.wake_at is not None
+            scene.people.clock.skip_to(row.wake_at)
+
+    def claims(self) -> Iterable[int]:
+        return (2,)
+
 
 class Abandoned(Installed):
     """Cancelled in the moment in which the worker is lost."""
 
     name = "abandoned"
+    ends_as = "cancelled"  # unless it was too late for that
     cancelled_when_lost = True
 
 
-async def _doubled(played: Played) -> list[str]:
-    """How many rows there ever were for this customer; a repeated effect would have left two."""
+async def _rows_ever(played: Played) -> dict[str, int]:
     who, email = played.facts.house.customer_id, played.facts.house.email
     mails = select(func.count()).select_from(Mail).where(Mail.recipient == email)
     asked: dict[str, Any] = {
@@ -113,28 +191,8 @@ async def _doubled(played: Played) -> list[str]:
         "appointment mail": mails.where(Mail.template == "installation_scheduled"),
         "activation mail": mails.where(Mail.template == "service_activated"),
     }
-    wanted = (0, 1) if played.story.cancelled_when_lost else (1,)
     async with played.people.appliance.database.begin() as db:
-        counts = {name: int(await db.scalar(query) or 0) for name, query in asked.items()}
-    return [f"{name}: {count} rows" for name, count in counts.items() if count not in wanted]
-
-
-async def _installed(played: Played) -> list[str]:
-    people, house = played.people, played.facts.house
-    assert played.facts.before_scan is not None
-    proof = await prove(people.world, people.appliance, played.view, played.facts.before_scan)
-    copies = _copies(played)
-    doubled = f"the mail arrived {copies[_message_id(played, 'send_template_email')]} times"
-    found = [sentence for sentence in proof.broken if sentence != doubled or not _was_in_hand(played, "deliver_email")]
-    found += await people.broken_invariants() if found else []
-    if len(copies) != len(MAILS):
-        found.append(f"mails by Message-ID: {dict(copies)}")
-    lines = [line for line in people.world.olt.lines.values() if line.serial == house.serial]
-    if len(lines) != 1 or lines[0].port != house.port:
-        found.append(f"lines on the OLT: {lines}")
-    if (writes := _writes(played)) != 1:
-        found.append(f"the CPE was written to {writes} times")
-    return found
+        return {name: int(await db.scalar(query) or 0) for name, query in asked.items()}
 
 
 async def _undone(played: Played) -> list[str]:
@@ -143,54 +201,13 @@ async def _undone(played: Played) -> list[str]:
     left = await traces_of(played.people, house)
     found += [f"left over: {left}"] if left != NOTHING else []
     delivering = any("deliver_email" in instant.point for instant in played.lost_at)
-    copies = _copies(played)
-    del copies[_message_id(played, "mail_appointment")]  # it was true when it was sent
-    if copies and not (played.story.cancelled_when_lost and delivering):
-        found.append(f"mails of an installation that never was: {dict(copies)}")
+    mails = copies(played, house.email)
+    del mails[message_id(played, "mail_appointment")]  # it was true when it was sent
+    if mails and not (played.story.cancelled_when_lost and delivering):
+        found.append(f"mails of an installation that never was: {dict(mails)}")
     if house.serial in world.acs.cpes and world.acs.cpe(house.serial).line_up:
         found.append("the CPE still has light")
     return found + await played.people.broken_invariants()
-
-
-def _copies(played: Played) -> Counter[str]:
-    """How often each Message-ID reached this customer."""
-    mails: Iterable[Any] = played.people.world.mail.mails()
-    return Counter(mail.message_id for mail in mails if played.facts.house.email in str(mail.message["To"]))
-
-
-def _mailed_again(played: Played) -> list[str]:
-    """A second copy of a mail is right only where the worker was lost while the mail server had that very mail."""
-    copies = _copies(played)
-    return [
-        f"{step}: {copies[message_id]} copies"
-        for step, deliver in MAILS.items()
-        if copies[message_id := _message_id(played, step)] > 1 + _was_in_hand(played, deliver)
-    ]
-
-
-def _was_in_hand(played: Played, deliver: str) -> bool:
-    """Lost before the delivery was recorded; or so slow that its segment was taken over while it delivered."""
-    lost = any(instant.point.startswith(f"commit({deliver}") for instant in played.lost_at)
-    return lost or overlapping(played.trace, deliver)
-
-
-def overlapping(trace: Iterable[str], step: str) -> bool:
-    """Whether a step was begun twice without anything that had ended it in between."""
-    begun = False
-    for point in trace:
-        if point == f"{step}.before":
-            if begun:
-                return True
-            begun = True
-        elif point.startswith(("! ", f"{step}.failed", f"{step}.committed")):
-            begun = False
-    return False
-
-
-def _message_id(played: Played, step: str) -> str:
-    """Under which the mail of this step is sent; empty if it was never written."""
-    result = next(one.result for one in played.view.steps if one.name == step)
-    return str(result["message_id"]) if result else ""
 
 
 def _writes(played: Played) -> int:

@@ -12,26 +12,29 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from provisioning.commercial.payments.testing import StripeDouble
 from provisioning.lab.demo import open_lab
 from tests.durability.commerce import PARTNER_OF_MANY
 from tests.durability.story import Played, Prepared, Scene, Story
-from tests.support.clock import MovableClock
 from tests.support.customer_pages import PageServer
 from tests.support.estate import HOUSEHOLDS, estate_toml
 from tests.support.lab import Installation, JourneyLab
 from tests.support.shop import ESTATE as SHOP_ESTATE
 from tests.support.shop import Shop, shop_settings
 from tests.support.worker_process import Home, Instant, Plan, WorkerProcess, WorkerServer
-from workflows.engine.tables import ENDED, RunRow
+from workflows.engine.tables import ENDED, RunRow, WorkerRow
 
 PATIENCE_SECONDS = 120.0
 NEVER_REACHED_AFTER_SECONDS = 8.0
 LOOK_EVERY_SECONDS = 0.1
+LOOK_AT_LEAST_EVERY_SECONDS = 1.0
+SILENCE = timedelta(seconds=10)
+"""More than a lease."""
 UNFINISHED = ("PENDING", "ENQUEUED", "DELAYED")
 
 
@@ -48,15 +51,29 @@ class Lane:
         self.shop = shop
         self.home = home
         self._server = server
-        self._commits = commits
+        self.commits = commits
         self.worker: WorkerProcess | None = None
         self.frozen: list[WorkerProcess] = []
+        self.is_spoilt = False
+        self._looked = (0, 0.0)
 
     async def start_worker(self) -> WorkerProcess:
         """Another worker on this database; it becomes the worker of the moment."""
         settings = self.people.appliance.settings
-        self.worker = await self._server.start(settings, self.home, commits=self._commits)
+        self.worker = await self._server.start(settings, self.home, commits=self.commits)
         return self.worker
+
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[None]:
+        """The server itself is the worker of the moment; nobody may be lost."""
+        if self.worker is not None:
+            await self.worker.end()
+        settings = self.people.appliance.settings
+        async with self._server.rehearsal(settings, self.home, commits=self.commits) as self.worker:
+            try:
+                yield
+            finally:
+                self.worker = None
 
     async def play(self, story: Story, *losses: Instant, by: signal.Signals = signal.SIGKILL) -> Played:
         """One run from its start to its end; the worker is lost at the first instant, the next at the second...
@@ -104,11 +121,22 @@ class Lane:
         """Lets everybody do what there is to do; whether all is done."""
         if self._lost(scene):
             await self._follow(story, scene)
+        elif scene.ended_at is None and not self._has_news():
+            return False
         row = await self._look(scene.run)
         if row.state in ENDED:
             return await self._at_rest(scene, row.segment)
         await story.act(scene, row)
         return False
+
+    def _has_news(self) -> bool:
+        """Whether the worker has come to another instant since the last look, or that was long ago."""
+        size, at = self._looked
+        now, grown = time.monotonic(), self.home.trace_size
+        if grown == size and now - at < LOOK_AT_LEAST_EVERY_SECONDS:
+            return False
+        self._looked = grown, now
+        return True
 
     def _lost(self, scene: Scene) -> bool:
         """Whether the worker of the moment has met its planned end."""
@@ -129,7 +157,14 @@ class Lane:
         self.home.arm(scene.plans[0] if scene.plans else None)
         if story.cancelled_when_lost and not scene.cancelled:
             await scene.cancel()
+        await self._silence_is_long()
         await self.start_worker()
+
+    async def _silence_is_long(self) -> None:
+        """Time passes for PostgreSQL as well, by whose clock the lost worker has been heard of last."""
+        if self.kind == "postgresql":
+            async with self.people.appliance.database.begin() as db:
+                await db.execute(update(WorkerRow).values(beat_at=func.now() - SILENCE))
 
     async def _thaw(self) -> None:
         """Frozen workers go on as if nothing had happened to them, and end when they have found out."""
@@ -156,7 +191,8 @@ class Lane:
             return (await db.execute(select(RunRow).where(RunRow.id == run.id))).scalar_one()
 
     def broken(self, played: Played, why: str) -> StoryBroken:
-        """All that is known about an installation that has not ended well."""
+        """All that is known about a story that has not ended well; the lane is of no more use."""
+        self.is_spoilt = True
         run = played.view.summary
         lines = [
             f"{why}; run {run.id} is {run.state} in {run.current_step}, waiting for {run.waiting_for}: {run.reason}",
@@ -183,18 +219,17 @@ async def open_lane(
 ) -> AsyncIterator[Lane]:
     """A new, empty database (SQLite without a URL) and a whole world for it; the worker is started when needed."""
     home = folder / f"lane-{next(_lane_numbers)}"
-    home.mkdir(parents=True)
+    of_workers = Home(home / "worker")
     estate = home / "estate.toml"
     estate.write_text(estate_toml(households) + SHOP_ESTATE + PARTNER_OF_MANY)
-    clock = MovableClock()
     async with PageServer() as pages, StripeDouble() as stripe:
         settings = {**shop_settings(home, stripe), "public_url": pages.url}
         settings |= {} if database_url is None else {"database_url": database_url}
-        async with open_lab(home / "lab", estate, lambda _: None, clock=clock, **settings) as lab:
+        async with open_lab(home / "lab", estate, lambda _: None, clock=of_workers.clock, **settings) as lab:
             pages.serve(lab.appliance)
-            people = JourneyLab(lab, clock, pages)
+            people = JourneyLab(lab, of_workers.clock, pages)
             shop = Shop(people, stripe, itertools.count())
-            lane = Lane(people, shop, server, Home(home / "worker"), commits=commits)
+            lane = Lane(people, shop, server, of_workers, commits=commits)
             try:
                 yield lane
             finally:

@@ -1,30 +1,34 @@
-"""All stories by name. None waits for days: reminders and ends on a later day are in the journeys' tests."""
+"""All stories by name: together they go the ways that the journeys have for people who do what they should, or not."""
 
 from __future__ import annotations
 
-from tests.durability.commerce import (
-    Delivered,
-    Onboarded,
-    OnboardingUndone,
-    OrderUndone,
-    PartnerServed,
-    PartnerUndone,
-    RenewalUndone,
-    Renewed,
-)
-from tests.durability.installing import Abandoned, Cancelled, Installed
-from tests.durability.leaving import Terminated
+from tests.durability.commerce import Onboarded, OnboardingUndone, PartnerServed, PartnerUndone
+from tests.durability.installing import Abandoned, Cancelled, Installed, InstalledLater, Unvisited
+from tests.durability.leaving import LeftOnItsDay, LeftWithoutCpe, Stays, Terminated
+from tests.durability.ordering import Delivered, OrderUndone, PaidLater, PaidOtherwise
+from tests.durability.renewing import PaidBack, Reminded, RenewalUndone, Renewed, Unanswered
 from tests.durability.story import Story
 
-INSTALLED, CANCELLED, ABANDONED, TERMINATED = Installed(), Cancelled(), Abandoned(), Terminated()
-COMMERCE = (
+INSTALLED, CANCELLED, ABANDONED = Installed(), Cancelled(), Abandoned()
+OTHERS: tuple[Story, ...] = (
     Onboarded(),
     OnboardingUndone(),
     Delivered(),
     OrderUndone(),
+    PaidLater(),
+    PaidOtherwise(),
     PartnerServed(),
     PartnerUndone(),
     Renewed(),
+    Reminded(),
+    Unanswered(),
     RenewalUndone(),
+    PaidBack(),
+    InstalledLater(),
+    Unvisited(),
+    Terminated(),
+    LeftOnItsDay(),
+    LeftWithoutCpe(),
+    Stays(),
 )
-STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED, TERMINATED, *COMMERCE)}
+STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED, *OTHERS)}

@@ -26,11 +26,21 @@ class Scene:
     shop: Shop
     run: Installation
     facts: Any
-    told: bool = False  # whether people have said what they have to say
+    said: set[str] = field(default_factory=set)  # what people had to say or do, and have
     plans: list[Plan] = field(default_factory=list)
     lost_at: list[Instant] = field(default_factory=list)
     cancelled: bool = False
     ended_at: float | None = None
+
+    def first(self, what: str) -> bool:
+        """Whether people have not said this yet; from now on they have."""
+        new = what not in self.said
+        self.said.add(what)
+        return new
+
+    def has_time(self, row: RunRow) -> bool:
+        """Whether it rests until a time that has not come yet; else the worker is about to look at it."""
+        return row.wake_at is not None and row.wake_at > self.people.clock.now()
 
     async def cancel(self) -> None:
         """An operator's cancel; nothing, where the run has ended before."""
@@ -59,11 +69,19 @@ class Played:
 
 
 class Story(ABC):
-    """One way through a journey. ``undone``: it ends undone after an operator's cancel."""
+    """One way through a journey.
+
+    ``ends_as``: the state that its run ends in. ``undone``: with everything undone. ``as_elsewhere``: steps that go
+    here as they go in another story, which is killed in them. ``deadliest``: where to kill in it when it is played only
+    once, in order: where the other side has acted, or else where most is at stake.
+    """
 
     name: ClassVar[str]
     journey: ClassVar[Definition[Any]]
     undone: ClassVar[bool] = False
+    ends_as: ClassVar[str] = "completed"
+    as_elsewhere: ClassVar[frozenset[str]] = frozenset()
+    deadliest: ClassVar[tuple[str, ...]] = ()
     cancelled_when_lost: ClassVar[bool] = False
 
     @abstractmethod
@@ -83,7 +101,7 @@ class Story(ABC):
 
     def instants(self, trace: Sequence[str]) -> list[Instant]:
         """Where to kill, of a run without a death."""
-        return kills_of(trace)
+        return [instant for instant in kills_of(trace) if step_of(instant.point) not in self.as_elsewhere]
 
     def demanded(self, clean: Played) -> set[Instant]:
         """Every step that was done (or undone) at every position."""
@@ -98,6 +116,8 @@ class Story(ABC):
         return points
 
     def _is_killed_in(self, step: Act[Any, Any], state: str | None) -> bool:
+        if step.name in self.as_elsewhere:
+            return False
         if self.undone:
             return state == StepState.UNDONE and not isinstance(step.undo, NothingToUndo)
         return state == StepState.COMPLETED
@@ -116,9 +136,10 @@ class Undone(Story):
 
     undone = True
     begins_at: ClassVar[str]
+    ends_as: ClassVar[str] = "cancelled"
 
     def instants(self, trace: Sequence[str]) -> list[Instant]:
-        return list(itertools.dropwhile(lambda instant: not instant.point.startswith(self.begins_at), kills_of(trace)))
+        return list(itertools.dropwhile(lambda instant: not str(instant).startswith(self.begins_at), kills_of(trace)))
 
 
 def kills_of(trace: Sequence[str]) -> list[Instant]:
@@ -132,9 +153,32 @@ def kills_of(trace: Sequence[str]) -> list[Instant]:
     return found
 
 
+def step_of(point: str) -> str:
+    """The step that an instant is in, of its doing or its undoing: ``undo:notify_team``, ``claim``, ``worker``."""
+    if point.startswith("commit("):
+        return point.removeprefix("commit(").partition(": ")[0]
+    return point.partition(".")[0]
+
+
+def elsewhere(journey: Definition[Any], *own: str) -> frozenset[str]:
+    """All steps of a journey but a story's own."""
+    return frozenset(step.name for step in journey.steps) - set(own)
+
+
+def not_ended(played: Played) -> list[str]:
+    """Unless the run has ended as its story says."""
+    state = played.view.summary.state
+    return [f"the run is {state}, and should be {played.story.ends_as}"] if state != played.story.ends_as else []
+
+
 def not_undone(played: Played) -> list[str]:
-    """What is still done of a run that was cancelled."""
-    found = [f"the run is {played.view.summary.state}"] if played.view.summary.state != "cancelled" else []
+    """What is still done of a run that was to be undone."""
+    found = not_ended(played)
     passed = (StepState.UNDONE, StepState.PLANNED, StepState.SKIPPED)
     left = [step.name for step in played.view.steps if step.state not in passed]
     return found + ([f"steps not undone: {left}"] if left else [])
+
+
+def unlike(found: Any, wanted: Any) -> list[str]:
+    """How something stands, unless it stands as it should."""
+    return [] if found == wanted else [f"it stands as {found}, and should as {wanted}"]

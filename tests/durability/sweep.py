@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import shlex
 import signal
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.durability.lane import Lane, StoryBroken, open_lane
+from tests.durability.rows import CLAIM, rows_of
 from tests.durability.story import Played, Story
 from tests.support.estate import HOUSEHOLDS
 from tests.support.postgres import PostgresServer
-from tests.support.worker_process import Instant, open_worker_server
+from tests.support.worker_process import ANY, Instant, WorkerServer, open_worker_server
 
 KINDS = ("sqlite", "postgresql")
-DEATHS_IN_A_ROW = 5
-CLAIM = "claim."
+PAIRS_IN_A_ROW = 3
+RECOVERY_INSTANTS = 7
+"""A second kill comes at one of the first seven instants of the recovery: in its claim, its step and its next step."""
 OF_NO_OWN = re.compile(r"commit\((?!worker:).+: (.+\+)?run\b|commit\(worker: run_worker\)")
 """The commits that the engine names itself (``in_tx`` and ``committed`` are their two sides), and the heartbeat's."""
 
 
 @dataclass(frozen=True)
 class Death:
-    """One worker killed (or frozen) at an instant, the one after it at the next, and so on."""
+    """One worker killed (or frozen) at an instant, the one after it at the next, and so on; ``covers`` are the instants
+    of a run without a death that this is."""
 
     kind: str
     story: Story
     at: tuple[Instant, ...]
     frozen: bool = False
+    covers: tuple[Instant, ...] = ()
 
     @property
     def command(self) -> str:
@@ -42,9 +46,17 @@ class Death:
 
 
 async def play_clean(lane: Lane, story: Story) -> tuple[Played, list[Instant]]:
-    """The story without a death, and where to kill in it. Raises: AssertionError if it doesn't show all it should."""
-    clean = await lane.play(story)
-    assert await story.faults(clean) == []
+    """The story without a death, and where to kill in it.
+
+    Raises: StoryBroken; AssertionError if it doesn't show all it should.
+    """
+    async with lane.rehearsal():
+        if lane.commits:
+            await lane.play(story)  # a worker's own start is over then
+        clean = await lane.play(story)
+    faults = await story.faults(clean)
+    if faults:
+        raise lane.broken(clean, "; ".join(faults))
     instants = [instant for instant in story.instants(clean.trace) if not OF_NO_OWN.match(instant.point)]
     unseen = story.demanded(clean) - set(instants)
     assert not unseen, f"no run of {story.name} has shown {sorted(map(str, unseen))}"
@@ -61,23 +73,39 @@ def in_turns(story: Story, instants: Iterable[Instant]) -> list[Death]:
     return [Death(KINDS[number % 2], story, (instant,)) for number, instant in enumerate(instants)]
 
 
-def in_rows(story: Story, instants: Sequence[Instant], kinds: Sequence[str] = KINDS) -> list[Death]:
-    """A death at each instant, on these databases by turns; but one worker after the other dies in the same run, far
-    apart, since a run costs more than a death.
-
-    What is reached several times counts anew with every worker, so that each of these instants has a run of its own.
-    """
-    times = Counter(instant.point for instant in instants)
-    alone = [instant for instant in instants if times[instant.point] > 1 or instant.point.startswith(CLAIM)]
-    once = [instant for instant in instants if instant not in alone]
-    rows = -(-len(once) // DEATHS_IN_A_ROW)
-    found = [tuple(once[number::rows]) for number in range(rows)] + [(instant,) for instant in alone]
-    return [Death(kinds[number % len(kinds)], story, at) for number, at in enumerate(found)]
+def in_rows(
+    clean: Played, instants: Sequence[Instant], kinds: Sequence[str] = KINDS, *, frozen: bool = False
+) -> list[Death]:
+    """A death at each instant of a run without one, on these databases by turns, several in a run."""
+    return [
+        Death(kinds[number % len(kinds)], clean.story, at, frozen=frozen, covers=tuple(covered))
+        for number, (at, covered) in enumerate(rows_of(clean.trace, instants))
+    ]
 
 
-def at_effects(instants: Iterable[Instant]) -> list[Instant]:
-    """Where the other side has done its part, and nobody has written that down yet."""
-    return [instant for instant in instants if instant.point.endswith(".effect")]
+def in_pairs(clean: Played, instants: Sequence[Instant]) -> list[Death]:
+    """As in rows, but each death is followed by another during the recovery from it; a claim's have a run of their own,
+    since the recovery claims anew each time."""
+    claims = [instant for instant in instants if instant.point in CLAIM]
+    others = [instant for instant in instants if instant not in claims]
+    rows = [*rows_of(clean.trace, others, in_a_row=PAIRS_IN_A_ROW), *(((claim,), [claim]) for claim in claims)]
+    again = itertools.cycle(Instant(ANY, nth) for nth in range(1, RECOVERY_INSTANTS + 1))
+    return [
+        Death(KINDS[number % 2], clean.story, tuple(one for first in at for one in (first, next(again))))
+        for number, (at, _) in enumerate(rows)
+    ]
+
+
+def at_the_deadliest(story: Story, kind: str) -> Death:
+    """All of these deaths in one run."""
+    return Death(kind, story, tuple(map(Instant.parse, story.deadliest)))
+
+
+def sound(lanes: Iterable[Lane]) -> list[Lane]:
+    """Those in which no story has broken; what one has left would be found again and again."""
+    found = [lane for lane in lanes if not lane.is_spoilt]
+    assert {lane.kind for lane in found} == {lane.kind for lane in lanes}, "a story has broken every lane of its kind"
+    return found
 
 
 async def survive(lane: Lane, death: Death, clean: Played | None = None) -> None:
@@ -137,13 +165,14 @@ async def open_lanes(
     kinds: Sequence[str] = KINDS,
     households: int = HOUSEHOLDS,
     commits: bool = False,
+    server: WorkerServer | None = None,
 ) -> AsyncIterator[list[Lane]]:
-    """So many lanes on each kind of database, opened side by side."""
+    """So many lanes on each kind of database; their workers are of this server, or of one of their own."""
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(open_worker_server())
+        forks: WorkerServer = server or await stack.enter_async_context(open_worker_server())
         lanes = []
         for kind in list(kinds) * of_each:
             url = postgres.create_database() if kind == "postgresql" else None
-            opened = open_lane(folder, server, database_url=url, households=households, commits=commits)
+            opened = open_lane(folder, forks, database_url=url, households=households, commits=commits)
             lanes.append(await stack.enter_async_context(opened))
         yield lanes

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 QUICKER = 10.0
 """So much faster than the real time does it pass while somebody sleeps between two looks."""
+MICROSECOND = timedelta(microseconds=1)
+BYTES = 8
 
 
 class MovableClock:
@@ -15,8 +20,12 @@ class MovableClock:
     def __init__(self) -> None:
         self._skipped = timedelta()
 
+    @property
+    def skipped(self) -> timedelta:
+        return self._skipped
+
     def now(self) -> datetime:
-        return datetime.now(UTC) + self._skipped
+        return datetime.now(UTC) + self.skipped
 
     async def sleep(self, seconds: float, *, background: bool = False) -> None:
         """A background sleeper (a periodic Inform, an idle connection) takes its real time."""
@@ -28,7 +37,32 @@ class MovableClock:
 
     def skip(self, **how_long: float) -> None:
         """So many ``days``, ``hours``, ``minutes`` are over."""
-        self._skipped += timedelta(**how_long)
+        self._move(timedelta(**how_long))
 
     def skip_to(self, moment: datetime) -> None:
-        self._skipped += max(moment - self.now(), timedelta())
+        self._move(max(moment - self.now(), timedelta()))
+
+    def _move(self, by: timedelta) -> None:
+        self._skipped += by
+
+
+class SharedClock(MovableClock):
+    """A clock of several processes: what was skipped stands in a file that each of them has mapped.
+
+    One process moves it, the others read; a read is one word of memory, so that it is never half of two.
+    """
+
+    def __init__(self, file: Path) -> None:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT)
+        try:
+            os.ftruncate(descriptor, BYTES)  # a new file holds zeros, and one that is there keeps what it holds
+            self._word = memoryview(mmap.mmap(descriptor, BYTES)).cast("q")
+        finally:
+            os.close(descriptor)
+
+    @property
+    def skipped(self) -> timedelta:
+        return self._word[0] * MICROSECOND
+
+    def _move(self, by: timedelta) -> None:
+        self._word[0] += by // MICROSECOND

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -18,13 +19,16 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
+from babel import Locale
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.orm import configure_mappers
@@ -32,10 +36,13 @@ from sqlalchemy.orm import configure_mappers
 import provisioning.database
 from acs import Patience
 from provisioning.bootstrap import open_appliance
+from provisioning.commercial.mails.wording import Wording
 from provisioning.configured import trusted_authorities
 from provisioning.logs import configure_logs
 from provisioning.settings import Settings, load_settings
 from provisioning.worker import Pace, open_worker
+from tests.support.clock import SharedClock
+from tests.support.compiled_once import compile_once
 
 ROOT = Path(__file__).parents[2]
 PR_SET_PDEATHSIG = 1  # prctl(2): a worker must not outlive the server that forked it
@@ -43,11 +50,12 @@ ANY = "*"
 WITHOUT_STATUS = 1000
 QUICK = Pace(
     timers_every_seconds=0.2,
-    watch_every_seconds=0.15,
-    heartbeat_every_seconds=0.4,
-    lease_seconds=1.6,
+    watch_every_seconds=0.25,
     lost_every_seconds=0.5,
-    cpe_patience=Patience(first_poll_seconds=0.05, slowest_poll_seconds=0.2),
+    expire_every_seconds=86400.0,  # what comes of days is swept by the people's side, or a run would begin unasked
+    cpe_patience=Patience(
+        first_poll_seconds=0.05, slowest_poll_seconds=0.2, reached_seconds=6.0, unreached_seconds=0.5
+    ),
 )
 IDLE_IN_TRANSACTION_SECONDS = 2
 IMPORTED_LATE = (
@@ -61,6 +69,7 @@ IMPORTED_LATE = (
     "encodings.idna",
     "httpcore",
     "psycopg",
+    "stripe._stripe_client",
 )
 """What a worker would import when it comes to need it, and again every time."""
 WRITES = re.compile(r"(?<!FOR )\b(?:INSERT INTO|DELETE FROM|UPDATE)\s+(?!SET\b|OF\b)([\w.\"]+)", re.IGNORECASE)
@@ -95,7 +104,8 @@ class Plan:
 
 
 class Home:
-    """The files by which a test and the workers of one database talk: the plan, the trace, what they logged."""
+    """The files by which a test and the workers of one database talk: the plan, the trace, what they logged, and the
+    clock that the test moves."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +113,7 @@ class Home:
         self.plan_file = folder / "plan.json"
         self.trace_file = folder / "trace.txt"
         self.log_file = folder / "worker.log"
+        self.clock = SharedClock(folder / "clock")
 
     def arm(self, plan: Plan | None) -> None:
         """From now on, every living worker counts anew and acts at that instant; None: none does."""
@@ -154,8 +165,14 @@ class Executioner:
                 os.kill(os.getpid(), plan["signal"])
 
 
-def watch_commits(reached: Executioner) -> None:
-    """Both sides of every COMMIT after a write, in every engine of this process, become instants."""
+class Watched:
+    """Who hears of the COMMITs of this process; None: nobody."""
+
+    reached: Executioner | None = None
+
+
+def watch_commits() -> None:
+    """Both sides of every COMMIT after a write, in every engine of this process, become instants of who is watching."""
 
     @event.listens_for(Engine, "begin")
     def begins(connection: Any) -> None:
@@ -163,28 +180,28 @@ def watch_commits(reached: Executioner) -> None:
 
     @event.listens_for(Engine, "before_cursor_execute")
     def writes(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if commits_itself(connection) and (tables := tables_of(statement)):
-            reached(f"{_commit_of(tables)}.before")
+        if Watched.reached and commits_itself(connection) and (tables := tables_of(statement)):
+            Watched.reached(f"{_commit_of(tables)}.before")
 
     @event.listens_for(Engine, "after_cursor_execute")
     def has_written(connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:
-        tables = tables_of(statement)
-        if tables and commits_itself(connection):
-            reached(f"{_commit_of(tables)}.after")
-        elif cursor.rowcount != 0:
+        tables = tables_of(statement) if Watched.reached else {}
+        if tables and Watched.reached and commits_itself(connection):
+            Watched.reached(f"{_commit_of(tables)}.after")
+        elif tables and cursor.rowcount != 0:
             connection.info.setdefault("written", {}).update(tables)
 
     plain: Any = DefaultDialect.do_commit
 
     def do_commit(self: Any, connection: Any) -> None:
         written = getattr(connection, "info", {}).pop("written", None)
-        if not written:
+        if not written or Watched.reached is None:
             plain(self, connection)
             return
         name = _commit_of(written)
-        reached(f"{name}.before")
+        Watched.reached(f"{name}.before")
         plain(self, connection)
-        reached(f"{name}.after")
+        Watched.reached(f"{name}.after")
 
     DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
 
@@ -205,11 +222,22 @@ def _commit_of(tables: Iterable[str]) -> str:
     return f"commit({who}: {'+'.join(tables)})"
 
 
-async def _work(settings: Settings, reached: Executioner) -> None:
-    async with open_appliance(settings) as appliance, open_worker(appliance, at=reached, pace=QUICK):
+async def _work(order: dict[str, Any], home: Home, until_told: Callable[[asyncio.Event], None]) -> None:
+    reached = Executioner(home)
+    Watched.reached = reached if order["commits"] else None
+    async with (
+        open_appliance(load_settings(**order["settings"]), clock=home.clock.now) as appliance,
+        open_worker(appliance, at=reached, pace=QUICK),
+    ):
         stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        until_told(stop)
+        if order["rehearses"]:
+            _say({"number": order["number"], "pid": os.getpid()})
         await stop.wait()
+
+
+def _until_terminated(stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
 
 
 def _become_worker(order: dict[str, Any]) -> None:
@@ -217,16 +245,17 @@ def _become_worker(order: dict[str, Any]) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     home = Home(Path(order["home"]))
-    log = os.open(home.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for ours, theirs in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(ours, theirs)
-    provisioning.database.POSTGRES_IDLE_IN_TRANSACTION_SECONDS = IDLE_IN_TRANSACTION_SECONDS
-    configure_logs(level="info", form="console")
-    reached = Executioner(home)
-    if order["commits"]:
-        watch_commits(reached)
-    asyncio.run(_work(load_settings(**order["settings"]), reached))
+    os.dup2(nothing, 0)
+    for number in (1, 2):
+        _log_to(home, number)
+    asyncio.run(_work(order, home, _until_terminated))
+
+
+def _log_to(home: Home, number: int) -> None:
+    log = os.open(home.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(log, number)
+    os.close(log)
 
 
 # -- the server that forks ---------------------------------------------------------------------------------------------
@@ -238,26 +267,80 @@ def serve() -> None:
     os.set_blocking(wakes, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakes)
-    for name in IMPORTED_LATE:
-        importlib.import_module(name)
-    configure_mappers()
-    trusted_authorities()
+    make_ready()
     _say({"ready": os.getpid()})
     import select
 
-    buffered = b""
+    orders = Orders()
     while True:
         readable, _, _ = select.select([0, woken], [], [])
         if woken in readable:
             os.read(woken, 1024)
             _tell_the_dead()
-        if 0 in readable:
-            chunk = os.read(0, 65536)
-            if not chunk:
-                return
-            *lines, buffered = (buffered + chunk).split(b"\n")
-            for line in lines:
-                _fork(json.loads(line))
+        if 0 in readable and not orders.read():
+            return
+        while (order := orders.next()) is not None:
+            if order["rehearses"]:
+                _rehearse(order, orders)
+            else:
+                _fork(order)
+
+
+class Orders:
+    """What is asked of the server, a line each."""
+
+    def __init__(self) -> None:
+        self._buffered = b""
+
+    def read(self) -> bool:
+        """False when nobody will ask for anything any more."""
+        chunk = os.read(0, 65536)
+        self._buffered += chunk
+        return bool(chunk)
+
+    def next(self) -> dict[str, Any] | None:
+        line, end, rest = self._buffered.partition(b"\n")
+        if not end:
+            return None
+        self._buffered = rest
+        order: dict[str, Any] = json.loads(line)
+        return order
+
+
+def _rehearse(order: dict[str, Any], orders: Orders) -> None:
+    """Is a worker itself until the next order: those who are forked later begin with what it had to work out first."""
+
+    def until_next_order(stop: asyncio.Event) -> None:
+        asyncio.get_running_loop().add_reader(0, stop.set)
+
+    home, ours = Home(Path(order["home"])), os.dup(2)
+    _log_to(home, 2)
+    try:
+        asyncio.run(_work(order, home, until_next_order))
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
+    assert orders.read() and orders.next() == {}, "only its end may be asked of a rehearsal"
+    gc.collect()
+    gc.freeze()
+    _say({"number": order["number"], "rests": True})
+
+
+def make_ready() -> None:
+    """What every worker would do once and anew: a tenth of a second here and there."""
+    provisioning.database.POSTGRES_IDLE_IN_TRANSACTION_SECONDS = IDLE_IN_TRANSACTION_SECONDS
+    configure_logs(level="info", form="console")
+    for name in IMPORTED_LATE:
+        importlib.import_module(name)
+    compile_once()
+    watch_commits()
+    configure_mappers()
+    trusted_authorities()
+    words = Wording(Locale.parse("en"), ZoneInfo("UTC"))  # a language's own words are read from a file
+    words.moment(datetime.now(UTC))
+    words.money(1, "EUR")
+    gc.collect()
+    gc.freeze()
 
 
 def _fork(order: dict[str, Any]) -> None:
@@ -331,8 +414,29 @@ class WorkerServer:
         self._process = process
         self._awaited: dict[int, asyncio.Future[WorkerProcess]] = {}
         self._alive: dict[int, WorkerProcess] = {}
+        self._resting: dict[int, asyncio.Future[None]] = {}
 
     async def start(self, settings: Settings, home: Home, *, commits: bool = False) -> WorkerProcess:
+        """One more."""
+        return await self._ask(settings, home, commits=commits, rehearses=False)
+
+    @asynccontextmanager
+    async def rehearsal(self, settings: Settings, home: Home, *, commits: bool = False) -> AsyncIterator[WorkerProcess]:
+        """The server itself as a worker, for the time of the block; nothing else may be asked of it then.
+
+        Those who are started afterwards have compiled their statements and read their files.
+        """
+        number = len(self._awaited)
+        worker = await self._ask(settings, home, commits=commits, rehearses=True)
+        try:
+            yield worker
+        finally:
+            if worker.alive:
+                resting = self._resting[number] = asyncio.get_running_loop().create_future()
+                self._write({})
+                await resting
+
+    async def _ask(self, settings: Settings, home: Home, *, commits: bool, rehearses: bool) -> WorkerProcess:
         number = len(self._awaited)
         started: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
         self._awaited[number] = started
@@ -341,10 +445,14 @@ class WorkerServer:
             "settings": settings.model_dump(mode="json"),
             "home": str(home.folder),
             "commits": commits,
+            "rehearses": rehearses,
         }
+        self._write(order)
+        return await started
+
+    def _write(self, order: dict[str, Any]) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        return await started
 
     async def listen(self) -> None:
         assert self._process.stdout is not None
@@ -353,10 +461,16 @@ class WorkerServer:
             if "pid" in said:
                 worker = self._alive[said["pid"]] = WorkerProcess(said["pid"])
                 self._awaited[said["number"]].set_result(worker)
+            elif "rests" in said:
+                self._resting.pop(said["number"]).set_result(None)
             elif "died" in said:
                 self._alive.pop(said["died"]).died.set_result(said["status"])
         for worker in self._alive.values():  # the server has ended, and took them with it
             worker.died.set_result(WITHOUT_STATUS)
+        unanswered: list[asyncio.Future[Any]] = [*self._awaited.values(), *self._resting.values()]
+        for awaited in unanswered:
+            if not awaited.done():
+                awaited.set_exception(ConnectionError("the server of the workers has ended"))
 
 
 @asynccontextmanager
