@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from ipam import NetworkEstate
 from provisioning.check import check_everything
 from tests.support.api import Api
@@ -77,6 +79,7 @@ async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_
     assert usage["ipv4"]["reserved"] in (0, 1)
 
 
+@pytest.mark.both_databases
 async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api) -> None:
     routed = {
         "name": "office-nets",

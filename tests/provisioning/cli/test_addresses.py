@@ -11,8 +11,6 @@ from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
 
-pytestmark = pytest.mark.by_turns
-
 DONE, USERNAME, HOME = 1, "c1001-s1@isp.example", "LOC-20001"
 
 
