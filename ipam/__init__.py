@@ -195,6 +195,7 @@ from ipam.lookup_answers import (
     ServiceFacts,
 )
 from ipam.nat import Algorithm as NatAlgorithm
+from ipam.netbox_shape import ExportShape
 from ipam.port_blocks import PortBlocks
 from ipam.reconciling import Reconciliation
 from ipam.sampling import sample_pools
@@ -245,6 +246,7 @@ __all__ = [
     "EstateError",
     "EstateInUse",
     "EstateRefused",
+    "ExportShape",
     "Fault",
     "GatewayMissing",
     "ImportCounts",

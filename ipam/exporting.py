@@ -6,7 +6,7 @@ pool, its VLAN is shared) has none either.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -20,7 +20,9 @@ from ipam.tables import ASSIGNED, IN_QUARANTINE, RESERVED, AddressPlan, Allocati
 ROWS_AT_ONCE = 1000
 
 
-async def export(db: AsyncSession, tenant_id: str, *, pool: str | None, at: datetime) -> AsyncIterator[list[str]]:
+async def export(
+    db: AsyncSession, tenant_id: str, *, pool: str | None, at: datetime
+) -> AsyncGenerator[list[str], None]:
     """A row of cells for each unit, by VRF, pool and unit, while they are read.
 
     Raises:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import datetime
 
 import structlog
@@ -12,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ipam import exporting, importing, reconciling
 from ipam.estate_rows import EstateRows
 from ipam.import_files import ImportFile
-from ipam.import_shapes import IMPORT_COLUMNS
 from ipam.inventory_answers import CheckedImport, ImportCounts
+from ipam.netbox_shape import SHAPES, ExportShape, shaped
 from ipam.reconciling import Reconciliation
 from ipam.tables import Service
 
@@ -30,9 +31,6 @@ class AddressInventory:
     history begins at ``since`` (now, if the file doesn't say), and each entry says which system it came from. Services
     need no run and no subscriber yet: ``imported_service_ids`` names them.
     """
-
-    columns = IMPORT_COLUMNS
-    """Of what is exported, in their order."""
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime], username_realm: str) -> None:
         self._db = db
@@ -56,13 +54,23 @@ class AddressInventory:
         log.debug("allocations imported", source=file.source, **counts)
         return counts
 
-    def export(self, *, pool: str | None = None) -> AsyncIterator[list[str]]:
+    @staticmethod
+    def columns(shape: ExportShape = "csv") -> Sequence[str]:
+        """Of what is exported in that shape, in their order."""
+        return SHAPES[shape]
+
+    async def export(
+        self, *, pool: str | None = None, shape: ExportShape = "csv"
+    ) -> AsyncGenerator[Sequence[str], None]:
         """What is held, kept or cooling (of one pool), a row of ``columns`` each, while it is read.
 
         Raises:
             NameUnknown, RequestInvalid: there is no such pool of ours.
         """
-        return exporting.export(self._db, self._tenant_id, pool=pool, at=self._now())
+        async with aclosing(exporting.export(self._db, self._tenant_id, pool=pool, at=self._now())) as rows:
+            async for row in rows:
+                if (cells := shaped(row, shape)) is not None:
+                    yield cells
 
     async def reconciliation(self) -> Reconciliation:
         """What is allocated, to be compared with what RADIUS replies with."""

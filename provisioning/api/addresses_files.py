@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -11,7 +12,7 @@ from pydantic import Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from ipam import ImportCounts, ImportFile, ImportRefused, ImportSource
+from ipam import ExportShape, ImportCounts, ImportFile, ImportRefused, ImportSource
 from provisioning.access import subject_of
 from provisioning.address_files import as_csv, opened
 from provisioning.api.bodies import is_csv
@@ -124,21 +125,23 @@ async def _brought_in(call: Call, file: ImportFile, wish: Import) -> ImportCount
 
 @doors.get("/export", permission="addresses.read", response_class=CsvLines, responses=NOT_THERE)
 async def export(
-    call: InCall, pool: Annotated[str | None, Query(min_length=1, max_length=120, description="Only this pool")] = None
+    call: InCall,
+    pool: Annotated[str | None, Query(min_length=1, max_length=120, description="Only this pool")] = None,
+    shape: Annotated[ExportShape, Query(description="In which columns: ours, or of NetBox's bulk imports")] = "csv",
 ) -> CsvLines:
     """Everything that is held, reserved or cooling, as an import reads it, while it is read."""
-    first = call.appliance.inventory(call.db).export(pool=pool)
-    await anext(first, None)  # a pool that isn't there is refused as long as that can be said
+    async with aclosing(call.appliance.inventory(call.db).export(pool=pool)) as rows:
+        await anext(rows, None)  # a pool that isn't there is refused as long as that can be said
     attached = {"Content-Disposition": 'attachment; filename="allocations.csv"'}
-    return CsvLines(_exported(call.appliance, pool), headers=attached)
+    return CsvLines(_exported(call.appliance, pool, shape), headers=attached)
 
 
-async def _exported(appliance: Appliance, pool: str | None) -> AsyncIterator[str]:
+async def _exported(appliance: Appliance, pool: str | None, shape: ExportShape) -> AsyncIterator[str]:
     """In a transaction of its own: the answer is sent when the route's has ended."""
     async with appliance.database.read() as db:
         inventory = appliance.inventory(db)
-        rows: list[Any] = [inventory.columns]
-        async for row in inventory.export(pool=pool):
+        rows = [inventory.columns(shape)]
+        async for row in inventory.export(pool=pool, shape=shape):
             rows.append(row)
             if len(rows) == LINES_AT_ONCE:
                 yield as_csv(rows)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
 
-from ipam import ImportCounts, ImportFile, ImportRefused, ImportSource
+from ipam import ExportShape, ImportCounts, ImportFile, ImportRefused, ImportSource
 from provisioning.access import subject_of
 from provisioning.address_files import opened, with_errors
 from provisioning.bootstrap import Appliance
@@ -97,28 +98,33 @@ def _write_errors(errors: Path | None, read: ImportFile, faults: dict[int, Any])
 def export(
     pool: Annotated[str | None, typer.Option(help="Only this pool.")] = None,
     to: Annotated[Path | None, typer.Option(help="Into this file; else on standard output.")] = None,
+    as_: Annotated[
+        str, typer.Option("--as", help="In which columns: csv (ours), netbox-addresses or netbox-prefixes.")
+    ] = "csv",
     json_: AsJson = False,
 ) -> None:
-    """Write everything that is held, reserved or cooling as CSV, as `addresses import` reads it."""
+    """Write everything that is held, reserved or cooling as CSV, as `addresses import` reads it, or NetBox."""
 
     async def act(appliance: Appliance) -> int:
+        shape: ExportShape = chosen("as", as_, ExportShape)
         async with appliance.database.read() as db:
             inventory = appliance.inventory(db)
+            columns, found = inventory.columns(shape), inventory.export(pool=pool, shape=shape)
             if json_ and to is None:
-                rows = [dict(zip(inventory.columns, row, strict=True)) async for row in inventory.export(pool=pool)]
+                rows = [dict(zip(columns, row, strict=True)) async for row in found]
                 print_json(rows)
                 return len(rows)
             if to is None:
-                return await _write(sys.stdout, inventory.columns, inventory.export(pool=pool))
+                return await _write(sys.stdout, columns, found)
             with to.open("w", encoding="utf-8", newline="") as target:
-                return await _write(target, inventory.columns, inventory.export(pool=pool))
+                return await _write(target, columns, found)
 
     written = run(act, as_json=json_)
     if to is not None:
         print_json({"file": str(to), "lines": written}) if json_ else say(f"{written} lines in {to}")
 
 
-async def _write(target: TextIO, columns: Any, rows: Any) -> int:
+async def _write(target: TextIO, columns: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> int:
     writer, count = csv.writer(target, lineterminator="\n"), 0
     writer.writerow(columns)
     async for row in rows:

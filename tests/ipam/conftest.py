@@ -24,6 +24,7 @@ import ipam
 from ipam import (
     AddressInventory,
     AllocatedResources,
+    ExportShape,
     ImportCounts,
     ImportRefused,
     ImportSource,
@@ -153,13 +154,13 @@ class Network:
         assert {line: list(faults) for line, faults in refused.value.by_line.items()} == checked.faults
         return checked.faults
 
-    async def export(self, pool: str | None = None) -> str:
-        """What is held, kept or cooling, as a file of ours."""
+    async def export(self, pool: str | None = None, shape: ExportShape = "csv") -> str:
+        """What is held, kept or cooling, as a file."""
         written = io.StringIO()
         writer = csv.writer(written, lineterminator="\n")
-        writer.writerow(AddressInventory.columns)
+        writer.writerow(AddressInventory.columns(shape))
         async with self.database.read() as db:
-            async for row in self.inventory(db).export(pool=pool):
+            async for row in self.inventory(db).export(pool=pool, shape=shape):
                 writer.writerow(row)
         return written.getvalue()
 

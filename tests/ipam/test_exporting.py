@@ -62,6 +62,32 @@ async def test_each_unit_is_a_line_with_its_owner_and_its_times(network: Network
         await network.export("nowhere")
 
 
+async def test_netbox_is_given_its_own_two_lists(network: Network) -> None:
+    held = await network.allocate(1)
+    await network.release((await network.allocate(2, ip_address="100.64.0.5"))["service_id"])
+    await network.keep("reserve", pool="cgnat", value="100.64.0.9", note="for the museum")
+    whose = "customer 1 at LOC-1"
+
+    addresses = (await network.export("cgnat", "netbox-addresses")).splitlines()
+    prefixes = (await network.export(None, "netbox-prefixes")).splitlines()
+
+    assert addresses[0] == "address,vrf,status,description"
+    assert sorted(addresses[1:]) == sorted(
+        [
+            f'{held["ip_address"]}/32,,active,"{held["username"]}, {whose}"',
+            "100.64.0.5/32,,reserved,"
+            '"in quarantine until 2030-01-01T13:00:00Z, last c2-s2@isp.example, customer 2 at LOC-1"',
+            "100.64.0.9/32,,reserved,for the museum",
+        ]
+    )
+    assert prefixes[0] == "prefix,vrf,status,description"
+    assert f'{held["delegated_prefix"]},,active,"{held["username"]}, {whose}"' in prefixes
+    assert len(prefixes) == 5  # two services, two prefixes each, and no C-VLAN
+    empty = Network(network.database, network.clock, tenant_id="empty")
+    await empty.apply(small(pool=small()["pool"][:1], plan=one_pool()["plan"]))
+    assert (await empty.bring_in("\n".join(addresses) + "\n", "netbox"))["reserved"] == 3
+
+
 async def test_a_network_with_a_past_comes_in_elsewhere_as_it_was(database: Database, database_url: str) -> None:
     here, there = Network(database, tenant_id="here"), Network(database, tenant_id="there")
     for network in (here, there):

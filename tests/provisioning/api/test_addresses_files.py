@@ -66,6 +66,8 @@ async def test_what_is_held_is_streamed_as_an_import_reads_it(api: Api) -> None:
     everything = (await api.get("/addresses/export")).text
     brought = await api.post("/addresses/imports", {"content": everything})
     assert brought.json()["unchanged"] == len(everything.splitlines()) - 1
+    netbox = await api.get("/addresses/export?shape=netbox-prefixes")
+    assert netbox.text.splitlines()[0] == "prefix,vrf,status,description"
     assert (await api.get("/addresses/export?pool=nowhere")).status_code == 404
 
 
