@@ -100,6 +100,7 @@ async def api(estate: HealthyEstate, tmp_path: Path) -> AsyncIterator[Api]:
         yield opened
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("role", "estate"), WHO_AND_WHERE, indirect=["estate"])
 async def test_whatever_is_sent_the_answer_is_one_that_is_documented(api: Api, role: Role) -> None:
     token, loop = await api.token(role), asyncio.get_running_loop()
