@@ -9,6 +9,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 WORKERS ?= 2
+# What is compiled once is not compiled again for each of the many processes that tests and the demo start.
+unexport PYTHONDONTWRITEBYTECODE
 export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL
 
 .PHONY: help demo test durability bench check lint types imports lock docs picture mails clean ready-demo ready-test
@@ -44,7 +46,7 @@ lock: ready-test ## lock the requirements anew (UPGRADE=1 for the newest version
 	@deploy/lock $(if $(UPGRADE),--upgrade)
 
 docs: ready-test ## renew the tables in docs/ that are made from the code
-	@.venv/bin/python deploy/renew_docs.py
+	@PYTHONPATH=. .venv/bin/python deploy/renew_docs.py
 
 picture: ready-test ## renew docs/demo.svg from a real run of the demo
 	@.venv/bin/python deploy/renew_demo_picture.py

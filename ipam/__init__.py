@@ -16,8 +16,13 @@ What doors are made of; each is bound to the caller's transaction, and all but t
 * ``NetworkUpkeep``, by hand and with a note: ``reserve`` and ``unreserve``, ``lift`` (a quarantine), ``exclude`` and
   ``include``, ``drain``, ``left_behind`` (who still has something there; a move to where they are gets them out),
   ``undrain`` and ``shrink``, ``rehome`` (access nodes to another BNG), ``history`` and ``history_of_address``.
-* ``PortBlocks``, for CGNAT: ``define_rule`` (RFC 7422) and ``end_rule``, or ``import_blocks`` from logs; ``holder``
-  (who had 203.0.113.7:40112 at 21:14?) and its inverse ``blocks_of``.
+* ``PortBlocks``, for CGNAT: ``define_rule`` (RFC 7422), ``rules`` and ``end_rule``, or ``import_blocks`` from logs;
+  ``holder`` (who had 203.0.113.7:40112 at 21:14?) and its inverse ``blocks_of``.
+* ``AddressLookup``, which only reads: ``find`` (what is this address or prefix, who has it, what has become of it),
+  ``service``, ``occupation`` (of a pool, cell by cell, for a picture), ``usage_by_place`` (rolled up by BNG, site or
+  access node).
+* ``AddressInventory``, for files: ``check`` and ``bring_in`` what ``read_import`` has read (ours, NetBox's, phpIPAM's,
+  radreply), ``export``, and ``reconciliation`` with RADIUS.
 * ``sample_pools``, for the clock: writes how full the pools are, and answers which thresholds were crossed.
 
 The network is described in TOML (or any mapping of that shape) and read into ``NetworkEstateSpec``::
@@ -64,6 +69,14 @@ The network is described in TOML (or any mapping of that shape) and read into ``
     crit_percent = 95
     minimum_free = 20
     bindings = [{ bng = "bng-north" }]
+
+    [[nat_rule]]                      # the CGNAT box's own arithmetic (RFC 7422), for "who had 203.0.113.7:40112?"
+    pool = "north-cgnat"              # whose addresses it maps, a block of ports for each
+    outside = "203.0.113.0/27"
+    ports_per_subscriber = 2016
+    algorithm = "by_address"          # blocks of one outside address after the other; or "by_block"
+    first_port = 1024
+    last_port = 65535
 
     [[pool]]
     name = "north-office-nets"
@@ -124,7 +137,9 @@ from ipam.errors import (
     EstateRefused,
     Fault,
     GatewayMissing,
+    ImportRefused,
     IpamError,
+    LineFault,
     LocationUnknown,
     NameUnknown,
     NoPoolBound,
@@ -146,6 +161,7 @@ from ipam.estate_spec import (
     BindingSpec,
     BngSpec,
     LocationSpec,
+    NatRuleSpec,
     NetworkEstateSpec,
     PlanSpec,
     PoolSpec,
@@ -155,6 +171,8 @@ from ipam.estate_spec import (
     VlanGroupSpec,
     VrfSpec,
 )
+from ipam.import_files import ImportFile, ImportMapping, read_import, read_mapping, reply_file
+from ipam.import_lines import ImportSource
 from ipam.invariants import (
     Violation,
     badly_partitioned,
@@ -164,8 +182,22 @@ from ipam.invariants import (
     leaked,
     overlapping,
 )
+from ipam.inventory import AddressInventory
+from ipam.inventory_answers import CheckedImport, Difference, ImportCounts
 from ipam.logged_blocks import LoggedBlock
+from ipam.lookup import AddressLookup
+from ipam.lookup_answers import (
+    AddressFacts,
+    Occupation,
+    OccupationCell,
+    PlaceKind,
+    PlaceUsage,
+    ServiceFacts,
+)
+from ipam.nat import Algorithm as NatAlgorithm
+from ipam.netbox_shape import ExportShape
 from ipam.port_blocks import PortBlocks
+from ipam.reconciling import Reconciliation
 from ipam.sampling import sample_pools
 from ipam.service import NetworkService
 from ipam.static_requests import StaticResources
@@ -190,6 +222,7 @@ from ipam.upkeep_answers import (
     MovedService,
     NatBlockAt,
     NatHolder,
+    NatRuleInForce,
     PoolCrossing,
     PoolOutlook,
     PreviewedUnit,
@@ -199,35 +232,54 @@ from ipam.upkeep_invariants import cvlans_not_as_computed, given_too_early, off_
 
 __all__ = [
     "AccessNodeSpec",
+    "AddressFacts",
+    "AddressInventory",
+    "AddressLookup",
     "AliasTaken",
     "AllocatedResources",
     "BindingSpec",
     "BngSpec",
     "Change",
+    "CheckedImport",
     "CvlanNotComputable",
+    "Difference",
     "EstateError",
     "EstateInUse",
     "EstateRefused",
+    "ExportShape",
     "Fault",
     "GatewayMissing",
+    "ImportCounts",
+    "ImportFile",
+    "ImportMapping",
+    "ImportRefused",
+    "ImportSource",
     "IpamError",
     "KeaExport",
     "LeftBehind",
     "LeftOut",
+    "LineFault",
     "LocationFacts",
     "LocationSpec",
     "LocationUnknown",
     "LoggedBlock",
     "MovedService",
     "NameUnknown",
+    "NatAlgorithm",
     "NatBlockAt",
     "NatHolder",
+    "NatRuleInForce",
+    "NatRuleSpec",
     "NetworkEstate",
     "NetworkEstateSpec",
     "NetworkService",
     "NetworkUpkeep",
     "NoPoolBound",
+    "Occupation",
+    "OccupationCell",
     "Overlap",
+    "PlaceKind",
+    "PlaceUsage",
     "PlanFacts",
     "PlanSpec",
     "PlanUnknown",
@@ -241,12 +293,14 @@ __all__ = [
     "PrefixNotEmpty",
     "PrefixSpec",
     "PreviewedUnit",
+    "Reconciliation",
     "ReleasedResources",
     "ReleasedUnit",
     "RequestConflict",
     "RequestInvalid",
     "RouteNotServed",
     "ServiceAt",
+    "ServiceFacts",
     "ServiceIncomplete",
     "ServiceReleased",
     "ServiceUnknown",
@@ -276,6 +330,9 @@ __all__ = [
     "off_its_history",
     "overlapping",
     "ports_of_two",
+    "read_import",
+    "read_mapping",
+    "reply_file",
     "sample_pools",
     "validate_estate",
 ]

@@ -93,11 +93,13 @@ class PoolUsage(TypedDict):
     """How full a pool is. What cools off in quarantine counts as used, or planning would lie; what has rested is free.
 
     ``used_percent`` is of ``size``, the units that may be handed out at all; ``draining`` are those of them that nobody
-    has and nobody gets, since their part of the pool is being emptied. They count as used, too.
+    has and nobody gets, since their part of the pool is being emptied. They count as used, too. ``role`` is the
+    prefix's (public, cgnat, wan6, pd, infra); C-VLANs stand on none.
     """
 
     pool: str
     kind: str
+    role: str | None
     network: str
     size: int
     assigned: int

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Executable, Integer, Label, Text, and_, bindparam, func, or_, select
+from sqlalchemy import Executable, Integer, Label, Text, and_, bindparam, func, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import unit_numbered
 from ipam.answers import Held
 from ipam.carving import Unit
 from ipam.kinds import Kind
-from ipam.places import Place, Plan
+from ipam.places import AnySelect, Place, Plan
 from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, Pool, PoolBinding, Prefix, Svlan, UtcDateTime, VlanGroup
 
 
@@ -143,14 +145,55 @@ def _what_could_be_taken() -> list[Label[Any]]:
     return [each.limit(1).correlate(Pool).scalar_subquery().label(name) for name, each in lookups.items()]
 
 
+_PLACES = (PoolBinding.bng_id, PoolBinding.site_id, PoolBinding.node_id, PoolBinding.port_id)
+
+
+@dataclass(frozen=True)
+class EverythingBound:
+    """All bindings of a network, to be asked for many places without a question to the database for each."""
+
+    by_place: Mapping[tuple[str, int], Sequence[tuple[int | None, Candidate]]]
+
+    def at(self, place: Place, plan: Plan) -> list[Candidate]:
+        """Everything that may serve the plan there; what could be taken of it isn't known."""
+        ids = zip(_PLACES, (place.bng_id, place.site_id, place.node_id, place.port_id), strict=True)
+        return [
+            candidate
+            for column, place_id in ids
+            for plan_id, candidate in self.by_place.get((column.key, place_id or 0), ())
+            if plan_id in (None, plan.plan_id)
+        ]
+
+
+async def everything_bound(db: AsyncSession, tenant_id: str) -> EverythingBound:
+    """Every pool and shared S-VLAN by the place that it is bound to."""
+    unknown = ("seq", "next_unit", "last_unit", "last_seq", "own_id", "oldest_id")
+    rows = await db.execute(
+        _bindings(*(null().label(name) for name in unknown)).where(PoolBinding.tenant_id == tenant_id)
+    )
+    by_place: dict[tuple[str, int], list[tuple[int | None, Candidate]]] = defaultdict(list)
+    for row in rows:
+        [(column, place_id)] = [(each.key, found) for each in _PLACES if (found := getattr(row, each.key)) is not None]
+        by_place[column, place_id].append((row.plan_id, _candidate(row)))
+    return EverythingBound(by_place)
+
+
 def _bound_statement() -> Executable:
-    places = (PoolBinding.bng_id, PoolBinding.site_id, PoolBinding.node_id, PoolBinding.port_id)
+    return _bindings(*_what_could_be_taken()).where(
+        PoolBinding.tenant_id == bindparam("tenant_id", type_=Text),
+        or_(*(column == bindparam(column.key, type_=Integer) for column in _PLACES)),
+        or_(PoolBinding.plan_id.is_(None), PoolBinding.plan_id == bindparam("plan_id", type_=Integer)),
+    )
+
+
+def _bindings(*what_could_be_taken: Label[Any]) -> AnySelect:
     return (
         select(
             PoolBinding.plan_id,
             PoolBinding.port_id,
             PoolBinding.node_id,
             PoolBinding.site_id,
+            PoolBinding.bng_id,
             PoolBinding.priority,
             Pool.id.label("pool_id"),
             Pool.kind,
@@ -165,18 +208,13 @@ def _bound_statement() -> Executable:
             Svlan.vid,
             Svlan.cvlan_formula,
             VlanGroup.name.label("vlan_group"),
-            *_what_could_be_taken(),
+            *what_could_be_taken,
         )
         .select_from(PoolBinding)
         .outerjoin(Pool, Pool.id == PoolBinding.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
         .outerjoin(Svlan, Svlan.id == func.coalesce(Pool.svlan_id, PoolBinding.svlan_id))
         .outerjoin(VlanGroup, VlanGroup.id == Svlan.group_id)
-        .where(
-            PoolBinding.tenant_id == bindparam("tenant_id", type_=Text),
-            or_(*(column == bindparam(column.key, type_=Integer) for column in places)),
-            or_(PoolBinding.plan_id.is_(None), PoolBinding.plan_id == bindparam("plan_id", type_=Integer)),
-        )
     )
 
 

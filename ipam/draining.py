@@ -121,8 +121,13 @@ def _drain_row(rows: EstateRows, pool: KnownPool, part: Interval, note: str, at:
 async def left_in(rows: EstateRows, pool: KnownPool) -> list[LeftBehind]:
     """Who still has something in the drained parts of the pool, in the order of their numbers."""
     drained = await drained_of(rows, pool.pool_id)
-    if not drained:
-        return []
+    return await held_in(rows, pool, drained) if drained else []
+
+
+async def held_in(
+    rows: EstateRows, pool: KnownPool, intervals: list[Interval], most: int | None = None
+) -> list[LeftBehind]:
+    """Who has something in these parts of the pool, what is reserved and what cools off there, by number."""
     found = await rows.db.execute(
         select(
             Allocation.unit,
@@ -135,8 +140,9 @@ async def left_in(rows: EstateRows, pool: KnownPool) -> list[LeftBehind]:
         )
         .outerjoin(Service, Service.service_id == Allocation.service_id)
         .outerjoin(Location, Location.id == Service.location_id)
-        .where(*inside(pool.pool_id, drained))
+        .where(*inside(pool.pool_id, intervals))
         .order_by(Allocation.unit)
+        .limit(most)
     )
     return [
         LeftBehind(

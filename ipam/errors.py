@@ -15,6 +15,7 @@
     ├── GatewayMissing          an IPoE plan meets a pool without a gateway
     ├── PoolExhausted           every bound pool is full; with the numbers
     ├── PoolBusy            (t) somebody held the pool's last free rows for too long
+    ├── ImportRefused           lines of a file of allocations are wrong; all faults at once
     ├── UnitError               one address, prefix or VLAN by its number; in ``ipam.unit_errors``
     └── EstateError             the description of the network can't be carried out
         ├── EstateRefused       the description is wrong; all faults at once
@@ -28,10 +29,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,31 @@ class PoolBusy(IpamError):
         super().__init__(
             f"Pool {pool} is not full, but others held its last free rows for more than {waited_seconds:g} s;"
             " nothing was allocated. Try again; if it stays so, look for a transaction that hangs."
+        )
+
+
+class LineFault(NamedTuple):
+    """One thing wrong in a file: ``line 7``, and what is wrong with it."""
+
+    where: str
+    what: str
+
+
+class ImportRefused(IpamError):
+    """Lines of a file of allocations are wrong."""
+
+    code = "ipam.import_refused"
+    MOST_NAMED: ClassVar[int] = 10
+
+    def __init__(self, by_line: Mapping[int, Sequence[str]]) -> None:
+        """``by_line``: all that is wrong with each line, by its number."""
+        self.by_line = {line: tuple(faults) for line, faults in sorted(by_line.items()) if faults}
+        self.faults = tuple(LineFault(f"line {line}", what) for line, found in self.by_line.items() for what in found)
+        listed = "; ".join(f"{where}: {what}" for where, what in self.faults[: self.MOST_NAMED])
+        more = "; ..." if len(self.faults) > self.MOST_NAMED else ""
+        super().__init__(
+            f"The import has {len(self.faults)} fault(s) in {len(self.by_line)} line(s), nothing was written:"
+            f" {listed}{more}."
         )
 
 

@@ -22,6 +22,7 @@ from ipam.estate_spec import (
     AccessNodeSpec,
     BngSpec,
     LocationSpec,
+    NatRuleSpec,
     NetworkEstateSpec,
     PlanSpec,
     PoolSpec,
@@ -32,6 +33,7 @@ from ipam.estate_spec import (
     VrfSpec,
 )
 from ipam.holdings import count_live
+from ipam.port_blocks import PortBlocks
 from ipam.tables import (
     ASSIGNED,
     AccessNode,
@@ -43,6 +45,7 @@ from ipam.tables import (
     LocationAlias,
     Pool,
     PoolBinding,
+    Prefix,
     Service,
     Site,
     Svlan,
@@ -108,6 +111,7 @@ class NetworkEstate:
             ("location", spec.locations, self.define_location),
             ("prefix", spec.prefixes, self.define_prefix),
             ("pool", spec.pools, self.define_pool),
+            ("nat_rule", spec.nat_rules, self.define_nat_rule),
             ("vlan_group", spec.vlan_groups, self.define_vlan_group),
             ("svlan", spec.svlans, self.define_svlan),
         ]
@@ -224,6 +228,18 @@ class NetworkEstate:
 
         return (await self._rows.put(VlanGroup, {"name": group.name}, {"vids": format_vids(usable)}, guard))[1]
 
+    async def define_nat_rule(self, rule: NatRuleSpec) -> Outcome:
+        """A rule of port blocks; another one that was in force ends, and stays known for its time.
+
+        Raises:
+            EstateRefused, Overlap: as ``PortBlocks.define_rule``.
+        """
+        blocks = PortBlocks(self._db, tenant_id=self._rows.tenant_id, now=self._now)
+        known = {each["pool"] for each in await blocks.rules()}
+        if not await blocks.define_rule(**rule.model_dump()):
+            return "unchanged"
+        return "changed" if rule.pool in known else "created"
+
     async def define_svlan(self, svlan: SvlanSpec) -> Outcome:
         """An S-VLAN, shared or with C-VLANs in it, and its bindings.
 
@@ -285,4 +301,11 @@ class NetworkEstate:
         ipoe = await self._db.scalars(
             select(AddressPlan.name).where(AddressPlan.tenant_id == mine, AddressPlan.access == "ipoe")
         )
-        return KnownNames(names, {(node, port) for node, port in ports}, group_vids, set(ipoe))
+        numbered = await self._db.execute(
+            select(Pool.name, Pool.kind, Prefix.network, Pool.framed_pool)
+            .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+            .where(Pool.tenant_id == mine)
+        )
+        pools = {name: (kind, None if framed else network) for name, kind, network, framed in numbered}
+        names["pool"] = set(pools)
+        return KnownNames(names, {(node, port) for node, port in ports}, group_vids, set(ipoe), pools)

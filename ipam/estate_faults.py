@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from ipam.addresses import Network, format_vids, parse_network, parse_vids
 from ipam.errors import Fault
-from ipam.estate_spec import DEFAULT_VRF, BindingSpec, NetworkEstateSpec, PoolSpec, Spec, SvlanSpec
+from ipam.estate_spec import DEFAULT_VRF, BindingSpec, NatRuleSpec, NetworkEstateSpec, PoolSpec, Spec, SvlanSpec
+from ipam.nat import rule_faults
 from ipam.pool_layout import pool_faults, svlan_faults
 from ipam.units import Interval, count, subtract
 
@@ -27,6 +28,8 @@ class KnownNames:
     group_vids: dict[str, str] = field(default_factory=dict)
     """VLAN group to its usable numbers."""
     ipoe_plans: set[str] = field(default_factory=set)
+    pools: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    """Pool to its kind and prefix; the prefix of one that the BNG hands out is none of ours."""
 
     def has(self, kind: str, name: str) -> bool:
         return name in self.names.get(kind, set()) or (kind == "vrf" and name == DEFAULT_VRF)
@@ -52,6 +55,7 @@ def _read(data: Mapping[str, Any], known: KnownNames) -> tuple[NetworkEstateSpec
         set(known.ports),
         dict(known.group_vids),
         set(known.ipoe_plans),
+        dict(known.pools),
     )
     faults: list[Fault] = []
     right: dict[str, list[Spec]] = {}
@@ -79,7 +83,8 @@ def _entry_faults(section: str, number: int, entry: Any, exc: ValidationError) -
 
 
 def _name_in(entry: Any) -> str | None:
-    name = (entry.get("name") or entry.get("id") or entry.get("network")) if isinstance(entry, Mapping) else None
+    named_by = ("name", "id", "network", "pool")
+    name = next((entry[key] for key in named_by if entry.get(key)), None) if isinstance(entry, Mapping) else None
     return name if isinstance(name, str) else None
 
 
@@ -103,6 +108,8 @@ def _faults_of_whole(spec: NetworkEstateSpec, known: KnownNames) -> Iterator[Fau
         for fault in svlan_faults(svlan):
             yield Fault(f"svlan {svlan.name}", fault)
         yield from _outside_group(svlan, here)
+    for rule in spec.nat_rules:
+        yield from _faults_of_rule(rule, here)
     yield from _overlaps(spec)
 
 
@@ -116,7 +123,8 @@ def _names_of(spec: NetworkEstateSpec, known: KnownNames) -> KnownNames:
     ports = {(node.name, port) for node in spec.access_nodes for port in node.ports}
     mentioned = {plan.name for plan in spec.plans}
     ipoe = {plan.name for plan in spec.plans if plan.access == "ipoe"} | (known.ipoe_plans - mentioned)
-    return KnownNames(names, known.ports | ports, group_vids, ipoe)
+    pools = {pool.name: (pool.kind, None if pool.framed_pool else pool.network) for pool in spec.pools}
+    return KnownNames(names, known.ports | ports, group_vids, ipoe, {**known.pools, **pools})
 
 
 def _sections(spec: NetworkEstateSpec) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -208,6 +216,16 @@ def _outside_group(svlan: SvlanSpec, here: KnownNames) -> Iterator[Fault]:
         yield Fault(f"svlan {svlan.name}", f"VLAN group {svlan.group} may not use {svlan.vid}")
 
 
+def _faults_of_rule(rule: NatRuleSpec, here: KnownNames) -> Iterator[Fault]:
+    where = f"nat_rule {rule.pool}"
+    yield from _must_exist(where, here, pool=rule.pool, vrf=rule.vrf)
+    if rule.pool in here.pools:
+        kind, network = here.pools[rule.pool]
+        inside = parse_network(network) if network else None
+        for fault in rule_faults(rule.terms, pool=rule.pool, kind=kind, inside=inside):
+            yield Fault(where, fault)
+
+
 def _overlaps(spec: NetworkEstateSpec) -> Iterator[Fault]:
     """Of assignable prefixes within a VRF; sorted, each needs to be held against the widest before it only."""
     assignable: list[tuple[str, Network, str]] = [
@@ -218,6 +236,7 @@ def _overlaps(spec: NetworkEstateSpec) -> Iterator[Fault]:
         for prefix in spec.prefixes
         if prefix.role != "container"
     ]
+    assignable += [(rule.vrf, parse_network(rule.outside), f"nat_rule {rule.pool}") for rule in spec.nat_rules]
     assignable.sort(key=lambda each: (each[0], each[1].family, each[1].first, each[1].length))
     widest: tuple[str, Network, str] | None = None
     for each in assignable:

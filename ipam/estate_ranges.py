@@ -13,16 +13,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, insert, or_, select
 
 from ipam.answers import value_of
+from ipam.bulk import insert_many
 from ipam.errors import EstateInUse
 from ipam.estate_rows import EstateRows
 from ipam.pool_layout import Layout
 from ipam.tables import IN_QUARANTINE, Allocation, Drain, Exclusion, FreeRange, Pool, Prefix, table_of
-from ipam.units import Interval, count, stripes, subtract
+from ipam.units import Interval, count, merge, stripes, subtract, touching
 
 _EXCLUSION = table_of(Exclusion)
 _RANGE = table_of(FreeRange)
 _ALLOCATION = table_of(Allocation)
 MOST_NAMED = 5
+AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -118,17 +120,21 @@ async def cut(rows: EstateRows, pool_id: int, name: str, out: list[Interval]) ->
 
 async def cut_ranges(rows: EstateRows, pool_id: int, out: list[Interval]) -> int:
     """Take intervals out of the free ranges alone. The next unused seq is returned."""
-    of_pool = _RANGE.c.pool_id == pool_id
     ranges = await _all_locked(rows, pool_id)
     next_seq = 1 + max((each.seq for each in ranges), default=-1)
+    taken = merge(out)
+    gone: list[int] = []
+    left: list[Interval] = []
     for each in ranges:
-        left = subtract([(each.next_unit, each.last_unit)], out)
-        if left == [(each.next_unit, each.last_unit)]:
-            continue
-        await rows.db.execute(delete(_RANGE).where(of_pool, _RANGE.c.seq == each.seq))
-        await insert_ranges(rows, pool_id, left, first_seq=next_seq)
-        next_seq += len(left)
-    return next_seq
+        whole = (each.next_unit, each.last_unit)
+        if cut_out := touching(taken, whole):
+            gone.append(each.seq)
+            left += subtract([whole], cut_out)
+    for start in range(0, len(gone), AT_ONCE):
+        these = _RANGE.c.seq.in_(gone[start : start + AT_ONCE])
+        await rows.db.execute(delete(_RANGE).where(_RANGE.c.pool_id == pool_id, these))
+    await insert_ranges(rows, pool_id, left, first_seq=next_seq)
+    return next_seq + len(left)
 
 
 async def _all_locked(rows: EstateRows, pool_id: int) -> Sequence[Row[Any]]:
@@ -185,15 +191,13 @@ def _holder(service_id: int | None, state: str) -> str:
 
 
 async def insert_ranges(rows: EstateRows, pool_id: int, ranges: list[Interval], *, first_seq: int) -> None:
-    if ranges:
-        of_pool = {"tenant_id": rows.tenant_id, "pool_id": pool_id}
-        await rows.db.execute(
-            insert(_RANGE),
-            [
-                {**of_pool, "seq": seq, "next_unit": first, "last_unit": last}
-                for seq, (first, last) in enumerate(ranges, start=first_seq)
-            ],
-        )
+    of_pool = {"tenant_id": rows.tenant_id, "pool_id": pool_id}
+    numbered = [
+        {**of_pool, "seq": seq, "next_unit": first, "last_unit": last}
+        for seq, (first, last) in enumerate(ranges, start=first_seq)
+    ]
+    for start in range(0, len(numbered), AT_ONCE):
+        await insert_many(rows.db, _RANGE, numbered[start : start + AT_ONCE])
 
 
 async def _write_exclusions(rows: EstateRows, pool_id: int, wanted: list[Excluded]) -> None:

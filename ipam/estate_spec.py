@@ -21,6 +21,7 @@ from ipam.addresses import (
     to_bytes,
 )
 from ipam.cvlan_formula import parse_formula
+from ipam.nat import FIRST_PORT, LAST_PORT, Algorithm, RuleTerms
 
 DEFAULT_VRF = "default"
 """The one VRF that needs no mention."""
@@ -245,6 +246,31 @@ class SvlanSpec(HandedOut):
         return f"{self.group}/{self.vid}"
 
 
+class NatRuleSpec(Spec):
+    """How a CGNAT box maps the addresses of a pool onto ``outside``, a block of ports for each (RFC 7422).
+
+    ``by_address``: the blocks of one outside address after the other; ``by_block``: the first block of each address,
+    then the second. ``vrf`` is that of the outside prefix.
+    """
+
+    pool: Name
+    outside: NetworkText
+    ports_per_subscriber: int
+    algorithm: Algorithm = "by_address"
+    first_port: int = FIRST_PORT
+    last_port: int = LAST_PORT
+    vrf: Name = DEFAULT_VRF
+
+    @property
+    def name(self) -> str:
+        return self.pool
+
+    @property
+    def terms(self) -> RuleTerms:
+        said = self.model_dump(exclude={"pool", "outside", "vrf"})
+        return RuleTerms(parse_network(self.outside), **said)
+
+
 class NetworkEstateSpec(Spec):
     """The whole description, or a part of it: what isn't mentioned stays as it is."""
 
@@ -256,5 +282,6 @@ class NetworkEstateSpec(Spec):
     locations: tuple[LocationSpec, ...] = Field(default=(), alias="location")
     prefixes: tuple[PrefixSpec, ...] = Field(default=(), alias="prefix")
     pools: tuple[PoolSpec, ...] = Field(default=(), alias="pool")
+    nat_rules: tuple[NatRuleSpec, ...] = Field(default=(), alias="nat_rule")
     vlan_groups: tuple[VlanGroupSpec, ...] = Field(default=(), alias="vlan_group")
     svlans: tuple[SvlanSpec, ...] = Field(default=(), alias="svlan")

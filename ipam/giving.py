@@ -84,7 +84,7 @@ class Giving:
             return await self._repeat(order, wish, locked)
         holder = self._holder(order, wish, wish.next_service_id)
         chosen = await self._choose(order, wish, holder, locked)
-        username = self._username(order.customer_id, holder.service_id)
+        username = username_of(order.customer_id, holder.service_id, self._realm)
         if not await self._insert_service(order, wish, holder, chosen, username):
             return await self._repeat(order, wish, locked)
         return await self._take(wish, holder, chosen, username)
@@ -146,9 +146,11 @@ class Giving:
         subject = holdings.subject_of(order.customer_id, wish.place.location_id)
         return Holder(self._tenant_id, service_id, subject, self._now())
 
-    def _username(self, customer_id: int, service_id: int) -> str:
-        name = f"c{customer_id}-s{service_id}"
-        return f"{name}@{self._realm}" if self._realm else name
+
+def username_of(customer_id: int, service_id: int, realm: str) -> str:
+    """What a line logs in as, if nobody has said."""
+    name = f"c{customer_id}-s{service_id}"
+    return f"{name}@{realm}" if realm else name
 
 
 def named_only(chosen: list[Candidate]) -> dict[str, int | None]:

@@ -11,10 +11,13 @@ from sqlalchemy import ColumnElement, Row, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import AllocatedResources, Held, describe, value_of
-from ipam.errors import ServiceIncomplete
+from ipam.errors import ServiceIncomplete, ServiceUnknown
 from ipam.kinds import Kind
 from ipam.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place, Plan, place_from, plan_from, with_place
 from ipam.tables import ASSIGNED, AddressPlan, Allocation, Drain, Location, Pool, Prefix, Service, Svlan
+
+LARGEST_SERVICE = 2**31 - 1
+"""Services are counted in 32 bits: PostgreSQL fails at comparing them with more."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,19 @@ async def find_line(
         statement = statement.with_for_update(of=Service, key_share=True)
     row = (await db.execute(statement)).first()
     return None if row is None else _line(row)
+
+
+async def find_service(db: AsyncSession, tenant_id: str, service_id: int, *, to_change: bool = False) -> Line:
+    """
+    Raises:
+        ServiceUnknown: there never was such a service.
+    """
+    line = None
+    if 1 <= service_id <= LARGEST_SERVICE:
+        line = await find_line(db, tenant_id, Service.service_id == service_id, to_change=to_change)
+    if line is None:
+        raise ServiceUnknown(service_id)
+    return line
 
 
 async def live_lines(db: AsyncSession, tenant_id: str) -> list[Line]:

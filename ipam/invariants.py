@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, exists, func, literal, null, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from ipam.answers import value_of
 from ipam.drained_units import nobodys_by_pool
@@ -173,6 +173,7 @@ async def badly_partitioned(db: AsyncSession, *, tenant_id: str) -> list[Violati
         words: await _by_pool(db, tenant_id, counted, func.count(), clash)
         for words, (counted, clash) in _CLASHES.items()
     }
+    clashes |= await _ranges_that_clash(db, tenant_id)
     found: list[Violation] = []
     pools = await db.execute(
         select(Pool.id, Pool.name, Pool.span, Pool.size)
@@ -202,17 +203,37 @@ async def _by_pool(
     return {pool_id: int(number) for pool_id, number in await db.execute(statement.group_by(counted.pool_id))}
 
 
-_OTHER = aliased(FreeRange)
+async def _ranges_that_clash(db: AsyncSession, tenant_id: str) -> dict[str, dict[int, int]]:
+    """By words and pool: used units in free ranges, and ranges that overlap others. A pool may have as many ranges as
+    units, so both are looked through in their order once."""
+    nothing = cast(null(), BigInteger).label("last")
+    of_used = (Allocation.pool_id, Allocation.unit.label("first"), nothing, literal(1).label("is_used"))
+    of_free = (FreeRange.pool_id, FreeRange.next_unit, FreeRange.last_unit, literal(0), FreeRange.seq)
+    both = union_all(
+        select(*of_used, literal(0).label("seq")).where(Allocation.tenant_id == tenant_id),
+        select(*of_free).where(FreeRange.tenant_id == tenant_id),
+    ).subquery()
+    forwards = (both.c.first, both.c.is_used, both.c.seq)
+    others: dict[str, Any] = {"partition_by": both.c.pool_id, "rows": (None, -1)}
+    before = func.max(both.c.last, type_=BigInteger).over(order_by=forwards, **others)
+    of_ranges = case((both.c.is_used == 0, both.c.first))
+    # Backwards: a frame that shrinks from its front would be counted anew for each row.
+    after = func.min(of_ranges, type_=BigInteger).over(order_by=[each.desc() for each in forwards], **others)
+    seen = select(both, before.label("before"), after.label("after")).subquery()
+    clash = or_(seen.c.before >= seen.c.first, and_(seen.c.is_used == 0, seen.c.after <= seen.c.last))
+    counted = await db.execute(
+        select(seen.c.is_used, seen.c.pool_id, func.count()).where(clash).group_by(seen.c.is_used, seen.c.pool_id)
+    )
+    words = ("free range(s) that overlap another one", "used unit(s) that also lie in a free range")
+    found: dict[str, dict[int, int]] = {each: {} for each in words}
+    for is_used, pool_id, number in counted:
+        found[words[is_used]][pool_id] = int(number)
+    return found
+
+
 _SPAN = select(Pool.span).where(Pool.id == Allocation.pool_id).correlate(Allocation).scalar_subquery()
 _RANGE_SPAN = select(Pool.span).where(Pool.id == FreeRange.pool_id).correlate(FreeRange).scalar_subquery()
 _CLASHES: Mapping[str, tuple[type[FreeRange | Allocation], ColumnElement[bool]]] = {
-    "used unit(s) that also lie in a free range": (
-        Allocation,
-        exists().where(
-            FreeRange.pool_id == Allocation.pool_id,
-            Allocation.unit.between(FreeRange.next_unit, FreeRange.last_unit),
-        ),
-    ),
     "used unit(s) that are excluded from being handed out": (
         Allocation,
         exists().where(
@@ -237,15 +258,6 @@ _CLASHES: Mapping[str, tuple[type[FreeRange | Allocation], ColumnElement[bool]]]
     ),
     "used unit(s) outside of its bounds": (Allocation, Allocation.unit >= _SPAN),
     "free range(s) that reach outside of its bounds": (FreeRange, FreeRange.last_unit >= _RANGE_SPAN),
-    "free range(s) that overlap another one": (
-        FreeRange,
-        exists().where(
-            _OTHER.pool_id == FreeRange.pool_id,
-            _OTHER.seq != FreeRange.seq,
-            _OTHER.next_unit <= FreeRange.last_unit,
-            _OTHER.last_unit >= FreeRange.next_unit,
-        ),
-    ),
     "free range(s) that reach into what is excluded": (
         FreeRange,
         exists().where(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ipam.addresses import Network
+
 Algorithm = Literal["by_address", "by_block"]
 FIRST_PORT = 1024
 LAST_PORT = 65535
@@ -59,3 +61,49 @@ class PortMapping:
         else:
             number = block * self.outside_count + address
         return self.first_inside + number if number < self.inside_count else None
+
+
+@dataclass(frozen=True)
+class RuleTerms:
+    """How a box maps inside onto outside addresses, as an operator says it."""
+
+    outside: Network
+    ports_per_subscriber: int
+    algorithm: Algorithm = "by_address"
+    first_port: int = FIRST_PORT
+    last_port: int = LAST_PORT
+
+    def mapping(self, inside: Network) -> PortMapping:
+        """Of these inside addresses, in order."""
+        return PortMapping(
+            self.outside.first,
+            self.outside.last - self.outside.first + 1,
+            inside.first,
+            inside.last - inside.first + 1,
+            self.ports_per_subscriber,
+            self.algorithm,
+            self.first_port,
+            self.last_port,
+        )
+
+
+def rule_faults(terms: RuleTerms, *, pool: str, kind: str, inside: Network | None) -> list[str]:
+    """All that is wrong with a rule for a pool of that kind, which stands on ``inside``."""
+    faults: list[str] = []
+    first_port, last_port, ports = terms.first_port, terms.last_port, terms.ports_per_subscriber
+    if kind != "ipv4" or inside is None:
+        faults.append(f"pool {pool} hands out no IPv4 addresses")
+    if not 1 <= first_port <= last_port <= LAST_PORT:
+        faults.append(f"ports {first_port} to {last_port} don't lie in 1..{LAST_PORT}")
+    elif not 1 <= ports <= last_port - first_port + 1:
+        faults.append(f"ports_per_subscriber {ports} is not in 1..{last_port - first_port + 1}")
+    if terms.algorithm not in ("by_address", "by_block"):
+        faults.append(f"algorithm {terms.algorithm} is neither by_address nor by_block")
+    if terms.outside.family != 4:
+        faults.append(f"outside {terms.outside} is not IPv4")
+    if not faults and inside is not None:
+        mapping = terms.mapping(inside)
+        if mapping.capacity < mapping.inside_count:
+            has = f"{terms.outside} has {mapping.capacity} blocks of {ports} ports"
+            faults.append(f"{has} for {mapping.inside_count} addresses")
+    return faults

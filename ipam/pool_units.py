@@ -13,6 +13,7 @@ from ipam.answers import value_of
 from ipam.carving import Unit
 from ipam.errors import NameUnknown, RequestInvalid
 from ipam.history import Numbered
+from ipam.places import AnySelect
 from ipam.tables import Allocation, Pool, Prefix, Vrf, table_of
 from ipam.units import MOST_STRIPES, VLAN_STRIPES, Interval
 
@@ -87,35 +88,41 @@ class KnownPool:
         return (first - base) >> shift, (last - base) >> shift
 
 
+_POOLS: AnySelect = (
+    select(
+        Pool.tenant_id,
+        Pool.id,
+        Pool.name,
+        Pool.kind,
+        Pool.span,
+        Pool.unit_length,
+        Pool.framed_pool,
+        Prefix.id,
+        Prefix.network,
+        Prefix.first_address,
+        Prefix.length,
+        Prefix.gateway,
+        Vrf.id,
+        Vrf.name,
+    )
+    .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+    .outerjoin(Vrf, Vrf.id == Prefix.vrf_id)
+)
+
+
+async def all_pools(db: AsyncSession, tenant_id: str) -> list[KnownPool]:
+    """Every pool, by name; those that a BNG hands out as well."""
+    found = await db.execute(_POOLS.where(Pool.tenant_id == tenant_id).order_by(Pool.name))
+    return [KnownPool(*row) for row in found]
+
+
 async def find_pool(db: AsyncSession, tenant_id: str, name: str) -> KnownPool:
     """
     Raises:
         NameUnknown: there is none of that name.
         RequestInvalid: the BNG hands it out, not we.
     """
-    found: Any = (
-        await db.execute(
-            select(
-                Pool.tenant_id,
-                Pool.id,
-                Pool.name,
-                Pool.kind,
-                Pool.span,
-                Pool.unit_length,
-                Pool.framed_pool,
-                Prefix.id,
-                Prefix.network,
-                Prefix.first_address,
-                Prefix.length,
-                Prefix.gateway,
-                Vrf.id,
-                Vrf.name,
-            )
-            .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
-            .outerjoin(Vrf, Vrf.id == Prefix.vrf_id)
-            .where(Pool.tenant_id == tenant_id, Pool.name == name)
-        )
-    ).first()
+    found = (await db.execute(_POOLS.where(Pool.tenant_id == tenant_id, Pool.name == name))).first()
     if found is None:
         raise NameUnknown("pool", name)
     pool = KnownPool(*found)

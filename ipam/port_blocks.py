@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +11,16 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import history, logged_blocks
-from ipam.addresses import BITS, format_address, from_bytes, parse_address, parse_network, to_bytes
+from ipam.addresses import Network, format_address, from_bytes, parse_address, parse_network, to_bytes
 from ipam.errors import EstateRefused, Fault, NameUnknown, RequestInvalid
 from ipam.estate_pools import add_prefix
 from ipam.estate_rows import EstateRows
 from ipam.estate_spec import DEFAULT_VRF
 from ipam.logged_blocks import LoggedBlock
-from ipam.nat import FIRST_PORT, LAST_PORT, Algorithm, PortMapping
+from ipam.nat import FIRST_PORT, LAST_PORT, Algorithm, PortMapping, RuleTerms, rule_faults
 from ipam.pool_units import KnownPool, find_pool
-from ipam.tables import NatRule, Pool, Prefix, Vrf
-from ipam.upkeep_answers import NatBlockAt, NatHolder
+from ipam.tables import NatRule, Pool, Prefix, Vrf, table_of
+from ipam.upkeep_answers import NatBlockAt, NatHolder, NatRuleInForce
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,13 @@ class PortBlocks:
             Overlap: the outside prefix is in use otherwise.
         """
         inside = await find_pool(self._db, self._tenant_id, pool)
-        mapping = self._checked(inside, outside, ports_per_subscriber, algorithm, (first_port, last_port))
+        said = {
+            "ports_per_subscriber": ports_per_subscriber,
+            "algorithm": algorithm,
+            "first_port": first_port,
+            "last_port": last_port,
+        }
+        mapping = self._checked(inside, outside, said)
         await self._rows.be_alone()
         vrf_id = await self._rows.id_of("vrf", vrf)
         network = parse_network(outside)
@@ -84,6 +90,35 @@ class PortBlocks:
         if old is None:
             raise NameUnknown("rule of port blocks for pool", pool)
         await self._end(old)
+
+    async def rules(self) -> list[NatRuleInForce]:
+        """The rules in force, by the names of their pools."""
+        found = await self._db.execute(
+            _rules(self._tenant_id)
+            .add_columns(Prefix.network.label("inside"))
+            .where(NatRule.until.is_(None))
+            .order_by(NatRule.name)
+        )
+        outside = table_of(Prefix).alias("outside")
+        networks = {
+            row.id: row.network
+            for row in await self._db.execute(
+                select(NatRule.id, outside.c.network).join(outside, outside.c.id == NatRule.prefix_id)
+            )
+        }
+        return [
+            NatRuleInForce(
+                pool=rule.name,
+                inside=rule.inside,
+                outside=networks[rule.id],
+                ports_per_subscriber=rule.ports_per_subscriber,
+                algorithm=rule.algorithm,
+                first_port=rule.first_port,
+                last_port=rule.last_port,
+                since=rule.since,
+            )
+            for rule in found
+        ]
 
     async def import_blocks(self, blocks: Sequence[LoggedBlock], *, source: str) -> int:
         """Blocks from a box's logs, all or nothing; returns how many are new, or have ended since the last import.
@@ -160,42 +195,19 @@ class PortBlocks:
         await self._db.execute(update(NatRule).where(NatRule.prefix_id == prefix["id"]).values(prefix_id=same["id"]))
         await self._db.execute(delete(Prefix).where(Prefix.id == prefix["id"]))
 
-    def _checked(
-        self, pool: KnownPool, outside: str, ports: int, algorithm: Algorithm, bounds: tuple[int, int]
-    ) -> PortMapping:
-        faults: list[str] = []
-        first_port, last_port = bounds
-        if pool.kind != "ipv4" or pool.base is None or pool.prefix_length is None:
-            faults.append(f"pool {pool.name} hands out no IPv4 addresses")
-        if not 1 <= first_port <= last_port <= LAST_PORT:
-            faults.append(f"ports {first_port} to {last_port} don't lie in 1..{LAST_PORT}")
-        elif not 1 <= ports <= last_port - first_port + 1:
-            faults.append(f"ports_per_subscriber {ports} is not in 1..{last_port - first_port + 1}")
-        if algorithm not in ("by_address", "by_block"):
-            faults.append(f"algorithm {algorithm} is neither by_address nor by_block")
-        network = None
+    def _checked(self, pool: KnownPool, outside: str, said: Mapping[str, Any]) -> PortMapping:
+        where = f"port blocks of pool {pool.name}"
+        inside = None if pool.network is None else parse_network(pool.network)
         try:
-            network = parse_network(outside)
-            if network.family != 4:
-                faults.append(f"outside {outside} is not IPv4")
+            terms = RuleTerms(parse_network(outside), **said)
         except ValueError as exc:
-            faults.append(f"outside: {exc}")
-        if not faults and network is not None and pool.base is not None and pool.prefix_length is not None:
-            inside_count = 1 << (BITS[4] - pool.prefix_length)
-            mapping = PortMapping(
-                network.first,
-                network.last - network.first + 1,
-                from_bytes(pool.base)[1],
-                inside_count,
-                ports,
-                algorithm,
-                first_port,
-                last_port,
-            )
-            if mapping.capacity >= inside_count:
-                return mapping
-            faults.append(f"{outside} has {mapping.capacity} blocks of {ports} ports for {inside_count} addresses")
-        raise EstateRefused([Fault(f"port blocks of pool {pool.name}", fault) for fault in faults])
+            # what else is wrong with it is told as well
+            blind = rule_faults(RuleTerms(Network(4, 0, 0), **said), pool=pool.name, kind=pool.kind, inside=inside)
+            raise EstateRefused([Fault(where, fault) for fault in (*blind, f"outside: {exc}")]) from exc
+        faults = rule_faults(terms, pool=pool.name, kind=pool.kind, inside=inside)
+        if faults or inside is None:
+            raise EstateRefused([Fault(where, fault) for fault in faults])
+        return terms.mapping(inside)
 
 
 def _rules(tenant_id: str) -> Any:

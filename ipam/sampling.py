@@ -71,13 +71,8 @@ async def outlook(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[Poo
         per_day = _per_day(pool, used, at)
         found.append(
             PoolOutlook(
-                pool=used["pool"],
-                kind=used["kind"],
-                network=used["network"],
+                **used,
                 level=level_of(size=used["size"], free=used["free"], before=pool.level, limits=pool.limits),
-                size=used["size"],
-                free=used["free"],
-                used_percent=used["used_percent"],
                 units_per_day=None if per_day is None else round(per_day, 2),
                 days_to_exhaustion=_rounded(days_left(used["free"], per_day)),
             )

@@ -23,7 +23,7 @@ from ipam.answers import (
     plan_facts,
 )
 from ipam.candidates import Holder
-from ipam.errors import RequestInvalid, ServiceReleased, ServiceUnknown
+from ipam.errors import RequestInvalid, ServiceReleased
 from ipam.giving import Giving, Order, check_order, check_request_id
 from ipam.holdings import Line
 from ipam.places import Place
@@ -241,9 +241,4 @@ class NetworkService:
         return line
 
     async def _line(self, service_id: int, *, to_change: bool = False) -> Line:
-        line = await holdings.find_line(
-            self._db, self._tenant_id, Service.service_id == service_id, to_change=to_change
-        )
-        if line is None:
-            raise ServiceUnknown(service_id)
-        return line
+        return await holdings.find_service(self._db, self._tenant_id, service_id, to_change=to_change)

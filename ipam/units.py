@@ -1,11 +1,12 @@
 """Arithmetic on units: a pool counts what it hands out as whole numbers 0..span-1, and never looks at an address.
 
-An *interval* is an inclusive pair ``(first, last)``. Everything here is pure and works on a handful of intervals,
-whatever the size of the pool.
+An *interval* is an inclusive pair ``(first, last)``. Everything here is pure and costs what there
+are intervals, whatever the size of the pool.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 Interval = tuple[int, int]
@@ -29,20 +30,30 @@ def merge(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def subtract(intervals: Iterable[Interval], taken: Iterable[Interval]) -> list[Interval]:
-    """What is left of ``intervals`` without ``taken``."""
+    """What is left of ``intervals`` without ``taken``: one scan over both."""
     holes = merge(taken)
     left: list[Interval] = []
+    begin = 0
     for interval_first, last in merge(intervals):
         first = interval_first
-        for hole_first, hole_last in holes:
-            if hole_last < first or hole_first > last:
-                continue
-            if hole_first > first:
-                left.append((first, hole_first - 1))
-            first = hole_last + 1
+        while begin < len(holes) and holes[begin][1] < first:
+            begin += 1
+        at = begin
+        while at < len(holes) and holes[at][0] <= last:
+            if holes[at][0] > first:
+                left.append((first, holes[at][0] - 1))
+            first = holes[at][1] + 1
+            at += 1
+        begin = max(begin, at - 1)  # the last hole may reach into the next interval
         if first <= last:
             left.append((first, last))
     return left
+
+
+def touching(intervals: Sequence[Interval], interval: Interval) -> Sequence[Interval]:
+    """Those of merged ``intervals`` that have something of ``interval``, found without looking at the others."""
+    begin = bisect_left(intervals, interval[0], key=lambda each: each[1])
+    return intervals[begin : bisect_right(intervals, interval[1], key=lambda each: each[0])]
 
 
 def intersect(intervals: Iterable[Interval], others: Iterable[Interval]) -> list[Interval]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from ipam.answers import ServiceAt
+from ipam.answers import PoolUsage, ServiceAt
 
 
 class NatBlockAt(TypedDict):
@@ -25,6 +25,19 @@ class NatHolder(TypedDict):
 
     block: NatBlockAt
     holder: ServiceAt | None
+
+
+class NatRuleInForce(TypedDict):
+    """How a box maps the addresses of a pool onto blocks of ports of outside addresses, and since when."""
+
+    pool: str
+    inside: str
+    outside: str
+    ports_per_subscriber: int
+    algorithm: str
+    first_port: int
+    last_port: int
+    since: datetime
 
 
 class PreviewedUnit(TypedDict):
@@ -54,7 +67,7 @@ class MovedService(TypedDict):
 
 
 class LeftBehind(TypedDict):
-    """What is still held or reserved in a part of a pool that is being drained, and by whom."""
+    """What is held or reserved in a part of a pool (of one that isn't being drained: or in quarantine), and by whom."""
 
     value: str
     state: str
@@ -119,19 +132,13 @@ class PoolCrossing(TypedDict):
     days_to_exhaustion: float | None
 
 
-class PoolOutlook(TypedDict):
-    """How bad it is with a pool (ok, low, critical, exhausted), and when it will be full.
+class PoolOutlook(PoolUsage):
+    """How full a pool is, how bad that is (ok, low, critical, exhausted), and when it will be full.
 
     ``units_per_day``: how fast free units went in the last seven days; less than nothing: they came back. None: it is
     too soon to say. ``days_to_exhaustion`` None: it is too soon to say, or it doesn't come to that.
     """
 
-    pool: str
-    kind: str
-    network: str
     level: str
-    size: int
-    free: int
-    used_percent: float
     units_per_day: float | None
     days_to_exhaustion: float | None

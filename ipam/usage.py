@@ -31,7 +31,16 @@ async def read(db: AsyncSession, tenant_id: str, *, at: datetime) -> list[PoolUs
     cooling = await _unassigned(db, tenant_id, IN_QUARANTINE & (Allocation.available_at > at))
     kept = await _unassigned(db, tenant_id, RESERVED)
     pools = await db.execute(
-        select(Pool.id, Pool.name, Pool.kind, Pool.size, Prefix.network, VlanGroup.name.label("vlan_group"), Svlan.vid)
+        select(
+            Pool.id,
+            Pool.name,
+            Pool.kind,
+            Prefix.role,
+            Pool.size,
+            Prefix.network,
+            VlanGroup.name.label("vlan_group"),
+            Svlan.vid,
+        )
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
         .outerjoin(Svlan, Svlan.id == Pool.svlan_id)
         .outerjoin(VlanGroup, VlanGroup.id == Svlan.group_id)
@@ -49,6 +58,7 @@ async def read(db: AsyncSession, tenant_id: str, *, at: datetime) -> list[PoolUs
             PoolUsage(
                 pool=pool.name,
                 kind=pool.kind,
+                role=pool.role,
                 network=pool.network or f"{pool.vlan_group}/{pool.vid}",
                 size=pool.size,
                 assigned=used - quarantined - reserved - nobodys,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.selling_tables import ENDED_ORDERS, Quote, SalesOrder
+from provisioning.commercial.selling.selling_tables import ENDED_ORDERS, Quote, SalesOrder
 from provisioning.commercial.tables import Mail
 from provisioning.field import LIVE_STATES, Visit
 from provisioning.orders import JOURNEY as ORDER_JOURNEY

@@ -5,7 +5,7 @@ Every process opens one. What moves runs besides is put together in ``worker``, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import GenieAcsService, TemplateLibrary
-from ipam import NetworkService
+from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
 from provisioning.access import forget_old_keys
+from provisioning.addresses import AddressDesk
 from provisioning.commercial import (
     BillingService,
     CommunicationsService,
@@ -46,36 +47,33 @@ from provisioning.configured import (
     stripe_settings,
 )
 from provisioning.database import Database, sync_url
+from provisioning.days import day_of
 from provisioning.ended_terms import EndedTerms
-from provisioning.errors import InvalidRequest
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
 from provisioning.onboarding import OnboardingDesk, OnboardingTerms
 from provisioning.orders import OrderDesk
-from provisioning.partners import PARTNER_CUSTOMER_CREATED, PartnerDesk
+from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
 from provisioning.pool_levels import tell_levels
 from provisioning.projections import Projections
-from provisioning.quotes import ACCEPTED as QUOTE_ACCEPTED
 from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings
 from provisioning.signals import SignalDesk
-from provisioning.terminations import TERMINATION_REQUESTED, TerminationDesk
-from provisioning.tickets import INSTALLATION_APPROVED, InstallationDesk
+from provisioning.starters import Starters
+from provisioning.terminations import TerminationDesk
+from provisioning.tickets import InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.webhooks import FactRecorder, Targets, Webhooks
 from radius import RadiusProjector, RadiusService, SessionReader
 from workflows import (
     Bell,
-    EventRefused,
     Events,
     Runs,
     Services,
 )
-
-LEAD_QUALIFIED = "lead.qualified"
 
 
 def utc_now() -> datetime:
@@ -114,13 +112,18 @@ class Appliance:
             runs=self.runs,
             clock=clock,
             tenant_id=settings.tenant_id,
-            starters={
-                INSTALLATION_APPROVED: self._start_installation,
-                LEAD_QUALIFIED: self._start_onboarding,
-                PARTNER_CUSTOMER_CREATED: self._start_provisioning,
-                QUOTE_ACCEPTED: self._start_order,
-                TERMINATION_REQUESTED: self._start_termination,
-            },
+            starters=Starters(
+                installations=self.desk,
+                onboardings=self.onboarding_desk,
+                orders=self.order_desk,
+                terminations=self.termination_desk,
+                said_of_orders={
+                    "payment_method": settings.order_payment_method,
+                    "priority": settings.order_priority,
+                    "team": settings.order_team,
+                    "channel": settings.order_channel,
+                },
+            ).by_event(),
         )
         self.projector = RadiusProjector(
             self.database.begin,
@@ -137,10 +140,12 @@ class Appliance:
         """The contract's services, bound to this transaction."""
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
         return Services(
-            customer_service=CustomerService(db, **common),
-            crm_service=CrmService(db, **common),
+            customer_service=self.customers(db),
+            crm_service=self._crm(db),
             sales_service=SalesService(db, **common),
-            billing_service=BillingService(db, **common, cards=self.cards(db) if self.stripe is not None else None),
+            billing_service=BillingService(
+                db, **common, zone=self.zone, cards=self.cards(db) if self.stripe is not None else None
+            ),
             license_service=LicenseService(db, **common, secrets=self.vault),
             deployment_service=DeploymentService(db, **common, public_url=self.settings.public_url, zone=self.zone),
             communications_service=CommunicationsService(
@@ -181,6 +186,27 @@ class Appliance:
             team=self.settings.termination_team,
         )
 
+    def address_desk(self, db: AsyncSession) -> AddressDesk:
+        """The door for what changes a live service's addresses, bound to this transaction."""
+        return AddressDesk(db, services=self.services(db), tenant_id=self.tenant_id, now=self.clock)
+
+    def network_upkeep(self, db: AsyncSession) -> NetworkUpkeep:
+        """What operators do to addresses under way, bound to this transaction."""
+        return NetworkUpkeep(db, tenant_id=self.tenant_id, now=self.clock)
+
+    def inventory(self, db: AsyncSession) -> AddressInventory:
+        """Files of allocations, and the comparison with RADIUS, bound to this transaction."""
+        realm = self.settings.username_realm
+        return AddressInventory(db, tenant_id=self.tenant_id, now=self.clock, username_realm=realm)
+
+    def port_blocks(self, db: AsyncSession) -> PortBlocks:
+        """CGNAT's ports, bound to this transaction."""
+        return PortBlocks(db, tenant_id=self.tenant_id, now=self.clock)
+
+    def address_lookup(self, db: AsyncSession) -> AddressLookup:
+        """What is asked about addresses, bound to this transaction."""
+        return AddressLookup(db, tenant_id=self.tenant_id, now=self.clock)
+
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""
         return VisitDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
@@ -199,14 +225,6 @@ class Appliance:
         """Tells in this transaction what it makes happen."""
         await self.events.publish(db, event_type, subject=subject, data=data, key=key, by=by)
 
-    async def _start_installation(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
-        """An installation ticket that comes as an event goes through the same door as any other."""
-        try:
-            begun = await self.desk(db).accept(data, by=by, is_told=True)
-        except InvalidRequest as refusal:
-            raise EventRefused(str(refusal)) from refusal
-        return begun.run_id, begun.is_new
-
     def onboarding_desk(self, db: AsyncSession) -> OnboardingDesk:
         """The door for events that make customers, bound to this transaction."""
         return OnboardingDesk(
@@ -219,35 +237,16 @@ class Appliance:
             terms=OnboardingTerms(team=self.settings.onboarding_team, public_url=self.settings.public_url),
         )
 
-    async def _start_onboarding(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
-        return await _unless_refused(self.onboarding_desk(db).lead_qualified(data, by=by))
-
-    async def _start_provisioning(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
-        return await _unless_refused(self.onboarding_desk(db).partner_customer_created(data, by=by))
-
     def order_desk(self, db: AsyncSession) -> OrderDesk:
         """The door for orders, bound to this transaction."""
-        crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock)
-        return OrderDesk(db, crm=crm, runs=self.runs, tenant_id=self.tenant_id)
+        return OrderDesk(db, crm=self._crm(db), runs=self.runs, tenant_id=self.tenant_id)
 
-    async def _start_order(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
-        """An acceptance becomes an order in the way that this ISP carries its orders out."""
-        settings = self.settings
-        said: dict[str, Any] = {
-            "payment_method": settings.order_payment_method,
-            "priority": settings.order_priority,
-            "team": settings.order_team,
-            "channel": settings.order_channel,
-        }
-        return await self.order_desk(db).begin(data, unless_said=said, by=by)
+    def customers(self, db: AsyncSession) -> CustomerService:
+        """The customers, bound to this transaction."""
+        return CustomerService(db, tenant_id=self.tenant_id, now=self.clock)
 
-    async def _start_termination(self, db: AsyncSession, data: Any, by: str) -> tuple[int, bool]:
-        """The end of a service goes through the same door as well."""
-        try:
-            begun = await self.termination_desk(db).accept(data, by=by, is_told=True)
-        except InvalidRequest as refusal:
-            raise EventRefused(str(refusal)) from refusal
-        return begun.run_id, begun.is_new
+    def _crm(self, db: AsyncSession) -> CrmService:
+        return CrmService(db, tenant_id=self.tenant_id, now=self.clock, zone=self.zone)
 
     def offers(self, db: AsyncSession) -> OfferCatalogue:
         """The commercial catalogue, bound to this transaction."""
@@ -267,10 +266,9 @@ class Appliance:
 
     def quote_desk(self, db: AsyncSession) -> QuoteDesk:
         """The door for acceptances, bound to this transaction."""
-        crm = CrmService(db, tenant_id=self.tenant_id, now=self.clock)
         return QuoteDesk(
             db,
-            crm=crm,
+            crm=self._crm(db),
             runs=self.runs,
             events=self.events,
             publish=self.publish,
@@ -307,10 +305,11 @@ class Appliance:
                 told = await announce_expiring(
                     db,
                     tenant_id=self.tenant_id,
-                    until=now.date() + notice,
+                    until=day_of(now, self.zone) + notice,
                     now=now,
                     publish=self.publish,
                     by="clock",
+                    zone=self.zone,
                 )
 
     async def tell_pool_levels(self) -> int:
@@ -319,7 +318,7 @@ class Appliance:
 
     async def end_terms(self) -> int:
         """Ends every subscription whose term is over and was not renewed."""
-        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "zone": self.zone}
         terms = EndedTerms(self.database.begin, desk=self.termination_desk, publish=self.publish, **common)
         return await terms.sweep()
 
@@ -343,17 +342,6 @@ class Appliance:
         await self.bell.close()
         await self.radius_database.close()
         await self.database.close()
-
-
-async def _unless_refused(starting: Awaitable[tuple[int, bool]]) -> tuple[int, bool]:
-    """The run that a door starts for an event, and whether it is new.
-
-    Raises: EventRefused with what the door says.
-    """
-    try:
-        return await starting
-    except InvalidRequest as refusal:
-        raise EventRefused(str(refusal)) from refusal
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.commercial.invariants import running_bills
 from provisioning.invariants import INVARIANTS, Found, Whole
 from provisioning.projections import ALLOCATION, ENDING, usernames_in_work
+from provisioning.signals import TOLD_FROM_OUTSIDE
 from provisioning.vault import VaultError
 from radius import RADIUS_INVARIANTS, Drift, drift_findings
 from workflows import open_results
@@ -72,6 +73,8 @@ async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
     promised = {int(one.result["service_id"]) for one in kept if one.has_more_to_do}
     answered_for = {int(one.result["service_id"]) for one in kept}
     answered_for |= {int(one.result["service_id"]) for one in leaving if one.has_more_to_do}
+    anothers = set(await appliance.address_lookup(db).services_of_requests(TOLD_FROM_OUTSIDE))
+    anothers |= set(await appliance.inventory(db).imported_service_ids())
     bills = await running_bills(db, tenant_id)
     return Whole(
         db=db,
@@ -81,7 +84,7 @@ async def _look_at(db: AsyncSession, appliance: Appliance) -> Whole:
         definitions=appliance.definitions,
         allocated={each["service_id"]: each for each in await services.network_service.all_resources()},
         live=set(await services.network_service.active_service_ids()),
-        wanted=answered_for | set(await services.radius_service.live_service_ids(in_service=True)),
+        wanted=answered_for | set(await services.radius_service.live_service_ids(in_service=True)) | anothers,
         promised=promised,
         changing={int(one.result["service_id"]) for one in kept if one.going_back and one.has_more_to_do},
         in_work=usernames_in_work([*kept, *leaving]),

@@ -10,14 +10,16 @@ import asyncio
 from collections.abc import Callable
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.access import Deed, keep_deed
 from provisioning.commercial import PublishEvent
-from provisioning.commercial.delivery import Begin
-from provisioning.commercial.term_ends import OverdueEnd, end_without_line, overdue_end, overdue_subscriptions
+from provisioning.commercial.bills.term_ends import OverdueEnd, end_without_line, overdue_end, overdue_subscriptions
+from provisioning.commercial.mails.delivery import Begin
+from provisioning.days import UTC_DAYS, day_of
 from provisioning.intake import Clock
 from provisioning.terminations import TERMINATION_REQUESTED, TerminationDesk
 from radius import live_username_of_service
@@ -39,19 +41,21 @@ class EndedTerms:
         publish: PublishEvent,
         tenant_id: str,
         now: Clock,
+        zone: ZoneInfo = UTC_DAYS,
     ) -> None:
         self._begin = begin
         self._desk = desk
         self._publish = publish
         self._tenant_id = tenant_id
         self._now = now
+        self._zone = zone
 
     async def sweep(self) -> int:
         """Returns how many were ended, or told to. One that fails is tried again at the next sweep, and stops no other.
 
         Raises: ExceptionGroup of what went wrong, when all have been tried.
         """
-        today = self._now().date()
+        today = day_of(self._now(), self._zone)
         async with self._begin() as db:
             numbers = await overdue_subscriptions(db, self._tenant_id, today=today)
         ended, errors = 0, list[Exception]()
@@ -76,7 +80,7 @@ class EndedTerms:
                 username = await live_username_of_service(db, tenant_id=self._tenant_id, service_id=end.row.service_id)
                 if username is not None:
                     return await self._tell(db, end, end.row.service_id, username)
-            await end_without_line(db, end)
+            await end_without_line(db, end, zone=self._zone)
             await self._keep(db, end, "subscriptions end")
             return True
 

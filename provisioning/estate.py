@@ -104,6 +104,7 @@ class CustomerSpec(Part):
     name: str
     email: str
     phone: str | None = None
+    language: str | None = None
 
 
 class SurveySpec(Part):
@@ -274,7 +275,11 @@ async def _technician(technicians: Technicians, spec: TechnicianSpec) -> None:
 
 
 async def _customer(customers: CustomerService, spec: CustomerSpec) -> None:
-    await customers.register(customer_id=spec.id, name=spec.name, email=spec.email, phone=spec.phone)
+    known = await customers.register(
+        customer_id=spec.id, name=spec.name, email=spec.email, phone=spec.phone, language=spec.language
+    )
+    if spec.language is not None and known["language"] != spec.language:
+        await customers.speak(customer_id=spec.id, language=spec.language)
 
 
 async def _survey(services: EstateServices, spec: SurveySpec) -> None:

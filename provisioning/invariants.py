@@ -22,17 +22,17 @@ import workflows
 from ipam import AllocatedResources
 from provisioning import agreement
 from provisioning.commercial import invariants as commercial
-from provisioning.commercial import message_invariants as messages
-from provisioning.commercial import partner_invariants as partners
-from provisioning.commercial import selling_invariants as selling
+from provisioning.commercial.bills.term_invariants import active_after_their_end, terms_not_as_paid
+from provisioning.commercial.mails import message_invariants as messages
+from provisioning.commercial.partners import partner_invariants as partners
 from provisioning.commercial.payments import invariants as payments
-from provisioning.commercial.term_invariants import active_after_their_end, terms_not_as_paid
+from provisioning.commercial.selling import selling_invariants as selling
 from provisioning.line import invariants as line
 from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault
 from provisioning.webhooks import invariants as webhooks
 from radius import FramedAddresses
-from workflows import Definition, stuck_events
+from workflows import Definition, framed_addresses, stuck_events
 
 MAIL_STUCK_AFTER = timedelta(hours=1)
 EVENT_STUCK_AFTER = timedelta(minutes=15)
@@ -64,7 +64,7 @@ class Whole:
     definitions: Mapping[tuple[str, int], Definition[Any]]
     allocated: dict[int, AllocatedResources]  # by service
     live: set[int]  # services that hold resources
-    wanted: set[int]  # services that a subscriber in service wants, or a run that has not given them back
+    wanted: set[int]  # services that a subscriber in service wants, a run that has not given them back, another system
     promised: set[int]  # services that a run with more to do wants
     changing: set[int]  # services that a run is taking back right now
     in_work: set[str]  # usernames that a run which goes on by itself has been given
@@ -76,15 +76,7 @@ class Whole:
 
     @property
     def addresses(self) -> dict[int, FramedAddresses]:
-        return {
-            service_id: FramedAddresses(
-                ipv4=each["ip_address"] or None,
-                ipv4_pool=each["framed_pool"],
-                ipv6_wan_prefix=each["ipv6_wan_prefix"],
-                delegated_prefix=each["delegated_prefix"],
-            )
-            for service_id, each in self.allocated.items()
-        }
+        return {service_id: framed_addresses(each) for service_id, each in self.allocated.items()}
 
     @property
     def vlans(self) -> dict[int, line.Vlans]:
@@ -114,7 +106,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "ipam.leaked",
-        "every service that holds addresses is in service, or in the hands of a run",
+        "every service that holds addresses is in service, in the hands of a run, or another system's",
         lambda on: ipam.leaked(on.db, **on.scope, live_service_ids=on.wanted),
     ),
     Invariant(

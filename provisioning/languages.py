@@ -16,6 +16,18 @@ def is_language_tag(text: str) -> bool:
     return len(text) <= LONGEST_TAG and _TAG.fullmatch(text) is not None
 
 
+def canonical(tag: str) -> str:
+    """A tag in the one spelling that RFC 5646 s2.1.1 recommends: ``de-Latn-AT``."""
+    language, *rest = tag.split("-")
+    return "-".join([language.lower(), *(_spelt(part) for part in rest)])
+
+
+def _spelt(part: str) -> str:
+    if len(part) == 4 and part.isalpha():
+        return part.title()  # a script
+    return part.upper() if len(part) == 2 else part.lower()
+
+
 def less_and_less(tag: str) -> Iterator[str]:
     """``de-Latn-AT``, ``de-Latn``, ``de``: the tag, and what it is a special case of."""
     parts = tag.split("-")

@@ -21,10 +21,10 @@ from provisioning.commercial import (
     read_customer_data,
     read_white_label,
 )
-from provisioning.commercial.commissions import read_amount
-from provisioning.commercial.leads import onboarding_round
-from provisioning.commercial.notice_errors import TeamUnknown
-from provisioning.commercial.teams import require_team
+from provisioning.commercial.notices.notice_errors import TeamUnknown
+from provisioning.commercial.notices.teams import require_team
+from provisioning.commercial.partners.commissions import read_amount
+from provisioning.commercial.selling.leads import onboarding_round
 from provisioning.errors import InvalidRequest
 from provisioning.intake import Faults, faults_of
 from provisioning.partners import provisioning_round

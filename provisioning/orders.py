@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.notice_errors import TeamError
-from provisioning.commercial.quote_errors import OrderOver, OrderUnknown
-from provisioning.commercial.selling_tables import Quote, SalesOrder
-from provisioning.commercial.teams import require_channel
+from provisioning.commercial.notices.notice_errors import TeamError
+from provisioning.commercial.notices.teams import require_channel
+from provisioning.commercial.selling.quote_errors import OrderOver, OrderUnknown
+from provisioning.commercial.selling.selling_tables import Quote, SalesOrder
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from workflows import EventRefused, Runs
 from workflows.answers import PaymentMethod

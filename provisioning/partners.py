@@ -21,8 +21,8 @@ from provisioning.commercial import (
     read_customer_data,
     read_white_label,
 )
-from provisioning.commercial.commissions import read_amount
 from provisioning.commercial.money import to_decimal
+from provisioning.commercial.partners.commissions import read_amount
 from provisioning.commercial.publishing import PublishEvent
 from provisioning.intake import Clock, Faults
 from provisioning.rounds import due_round

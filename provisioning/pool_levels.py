@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipam import sample_pools
 from provisioning.commercial import PublishEvent
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.intake import Clock
 
 BY = "clock"

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import CrmService, PublishEvent
-from provisioning.commercial.notice_errors import TeamError
-from provisioning.commercial.selling_tables import Quote
-from provisioning.commercial.teams import require_channel
+from provisioning.commercial.notices.notice_errors import TeamError
+from provisioning.commercial.notices.teams import require_channel
+from provisioning.commercial.selling.selling_tables import Quote
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import faults_of
 from workflows import EventConflict, Events, RunNotOpenFor, Runs

@@ -24,12 +24,12 @@ from provisioning.access import PERMISSIONS, ROLES
 from provisioning.check import every_invariant
 from provisioning.cli import app
 from provisioning.commercial import MailPreview, MailTemplates
-from provisioning.commercial.mail_variables import MailVariable
+from provisioning.commercial.mails.mail_variables import MailVariable
 from provisioning.contract_reference import render_contract
 from provisioning.errors import ProvisioningError
 from provisioning.settings import render_settings_table
 from radius import RadiusError
-from workflows import CODES_OF_THE_ENGINE, WorkflowError
+from workflows import CODES_OF_THE_ENGINE, WorkflowError, render_journeys
 
 PACKAGES = (acs, ipam, provisioning, radius, workflows)
 ROOTS: tuple[type[Exception], ...] = (AcsError, IpamError, ProvisioningError, RadiusError, WorkflowError)
@@ -44,6 +44,7 @@ def parts() -> dict[str, str]:
         "invariants": render_invariants(),
         "mails": render_mails(),
         "contract": render_contract(),
+        "journeys": render_journeys(),
         "api": render_roles(),
     }
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.notice_errors import TeamUnknown
-from provisioning.commercial.teams import require_team
+from provisioning.commercial.notices.notice_errors import TeamUnknown
+from provisioning.commercial.notices.teams import require_team
+from provisioning.days import day_of, end_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Clock, faults_of
 from provisioning.projections import ALLOCATION
@@ -148,7 +149,7 @@ class TerminationDesk:
 
     def today(self) -> date:
         """Where the ISP is."""
-        return self._now().astimezone(self._zone).date()
+        return day_of(self._now(), self._zone)
 
     async def require_team(self) -> None:
         """Raises: InvalidRequest if the team that has to see to what is left of a service is not there."""
@@ -244,11 +245,6 @@ class TerminationDesk:
             why = f"names a service whose end was asked for at this very moment (run {raced.run_id})"
             raise InvalidRequest("The termination", [Fault("username", why)]) from raced
         return StartedTermination(run_id, ends_on, is_new)
-
-
-def end_of(day: date, zone: ZoneInfo) -> datetime:
-    """The moment at which this day is over there."""
-    return datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
 
 
 def _key(service_id: int, number: int) -> str:

@@ -62,6 +62,7 @@ from radius.projection_errors import (
     RadiusDatabaseUnfit,
 )
 from radius.projector import RadiusProjector
+from radius.replies import ReplyRow, address_replies
 from radius.results import (
     CreatedSubscriber,
     DefinedNas,
@@ -113,6 +114,7 @@ __all__ = [
     "RadiusService",
     "Rate",
     "RateNotExpressible",
+    "ReplyRow",
     "RequestConflict",
     "RequestRefused",
     "Retransmission",
@@ -130,6 +132,7 @@ __all__ = [
     "UsernameRefused",
     "UsernameTaken",
     "ValueRefused",
+    "address_replies",
     "addresses_not_as_allocated",
     "dialect_named",
     "drift_findings",

@@ -9,7 +9,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Literal
 
-ValueType = Literal["string", "octets", "integer", "ipv4", "ipv6prefix", "date"]
+ValueType = Literal["string", "octets", "integer", "ipv4", "ipv6prefix", "ipv4route", "ipv6route", "date"]
 Place = Literal["check", "reply", "packet"]
 
 
@@ -24,6 +24,8 @@ class AttributeFact:
     number: int | None = None
     vendor: str | None = None
     secret: bool = False
+    many: bool = False
+    """An owner may have several values of it."""
     values: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -46,4 +48,4 @@ def is_secret(attribute: str) -> bool:
 
 def single_valued() -> tuple[str, ...]:
     """Attributes of which FreeRADIUS must find one row an owner."""
-    return tuple(name for name, fact in ATTRIBUTES.items() if fact.place != "packet")
+    return tuple(name for name, fact in ATTRIBUTES.items() if fact.place != "packet" and not fact.many)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
 from radius.attributes import ATTRIBUTES, AttributeFact, is_secret
@@ -28,6 +28,12 @@ _USERNAME = re.compile(r"[A-Za-z0-9@._:/-]{1,128}")
 
 _ADDRESS_OR_POOL = ("Framed-IP-Address", "Framed-Pool")
 _USER_CHOOSES, _NAS_CHOOSES = IPv4Address("255.255.255.255"), IPv4Address("255.255.255.254")
+
+
+_ROUTES: dict[str, tuple[type[IPv4Network | IPv6Network], type[IPv4Address | IPv6Address], str]] = {
+    "ipv4route": (IPv4Network, IPv4Address, "198.51.100.8/29 0.0.0.0 1"),
+    "ipv6route": (IPv6Network, IPv6Address, "2001:db8:ff00::/48 :: 1"),
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,13 +68,15 @@ def encode_reply(username: str, items: Iterable[tuple[str, Value]]) -> tuple[Enc
 
     Raises:
         AddressConflict: an IPv4 address and a pool.
-        ValueRefused: twice the same attribute.
+        ValueRefused: twice the same attribute, or the same value of one that may have several.
     """
     encoded = tuple(encode(name, value, place="reply") for name, value in items)
     names = [item.attribute for item in encoded]
     for item in encoded:
-        if names.count(item.attribute) > 1:
+        if names.count(item.attribute) > 1 and not ATTRIBUTES[item.attribute].many:
             raise ValueRefused(item.attribute, "it can have one value only and was given several")
+        if encoded.count(item) > 1:
+            raise ValueRefused(item.attribute, "it was given the same value twice")
     if all(name in names for name in _ADDRESS_OR_POOL):
         raise AddressConflict(username, _ADDRESS_OR_POOL)
     return encoded
@@ -128,6 +136,8 @@ def _as_text(fact: AttributeFact, value: Value) -> str:
             return _ipv4(fact, value)
         case "ipv6prefix":
             return _ipv6prefix(fact, value)
+        case "ipv4route" | "ipv6route":
+            return _route(fact, value)
         case "date":
             return _date(fact, value)
         case "octets":
@@ -175,6 +185,20 @@ def _ipv6prefix(fact: AttributeFact, value: Value) -> str:
     if prefix is None:
         raise ValueRefused(fact.name, "it must be an IPv6 prefix such as 2001:db8:7::/56 with no bits set behind it")
     return str(prefix)
+
+
+def _route(fact: AttributeFact, value: Value) -> str:
+    """Prefix, gateway and metric, as both RFCs recommend to write them; 0.0.0.0 or :: is the line's own address."""
+    network, address, example = _ROUTES[fact.type]
+    try:
+        prefix, gateway, metric = value.split(" ") if isinstance(value, str) and value.isascii() else ("", "", "")
+        # a prefix without its length, or a zone, is not what was meant
+        plain = "/" in prefix and "%" not in prefix + gateway and re.fullmatch(r"[1-9][0-9]{0,4}", metric)
+        if plain and prefix.rpartition("/")[2].isdigit():
+            return f"{network(prefix)} {address(gateway)} {metric}"
+    except ValueError:
+        pass
+    raise ValueRefused(fact.name, f"it must be a prefix, a gateway and a metric of one family, such as {example}")
 
 
 def _date(fact: AttributeFact, value: Value) -> str:

@@ -32,13 +32,19 @@ from radius.freeradius_tables import (
     radreply,
     radusergroup,
 )
-from radius.projection import FramedAddresses, digest
+from radius.projection import FramedAddresses, addresses_of, digest
 from radius.sessions import host
 from radius.tables import Subscriber
 
 _BY_USERNAME = (radcheck, radreply)
 _BY_GROUP = (radgroupcheck, radgroupreply)
-_OWN_ADDRESSES = ("Framed-IP-Address", "Framed-IPv6-Prefix", "Delegated-IPv6-Prefix")
+_OWN_ADDRESSES = (
+    "Framed-IP-Address",
+    "Framed-IPv6-Prefix",
+    "Delegated-IPv6-Prefix",
+    "Framed-Route",
+    "Framed-IPv6-Route",
+)
 _ADMITTED = ("active", "suspended")
 
 SESSIONS_END_WITHIN = timedelta(minutes=15)
@@ -183,7 +189,7 @@ async def addresses_not_as_allocated(
             f" {_in_words(allocated[service_id])}.",
         )
         for subscriber, service_id in await _of_services(db, tenant_id)
-        if service_id in allocated and (given := _given(subscriber)) != allocated[service_id]
+        if service_id in allocated and (given := addresses_of(subscriber)) != allocated[service_id]
     ]
 
 
@@ -236,18 +242,12 @@ async def _of_services(db: AsyncSession, tenant_id: str) -> list[tuple[Subscribe
     return [(subscriber, subscriber.service_id) for subscriber in found if subscriber.service_id is not None]
 
 
-def _given(subscriber: Subscriber) -> FramedAddresses:
-    return FramedAddresses(
-        ipv4=subscriber.framed_ipv4,
-        ipv4_pool=subscriber.framed_pool,
-        ipv6_wan_prefix=subscriber.ipv6_wan_prefix,
-        delegated_prefix=subscriber.delegated_prefix,
-    )
-
-
 def _in_words(addresses: FramedAddresses) -> str:
     pool = f"pool {addresses.ipv4_pool}" if addresses.ipv4_pool else None
-    named = (addresses.ipv4, pool, addresses.ipv6_wan_prefix, addresses.delegated_prefix)
+    named = (
+        *(addresses.ipv4, pool, addresses.ipv6_wan_prefix, addresses.delegated_prefix),
+        *(addresses.routes + addresses.ipv6_routes),
+    )
     return ", ".join(each for each in named if each) or "nothing"
 
 

@@ -19,7 +19,7 @@ from radius.attributes import ATTRIBUTES, VENDORS, AttributeFact
 
 Reply = TypeVar("Reply")
 
-_PYRAD_TYPES = {"ipv4": "ipaddr"}
+_PYRAD_TYPES = {"ipv4": "ipaddr", "ipv4route": "string", "ipv6route": "string"}
 
 
 @cache

@@ -20,7 +20,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from radius.attributes import is_secret
+from radius.attributes import ATTRIBUTES, is_secret
 from radius.dialects import DIALECTS, Rate
 from radius.encoder import EncodedAttribute, Value, encode, encode_reply, safe_username
 from radius.errors import ValueRefused
@@ -56,13 +56,17 @@ class FramedAddresses:
     """What a subscriber's line is given. An IPv4 address or the name of a pool at the BNG, never both; prefixes as
     text.
 
-    ``ipv6_wan_prefix`` is the line's own (RFC 3162), ``delegated_prefix`` the one behind the CPE (RFC 4818).
+    ``ipv6_wan_prefix`` is the line's own (RFC 3162), ``delegated_prefix`` the one behind the CPE (RFC 4818). ``routes``
+    and ``ipv6_routes`` are what is routed to the line besides: prefix, gateway (0.0.0.0 or :: is the line's own
+    address) and metric (RFC 2865 s5.22, RFC 3162 s2.5).
     """
 
     ipv4: str | None = None
     ipv4_pool: str | None = None
     ipv6_wan_prefix: str | None = None
     delegated_prefix: str | None = None
+    routes: tuple[str, ...] = ()
+    ipv6_routes: tuple[str, ...] = ()
 
 
 def plan_group(tenant_id: str, plan: str, dialect: str | None = None) -> str:
@@ -87,6 +91,8 @@ def address_attributes(username: str, addresses: FramedAddresses) -> tuple[Encod
     ):
         if value is not None:
             items.append((attribute, value))
+    items += [("Framed-Route", route) for route in addresses.routes]
+    items += [("Framed-IPv6-Route", route) for route in addresses.ipv6_routes]
     return encode_reply(username, items)
 
 
@@ -96,12 +102,27 @@ def checked_addresses(username: str, addresses: FramedAddresses) -> FramedAddres
     Raises:
         ValueRefused, AddressConflict: see ``radius.encoder``.
     """
-    values = {item.attribute: item.value for item in address_attributes(username, addresses)}
+    encoded = address_attributes(username, addresses)
+    values = {item.attribute: item.value for item in encoded}
     return FramedAddresses(
         ipv4=values.get("Framed-IP-Address"),
         ipv4_pool=values.get("Framed-Pool"),
         ipv6_wan_prefix=values.get("Framed-IPv6-Prefix"),
         delegated_prefix=values.get("Delegated-IPv6-Prefix"),
+        routes=tuple(item.value for item in encoded if item.attribute == "Framed-Route"),
+        ipv6_routes=tuple(item.value for item in encoded if item.attribute == "Framed-IPv6-Route"),
+    )
+
+
+def addresses_of(subscriber: Subscriber) -> FramedAddresses:
+    """What the subscriber's line is given."""
+    return FramedAddresses(
+        ipv4=subscriber.framed_ipv4,
+        ipv4_pool=subscriber.framed_pool,
+        ipv6_wan_prefix=subscriber.ipv6_wan_prefix,
+        delegated_prefix=subscriber.delegated_prefix,
+        routes=tuple(subscriber.framed_routes.splitlines()),
+        ipv6_routes=tuple(subscriber.framed_ipv6_routes.splitlines()),
     )
 
 
@@ -169,18 +190,13 @@ def _check_rows(subscriber: Subscriber, password: str | None) -> Iterator[Row]:
 
 
 def _reply_rows(subscriber: Subscriber) -> Iterator[Row]:
-    addresses = FramedAddresses(
-        ipv4=subscriber.framed_ipv4,
-        ipv4_pool=subscriber.framed_pool,
-        ipv6_wan_prefix=subscriber.ipv6_wan_prefix,
-        delegated_prefix=subscriber.delegated_prefix,
-    )
-    items = list(address_attributes(subscriber.username, addresses))
+    items = list(address_attributes(subscriber.username, addresses_of(subscriber)))
     if subscriber.state in _REFUSALS:
         items.append(encode("Reply-Message", _REFUSALS[subscriber.state], place="reply"))
     for item in items:
-        # := wins over what a group says of the same attribute
-        yield _attribute_row("radreply", subscriber.username, item, ":=")
+        # := wins over what a group says of the same attribute, and over an earlier row of the same owner
+        op = "+=" if ATTRIBUTES[item.attribute].many else ":="
+        yield _attribute_row("radreply", subscriber.username, item, op)
 
 
 def _group_rows(group: str, items: Iterable[EncodedAttribute]) -> Iterator[Row]:

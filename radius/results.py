@@ -25,7 +25,10 @@ class CreatedSubscriber(TypedDict):
 
 
 class SubscriberView(TypedDict):
-    """A subscriber as we want it. ``projected`` is true when FreeRADIUS' tables show exactly this wish."""
+    """A subscriber as we want it. ``projected`` is true when FreeRADIUS' tables show exactly this wish.
+
+    ``routes`` and ``ipv6_routes`` as in ``FramedAddresses``.
+    """
 
     subscriber_id: int
     customer_id: int
@@ -38,6 +41,8 @@ class SubscriberView(TypedDict):
     ipv4_pool: str | None
     ipv6_wan_prefix: str | None
     delegated_prefix: str | None
+    routes: list[str]
+    ipv6_routes: list[str]
     password: str
     version: int
     projected: bool

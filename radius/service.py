@@ -116,6 +116,17 @@ class RadiusService:
         await self._secrets.discard(self._db, view["password"])
         return view
 
+    async def give_addresses(self, *, subscriber_id: int, addresses: FramedAddresses) -> SubscriberView:
+        """What the line is given from its next login on; a session that is open keeps what it was given.
+
+        Raises:
+            ValueRefused, AddressConflict: FreeRADIUS could not carry it.
+            SubscriberUnknown
+        """
+        subscriber = await subscribers.locked(self._db, self._tenant_id, subscriber_id)
+        await subscribers.give_addresses(self._db, subscriber, addresses, self._now())
+        return await self._view(subscriber)
+
     async def subscriber(self, *, subscriber_id: int) -> SubscriberView:
         """The subscriber as it shall be, or ``SubscriberUnknown``."""
         return await self._view(await subscribers.found(self._db, self._tenant_id, subscriber_id))
@@ -241,6 +252,8 @@ _VIEWS = select(
     _SUBSCRIBER.framed_pool,
     _SUBSCRIBER.ipv6_wan_prefix,
     _SUBSCRIBER.delegated_prefix,
+    _SUBSCRIBER.framed_routes,
+    _SUBSCRIBER.framed_ipv6_routes,
     _SUBSCRIBER.version,
     _SUBSCRIBER.projected_version,
 ).join(Plan.__table__, and_(_PLAN.tenant_id == _SUBSCRIBER.tenant_id, _PLAN.id == _SUBSCRIBER.plan_id))
@@ -259,6 +272,8 @@ def _subscriber_view(subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str) 
         ipv4_pool=subscriber.framed_pool,
         ipv6_wan_prefix=subscriber.ipv6_wan_prefix,
         delegated_prefix=subscriber.delegated_prefix,
+        routes=subscriber.framed_routes.splitlines(),
+        ipv6_routes=subscriber.framed_ipv6_routes.splitlines(),
         password=password_ref_of(subscriber.id),
         version=subscriber.version,
         projected=subscriber.projected_version == subscriber.version,

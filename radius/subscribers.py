@@ -22,7 +22,7 @@ from radius.errors import (
 )
 from radius.plans import find_plan, random_password
 from radius.ports import Secrets
-from radius.projection import FramedAddresses, checked_addresses
+from radius.projection import FramedAddresses, addresses_of, checked_addresses
 from radius.states import State, may_become
 from radius.tables import Plan, Subscriber
 
@@ -57,8 +57,12 @@ class SubscriberRequest:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal requests: how a repeated request is told from another one under the same id."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """Equal for equal requests: how a repeated request is told from another one under the same id.
+
+        Routes that there are none of don't count, so that requests from before there were any are known again."""
+        said = asdict(self)
+        said["addresses"] = {name: value for name, value in said["addresses"].items() if value != ()}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 async def create(
@@ -113,12 +117,33 @@ async def create(
 
 def _bring_to(subscriber: Subscriber, request: SubscriberRequest, now: datetime) -> None:
     """What the request said last; a service that comes back to life may have got other addresses."""
-    subscriber.framed_ipv4 = request.addresses.ipv4
-    subscriber.framed_pool = request.addresses.ipv4_pool
-    subscriber.ipv6_wan_prefix = request.addresses.ipv6_wan_prefix
-    subscriber.delegated_prefix = request.addresses.delegated_prefix
+    _give(subscriber, request.addresses)
     subscriber.request_fingerprint = request.fingerprint
     subscriber.updated_at = now
+
+
+def _give(subscriber: Subscriber, addresses: FramedAddresses) -> None:
+    subscriber.framed_ipv4 = addresses.ipv4
+    subscriber.framed_pool = addresses.ipv4_pool
+    subscriber.ipv6_wan_prefix = addresses.ipv6_wan_prefix
+    subscriber.delegated_prefix = addresses.delegated_prefix
+    subscriber.framed_routes = "\n".join(addresses.routes)
+    subscriber.framed_ipv6_routes = "\n".join(addresses.ipv6_routes)
+
+
+async def give_addresses(db: AsyncSession, subscriber: Subscriber, addresses: FramedAddresses, now: datetime) -> None:
+    """Let a locked subscriber's line have these addresses from its next login on; nothing happens when it has them.
+
+    Raises:
+        ValueRefused, AddressConflict: FreeRADIUS could not carry them.
+    """
+    wanted = checked_addresses(subscriber.username, addresses)
+    if addresses_of(subscriber) == wanted:
+        return
+    _give(subscriber, wanted)
+    subscriber.version += 1
+    subscriber.updated_at = now
+    await db.flush()  # later reads in this transaction must see it: autoflush is off
 
 
 async def _revived(

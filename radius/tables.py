@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
+    Text,
     UniqueConstraint,
     text,
 )
@@ -145,6 +146,9 @@ class Subscriber(Projected, RadiusBase):
     framed_pool: Mapped[str | None] = mapped_column(String(253))
     ipv6_wan_prefix: Mapped[str | None] = mapped_column(String(49))
     delegated_prefix: Mapped[str | None] = mapped_column(String(49))
+    framed_routes: Mapped[str] = mapped_column(Text, default="", server_default="")
+    framed_ipv6_routes: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """Of both one a line, as FreeRADIUS is told them."""
     request_id: Mapped[str | None] = mapped_column(String(200))
     request_fingerprint: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]

@@ -77,8 +77,9 @@ def _goes_by_turns(item: pytest.Item) -> bool:
 
 def _has_turn(test: str, known: set[str]) -> bool:
     """Whether this is the one of both databases that the test's name falls to."""
-    kind = next((name for name in DATABASES if name in test), None)
-    twins = [test.replace(kind, name) for name in DATABASES] if kind else []
+    function, _, parameters = test.partition("[")
+    kind = next((name for name in DATABASES if name in parameters), None)
+    twins = [f"{function}[{parameters.replace(kind, name)}" for name in DATABASES] if kind else []
     if not known.issuperset(twins):
         return True  # it has no twin
     return not twins or test == twins[crc32(twins[0].encode()) % len(twins)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import re
 import sys
@@ -27,7 +28,9 @@ DRAWN = re.compile(r"(?:[ │|]*(?:├── |└── |\|-- |`-- )| *(?=\w+Err
 CODE_OF_THE_ENGINE = re.compile(r'"(workflow\.[a-z_]+)"')
 
 
-@pytest.mark.parametrize("name", ["settings", "commands", "errors", "invariants", "mails", "contract", "api"])
+@pytest.mark.parametrize(
+    "name", ["settings", "commands", "errors", "invariants", "mails", "contract", "journeys", "api"]
+)
 def test_what_is_made_from_the_code_is_up_to_date(name: str) -> None:
     page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     assert parts()[name] in page, f"docs/{name}.md is out of date: run `make docs`"
@@ -100,6 +103,28 @@ def test_every_code_that_the_engine_gives_by_itself_is_documented() -> None:
     written = {code for file in SOURCES for code in CODE_OF_THE_ENGINE.findall(file.read_text(encoding="utf-8"))}
     assert written <= {facts.code for facts in every_error()}
     assert "workflow.unexpected_error" in written
+
+
+def test_everything_is_caught_only_where_the_rule_says_so() -> None:
+    rule = (
+        (ROOT / "CONTRIBUTING.md")
+        .read_text(encoding="utf-8")
+        .partition("Broad `except`")[2]
+        .partition("* **Data.**")[0]
+    )
+    allowed = re.findall(r"`([\w/]+\.py)`", rule)
+    catching = sorted(str(file.relative_to(ROOT)) for file in SOURCES if any(map(catches_all, walk_of(file))))
+    assert sorted(allowed) == catching
+
+
+def walk_of(file: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+
+
+def catches_all(node: ast.AST) -> bool:
+    return isinstance(node, ast.ExceptHandler) and (
+        node.type is None or bool({"Exception", "BaseException"} & {*re.findall(r"\w+", ast.unparse(node.type))})
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -4,9 +4,9 @@
 signal, retry, skip, roll back, cancel), `Lookout` tells them that nobody can look for what they wait for, `Interpreter`
 walks one segment of a run, `Dispatch` brings segments to it.
 
-More faces: `workflows.services`, the contract, `workflows.answers` with the types of what it answers, and in
-`workflows.definitions` what a journey is told: `installation`, `termination`, `lead_to_customer_onboarding`,
-`partner_customer_provisioning`.
+More faces: `workflows.services`, the contract, `workflows.payloads` and `workflows.answers` with the types of what it
+is given and answers, and in `workflows.definitions` what a journey is told: `installation`, `termination`,
+`lead_to_customer_onboarding`, `partner_customer_provisioning`.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ from workflows.errors import (
     RunUnknown,
     WorkflowError,
 )
+from workflows.framed import framed_addresses
+from workflows.journey_reference import render_journeys
 from workflows.printable import PRINTABLE
 from workflows.refusals import BusinessRefusal
 from workflows.services import Outside, Services
@@ -105,6 +107,7 @@ __all__ = [
     "UtcDateTime",
     "WorkflowError",
     "begun_rounds",
+    "framed_addresses",
     "knows_run",
     "list_events",
     "list_runs",
@@ -113,6 +116,7 @@ __all__ = [
     "nothing_happens",
     "open_results",
     "published_events",
+    "render_journeys",
     "restless_runs",
     "run_changes",
     "run_state",

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal, NotRequired, Protocol
+from typing import Annotated, Any, Literal, NotRequired, Protocol
 
-from typing_extensions import TypedDict
+from typing_extensions import Doc, TypedDict
 
 from acs import DeviceConvergence, GenieAcsService
 from ipam import NetworkService
@@ -25,9 +25,11 @@ from radius import RadiusProjector, RadiusService, SessionControl, SessionReader
 from workflows.answers import (
     AcceptedQuote,
     AllocatedLicenses,
+    CommissionType,
     CreatedSubscription,
     CreatedTicket,
     CustomerFromLead,
+    DeploymentPriority,
     EndedBilling,
     ExtendedSubscription,
     IssuedLicense,
@@ -36,6 +38,7 @@ from workflows.answers import (
     OrderFromQuote,
     PartnerCustomer,
     PartnerRecord,
+    PaymentMethod,
     PaymentOutcome,
     ProvisionedTenant,
     QueuedNotice,
@@ -46,21 +49,33 @@ from workflows.answers import (
     RequestedPayment,
     ScheduledDeployment,
     TenantAnswer,
+    TicketPriority,
 )
+from workflows.payloads import CustomerData, WhiteLabelConfig
 
 VisitState = Literal["booked", "scanned", "no_access", "not_feasible", "cancelled", "completed"]
 SurveyResult = Literal["feasible", "not_feasible"]
+Variables = Annotated[Mapping[str, Any], Doc("the variables that this mail asks for, see [mails](mails.md)")]
+Metadata = Annotated[Mapping[str, Any], Doc("texts, numbers, true or false by name, told below the message")]
+MailName = Annotated[str, Doc("the name of a mail, see [mails](mails.md)")]
+TeamName = Annotated[str, Doc("the name of a team of the estate")]
+ChannelName = Annotated[str, Doc("`email`, or the name of one of the team's channels")]
+PlanName = Annotated[str, Doc("the name of a network plan")]
+Premise = Annotated[str, Doc("the number or an alias of a location")]
+Line = Annotated[str, Doc("one line")]
+Months = Annotated[int, Doc("calendar months")]
 MailState = Literal["queued", "unknown", "sent", "refused", "withdrawn"]
 LineState = Literal["requested", "handed_over", "authorised", "refused", "withdrawn"]
 
 
 class RegisteredCustomer(TypedDict):
-    """A customer, in the commercial sense."""
+    """A customer, in the commercial sense. ``language``: as BCP 47 writes it; None: the ISP's own."""
 
     customer_id: int
     name: str
     email: str
     phone: str | None
+    language: str | None
 
 
 class SiteSurvey(TypedDict):
@@ -157,7 +172,11 @@ class CustomerService(Protocol):
     async def withdraw_from_lead(self, *, customer_id: int, lead_id: int, reason: str) -> Any: ...
 
     async def create_partner_customer(
-        self, *, partner_id: int, customer_data: Mapping[str, Any], request_id: str | None = None
+        self,
+        *,
+        partner_id: int,
+        customer_data: Annotated[Mapping[str, Any], CustomerData],
+        request_id: str | None = None,
     ) -> PartnerCustomer: ...
 
     async def withdraw_partner_customer(self, *, customer_id: int, reason: str) -> Any: ...
@@ -166,16 +185,16 @@ class CustomerService(Protocol):
 class CrmService(Protocol):
     """crm_service"""
 
-    async def get_site_survey(self, *, customer_id: int, service_location: str | None = None) -> SiteSurvey: ...
+    async def get_site_survey(self, *, customer_id: int, service_location: Premise | None = None) -> SiteSurvey: ...
 
     async def accept_quote(
-        self, *, quote_id: int, accepted_by: str, request_id: str | None = None
+        self, *, quote_id: int, accepted_by: Line, request_id: str | None = None
     ) -> AcceptedQuote: ...
 
     async def withdraw_acceptance(self, *, quote_id: int, reason: str) -> Any: ...
 
     async def create_renewal_quote(
-        self, *, customer_id: int, subscription_id: int, renewal_term: int, request_id: str | None = None
+        self, *, customer_id: int, subscription_id: int, renewal_term: Months, request_id: str | None = None
     ) -> RenewalQuote: ...
 
     async def withdraw_renewal_quote(self, *, quote_id: int, reason: str) -> Any: ...
@@ -205,7 +224,7 @@ class BillingService(Protocol):
     """billing_service"""
 
     async def activate_service(
-        self, *, customer_id: int, service_id: int, plan: str | None = None, request_id: str | None = None
+        self, *, customer_id: int, service_id: int, plan: PlanName | None = None, request_id: str | None = None
     ) -> ActivatedService: ...
 
     async def withdraw_activation(self, *, subscription_id: int, reason: str) -> Any: ...
@@ -218,7 +237,7 @@ class BillingService(Protocol):
         self,
         *,
         customer_id: int,
-        plan_id: int,
+        plan_id: Annotated[int, Doc("the number of an offer")],
         tenant_id: str,
         price_minor: int | None = None,
         request_id: str | None = None,
@@ -229,13 +248,13 @@ class BillingService(Protocol):
     async def check_renewal_eligibility(self, *, customer_id: int, subscription_id: int) -> RenewalEligibility: ...
 
     async def extend_subscription(
-        self, *, subscription_id: int, extension_period: int, request_id: str | None = None
+        self, *, subscription_id: int, extension_period: Months, request_id: str | None = None
     ) -> ExtendedSubscription: ...
 
     async def withdraw_extension(self, *, extension_id: int, reason: str) -> Any: ...
 
     async def process_payment(
-        self, *, order_id: int, amount: Decimal, payment_method: str, request_id: str | None = None
+        self, *, order_id: int, amount: Decimal, payment_method: PaymentMethod, request_id: str | None = None
     ) -> RequestedPayment: ...
 
     async def process_renewal_payment(
@@ -265,7 +284,12 @@ class DeploymentService(Protocol):
     """deployment_service"""
 
     async def provision_tenant(
-        self, *, customer_id: int, license_key: str, deployment_type: str, request_id: str | None = None
+        self,
+        *,
+        customer_id: int,
+        license_key: Annotated[str, Doc("a licence's key, as `issue_license` answers it")],
+        deployment_type: Literal["hosted"],
+        request_id: str | None = None,
     ) -> ProvisionedTenant: ...
 
     async def provision_partner_tenant(
@@ -273,7 +297,7 @@ class DeploymentService(Protocol):
         *,
         customer_id: int,
         partner_id: int,
-        white_label_config: Mapping[str, Any],
+        white_label_config: Annotated[Mapping[str, Any], WhiteLabelConfig],
         request_id: str | None = None,
     ) -> ProvisionedTenant: ...
 
@@ -284,9 +308,9 @@ class DeploymentService(Protocol):
         *,
         order_id: int,
         customer_id: int,
-        priority: str,
+        priority: DeploymentPriority,
         scheduled_date: date | datetime,
-        installation_address: str | None = None,
+        installation_address: Line | None = None,
         request_id: str | None = None,
     ) -> ScheduledDeployment: ...
 
@@ -299,10 +323,10 @@ class CommunicationsService(Protocol):
     async def send_template_email(
         self,
         *,
-        template: str,
-        recipient: str,
-        variables: Mapping[str, Any],
-        language: str | None = None,
+        template: MailName,
+        recipient: Annotated[str, Doc("a mail address")],
+        variables: Variables,
+        language: Annotated[str, Doc("a language as BCP 47 writes it, such as `de-AT`")] | None = None,
         request_id: str | None = None,
     ) -> QueuedEmail: ...
 
@@ -317,11 +341,11 @@ class NotificationsService(Protocol):
     async def notify_team(
         self,
         *,
-        team: str,
-        channel: str,
-        subject: str,
+        team: TeamName,
+        channel: ChannelName,
+        subject: Line,
         message: str,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Metadata | None = None,
         request_id: str | None = None,
     ) -> QueuedNotice: ...
 
@@ -334,11 +358,11 @@ class TicketingService(Protocol):
     async def create_ticket(
         self,
         *,
-        title: str,
+        title: Line,
         description: str,
         customer_id: int | None,
-        priority: str,
-        assigned_team: str,
+        priority: TicketPriority,
+        assigned_team: TeamName,
         request_id: str | None = None,
     ) -> CreatedTicket: ...
 
@@ -348,10 +372,10 @@ class TicketingService(Protocol):
         self,
         *,
         customer_id: int,
-        installation_address: str,
+        installation_address: Line,
         technician_id: int,
         scheduled_date: datetime,
-        service_location: str | None = None,
+        service_location: Premise | None = None,
         planned_port: str | None = None,
         request_id: str | None = None,
     ) -> ScheduledInstallation: ...
@@ -369,7 +393,13 @@ class PartnerService(Protocol):
     async def check_license_quota(self, *, partner_id: int, requested_licenses: int) -> LicenseQuota: ...
 
     async def record_commission(
-        self, *, partner_id: int, customer_id: int, commission_type: str, amount: Decimal, request_id: str | None = None
+        self,
+        *,
+        partner_id: int,
+        customer_id: int,
+        commission_type: CommissionType,
+        amount: Decimal,
+        request_id: str | None = None,
     ) -> RecordedCommission: ...
 
     async def reverse_commission(self, *, commission_id: int, reason: str) -> Any: ...

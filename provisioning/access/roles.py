@@ -6,8 +6,10 @@ from typing import Literal, get_args
 
 Permission = Literal[
     "addresses.read",
+    "addresses.write",
     "audit.read",
     "customers.read",
+    "customers.write",
     "devices.read",
     "events.publish",
     "events.read",
@@ -51,6 +53,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "admin": PERMISSIONS,
     "noc": READING
     | {
+        "addresses.write",
         "audit.read",
         "events.publish",
         "installations.order",
@@ -82,6 +85,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "sales": frozenset(
         {
             "customers.read",
+            "customers.write",
             "leads.read",
             "leads.write",
             "mails.read",

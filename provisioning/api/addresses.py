@@ -4,42 +4,144 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Response
 
-from ipam import AllocatedResources, PoolUsage, ServiceAt
+from ipam import (
+    AddressFacts,
+    KeaExport,
+    LeftBehind,
+    NatHolder,
+    Occupation,
+    PlaceKind,
+    PlaceUsage,
+    PoolOutlook,
+    PreviewedUnit,
+    ServiceAt,
+    StaticResources,
+    UnitEvent,
+)
 from provisioning.api.calls import InCall
-from provisioning.api.pages import Moment, Number
+from provisioning.api.openapi import WORDS, problem
+from provisioning.api.pages import Moment
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
+from provisioning.intake import LARGEST_NUMBER
+from provisioning.occupation_svg import occupation_svg
 
 doors = Doors(prefix="/addresses", tags=["addresses"])
 
+LOOKED_AT = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+"""A picture that is opened by itself can do nothing but be looked at."""
+NOT_THERE = {404: problem(WORDS[404])}
+Address = Annotated[str, Query(min_length=2, max_length=64, description="IPv4 or IPv6, or a prefix")]
+At = Annotated[Moment | None, Query(description="When; now, if left out")]
+Vrf = Annotated[str | None, Query(max_length=120, description="Which, if several have the address")]
+PoolName = Annotated[str, Query(min_length=1, max_length=120, description="The pool, by its name")]
+
+
+class Picture(Response):
+    """SVG."""
+
+    media_type = "image/svg+xml"
+
 
 class Holder(Wish):
-    """Who had it; null: nobody."""
+    """Who had it; null: nobody. ``behind`` if a port was asked for: who had that port of a CGNAT's outside address."""
 
     holder: ServiceAt | None
+    behind: NatHolder | None = None
+
+
+@doors.get("/pools", permission="addresses.read")
+async def pools(call: InCall) -> list[PoolOutlook]:
+    """How full each pool is, how bad that is, and when it will be full; what cools off counts as used."""
+    return await call.appliance.services(call.db).network_service.outlook()
+
+
+@doors.get("/usage", permission="addresses.read")
+async def usage(
+    call: InCall, by: Annotated[PlaceKind, Query(description="The kind of place that pools are bound to")] = "site"
+) -> list[PlaceUsage]:
+    """How full the pools of each place are, of each kind."""
+    return await call.appliance.address_lookup(call.db).usage_by_place(by)
+
+
+@doors.get("/occupation", permission="addresses.read", responses=NOT_THERE)
+async def occupation(call: InCall, pool: PoolName) -> Occupation:
+    """Where in a pool its units are used."""
+    return await call.appliance.address_lookup(call.db).occupation(pool)
+
+
+@doors.get("/occupation.svg", permission="addresses.read", responses=NOT_THERE, response_class=Picture)
+async def occupation_picture(call: InCall, pool: PoolName) -> Picture:
+    """The same as a picture."""
+    drawn = occupation_svg(await call.appliance.address_lookup(call.db).occupation(pool))
+    return Picture(drawn, headers=LOOKED_AT)
+
+
+@doors.get("/lookup", permission="addresses.read")
+async def lookup(call: InCall, address: Address, vrf: Vrf = None) -> AddressFacts:
+    """An address or prefix: its pool, how it stands, who has it, what has become of it."""
+    return await call.appliance.address_lookup(call.db).find(address, vrf=vrf)
 
 
 @doors.get("/holder", permission="addresses.read")
 async def holder(
     call: InCall,
-    address: Annotated[str, Query(min_length=2, max_length=64, description="IPv4 or IPv6, or a prefix")],
-    at: Annotated[Moment | None, Query(description="When; now, if left out")] = None,
-    vrf: Annotated[str | None, Query(max_length=64, description="Which, if several have the address")] = None,
+    address: Address,
+    port: Annotated[int | None, Query(ge=1, le=65535, description="Of a CGNAT's outside address")] = None,
+    at: At = None,
+    vrf: Vrf = None,
 ) -> Holder:
-    """Who has this address, or had it then."""
+    """Who has this address, or had it then; with a port, who was behind it."""
+    if port is not None:
+        behind = await call.appliance.port_blocks(call.db).holder(outside=address, port=port, at=at)
+        return Holder(holder=behind["holder"] if behind else None, behind=behind)
     network = call.appliance.services(call.db).network_service
     return Holder(holder=await network.service_at(address=address, at=at, vrf=vrf))
 
 
-@doors.get("/pools", permission="addresses.read")
-async def pools(call: InCall) -> list[PoolUsage]:
-    """How full each pool is; what cools off in quarantine counts as used."""
-    return await call.appliance.services(call.db).network_service.utilisation()
+@doors.get("/history", permission="addresses.read", responses=NOT_THERE)
+async def history(
+    call: InCall,
+    value: Annotated[str, Query(min_length=1, max_length=64, description="An address; with a pool, what it hands out")],
+    pool: Annotated[str | None, Query(max_length=120, description="Needed for a C-VLAN")] = None,
+    vrf: Vrf = None,
+) -> list[UnitEvent]:
+    """All that has become of an address, prefix or C-VLAN, the oldest first."""
+    upkeep = call.appliance.network_upkeep(call.db)
+    if pool is not None:
+        return await upkeep.history(pool=pool, value=value)
+    return await upkeep.history_of_address(address=value.partition("/")[0], vrf=vrf)
 
 
-@doors.get("/services/{service_id}", permission="addresses.read")
-async def of_service(call: InCall, service_id: Number) -> AllocatedResources:
-    """Addresses, prefixes and VLANs of one service."""
-    return await call.appliance.services(call.db).network_service.resources(service_id)
+@doors.get("/preview", permission="addresses.read", responses={**NOT_THERE, 409: problem("It could not be given now")})
+async def preview(
+    call: InCall,
+    customer_id: Annotated[int, Query(ge=1, le=LARGEST_NUMBER)],
+    service_location: Annotated[str, Query(min_length=1, max_length=200)],
+    bandwidth_plan: Annotated[str, Query(min_length=1, max_length=200)],
+    ip_address: Annotated[str | None, Query(max_length=64, description="Exactly this one")] = None,
+    ipv6_wan_prefix: Annotated[str | None, Query(max_length=64)] = None,
+    delegated_prefix: Annotated[str | None, Query(max_length=64)] = None,
+    cvlan: Annotated[int | None, Query(ge=0, le=4095)] = None,
+) -> list[PreviewedUnit]:
+    """What this customer would be given there now; nothing is written, and nothing is kept for them."""
+    return await call.appliance.services(call.db).network_service.preview(
+        customer_id=customer_id,
+        service_location=service_location,
+        bandwidth_plan=bandwidth_plan,
+        static=StaticResources(ip_address, ipv6_wan_prefix, delegated_prefix, cvlan),
+    )
+
+
+@doors.get("/left-behind", permission="addresses.read", responses=NOT_THERE)
+async def left_behind(call: InCall, pool: PoolName) -> list[LeftBehind]:
+    """Who still has something in what is being drained."""
+    return await call.appliance.network_upkeep(call.db).left_behind(pool=pool)
+
+
+@doors.get("/kea", permission="addresses.read")
+async def kea(call: InCall) -> KeaExport:
+    """Host reservations of lines on DHCP plans, as parts of Kea's configuration."""
+    return await call.appliance.services(call.db).network_service.kea_reservations()

@@ -13,6 +13,10 @@ from starlette.routing import Route
 from provisioning.access import KnownCallers, note_wanted_changes
 from provisioning.api import (
     addresses,
+    addresses_files,
+    addresses_nat,
+    addresses_services,
+    addresses_upkeep,
     api_pages,
     audit,
     customers,
@@ -62,6 +66,10 @@ NOUNS: Sequence[APIRouter] = (
     partners.doors,
     subscribers.doors,
     addresses.doors,
+    addresses_files.doors,
+    addresses_services.doors,
+    addresses_upkeep.doors,
+    addresses_nat.doors,
     devices.doors,
     mails.doors,
     webhooks.doors,

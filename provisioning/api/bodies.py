@@ -17,6 +17,8 @@ MOST_BYTES = 1024 * 1024
 DEEPEST = 32
 JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 
+CSV_TYPE = re.compile(r"text/csv\s*(?:;.*)?", re.IGNORECASE)
+
 _NO_BRACKETS = bytes(each for each in range(256) if each not in b"[]{}")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff\x00]")
@@ -69,6 +71,11 @@ def check_json(request: Request, body: bytes) -> None:
         raise RequestMalformed("The JSON holds a NUL or half of a character (a lone surrogate).")
     if any(math.isinf(each) for each in _leaves(read) if isinstance(each, float)):
         raise RequestMalformed("The JSON holds a number that is too large.")
+
+
+def is_csv(request: Request) -> bool:
+    """By its media type (RFC 4180 section 3)."""
+    return CSV_TYPE.fullmatch(request.headers.get("content-type", "").strip()) is not None
 
 
 def replayed(request: Request, body: bytes) -> Request:

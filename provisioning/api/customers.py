@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Response
 
-from provisioning.api.calls import Call, InCall
+from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.own import own_customers
 from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
-from provisioning.commercial import CustomerRecord, CustomerService, CustomerUnknown
+from provisioning.api.wishes import WithReason
+from provisioning.commercial import CustomerRecord, CustomerUnknown
 
 doors = Doors(prefix="/customers", tags=["customers"])
+
+
+class Change(WithReason):
+    """The language as BCP 47 writes it, such as de or de-AT; null for the ISP's own."""
+
+    language: str | None
 
 
 @doors.get("", permission="customers.read")
@@ -23,20 +30,41 @@ async def list_(
     limit: Limit = 50,
 ) -> Page[CustomerRecord]:
     """Customers, the highest number first. A partner sees their own."""
-    found = await _service(call).customers(
+    found = await call.appliance.customers(call.db).customers(
         email=email, among=own_customers(call), before_id=row_of(after), limit=limit + 1
     )
     return page_of(call, found, [customer["customer_id"] for customer in found], limit)
 
 
 @doors.get("/{customer_id}", permission="customers.read")
-async def show(call: InCall, customer_id: Number) -> CustomerRecord:
-    """One customer, also one who was taken back."""
-    found = await _service(call).customers(customer_id=customer_id, among=own_customers(call), limit=1)
+async def show(call: InCall, customer_id: Number, response: Response) -> CustomerRecord:
+    """One customer, also one who was taken back; the ETag goes with a change."""
+    found = await _one(call, customer_id)
+    response.headers["ETag"] = _etag(found)
+    return found
+
+
+@doors.patch("/{customer_id}", permission="customers.write", if_match=True)
+async def change(call: InCall, customer_id: Number, wish: Change, response: Response) -> CustomerRecord:
+    """Says in which language a customer is written to from now on, and their page speaks."""
+    await call.appliance.customers(call.db).hold(customer_id)
+    before = await _one(call, customer_id)
+    call.require_match(_etag(before))
+    call.tells(before=before, reason=wish.reason, subject=f"customer/{customer_id}", customer_id=customer_id)
+    await call.appliance.customers(call.db).speak(customer_id=customer_id, language=wish.language)
+    changed = await _one(call, customer_id)
+    response.headers["ETag"] = _etag(changed)
+    return changed
+
+
+async def _one(call: Call, customer_id: int) -> CustomerRecord:
+    found = await call.appliance.customers(call.db).customers(
+        customer_id=customer_id, among=own_customers(call), limit=1
+    )
     if not found:
         raise CustomerUnknown(customer_id)
     return found[0]
 
 
-def _service(call: Call) -> CustomerService:
-    return CustomerService(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
+def _etag(customer: CustomerRecord) -> str:
+    return etag_of("customer", *customer.values())

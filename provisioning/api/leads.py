@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Response
+from pydantic import Field
 
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.openapi import WORDS, problem
@@ -12,7 +13,7 @@ from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish, WithReason
 from provisioning.commercial import LeadRecord
-from provisioning.commercial.selling_tables import LeadState
+from provisioning.commercial.selling.selling_tables import LeadState
 
 doors = Doors(prefix="/leads", tags=["leads"])
 
@@ -24,6 +25,7 @@ class Register(Wish):
     email: str
     source: str
     phone: str | None = None
+    language: str | None = Field(default=None, description="Such as de or de-AT; the ISP's own without one")
     company: str | None = None
     address: str | None = None
     service_location: str | None = None

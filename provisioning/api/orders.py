@@ -13,7 +13,7 @@ from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish, WithReason
 from provisioning.commercial import OrderRecord
 from provisioning.commercial.payments import list_payments
-from provisioning.commercial.sales import OrderWithLines
+from provisioning.commercial.selling.sales import OrderWithLines
 from workflows.answers import OrderState, PaymentMethod
 
 doors = Doors(prefix="/orders", tags=["orders"])

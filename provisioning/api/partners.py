@@ -12,7 +12,7 @@ from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
 from provisioning.commercial import Partners, PartnerService
-from provisioning.commercial.partner import PoolRecord
+from provisioning.commercial.partners.partner import PoolRecord
 from provisioning.partners import SubmittedOrder
 from workflows.answers import PartnerCustomer, PartnerRecord, RecordedCommission
 

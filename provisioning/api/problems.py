@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +16,7 @@ from starlette.responses import JSONResponse
 from typing_extensions import TypedDict
 
 from acs import AcsError
-from ipam import IpamError
+from ipam import IpamError, PoolExhausted
 from provisioning.access import TokenMissing, TokenRefused
 from provisioning.api.statuses import RETRY_AFTER_SECONDS, status_of
 from provisioning.database_errors import as_database_error
@@ -42,7 +43,11 @@ class ProblemFault(TypedDict, total=False):
 
 
 class Problem(TypedDict, total=False):
-    """Why nothing was done."""
+    """Why nothing was done.
+
+    Of pools that are full (``ipam.pool_exhausted``) also their numbers, and when the first address comes back; null:
+    none is on its way (RFC 9457 section 3.2).
+    """
 
     type: str
     title: str
@@ -51,6 +56,13 @@ class Problem(TypedDict, total=False):
     code: str
     transient: bool
     errors: list[ProblemFault]
+    pool: str
+    size: int
+    assigned: int
+    quarantined: int
+    reserved: int
+    draining: int
+    next_available_at: str | None
 
 
 def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
@@ -83,6 +95,8 @@ def _of_ours(error: Any) -> tuple[Problem, dict[str, str]]:
     problem = _problem(status, error.code, str(error), transient=bool(error.transient))
     if faults := [_fault(fault) for fault in getattr(error, "faults", ())]:
         problem["errors"] = faults
+    if isinstance(error, PoolExhausted):
+        problem.update(_numbers(error))
     headers = {}
     if error.transient and status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -95,6 +109,19 @@ def _of_ours(error: Any) -> tuple[Problem, dict[str, str]]:
     if status >= 500 and not error.transient:
         log.error("request failed", code=error.code, detail=str(error))
     return problem, headers
+
+
+def _numbers(error: PoolExhausted) -> Problem:
+    soon = error.next_available_at
+    return Problem(
+        pool=error.pool,
+        size=error.size,
+        assigned=error.assigned,
+        quarantined=error.quarantined,
+        reserved=error.reserved,
+        draining=error.draining,
+        next_available_at=None if soon is None else soon.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    )
 
 
 def _of_validation(error: RequestValidationError) -> Problem:

@@ -22,7 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from provisioning.api.problems import Problem
 from provisioning.api.public_words import is_spoken, language_of_pages, say
 from provisioning.api.routes import PUBLIC, Doors, Endpoint
-from provisioning.commercial.wording import Wording
+from provisioning.commercial.mails.wording import Wording
 from provisioning.languages import locale_of
 from provisioning.links import LANGUAGE
 

@@ -19,7 +19,7 @@ from provisioning.commercial import (
     render_brand_stylesheet,
     render_tenant_page,
 )
-from provisioning.commercial.tenant_page import BRAND_STYLESHEET, COMMON_STYLESHEET
+from provisioning.commercial.tenants.tenant_page import BRAND_STYLESHEET, COMMON_STYLESHEET
 
 doors = Pages()
 

@@ -48,7 +48,7 @@ from provisioning.access import (
     take_key,
     want_changes,
 )
-from provisioning.api.bodies import MOST_BYTES, check_address, check_json, read_body, replayed
+from provisioning.api.bodies import MOST_BYTES, check_address, check_json, is_csv, read_body, replayed
 from provisioning.api.calls import Call
 from provisioning.api.idempotency import earlier_answer, fingerprint, keep_answer, kept_body, key_of
 from provisioning.api.openapi import described
@@ -72,8 +72,9 @@ class Terms:
     """Under which a route may be called.
 
     A page (it has a ``refusal``) that can be got can be asked for its head as well. ``keyed``: it takes an
-    ``Idempotency-Key``. ``takes_json``: any body must be JSON. ``refusal``: makes the answer of a problem, where that
-    is a page. ``first`` reads before anything may be written; what it answers is the answer.
+    ``Idempotency-Key``. ``takes_json``: any body must be JSON, or CSV where its description says so (``takes_csv``).
+    ``refusal``: makes the answer of a problem, where that is a page. ``first`` reads before anything may be written;
+    what it answers is the answer.
     """
 
     permission: Permission | Literal["public"]
@@ -83,6 +84,7 @@ class Terms:
     most_bytes: int = MOST_BYTES
     refusal: Refusal | None = None
     first: First | None = None
+    takes_csv: bool = False
 
     @property
     def reads(self) -> bool:
@@ -137,7 +139,7 @@ class Door(APIRoute):
             caller = await self._caller(appliance, db, request)
         key = key_of(request) if terms.keyed else None
         body = await read_body(request, most_bytes=terms.most_bytes)
-        if terms.takes_json:
+        if terms.takes_json and not (terms.takes_csv and is_csv(request)):
             check_json(request, body)
         repeatable = replayed(request, body)
         if terms.first is not None:
@@ -232,6 +234,7 @@ class Doors(APIRouter):
             most_bytes=most_bytes,
             refusal=refusal,
             first=first,
+            takes_csv="text/csv" in options.get("openapi_extra", {}).get("requestBody", {}).get("content", {}),
         )
         documented = described(path, terms, if_match=if_match) if with_token else {}
         documented |= {name: value for name, value in options.items() if name not in ("responses", "openapi_extra")}

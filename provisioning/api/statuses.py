@@ -58,6 +58,10 @@ CODES: dict[int, tuple[str, ...]] = {
     ),
     409: (
         "acs.desired_state_changed",
+        "addresses.error",
+        "addresses.line_on_olt",
+        "addresses.service_served",
+        "addresses.service_under_way",
         "acs.request_conflict",
         "acs.serial_ambiguous",
         "acs.serial_bound_elsewhere",
@@ -223,6 +227,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.template_unknown",
         "api.idempotency_key_reused",
         "ipam.estate_refused",
+        "ipam.import_refused",
         "ipam.request_invalid",
         "license.key_invalid",
         "license.public_key_unusable",

@@ -12,8 +12,8 @@ from provisioning.api.calls import InCall, etag_of
 from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
-from provisioning.commercial.subscriptions import SubscriptionView, list_subscriptions, show_subscription
-from provisioning.commercial.term_ends import SubscriptionEnds
+from provisioning.commercial.bills.subscriptions import SubscriptionView, list_subscriptions, show_subscription
+from provisioning.commercial.bills.term_ends import SubscriptionEnds
 from workflows.answers import SubscriptionState
 
 doors = Doors(prefix="/subscriptions", tags=["subscriptions"])
@@ -64,7 +64,7 @@ async def cancel(call: InCall, subscription_id: Number, wish: Cancel, response: 
     call.require_match(_etag(before))
     subject = f"subscription/{subscription_id}"
     call.tells(before=asdict(before), reason=wish.reason, subject=subject, customer_id=before.customer_id)
-    ends = SubscriptionEnds(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
+    ends = SubscriptionEnds(call.db, tenant_id=call.tenant_id, now=call.appliance.clock, zone=call.appliance.zone)
     ended = await ends.end(subscription_id=subscription_id, **wish.model_dump())
     response.headers["ETag"] = _etag(ended)
     return ended

@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 from provisioning.cli import (
+    addresses,
     audit,
+    customers,
     events,
     keys,
     leads,
@@ -51,8 +53,10 @@ app.add_typer(events.app, name="events")
 app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
+app.add_typer(addresses.app, name="addresses")
 app.add_typer(offers.app, name="offers")
 app.add_typer(leads.app, name="leads")
+app.add_typer(customers.app, name="customers")
 app.add_typer(quotes.app, name="quotes")
 app.add_typer(orders.app, name="orders")
 app.add_typer(payments.app, name="payments")

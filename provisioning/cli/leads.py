@@ -14,7 +14,7 @@ from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.commercial import LeadRecord
-from provisioning.commercial.selling_tables import LeadState
+from provisioning.commercial.selling.selling_tables import LeadState
 
 app = typer.Typer(no_args_is_help=True, help="Leads: keep them, qualify them, or say why not.")
 
@@ -33,6 +33,7 @@ def add(  # noqa: PLR0913, PLR0917 - each is a fact about the lead
     email: Annotated[str, typer.Option(help="Their mail address.")],
     source: Annotated[str, typer.Option(help="Where the lead comes from: web, phone, fair, ...")],
     phone: Annotated[str | None, typer.Option(help="Their telephone number.")] = None,
+    language: Annotated[str | None, typer.Option(help="What they are written to in, such as de or de-AT.")] = None,
     company: Annotated[str | None, typer.Option(help="The firm, if it is one.")] = None,
     address: Annotated[str | None, typer.Option(help="Where the service is wanted.")] = None,
     location: Annotated[str | None, typer.Option(help="The same as a location, such as LOC-10293.")] = None,
@@ -50,6 +51,7 @@ def add(  # noqa: PLR0913, PLR0917 - each is a fact about the lead
                 name=name,
                 email=email,
                 phone=phone,
+                language=language,
                 company=company,
                 address=address,
                 service_location=location,

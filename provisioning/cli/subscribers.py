@@ -120,8 +120,11 @@ def _print(found: SubscriberView) -> None:
     until = f" until {clock_time(found['testing_until'])}" if found["testing_until"] else ""
     pool = f"pool {found['ipv4_pool']}" if found["ipv4_pool"] else None
     addresses = (found["ipv4"], pool, found["ipv6_wan_prefix"], found["delegated_prefix"])
+    routes = [*found["routes"], *found["ipv6_routes"]]
     say(f"{found['username']}  customer {found['customer_id']}, {service}")
     say(f"{found['state']}{until} on plan {found['plan']}")
     say(f"addresses: {', '.join(each for each in addresses if each) or 'none'}")
+    for route in routes:
+        say(f"routed: {route}")
     say(f"password: {found['password']}")
     say("carried over to FreeRADIUS" if found["projected"] else "its last change is not carried over yet")

@@ -11,9 +11,9 @@ from rich.text import Text
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
+from provisioning.commercial.bills.subscriptions import SubscriptionView, list_subscriptions, show_subscription
+from provisioning.commercial.bills.term_ends import SubscriptionEnds
 from provisioning.commercial.payments.rows import shown_amount
-from provisioning.commercial.subscriptions import SubscriptionView, list_subscriptions, show_subscription
-from provisioning.commercial.term_ends import SubscriptionEnds
 
 app = typer.Typer(no_args_is_help=True, help="Subscriptions: what was sold, and until when it is paid for.")
 
@@ -84,7 +84,7 @@ def cancel(
     subscription: Annotated[int, typer.Argument(help="The subscription's number.")],
     reason: Annotated[str, typer.Option(help="Why, in one line.")],
     on: Annotated[
-        datetime | None, typer.Option(help="The last day that is served and billed (UTC).", formats=["%Y-%m-%d"])
+        datetime | None, typer.Option(help="The last day that is served and billed.", formats=["%Y-%m-%d"])
     ] = None,
     now: Annotated[bool, typer.Option("--now", help="At once, in the day's place.")] = False,
     json_: AsJson = False,
@@ -93,7 +93,7 @@ def cancel(
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            ends = SubscriptionEnds(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+            ends = SubscriptionEnds(db, tenant_id=appliance.tenant_id, now=appliance.clock, zone=appliance.zone)
             ends_on = None if on is None else on.date()
             found = await ends.end(subscription_id=subscription, reason=reason, ends_on=ends_on, at_once=now)
         if json_:

@@ -1,30 +1,29 @@
 """The commercial side of a journey: leads, customers, quotes, orders, bills, mails, notices, tickets and appointments.
 
-One service a file, named as in the contract: ``customer``, ``crm``, ``sales``, ``billing``, ``license``,
-``deployment``, ``communications``, ``notifications``, ``ticketing``, ``partner``. Before them come the catalogue
-(``offers``), ``leads`` and ``quotes``; ``money`` is how all of it counts. Billing's larger parts stand beside it:
-``subscriptions``, ``renewals`` (their quotes in ``renewal_quotes``) and the package ``payments``; what it must know of
-offers, quotes and orders it asks of ``facts.SalesFacts``. What the services answer is declared in
-``workflows.services`` and ``workflows.answers``. Each is made for one transaction (``BillingService(db, tenant_id=...,
-now=...)``), writes only that ``db`` and never commits. Four talk to the outside, in transactions of their own:
-``MailDelivery`` and ``NoticeDelivery`` hand the outboxes over, ``payments.PaymentCapture`` payments to their gateways,
-and ``TenantProbe`` looks whether a customer's page answers. The lab's mail server is in
-``provisioning.commercial.testing``, what must always be true in ``.invariants`` and the modules beside it.
+One folder a noun, and in it one service a file, named as in the contract: ``customers/customer``, ``selling/crm`` and
+``selling/sales``, ``bills/billing``, ``licences/license``, ``tenants`` and ``scheduling/deployment``,
+``mails/communications``, ``notices/notifications``, ``helpdesk/ticketing``, ``partners/partner``. Before them come the
+catalogue (``selling/offers``), ``leads`` and ``quotes``; ``money`` is how all of it counts. Billing's larger parts
+stand beside it: ``activations``, ``subscriptions``, ``renewals`` (their quotes in ``selling/renewal_quotes``) and the
+package ``payments``; what it must know of offers, quotes and orders it asks of ``facts.SalesFacts``. What the services
+are given and answer is declared in ``workflows.services``, ``workflows.payloads`` and ``workflows.answers``. Each is
+made for one transaction (``BillingService(db, tenant_id=..., now=...)``), writes only that ``db`` and never commits.
+Four talk to the outside, in transactions of their own: ``MailDelivery`` and ``NoticeDelivery`` hand the outboxes over,
+``payments.PaymentCapture`` payments to their gateways, and ``TenantProbe`` looks whether a customer's page answers.
+The lab's mail server is in ``provisioning.commercial.testing``, what must always be true in ``.invariants`` and the
+modules of that name in the folders.
 
-To add a mail: in every language's folder of ``mail_templates/`` three files, ``<name>.subject.j2``, ``<name>.text.j2``
-and ``<name>.html.j2``, and ``samples/<name>.json``; whatever variables they use become required, the filters they may
-go through stand in ``wording``. ``make mails`` writes what the tests compare. To add a language: a folder with all of
-them. To add a service: one file, its class beside the others here, its rows in
-``tables``, its refusals in ``errors`` (and in the tree of ``provisioning.errors``).
+To add a mail: in every language's folder of ``mails/mail_templates/`` three files, ``<name>.subject.j2``,
+``<name>.text.j2`` and ``<name>.html.j2``, and ``samples/<name>.json``; whatever variables they use become required,
+the filters they may go through stand in ``mails/wording``. ``make mails`` writes what the tests compare. To add a
+language: a folder with all of them. To add a service: one file, its class beside the others here, its rows in
+``tables`` of its folder, its refusals in ``errors`` (and in the tree of ``provisioning.errors``).
 """
 
-from provisioning.commercial.billing import BillingService, StoppedBilling, WithdrawnActivation
-from provisioning.commercial.brand import WhiteLabel, read_white_label
-from provisioning.commercial.communications import CommunicationsService
-from provisioning.commercial.crm import CrmService
-from provisioning.commercial.customer import CustomerRecord, CustomerService
-from provisioning.commercial.delivery import MailDelivery
-from provisioning.commercial.deployment import DeploymentService
+from provisioning.commercial.bills.activations import StoppedBilling, WithdrawnActivation
+from provisioning.commercial.bills.billing import BillingService
+from provisioning.commercial.bills.expiry import announce_expiring
+from provisioning.commercial.customers.customer import CustomerRecord, CustomerService
 from provisioning.commercial.errors import (
     BillingError,
     CustomerConflict,
@@ -52,10 +51,16 @@ from provisioning.commercial.errors import (
     SurveyMissing,
     SurveyNotFeasible,
 )
-from provisioning.commercial.expiry import announce_expiring
-from provisioning.commercial.hosted_tenants import HostedTenants, tenant_url
-from provisioning.commercial.leads import LeadRecord, Leads
-from provisioning.commercial.licence_errors import (
+from provisioning.commercial.helpdesk.ticket_desk import TicketDesk, TicketRecord
+from provisioning.commercial.helpdesk.ticket_errors import (
+    TicketCancelled,
+    TicketChanged,
+    TicketError,
+    TicketMoveRefused,
+    TicketUnknown,
+)
+from provisioning.commercial.helpdesk.ticketing import TicketingService
+from provisioning.commercial.licences.licence_errors import (
     LicenseError,
     LicenseExpired,
     LicenseInUse,
@@ -69,18 +74,23 @@ from provisioning.commercial.licence_errors import (
     LicenseUnknown,
     PublicKeyUnusable,
 )
-from provisioning.commercial.licence_keys import (
+from provisioning.commercial.licences.licence_keys import (
     LicenseClaims,
     public_key_pem,
     read_public_keys,
     verify_license_key,
 )
-from provisioning.commercial.licence_signing import SigningKeys, public_keys, require_valid_license
-from provisioning.commercial.licence_templates import LicenseTemplates
-from provisioning.commercial.license import LARGEST_ALLOCATION, LicenseService
-from provisioning.commercial.mail_samples import MailPreview, MailTemplate
-from provisioning.commercial.notice_delivery import NoticeDelivery
-from provisioning.commercial.notice_errors import (
+from provisioning.commercial.licences.licence_signing import SigningKeys, public_keys, require_valid_license
+from provisioning.commercial.licences.licence_templates import LicenseTemplates
+from provisioning.commercial.licences.license import LARGEST_ALLOCATION, LicenseService
+from provisioning.commercial.mails.communications import CommunicationsService
+from provisioning.commercial.mails.delivery import MailDelivery
+from provisioning.commercial.mails.mail_samples import MailPreview, MailTemplate
+from provisioning.commercial.mails.outbox import Outbox
+from provisioning.commercial.mails.rendering import MailTemplates, RenderedMail
+from provisioning.commercial.mails.smtp import SmtpSettings
+from provisioning.commercial.notices.notice_delivery import NoticeDelivery
+from provisioning.commercial.notices.notice_errors import (
     ChannelUnknown,
     NoticeError,
     NoticeSent,
@@ -89,12 +99,11 @@ from provisioning.commercial.notice_errors import (
     TeamError,
     TeamUnknown,
 )
-from provisioning.commercial.notifications import NotificationsService
-from provisioning.commercial.offers import OfferCatalogue, OfferRecord, OfferTerms
-from provisioning.commercial.outbox import Outbox
-from provisioning.commercial.partner import PartnerService
-from provisioning.commercial.partner_customers import read_customer_data
-from provisioning.commercial.partner_errors import (
+from provisioning.commercial.notices.notifications import NotificationsService
+from provisioning.commercial.notices.teams import Teams
+from provisioning.commercial.partners.partner import PartnerService
+from provisioning.commercial.partners.partner_customers import read_customer_data
+from provisioning.commercial.partners.partner_errors import (
     AllocationReturned,
     AllocationUnknown,
     CommissionNotAgreed,
@@ -111,9 +120,13 @@ from provisioning.commercial.partner_errors import (
     PartnerUnknown,
     QuotaExhausted,
 )
-from provisioning.commercial.partner_list import CommissionTerms, Partners
+from provisioning.commercial.partners.partner_list import CommissionTerms, Partners
 from provisioning.commercial.publishing import PublishEvent
-from provisioning.commercial.quote_errors import (
+from provisioning.commercial.scheduling.deployment import DeploymentService
+from provisioning.commercial.selling.crm import CrmService
+from provisioning.commercial.selling.leads import LeadRecord, Leads
+from provisioning.commercial.selling.offers import OfferCatalogue, OfferRecord, OfferTerms
+from provisioning.commercial.selling.quote_errors import (
     OrderCancelled,
     OrderError,
     OrderOver,
@@ -130,11 +143,10 @@ from provisioning.commercial.quote_errors import (
     RenewalQuoteOpen,
     SubscriptionEnded,
 )
-from provisioning.commercial.quote_rows import QuoteRecord, QuoteWithLines
-from provisioning.commercial.quotes import Quotes
-from provisioning.commercial.rendering import MailTemplates, RenderedMail
-from provisioning.commercial.sales import OrderRecord, OrderWithLines, SalesService
-from provisioning.commercial.selling_errors import (
+from provisioning.commercial.selling.quote_rows import QuoteRecord, QuoteWithLines
+from provisioning.commercial.selling.quotes import Quotes
+from provisioning.commercial.selling.sales import OrderRecord, OrderWithLines, SalesService
+from provisioning.commercial.selling.selling_errors import (
     CustomerInUse,
     CustomerWithdrawn,
     LeadConversionWithdrawn,
@@ -150,11 +162,11 @@ from provisioning.commercial.selling_errors import (
     OfferNotSold,
     OfferUnknown,
 )
-from provisioning.commercial.smtp import SmtpSettings
-from provisioning.commercial.sold_lines import LineRecord, LineWish
-from provisioning.commercial.teams import Teams
-from provisioning.commercial.tenant_directory import TenantDirectory
-from provisioning.commercial.tenant_errors import (
+from provisioning.commercial.selling.sold_lines import LineRecord, LineWish
+from provisioning.commercial.tenants.brand import WhiteLabel, read_white_label
+from provisioning.commercial.tenants.hosted_tenants import HostedTenants, tenant_url
+from provisioning.commercial.tenants.tenant_directory import TenantDirectory
+from provisioning.commercial.tenants.tenant_errors import (
     DayFull,
     DeploymentError,
     DeploymentReleased,
@@ -171,7 +183,7 @@ from provisioning.commercial.tenant_errors import (
     TenantUnknown,
     TenantWithdrawn,
 )
-from provisioning.commercial.tenant_page import (
+from provisioning.commercial.tenants.tenant_page import (
     BRAND_STYLESHEET,
     COMMON_STYLESHEET,
     TenantPage,
@@ -179,16 +191,7 @@ from provisioning.commercial.tenant_page import (
     render_brand_stylesheet,
     render_tenant_page,
 )
-from provisioning.commercial.tenant_probe import TenantProbe
-from provisioning.commercial.ticket_desk import TicketDesk, TicketRecord
-from provisioning.commercial.ticket_errors import (
-    TicketCancelled,
-    TicketChanged,
-    TicketError,
-    TicketMoveRefused,
-    TicketUnknown,
-)
-from provisioning.commercial.ticketing import TicketingService
+from provisioning.commercial.tenants.tenant_probe import TenantProbe
 
 __all__ = [
     "BRAND_STYLESHEET",

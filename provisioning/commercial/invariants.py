@@ -15,7 +15,7 @@ from sqlalchemy import Row, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from provisioning.commercial.communications import message_id_stem
+from provisioning.commercial.mails.communications import message_id_stem
 from provisioning.commercial.tables import Customer, Mail, MailAttempt, Subscription
 from provisioning.field import LIVE_STATES, Visit
 from workflows.services import MailState

@@ -41,6 +41,7 @@ class Customer(ProvisioningBase):
     name: Mapped[str] = mapped_column(Text)
     email: Mapped[str] = mapped_column(Text)
     phone: Mapped[str | None] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)  # as BCP 47 writes it; NULL: the ISP's own
     state: Mapped[CustomerState] = mapped_column(Text, default="active", server_default="active")
     lead_id: Mapped[int | None] = mapped_column(Identity)  # whom they were made from; the lead's row points here
     registered_at: Mapped[datetime]

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from provisioning.commercial.smtp import SmtpSettings
+from provisioning.commercial.mails.smtp import SmtpSettings
 
 LOOPBACK = "127.0.0.1"
 

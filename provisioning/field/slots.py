@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.days import day_of
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
 from provisioning.intake import Clock
 
@@ -55,7 +56,7 @@ class Slots:
 
     def day_of(self, moment: datetime) -> date:
         """The day that it is there then."""
-        return moment.astimezone(self._zone).date()
+        return day_of(moment, self._zone)
 
     async def on(self, day: date, technicians: Sequence[int], *, minutes: int) -> list[Slot]:
         """The free times on a day, of each gap the first one, in the order in which they should be taken."""

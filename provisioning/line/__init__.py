@@ -30,7 +30,7 @@ from provisioning.line.errors import (
     OltUnreachable,
 )
 from provisioning.line.handover import LineHandOver, WithdrawalAnswer
-from provisioning.line.orders import line_order_as_it_is, line_orders
+from provisioning.line.orders import line_order_as_it_is, line_orders, live_line_orders
 from provisioning.line.ports import AdapterAnswer, LineAdapter, LineRequest
 from provisioning.line.service import LineService
 from provisioning.line.tables import LineOrderRecord, LineOrderRow
@@ -63,4 +63,5 @@ __all__ = [
     "line_adapters",
     "line_order_as_it_is",
     "line_orders",
+    "live_line_orders",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import cast
 
 from sqlalchemy import or_, select
@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.line.errors import LineBusy, LineOrderUnknown, LineRaced
 from provisioning.line.tables import LIVE_STATES, LineOrderRecord, LineOrderRow
 from workflows.services import LineState
+
+_SERVICES_AT_ONCE = 500
 
 
 async def locked_order(db: AsyncSession, tenant_id: str, line_order_id: int) -> LineOrderRow:
@@ -64,6 +66,25 @@ async def line_orders(
     if before_id is not None:
         query = query.where(LineOrderRow.id < before_id)
     return [as_line_order(row) for row in await db.scalars(query.order_by(LineOrderRow.id.desc()).limit(limit))]
+
+
+async def live_line_orders(
+    db: AsyncSession, tenant_id: str, service_ids: Collection[int]
+) -> dict[int, LineOrderRecord]:
+    """By service the one line order that an OLT carries, or is about to carry, for it."""
+    wanted, found = sorted(service_ids), dict[int, LineOrderRecord]()
+    for start in range(0, len(wanted), _SERVICES_AT_ONCE):
+        rows = await db.scalars(
+            select(LineOrderRow)
+            .where(
+                LineOrderRow.tenant_id == tenant_id,
+                LineOrderRow.state.in_(LIVE_STATES),
+                LineOrderRow.service_id.in_(wanted[start : start + _SERVICES_AT_ONCE]),
+            )
+            .execution_options(populate_existing=True)
+        )
+        found |= {row.service_id: as_line_order(row) for row in rows}
+    return found
 
 
 async def busy(db: AsyncSession, tenant_id: str, *, device_serial: str, service_id: int) -> LineBusy | LineRaced:

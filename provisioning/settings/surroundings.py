@@ -21,8 +21,8 @@ class Surroundings(BaseModel):
     )
     time_zone: TimeZone = Field(
         default="UTC",
-        description="The ISP's time zone, in which mails tell times and technicians work from 8 to 18 o'clock, for"
-        " example `Europe/Berlin`.",
+        description="The ISP's time zone, in which mails tell times, technicians work from 8 to 18 o'clock, and the"
+        " days of terms begin and end, for example `Europe/Berlin`.",
     )
     genieacs_nbi_url: WebAddress | None = Field(
         default=None,

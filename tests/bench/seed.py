@@ -20,9 +20,9 @@ from acs.tables import AcsDevice
 from ipam.tables import AddressPlan, Allocation, AllocationEvent, FreeRange, Location, Pool, Service, Svlan
 from provisioning.access import Tokens
 from provisioning.bootstrap import Appliance
-from provisioning.commercial.partner_tables import PartnerLink
+from provisioning.commercial.helpdesk.ticket_tables import Ticket
+from provisioning.commercial.partners.partner_tables import PartnerLink
 from provisioning.commercial.tables import Customer
-from provisioning.commercial.ticket_tables import Ticket
 from provisioning.estate import import_estate
 from radius.tables import Plan, Subscriber
 from tests.bench.results import results_of

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import re
-import tomllib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -17,21 +14,61 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import LineWish
 from provisioning.estate import import_estate
+from tests.contracts.headings import Promise, read_headings
 from tests.contracts.partner_calls import partner_calls
 from tests.support.appliances import ESTATE, Original
-from workflows import CONTRACT, DEFINITIONS
+from workflows import CONTRACT, DEFINITIONS, Definition
 from workflows.contract import EVERY_JOURNEY
 from workflows.engine.steps import Act
 from workflows.services import Services
 
-METHODS = {
-    (service, method): facts
-    for service, methods in tomllib.loads(Path(__file__).with_name("methods.toml").read_text(encoding="utf-8")).items()
-    for method, facts in methods.items()
+HEADINGS = read_headings()
+METHODS = HEADINGS.methods
+MAY_BE_LEFT_OUT = {("notifications_service", "notify_team"): {"metadata"}}
+"""Promised parameters that have a default of ours."""
+IN_THIS_ORDER = {
+    "lead_to_customer_onboarding": [
+        "create_from_lead",
+        "create_subscription",
+        "issue_license",
+        "provision_tenant",
+        "send_template_email",
+        "create_ticket",
+    ],
+    "quote_accepted_to_order": [
+        "accept_quote",
+        "create_order_from_quote",
+        "process_payment",
+        "schedule_deployment",
+        "notify_team",
+        "send_template_email",
+    ],
+    "partner_customer_provisioning": [
+        "check_license_quota",
+        "create_partner_customer",
+        "allocate_from_partner",
+        "provision_partner_tenant",
+        "record_commission",
+        "send_template_email",
+    ],
+    "customer_renewal_process": [
+        "check_renewal_eligibility",
+        "create_renewal_quote",
+        "send_template_email",
+        "process_renewal_payment",
+        "extend_subscription",
+    ],
+    "isp_ticket_to_deployment": [
+        "get_site_survey",
+        "allocate_resources",
+        "create_subscriber",
+        "schedule_installation",
+        "provision_device",
+        "activate_service",
+        "send_template_email",
+    ],
 }
-HEADINGS = Path(__file__).with_name("headings.md")
-IMPLEMENTED = sorted(name for name, facts in METHODS.items() if facts.get("implemented"))
-TYPES: dict[str, type] = {"int": int, "str": str, "bool": bool, "Decimal": Decimal}
+"""What each journey does, one after the other; what else it does may stand between."""
 Answers = dict[tuple[str, str], Any]
 
 
@@ -44,39 +81,21 @@ async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Applian
 
 
 def test_the_contract_has_26_methods_in_thirteen_services() -> None:
-    assert len(METHODS) == 26
+    assert len(METHODS) == HEADINGS.total == 26
     assert len({service for service, _ in METHODS}) == 13
+    assert sum(len(promise.returns) for promise in METHODS.values()) == 21, "keys of seven answers"
 
 
-def test_what_is_called_implemented_is_what_the_bundle_declares() -> None:
-    declared = {
-        (service, method)
-        for service, kind in get_type_hints(Services).items()
-        for _, method in (name for name in METHODS if name[0] == service)
-        if hasattr(kind, method)
-    }
-    assert declared == set(IMPLEMENTED)
+def test_the_bundle_declares_every_promised_method_and_documents_no_other() -> None:
+    services = get_type_hints(Services)
+    assert [name for name in METHODS if not hasattr(services.get(name[0]), name[1])] == []
+    assert {(service, method) for service, methods in CONTRACT.items() for method in methods} == METHODS.keys()
 
 
-def test_ours_are_the_contracts_headings() -> None:
-    """Services, methods, parameters and the journeys that call them, read from the headings themselves."""
-    promised: dict[tuple[str, str], tuple[list[str], str]] = {}
-    service = ""
-    for line in HEADINGS.read_text(encoding="utf-8").splitlines():
-        if found := re.fullmatch(r"## \d+\. .+ \((\w+)\)", line):
-            service = found[1]
-        elif found := re.fullmatch(r"### (\w+)\((.*)\)", line):
-            method = found[1]
-            promised[service, method] = (found[2].split(", "), "")
-        elif found := re.fullmatch(r"Used in: (.+)", line):
-            promised[service, method] = (promised[service, method][0], found[1])
-    documented = {(service, method): by for service, methods in CONTRACT.items() for method, by in methods.items()}
-    assert {name: facts["parameters"] for name, facts in METHODS.items()} == {
-        name: parameters for name, (parameters, _) in promised.items()
-    }
-    assert documented.keys() == promised.keys()
-    for name, (_, used) in promised.items():
-        assert {*documented[name]} >= {*(EVERY_JOURNEY if used.startswith("All workflows") else (used,))}, name
+@pytest.mark.parametrize(("service", "method"), METHODS)
+def test_each_method_is_called_by_the_journeys_that_it_was_promised_to(service: str, method: str) -> None:
+    used = METHODS[service, method].used_in
+    assert {*CONTRACT[service][method]} >= {*(EVERY_JOURNEY if used.startswith("All workflows") else (used,))}
 
 
 @pytest.mark.parametrize("journey", EVERY_JOURNEY)
@@ -87,18 +106,23 @@ def test_each_journey_calls_the_methods_that_it_was_promised(journey: str) -> No
         for method, journeys in methods.items()
         if journey in journeys
     }
-    [newest] = [max((one for (name, _), one in DEFINITIONS.items() if name == journey), key=lambda one: one.version)]
-    called = {
+    called = [
         (service, method)
-        for step in newest.steps
+        for step in newest(journey).steps
         if isinstance(step, Act)
         for service, method in promised
         if {service, method} <= {*step.do.__code__.co_names}
-    }
-    assert called == promised
+    ]
+    assert {*called} == promised
+    following = iter(method for _, method in called)
+    assert [method for method in IN_THIS_ORDER[journey] if method in following] == IN_THIS_ORDER[journey]
 
 
-@pytest.mark.parametrize(("service", "method"), IMPLEMENTED)
+def newest(journey: str) -> Definition[Any]:
+    return max((one for (name, _), one in DEFINITIONS.items() if name == journey), key=lambda one: one.version)
+
+
+@pytest.mark.parametrize(("service", "method"), METHODS)
 def test_the_declared_method_has_the_contracts_parameters(service: str, method: str) -> None:
     _compare(getattr(get_type_hints(Services)[service], method), METHODS[service, method])
 
@@ -106,7 +130,7 @@ def test_the_declared_method_has_the_contracts_parameters(service: str, method: 
 async def test_our_own_methods_have_them_too(appliance: Appliance) -> None:
     async with appliance.database.begin() as db:
         services = appliance.services(db)
-        for service, method in IMPLEMENTED:
+        for service, method in METHODS:
             _compare(getattr(getattr(services, service), method), METHODS[service, method])
 
 
@@ -119,11 +143,11 @@ async def test_called_as_the_contract_says_each_answers_with_its_keys(appliance:
             **await _telling(appliance, db),
         }
         answers |= await partner_calls(appliance.services(db), appliance.tenant_id)
-    assert sorted(answers) == IMPLEMENTED
+    assert answers.keys() == METHODS.keys()
     for name, answer in answers.items():
         assert isinstance(answer, dict)
-        for key, kind in METHODS[name].get("returns", {}).items():
-            assert type(answer[key]) is TYPES[kind], f"{name}: {key}"
+        for key, kind in METHODS[name].returns.items():
+            assert type(answer[key]) is kind, f"{name}: {key}"
     assert answers["radius_service", "create_subscriber"]["password"].startswith("secret:")
 
 
@@ -236,20 +260,21 @@ async def _telling(appliance: Appliance, db: AsyncSession) -> Answers:
     }
 
 
-def _compare(method: Callable[..., Any], facts: dict[str, Any]) -> None:
+def _compare(method: Callable[..., Any], promised: Promise) -> None:
     """Every parameter of the contract, by name; whatever there is beyond is keyword-only and may be left out."""
     assert inspect.iscoroutinefunction(method)
     parameters = {name: each for name, each in inspect.signature(method).parameters.items() if name != "self"}
-    assert set(facts["parameters"]) <= set(parameters)
-    assert list(parameters)[: len(facts["parameters"])] == facts["parameters"]
+    assert list(parameters)[: len(promised.parameters)] == promised.parameters
     for name, parameter in parameters.items():
-        if name not in facts["parameters"]:
+        if name not in promised.parameters:
             assert parameter.kind is inspect.Parameter.KEYWORD_ONLY, name
             assert parameter.default is not inspect.Parameter.empty, name
         else:
-            optional = name in facts.get("optional", ())
+            optional = name in MAY_BE_LEFT_OUT.get((promised.service, promised.method), ())
             assert (parameter.default is inspect.Parameter.empty) != optional, name
-    answer = get_type_hints(method)["return"]
-    keys = get_type_hints(answer)
-    for key, kind in facts.get("returns", {}).items():
-        assert keys[key] is TYPES[kind], f"{key} is {keys[key]}"
+    hints = get_type_hints(method)
+    for name, kind in promised.types.items():
+        assert hints[name] is kind, f"{name} is {hints[name]}"
+    keys = get_type_hints(hints["return"])
+    for key, kind in promised.returns.items():
+        assert keys[key] is kind, f"{key} is {keys[key]}"

@@ -77,7 +77,7 @@ class OnboardingUndone(MailRefused, Onboarded):
     """Its mail is refused, and an operator cancels it."""
 
     name = "onboarding_undone"
-    deadliest = ("deliver_email.failed.in_tx", "undo:issue_license.in_tx")
+    deadliest: ClassVar[tuple[str, ...]] = ("deliver_email.failed.in_tx", "undo:issue_license.in_tx")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         self.refuse_mail(people)
@@ -128,7 +128,7 @@ class PartnerUndone(MailRefused, PartnerServed):
     """Its mail is refused, and an operator cancels it."""
 
     name = "partner_undone"
-    deadliest = ("undo:record_commission.in_tx", "undo:allocate_from_partner.in_tx")
+    deadliest: ClassVar[tuple[str, ...]] = ("undo:record_commission.in_tx", "undo:allocate_from_partner.in_tx")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         self.refuse_mail(people)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import select
 
 from acs.testing import Quirks
-from provisioning.commercial.ticket_tables import Ticket
+from provisioning.commercial.helpdesk.ticket_tables import Ticket
 from tests.durability.mails import message_id, sent_again
 from tests.durability.story import Played, Prepared, Scene, elsewhere, not_ended, unlike
 from tests.support.estate import Household
@@ -114,7 +114,7 @@ class LeftOnItsDay(Terminated):
     """On a day to come, when the CPE is off; it is switched on again a while later."""
 
     name = "left_on_its_day"
-    deadliest = ("claim.in_tx#2", "see_resets.effect")
+    deadliest: ClassVar[tuple[str, ...]] = ("claim.in_tx#2", "see_resets.effect")
     as_elsewhere = elsewhere(SERVICE_TERMINATION, "end_service", "request_resets", "see_resets")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
@@ -137,7 +137,7 @@ class LeftWithoutCpe(Terminated):
     """The CPE is off and never comes back: a day later a team has it on its list."""
 
     name = "left_without_cpe"
-    deadliest = ("see_resets.effect", "ticket_for_cpe.in_tx")
+    deadliest: ClassVar[tuple[str, ...]] = ("see_resets.effect", "ticket_for_cpe.in_tx")
     as_elsewhere = elsewhere(SERVICE_TERMINATION, "see_resets", "ticket_for_cpe")
 
     async def prepare(self, people: JourneyLab) -> None:
@@ -158,7 +158,7 @@ class Stays(Terminated):
     """The end is taken back before its day, and nothing has happened; so the same subscriber can do that again."""
 
     name = "stays"
-    deadliest = ("claim.in_tx#2",)
+    deadliest: ClassVar[tuple[str, ...]] = ("claim.in_tx#2",)
     ends_as = "cancelled"
 
     async def prepare(self, people: JourneyLab) -> None:

@@ -57,7 +57,7 @@ class OrderUndone(Undone, Delivered):
     """The customer changes their mind before the visit."""
 
     name = "order_undone"
-    deadliest = ("undo:capture_payment.effect",)
+    deadliest: ClassVar[tuple[str, ...]] = ("undo:capture_payment.effect",)
     begins_at = "undo:"
 
     async def at_the_visit(self, scene: Scene) -> None:
@@ -82,7 +82,7 @@ class PaidLater(Delivered):
     """A post-paid order without a day: dispatch names one, nobody is at home, and the next one is kept."""
 
     name = "paid_later"
-    deadliest = ("undo:schedule_deployment.in_tx", "complete_order.in_tx")
+    deadliest: ClassVar[tuple[str, ...]] = ("undo:schedule_deployment.in_tx", "complete_order.in_tx")
     as_elsewhere = elsewhere(
         QUOTE_ACCEPTED_TO_ORDER, "create_subscriptions", "schedule_deployment", "notify_team", "complete_order"
     )
@@ -122,7 +122,7 @@ class PaidOtherwise(Delivered):
     """By invoice, for which nothing comes for days; then the customer pays at the bank."""
 
     name = "paid_otherwise"
-    deadliest = ("capture_payment.effect", "undo:capture_payment.effect")
+    deadliest: ClassVar[tuple[str, ...]] = ("capture_payment.effect", "undo:capture_payment.effect")
     as_elsewhere = elsewhere(QUOTE_ACCEPTED_TO_ORDER, "process_payment", "capture_payment", "begin_order")
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:

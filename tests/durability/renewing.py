@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, time
 from typing import Any, ClassVar
 
+from provisioning.commercial.bills.subscriptions import SubscriptionView
+from provisioning.commercial.bills.terms import months_later
 from provisioning.commercial.payments.testing.stripe_account import REDIRECTED
-from provisioning.commercial.subscriptions import SubscriptionView
-from provisioning.commercial.terms import months_later
 from tests.durability.books import money
 from tests.durability.mails import LAST_MAIL, wrong_mails
 from tests.durability.story import Played, Scene, Story, Undone, elsewhere, not_ended, not_undone, unlike
@@ -65,7 +65,7 @@ class Reminded(Renewed):
     """Nobody answers the offer for ten days; the reminder is what is accepted."""
 
     name = "renewal_reminded"
-    deadliest = ("claim.in_tx#2", "deliver_reminder.effect")
+    deadliest: ClassVar[tuple[str, ...]] = ("claim.in_tx#2", "deliver_reminder.effect")
     as_elsewhere = elsewhere(CUSTOMER_RENEWAL_PROCESS, "see_acceptance", "send_reminder", "deliver_reminder")
 
     async def at_the_offer(self, scene: Scene, row: RunRow) -> None:
@@ -83,7 +83,7 @@ class Unanswered(Undone, Renewed):
     """The offer's time passes: nothing is charged, and the subscription ends with its term."""
 
     name = "renewal_unanswered"
-    deadliest = ("claim.in_tx#2", "undo:create_renewal_quote.in_tx")
+    deadliest: ClassVar[tuple[str, ...]] = ("claim.in_tx#2", "undo:create_renewal_quote.in_tx")
     begins_at = "claim.in_tx#2"
     ends_as = "rejected"
 
@@ -116,7 +116,7 @@ class RenewalUndone(Undone, Renewed):
     """The offer is called off before anybody has accepted it."""
 
     name = "renewal_undone"
-    deadliest = ("undo:create_renewal_quote.in_tx",)
+    deadliest: ClassVar[tuple[str, ...]] = ("undo:create_renewal_quote.in_tx",)
     begins_at = "undo:"
 
     async def at_the_offer(self, scene: Scene, row: RunRow) -> None:
@@ -144,7 +144,7 @@ class PaidBack(Undone, Renewed):
     an operator calls the renewal off, and the money goes back."""
 
     name = "renewal_paid_back"
-    deadliest = ("capture_payment.effect", "undo:capture_payment.effect")
+    deadliest: ClassVar[tuple[str, ...]] = ("capture_payment.effect", "undo:capture_payment.effect")
     begins_at = "process_renewal_payment.before"
     card = REDIRECTED
 

@@ -170,10 +170,11 @@ async def open_lanes(
 ) -> AsyncIterator[list[Lane]]:
     """So many lanes on each kind of database; their workers are of this server, or of one of their own."""
     async with AsyncExitStack() as stack:
-        forks = server or await stack.enter_async_context(open_worker_server())
+        if server is None:
+            server = await stack.enter_async_context(open_worker_server())
         lanes = []
         for kind in list(kinds) * of_each:
             url = postgres.create_database() if kind == "postgresql" else None
-            opened = open_lane(folder, forks, database_url=url, households=households, commits=commits)
+            opened = open_lane(folder, server, database_url=url, households=households, commits=commits)
             lanes.append(await stack.enter_async_context(opened))
         yield lanes

@@ -54,6 +54,7 @@ def around_mails(instant: Instant) -> bool:
     return instant.point.startswith("commit(deliver_")
 
 
+@pytest.mark.scenario("D9")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("name", "kind"), [("cancelled", "postgresql"), ("installed", "sqlite")])
 async def test_a_worker_killed_at_any_instant_leaves_nothing_undone_or_done_twice(

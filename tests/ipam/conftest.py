@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import re
 import shutil
 import tomllib
@@ -20,7 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import ipam
 from ipam import (
+    AddressInventory,
     AllocatedResources,
+    ExportShape,
+    ImportCounts,
+    ImportRefused,
+    ImportSource,
     NetworkEstate,
     NetworkService,
     NetworkUpkeep,
@@ -38,6 +45,8 @@ from ipam import (
     off_its_history,
     overlapping,
     ports_of_two,
+    read_import,
+    read_mapping,
 )
 from ipam.tables import IpamBase
 from provisioning.database import Database
@@ -123,6 +132,38 @@ class Network:
             blocks = PortBlocks(db, tenant_id=self.tenant_id, now=self.clock)
             return await getattr(blocks, verb)(**said)
 
+    def inventory(self, db: AsyncSession) -> AddressInventory:
+        return AddressInventory(db, tenant_id=self.tenant_id, now=self.clock, username_realm=REALM)
+
+    async def bring_in(self, text: str, source: ImportSource = "csv", mapping: str = "username\n") -> ImportCounts:
+        """A file of allocations, given as text."""
+        file = read_import(lines_of(text), source, read_mapping(lines_of(mapping)))
+        async with self.database.begin() as db:
+            return await self.inventory(db).bring_in(file)
+
+    async def faults(
+        self, text: str, source: ImportSource = "csv", mapping: str = "username\n"
+    ) -> dict[int, list[str]]:
+        """What is wrong with the lines of a file; what a dry run finds is what an import refuses."""
+        file = read_import(lines_of(text), source, read_mapping(lines_of(mapping)))
+        async with self.database.read() as db:
+            checked = await self.inventory(db).check(file)
+        with pytest.raises(ImportRefused) as refused:
+            async with self.database.begin() as db:
+                await self.inventory(db).bring_in(file)
+        assert {line: list(faults) for line, faults in refused.value.by_line.items()} == checked.faults
+        return checked.faults
+
+    async def export(self, pool: str | None = None, shape: ExportShape = "csv") -> str:
+        """What is held, kept or cooling, as a file."""
+        written = io.StringIO()
+        writer = csv.writer(written, lineterminator="\n")
+        writer.writerow(AddressInventory.columns(shape))
+        async with self.database.read() as db:
+            async for row in self.inventory(db).export(pool=pool, shape=shape):
+                writer.writerow(row)
+        return written.getvalue()
+
     async def usage(self, pool: str) -> PoolUsage:
         async with self.database.begin() as db:
             return next(each for each in await self.service(db).utilisation() if each["pool"] == pool)
@@ -138,6 +179,11 @@ class Network:
             for check in (*CHECKS, *HISTORY_CHECKS):
                 found += [str(violation) for violation in await check(db, tenant_id=self.tenant_id)]
         return found
+
+
+def lines_of(text: str) -> list[str]:
+    """With their ends, as a file is read."""
+    return text.splitlines(keepends=True)
 
 
 def example() -> dict[str, Any]:

@@ -69,6 +69,7 @@ async def test_an_ipoe_line_gets_the_networks_mask_and_gateway_from_the_plans_ow
     assert (given["ipv6_wan_prefix"], given["delegated_prefix"]) == (None, None)
 
 
+@pytest.mark.scenario("D4")
 async def test_in_a_one_to_one_network_the_vlan_is_the_lines_own_inside_the_ports_s_vlan(network: Network) -> None:
     first = await network.allocate(1001, "LOC-2", "fiber-100")
     second = await network.allocate(1002, "LOC-2", "fiber-100")

@@ -30,6 +30,7 @@ async def allocate_all(network: Network, customers: range) -> tuple[list[Allocat
     return [answer for answer in answers if not isinstance(answer, IpamError)], errors
 
 
+@pytest.mark.scenario("D3")
 async def test_sixteen_writers_empty_a_pool_of_fourteen_exactly(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/28"))
 

@@ -190,3 +190,28 @@ async def test_names_that_the_database_knows_may_be_referred_to(network: Network
         "svlan metro/150: VLAN group metro may not use 150",
     ]
     assert len(faults(described)) == 3
+
+
+def test_what_is_wrong_with_rules_of_the_cgnat_is_named_with_all_else() -> None:
+    rule = {"outside": "203.0.113.0/30", "ports_per_subscriber": 1000}
+    described = small(
+        nat_rule=[
+            {**rule, "pool": "cgnat", "outside": "203.0.113.1/30"},
+            {**rule, "pool": "cgnat", "ports_per_subscriber": 40_000, "first_port": 70_000, "algorithm": "by_hand"},
+            {**rule, "pool": "pd", "vrf": "blue"},
+            {**rule, "pool": "at-the-bng", "outside": "192.0.2.0/30"},
+            {**rule, "pool": "nowhere", "outside": "203.0.113.0/29"},
+            {**rule, "pool": "office", "outside": "198.51.100.0/32", "ports_per_subscriber": 60_000, "last_port": 9000},
+        ]
+    )
+
+    assert [fault for fault in faults(described) if fault.startswith("nat_rule") or "nat_rule" in fault] == [
+        "nat_rule cgnat: outside: '203.0.113.1/30' has host bits set; do you mean 203.0.113.0/30?",
+        "nat_rule cgnat: algorithm: Input should be 'by_address' or 'by_block'",
+        "nat_rule pd: there is no VRF blue",
+        "nat_rule pd: pool pd hands out no IPv4 addresses",
+        "nat_rule at-the-bng: pool at-the-bng hands out no IPv4 addresses",
+        "nat_rule nowhere: there is no pool nowhere",
+        "nat_rule office: ports_per_subscriber 60000 is not in 1..7977",
+        "nat_rule nowhere: 203.0.113.0/29 overlaps 203.0.113.0/29 of pool office in VRF default",
+    ]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import ModuleType
 
 import ipam
-from ipam import errors
+from ipam import errors, unit_errors
 from ipam.errors import Fault, IpamError
 from tests.ipam.conftest import STARTED_AT
 
@@ -21,9 +21,10 @@ def test_the_face_is_sorted_and_complete() -> None:
 
 
 def classes() -> list[type[IpamError]]:
-    found = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, IpamError)]
-    assert len(found) > 15
-    return found
+    known = [*vars(errors).values(), *vars(unit_errors).values()]
+    found = {value for value in known if inspect.isclass(value) and issubclass(value, IpamError)}
+    assert len(found) > 25
+    return sorted(found, key=lambda error: error.code)
 
 
 def test_every_error_has_a_code_of_its_own_and_stands_in_the_drawn_tree() -> None:
@@ -32,7 +33,8 @@ def test_every_error_has_a_code_of_its_own_and_stands_in_the_drawn_tree() -> Non
     assert len(set(codes)) == len(codes)
     assert all(code.startswith("ipam.") for code in codes)
     for error in classes():
-        drawn = [line for line in (errors.__doc__ or "").splitlines() if error.__name__ in line.split()]
+        trees = f"{errors.__doc__}\n{unit_errors.__doc__}"
+        drawn = [line for line in trees.splitlines() if error.__name__ in line.split()]
         assert drawn, f"{error.__name__} is not drawn"
         if error is not IpamError:
             assert ("(t)" in drawn[0]) == error.transient

@@ -127,6 +127,7 @@ async def test_utilisation_counts_what_cools_off_as_used(empty: Network) -> None
     assert usage["wan6"] == {
         "pool": "wan6",
         "kind": "ipv6_wan",
+        "role": "wan6",
         "network": "2001:db8:1000::/62",
         "size": 4,
         "assigned": 1,

@@ -177,3 +177,27 @@ async def test_a_log_that_contradicts_itself_or_an_earlier_one_is_refused_whole(
         "line 6: 203.0.113.10:1500-2011 was somebody else's at that time (line 5)",
     ]
     assert await empty.ports("holder", outside="203.0.113.10", port=2020, at=at(3)) is None
+
+
+async def test_a_rule_of_the_description_is_carried_out_once_and_replaces_another_one(empty: Network) -> None:
+    described = one_pool("100.64.0.0/24", role="cgnat")
+    assert "nat_rule cgnat created" in await empty.apply(described | {"nat_rule": [RULE]})
+    assert await empty.apply(described | {"nat_rule": [RULE]}) == []
+    empty.clock.forward(hours=1)
+    other = {**RULE, "outside": "198.51.100.0/30", "algorithm": "by_block"}
+    assert await empty.apply({"nat_rule": [other]}) == ["nat_rule cgnat changed"]
+
+    [rule] = await empty.ports("rules")
+    assert rule == {
+        "pool": "cgnat",
+        "inside": "100.64.0.0/24",
+        "outside": "198.51.100.0/30",
+        "ports_per_subscriber": 1000,
+        "algorithm": "by_block",
+        "first_port": 1024,
+        "last_port": 65535,
+        "since": at(1),
+    }
+    with pytest.raises(EstateRefused, match="has 4 blocks of 60000 ports for 256 addresses"):
+        await empty.apply({"nat_rule": [{**RULE, "ports_per_subscriber": 60_000}]})
+    assert await empty.ports("rules") == [rule]

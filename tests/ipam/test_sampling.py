@@ -111,11 +111,17 @@ async def test_the_outlook_follows_from_the_last_seven_days(empty: Network) -> N
     assert outlook["cgnat"] == {
         "pool": "cgnat",
         "kind": "ipv4",
+        "role": "public",
         "network": "192.0.2.0/24",
         "level": "ok",
         "size": 254,
+        "assigned": 40,
+        "quarantined": 0,
+        "reserved": 0,
+        "draining": 0,
         "free": 214,
         "used_percent": 15.7,
+        "next_available_at": None,
         "units_per_day": 8.0,
         "days_to_exhaustion": 26.8,
     }

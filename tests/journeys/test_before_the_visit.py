@@ -11,7 +11,7 @@ from provisioning.field import Visits
 from tests.support.estate import AT_THE_TIGHT_OLT, MORE_ADDRESSES, Household
 from tests.support.lab import JourneyLab
 from tests.support.outages import radius_database_down
-from tests.support.traces import NOTHING, traces_of
+from tests.support.traces import NOTHING, pools_in_quarantine, traces_of
 from workflows.engine.tables import RunRow, StepRow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -49,6 +49,7 @@ async def test_a_run_that_began_before_appointments_were_mailed_goes_on_as_it_be
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D3")
 async def test_a_full_pool_is_named_with_its_numbers_and_more_addresses_help(lab: JourneyLab, tmp_path: Path) -> None:
     first, second, third = (Household(number) for number in AT_THE_TIGHT_OLT[:3])
     takes_the_last = await lab.order(first)
@@ -87,6 +88,7 @@ async def test_a_full_pool_is_named_with_its_numbers_and_more_addresses_help(lab
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D7")
 async def test_a_username_that_somebody_has_is_held_and_rolls_back_to_nothing(lab: JourneyLab) -> None:
     before, owner, house = lab.household(), lab.household(), lab.household()
     last = await lab.order(before)
@@ -106,7 +108,8 @@ async def test_a_username_that_somebody_has_is_held_and_rolls_back_to_nothing(la
         f"Username {taken} cannot be given to customer {house.customer_id}: it belongs to a subscriber of customer"
         f" {owner.customer_id} (pending). Choose another one."
     )
-    assert len((await traces_of(lab, house)).addresses) == 4
+    given = (await traces_of(lab, house)).addresses
+    assert len(given) == 4
 
     await run.roll_back("the name was registered by hand")
     ended = await run.until_ended()
@@ -115,6 +118,7 @@ async def test_a_username_that_somebody_has_is_held_and_rolls_back_to_nothing(la
         "rolled back by operator: the name was registered by hand",
     )
     assert await traces_of(lab, house) == NOTHING
+    assert await pools_in_quarantine(lab, next_service) == given
     assert (await traces_of(lab, owner)).subscribers == ("pending",)
 
     again = await lab.order(house, ticket_id=f"T-{house.number}-again")

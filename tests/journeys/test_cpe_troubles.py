@@ -18,6 +18,7 @@ from workflows.definitions.installation.cpe import READ_BACK
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+@pytest.mark.scenario("D5")
 async def test_a_refused_parameter_is_shown_with_its_fault(lab: JourneyLab) -> None:
     house = lab.household()
     run = await lab.order(house)
@@ -112,6 +113,7 @@ async def test_a_cpe_behind_nat_gets_its_settings_at_its_own_next_inform(lab: Jo
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D5")
 async def test_a_cpe_that_only_says_it_took_its_settings_is_found_out(lab: JourneyLab) -> None:
     house = lab.household()
     run = await lab.order(house)
@@ -270,6 +272,7 @@ async def test_a_run_that_is_cancelled_while_the_nbi_is_down_is_undone_when_it_i
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D5")
 async def test_a_subscriber_who_never_logs_in_is_held_and_billed_nothing(lab: JourneyLab) -> None:
     house = lab.household()
     async with freeradius_down(lab), lab.no_dialling():
@@ -300,6 +303,7 @@ async def test_a_subscriber_who_never_logs_in_is_held_and_billed_nothing(lab: Jo
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D6")
 async def test_a_login_with_another_address_is_not_taken_for_the_service(lab: JourneyLab) -> None:
     house = lab.household()
     async with lab.no_dialling() as nas:

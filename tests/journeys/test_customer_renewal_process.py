@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from provisioning.access import list_audit
-from provisioning.commercial.subscriptions import SubscriptionView
-from provisioning.commercial.terms import months_later
+from provisioning.commercial.bills.subscriptions import SubscriptionView
+from provisioning.commercial.bills.terms import months_later
 from tests.support.estate import Household
 from tests.support.lab import Installation, JourneyLab
 from tests.support.outages import mail_server_down
@@ -118,6 +118,7 @@ async def test_a_declined_card_holds_the_renewal_and_rolls_back_to_nothing(lab: 
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D8")
 async def test_reminders_come_at_their_time_survive_a_restart_and_stop_with_the_yes(
     lab: JourneyLab, shop: Shop
 ) -> None:
@@ -147,6 +148,7 @@ async def test_reminders_come_at_their_time_survive_a_restart_and_stop_with_the_
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D8")
 async def test_a_yes_from_before_anybody_waited_for_it_is_acted_on(lab: JourneyLab, shop: Shop) -> None:
     """It was kept without a word to the run, which asks the quote itself."""
     house = lab.household()
@@ -231,6 +233,7 @@ async def test_an_offer_that_was_taken_back_ends_at_the_next_look(lab: JourneyLa
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D8")
 async def test_nothing_is_charged_to_who_does_not_accept_in_time(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     await shop.keep_card(house)

@@ -31,6 +31,7 @@ RADIUS_ROWS = (
 )
 
 
+@pytest.mark.scenario("D6")
 async def test_a_ticket_becomes_a_live_subscriber(lab: JourneyLab) -> None:
     house = lab.household()
     run = await lab.order(house)
@@ -131,6 +132,7 @@ async def test_an_older_cpe_is_configured_by_its_own_data_model(lab: JourneyLab)
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D3")
 async def test_where_the_bng_gives_addresses_none_is_invented(lab: JourneyLab) -> None:
     house = lab.household()
     run = await lab.order(house, bandwidth_plan="fiber-pool")

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, select
 
 from provisioning.commercial import OfferTerms
-from provisioning.commercial.selling_tables import Lead
+from provisioning.commercial.helpdesk.ticket_tables import Ticket
+from provisioning.commercial.selling.selling_tables import Lead
 from provisioning.commercial.tables import Subscription
-from provisioning.commercial.ticket_tables import Ticket
 from provisioning.keeps import kept
 from tests.support.customers import Standing, standing
 from tests.support.lab import Installation, JourneyLab
@@ -31,10 +31,10 @@ def address(lab: JourneyLab) -> str:
     return f"lead{lab.household().number}@leads.example"
 
 
-async def keep_lead(lab: JourneyLab, email: str, offer_id: int | None = WIFI) -> int:
+async def keep_lead(lab: JourneyLab, email: str, offer_id: int | None = WIFI, language: str | None = None) -> int:
     async with lab.appliance.database.begin() as db:
         lead = await lab.appliance.leads(db).register(
-            source="web", name="Grace Hopper", email=email, phone="+49 30 555", offer_id=offer_id
+            source="web", name="Grace Hopper", email=email, phone="+49 30 555", offer_id=offer_id, language=language
         )
     return lead["lead_id"]
 
@@ -46,8 +46,8 @@ async def qualify(lab: JourneyLab, lead_id: int, **said: Any) -> str:
     return f"lead/{lead_id}/qualified"
 
 
-async def onboarding(lab: JourneyLab, email: str, offer_id: int = WIFI) -> Installation:
-    return await lab.run_of(await qualify(lab, await keep_lead(lab, email, offer_id)))
+async def onboarding(lab: JourneyLab, email: str, offer_id: int = WIFI, language: str | None = None) -> Installation:
+    return await lab.run_of(await qualify(lab, await keep_lead(lab, email, offer_id, language)))
 
 
 def wanted(lead_id: int) -> dict[str, Any]:
@@ -137,15 +137,18 @@ async def test_killed_at_every_instant_everything_is_there_once(lab: JourneyLab)
 
 
 async def test_what_needs_a_line_waits_for_its_installation_and_the_mail_names_no_dates(lab: JourneyLab) -> None:
+    """In the language that the lead has asked for, which is the customer's and their page's then."""
     email = address(lab)
-    run = await onboarding(lab, email, FIBRE)
+    run = await onboarding(lab, email, FIBRE, language="de-AT")
 
     assert (await run.until_ended()).summary.state == "completed"
 
     assert (await standing(lab, email)).subscriptions == ("pending_installation",)
     [mail] = lab.mails_at(email)
-    assert "fiber-300" in mail.body("plain") and "Begins" not in mail.body("plain")
-    assert "It begins with the installation of your line." in mail.body("plain")
+    assert "fiber-300" in mail.body("plain") and "Beginn" not in mail.body("plain")
+    assert "Er beginnt mit der Installation Ihres Anschlusses." in mail.body("plain")
+    _, page = await lab.pages.page((await run.result("provision_tenant"))["tenant_url"])
+    assert "Ihr Anschluss" in page
     async with lab.appliance.database.read() as db:
         wanted = select(Ticket.description).where(Ticket.customer_id == run_customer(await run.view()))
         text = await db.scalar(wanted)

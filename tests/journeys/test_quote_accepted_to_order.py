@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from provisioning.commercial import LineWish
 from provisioning.commercial.payments.testing.stripe_account import REDIRECTED, Quirk
-from provisioning.commercial.tenant_tables import Deployment
+from provisioning.commercial.tenants.tenant_tables import Deployment
 from tests.support.estate import Household
 from tests.support.lab import PATIENCE_SECONDS, Installation, JourneyLab
 from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, ORDER, PORTAL, Shop, open_shop
@@ -32,6 +32,7 @@ async def shop(lab: JourneyLab, tmp_path_factory: pytest.TempPathFactory) -> Asy
         yield opened
 
 
+@pytest.mark.scenario("D12")
 async def test_an_order_paid_by_bank_waits_for_the_money_and_is_delivered(lab: JourneyLab, shop: Shop) -> None:
     house, day = lab.household(), shop.visit_day()
     run = await shop.order(house, FIBRE_PREPAID, payment_method="bank", scheduled_date=day.isoformat())
@@ -72,6 +73,7 @@ async def test_an_order_paid_by_bank_waits_for_the_money_and_is_delivered(lab: J
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D2")
 async def test_a_post_paid_order_skips_the_payment_and_the_rest_runs(lab: JourneyLab, shop: Shop) -> None:
     house = lab.household()
     quote_id = await shop.quote(house, FIBRE_POSTPAID)
@@ -247,6 +249,7 @@ async def test_a_hosted_order_is_complete_when_it_is_paid_and_nobody_visits(lab:
     assert await lab.broken_invariants() == []
 
 
+@pytest.mark.scenario("D10")
 async def test_a_time_out_after_the_money_was_taken_is_resolved_by_asking(lab: JourneyLab, shop: Shop) -> None:
     house, account = lab.household(), shop.stripe.account
     await shop.keep_card(house)

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from acs.testing import LabCpe, Quirks
+from provisioning.commercial.helpdesk.ticket_tables import Ticket
 from provisioning.commercial.tables import Subscription
-from provisioning.commercial.ticket_tables import Ticket
 from radius.testing import Mood
 from tests.support.estate import Household
 from tests.support.lab import NOC, Installation, JourneyLab

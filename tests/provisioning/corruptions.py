@@ -10,9 +10,9 @@ from sqlalchemy import select
 from acs.tables import AcsDevice
 from provisioning.bootstrap import Appliance
 from provisioning.check import CheckResult, Finding, check_everything, every_invariant
-from provisioning.commercial.licence_tables import License
-from provisioning.commercial.selling_tables import SalesOrder
-from provisioning.commercial.tenant_tables import Deployment, HostedTenant
+from provisioning.commercial.licences.licence_tables import License
+from provisioning.commercial.selling.selling_tables import SalesOrder
+from provisioning.commercial.tenants.tenant_tables import Deployment, HostedTenant
 from tests.support.healthy_estate import vandal
 
 DONE, WAITING, HELD = "c1001-s1@isp.example", "c1002-s2@isp.example", "c1003-s3@isp.example"

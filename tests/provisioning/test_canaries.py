@@ -66,6 +66,7 @@ async def lab(
         yield opened
 
 
+@pytest.mark.scenario("D14")
 async def test_no_secret_gets_out_on_bad_days(
     lab: JourneyLab,
     logged: io.StringIO,

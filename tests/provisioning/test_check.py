@@ -16,7 +16,7 @@ from sqlalchemy import select
 from acs.tables import AcsDevice
 from provisioning.bootstrap import Appliance
 from provisioning.check import every_invariant
-from provisioning.commercial.communications import message_id_of
+from provisioning.commercial.mails.communications import message_id_of
 from tests.provisioning import test_check_of_addresses as of_addresses
 from tests.provisioning import test_check_of_partners as of_partners
 from tests.provisioning import test_check_of_payments as of_payments

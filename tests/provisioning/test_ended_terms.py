@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import select, update
 
 from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.commercial.bills.subscriptions import SubscriptionView, show_subscription
+from provisioning.commercial.bills.term_ends import SubscriptionEnds
 from provisioning.commercial.errors import SubscriptionInstalled
-from provisioning.commercial.selling_tables import Quote
-from provisioning.commercial.subscriptions import SubscriptionView, show_subscription
+from provisioning.commercial.selling.selling_tables import Quote
 from provisioning.commercial.tables import Subscription
-from provisioning.commercial.term_ends import SubscriptionEnds
 from provisioning.errors import InvalidRequest
 from tests.support.healthy_estate import HealthyEstate
 from workflows import list_events, list_runs
@@ -89,6 +89,46 @@ async def test_a_line_whose_term_is_over_is_told_to_end_once(appliance: Applianc
         "reason": "its term was over on 2026-06-29 and not renewed",
     }
     assert (await shown(appliance, INSTALLED)).state == "active", "the journey ends the bill with the service"
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "midnight"),
+    [
+        ("Pacific/Auckland", datetime(2026, 6, 30, 12, tzinfo=UTC)),
+        ("America/Los_Angeles", datetime(2026, 7, 1, 7, tzinfo=UTC)),
+    ],
+)
+async def test_terms_begin_end_and_are_offered_anew_by_the_days_of_the_isp(
+    sqlite_estate: HealthyEstate, tmp_path: Path, calendar: Calendar, time_zone: str, midnight: datetime
+) -> None:
+    """``midnight``: at which 30 June is over there."""
+    settings = sqlite_estate.copy(tmp_path, time_zone=time_zone)
+    calendar.now = midnight - timedelta(seconds=1)
+    async with open_appliance(settings, clock=calendar) as appliance:
+        over, next_year = await hosted(appliance), date(2027, 6, 30)
+        still_june = await hosted(appliance, starts_on=date(2026, 6, 30), ends_on=next_year)
+        async with appliance.database.begin() as db:
+            sold = await appliance.services(db).billing_service.create_subscription(
+                customer_id=1001, plan_id=HOSTED_OFFER, tenant_id=appliance.tenant_id
+            )
+            offered = await appliance.services(db).crm_service.create_renewal_quote(
+                customer_id=1001, subscription_id=over, renewal_term=12
+            )
+        assert (sold["starts_on"], offered["valid_until"]) == (date(2026, 6, 30), midnight)
+        assert await appliance.end_terms() == 0
+
+        calendar.now = midnight
+        async with appliance.database.begin() as db:
+            ends = SubscriptionEnds(db, tenant_id=appliance.tenant_id, now=calendar, zone=appliance.zone)
+            with pytest.raises(InvalidRequest, match="ends_on is over: today is 2026-07-01"):
+                await ends.end(subscription_id=still_june, reason="moves away", ends_on=date(2026, 6, 30))
+            sold = await appliance.services(db).billing_service.create_subscription(
+                customer_id=1001, plan_id=HOSTED_OFFER, tenant_id=appliance.tenant_id
+            )
+        assert sold["starts_on"] == date(2026, 7, 1)
+        assert await appliance.end_terms() == 1
+        ended = await shown(appliance, over)
+    assert (ended.state, ended.billing_stopped_at) == ("cancelled", midnight - timedelta(days=1))
 
 
 async def test_a_line_that_is_to_end_anyway_is_not_told(appliance: Appliance, calendar: Calendar) -> None:

@@ -125,6 +125,21 @@ async def test_a_customers_number_is_never_given_to_somebody_else(appliance: App
         await import_estate(appliance, file)
 
 
+async def test_a_customers_language_is_that_of_the_last_file_that_names_one(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    file = tmp_path / "estate.toml"
+    customer = '[[customer]]\nid = 7\nname = "Eve"\nemail = "eve@example.com"\n'
+    for said, spoken in (("", None), ('language = "de-at"\n', "de-AT"), ("", "de-AT"), ('language = "en"\n', "en")):
+        file.write_text(customer + said)
+        await import_estate(appliance, file)
+        async with appliance.database.begin() as db:
+            assert (await appliance.customers(db).customer(7))["language"] == spoken
+    file.write_text(customer + 'language = "fr"\n')
+    with pytest.raises(InvalidRequest, match="there are no mails in it"):
+        await import_estate(appliance, file)
+
+
 async def test_a_survey_is_kept_under_the_id_of_its_premise(appliance: Appliance, tmp_path: Path) -> None:
     """Written with an alias it is found all the same; of a premise that the network does not reach yet, as written."""
     file = tmp_path / "estate.toml"

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import OfferCatalogue, OfferTerms
-from provisioning.commercial.partner_tables import Partner
+from provisioning.commercial.partners.partner_tables import Partner
 from provisioning.database import Database
 from provisioning.errors import InvalidRequest
 from provisioning.partners import PartnerDesk, SubmittedOrder

@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.days import end_of
 from provisioning.errors import InvalidRequest
-from provisioning.terminations import TERMINATION_REQUESTED, StartedTermination, end_of
+from provisioning.terminations import TERMINATION_REQUESTED, StartedTermination
 from radius.tables import Subscriber
 from tests.support.healthy_estate import HealthyEstate
 from workflows import list_events, show_run

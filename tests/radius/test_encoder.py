@@ -135,6 +135,8 @@ def test_a_text_is_either_refused_or_kept_as_it_is(text: str) -> None:
         ("Framed-IP-Address", IPv4Address("100.64.0.9"), "100.64.0.9"),
         ("Delegated-IPv6-Prefix", "2001:DB8:0:0::/56", "2001:db8::/56"),
         ("Framed-IPv6-Prefix", IPv6Network("2001:db8::/64"), "2001:db8::/64"),
+        ("Framed-Route", "198.51.100.8/29 0.0.0.0 1", "198.51.100.8/29 0.0.0.0 1"),
+        ("Framed-IPv6-Route", "2001:DB8:FF00:0::/48 0:0::0 1", "2001:db8:ff00::/48 :: 1"),
         ("Session-Timeout", 86_400, "86400"),
         ("Service-Type", "Framed-User", "Framed-User"),
         ("WISPr-Bandwidth-Max-Up", 2**32 - 1, "4294967295"),
@@ -153,6 +155,16 @@ def test_a_value_of_the_right_type_has_one_spelling(attribute: str, value: Value
         ("Framed-IP-Address", "255.255.255.255"),
         ("Delegated-IPv6-Prefix", "2001:db8::1/56"),
         ("Delegated-IPv6-Prefix", "2001:db8::"),
+        ("Framed-Route", "198.51.100.9/29 0.0.0.0 1"),
+        ("Framed-Route", "198.51.100.8/29"),
+        ("Framed-Route", "198.51.100.8 0.0.0.0 1"),
+        ("Framed-Route", "198.51.100.8/255.255.255.248 0.0.0.0 1"),
+        ("Framed-Route", "198.51.100.8/29 0.0.0.0 -1"),
+        ("Framed-Route", "198.51.100.8/29  0.0.0.0 1"),
+        ("Framed-Route", "2001:db8:ff00::/48 :: 1"),
+        ("Framed-IPv6-Route", "198.51.100.8/29 0.0.0.0 1"),
+        ("Framed-IPv6-Route", "2001:db8:ff00::/48 0.0.0.0 1"),
+        ("Framed-IPv6-Route", "2001:db8:ff00::/48 fe80::1%eth0 1"),
         ("Session-Timeout", "86400"),
         ("Session-Timeout", -1),
         ("Session-Timeout", 2**32),
@@ -189,9 +201,13 @@ def test_an_address_and_a_pool_are_refused() -> None:
         encode_reply("anna", [("Framed-IP-Address", "10.0.0.1"), ("Framed-Pool", "p")])
 
 
-def test_an_attribute_comes_once() -> None:
+def test_an_attribute_comes_once_but_for_routes_that_differ() -> None:
     with pytest.raises(ValueRefused):
         encode_reply("anna", [("Session-Timeout", 60), ("Session-Timeout", 61)])
+    routes: list[tuple[str, Value]] = [("Framed-Route", f"198.51.100.{last}/29 0.0.0.0 1") for last in (8, 16, 8)]
+    assert [item.value for item in encode_reply("anna", routes[:2])] == [value for _, value in routes[:2]]
+    with pytest.raises(ValueRefused, match="same value twice"):
+        encode_reply("anna", routes)
 
 
 def test_a_secret_value_is_not_in_a_repr() -> None:

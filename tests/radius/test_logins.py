@@ -141,3 +141,30 @@ async def test_a_changed_rate_is_told_at_the_next_login_after_the_plans_are_proj
         "20000k/100000k",
         "250000k/500000k",
     ]
+
+
+async def test_routed_prefixes_reach_the_nas_each_and_again_others_after_a_change(site: Site) -> None:
+    routes, more = ("198.51.100.8/29 0.0.0.0 1", "203.0.113.0/28 0.0.0.0 1"), ("2001:db8:ff00::/48 :: 1",)
+    addresses = FramedAddresses(ipv4="100.64.7.11", routes=routes, ipv6_routes=more)
+    subscriber = await site.active(addresses)
+    password, nas = await site.password(subscriber), await site.nas()
+
+    reply = await nas.login(subscriber["username"], password)
+    async with site.database.begin() as db:
+        changed = await site.service(db).give_addresses(
+            subscriber_id=subscriber["subscriber_id"],
+            addresses=FramedAddresses(ipv4="100.64.7.12", routes=routes[:1]),
+        )
+        again = await site.service(db).give_addresses(
+            subscriber_id=subscriber["subscriber_id"],
+            addresses=FramedAddresses(ipv4="100.64.7.12", routes=routes[:1]),
+        )
+    await site.projector.project_subscriber(subscriber["subscriber_id"])
+    after = await nas.login(subscriber["username"], password)
+
+    assert sorted(reply.attributes["Framed-Route"]) == sorted(routes)
+    assert list(reply.attributes["Framed-IPv6-Route"]) == list(more)
+    assert (changed["projected"], changed["routes"], again["version"]) == (False, list(routes[:1]), changed["version"])
+    assert after.framed_ip_address == "100.64.7.12"
+    assert (list(after.attributes["Framed-Route"]), after.first("Framed-IPv6-Route")) == (list(routes[:1]), None)
+    assert await site.projector.drift() == []

@@ -25,7 +25,14 @@ UNTIL = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
 
 def _subscriber(state: State, *, until: datetime | None = None) -> Subscriber:
     return Subscriber(
-        tenant_id="isp", username="anna", state=state, testing_until=until, framed_ipv4="100.64.0.9", plan_id=1
+        tenant_id="isp",
+        username="anna",
+        state=state,
+        testing_until=until,
+        framed_ipv4="100.64.0.9",
+        framed_routes="",
+        framed_ipv6_routes="",
+        plan_id=1,
     )
 
 
@@ -115,3 +122,15 @@ def test_no_password_and_no_secret_is_in_a_repr() -> None:
     assert "sesame" not in shown
     assert "s3cret-of-the-nas" not in shown
     assert "100.64.0.9" in shown
+
+
+def test_each_routed_prefix_is_a_row_of_its_own_that_adds_to_the_others() -> None:
+    subscriber = _subscriber("active")
+    subscriber.framed_routes = "198.51.100.8/29 0.0.0.0 1\n203.0.113.0/28 0.0.0.0 1"
+    subscriber.framed_ipv6_routes = "2001:db8:ff00::/48 :: 1"
+    assert _texts(rows_for(subscriber, PLAN, "sesame")) == ADDRESS | {
+        "radcheck anna Cleartext-Password := sesame",
+        "radreply anna Framed-Route += 198.51.100.8/29 0.0.0.0 1",
+        "radreply anna Framed-Route += 203.0.113.0/28 0.0.0.0 1",
+        "radreply anna Framed-IPv6-Route += 2001:db8:ff00::/48 :: 1",
+    }

@@ -174,6 +174,7 @@ async def test_without_a_request_id_equal_input_gives_the_same_subscriber(site: 
     assert await site.create("carl") == await site.create("carl")
 
 
+@pytest.mark.scenario("D10")
 async def test_the_same_request_twice_at_once_makes_one_subscriber(site: Site) -> None:
     async def ask() -> object:
         async with site.database.begin() as db:
@@ -211,6 +212,7 @@ async def test_a_twin_that_commits_between_two_looks_is_the_same_answer(
     assert [await ask()] == twins
 
 
+@pytest.mark.scenario("D7")
 async def test_of_two_customers_who_want_one_username_at_once_one_gets_it(site: Site) -> None:
     async def ask(customer_id: int) -> str:
         try:

@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.licence_tables import License
-from provisioning.commercial.partner_tables import Commission, PartnerLink
+from provisioning.commercial.helpdesk.ticket_tables import Ticket
+from provisioning.commercial.licences.licence_tables import License
+from provisioning.commercial.partners.partner_tables import Commission, PartnerLink
 from provisioning.commercial.tables import Customer, Mail, Subscription
-from provisioning.commercial.tenant_tables import HostedTenant
-from provisioning.commercial.ticket_tables import Ticket
+from provisioning.commercial.tenants.tenant_tables import HostedTenant
 from tests.support.lab import JourneyLab
 
 

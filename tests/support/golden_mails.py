@@ -6,7 +6,7 @@ from pathlib import Path
 
 from provisioning.commercial import MailPreview, MailTemplates, RenderedMail
 
-FOLDER = Path(__file__).parents[1] / "provisioning" / "commercial" / "mails"
+FOLDER = Path(__file__).parents[1] / "provisioning" / "commercial" / "mails" / "golden"
 TEMPLATES = MailTemplates(isp_name="Northern Fibre", time_zone="Europe/Berlin")
 NAMES = TEMPLATES.names()
 LANGUAGES = TEMPLATES.languages()

@@ -18,7 +18,7 @@ from provisioning.commercial import (
     Partners,
     PartnerService,
 )
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.field import Technicians
 from provisioning.intake import Clock
 from provisioning.vault import SecretVault, create_keyring, load_keyring

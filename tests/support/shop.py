@@ -14,12 +14,12 @@ from typing import Any
 from sqlalchemy import select
 
 from provisioning.commercial import LineWish
-from provisioning.commercial.notice_tables import Notice
+from provisioning.commercial.bills.subscriptions import SubscriptionView, list_subscriptions, show_subscription
+from provisioning.commercial.notices.notice_tables import Notice
 from provisioning.commercial.payments import PaymentView, list_payments
 from provisioning.commercial.payments.testing import StripeDouble
 from provisioning.commercial.payments.testing.stripe_account import Webhook
-from provisioning.commercial.selling_tables import Quote
-from provisioning.commercial.subscriptions import SubscriptionView, list_subscriptions, show_subscription
+from provisioning.commercial.selling.selling_tables import Quote
 from provisioning.field import Visit
 from provisioning.visits import Outcome
 from tests.support.estate import Household

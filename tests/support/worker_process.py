@@ -36,7 +36,7 @@ from sqlalchemy.orm import configure_mappers
 import provisioning.database
 from acs import Patience
 from provisioning.bootstrap import open_appliance
-from provisioning.commercial.wording import Wording
+from provisioning.commercial.mails.wording import Wording
 from provisioning.configured import trusted_authorities
 from provisioning.logs import configure_logs
 from provisioning.settings import Settings, load_settings
@@ -467,7 +467,8 @@ class WorkerServer:
                 self._alive.pop(said["died"]).died.set_result(said["status"])
         for worker in self._alive.values():  # the server has ended, and took them with it
             worker.died.set_result(WITHOUT_STATUS)
-        for awaited in (*self._awaited.values(), *self._resting.values()):
+        unanswered: list[asyncio.Future[Any]] = [*self._awaited.values(), *self._resting.values()]
+        for awaited in unanswered:
             if not awaited.done():
                 awaited.set_exception(ConnectionError("the server of the workers has ended"))
 

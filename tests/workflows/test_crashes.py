@@ -54,6 +54,7 @@ async def survive(toy: Toy, at: Callable[[str], None], *, until_first_rest: bool
             continue
 
 
+@pytest.mark.scenario("D11")
 @pytest.mark.parametrize("cancel", [False, True], ids=["forward", "undo"])
 async def test_a_crash_at_every_instant_ends_as_if_nothing_had_happened(toy: Toy, cancel: bool) -> None:
     counting = Reaper()

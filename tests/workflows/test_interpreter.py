@@ -136,6 +136,7 @@ async def test_bad_input_names_every_fault_and_starts_nothing(toy: Toy) -> None:
         assert await list_runs(db, tenant_id="main") == []
 
 
+@pytest.mark.scenario("D2")
 async def test_a_false_condition_skips_the_step_with_its_words_and_the_run_still_completes(toy: Toy) -> None:
     run_id = await toy.start(remote=True)
     await toy.arrive(run_id)
@@ -146,6 +147,7 @@ async def test_a_false_condition_skips_the_step_with_its_words_and_the_run_still
     assert toy.world.calls["door"] == 0
 
 
+@pytest.mark.scenario("D10")
 async def test_a_transient_error_is_tried_again_later_under_the_same_key(toy: Toy) -> None:
     toy.world.fail_next(ToyOutage("badge printer is away"))
     run_id = await toy.start()

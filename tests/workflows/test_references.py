@@ -64,6 +64,7 @@ def missing(definition: Definition[Any]) -> list[str]:
     ]
 
 
+@pytest.mark.scenario("D1")
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=lambda one: f"{one.name}/{one.version}")
 def test_a_step_reads_only_what_stands_before_it(definition: Definition[Any]) -> None:
     assert missing(definition) == []

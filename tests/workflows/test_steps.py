@@ -51,6 +51,7 @@ def test_every_fault_of_a_definition_is_named_at_once() -> None:
     )
 
 
+@pytest.mark.scenario("D1")
 @pytest.mark.parametrize(
     ("changed", "fault"),
     [
@@ -134,6 +135,7 @@ def test_delays_grow_up_to_the_longest_and_jitter_spreads_them() -> None:
     assert policy.delay(2, 0.0) == timedelta(seconds=1.5)
 
 
+@pytest.mark.scenario("D11")
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=lambda d: d.name)
 def test_every_step_of_a_journey_says_how_it_is_undone_or_why_not(definition: object) -> None:
     for one in definition.steps:  # type: ignore[attr-defined]

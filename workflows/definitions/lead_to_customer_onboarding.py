@@ -117,6 +117,7 @@ async def customer_welcome(services: Services, run: Onboarding) -> Letter:
     return Letter(
         template="customer_welcome",
         recipient=customer["email"],
+        language=customer["language"],
         variables={
             "customer_name": customer["name"],
             "plan": sold["plan"],

@@ -15,10 +15,14 @@ from workflows.services import DeliveredEmail, Outside, QueuedEmail, Services
 
 @dataclass(frozen=True)
 class Letter:
-    """What is to be mailed, and to whom. ``variables`` are exactly those that the template knows."""
+    """What is to be mailed, to whom and in which language (None: the ISP's own).
+
+    ``variables`` are exactly those that the template knows.
+    """
 
     template: str
     recipient: str
+    language: str | None
     variables: Mapping[str, Any]
 
 
@@ -52,7 +56,7 @@ def mail_steps(
     queued.
     """
 
-    async def withdraw(services: Services, run: Run[Any], queued: QueuedEmail) -> None:
+    async def withdraw_unsent_email(services: Services, run: Run[Any], queued: QueuedEmail) -> None:
         assert undone_because is not None, "or this undo is not declared"
         await services.communications_service.withdraw_unsent_email(email_id=queued["email_id"], reason=undone_because)
 
@@ -62,6 +66,7 @@ def mail_steps(
             template=letter.template,
             recipient=letter.recipient,
             variables=letter.variables,
+            language=letter.language,
             request_id=run.key(sending),
         )
 
@@ -69,7 +74,7 @@ def mail_steps(
         return await outside.mail.deliver(run[sending]["email_id"])
 
     queue.__name__, hand_over.__name__ = send, deliver
-    undo = NothingToUndo("there is no return from here") if undone_because is None else withdraw
+    undo = NothingToUndo("there is no return from here") if undone_because is None else withdraw_unsent_email
     sending = step.transactional(undo=undo, when=when, otherwise=otherwise, patience=patience)(queue)
     # The mail server may take ten minutes to look at what it was given (RFC 5321 s4.5.3.2.6), and minutes before that.
     delivering = step.blind(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from workflows.answers import (
     AllocatedLicenses,
@@ -52,6 +52,15 @@ class BroughtCustomer(Frozen):
     name: Line
     email: Line
     phone: Line | None = None
+    language: Line | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_said(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a language nobody named: an order of before there was one must still be the same order."""
+        said: dict[str, Any] = dump(self)
+        if said["language"] is None:
+            del said["language"]
+        return said
 
 
 class BrandColours(Frozen):
@@ -193,6 +202,7 @@ async def partner_customer_provisioned(services: Services, run: Provisioning) ->
     return Letter(
         template="partner_customer_provisioned",
         recipient=customer["email"],
+        language=customer["language"],
         variables={
             "customer_name": customer["name"],
             "partner_name": partner["name"],

@@ -46,6 +46,9 @@ from workflows.answers import PaymentOutcome
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
+AUTHORISING = "prepare"
+"""How that request's key has always ended: gateways keep keys, so it must not change."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -84,7 +87,7 @@ class PaymentCapture:
             if row.state in OVER or row.state == "captured":
                 return outcome_of(row)
             request, gateway = self._request(row), self._gateway(row)
-        answer = await gateway.find(request)
+        answer = await gateway.get(request)
         if answer is None:
             return None
         if isinstance(answer, Unknown):
@@ -114,11 +117,11 @@ class PaymentCapture:
     async def _take(self, gateway: PaymentGateway, talk: Talk) -> GatewayAnswer:
         request = talk.request
         if talk.asked_before and request.reference is not None:
-            found = await gateway.find(request)
+            found = await gateway.get(request)
             if found is not None:
                 return found
         if request.reference is None:
-            reference = await gateway.prepare(request, key=f"{talk.key}/prepare")
+            reference = await gateway.authorise(request, key=f"{talk.key}/{AUTHORISING}")
             if reference is not None:
                 request = replace(request, reference=await self._keep_reference(talk, reference), card=None)
         return await gateway.capture(request, key=f"{talk.key}/capture")
@@ -157,7 +160,7 @@ class PaymentCapture:
                 return await self._attempt(db, row, "refund")
             if row.provider_ref is not None:
                 return await self._attempt(db, row, "cancel")
-            # Nothing was prepared, so nothing is taken: whoever prepares it right now finds it cancelled first.
+            # Nothing was authorised, so nothing is taken: whoever does that right now finds it cancelled first.
             await move_on(db, row, Cancelled(), now=self._now())
             await self._cards(db).forget_payment(payment_id)
             return outcome_of(row)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.customer import require_customer
+from provisioning.commercial.customers.customer import require_customer
 from provisioning.commercial.payments.ports import StoredCard
 from provisioning.intake import Faults
 from provisioning.vault import SecretMissing

@@ -17,13 +17,13 @@ from provisioning.commercial.payments.ports import (
 class ManualGateway:
     """Moves no money and never says by itself what became of it: every answer waits for a person's word."""
 
-    async def prepare(self, request: PaymentRequest, *, key: str) -> None:
+    async def authorise(self, request: PaymentRequest, *, key: str) -> None:
         return None
 
     async def capture(self, request: PaymentRequest, *, key: str) -> GatewayAnswer:
         return Awaiting()
 
-    async def find(self, request: PaymentRequest) -> GatewayAnswer:
+    async def get(self, request: PaymentRequest) -> GatewayAnswer:
         return Awaiting()
 
     async def cancel(self, request: PaymentRequest, *, key: str) -> GatewayAnswer:

@@ -84,7 +84,7 @@ class Refunded:
 
 @dataclass(frozen=True)
 class Unknown:
-    """The gateway gave no answer that says whether it took effect. Ask (``find``), or repeat under the same key."""
+    """The gateway gave no answer that says whether it took effect. Ask (``get``), or repeat under the same key."""
 
     sentence: str
 
@@ -126,18 +126,19 @@ class PaymentGateway(WebhookReader, Protocol):
         GatewayRefused: it doesn't take such a request. All three did nothing.
     """
 
-    async def prepare(self, request: PaymentRequest, *, key: str) -> str | None:
-        """The gateway's own number for this payment, under which it can always be asked; takes no money.
+    async def authorise(self, request: PaymentRequest, *, key: str) -> str | None:
+        """Let the gateway know that this payment may be taken; takes no money. Answered is the gateway's own number for
+        it, under which it can always be asked.
 
         None: it moves no money by itself, so there is nothing to ask it.
         """
         ...
 
     async def capture(self, request: PaymentRequest, *, key: str) -> GatewayAnswer:
-        """Take the money of a prepared payment."""
+        """Take the money of an authorised payment."""
         ...
 
-    async def find(self, request: PaymentRequest) -> GatewayAnswer | None:
+    async def get(self, request: PaymentRequest) -> GatewayAnswer | None:
         """What became of it; changes nothing. None: nothing was taken, and the gateway wasn't told to."""
         ...
 

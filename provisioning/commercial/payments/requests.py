@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.customer import require_customer
+from provisioning.commercial.customers.customer import require_customer
 from provisioning.commercial.facts import OrderFacts, QuoteFacts, SalesFacts
 from provisioning.commercial.money import to_decimal
 from provisioning.commercial.payments.cards import CardsOnFile

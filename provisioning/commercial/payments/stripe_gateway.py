@@ -77,8 +77,8 @@ class StripeGateway(StripeWebhooks):
             http_client=HttpxTransport(http, timeout_seconds=settings.timeout_seconds),
         ).v1
 
-    async def prepare(self, request: PaymentRequest, *, key: str) -> str:
-        assert request.card is not None, "a card payment has its card until it is prepared"
+    async def authorise(self, request: PaymentRequest, *, key: str) -> str:
+        assert request.card is not None, "a card payment has its card until it is authorised"
         try:
             amount = to_stripe(request.amount_minor, request.currency)
             made = await answered(
@@ -115,7 +115,7 @@ class StripeGateway(StripeWebhooks):
             return await self._found_or_refused(request, plain(exc))
         return said if isinstance(said, Unknown) else await self._found_or_refused(request, "it didn't confirm", said)
 
-    async def find(self, request: PaymentRequest) -> GatewayAnswer | None:
+    async def get(self, request: PaymentRequest) -> GatewayAnswer | None:
         if request.reference is None:
             return None
         try:
@@ -167,7 +167,7 @@ class StripeGateway(StripeWebhooks):
         return Awaiting(request.reference) if under_way else None
 
     async def _found_or_refused(self, request: PaymentRequest, why: str, said: Any = None) -> GatewayAnswer:
-        answer = await self.find(request) if said is None else _answer(said.to_dict())
+        answer = await self.get(request) if said is None else _answer(said.to_dict())
         if answer is None:
             raise GatewayRefused(GATEWAY, why)
         return answer

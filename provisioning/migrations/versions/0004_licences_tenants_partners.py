@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from provisioning.commercial.partner_tables import POSTGRESQL_LEDGER, SQLITE_LEDGER
+from provisioning.commercial.partners.partner_tables import POSTGRESQL_LEDGER, SQLITE_LEDGER
 
 revision = "0004"
 down_revision = "0003"

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import text, update
 
+from ipam import NetworkEstate
 from provisioning.api import PUBLIC, Door
 from provisioning.commercial.payments.tables import Payment
 from provisioning.line import LineOrderRow
@@ -30,10 +31,16 @@ MAKES = {
     "/quotes",
     "/webhooks",
     "/partners/{partner_id}/orders",
+    "/addresses/nat/blocks",
+    "/addresses/services",
 }
 """There was nothing before."""
 OF_NO_CUSTOMER = {"/leads", "/leads/{lead_id}/qualify", "/leads/{lead_id}/disqualify"}
-"""And whatever is about a partner or a webhook."""
+"""And whatever is about a partner, a webhook or a pool."""
+OTHERS = ("/partners", "/webhooks", *(f"/addresses/{what}" for what in ("nat/", "rehome", "shrink")))
+OF_A_POOL = {
+    f"/addresses/{verb}" for verb in ("reserve", "unreserve", "lift", "exclude", "include", "drain", "undrain")
+}
 
 
 class Script:
@@ -50,7 +57,7 @@ class Script:
         self.called.add((method, f"/api/v1{route}"))
         entry = (await self.api.audit(limit=1))[0]
         assert entry["door"] == "api" and entry["subject"], entry
-        if route not in OF_NO_CUSTOMER and not route.startswith(("/partners", "/webhooks")):
+        if route not in OF_NO_CUSTOMER | OF_A_POOL and not route.startswith(OTHERS):
             assert entry["customer_id"] is not None, entry
         assert (entry["before"] is None) == (route in MAKES), entry
         assert entry["after"] is not None, entry
@@ -83,6 +90,7 @@ async def test_every_change_tells_for_whom_why_before_and_after(script: Script) 
     await tickets_visits_and_lines(script)
     await selling(script)
     await partners_and_webhooks(script)
+    await addresses(script)
     assert set(changing(script.api.app)) - script.called == CHANGES_NOTHING
     count = len(await script.api.audit(limit=200))
     seen = await script.api.post("/mails/preview", {"template": "service_activated"})
@@ -189,6 +197,8 @@ async def selling(script: Script) -> None:
     await script.set(this.values(refund_asked_at=api.appliance.clock()))
     await script("/payments/{payment_id}/refunded", {"reference": "transfer 9"}, **payment)
     await script("/subscriptions/{subscription_id}/cancel", {"reason": WHY, "at_once": True}, **hosted)
+    await script("/customers/{customer_id}", {"language": "de", "reason": WHY}, "PATCH", customer_id=CUSTOMER)
+    assert (script.last["before"]["language"], script.last["after"]["language"]) == (None, "de")
 
 
 async def partners_and_webhooks(script: Script) -> None:
@@ -206,3 +216,38 @@ async def partners_and_webhooks(script: Script) -> None:
     await script("/webhooks/{webhook_id}/disable", {"reason": WHY}, **hook)
     await script("/webhooks/{webhook_id}/enable", {"reason": WHY}, **hook)
     await script("/webhooks/{webhook_id}/replay", {"since": "2026-01-01T00:00:00Z", "reason": WHY}, **hook)
+
+
+async def addresses(script: Script) -> None:
+    api, pool = script.api, {"pool": "north-v4", "note": WHY}
+    routed = {"name": "office", "kind": "ipv4_routed", "network": "198.51.100.0/27", "bindings": [{"bng": "bng-north"}]}
+    line: dict[str, Any] = {"service_location": "LOC-20005", "bandwidth_plan": "fiber-300"}
+    async with api.appliance.database.begin() as db:
+        await NetworkEstate(db, tenant_id=api.appliance.tenant_id, now=api.appliance.clock).apply({"pool": [routed]})
+        network = api.appliance.services(db).network_service
+        gone = await network.allocate_resources(customer_id=CUSTOMER, **line | {"service_location": "LOC-20006"})
+        await network.release_resources(service_id=gone["service_id"])
+    await script("/addresses/lift", pool | {"value": gone["ip_address"]})
+    for verb in ("reserve", "unreserve"):
+        await script(f"/addresses/{verb}", pool | {"value": "100.64.3.9"})
+    assert script.last["before"]["reserved"] == 1
+    for verb in ("exclude", "include", "drain", "undrain"):
+        await script(f"/addresses/{verb}", pool | {"span": "100.64.3.16/28"})
+    assert (script.last["subject"], script.last["before"]["draining"]) == ("pool/north-v4", 16)
+    await script("/addresses/shrink", {"pool": "tight-v4", "network": "192.0.2.0/31", "note": WHY})
+    await script("/addresses/rehome", {"access_nodes": ["OLT-TIGHT"], "bng": "bng-north", "note": WHY})
+    assert script.last["before"] == {"behind": {"OLT-TIGHT": "bng-tight"}}
+    await script("/addresses/services/{service_id}/move", {"service_location": "LOC-20001", "note": WHY}, service_id=1)
+    given = await script("/addresses/services/{service_id}/route", {"pool": "office", "reason": WHY}, service_id=1)
+    prefix = given["resources"]["framed_routes"][0].split()[0]
+    await script("/addresses/services/{service_id}/withdraw", {"prefix": prefix, "reason": WHY}, service_id=1)
+    assert script.last["before"]["framed_routes"] == [f"{prefix} 0.0.0.0 1"]
+    asked = await script("/addresses/services", line | {"customer_id": CUSTOMER})
+    await script("/addresses/services/{service_id}/release", {"reason": WHY}, service_id=asked["service_id"])
+    rule = {"pool": "north-v4", "outside": "203.0.113.0/27", "ports_per_subscriber": 2016, "reason": WHY}
+    await script("/addresses/nat/rules", rule)
+    await script("/addresses/nat/end-rule", {"pool": "north-v4", "reason": WHY})
+    assert script.last["before"]["rule"]["outside"] == "203.0.113.0/27"
+    block = {"outside": "198.51.100.77", "first_port": 1024, "last_port": 2047, "inside": "100.64.0.7"}
+    log = {"source": "cgn-1", "blocks": [{**block, "began_at": "2026-03-02T20:00:00Z"}]}
+    await script("/addresses/nat/blocks", log)

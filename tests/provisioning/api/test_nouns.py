@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from provisioning.api.causes import ASKED_FOR, TELLS
 from provisioning.commercial import CommissionTerms, LineWish, Outbox, Partners
-from provisioning.commercial.outbox import OutboxMail
+from provisioning.commercial.mails.outbox import OutboxMail
 from provisioning.line import LineOrderRow
 from tests.support.api import PARTNER, Api
 from workflows.engine.tables import RunRow, SignalRow
@@ -114,6 +114,29 @@ async def test_a_lead_becomes_a_quote_and_an_accepted_one_says_so_as_an_event(an
     assert told["data"]["quote_id"] == draft.json()["quote_id"]
     late = await any_api.post(f"{address}/withdraw", {"reason": "no"}, match="*")
     assert (late.status_code, late.json()["code"]) == (409, "quote.not_open")
+
+
+async def test_whoever_sells_says_in_which_language_a_customer_is_written_to(any_api: Api) -> None:
+    number = (await items(any_api, "/customers?email=bob@example.net"))[0]["customer_id"]
+    address = f"/customers/{number}"
+    etag = (await any_api.get(address)).headers["etag"]
+    wish = {"language": "de-at", "reason": "asked on the phone"}
+    assert (await any_api.send("PATCH", address, json=wish, match=etag, role="noc")).status_code == 403
+    assert (await any_api.send("PATCH", address, json=wish, role="sales")).status_code == 428
+    changed = await any_api.send("PATCH", address, json=wish, match=etag, role="sales")
+    assert (changed.status_code, changed.json()["language"]) == (200, "de-AT")
+    assert changed.headers["etag"] == (await any_api.get(address)).headers["etag"] != etag
+    late = await any_api.send("PATCH", address, json={"language": None}, match=etag, role="sales")
+    assert (late.status_code, late.json()["code"]) == (412, "api.precondition_failed")
+    unspoken = await any_api.send("PATCH", address, json={"language": "fr"}, match="*", role="sales")
+    assert (unspoken.status_code, unspoken.json()["errors"][0]["field"]) == (422, "language")
+    [entry] = await any_api.audit(customer=number, limit=1)
+    assert (entry["actor"], entry["reason"], entry["before"]["language"], entry["after"]["language"]) == (
+        "sales of the test",
+        "asked on the phone",
+        None,
+        "de-AT",
+    )
 
 
 async def test_whoever_sells_says_how_an_order_is_paid_until_it_is(any_api: Api) -> None:
@@ -365,7 +388,7 @@ async def test_what_an_installation_has_made_is_found_by_customer_service_addres
     assert held["username"] == username
     holder = (await api.get("/addresses/holder", params={"address": held["ip_address"]})).json()["holder"]
     assert (holder["service_id"], holder["until"]) == (service, None)
-    assert (await api.get("/addresses/holder?address=192.0.2.1")).json() == {"holder": None}
+    assert (await api.get("/addresses/holder?address=192.0.2.1")).json() == {"holder": None, "behind": None}
     assert any(pool["assigned"] for pool in (await api.get("/addresses/pools")).json())
     subscriber = (await api.get(f"/subscribers/{username}")).json()
     assert subscriber["state"] == "active" and subscriber["password"].startswith("secret:")

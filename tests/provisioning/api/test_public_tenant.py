@@ -8,7 +8,7 @@ import httpx
 
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import TenantProbe
-from provisioning.commercial.tenant_page import COMMON_STYLESHEET
+from provisioning.commercial.tenants.tenant_page import COMMON_STYLESHEET
 from workflows.answers import ProvisionedTenant
 
 DOMAIN = "portal.nordnetz.example"

@@ -35,6 +35,20 @@ def test_a_lead_is_kept_qualified_and_listed(isp: Settings, type_: Type) -> None
     assert max(map(len, listed)) <= 80
 
 
+def test_a_customer_is_written_to_in_the_language_that_was_said(isp: Settings, type_: Type) -> None:
+    assert type_("customers", "language", 1001, "de-at").out == "customer 1001 is written to in de-AT\n"
+    listed = type_("customers", "list", "--before", 1002, "--limit", 1).out.splitlines()
+    assert [line.split() for line in listed] == [
+        ["customer", "name", "language", "state"],
+        ["1001", "Customer", "1", "de-AT", "✓", "active"],
+        ["customer1@example.net"],
+    ]
+    assert type_("customers", "language", 1001, "--json").json["language"] is None
+    refused = type_("customers", "language", 1001, "fr").err
+    assert "is fr, and there are no mails in it; there are: de, en" in refused
+    assert type_("customers", "list", "--email", "nobody@example.net").out == "no customers\n"
+
+
 def test_a_quote_goes_from_draft_to_acceptance(isp: Settings, type_: Type) -> None:
     drafted = type_("quotes", "draft", 1001, "--offer", "1x2", "--payment-terms", "prepaid").out.splitlines()
     assert drafted[0] == "quote 2  customer 1001  prepaid"

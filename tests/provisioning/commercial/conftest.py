@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import CommunicationsService, MailTemplates
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.commercial.testing import MailSink
 from provisioning.database import Database
 from provisioning.links import SignedLinks

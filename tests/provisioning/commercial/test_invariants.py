@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import insert, text, update
 
 from provisioning.commercial import BillingService, CustomerService, TicketingService
-from provisioning.commercial.delivery import Begin
 from provisioning.commercial.invariants import (
     BillWithoutCustomer,
     DoubledBill,
@@ -25,6 +24,7 @@ from provisioning.commercial.invariants import (
     running_bills,
     stuck_mails,
 )
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.commercial.tables import Mail, MailAttempt, Subscription
 from provisioning.database import Database
 from provisioning.field import Technicians, Visit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from provisioning.commercial.smtp import Letter, hand_over
+from provisioning.commercial.mails.smtp import Letter, hand_over
 from provisioning.commercial.testing import MailSink, Quirk
 
 SENDER = "noreply@isp.example"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.database import Database
 from provisioning.field import Technicians, VisitRecord, Visits
 from tests.conftest import DATABASES, migrated_copy

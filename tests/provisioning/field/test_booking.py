@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from sqlalchemy import func, select
 
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.errors import InvalidRequest, RequestConflict
 from provisioning.field import TechnicianBusy, TechnicianUnknown, Visit, VisitOver, VisitUnknown
 from tests.provisioning.field.conftest import NOW, TEN, at, book, tomorrow, visits
@@ -89,6 +89,7 @@ async def test_a_time_in_another_zone_is_the_same_time(begin: Begin) -> None:
     assert booked["starts_at"] == TEN
 
 
+@pytest.mark.scenario("D15")
 async def test_of_many_bookings_at_once_exactly_one_wins(begin: Begin) -> None:
     async def attempt(number: int) -> bool:
         try:

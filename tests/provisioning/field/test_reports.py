@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from sqlalchemy import func, select
 
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.errors import InvalidRequest, RequestConflict
 from provisioning.field import VisitOutcome, VisitOver, VisitReport, VisitUnknown
 from tests.provisioning.field.conftest import NOW, TEN, at, book, visits

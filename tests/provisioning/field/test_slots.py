@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.field.slots import Slot, Slots, free_starts, working_hours
 from tests.provisioning.field.conftest import NOW, TEN, TENANT, at, book, visits
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.field import Visit
 from tests.provisioning.field.conftest import NOW, TENANT, at
 
@@ -32,11 +32,14 @@ async def write(begin: Begin, *rows: dict[str, object]) -> list[int]:
         return list(await db.scalars(insert(Visit).returning(Visit.id, sort_by_parameter_order=True), rows))
 
 
+@pytest.mark.scenario("D15")
 @pytest.mark.parametrize("state", ["booked", "scanned"])
 async def test_a_second_live_visit_at_the_same_time_cannot_be_inserted(begin: Begin, state: str) -> None:
     await write(begin, row(at(10), at(12), state))
     with pytest.raises(IntegrityError):
         await write(begin, row(at(11, 59), at(13)))
+    async with begin() as db:
+        assert list(await db.scalars(select(Visit.starts_at))) == [at(10)]
 
 
 @pytest.mark.parametrize("state", ["no_access", "not_feasible", "cancelled", "completed"])

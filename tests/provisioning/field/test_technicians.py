@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioning.commercial.delivery import Begin
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.errors import InvalidRequest
 from provisioning.field import TechnicianConflict, Technicians, TechnicianUnknown
 from tests.provisioning.field.conftest import TENANT

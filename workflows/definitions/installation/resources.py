@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ipam import AllocatedResources
-from radius import CreatedSubscriber, FramedAddresses, ProjectedSubscriber
+from radius import CreatedSubscriber, ProjectedSubscriber
 from workflows.definitions.installation.kit import Installation, step
 from workflows.engine.steps import NothingToUndo
+from workflows.framed import framed_addresses
 from workflows.services import (
     Outside,
     Services,
@@ -52,12 +53,7 @@ async def create_subscriber(services: Services, run: Installation) -> CreatedSub
         username=allocated["username"],
         bandwidth_profile=run.input.bandwidth_plan,
         service_id=allocated["service_id"],
-        addresses=FramedAddresses(
-            ipv4=allocated["ip_address"] or None,
-            ipv4_pool=allocated["framed_pool"],
-            ipv6_wan_prefix=allocated["ipv6_wan_prefix"],
-            delegated_prefix=allocated["delegated_prefix"],
-        ),
+        addresses=framed_addresses(allocated),
         request_id=run.key(create_subscriber),
     )
 

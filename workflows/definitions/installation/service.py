@@ -111,6 +111,7 @@ async def service_activated(services: Services, run: Installation) -> Letter:
     return Letter(
         template="service_activated",
         recipient=customer["email"],
+        language=customer["language"],
         variables={
             "customer_name": customer["name"],
             "plan": run.input.bandwidth_plan,

@@ -78,6 +78,7 @@ async def installation_scheduled(services: Services, run: Installation) -> Lette
     return Letter(
         template="installation_scheduled",
         recipient=customer["email"],
+        language=customer["language"],
         variables={
             "customer_name": customer["name"],
             "starts_at": booked["starts_at"],

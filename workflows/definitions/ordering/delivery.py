@@ -130,6 +130,7 @@ async def order_confirmation(services: Services, run: Order) -> Letter:
     return Letter(
         template="order_confirmation",
         recipient=order["customer_email"],
+        language=customer["language"],
         variables={
             "customer_name": customer["name"],
             "order_id": order["order_id"],

@@ -105,6 +105,7 @@ async def subscription_renewal(services: Services, run: Renewal) -> Letter:
     return Letter(
         template="subscription_renewal",
         recipient=customer["email"],
+        language=customer["language"],
         variables={
             "customer_name": customer["name"],
             "plan": run[check_renewal_eligibility]["plan"],

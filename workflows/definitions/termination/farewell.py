@@ -20,7 +20,12 @@ async def service_terminated(services: Services, run: Leaving) -> Letter:
     }
     if ended["device_serials"]:
         variables["device_serial"] = ", ".join(ended["device_serials"])
-    return Letter(template="service_terminated", recipient=customer["email"], variables=variables)
+    return Letter(
+        template="service_terminated",
+        recipient=customer["email"],
+        language=customer["language"],
+        variables=variables,
+    )
 
 
 send_template_email, deliver_email = mail_steps(service_terminated, undone_because=None)

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial import BillingService, CustomerService
-from provisioning.commercial.delivery import Begin
 from provisioning.commercial.facts import OfferFacts, OrderFacts, QuoteFacts
+from provisioning.commercial.mails.delivery import Begin
 from provisioning.commercial.payments import CardsOnFile, PaymentCapture, StripeSettings, payment_gateways
 from provisioning.commercial.payments.tables import Payment, PaymentAttempt
 from provisioning.commercial.payments.testing import StripeDouble

@@ -71,7 +71,7 @@ async def test_a_card_payment_is_captured_once_and_then_only_read(shop: Shop) ->
 
 
 @pytest.mark.parametrize(
-    "instant", ["before prepare", "after prepare", "before capture", "after capture"], ids=lambda name: name[:9]
+    "instant", ["before authorise", "after authorise", "before capture", "after capture"], ids=lambda name: name[:9]
 )
 async def test_whenever_the_process_dies_the_money_is_taken_once(any_shop: Shop, instant: str) -> None:
     payment_id = await any_shop.pay()
@@ -296,18 +296,18 @@ async def test_what_the_holder_of_a_declined_card_has_paid_after_all_goes_back(s
     assert [one["amount"] for one in shop.double.account.refunds] == [1250]
 
 
-async def test_a_payment_taken_back_while_it_is_prepared_takes_nothing(shop: Shop) -> None:
+async def test_a_payment_taken_back_while_it_is_authorised_takes_nothing(shop: Shop) -> None:
     payment_id = await shop.pay()
     capture = shop.capture()
     gateway: Any = capture._gateways["stripe"]
-    prepare = gateway.prepare
+    authorise = gateway.authorise
 
-    async def prepare_slowly(*words: Any, **named: Any) -> Any:
-        reference = await prepare(*words, **named)
+    async def authorise_slowly(*words: Any, **named: Any) -> Any:
+        reference = await authorise(*words, **named)
         assert (await shop.capture().refund(payment_id, reason="order undone"))["state"] == "cancelled"
         return reference
 
-    gateway.prepare = prepare_slowly
+    gateway.authorise = authorise_slowly
     with pytest.raises(PaymentOver):
         await capture.capture(payment_id)
     assert shop.double.account.captured() == []

@@ -137,6 +137,16 @@ async def test_a_renewal_is_paid_by_the_card_on_file_else_by_invoice(shop: Shop)
     assert await renewed(shop, customer_id=43, quote_id=9) == by_invoice, "it stands as it was asked for"
 
 
+async def test_askers_for_one_renewal_at_the_same_moment_get_one_payment(any_shop: Shop) -> None:
+    any_shop.sold.quotes = {8: RENEWAL, 9: replace(RENEWAL, quote_id=9)}
+    payments = await asyncio.gather(*(renewed(any_shop, request_id="renewal/8/pay") for _ in range(6)))
+    assert {(payment["payment_id"], payment["quote_id"]) for payment in payments} == {(payments[0]["payment_id"], 8)}
+    with pytest.raises(RequestConflict, match=f"already made payment {payments[0]['payment_id']}"):
+        await renewed(any_shop, quote_id=9, request_id="renewal/8/pay")
+    async with any_shop.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(Payment)) == 1
+
+
 @pytest.mark.parametrize("state", ["sent", "expired", "withdrawn"])
 async def test_only_an_accepted_renewal_is_charged(shop: Shop, state: str) -> None:
     shop.sold.quotes[8] = replace(RENEWAL, state=state)

@@ -54,20 +54,20 @@ def gateway(
     return StripeGateway(StripeSettings(api_key, "whsec_double", url or double.url, patience_seconds), http)
 
 
-async def prepared(stripe: StripeGateway, card: str = "pm_card_visa") -> PaymentRequest:
+async def authorised(stripe: StripeGateway, card: str = "pm_card_visa") -> PaymentRequest:
     """The payment with its number, as it is once that is written down."""
     request = replace(REQUEST, card=StoredCard("cus_ada", card))
-    return replace(request, reference=await stripe.prepare(request, key=f"{KEY}/prepare"), card=None)
+    return replace(request, reference=await stripe.authorise(request, key=f"{KEY}/prepare"), card=None)
 
 
 async def test_a_card_is_charged_while_its_holder_is_away(double: StripeDouble, http: httpx.AsyncClient) -> None:
     stripe = gateway(double, http)
-    request = await prepared(stripe)
-    assert double.account.captured() == [], "preparing takes nothing"
-    assert await stripe.find(request) is None
+    request = await authorised(stripe)
+    assert double.account.captured() == [], "authorising takes nothing"
+    assert await stripe.get(request) is None
     captured = await stripe.capture(request, key=f"{KEY}/capture")
     (intent,) = double.account.captured()
-    assert captured == Captured(intent["id"], 1250, "EUR") == await stripe.find(request)
+    assert captured == Captured(intent["id"], 1250, "EUR") == await stripe.get(request)
     assert (intent["amount"], intent["currency"], intent["customer"]) == (1250, "eur", "cus_ada")
     assert intent["metadata"] == {"firstlight_payment": KEY}
     assert double.account.calls == [
@@ -94,9 +94,9 @@ async def test_a_declined_card_is_an_answer_that_stays(
     double: StripeDouble, http: httpx.AsyncClient, card: str, code: str, sentence: str
 ) -> None:
     stripe = gateway(double, http)
-    request = await prepared(stripe, card)
+    request = await authorised(stripe, card)
     declined = await stripe.capture(request, key=f"{KEY}/capture")
-    assert declined == Declined(request.reference, code, sentence) == await stripe.find(request)
+    assert declined == Declined(request.reference, code, sentence) == await stripe.get(request)
     double.account.forget_keys()
     assert await stripe.capture(request, key=f"{KEY}/capture") == declined, "a second try is not a second charge"
     assert double.account.captured() == []
@@ -104,12 +104,12 @@ async def test_a_declined_card_is_an_answer_that_stays(
 
 async def test_what_takes_time_is_no_success_yet(double: StripeDouble, http: httpx.AsyncClient) -> None:
     stripe = gateway(double, http)
-    slow = await prepared(stripe, "pm_card_bypassPending")
-    assert await stripe.capture(slow, key="a") == Awaiting(slow.reference) == await stripe.find(slow)
+    slow = await authorised(stripe, "pm_card_bypassPending")
+    assert await stripe.capture(slow, key="a") == Awaiting(slow.reference) == await stripe.get(slow)
     double.account.settle(str(slow.reference), "succeeded")
-    assert await stripe.find(slow) == Captured(str(slow.reference), 1250, "EUR")
+    assert await stripe.get(slow) == Captured(str(slow.reference), 1250, "EUR")
     double.account.forget_keys()
-    redirected = await prepared(stripe, "pm_card_threeDSecure2Required")
+    redirected = await authorised(stripe, "pm_card_threeDSecure2Required")
     action = await stripe.capture(redirected, key="b")
     assert action == RequiresAction(
         str(redirected.reference), f"https://hooks.stripe.com/redirect/authenticate/{redirected.reference}"
@@ -131,12 +131,12 @@ async def test_without_a_word_the_outcome_is_unknown_until_it_is_asked_for(
     double: StripeDouble, http: httpx.AsyncClient, quirk: Quirk, taken: bool
 ) -> None:
     stripe = gateway(double, http)
-    request = await prepared(stripe)
+    request = await authorised(stripe)
     double.account.misbehave("confirm", quirk)
     impatient = gateway(double, http, patience_seconds=IMPATIENCE_SECONDS)
     assert isinstance(await impatient.capture(request, key=f"{KEY}/capture"), Unknown)
     captured = Captured(str(request.reference), 1250, "EUR")
-    assert await stripe.find(request) == (captured if taken else None)
+    assert await stripe.get(request) == (captured if taken else None)
     double.account.forget_keys()  # as a day later: the intent itself is what keeps the money from being taken twice
     assert await stripe.capture(request, key=f"{KEY}/capture") == captured
     assert len(double.account.captured()) == 1
@@ -147,7 +147,7 @@ async def test_a_stripe_that_is_busy_has_done_nothing(
     double: StripeDouble, http: httpx.AsyncClient, quirk: Quirk
 ) -> None:
     stripe = gateway(double, http)
-    request = await prepared(stripe)
+    request = await authorised(stripe)
     double.account.misbehave("confirm", quirk)
     with pytest.raises(GatewayBusy) as busy:
         await stripe.capture(request, key=f"{KEY}/capture")
@@ -156,14 +156,14 @@ async def test_a_stripe_that_is_busy_has_done_nothing(
     assert isinstance(await stripe.capture(request, key=f"{KEY}/capture"), Captured)
 
 
-async def test_preparing_without_an_answer_is_repeated_and_takes_nothing(
+async def test_authorising_without_an_answer_is_repeated_and_takes_nothing(
     double: StripeDouble, http: httpx.AsyncClient
 ) -> None:
     stripe = gateway(double, http)
     double.account.misbehave("create", Quirk.DROP_AFTER_EFFECT)
     with pytest.raises(GatewayBusy):
-        await prepared(stripe)
-    request = await prepared(stripe)
+        await authorised(stripe)
+    request = await authorised(stripe)
     assert list(double.account.intents) == [request.reference]
 
 
@@ -171,19 +171,19 @@ async def test_an_intent_is_cancelled_for_good_or_it_was_too_late(
     double: StripeDouble, http: httpx.AsyncClient
 ) -> None:
     stripe = gateway(double, http)
-    request = await prepared(stripe)
+    request = await authorised(stripe)
     assert await stripe.cancel(request, key=f"{KEY}/cancel") == Cancelled(request.reference)
     double.account.forget_keys()
     assert await stripe.cancel(request, key=f"{KEY}/cancel") == Cancelled(request.reference)
     assert await stripe.capture(request, key=f"{KEY}/capture") == Cancelled(request.reference)
-    other = await prepared(stripe)
+    other = await authorised(stripe)
     await stripe.capture(other, key="b")
     assert await stripe.cancel(other, key="c") == Captured(str(other.reference), 1250, "EUR")
 
 
 async def test_money_goes_back_once(double: StripeDouble, http: httpx.AsyncClient) -> None:
     stripe = gateway(double, http)
-    request = await prepared(stripe)
+    request = await authorised(stripe)
     await stripe.capture(request, key=f"{KEY}/capture")
     double.account.misbehave("refund", Quirk.DROP_AFTER_EFFECT)
     assert isinstance(await stripe.refund(request, key=f"{KEY}/refund"), Unknown)
@@ -195,7 +195,7 @@ async def test_money_goes_back_once(double: StripeDouble, http: httpx.AsyncClien
 
 async def test_a_refund_under_way_is_awaited(double: StripeDouble, http: httpx.AsyncClient) -> None:
     stripe = gateway(double, http)
-    request = await prepared(stripe)
+    request = await authorised(stripe)
     await stripe.capture(request, key=f"{KEY}/capture")
     double.account.refund_status = "pending"
     assert await stripe.refund(request, key=f"{KEY}/refund") == Awaiting(request.reference)
@@ -207,12 +207,12 @@ async def test_a_refund_under_way_is_awaited(double: StripeDouble, http: httpx.A
 async def test_what_stripe_refuses_is_told_without_its_secrets(double: StripeDouble, http: httpx.AsyncClient) -> None:
     stripe = gateway(double, http)
     with pytest.raises(GatewayRefused, match=r"No such payment_method: 'pm_gone'; correct what it names"):
-        await prepared(stripe, "pm_gone")
-    request = await prepared(stripe)
+        await authorised(stripe, "pm_gone")
+    request = await authorised(stripe)
     with pytest.raises(GatewayConflict, match="knows this payment's key from another request"):
-        await stripe.prepare(replace(REQUEST, amount_minor=99), key=f"{KEY}/prepare")
+        await stripe.authorise(replace(REQUEST, amount_minor=99), key=f"{KEY}/prepare")
     with pytest.raises(GatewayUntrusted, match="doesn't accept our key: Invalid API Key provided") as untrusted:
-        await gateway(double, http, api_key="sk_test_other").find(request)
+        await gateway(double, http, api_key="sk_test_other").get(request)
     assert "sk_test_other" not in str(untrusted.value)
     shown = repr(StripeSettings("sk_test_double", "whsec_double", double.url, 1)) + repr(REQUEST)
     assert "sk_test" not in shown
@@ -225,7 +225,7 @@ async def test_a_stripe_that_nobody_reaches_was_asked_nothing(http: httpx.AsyncC
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     with pytest.raises(GatewayUnreachable) as away:
-        await prepared(gateway(double, http, url=f"http://127.0.0.1:{port}"))
+        await authorised(gateway(double, http, url=f"http://127.0.0.1:{port}"))
     assert away.value.transient
 
 

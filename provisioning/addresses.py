@@ -1,0 +1,242 @@
+"""The door for what changes a live service's addresses: whatever rests on them follows in the same transaction.
+
+FreeRADIUS is told by whoever projects next (the worker does it by itself): the subscriber's wish is part of the change.
+A session that is open keeps what it was given until it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
+
+from ipam import (
+    AddressLookup,
+    AllocatedResources,
+    MovedService,
+    NetworkUpkeep,
+    ReleasedResources,
+    StaticResources,
+)
+from provisioning.address_errors import LineOnOlt, ServiceServed, ServiceUnderWay
+from provisioning.intake import Clock
+from provisioning.line import LineOrderRecord, live_line_orders
+from provisioning.projections import ALLOCATION, ENDING
+from provisioning.signals import TOLD_FROM_OUTSIDE
+from radius import SubscriberUnknown, SubscriberView
+from workflows import Services, framed_addresses, open_results
+
+IN_SERVICE = ("active", "suspended")
+ANEW = "End the service and install it anew, so that the OLT is told."
+
+
+class ChangedService(TypedDict):
+    """What a service holds now. ``projected``: whether FreeRADIUS shows it by now; None: it has no subscriber."""
+
+    resources: AllocatedResources
+    projected: bool | None
+
+
+class AddressDesk:
+    """Moves, routes, re-homes and releases within the caller's transaction: all of it or nothing."""
+
+    def __init__(self, db: AsyncSession, *, services: Services, tenant_id: str, now: Clock) -> None:
+        self._db = db
+        self._network = services.network_service
+        self._radius = services.radius_service
+        self._lookup = AddressLookup(db, tenant_id=tenant_id, now=now)
+        self._upkeep = NetworkUpkeep(db, tenant_id=tenant_id, now=now)
+        self._tenant_id = tenant_id
+
+    async def allocate(
+        self,
+        *,
+        customer_id: int,
+        service_location: str,
+        bandwidth_plan: str,
+        request_id: str,
+        static: StaticResources | None = None,
+    ) -> AllocatedResources:
+        """A service that another system looks after: no journey of ours puts it into service or takes it back.
+
+        The same request id is the same service, also after it was released.
+
+        Raises:
+            As ``NetworkService.allocate_resources``.
+        """
+        return await self._network.allocate_resources(
+            customer_id=customer_id,
+            service_location=service_location,
+            bandwidth_plan=bandwidth_plan,
+            request_id=TOLD_FROM_OUTSIDE + request_id,
+            static=static,
+        )
+
+    async def move(
+        self,
+        *,
+        service_id: int,
+        service_location: str,
+        note: str,
+        request_id: str | None = None,
+        static: StaticResources | None = None,
+    ) -> ChangedService:
+        """The service goes on at another premise, or, named again, out of what is being drained where it is.
+
+        Raises:
+            ServiceUnderWay: a run goes on with what the service holds.
+            LineOnOlt: its line would need another VLAN, node or port than its OLT was told.
+            As ``NetworkService.move_service``.
+        """
+        await self._refuse_under_way([service_id])
+        async with self._db.begin_nested():
+            given = await self._network.move_service(
+                service_id=service_id,
+                service_location=service_location,
+                note=note,
+                request_id=request_id,
+                static=static,
+            )
+            return await self._followed(given)
+
+    async def route(self, *, service_id: int, pool: str, prefix: str | None = None) -> ChangedService:
+        """A prefix of the pool is routed to the service besides.
+
+        Raises:
+            ServiceUnderWay
+            As ``NetworkService.route_prefix``.
+        """
+        await self._refuse_under_way([service_id])
+        async with self._db.begin_nested():
+            return await self._followed(
+                await self._network.route_prefix(service_id=service_id, pool=pool, prefix=prefix)
+            )
+
+    async def withdraw(self, *, service_id: int, prefix: str) -> ChangedService:
+        """A routed prefix goes back into its pool's quarantine.
+
+        Raises:
+            ServiceUnderWay
+            As ``NetworkService.withdraw_prefix``.
+        """
+        await self._refuse_under_way([service_id])
+        async with self._db.begin_nested():
+            return await self._followed(await self._network.withdraw_prefix(service_id=service_id, prefix=prefix))
+
+    async def rehome(self, *, access_nodes: Sequence[str], bng: str, note: str) -> list[MovedService]:
+        """Access nodes go behind another BNG, and their services get what is served there.
+
+        Raises:
+            ServiceUnderWay: with all services behind them of which a run has more to do.
+            LineOnOlt: for the first service whose line would need another VLAN.
+            As ``NetworkUpkeep.rehome``.
+        """
+        async with self._db.begin_nested():
+            moved = await self._upkeep.rehome(access_nodes=access_nodes, bng=bng, note=note)
+            await self._refuse_under_way([each["service_id"] for each in moved])
+            held = {each["service_id"]: each for each in await self._network.all_resources()} if moved else {}
+            lines = await self._lines([each["service_id"] for each in moved])
+            for each in moved:
+                await self._follow(held[each["service_id"]], lines.get(each["service_id"]))
+        return moved
+
+    async def release(self, *, service_id: int) -> ReleasedResources:
+        """What a service holds of which nobody makes use any more goes into quarantine; again: the same answer.
+
+        A journey releases what it has taken itself. This is for what another system has asked for, and for what a run
+        that an operator has ended has left behind: a subscriber that never got into service ends in the same act.
+
+        Raises:
+            ServiceServed: its subscriber is in service.
+            ServiceUnderWay, LineOnOlt
+            ServiceUnknown: there never was such a service.
+        """
+        facts = await self._lookup.service(service_id, hold=True)
+        if facts["released_at"] is None:
+            await self._refuse_under_way([service_id])
+            subscriber = await self._subscriber(facts["username"], service_id)
+            if subscriber is not None and subscriber["state"] in IN_SERVICE:
+                raise ServiceServed(service_id, username=facts["username"], state=subscriber["state"])
+            if (line := (await self._lines([service_id])).get(service_id)) is not None:
+                free = "its VLAN is free only when the OLT has let go of it"
+                raise _in_the_way(line, free, instead="Have it taken off the OLT first.")
+            if subscriber is not None:
+                await self._radius.terminate(subscriber_id=subscriber["subscriber_id"])
+        return await self._network.release_resources(service_id=service_id)
+
+    async def numbers_of(self, pool: str) -> dict[str, int] | None:
+        """How many of the pool are in which state, for the audit to tell what was there before; None: no such pool."""
+        for used in await self._network.utilisation():
+            if used["pool"] == pool:
+                return {name: value for name, value in used.items() if isinstance(value, int)}
+        return None
+
+    async def bngs_of(self, access_nodes: Sequence[str]) -> dict[str, str]:
+        """Behind which BNG each of these access nodes is; those that there are."""
+        return await self._lookup.bngs_of(access_nodes)
+
+    async def _followed(self, given: AllocatedResources) -> ChangedService:
+        lines = await self._lines([given["service_id"]])
+        return ChangedService(resources=given, projected=await self._follow(given, lines.get(given["service_id"])))
+
+    async def _follow(self, given: AllocatedResources, line: LineOrderRecord | None) -> bool | None:
+        """What rests on the addresses says the same as they do."""
+        if line is not None and (wanted := _otherwise(line, given)) is not None:
+            raise _in_the_way(line, wanted)
+        subscriber = await self._subscriber(given["username"], given["service_id"])
+        if subscriber is None:
+            return None
+        addresses = framed_addresses(given)
+        after = await self._radius.give_addresses(subscriber_id=subscriber["subscriber_id"], addresses=addresses)
+        return after["projected"]
+
+    async def _subscriber(self, username: str, service_id: int) -> SubscriberView | None:
+        """Who is, or is to be, served with what the service holds."""
+        try:
+            found = await self._radius.subscriber_named(username=username)
+        except SubscriberUnknown:
+            return None
+        return found if found["service_id"] == service_id and found["state"] != "terminated" else None
+
+    async def _lines(self, service_ids: Collection[int]) -> Mapping[int, LineOrderRecord]:
+        return await live_line_orders(self._db, self._tenant_id, service_ids)
+
+    async def _refuse_under_way(self, service_ids: Collection[int]) -> None:
+        """
+        Raises:
+            ServiceUnderWay: a run has more to do with one of them.
+        """
+        asked, runs = set(service_ids), dict[int, int]()
+        for step in (ALLOCATION, ENDING):
+            for kept in await open_results(self._db, tenant_id=self._tenant_id, step=step):
+                if kept.has_more_to_do and int(kept.result["service_id"]) in asked:
+                    runs[int(kept.result["service_id"])] = kept.run_id
+        if runs:
+            raise ServiceUnderWay(runs)
+
+
+def _otherwise(line: LineOrderRecord, given: AllocatedResources) -> str | None:
+    """How the line would have to be carried, where its OLT was told otherwise."""
+    ports = {line["port"], line["actual_port"] or line["port"]}
+    told = (line["access_node"], line["svlan"], line["cvlan"], line["management_vlan"])
+    wanted = (given["access_node"], given["svlan"], given["cvlan"], given["management_vlan"])
+    if told == wanted and given["port"] in (None, *ports):
+        return None
+    where = given["access_node"] if given["port"] is None else f"{given['access_node']} {given['port']}"
+    return f"it would have to be {_vlan(given['svlan'], given['cvlan'])} at {where}"
+
+
+def _in_the_way(line: LineOrderRecord, wanted: str, *, instead: str = ANEW) -> LineOnOlt:
+    where = f"{line['access_node']} {line['actual_port'] or line['port']}"
+    return LineOnOlt(
+        line["service_id"],
+        line_order_id=line["line_order_id"],
+        carried=f"{_vlan(line['svlan'], line['cvlan'])} at {where}",
+        wanted=wanted,
+        instead=instead,
+    )
+
+
+def _vlan(svlan: int, cvlan: int | None) -> str:
+    return f"in VLAN {svlan}" if cvlan is None else f"in VLAN {svlan}.{cvlan}"

@@ -1,0 +1,127 @@
+"""``/addresses/nat``: which ports of which outside address the subscribers behind a CGNAT have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import Field
+
+from ipam import LoggedBlock, NatAlgorithm, NatBlockAt, NatRuleInForce
+from provisioning.api.calls import Call, InCall
+from provisioning.api.openapi import WORDS, problem
+from provisioning.api.pages import Moment
+from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
+
+doors = Doors(prefix="/addresses/nat", tags=["addresses"])
+
+NOT_THERE = {404: problem(WORDS[404])}
+MOST_BLOCKS = 5000
+PoolName = Annotated[str, Field(min_length=1, max_length=120, description="The pool of the inside addresses")]
+Text = Annotated[str, Field(min_length=1, max_length=120)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Why = Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+
+
+class Rule(Wish):
+    """How the box maps a pool's addresses: RFC 7422, a block of ports for each. ``vrf`` is the outside prefix's."""
+
+    pool: PoolName
+    outside: Annotated[str, Field(max_length=64)]
+    ports_per_subscriber: Port
+    algorithm: NatAlgorithm = "by_address"
+    first_port: Port = 1024
+    last_port: Port = 65535
+    vrf: Text = "default"
+    reason: Why
+
+
+class RuleEnd(Wish):
+    """Of which pool the rule ends, and why."""
+
+    pool: PoolName
+    reason: Why
+
+
+class Ruled(Wish):
+    """Whether it was not so already."""
+
+    pool: str
+    changed: bool
+
+
+class Block(Wish):
+    """Ports of an outside address that an inside address had for a time; without an end, still."""
+
+    outside: Annotated[str, Field(max_length=64)]
+    first_port: int
+    last_port: int
+    inside: Annotated[str, Field(max_length=64)]
+    began_at: Moment
+    ended_at: Moment | None = None
+    vrf: Text = "default"
+
+
+class Log(Wish):
+    """What a box without a rule has logged, and which box that is."""
+
+    source: Text
+    blocks: Annotated[list[Block], Field(max_length=MOST_BLOCKS)]
+
+
+class Imported(Wish):
+    """How many blocks there were, and how many of them are new or have ended since."""
+
+    blocks: int
+    new: int
+
+
+@doors.get("/rules", permission="addresses.read")
+async def rules(call: InCall) -> list[NatRuleInForce]:
+    """The rules in force."""
+    return await call.appliance.port_blocks(call.db).rules()
+
+
+@doors.post("/rules", permission="addresses.write", responses=NOT_THERE)
+async def define_rule(call: InCall, wish: Rule) -> Ruled:
+    """From now on the box maps like this; what was so before stays known for its time."""
+    call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before={"rule": await _in_force(call, wish.pool)})
+    done = await call.appliance.port_blocks(call.db).define_rule(**wish.model_dump(exclude={"reason"}))
+    if not done:
+        call.changes_nothing()
+    return Ruled(pool=wish.pool, changed=done)
+
+
+@doors.post("/end-rule", permission="addresses.write", responses=NOT_THERE)
+async def end_rule(call: InCall, wish: RuleEnd) -> Ruled:
+    """The box maps by this rule no longer; the outside prefix is free for something else."""
+    call.tells(subject=f"pool/{wish.pool}", reason=wish.reason, before={"rule": await _in_force(call, wish.pool)})
+    await call.appliance.port_blocks(call.db).end_rule(pool=wish.pool)
+    return Ruled(pool=wish.pool, changed=True)
+
+
+@doors.get("/blocks", permission="addresses.read")
+async def blocks(
+    call: InCall,
+    inside: Annotated[str, Query(min_length=2, max_length=64, description="The inside address")],
+    at: Annotated[Moment | None, Query(description="When; now, if left out")] = None,
+    vrf: Annotated[str | None, Query(max_length=120)] = None,
+) -> list[NatBlockAt]:
+    """Which ports of which outside address an inside address has, or had then."""
+    return await call.appliance.port_blocks(call.db).blocks_of(inside=inside, at=at, vrf=vrf)
+
+
+@doors.post("/blocks", permission="addresses.write", responses=NOT_THERE)
+async def import_blocks(call: InCall, wish: Log) -> Imported:
+    """Reads a log, all or nothing; the same log again, or a longer one, adds what is new."""
+    found = [LoggedBlock(**each.model_dump()) for each in wish.blocks]
+    new = await call.appliance.port_blocks(call.db).import_blocks(found, source=wish.source)
+    call.tells(subject=f"nat_log/{wish.source}", after={"blocks": len(found), "new": new})
+    if not new:
+        call.changes_nothing()
+    return Imported(blocks=len(found), new=new)
+
+
+async def _in_force(call: Call, pool: str) -> NatRuleInForce | None:
+    return next((rule for rule in await call.appliance.port_blocks(call.db).rules() if rule["pool"] == pool), None)

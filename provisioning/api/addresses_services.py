@@ -1,0 +1,153 @@
+"""``/addresses/services``: what a service holds, and what changes it. Its ETag goes with each change."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+from fastapi import Response
+from pydantic import Field
+
+from ipam import AllocatedResources, ReleasedResources, ServiceIncomplete, StaticResources
+from provisioning.addresses import AddressDesk, ChangedService
+from provisioning.api.calls import Call, InCall, etag_of
+from provisioning.api.idempotency import key_of
+from provisioning.api.openapi import WORDS, problem
+from provisioning.api.pages import Number
+from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
+from provisioning.intake import LARGEST_NUMBER
+
+doors = Doors(prefix="/addresses/services", tags=["addresses"])
+
+Why = Annotated[str, Field(min_length=1, max_length=500, description="Why, for whoever finds it later")]
+Prefix = Annotated[str, Field(max_length=64)]
+
+
+class Allocation(Wish):
+    """Whose service, where and on which plan; what it is to have by its number, the rest its pools choose."""
+
+    customer_id: Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]
+    service_location: Annotated[str, Field(min_length=1, max_length=200)]
+    bandwidth_plan: Annotated[str, Field(min_length=1, max_length=200)]
+    ip_address: Prefix | None = None
+    ipv6_wan_prefix: Prefix | None = None
+    delegated_prefix: Prefix | None = None
+    cvlan: Annotated[int, Field(ge=0, le=4095)] | None = None
+
+
+class Move(Wish):
+    """Where the service goes on, and what it is to have there by its number; the rest its pools choose."""
+
+    service_location: Annotated[str, Field(min_length=1, max_length=200)]
+    note: Why
+    ip_address: Prefix | None = None
+    ipv6_wan_prefix: Prefix | None = None
+    delegated_prefix: Prefix | None = None
+    cvlan: Annotated[int, Field(ge=0, le=4095)] | None = None
+
+
+class Route(Wish):
+    """From which pool, and if it matters which prefix of it."""
+
+    pool: Annotated[str, Field(min_length=1, max_length=120)]
+    reason: Why
+    prefix: Prefix | None = None
+
+
+class Withdrawal(Wish):
+    """Which routed prefix, and why."""
+
+    prefix: Prefix
+    reason: Why
+
+
+class Release(Wish):
+    """Why nobody makes use of it any more."""
+
+    reason: Why
+
+
+@doors.post("", permission="addresses.write", status_code=201, responses={404: problem(WORDS[404])})
+async def allocate(call: InCall, wish: Allocation, response: Response) -> AllocatedResources:
+    """Gives a service that your own system looks after its addresses, prefixes and VLANs; 409 when a pool is full."""
+    who = f"{call.caller.token_id}/{key_of(call.request)}"
+    held = await call.appliance.address_desk(call.db).allocate(
+        customer_id=wish.customer_id,
+        service_location=wish.service_location,
+        bandwidth_plan=wish.bandwidth_plan,
+        request_id=f"api/{hashlib.sha256(who.encode()).hexdigest()[:32]}",
+        static=StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan),
+    )
+    call.tells(subject=f"service/{held['service_id']}", customer_id=wish.customer_id)
+    response.headers["Location"] = call.address(f"addresses/services/{held['service_id']}")
+    response.headers["ETag"] = _etag(held)
+    return held
+
+
+@doors.get("/{service_id}", permission="addresses.read")
+async def of_service(call: InCall, service_id: Number, response: Response) -> AllocatedResources:
+    """Addresses, prefixes and VLANs of one service; its ETag goes with a change of them."""
+    held = await call.appliance.services(call.db).network_service.resources(service_id)
+    response.headers["ETag"] = _etag(held)
+    return held
+
+
+@doors.post("/{service_id}/move", permission="addresses.write", if_match=True)
+async def move(call: InCall, service_id: Number, wish: Move, response: Response) -> ChangedService:
+    """Lets it go on at another premise; named where it is, it gets out of what is being drained."""
+    desk = await _seen(call, service_id, reason=wish.note)
+    numbers = StaticResources(wish.ip_address, wish.ipv6_wan_prefix, wish.delegated_prefix, wish.cvlan)
+    changed = await desk.move(
+        service_id=service_id, service_location=wish.service_location, note=wish.note, static=numbers
+    )
+    return _changed(changed, response)
+
+
+@doors.post("/{service_id}/route", permission="addresses.write", if_match=True)
+async def route(call: InCall, service_id: Number, wish: Route, response: Response) -> ChangedService:
+    """Routes a prefix to it besides what its plan gives it."""
+    desk = await _seen(call, service_id, reason=wish.reason)
+    return _changed(await desk.route(service_id=service_id, pool=wish.pool, prefix=wish.prefix), response)
+
+
+@doors.post("/{service_id}/withdraw", permission="addresses.write", if_match=True)
+async def withdraw(call: InCall, service_id: Number, wish: Withdrawal, response: Response) -> ChangedService:
+    """Takes a routed prefix back, into its pool's quarantine."""
+    desk = await _seen(call, service_id, reason=wish.reason)
+    return _changed(await desk.withdraw(service_id=service_id, prefix=wish.prefix), response)
+
+
+@doors.post("/{service_id}/release", permission="addresses.write", if_match=True)
+async def release(call: InCall, service_id: Number, wish: Release) -> ReleasedResources:
+    """Takes back what nobody makes use of any more; again: the same answer. One in use ends by its termination."""
+    facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True)
+    if facts["released_at"] is not None:
+        call.changes_nothing()
+        return await call.appliance.address_desk(call.db).release(service_id=service_id)
+    desk = await _seen(call, service_id, reason=wish.reason)
+    return await desk.release(service_id=service_id)
+
+
+async def _seen(call: Call, service_id: int, *, reason: str) -> AddressDesk:
+    """The desk, for who has seen what the service holds now; nobody else changes that from here on.
+
+    Raises: ServiceUnknown, ServiceReleased, PreconditionMissing, PreconditionFailed.
+    """
+    facts = await call.appliance.address_lookup(call.db).service(service_id, hold=True)
+    try:
+        held = await call.appliance.services(call.db).network_service.resources(service_id)
+    except ServiceIncomplete:
+        held = None  # nobody can have seen it; who means it says `*`
+    call.require_match(etag_of("incomplete") if held is None else _etag(held))
+    call.tells(subject=f"service/{service_id}", customer_id=facts["customer_id"], reason=reason, before=held)
+    return call.appliance.address_desk(call.db)
+
+
+def _changed(changed: ChangedService, response: Response) -> ChangedService:
+    response.headers["ETag"] = _etag(changed["resources"])
+    return changed
+
+
+def _etag(held: AllocatedResources) -> str:
+    return etag_of("addresses", *sorted(held.items()))

@@ -1,0 +1,148 @@
+"""``/addresses/reserve``, ``/addresses/drain`` and so on: what is done to addresses by hand, each with a reason."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ipam import MovedService, NetworkUpkeep
+from provisioning.api.calls import Call, InCall
+from provisioning.api.openapi import WORDS, problem
+from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
+
+doors = Doors(prefix="/addresses", tags=["addresses"])
+
+NOT_THERE = {404: problem(WORDS[404])}
+PoolName = Annotated[str, Field(min_length=1, max_length=120, description="The pool, by its name")]
+Text = Annotated[str, Field(min_length=1, max_length=120)]
+Why = Annotated[str, Field(min_length=1, max_length=500, description="Why, for whoever finds it later")]
+
+
+class OneUnit(Wish):
+    """An address, prefix or C-VLAN as its pool hands it out, and why."""
+
+    pool: PoolName
+    value: Text
+    note: Why
+
+
+class Some(Wish):
+    """An address, from-to or a prefix inside of a pool, or VLAN numbers, and why."""
+
+    pool: PoolName
+    span: Text
+    note: Why
+
+
+class SomeOrAll(Wish):
+    """A part of a pool, or without ``span`` all of it, and why."""
+
+    pool: PoolName
+    span: Text | None = None
+    note: Why
+
+
+class Shrinking(Wish):
+    """The smaller prefix, which starts where the pool's starts, and why."""
+
+    pool: PoolName
+    network: Text
+    note: Why
+
+
+class Rehoming(Wish):
+    """Which access nodes go behind which BNG, and why."""
+
+    access_nodes: Annotated[list[Text], Field(min_length=1, max_length=200)]
+    bng: Text
+    note: Why
+
+
+class Upkept(Wish):
+    """What it was about, and whether it was not so already."""
+
+    pool: str
+    what: str | None
+    changed: bool
+
+
+@doors.post("/reserve", permission="addresses.write", responses=NOT_THERE)
+async def reserve(call: InCall, wish: OneUnit) -> Upkept:
+    """Keeps a free one for something: nobody is given it until it is unreserved."""
+    done = await (await _upkeep(call, wish)).reserve(**wish.model_dump())
+    return _upkept(call, wish.pool, wish.value, done)
+
+
+@doors.post("/unreserve", permission="addresses.write", responses=NOT_THERE)
+async def unreserve(call: InCall, wish: OneUnit) -> Upkept:
+    """Lets a reserved one be handed out again."""
+    await (await _upkeep(call, wish)).unreserve(**wish.model_dump())
+    return _upkept(call, wish.pool, wish.value, True)
+
+
+@doors.post("/lift", permission="addresses.write", responses=NOT_THERE)
+async def lift(call: InCall, wish: OneUnit) -> Upkept:
+    """Ends a quarantine now: it may go to anybody."""
+    await (await _upkeep(call, wish)).lift(**wish.model_dump())
+    return _upkept(call, wish.pool, wish.value, True)
+
+
+@doors.post("/exclude", permission="addresses.write", responses=NOT_THERE)
+async def exclude(call: InCall, wish: Some) -> Upkept:
+    """Never hands it out; an estate that is imported doesn't undo it."""
+    done = await (await _upkeep(call, wish)).exclude(**wish.model_dump())
+    return _upkept(call, wish.pool, wish.span, done)
+
+
+@doors.post("/include", permission="addresses.write", responses=NOT_THERE)
+async def include(call: InCall, wish: Some) -> Upkept:
+    """Lets in what was excluded by hand; what the estate excludes stays out."""
+    done = await (await _upkeep(call, wish)).include(pool=wish.pool, span=wish.span)
+    return _upkept(call, wish.pool, wish.span, done)
+
+
+@doors.post("/drain", permission="addresses.write", responses=NOT_THERE)
+async def drain(call: InCall, wish: SomeOrAll) -> Upkept:
+    """Hands out nothing of it any more; who has something keeps it until it is released or moved."""
+    done = await (await _upkeep(call, wish)).drain(**wish.model_dump())
+    return _upkept(call, wish.pool, wish.span, done)
+
+
+@doors.post("/undrain", permission="addresses.write", responses=NOT_THERE)
+async def undrain(call: InCall, wish: SomeOrAll) -> Upkept:
+    """Hands it out again."""
+    done = await (await _upkeep(call, wish)).undrain(pool=wish.pool, span=wish.span)
+    return _upkept(call, wish.pool, wish.span, done)
+
+
+@doors.post("/shrink", permission="addresses.write", responses=NOT_THERE)
+async def shrink(call: InCall, wish: Shrinking) -> Upkept:
+    """Makes a pool's prefix smaller, once the rest of it is empty."""
+    await (await _upkeep(call, wish)).shrink(**wish.model_dump())
+    return _upkept(call, wish.pool, wish.network, True)
+
+
+@doors.post("/rehome", permission="addresses.write", responses=NOT_THERE)
+async def rehome(call: InCall, wish: Rehoming) -> list[MovedService]:
+    """Puts access nodes behind another BNG, and gives their services what is served there; all of them or none."""
+    desk = call.appliance.address_desk(call.db)
+    before = await desk.bngs_of(wish.access_nodes)
+    call.tells(subject=f"bng/{wish.bng}", reason=wish.note, before={"behind": before})
+    moved = await desk.rehome(**wish.model_dump())
+    if not moved and set(before.values()) == {wish.bng}:
+        call.changes_nothing()
+    return moved
+
+
+async def _upkeep(call: Call, wish: OneUnit | Some | SomeOrAll | Shrinking) -> NetworkUpkeep:
+    before = await call.appliance.address_desk(call.db).numbers_of(wish.pool)
+    call.tells(subject=f"pool/{wish.pool}", reason=wish.note, before=before)
+    return call.appliance.network_upkeep(call.db)
+
+
+def _upkept(call: Call, pool: str, what: str | None, changed: bool) -> Upkept:
+    if not changed:
+        call.changes_nothing()
+    return Upkept(pool=pool, what=what, changed=changed)

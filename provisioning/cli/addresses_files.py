@@ -1,0 +1,163 @@
+"""``firstlight addresses import | export | reconcile``: allocations as files, and RADIUS compared with them."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from ipam import ExportShape, ImportCounts, ImportFile, ImportRefused, ImportSource
+from provisioning.access import subject_of
+from provisioning.address_files import opened, with_errors
+from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import tells
+from provisioning.cli.choices import chosen
+from provisioning.cli.printing import Entry, print_json, print_list, say
+from provisioning.cli.running import AsJson, run
+from provisioning.reconciliation import COLUMNS, KINDS, Reconciled, cells, reconcile
+
+STATES = ("assigned", "reserved", "quarantine", "unchanged")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command("import")(import_)
+    app.command()(export)
+    app.command("reconcile")(reconcile_)
+
+
+def import_(
+    file: Annotated[
+        Path | None, typer.Argument(help="The file; radreply without one is read from the radius database.")
+    ] = None,
+    from_: Annotated[
+        str, typer.Option("--from", help="Whose file it is: csv (ours), netbox, phpipam, radreply.")
+    ] = "csv",
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="CSV that says whose addresses are: username or address; customer_id, location, plan."),
+    ] = None,
+    errors: Annotated[
+        Path | None, typer.Option(help="Write the file again, with a column of what is wrong with each line.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it comes to.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why, for the audit.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Take existing allocations over, all of a file or nothing; what has no owner is held as a reservation."""
+
+    async def act(appliance: Appliance) -> ImportCounts:
+        source: ImportSource = chosen("from", from_, ImportSource)
+        content, known = (None if path is None else path.read_bytes() for path in (file, mapping))
+        read = await opened(appliance, source, content=content, mapping=known)
+        try:
+            counts = await _brought_in(appliance, read, file, dry_run=dry_run)
+        except ImportRefused as refused:
+            _write_errors(errors, read, refused.by_line)
+            raise
+        _write_errors(errors, read, {})
+        return counts
+
+    counts = run(act, as_json=json_)
+    if json_:
+        print_json({**counts, "dry_run": dry_run})
+        return
+    numbers: dict[str, Any] = {**counts}
+    made = ", ".join(f"{numbers[name]} {name}" for name in STATES if numbers[name]) or "nothing"
+    say(f"{counts['lines']} lines, {counts['skipped']} left out: {made}; {counts['services']} new services")
+    if dry_run:
+        say("nothing was written")
+
+
+async def _brought_in(appliance: Appliance, read: ImportFile, file: Path | None, *, dry_run: bool) -> ImportCounts:
+    """
+    Raises: ImportRefused
+    """
+    if dry_run:
+        async with appliance.database.read() as db:
+            checked = await appliance.inventory(db).check(read)
+        if checked.faults:
+            raise ImportRefused(checked.faults)
+        return checked.counts
+    async with appliance.database.begin() as db:
+        counts = await appliance.inventory(db).bring_in(read)
+        named = file.name if file is not None else "radius database"
+        tells(subject=subject_of("import", read.source), after={"file": named, **counts})
+    return counts
+
+
+def _write_errors(errors: Path | None, read: ImportFile, faults: dict[int, Any]) -> None:
+    if errors is not None:
+        errors.write_text(with_errors(read, faults), encoding="utf-8")
+
+
+def export(
+    pool: Annotated[str | None, typer.Option(help="Only this pool.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Into this file; else on standard output.")] = None,
+    as_: Annotated[
+        str, typer.Option("--as", help="In which columns: csv (ours), netbox-addresses or netbox-prefixes.")
+    ] = "csv",
+    json_: AsJson = False,
+) -> None:
+    """Write everything that is held, reserved or cooling as CSV, as `addresses import` reads it, or NetBox."""
+
+    async def act(appliance: Appliance) -> int:
+        shape: ExportShape = chosen("as", as_, ExportShape)
+        async with appliance.database.read() as db:
+            inventory = appliance.inventory(db)
+            columns, found = inventory.columns(shape), inventory.export(pool=pool, shape=shape)
+            if json_ and to is None:
+                rows = [dict(zip(columns, row, strict=True)) async for row in found]
+                print_json(rows)
+                return len(rows)
+            if to is None:
+                return await _write(sys.stdout, columns, found)
+            with to.open("w", encoding="utf-8", newline="") as target:
+                return await _write(target, columns, found)
+
+    written = run(act, as_json=json_)
+    if to is not None:
+        print_json({"file": str(to), "lines": written}) if json_ else say(f"{written} lines in {to}")
+
+
+async def _write(target: TextIO, columns: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> int:
+    writer, count = csv.writer(target, lineterminator="\n"), 0
+    writer.writerow(columns)
+    async for row in rows:
+        writer.writerow(row)
+        count += 1
+    return count
+
+
+def reconcile_(
+    csv_: Annotated[Path | None, typer.Option("--csv", help="Write the differences as CSV into this file.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Compare RADIUS' replies with what is allocated; status 1 if they differ. Each line has its command."""
+
+    async def act(appliance: Appliance) -> list[Reconciled]:
+        return [found async for found in reconcile(appliance)]
+
+    found = run(act, as_json=json_)
+    if csv_ is not None:
+        with csv_.open("w", encoding="utf-8", newline="") as target:
+            csv.writer(target, lineterminator="\n").writerows([COLUMNS, *map(cells, found)])
+    if json_:
+        print_json({kind: [each for each in found if each["difference"] == kind] for kind in KINDS})
+    elif found:
+        print_list(("difference", "username", "service"), [_entry(each) for each in found])
+    else:
+        say("RADIUS gives what is allocated, and nothing else")
+    if found:
+        raise typer.Exit(1)
+
+
+def _entry(found: Reconciled) -> Entry:
+    service = str(found["service_id"] or "")
+    sides = (("here", found["ipam"]), ("RADIUS", found["radius"]))
+    told = "; ".join(f"{side} has {', '.join(values)}" for side, values in sides if values)
+    return Entry((found["difference"], found["username"], service), f"{told}: {found['command']}")

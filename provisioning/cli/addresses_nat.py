@@ -1,0 +1,148 @@
+"""``firstlight addresses nat-...``: which ports of which outside address the subscribers behind a CGNAT have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ipam import NatAlgorithm, NatBlockAt
+from provisioning.access import subject_of
+from provisioning.bootstrap import Appliance
+from provisioning.cli.addresses_looks import At, Vrf
+from provisioning.cli.audited import tells
+from provisioning.cli.choices import chosen
+from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
+from provisioning.cli.running import AsJson, run
+from provisioning.nat_logs import read_blocks
+
+Pool = Annotated[str, typer.Argument(help="The pool of the inside addresses, by its name.")]
+Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command("nat-rule")(rule)
+    app.command("nat-rules")(rules)
+    app.command("nat-end-rule")(end_rule)
+    app.command("nat-import-blocks")(import_blocks)
+    app.command("nat-blocks")(blocks)
+
+
+def rule(
+    pool: Pool,
+    outside: Annotated[str, typer.Option(help="The prefix of outside addresses.")],
+    ports: Annotated[int, typer.Option(help="How many ports each subscriber has.")],
+    reason: Reason,
+    algorithm: Annotated[
+        str, typer.Option(help="by_address: one outside address after the other; by_block: one block of each.")
+    ] = "by_address",
+    first_port: Annotated[int | None, typer.Option(help="The first port that is given; 1024 if not told.")] = None,
+    last_port: Annotated[int | None, typer.Option(help="The last port that is given; 65535 if not told.")] = None,
+    vrf: Annotated[str, typer.Option(help="The VRF of the outside prefix.")] = "default",
+    json_: AsJson = False,
+) -> None:
+    """Say by which rule (RFC 7422) the CGNAT maps a pool from now on; what was so before stays known for its time."""
+
+    async def act(appliance: Appliance) -> None:
+        bounds = {"first_port": first_port, "last_port": last_port}
+        way: NatAlgorithm = chosen("algorithm", algorithm, NatAlgorithm)
+        tells(subject=subject_of("pool", pool), after={"pool": pool, "outside": outside, "ports": ports})
+        async with appliance.database.begin() as db:
+            changed = await appliance.port_blocks(db).define_rule(
+                pool=pool,
+                outside=outside,
+                ports_per_subscriber=ports,
+                algorithm=way,
+                vrf=vrf,
+                **{name: port for name, port in bounds.items() if port is not None},
+            )
+        if json_:
+            print_json({"pool": pool, "outside": outside, "changed": changed})
+        else:
+            say(f"pool {pool}: {ports} ports each of {outside}" + ("" if changed else ", as before"))
+
+    run(act, as_json=json_)
+
+
+def rules(json_: AsJson = False) -> None:
+    """List the rules in force."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            found = await appliance.port_blocks(db).rules()
+        if json_:
+            print_json(found)
+        elif not found:
+            say("no rules")
+        else:
+            entries = [
+                Entry(
+                    (each["pool"], each["inside"], each["outside"], str(each["ports_per_subscriber"])),
+                    f"{each['algorithm']}, ports {each['first_port']} to {each['last_port']}, since"
+                    f" {clock_minute(each['since'])}",
+                )
+                for each in found
+            ]
+            print_list(("pool", "inside", "outside", "ports each"), entries)
+
+    run(act, as_json=json_)
+
+
+def end_rule(pool: Pool, reason: Reason, json_: AsJson = False) -> None:
+    """Say that the CGNAT maps a pool by its rule no longer; the outside prefix is free for something else."""
+
+    async def act(appliance: Appliance) -> None:
+        tells(subject=subject_of("pool", pool), after={"pool": pool})
+        async with appliance.database.begin() as db:
+            await appliance.port_blocks(db).end_rule(pool=pool)
+        print_json({"pool": pool, "changed": True}) if json_ else say(f"pool {pool}: its rule has ended")
+
+    run(act, as_json=json_)
+
+
+def import_blocks(
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV with the columns outside, first_port, last_port, inside, began_at, ended_at, vrf."),
+    ],
+    source: Annotated[str, typer.Option(help="Which box or log they are from.")],
+    json_: AsJson = False,
+) -> None:
+    """Read port blocks from a CGNAT's log, all or nothing; the same log again, or a longer one, adds what is new."""
+
+    async def act(appliance: Appliance) -> None:
+        found = read_blocks(file)
+        tells(subject=subject_of("nat_log", source), after={"lines": len(found)})
+        async with appliance.database.begin() as db:
+            new = await appliance.port_blocks(db).import_blocks(found, source=source)
+        print_json({"lines": len(found), "new": new}) if json_ else say(f"{len(found)} blocks, {new} of them new")
+
+    run(act, as_json=json_)
+
+
+def blocks(
+    address: Annotated[str, typer.Argument(help="The inside address.")],
+    at: At = None,
+    vrf: Vrf = None,
+    json_: AsJson = False,
+) -> None:
+    """Say which ports of which outside address an inside address has, or had then."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            found = await appliance.port_blocks(db).blocks_of(inside=address, at=at, vrf=vrf)
+        if json_:
+            print_json(found)
+        elif not found:
+            say(f"{address} has no ports of an outside address")
+        else:
+            for each in found:
+                say(_in_words(each))
+
+    run(act, as_json=json_)
+
+
+def _in_words(block: NatBlockAt) -> str:
+    return f"{block['outside']} ports {block['first_port']} to {block['last_port']} by {block['source']}"

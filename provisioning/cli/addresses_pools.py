@@ -1,0 +1,166 @@
+"""``firstlight addresses pools | usage``: how full the pools are, in numbers, as bars and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from ipam import NameUnknown, PlaceKind, PlaceUsage, PoolOutlook, PoolUsage
+from provisioning.bootstrap import Appliance
+from provisioning.cli.choices import chosen
+from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say
+from provisioning.cli.running import AsJson, run
+from provisioning.errors import Fault, InvalidRequest
+from provisioning.occupation_svg import occupation_svg
+
+LEVEL_STYLES = {"ok": "green", "low": "yellow", "critical": "bold red", "exhausted": "bold red"}
+BAR = 30
+PARTS = (
+    ("assigned", "█", "blue"),
+    ("quarantined", "▓", "yellow"),
+    ("reserved", "▒", "magenta"),
+    ("draining", "▚", "red"),
+)
+"""Of what a bar is made, from the left; what is left is free."""
+WORDS = {"quarantined": "cooling off"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(pools)
+    app.command()(usage)
+
+
+def pools(json_: AsJson = False) -> None:
+    """List the pools: what is used, cooling, reserved and free, how bad that is, and how many days it lasts."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            found = await appliance.services(db).network_service.outlook()
+        if json_:
+            print_json(found)
+        elif not found:
+            say("no pools")
+        else:
+            headings = ("pool", "used", "free", "level", "full in days")
+            print_list(headings, [Entry(_cells(each), _below(each)) for each in found])
+
+    run(act, as_json=json_)
+
+
+def usage(
+    pool: Annotated[str | None, typer.Argument(help="Only this pool, by its name or its prefix.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Rolled up by where pools are bound: bng, site or access_node.")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(help="Write a picture of the pool's occupation into this file.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Show how full the pools are as bars, each or by place; of one pool also as a picture (SVG)."""
+
+    async def act(appliance: Appliance) -> None:
+        place: PlaceKind | None = chosen("by", by, PlaceKind)
+        if (svg is not None and pool is None) or (place is not None and pool is not None):
+            why = "is needed with --svg" if pool is None else "can't be given with --by"
+            raise InvalidRequest("The usage", [Fault("pool", why)])
+        if place is not None:
+            async with appliance.database.read() as db:
+                rolled_up = await appliance.address_lookup(db).usage_by_place(place)
+            print_json(rolled_up) if json_ else _print_places(rolled_up)
+            return
+        async with appliance.database.read() as db:
+            found = await appliance.services(db).network_service.utilisation()
+            if pool is not None:
+                found = [_named(found, pool)]
+            drawn = await appliance.address_lookup(db).occupation(found[0]["pool"]) if svg is not None else None
+        if svg is not None and drawn is not None:
+            svg.write_text(occupation_svg(drawn), encoding="utf-8")
+        print_json(found) if json_ else _print_pools(found)
+
+    run(act, as_json=json_)
+
+
+def _named(found: Sequence[PoolUsage], said: str) -> PoolUsage:
+    """
+    Raises: NameUnknown
+    """
+    for each in found:
+        if said in (each["pool"], each["network"]):
+            return each
+    raise NameUnknown("pool", said)
+
+
+def _cells(pool: PoolOutlook) -> tuple[str | Text, ...]:
+    days = pool["days_to_exhaustion"]
+    return (
+        pool["pool"],
+        f"{pool['used_percent']:g} %",
+        f"{pool['free']} of {pool['size']}",
+        Text(pool["level"], style=LEVEL_STYLES[pool["level"]]),
+        "" if days is None else f"{days:g}",
+    )
+
+
+def _below(pool: PoolOutlook) -> str:
+    """What it stands on, and of what its use is made."""
+    role = f"{pool['role']} " if pool["role"] else ""
+    soon = pool["next_available_at"]
+    back = f"; the next one comes back {clock_time(soon)}" if soon else ""
+    return f"{role}{pool['network']} ({pool['kind']}): {_made_of(pool)}{back}"
+
+
+def _made_of(used: PoolUsage | PlaceUsage) -> str:
+    numbers = _numbers(used)
+    return ", ".join(f"{numbers[name]} {WORDS.get(name, name)}" for name, *_ in PARTS if numbers[name]) or "none in use"
+
+
+def _numbers(used: PoolUsage | PlaceUsage) -> dict[str, int]:
+    return {
+        "assigned": used["assigned"],
+        "quarantined": used["quarantined"],
+        "reserved": used["reserved"],
+        "draining": used["draining"],
+    }
+
+
+def _print_pools(found: Sequence[PoolUsage]) -> None:
+    if not found:
+        say("no pools")
+        return
+    entries = [Entry((each["pool"], _bar(each), f"{each['used_percent']:g} %"), _line_below(each)) for each in found]
+    print_list(("pool", "", "used"), entries)
+
+
+def _line_below(used: PoolUsage) -> str:
+    return f"{used['network']}: {_made_of(used)}, {used['free']} of {used['size']} free"
+
+
+def _print_places(found: Sequence[PlaceUsage]) -> None:
+    if not found:
+        say("no pool is bound to such a place")
+        return
+    entries = [
+        Entry(
+            (each["place"], each["kind"], _bar(each), f"{each['used_percent']:g} %"),
+            f"{', '.join(each['pools'])}: {_made_of(each)}, {each['free']} of {each['size']} free",
+        )
+        for each in found
+    ]
+    print_list(("place", "kind", "", "used"), entries)
+
+
+def _bar(used: PoolUsage | PlaceUsage) -> Text:
+    """What there is at all is seen, however little it is."""
+    bar, size, numbers = Text(), max(used["size"], 1), _numbers(used)
+    left = BAR - 1 if used["free"] else BAR
+    for name, mark, style in PARTS:
+        if numbers[name]:
+            width = min(max(round(BAR * numbers[name] / size), 1), left)
+            bar.append(mark * width, style=style)
+            left -= width
+    bar.append("░" * (BAR - bar.cell_len), style="dim")
+    return bar

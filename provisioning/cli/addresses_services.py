@@ -1,0 +1,135 @@
+"""``firstlight addresses move | route | withdraw | release``: what changes what a service holds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from provisioning.access import subject_of
+from provisioning.addresses import AddressDesk, ChangedService
+from provisioning.bootstrap import Appliance
+from provisioning.cli.addresses_looks import Cvlan, DelegatedPrefix, Ip, Wan6, static_of
+from provisioning.cli.audited import tells
+from provisioning.cli.printing import clock_time, print_json, say
+from provisioning.cli.running import AsJson, run
+
+Service = Annotated[int, typer.Argument(help="The service's number.")]
+Note = Annotated[str, typer.Option(help="Why, for whoever finds it later.")]
+Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    for command in (allocate, move, route, withdraw, release):
+        app.command()(command)
+
+
+def allocate(
+    customer: Annotated[int, typer.Option(help="The customer's number.")],
+    location: Annotated[str, typer.Option(help="The premise, by its id or an alias.")],
+    plan: Annotated[str, typer.Option(help="The network plan.")],
+    request: Annotated[str, typer.Option(help="Names the service: the same again is the same one.")],
+    ip: Ip = None,
+    wan6: Wan6 = None,
+    pd: DelegatedPrefix = None,
+    cvlan: Cvlan = None,
+    json_: AsJson = False,
+) -> None:
+    """Give a service that another system looks after its addresses and VLANs; an installation takes its own."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            held = await appliance.address_desk(db).allocate(
+                customer_id=customer,
+                service_location=location,
+                bandwidth_plan=plan,
+                request_id=request,
+                static=static_of(ip, wan6, pd, cvlan),
+            )
+            tells(subject=subject_of("service", held["service_id"]))
+        print_json(held) if json_ else _print(ChangedService(resources=held, projected=None))
+
+    run(act, as_json=json_)
+
+
+def move(
+    service: Service,
+    to: Annotated[str, typer.Option(help="The premise where it goes on, by its id or an alias.")],
+    note: Note,
+    request: Annotated[str | None, typer.Option(help="Names this move: the same again changes nothing.")] = None,
+    ip: Ip = None,
+    wan6: Wan6 = None,
+    pd: DelegatedPrefix = None,
+    cvlan: Cvlan = None,
+    json_: AsJson = False,
+) -> None:
+    """Let a service go on at another premise; named where it is, it gets out of what is being drained."""
+    static = static_of(ip, wan6, pd, cvlan)
+    _change(
+        lambda desk: desk.move(service_id=service, service_location=to, note=note, request_id=request, static=static),
+        {},
+        as_json=json_,
+    )
+
+
+def route(
+    service: Service,
+    pool: Annotated[str, typer.Option(help="The pool of routed prefixes.")],
+    reason: Reason,
+    prefix: Annotated[str | None, typer.Option(help="Exactly this one; left out, the pool's choice.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Route a prefix to a service, besides what its plan gives it."""
+    _change(lambda desk: desk.route(service_id=service, pool=pool, prefix=prefix), {"pool": pool}, as_json=json_)
+
+
+def withdraw(
+    service: Service,
+    prefix: Annotated[str, typer.Option(help="The routed prefix.")],
+    reason: Reason,
+    json_: AsJson = False,
+) -> None:
+    """Take a routed prefix back from a service, into its pool's quarantine."""
+    _change(lambda desk: desk.withdraw(service_id=service, prefix=prefix), {"prefix": prefix}, as_json=json_)
+
+
+def release(service: Service, reason: Reason, json_: AsJson = False) -> None:
+    """Take back what a service holds of which nobody makes use any more; one in use ends by `subscribers terminate`."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            released = await appliance.address_desk(db).release(service_id=service)
+        if json_:
+            print_json(released)
+            return
+        say(f"service {service}: released {clock_time(released['released_at'])}")
+        for each in released["released"]:
+            say(f"  {each['value']} of pool {each['pool']} is free {clock_time(each['available_at'])}")
+
+    run(act, as_json=json_)
+
+
+def _change(act: Callable[[AddressDesk], Awaitable[ChangedService]], after: dict[str, str], *, as_json: bool) -> None:
+    async def done(appliance: Appliance) -> None:
+        tells(after=after)
+        async with appliance.database.begin() as db:
+            changed = await act(appliance.address_desk(db))
+        print_json(changed) if as_json else _print(changed)
+
+    run(done, as_json=as_json)
+
+
+def _print(changed: ChangedService) -> None:
+    held = changed["resources"]
+    where = held["access_node"] if held["port"] is None else f"{held['access_node']} {held['port']}"
+    vlan = str(held["svlan"]) if held["cvlan"] is None else f"{held['svlan']}.{held['cvlan']}"
+    addresses = [held["ip_address"], held["ipv6_wan_prefix"], held["delegated_prefix"]]
+    routes = [*held.get("framed_routes", ()), *held.get("framed_ipv6_routes", ())]
+    say(f"service {held['service_id']}, {held['username']}: {where}, VLAN {vlan}")
+    say(f"  {', '.join(each for each in addresses if each) or 'no address of ours'}")
+    for each in routes:
+        say(f"  routed: {each}")
+    if changed["projected"] is False:
+        say("FreeRADIUS is told by the worker; a session that is open keeps what it was given until it ends")

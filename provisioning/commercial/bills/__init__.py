@@ -1,0 +1,1 @@
+"""Bills and terms: begun, renewed, ended."""

@@ -1,0 +1,1 @@
+"""The people and firms that buy, and in which language they are written to."""

@@ -1,0 +1,1 @@
+"""Tickets: what teams are to do, and until when."""

@@ -1,0 +1,1 @@
+"""Licences, and the keys that prove them."""

@@ -1,0 +1,1 @@
+"""Mails: their templates, the outbox, and the way to the mail server."""

@@ -1,0 +1,1 @@
+"""Notices to teams, and the channels by which they are told."""

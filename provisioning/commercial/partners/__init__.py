@@ -1,0 +1,1 @@
+"""Partners, their customers, pools and commissions."""

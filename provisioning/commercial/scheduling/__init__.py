@@ -1,0 +1,1 @@
+"""Deployments: an order in the calendar of visits."""

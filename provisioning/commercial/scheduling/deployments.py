@@ -1,0 +1,242 @@
+"""Deployments: an order gets a technician's visit in the one calendar, on the day or at the moment that is wanted."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import cast, get_args
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.commercial.customers.customer import require_customer
+from provisioning.commercial.helpdesk.ticketing import DEFAULT_DURATION_MINUTES
+from provisioning.commercial.tables import SiteSurvey
+from provisioning.commercial.tenants.tenant_errors import (
+    DayFull,
+    DeploymentReleased,
+    DeploymentUnknown,
+    NoTechnicians,
+    OrderScheduled,
+    PlaceUnknown,
+    SlotTaken,
+)
+from provisioning.commercial.tenants.tenant_tables import Deployment
+from provisioning.errors import ChangeRaced, RequestConflict
+from provisioning.field import TechnicianBusy, VisitOver, VisitRecord, Visits
+from provisioning.field.slots import Slot, Slots
+from provisioning.intake import Clock, Faults
+from workflows.answers import DeploymentPriority, ScheduledDeployment
+
+LONGEST_AHEAD = timedelta(days=2 * 365)
+LOOKED_AHEAD_DAYS = 60
+LONGEST_ADDRESS = 500
+DONE_OR_TO_COME = ("booked", "scanned", "completed")
+
+
+@dataclass(frozen=True)
+class WantedDeployment:
+    """A deployment as it is wanted; ``day`` or ``moment``."""
+
+    order_id: int
+    customer_id: int
+    priority: DeploymentPriority
+    day: date | None
+    moment: datetime | None
+    address: str | None
+
+    @property
+    def wanted(self) -> str:
+        return self.day.isoformat() if self.day else self.moment.isoformat() if self.moment else ""
+
+
+def read_deployment(faults: Faults, scheduled_date: object, **given: object) -> WantedDeployment:
+    """The deployment that is wanted, or faults."""
+    day, moment = _day_or_moment(faults, scheduled_date)
+    priority = given["priority"]
+    if priority not in get_args(DeploymentPriority):
+        faults.add("priority", f"{priority} is none of {', '.join(get_args(DeploymentPriority))}")
+    return WantedDeployment(
+        order_id=faults.number("order_id", given["order_id"]),
+        customer_id=faults.number("customer_id", given["customer_id"]),
+        priority=cast(DeploymentPriority, priority),
+        day=day,
+        moment=moment,
+        address=faults.optional_line("installation_address", given["installation_address"], longest=LONGEST_ADDRESS),
+    )
+
+
+class Deployments:
+    """Schedules deployments into the calendar of visits. Writes only ``db``; the caller commits."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, zone: ZoneInfo) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+        self._visits = Visits(db, tenant_id=tenant_id, now=now)
+        self._slots = Slots(db, tenant_id=tenant_id, now=now, zone=zone)
+
+    async def schedule(self, wanted: WantedDeployment, request_id: str | None) -> ScheduledDeployment:
+        """Raises: as ``DeploymentService.schedule_deployment``."""
+        await require_customer(self._db, self._tenant_id, wanted.customer_id)
+        technicians = await self._slots.hold_technicians()
+        if (known := await self._known(wanted, request_id)) is not None:
+            return known
+        self._refuse_if_out_of_time(wanted)
+        if not technicians:
+            raise NoTechnicians
+        address = wanted.address or await self._surveyed_place(wanted)
+        visit = await self._booked(wanted, technicians, address)
+        return await self._keep(wanted, visit, request_id)
+
+    async def release(self, deployment_id: int, reason: str) -> ScheduledDeployment:
+        """Raises: DeploymentUnknown."""
+        row = await self._db.scalar(
+            select(Deployment)
+            .where(Deployment.tenant_id == self._tenant_id, Deployment.id == deployment_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        if row is None:
+            raise DeploymentUnknown(deployment_id)
+        if row.state == "scheduled":
+            with suppress(VisitOver):  # it has ended by itself, and what happened at the door happened
+                await self._visits.cancel(visit_id=row.visit_id, reason=reason)
+            await self._end(row, reason)
+        return _scheduled(row, await self._visits.visit(row.visit_id))
+
+    async def _known(self, wanted: WantedDeployment, request_id: str | None) -> ScheduledDeployment | None:
+        """The deployment that this wish already has, if any."""
+        mine = (
+            select(Deployment).where(Deployment.tenant_id == self._tenant_id).execution_options(populate_existing=True)
+        )
+        if request_id is not None:
+            row = await self._db.scalar(mine.where(Deployment.request_id == request_id))
+            if row is not None:
+                if not _is_wanted(row, wanted):
+                    raise RequestConflict(request_id, f"deployment {row.id}")
+                if row.state == "released":
+                    raise DeploymentReleased(row.id, row.order_id, row.release_reason)
+                return _scheduled(row, await self._visits.visit(row.visit_id))
+        of_the_order = mine.where(Deployment.order_id == wanted.order_id, Deployment.state == "scheduled")
+        row = await self._db.scalar(of_the_order.with_for_update())
+        if row is None:
+            return None
+        visit = await self._visits.visit(row.visit_id)
+        if visit["state"] not in DONE_OR_TO_COME:  # nobody came of it: the order may be scheduled anew
+            await self._end(row, f"visit {row.visit_id} is {visit['state']}")
+            return None
+        if not _is_wanted(row, wanted):
+            raise OrderScheduled(row.order_id, row.id, visit["starts_at"])
+        return _scheduled(row, visit)
+
+    def _refuse_if_out_of_time(self, wanted: WantedDeployment) -> None:
+        faults = Faults("The deployment")
+        now = self._now()
+        is_over = (
+            wanted.moment <= now if wanted.moment else wanted.day is not None and wanted.day < self._slots.day_of(now)
+        )
+        too_far = wanted.moment.date() if wanted.moment else wanted.day
+        if is_over:
+            faults.add("scheduled_date", "is over already")
+        elif too_far is not None and too_far > (now + LONGEST_AHEAD).date():
+            faults.add("scheduled_date", "lies more than two years ahead")
+        faults.refuse_if_any()
+
+    async def _booked(self, wanted: WantedDeployment, technicians: list[int], address: str) -> VisitRecord:
+        for slot in await self._free(wanted, technicians):
+            try:
+                return await self._visits.book(
+                    customer_id=wanted.customer_id,
+                    technician_id=slot.technician_id,
+                    starts_at=slot.starts_at,
+                    duration_minutes=DEFAULT_DURATION_MINUTES,
+                    address=address,
+                )
+            except TechnicianBusy:  # the database knows of a visit that was written past the calendar: the next one
+                continue
+        raise await self._no_room(wanted, technicians)
+
+    async def _free(self, wanted: WantedDeployment, technicians: list[int]) -> list[Slot]:
+        if wanted.moment is not None:
+            return await self._slots.at(wanted.moment, technicians, minutes=DEFAULT_DURATION_MINUTES)
+        assert wanted.day is not None, "a deployment is wanted on a day or at a moment"
+        return await self._slots.on(wanted.day, technicians, minutes=DEFAULT_DURATION_MINUTES)
+
+    async def _no_room(self, wanted: WantedDeployment, technicians: list[int]) -> DayFull | SlotTaken:
+        """The refusal, with the next time at which there is room."""
+        minutes = DEFAULT_DURATION_MINUTES
+        day = wanted.day or self._slots.day_of(wanted.moment or self._now())
+        later = await self._slots.next_after(day, technicians, minutes=minutes, days=LOOKED_AHEAD_DAYS)
+        if wanted.moment is None:
+            return DayFull(day, self._slots.day_of(later.starts_at) if later else None, LOOKED_AHEAD_DAYS)
+        same_day = await self._slots.on(day, technicians, minutes=minutes)
+        at = next((slot.starts_at for slot in same_day if slot.starts_at > wanted.moment), None)
+        return SlotTaken(wanted.moment, at or (later.starts_at if later else None))
+
+    async def _surveyed_place(self, wanted: WantedDeployment) -> str:
+        place: str | None = await self._db.scalar(
+            select(SiteSurvey.service_location)
+            .where(SiteSurvey.tenant_id == self._tenant_id, SiteSurvey.customer_id == wanted.customer_id)
+            .order_by(SiteSurvey.surveyed_at.desc(), SiteSurvey.id.desc())
+            .limit(1)
+        )
+        if place is None:
+            raise PlaceUnknown(wanted.order_id, wanted.customer_id)
+        return place
+
+    async def _keep(self, wanted: WantedDeployment, visit: VisitRecord, request_id: str | None) -> ScheduledDeployment:
+        try:
+            async with self._db.begin_nested():
+                row = await self._db.scalar(
+                    insert(Deployment)
+                    .values(
+                        tenant_id=self._tenant_id,
+                        order_id=wanted.order_id,
+                        customer_id=wanted.customer_id,
+                        visit_id=visit["visit_id"],
+                        priority=wanted.priority,
+                        wanted=wanted.wanted,
+                        state="scheduled",
+                        scheduled_at=self._now(),
+                        request_id=request_id,
+                    )
+                    .returning(Deployment)
+                )
+        except IntegrityError as exc:
+            raise ChangeRaced from exc  # the visit goes with the caller's rollback
+        assert row is not None
+        return _scheduled(row, visit)
+
+    async def _end(self, row: Deployment, reason: str) -> None:
+        row.state, row.released_at, row.release_reason = "released", self._now(), reason
+        await self._db.flush()  # the order may be scheduled anew in this transaction
+
+
+def _day_or_moment(faults: Faults, value: object) -> tuple[date | None, datetime | None]:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value, None
+    moment = faults.moment("scheduled_date", value)
+    return None, None if moment is None else moment.astimezone(UTC)
+
+
+def _is_wanted(row: Deployment, wanted: WantedDeployment) -> bool:
+    its = (row.order_id, row.customer_id, row.priority, row.wanted)
+    return its == (wanted.order_id, wanted.customer_id, wanted.priority, wanted.wanted)
+
+
+def _scheduled(row: Deployment, visit: VisitRecord) -> ScheduledDeployment:
+    return ScheduledDeployment(
+        deployment_id=row.id,
+        order_id=row.order_id,
+        customer_id=row.customer_id,
+        priority=row.priority,
+        technician_id=visit["technician_id"],
+        visit_id=row.visit_id,
+        starts_at=visit["starts_at"],
+        ends_at=visit["ends_at"],
+        state=row.state,
+    )

@@ -1,0 +1,1 @@
+"""Leads, offers, quotes, acceptances and orders."""

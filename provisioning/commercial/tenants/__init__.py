@@ -1,0 +1,1 @@
+"""Customers' pages, and under whose brand they stand."""

@@ -1,0 +1,29 @@
+"""Days are the ISP's: what is told as a day begins and ends at midnight where the ISP is, not in UTC.
+
+So a term that is sold there at half past twelve at night begins on the day that customer and operator see on their
+calendar, and a service that ends after its last day ends when that day is over for them. Moments stay moments. A
+licence alone counts its days in UTC, since its key is proven where nobody knows the ISP's time zone.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+UTC_DAYS = ZoneInfo("UTC")
+"""What the setting says as long as nobody sets it."""
+
+
+def day_of(moment: datetime, zone: ZoneInfo) -> date:
+    """The day that it is there at this moment."""
+    return moment.astimezone(zone).date()
+
+
+def begin_of(day: date, zone: ZoneInfo) -> datetime:
+    """The moment at which this day begins there; where the clocks skip midnight, the first one that there is."""
+    return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+
+
+def end_of(day: date, zone: ZoneInfo) -> datetime:
+    """The moment at which this day is over there."""
+    return begin_of(day + timedelta(days=1), zone)

@@ -1,0 +1,129 @@
+"""A picture of where a pool's units are used, as SVG: drawn from numbers alone, for a file, a door or a page.
+
+It holds no script, no style sheet and no address of anything else, so it may stand in a page under any policy. Each
+square is a stack of what its units are; squares that are alike become one bar. The title of each says from where to
+where, and how many there are of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Literal, get_args
+from xml.sax.saxutils import escape, quoteattr
+
+from ipam import Occupation, OccupationCell
+
+State = Literal["assigned", "cooling", "reserved", "draining", "excluded", "free"]
+STATES: tuple[State, ...] = get_args(State)
+COLOURS: dict[State, str] = {
+    "assigned": "#2563a8",
+    "cooling": "#e0a030",
+    "reserved": "#8a4fb0",
+    "draining": "#c44e4e",
+    "excluded": "#9a9a9a",
+    "free": "#e4ebe4",
+}
+"""Told apart also by who sees no red and green, and in the legend by words."""
+SQUARE = 14
+GAP = 1
+COLUMNS = 32
+MARGIN = 12
+LINE = 18
+CHARACTER = 7.3
+"""How wide a letter of the labels is at most, in the same unit as all else: a pixel at the usual size."""
+
+
+def occupation_svg(occupation: Occupation) -> str:
+    """The whole picture as one element, to be served as ``image/svg+xml`` or to stand in HTML."""
+    cells = occupation["cells"]
+    rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
+    heading, legend = _heading(occupation), _legend(cells)
+    labels = max((len(row[0]["first"]) for row in rows), default=0) * CHARACTER + MARGIN
+    top = MARGIN + 2 * LINE
+    below = top + len(rows) * SQUARE + LINE
+    step = max(len(f"{units} {state}") for state, units in legend.items()) * CHARACTER + 2 * SQUARE
+    width = max(labels + COLUMNS * SQUARE, *(len(line) * CHARACTER for line in heading), len(legend) * step)
+    width += 2 * MARGIN
+    height = below + LINE
+    title = " ".join(heading)
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label={quoteattr(title)}'
+            f' viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" height="{height}"'
+            ' font-family="monospace" font-size="12">',
+            f"<title>{escape(title)}</title>",
+            f'<rect width="{width:.0f}" height="{height}" fill="#ffffff"/>',
+            *(_text(MARGIN, MARGIN + (number + 1) * LINE - 6, line) for number, line in enumerate(heading)),
+            *(line for number, row in enumerate(rows) for line in _row(row, labels + MARGIN, top + number * SQUARE)),
+            *_legend_lines(legend, below, step),
+            "</svg>",
+            "",
+        ]
+    )
+
+
+def _heading(occupation: Occupation) -> tuple[str, str]:
+    role = f", {occupation['role']}" if occupation["role"] else ""
+    each = occupation["units_per_cell"]
+    square = "one" if each == 1 else str(each)
+    return (
+        f"{occupation['pool']}: {occupation['network']} ({occupation['kind']}{role})",
+        f"{occupation['units']} in all, a square is {square}",
+    )
+
+
+def _legend(cells: list[OccupationCell]) -> dict[State, int]:
+    return {state: sum(cell[state] for cell in cells) for state in STATES}
+
+
+def _row(row: list[OccupationCell], left: float, top: float) -> Iterator[str]:
+    yield _text(MARGIN, top + SQUARE - 3, row[0]["first"])
+    column = 0
+    for _, alike in groupby(row, key=_shares):
+        cells = list(alike)
+        yield f"<g><title>{escape(_told(cells))}</title>"
+        yield from _stack(cells[0], left + column * SQUARE, top, len(cells) * SQUARE - GAP)
+        yield "</g>"
+        column += len(cells)
+
+
+def _shares(cell: OccupationCell) -> tuple[float, ...]:
+    """Squares of the same look."""
+    units = sum(cell[state] for state in STATES)
+    return tuple(round(cell[state] / units, 3) for state in STATES)
+
+
+def _stack(cell: OccupationCell, left: float, top: float, width: float) -> Iterator[str]:
+    """From below: what is there at all is seen, however few it is of."""
+    units, height = sum(cell[state] for state in STATES), SQUARE - GAP
+    yield _bar(left, top, width, height, "free")
+    foot = top + height
+    for state in STATES[:-1]:
+        if cell[state]:
+            tall = min(max(height * cell[state] / units, 1.0), foot - top)
+            foot -= tall
+            yield _bar(left, foot, width, tall, state)
+
+
+def _told(cells: list[OccupationCell]) -> str:
+    first, last = cells[0]["first"], cells[-1]["last"]
+    numbers = {state: sum(cell[state] for cell in cells) for state in STATES}
+    where = first if first == last else f"{first} to {last}"
+    return f"{where}: {', '.join(f'{number} {state}' for state, number in numbers.items() if number)}"
+
+
+def _legend_lines(legend: dict[State, int], top: float, step: float) -> Iterator[str]:
+    for number, (state, units) in enumerate(legend.items()):
+        left = MARGIN + number * step
+        yield _bar(left, top, SQUARE - GAP, SQUARE - GAP, state)
+        yield _text(left + SQUARE + 4, top + SQUARE - 3, f"{units} {state}")
+
+
+def _bar(left: float, top: float, width: float, height: float, state: State) -> str:
+    fill = COLOURS[state]
+    return f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"/>'
+
+
+def _text(left: float, base: float, words: str) -> str:
+    return f'<text x="{left:.1f}" y="{base:.1f}" fill="#222222">{escape(words)}</text>'

@@ -1,0 +1,81 @@
+"""RADIUS compared with what is allocated, each difference with the command that puts it right.
+
+What a run is about to carry over is no difference yet, and of a service that another system looks after RADIUS may know
+nothing. The two databases are not read in one instant, so a service that
+changes meanwhile may show once; it doesn't show twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ipam import Difference
+from provisioning.bootstrap import Appliance
+from provisioning.projections import ALLOCATION, ENDING, usernames_in_work
+from provisioning.signals import TOLD_FROM_OUTSIDE
+from radius import ReplyRow, address_replies
+from workflows import open_results
+
+
+class Reconciled(Difference):
+    """``command``: what to type to put it right."""
+
+    command: str
+
+
+KINDS = ("missing_in_radius", "unknown_to_ipam", "mismatched")
+COLUMNS = ("difference", "username", "service_id", "customer_id", "ipam", "radius", "command")
+HOLD = "firstlight addresses import --from radreply"
+
+
+async def reconcile(appliance: Appliance) -> AsyncIterator[Reconciled]:
+    """Every difference, while RADIUS' rows are read.
+
+    Raises:
+        RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+    """
+    tenant_id: str = appliance.tenant_id
+    async with appliance.database.read() as db:
+        reconciliation = await appliance.inventory(db).reconciliation()
+        anothers = set(await appliance.address_lookup(db).services_of_requests(TOLD_FROM_OUTSIDE))
+        subscribers = await appliance.services(db).radius_service.subscriber_ids()
+        kept = [await open_results(db, tenant_id=tenant_id, step=step) for step in (ALLOCATION, ENDING)]
+    in_work = usernames_in_work([one for some in kept for one in some])
+    async for rows in _by_name(address_replies(appliance.radius_database.read, tenant_id=tenant_id)):
+        triples = [(row.username, row.attribute, row.value) for row in rows]
+        found = reconciliation.compare(rows[0].username, triples)
+        if found is not None and found["username"] not in in_work:
+            yield _with_command(found, subscribers)
+    for found in reconciliation.missing():
+        if found["username"] not in in_work and found["service_id"] not in anothers:
+            yield _with_command(found, subscribers)
+
+
+async def _by_name(rows: AsyncIterator[ReplyRow]) -> AsyncIterator[list[ReplyRow]]:
+    of_name: list[ReplyRow] = []
+    async for row in rows:
+        if of_name and of_name[0].username != row.username:
+            yield of_name
+            of_name = []
+        of_name.append(row)
+    if of_name:
+        yield of_name
+
+
+def _with_command(found: Difference, subscribers: dict[str, int]) -> Reconciled:
+    """A subscriber of ours is projected anew, and a service that came with a file, and so has none, is looked at. What
+    is nobody's here is kept, so that nobody is given it."""
+    if found["username"] in subscribers:
+        command = f"firstlight subscribers project {found['username']}"
+    elif found["service_id"] is not None:
+        command = f"firstlight addresses show --service {found['service_id']}"
+    else:
+        command = HOLD
+    return Reconciled(**found, command=command)
+
+
+def cells(found: Reconciled) -> list[Any]:
+    """As a row of ``COLUMNS``; what is several stands in one cell."""
+    row: dict[str, Any] = {**found}
+    return [" ".join(row[name]) if isinstance(row[name], list) else row[name] for name in COLUMNS]

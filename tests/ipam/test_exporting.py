@@ -1,0 +1,168 @@
+"""What is held, kept or cooling goes out as a file, and comes in elsewhere as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import itertools
+import logging
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from ipam import NameUnknown
+from provisioning.database import Database
+from tests.ipam.conftest import Network, one_pool, small
+
+TENANTS = itertools.count(1)
+HEADER = "vrf,pool,kind,value,state,customer_id,username,location,plan,since,available_at,sticky_until,note"
+
+
+async def test_each_unit_is_a_line_with_its_owner_and_its_times(network: Network) -> None:
+    held = await network.allocate(1, "LOC-2")
+    gone = await network.allocate(2, "LOC-1")
+    network.clock.forward(hours=1)
+    await network.release(gone["service_id"])
+    await network.keep("reserve", pool="cgnat", value="100.64.0.9", note="for the museum, north wing")
+    await network.serve("move_service", service_id=held["service_id"], service_location="LOC-1", note="moves")
+    addresses = {each["service_id"]: each["ip_address"] for each in (held, gone)}
+
+    exported = await network.export()
+
+    assert exported.splitlines()[0] == HEADER
+    kinds = [(row["pool"], row["state"]) for row in csv.DictReader(io.StringIO(exported))]
+    assert sorted(kinds) == [
+        ("cgnat", "assigned"),
+        ("cgnat", "quarantine"),
+        ("cgnat", "reserved"),
+        ("metro/210", "quarantine"),  # its service is elsewhere by now, and holds its other things there
+        ("pd", "assigned"),
+        ("pd", "quarantine"),
+        ("wan6", "assigned"),
+        ("wan6", "quarantine"),
+    ]
+    of_cgnat = (await network.export("cgnat")).splitlines()[1:]
+    assert sorted(of_cgnat) == sorted(
+        [
+            f"default,cgnat,ipv4,{addresses[1]},assigned,1,c1-s1@isp.example,LOC-1,fiber-100,2030-01-01T12:00:00Z,,,",
+            f"default,cgnat,ipv4,{addresses[2]},quarantine,2,c2-s2@isp.example,LOC-1,fiber-100,2030-01-01T13:00:00Z,"
+            "2030-01-01T14:00:00Z,,",
+            'default,cgnat,ipv4,100.64.0.9,reserved,,,,,2030-01-01T13:00:00Z,,,"for the museum, north wing"',
+        ]
+    )
+    vlan = (await network.export("metro/210")).splitlines()[1]
+    assert vlan.startswith(",metro/210,cvlan,") and ",c1-s1@isp.example,LOC-2,fiber-100," in vlan
+    network.clock.forward(hours=1)
+    assert "quarantine" not in await network.export("cgnat")  # what has rested is nobody's
+    with pytest.raises(NameUnknown):
+        await network.export("nowhere")
+
+
+async def test_netbox_is_given_its_own_two_lists(network: Network) -> None:
+    held = await network.allocate(1)
+    await network.release((await network.allocate(2, ip_address="100.64.0.5"))["service_id"])
+    await network.keep("reserve", pool="cgnat", value="100.64.0.9", note="for the museum")
+    whose = "customer 1 at LOC-1"
+
+    addresses = (await network.export("cgnat", "netbox-addresses")).splitlines()
+    prefixes = (await network.export(None, "netbox-prefixes")).splitlines()
+
+    assert addresses[0] == "address,vrf,status,description"
+    assert sorted(addresses[1:]) == sorted(
+        [
+            f'{held["ip_address"]}/32,,active,"{held["username"]}, {whose}"',
+            "100.64.0.5/32,,reserved,"
+            '"in quarantine until 2030-01-01T13:00:00Z, last c2-s2@isp.example, customer 2 at LOC-1"',
+            "100.64.0.9/32,,reserved,for the museum",
+        ]
+    )
+    assert prefixes[0] == "prefix,vrf,status,description"
+    assert f'{held["delegated_prefix"]},,active,"{held["username"]}, {whose}"' in prefixes
+    assert len(prefixes) == 5  # two services, two prefixes each, and no C-VLAN
+    empty = Network(network.database, network.clock, tenant_id="empty")
+    await empty.apply(small(pool=small()["pool"][:1], plan=one_pool()["plan"]))
+    assert (await empty.bring_in("\n".join(addresses) + "\n", "netbox"))["reserved"] == 3
+
+
+async def test_a_network_with_a_past_comes_in_elsewhere_as_it_was(database: Database, database_url: str) -> None:
+    here, there = Network(database, tenant_id="here"), Network(database, tenant_id="there")
+    for network in (here, there):
+        await network.apply(small())
+    held = await here.allocate(1, "LOC-2")
+    await here.allocate(3, "LOC-3", "dynamic")
+    gone = await here.allocate(2, "LOC-1")
+    here.clock.forward(minutes=10)
+    await here.release(gone["service_id"])
+    await here.serve("move_service", service_id=held["service_id"], service_location="LOC-1", note="moves")
+    await here.keep("reserve", pool="cgnat", value="100.64.0.9", note="for the museum")
+    exported = (await here.export()).replace("@isp.example", "@elsewhere")  # a username is only once on a database
+    there.clock.at = here.clock.at
+
+    await there.bring_in(exported)
+
+    assert await there.export() == exported
+    assert await there.violations() == []
+
+
+_UNIT = st.integers(2, 14)
+_LINES = st.dictionaries(
+    _UNIT,
+    st.one_of(
+        st.tuples(
+            st.just("reserved"), st.text("abc ,;\"'é", min_size=1, max_size=9).map(lambda text: f"x{text}".strip())
+        ),
+        st.tuples(st.just("assigned"), st.integers(1, 9), st.sampled_from(["LOC-1", "DROP-7781", "LOC-3"])),
+        st.tuples(st.just("quarantine"), st.integers(1, 9), st.sampled_from(["LOC-1", "LOC-3"])),
+    ),
+    max_size=8,
+)
+
+
+def written(lines: dict[int, tuple[Any, ...]], tenant: int) -> str:
+    """A file of ours with these lines, each service with a username of its own."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(HEADER.split(","))
+    for unit, (state, said, *place) in sorted(lines.items()):
+        value = f"192.0.2.{unit}"
+        until = "2030-01-05T00:00:00Z" if state == "quarantine" else ""
+        who = [str(said), f"u{unit}@t{tenant}", *place, "fiber-100"] if state != "reserved" else [""] * 4
+        note = " ".join(str(said).split()) if state == "reserved" else ""
+        since = f"2029-12-{unit + 1:02}T08:00:00Z"
+        writer.writerow(["default", "cgnat", "ipv4", value, state, *who, since, until, "", note])
+    return file.getvalue()
+
+
+def test_whatever_comes_in_goes_out_as_it_came(database_url: str) -> None:
+    async def there_and_back(lines: dict[int, tuple[Any, ...]]) -> None:
+        tenant = next(TENANTS)
+        network = Network(Database(database_url), tenant_id=f"tenant {tenant}")
+        try:
+            await network.apply(one_pool(gateway="192.0.2.1"))
+            text = written(lines, tenant)
+            await network.bring_in(text)
+            canonical = text.replace("DROP-7781", "LOC-1")
+            assert await network.export() == canonical
+            assert (await network.bring_in(canonical))["unchanged"] == len(lines)
+            assert await network.violations() == []
+        finally:
+            await network.database.close()
+
+    @settings(
+        max_examples=8,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(_LINES)
+    def property_(lines: dict[int, tuple[Any, ...]]) -> None:
+        asyncio.run(there_and_back(lines))
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    property_()

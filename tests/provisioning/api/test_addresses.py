@@ -1,0 +1,174 @@
+"""``/addresses`` on an estate that has installed: what is looked at, done by hand, and refused with numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ipam import NetworkEstate
+from provisioning.check import check_everything
+from tests.support.api import Api
+
+HOME, NEXT_DOOR = "LOC-20001", "LOC-20090"
+
+
+async def test_a_full_pool_is_a_conflict_with_its_numbers_and_never_an_empty_answer(api: Api) -> None:
+    asked = {"customer_id": 1090, "service_location": NEXT_DOOR, "bandwidth_plan": "fiber-300"}
+    free = await api.get("/addresses/preview", params=asked)
+    assert {each["kind"]: each["how"] for each in free.json()}["ipv4"] == "fresh"
+    given = await api.post("/addresses/services", asked, key="line-1", role="noc")
+    assert (given.status_code, given.json()["ip_address"]) == (201, "192.0.2.2"), given.text
+    assert (await api.post("/addresses/services", asked, key="line-1", role="noc")).json() == given.json()
+    assert (await check_everything(api.appliance)).findings == []
+    release = f"{given.headers['location']}/release"
+    back = await api.post(release, {"reason": "a trial"}, match=given.headers["etag"], role="noc")
+    assert back.status_code == 200, back.text
+
+    full = await api.post("/addresses/services", {**asked, "customer_id": 1091})
+    preview = await api.get("/addresses/preview", params={**asked, "customer_id": 1091})
+
+    assert (full.status_code, full.headers["content-type"]) == (409, "application/problem+json")
+    problem = full.json()
+    assert preview.json() == problem
+    assert {name: problem[name] for name in ("code", "pool", "size", "assigned", "quarantined", "reserved")} == {
+        "code": "ipam.pool_exhausted",
+        "pool": "tight-v4",
+        "size": 1,
+        "assigned": 0,
+        "quarantined": 1,
+        "reserved": 0,
+    }
+    soon = (await api.get("/addresses/lookup?address=192.0.2.2")).json()["available_at"]
+    assert problem["next_available_at"] == soon and soon.endswith("Z")
+    assert any(pool["level"] == "exhausted" for pool in (await api.get("/addresses/pools")).json())
+
+
+async def test_what_is_done_by_hand_is_audited_once_and_refused_to_whoever_only_reads(any_api: Api) -> None:
+    kept = {"pool": "north-v4", "value": "100.64.3.9", "note": "for the museum"}
+    assert (await any_api.post("/addresses/reserve", kept, role="dispatch")).status_code == 403
+    first = await any_api.post("/addresses/reserve", kept, key="k-1", role="noc")
+    same = await any_api.post("/addresses/reserve", kept, key="k-1", role="noc")
+    again = await any_api.post("/addresses/reserve", kept, role="noc")
+    assert [first.json(), same.json(), again.json()] == [
+        {"pool": "north-v4", "what": "100.64.3.9", "changed": True},
+        {"pool": "north-v4", "what": "100.64.3.9", "changed": True},
+        {"pool": "north-v4", "what": "100.64.3.9", "changed": False},
+    ]
+    [entry] = await any_api.audit(subject="pool/north-v4")
+    assert (entry["action"], entry["reason"]) == ("addresses reserve", "for the museum")
+    assert (await any_api.get("/addresses/lookup?address=100.64.3.9")).json()["state"] == "reserved"
+
+    said = {
+        ("reserve", "for the zoo"): (409, "ipam.unit_reserved"),
+        ("lift", "now"): (409, "ipam.unit_not_held"),
+    }
+    for (verb, note), wanted in said.items():
+        answer = await any_api.post(f"/addresses/{verb}", {**kept, "note": note})
+        assert (answer.status_code, answer.json()["code"]) == wanted
+    span = {"pool": "north-v4", "span": "100.64.3.16/28", "note": "goes south"}
+    assert (await any_api.post("/addresses/drain", span)).json()["changed"] is True
+    assert (await any_api.get("/addresses/left-behind?pool=north-v4")).json() == []
+    assert (await any_api.post("/addresses/undrain", span)).json()["changed"] is True
+    elsewhere = await any_api.post("/addresses/exclude", {**span, "span": "192.0.2.0/30"})
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (422, "ipam.request_invalid")
+    nowhere = await any_api.post("/addresses/exclude", {**span, "pool": "nowhere"})
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "ipam.name_unknown")
+    usage = {each["kind"]: each for each in (await any_api.get("/addresses/usage?by=bng")).json()}
+    assert usage["ipv4"]["reserved"] in (0, 1)
+
+
+@pytest.mark.both_databases
+async def test_a_service_changes_for_whoever_has_seen_what_it_holds(any_api: Api) -> None:
+    routed = {
+        "name": "office-nets",
+        "kind": "ipv4_routed",
+        "network": "198.51.100.0/27",
+        "bindings": [{"bng": "bng-north"}],
+    }
+    async with any_api.appliance.database.begin() as db:
+        estate = NetworkEstate(db, tenant_id=any_api.appliance.tenant_id, now=any_api.appliance.clock)
+        await estate.apply({"pool": [routed]})
+    seen = await any_api.get("/addresses/services/1")
+    etag, wish = seen.headers["etag"], {"pool": "office-nets", "reason": "an office moves in"}
+    assert (await any_api.post("/addresses/services/1/route", wish, role="noc")).status_code == 428
+
+    answers = await asyncio.gather(
+        *(
+            any_api.post("/addresses/services/1/route", wish | {"prefix": f"198.51.100.{last}/29"}, match=etag)
+            for last in (8, 16)
+        )
+    )
+
+    given, slower = sorted(answers, key=lambda answer: answer.status_code)
+    assert (given.status_code, given.json()["projected"]) == (200, False), given.text
+    assert (slower.status_code, slower.json()["code"]) == (412, "api.precondition_failed")
+    [route] = given.json()["resources"]["framed_routes"]
+    prefix = route.split()[0]
+    holder = (await any_api.get("/addresses/lookup", params={"address": prefix})).json()["holder"]
+    assert holder["service_id"] == 1
+    late = await any_api.post("/addresses/services/1/withdraw", {"prefix": prefix, "reason": "no"}, match=etag)
+    assert (late.status_code, late.json()["code"]) == (412, "api.precondition_failed")
+    etag = given.headers["etag"]
+    assert (await any_api.get("/addresses/services/1")).headers["etag"] == etag
+    move = {"service_location": NEXT_DOOR, "note": "moves house"}
+    away = await any_api.post("/addresses/services/1/move", move, match=etag)
+    assert (away.status_code, away.json()["code"]) == (409, "ipam.route_not_served")
+    back = await any_api.post("/addresses/services/1/withdraw", {"prefix": prefix, "reason": "no"}, match=etag)
+    assert back.json()["resources"] == seen.json()
+    away = await any_api.post("/addresses/services/1/move", move, match="*")
+    assert (away.status_code, away.json()["code"]) == (409, "addresses.line_on_olt")
+    stays = await any_api.post("/addresses/services/1/move", {**move, "service_location": HOME}, match="*")
+    assert stays.json()["resources"] == seen.json()
+    used = await any_api.post("/addresses/services/1/release", {"reason": "tidy"}, match="*")
+    assert (used.status_code, used.json()["code"]) == (409, "addresses.service_served")
+    entries = await any_api.audit(subject="service/1")
+    assert [(entry["action"], entry["reason"], entry["customer_id"]) for entry in entries] == [
+        ("addresses move", "moves house", 1001),
+        ("addresses withdraw", "no", 1001),
+        ("addresses route", "an office moves in", 1001),
+    ]
+
+
+async def test_a_picture_of_a_pool_can_do_nothing_but_be_looked_at(api: Api) -> None:
+    picture = await api.get("/addresses/occupation.svg?pool=north-v4", role="read-only")
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/svg+xml")
+    assert picture.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert picture.text.startswith("<svg ") and "<script" not in picture.text
+    cells = (await api.get("/addresses/occupation?pool=north-v4")).json()["cells"]
+    assert (len(cells), sum(cell["assigned"] for cell in cells)) == (1024, 3)
+    vlans = await api.get("/addresses/occupation", params={"pool": "aggregation-north/101"})
+    assert vlans.json()["units_per_cell"] == 4
+    assert (await api.get("/addresses/occupation.svg?pool=nowhere")).status_code == 404
+
+
+async def test_who_was_behind_a_port_is_answered_by_rule_and_by_what_was_logged(api: Api) -> None:
+    rule = {"pool": "north-v4", "outside": "203.0.113.0/27", "ports_per_subscriber": 2016, "reason": "det44"}
+    assert (await api.post("/addresses/nat/rules", rule)).json() == {"pool": "north-v4", "changed": True}
+    assert (await api.post("/addresses/nat/rules", rule)).json() == {"pool": "north-v4", "changed": False}
+    wrong = await api.post("/addresses/nat/rules", {**rule, "outside": "203.0.113.1/27", "ports_per_subscriber": 9})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "ipam.estate_refused")
+    held = (await api.get("/addresses/services/1")).json()["ip_address"]
+    [block] = (await api.get(f"/addresses/nat/blocks?inside={held}")).json()
+    asked = {"address": block["outside"], "port": block["last_port"]}
+    found = (await api.get("/addresses/holder", params=asked)).json()
+    assert (found["holder"]["service_id"], found["behind"]["block"]) == (1, block)
+    ended = await api.post("/addresses/nat/end-rule", {"pool": "north-v4", "reason": "another box"})
+    assert ended.status_code == 200
+    assert (await api.get("/addresses/holder", params=asked)).json() == {"holder": None, "behind": None}
+    line: dict[str, Any] = {
+        "outside": "198.51.100.7",
+        "first_port": 1024,
+        "last_port": 2047,
+        "inside": held,
+        "began_at": "2026-03-02T20:00:00Z",
+    }
+    log = {"source": "cgn-1", "blocks": [line]}
+    assert [(await api.post("/addresses/nat/blocks", log)).json() for _ in range(2)] == [
+        {"blocks": 1, "new": 1},
+        {"blocks": 1, "new": 0},
+    ]
+    clash = await api.post("/addresses/nat/blocks", {**log, "blocks": [{**line, "first_port": 1500}]})
+    assert (clash.status_code, len(clash.json()["errors"])) == (422, 1)
+    assert (await api.get("/addresses/nat/rules")).json() == []

@@ -1,0 +1,207 @@
+"""``firstlight addresses``, as whoever keeps the network types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from provisioning.settings import Settings
+from tests.provisioning.cli.conftest import Type
+from tests.support.healthy_estate import vandal
+
+DONE, USERNAME, HOME = 1, "c1001-s1@isp.example", "LOC-20001"
+
+
+@pytest.fixture
+def address(isp: Settings, type_: Type) -> str:
+    """That of the service that is in use."""
+    held = type_("addresses", "show", "--service", DONE, "--json").json["resources"]
+    return str(held["ip_address"])
+
+
+def audited(type_: Type) -> list[tuple[str, str | None, str | None]]:
+    return [
+        (entry["action"], entry["subject"], entry["reason"])
+        for entry in type_("audit", "list", "--json").json
+        if entry["action"].startswith("addresses")
+    ]
+
+
+def test_the_pools_are_listed_with_what_is_used_and_drawn_as_bars_and_as_a_picture(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    listed = type_("addresses", "pools").out.splitlines()
+    assert listed[0].split() == ["pool", "used", "free", "level", "full", "in", "days"]
+    north = next(number for number, line in enumerate(listed) if line.startswith("north-v4"))
+    assert listed[north].split() == ["north-v4", "0.4", "%", "1018", "of", "1022", "ok"]
+    assert listed[north + 1].strip() == "public 100.64.0.0/22 (ipv4): 3 assigned, 1 cooling off;"
+    assert listed[north + 2].strip().startswith("the next one comes back 20")
+    [pool] = type_("addresses", "usage", "100.64.0.0/22", "--json").json
+    assert (pool["pool"], pool["role"], pool["assigned"], pool["quarantined"]) == ("north-v4", "public", 3, 1)
+
+    picture = tmp_path / "north.svg"
+    bars = type_("addresses", "usage", "north-v4", "--svg", picture).out.splitlines()
+    assert bars[1].split()[:2] == ["north-v4", "█▓" + "░" * 28]
+    assert picture.read_text().startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    by_bng = type_("addresses", "usage", "--by", "bng", "--json").json
+    assert {each["place"]: each["pools"] for each in by_bng if each["kind"] == "ipv4"} == {
+        "bng-north": ["north-v4"],
+        "bng-tight": ["tight-v4"],
+    }
+    for words, fault in (
+        (("--svg", picture), "pool: is needed with --svg"),
+        (("--by", "street"), "by: street is none of bng, site, access_node"),
+        (("nowhere",), "There is no pool 'nowhere'"),
+    ):
+        typed = type_("addresses", "usage", *words)
+        assert (typed.status, fault in typed.err) == (2, True)
+
+
+def test_an_address_is_shown_with_its_holder_and_history(isp: Settings, type_: Type, address: str) -> None:
+    shown = type_("addresses", "show", address).out.splitlines()
+    assert shown[0] == f"{address}: assigned, pool north-v4 in 100.64.0.0/22 (public)"
+    assert shown[1].startswith(f"  service 1 of customer 1001, {USERNAME} at {HOME} since ")
+    assert shown[2].endswith("assigned service 1 of customer 1001")
+    facts = type_("addresses", "show", "100.64.0.0/22", "--json").json
+    assert facts["state"] == "several"
+    assert {each["service_id"] for each in facts["within"]} == {1, 2, 3, None}
+    assert type_("addresses", "holder", address, "--json").json["holder"]["username"] == USERNAME
+    assert type_("addresses", "show", address, "--at", "2020-01-01T00:00Z").out == f"{address}: nobody\n"
+    service = type_("addresses", "show", "--service", DONE).out.splitlines()
+    assert service[0] == f"service 1 of customer 1001: {USERNAME}, plan fiber-300"
+    assert f"  IPv4: {address}" in service
+    assert type_("addresses", "history", address, "--json").json[0]["what"] == "assigned"
+    for words in (("show",), ("show", address, "--service", 1), ("show", "nowhere"), ("show", "--service", 99)):
+        assert type_("addresses", *words).status == 2
+
+
+def test_what_is_done_by_hand_is_done_once_with_a_reason_that_the_audit_keeps(any_isp: Settings, type_: Type) -> None:
+    kept = ("addresses", "reserve", "north-v4", "100.64.3.9", "--note", "for the museum")
+    assert type_(*kept).out == "100.64.3.9 of pool north-v4: reserved\n"
+    assert type_(*kept).out == "100.64.3.9 of pool north-v4: reserved, as before\n"
+    taken = type_("addresses", "reserve", "north-v4", "100.64.3.9", "--note", "for the zoo")
+    assert (taken.status, taken.err) == (
+        2,
+        "refused: 100.64.3.9 of pool north-v4 is reserved (for the museum); nothing was changed. Choose another one,"
+        " or unreserve it.\n",
+    )
+    assert type_("addresses", "reserve", "north-v4", "100.64.3.9").status == 2  # no note
+    assert type_("addresses", "unreserve", "north-v4", "100.64.3.9", "--note", "it moved", "--json").json == {
+        "pool": "north-v4",
+        "what": "100.64.3.9",
+        "changed": True,
+    }
+    out = ("north-v4", "100.64.3.16/28")
+    assert type_("addresses", "exclude", *out, "--note", "printers").status == 0
+    assert type_("addresses", "include", *out, "--reason", "no printers").out.endswith("no longer excluded by hand\n")
+    assert type_("addresses", "drain", *out, "--note", "goes south").out.endswith("being drained\n")
+    assert type_("addresses", "left-behind", "north-v4").out == "nobody has anything in it\n"
+    assert type_("addresses", "undrain", "north-v4", "--reason", "stays").out == "north-v4: handed out again\n"
+    assert audited(type_) == [
+        ("addresses undrain", "pool/north-v4", "stays"),
+        ("addresses drain", "pool/north-v4", "goes south"),
+        ("addresses include", "pool/north-v4", "no printers"),
+        ("addresses exclude", "pool/north-v4", "printers"),
+        ("addresses unreserve", "pool/north-v4", "it moved"),
+        ("addresses reserve", "pool/north-v4", "for the museum"),
+    ]
+    assert type_("check").status == 0
+
+
+def test_a_prefix_shrinks_when_it_is_empty_and_a_quarantine_ends_by_hand(isp: Settings, type_: Type) -> None:
+    shrunk = type_("addresses", "shrink", "tight-v4", "192.0.2.0/31", "--note", "half is enough")
+    assert shrunk.out == "192.0.2.0/31 of pool tight-v4: all it is now\n"
+    [tight] = type_("addresses", "usage", "tight-v4", "--json").json
+    assert (tight["network"], tight["size"]) == ("192.0.2.0/31", 0)
+    used = type_("addresses", "shrink", "north-v4", "100.64.0.0/30", "--note", "half is enough")
+    assert (used.status, "can't shrink to 100.64.0.0/30" in used.err) == (2, True)
+    [cooling] = [
+        each
+        for each in type_("addresses", "show", "100.64.0.0/22", "--json").json["within"]
+        if each["state"] == "quarantine"
+    ]
+    lifted = type_("addresses", "lift", "north-v4", cooling["value"], "--note", "nobody was ever online")
+    assert lifted.out == f"{cooling['value']} of pool north-v4: out of quarantine\n"
+    assert type_("addresses", "show", cooling["value"], "--json").json["state"] == "free"
+    again = type_("addresses", "lift", "north-v4", cooling["value"], "--note", "once more")
+    assert (again.status, "out of it already" in again.err) == (2, True)
+
+
+def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(isp: Settings, type_: Type) -> None:
+    asked = ("addresses", "preview", "--customer", 1005, "--location", "LOC-20005", "--plan", "fiber-300")
+    would_be = {each["kind"]: each for each in type_(*asked, "--json").json}
+    assert would_be["ipv4"]["pool"] == "north-v4"
+    named = {each["kind"]: each for each in type_(*asked, "--ip", "100.64.2.2", "--json").json}
+    assert (named["ipv4"]["how"], named["ipv4"]["value"]) == ("named", "100.64.2.2")
+    assert type_("addresses", "reserve", "tight-v4", "192.0.2.2", "--note", "the last one").status == 0
+    full = type_("addresses", "preview", "--customer", 1090, "--location", "LOC-20090", "--plan", "fiber-300")
+    assert (full.status, full.err.startswith("refused: Pool tight-v4 is full: 0 of 1 assigned")) == (2, True)
+    given = ("addresses", "allocate", *asked[2:], "--request", "bss-7")
+    held = type_(*given, "--json").json
+    assert (type_(*given, "--json").json, held["username"]) == (held, f"c1005-s{held['service_id']}@isp.example")
+    assert type_("check").status == 0
+    released = type_("addresses", "release", held["service_id"], "--reason", "a trial").out
+    assert f"  {held['ip_address']} of pool north-v4 is free " in released
+
+
+def test_a_service_is_moved_out_of_a_drain_and_not_away_from_its_olt(isp: Settings, type_: Type, address: str) -> None:
+    assert type_("addresses", "drain", "north-v4", address, "--note", "goes south").status == 0
+    left = type_("addresses", "left-behind", "north-v4").out.splitlines()
+    assert left[1].split() == [address, "assigned", "1", "of", "customer", "1001", HOME]
+    moved = type_("addresses", "move", DONE, "--to", HOME, "--note", "out of the drain")
+    assert moved.out.splitlines()[-1].startswith("FreeRADIUS is told by the worker")
+    after = type_("subscribers", "show", USERNAME, "--json").json
+    assert (after["projected"], after["ipv4"] != address) == (False, True)
+    assert after["ipv4"] in moved.out
+    away = type_("addresses", "move", DONE, "--to", "LOC-20090", "--note", "moves house", "--json")
+    assert (away.status, away.json["error"]["code"]) == (2, "addresses.line_on_olt")
+    assert type_("subscribers", "project", USERNAME).status == 0
+    assert type_("check").status == 0
+    assert audited(type_)[0] == ("addresses move", "service/1", "out of the drain")
+    used = type_("addresses", "release", DONE, "--reason", "cleaning up", "--json")
+    assert used.json["error"]["code"] == "addresses.service_served"
+
+
+def test_who_was_behind_a_port_is_said_by_rule_and_by_log(any_isp: Settings, type_: Type, tmp_path: Path) -> None:
+    rule = ("addresses", "nat-rule", "north-v4", "--outside", "203.0.113.0/27", "--ports", 2016)
+    assert type_(*rule, "--reason", "det44").out == "pool north-v4: 2016 ports each of 203.0.113.0/27\n"
+    assert type_(*rule, "--reason", "det44").out.endswith(", as before\n")
+    address = type_("addresses", "show", "--service", DONE, "--json").json["resources"]["ip_address"]
+    [block] = type_("addresses", "nat-blocks", address, "--json").json
+    outside = f"{block['outside']}:{block['first_port'] + 7}"
+    said = type_("addresses", "show", outside).out.splitlines()
+    assert said[0].startswith(f"{outside}: {address}, service 1 of customer 1001")
+    assert type_("addresses", "show", address).out.splitlines()[2].startswith(f"  outside {block['outside']} ports")
+    assert [each["outside"] for each in type_("addresses", "nat-rules", "--json").json] == ["203.0.113.0/27"]
+    assert type_("addresses", "nat-end-rule", "north-v4", "--reason", "another box").status == 0
+    assert type_("addresses", "show", outside).out == f"{outside}: nobody\n"
+
+    log = tmp_path / "cgn.csv"
+    log.write_text(
+        "outside,first_port,last_port,inside,began_at,ended_at\n"
+        f"198.51.100.7,1024,2047,{address},2026-03-02T20:00:00Z,2026-03-02T22:00:00Z\n"
+    )
+    assert type_("addresses", "nat-import-blocks", log, "--source", "cgn-1").out == "1 blocks, 1 of them new\n"
+    assert type_("addresses", "nat-import-blocks", log, "--source", "cgn-1", "--json").json == {"lines": 1, "new": 0}
+    then = type_("addresses", "holder", "198.51.100.7", "--port", 2000, "--at", "2026-03-02T21:14Z", "--json").json
+    assert (then["behind"]["block"]["inside"], then["behind"]["holder"]) == (address, None)  # not its holder yet
+    assert [entry[:2] for entry in audited(type_)] == [
+        ("addresses nat-import-blocks", "nat_log/cgn-1"),
+        ("addresses nat-end-rule", "pool/north-v4"),
+        ("addresses nat-rule", "pool/north-v4"),
+    ]
+
+
+def test_lines_on_dhcp_are_written_as_kea_wants_them(isp: Settings, type_: Type) -> None:
+    with vandal(isp.database_url) as hand:
+        hand.execute(
+            "UPDATE ipam_address_plan SET addressing = 'dhcp' WHERE name = 'fiber-300'",
+            f"UPDATE ipam_location SET circuit_id = 'olt-3/1' WHERE name = '{HOME}'",
+        )
+    written = type_("addresses", "kea")
+    [subnet] = json.loads(written.out)["Dhcp4"]["subnet4"]
+    assert subnet["subnet"] == "100.64.0.0/22"
+    assert [host["circuit-id"] for host in subnet["reservations"]] == [b"olt-3/1".hex(":")]
+    assert written.err.count("left out: service") == 2

@@ -1,0 +1,173 @@
+"""``firstlight addresses import | export | reconcile``, as whoever takes a network over types it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from provisioning.settings import Settings
+from tests.provisioning.cli.conftest import Type
+from tests.support.healthy_estate import vandal
+
+pytestmark = pytest.mark.by_turns
+
+DONE, WAITING, HELD = "c1001-s1@isp.example", "c1002-s2@isp.example", "c1003-s3@isp.example"
+NETBOX = """\
+IP Address,VRF,Status,DNS Name,Description
+100.64.1.7/22,Global,Active,,museum
+100.64.1.8/22,Global,Active,printer.example.net,
+"""
+
+
+def test_a_file_of_another_system_is_tried_mended_and_taken_over(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    file, errors = tmp_path / "netbox.csv", tmp_path / "errors.csv"
+    file.write_text(NETBOX + "8.8.8.8/32,Global,Active,,resolver\n100.64.1.7/22,Global,Active,,again\n")
+    words = ("addresses", "import", file, "--from", "netbox", "--errors", errors)
+
+    tried = type_(*words, "--dry-run", "--json")
+    assert tried.status == 2
+    assert tried.json["error"]["code"] == "ipam.import_refused"
+    assert tried.json["error"]["faults"] == [
+        ["line 4", "8.8.8.8 lies outside every pool of VRF default"],
+        ["line 5", "100.64.1.7 of pool north-v4 stands in line 2 already"],
+    ]
+    with errors.open(newline="") as written:
+        assert [(row["IP Address"], row["errors"]) for row in csv.DictReader(written)] == [
+            ("100.64.1.7/22", ""),
+            ("100.64.1.8/22", ""),
+            ("8.8.8.8/32", "8.8.8.8 lies outside every pool of VRF default"),
+            ("100.64.1.7/22", "100.64.1.7 of pool north-v4 stands in line 2 already"),
+        ]
+    assert type_(*words).status == 2
+
+    file.write_text(NETBOX)
+    assert type_(*words, "--dry-run").out == ("2 lines, 0 left out: 2 reserved; 0 new services\nnothing was written\n")
+    done = type_(*words, "--reason", "we leave NetBox", "--json")
+    assert done.json == {
+        "lines": 2,
+        "services": 0,
+        "assigned": 0,
+        "reserved": 2,
+        "quarantine": 0,
+        "unchanged": 0,
+        "skipped": 0,
+        "dry_run": False,
+    }
+    assert type_(*words).out == "2 lines, 0 left out: 2 unchanged; 0 new services\n"
+    entries = [each for each in type_("audit", "list", "--json").json if each["action"] == "addresses import"]
+    assert [(each["subject"], each["reason"]) for each in entries] == [("import/netbox", "we leave NetBox")]
+    assert (entries[0]["after"]["file"], entries[0]["after"]["reserved"]) == ("netbox.csv", 2)
+    assert type_("check").status == 0
+
+
+def test_a_service_that_comes_with_a_file_is_nobody_s_left_over(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    file = tmp_path / "services.csv"
+    whose = "2001,ada@elsewhere.example,LOC-20001,fiber-300"
+    file.write_text(
+        f"value,customer_id,username,location,plan,pool\n100.64.2.9,{whose},\n2001:db8:100:99::/64,{whose},\n"
+        f"2001:db8:8000:9900::/56,{whose},\n"
+    )
+    lacks = type_("addresses", "import", file)
+    assert (lacks.status, lacks.err.splitlines()[1:]) == (
+        2,
+        ["  line 2: its C-VLAN is missing: a column cvlan, or a line of its own, may say it"],
+    )
+    file.write_text(file.read_text() + f"777,{whose},aggregation-north/101\n")
+
+    assert type_("addresses", "import", file).out == "4 lines, 0 left out: 4 assigned; 1 new services\n"
+
+    shown = type_("addresses", "show", "100.64.2.9", "--json").json
+    assert shown["holder"]["username"] == "ada@elsewhere.example"
+    assert type_("check").status == 0
+    [missing] = type_("addresses", "reconcile", "--json").json["missing_in_radius"]
+    assert missing["command"] == f"firstlight addresses show --service {missing['service_id']}"
+    assert "100.64.2.9" in type_(*missing["command"].split()[1:]).out
+    assert type_("addresses", "release", missing["service_id"], "--reason", "gone").status == 0
+    assert type_("addresses", "reconcile").status == 0
+
+
+def test_what_goes_out_is_what_comes_in(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    everything = tmp_path / "all.csv"
+    said = type_("addresses", "export", "--to", everything).out
+    lines = everything.read_text().splitlines()
+    assert said == f"{len(lines) - 1} lines in {everything}\n"
+    assert lines[0].startswith("vrf,pool,kind,value,state,customer_id,username")
+    of_pool = type_("addresses", "export", "--pool", "north-v4").out.splitlines()
+    assert set(of_pool) <= set(lines)
+    assert {row["username"] for row in type_("addresses", "export", "--json").json} >= {DONE, WAITING}
+    again = type_("addresses", "import", everything, "--json").json
+    assert (again["unchanged"], again["services"]) == (len(lines) - 1, 0)
+    assert type_("addresses", "export", "--pool", "nowhere").status == 2
+
+
+def test_radius_is_compared_and_each_difference_has_the_command_that_ends_it(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    assert type_("addresses", "reconcile").out == "RADIUS gives what is allocated, and nothing else\n"
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            f"DELETE FROM radreply WHERE username = '{DONE}'",
+            f"UPDATE radreply SET value = '100.64.3.9' WHERE username = '{HELD}' AND attribute = 'Framed-IP-Address'",
+            f"DELETE FROM radreply WHERE username = '{WAITING}'",  # its run is about to see to that
+            "INSERT INTO radreply (username, attribute, op, value)"
+            " VALUES ('old@isp.example', 'Framed-IP-Address', ':=', '100.64.3.10')",
+        )
+
+    table = tmp_path / "differences.csv"
+    told = type_("addresses", "reconcile", "--csv", table, "--json")
+
+    assert told.status == 1
+    [missing], [unknown], [mismatched] = told.json.values()
+    assert (missing["username"], missing["radius"]) == (DONE, [])
+    assert missing["command"] == f"firstlight subscribers project {DONE}"
+    assert (mismatched["username"], mismatched["radius"]) == (HELD, ["Framed-IP-Address=100.64.3.9"])
+    assert mismatched["ipam"][0].startswith("Framed-IP-Address=100.64.")
+    assert (unknown["username"], unknown["service_id"]) == ("old@isp.example", None)
+    assert unknown["command"] == "firstlight addresses import --from radreply"
+    with table.open(newline="") as written:
+        assert {row["username"]: row["difference"] for row in csv.DictReader(written)} == {
+            DONE: "missing_in_radius",
+            HELD: "mismatched",
+            "old@isp.example": "unknown_to_ipam",
+        }
+    lines = type_("addresses", "reconcile").out.splitlines()
+    assert lines[0].split() == ["difference", "username", "service"]
+    assert any("firstlight subscribers project" in line for line in lines)
+
+
+def test_each_difference_ends_by_its_command(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    with vandal(isp.radius_database_url, isp.radius_database_schema) as hand:
+        hand.execute(
+            f"DELETE FROM radreply WHERE username = '{DONE}'",
+            "INSERT INTO radreply (username, attribute, op, value)"
+            " VALUES ('old@isp.example', 'Framed-IP-Address', ':=', '100.64.3.10')",
+        )
+    assert type_("subscribers", "project", DONE).status == 0
+    held = type_("addresses", "import", "--from", "radreply", "--json").json
+    assert (held["reserved"], held["unchanged"]) == (1, 9)  # three of each of our three subscribers
+    assert "imported from radreply: old@isp.example" in type_("addresses", "show", "100.64.3.10").out
+    [entry] = [each for each in type_("audit", "list", "--json").json if each["action"] == "addresses import"]
+    assert entry["after"]["file"] == "radius database"
+    assert type_("addresses", "reconcile", "--json").json == {
+        "missing_in_radius": [],
+        "unknown_to_ipam": [],
+        "mismatched": [],
+    }
+
+
+def test_what_can_not_be_read_is_refused_in_a_sentence(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    binary = tmp_path / "sheet.xls"
+    binary.write_bytes(b"value\n\xff\xfe\n")
+    for words, said in (
+        ((tmp_path / "none.csv",), "No such file"),
+        ((binary,), "file: is not UTF-8 text (byte 7)"),
+        ((binary, "--from", "excel"), "from: excel is none of csv, netbox, phpipam, radreply"),
+        ((), "file: is needed; only radreply can be read from its database"),
+    ):
+        typed = type_("addresses", "import", *words)
+        assert typed.status in (1, 2)
+        assert said in typed.err

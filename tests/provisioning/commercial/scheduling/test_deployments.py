@@ -1,0 +1,240 @@
+"""Deployments: in the one calendar of visits, on the day that is wanted, and never more than a day holds."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, func, insert, select, text
+
+from provisioning.commercial import (
+    CrmService,
+    CustomerUnknown,
+    DayFull,
+    DeploymentReleased,
+    DeploymentUnknown,
+    NoTechnicians,
+    OrderScheduled,
+    PlaceUnknown,
+    SlotTaken,
+)
+from provisioning.commercial.partners.partner_invariants import deployments_off_their_visit
+from provisioning.commercial.tenants.tenant_tables import Deployment
+from provisioning.errors import InvalidRequest, RequestConflict
+from provisioning.field import LIVE_STATES, Technician, Visit, VisitRecord, Visits
+from tests.provisioning.commercial.conftest import ON_SQLITE
+from tests.support.partnership import NOW, OWN_CUSTOMER, TENANT, Partnership
+from workflows.answers import ScheduledDeployment
+
+TUESDAY = date(2026, 3, 3)
+LATER = NOW + timedelta(hours=3)
+ADDRESS = "1 High Street"
+
+
+def at(hour: int, minute: int = 0, day: date = TUESDAY) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
+
+
+async def schedule(
+    isp: Partnership, order_id: int = 500, when: Any = TUESDAY, request_id: str | None = None, **more: Any
+) -> ScheduledDeployment:
+    wanted: dict[str, Any] = {
+        "customer_id": OWN_CUSTOMER,
+        "priority": "normal",
+        "installation_address": "1 High Street",
+    }
+    now, zone = more.pop("now", NOW), more.pop("zone", "UTC")
+    async with isp.begin() as db:
+        return await isp.deployment(db, now, zone).schedule_deployment(
+            order_id=order_id, scheduled_date=when, request_id=request_id, **wanted | more
+        )
+
+
+async def visit(isp: Partnership, visit_id: int) -> VisitRecord:
+    async with isp.begin() as db:
+        return await Visits(db, tenant_id=TENANT, now=lambda: NOW).visit(visit_id)
+
+
+async def book(isp: Partnership, starts_at: datetime, technician_id: int, minutes: int = 120) -> int:
+    async with isp.begin() as db:
+        booked = await Visits(db, tenant_id=TENANT, now=lambda: NOW).book(
+            customer_id=OWN_CUSTOMER,
+            technician_id=technician_id,
+            starts_at=starts_at,
+            duration_minutes=minutes,
+            address="2 High Street",
+        )
+    return booked["visit_id"]
+
+
+@ON_SQLITE
+async def test_a_day_gives_its_first_free_time_in_the_calendar_of_visits(isp: Partnership) -> None:
+    await book(isp, at(8), technician_id=1)
+    scheduled = await schedule(isp, priority="urgent", request_id="order/500")
+    assert scheduled == {
+        "deployment_id": scheduled["deployment_id"],
+        "order_id": 500,
+        "customer_id": OWN_CUSTOMER,
+        "priority": "urgent",
+        "technician_id": 2,
+        "visit_id": scheduled["visit_id"],
+        "starts_at": at(8),
+        "ends_at": at(10),
+        "state": "scheduled",
+    }
+    booked = await visit(isp, scheduled["visit_id"])
+    assert (booked["state"], booked["address"], booked["starts_at"]) == ("booked", ADDRESS, at(8))
+    again = await schedule(isp, priority="urgent", request_id="order/500", now=at(20))
+    assert again == scheduled
+    assert await schedule(isp, priority="urgent") == scheduled
+    with pytest.raises(RequestConflict, match="Request order/500 already made deployment"):
+        await schedule(isp, 501, priority="urgent", request_id="order/500")
+    assert (await schedule(isp, 501))["starts_at"] == at(10)
+
+
+async def test_no_day_holds_more_than_it_has_room_for_however_many_ask_at_once(isp: Partnership) -> None:
+    answers = await asyncio.gather(*(schedule(isp, 500 + number) for number in range(12)), return_exceptions=True)
+    booked = [answer for answer in answers if isinstance(answer, dict)]
+    full = [answer for answer in answers if isinstance(answer, DayFull)]
+    assert (len(booked), len(full)) == (10, 2)  # two technicians, five times two hours
+    assert sorted((each["technician_id"], each["starts_at"]) for each in booked) == [
+        (technician, at(hour)) for technician in (1, 2) for hour in (8, 10, 12, 14, 16)
+    ]
+    assert str(full[0]) == "No technician has room on 2026-03-03; the next day with room is 2026-03-04."
+    async with isp.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(Visit)) == 10
+        assert await deployments_off_their_visit(db, tenant_id=TENANT) == []
+
+
+async def test_an_order_is_scheduled_once_also_at_the_same_moment(isp: Partnership) -> None:
+    requests = ["order/500", "order/500", "again", None]
+    answers = await asyncio.gather(*(schedule(isp, request_id=request) for request in requests))
+    assert all(answer == answers[0] for answer in answers)
+    async with isp.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(Visit)) == 1
+    with pytest.raises(OrderScheduled, match="Order 500 is scheduled for 2026-03-03 08:00 UTC already"):
+        await schedule(isp, when=TUESDAY + timedelta(days=1))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_visit_written_past_the_calendar_is_noticed_by_the_database_and_the_next_time_is_taken(
+    isp: Partnership,
+) -> None:
+    async with isp.begin() as db:
+        row = {"tenant_id": TENANT, "customer_id": OWN_CUSTOMER, "technician_id": 1, "address": ADDRESS}
+        await db.execute(insert(Visit).values(starts_at=at(8), ends_at=at(10), state="booked", booked_at=NOW, **row))
+        scheduling = asyncio.create_task(schedule(isp))
+        blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+        while not await db.scalar(blocked):
+            assert not scheduling.done()
+            await asyncio.sleep(0)
+    scheduled = await scheduling
+    assert (scheduled["technician_id"], scheduled["starts_at"]) == (2, at(8))
+
+
+@ON_SQLITE
+async def test_a_moment_is_for_whoever_is_free_then(isp: Partnership) -> None:
+    first = await schedule(isp, 500, at(9, 10))
+    assert (first["technician_id"], first["starts_at"]) == (1, at(9, 10))
+    assert (await schedule(isp, 501, at(9, 10)))["technician_id"] == 2
+    with pytest.raises(
+        SlotTaken, match="free at 2026-03-03 10:00 UTC; the next time with room is 2026-03-03 11:15 UTC"
+    ):
+        await schedule(isp, 502, at(10))
+    await book(isp, at(11, 10), technician_id=1, minutes=6 * 60)
+    await book(isp, at(11, 30), technician_id=2, minutes=6 * 60)
+    with pytest.raises(SlotTaken, match="the next time with room is 2026-03-04 08:00 UTC"):
+        await schedule(isp, 502, at(10))
+
+
+@ON_SQLITE
+async def test_days_and_hours_are_those_of_the_isps_zone(isp: Partnership) -> None:
+    auckland = await schedule(isp, zone="Pacific/Auckland", when=date(2026, 3, 4))
+    assert auckland["starts_at"] == datetime(
+        2026, 3, 3, 19, 0, tzinfo=UTC
+    )  # 8 o'clock on the 4th, thirteen hours ahead
+    with pytest.raises(InvalidRequest, match="scheduled_date is over already"):
+        await schedule(isp, 501, zone="Pacific/Auckland", when=date(2026, 3, 3), now=at(12))  # it is the 4th there
+
+
+@ON_SQLITE
+async def test_a_released_deployment_frees_its_technician_and_its_request_is_over(isp: Partnership) -> None:
+    scheduled = await schedule(isp, request_id="order/500")
+    async with isp.begin() as db:
+        service = isp.deployment(db, LATER)
+        released = await service.release_deployment(deployment_id=scheduled["deployment_id"], reason="run undone")
+        again = await service.release_deployment(deployment_id=scheduled["deployment_id"], reason="again")
+        with pytest.raises(DeploymentUnknown):
+            await service.release_deployment(deployment_id=99, reason="x")
+        row = await db.get(Deployment, scheduled["deployment_id"])
+    assert released == again == scheduled | {"state": "released"}
+    assert row is not None
+    assert (row.released_at, row.release_reason) == (LATER, "run undone")
+    assert (await visit(isp, scheduled["visit_id"]))["state"] == "cancelled"
+    with pytest.raises(DeploymentReleased, match=r"was released \(run undone\)"):
+        await schedule(isp, request_id="order/500")
+    anew = await schedule(isp, request_id="order/500 anew")
+    assert (anew["starts_at"], anew["deployment_id"] != scheduled["deployment_id"]) == (at(8), True)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("outcome", ["cancelled", "no_access"])
+async def test_an_order_whose_visit_came_to_nothing_is_scheduled_anew(isp: Partnership, outcome: Any) -> None:
+    first = await schedule(isp)
+    async with isp.begin() as db:
+        await Visits(db, tenant_id=TENANT, now=lambda: NOW).report(
+            visit_id=first["visit_id"], outcome=outcome, note="nobody there"
+        )
+    second = await schedule(isp, when=TUESDAY + timedelta(days=1))
+    assert second["deployment_id"] != first["deployment_id"]
+    async with isp.begin() as db:
+        row = await db.get(Deployment, first["deployment_id"])
+        assert row is not None
+        assert (row.state, row.release_reason) == ("released", f"visit {first['visit_id']} is {outcome}")
+
+
+@ON_SQLITE
+async def test_the_place_is_the_newest_surveys_or_somebody_must_name_one(isp: Partnership) -> None:
+    with pytest.raises(PlaceUnknown, match="Nobody knows where order 500 is to be deployed: customer 42"):
+        await schedule(isp, installation_address=None)
+    async with isp.begin() as db:
+        for number, day in ((1, 1), (2, 2)):
+            await CrmService(db, tenant_id=TENANT, now=lambda: NOW).record_site_survey(
+                customer_id=OWN_CUSTOMER,
+                service_location=f"LOC-{number}",
+                result="feasible",
+                surveyed_at=NOW - timedelta(days=10 - day),
+            )
+    scheduled = await schedule(isp, installation_address=None)
+    assert (await visit(isp, scheduled["visit_id"]))["address"] == "LOC-2"
+
+
+@ON_SQLITE
+async def test_what_cannot_be_scheduled_is_refused_and_nobody_is_booked(isp: Partnership) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await schedule(isp, 0, datetime(2026, 3, 3, 8, 0), customer_id=-1, priority="asap", request_id="a\nb")  # noqa: DTZ001
+    assert [fault.field for fault in refused.value.faults] == [
+        "scheduled_date",
+        "priority",
+        "order_id",
+        "customer_id",
+        "request_id",
+    ]
+    for when, reason in (
+        (NOW.date() - timedelta(days=1), "is over already"),
+        (NOW, "is over already"),
+        (date.max, "lies more than two years ahead"),
+        ("2026-03-03", "is not a date and time"),
+    ):
+        with pytest.raises(InvalidRequest, match=f"scheduled_date {reason}"):
+            await schedule(isp, when=when)
+    with pytest.raises(CustomerUnknown):
+        await schedule(isp, customer_id=99)
+    async with isp.begin() as db:
+        await db.execute(delete(Technician))
+    with pytest.raises(NoTechnicians):
+        await schedule(isp)
+    async with isp.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(Visit).where(Visit.state.in_(LIVE_STATES))) == 0

@@ -1,0 +1,172 @@
+"""What changes a live service's addresses: what rests on them follows in the same commit, or nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from ipam import NetworkEstate, ServiceReleased, StaticResources
+from provisioning.address_errors import LineOnOlt, ServiceServed, ServiceUnderWay
+from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.check import check_everything
+from provisioning.line import LineOrderRow
+from radius.tables import Subscriber
+from tests.support.healthy_estate import HealthyEstate
+from workflows import framed_addresses
+from workflows.engine.tables import RunRow
+
+DONE, WAITING = 1, 2
+"""Services of the households whose installation is over, and is waiting for its visit."""
+HOME, NEXT_DOOR, TIGHT = "LOC-20001", "LOC-20005", "LOC-20090"
+MORE = {
+    "pool": [
+        {
+            "name": "office-nets",
+            "kind": "ipv4_routed",
+            "network": "198.51.100.0/27",
+            "bindings": [{"bng": "bng-north"}],
+        },
+        {
+            "name": "office-nets6",
+            "kind": "ipv6_routed",
+            "network": "2001:db8:ff00::/44",
+            "bindings": [{"bng": "bng-north"}],
+        },
+        {
+            "name": "tight-v4-more",
+            "kind": "ipv4",
+            "network": "192.0.2.8/29",
+            "bindings": [{"bng": "bng-tight", "priority": 20}],
+        },
+    ]
+}
+
+
+@pytest.fixture
+async def appliance(estate: HealthyEstate, tmp_path: Path) -> AsyncIterator[Appliance]:
+    """A copy of the estate, with pools of prefixes that are routed besides."""
+    async with open_appliance(estate.copy(tmp_path / "copy")) as opened:
+        async with opened.database.begin() as db:
+            await NetworkEstate(db, tenant_id=opened.tenant_id, now=opened.clock).apply(MORE)
+        yield opened
+
+
+async def act(appliance: Appliance, verb: str, **said: Any) -> Any:
+    async with appliance.database.begin() as db:
+        return await getattr(appliance.address_desk(db), verb)(**said)
+
+
+async def given(appliance: Appliance, service_id: int = DONE) -> Any:
+    """What the service holds, as RADIUS would tell it, and what its subscriber is to be told."""
+    async with appliance.database.read() as db:
+        services = appliance.services(db)
+        held = await services.network_service.resources(service_id)
+        subscriber = await services.radius_service.subscriber_named(username=held["username"])
+    told = {**subscriber, "routes": tuple(subscriber["routes"]), "ipv6_routes": tuple(subscriber["ipv6_routes"])}
+    names = ("ipv4", "ipv4_pool", "ipv6_wan_prefix", "delegated_prefix", "routes", "ipv6_routes")
+    return vars(framed_addresses(held)), {name: told[name] for name in names}
+
+
+async def broken(appliance: Appliance) -> set[str]:
+    return {finding.invariant for finding in (await check_everything(appliance)).findings}
+
+
+async def test_routed_prefixes_are_the_subscriber_s_wish_at_once_and_freeradius_after_the_projection(
+    appliance: Appliance,
+) -> None:
+    first = await act(appliance, "route", service_id=DONE, pool="office-nets", prefix="198.51.100.8/29")
+    second = await act(appliance, "route", service_id=DONE, pool="office-nets6")
+
+    assert first["projected"] is False
+    assert second["resources"]["framed_routes"] == ["198.51.100.8/29 0.0.0.0 1"]
+    assert [route.split()[0].endswith("/48") for route in second["resources"]["framed_ipv6_routes"]] == [True]
+    allocated, told = await given(appliance)
+    assert allocated == told
+    assert "radius.rows_as_wished" in await broken(appliance)
+    assert await appliance.projections.catch_up() == 1
+    assert await broken(appliance) == set()
+
+    gone = await act(appliance, "withdraw", service_id=DONE, prefix="198.51.100.8/29")
+    assert (gone["resources"]["framed_routes"], gone["projected"]) == ([], False)
+    allocated, told = await given(appliance)
+    assert allocated == told
+    again = await act(appliance, "route", service_id=DONE, pool="office-nets6")
+    assert again["resources"] == gone["resources"]
+
+
+async def test_a_move_within_reach_of_its_line_follows_into_radius_and_the_same_request_is_one(
+    appliance: Appliance,
+) -> None:
+    async with appliance.database.begin() as db:
+        await appliance.network_upkeep(db).drain(pool="north-v4", span="100.64.0.0/24", note="goes south")
+    before, _ = await given(appliance)
+    wish = {"service_id": DONE, "service_location": HOME, "note": "out of the drain", "request_id": "out-1"}
+
+    moved = await act(appliance, "move", **wish, static=StaticResources(ip_address="100.64.1.77"))
+    again = await act(appliance, "move", **wish, static=StaticResources(ip_address="100.64.1.77"))
+
+    allocated, told = await given(appliance)
+    assert allocated == told == {**before, "ipv4": "100.64.1.77"}
+    assert again["resources"] == moved["resources"]
+    await appliance.projections.catch_up()
+    assert await broken(appliance) == set()
+
+
+@pytest.mark.parametrize(
+    ("service", "where", "error", "says"),
+    [
+        (DONE, NEXT_DOOR, LineOnOlt, "Line order 1 carries service 1 in VLAN 101"),
+        (DONE, TIGHT, LineOnOlt, "at OLT-TIGHT"),
+        (WAITING, HOME, ServiceUnderWay, r"service 2 \(run 2\)"),
+    ],
+)
+async def test_a_move_that_an_olt_or_a_run_would_not_hear_of_is_refused_and_leaves_all_as_it_was(
+    appliance: Appliance, service: int, where: str, error: type[Exception], says: str
+) -> None:
+    before = await given(appliance, service)
+    with pytest.raises(error, match=says):
+        await act(appliance, "move", service_id=service, service_location=where, note="moves house")
+    assert await given(appliance, service) == before
+    assert await broken(appliance) == set()
+
+
+async def test_nodes_with_services_of_open_runs_stay_behind_their_bng(appliance: Appliance) -> None:
+    with pytest.raises(ServiceUnderWay) as refused:
+        await act(appliance, "rehome", access_nodes=["OLT-3"], bng="bng-tight", note="north is full")
+    assert refused.value.runs == {2: 2, 3: 3}
+    async with appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id.in_((2, 3))).values(state="partial"))
+    moved = await act(appliance, "rehome", access_nodes=["OLT-3"], bng="bng-tight", note="north is full")
+
+    assert [each["service_id"] for each in moved] == [1, 2, 3]
+    for service in (1, 2, 3):
+        allocated, told = await given(appliance, service)
+        assert allocated == told
+        assert allocated["ipv4"].startswith("192.0.2.")
+
+
+async def test_what_is_in_use_is_not_released_and_what_an_ended_run_has_left_is(appliance: Appliance) -> None:
+    with pytest.raises(ServiceServed, match="firstlight subscribers terminate c1001-s1@isp"):
+        await act(appliance, "release", service_id=DONE)
+    with pytest.raises(ServiceUnderWay):
+        await act(appliance, "release", service_id=WAITING)
+    async with appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id == 3).values(state="partial"))
+    with pytest.raises(LineOnOlt, match="taken off the OLT first"):
+        await act(appliance, "release", service_id=3)
+    async with appliance.database.begin() as db:
+        await db.execute(update(LineOrderRow).where(LineOrderRow.service_id == 3).values(state="withdrawn"))
+
+    released = await act(appliance, "release", service_id=3)
+
+    assert {each["pool"] for each in released["released"]} > {"north-v4", "north-pd"}
+    assert await act(appliance, "release", service_id=3) == released
+    async with appliance.database.read() as db:
+        state = await db.scalar(select(Subscriber.state).where(Subscriber.service_id == 3))
+        with pytest.raises(ServiceReleased):
+            await appliance.services(db).network_service.resources(3)
+    assert state == "terminated"

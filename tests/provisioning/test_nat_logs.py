@@ -1,0 +1,56 @@
+"""Logs of a CGNAT as CSV: read whole, or every line named that can't be meant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ipam import LoggedBlock
+from provisioning.errors import InvalidRequest
+from provisioning.nat_logs import read_blocks
+
+HEADING = "outside,first_port,last_port,inside,began_at,ended_at,vrf\n"
+
+
+def refused(file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    with pytest.raises(InvalidRequest) as error:
+        read_blocks(file)
+    return [str(fault) for fault in error.value.faults]
+
+
+def test_columns_stand_in_any_order_and_what_may_be_missing_is(tmp_path: Path) -> None:
+    file = tmp_path / "cgn.csv"
+    file.write_text(
+        "inside,outside,first_port,last_port,began_at,ended_at\n"
+        "100.64.0.7,203.0.113.7,1024,1535,2026-03-02T21:00:00+01:00,\n"
+        "100.64.0.8,203.0.113.7,1536,2047,2026-03-02T20:00:00Z,2026-03-02T21:00:00Z\n"
+    )
+    eight, nine = (datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (20, 21))
+    assert read_blocks(file) == [
+        LoggedBlock("203.0.113.7", 1024, 1535, "100.64.0.7", eight),
+        LoggedBlock("203.0.113.7", 1536, 2047, "100.64.0.8", eight, nine),
+    ]
+
+
+def test_every_line_that_is_wrong_in_its_form_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "cgn.csv"
+    lines = [
+        "203.0.113.7,1024,x,100.64.0.7,2026-03-02T20:00:00Z,,",
+        "203.0.113.7,1024,1535,100.64.0.7,2026-03-02T20:00:00,yesterday,",
+        "203.0.113.7,1024",
+        "203.0.113.7,1024,1535,,2026-03-02T20:00:00Z,,blue",
+    ]
+    assert refused(file, HEADING + "\n".join(lines)) == [
+        "line 2: last_port x is not a whole number",
+        "line 3: began_at 2026-03-02T20:00:00 is no time with its zone, such as 2026-03-02T21:14:00Z",
+        "line 3: ended_at yesterday is no time with its zone, such as 2026-03-02T21:14:00Z",
+        "line 4: columns are more or fewer than the first line names",
+        "line 5: inside is missing",
+    ]
+    assert refused(file, "outside,tea\n") == [
+        *(f"{name} is no column of the first line" for name in ("first_port", "last_port", "inside", "began_at")),
+        "tea is not known here",
+    ]

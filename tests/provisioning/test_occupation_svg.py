@@ -1,0 +1,76 @@
+"""The picture of a pool: drawn from numbers alone, with nothing in it that could do anything."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from ipam import Occupation, OccupationCell
+from provisioning.occupation_svg import COLOURS, COLUMNS, SQUARE, occupation_svg
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def cell(number: int, **units: int) -> OccupationCell:
+    states = dict.fromkeys(("assigned", "cooling", "reserved", "draining", "excluded", "free"), 0)
+    name = f"192.0.2.{number}"
+    return OccupationCell(first=name, last=name, **{**states, **units})  # type: ignore[typeddict-item]
+
+
+def drawn(cells: list[OccupationCell], *, pool: str = "north-v4", per_cell: int = 1) -> ElementTree.Element:
+    occupation = Occupation(
+        pool=pool,
+        kind="ipv4",
+        role="public",
+        network="192.0.2.0/26",
+        units=len(cells) * per_cell,
+        units_per_cell=per_cell,
+        cells=cells,
+    )
+    return ElementTree.fromstring(occupation_svg(occupation))
+
+
+def test_neighbours_that_are_alike_become_one_bar_whose_title_counts_them() -> None:
+    cells = [cell(0, assigned=1), cell(1, assigned=1), cell(2, free=1), *(cell(last, free=1) for last in range(3, 40))]
+
+    picture = drawn(cells)
+
+    bars = [(group.findtext(f"{SVG}title"), group.findall(f"{SVG}rect")) for group in picture.iter(f"{SVG}g")]
+    assert [title for title, _ in bars] == [
+        "192.0.2.0 to 192.0.2.1: 2 assigned",
+        "192.0.2.2 to 192.0.2.31: 30 free",
+        "192.0.2.32 to 192.0.2.39: 8 free",
+    ]
+    back, front = bars[0][1]
+    assert (back.get("fill"), front.get("fill")) == (COLOURS["free"], COLOURS["assigned"])
+    assert (front.get("width"), front.get("height")) == (f"{2 * SQUARE - 1}.0", f"{SQUARE - 1}.0")
+    labels = [text.text for text in picture.findall(f"{SVG}text")]
+    assert labels[:4] == [
+        "north-v4: 192.0.2.0/26 (ipv4, public)",
+        "40 in all, a square is one",
+        "192.0.2.0",
+        "192.0.2.32",
+    ]
+    assert labels[4:] == ["2 assigned", "0 cooling", "0 reserved", "0 draining", "0 excluded", "38 free"]
+    assert len(cells) > COLUMNS
+
+
+def test_a_square_of_many_is_a_stack_in_which_even_one_is_seen() -> None:
+    picture = drawn([cell(0, assigned=1, cooling=500, free=523)], per_cell=1024)
+
+    [group] = picture.iter(f"{SVG}g")
+    heights = {bar.get("fill"): float(bar.get("height", "0")) for bar in group.findall(f"{SVG}rect")}
+    assert heights[COLOURS["assigned"]] == 1.0
+    assert round(heights[COLOURS["cooling"]], 1) == round((SQUARE - 1) * 500 / 1024, 1)
+    assert group.findtext(f"{SVG}title") == "192.0.2.0: 1 assigned, 500 cooling, 523 free"
+
+
+def test_whatever_a_pool_is_called_the_picture_holds_nothing_but_shapes_and_words() -> None:
+    picture = drawn([cell(0, free=1)], pool='<script>"&\' onload="x"')
+
+    assert {element.tag.removeprefix(SVG) for element in picture.iter()} == {"svg", "title", "rect", "g", "text"}
+    names = {name for element in picture.iter() for name in element.attrib}
+    assert names <= {
+        *("role", "aria-label", "viewBox", "width", "height", "font-family", "font-size"),
+        *("x", "y", "fill"),
+    }
+    assert (picture.findtext(f"{SVG}title") or "").startswith('<script>"&\' onload="x": 192.0.2.0/26')
