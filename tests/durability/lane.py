@@ -26,7 +26,8 @@ from tests.support.estate import HOUSEHOLDS, estate_toml
 from tests.support.lab import Installation, JourneyLab
 from tests.support.shop import ESTATE as SHOP_ESTATE
 from tests.support.shop import Shop, shop_settings
-from tests.support.worker_process import Home, Instant, Plan, WorkerProcess, WorkerServer
+from tests.support.worker_process import Home, Instant, Plan
+from tests.support.worker_server import WorkerProcess, WorkerServer
 from workflows.engine.tables import ENDED, RunRow, WorkerRow
 
 PATIENCE_SECONDS = 120.0

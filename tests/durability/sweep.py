@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.durability.lane import Lane, StoryBroken, open_lane
-from tests.durability.rows import CLAIM, rows_of
+from tests.durability.rows import CLAIM, DEATHS_IN_A_ROW, rows_of
 from tests.durability.story import Played, Story
 from tests.support.estate import HOUSEHOLDS
 from tests.support.postgres import PostgresServer
-from tests.support.worker_process import ANY, Instant, WorkerServer, open_worker_server
+from tests.support.worker_process import ANY, Instant
+from tests.support.worker_server import WorkerServer, open_worker_server
 
 KINDS = ("sqlite", "postgresql")
-PAIRS_IN_A_ROW = 3
+PAIRS_IN_A_ROW = FROZEN_IN_A_ROW = 3
 RECOVERY_INSTANTS = 7
 """A second kill comes at one of the first seven instants of the recovery: in its claim, its step and its next step."""
 OF_NO_OWN = re.compile(r"commit\((?!worker:).+: (.+\+)?run\b|commit\(worker: run_worker\)")
@@ -76,10 +77,14 @@ def in_turns(story: Story, instants: Iterable[Instant]) -> list[Death]:
 def in_rows(
     clean: Played, instants: Sequence[Instant], kinds: Sequence[str] = KINDS, *, frozen: bool = False
 ) -> list[Death]:
-    """A death at each instant of a run without one, on these databases by turns, several in a run."""
+    """A death at each instant of a run without one, on these databases by turns, several in a run.
+
+    Of workers that are only frozen fewer, since each keeps its connections.
+    """
+    in_a_row = FROZEN_IN_A_ROW if frozen else DEATHS_IN_A_ROW
     return [
         Death(kinds[number % len(kinds)], clean.story, at, frozen=frozen, covers=tuple(covered))
-        for number, (at, covered) in enumerate(rows_of(clean.trace, instants))
+        for number, (at, covered) in enumerate(rows_of(clean.trace, instants, in_a_row=in_a_row))
     ]
 
 

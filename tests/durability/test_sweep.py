@@ -28,7 +28,7 @@ from tests.durability.sweep import (
     survive_all,
 )
 from tests.support.postgres import PostgresServer
-from tests.support.worker_process import WorkerServer, open_worker_server
+from tests.support.worker_server import WorkerServer, open_worker_server
 
 pytestmark = [
     pytest.mark.durability_sweep,
