@@ -30,7 +30,7 @@ from tests.support.worker_process import Home, Instant, Plan
 from tests.support.worker_server import WorkerProcess, WorkerServer
 from workflows.engine.tables import ENDED, RunRow, WorkerRow
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 NEVER_REACHED_AFTER_SECONDS = 8.0
 LOOK_EVERY_SECONDS = 0.1
 LOOK_AT_LEAST_EVERY_SECONDS = 1.0
