@@ -42,7 +42,9 @@ class Terminated(Prepared):
     """The service ends at once; there is nothing to be undone of it."""
 
     name = "terminated"
-    deadliest = tuple(f"{step.name}.effect" for step in SERVICE_TERMINATION.steps if step.effect in OUTSIDE_EFFECTS)
+    deadliest: ClassVar[tuple[str, ...]] = tuple(
+        f"{step.name}.effect" for step in SERVICE_TERMINATION.steps if step.effect in OUTSIDE_EFFECTS
+    )
     journey = SERVICE_TERMINATION
 
     def __init__(self) -> None:

@@ -84,10 +84,11 @@ def in_rows(
 
 
 def in_pairs(clean: Played, instants: Sequence[Instant]) -> list[Death]:
-    """As in rows, but each death is followed by another during the recovery from it; a claim's have a run of their own,
-    since the recovery claims anew each time."""
-    claims = [instant for instant in instants if instant.point in CLAIM]
-    others = [instant for instant in instants if instant not in claims]
+    """As in rows, but each death is followed by another during the recovery from it, where there is so much left to do;
+    a claim's have a run of their own, since the recovery claims anew each time."""
+    early = instants[:-RECOVERY_INSTANTS]
+    claims = [instant for instant in early if instant.point in CLAIM]
+    others = [instant for instant in early if instant not in claims]
     rows = [*rows_of(clean.trace, others, in_a_row=PAIRS_IN_A_ROW), *(((claim,), [claim]) for claim in claims)]
     again = itertools.cycle(Instant(ANY, nth) for nth in range(1, RECOVERY_INSTANTS + 1))
     return [
