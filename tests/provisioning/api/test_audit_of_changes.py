@@ -33,11 +33,12 @@ MAKES = {
     "/partners/{partner_id}/orders",
     "/addresses/nat/blocks",
     "/addresses/services",
+    "/addresses/imports",
 }
 """There was nothing before."""
 OF_NO_CUSTOMER = {"/leads", "/leads/{lead_id}/qualify", "/leads/{lead_id}/disqualify"}
 """And whatever is about a partner, a webhook or a pool."""
-OTHERS = ("/partners", "/webhooks", *(f"/addresses/{what}" for what in ("nat/", "rehome", "shrink")))
+OTHERS = ("/partners", "/webhooks", *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "shrink")))
 OF_A_POOL = {
     f"/addresses/{verb}" for verb in ("reserve", "unreserve", "lift", "exclude", "include", "drain", "undrain")
 }
@@ -251,3 +252,5 @@ async def addresses(script: Script) -> None:
     block = {"outside": "198.51.100.77", "first_port": 1024, "last_port": 2047, "inside": "100.64.0.7"}
     log = {"source": "cgn-1", "blocks": [{**block, "began_at": "2026-03-02T20:00:00Z"}]}
     await script("/addresses/nat/blocks", log)
+    kept = {"content": "value,note\n100.64.3.40,for the museum\n", "reason": WHY}
+    assert (await script("/addresses/imports", kept))["reserved"] == 1
