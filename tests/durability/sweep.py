@@ -69,6 +69,12 @@ def once_each(instants: Iterable[Instant]) -> list[Instant]:
     return [instant for instant in instants if not instant.is_commit and not instant.point.endswith(".before")]
 
 
+def in_the_middle(instants: Iterable[Instant]) -> list[Instant]:
+    """Where a transaction is open, or the other side has acted and nobody has written it down: the two ways in which
+    one who thaws could do harm."""
+    return [instant for instant in instants if instant.point.endswith((".in_tx", ".effect"))]
+
+
 def in_turns(story: Story, instants: Iterable[Instant]) -> list[Death]:
     """A death at each instant, on SQLite and on PostgreSQL by turns."""
     return [Death(KINDS[number % 2], story, (instant,)) for number, instant in enumerate(instants)]

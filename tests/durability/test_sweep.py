@@ -21,6 +21,7 @@ from tests.durability.sweep import (
     Death,
     in_pairs,
     in_rows,
+    in_the_middle,
     in_turns,
     once_each,
     open_lanes,
@@ -112,10 +113,10 @@ async def test_killed_and_cancelled_in_the_same_moment_on_the_databases_in_turns
 @pytest.mark.parametrize("name", ["installed", "cancelled"])
 async def test_frozen_taken_for_dead_and_thawed_when_all_is_done(postgresql_lanes: list[Lane], name: str) -> None:
     clean, instants = await play_clean(postgresql_lanes[0], STORIES[name])
-    await survive_each(postgresql_lanes, in_rows(clean, once_each(instants), ("postgresql",), frozen=True), clean)
+    await survive_each(postgresql_lanes, in_rows(clean, in_the_middle(instants), ("postgresql",), frozen=True), clean)
 
 
 async def test_frozen_and_cancelled_in_the_same_moment(postgresql_lanes: list[Lane]) -> None:
     _, instants = await play_clean(postgresql_lanes[0], INSTALLED)
-    deaths = [Death("postgresql", ABANDONED, (instant,), frozen=True) for instant in once_each(instants)]
+    deaths = [Death("postgresql", ABANDONED, (instant,), frozen=True) for instant in in_the_middle(instants)]
     await survive_each(postgresql_lanes, deaths)
