@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from provisioning.cli import app
 from provisioning.settings import PREFIX, Settings
+from tests.support.command_line import Typed, type_command
 from tests.support.healthy_estate import HealthyEstate
-
-
-@dataclass(frozen=True)
-class Typed:
-    """What came of a command."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one value that a program reads."""
-        lines = self.out.splitlines()
-        assert len(lines) == 1, self.out
-        return json.loads(lines[0])
-
 
 Type = Callable[..., Typed]
 
@@ -49,13 +28,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def type_() -> Type:
     """Types ``firstlight ...``; a traceback is a failure of the test."""
 
-    def typed(*words: object) -> Typed:
-        result = CliRunner().invoke(app, [str(word) for word in words])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Typed(result.exit_code, result.stdout, result.stderr)
-
-    return typed
+    return type_command
 
 
 @pytest.fixture
