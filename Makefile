@@ -9,12 +9,12 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 WORKERS ?= 2
-export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL
+export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE
 
-.PHONY: help demo test durability bench check lint types imports lock docs picture mails clean ready-demo ready-test
+.PHONY: help demo test durability bench bench-ipam check lint types imports lock docs picture mails clean ready-demo ready-test
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 demo: ready-demo ## set this machine up, then turn an installation ticket into a live subscriber (TICKET=file.json for your own)
 	@.venv/bin/firstlight demo --once --json $${TICKET:+--ticket "$$TICKET"}
@@ -27,6 +27,9 @@ durability: ready-test ## the full sweep: a kill at every point of every journey
 
 bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE_URL)
 	@.venv/bin/python -m tests.bench.reading
+
+bench-ipam: ready-test ## what an allocation costs beside a bare INSERT, as JSON lines (QUICK=1, RUNS, SECONDS, DATABASE=sqlite)
+	@.venv/bin/python -m tests.bench.allocating
 
 check: lint types imports test ## everything that must hold before a change is handed in
 
