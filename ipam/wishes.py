@@ -8,7 +8,21 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CTE, Integer, ScalarSelect, Text, and_, bindparam, cast, func, literal_column, or_, select, true
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Integer,
+    ScalarSelect,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.candidates import CANDIDATE_COLUMNS, Candidate, candidate_from, what_could_be_taken, with_bound
@@ -112,7 +126,7 @@ def _bound_there() -> Any:
 def _drawn_service_id() -> CTE:
     """A number that no other service has or will have; the username is made from it before the row is written. Drawn
     once, however many rows the question has."""
-    sequence = literal_column(f"pg_get_serial_sequence('{Service.__tablename__}', 'service_id')")
+    sequence: ColumnElement[Any] = literal_column(f"pg_get_serial_sequence('{Service.__tablename__}', 'service_id')")
     drawn = func.nextval(sequence, type_=Integer)
     return select(drawn.label("service_id")).cte("drawn")
 

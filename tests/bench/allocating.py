@@ -51,7 +51,7 @@ from tests.bench.load import Client
 from tests.bench.networks import PLAN, Shape, make, whole_service
 from tests.bench.reading import cpu_seconds, serve, until_served
 from tests.bench.seed import ESTATE
-from tests.bench.windows import Acts, Clients, Work
+from tests.bench.windows import Acts, Clients
 from tests.support.postgres import PostgresServer
 
 QUICK = bool(os.environ.get("QUICK"))
@@ -89,7 +89,7 @@ _ids = count(1)
 
 
 @dataclass(frozen=True)
-class Allocating(Work):
+class Allocating:
     """Allocations of one tenant, at its places in turn; after each its release, where that is wanted."""
 
     url: str

@@ -246,7 +246,7 @@ def check(connection: Connection, held: Held) -> dict[str, list[Any]]:
     told = {service_id: len(units) for service_id, units in held.now.items()}
     events = dict(rows("SELECT what, count(*) FROM ipam_allocation_event WHERE tenant_id = :tenant GROUP BY what"))
     wanted = {"assigned": 2 * held.allocated, "released": 2 * held.released}
-    lost = [service_id for service_id, units in told.items() if assigned.get(service_id, 0) < units]
+    lost: list[Any] = [service_id for service_id, units in told.items() if assigned.get(service_id, 0) < units]
     lost += [what for what, number in wanted.items() if events.get(what, 0) < number]
     leaks: list[Any] = [*unaccounted, *(live - told.keys()), *(assigned.keys() - told.keys())]
     leaks += [service_id for service_id, units in told.items() if assigned.get(service_id, 0) > units]

@@ -178,7 +178,9 @@ class _Filling:
                 for (pool, _, _), number in services.items()
             ],
         )
-        rows = [{**mine, "pool_id": each[0], "unit": each[1], "service_id": services.get(each)} for each in used]
+        rows: list[dict[str, Any]] = [
+            {**mine, "pool_id": each[0], "unit": each[1], "service_id": services.get(each)} for each in used
+        ]
         await insert_many(
             self._db,
             table_of(Allocation),

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.windows import Acts, Clients, Work
+from tests.bench.windows import Acts, Clients
 
 CLIENTS, RUNS, AT_MOST = 2, 3, 5
 
 
 @dataclass(frozen=True)
-class Noting(Work):
+class Noting:
     """Writes down each operation, by client; ``refuses`` fails at its first one of ours."""
 
     folder: Path

@@ -6,11 +6,11 @@ import asyncio
 import logging
 import multiprocessing
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 import structlog
 
@@ -32,14 +32,11 @@ class Window:
     at_most: int
 
 
-class Work:
+class Work(Protocol):
     """What is measured. It is sent to each client, who opens it there."""
 
-    @asynccontextmanager
-    async def opened(self, client: int) -> AsyncIterator[Acts]:
+    def opened(self, client: int) -> AbstractAsyncContextManager[Acts]:
         """Both sides, on connections of the client's own."""
-        raise NotImplementedError
-        yield {}
 
 
 class Clients:
