@@ -8,15 +8,16 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 
-WORKERS ?= 2
+# Of the tests. They wait now and then, so one more than a small machine has cores.
+WORKERS ?= 3
 # What is compiled once is not compiled again for each of the many processes that tests and the demo start.
 unexport PYTHONDONTWRITEBYTECODE
-export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL
+export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE
 
-.PHONY: help demo test durability bench check lint types imports lock docs picture mails clean ready-demo ready-test
+.PHONY: help demo test durability bench bench-ipam check lint types imports lock docs picture mails clean ready-demo ready-test
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 demo: ready-demo ## set this machine up, then turn an installation ticket into a live subscriber (TICKET=file.json for your own)
 	@.venv/bin/firstlight demo --once --json $${TICKET:+--ticket "$$TICKET"}
@@ -29,6 +30,9 @@ durability: ready-test ## the full sweep: a kill at every point of every journey
 
 bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE_URL)
 	@.venv/bin/python -m tests.bench.reading
+
+bench-ipam: ready-test ## what an allocation costs beside a bare INSERT, as JSON lines (QUICK=1, RUNS, SECONDS, DATABASE=sqlite)
+	@.venv/bin/python -m tests.bench.allocating
 
 check: lint types imports test ## everything that must hold before a change is handed in
 

@@ -20,7 +20,7 @@ a pool's size or fill, and no row counts anything, for such a row would queue al
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ from ipam.chains import Chains
 from ipam.errors import PoolExhausted
 from ipam.events import note_event
 from ipam.patience import OthersWereQuicker
+from ipam.service_rows import insert_service
 from ipam.tables import ASSIGNED, IN_QUARANTINE, RESERVED, Allocation, FreeRange, Pool, UtcDateTime
 
 
@@ -54,6 +55,22 @@ async def choose(db: AsyncSession, chains: Chains, at: datetime, locked: Collect
     return chosen
 
 
+async def begin(
+    db: AsyncSession, service: dict[str, Any], chosen: Sequence[Candidate], holder: Holder
+) -> list[Held] | None:
+    """A new service's row and all that it takes; None: somebody has made the same request just now, and PostgreSQL has
+    waited for the outcome.
+
+    Raises:
+        As ``take``.
+    """
+    if db.get_bind().dialect.name != "postgresql" or any(each.given is not None for each in chosen):
+        return await take(db, chosen, holder) if await insert_service(db, service) else None
+    pools = [candidate for candidate in chosen if candidate.takes]
+    units = await take_postgresql.begin(db, service, pools, holder)
+    return None if units is None else _held(chosen, pools, units)
+
+
 async def take(db: AsyncSession, chosen: Iterable[Candidate], holder: Holder) -> list[Held]:
     """Take a unit of every chosen pool, and write down who has it.
 
@@ -70,9 +87,13 @@ async def take(db: AsyncSession, chosen: Iterable[Candidate], holder: Holder) ->
     if pools:
         dialect = take_postgresql if db.get_bind().dialect.name == "postgresql" else take_sqlite
         units |= await dialect.take(db, pools, holder)
+    return _held(candidates, pools, units)
+
+
+def _held(chosen: Sequence[Candidate], pools: Sequence[Candidate], units: Mapping[int, int]) -> list[Held]:
     if any(pool.pool_id not in units for pool in pools):
         raise OthersWereQuicker(pool.name for pool in pools if pool.pool_id not in units)
-    return [candidate.held(units.get(candidate.pool_id)) for candidate in candidates]
+    return [candidate.held(units.get(candidate.pool_id)) for candidate in chosen]
 
 
 async def _take_given(db: AsyncSession, pool: Candidate, number: int, holder: Holder) -> int:

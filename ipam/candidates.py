@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Executable, Integer, Label, Text, and_, bindparam, func, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Integer,
+    Label,
+    Text,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import unit_numbered
@@ -16,7 +29,18 @@ from ipam.answers import Held
 from ipam.carving import Unit
 from ipam.kinds import Kind
 from ipam.places import AnySelect, Place, Plan
-from ipam.tables import IN_QUARANTINE, Allocation, FreeRange, Pool, PoolBinding, Prefix, Svlan, UtcDateTime, VlanGroup
+from ipam.tables import (
+    IN_QUARANTINE,
+    Allocation,
+    FreeRange,
+    Location,
+    Pool,
+    PoolBinding,
+    Prefix,
+    Svlan,
+    UtcDateTime,
+    VlanGroup,
+)
 
 
 @dataclass(frozen=True)
@@ -112,17 +136,18 @@ async def bound(db: AsyncSession, place: Place, plan: Plan, holder: Holder) -> l
         "subject": holder.subject,
         "at": holder.at,
     }
-    return [_candidate(row) for row in await db.execute(_BOUND, given)]
+    return [candidate_from(row) for row in await db.execute(_BOUND, given)]
 
 
-def _what_could_be_taken() -> list[Label[Any]]:
-    """Each by a look-up of its own: joined, the planner may read the ranges of all pools."""
+def what_could_be_taken(subject: ColumnElement[str], *, units: bool = True) -> list[Label[Any]]:
+    """Each by a look-up of its own: joined, the planner may read the ranges of all pools. ``units``: the bounds of the
+    first range as well."""
     mine = and_(Allocation.pool_id == Pool.id, IN_QUARANTINE)
     own = (
         select(Allocation.id)
         .where(
             mine,
-            Allocation.subject == bindparam("subject", type_=Text),
+            Allocation.subject == subject,
             or_(Allocation.sticky_until.is_(None), Allocation.sticky_until >= bindparam("at", type_=UtcDateTime)),
         )
         .order_by(Allocation.available_at.desc(), Allocation.id.desc())
@@ -142,10 +167,35 @@ def _what_could_be_taken() -> list[Label[Any]]:
         "own_id": own,
         "oldest_id": oldest,
     }
-    return [each.limit(1).correlate(Pool).scalar_subquery().label(name) for name, each in lookups.items()]
+    unknown = () if units else ("next_unit", "last_unit")
+    return [
+        null().label(name)
+        if name in unknown
+        else each.limit(literal_column("1")).correlate(Pool, Location).scalar_subquery().label(name)
+        for name, each in lookups.items()
+    ]
 
 
 _PLACES = (PoolBinding.bng_id, PoolBinding.site_id, PoolBinding.node_id, PoolBinding.port_id)
+
+CANDIDATE_COLUMNS: tuple[Any, ...] = (
+    PoolBinding.id.label("binding_id"),
+    *(column.label(f"bound_{column.key}") for column in (PoolBinding.plan_id, *_PLACES)),
+    PoolBinding.priority,
+    Pool.id.label("pool_id"),
+    Pool.kind,
+    Pool.name,
+    Pool.unit_length,
+    Pool.framed_pool,
+    Pool.policy,
+    Prefix.first_address,
+    Prefix.length,
+    Prefix.gateway,
+    Svlan.id.label("svlan_id"),
+    Svlan.vid,
+    Svlan.cvlan_formula,
+    VlanGroup.name.label("vlan_group"),
+)
 
 
 @dataclass(frozen=True)
@@ -173,13 +223,14 @@ async def everything_bound(db: AsyncSession, tenant_id: str) -> EverythingBound:
     )
     by_place: dict[tuple[str, int], list[tuple[int | None, Candidate]]] = defaultdict(list)
     for row in rows:
-        [(column, place_id)] = [(each.key, found) for each in _PLACES if (found := getattr(row, each.key)) is not None]
-        by_place[column, place_id].append((row.plan_id, _candidate(row)))
+        places = [(each.key, getattr(row, f"bound_{each.key}")) for each in _PLACES]
+        [(column, place_id)] = [(key, found) for key, found in places if found is not None]
+        by_place[column, place_id].append((row.bound_plan_id, candidate_from(row)))
     return EverythingBound(by_place)
 
 
 def _bound_statement() -> Executable:
-    return _bindings(*_what_could_be_taken()).where(
+    return _bindings(*what_could_be_taken(bindparam("subject", type_=Text))).where(
         PoolBinding.tenant_id == bindparam("tenant_id", type_=Text),
         or_(*(column == bindparam(column.key, type_=Integer) for column in _PLACES)),
         or_(PoolBinding.plan_id.is_(None), PoolBinding.plan_id == bindparam("plan_id", type_=Integer)),
@@ -187,31 +238,13 @@ def _bound_statement() -> Executable:
 
 
 def _bindings(*what_could_be_taken: Label[Any]) -> AnySelect:
+    return with_bound(select(*CANDIDATE_COLUMNS, *what_could_be_taken).select_from(PoolBinding))
+
+
+def with_bound(statement: AnySelect) -> AnySelect:
+    """Join a statement that has bindings to what is bound by them."""
     return (
-        select(
-            PoolBinding.plan_id,
-            PoolBinding.port_id,
-            PoolBinding.node_id,
-            PoolBinding.site_id,
-            PoolBinding.bng_id,
-            PoolBinding.priority,
-            Pool.id.label("pool_id"),
-            Pool.kind,
-            Pool.name,
-            Pool.unit_length,
-            Pool.framed_pool,
-            Pool.policy,
-            Prefix.first_address,
-            Prefix.length,
-            Prefix.gateway,
-            Svlan.id.label("svlan_id"),
-            Svlan.vid,
-            Svlan.cvlan_formula,
-            VlanGroup.name.label("vlan_group"),
-            *what_could_be_taken,
-        )
-        .select_from(PoolBinding)
-        .outerjoin(Pool, Pool.id == PoolBinding.pool_id)
+        statement.outerjoin(Pool, Pool.id == PoolBinding.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
         .outerjoin(Svlan, Svlan.id == func.coalesce(Pool.svlan_id, PoolBinding.svlan_id))
         .outerjoin(VlanGroup, VlanGroup.id == Svlan.group_id)
@@ -222,13 +255,14 @@ def _bindings(*what_could_be_taken: Label[Any]) -> AnySelect:
 _BOUND = _bound_statement()
 
 
-def _candidate(row: Any) -> Candidate:
+def candidate_from(row: Any) -> Candidate:
+    """Of a row that has ``CANDIDATE_COLUMNS`` and ``what_could_be_taken``."""
     kind = "svlan" if row.pool_id is None else "framed_pool" if row.framed_pool else row.kind
-    place = 3 if row.port_id else 2 if row.node_id else 1 if row.site_id else 0
+    place = 3 if row.bound_port_id else 2 if row.bound_node_id else 1 if row.bound_site_id else 0
     return Candidate(
         kind=cast(Kind, kind),
         name=row.name or f"{row.vlan_group}/{row.vid}",
-        specificity=(0 if row.plan_id is None else 1, place),
+        specificity=(0 if row.bound_plan_id is None else 1, place),
         priority=row.priority,
         pool_id=row.pool_id or 0,
         svlan_id=row.svlan_id,

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import structlog
-from sqlalchemy import CursorResult, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import holdings, places
-from ipam.allocator import choose, take
-from ipam.answers import AllocatedResources, describe
-from ipam.candidates import Candidate, Holder
-from ipam.chains import find_chains
+from ipam import holdings
+from ipam.allocator import begin, choose, take
+from ipam.answers import AllocatedResources, Held, describe
+from ipam.candidates import Candidate, Holder, bound
+from ipam.chains import chains_of
 from ipam.errors import RequestConflict, RequestInvalid, UsernameTaken
 from ipam.holdings import Line
+from ipam.kinds import wanted
 from ipam.patience import patiently
-from ipam.places import Wish
 from ipam.static_requests import StaticResources
 from ipam.tables import Service, table_of
+from ipam.wishes import Wish, resolve
 
 log = structlog.get_logger(__name__)
 
 LONGEST_REQUEST_ID = 200
 _SERVICE = table_of(Service)
-_INSERT = {
-    # The count of rows, not RETURNING: for that SQLite looks through all that refers to services.
-    dialect.dialect.name: dialect.insert(_SERVICE)
-    .on_conflict_do_nothing(index_elements=["tenant_id", "request_id"])
-    .execution_options(preserve_rowcount=True)
-    for dialect in (postgresql, sqlite)
-}
 
 
 @dataclass(frozen=True)
@@ -70,24 +63,44 @@ class Giving:
             As ``NetworkService.allocate_resources`` says.
         """
         check_order(order)
-        wish = await places.resolve(
+        wish = await resolve(
             self._db,
             tenant_id=self._tenant_id,
+            customer_id=order.customer_id,
             service_location=order.service_location,
             plan=order.bandwidth_plan,
             request_id=order.request_id,
+            at=self._now(),
         )
-        return await patiently(self._db, partial(self._attempt, order, wish))
+        attempt = partial(self._attempt, order, wish, [wish.bound])
+        return await patiently(self._db, attempt, leaves_nothing=self._leaves_nothing(order, wish))
 
-    async def _attempt(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
+    def _leaves_nothing(self, order: Order, wish: Wish) -> bool:
+        """On SQLite nobody else is at it: when the service's row, which comes first, could be written, and no unit has
+        been asked for by its number, nothing of ours refuses the rest."""
+        is_plain = wish.earlier_service_id is None and order.static is None
+        is_computed = any(candidate.cvlan_formula is not None for candidate in wish.bound)
+        return is_plain and not is_computed and self._db.get_bind().dialect.name == "sqlite"
+
+    async def _attempt(
+        self, order: Order, wish: Wish, seen: list[Sequence[Candidate]], locked: frozenset[str]
+    ) -> AllocatedResources:
+        """``seen``: what is bound there, for the first attempt; each later one looks again."""
         if wish.earlier_service_id is not None:
             return await self._repeat(order, wish, locked)
         holder = self._holder(order, wish, wish.next_service_id)
-        chosen = await self._choose(order, wish, holder, locked)
+        chosen = await self._choose(order, wish, holder, locked, seen.pop() if seen else None)
         username = username_of(order.customer_id, holder.service_id, self._realm)
-        if not await self._insert_service(order, wish, holder, chosen, username):
+        row = self._service_row(order, wish, holder, chosen, username)
+        try:
+            held = await begin(self._db, row, chosen, holder)
+        except IntegrityError as exc:
+            if "username" not in str(exc.orig):
+                raise
+            raise UsernameTaken(username, customer_id=order.customer_id) from exc
+        if held is None:
             return await self._repeat(order, wish, locked)
-        return await self._take(wish, holder, chosen, username)
+        return self._answer(wish, holder, username, held)
 
     async def _repeat(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
         """The request has a service already."""
@@ -105,23 +118,30 @@ class Giving:
             .where(_SERVICE.c.service_id == line.service_id)
             .values(state="active", released_at=None, **named_only(chosen))
         )
-        return await self._take(wish, holder, chosen, line.username)
+        return self._answer(wish, holder, line.username, await take(self._db, chosen, holder))
 
-    async def _choose(self, order: Order, wish: Wish, holder: Holder, locked: frozenset[str]) -> list[Candidate]:
-        chains = await find_chains(self._db, place=wish.place, plan=wish.plan, holder=holder, static=order.static)
+    async def _choose(
+        self,
+        order: Order,
+        wish: Wish,
+        holder: Holder,
+        locked: frozenset[str],
+        seen: Sequence[Candidate] | None = None,
+    ) -> list[Candidate]:
+        found = await bound(self._db, wish.place, wish.plan, holder) if seen is None else seen
+        by_number = order.static.by_kind() if order.static else {}
+        chains = chains_of(found, wish.place, wish.plan, wanted(wish.plan, wish.place), by_number)
         return await choose(self._db, chains, holder.at, locked)
 
-    async def _take(self, wish: Wish, holder: Holder, chosen: list[Candidate], username: str) -> AllocatedResources:
-        held = await take(self._db, chosen, holder)
+    def _answer(self, wish: Wish, holder: Holder, username: str, held: list[Held]) -> AllocatedResources:
         # Not yet committed, and so not yet true: the caller's own record tells the operator.
         log.debug("resources taken", service_id=holder.service_id, username=username, subject=holder.subject)
         return describe(service_id=holder.service_id, username=username, place=wish.place, plan=wish.plan, held=held)
 
-    async def _insert_service(
+    def _service_row(
         self, order: Order, wish: Wish, holder: Holder, chosen: list[Candidate], username: str
-    ) -> bool:
-        """False: the same request was made by somebody else just now; PostgreSQL has waited for its outcome."""
-        row = {
+    ) -> dict[str, Any]:
+        return {
             "tenant_id": self._tenant_id,
             "service_id": holder.service_id,
             "request_id": order.request_id,
@@ -130,17 +150,9 @@ class Giving:
             "plan_id": wish.plan.plan_id,
             "username": username,
             "static_request": order.static_text,
-            "state": "active",
             "created_at": holder.at,
             **named_only(chosen),
         }
-        try:
-            inserted = await self._db.execute(_INSERT[self._db.get_bind().dialect.name], row)
-            return cast(CursorResult[Any], inserted).rowcount == 1
-        except IntegrityError as exc:
-            if "username" not in str(exc.orig):
-                raise
-            raise UsernameTaken(username, customer_id=order.customer_id) from exc
 
     def _holder(self, order: Order, wish: Wish, service_id: int) -> Holder:
         subject = holdings.subject_of(order.customer_id, wish.place.location_id)

@@ -202,7 +202,7 @@ def _described(line: Line, held: list[Held]) -> AllocatedResources:
     return describe(service_id=line.service_id, username=line.username, place=line.place, plan=line.plan, held=held)
 
 
-def subject_of(customer_id: int, location_id: int) -> str:
+def subject_of(customer_id: int, location_id: int | str) -> str:
     """Who comes back to the same premise is the same subject, whatever the number of the new service."""
     return f"{customer_id}@{location_id}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,16 +28,21 @@ class OthersWereQuicker(Exception):
         super().__init__(", ".join(self.pools))
 
 
-async def patiently(db: AsyncSession, attempt: Callable[[frozenset[str]], Awaitable[T]]) -> T:
+async def patiently(
+    db: AsyncSession, attempt: Callable[[frozenset[str]], Awaitable[T]], *, leaves_nothing: bool = False
+) -> T:
     """What the attempt returns, once nobody is in its way; it is told the pools that it has found locked before.
+
+    ``leaves_nothing``: whatever it raises, it has written and locked nothing, so that there is nothing to undo.
 
     Raises:
         PoolBusy: somebody was, for too long.
     """
     waited_seconds, locked = 0.0, frozenset[str]()
+    connection = await db.connection()  # whose savepoints ask nothing of the objects that the session keeps
     while True:
         try:
-            async with db.begin_nested():
+            async with nullcontext() if leaves_nothing else connection.begin_nested():
                 return await attempt(locked)
         except OthersWereQuicker as late:
             locked |= frozenset(late.pools)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, Text, and_, bindparam, func, literal, select
+from sqlalchemy import Row, Select, Text, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.errors import LocationUnknown, PlanUnknown
-from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, Location, LocationAlias, Service, Site
+from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, Location, LocationAlias, Site
 
 AnySelect = Select[*tuple[Any, ...]]
 
@@ -48,17 +47,6 @@ class Plan:
     ipv6_wan: bool
     ipv6_pd: bool
     cvlan: str
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A request with its names resolved."""
-
-    place: Place
-    plan: Plan
-    earlier_service_id: int | None
-    """The service that the same request id has already made."""
-    next_service_id: int
 
 
 PLACE_COLUMNS: tuple[Any, ...] = (
@@ -108,42 +96,18 @@ def plan_from(row: Row[Any]) -> Plan:
     return Plan(*row[len(PLACE_COLUMNS) : len(PLACE_COLUMNS) + len(PLAN_COLUMNS)])
 
 
-_TENANT = bindparam("tenant_id", type_=Text)
+TENANT = bindparam("tenant_id", type_=Text)
 
 
-def _premise(*columns: Any) -> AnySelect:
+def premise(*columns: Any) -> AnySelect:
+    """What is asked of the premise that ``location_alias`` leads to."""
     found = select(*columns).select_from(LocationAlias).join(Location, Location.id == LocationAlias.location_id)
     return with_place(found).where(
-        LocationAlias.tenant_id == _TENANT, LocationAlias.alias == bindparam("location_alias", type_=Text)
+        LocationAlias.tenant_id == TENANT, LocationAlias.alias == bindparam("location_alias", type_=Text)
     )
 
 
-@cache
-def _wish(dialect: str) -> AnySelect:
-    """Built once: a statement's shape costs more to build than to send."""
-    plan, request_id = bindparam("plan", type_=Text), bindparam("request_id", type_=Text)
-    return (
-        _premise(
-            *PLACE_COLUMNS,
-            *PLAN_COLUMNS,
-            Service.service_id.label("earlier_service_id"),
-            _next_service_id(dialect).label("next_service_id"),
-        )
-        .outerjoin(AddressPlan, and_(AddressPlan.tenant_id == _TENANT, AddressPlan.name == plan))
-        .outerjoin(Service, and_(Service.tenant_id == _TENANT, Service.request_id == request_id))
-    )
-
-
-def _next_service_id(dialect: str) -> ColumnElement[int]:
-    """A number that no other service has or will have; the username is made from it before the row is written."""
-    if dialect == "postgresql":
-        table, column = literal(Service.__tablename__), literal("service_id")
-        return func.nextval(func.pg_get_serial_sequence(table, column), type_=Integer)
-    # SQLite: the transaction already holds the one write lock, and services are never deleted.
-    return select(func.coalesce(func.max(Service.service_id), 0) + 1).scalar_subquery()
-
-
-_FIND_PLACE = _premise(*PLACE_COLUMNS)
+_FIND_PLACE = premise(*PLACE_COLUMNS)
 
 
 async def find_place(db: AsyncSession, tenant_id: str, service_location: str) -> Place:
@@ -170,25 +134,3 @@ async def find_plan(db: AsyncSession, tenant_id: str, name: str) -> Plan:
     if row is None:
         raise PlanUnknown(name)
     return Plan(*row)
-
-
-async def resolve(
-    db: AsyncSession, *, tenant_id: str, service_location: str, plan: str, request_id: str | None
-) -> Wish:
-    """Everything that an allocation must know before it chooses pools, in one round trip.
-
-    Raises:
-        LocationUnknown, PlanUnknown: as their names say.
-    """
-    given = {
-        "tenant_id": tenant_id,
-        "location_alias": service_location.strip(),
-        "plan": plan,
-        "request_id": request_id,
-    }
-    row = (await db.execute(_wish(db.get_bind().dialect.name), given)).first()
-    if row is None:
-        raise LocationUnknown(service_location)
-    if row.plan_id is None:
-        raise PlanUnknown(plan)
-    return Wish(place_from(row), plan_from(row), row.earlier_service_id, row.next_service_id)

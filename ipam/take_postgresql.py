@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import BindParameter, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.candidates import Candidate, Holder
+from ipam.service_rows import COLUMNS
 from ipam.tables import UtcDateTime
 
 # Why it is written like this:
@@ -21,13 +23,23 @@ from ipam.tables import UtcDateTime
 # - ORDER BY names the whole key and the key starts with pool_id, or a prepared plan may walk every pool's ranges.
 # - Where to start among the stripes is drawn by lot: writers spread, and no single row is rewritten all day long
 #   while somebody's old snapshot keeps its dead versions.
-_TAKE = text("""
-WITH wanted AS MATERIALIZED (
+_WANTED = """
+wanted AS MATERIALIZED (
     SELECT pool_id, start, reuse_first
     FROM unnest(CAST(:pool_ids AS integer[]), CAST(:starts AS integer[]), CAST(:reuse_first AS boolean[]))
         AS given (pool_id, start, reuse_first)
+"""
+# The service first, before anything is locked: for the same request, made by somebody else just now, this waits.
+_SERVICE = f"""
+service AS (
+    INSERT INTO ipam_service (state, {", ".join(COLUMNS)})
+    VALUES ('active', {", ".join(f":{each}" for each in COLUMNS)})
+    ON CONFLICT (tenant_id, request_id) DO NOTHING RETURNING service_id
+), {_WANTED} CROSS JOIN service
+"""  # noqa: S608 - names of columns, and no value
+_UNITS = """
 ), own AS MATERIALIZED (
-    SELECT w.pool_id, found.id FROM wanted AS w CROSS JOIN LATERAL (
+    SELECT w.pool_id, found.id FROM wanted AS w, LATERAL (
         SELECT a.id FROM ipam_allocation AS a
         WHERE a.subject = :subject AND a.pool_id = w.pool_id AND a.state = 'quarantine'
             AND (a.sticky_until IS NULL OR a.sticky_until >= :at)
@@ -35,7 +47,7 @@ WITH wanted AS MATERIALIZED (
 ), strange AS MATERIALIZED (
     SELECT pool_id, start, reuse_first FROM wanted WHERE pool_id NOT IN (SELECT pool_id FROM own)
 ), rested AS MATERIALIZED (
-    SELECT w.pool_id, found.id FROM strange AS w CROSS JOIN LATERAL (
+    SELECT w.pool_id, found.id FROM strange AS w, LATERAL (
         SELECT a.id FROM ipam_allocation AS a
         WHERE a.pool_id = w.pool_id AND a.state = 'quarantine' AND a.available_at <= :at
         ORDER BY a.available_at, a.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
@@ -43,14 +55,14 @@ WITH wanted AS MATERIALIZED (
 ), untouched AS MATERIALIZED (
     SELECT pool_id, start FROM strange WHERE pool_id NOT IN (SELECT pool_id FROM rested)
 ), ahead AS MATERIALIZED (
-    SELECT found.* FROM untouched AS w CROSS JOIN LATERAL (
+    SELECT found.* FROM untouched AS w, LATERAL (
         SELECT f.pool_id, f.seq, f.next_unit, f.last_unit FROM ipam_free_range AS f
         WHERE f.pool_id = w.pool_id AND f.seq >= w.start
         ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
 ), not_ahead AS MATERIALIZED (
     SELECT pool_id, start FROM untouched WHERE pool_id NOT IN (SELECT pool_id FROM ahead)
 ), behind AS MATERIALIZED (
-    SELECT found.* FROM not_ahead AS w CROSS JOIN LATERAL (
+    SELECT found.* FROM not_ahead AS w, LATERAL (
         SELECT f.pool_id, f.seq, f.next_unit, f.last_unit FROM ipam_free_range AS f
         WHERE f.pool_id = w.pool_id AND f.seq < w.start
         ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
@@ -59,7 +71,7 @@ WITH wanted AS MATERIALIZED (
 ), used_up AS MATERIALIZED (
     SELECT pool_id FROM not_ahead WHERE pool_id NOT IN (SELECT pool_id FROM behind)
 ), oldest AS MATERIALIZED (
-    SELECT w.pool_id, found.id FROM used_up AS w CROSS JOIN LATERAL (
+    SELECT w.pool_id, found.id FROM used_up AS w, LATERAL (
         SELECT a.id FROM ipam_allocation AS a
         WHERE a.pool_id = w.pool_id AND a.state = 'quarantine' AND a.available_at <= :at
         ORDER BY a.available_at, a.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
@@ -86,22 +98,46 @@ WITH wanted AS MATERIALIZED (
     INSERT INTO ipam_allocation_event (tenant_id, pool_id, unit, service_id, what, at)
     SELECT :tenant_id, pool_id, unit, :service_id, 'assigned', :at FROM taken
 )
-SELECT pool_id, unit FROM taken
-""").bindparams(bindparam("at", type_=UtcDateTime))
+"""
+
+
+def _statement(sql: str, *of_type: BindParameter[Any]) -> TextClause:
+    """On one line: psycopg parses a statement of more than 4096 characters anew each time."""
+    return text(" ".join(sql.split())).bindparams(*of_type)
+
+
+_AT = bindparam("at", type_=UtcDateTime)
+_TAKE = _statement(f"WITH {_WANTED} {_UNITS} SELECT pool_id, unit FROM taken", _AT)  # noqa: S608 - no value is in it
+_BEGIN = _statement(
+    f"WITH {_SERVICE} {_UNITS} SELECT t.pool_id, t.unit FROM service LEFT JOIN taken AS t ON true",  # noqa: S608
+    _AT,
+    bindparam("created_at", type_=UtcDateTime),
+)
 
 
 async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> dict[int, int]:
     """One unit of each pool that had an unlocked one, by pool id."""
-    taken = await db.execute(
-        _TAKE,
-        {
-            "pool_ids": [pool.pool_id for pool in pools],
-            "starts": [random.randint(pool.range_seq or 0, pool.last_seq or 0) for pool in pools],
-            "reuse_first": [pool.reuse_first for pool in pools],
-            "tenant_id": holder.tenant_id,
-            "service_id": holder.service_id,
-            "subject": holder.subject,
-            "at": holder.at,
-        },
-    )
-    return {row.pool_id: row.unit for row in taken}
+    connection = await db.connection()
+    taken = await connection.execute(_TAKE, _wanted(pools, holder))
+    return {pool_id: unit for pool_id, unit in taken}
+
+
+async def begin(
+    db: AsyncSession, service: Mapping[str, Any], pools: Sequence[Candidate], holder: Holder
+) -> dict[int, int] | None:
+    """The row of a new service as well; None: there is one of the same request already, and nothing is written."""
+    connection = await db.connection()
+    taken = (await connection.execute(_BEGIN, {**service, **_wanted(pools, holder)})).all()
+    return {pool_id: unit for pool_id, unit in taken if pool_id is not None} if taken else None
+
+
+def _wanted(pools: Sequence[Candidate], holder: Holder) -> dict[str, Any]:
+    return {
+        "pool_ids": [pool.pool_id for pool in pools],
+        "starts": [random.randint(pool.range_seq or 0, pool.last_seq or 0) for pool in pools],
+        "reuse_first": [pool.reuse_first for pool in pools],
+        "tenant_id": holder.tenant_id,
+        "service_id": holder.service_id,
+        "subject": holder.subject,
+        "at": holder.at,
+    }

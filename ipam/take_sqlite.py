@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import and_, bindparam, delete, insert, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from ipam.candidates import Candidate, Holder
 from ipam.tables import Allocation, AllocationEvent, FreeRange, table_of
@@ -19,38 +19,50 @@ _MOVE = update(_RANGE).where(_THE_RANGE).values(next_unit=_RANGE.c.next_unit + 1
 _DROP = delete(_RANGE).where(_THE_RANGE)
 
 
+_ADD = insert(_ALLOCATION)
+_AGAIN = (
+    update(_ALLOCATION)
+    .where(_ALLOCATION.c.id.in_(bindparam("again", expanding=True)))
+    .values(
+        available_at=None,
+        sticky_until=None,
+        state="assigned",
+        service_id=bindparam("holder_id"),
+        subject=bindparam("holder"),
+        assigned_at=bindparam("since"),
+    )
+    .returning(_ALLOCATION.c.pool_id, _ALLOCATION.c.unit)
+)
+_NOTE = insert(_EVENT)
+
+
 async def take(db: AsyncSession, pools: Sequence[Candidate], holder: Holder) -> dict[int, int]:
     """One unit of each pool, by pool id."""
+    connection = await db.connection()
     fresh = [pool for pool in pools if pool.reused_id is None]
     again = [pool.reused_id for pool in pools if pool.reused_id is not None]
     units = {pool.pool_id: pool.next_unit for pool in fresh if pool.next_unit is not None}
-    held = {"state": "assigned", "service_id": holder.service_id, "subject": holder.subject, "assigned_at": holder.at}
+    mine = {"tenant_id": holder.tenant_id, "service_id": holder.service_id}
     if fresh:
-        await _advance(db, fresh)
-        rows = [{"tenant_id": holder.tenant_id, "pool_id": pool, "unit": unit, **held} for pool, unit in units.items()]
-        await db.execute(insert(_ALLOCATION), rows)
+        await _advance(connection, fresh)
+        held = {**mine, "state": "assigned", "subject": holder.subject, "assigned_at": holder.at}
+        await connection.execute(_ADD, [{"pool_id": pool, "unit": unit, **held} for pool, unit in units.items()])
     if again:
-        reused = await db.execute(
-            update(_ALLOCATION)
-            .where(_ALLOCATION.c.id.in_(again))
-            .values(available_at=None, sticky_until=None, **held)
-            .returning(_ALLOCATION.c.pool_id, _ALLOCATION.c.unit)
-        )
-        units |= {row.pool_id: row.unit for row in reused}
-    what = {"service_id": holder.service_id, "what": "assigned", "at": holder.at}
-    rows = [{"tenant_id": holder.tenant_id, "pool_id": pool, "unit": unit, **what} for pool, unit in units.items()]
-    await db.execute(insert(_EVENT), rows)
+        given = {"holder_id": holder.service_id, "holder": holder.subject, "since": holder.at}
+        units |= {pool: unit for pool, unit in await connection.execute(_AGAIN, {"again": again, **given})}
+    told = {**mine, "what": "assigned", "at": holder.at}
+    await connection.execute(_NOTE, [{"pool_id": pool, "unit": unit, **told} for pool, unit in units.items()])
     return units
 
 
-async def _advance(db: AsyncSession, fresh: Sequence[Candidate]) -> None:
+async def _advance(connection: AsyncConnection, fresh: Sequence[Candidate]) -> None:
     """Move the fronts of the free ranges; one that runs dry goes."""
     dry = [_key(pool) for pool in fresh if pool.next_unit == pool.last_unit]
     left = [_key(pool) for pool in fresh if pool.next_unit != pool.last_unit]
     if left:
-        await db.execute(_MOVE, left)
+        await connection.execute(_MOVE, left)
     if dry:
-        await db.execute(_DROP, dry)
+        await connection.execute(_DROP, dry)
 
 
 def _key(pool: Candidate) -> dict[str, int | None]:
