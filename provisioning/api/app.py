@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -101,15 +102,23 @@ def create_app(appliance: Appliance) -> FastAPI:
     appliance.database.hear(note_wanted_changes)
     app.state.known = KnownCallers(appliance.clock)
     app.state.noting = set[int]()  # tokens whose use is being written down
-    for router in NOUNS:
-        app.include_router(router, prefix=PREFIX)
-    for router in OUTSIDE:
-        app.include_router(router)
+    app.router.routes.extend(_doors().routes)
     app.add_exception_handler(HTTPException, answer_problem)
     app.add_exception_handler(RequestValidationError, answer_problem)
     describe(app)
     refuse_unguarded(app)
     return app
+
+
+@cache
+def _doors() -> APIRouter:
+    """All routes; to look at their parameters and answers takes longer than all the rest of an application."""
+    doors = APIRouter()
+    for router in NOUNS:
+        doors.include_router(router, prefix=PREFIX)
+    for router in OUTSIDE:
+        doors.include_router(router)
+    return doors
 
 
 def refuse_unguarded(app: FastAPI) -> None:
