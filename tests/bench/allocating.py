@@ -61,7 +61,7 @@ ONLY = os.environ.get("DATABASE", "")
 AT_ONCE = (1, 8)
 FRESH = (0, 50, 95)
 SHAPES = (
-    [Shape("/16", "fresh", 0), Shape("/8", "fresh", 0), Shape("/24", "churn", 95)]
+    [Shape("/16", "fresh", 0), Shape("/24", "churn", 95)]
     if QUICK
     else [
         *(Shape(pool, "fresh", fill) for pool in ("/24", "/16", "/56 of /40") for fill in FRESH),

@@ -134,7 +134,7 @@ async def _describe(url: str) -> None:
 
 def _come_and_go(url: str, client: int, operations: int, log: Path) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    with log.open("w") as written:
+    with log.open("w", buffering=1) as written:  # what was told is in the log, whatever becomes of the client
         asyncio.run(_Client(url, client, written).work(operations))
 
 
