@@ -96,6 +96,17 @@ async def test_a_former_address_is_kept_for_its_subject_while_fresh_ones_last(ne
     assert after["ip_address"] == before["ip_address"]
 
 
+async def test_the_same_customer_at_another_premise_is_another_subject(network: Network) -> None:
+    before = await network.allocate(1001)
+    await network.release(before["service_id"])
+
+    elsewhere = await network.allocate(1001, "LOC-3")
+
+    assert elsewhere["ip_address"] != before["ip_address"]
+    assert elsewhere["delegated_prefix"] != before["delegated_prefix"]
+    assert (await network.allocate(1001))["ip_address"] == before["ip_address"]
+
+
 async def test_another_customer_at_the_same_premise_is_another_subject(network: Network) -> None:
     before = await network.allocate(1001)
     await network.release(before["service_id"])
