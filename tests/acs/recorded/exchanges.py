@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,11 @@ def _whole_target(target: str) -> str:
     if shortened is None:
         return target
     length = int(shortened[1])
-    for count in range(1, 2000):
-        whole = _query_for(count)
-        if len(whole) == length:
-            assert whole.startswith(target[: shortened.start()])
-            return whole
-    raise AssertionError(f"no query of ids is {length} characters long")
+    counts = range(1, 2000)
+    whole = _query_for(counts[bisect_left(counts, length, key=lambda count: len(_query_for(count)))])
+    assert len(whole) == length, f"no query of ids is {length} characters long"
+    assert whole.startswith(target[: shortened.start()])
+    return whole
 
 
 def _query_for(count: int) -> str:
