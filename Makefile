@@ -23,10 +23,10 @@ demo: ready-demo ## set this machine up, then turn an installation ticket into a
 	@.venv/bin/firstlight demo --once --json $${TICKET:+--ticket "$$TICKET"}
 
 test: ready-test ## set this machine up, then run the tests on SQLite and PostgreSQL (ARGS="-k word" for some of them)
-	@.venv/bin/pytest -n $(WORKERS) -m "not durability_sweep and not other_database" $(ARGS)
+	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "not durability_sweep and not other_database" $(ARGS)
 
 durability: ready-test ## the full sweep: a kill at every point of every journey, and every trouble on the other database
-	@.venv/bin/pytest -n $(WORKERS) -m "durability_sweep or other_database" $(ARGS)
+	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "durability_sweep or other_database" $(ARGS)
 
 bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE_URL)
 	@.venv/bin/python -m tests.bench.reading
