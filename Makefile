@@ -14,7 +14,7 @@ WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE
 
-.PHONY: help demo test durability bench bench-ipam check lint types imports lock docs picture mails clean ready-demo ready-test
+.PHONY: help demo test turns durability bench bench-ipam check lint types imports lock docs picture mails clean ready-demo ready-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -24,6 +24,9 @@ demo: ready-demo ## set this machine up, then turn an installation ticket into a
 
 test: ready-test ## set this machine up, then run the tests on SQLite and PostgreSQL (ARGS="-k word" for some of them)
 	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "not durability_sweep and not other_database" $(ARGS)
+
+turns: ready-test ## the tests that go by turns, each on the other database
+	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m other_database $(ARGS)
 
 durability: ready-test ## the full sweep: a kill at every point of every journey, and every trouble on the other database
 	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "durability_sweep or other_database" $(ARGS)

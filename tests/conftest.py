@@ -1,7 +1,7 @@
 """Fixtures for every test: each database-bound test runs once on SQLite and once on PostgreSQL.
 
 Those of the packages (ipam, radius, acs, workflows) always run on both. Those of a whole appliance are many and dear:
-they go by turns, each in `make test` on one of the two and in `make durability` on the other.
+they go by turns, each in `make test` on one of the two and in `make turns` on the other.
 """
 
 from __future__ import annotations
