@@ -10,8 +10,11 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.util.concurrency import greenlet_spawn
 
-from tests.support.lab import JourneyLab
+from provisioning.database import Database
+from tests.support.lab import PATIENCE_SECONDS, JourneyLab
 from tests.support.postgres import as_superuser
 
 
@@ -24,12 +27,23 @@ async def radius_database_down(lab: JourneyLab) -> AsyncIterator[None]:
         return
     file = Path(str(make_url(lab.appliance.settings.radius_database_url).database))
     away = file.with_suffix(".away")
-    await lab.appliance.radius_database.engine.dispose()
+    await _close_connections(lab.appliance.radius_database)
     await asyncio.to_thread(_put_away, file, away)
     try:
         yield
     finally:
         await asyncio.to_thread(_put_back, file, away)
+
+
+async def _close_connections(database: Database) -> None:
+    """Those that are in use come back first: what came back later would stay open for good."""
+    before = database.engine.sync_engine.pool
+    assert isinstance(before, QueuePool)
+    await database.engine.dispose(close=False)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while before.checkedout():  # noqa: ASYNC110 - a pool tells nobody
+            await asyncio.sleep(0.01)
+    await greenlet_spawn(before.dispose)
 
 
 def _put_away(file: Path, away: Path) -> None:
