@@ -28,6 +28,7 @@ doors = Doors(prefix="/addresses", tags=["addresses"])
 MOST_BYTES = 16 * 1024 * 1024
 """Of a file: some hundred thousand lines."""
 LINES_AT_ONCE = 500
+OF_CSV = ("source", "file_name", "dry_run", "reason")
 NOT_THERE = {404: problem(WORDS[404])}
 
 
@@ -75,19 +76,33 @@ _BODY = {
 }
 
 
-@doors.post("/imports", permission="addresses.write", name="import", most_bytes=MOST_BYTES, openapi_extra=_BODY)
+async def _open(call: Call) -> None:
+    """Reads what is to be brought in before anything may be written: the radius database is elsewhere, and a large file
+    takes seconds."""
+    said = {name: value for name in OF_CSV if (value := call.request.query_params.get(name)) is not None}
+    wish, content = await _read(call.request, said)
+    mapping = None if wish.mapping is None else wish.mapping.encode()
+    call.request.state.opened = wish, await opened(call.appliance, wish.source, content=content, mapping=mapping)
+
+
+@doors.post(
+    "/imports",
+    permission="addresses.write",
+    name="import",
+    most_bytes=MOST_BYTES,
+    openapi_extra=_BODY,
+    first=_open,
+)
 async def import_(
     call: InCall,
+    # Described and checked here, and read by ``_open``.
     source: Annotated[ImportSource | None, Query(description="Of a CSV body: whose file it is")] = None,
     file_name: Annotated[str | None, Query(max_length=200, description="Of a CSV body, for the audit")] = None,
     dry_run: Annotated[bool, Query(description="Of a CSV body: only say what it comes to")] = False,
     reason: Annotated[str | None, Query(max_length=1000, description="Of a CSV body: why, for the audit")] = None,
 ) -> Imported:
     """Takes existing allocations over, all of a file or nothing; each line's faults stand in the refusal."""
-    said = {"source": source, "file_name": file_name, "dry_run": dry_run, "reason": reason}
-    wish, content = await _read(call.request, {name: value for name, value in said.items() if value is not None})
-    mapping = None if wish.mapping is None else wish.mapping.encode()
-    file = await opened(call.appliance, wish.source, content=content, mapping=mapping)
+    wish, file = call.request.state.opened
     counts = await _brought_in(call, file, wish)
     return Imported(**counts, dry_run=wish.dry_run)
 
@@ -96,13 +111,13 @@ async def _read(request: Request, said: dict[str, Any]) -> tuple[Import, bytes |
     """
     Raises: RequestValidationError
     """
-    body = await request.body()
+    body, where = await request.body(), "query" if is_csv(request) else "body"
     try:
         if is_csv(request):
             return Import.model_validate(said), body
         wish = Import.model_validate_json(body or b"{}")
     except ValidationError as error:
-        raise RequestValidationError([{**part, "loc": ("body", *part["loc"])} for part in error.errors()]) from error
+        raise RequestValidationError([{**part, "loc": (where, *part["loc"])} for part in error.errors()]) from error
     return wish, None if wish.content is None else wish.content.encode()
 
 

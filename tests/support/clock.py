@@ -15,10 +15,13 @@ BYTES = 8
 
 
 class MovableClock:
-    """The real time, plus what was skipped so far; the appliance, the ACS and whoever asks it share this clock."""
+    """The real time, plus what was skipped so far; the appliance, the ACS and whoever asks it share this clock.
 
-    def __init__(self) -> None:
-        self._skipped = timedelta()
+    ``behind``: so much before the real time it begins.
+    """
+
+    def __init__(self, *, behind: timedelta = timedelta()) -> None:
+        self._skipped = -behind
 
     @property
     def skipped(self) -> timedelta:

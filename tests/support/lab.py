@@ -326,11 +326,13 @@ class Installation:
 
 
 @asynccontextmanager
-async def open_journey_lab(home: Path, **settings: Any) -> AsyncIterator[JourneyLab]:
+async def open_journey_lab(
+    home: Path, *, clock: MovableClock | None = None, **settings: Any
+) -> AsyncIterator[JourneyLab]:
     """The lab with its worker running; ``settings`` win over the laboratory's own."""
     estate = home.with_suffix(".toml")
     estate.write_text(estate_toml())
-    clock = MovableClock()
+    clock = clock or MovableClock()
     own = {"olt_http_timeout_seconds": 1.0, "smtp_timeout_seconds": 2.0}
     async with (
         PageServer() as pages,

@@ -85,11 +85,14 @@ class SigningKeys:
 
 
 async def public_keys(db: AsyncSession, tenant_id: str) -> dict[str, Ed25519PublicKey]:
-    """Every key that has signed licences of this ISP, by its name, the oldest first."""
+    """Every key that has signed licences of this ISP, by its name, in the order they gave up signing; the current last.
+
+    By the times of their making a host whose clock is behind would come before its predecessor.
+    """
     rows = await db.scalars(
         select(LicenseSigningKey)
         .where(LicenseSigningKey.tenant_id == tenant_id)
-        .order_by(LicenseSigningKey.created_at, LicenseSigningKey.kid)
+        .order_by(LicenseSigningKey.superseded_at.nulls_last(), LicenseSigningKey.kid)
     )
     return {row.kid: Ed25519PublicKey.from_public_bytes(decode_bytes(row.public_key)) for row in rows}
 

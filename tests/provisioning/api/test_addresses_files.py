@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from sqlalchemy import text
+
 from tests.support.api import Api
 
 KEPT = "value,note\n100.64.3.9,for the museum\n100.64.3.10,for the zoo\n"
@@ -54,6 +58,16 @@ async def test_what_is_no_import_is_refused(api: Api) -> None:
     ):
         answer = await api.send("POST", "/addresses/imports", **request)
         assert (answer.status_code, answer.json()["code"]) == (status, code)
+    unknown = await api.send("POST", "/addresses/imports?source=excel", headers=CSV, content=KEPT)
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "api.request_invalid")
+
+
+async def test_a_file_is_read_while_others_write(api: Api) -> None:
+    await api.token("admin")
+    async with api.appliance.database.begin() as db, asyncio.timeout(10):
+        await db.execute(text("SELECT 1"))  # SQLite's one write lock is taken
+        answer = await api.send("POST", "/addresses/imports", headers=CSV, content=b"value\n\xff\n")
+    assert answer.status_code == 422
 
 
 async def test_what_is_held_is_streamed_as_an_import_reads_it(api: Api) -> None:
