@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,7 +16,7 @@ from tests.support.postgres import PostgresServer
 @pytest_asyncio.fixture(scope="package", loop_scope="session", params=DATABASES)
 async def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[JourneyLab]:
     """The whole ISP with its worker running, and a check at the very end that nothing was left over by anybody."""
-    settings = {}
+    settings: dict[str, Any] = {}
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres")
         settings = {"database_url": server.create_database(), "radius_database_url": server.create_database()}

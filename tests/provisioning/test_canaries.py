@@ -58,7 +58,7 @@ def logged() -> io.StringIO:
 async def lab(
     request: pytest.FixtureRequest, database_url: str, tmp_path: Path, logged: io.StringIO
 ) -> AsyncIterator[JourneyLab]:
-    settings = {}
+    settings: dict[str, Any] = {}
     if database_url.startswith("postgresql"):
         server: PostgresServer = request.getfixturevalue("postgres")
         settings = {"database_url": database_url, "radius_database_url": server.create_database()}
