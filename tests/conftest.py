@@ -22,7 +22,7 @@ import structlog
 
 from provisioning.database import EVERY_TENANT, Database
 from provisioning.logs import configure_logs
-from tests.support.appliances import Original, make_migrated
+from tests.support.appliances import Original, make_migrated, one_original
 from tests.support.compiled_once import compile_once
 from tests.support.postgres import PostgresServer
 
@@ -30,6 +30,7 @@ DATABASES = ("sqlite", "postgresql")
 SETTINGS, OF_THE_TESTS = "FIRSTLIGHT_", "FIRSTLIGHT_TEST_"
 BY_TURNS = ("tests/journeys/", "tests/durability/", "tests/provisioning/")
 """Folders whose tests go by turns, but for those marked ``both_databases``; elsewhere those marked ``by_turns`` do."""
+POSTGRES = pytest.StashKey[PostgresServer]()
 REAL_GENIEACS = "FIRSTLIGHT_GENIEACS_NBI_URL"
 
 
@@ -43,6 +44,17 @@ def pytest_configure() -> None:
     for name in settings_in(os.environ):
         del os.environ[name]
     compile_once()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Of pytest-xdist, in the process that gives the tests out: each of its workers is told of the one PostgreSQL."""
+    server: PostgresServer | None = node.config.stash.get(POSTGRES, None)
+    if server is None:
+        server = node.config.stash[POSTGRES] = PostgresServer()
+        server.start()
+        node.config.add_cleanup(server.stop)
+    node.workerinput["postgres"] = str(server.home)
 
 
 def settings_in(environment: Iterable[str]) -> set[str]:
@@ -108,21 +120,29 @@ def log_lines() -> Callable[[], list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    server.start()
+def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """That of the whole run; without workers it is this process's own."""
+    of_the_run = getattr(request.config, "workerinput", {}).get("postgres")
+    if of_the_run is None:
+        server = PostgresServer()
+        server.start()
+        yield server
+        server.stop()
+        return
+    server = PostgresServer(Path(of_the_run))
+    server.attach()
     yield server
-    server.stop()
+    server.detach()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Original:
-    return await make_migrated(tmp_path_factory.mktemp("migrated"), None)
+    return await one_original(tmp_path_factory, "migrated-sqlite", make_migrated, Original)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated_postgresql(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Original:
-    return await make_migrated(tmp_path_factory.mktemp("migrated"), postgres)
+    return await one_original(tmp_path_factory, "migrated-postgresql", make_migrated, Original, postgres)
 
 
 @pytest.fixture(params=DATABASES)
