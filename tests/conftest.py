@@ -6,6 +6,7 @@ they go by turns, each in `make test` on one of the two and in `make turns` on t
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import io
 import json
@@ -19,6 +20,7 @@ from zlib import crc32
 import pytest
 import pytest_asyncio
 import structlog
+import uvloop
 
 from provisioning.database import EVERY_TENANT, Database
 from provisioning.logs import configure_logs
@@ -44,6 +46,11 @@ def pytest_configure() -> None:
     for name in settings_in(os.environ):
         del os.environ[name]
     compile_once()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the event loop that the appliance runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.hookimpl(optionalhook=True)

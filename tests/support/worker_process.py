@@ -29,6 +29,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
+import uvloop
 from babel import Locale
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
@@ -248,7 +249,7 @@ def _become_worker(order: dict[str, Any]) -> None:
     os.dup2(nothing, 0)
     for number in (1, 2):
         _log_to(home, number)
-    asyncio.run(_work(order, home, _until_terminated))
+    uvloop.run(_work(order, home, _until_terminated))
 
 
 def _log_to(home: Home, number: int) -> None:
@@ -315,7 +316,7 @@ def _rehearse(order: dict[str, Any], orders: Orders) -> None:
     home, ours = Home(Path(order["home"])), os.dup(2)
     _log_to(home, 2)
     try:
-        asyncio.run(_work(order, home, until_next_order))
+        uvloop.run(_work(order, home, until_next_order))
     finally:
         os.dup2(ours, 2)
         os.close(ours)
