@@ -79,7 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
     known = {item.nodeid for item in items}
     for item in items:
         if _goes_by_turns(item) and item.nodeid not in config.args and not _has_turn(item.nodeid, known):
-            item.add_marker("other_database")
+            item.add_marker("second_half")
 
 
 def pytest_collection_finish() -> None:

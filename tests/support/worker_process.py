@@ -49,9 +49,8 @@ from tests.support.compiled_once import compile_once
 PR_SET_PDEATHSIG = 1  # prctl(2): a worker must not outlive the server that forked it
 ANY = "*"
 QUICK = Pace(
-    timers_every_seconds=0.2,
-    watch_every_seconds=0.25,
-    lost_every_seconds=0.5,
+    look_every_seconds=0.2,
+    lost_every_seconds=1.0,
     expire_every_seconds=86400.0,  # what comes of days is swept by the people's side, or a run would begin unasked
     cpe_patience=Patience(
         first_poll_seconds=0.05, slowest_poll_seconds=0.2, reached_seconds=6.0, unreached_seconds=0.5
