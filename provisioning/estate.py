@@ -31,7 +31,7 @@ from provisioning.commercial import (
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
-from radius import RadiusError, RadiusService
+from radius import PlanTerms, RadiusError, RadiusService
 
 
 class Part(BaseModel):
@@ -41,14 +41,34 @@ class Part(BaseModel):
 
 
 class RateSpec(Part):
-    """The rate of a plan, seen from the subscriber: download is what comes to him (kbit/s)."""
+    """What FreeRADIUS tells a NAS of a plan, in no vendor's words (``radius.PlanTerms`` explains each). Rates are seen
+    from the subscriber: download is what comes to him (kbit/s)."""
 
     plan: str
     download_kbps: int
     upload_kbps: int
+    burst_download_kbps: int | None = None
+    burst_upload_kbps: int | None = None
+    burst_seconds: int | None = None
+    priority: int | None = None
+    qos_profile: str | None = None
     session_timeout_seconds: int | None = None
     idle_timeout_seconds: int | None = None
     interim_interval_seconds: int = 300
+    session_cap_megabytes: int | None = None
+    access: Literal["pppoe", "ipoe"] = "pppoe"
+    ipv4_pool: str | None = None
+    ipv6_pool: str | None = None
+    ipv6_delegated_pool: str | None = None
+    dns_ipv4: tuple[str, ...] = ()
+    dns_ipv6: tuple[str, ...] = ()
+    vrf: str | None = None
+    garden_filter: str | None = None
+    garden_url: str | None = None
+
+    @property
+    def terms(self) -> PlanTerms:
+        return PlanTerms(**self.model_dump(exclude={"plan"}))
 
 
 class NasSpec(Part):
@@ -202,8 +222,8 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     faults: list[Fault] = []
     await _try(faults, "network", lambda: services.network.apply(spec.network))
     for rate in spec.rates:
-        terms = rate.model_dump(exclude={"plan"})
-        await _try(faults, f"rate {rate.plan}", lambda r=rate, t=terms: services.radius.define_plan(name=r.plan, **t))
+        where = f"rate {rate.plan}"
+        await _try(faults, where, lambda r=rate: services.radius.define_plan(name=r.plan, terms=r.terms))
     for nas in spec.nas:
         await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**n.model_dump()))
     for offer in spec.offers:

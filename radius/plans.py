@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets as randomness
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address
@@ -15,45 +15,26 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import DIALECTS, dialect_named
-from radius.errors import NasAddressTaken, NasRefused, PlanRefused, PlanUnknown, RateNotExpressible
+from radius.errors import (
+    NasAddressTaken,
+    NasRefused,
+    PlanError,
+    PlanRefused,
+    PlanUnknown,
+    RateNotExpressible,
+    SeveralNotExpressible,
+    TermsNotExpressible,
+)
 from radius.ports import Secrets
 from radius.tables import Nas, Plan
+from radius.terms import PlanTerms, columns_of, terms_of
+from radius.wording import common_words, words_of
 
-MAX_RATE_KBPS = 400_000_000
-MIN_INTERIM_SECONDS = 60
-"""RFC 2869 s5.16: no interval below a minute."""
-MAX_SECONDS = 2**32 - 1
 NAS_SECRET_LENGTH = 32
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _NAS_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,64}")
 _ALPHANUMERIC = string.ascii_letters + string.digits
-
-
-@dataclass(frozen=True)
-class PlanTerms:
-    """The terms of a plan: rates in kbit/s, times in seconds, None for no limit."""
-
-    download_kbps: int
-    upload_kbps: int
-    session_timeout_seconds: int | None
-    idle_timeout_seconds: int | None
-    interim_interval_seconds: int
-
-    def faults(self) -> list[str]:
-        """Everything wrong with these terms, in plain phrases."""
-        bounds = (
-            ("download_kbps", self.download_kbps, 1, MAX_RATE_KBPS),
-            ("upload_kbps", self.upload_kbps, 1, MAX_RATE_KBPS),
-            ("session_timeout_seconds", self.session_timeout_seconds, 60, MAX_SECONDS),
-            ("idle_timeout_seconds", self.idle_timeout_seconds, 60, MAX_SECONDS),
-            ("interim_interval_seconds", self.interim_interval_seconds, MIN_INTERIM_SECONDS, 86_400),
-        )
-        return [
-            f"{name} is {value}, not between {low} and {high}"
-            for name, value, low, high in bounds
-            if value is not None and not low <= value <= high
-        ]
 
 
 def random_password(length: int) -> str:
@@ -74,24 +55,25 @@ async def define_plan(db: AsyncSession, tenant_id: str, name: str, terms: PlanTe
     """Make a plan, or bring it to these terms.
 
     Raises:
-        PlanRefused: a name or number that cannot be meant; all faults at once.
-        RateNotExpressible: a NAS in use could not be told the rate.
+        PlanRefused: a name or term that cannot be meant; all faults at once.
+        RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS in use could not be told it.
     """
     faults = ([] if _NAME.fullmatch(name) else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]) + terms.faults()
     if faults:
         raise PlanRefused(name, faults)
     await _one_definition_at_a_time(db, tenant_id)
     in_use = await db.scalars(select(Nas.dialect).where(Nas.tenant_id == tenant_id).distinct())
-    _refuse_unsayable([(name, max(terms.download_kbps, terms.upload_kbps))], list(in_use))
+    common_words(name, terms)
+    _refuse_unsayable({name: terms}, list(in_use))
     mine = select(Plan).where(Plan.tenant_id == tenant_id, Plan.name == name).with_for_update()
     plan = await db.scalar(mine)
     if plan is None:
-        plan = Plan(tenant_id=tenant_id, name=name, created_at=now, updated_at=now, version=1, **vars(terms))
+        plan = Plan(tenant_id=tenant_id, name=name, created_at=now, updated_at=now, version=1, **columns_of(terms))
         if await _inserted(db, plan):
             return plan
         plan = (await db.scalars(mine)).one()
-    if PlanTerms(**{column: getattr(plan, column) for column in vars(terms)}) != terms:
-        for column, value in vars(terms).items():
+    if terms_of(plan) != terms:
+        for column, value in columns_of(terms).items():
             setattr(plan, column, value)
         await _count_up(db, plan, now)
     return plan
@@ -115,15 +97,16 @@ async def define_nas(
     Raises:
         NasRefused: a name, address, port or secret that cannot be meant; all faults at once.
         DialectUnknown, NasAddressTaken
-        RateNotExpressible: a plan there is could not be said in that dialect.
+        RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan there is could not be said in that
+            dialect.
     """
     dialect_named(terms.dialect)
     faults = list(_nas_faults(name, terms, secret))
     if faults:
         raise NasRefused(name, faults)
     await _one_definition_at_a_time(db, tenant_id)
-    plans = await db.execute(select(Plan.name, Plan.download_kbps, Plan.upload_kbps).where(Plan.tenant_id == tenant_id))
-    _refuse_unsayable([(plan, max(down, up)) for plan, down, up in plans], [terms.dialect])
+    plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
+    _refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, [terms.dialect])
     mine = select(Nas).where(Nas.tenant_id == tenant_id, Nas.name == name).with_for_update()
     nas = await db.scalar(mine)
     if nas is None:
@@ -165,14 +148,20 @@ async def _one_definition_at_a_time(db: AsyncSession, tenant_id: str) -> None:
         await db.execute(select(func.pg_advisory_xact_lock(key)))
 
 
-def _refuse_unsayable(plans: Iterable[tuple[str, int]], dialects: Sequence[str]) -> None:
-    """At a NAS whose dialect cannot say a rate, its subscribers would not be let in; so the pair is not allowed."""
-    for name in dialects:
-        # a dialect that is no longer built in can say nothing; `check` reports its NASes
-        limit = DIALECTS[name].max_kbps if name in DIALECTS else None
-        for plan, rate_kbps in plans:
-            if limit is not None and rate_kbps > limit:
-                raise RateNotExpressible(plan, rate_kbps=rate_kbps, dialect=name, max_kbps=limit)
+def _refuse_unsayable(plans: Mapping[str, PlanTerms], dialects: Sequence[str]) -> None:
+    """At a NAS whose dialect cannot say a plan, its subscribers would not be let in; so the pair is not allowed."""
+    refused: list[PlanError] = []
+    # one that is no longer built in can say nothing; `check` reports its NASes
+    for name in sorted(DIALECTS.keys() & set(dialects)):
+        for plan, terms in plans.items():
+            try:
+                words_of(DIALECTS[name], plan, terms)
+            except (RateNotExpressible, TermsNotExpressible) as fault:
+                refused.append(fault)
+    if len(refused) > 1:
+        raise SeveralNotExpressible(refused)
+    if refused:
+        raise refused[0]
 
 
 def _nas_faults(name: str, terms: NasTerms, secret: str | None) -> Iterable[str]:

@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius import plans, subscribers
 from radius.encoder import encode
-from radius.plans import NasTerms, PlanTerms
+from radius.plans import NasTerms
 from radius.ports import Now, Secrets
 from radius.projection import FramedAddresses
 from radius.results import CreatedSubscriber, DefinedNas, DefinedPlan, SubscriberView
 from radius.states import State
 from radius.subscribers import SubscriberRequest
 from radius.tables import Nas, Plan, Subscriber, password_ref_of
+from radius.terms import PlanTerms, terms_of
 
 
 class RadiusService:
@@ -173,29 +174,13 @@ class RadiusService:
         )
         return [service_id for service_id in found if service_id is not None]
 
-    async def define_plan(
-        self,
-        *,
-        name: str,
-        download_kbps: int,
-        upload_kbps: int,
-        session_timeout_seconds: int | None = None,
-        idle_timeout_seconds: int | None = None,
-        interim_interval_seconds: int = 300,
-    ) -> DefinedPlan:
+    async def define_plan(self, *, name: str, terms: PlanTerms) -> DefinedPlan:
         """Make a plan, or bring it to these terms. Rates are the subscriber's: download comes to the subscriber.
 
         Raises:
-            PlanRefused: a name or number that cannot be meant.
-            RateNotExpressible: a NAS in use could not be told the rate.
+            PlanRefused: a name or term that cannot be meant.
+            RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS in use could not be told it.
         """
-        terms = PlanTerms(
-            download_kbps=download_kbps,
-            upload_kbps=upload_kbps,
-            session_timeout_seconds=session_timeout_seconds,
-            idle_timeout_seconds=idle_timeout_seconds,
-            interim_interval_seconds=interim_interval_seconds,
-        )
         return _plan_view(await plans.define_plan(self._db, self._tenant_id, name, terms, self._now()))
 
     async def plan(self, *, name: str) -> DefinedPlan:
@@ -210,7 +195,7 @@ class RadiusService:
         Raises:
             NasRefused: a value that cannot be meant.
             NasAddressTaken, DialectUnknown
-            RateNotExpressible: a plan could not be said in that dialect.
+            RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan could not be said in that dialect.
         """
         terms = NasTerms(address=address, dialect=dialect, coa_port=coa_port)
         nas = await plans.define_nas(
@@ -284,11 +269,7 @@ def _plan_view(plan: Plan) -> DefinedPlan:
     return DefinedPlan(
         plan_id=plan.id,
         name=plan.name,
-        download_kbps=plan.download_kbps,
-        upload_kbps=plan.upload_kbps,
-        session_timeout_seconds=plan.session_timeout_seconds,
-        idle_timeout_seconds=plan.idle_timeout_seconds,
-        interim_interval_seconds=plan.interim_interval_seconds,
+        terms=terms_of(plan),
         version=plan.version,
         projected=not plan.dirty,
     )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from provisioning.database import Database
 from radius import (
     CreatedSubscriber,
     FramedAddresses,
+    PlanTerms,
     RadiusBase,
     RadiusProjector,
     RadiusService,
@@ -128,9 +130,10 @@ class Site:
     def new_username(self) -> str:
         return f"u{uuid4().hex[:12]}@isp.example"
 
-    async def define_plan(self, *, download_kbps: int = 100_000, upload_kbps: int = 20_000) -> None:
+    async def define_plan(self, *, download_kbps: int = 100_000, upload_kbps: int = 20_000, **terms: Any) -> None:
         async with self.database.begin() as db:
-            await self.service(db).define_plan(name=PLAN, download_kbps=download_kbps, upload_kbps=upload_kbps)
+            given = PlanTerms(download_kbps=download_kbps, upload_kbps=upload_kbps, **terms)
+            await self.service(db).define_plan(name=PLAN, terms=given)
 
     async def create(self, username: str | None = None, addresses: FramedAddresses = ADDRESSES) -> CreatedSubscriber:
         """A new subscriber (state pending), not projected yet."""
