@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -166,21 +166,32 @@ class Site:
         self, dialect: str = "mikrotik", *, timeout_seconds: float = 6.0, server: FreeRadiusServer | None = None
     ) -> LabNas:
         """A NAS of its own address that FreeRADIUS knows from SQL; it asks the test run's server, or another one."""
+        [nas] = await self.nases([dialect], timeout_seconds=timeout_seconds, server=server)
+        return nas
+
+    async def nases(
+        self, dialects: Sequence[str], *, timeout_seconds: float = 6.0, server: FreeRadiusServer | None = None
+    ) -> list[LabNas]:
+        """A NAS as ``nas`` for each dialect."""
         asked = server or self.backend.server
-        address = self.backend.free_nas_address()
+        made = []
         async with self.database.begin() as db:
             service = self.service(db)
-            defined = await service.define_nas(name=f"bng-{address}", address=address, dialect=dialect)
-            secret = await self.secrets.reveal(db, defined["secret"])
+            for dialect in dialects:
+                address = self.backend.free_nas_address()
+                defined = await service.define_nas(name=f"bng-{address}", address=address, dialect=dialect)
+                made.append(
+                    LabNas(
+                        name=defined["name"],
+                        secret=await self.secrets.reveal(db, defined["secret"]),
+                        auth_port=asked.auth_port,
+                        acct_port=asked.acct_port,
+                        source_address=address,
+                        timeout_seconds=timeout_seconds,
+                    )
+                )
         await self.projector.project_nas()
-        return LabNas(
-            name=defined["name"],
-            secret=secret,
-            auth_port=asked.auth_port,
-            acct_port=asked.acct_port,
-            source_address=address,
-            timeout_seconds=timeout_seconds,
-        )
+        return made
 
 
 def soon() -> datetime:

@@ -177,7 +177,7 @@ def test_every_dialect_is_expected_something() -> None:
 async def test_each_nas_of_an_estate_receives_the_rate_in_its_own_words_and_no_other_vendors(site: Site) -> None:
     subscriber = await site.active()
     password = await site.password(subscriber)
-    nases = [await site.nas(dialect) for dialect in sorted(DIALECTS)]
+    nases = await site.nases(sorted(DIALECTS))
 
     replies = await asyncio.gather(*(nas.login(subscriber["username"], password) for nas in nases))
 
@@ -263,7 +263,7 @@ def zte(monkeypatch: pytest.MonkeyPatch) -> str:
 async def test_a_vendor_is_one_more_small_file(site: Site, zte: str) -> None:
     subscriber = await site.active()
     password = await site.password(subscriber)
-    nas, other = await site.nas(zte), await site.nas("mikrotik")
+    nas, other = await site.nases([zte, "mikrotik"])
 
     reply = await nas.login(subscriber["username"], password)
 
