@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
-from radius.attributes import AttributeFact, fact_of, is_secret, split_tag
+from radius.attributes import AttributeFact, ValueType, fact_of, is_secret, split_tag
 from radius.errors import (
     AddressConflict,
     AttributeUnknown,
@@ -170,23 +170,7 @@ def _unfit(fact: AttributeFact, text: str) -> str | None:
 def _as_text(fact: AttributeFact, value: Value) -> str:
     if fact.values:
         return _named(fact, value)
-    match fact.type:
-        case "string":
-            return _string(fact, value)
-        case "integer":
-            return _integer(fact, value)
-        case "ipv4":
-            return _ipv4(fact, value)
-        case "ipv6":
-            return _ipv6(fact, value)
-        case "ipv6prefix":
-            return _ipv6prefix(fact, value)
-        case "ipv4route" | "ipv6route":
-            return _route(fact, value)
-        case "date":
-            return _date(fact, value)
-        case "octets":
-            return _octets(fact, value)
+    return _AS_TEXT[fact.type](fact, value)
 
 
 def _named(fact: AttributeFact, value: Value) -> str:
@@ -272,3 +256,16 @@ def _date(fact: AttributeFact, value: Value) -> str:
     if not 0 < seconds < 2**32:
         raise ValueRefused(fact.name, "it lies outside of what RADIUS can say (1970 to 2106)")
     return str(seconds)
+
+
+_AS_TEXT: dict[ValueType, Callable[[AttributeFact, Value], str]] = {
+    "string": _string,
+    "octets": _octets,
+    "integer": _integer,
+    "ipv4": _ipv4,
+    "ipv6": _ipv6,
+    "ipv6prefix": _ipv6prefix,
+    "ipv4route": _route,
+    "ipv6route": _route,
+    "date": _date,
+}

@@ -10,8 +10,8 @@ so what FreeRADIUS reads in between is a refusal. A login whose reading began be
 the second has a password and nothing else: the server itself rejects it, since it lets nobody in without a rate
 (``no_login_without_a_rate`` in ``deploy/freeradius/raddb/policies.conf``).
 
-A plan is a group: ``<tenant>/<plan>`` holds what every NAS understands, ``<tenant>/<plan>:<dialect>`` what is said to the
-NASes of one vendor. Which of the two a login gets is FreeRADIUS' doing: it knows who asks.
+A plan is a group: ``<tenant>/<plan>`` holds what every NAS understands, ``<tenant>/<plan>:<dialect>`` what is said to
+the NASes of one vendor. Which of those a login gets is FreeRADIUS' doing: it knows who asks.
 """
 
 from __future__ import annotations

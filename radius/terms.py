@@ -71,8 +71,8 @@ class PlanTerms:
     """The terms of a plan: rates in kbit/s, times in seconds, None (and empty) for no limit and for nothing said.
 
     ``session_cap_megabytes`` (10^6 octets, both directions) ends the session at its NAS; the next one begins at zero.
-    The pools are those at the BNG; a subscriber who has an address or prefix of its own gets that one. ``garden_filter``
-    is the name of what keeps a line in a walled garden at the NAS, ``garden_url`` where its browser is sent.
+    The pools are those at the BNG; a subscriber who has an address or prefix of its own gets that one.
+    ``garden_filter`` names what keeps a line in a walled garden at the NAS, ``garden_url`` where its browser is sent.
     """
 
     download_kbps: int

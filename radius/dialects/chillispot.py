@@ -1,6 +1,6 @@
 """ChilliSpot and CoovaChilli: as WISPr, but in kbit/s, and with a limit of octets.
 
-A limit has 32 bits, so it ends below 4295 MB; CoovaChilli's attribute for more is in no dictionary that FreeRADIUS ships.
+A limit has 32 bits, so it ends below 4295 MB; CoovaChilli's attribute for more is in no dictionary of FreeRADIUS'.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Both families take a rate as a number too (``qos-policy-in=add-class(...)``), but one reads bit/s and the other kbit/s
 there, so a number would be a thousandfold wrong at one of them. A name is the same for both. It is the plan's
-``qos_profile`` with ``-up`` and ``-down``; without one it is made of the rate itself, as in ``up-20000k``, so that a plan
-that changes its rate is never told by the name of its former one. The policy maps have to be prepared at the NAS.
+``qos_profile`` with ``-up`` and ``-down``; without one it is made of the rate itself, as in ``up-20000k``, so that a
+plan that changes its rate is never told by the name of its former one. The policy maps have to be prepared at the NAS.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _rate_attributes(rate: Rate) -> Attributes:
 def _option_attributes(terms: PlanTerms) -> Attributes:
     return each(
         ("Cisco-AVPair", terms.vrf and f"ip:vrf-id={terms.vrf}"),
-        ("Cisco-AVPair", terms.dns_ipv4 and f"ip:dns-servers={' '.join(terms.dns_ipv4)}"),
+        ("Cisco-AVPair", f"ip:dns-servers={' '.join(terms.dns_ipv4)}" if terms.dns_ipv4 else None),
         ("Framed-IPv6-Pool", terms.ipv6_pool),
         # ".in": the access list is for what comes from the subscriber
         ("Filter-Id", terms.garden_filter and f"{terms.garden_filter}.in"),

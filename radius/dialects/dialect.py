@@ -23,9 +23,9 @@ class Dialect:
     ``rate_attributes`` turns a rate into reply attributes; it is pure, and the direction and unit are its whole job.
     ``max_kbps`` is the highest rate those attributes can say, None when there is no such limit.
 
-    ``says`` are the options that the dialect has words for (``option_attributes``, and ``rate_attributes`` for burst and
-    priority). A plan that says another one cannot be used at its NASes. ``prepared`` is true of a NAS that is told the
-    name of a QoS profile: what a plan with a ``qos_profile`` says of burst and priority is prepared there.
+    ``says`` are the options that the dialect has words for (``option_attributes``, and ``rate_attributes`` for burst
+    and priority). A plan that says another one cannot be used at its NASes. ``prepared`` is true of a NAS that is told
+    the name of a QoS profile: what a plan with a ``qos_profile`` says of burst and priority is prepared there.
     """
 
     name: str

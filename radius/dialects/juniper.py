@@ -1,8 +1,9 @@
 """Juniper (MX with Junos, ERX with JunosE): a service that is activated at login, with the rates as its parameters.
 
-``ERX-Service-Activate:1`` names a dynamic service profile (a service definition on an ERX) and its parameters: first the
-upload, which is its input, then the download. ``k`` is 1000 bit/s. The profile has to be prepared at the NAS; it is the
-plan's ``qos_profile``, else ``rate``. A service that is not there ends the login, so nobody is online without a limit.
+``ERX-Service-Activate:1`` names a dynamic service profile (a service definition on an ERX) and its parameters: first
+the upload, which is its input, then the download. ``k`` is 1000 bit/s. The profile has to be prepared at the NAS; it is
+the plan's ``qos_profile``, else ``rate``. A service that is not there ends the login, so nobody is online without a
+limit.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Nokia (7750 SR): overrides in kbit/s of what the subscriber's profiles have, ``i`` for what comes from the subscriber.
+"""Nokia (7750 SR): overrides, in kbit/s, of what a subscriber's profiles have; ``i`` is what comes from the subscriber.
 
-The upload is ingress queue 1, the download the egress aggregate. The profiles, which have to be prepared at the NAS, must
-have both; they are the NAS's default ones, or those that the plan's ``qos_profile`` names. A walled garden is the number
-of an IPv4 filter here.
+The upload is ingress queue 1, the download the egress aggregate. The profiles, which have to be prepared at the NAS,
+must have both; they are the NAS's default ones, or those that the plan's ``qos_profile`` names. A walled garden is the
+number of an IPv4 filter here.
 """
 
 from __future__ import annotations

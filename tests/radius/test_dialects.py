@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from sqlalchemy import delete, or_
 
 from radius import (
     DialectUnknown,
@@ -17,11 +18,12 @@ from radius import (
     RateNotExpressible,
     SeveralNotExpressible,
     TermsNotExpressible,
+    wording,
 )
 from radius import dialects as dialects_package
-from radius import wording
-from radius.attributes import fact_of
+from radius.attributes import ATTRIBUTES, fact_of
 from radius.dialects import DIALECTS, Rate, dialect_named
+from radius.freeradius_tables import radgroupreply
 from radius.terms import Option
 from radius.testing import LoginReply
 from tests.radius.conftest import ADDRESSES, Site
@@ -52,7 +54,7 @@ EXPECTED: dict[str, Told] = {
     # bit/s, named from the subscriber's side
     "wispr": {"WISPr-Bandwidth-Max-Up": ("20000000",), "WISPr-Bandwidth-Max-Down": ("100000000",)},
 }
-"""For 100 Mbit/s down and 20 Mbit/s up. The values of one attribute come in the order of their rows, which are sorted."""
+"""For 100 Mbit/s down and 20 Mbit/s up. Values of one attribute come in the order of their rows, which are sorted."""
 
 BURST: dict[str, Any] = {"burst_download_kbps": 200_000, "burst_upload_kbps": 40_000, "burst_seconds": 16}
 POOLS: dict[str, Any] = {"ipv6_pool": "wan-v6", "ipv6_delegated_pool": "pd-v6"}
@@ -189,7 +191,7 @@ async def test_each_nas_of_an_estate_receives_the_rate_in_its_own_words_and_no_o
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))
 async def test_a_nas_receives_all_that_a_plan_says(site: Site, dialect: str) -> None:
     terms, expected = EVERYTHING[dialect]
-    limits = {"session_timeout_seconds": 86_400, "idle_timeout_seconds": 1200, "ipv4_pool": "cgnat"}
+    limits: dict[str, Any] = {"session_timeout_seconds": 86_400, "idle_timeout_seconds": 1200, "ipv4_pool": "cgnat"}
     await site.define_plan(**terms, **limits)
 
     reply = await _login(site, dialect, FramedAddresses())
@@ -210,10 +212,29 @@ def test_what_a_dialect_says_it_can_say_is_said_to_its_nas() -> None:
 
 
 @on_sqlite
+async def test_at_no_nas_anybody_is_let_in_without_the_attribute_that_tells_the_rate(site: Site) -> None:
+    subscriber = await site.active()
+    password = await site.password(subscriber)
+    nases = await site.nases(sorted(DIALECTS))
+    column = radgroupreply.c
+    rate = column.attribute.in_([name for name, fact in ATTRIBUTES.items() if fact.tells_rate])
+    tagged, named = column.attribute == "ERX-Service-Activate:1", column.value.like("ip:sub-qos-policy-out=%")
+    async with site.radius_database.begin() as db:
+        mine = column.groupname.startswith(f"{site.tenant_id}/")
+        await db.execute(delete(radgroupreply).where(mine, or_(rate, tagged, named)))
+
+    replies = [await nas.login(subscriber["username"], password) for nas in nases]
+
+    assert {(reply.code, reply.first("Reply-Message")) for reply in replies} == {
+        ("Access-Reject", "No rate is known for this line at this NAS.")
+    }
+
+
+@on_sqlite
 @pytest.mark.parametrize("dialect", ["cisco", "juniper", "nokia", "mikrotik"])
 async def test_an_address_and_prefixes_of_ones_own_take_the_place_of_the_plans_pools(site: Site, dialect: str) -> None:
     pools = {name: name.replace("_", "-") for name in ("ipv6_pool", "ipv6_delegated_pool")}
-    said = {name: pool for name, pool in pools.items() if name in DIALECTS[dialect].says}
+    said: dict[str, Any] = {name: pool for name, pool in pools.items() if name in DIALECTS[dialect].says}
     await site.define_plan(ipv4_pool="cgnat", **said)
 
     without = await _login(site, dialect, FramedAddresses())
@@ -254,7 +275,7 @@ def zte(monkeypatch: pytest.MonkeyPatch) -> str:
     recipe = (Path(__file__).parents[2] / "docs" / "radius-dialects.md").read_text(encoding="utf-8")
     [file] = re.findall(r"```python\n(.*?)```", recipe, re.DOTALL)
     module: dict[str, Any] = {}
-    exec(file, module)  # noqa: S102 - the text of our own documentation
+    exec(file, module)
     monkeypatch.setitem(dialects_package._BUILT_IN, "zte", module["ZTE"])
     return "zte"
 

@@ -135,7 +135,9 @@ def test_a_session_is_marked_with_its_service_whatever_its_name() -> None:
     subscriber.service_id = 42
     before = {text for text in _texts(rows_for(subscriber, PLAN, "sesame")) if " Class " in text}
     subscriber.username = "berta"
-    after = {text.replace("berta", "anna") for text in _texts(rows_for(subscriber, PLAN, "sesame")) if " Class " in text}
+    after = {
+        text.replace("berta", "anna") for text in _texts(rows_for(subscriber, PLAN, "sesame")) if " Class " in text
+    }
     assert before == after == {f"radreply anna Class := 0x{b'service-42'.hex()}"}
 
 

@@ -61,7 +61,7 @@ def _policy(name: str) -> str:
 def test_the_guard_against_logins_without_a_rate_knows_every_dialect() -> None:
     guard = _policy("no_login_without_a_rate")
     asked = set(re.findall(r"!&reply:([\w-]+)", guard))
-    [in_pairs] = re.findall(r"!\(&reply:Cisco-AVPair\[\*\] =~ /(.*?)/\)", guard)
+    [in_pairs] = re.findall(r"\(&reply:Cisco-AVPair\[\*\] =~ /(.*?)/\)", guard)
     rate = Rate(download_kbps=1000, upload_kbps=1000)
     for dialect in DIALECTS.values():
         told = dialect.rate_attributes(rate)

@@ -132,7 +132,9 @@ async def test_a_revival_is_for_the_same_request_only_and_takes_no_name_from_any
     created = await _order_again(site)
     async with site.database.begin() as db:
         await site.service(db).terminate(subscriber_id=created["subscriber_id"])
-        await site.service(db).define_plan(name="fiber-1000", terms=PlanTerms(download_kbps=1_000_000, upload_kbps=1_000_000))
+        await site.service(db).define_plan(
+            name="fiber-1000", terms=PlanTerms(download_kbps=1_000_000, upload_kbps=1_000_000)
+        )
     with pytest.raises(RequestConflict):
         await _order_again(site, customer_id=8)
     with pytest.raises(RequestConflict):
@@ -394,7 +396,9 @@ async def test_a_plan_defined_twice_alike_is_one_plan_and_a_change_counts_up(sit
         service = site.service(db)
         first = await service.define_plan(name="home", terms=PlanTerms(download_kbps=50_000, upload_kbps=10_000))
         again = await service.define_plan(name="home", terms=PlanTerms(download_kbps=50_000, upload_kbps=10_000))
-        changed = await service.define_plan(name="home", terms=PlanTerms(download_kbps=60_000, upload_kbps=10_000, session_timeout_seconds=86_400))
+        changed = await service.define_plan(
+            name="home", terms=PlanTerms(download_kbps=60_000, upload_kbps=10_000, session_timeout_seconds=86_400)
+        )
         read = await service.plan(name="home")
     assert again == first
     assert (changed["plan_id"], changed["version"]) == (first["plan_id"], 2)
@@ -405,7 +409,9 @@ async def test_a_plan_defined_twice_alike_is_one_plan_and_a_change_counts_up(sit
 async def test_every_fault_of_a_plan_is_named_at_once(site: Site) -> None:
     async with site.database.begin() as db:
         with pytest.raises(PlanRefused) as refused:
-            await site.service(db).define_plan(name="has space", terms=PlanTerms(download_kbps=0, upload_kbps=10, interim_interval_seconds=5))
+            await site.service(db).define_plan(
+                name="has space", terms=PlanTerms(download_kbps=0, upload_kbps=10, interim_interval_seconds=5)
+            )
     assert len(refused.value.faults) == 3
 
 
