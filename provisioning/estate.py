@@ -71,6 +71,12 @@ class RateSpec(Part):
         return PlanTerms(**self.model_dump(exclude={"plan"}))
 
 
+class RadiusSpec(Part):
+    """What holds for every subscriber: how FreeRADIUS keeps the passwords (cleartext, nt or ssha2-512)."""
+
+    password_storage: str | None = None
+
+
 class NasSpec(Part):
     """A NAS. Its RADIUS secret is made at random; ``firstlight keys reveal`` tells it for the NAS' configuration."""
 
@@ -78,6 +84,7 @@ class NasSpec(Part):
     address: str
     dialect: str
     coa_port: int = 3799
+    login_methods: tuple[str, ...] = ("pap", "chap", "mschapv2")
 
 
 class OfferSpec(Part):
@@ -173,6 +180,7 @@ class EstateSpec(Part):
 
     network: NetworkEstateSpec = Field(default_factory=NetworkEstateSpec)
     rates: tuple[RateSpec, ...] = Field(default=(), alias="rate")
+    radius: RadiusSpec = Field(default_factory=RadiusSpec)
     nas: tuple[NasSpec, ...] = ()
     offers: tuple[OfferSpec, ...] = Field(default=(), alias="offer")
     teams: tuple[TeamSpec, ...] = Field(default=(), alias="team")
@@ -224,8 +232,7 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     for rate in spec.rates:
         where = f"rate {rate.plan}"
         await _try(faults, where, lambda r=rate: services.radius.define_plan(name=r.plan, terms=r.terms))
-    for nas in spec.nas:
-        await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**n.model_dump()))
+    await _write_nases(faults, spec, services)
     for offer in spec.offers:
         faults += await _offer(services, offer)
     for team in spec.teams:
@@ -252,6 +259,19 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         "license_templates": len(spec.license_templates),
         "partners": len(spec.partners),
     }
+
+
+async def _write_nases(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:
+    """NASes, and how passwords are kept. What does not go with the NASes as they were may go with them as they are
+    now."""
+    refused: list[Fault] = []
+    storage, where = spec.radius.password_storage, "radius.password_storage"
+    if storage is not None:
+        await _try(refused, where, lambda: services.radius.define_password_storage(storage=storage))
+    for nas in spec.nas:
+        await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**n.model_dump()))
+    if refused and storage is not None:
+        await _try(faults, where, lambda: services.radius.define_password_storage(storage=storage))
 
 
 async def _write_partners(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:

@@ -29,6 +29,7 @@ from radius.errors import (
     IllegalMove,
     NasAddressTaken,
     NasRefused,
+    PasswordStorageRefused,
     PlanRefused,
     PlanUnknown,
     RadiusError,
@@ -56,6 +57,7 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
+from radius.password_storage import PasswordStorage
 from radius.projection import FramedAddresses
 from radius.projection_errors import (
     ForeignRows,
@@ -104,6 +106,8 @@ __all__ = [
     "NasAddressTaken",
     "NasRefused",
     "NasSaid",
+    "PasswordStorage",
+    "PasswordStorageRefused",
     "PlanRefused",
     "PlanTerms",
     "PlanUnknown",

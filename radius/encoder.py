@@ -30,7 +30,7 @@ from radius.errors import (
 MAX_ROW_BYTES = 253
 """What the CHECKs of FreeRADIUS' tables let a value have."""
 
-Value = str | int | datetime | IPv4Address | IPv6Address | IPv6Network
+Value = str | bytes | int | datetime | IPv4Address | IPv6Address | IPv6Network
 
 _USERNAME = re.compile(r"[A-Za-z0-9@._:/-]{1,128}")
 _TAG = re.compile(r"[1-9]|[12][0-9]|3[01]")
@@ -187,9 +187,10 @@ def _string(fact: AttributeFact, value: Value) -> str:
 
 def _octets(fact: AttributeFact, value: Value) -> str:
     """Hexadecimal, which FreeRADIUS reads in one way only: other octets may begin with 0x by chance."""
-    if isinstance(value, str) and value and value.isascii():
-        return f"0x{value.encode().hex()}"
-    raise ValueRefused(fact.name, "it must be ASCII text")
+    octets = value.encode() if isinstance(value, str) and value.isascii() else value
+    if isinstance(octets, bytes) and octets:
+        return f"0x{octets.hex()}"
+    raise ValueRefused(fact.name, "it must be octets or ASCII text")
 
 
 def _integer(fact: AttributeFact, value: Value) -> str:

@@ -24,6 +24,7 @@
     |   |-- NasRefused                a value of the NAS cannot be meant
     |   |-- NasAddressTaken           the address belongs to another NAS
     |   `-- DialectUnknown
+    |-- PasswordStorageRefused        subscribers of a NAS could not log in with passwords that are kept like that
     |-- SessionsStillOpen             somebody who may not be online any more still is               (transient)
     |-- RequestRefused                a number or an id of the request cannot be kept
     |-- RequestConflict               a request id came again with other input
@@ -290,6 +291,16 @@ class DialectUnknown(NasError):
         self.dialect = dialect
         self.known = tuple(sorted(known))
         super().__init__(f"There is no NAS dialect {dialect[:80]!r}; known are: {', '.join(self.known)}.")
+
+
+class PasswordStorageRefused(RadiusError):
+    """Passwords cannot be kept like that."""
+
+    code = "radius.password_storage_refused"
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"Passwords cannot be kept like that: {'; '.join(self.faults)}.")
 
 
 class SessionsStillOpen(RadiusError):

@@ -25,6 +25,7 @@ from radius.attributes import fact_of, is_secret
 from radius.dialects import DIALECTS
 from radius.encoder import EncodedAttribute, Value, encode, encode_reply, safe_username
 from radius.errors import RateNotExpressible, TermsNotExpressible, ValueRefused
+from radius.password_storage import PasswordStorage, kept
 from radius.states import State
 from radius.tables import Nas, Plan, Subscriber
 from radius.terms import terms_of
@@ -138,8 +139,11 @@ def service_class(subscriber: Subscriber) -> str:
     return f"subscriber-{subscriber.id}"
 
 
-def rows_for(subscriber: Subscriber, plan: Plan, password: str | None) -> tuple[Row, ...]:
-    """All rows of one subscriber. ``password`` is needed where it may log in (testing, active).
+def rows_for(
+    subscriber: Subscriber, plan: Plan, password: str | None, storage: PasswordStorage = "cleartext"
+) -> tuple[Row, ...]:
+    """All rows of one subscriber. ``password`` is needed where it may log in (testing, active); FreeRADIUS keeps it as
+    ``storage`` says.
 
     Raises:
         EncodingRefused: something in it would not reach the NAS as it is.
@@ -147,7 +151,7 @@ def rows_for(subscriber: Subscriber, plan: Plan, password: str | None) -> tuple[
     username = safe_username(subscriber.username)
     if subscriber.state == "terminated":
         return ()
-    rows = [*_check_rows(subscriber, password), *_reply_rows(subscriber)]
+    rows = [*_check_rows(subscriber, password, storage), *_reply_rows(subscriber)]
     group = plan_group(subscriber.tenant_id, plan.name)
     rows.append(Row("radusergroup", username, (("groupname", group), ("priority", "0"))))
     return tuple(sorted(rows))
@@ -189,14 +193,16 @@ def digest(rows: Iterable[Row]) -> str:
     return hashlib.sha256(json.dumps(ordered, separators=(",", ":")).encode()).hexdigest()
 
 
-def _check_rows(subscriber: Subscriber, password: str | None) -> Iterator[Row]:
+def _check_rows(subscriber: Subscriber, password: str | None, storage: PasswordStorage) -> Iterator[Row]:
     if subscriber.state in _REFUSALS:
         yield _attribute_row("radcheck", subscriber.username, encode("Auth-Type", "Reject", place="check"), ":=")
         return
     if password is None:
         raise ValueRefused("Cleartext-Password", f"{subscriber.username} has none")
-    item = encode("Cleartext-Password", password, place="check")
-    yield _attribute_row("radcheck", subscriber.username, item, ":=")
+    # what the table could not carry in clear is refused however it is kept, so that the storage may change later
+    encode("Cleartext-Password", password, place="check")
+    attribute, value = kept(password, storage, whose=f"{subscriber.tenant_id}/{subscriber.id}")
+    yield _attribute_row("radcheck", subscriber.username, encode(attribute, value, place="check"), ":=")
     if subscriber.testing_until is not None:
         item = encode("Expiration", subscriber.testing_until, place="check")
         yield _attribute_row("radcheck", subscriber.username, item, ":=")

@@ -67,6 +67,7 @@ class DefinedNas(TypedDict):
     address: str
     dialect: str
     coa_port: int
+    login_methods: list[str]
     secret: str
     version: int
     projected: bool

@@ -6,15 +6,17 @@ wish there afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius import plans, subscribers
+from radius import nases, plans, subscribers
 from radius.encoder import encode
-from radius.plans import NasTerms
+from radius.nases import NasTerms
+from radius.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.ports import Now, Secrets
 from radius.projection import FramedAddresses
 from radius.results import CreatedSubscriber, DefinedNas, DefinedPlan, SubscriberView
@@ -188,20 +190,41 @@ class RadiusService:
         return _plan_view(await plans.find_plan(self._db, self._tenant_id, name))
 
     async def define_nas(
-        self, *, name: str, address: str, dialect: str, coa_port: int = 3799, secret: str | None = None
+        self,
+        *,
+        name: str,
+        address: str,
+        dialect: str,
+        coa_port: int = 3799,
+        login_methods: Sequence[str] = LOGIN_METHODS,
+        secret: str | None = None,
     ) -> DefinedNas:
         """Make a NAS, or bring it to these terms. ``secret`` is what the NAS was told; without it a random one is made.
+        ``login_methods`` are those by which its subscribers may log in (pap, chap, mschapv2).
 
         Raises:
             NasRefused: a value that cannot be meant.
             NasAddressTaken, DialectUnknown
             RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan could not be said in that dialect.
         """
-        terms = NasTerms(address=address, dialect=dialect, coa_port=coa_port)
-        nas = await plans.define_nas(
+        methods = tuple(login_methods)
+        terms = NasTerms(address=address, dialect=dialect, coa_port=coa_port, login_methods=methods)
+        nas = await nases.define_nas(
             self._db, self._tenant_id, name, terms, secret, secrets=self._secrets, now=self._now()
         )
         return _nas_view(nas)
+
+    async def define_password_storage(self, *, storage: str) -> None:
+        """Let FreeRADIUS keep every password as cleartext, nt or ssha2-512 from its next projection on.
+
+        Raises:
+            PasswordStorageRefused: a NAS lets its subscribers log in by what could not be checked then.
+        """
+        await nases.define_password_storage(self._db, self._tenant_id, storage, self._now())
+
+    async def password_storage(self) -> PasswordStorage:
+        """How FreeRADIUS keeps the passwords."""
+        return await nases.password_storage(self._db, self._tenant_id)
 
     async def nas_list(self) -> list[DefinedNas]:
         """Every NAS as we want it, by name."""
@@ -282,6 +305,7 @@ def _nas_view(nas: Nas) -> DefinedNas:
         address=nas.address,
         dialect=nas.dialect,
         coa_port=nas.coa_port,
+        login_methods=nas.login_methods.split(),
         secret=nas.secret_ref,
         version=nas.version,
         projected=not nas.dirty,

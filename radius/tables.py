@@ -180,6 +180,16 @@ def password_ref_of(subscriber_id: int) -> str:
     return f"secret:subscriber/{subscriber_id}"
 
 
+class RadiusEstate(RadiusBase):
+    """What holds for all of a tenant's subscribers. Without a row it is as it was always."""
+
+    __tablename__ = "radius_estate"
+
+    tenant_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    password_storage: Mapped[str] = mapped_column(String(16), default="cleartext", server_default="cleartext")
+    updated_at: Mapped[datetime]
+
+
 class Nas(Projected, RadiusBase):
     """A NAS that may ask. Its RADIUS secret is sealed under ``secret:nas/<id>``."""
 
@@ -196,6 +206,8 @@ class Nas(Projected, RadiusBase):
     address: Mapped[str] = mapped_column(String(15))
     dialect: Mapped[str] = mapped_column(String(32))
     coa_port: Mapped[int]
+    login_methods: Mapped[str] = mapped_column(Text, default="pap chap mschapv2", server_default="pap chap mschapv2")
+    """With a blank between them."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

@@ -241,6 +241,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "radius.dialect_unknown",
         "radius.encoding_refused",
         "radius.nas_refused",
+        "radius.password_storage_refused",
         "radius.plan_refused",
         "radius.rate_not_expressible",
         "radius.request_refused",

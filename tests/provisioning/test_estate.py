@@ -17,6 +17,7 @@ from provisioning.errors import InvalidRequest
 from provisioning.estate import RateSpec, import_estate, read_estate
 from radius import PlanTerms
 from radius.freeradius_tables import nas, radgroupreply
+from radius.password_storage import CHECKABLE, LOGIN_METHODS
 from tests.support.appliances import ESTATE, Original
 
 PARTNER = """[[partner]]
@@ -178,6 +179,12 @@ async def test_a_survey_is_kept_under_the_id_of_its_premise(appliance: Appliance
             "[[rate]]\nplan = 'gold'\ndownload_kbps = 5\nupload_kbps = 5\nvrf = 'home'\n",
             "nas b",
         ),
+        ("[radius]\npassword_storage = 'rot13'\n", "radius.password_storage"),
+        (
+            "[radius]\npassword_storage = 'nt'\n"
+            "[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'mikrotik'\nlogin_methods = ['chap']\n",
+            "nas b",
+        ),
         (
             "[[rate]]\nplan = 'gold'\ndownload_kbps = 5\nupload_kbps = 5\ndns_ipv4 = ['::1']\npriority = {huge}\n",
             "rate gold",
@@ -259,3 +266,37 @@ async def test_the_example_of_the_documentation_is_imported_and_names_every_term
         plan = await appliance.services(db).radius_service.plan(name="fiber-100")
     assert (plan["terms"].qos_profile, plan["terms"].dns_ipv6) == ("gold", ("2001:db8::53",))
     assert [name for name in RateSpec.model_fields if name != "plan" and f"`{name}`" not in text] == []
+
+
+async def test_the_documentations_example_of_passwords_is_imported(appliance: Appliance, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "radius-passwords.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    file = tmp_path / "estate.toml"
+    file.write_text(example)
+
+    await import_estate(appliance, file)
+
+    async with appliance.database.begin() as db:
+        assert await appliance.services(db).radius_service.password_storage() == "nt"
+    table = dict(re.findall(r"^\| `([a-z0-9-]+)`(?: \(the default\))? \|[^|]*\|(.*)\|$", text, re.MULTILINE))
+    said = {
+        name: {method for method, word in zip(LOGIN_METHODS, row.split("|"), strict=True) if "yes" in word}
+        for name, row in table.items()
+    }
+    assert said == dict(CHECKABLE)
+
+
+async def test_passwords_are_kept_otherwise_together_with_the_nases_that_allow_it(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    file = tmp_path / "estate.toml"
+    nas = "[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'mikrotik'\n"
+    kept = []
+    for storage, methods in (("cleartext", "'chap', 'pap'"), ("ssha2-512", "'pap'"), ("nt", "'mschapv2'")):
+        file.write_text(f"[radius]\npassword_storage = '{storage}'\n{nas}login_methods = [{methods}]\n")
+        await import_estate(appliance, file)
+        async with appliance.database.begin() as db:
+            radius = appliance.services(db).radius_service
+            [defined] = await radius.nas_list()
+            kept.append((await radius.password_storage(), defined["login_methods"]))
+    assert kept == [("cleartext", ["chap", "pap"]), ("ssha2-512", ["pap"]), ("nt", ["mschapv2"])]

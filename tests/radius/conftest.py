@@ -163,14 +163,24 @@ class Site:
             return await self.secrets.reveal(db, subscriber["password"])
 
     async def nas(
-        self, dialect: str = "mikrotik", *, timeout_seconds: float = 6.0, server: FreeRadiusServer | None = None
+        self,
+        dialect: str = "mikrotik",
+        *,
+        timeout_seconds: float = 6.0,
+        server: FreeRadiusServer | None = None,
+        login_methods: Sequence[str] = ("pap", "chap", "mschapv2"),
     ) -> LabNas:
         """A NAS of its own address that FreeRADIUS knows from SQL; it asks the test run's server, or another one."""
-        [nas] = await self.nases([dialect], timeout_seconds=timeout_seconds, server=server)
+        [nas] = await self.nases([dialect], timeout_seconds=timeout_seconds, server=server, login_methods=login_methods)
         return nas
 
     async def nases(
-        self, dialects: Sequence[str], *, timeout_seconds: float = 6.0, server: FreeRadiusServer | None = None
+        self,
+        dialects: Sequence[str],
+        *,
+        timeout_seconds: float = 6.0,
+        server: FreeRadiusServer | None = None,
+        login_methods: Sequence[str] = ("pap", "chap", "mschapv2"),
     ) -> list[LabNas]:
         """A NAS as ``nas`` for each dialect."""
         asked = server or self.backend.server
@@ -179,7 +189,9 @@ class Site:
             service = self.service(db)
             for dialect in dialects:
                 address = self.backend.free_nas_address()
-                defined = await service.define_nas(name=f"bng-{address}", address=address, dialect=dialect)
+                defined = await service.define_nas(
+                    name=f"bng-{address}", address=address, dialect=dialect, login_methods=login_methods
+                )
                 made.append(
                     LabNas(
                         name=defined["name"],
