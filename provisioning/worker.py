@@ -193,6 +193,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("timers", pace.timers_every_seconds, dispatch.wake_due),
         Tick("informs", pace.watch_every_seconds, watchers.watch_informs),
         Tick("sessions", pace.watch_every_seconds, watchers.watch_sessions),
+        Tick("orders' visits", pace.watch_every_seconds, appliance.order_visits.tell),
         Tick("heartbeat", pace.heartbeat_every_seconds, dispatch.beat),
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),

@@ -270,6 +270,14 @@ async def runs_of_keys(db: AsyncSession, *, tenant_id: str, keys: Sequence[str])
     return {key: (run_id, state) for key, run_id, state in found}
 
 
+async def inputs_of(db: AsyncSession, *, tenant_id: str, run_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What these runs were started with, as it was kept."""
+    found = await db.execute(
+        select(RunRow.id, RunRow.input).where(RunRow.tenant_id == tenant_id, RunRow.id.in_(run_ids))
+    )
+    return {run_id: json.loads(text) for run_id, text in found}
+
+
 @dataclass(frozen=True)
 class BegunRound:
     """A round of a step that was begun: whose, under which idempotency key, and how both stand."""
