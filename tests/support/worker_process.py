@@ -42,6 +42,7 @@ from provisioning.configured import trusted_authorities
 from provisioning.logs import configure_logs
 from provisioning.settings import load_settings
 from provisioning.worker import Pace, open_worker
+from radius import Retransmission
 from tests.support.clock import SharedClock
 from tests.support.compiled_once import compile_once
 
@@ -55,6 +56,7 @@ QUICK = Pace(
     cpe_patience=Patience(
         first_poll_seconds=0.05, slowest_poll_seconds=0.2, reached_seconds=6.0, unreached_seconds=0.5
     ),
+    nas_retransmission=Retransmission(sends=3, first_wait_seconds=0.2),
 )
 IDLE_IN_TRANSACTION_SECONDS = 2
 IMPORTED_LATE = (
