@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.selling.selling_tables import ENDED_ORDERS, SalesOrder
 from provisioning.field import Visit, VisitBooking, VisitPurpose
-from workflows import RunNotOpenFor, Runs, WorkflowError, inputs_of, runs_of_keys, waiting_runs
+from workflows import RunNotOpenFor, Runs, WorkflowError, inputs_of, open_runs_told, runs_of_keys, waiting_runs
 
 SIGNALS: dict[VisitPurpose, str] = {"deployment": "deployment_date", "installation": "appointment"}
 """What tells a run of the visit that it needs for this."""
@@ -43,7 +43,7 @@ class News:
 
     @property
     def key(self) -> str:
-        return f"visit/{self.visit_id}/at/{self.starts_at.isoformat()}/{self.technician_id}"
+        return f"visit/{self.visit_id}/{self.purpose}/at/{self.starts_at.isoformat()}/{self.technician_id}"
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -91,7 +91,8 @@ class OrderVisits:
         ]
 
     async def _awaited(self, db: AsyncSession, purpose: VisitPurpose) -> list[News]:
-        """The visits to come of orders whose runs wait for a time, the first such run of each."""
+        """The visits to come of orders whose runs wait for a time, the first such run of each; unless another was told
+        so before, and is about to join."""
         waiting = await waiting_runs(db, tenant_id=self._tenant_id, waiting_for=SIGNALS[purpose])
         if not waiting:
             return []
@@ -109,10 +110,12 @@ class OrderVisits:
                 ~taken,
             )
         )
-        return [
+        news = [
             News(orders[row.customer_id, row.order_id], purpose, row.id, row.technician_id, row.starts_at)
             for row in found
         ]
+        told = await open_runs_told(db, tenant_id=self._tenant_id, keys=[one.key for one in news])
+        return [one for one in news if told.get(one.key, set()) <= {one.run_id}]
 
     async def _orders(self, db: AsyncSession, inputs: dict[int, dict[str, Any]]) -> dict[Order, int]:
         """The orders that these runs carry out."""

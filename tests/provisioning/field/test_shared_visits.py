@@ -35,7 +35,7 @@ LINE = Whose("installation", ORDER)
 async def test_an_installation_takes_its_orders_visit_over_with_technician_and_time(begin: Begin) -> None:
     async with begin() as db:
         first = await for_the_order(db)
-        place = {"address": "1 High Street, left", "location": "LOC-1", "planned_port": "olt1/0/3"}
+        place: dict[str, Any] = {"address": "1 High Street, left", "location": "LOC-1", "planned_port": "olt1/0/3"}
         joined = await booked(db, LINE, request_id="ticket/1", **place)
         assert joined == {**first, **place}
         assert await booked(db, LINE, request_id="ticket/1", **place) == joined

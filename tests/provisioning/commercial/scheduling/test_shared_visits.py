@@ -128,3 +128,12 @@ async def test_an_order_and_its_installation_at_once_are_one_visit(isp: Partners
     assert both[0]["visit_id"] == both[1]["visit_id"]
     await assert_one_call(isp)
     assert (await visit(isp, both[0]["visit_id"]))["starts_at"] == at(9)  # the ticket's time, whoever was first
+
+
+async def test_an_order_that_goes_while_its_installation_comes_leaves_one_visit_for_it(isp: Partnership) -> None:
+    scheduled = await schedule(isp, ORDER, request_id="quote/1")
+    _, joined = await asyncio.gather(release(isp, scheduled), install(isp, at(8), scheduled["technician_id"]))
+    assert (await visit(isp, joined["visit_id"]))["state"] == "booked"
+    taken_over = joined["visit_id"] == scheduled["visit_id"]
+    assert taken_over or (await visit(isp, scheduled["visit_id"]))["state"] == "cancelled"
+    await assert_one_call(isp, visit_count=1 if taken_over else 2)
