@@ -215,7 +215,8 @@ class Appliance:
     @property
     def order_visits(self) -> OrderVisits:
         """What runs are told of the visits that they share."""
-        return OrderVisits(self.database.begin, runs=self.runs, tenant_id=self.tenant_id)
+        database = self.database
+        return OrderVisits(database.begin, read=database.read, runs=self.runs, tenant_id=self.tenant_id)
 
     def line_desk(self, db: AsyncSession) -> LineDesk:
         """The door for the OLT side's answers, bound to this transaction."""

@@ -55,15 +55,21 @@ class OrderVisits:
     """Tells runs of their orders' visits."""
 
     def __init__(
-        self, begin: Callable[[], AbstractAsyncContextManager[AsyncSession]], *, runs: Runs, tenant_id: str
+        self,
+        begin: Callable[[], AbstractAsyncContextManager[AsyncSession]],
+        *,
+        read: Callable[[], AbstractAsyncContextManager[AsyncSession]],
+        runs: Runs,
+        tenant_id: str,
     ) -> None:
         self._begin = begin
+        self._read = read
         self._runs = runs
         self._tenant_id = tenant_id
 
     async def tell(self) -> int:
         """How many runs have heard something new."""
-        async with self._begin() as db:
+        async with self._read() as db:
             news = await self._moved(db)
             for purpose in SIGNALS:
                 news += await self._awaited(db, purpose)
