@@ -39,7 +39,7 @@ class RunsScripts(Protocol):
 
 _QUESTION = question("sqlite").compile(dialect=sqlite.dialect(paramstyle="named"))
 _ASK = str(_QUESTION)
-_read: Callable[[Sequence[object]], Any] = namedtuple("_read", question("sqlite").selected_columns.keys())._make
+_ROW = namedtuple("_ROW", question("sqlite").selected_columns.keys())  # type: ignore[misc]
 _NAMES = ", ".join(COLUMNS)
 _SERVICE = f"INSERT INTO ipam_service (state, {_NAMES}) VALUES ('active', :{_NAMES.replace(', ', ', :')})"  # noqa: S608
 _MOVE = "UPDATE ipam_free_range SET next_unit = next_unit + 1 WHERE pool_id = ? AND seq = ?"
@@ -84,7 +84,7 @@ def _give(cursor: sqlite3.Cursor, order: Order, tenant_id: str, realm: str, at: 
         "customer": subject_of(order.customer_id, ""),
         "at": now,
     }
-    rows = [_read(row) for row in cursor.execute(_ASK, {**_QUESTION.params, **given})]
+    rows: list[Any] = [_ROW._make(row) for row in cursor.execute(_ASK, {**_QUESTION.params, **given})]
     if not rows or rows[0].plan_id is None or rows[0].earlier_service_id is not None:
         return None
     place, plan, number = place_from(rows[0]), plan_from(rows[0]), rows[0].next_service_id
