@@ -23,7 +23,6 @@ CREATE OR REPLACE FUNCTION ipam_give_at_once(
 ) RETURNS text LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     asked record;
-    needs record;
     bound record;
     front record;
     number integer;
@@ -41,7 +40,16 @@ BEGIN
     SELECT l.id AS location_id, l.name AS location, l.node_id, l.port_id, n.site_id, n.bng_id, n.name AS access_node,
         n.kind AS access_node_kind, n.vlan_model, n.cpe_vlan_id, n.management_vlan, o.name AS port, l.onu,
         s.name AS site, b.name AS bng,
-        p.id AS plan_id, p.name, p.access, p.addressing, p.ipv4, p.ipv6_wan, p.ipv6_pd, p.cvlan
+        p.id AS plan_id, p.name, p.access, p.addressing, p.ipv4, p.ipv6_wan, p.ipv6_pd, p.cvlan,
+        for_customer || '@' || l.id AS subject,
+        EXISTS (SELECT FROM ipam_allocation AS u
+            WHERE u.subject = for_customer || '@' || l.id AND u.state = 'quarantine') AS is_back,
+        array_remove(ARRAY[
+            CASE WHEN p.ipv4 THEN CASE p.addressing WHEN 'framed_pool' THEN 'framed_pool' ELSE 'ipv4' END END,
+            CASE WHEN p.ipv6_wan THEN 'ipv6_wan' END,
+            CASE WHEN p.ipv6_pd THEN 'ipv6_pd' END,
+            CASE WHEN p.cvlan = 'always' OR p.cvlan = 'by_node' AND n.vlan_model = 'one_to_one'
+                THEN 'cvlan' ELSE 'svlan' END], NULL) AS kinds
     INTO asked
     FROM ipam_location_alias AS a JOIN ipam_location AS l ON l.id = a.location_id
         JOIN ipam_access_node AS n ON n.id = l.node_id JOIN ipam_site AS s ON s.id = n.site_id
@@ -51,17 +59,6 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    SELECT for_customer || '@' || asked.location_id AS subject,
-        EXISTS (SELECT FROM ipam_allocation AS a
-            WHERE a.subject = for_customer || '@' || asked.location_id AND a.state = 'quarantine') AS is_back,
-        array_remove(ARRAY[
-            CASE WHEN asked.ipv4 THEN CASE asked.addressing WHEN 'framed_pool' THEN 'framed_pool' ELSE 'ipv4' END END,
-            CASE WHEN asked.ipv6_wan THEN 'ipv6_wan' END,
-            CASE WHEN asked.ipv6_pd THEN 'ipv6_pd' END,
-            CASE WHEN asked.cvlan = 'always' OR asked.cvlan = 'by_node' AND asked.vlan_model = 'one_to_one'
-                THEN 'cvlan' ELSE 'svlan' END], NULL) AS kinds
-    INTO needs;
-
     SELECT array_agg(kind) AS kinds, array_agg(standing) AS standings, array_agg(pool_id) AS pools,
         array_agg(reuse_first) AS reuses, array_agg(is_known) AS known, array_agg(svlan_id) AS svlans,
         array_agg(first_address) AS bases, array_agg(unit_length) AS unit_lengths, array_agg(length) AS lengths,
@@ -78,9 +75,9 @@ BEGIN
             x.length, x.gateway, v.vid, p.framed_pool,
             p.kind = 'cvlan' AND v.cvlan_formula IS NOT NULL
                 OR asked.access = 'ipoe' AND p.kind = 'ipv4' AND p.framed_pool IS NULL AND x.gateway IS NULL AS is_odd,
-            needs.is_back AND EXISTS (
+            asked.is_back AND EXISTS (
                 SELECT FROM ipam_allocation AS a
-                WHERE a.subject = needs.subject AND a.pool_id = p.id AND a.state = 'quarantine'
+                WHERE a.subject = asked.subject AND a.pool_id = p.id AND a.state = 'quarantine'
                     AND (a.sticky_until IS NULL OR a.sticky_until >= now_at)) AS is_known
         FROM ipam_pool_binding AS d LEFT JOIN ipam_pool AS p ON p.id = d.pool_id
             LEFT JOIN ipam_prefix AS x ON x.id = p.prefix_id
@@ -91,8 +88,8 @@ BEGIN
                 OR d.port_id = asked.port_id)
         ORDER BY 1, 2 DESC, is_known DESC, d.priority, coalesce(p.name, g.name || '/' || v.vid) COLLATE "C"
     ) AS every
-    WHERE kind = ANY (needs.kinds);
-    IF NOT needs.kinds <@ coalesce(bound.kinds, '{}') THEN
+    WHERE kind = ANY (asked.kinds);
+    IF NOT asked.kinds <@ coalesce(bound.kinds, '{}') THEN
         RETURN NULL;
     END IF;
     IF bound.has_odd THEN
@@ -111,11 +108,7 @@ BEGIN
     INSERT INTO ipam_service (tenant_id, service_id, request_id, customer_id, location_id, plan_id, username, state,
         created_at, svlan_id, framed_pool_id)
     VALUES (of_tenant, number, by_request, for_customer, asked.location_id, asked.plan_id, login, 'active', now_at,
-        bound.svlans[array_position(bound.kinds, 'svlan')], bound.pools[array_position(bound.kinds, 'framed_pool')])
-    ON CONFLICT (tenant_id, request_id) DO NOTHING;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
+        bound.svlans[array_position(bound.kinds, 'svlan')], bound.pools[array_position(bound.kinds, 'framed_pool')]);
 
     FOR i IN 1 .. cardinality(bound.kinds) LOOP
         CONTINUE WHEN bound.kinds[i] = served;
@@ -131,7 +124,7 @@ BEGIN
             this_pool := bound.pools[i];
             IF bound.known[i] THEN
                 SELECT a.id, a.unit INTO this_row, this_unit FROM ipam_allocation AS a
-                WHERE a.subject = needs.subject AND a.pool_id = this_pool AND a.state = 'quarantine'
+                WHERE a.subject = asked.subject AND a.pool_id = this_pool AND a.state = 'quarantine'
                     AND (a.sticky_until IS NULL OR a.sticky_until >= now_at)
                 ORDER BY a.available_at DESC, a.id DESC LIMIT 1 FOR UPDATE SKIP LOCKED;
             END IF;
@@ -171,7 +164,7 @@ BEGIN
             END IF;
             IF this_row IS NOT NULL THEN
                 UPDATE ipam_allocation AS a
-                SET state = 'assigned', service_id = number, subject = needs.subject, assigned_at = now_at,
+                SET state = 'assigned', service_id = number, subject = asked.subject, assigned_at = now_at,
                     available_at = NULL, sticky_until = NULL
                 WHERE a.id = this_row;
             END IF;
@@ -181,19 +174,20 @@ BEGIN
         units := array_append(units, this_unit);
         reused := array_append(reused, this_row);
     END LOOP;
-    IF cardinality(chosen) < cardinality(needs.kinds) THEN
+    IF cardinality(chosen) < cardinality(asked.kinds) THEN
         RAISE no_data_found;
     END IF;
     WITH added AS (
         INSERT INTO ipam_allocation (tenant_id, pool_id, unit, state, service_id, subject, assigned_at)
-        SELECT of_tenant, bound.pools[u.i], u.unit, 'assigned', number, needs.subject, now_at
+        SELECT of_tenant, bound.pools[u.i], u.unit, 'assigned', number, asked.subject, now_at
         FROM unnest(chosen, units, reused) AS u (i, unit, id) WHERE u.unit IS NOT NULL AND u.id IS NULL
     )
     INSERT INTO ipam_allocation_event (tenant_id, pool_id, unit, service_id, what, at)
     SELECT of_tenant, bound.pools[u.i], u.unit, number, 'assigned', now_at
     FROM unnest(chosen, units) AS u (i, unit) WHERE u.unit IS NOT NULL;
-    RETURN json_build_object('service_id', number, 'username', login, 'asked', asked, 'bound', bound, 'chosen', chosen,
-        'units', units);
+    RETURN json_build_object('service_id', number, 'username', login, 'asked', asked, 'chosen', chosen, 'units', units,
+        'kinds', bound.kinds, 'bases', bound.bases, 'unit_lengths', bound.unit_lengths, 'lengths', bound.lengths,
+        'gateways', bound.gateways, 'vids', bound.vids, 'framed', bound.framed);
 EXCEPTION
     WHEN lock_not_available OR no_data_found THEN
         RETURN NULL;

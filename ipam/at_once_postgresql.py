@@ -12,10 +12,11 @@ from ipam.answers import Held
 from ipam.errors import UsernameTaken
 from ipam.given import Given
 from ipam.orders import Order
-from ipam.places import PLACE_COLUMNS, Place, Plan
+from ipam.places import PLACE_COLUMNS, PLAN_COLUMNS, Place, Plan
 
 # In the driver's own words: what SQLAlchemy does about a statement's shape takes longer than the statement.
 _CALL = "SELECT ipam_give_at_once(%s::text, %s::bigint, %s::text, %s::text, %s::text, %s::text, %s::timestamptz)"
+_OF_PLACE, _OF_PLAN = len(PLACE_COLUMNS), len(PLAN_COLUMNS)
 
 
 async def give_at_once(
@@ -45,22 +46,22 @@ async def give_at_once(
 
 
 def _given(told: dict[str, Any]) -> Given:
-    asked, bound = list(told["asked"].values()), told["bound"]
+    asked = list(told["asked"].values())
     held = [
         Held(
-            bound["kinds"][each],
+            told["kinds"][each],
             unit,
-            _bytes(bound["bases"][each]),
-            bound["unit_lengths"][each],
-            bound["lengths"][each],
-            _bytes(bound["gateways"][each]),
-            bound["vids"][each],
-            bound["framed"][each],
+            _bytes(told["bases"][each]),
+            told["unit_lengths"][each],
+            told["lengths"][each],
+            _bytes(told["gateways"][each]),
+            told["vids"][each],
+            told["framed"][each],
         )
         for each, unit in zip((number - 1 for number in told["chosen"]), told["units"], strict=True)
     ]
-    place, plan = asked[: len(PLACE_COLUMNS)], asked[len(PLACE_COLUMNS) :]
-    return Given(told["service_id"], told["username"], Place(*place), Plan(*plan), held)
+    place, plan = Place(*asked[:_OF_PLACE]), Plan(*asked[_OF_PLACE : _OF_PLACE + _OF_PLAN])
+    return Given(told["service_id"], told["username"], place, plan, held)
 
 
 def _bytes(written: str | None) -> bytes | None:
