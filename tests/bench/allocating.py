@@ -55,8 +55,8 @@ from tests.bench.windows import Acts, Clients
 from tests.support.postgres import PostgresServer
 
 QUICK = bool(os.environ.get("QUICK"))
-RUNS = int(os.environ.get("RUNS") or (2 if QUICK else 5))
-SECONDS = float(os.environ.get("SECONDS") or (0.4 if QUICK else 1.0))
+RUNS = int(os.environ.get("RUNS") or (3 if QUICK else 5))
+SECONDS = float(os.environ.get("SECONDS") or (0.15 if QUICK else 1.0))
 ONLY = os.environ.get("DATABASE", "")
 AT_ONCE = (1, 8)
 FRESH = (0, 50, 95)
@@ -214,7 +214,7 @@ async def _api(database: str, settings: Settings, folder: str, token: str, serve
             for at_once in AT_ONCE:
                 await _ask(client, token, at_once, SECONDS / 2)  # plans, pages and caches get warm
                 before = cpu_seconds(serving.pid), cpu_seconds(server) if server else 0.0
-                tally = await _ask(client, token, at_once, SECONDS * RUNS)
+                tally = await _ask(client, token, at_once, max(SECONDS * RUNS, 1.0))
                 line = _api_line(tally, served=cpu_seconds(serving.pid) - before[0])
                 if server:
                     stored = cpu_seconds(server) - before[1]
