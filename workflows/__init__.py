@@ -18,6 +18,7 @@ from workflows.definitions.mailing import mail_step_names
 from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
+from workflows.engine.due import what_is_due
 from workflows.engine.event_lists import EventView, list_events, show_event
 from workflows.engine.events import Events
 from workflows.engine.interpreter import Interpreter, nothing_happens
@@ -128,4 +129,5 @@ __all__ = [
     "unfinished_ends",
     "unknown_outcomes",
     "waiting_runs",
+    "what_is_due",
 ]

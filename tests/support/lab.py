@@ -67,8 +67,7 @@ class JourneyLab:
 
     async def start_worker(self) -> None:
         pace = Pace(
-            timers_every_seconds=0.2,
-            watch_every_seconds=0.2,
+            look_every_seconds=0.2,
             nas_retransmission=Retransmission(sends=3, first_wait_seconds=0.2),
             sleep=self.clock.sleep,
         )
