@@ -99,7 +99,6 @@ class _Writing(AsyncAdapt_aiosqlite_connection):
         async with self._execute_mutex:
             return cast("tuple[_Outcome, list[Any]]", await driver._execute(lambda: _whole(driver._conn, act)))
 
-
     def rollback(self) -> None:
         """Spares its thread the turn when there is nothing to undo: each connection that goes back is told to."""
         if cast("Any", self._connection)._conn.in_transaction:
