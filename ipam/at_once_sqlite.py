@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ipam.candidates import Candidate, Holder, candidate_from
@@ -69,7 +70,13 @@ async def give_at_once(
 
     def run(plain: Connection) -> list[Given]:
         driven = plain.connection.dbapi_connection
-        return cast(RunsScripts, driven).act(script)[1] if hasattr(driven, "act") else []
+        if not hasattr(driven, "act"):
+            return []
+        try:
+            return cast(RunsScripts, driven).act(script)[1]
+        except sqlite3.Error as error:  # told as for each other statement
+            told = DBAPIError.instance(_ASK, {}, error, sqlite3.Error, hide_parameters=True, dialect=plain.dialect)
+            raise told from error
 
     return next(iter(await connection.run_sync(run)), None)
 

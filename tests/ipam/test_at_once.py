@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 import ipam.giving
 from ipam import AllocatedResources, NoPoolBound, PoolExhausted, PreviewedUnit, holdings
 from ipam.tables import Allocation, Pool, Service
 from provisioning.database import Database
-from tests.ipam.conftest import Network, one_pool, small
+from tests.ipam.conftest import Network, corrupt, one_pool, small
 
 PLACES = ("LOC-1", "LOC-2", "LOC-3")
 PLANS = ("fiber-100", "business", "dynamic")
@@ -193,3 +194,22 @@ async def test_a_refusal_in_one_turn_undoes_that_turn_alone(empty: Network) -> N
     async with empty.database.begin() as db:
         assert await empty.service(db).active_service_ids() == [first["service_id"]]
     assert await empty.violations() == []
+
+
+async def test_what_the_database_refuses_in_mid_turn_is_its_error_and_leaves_nothing(network: Network) -> None:
+    verb = (
+        "FOR EACH ROW EXECUTE FUNCTION ipam_refuse_rewriting_history()"
+        if network.database.is_postgresql
+        else "BEGIN SELECT RAISE(ABORT, 'no more'); END"
+    )
+    await corrupt(network, f"CREATE TRIGGER full_up BEFORE INSERT ON ipam_allocation_event {verb}")
+    try:
+        with pytest.raises(IntegrityError):
+            await network.allocate(1)
+    finally:
+        on = " ON ipam_allocation_event" if network.database.is_postgresql else ""
+        await corrupt(network, f"DROP TRIGGER full_up{on}")
+
+    async with network.database.begin() as db:
+        assert await network.service(db).active_service_ids() == []
+    assert await network.violations() == []
