@@ -31,7 +31,7 @@ from provisioning.commercial import (
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
-from radius import RadiusError, RadiusService
+from radius import PlanTerms, RadiusError, RadiusService
 
 
 class Part(BaseModel):
@@ -41,14 +41,40 @@ class Part(BaseModel):
 
 
 class RateSpec(Part):
-    """The rate of a plan, seen from the subscriber: download is what comes to him (kbit/s)."""
+    """What FreeRADIUS tells a NAS of a plan, in no vendor's words (``radius.PlanTerms`` explains each). Rates are seen
+    from the subscriber: download is what comes to him (kbit/s)."""
 
     plan: str
     download_kbps: int
     upload_kbps: int
+    burst_download_kbps: int | None = None
+    burst_upload_kbps: int | None = None
+    burst_seconds: int | None = None
+    priority: int | None = None
+    qos_profile: str | None = None
     session_timeout_seconds: int | None = None
     idle_timeout_seconds: int | None = None
     interim_interval_seconds: int = 300
+    session_cap_megabytes: int | None = None
+    access: Literal["pppoe", "ipoe"] = "pppoe"
+    ipv4_pool: str | None = None
+    ipv6_pool: str | None = None
+    ipv6_delegated_pool: str | None = None
+    dns_ipv4: tuple[str, ...] = ()
+    dns_ipv6: tuple[str, ...] = ()
+    vrf: str | None = None
+    garden_filter: str | None = None
+    garden_url: str | None = None
+
+    @property
+    def terms(self) -> PlanTerms:
+        return PlanTerms(**self.model_dump(exclude={"plan"}))
+
+
+class RadiusSpec(Part):
+    """What holds for every subscriber: how FreeRADIUS keeps the passwords (cleartext, nt or ssha2-512)."""
+
+    password_storage: str | None = None
 
 
 class NasSpec(Part):
@@ -58,6 +84,7 @@ class NasSpec(Part):
     address: str
     dialect: str
     coa_port: int = 3799
+    login_methods: tuple[str, ...] = ("pap", "chap", "mschapv2")
 
 
 class OfferSpec(Part):
@@ -153,6 +180,7 @@ class EstateSpec(Part):
 
     network: NetworkEstateSpec = Field(default_factory=NetworkEstateSpec)
     rates: tuple[RateSpec, ...] = Field(default=(), alias="rate")
+    radius: RadiusSpec = Field(default_factory=RadiusSpec)
     nas: tuple[NasSpec, ...] = ()
     offers: tuple[OfferSpec, ...] = Field(default=(), alias="offer")
     teams: tuple[TeamSpec, ...] = Field(default=(), alias="team")
@@ -202,10 +230,9 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     faults: list[Fault] = []
     await _try(faults, "network", lambda: services.network.apply(spec.network))
     for rate in spec.rates:
-        terms = rate.model_dump(exclude={"plan"})
-        await _try(faults, f"rate {rate.plan}", lambda r=rate, t=terms: services.radius.define_plan(name=r.plan, **t))
-    for nas in spec.nas:
-        await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**n.model_dump()))
+        where = f"rate {rate.plan}"
+        await _try(faults, where, lambda r=rate: services.radius.define_plan(name=r.plan, terms=r.terms))
+    await _write_nases(faults, spec, services)
     for offer in spec.offers:
         faults += await _offer(services, offer)
     for team in spec.teams:
@@ -232,6 +259,19 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         "license_templates": len(spec.license_templates),
         "partners": len(spec.partners),
     }
+
+
+async def _write_nases(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:
+    """NASes, and how passwords are kept. What does not go with the NASes as they were may go with them as they are
+    now."""
+    refused: list[Fault] = []
+    storage, where = spec.radius.password_storage, "radius.password_storage"
+    if storage is not None:
+        await _try(refused, where, lambda: services.radius.define_password_storage(storage=storage))
+    for nas in spec.nas:
+        await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**n.model_dump()))
+    if refused and storage is not None:
+        await _try(faults, where, lambda: services.radius.define_password_storage(storage=storage))
 
 
 async def _write_partners(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:

@@ -58,7 +58,8 @@ class Projections:
         self._tenant_id = tenant_id
 
     async def catch_up(self) -> int:
-        """Projects each subscriber whose last change is in nobody's hands; returns how many.
+        """Projects each subscriber whose last change is in nobody's hands, and before them the plans and NASes that are
+        behind; returns how many subscribers.
 
         One that can't be projected does not stop the others; a radius database that does not answer does, until the
         next beat of the clock.
@@ -68,6 +69,10 @@ class Projections:
             given = await open_results(db, tenant_id=self._tenant_id, step=ALLOCATION)
             taken = await open_results(db, tenant_id=self._tenant_id, step=ENDING)
             in_work = usernames_in_work([*given, *taken])
+        try:
+            await self._projector.project_behind()
+        except RadiusError as error:
+            log.warning("plans and NASes can't be projected", code=error.code, reason=str(error))
         caught_up = 0
         for username in sorted(behind.keys() - in_work):
             try:

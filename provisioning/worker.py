@@ -64,6 +64,7 @@ class Pace:
     lease_seconds: float = 6.0
     lost_every_seconds: float = 5.0
     catch_up_every_seconds: float = 30.0
+    visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
@@ -206,6 +207,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("timers", WHEN_DUE, dispatch.wake_due),
         Tick("device_informed", WHEN_DUE, watchers.watch_informs),
         Tick("session_started", WHEN_DUE, watchers.watch_sessions),
+        Tick("orders' visits", pace.visits_every_seconds, appliance.order_visits.tell),
         Tick("heartbeat", pace.heartbeat_every_seconds, dispatch.beat),
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),

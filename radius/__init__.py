@@ -9,8 +9,8 @@ Reading order: ``service`` (the verbs) -> ``projection`` (rows, pure) -> ``proje
 
 How to add
 
-* a vendor's way to be told a rate: ``radius/dialects/__init__.py`` has the recipe;
-* an attribute: its facts in ``attributes.toml``, then whoever renders it (``projection``) may use it;
+* a vendor's way to be told a plan: ``radius/dialects/__init__.py`` has the recipe;
+* an attribute: its facts in ``attributes.toml``, then whoever renders it (``projection``, ``wording``) may use it;
 * a state or a move between states: ``states``, and what it means for the rows in ``projection``;
 * an invariant for ``firstlight check``: ``invariants``.
 """
@@ -29,6 +29,7 @@ from radius.errors import (
     IllegalMove,
     NasAddressTaken,
     NasRefused,
+    PasswordStorageRefused,
     PlanRefused,
     PlanUnknown,
     RadiusError,
@@ -36,7 +37,10 @@ from radius.errors import (
     RequestConflict,
     RequestRefused,
     SessionsStillOpen,
+    SeveralNotExpressible,
+    SeveralRefused,
     SubscriberUnknown,
+    TermsNotExpressible,
     TestingWindowOver,
     UsernameRefused,
     UsernameTaken,
@@ -53,6 +57,7 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
+from radius.password_storage import PasswordStorage
 from radius.projection import FramedAddresses
 from radius.projection_errors import (
     ForeignRows,
@@ -80,6 +85,7 @@ from radius.sessions import Session, SessionReader
 from radius.standing import live_username_of_service, states_of_customer
 from radius.states import State
 from radius.tables import RadiusBase
+from radius.terms import PlanTerms
 
 __all__ = [
     "RADIUS_INVARIANTS",
@@ -100,7 +106,10 @@ __all__ = [
     "NasAddressTaken",
     "NasRefused",
     "NasSaid",
+    "PasswordStorage",
+    "PasswordStorageRefused",
     "PlanRefused",
+    "PlanTerms",
     "PlanUnknown",
     "ProjectedSubscriber",
     "Projection",
@@ -124,10 +133,13 @@ __all__ = [
     "SessionReader",
     "SessionsEnded",
     "SessionsStillOpen",
+    "SeveralNotExpressible",
+    "SeveralRefused",
     "State",
     "SubscriberChange",
     "SubscriberUnknown",
     "SubscriberView",
+    "TermsNotExpressible",
     "TestingWindowOver",
     "UsernameRefused",
     "UsernameTaken",

@@ -10,23 +10,30 @@ of it was measured on 3.2.1; ``tests/radius/test_encoder.py`` shows that what pa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
-from radius.attributes import ATTRIBUTES, AttributeFact, is_secret
-from radius.errors import AddressConflict, AttributeUnknown, UsernameRefused, ValueRefused
+from radius.attributes import AttributeFact, ValueType, fact_of, is_secret, split_tag
+from radius.errors import (
+    AddressConflict,
+    AttributeUnknown,
+    EncodingRefused,
+    SeveralRefused,
+    UsernameRefused,
+    ValueRefused,
+)
 
-MAX_VALUE_BYTES = 253
-"""RFC 2865 s5: one octet of type, one of length, and the value, within 255."""
+MAX_ROW_BYTES = 253
+"""What the CHECKs of FreeRADIUS' tables let a value have."""
 
-Value = str | int | datetime | IPv4Address | IPv6Network
+Value = str | bytes | int | datetime | IPv4Address | IPv6Address | IPv6Network
 
 _USERNAME = re.compile(r"[A-Za-z0-9@._:/-]{1,128}")
-
-_ADDRESS_OR_POOL = ("Framed-IP-Address", "Framed-Pool")
+_TAG = re.compile(r"[1-9]|[12][0-9]|3[01]")
 _USER_CHOOSES, _NAS_CHOOSES = IPv4Address("255.255.255.255"), IPv4Address("255.255.255.254")
 
 
@@ -55,11 +62,14 @@ def encode(attribute: str, value: Value, *, place: Literal["check", "reply"]) ->
         AttributeUnknown: the table of facts has no such attribute for that place.
         ValueRefused: it is not of the attribute's type, or FreeRADIUS would not hand it on as it is.
     """
-    fact = ATTRIBUTES.get(attribute)
+    fact = fact_of(attribute)
     if fact is None or fact.place != place:
         raise AttributeUnknown(attribute, place)
+    _check_tag(fact, attribute)
     text = _as_text(fact, value)
-    refuse_mangled(attribute, text)
+    reason = _mangled(text) or _unfit(fact, text)
+    if reason:
+        raise ValueRefused(attribute, reason)
     return EncodedAttribute(attribute, text)
 
 
@@ -67,19 +77,42 @@ def encode_reply(username: str, items: Iterable[tuple[str, Value]]) -> tuple[Enc
     """All reply attributes of one subscriber or plan, which must also agree with each other.
 
     Raises:
-        AddressConflict: an IPv4 address and a pool.
+        AttributeUnknown, ValueRefused: as ``encode``.
         ValueRefused: twice the same attribute, or the same value of one that may have several.
+        AddressConflict: an address or prefix, and a pool of the same family.
+        SeveralRefused: more than one of these; it has them all.
     """
-    encoded = tuple(encode(name, value, place="reply") for name, value in items)
-    names = [item.attribute for item in encoded]
-    for item in encoded:
-        if names.count(item.attribute) > 1 and not ATTRIBUTES[item.attribute].many:
-            raise ValueRefused(item.attribute, "it can have one value only and was given several")
-        if encoded.count(item) > 1:
-            raise ValueRefused(item.attribute, "it was given the same value twice")
-    if all(name in names for name in _ADDRESS_OR_POOL):
-        raise AddressConflict(username, _ADDRESS_OR_POOL)
-    return encoded
+    encoded: list[EncodedAttribute] = []
+    refused: list[EncodingRefused] = []
+    for name, value in items:
+        try:
+            encoded.append(encode(name, value, place="reply"))
+        except EncodingRefused as fault:
+            refused.append(fault)
+    refused += [*_repeated(encoded), *_conflicts(username, encoded)]
+    if len(refused) > 1:
+        raise SeveralRefused(refused)
+    if refused:
+        raise refused[0]
+    return tuple(encoded)
+
+
+def _repeated(encoded: list[EncodedAttribute]) -> Iterator[ValueRefused]:
+    for attribute, count in Counter(item.attribute for item in encoded).items():
+        fact = fact_of(attribute)
+        if count > 1 and not (fact is not None and fact.many):
+            yield ValueRefused(attribute, "it can have one value only and was given several")
+    for item, count in Counter(encoded).items():
+        if count > 1 and (fact := fact_of(item.attribute)) is not None and fact.many:
+            yield ValueRefused(item.attribute, "it was given the same value twice")
+
+
+def _conflicts(username: str, encoded: list[EncodedAttribute]) -> Iterator[AddressConflict]:
+    names = {split_tag(item.attribute)[0] for item in encoded}
+    for name in sorted(names):
+        fact = fact_of(name)
+        if fact is not None and fact.pool_of in names:
+            yield AddressConflict(username, (fact.pool_of, name))
 
 
 def safe_username(username: str) -> str:
@@ -93,11 +126,12 @@ def safe_username(username: str) -> str:
     return username
 
 
-def refuse_mangled(attribute: str, text: str) -> None:
-    """Raise ``ValueRefused`` for a text that FreeRADIUS would expand, change or cut; the message leaves it out."""
-    reason = _mangled(text)
-    if reason:
-        raise ValueRefused(attribute, reason)
+def _check_tag(fact: AttributeFact, attribute: str) -> None:
+    _, tag = split_tag(attribute)
+    if not fact.tagged and tag is not None:
+        raise ValueRefused(attribute, "it is written without a tag")
+    if fact.tagged and (tag is None or not _TAG.fullmatch(tag)):
+        raise ValueRefused(attribute, "it needs a tag from 1 to 31, as in Name:1 (RFC 2868 s3.1)")
 
 
 def _mangled(text: str) -> str | None:
@@ -121,27 +155,22 @@ def _unsendable(text: str) -> str | None:
         return "it is not text"
     if not text.isprintable():
         return "it holds a character that nobody can see"
-    return f"it has {size} bytes, and {MAX_VALUE_BYTES} fit into an attribute" if size > MAX_VALUE_BYTES else None
+    return f"it has {size} bytes, and {MAX_ROW_BYTES} fit into an attribute" if size > MAX_ROW_BYTES else None
+
+
+def _unfit(fact: AttributeFact, text: str) -> str | None:
+    size = len(text.encode("utf-8"))
+    if fact.type == "string" and size > fact.value_octets:
+        return f"it has {size} bytes, and a NAS takes {fact.value_octets}"
+    if fact.pattern is not None and not re.fullmatch(fact.pattern, text):
+        return f"a NAS reads nothing but {fact.pattern}"
+    return None
 
 
 def _as_text(fact: AttributeFact, value: Value) -> str:
     if fact.values:
         return _named(fact, value)
-    match fact.type:
-        case "string":
-            return _string(fact, value)
-        case "integer":
-            return _integer(fact, value)
-        case "ipv4":
-            return _ipv4(fact, value)
-        case "ipv6prefix":
-            return _ipv6prefix(fact, value)
-        case "ipv4route" | "ipv6route":
-            return _route(fact, value)
-        case "date":
-            return _date(fact, value)
-        case "octets":
-            raise ValueRefused(fact.name, "values of type octets are not written")
+    return _AS_TEXT[fact.type](fact, value)
 
 
 def _named(fact: AttributeFact, value: Value) -> str:
@@ -156,10 +185,19 @@ def _string(fact: AttributeFact, value: Value) -> str:
     raise ValueRefused(fact.name, "it must be text")
 
 
+def _octets(fact: AttributeFact, value: Value) -> str:
+    """Hexadecimal, which FreeRADIUS reads in one way only: other octets may begin with 0x by chance."""
+    octets = value.encode() if isinstance(value, str) and value.isascii() else value
+    if isinstance(octets, bytes) and octets:
+        return f"0x{octets.hex()}"
+    raise ValueRefused(fact.name, "it must be octets or ASCII text")
+
+
 def _integer(fact: AttributeFact, value: Value) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32:
+    low, high = fact.range
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return str(value)
-    raise ValueRefused(fact.name, "it must be a whole number from 0 to 4294967295")
+    raise ValueRefused(fact.name, f"it must be a whole number from {low} to {high}")
 
 
 def _ipv4(fact: AttributeFact, value: Value) -> str:
@@ -172,6 +210,16 @@ def _ipv4(fact: AttributeFact, value: Value) -> str:
     if fact.name == "Framed-IP-Address" and address in (_USER_CHOOSES, _NAS_CHOOSES):
         raise ValueRefused(fact.name, f"{address} does not name an address (RFC 2865 s5.8)")
     return str(address)
+
+
+def _ipv6(fact: AttributeFact, value: Value) -> str:
+    try:
+        # a zone (fe80::1%eth0) means something on one machine only
+        if isinstance(value, IPv6Address) or (isinstance(value, str) and "%" not in value):
+            return str(IPv6Address(value))
+    except ValueError:
+        pass
+    raise ValueRefused(fact.name, "it must be an IPv6 address such as 2001:db8::53")
 
 
 def _ipv6prefix(fact: AttributeFact, value: Value) -> str:
@@ -209,3 +257,16 @@ def _date(fact: AttributeFact, value: Value) -> str:
     if not 0 < seconds < 2**32:
         raise ValueRefused(fact.name, "it lies outside of what RADIUS can say (1970 to 2106)")
     return str(seconds)
+
+
+_AS_TEXT: dict[ValueType, Callable[[AttributeFact, Value], str]] = {
+    "string": _string,
+    "octets": _octets,
+    "integer": _integer,
+    "ipv4": _ipv4,
+    "ipv6": _ipv6,
+    "ipv6prefix": _ipv6prefix,
+    "ipv4route": _route,
+    "ipv6route": _route,
+    "date": _date,
+}

@@ -7,7 +7,8 @@
     |   |-- AttributeUnknown          no such attribute in our table of facts, or not for that table
     |   |-- ValueRefused              FreeRADIUS would expand, mangle or refuse the value
     |   |-- UsernameRefused           FreeRADIUS would never find a row of that name
-    |   `-- AddressConflict           an address and a pool
+    |   |-- AddressConflict           an address and a pool
+    |   `-- SeveralRefused              more than one of these at once
     |-- SubscriberError
     |   |-- SubscriberUnknown
     |   |-- UsernameTaken             the name belongs to somebody else, now or before
@@ -16,11 +17,14 @@
     |-- PlanError
     |   |-- PlanUnknown
     |   |-- PlanRefused               a number of the plan cannot be meant
-    |   `-- RateNotExpressible        a NAS dialect in use has no word for such a rate
+    |   |-- RateNotExpressible        a NAS dialect in use has no word for such a rate
+    |   |-- TermsNotExpressible       ... or for something else that the plan says
+    |   `-- SeveralNotExpressible     more than one of these at once
     |-- NasError
     |   |-- NasRefused                a value of the NAS cannot be meant
     |   |-- NasAddressTaken           the address belongs to another NAS
     |   `-- DialectUnknown
+    |-- PasswordStorageRefused        subscribers of a NAS could not log in with passwords that are kept like that
     |-- SessionsStillOpen             somebody who may not be online any more still is               (transient)
     |-- RequestRefused                a number or an id of the request cannot be kept
     |-- RequestConflict               a request id came again with other input
@@ -103,6 +107,17 @@ class AddressConflict(EncodingRefused):
             f"{username} would get both {' and '.join(self.attributes)}: a NAS obeys one of them, and which one differs"
             " by vendor. Give an address or a pool."
         )
+
+
+class SeveralRefused(EncodingRefused):
+    """Several attributes cannot be written."""
+
+    code = "radius.several_refused"
+
+    def __init__(self, refused: Iterable[EncodingRefused]) -> None:
+        self.refused = tuple(refused)
+        self.faults = tuple(str(one) for one in self.refused)
+        super().__init__(" ".join(self.faults))
 
 
 class SubscriberError(RadiusError):
@@ -213,6 +228,32 @@ class RateNotExpressible(PlanError):
         )
 
 
+class TermsNotExpressible(PlanError):
+    """A NAS dialect in use has no words for what the plan says."""
+
+    code = "radius.terms_not_expressible"
+
+    def __init__(self, plan: str, *, dialect: str, faults: Iterable[str]) -> None:
+        self.plan = plan
+        self.dialect = dialect
+        self.faults = tuple(f"a NAS of dialect {dialect} cannot be told {fault}" for fault in faults)
+        super().__init__(
+            f"Plan {plan}: {'; '.join(self.faults)}. Its subscribers would not be let in there: leave that out of the"
+            " plan, or use another dialect."
+        )
+
+
+class SeveralNotExpressible(PlanError):
+    """Several plans, or one in several dialects, cannot be told to NASes in use."""
+
+    code = "radius.several_not_expressible"
+
+    def __init__(self, refused: Iterable[PlanError]) -> None:
+        self.refused = tuple(refused)
+        self.faults = tuple(str(one) for one in self.refused)
+        super().__init__(" ".join(self.faults))
+
+
 class NasError(RadiusError):
     """The NAS cannot be used."""
 
@@ -250,6 +291,16 @@ class DialectUnknown(NasError):
         self.dialect = dialect
         self.known = tuple(sorted(known))
         super().__init__(f"There is no NAS dialect {dialect[:80]!r}; known are: {', '.join(self.known)}.")
+
+
+class PasswordStorageRefused(RadiusError):
+    """Passwords cannot be kept like that."""
+
+    code = "radius.password_storage_refused"
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"Passwords cannot be kept like that: {'; '.join(self.faults)}.")
 
 
 class SessionsStillOpen(RadiusError):

@@ -19,7 +19,7 @@ from radius.attributes import ATTRIBUTES, VENDORS, AttributeFact
 
 Reply = TypeVar("Reply")
 
-_PYRAD_TYPES = {"ipv4": "ipaddr", "ipv4route": "string", "ipv6route": "string"}
+_PYRAD_TYPES = {"ipv4": "ipaddr", "ipv6": "ipv6addr", "ipv4route": "string", "ipv6route": "string"}
 
 
 @cache
@@ -38,7 +38,8 @@ def dictionary() -> Dictionary:
 
 def _definition(fact: AttributeFact) -> list[str]:
     values = [f"VALUE {fact.name} {name} {number}" for name, number in fact.values.items()]
-    return [f"ATTRIBUTE {fact.name} {fact.number} {_PYRAD_TYPES.get(fact.type, fact.type)}", *values]
+    tag = " has_tag" if fact.tagged else ""
+    return [f"ATTRIBUTE {fact.name} {fact.number} {_PYRAD_TYPES.get(fact.type, fact.type)}{tag}", *values]
 
 
 async def send_until_answered(

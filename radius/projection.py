@@ -10,7 +10,8 @@ so what FreeRADIUS reads in between is a refusal. A login whose reading began be
 the second has a password and nothing else: the server itself rejects it, since it lets nobody in without a rate
 (``no_login_without_a_rate`` in ``deploy/freeradius/raddb/policies.conf``).
 
-A plan is a group: ``<tenant>/<plan>`` holds what every NAS understands, ``<tenant>/<plan>:<dialect>`` a vendor's rate.
+A plan is a group: ``<tenant>/<plan>`` holds what every NAS understands, ``<tenant>/<plan>:<dialect>`` what is said to
+the NASes of one vendor. Which of those a login gets is FreeRADIUS' doing: it knows who asks.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from radius.attributes import ATTRIBUTES, is_secret
-from radius.dialects import DIALECTS, Rate
+from radius.attributes import fact_of, is_secret
+from radius.dialects import DIALECTS
 from radius.encoder import EncodedAttribute, Value, encode, encode_reply, safe_username
-from radius.errors import ValueRefused
+from radius.errors import RateNotExpressible, TermsNotExpressible, ValueRefused
+from radius.password_storage import PasswordStorage, kept
 from radius.states import State
 from radius.tables import Nas, Plan, Subscriber
+from radius.terms import terms_of
+from radius.wording import common_words, words_of
 
 HOST_NETMASK = "255.255.255.255"
 """A PPPoE line gets one address; any other mask would make the NAS route a whole network to it (RFC 2865 s5.9)."""
@@ -126,8 +130,20 @@ def addresses_of(subscriber: Subscriber) -> FramedAddresses:
     )
 
 
-def rows_for(subscriber: Subscriber, plan: Plan, password: str | None) -> tuple[Row, ...]:
-    """All rows of one subscriber. ``password`` is needed where it may log in (testing, active).
+def service_class(subscriber: Subscriber) -> str:
+    """What the NAS repeats in every accounting packet of a session (RFC 2865 s5.25): whose it is, whatever the
+    subscriber's name, plan or address is by then.
+    """
+    if subscriber.service_id is not None:
+        return f"service-{subscriber.service_id}"
+    return f"subscriber-{subscriber.id}"
+
+
+def rows_for(
+    subscriber: Subscriber, plan: Plan, password: str | None, storage: PasswordStorage = "cleartext"
+) -> tuple[Row, ...]:
+    """All rows of one subscriber. ``password`` is needed where it may log in (testing, active); FreeRADIUS keeps it as
+    ``storage`` says.
 
     Raises:
         EncodingRefused: something in it would not reach the NAS as it is.
@@ -135,7 +151,7 @@ def rows_for(subscriber: Subscriber, plan: Plan, password: str | None) -> tuple[
     username = safe_username(subscriber.username)
     if subscriber.state == "terminated":
         return ()
-    rows = [*_check_rows(subscriber, password), *_reply_rows(subscriber)]
+    rows = [*_check_rows(subscriber, password, storage), *_reply_rows(subscriber)]
     group = plan_group(subscriber.tenant_id, plan.name)
     rows.append(Row("radusergroup", username, (("groupname", group), ("priority", "0"))))
     return tuple(sorted(rows))
@@ -148,14 +164,15 @@ def refused_first(username: str, rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def plan_rows(plan: Plan) -> tuple[Row, ...]:
-    """All rows of one plan: its own group, and one group for each dialect that can say its rate."""
-    own = plan_group(plan.tenant_id, plan.name)
-    rows = list(_group_rows(own, encode_reply(plan.name, _limits(plan))))
-    rate = Rate(download_kbps=plan.download_kbps, upload_kbps=plan.upload_kbps)
+    """All rows of one plan: its own group, and one group for each dialect that can say it."""
+    terms = terms_of(plan)
+    rows = list(_group_rows(plan_group(plan.tenant_id, plan.name), common_words(plan.name, terms)))
     for dialect in DIALECTS.values():
-        if dialect.max_kbps is None or max(plan.download_kbps, plan.upload_kbps) <= dialect.max_kbps:
-            group = plan_group(plan.tenant_id, plan.name, dialect.name)
-            rows += _group_rows(group, encode_reply(plan.name, dialect.rate_attributes(rate)))
+        try:
+            words = words_of(dialect, plan.name, terms)
+        except (RateNotExpressible, TermsNotExpressible):
+            continue  # no NAS of that dialect is there: a pair that does not go together is refused
+        rows += _group_rows(plan_group(plan.tenant_id, plan.name, dialect.name), words)
     return tuple(sorted(rows))
 
 
@@ -176,14 +193,16 @@ def digest(rows: Iterable[Row]) -> str:
     return hashlib.sha256(json.dumps(ordered, separators=(",", ":")).encode()).hexdigest()
 
 
-def _check_rows(subscriber: Subscriber, password: str | None) -> Iterator[Row]:
+def _check_rows(subscriber: Subscriber, password: str | None, storage: PasswordStorage) -> Iterator[Row]:
     if subscriber.state in _REFUSALS:
         yield _attribute_row("radcheck", subscriber.username, encode("Auth-Type", "Reject", place="check"), ":=")
         return
     if password is None:
         raise ValueRefused("Cleartext-Password", f"{subscriber.username} has none")
-    item = encode("Cleartext-Password", password, place="check")
-    yield _attribute_row("radcheck", subscriber.username, item, ":=")
+    # what the table could not carry in clear is refused however it is kept, so that the storage may change later
+    encode("Cleartext-Password", password, place="check")
+    attribute, value = kept(password, storage, whose=f"{subscriber.tenant_id}/{subscriber.id}")
+    yield _attribute_row("radcheck", subscriber.username, encode(attribute, value, place="check"), ":=")
     if subscriber.testing_until is not None:
         item = encode("Expiration", subscriber.testing_until, place="check")
         yield _attribute_row("radcheck", subscriber.username, item, ":=")
@@ -191,31 +210,23 @@ def _check_rows(subscriber: Subscriber, password: str | None) -> Iterator[Row]:
 
 def _reply_rows(subscriber: Subscriber) -> Iterator[Row]:
     items = list(address_attributes(subscriber.username, addresses_of(subscriber)))
+    items.append(encode("Class", service_class(subscriber), place="reply"))
     if subscriber.state in _REFUSALS:
         items.append(encode("Reply-Message", _REFUSALS[subscriber.state], place="reply"))
     for item in items:
         # := wins over what a group says of the same attribute, and over an earlier row of the same owner
-        op = "+=" if ATTRIBUTES[item.attribute].many else ":="
-        yield _attribute_row("radreply", subscriber.username, item, op)
+        yield _attribute_row("radreply", subscriber.username, item, "+=" if _many(item) else ":=")
 
 
 def _group_rows(group: str, items: Iterable[EncodedAttribute]) -> Iterator[Row]:
     for item in items:
         # = adds only what the subscriber's own rows have not set
-        yield _attribute_row("radgroupreply", group, item, "=")
+        yield _attribute_row("radgroupreply", group, item, "+=" if _many(item) else "=")
 
 
-def _limits(plan: Plan) -> list[tuple[str, Value]]:
-    items: list[tuple[str, Value]] = [
-        ("Service-Type", "Framed-User"),
-        ("Framed-Protocol", "PPP"),
-        ("Acct-Interim-Interval", plan.interim_interval_seconds),
-    ]
-    if plan.session_timeout_seconds is not None:
-        items.append(("Session-Timeout", plan.session_timeout_seconds))
-    if plan.idle_timeout_seconds is not None:
-        items.append(("Idle-Timeout", plan.idle_timeout_seconds))
-    return items
+def _many(item: EncodedAttribute) -> bool:
+    fact = fact_of(item.attribute)
+    return fact is not None and fact.many
 
 
 def _attribute_row(table: str, owner: str, item: EncodedAttribute, op: str) -> Row:

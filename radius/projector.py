@@ -147,6 +147,15 @@ class RadiusProjector:
         """
         return await self._project_each(Nas, self._wishes.for_nas)
 
+    async def project_behind(self) -> list[Projection]:
+        """Make FreeRADIUS know the plans and NASes of which it still shows an earlier wish.
+
+        Raises:
+            As ``project_subscriber``.
+        """
+        plans = await self._project_each(Plan, self._wishes.for_plan, behind=True)
+        return plans + await self._project_each(Nas, self._wishes.for_nas, behind=True)
+
     async def drift(self) -> list[Drift]:
         """Every difference between what we want and what FreeRADIUS' tables hold, by full rows and both ways.
 
@@ -156,12 +165,17 @@ class RadiusProjector:
         return await find_drift(self._begin, self._radius_begin, self._wishes)
 
     async def _project_each(
-        self, source: type[_Source], wish_for: Callable[[AsyncSession, _Source], Awaitable[Wish]]
+        self,
+        source: type[_Source],
+        wish_for: Callable[[AsyncSession, _Source], Awaitable[Wish]],
+        *,
+        behind: bool = False,
     ) -> list[Projection]:
+        mine = select(source.id).where(source.tenant_id == self._tenant_id).order_by(source.id)
+        if behind:
+            mine = mine.where(or_(source.projected_version.is_(None), source.projected_version != source.version))
         async with self._begin() as db:
-            ids = list(
-                await db.scalars(select(source.id).where(source.tenant_id == self._tenant_id).order_by(source.id))
-            )
+            ids = list(await db.scalars(mine))
 
         async def read(source_id: int) -> _Read:
             async with self._begin() as db:

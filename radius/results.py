@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from radius.disconnect import NasSaid
 from radius.states import State
+from radius.terms import PlanTerms
 
 
 class CreatedSubscriber(TypedDict):
@@ -49,15 +50,11 @@ class SubscriberView(TypedDict):
 
 
 class DefinedPlan(TypedDict):
-    """A plan as we want it."""
+    """A plan as we want it; ``dataclasses.asdict`` makes its terms JSON-able."""
 
     plan_id: int
     name: str
-    download_kbps: int
-    upload_kbps: int
-    session_timeout_seconds: int | None
-    idle_timeout_seconds: int | None
-    interim_interval_seconds: int
+    terms: PlanTerms
     version: int
     projected: bool
 
@@ -70,6 +67,7 @@ class DefinedNas(TypedDict):
     address: str
     dialect: str
     coa_port: int
+    login_methods: list[str]
     secret: str
     version: int
     projected: bool

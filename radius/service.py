@@ -6,21 +6,24 @@ wish there afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius import plans, subscribers
+from radius import nases, plans, subscribers
 from radius.encoder import encode
-from radius.plans import NasTerms, PlanTerms
+from radius.nases import NasTerms
+from radius.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.ports import Now, Secrets
 from radius.projection import FramedAddresses
 from radius.results import CreatedSubscriber, DefinedNas, DefinedPlan, SubscriberView
 from radius.states import State
 from radius.subscribers import SubscriberRequest
 from radius.tables import Nas, Plan, Subscriber, password_ref_of
+from radius.terms import PlanTerms, terms_of
 
 
 class RadiusService:
@@ -173,29 +176,13 @@ class RadiusService:
         )
         return [service_id for service_id in found if service_id is not None]
 
-    async def define_plan(
-        self,
-        *,
-        name: str,
-        download_kbps: int,
-        upload_kbps: int,
-        session_timeout_seconds: int | None = None,
-        idle_timeout_seconds: int | None = None,
-        interim_interval_seconds: int = 300,
-    ) -> DefinedPlan:
+    async def define_plan(self, *, name: str, terms: PlanTerms) -> DefinedPlan:
         """Make a plan, or bring it to these terms. Rates are the subscriber's: download comes to the subscriber.
 
         Raises:
-            PlanRefused: a name or number that cannot be meant.
-            RateNotExpressible: a NAS in use could not be told the rate.
+            PlanRefused: a name or term that cannot be meant.
+            RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS in use could not be told it.
         """
-        terms = PlanTerms(
-            download_kbps=download_kbps,
-            upload_kbps=upload_kbps,
-            session_timeout_seconds=session_timeout_seconds,
-            idle_timeout_seconds=idle_timeout_seconds,
-            interim_interval_seconds=interim_interval_seconds,
-        )
         return _plan_view(await plans.define_plan(self._db, self._tenant_id, name, terms, self._now()))
 
     async def plan(self, *, name: str) -> DefinedPlan:
@@ -203,20 +190,41 @@ class RadiusService:
         return _plan_view(await plans.find_plan(self._db, self._tenant_id, name))
 
     async def define_nas(
-        self, *, name: str, address: str, dialect: str, coa_port: int = 3799, secret: str | None = None
+        self,
+        *,
+        name: str,
+        address: str,
+        dialect: str,
+        coa_port: int = 3799,
+        login_methods: Sequence[str] = LOGIN_METHODS,
+        secret: str | None = None,
     ) -> DefinedNas:
         """Make a NAS, or bring it to these terms. ``secret`` is what the NAS was told; without it a random one is made.
+        ``login_methods`` are those by which its subscribers may log in (pap, chap, mschapv2).
 
         Raises:
             NasRefused: a value that cannot be meant.
             NasAddressTaken, DialectUnknown
-            RateNotExpressible: a plan could not be said in that dialect.
+            RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan could not be said in that dialect.
         """
-        terms = NasTerms(address=address, dialect=dialect, coa_port=coa_port)
-        nas = await plans.define_nas(
+        methods = tuple(login_methods)
+        terms = NasTerms(address=address, dialect=dialect, coa_port=coa_port, login_methods=methods)
+        nas = await nases.define_nas(
             self._db, self._tenant_id, name, terms, secret, secrets=self._secrets, now=self._now()
         )
         return _nas_view(nas)
+
+    async def define_password_storage(self, *, storage: str) -> None:
+        """Let FreeRADIUS keep every password as cleartext, nt or ssha2-512 from its next projection on.
+
+        Raises:
+            PasswordStorageRefused: a NAS lets its subscribers log in by what could not be checked then.
+        """
+        await nases.define_password_storage(self._db, self._tenant_id, storage, self._now())
+
+    async def password_storage(self) -> PasswordStorage:
+        """How FreeRADIUS keeps the passwords."""
+        return await nases.password_storage(self._db, self._tenant_id)
 
     async def nas_list(self) -> list[DefinedNas]:
         """Every NAS as we want it, by name."""
@@ -284,11 +292,7 @@ def _plan_view(plan: Plan) -> DefinedPlan:
     return DefinedPlan(
         plan_id=plan.id,
         name=plan.name,
-        download_kbps=plan.download_kbps,
-        upload_kbps=plan.upload_kbps,
-        session_timeout_seconds=plan.session_timeout_seconds,
-        idle_timeout_seconds=plan.idle_timeout_seconds,
-        interim_interval_seconds=plan.interim_interval_seconds,
+        terms=terms_of(plan),
         version=plan.version,
         projected=not plan.dirty,
     )
@@ -301,6 +305,7 @@ def _nas_view(nas: Nas) -> DefinedNas:
         address=nas.address,
         dialect=nas.dialect,
         coa_port=nas.coa_port,
+        login_methods=nas.login_methods.split(),
         secret=nas.secret_ref,
         version=nas.version,
         projected=not nas.dirty,

@@ -105,6 +105,22 @@ class Plan(Projected, RadiusBase):
     session_timeout_seconds: Mapped[int | None] = mapped_column(BigInteger)
     idle_timeout_seconds: Mapped[int | None] = mapped_column(BigInteger)
     interim_interval_seconds: Mapped[int]
+    burst_download_kbps: Mapped[int | None] = mapped_column(BigInteger)
+    burst_upload_kbps: Mapped[int | None] = mapped_column(BigInteger)
+    burst_seconds: Mapped[int | None]
+    priority: Mapped[int | None]
+    qos_profile: Mapped[str | None] = mapped_column(String(32))
+    session_cap_megabytes: Mapped[int | None] = mapped_column(BigInteger)
+    access: Mapped[str] = mapped_column(String(8), default="pppoe", server_default="pppoe")
+    ipv4_pool: Mapped[str | None] = mapped_column(String(253))
+    ipv6_pool: Mapped[str | None] = mapped_column(String(32))
+    ipv6_delegated_pool: Mapped[str | None] = mapped_column(String(32))
+    dns_ipv4: Mapped[str] = mapped_column(Text, default="", server_default="")
+    dns_ipv6: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """Of both the servers with a blank between them."""
+    vrf: Mapped[str | None] = mapped_column(String(32))
+    garden_filter: Mapped[str | None] = mapped_column(String(32))
+    garden_url: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -164,6 +180,16 @@ def password_ref_of(subscriber_id: int) -> str:
     return f"secret:subscriber/{subscriber_id}"
 
 
+class RadiusEstate(RadiusBase):
+    """What holds for all of a tenant's subscribers. Without a row it is as it was always."""
+
+    __tablename__ = "radius_estate"
+
+    tenant_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    password_storage: Mapped[str] = mapped_column(String(16), default="cleartext", server_default="cleartext")
+    updated_at: Mapped[datetime]
+
+
 class Nas(Projected, RadiusBase):
     """A NAS that may ask. Its RADIUS secret is sealed under ``secret:nas/<id>``."""
 
@@ -180,6 +206,8 @@ class Nas(Projected, RadiusBase):
     address: Mapped[str] = mapped_column(String(15))
     dialect: Mapped[str] = mapped_column(String(32))
     coa_port: Mapped[int]
+    login_methods: Mapped[str] = mapped_column(Text, default="pap chap mschapv2", server_default="pap chap mschapv2")
+    """With a blank between them."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from radius.nases import password_storage
+from radius.password_storage import PasswordStorage
 from radius.ports import Secrets
 from radius.projection import Row, digest, nas_rows, plan_group, plan_rows, rows_for
 from radius.radius_database import Kind, Wish
@@ -23,10 +25,15 @@ class Wishes:
 
     async def for_subscriber(self, db: AsyncSession, subscriber: Subscriber, plan: Plan) -> Wish:
         """The rows of a subscriber. Its password is opened only where it may log in."""
+        return await self._for_subscriber(db, subscriber, plan, await password_storage(db, self.tenant_id))
+
+    async def _for_subscriber(
+        self, db: AsyncSession, subscriber: Subscriber, plan: Plan, storage: PasswordStorage
+    ) -> Wish:
         password = None
         if subscriber.state in ("testing", "active"):
             password = await self._secrets.reveal(db, subscriber.password_ref)
-        rows = rows_for(subscriber, plan, password)
+        rows = rows_for(subscriber, plan, password, storage)
         return self._wish("subscriber", subscriber.username, subscriber.id, subscriber.version, rows)
 
     async def for_plan(self, _db: AsyncSession, plan: Plan) -> Wish:
@@ -55,8 +62,10 @@ class Wishes:
         """The wishes for some names, each with whether it is still to be projected."""
         match kind:
             case "subscriber":
+                storage = await password_storage(db, self.tenant_id)
                 found = [
-                    (await self.for_subscriber(db, *pair), pair[0].dirty) for pair in await self._owners(db, names)
+                    (await self._for_subscriber(db, *pair, storage), pair[0].dirty)
+                    for pair in await self._owners(db, names)
                 ]
             case "plan":
                 prefix = plan_group(self.tenant_id, "")

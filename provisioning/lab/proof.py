@@ -120,28 +120,33 @@ async def _radius(
     }
 
 
-async def _rate(appliance: Appliance, nas_name: str, subscriber_id: int) -> dict[str, str]:
+async def _rate(appliance: Appliance, nas_name: str, subscriber_id: int) -> dict[str, tuple[str, ...]]:
     """The reply attributes by which this NAS is to be told the subscriber's rate."""
     async with appliance.database.begin() as db:
         radius = appliance.services(db).radius_service
         plan = await radius.plan(name=(await radius.subscriber(subscriber_id=subscriber_id))["plan"])
         [dialect] = [nas["dialect"] for nas in await radius.nas_list() if nas["name"] == nas_name]
-    rate = Rate(download_kbps=plan["download_kbps"], upload_kbps=plan["upload_kbps"])
-    return {name: str(value) for name, value in dialect_named(dialect).rate_attributes(rate)}
+    return told_rate(dialect, plan["terms"].rate)
 
 
-def said_rate(reply: LoginReply, rate: Mapping[str, str]) -> str | None:
+def told_rate(dialect: str, rate: Rate) -> dict[str, tuple[str, ...]]:
+    """What a NAS of a dialect is to be told of a rate: the values of each attribute."""
+    told: dict[str, tuple[str, ...]] = {}
+    for name, value in dialect_named(dialect).rate_attributes(rate):
+        told[name] = (*told.get(name, ()), str(value))
+    return told
+
+
+def said_rate(reply: LoginReply, rate: Mapping[str, tuple[str, ...]]) -> str | None:
     """The rate that a reply tells in those attributes; None if one of them is missing."""
-    said = {name: reply.first(name) for name in rate}
-    known = {name: value for name, value in said.items() if value is not None}
+    known = {name: reply.attributes[name] for name in rate if name in reply.attributes}
     return in_words(known) if len(known) == len(rate) else None
 
 
-def in_words(rate: Mapping[str, str]) -> str:
+def in_words(rate: Mapping[str, tuple[str, ...]]) -> str:
     """MikroTik's one value as it is, several with their names."""
-    if len(rate) == 1:
-        return next(iter(rate.values()))
-    return ", ".join(f"{name} {value}" for name, value in rate.items())
+    said = [(name, value) for name, values in rate.items() for value in values]
+    return said[0][1] if len(said) == 1 else ", ".join(f"{name} {value}" for name, value in said)
 
 
 def wanted_ssid(template: Template, given: str | None) -> str | None:

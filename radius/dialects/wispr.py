@@ -5,17 +5,25 @@ A 32-bit integer ends at 4 294 967 295 bit/s (RFC 2865 s5), so this dialect cann
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from radius.dialects.dialect import Dialect, Rate
-from radius.encoder import Value
+from radius.dialects.dialect import Attributes, Dialect, each
+from radius.terms import PlanTerms, Rate
 
 
-def _rate_attributes(rate: Rate) -> Sequence[tuple[str, Value]]:
+def _rate_attributes(rate: Rate) -> Attributes:
     return (
         ("WISPr-Bandwidth-Max-Up", rate.upload_kbps * 1000),
         ("WISPr-Bandwidth-Max-Down", rate.download_kbps * 1000),
     )
 
 
-WISPR = Dialect(name="wispr", rate_attributes=_rate_attributes, max_kbps=(2**32 - 1) // 1000)
+def _option_attributes(terms: PlanTerms) -> Attributes:
+    return each(("WISPr-Redirection-URL", terms.garden_url))
+
+
+WISPR = Dialect(
+    name="wispr",
+    rate_attributes=_rate_attributes,
+    max_kbps=(2**32 - 1) // 1000,
+    option_attributes=_option_attributes,
+    says=frozenset({"garden_url"}),
+)

@@ -47,6 +47,12 @@ class LoginReply:
         return self.first("Delegated-IPv6-Prefix")
 
     @property
+    def service_class(self) -> bytes | None:
+        """The octets that every accounting packet of the session repeats (RFC 2865 s5.25)."""
+        told = self.first("Class")
+        return None if told is None else bytes.fromhex(told)
+
+    @property
     def rate_limit(self) -> str | None:
         """MikroTik's "upload/download"."""
         return self.first("Mikrotik-Rate-Limit")
@@ -60,6 +66,7 @@ class LabSession:
     framed_ip_address: str | None = None
     ipv6_wan_prefix: str | None = None
     delegated_prefix: str | None = None
+    service_class: bytes | None = None
     calling_station: str = "02-00-00-00-00-01"
     session_id: str = field(default_factory=lambda: randomness.token_hex(8))
 
@@ -71,6 +78,7 @@ class LabSession:
             framed_ip_address=reply.framed_ip_address,
             ipv6_wan_prefix=reply.ipv6_wan_prefix,
             delegated_prefix=reply.delegated_prefix,
+            service_class=reply.service_class,
         )
 
 
@@ -230,6 +238,7 @@ class LabNas:
             ("Framed-IP-Address", session.framed_ip_address),
             ("Framed-IPv6-Prefix", session.ipv6_wan_prefix),
             ("Delegated-IPv6-Prefix", session.delegated_prefix),
+            ("Class", session.service_class),
             *_counters(usage),
             *(more or {}).items(),
         ):

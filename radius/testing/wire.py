@@ -14,6 +14,7 @@ from typing import Any
 
 from pyrad import packet as pyrad_packet
 
+from radius.attributes import ATTRIBUTES
 from radius.packets import dictionary, send_until_answered
 from radius.testing.errors import NoAnswer
 
@@ -91,7 +92,24 @@ def _verified(request: Any, data: bytes) -> Reply | None:
 def _attributes(reply: Any) -> dict[str, tuple[str, ...]]:
     names = reply.keys()  # iterating over the packet itself would give numbers
     # a number or a pair stands for an attribute that the table of facts does not know
-    return {str(name): tuple(_text(value) for value in reply[name]) for name in names}
+    return {
+        str(key): tuple(_text(value) for value in reply[key])
+        for name in names
+        for key in ([name] if name not in ATTRIBUTES or not ATTRIBUTES[name].tagged else _with_tags(reply, name))
+    }
+
+
+def _with_tags(reply: Any, name: str) -> list[str]:
+    """A tagged attribute as FreeRADIUS writes it, Name:1, once for each tag that came (RFC 2868 s3)."""
+    return [f"{name}:{tag}" for tag in range(32) if _has(reply, f"{name}:{tag}")]
+
+
+def _has(reply: Any, key: str) -> bool:
+    try:
+        reply[key]
+    except KeyError:
+        return False
+    return True
 
 
 def _text(value: object) -> str:

@@ -175,7 +175,7 @@ CORRUPTIONS = (
             (
                 "radius.nas_without_dialect",
                 "127.0.0.1",
-                "NAS 127.0.0.1 has type 'cisco', no dialect: its subscribers get no rate and are rejected.",
+                "NAS 127.0.0.1 has type 'klingon', no dialect: its subscribers get no rate and are rejected.",
             ),
             (
                 "radius.rows_as_wished",
@@ -183,7 +183,7 @@ CORRUPTIONS = (
                 "nas 127.0.0.1 has other rows in FreeRADIUS' tables than it should.",
             ),
         ),
-        radius=("UPDATE nas SET type = 'cisco'",),
+        radius=("UPDATE nas SET type = 'klingon'",),
     ),
 )
 

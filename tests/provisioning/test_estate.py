@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
 from provisioning.commercial.tables import Customer, SiteSurvey
 from provisioning.errors import InvalidRequest
-from provisioning.estate import import_estate, read_estate
+from provisioning.estate import RateSpec, import_estate, read_estate
+from radius import PlanTerms
 from radius.freeradius_tables import nas, radgroupreply
+from radius.password_storage import CHECKABLE, LOGIN_METHODS
 from tests.support.appliances import ESTATE, Original
 
 PARTNER = """[[partner]]
@@ -169,7 +173,22 @@ async def test_a_survey_is_kept_under_the_id_of_its_premise(appliance: Appliance
         ("[[rate]]\nplan = 'gold'\ndownload_kbps = 5\nupload_kbps = 5\nidle_timeout_seconds = -1\n", "rate gold"),
         ("[[rate]]\nplan = 'go`ld'\ndownload_kbps = 5\nupload_kbps = 5\n", "rate go`ld"),
         ("[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'mikrotik'\ncoa_port = {huge}\n", "nas b"),
-        ("[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'cisco'\n", "nas b"),
+        ("[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'klingon'\n", "nas b"),
+        (
+            "[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'wispr'\n"
+            "[[rate]]\nplan = 'gold'\ndownload_kbps = 5\nupload_kbps = 5\nvrf = 'home'\n",
+            "nas b",
+        ),
+        ("[radius]\npassword_storage = 'rot13'\n", "radius.password_storage"),
+        (
+            "[radius]\npassword_storage = 'nt'\n"
+            "[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'mikrotik'\nlogin_methods = ['chap']\n",
+            "nas b",
+        ),
+        (
+            "[[rate]]\nplan = 'gold'\ndownload_kbps = 5\nupload_kbps = 5\ndns_ipv4 = ['::1']\npriority = {huge}\n",
+            "rate gold",
+        ),
         ("[[technician]]\nid = {huge}\nname = 'Tess'\n", "technician {huge}: technician_id"),
         ("[[customer]]\nid = {huge}\nname = 'Ada'\nemail = 'a@b.example'\n", "customer {huge}: customer_id"),
         ("[[customer]]\nid = 5\nname = 'A\\u2028da'\nemail = 'a@b.example'\n", "customer 5: name"),
@@ -225,3 +244,59 @@ async def test_a_teams_address_is_sealed_on_import_and_a_fault_does_not_repeat_i
         assert await appliance.vault.reveal(db, "secret:notice/noc/chat") == (
             "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
         )
+
+
+def test_a_rate_of_the_file_may_say_all_that_a_plan_may() -> None:
+    spec, terms = RateSpec(plan="p", download_kbps=5, upload_kbps=3), PlanTerms(download_kbps=5, upload_kbps=3)
+    assert spec.terms == terms
+    assert set(RateSpec.model_fields) - {"plan"} == {field.name for field in fields(PlanTerms)}
+
+
+async def test_the_example_of_the_documentation_is_imported_and_names_every_term(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "radius-dialects.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    file = tmp_path / "estate.toml"
+    file.write_text(example)
+
+    await import_estate(appliance, file)
+
+    async with appliance.database.begin() as db:
+        plan = await appliance.services(db).radius_service.plan(name="fiber-100")
+    assert (plan["terms"].qos_profile, plan["terms"].dns_ipv6) == ("gold", ("2001:db8::53",))
+    assert [name for name in RateSpec.model_fields if name != "plan" and f"`{name}`" not in text] == []
+
+
+async def test_the_documentations_example_of_passwords_is_imported(appliance: Appliance, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "radius-passwords.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    file = tmp_path / "estate.toml"
+    file.write_text(example)
+
+    await import_estate(appliance, file)
+
+    async with appliance.database.begin() as db:
+        assert await appliance.services(db).radius_service.password_storage() == "nt"
+    table = dict(re.findall(r"^\| `([a-z0-9-]+)`(?: \(the default\))? \|[^|]*\|(.*)\|$", text, re.MULTILINE))
+    said = {
+        name: {method for method, word in zip(LOGIN_METHODS, row.split("|"), strict=True) if "yes" in word}
+        for name, row in table.items()
+    }
+    assert said == dict(CHECKABLE)
+
+
+async def test_passwords_are_kept_otherwise_together_with_the_nases_that_allow_it(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    file = tmp_path / "estate.toml"
+    nas = "[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'mikrotik'\n"
+    kept = []
+    for storage, methods in (("cleartext", "'chap', 'pap'"), ("ssha2-512", "'pap'"), ("nt", "'mschapv2'")):
+        file.write_text(f"[radius]\npassword_storage = '{storage}'\n{nas}login_methods = [{methods}]\n")
+        await import_estate(appliance, file)
+        async with appliance.database.begin() as db:
+            radius = appliance.services(db).radius_service
+            [defined] = await radius.nas_list()
+            kept.append((await radius.password_storage(), defined["login_methods"]))
+    assert kept == [("cleartext", ["chap", "pap"]), ("ssha2-512", ["pap"]), ("nt", ["mschapv2"])]

@@ -13,7 +13,7 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.worker import Pace, open_worker
 from radius import RadiusDatabaseUnavailable, SubscriberUnknown
 from radius.freeradius_tables import radcheck
-from radius.tables import Subscriber
+from radius.tables import Nas, Plan, Subscriber
 from tests.support.healthy_estate import HealthyEstate
 
 DONE, WAITING, HELD = "c1001-s1@isp.example", "c1002-s2@isp.example", "c1003-s3@isp.example"
@@ -46,6 +46,17 @@ async def test_a_change_in_nobodys_hands_is_carried_over_and_a_runs_own_is_left_
     assert await appliance.projections.catch_up() == 2
     assert await drifted(appliance) == [WAITING]
     assert await appliance.projections.catch_up() == 0
+
+
+async def test_a_plan_and_a_nas_that_are_behind_are_carried_over(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        for table in (Plan, Nas):
+            await db.execute(update(table).values(version=table.version + 1))
+        await db.execute(update(Plan).values(vrf="home"))
+        await db.execute(update(Nas).values(dialect="cisco"))
+    names = await drifted(appliance)
+    assert await appliance.projections.catch_up() == 0
+    assert (len(names) > 1, await drifted(appliance)) == (True, [])
 
 
 async def test_a_subscriber_who_cannot_be_projected_does_not_stop_the_others(appliance: Appliance) -> None:

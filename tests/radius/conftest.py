@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from provisioning.database import Database
 from radius import (
     CreatedSubscriber,
     FramedAddresses,
+    PlanTerms,
     RadiusBase,
     RadiusProjector,
     RadiusService,
@@ -128,9 +130,10 @@ class Site:
     def new_username(self) -> str:
         return f"u{uuid4().hex[:12]}@isp.example"
 
-    async def define_plan(self, *, download_kbps: int = 100_000, upload_kbps: int = 20_000) -> None:
+    async def define_plan(self, *, download_kbps: int = 100_000, upload_kbps: int = 20_000, **terms: Any) -> None:
         async with self.database.begin() as db:
-            await self.service(db).define_plan(name=PLAN, download_kbps=download_kbps, upload_kbps=upload_kbps)
+            given = PlanTerms(download_kbps=download_kbps, upload_kbps=upload_kbps, **terms)
+            await self.service(db).define_plan(name=PLAN, terms=given)
 
     async def create(self, username: str | None = None, addresses: FramedAddresses = ADDRESSES) -> CreatedSubscriber:
         """A new subscriber (state pending), not projected yet."""
@@ -160,24 +163,47 @@ class Site:
             return await self.secrets.reveal(db, subscriber["password"])
 
     async def nas(
-        self, dialect: str = "mikrotik", *, timeout_seconds: float = 6.0, server: FreeRadiusServer | None = None
+        self,
+        dialect: str = "mikrotik",
+        *,
+        timeout_seconds: float = 6.0,
+        server: FreeRadiusServer | None = None,
+        login_methods: Sequence[str] = ("pap", "chap", "mschapv2"),
     ) -> LabNas:
         """A NAS of its own address that FreeRADIUS knows from SQL; it asks the test run's server, or another one."""
+        [nas] = await self.nases([dialect], timeout_seconds=timeout_seconds, server=server, login_methods=login_methods)
+        return nas
+
+    async def nases(
+        self,
+        dialects: Sequence[str],
+        *,
+        timeout_seconds: float = 6.0,
+        server: FreeRadiusServer | None = None,
+        login_methods: Sequence[str] = ("pap", "chap", "mschapv2"),
+    ) -> list[LabNas]:
+        """A NAS as ``nas`` for each dialect."""
         asked = server or self.backend.server
-        address = self.backend.free_nas_address()
+        made = []
         async with self.database.begin() as db:
             service = self.service(db)
-            defined = await service.define_nas(name=f"bng-{address}", address=address, dialect=dialect)
-            secret = await self.secrets.reveal(db, defined["secret"])
+            for dialect in dialects:
+                address = self.backend.free_nas_address()
+                defined = await service.define_nas(
+                    name=f"bng-{address}", address=address, dialect=dialect, login_methods=login_methods
+                )
+                made.append(
+                    LabNas(
+                        name=defined["name"],
+                        secret=await self.secrets.reveal(db, defined["secret"]),
+                        auth_port=asked.auth_port,
+                        acct_port=asked.acct_port,
+                        source_address=address,
+                        timeout_seconds=timeout_seconds,
+                    )
+                )
         await self.projector.project_nas()
-        return LabNas(
-            name=defined["name"],
-            secret=secret,
-            auth_port=asked.auth_port,
-            acct_port=asked.acct_port,
-            source_address=address,
-            timeout_seconds=timeout_seconds,
-        )
+        return made
 
 
 def soon() -> datetime:

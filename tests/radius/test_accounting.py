@@ -49,6 +49,10 @@ async def test_a_start_opens_a_session_with_the_addresses_of_the_login(site: Sit
     assert found.started_at.tzinfo is not None
     assert abs(datetime.now(UTC) - found.started_at) < timedelta(minutes=1)
     assert (found.input_octets, found.output_octets, found.stopped_at) == (0, 0, None)
+    async with site.radius_database.begin() as db:
+        marked = await db.scalar(select(radacct.c["class"]).where(radacct.c.username == session.username))
+    assert marked == (session.service_class or b"").decode()
+    assert marked.startswith("subscriber-")
 
 
 async def test_an_interim_counts_past_32_bits_and_a_stop_closes(site: Site) -> None:

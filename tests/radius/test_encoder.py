@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from radius import AddressConflict, AttributeUnknown, FramedAddresses, ValueRefused
+from radius import AddressConflict, AttributeUnknown, FramedAddresses, SeveralRefused, ValueRefused
 from radius.attributes import ATTRIBUTES, VENDORS
 from radius.encoder import Value, encode, encode_reply
 from radius.freeradius_tables import radcheck, radgroupcheck, radgroupreply, radreply, radusergroup
@@ -140,6 +140,13 @@ def test_a_text_is_either_refused_or_kept_as_it_is(text: str) -> None:
         ("Session-Timeout", 86_400, "86400"),
         ("Service-Type", "Framed-User", "Framed-User"),
         ("WISPr-Bandwidth-Max-Up", 2**32 - 1, "4294967295"),
+        ("ERX-Ipv6-Primary-Dns", "2001:DB8:0::53", "2001:db8::53"),
+        ("ERX-Ipv6-Primary-Dns", IPv6Address("2001:db8::53"), "2001:db8::53"),
+        ("ERX-Service-Activate:31", "rate(20000k,100000k)", "rate(20000k,100000k)"),
+        ("ERX-IPv6-NdRa-Pool-Name", "p" * 247, "p" * 247),
+        ("Alc-SLA-Prof-Str", "s" * 16, "s" * 16),
+        ("Class", "service-42", "0x736572766963652d3432"),
+        ("Acct-Interim-Interval", 60, "60"),
     ],
 )
 def test_a_value_of_the_right_type_has_one_spelling(attribute: str, value: Value, text: str) -> None:
@@ -172,6 +179,22 @@ def test_a_value_of_the_right_type_has_one_spelling(attribute: str, value: Value
         ("Service-Type", "Administrative-User"),
         ("Service-Type", 6),
         ("Reply-Message", 7),
+        ("ERX-Ipv6-Primary-Dns", "192.0.2.53"),
+        ("ERX-Ipv6-Primary-Dns", "fe80::53%eth0"),
+        ("ERX-Service-Activate", "rate(20000k,100000k)"),
+        ("ERX-Service-Activate:0", "rate(20000k,100000k)"),
+        ("ERX-Service-Activate:32", "rate(20000k,100000k)"),
+        ("ERX-Service-Activate:01", "rate(20000k,100000k)"),
+        ("ERX-Service-Activate:1", "rate(20000k"),
+        ("ERX-IPv6-NdRa-Pool-Name:1", "pool"),
+        ("ERX-IPv6-NdRa-Pool-Name", "p" * 248),
+        ("Alc-SLA-Prof-Str", "s" * 17),
+        ("Alc-Subscriber-Filter", "Ingr-v4:unpaid"),
+        ("Mikrotik-Rate-Limit", "20M/100M"),
+        ("Cisco-AVPair", "sub-qos-policy-in=gold"),
+        ("Acct-Interim-Interval", 59),
+        ("Class", "s" * 126),
+        ("Class", "žluť"),
     ],
 )
 def test_a_value_of_another_type_is_refused(attribute: str, value: Value) -> None:
@@ -196,9 +219,42 @@ def test_an_attribute_is_written_only_where_it_belongs() -> None:
         encode("Framed-IP-Address", "10.0.0.1", place="check")
 
 
-def test_an_address_and_a_pool_are_refused() -> None:
-    with pytest.raises(AddressConflict):
-        encode_reply("anna", [("Framed-IP-Address", "10.0.0.1"), ("Framed-Pool", "p")])
+@pytest.mark.parametrize(
+    ("own", "value", "pool"),
+    [
+        ("Framed-IP-Address", "10.0.0.1", "Framed-Pool"),
+        ("Framed-IPv6-Prefix", "2001:db8::/64", "Framed-IPv6-Pool"),
+        ("Framed-IPv6-Prefix", "2001:db8::/64", "Alc-SLAAC-IPv6-Pool"),
+        ("Delegated-IPv6-Prefix", "2001:db8::/56", "Mikrotik-Delegated-IPv6-Pool"),
+    ],
+)
+def test_an_address_or_prefix_and_a_pool_of_the_same_are_refused(own: str, value: str, pool: str) -> None:
+    with pytest.raises(AddressConflict) as refused:
+        encode_reply("anna", [(own, value), (pool, "p")])
+    assert refused.value.attributes == (own, pool)
+
+
+def test_an_address_goes_with_a_pool_of_the_other_family() -> None:
+    given: list[tuple[str, Value]] = [("Framed-IP-Address", "10.0.0.1"), ("Framed-IPv6-Pool", "p")]
+    assert len(encode_reply("anna", given)) == 2
+
+
+def test_all_that_is_wrong_with_a_reply_is_named_at_once() -> None:
+    with pytest.raises(SeveralRefused) as refused:
+        encode_reply(
+            "anna",
+            [
+                ("Framed-IP-Address", "10.0.0.1"),
+                ("Framed-Pool", "p"),
+                ("Session-Timeout", -1),
+                ("Frames-Pool", "p"),
+                ("Idle-Timeout", 60),
+                ("Idle-Timeout", 61),
+            ],
+        )
+    kinds = [type(one) for one in refused.value.refused]
+    assert kinds == [ValueRefused, AttributeUnknown, ValueRefused, AddressConflict]
+    assert len(refused.value.faults) == 4
 
 
 def test_an_attribute_comes_once_but_for_routes_that_differ() -> None:

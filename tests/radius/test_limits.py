@@ -13,6 +13,7 @@ from radius import (
     FramedAddresses,
     NasRefused,
     PlanRefused,
+    PlanTerms,
     PlanUnknown,
     RadiusError,
     RateNotExpressible,
@@ -28,8 +29,10 @@ UNSEEN = ["zero\x00", "bell\x07", "\x85", "\u200b", "\u2028", "\udc80"]
 
 
 async def _plan(site: Site, db: AsyncSession, **terms: Any) -> dict[str, Any]:
-    given = {"name": "home", "download_kbps": 1000, "upload_kbps": 1000, **terms}
-    return dict(await site.service(db).define_plan(**given))
+    name = terms.pop("name", "home")
+    given = {"download_kbps": 1000, "upload_kbps": 1000, **terms}
+    defined = await site.service(db).define_plan(name=name, terms=PlanTerms(**given))
+    return vars(defined["terms"])
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,8 @@ async def _plan(site: Site, db: AsyncSession, **terms: Any) -> dict[str, Any]:
         ("session_timeout_seconds", 60, 2**32 - 1),
         ("idle_timeout_seconds", 60, 2**32 - 1),
         ("interim_interval_seconds", 60, 86_400),
+        ("session_cap_megabytes", 1, 1_000_000_000),
+        ("priority", 1, 8),
     ],
 )
 async def test_the_numbers_of_a_plan_end_where_they_can_be_kept_and_told(
@@ -49,7 +54,7 @@ async def test_the_numbers_of_a_plan_end_where_they_can_be_kept_and_told(
         async with site.database.begin() as db:
             assert (await _plan(site, db, **{number: value}))[number] == value
         async with site.database.begin() as db:
-            assert (await site.service(db).plan(name="home"))[number] == value  # type: ignore[literal-required]
+            assert getattr((await site.service(db).plan(name="home"))["terms"], number) == value
         await site.projector.project_plans()
     async with site.database.begin() as db:
         for value in (-1, 0, lowest - 1, highest + 1, 2**31, 2**63, 2**70):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -41,10 +42,31 @@ async def test_a_subscriber_under_test_gets_address_prefixes_rate_and_the_time_t
     assert reply.ipv6_wan_prefix == ADDRESSES.ipv6_wan_prefix
     assert reply.delegated_prefix == ADDRESSES.delegated_prefix
     assert reply.rate_limit == "20000k/100000k"
-    assert reply.first("Acct-Interim-Interval") == "300"
+    assert reply.first("Acct-Interim-Interval") == interval_of(subscriber["username"], 300)
+    assert bytes.fromhex(reply.first("Class") or "") == f"subscriber-{subscriber['subscriber_id']}".encode()
     assert (reply.first("Service-Type"), reply.first("Framed-Protocol")) == ("Framed-User", "PPP")
     seconds_left = int(reply.first("Session-Timeout") or 0)
     assert 4 * 3600 - 60 < seconds_left <= 4 * 3600
+
+
+def interval_of(username: str, plans_seconds: int) -> str:
+    """The plan's interval less up to a tenth of it, by the first octet of the name's MD5, and a minute at least."""
+    octet = hashlib.md5(username.encode()).digest()[0]
+    return str(max(60, plans_seconds - plans_seconds * octet // 2560))
+
+
+async def test_each_subscriber_reports_at_an_interval_of_its_own_and_never_below_a_minute(site: Site) -> None:
+    subscribers = [await site.active(FramedAddresses()) for _ in range(4)]
+    nas = await site.nas()
+    said = {}
+    for seconds in (3600, 60):
+        await site.define_plan(interim_interval_seconds=seconds)
+        await site.projector.project_plans()
+        for subscriber in subscribers:
+            reply = await nas.login(subscriber["username"], await site.password(subscriber))
+            said[subscriber["username"], seconds] = reply.first("Acct-Interim-Interval")
+    assert said == {(name, seconds): interval_of(name, seconds) for name, seconds in said}
+    assert {interval for (_, seconds), interval in said.items() if seconds == 60} == {"60"}
 
 
 async def test_a_test_that_is_over_is_refused_by_itself(site: Site) -> None:

@@ -19,12 +19,14 @@ PLAN = Plan(
     session_timeout_seconds=None,
     idle_timeout_seconds=600,
     interim_interval_seconds=300,
+    access="pppoe",
 )
 UNTIL = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
 
 
 def _subscriber(state: State, *, until: datetime | None = None) -> Subscriber:
     return Subscriber(
+        id=7,
         tenant_id="isp",
         username="anna",
         state=state,
@@ -41,6 +43,7 @@ def _texts(rows: tuple[Row, ...]) -> set[str]:
 
 
 ADDRESS = {
+    f"radreply anna Class := 0x{b'subscriber-7'.hex()}",
     "radreply anna Framed-IP-Address := 100.64.0.9",
     "radreply anna Framed-IP-Netmask := 255.255.255.255",
     "radusergroup anna isp/fiber-100 0",
@@ -96,17 +99,46 @@ def test_a_plan_is_a_group_and_one_group_for_each_dialect() -> None:
         "radgroupreply isp/fiber-100 Framed-Protocol = PPP",
         "radgroupreply isp/fiber-100 Acct-Interim-Interval = 300",
         "radgroupreply isp/fiber-100 Idle-Timeout = 600",
+        "radgroupreply isp/fiber-100:chillispot ChilliSpot-Bandwidth-Max-Down = 100000",
+        "radgroupreply isp/fiber-100:chillispot ChilliSpot-Bandwidth-Max-Up = 20000",
+        "radgroupreply isp/fiber-100:cisco Cisco-AVPair += ip:sub-qos-policy-in=up-20000k",
+        "radgroupreply isp/fiber-100:cisco Cisco-AVPair += ip:sub-qos-policy-out=down-100000k",
+        "radgroupreply isp/fiber-100:huawei Huawei-Input-Average-Rate = 20000000",
+        "radgroupreply isp/fiber-100:huawei Huawei-Input-Peak-Rate = 20000000",
+        "radgroupreply isp/fiber-100:huawei Huawei-Output-Average-Rate = 100000000",
+        "radgroupreply isp/fiber-100:huawei Huawei-Output-Peak-Rate = 100000000",
+        "radgroupreply isp/fiber-100:juniper ERX-Service-Activate:1 += rate(20000k,100000k)",
         "radgroupreply isp/fiber-100:mikrotik Mikrotik-Rate-Limit = 20000k/100000k",
+        "radgroupreply isp/fiber-100:nokia Alc-Subscriber-QoS-Override += e:r:rate=100000",
+        "radgroupreply isp/fiber-100:nokia Alc-Subscriber-QoS-Override += i:q:1:pir=20000",
         "radgroupreply isp/fiber-100:wispr WISPr-Bandwidth-Max-Down = 100000000",
         "radgroupreply isp/fiber-100:wispr WISPr-Bandwidth-Max-Up = 20000000",
     }
 
 
-def test_a_rate_a_dialect_cannot_say_has_no_group_in_it() -> None:
+def test_a_plan_has_no_group_of_a_dialect_that_cannot_say_it() -> None:
     fast = Plan(
-        tenant_id="isp", name="xgs", download_kbps=10_000_000, upload_kbps=10_000_000, interim_interval_seconds=300
+        tenant_id="isp",
+        name="xgs",
+        download_kbps=10_000_000,
+        upload_kbps=10_000_000,
+        interim_interval_seconds=300,
+        access="ipoe",
+        vrf="home",
     )
-    assert {row.owner for row in plan_rows(fast)} == {"isp/xgs", "isp/xgs:mikrotik"}
+    assert {row.owner for row in plan_rows(fast)} == {"isp/xgs", "isp/xgs:cisco", "isp/xgs:juniper"}
+    assert not any("Framed-Protocol" in text for text in _texts(plan_rows(fast)))
+
+
+def test_a_session_is_marked_with_its_service_whatever_its_name() -> None:
+    subscriber = _subscriber("active")
+    subscriber.service_id = 42
+    before = {text for text in _texts(rows_for(subscriber, PLAN, "sesame")) if " Class " in text}
+    subscriber.username = "berta"
+    after = {
+        text.replace("berta", "anna") for text in _texts(rows_for(subscriber, PLAN, "sesame")) if " Class " in text
+    }
+    assert before == after == {f"radreply anna Class := 0x{b'service-42'.hex()}"}
 
 
 def test_the_digest_sees_every_column_and_no_order() -> None:

@@ -22,6 +22,7 @@ from radius import (
     SubscriberView,
     drift_findings,
 )
+from radius.dialects import DIALECTS
 from radius.freeradius_tables import nas, radcheck, radgroupreply, radius_projection, radreply, radusergroup
 from radius.ports import Begin
 from radius.radius_database import actual_rows
@@ -92,7 +93,7 @@ async def test_a_subscribers_plan_is_there_before_it_is(site: Site) -> None:
         groupname = radgroupreply.c.groupname
         groups = await db.scalars(select(groupname).where(groupname.startswith(site.tenant_id)).distinct())
     group = f"{site.tenant_id}/{PLAN}"
-    assert sorted(groups) == [group, f"{group}:mikrotik", f"{group}:wispr"]
+    assert sorted(groups) == [group, *(f"{group}:{dialect}" for dialect in sorted(DIALECTS))]
 
 
 async def test_rows_that_somebody_changed_by_hand_are_found_and_repaired(site: Site) -> None:

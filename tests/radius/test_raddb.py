@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from radius.attributes import ATTRIBUTES, split_tag
 from radius.dialects import DIALECTS, Rate
 from radius.testing import FreeRadiusServer
 from radius.testing.freeradius_server import Ports
@@ -53,10 +54,24 @@ def test_there_is_a_database_connection_for_every_thread() -> None:
     assert re.search(r"max = \$\{thread\[pool\]\.max_servers\}", (RADDB / "sql" / "pool.conf").read_text("utf-8"))
 
 
+def _policy(name: str) -> str:
+    return TEXT[TEXT.index(f"\n{name} {{") :].partition("\n}")[0]
+
+
 def test_the_guard_against_logins_without_a_rate_knows_every_dialect() -> None:
-    guard = TEXT[TEXT.index("no_login_without_a_rate {") :]
+    guard = _policy("no_login_without_a_rate")
     asked = set(re.findall(r"!&reply:([\w-]+)", guard))
+    [in_pairs] = re.findall(r"\(&reply:Cisco-AVPair\[\*\] =~ /(.*?)/\)", guard)
     rate = Rate(download_kbps=1000, upload_kbps=1000)
-    told = [{name for name, _ in dialect.rate_attributes(rate)} for dialect in DIALECTS.values()]
-    assert all(len(asked & names) == 1 for names in told)
-    assert asked <= set().union(*told)
+    for dialect in DIALECTS.values():
+        told = dialect.rate_attributes(rate)
+        by_name = {split_tag(name)[0] for name, _ in told} & asked
+        by_pair = [value for _, value in told if re.search(in_pairs, str(value))]
+        assert len(by_name) + len(by_pair) == 1, dialect.name
+    assert asked == {name for name, fact in ATTRIBUTES.items() if fact.tells_rate}
+
+
+def test_every_pool_makes_way_for_an_address_or_prefix_of_ones_own() -> None:
+    blocks = re.findall(r"if \(&reply:([\w-]+)\) \{(.*?)\n\t\}", _policy("address_or_pool"), re.DOTALL)
+    withdrawn = {(own, pool) for own, block in blocks for pool in re.findall(r"&([\w-]+) !\* ANY", block)}
+    assert withdrawn == {(fact.pool_of, name) for name, fact in ATTRIBUTES.items() if fact.pool_of}

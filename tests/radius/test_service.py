@@ -19,6 +19,7 @@ from radius import (
     NasAddressTaken,
     NasRefused,
     PlanRefused,
+    PlanTerms,
     PlanUnknown,
     RadiusService,
     RateNotExpressible,
@@ -131,7 +132,9 @@ async def test_a_revival_is_for_the_same_request_only_and_takes_no_name_from_any
     created = await _order_again(site)
     async with site.database.begin() as db:
         await site.service(db).terminate(subscriber_id=created["subscriber_id"])
-        await site.service(db).define_plan(name="fiber-1000", download_kbps=1_000_000, upload_kbps=1_000_000)
+        await site.service(db).define_plan(
+            name="fiber-1000", terms=PlanTerms(download_kbps=1_000_000, upload_kbps=1_000_000)
+        )
     with pytest.raises(RequestConflict):
         await _order_again(site, customer_id=8)
     with pytest.raises(RequestConflict):
@@ -268,7 +271,7 @@ async def test_a_username_of_another_isp_of_this_server_is_taken_too(site: Site)
     await site.create("gustav")
     async with site.database.begin() as db:
         other = RadiusService(db, tenant_id="other-isp", now=site.now, secrets=site.secrets)
-        await other.define_plan(name=PLAN, download_kbps=1000, upload_kbps=1000)
+        await other.define_plan(name=PLAN, terms=PlanTerms(download_kbps=1000, upload_kbps=1000))
         with pytest.raises(UsernameTaken) as refused:
             await other.create_subscriber(customer_id=7, username="gustav", bandwidth_profile=PLAN)
     assert refused.value.owner_customer_id is None
@@ -391,23 +394,23 @@ async def test_somebody_elses_subscriber_is_unknown(site: Site) -> None:
 async def test_a_plan_defined_twice_alike_is_one_plan_and_a_change_counts_up(site: Site) -> None:
     async with site.database.begin() as db:
         service = site.service(db)
-        first = await service.define_plan(name="home", download_kbps=50_000, upload_kbps=10_000)
-        again = await service.define_plan(name="home", download_kbps=50_000, upload_kbps=10_000)
+        first = await service.define_plan(name="home", terms=PlanTerms(download_kbps=50_000, upload_kbps=10_000))
+        again = await service.define_plan(name="home", terms=PlanTerms(download_kbps=50_000, upload_kbps=10_000))
         changed = await service.define_plan(
-            name="home", download_kbps=60_000, upload_kbps=10_000, session_timeout_seconds=86_400
+            name="home", terms=PlanTerms(download_kbps=60_000, upload_kbps=10_000, session_timeout_seconds=86_400)
         )
         read = await service.plan(name="home")
     assert again == first
     assert (changed["plan_id"], changed["version"]) == (first["plan_id"], 2)
     assert read == changed
-    assert (read["session_timeout_seconds"], read["interim_interval_seconds"]) == (86_400, 300)
+    assert (read["terms"].session_timeout_seconds, read["terms"].interim_interval_seconds) == (86_400, 300)
 
 
 async def test_every_fault_of_a_plan_is_named_at_once(site: Site) -> None:
     async with site.database.begin() as db:
         with pytest.raises(PlanRefused) as refused:
             await site.service(db).define_plan(
-                name="has space", download_kbps=0, upload_kbps=10, interim_interval_seconds=5
+                name="has space", terms=PlanTerms(download_kbps=0, upload_kbps=10, interim_interval_seconds=5)
             )
     assert len(refused.value.faults) == 3
 
@@ -473,10 +476,10 @@ async def test_a_rate_a_nas_in_use_cannot_be_told_is_refused_from_both_sides(sit
         service = site.service(db)
         await service.define_nas(name="hotspot", address="10.0.0.9", dialect="wispr")
         with pytest.raises(RateNotExpressible) as too_fast:
-            await service.define_plan(name="xgs", download_kbps=10_000_000, upload_kbps=10_000_000)
+            await service.define_plan(name="xgs", terms=PlanTerms(download_kbps=10_000_000, upload_kbps=10_000_000))
     async with site.database.begin() as db:
         other = RadiusService(db, tenant_id="other-isp", now=site.now, secrets=site.secrets)
-        await other.define_plan(name="xgs", download_kbps=10_000_000, upload_kbps=10_000_000)
+        await other.define_plan(name="xgs", terms=PlanTerms(download_kbps=10_000_000, upload_kbps=10_000_000))
         await other.define_nas(name="bng", address="10.0.0.10", dialect="mikrotik")
         with pytest.raises(RateNotExpressible):
             await other.define_nas(name="hotspot", address="10.0.0.11", dialect="wispr")

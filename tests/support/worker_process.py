@@ -43,6 +43,7 @@ from provisioning.configured import trusted_authorities
 from provisioning.logs import configure_logs
 from provisioning.settings import load_settings
 from provisioning.worker import Pace, open_worker
+from radius import Retransmission
 from tests.support.clock import SharedClock
 from tests.support.compiled_once import compile_once
 
@@ -50,11 +51,13 @@ PR_SET_PDEATHSIG = 1  # prctl(2): a worker must not outlive the server that fork
 ANY = "*"
 QUICK = Pace(
     look_every_seconds=0.2,
+    visits_every_seconds=0.25,
     lost_every_seconds=1.0,
     expire_every_seconds=86400.0,  # what comes of days is swept by the people's side, or a run would begin unasked
     cpe_patience=Patience(
         first_poll_seconds=0.05, slowest_poll_seconds=0.2, reached_seconds=6.0, unreached_seconds=0.5
     ),
+    nas_retransmission=Retransmission(sends=3, first_wait_seconds=0.2),
 )
 IDLE_IN_TRANSACTION_SECONDS = 2
 IMPORTED_LATE = (

@@ -5,24 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 from acs import TemplateInput, TemplateLibrary
-from provisioning.lab.proof import said_rate, wanted_ssid
-from radius import Rate, dialect_named
+from provisioning.lab.proof import said_rate, told_rate, wanted_ssid
+from radius import Rate
 from radius.testing import LoginReply
 
 
-def told(dialect: str) -> dict[str, str]:
-    rate = Rate(download_kbps=300_000, upload_kbps=150_000)
-    return {name: str(value) for name, value in dialect_named(dialect).rate_attributes(rate)}
+def told(dialect: str) -> dict[str, tuple[str, ...]]:
+    return told_rate(dialect, Rate(download_kbps=300_000, upload_kbps=150_000))
 
 
 def test_a_rate_is_told_only_by_all_attributes_of_the_dialect() -> None:
     wispr, mikrotik = told("wispr"), told("mikrotik")
-    reply = LoginReply("Access-Accept", {name: (value,) for name, value in wispr.items()})
+    reply = LoginReply("Access-Accept", wispr)
     assert said_rate(reply, wispr) == "WISPr-Bandwidth-Max-Up 150000000, WISPr-Bandwidth-Max-Down 300000000"
     assert said_rate(reply, mikrotik) is None
     half = LoginReply("Access-Accept", {"WISPr-Bandwidth-Max-Up": ("150000000",)})
     assert said_rate(half, wispr) is None
     assert said_rate(LoginReply("Access-Accept", {"Mikrotik-Rate-Limit": ("1k/2k",)}), mikrotik) == "1k/2k"
+    pairs = LoginReply("Access-Accept", told("cisco"))
+    assert said_rate(pairs, told("cisco")) == (
+        "Cisco-AVPair ip:sub-qos-policy-in=up-150000k, Cisco-AVPair ip:sub-qos-policy-out=down-300000k"
+    )
 
 
 def test_a_wifi_is_named_by_the_ticket_else_by_the_template() -> None:

@@ -15,6 +15,7 @@ import pytest
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
 from provisioning.webhooks import Deliveries, DeliveryRecord, WebhookSender, WebhookWithSecret
 from provisioning.webhooks.messages import SUBSCRIBER_CHANGED
+from radius import PlanTerms
 from tests.support.appliances import Original
 from tests.support.http_receiver import HttpReceiver
 
@@ -94,7 +95,7 @@ async def open_isp(original: Original, folder: Path, networks: Sequence[str] = L
     async with open_appliance(settings, clock=moment) as appliance:
         async with appliance.database.begin() as db:
             await appliance.services(db).radius_service.define_plan(
-                name="fiber-300", download_kbps=300_000, upload_kbps=150_000
+                name="fiber-300", terms=PlanTerms(download_kbps=300_000, upload_kbps=150_000)
             )
         yield Isp(appliance, moment)
 

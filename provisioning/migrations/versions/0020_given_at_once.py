@@ -6,8 +6,8 @@ from alembic import op
 
 from ipam.at_once_ddl import GIVE_AT_ONCE
 
-revision = "0017"
-down_revision = "0016"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

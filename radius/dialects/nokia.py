@@ -1,0 +1,41 @@
+"""Nokia (7750 SR): overrides, in kbit/s, of what a subscriber's profiles have; ``i`` is what comes from the subscriber.
+
+The upload is ingress queue 1, the download the egress aggregate. The profiles, which have to be prepared at the NAS,
+must have both; they are the NAS's default ones, or those that the plan's ``qos_profile`` names. A walled garden is the
+number of an IPv4 filter here.
+"""
+
+from __future__ import annotations
+
+from radius.dialects.dialect import Attributes, Dialect, each, first_and_second
+from radius.terms import PlanTerms, Rate
+
+
+def _rate_attributes(rate: Rate) -> Attributes:
+    return (
+        ("Alc-Subscriber-QoS-Override", f"i:q:1:pir={rate.upload_kbps}"),
+        ("Alc-Subscriber-QoS-Override", f"e:r:rate={rate.download_kbps}"),
+        *each(("Alc-Subsc-Prof-Str", rate.qos_profile), ("Alc-SLA-Prof-Str", rate.qos_profile)),
+    )
+
+
+def _option_attributes(terms: PlanTerms) -> Attributes:
+    return (
+        *each(
+            ("Alc-SLAAC-IPv6-Pool", terms.ipv6_pool),
+            ("Alc-Delegated-IPv6-Pool", terms.ipv6_delegated_pool),
+            ("Alc-Subscriber-Filter", terms.garden_filter and f"Ingr-v4:{terms.garden_filter}"),
+            ("Alc-Portal-Url", terms.garden_url),
+        ),
+        *first_and_second(("Alc-Primary-Dns", "Alc-Secondary-Dns"), terms.dns_ipv4),
+        *first_and_second(("Alc-Ipv6-Primary-Dns", "Alc-Ipv6-Secondary-Dns"), terms.dns_ipv6),
+    )
+
+
+NOKIA = Dialect(
+    name="nokia",
+    rate_attributes=_rate_attributes,
+    option_attributes=_option_attributes,
+    says=frozenset({"ipv6_pool", "ipv6_delegated_pool", "garden_filter", "garden_url", "dns_ipv4", "dns_ipv6"}),
+    prepared=True,
+)

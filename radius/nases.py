@@ -1,0 +1,156 @@
+"""NASes as we want them, and how the passwords are kept that their subscribers log in with: validated, counted up with
+every change, written to our tables only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Address
+from typing import get_args
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.dialects import dialect_named
+from radius.errors import NasAddressTaken, NasRefused, PasswordStorageRefused
+from radius.password_storage import LOGIN_METHODS, PasswordStorage, uncheckable
+from radius.plans import NAME, count_up, inserted, one_definition_at_a_time, random_password, refuse_unsayable
+from radius.ports import Secrets
+from radius.tables import Nas, Plan, RadiusEstate, Subscriber
+from radius.terms import terms_of
+
+NAS_SECRET_LENGTH = 32
+
+_NAS_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,64}")
+_STORAGES: Mapping[str, PasswordStorage] = {storage: storage for storage in get_args(PasswordStorage)}
+
+
+@dataclass(frozen=True)
+class NasTerms:
+    """Where a NAS is and how it is spoken to; ``login_methods`` are those by which its subscribers may log in."""
+
+    address: str
+    dialect: str
+    coa_port: int
+    login_methods: tuple[str, ...] = LOGIN_METHODS
+
+    @property
+    def columns(self) -> dict[str, object]:
+        return {**vars(self), "login_methods": " ".join(self.login_methods)}
+
+
+async def define_nas(
+    db: AsyncSession, tenant_id: str, name: str, terms: NasTerms, secret: str | None, *, secrets: Secrets, now: datetime
+) -> Nas:
+    """Make a NAS, or bring it to these terms. Without ``secret`` a new NAS gets a random one and an old one keeps its
+    own.
+
+    Raises:
+        NasRefused: a name, address, port or secret that cannot be meant; all faults at once.
+        DialectUnknown, NasAddressTaken
+        RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan there is could not be said in that
+            dialect.
+    """
+    dialect_named(terms.dialect)
+    await one_definition_at_a_time(db, tenant_id)
+    faults = [*_nas_faults(name, terms, secret), *_uncheckable(terms, await password_storage(db, tenant_id))]
+    if faults:
+        raise NasRefused(name, faults)
+    plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
+    refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, [terms.dialect])
+    mine = select(Nas).where(Nas.tenant_id == tenant_id, Nas.name == name).with_for_update()
+    nas = await db.scalar(mine)
+    if nas is None:
+        nas = Nas(tenant_id=tenant_id, name=name, created_at=now, updated_at=now, version=1, **terms.columns)
+        if await inserted(db, nas):
+            await secrets.seal(db, nas.secret_ref, secret or random_password(NAS_SECRET_LENGTH))
+            return nas
+        nas = await db.scalar(mine)
+        if nas is None:
+            raise NasAddressTaken(name, terms.address)
+    await _bring_nas_to(db, nas, terms, secret, secrets=secrets, now=now)
+    return nas
+
+
+async def _bring_nas_to(
+    db: AsyncSession, nas: Nas, terms: NasTerms, secret: str | None, *, secrets: Secrets, now: datetime
+) -> None:
+    new_secret = secret is not None and secret != await secrets.reveal(db, nas.secret_ref)
+    if terms_of_nas(nas) == terms and not new_secret:
+        return
+    if new_secret and secret is not None:
+        await secrets.seal(db, nas.secret_ref, secret)
+    name = nas.name
+    try:
+        async with db.begin_nested():
+            for column, value in terms.columns.items():
+                setattr(nas, column, value)
+            await count_up(db, nas, now)
+    except IntegrityError as exc:
+        raise NasAddressTaken(name, terms.address) from exc
+
+
+def terms_of_nas(nas: Nas) -> NasTerms:
+    """The terms as they stand in our table."""
+    methods = tuple(nas.login_methods.split())
+    return NasTerms(address=nas.address, dialect=nas.dialect, coa_port=nas.coa_port, login_methods=methods)
+
+
+async def password_storage(db: AsyncSession, tenant_id: str) -> PasswordStorage:
+    """How FreeRADIUS keeps this tenant's passwords."""
+    found = select(RadiusEstate.password_storage).where(RadiusEstate.tenant_id == tenant_id)
+    return _STORAGES.get(await db.scalar(found) or "cleartext", "cleartext")
+
+
+async def define_password_storage(db: AsyncSession, tenant_id: str, storage: str, now: datetime) -> None:
+    """Let FreeRADIUS keep every password like this from the next projection on; nothing happens when it does.
+
+    Raises:
+        PasswordStorageRefused: there is no such way, or a NAS lets its subscribers log in by what could not be checked
+            then; all of them at once.
+    """
+    await one_definition_at_a_time(db, tenant_id)
+    wanted = _STORAGES.get(storage)
+    if wanted is None:
+        raise PasswordStorageRefused([f"it is {storage[:40]!r}, not one of {', '.join(_STORAGES)}"])
+    nases = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id).order_by(Nas.name))
+    faults = [f"at NAS {nas.name} {fault}" for nas in nases for fault in _uncheckable(terms_of_nas(nas), wanted)]
+    if faults:
+        raise PasswordStorageRefused(faults)
+    if await password_storage(db, tenant_id) == wanted:
+        return
+    await db.merge(RadiusEstate(tenant_id=tenant_id, password_storage=wanted, updated_at=now))
+    await db.execute(
+        update(Subscriber)
+        .where(Subscriber.tenant_id == tenant_id, Subscriber.state != "terminated")
+        .values(version=Subscriber.version + 1, updated_at=now)
+        .execution_options(synchronize_session="fetch")
+    )
+    await db.flush()  # later reads in this transaction must see it: autoflush is off
+
+
+def _uncheckable(terms: NasTerms, storage: PasswordStorage) -> Iterable[str]:
+    methods = set(terms.login_methods) & set(LOGIN_METHODS)
+    for method in uncheckable(storage, methods):
+        yield f"nobody could log in by {method}: passwords are kept as {storage}, and that cannot be checked against it"
+
+
+def _nas_faults(name: str, terms: NasTerms, secret: str | None) -> Iterable[str]:
+    if not NAME.fullmatch(name):
+        yield "its name needs 1 to 60 of A-Z a-z 0-9 . _ -"
+    try:
+        IPv4Address(terms.address)
+    except ValueError:
+        yield "its address is not an IPv4 address"
+    if not 1 <= terms.coa_port <= 65535:
+        yield f"coa_port is {terms.coa_port}, not between 1 and 65535"
+    if secret is not None and not _NAS_SECRET.fullmatch(secret):
+        yield "its secret needs 16 to 64 of A-Z a-z 0-9 . _ ~ + / = - (RFC 2865 s3 asks for 16 and more)"
+    if not terms.login_methods or set(terms.login_methods) - set(LOGIN_METHODS):
+        yield f"its login_methods need one or more of {', '.join(LOGIN_METHODS)}"
+    if len(set(terms.login_methods)) < len(terms.login_methods):
+        yield "its login_methods have one twice"

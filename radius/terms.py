@@ -1,0 +1,190 @@
+"""The terms of a plan, in no vendor's words. The dialects (``radius.dialects``) say them to each vendor's NAS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+from radius.attributes import MAX_INTEGER
+from radius.encoder import Value, encode
+from radius.errors import EncodingRefused
+from radius.tables import Plan
+
+Access = Literal["pppoe", "ipoe"]
+
+Option = Literal[
+    "burst",
+    "priority",
+    "session_cap",
+    "ipv6_pool",
+    "ipv6_delegated_pool",
+    "dns_ipv4",
+    "dns_ipv6",
+    "vrf",
+    "garden_filter",
+    "garden_url",
+]
+"""What a plan may say and not every NAS can be told."""
+
+MAX_RATE_KBPS = 400_000_000
+MIN_INTERIM_SECONDS = 60
+"""RFC 2869 s5.16: no interval below a minute."""
+MAX_DNS = 2
+"""Vendors have a primary and a secondary."""
+
+_NAME_AT_NAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_URL = re.compile(r"https?://[!-~]{1,230}")
+_LISTS = ("dns_ipv4", "dns_ipv6")
+
+
+@dataclass(frozen=True)
+class Burst:
+    """A subscriber who was slow may be faster for a while: up to these rates, in kbit/s, until the average over
+    ``seconds`` reaches the plan's own rate.
+    """
+
+    download_kbps: int
+    upload_kbps: int
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast a subscriber may be, seen from the subscriber: download is what comes to it. Units: kbit/s (1000
+    bit/s).
+
+    ``priority`` is 1 (served first) to 8. ``qos_profile`` is the name of what was prepared at those NASes that are told
+    names; NASes that are told numbers need none.
+    """
+
+    download_kbps: int
+    upload_kbps: int
+    burst: Burst | None = None
+    priority: int | None = None
+    qos_profile: str | None = None
+
+
+@dataclass(frozen=True)
+class PlanTerms:
+    """The terms of a plan: rates in kbit/s, times in seconds, None (and empty) for no limit and for nothing said.
+
+    ``session_cap_megabytes`` (10^6 octets, both directions) ends the session at its NAS; the next one begins at zero.
+    The pools are those at the BNG; a subscriber who has an address or prefix of its own gets that one.
+    ``garden_filter`` names what keeps a line in a walled garden at the NAS, ``garden_url`` where its browser is sent.
+    """
+
+    download_kbps: int
+    upload_kbps: int
+    burst_download_kbps: int | None = None
+    burst_upload_kbps: int | None = None
+    burst_seconds: int | None = None
+    priority: int | None = None
+    qos_profile: str | None = None
+    session_timeout_seconds: int | None = None
+    idle_timeout_seconds: int | None = None
+    interim_interval_seconds: int = 300
+    session_cap_megabytes: int | None = None
+    access: Access = "pppoe"
+    ipv4_pool: str | None = None
+    ipv6_pool: str | None = None
+    ipv6_delegated_pool: str | None = None
+    dns_ipv4: tuple[str, ...] = ()
+    dns_ipv6: tuple[str, ...] = ()
+    vrf: str | None = None
+    garden_filter: str | None = None
+    garden_url: str | None = None
+
+    @property
+    def rate(self) -> Rate:
+        burst = None
+        if self.burst_download_kbps and self.burst_upload_kbps and self.burst_seconds:
+            burst = Burst(self.burst_download_kbps, self.burst_upload_kbps, self.burst_seconds)
+        return Rate(self.download_kbps, self.upload_kbps, burst, self.priority, self.qos_profile)
+
+    @property
+    def options(self) -> frozenset[Option]:
+        """Which of the options this plan says."""
+        said = {
+            "burst": self.rate.burst,
+            "session_cap": self.session_cap_megabytes,
+            **{name: getattr(self, name) for name in get_args(Option) if hasattr(self, name)},
+        }
+        return frozenset(name for name in get_args(Option) if said[name])
+
+    def faults(self) -> list[str]:
+        """Everything wrong with these terms, in plain phrases."""
+        return [*self._numbers(), *self._burst(), *self._names(), *self._servers()]
+
+    def _numbers(self) -> Iterator[str]:
+        bounds = (
+            ("download_kbps", 1, MAX_RATE_KBPS),
+            ("upload_kbps", 1, MAX_RATE_KBPS),
+            ("burst_download_kbps", 1, MAX_RATE_KBPS),
+            ("burst_upload_kbps", 1, MAX_RATE_KBPS),
+            ("burst_seconds", 1, 3600),
+            ("priority", 1, 8),
+            ("session_timeout_seconds", 60, MAX_INTEGER),
+            ("idle_timeout_seconds", 60, MAX_INTEGER),
+            ("interim_interval_seconds", MIN_INTERIM_SECONDS, 86_400),
+            ("session_cap_megabytes", 1, 1_000_000_000),
+        )
+        for name, low, high in bounds:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                yield f"{name} is {value}, not between {low} and {high}"
+
+    def _burst(self) -> Iterator[str]:
+        given = (self.burst_download_kbps, self.burst_upload_kbps, self.burst_seconds)
+        if any(value is not None for value in given) and None in given:
+            yield "a burst needs burst_download_kbps, burst_upload_kbps and burst_seconds"
+        for direction in ("download", "upload"):
+            burst, rate = getattr(self, f"burst_{direction}_kbps"), getattr(self, f"{direction}_kbps")
+            if burst is not None and burst < rate:
+                yield f"burst_{direction}_kbps is {burst}, less than the {rate} of {direction}_kbps"
+
+    def _names(self) -> Iterator[str]:
+        if self.access not in get_args(Access):
+            yield f"access is {self.access[:40]!r}, not {' or '.join(get_args(Access))}"
+        for name in ("qos_profile", "ipv6_pool", "ipv6_delegated_pool", "vrf", "garden_filter"):
+            value = getattr(self, name)
+            if value is not None and not _NAME_AT_NAS.fullmatch(value):
+                yield f"{name} needs 1 to 32 of A-Z a-z 0-9 . _ -"
+        if self.ipv4_pool is not None:
+            yield from _refused("ipv4_pool", "Framed-Pool", self.ipv4_pool)
+        if self.garden_url is not None and not _URL.fullmatch(self.garden_url):
+            yield "garden_url needs to be http:// or https:// and up to 230 characters that can be seen, no blank"
+
+    def _servers(self) -> Iterator[str]:
+        for name, attribute in (("dns_ipv4", "ERX-Primary-Dns"), ("dns_ipv6", "ERX-Ipv6-Primary-Dns")):
+            servers: tuple[str, ...] = getattr(self, name)
+            if len(servers) > MAX_DNS:
+                yield f"{name} has {len(servers)} servers, and NASes are told {MAX_DNS}"
+            if len(set(servers)) < len(servers):
+                yield f"{name} has the same server twice"
+            for server in servers:
+                yield from _refused(name, attribute, server)
+
+
+def _refused(term: str, attribute: str, value: Value) -> Iterator[str]:
+    try:
+        encode(attribute, value, place="reply")
+    except EncodingRefused as refused:
+        yield f"{term}: {getattr(refused, 'reason', refused)}"
+
+
+def terms_of(plan: Plan) -> PlanTerms:
+    """The terms as they stand in our table."""
+    columns = {field.name: getattr(plan, field.name) for field in fields(PlanTerms)}
+    for name in _LISTS:
+        columns[name] = tuple((columns[name] or "").split())
+    return PlanTerms(**columns)
+
+
+def columns_of(terms: PlanTerms) -> dict[str, object]:
+    """The same terms as columns of our table."""
+    columns = dict(vars(terms))
+    for name in _LISTS:
+        columns[name] = " ".join(columns[name])
+    return columns
