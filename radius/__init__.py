@@ -19,8 +19,9 @@ from __future__ import annotations
 
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
-from radius.disconnect import NasSaid, Retransmission
+from radius.disconnect import NasSaid
 from radius.drift import Drift
+from radius.dynamic_authorization import Retransmission
 from radius.errors import (
     AddressConflict,
     AttributeUnknown,

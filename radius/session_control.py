@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable
 import structlog
 from sqlalchemy import func, update
 
-from radius.disconnect import DisconnectAnswer, NasDoor, Retransmission, SessionIdentity, ask_to_disconnect
+from radius.disconnect import DisconnectAnswer, ask_to_disconnect
+from radius.dynamic_authorization import NasDoor, Retransmission, SessionIdentity
 from radius.errors import SessionsStillOpen
 from radius.freeradius_tables import radacct
 from radius.ports import Begin, Now, Secrets

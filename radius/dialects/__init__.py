@@ -23,7 +23,7 @@ from types import MappingProxyType
 
 from radius.dialects.chillispot import CHILLISPOT
 from radius.dialects.cisco import CISCO
-from radius.dialects.dialect import Attributes, Dialect
+from radius.dialects.dialect import Attributes, Dialect, Live, SessionKey
 from radius.dialects.huawei import HUAWEI
 from radius.dialects.juniper import JUNIPER
 from radius.dialects.mikrotik import MIKROTIK
@@ -56,4 +56,4 @@ def dialect_named(name: str) -> Dialect:
     return DIALECTS[name]
 
 
-__all__ = ["DIALECTS", "Attributes", "Dialect", "Rate", "dialect_named"]
+__all__ = ["DIALECTS", "Attributes", "Dialect", "Live", "Rate", "SessionKey", "dialect_named"]
