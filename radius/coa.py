@@ -15,6 +15,7 @@ from radius.attributes import fact_of, split_tag
 from radius.dialects import Dialect, Live
 from radius.dynamic_authorization import COA_REQUEST, NasDoor, Retransmission, SessionIdentity, ask
 from radius.encoder import EncodedAttribute
+from radius.errors import RateNotExpressible, TermsNotExpressible
 from radius.terms import PlanTerms
 from radius.wording import common_words, words_of
 
@@ -35,8 +36,11 @@ def coa_words(dialect: Dialect, former: Sequence[PlanTerms], wanted: PlanTerms) 
 
     Empty: it has them. None: a NAS of that dialect can't be told while the session is up.
     """
-    after = _words(dialect, wanted)
-    befores = [_words(dialect, terms) for terms in former]
+    try:
+        after = _words(dialect, wanted)
+        befores = [_words(dialect, terms) for terms in former]
+    except (RateNotExpressible, TermsNotExpressible):  # such a plan was changed since, or its NAS was
+        return None
     if all(_by_name(before) == _by_name(after) for before in befores):
         return ()
     live = dialect.live
