@@ -23,13 +23,13 @@ demo: ready-demo ## set this machine up, then turn an installation ticket into a
 	@.venv/bin/firstlight demo --once --json $${TICKET:+--ticket "$$TICKET"}
 
 test: ready-test ## set this machine up, then run the tests on SQLite and PostgreSQL (ARGS="-k word" for some of them)
-	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "not durability_sweep and not other_database" $(ARGS)
+	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "not durability_sweep and not second_half" $(ARGS)
 
-turns: ready-test ## the tests that go by turns, each on the other database
-	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m other_database $(ARGS)
+turns: ready-test ## what make test leaves out: tests that go by turns on the other database, and dear variants
+	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m second_half $(ARGS)
 
 durability: ready-test ## the full sweep: a kill at every point of every journey, and every trouble on the other database
-	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "durability_sweep or other_database" $(ARGS)
+	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "durability_sweep or second_half" $(ARGS)
 
 bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE_URL)
 	@.venv/bin/python -m tests.bench.reading

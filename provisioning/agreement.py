@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.selling.selling_tables import ENDED_ORDERS, Quote, SalesOrder
 from provisioning.commercial.tables import Mail
-from provisioning.field import LIVE_STATES, Visit
+from provisioning.field import LIVE_STATES, Visit, VisitBooking
 from provisioning.orders import JOURNEY as ORDER_JOURNEY
 from workflows import (
     ENDED,
@@ -66,9 +66,15 @@ async def mails_not_as_their_runs(
 async def visits_nobody_waits_for(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
     """No technician is kept for a run that has ended. Visits that no run has booked are dispatch's own."""
     found = await db.execute(
-        select(Visit.id, Visit.technician_id, Visit.state, Visit.request_id)
-        .where(Visit.tenant_id == tenant_id, Visit.state.in_(LIVE_STATES), Visit.request_id.is_not(None))
-        .order_by(Visit.id)
+        select(Visit.id, Visit.technician_id, Visit.state, VisitBooking.request_id)
+        .join(VisitBooking, VisitBooking.visit_id == Visit.id)
+        .where(
+            Visit.tenant_id == tenant_id,
+            Visit.state.in_(LIVE_STATES),
+            VisitBooking.released_at.is_(None),
+            VisitBooking.request_id.is_not(None),
+        )
+        .order_by(Visit.id, VisitBooking.id)
     )
     visits = found.all()
     runs = await runs_of_keys(db, tenant_id=tenant_id, keys=[str(visit.request_id) for visit in visits])

@@ -53,6 +53,7 @@ from provisioning.line import LineService
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
 from provisioning.onboarding import OnboardingDesk, OnboardingTerms
+from provisioning.order_visits import OrderVisits
 from provisioning.orders import OrderDesk
 from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
@@ -238,6 +239,12 @@ class Appliance:
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""
         return VisitDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
+
+    @property
+    def order_visits(self) -> OrderVisits:
+        """What runs are told of the visits that they share."""
+        database = self.database
+        return OrderVisits(database.begin, read=database.read, runs=self.runs, tenant_id=self.tenant_id)
 
     def line_desk(self, db: AsyncSession) -> LineDesk:
         """The door for the OLT side's answers, bound to this transaction."""

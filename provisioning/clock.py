@@ -21,7 +21,7 @@ class Tick:
     """One recurring job of this process. It looks at the database, so that missing a beat only delays it."""
 
     name: str
-    every_seconds: float
+    every_seconds: float | None  # None: only when another tick has found something for it to do
     do: Callable[[], Awaitable[Any]]
     at_once: bool = False  # also when the process starts
 
@@ -30,13 +30,16 @@ class Clock:
     """Runs ticks; never two of the same at once, and never lets one that fails stop the others."""
 
     def __init__(self, ticks: Sequence[Tick]) -> None:
-        self._ticks = ticks
+        self._ticks = {tick.name: tick for tick in ticks}
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._begun: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
 
     def start(self) -> None:
-        for tick in self._ticks:
+        for tick in self._ticks.values():
+            if tick.every_seconds is None:
+                continue
             first = {"next_run_time": datetime.now(UTC)} if tick.at_once else {}
             self._scheduler.add_job(
                 self._run,
@@ -49,6 +52,15 @@ class Clock:
                 **first,
             )
         self._scheduler.start()
+
+    def begin(self, name: str) -> bool:
+        """Its beat is now. False: the one before is still under way, and the next look finds what that leaves."""
+        if name in self._begun or self._stopping:
+            return False
+        task = self._begun[name] = asyncio.create_task(self._run(self._ticks[name]), name=name)
+        self._under_way.add(task)
+        task.add_done_callback(lambda _: self._begun.pop(name))
+        return True
 
     async def stop(self) -> None:
         """Starts nothing more, and gives what is under way a moment to end by itself."""

@@ -27,6 +27,7 @@ from provisioning.commercial.mails import message_invariants as messages
 from provisioning.commercial.partners import partner_invariants as partners
 from provisioning.commercial.payments import invariants as payments
 from provisioning.commercial.selling import selling_invariants as selling
+from provisioning.field import invariants as field
 from provisioning.line import invariants as line
 from provisioning.vault import Keyring
 from provisioning.vault import invariants as vault
@@ -249,6 +250,16 @@ INVARIANTS: tuple[Invariant, ...] = (
         "field.no_technician_twice",
         "no technician is booked twice at the same time",
         lambda on: commercial.overlapping_visits(on.db, on.tenant_id),
+    ),
+    Invariant(
+        "field.one_visit_per_order",
+        "an order and its installation have one visit to come, not two",
+        lambda on: field.orders_visited_twice(on.db, **on.scope),
+    ),
+    Invariant(
+        "field.visit_is_needed",
+        "a technician is kept while an order or an installation needs them",
+        lambda on: field.visits_nobody_needs(on.db, **on.scope),
     ),
     Invariant(
         "field.visit_of_ended_run",

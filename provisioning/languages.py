@@ -1,9 +1,14 @@
-"""Languages as BCP 47 writes them (``de``, ``de-AT``), and how a wish is met by what there is (RFC 4647 s3.4)."""
+"""Languages as BCP 47 writes them (``de``, ``de-AT``), and how a wish is met by what there is (RFC 4647 s3.4).
+
+Whoever speaks to a customer asks ``choose``: what they wish, else the ISP's own; pages, which always say something, ask
+``choose_words`` and come in English at the last.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from babel import Locale, UnknownLocaleError
 
@@ -35,9 +40,34 @@ def less_and_less(tag: str) -> Iterator[str]:
         yield "-".join(parts[:count])
 
 
-def nearest(tag: str, spoken: Collection[str]) -> str:
-    """Which of these languages comes nearest to the wish; English where none does."""
-    return next((each for each in less_and_less(tag.lower()) if each in spoken), "en")
+@dataclass(frozen=True)
+class Choice:
+    """A language that there is, and the tag that it is right for: by this, dates and amounts are written."""
+
+    language: str
+    asked_as: str
+
+
+ENGLISH = Choice("en", "en")
+
+
+def matched(tag: str, spoken: Collection[str]) -> str | None:
+    """Which of these languages the tag is, or is a special case of."""
+    known = {each.lower(): each for each in spoken}
+    return next((known[each] for each in less_and_less(tag.lower()) if each in known), None)
+
+
+def choose(spoken: Collection[str], wished: str | None, own: str) -> Choice | None:
+    """The nearest to the wish of these languages, else the nearest to the ISP's own; None where neither is spoken."""
+    for tag in (wished, own):
+        if tag is not None and is_language_tag(tag) and (found := matched(tag, spoken)) is not None:
+            return Choice(found, tag)
+    return None
+
+
+def choose_words(spoken: Collection[str], wished: str | None, own: str) -> Choice:
+    """As ``choose``, of words that there are in English in any case."""
+    return choose(spoken, wished, own) or ENGLISH
 
 
 def locale_of(tag: str) -> Locale:

@@ -44,15 +44,19 @@ from workflows import (
     Outside,
     Services,
     nothing_happens,
+    what_is_due,
 )
+
+WATCHED = ("device_informed", "session_started")
+"""Signals that no other system sends us: the watchers ask."""
+WHEN_DUE = None
 
 
 @dataclass(frozen=True)
 class Pace:
     """How often a worker looks, and how long it waits for one session of a CPE; a laboratory may be quicker."""
 
-    timers_every_seconds: float = 0.5
-    watch_every_seconds: float = 0.5
+    look_every_seconds: float = 0.5
     notices_every_seconds: float = 2.0
     webhooks_every_seconds: float = 1.0
     purge_every_seconds: float = 3600.0
@@ -61,6 +65,7 @@ class Pace:
     lost_every_seconds: float = 5.0
     catch_up_every_seconds: float = 30.0
     session_changes_every_seconds: float = 1.0
+    visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
@@ -136,7 +141,8 @@ async def open_worker(
         )
         stack.push_async_callback(notices.stop)
         told = await _webhook_ticks(appliance, stack, pace)
-        clock = Clock([*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told])
+        ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
+        clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
         clock.start()
@@ -186,15 +192,24 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
     )
 
 
+async def _look(appliance: Appliance, clock: Clock) -> None:
+    """Begins what there is to do, each by itself: an ACS that does not answer holds up no timer."""
+    async with appliance.database.read() as db:
+        due = await what_is_due(db, tenant_id=appliance.tenant_id, now=appliance.clock(), signals=WATCHED)
+    for name in [*due.signals, *["events"] * due.events, *["timers"] * due.timers]:
+        clock.begin(name)
+
+
 def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace) -> list[Tick]:
     changes = appliance.session_changes(pace.nas_retransmission)
     return [
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
-        Tick("events", pace.timers_every_seconds, lambda: appliance.events.take_up(appliance.database.begin)),
-        Tick("timers", pace.timers_every_seconds, dispatch.wake_due),
-        Tick("informs", pace.watch_every_seconds, watchers.watch_informs),
-        Tick("sessions", pace.watch_every_seconds, watchers.watch_sessions),
+        Tick("events", WHEN_DUE, lambda: appliance.events.take_up(appliance.database.begin)),
+        Tick("timers", WHEN_DUE, dispatch.wake_due),
+        Tick("device_informed", WHEN_DUE, watchers.watch_informs),
+        Tick("session_started", WHEN_DUE, watchers.watch_sessions),
+        Tick("orders' visits", pace.visits_every_seconds, appliance.order_visits.tell),
         Tick("heartbeat", pace.heartbeat_every_seconds, dispatch.beat),
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),

@@ -6,6 +6,7 @@ they go by turns, each in `make test` on one of the two and in `make turns` on t
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import io
 import json
@@ -19,10 +20,11 @@ from zlib import crc32
 import pytest
 import pytest_asyncio
 import structlog
+import uvloop
 
 from provisioning.database import EVERY_TENANT, Database
 from provisioning.logs import configure_logs
-from tests.support.appliances import Original, make_migrated
+from tests.support.appliances import Original, make_migrated, one_original
 from tests.support.compiled_once import compile_once
 from tests.support.postgres import PostgresServer
 
@@ -30,6 +32,7 @@ DATABASES = ("sqlite", "postgresql")
 SETTINGS, OF_THE_TESTS = "FIRSTLIGHT_", "FIRSTLIGHT_TEST_"
 BY_TURNS = ("tests/journeys/", "tests/durability/", "tests/provisioning/")
 """Folders whose tests go by turns, but for those marked ``both_databases``; elsewhere those marked ``by_turns`` do."""
+POSTGRES = pytest.StashKey[PostgresServer]()
 REAL_GENIEACS = "FIRSTLIGHT_GENIEACS_NBI_URL"
 
 
@@ -43,6 +46,22 @@ def pytest_configure() -> None:
     for name in settings_in(os.environ):
         del os.environ[name]
     compile_once()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the event loop that the appliance runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Of pytest-xdist, in the process that gives the tests out: each of its workers is told of the one PostgreSQL."""
+    server: PostgresServer | None = node.config.stash.get(POSTGRES, None)
+    if server is None:
+        server = node.config.stash[POSTGRES] = PostgresServer()
+        server.start()
+        node.config.add_cleanup(server.stop)
+    node.workerinput["postgres"] = str(server.home)
 
 
 def settings_in(environment: Iterable[str]) -> set[str]:
@@ -60,7 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
     known = {item.nodeid for item in items}
     for item in items:
         if _goes_by_turns(item) and item.nodeid not in config.args and not _has_turn(item.nodeid, known):
-            item.add_marker("other_database")
+            item.add_marker("second_half")
 
 
 def pytest_collection_finish() -> None:
@@ -108,21 +127,29 @@ def log_lines() -> Callable[[], list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    server.start()
+def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """That of the whole run; without workers it is this process's own."""
+    of_the_run = getattr(request.config, "workerinput", {}).get("postgres")
+    if of_the_run is None:
+        server = PostgresServer()
+        server.start()
+        yield server
+        server.stop()
+        return
+    server = PostgresServer(Path(of_the_run))
+    server.attach()
     yield server
-    server.stop()
+    server.detach()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Original:
-    return await make_migrated(tmp_path_factory.mktemp("migrated"), None)
+    return await one_original(tmp_path_factory, "migrated-sqlite", make_migrated, Original)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated_postgresql(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Original:
-    return await make_migrated(tmp_path_factory.mktemp("migrated"), postgres)
+    return await one_original(tmp_path_factory, "migrated-postgresql", make_migrated, Original, postgres)
 
 
 @pytest.fixture(params=DATABASES)

@@ -18,6 +18,7 @@ from workflows.definitions.mailing import mail_step_names
 from workflows.engine.changes import PublishedEvent, RunChange, published_events, run_changes
 from workflows.engine.definition import Definition
 from workflows.engine.dispatch import Bell, Dispatch
+from workflows.engine.due import what_is_due
 from workflows.engine.event_lists import EventView, list_events, show_event
 from workflows.engine.events import Events
 from workflows.engine.interpreter import Interpreter, nothing_happens
@@ -39,10 +40,12 @@ from workflows.engine.reading import (
     RunView,
     StepView,
     begun_rounds,
+    inputs_of,
     knows_run,
     list_runs,
     missing_code,
     open_results,
+    open_runs_told,
     run_state,
     runs_of_keys,
     show_run,
@@ -108,6 +111,7 @@ __all__ = [
     "WorkflowError",
     "begun_rounds",
     "framed_addresses",
+    "inputs_of",
     "knows_run",
     "list_events",
     "list_runs",
@@ -115,6 +119,7 @@ __all__ = [
     "missing_code",
     "nothing_happens",
     "open_results",
+    "open_runs_told",
     "published_events",
     "render_journeys",
     "restless_runs",
@@ -128,4 +133,5 @@ __all__ = [
     "unfinished_ends",
     "unknown_outcomes",
     "waiting_runs",
+    "what_is_due",
 ]

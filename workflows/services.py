@@ -90,7 +90,7 @@ class SiteSurvey(TypedDict):
 
 
 class ScheduledInstallation(TypedDict):
-    """A technician's appointment."""
+    """A technician's appointment; ``is_announced``: the order's confirmation names this very time."""
 
     visit_id: int
     technician_id: int
@@ -98,6 +98,7 @@ class ScheduledInstallation(TypedDict):
     starts_at: datetime
     ends_at: datetime
     state: VisitState
+    is_announced: NotRequired[bool]
 
 
 class ActivatedService(TypedDict):
@@ -311,8 +312,11 @@ class DeploymentService(Protocol):
         priority: DeploymentPriority,
         scheduled_date: date | datetime,
         installation_address: Line | None = None,
+        moves_visit: Annotated[bool, Doc("whether a visit that the order has already is moved there")] = False,
         request_id: str | None = None,
     ) -> ScheduledDeployment: ...
+
+    async def complete_deployment(self, *, deployment_id: int, request_id: str | None = None) -> Any: ...
 
     async def release_deployment(self, *, deployment_id: int, reason: str) -> Any: ...
 
@@ -377,6 +381,8 @@ class TicketingService(Protocol):
         scheduled_date: datetime,
         service_location: Premise | None = None,
         planned_port: str | None = None,
+        order_id: Annotated[int, Doc("the customer's order, whose visit to come is joined")] | None = None,
+        visit_id: Annotated[int, Doc("that visit, if it is joined as it stands")] | None = None,
         request_id: str | None = None,
     ) -> ScheduledInstallation: ...
 

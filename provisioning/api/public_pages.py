@@ -20,10 +20,10 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from provisioning.api.problems import Problem
-from provisioning.api.public_words import is_spoken, language_of_pages, say
+from provisioning.api.public_words import WORDS, say
 from provisioning.api.routes import PUBLIC, Doors, Endpoint
 from provisioning.commercial.mails.wording import Wording
-from provisioning.languages import locale_of
+from provisioning.languages import Choice, choose_words, locale_of
 from provisioning.links import LANGUAGE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -43,16 +43,14 @@ _environment = ImmutableSandboxedEnvironment(
 )
 
 
-def wanted_language(request: Request) -> str:
+def spoken(request: Request) -> Choice:
     """What the address asks for, if pages speak that; else the ISP's own."""
-    asked: str = request.query_params.get(LANGUAGE, "")
-    own: str = request.app.state.appliance.settings.mail_language
-    return asked if is_spoken(asked) else own
+    return choose_words(WORDS, request.query_params.get(LANGUAGE), request.app.state.appliance.settings.mail_language)
 
 
 def render(request: Request, template: str, title: str, **variables: object) -> str:
     """A page in the common frame: in the ISP's name, in the language that is wanted. ``title``: a key of ``WORDS``."""
-    appliance, language = request.app.state.appliance, language_of_pages(wanted_language(request))
+    appliance, language = request.app.state.appliance, spoken(request).language
     words = partial(say, language)
     return render_plain(
         template, brand=appliance.isp_name, title=words(title), language=language, say=words, **variables
@@ -68,9 +66,7 @@ def render_plain(template: str, *, brand: str, title: str, language: str = "en",
 
 def wording(request: Request) -> Wording:
     """How moments and amounts read on that page: as mails write them, where the page speaks that language."""
-    tag = wanted_language(request)
-    spoken = language_of_pages(tag)
-    return Wording(locale_of(tag if tag.lower().startswith(spoken) else spoken), request.app.state.appliance.zone)
+    return Wording(locale_of(spoken(request).asked_as), request.app.state.appliance.zone)
 
 
 def page(content: str, *, status: int = 200, forms: bool = False, pictures: str | None = None) -> HTMLResponse:
@@ -80,7 +76,7 @@ def page(content: str, *, status: int = 200, forms: bool = False, pictures: str 
 
 def message(request: Request, key: str, *, status: int, words: str = "", **given: object) -> HTMLResponse:
     """A page that says one thing: ``<key>.title`` over ``<key>.words`` (or ``words``), which have what is ``given``."""
-    said = say(language_of_pages(wanted_language(request)), words or f"{key}.words", **given)
+    said = say(spoken(request).language, words or f"{key}.words", **given)
     return page(render(request, "message.html.j2", f"{key}.title", words=said), status=status)
 
 

@@ -6,8 +6,6 @@ ISP's own; else the language of the ISP's mails, or English where there are no w
 
 from __future__ import annotations
 
-from provisioning.languages import is_language_tag, less_and_less, nearest
-
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         "wifi.title": "Your WiFi password",
@@ -99,16 +97,6 @@ WORDS: dict[str, dict[str, str]] = {
     },
 }
 """By language, by key. What stands in braces is filled in by the page."""
-
-
-def is_spoken(tag: str) -> bool:
-    """Whether there are words for this language, or one that it is a special case of."""
-    return is_language_tag(tag) and any(each in WORDS for each in less_and_less(tag.lower()))
-
-
-def language_of_pages(tag: str) -> str:
-    """The language of pages for whom ``tag`` is right."""
-    return nearest(tag, WORDS)
 
 
 def say(language: str, key: str, **given: object) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+import uvloop
 from rich.console import Console
 from rich.text import Text
 from sqlalchemy.engine import make_url
@@ -67,7 +68,7 @@ def demo(
         except RadiusLabError as error:
             raise DemoFailed(str(error)) from error
 
-    proof = guarded(lambda: asyncio.run(act()), as_json=json_)
+    proof = guarded(lambda: uvloop.run(act()), as_json=json_)
     for sentence in proof.broken:
         err.print(Text.assemble(("not proven: ", "bold red"), sentence))
     if json_:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
+import uvloop
 
 from provisioning.bootstrap import Appliance, utc_now
 from provisioning.cli.audited import tells
@@ -52,7 +52,7 @@ def rotate_(json_: AsJson = False) -> None:
             for ref in done.unreadable:
                 say(f"  {ref} does not open under any key and was left as it is")
 
-    guarded(lambda: asyncio.run(act()), as_json=json_)
+    guarded(lambda: uvloop.run(act()), as_json=json_)
 
 
 @app.command()

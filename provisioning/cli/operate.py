@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 from rich.text import Text
 
 from provisioning.access import subject_of
@@ -46,7 +47,7 @@ def migrate(json_: AsJson = False) -> None:
             await migrate_databases(appliance.database, appliance.radius_database)
         print_json({"migrated": True}) if json_ else say("every table has this release's shape")
 
-    guarded(lambda: asyncio.run(act()), as_json=json_)
+    guarded(lambda: uvloop.run(act()), as_json=json_)
 
 
 def import_(file: Annotated[Path, typer.Argument(help="TOML file of the estate.")], json_: AsJson = False) -> None:
@@ -75,7 +76,7 @@ def worker() -> None:
         async with open_appliance(settings) as appliance, open_worker(appliance):
             await stop.wait()
 
-    guarded(lambda: asyncio.run(act()), as_json=False)
+    guarded(lambda: uvloop.run(act()), as_json=False)
 
 
 def serve(

@@ -6,12 +6,12 @@ can't be done as it was asked.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
 
 import typer
+import uvloop
 from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -53,7 +53,7 @@ def run(command: Callable[[Appliance], Awaitable[T]], *, as_json: bool) -> T:
         async with _appliance() as appliance:
             return await command(appliance)
 
-    return guarded(lambda: asyncio.run(opened()), as_json=as_json)
+    return guarded(lambda: uvloop.run(opened()), as_json=as_json)
 
 
 def guarded(act: Callable[[], T], *, as_json: bool) -> T:

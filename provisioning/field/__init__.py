@@ -1,14 +1,16 @@
 """Field work: who visits whom and when, and what came of it.
 
 ``Visits`` is the calendar: it books a visit only when the technician is free (the database refuses anything else),
-keeps what is reported from the field and knows each report again when it arrives twice. ``Technicians`` is the list of
-people. Both write only the ``db`` they are given; the caller commits.
+keeps what is reported from the field and knows each report again when it arrives twice. An order and the installation
+that belongs to it share one visit (``bookings``). ``Technicians`` is the list of people. Both write only the ``db``
+they are given; the caller commits.
 
 To add an outcome of a visit: name it in ``workflows.services.VisitState`` and in ``tables.VisitOutcome`` (and in the
 CHECK), and say in ``visits.ALLOWED`` from which states it may follow. A state in which the technician is still needed
 also goes into ``tables.LIVE_STATES`` and into the four rules below it.
 """
 
+from provisioning.field.bookings import Whose
 from provisioning.field.errors import (
     FieldError,
     TechnicianBusy,
@@ -26,7 +28,9 @@ from provisioning.field.tables import (
     SQLITE_RULES,
     Technician,
     Visit,
+    VisitBooking,
     VisitOutcome,
+    VisitPurpose,
     VisitReport,
 )
 from provisioning.field.technicians import TechnicianRecord, Technicians
@@ -45,12 +49,15 @@ __all__ = [
     "TechnicianUnknown",
     "Technicians",
     "Visit",
+    "VisitBooking",
     "VisitChanged",
     "VisitOutcome",
     "VisitOver",
+    "VisitPurpose",
     "VisitRecord",
     "VisitReport",
     "VisitUnknown",
     "Visits",
+    "Whose",
     "normalise_serial",
 ]

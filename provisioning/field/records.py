@@ -15,6 +15,7 @@ class VisitRecord(TypedDict):
 
     visit_id: int
     customer_id: int
+    order_id: int | None
     technician_id: int
     technician_name: str
     starts_at: datetime
@@ -47,6 +48,7 @@ def as_record(visit: Visit, technician: Technician) -> VisitRecord:
     return VisitRecord(
         visit_id=visit.id,
         customer_id=visit.customer_id,
+        order_id=visit.order_id,
         technician_id=visit.technician_id,
         technician_name=technician.name,
         starts_at=visit.starts_at,

@@ -58,16 +58,23 @@ class Slots:
         """The day that it is there then."""
         return day_of(moment, self._zone)
 
-    async def on(self, day: date, technicians: Sequence[int], *, minutes: int) -> list[Slot]:
-        """The free times on a day, of each gap the first one, in the order in which they should be taken."""
-        opens, closes = working_hours(day, self._zone)
-        return self._free(await self._busy(opens, closes), technicians, (opens, closes), minutes)
+    async def on(
+        self, day: date, technicians: Sequence[int], *, minutes: int, besides: int | None = None
+    ) -> list[Slot]:
+        """The free times on a day, of each gap the first one, in the order in which they should be taken.
 
-    async def at(self, starts_at: datetime, technicians: Sequence[int], *, minutes: int) -> list[Slot]:
+        ``besides``: a visit that is to be moved, and is in nobody's way.
+        """
+        opens, closes = working_hours(day, self._zone)
+        return self._free(await self._busy(opens, closes, besides), technicians, (opens, closes), minutes)
+
+    async def at(
+        self, starts_at: datetime, technicians: Sequence[int], *, minutes: int, besides: int | None = None
+    ) -> list[Slot]:
         """Who is free from then on, whatever the hour, in the order in which they should be asked."""
         ends_at = starts_at + timedelta(minutes=minutes)
         opens, closes = working_hours(self.day_of(starts_at), self._zone)
-        busy = await self._busy(min(opens, starts_at), max(closes, ends_at))
+        busy = await self._busy(min(opens, starts_at), max(closes, ends_at), besides)
         slots = []
         for technician in technicians:
             visits = busy.get(technician, [])
@@ -96,9 +103,9 @@ class Slots:
             slots += [Slot(start, len(visits), technician) for start in starts]
         return sorted(slots)
 
-    async def _busy(self, begin: datetime, end: datetime) -> dict[int, list[Period]]:
+    async def _busy(self, begin: datetime, end: datetime, besides: int | None = None) -> dict[int, list[Period]]:
         """By technician, the visits that need them in this period, in order."""
-        rows = await self._db.execute(
+        query = (
             select(Visit.technician_id, Visit.starts_at, Visit.ends_at)
             .where(
                 Visit.tenant_id == self._tenant_id,
@@ -108,6 +115,7 @@ class Slots:
             )
             .order_by(Visit.starts_at)
         )
+        rows = await self._db.execute(query if besides is None else query.where(Visit.id != besides))
         busy: dict[int, list[Period]] = {}
         for technician, starts_at, ends_at in rows:
             busy.setdefault(technician, []).append((starts_at, ends_at))

@@ -1,7 +1,8 @@
 """Technicians, their visits and what was reported from them; and the rule that nobody is in two places at once.
 
 The rule is the database's on both sides: an exclusion constraint on PostgreSQL, two triggers on SQLite, over half-open
-periods (one visit may begin at the moment another ends) of visits that still hold their technician.
+periods (one visit may begin at the moment another ends) of visits that still hold their technician. So is the rule
+that an order has one visit at a time, whoever needs it: an index.
 """
 
 from __future__ import annotations
@@ -9,16 +10,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import DDL, JSON, CheckConstraint, ForeignKeyConstraint, Index, Table, Text, event
+from sqlalchemy import DDL, JSON, CheckConstraint, ForeignKeyConstraint, Index, Table, Text, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning.tables import Identity, ProvisioningBase, Reference, RowId, TenantId
 from workflows.services import VisitState
 
 VisitOutcome = Literal["scanned", "no_access", "not_feasible", "cancelled", "completed"]
+VisitPurpose = Literal["deployment", "installation"]
+"""Whose work a visit is: an order's, or a line's."""
 
 LIVE_STATES: tuple[VisitState, ...] = ("booked", "scanned")
 """States in which the visit still needs its technician."""
+
+LIVE_OF_AN_ORDER = text("order_id IS NOT NULL AND state IN ('booked', 'scanned')")
+OPEN_BOOKING = text("released_at IS NULL")
 
 
 class Technician(ProvisioningBase):
@@ -34,7 +40,10 @@ class Technician(ProvisioningBase):
 
 
 class Visit(ProvisioningBase):
-    """One appointment: who goes where, for whom, from when to when, and what came of it."""
+    """One appointment: who goes where, for whom, from when to when, and what came of it.
+
+    ``order_id``: whose visit it is, if it is an order's; under the ISP's own number, or ours.
+    """
 
     __tablename__ = "visit"
     __table_args__ = (
@@ -46,7 +55,15 @@ class Visit(ProvisioningBase):
         CheckConstraint(
             "state NOT IN ('scanned', 'completed') OR scanned_serial IS NOT NULL", name="serial_when_scanned"
         ),
-        Index("uq_visit_request", "tenant_id", "request_id", unique=True),
+        Index(
+            "uq_visit_order",
+            "tenant_id",
+            "customer_id",
+            "order_id",
+            unique=True,
+            sqlite_where=LIVE_OF_AN_ORDER,
+            postgresql_where=LIVE_OF_AN_ORDER,
+        ),
         Index("ix_visit_technician", "tenant_id", "technician_id", "starts_at"),
         Index("ix_visit_day", "tenant_id", "starts_at"),
         Index("ix_visit_customer", "tenant_id", "customer_id"),
@@ -54,8 +71,8 @@ class Visit(ProvisioningBase):
 
     id: Mapped[RowId]
     tenant_id: Mapped[TenantId]
-    request_id: Mapped[str | None] = mapped_column(Text)
     customer_id: Mapped[Reference]
+    order_id: Mapped[int | None] = mapped_column(Identity)
     technician_id: Mapped[Reference]
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime]
@@ -68,6 +85,40 @@ class Visit(ProvisioningBase):
     outcome_note: Mapped[str | None] = mapped_column(Text)
     outcome_at: Mapped[datetime | None]
     booked_at: Mapped[datetime]
+
+
+class VisitBooking(ProvisioningBase):
+    """Who needs a visit, and what they were promised when they booked or joined it.
+
+    A visit that was moved since begins at another time, or has another technician, than stands here.
+    """
+
+    __tablename__ = "visit_booking"
+    __table_args__ = (
+        ForeignKeyConstraint(("visit_id",), ("visit.id",)),
+        CheckConstraint("purpose IN ('deployment', 'installation')", name="purpose"),
+        Index("uq_visit_booking_request", "tenant_id", "request_id", unique=True),
+        Index(
+            "uq_visit_booking_purpose",
+            "visit_id",
+            "purpose",
+            unique=True,
+            sqlite_where=OPEN_BOOKING,
+            postgresql_where=OPEN_BOOKING,
+        ),
+    )
+
+    id: Mapped[RowId]
+    tenant_id: Mapped[TenantId]
+    visit_id: Mapped[Reference]
+    purpose: Mapped[VisitPurpose] = mapped_column(Text)
+    order_id: Mapped[int | None] = mapped_column(Identity)
+    request_id: Mapped[str | None] = mapped_column(Text)
+    technician_id: Mapped[Reference]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    booked_at: Mapped[datetime]
+    released_at: Mapped[datetime | None]
 
 
 class VisitReport(ProvisioningBase):

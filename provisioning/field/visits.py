@@ -10,18 +10,25 @@ booked ---+--> not_feasible <---+
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.errors import ChangeRaced, RequestConflict
-from provisioning.field.errors import TechnicianBusy, TechnicianUnknown, VisitOver, VisitUnknown
+from provisioning.errors import RequestConflict
+from provisioning.field.bookings import Booking, Bookings, Whose
+from provisioning.field.errors import TechnicianUnknown, VisitOver, VisitUnknown
 from provisioning.field.records import ReportedVisit, VisitRecord, as_record, as_report
 from provisioning.field.reports import Report, read_report
-from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitOutcome, VisitReport
+from provisioning.field.tables import (
+    LIVE_STATES,
+    Technician,
+    Visit,
+    VisitOutcome,
+    VisitPurpose,
+    VisitReport,
+)
 from provisioning.intake import Clock, Faults
 from workflows.services import VisitState
 
@@ -39,17 +46,7 @@ ALLOWED: dict[VisitState, frozenset[VisitOutcome]] = {
 }
 
 
-@dataclass(frozen=True)
-class Booking:
-    """What is wanted of a visit, once it has been read."""
-
-    customer_id: int
-    technician_id: int
-    starts_at: datetime
-    ends_at: datetime
-    address: str
-    location: str | None
-    planned_port: str | None
+AN_INSTALLATION = Whose()
 
 
 class Visits:
@@ -59,6 +56,7 @@ class Visits:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
+        self._bookings = Bookings(db, tenant_id=tenant_id, now=now)
 
     async def book(
         self,
@@ -70,9 +68,12 @@ class Visits:
         address: str,
         location: str | None = None,
         planned_port: str | None = None,
+        whose: Whose = AN_INSTALLATION,
         request_id: str | None = None,
     ) -> VisitRecord:
         """Send this technician to this customer at this time, if they are free then. The same request is one visit.
+
+        An installation of an order that has a visit to come takes that one over: it is moved where it doesn't fit.
 
         Raises: InvalidRequest (all faults), TechnicianUnknown, TechnicianBusy (with whom, from when to when),
         VisitOver (this request's visit was cancelled since), RequestConflict, ChangeRaced.
@@ -87,13 +88,77 @@ class Visits:
         planned_port = faults.optional_line("planned_port", planned_port, longest=64)
         request = faults.request_id(request_id)
         # A request that comes again after its visit still gets its answer.
-        if ends_at is not None and ends_at <= self._now() and await self._by_request(request) is None:
+        if ends_at is not None and ends_at <= self._now() and not await self._bookings.is_requested(request):
             faults.add("scheduled_date", "is over already")
         faults.refuse_if_any()
         assert start is not None and ends_at is not None, "a missing time has left a fault"
         booking = Booking(customer, technician, start, ends_at, where, location, planned_port)
         held = await self._hold_technician(technician)
-        return as_record(await self._booked(booking, request, held), held)
+        visit = await self._bookings.book(booking, whose, request, held)
+        return as_record(visit, await self._technician(visit.technician_id))
+
+    async def of_order(
+        self, *, customer_id: int, order_id: int, states: Sequence[VisitState] = LIVE_STATES
+    ) -> VisitRecord | None:
+        """The order's newest visit in one of these states; nobody changes it until the transaction ends."""
+        visit = await self._bookings.of_order(customer_id, order_id, states)
+        return None if visit is None else as_record(visit, await self._technician(visit.technician_id))
+
+    async def join(self, *, visit_id: int, whose: Whose, request_id: str | None = None) -> VisitRecord:
+        """From now on the visit is needed for this too.
+
+        Raises: VisitUnknown, ChangeRaced (it was already).
+        """
+        visit = await self._visit(visit_id, lock=True)
+        await self._bookings.join(visit, whose, request_id)
+        return as_record(visit, await self._technician(visit.technician_id))
+
+    async def is_promised(self, *, visit_id: int, purpose: VisitPurpose) -> bool:
+        """Whether those who need the visit for this know when it is, and who comes: it was not moved since.
+
+        Raises: VisitUnknown.
+        """
+        return await self._bookings.is_promised(await self._visit(visit_id), purpose)
+
+    async def move(
+        self, *, visit_id: int, technician_id: int, starts_at: datetime, duration_minutes: int
+    ) -> VisitRecord:
+        """Another time, or somebody else, for a visit that is to come.
+
+        Raises: TechnicianUnknown, VisitUnknown, VisitOver (somebody is at the door, or it has ended), TechnicianBusy.
+        """
+        held = await self._hold_technician(technician_id)
+        visit = await self._visit(visit_id, lock=True)
+        if visit.state != "booked":
+            raise VisitOver(visit.id, visit.state, "moved")
+        ends_at = starts_at + timedelta(minutes=duration_minutes)
+        return as_record(await self._bookings.move(visit, held, starts_at, ends_at), held)
+
+    async def leave(self, *, visit_id: int, purpose: VisitPurpose, reason: str) -> VisitRecord:
+        """The visit isn't needed for this any more: it is called off, unless somebody else still needs it.
+
+        Once is enough; a visit that has ended stays as it ended. Raises: InvalidRequest, VisitUnknown.
+        """
+        visit = await self._visit(visit_id, lock=True)
+        needed_no_more = await self._bookings.leave(visit, purpose)
+        if visit.state in LIVE_STATES:
+            if needed_no_more:
+                await self.cancel(visit_id=visit_id, reason=reason)
+            elif purpose == "installation":
+                await self._bookings.no_line(visit)
+        return await self.visit(visit_id)
+
+    async def finish(self, *, visit_id: int, purpose: VisitPurpose, request_id: str | None = None) -> VisitRecord:
+        """What the visit was needed for is done. It is completed, unless somebody else still needs it; one that has
+        ended by itself stays as it ended.
+
+        Raises: VisitUnknown, VisitOver (nobody has scanned anything), RequestConflict.
+        """
+        visit = await self._visit(visit_id, lock=True)
+        needed_no_more = await self._bookings.leave(visit, purpose)
+        if visit.state == "booked" or (needed_no_more and visit.state in LIVE_STATES):
+            await self.report(visit_id=visit_id, outcome="completed", request_id=request_id)
+        return await self.visit(visit_id)
 
     async def report(
         self,
@@ -165,31 +230,6 @@ class Visits:
             query = query.limit(limit)
         return [as_record(visit, technician) for visit, technician in await self._db.execute(query)]
 
-    async def _booked(self, booking: Booking, request_id: str | None, technician: Technician) -> Visit:
-        if (visit := await self._requested(booking, request_id)) is not None:
-            return visit
-        try:
-            async with self._db.begin_nested():
-                booked: Visit | None = await self._db.scalar(
-                    insert(Visit)
-                    .values(
-                        tenant_id=self._tenant_id,
-                        request_id=request_id,
-                        state="booked",
-                        booked_at=self._now(),
-                        **vars(booking),
-                    )
-                    .returning(Visit)
-                )
-        except IntegrityError as exc:
-            if (visit := await self._requested(booking, request_id)) is not None:
-                return visit
-            if (other := await self._in_the_way(booking)) is not None:
-                raise _busy(technician, other) from exc
-            raise ChangeRaced from exc
-        assert booked is not None
-        return booked
-
     async def _hold_technician(self, technician_id: int) -> Technician:
         """One booking at a time per technician, so that two at once wait instead of deadlocking in the exclusion."""
         row = await self._db.scalar(
@@ -205,41 +245,6 @@ class Visits:
         row = await self._db.get(Technician, (self._tenant_id, technician_id))
         assert row is not None, "a visit has its technician, by foreign key"
         return row
-
-    async def _by_request(self, request_id: str | None) -> Visit | None:
-        if request_id is None:
-            return None
-        found: Visit | None = await self._db.scalar(
-            select(Visit)
-            .where(Visit.tenant_id == self._tenant_id, Visit.request_id == request_id)
-            .execution_options(populate_existing=True)
-        )
-        return found
-
-    async def _requested(self, booking: Booking, request_id: str | None) -> Visit | None:
-        visit = await self._by_request(request_id)
-        if visit is None or request_id is None:
-            return None
-        if any(getattr(visit, field) != value for field, value in vars(booking).items()):
-            raise RequestConflict(request_id, f"visit {visit.id}")
-        if visit.state == "cancelled":
-            raise VisitOver(visit.id, visit.state, "booked again by the same request")
-        return visit
-
-    async def _in_the_way(self, booking: Booking) -> Visit | None:
-        found: Visit | None = await self._db.scalar(
-            select(Visit)
-            .where(
-                Visit.tenant_id == self._tenant_id,
-                Visit.technician_id == booking.technician_id,
-                Visit.state.in_(LIVE_STATES),
-                Visit.starts_at < booking.ends_at,
-                Visit.ends_at > booking.starts_at,
-            )
-            .order_by(Visit.starts_at)
-            .limit(1)
-        )
-        return found
 
     async def _visit(self, visit_id: int, *, lock: bool = False) -> Visit:
         query = select(Visit).where(Visit.tenant_id == self._tenant_id, Visit.id == visit_id)
@@ -290,14 +295,3 @@ def _end(start: datetime | None, duration_minutes: int, faults: Faults) -> datet
         faults.add("duration_minutes", f"is not from {SHORTEST_VISIT_MINUTES} to {LONGEST_VISIT_MINUTES}")
         return None
     return None if start is None else start + timedelta(minutes=minutes)
-
-
-def _busy(technician: Technician, other: Visit) -> TechnicianBusy:
-    return TechnicianBusy(
-        technician_id=technician.id,
-        technician_name=technician.name,
-        busy_from=other.starts_at,
-        busy_to=other.ends_at,
-        visit_id=other.id,
-        by=f"visit {other.id} of customer {other.customer_id}",
-    )

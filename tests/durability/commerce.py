@@ -1,15 +1,17 @@
-"""Selling what needs nobody to pay on the way: a lead's onboarding and a partner's customer; done, and undone."""
+"""Selling what needs nobody to pay on the way: a lead's onboarding and a partner's customer; done, undone, refused."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from provisioning.commercial import CommissionTerms, Partners, PartnerService
 from provisioning.commercial.testing import Quirk
 from tests.durability.mails import wrong_mails
-from tests.durability.story import Played, Scene, Story, Undone, not_ended, not_undone, unlike
+from tests.durability.story import Played, Prepared, Scene, Story, Undone, not_ended, not_undone, unlike
 from tests.support.customers import Standing, standing
-from tests.support.lab import JourneyLab
+from tests.support.lab import Installation, JourneyLab
 from tests.support.shop import Shop
+from tests.support.walks import begun_by_hand, walk
 from workflows.definitions.lead_to_customer_onboarding import LEAD_TO_CUSTOMER_ONBOARDING
 from workflows.definitions.partner_customer_provisioning import PARTNER_CUSTOMER_PROVISIONING
 from workflows.engine.tables import RunRow
@@ -17,6 +19,8 @@ from workflows.engine.tables import RunRow
 REFUSALS = 6
 WIFI = 2  # an offer that needs no line
 PARTNER = 31
+FIRST_OF_ONE = 1000
+"""Partners with one licence each are numbered from here."""
 MAIL_REFUSED = "deliver_email.failed.in_tx"
 
 PARTNER_OF_MANY = """
@@ -28,6 +32,17 @@ license_template = 1
 license_quota = 100000
 commission = { type = "percentage", basis_points = 1250, currency = "EUR" }
 """
+
+
+def an_order(email: str, licences: int) -> dict[str, Any]:
+    """As a partner writes it."""
+    return {
+        "order_ref": f"W-{email.partition('@')[0]}",
+        "customer_data": {"name": "Grace Hopper", "email": email},
+        "license_count": licences,
+        "white_label_config": {"name": "Weitnetz"},
+        "sale_amount": "49.90",
+    }
 
 
 class MailRefused(Undone):
@@ -96,17 +111,11 @@ class PartnerServed(Story):
     name = "partner_served"
     deadliest: ClassVar[tuple[str, ...]] = ("tenant_answers.effect", "record_commission.in_tx", "deliver_email.effect")
     journey = PARTNER_CUSTOMER_PROVISIONING
+    licences = 2
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
-        number = people.household().number
-        email = f"grace{number}@weitnetz.example"
-        order = {
-            "order_ref": f"W-{number}",
-            "customer_data": {"name": "Grace Hopper", "email": email},
-            "license_count": 2,
-            "white_label_config": {"name": "Weitnetz"},
-            "sale_amount": "49.90",
-        }
+        email = f"grace{people.household().number}@weitnetz.example"
+        order = an_order(email, self.licences)
         async with people.appliance.database.begin() as db:
             submitted = await people.appliance.partner_desk(db).submit(PARTNER, order, by="the partner")
         return Scene(people, shop, await people.run_of(submitted["event_key"]), email)
@@ -122,6 +131,132 @@ class PartnerServed(Story):
             earned_minor=624,  # 12.5 % of 49.90, half a cent rounded up
         )
         return [*not_ended(played), *unlike(found, once), *wrong_mails(played, played.facts)]
+
+
+class LeadRejected(Undone, Onboarded):
+    """The lead was disqualified before its run begins: the run is rejected, and nothing is written."""
+
+    name = "lead_rejected"
+    begins_at = "claim.in_tx"
+    ends_as = "rejected"
+
+    async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
+        email = f"lead{people.household().number}@leads.example"
+        async with people.appliance.database.begin() as db:
+            leads = people.appliance.leads(db)
+            lead = await leads.register(source="web", name="Grace Hopper", email=email, offer_id=WIFI)
+            await leads.disqualify(lead_id=lead["lead_id"], reason="a joke")
+            wanted = {
+                "lead_id": lead["lead_id"],
+                "plan_id": WIFI,
+                "license_template_id": 1,
+                "ticket_team": "onboarding",
+            }
+            run_id, _ = await people.appliance.runs.start(db, self.journey.name, wanted, by="desk")
+        return Scene(people, shop, Installation(people, run_id), email)
+
+    async def faults(self, played: Played) -> list[str]:
+        found = await standing(played.people, played.facts)
+        return [*not_undone(played), *unlike(found, Standing()), *await played.people.broken_invariants()]
+
+
+class PartnerRejected(Undone):
+    """The partner's licences don't reach: the run is rejected at its gate, and nothing is written."""
+
+    name = "partner_rejected"
+    journey = PARTNER_CUSTOMER_PROVISIONING
+    begins_at = "claim.in_tx"
+    ends_as = "rejected"
+
+    async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
+        partner = await partner_of_one(people)
+        async with people.appliance.database.begin() as db:
+            order = an_order(second_of(partner), 2)
+            submitted = await people.appliance.partner_desk(db).submit(partner, order, by="the partner")
+        return Scene(people, shop, await people.run_of(submitted["event_key"]), partner)
+
+    async def faults(self, played: Played) -> list[str]:
+        people, partner = played.people, played.facts
+        found = await standing(people, second_of(partner)), await licences_left(people, partner)
+        return [*not_undone(played), *unlike(found, (Standing(), 1)), *await people.broken_invariants()]
+
+
+class PartnerOutsold(Undone, Prepared):
+    """Two orders pass the gate with one licence left; another takes it, and this one is rejected and undone."""
+
+    name = "partner_outsold"
+    journey = PARTNER_CUSTOMER_PROVISIONING
+    begins_at = "claim.in_tx"
+    ends_as = "rejected"
+
+    def __init__(self) -> None:
+        self._second: dict[JourneyLab, tuple[Installation, int]] = {}
+
+    async def prepare(self, people: JourneyLab) -> None:
+        """Of a partner of its own: one that has passed the gate, where its worker was lost; and the one that wins."""
+        partner = await partner_of_one(people)
+        terms = {"commission_type": "percentage", "commission_amount": "49.90", "currency": "EUR"}
+        order = {"partner_id": partner, **terms, **an_order(second_of(partner), 1)}
+        del order["sale_amount"]
+        run = await begun_by_hand(people, self.journey.name, order)
+        await walk(run, stop_at="create_partner_customer.committed", outside=False)
+        assert (await run.result("check_license_quota"))["available"] is True
+        async with people.appliance.database.begin() as db:
+            won = await people.appliance.partner_desk(db).submit(
+                partner, an_order(first_of(partner), 1), by="the partner"
+            )
+        ended = await (await people.run_of(won["event_key"])).until_ended()
+        assert ended.summary.state == "completed", ended.summary.reason
+        self._second[people] = run, partner
+
+    async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
+        run, partner = self._second.pop(people)
+        async with people.appliance.database.begin() as db:
+            assert await people.appliance.runs.restart(db, run.id, 1, "its worker was lost", most_restarts=9)
+        return Scene(people, shop, run, partner)
+
+    async def faults(self, played: Played) -> list[str]:
+        people, partner = played.people, played.facts
+        won, lost = [await standing(people, who(partner)) for who in (first_of, second_of)]
+        return [
+            *not_undone(played),
+            *unlike(lost, Standing(customers=("withdrawn",))),
+            *unlike(
+                (won.customers, won.licences, won.earned_minor, await licences_left(people, partner)),
+                (("active",), ("active",), 624, 0),
+            ),
+            *await people.broken_invariants(),
+        ]
+
+
+async def partner_of_one(people: JourneyLab) -> int:
+    """A partner of its own, with one licence to give."""
+    partner = FIRST_OF_ONE + people.household().number
+    async with people.appliance.database.begin() as db:
+        await Partners(db, tenant_id=people.appliance.tenant_id, now=people.clock.now).register(
+            partner_id=partner,
+            name=f"Kleinnetz {partner}",
+            email=f"orders@kleinnetz{partner}.example",
+            license_template_id=1,
+            license_quota=1,
+            commission=CommissionTerms("percentage", "EUR", basis_points=1250),
+        )
+    return partner
+
+
+async def licences_left(people: JourneyLab, partner: int) -> int:
+    async with people.appliance.database.read() as db:
+        service = PartnerService(db, tenant_id=people.appliance.tenant_id, now=people.clock.now)
+        return (await service.partner(partner))["quota_remaining"]
+
+
+def first_of(partner: int) -> str:
+    """Who gets the last licence, by their mail address."""
+    return f"first@kleinnetz{partner}.example"
+
+
+def second_of(partner: int) -> str:
+    return f"second@kleinnetz{partner}.example"
 
 
 class PartnerUndone(MailRefused, PartnerServed):

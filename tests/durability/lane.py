@@ -14,16 +14,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select, update
 
 from provisioning.commercial.payments.testing import StripeDouble
 from provisioning.lab.demo import open_lab
+from provisioning.settings import Settings
 from tests.durability.commerce import PARTNER_OF_MANY
 from tests.durability.story import Played, Prepared, Scene, Story
 from tests.support.customer_pages import PageServer
 from tests.support.estate import HOUSEHOLDS, estate_toml
+from tests.support.http_receiver import HttpReceiver
 from tests.support.lab import Installation, JourneyLab
+from tests.support.line_system import line_webhook_settings
 from tests.support.shop import ESTATE as SHOP_ESTATE
 from tests.support.shop import Shop, shop_settings
 from tests.support.worker_process import Home, Instant, Plan
@@ -54,23 +58,28 @@ class Lane:
         self._server = server
         self.commits = commits
         self.worker: WorkerProcess | None = None
+        self._story_settings: dict[str, Any] = {}
         self.frozen: list[WorkerProcess] = []
         self.is_spoilt = False
         self._looked = (0, 0.0)
 
     async def start_worker(self) -> WorkerProcess:
         """Another worker on this database; it becomes the worker of the moment."""
-        settings = self.people.appliance.settings
-        self.worker = await self._server.start(settings, self.home, commits=self.commits)
+        self.worker = await self._server.start(self._settings, self.home, commits=self.commits)
         return self.worker
 
+    @property
+    def _settings(self) -> Settings:
+        """Of the worker of the moment."""
+        return self.people.appliance.settings.model_copy(update=self._story_settings)
+
     @asynccontextmanager
-    async def rehearsal(self) -> AsyncIterator[None]:
+    async def rehearsal(self, story: Story) -> AsyncIterator[None]:
         """The server itself is the worker of the moment; nobody may be lost."""
         if self.worker is not None:
             await self.worker.end()
-        settings = self.people.appliance.settings
-        async with self._server.rehearsal(settings, self.home, commits=self.commits) as self.worker:
+        self._story_settings = dict(story.settings)
+        async with self._server.rehearsal(self._settings, self.home, commits=self.commits) as self.worker:
             try:
                 yield
             finally:
@@ -83,6 +92,10 @@ class Lane:
 
         Raises: StoryBroken.
         """
+        if self._story_settings != dict(story.settings):
+            if self.worker is not None:
+                await self.worker.end()
+            self._story_settings = dict(story.settings)
         await self._prepare(story)
         plans = [Plan(by, instant) for instant in losses]
         offset = self.home.trace_size
@@ -223,12 +236,14 @@ async def open_lane(
     of_workers = Home(home / "worker")
     estate = home / "estate.toml"
     estate.write_text(estate_toml(households) + SHOP_ESTATE + PARTNER_OF_MANY)
-    async with PageServer() as pages, StripeDouble() as stripe:
+    async with PageServer() as pages, StripeDouble() as stripe, HttpReceiver() as line_receiver:
         settings = {**shop_settings(home, stripe), "public_url": pages.url}
+        settings |= line_webhook_settings(home, line_receiver)
         settings |= {} if database_url is None else {"database_url": database_url}
         async with open_lab(home / "lab", estate, lambda _: None, clock=of_workers.clock, **settings) as lab:
             pages.serve(lab.appliance)
             people = JourneyLab(lab, of_workers.clock, pages)
+            people.line_receiver = line_receiver
             shop = Shop(people, stripe, itertools.count())
             lane = Lane(people, shop, server, of_workers, commits=commits)
             try:

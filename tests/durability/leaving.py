@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from acs.testing import Quirks
 from provisioning.commercial.helpdesk.ticket_tables import Ticket
+from radius.testing import LabNas, Mood
 from tests.durability.mails import message_id, sent_again
 from tests.durability.story import Played, Prepared, Scene, elsewhere, not_ended, unlike
 from tests.support.estate import Household
@@ -25,6 +26,7 @@ from workflows.engine.tables import RunRow
 EVERY_POOL = ("aggregation-north/101", "north-pd", "north-v4", "north-wan6")
 DAYS_AHEAD = 20
 UNREACHABLE = "acs.device_unreachable"
+STILL_OPEN = "radius.sessions_still_open"
 
 
 @dataclass
@@ -152,6 +154,35 @@ class LeftWithoutCpe(Terminated):
 
     def other_than_usual(self, leaver: Leaver) -> dict[str, Any]:
         return {"dials as": leaver.username, "tickets": [("noc", f"Reset the CPE of {leaver.username}")]}
+
+
+class SilentNas(Terminated):
+    """The NAS neither answers nor notices that the line went dark: only the addresses wait, until it is heard again."""
+
+    name = "silent_nas"
+    as_elsewhere = elsewhere(SERVICE_TERMINATION, "disconnect_sessions", "see_sessions_ended", "release_addresses")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._nases: dict[JourneyLab, LabNas] = {}
+
+    async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
+        nas = self._nases[people] = people.nas
+        nas.disconnects.mood = Mood(silent=True)
+        people.world.nas = None
+        return await super().begin(people, shop)
+
+    async def act(self, scene: Scene, row: RunRow) -> None:
+        if row.reason_code == STILL_OPEN and scene.has_time(row):
+            if scene.first("heard again"):
+                left = await traces_of(scene.people, scene.facts.house)
+                assert (left.addresses, left.bills, left.on_the_olt) == (EVERY_POOL, 0, ()), left
+                nas = scene.people.world.nas = self._nases.pop(scene.people)
+                nas.disconnects.mood = Mood()
+            assert row.wake_at is not None
+            scene.people.clock.skip_to(row.wake_at)
+            return
+        await super().act(scene, row)
 
 
 class Stays(Terminated):

@@ -1,4 +1,5 @@
-"""Orders: paid by card in advance, paid later, paid in another way than was said at first; delivered, and undone."""
+"""Orders: paid by card in advance, paid later, paid in another way than was said at first, by whoever's card is
+declined; delivered, and undone."""
 
 from __future__ import annotations
 
@@ -154,6 +155,55 @@ class PaidOtherwise(Delivered):
         }
         found = await _bought(played)
         return [*not_ended(played), *unlike(found, wanted), *wrong_mails(played, played.facts.email)]
+
+
+class CardDeclined(Delivered):
+    """The card is declined and the order held; the customer pays at the bank."""
+
+    name = "card_declined"
+    as_elsewhere = elsewhere(QUOTE_ACCEPTED_TO_ORDER, "process_payment", "capture_payment", "begin_order")
+    card = "pm_card_chargeDeclinedInsufficientFunds"
+
+    async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
+        house = people.household()
+        await shop.keep_card(house, self.card)
+        day = shop.visit_day().isoformat()
+        return Scene(
+            people, shop, await shop.order(house, FIBRE_PREPAID, payment_method="card", scheduled_date=day), house
+        )
+
+    async def act(self, scene: Scene, row: RunRow) -> None:
+        if row.state == "held" and row.current_step == "capture_payment":
+            assert row.reason_code == "payment.declined", row.reason
+            if scene.first("another way"):
+                await scene.shop.pay_by(scene.run, "bank")
+            return
+        if row.waiting_for == "payment_settled":
+            if scene.first("the money comes"):
+                assert await scene.shop.settle(scene.run, "process_payment", "statement 8") == [scene.run.id]
+            return
+        await super().act(scene, row)
+
+    async def faults(self, played: Played) -> list[str]:
+        wanted = {
+            "order": ("completed", None),
+            "subscriptions": ["pending_installation"],
+            "payments": ["declined", "captured"],
+            "money taken": [],  # by Stripe
+            "money back": [],
+            "notices": 1,
+            "calendar": ["completed"],
+        }
+        payments = await played.shop.payments(played.facts)
+        intents = played.shop.stripe.account.intents
+        still_open = [one.reference for one in payments[:1] if intents[str(one.reference)]["status"] != "canceled"]
+        found = await _bought(played)
+        return [
+            *not_ended(played),
+            *unlike(found, wanted),
+            *wrong_mails(played, played.facts.email),
+            *([f"the declined card can still be charged: {still_open}"] if still_open else []),
+        ]
 
 
 async def _bought(played: Played) -> dict[str, Any]:

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 import tempfile
 from pathlib import Path
+
+import uvloop
 
 from provisioning.logs import configure_logs
 from tests.durability.lane import StoryBroken
@@ -45,7 +46,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="firstlight-replay-"))
     configure_logs(level="error", form="console")
     try:
-        asyncio.run(replay(death, folder))
+        uvloop.run(replay(death, folder))
     except StoryBroken as broken:
         sys.stdout.write(f"{broken}\n\neverything is in {folder}\n")
         return 1

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from tests.durability.commerce import Onboarded, OnboardingUndone, PartnerServed, PartnerUndone
+from tests.durability.commerce import (
+    LeadRejected,
+    Onboarded,
+    OnboardingUndone,
+    PartnerOutsold,
+    PartnerRejected,
+    PartnerServed,
+    PartnerUndone,
+)
 from tests.durability.installing import Abandoned, Cancelled, Installed, InstalledLater, Unvisited
-from tests.durability.leaving import LeftOnItsDay, LeftWithoutCpe, Stays, Terminated
-from tests.durability.ordering import Delivered, OrderUndone, PaidLater, PaidOtherwise
+from tests.durability.leaving import LeftOnItsDay, LeftWithoutCpe, SilentNas, Stays, Terminated
+from tests.durability.lines import LineByHand, LineByWebhook, PortMismatch
+from tests.durability.ordering import CardDeclined, Delivered, OrderUndone, PaidLater, PaidOtherwise
 from tests.durability.renewing import PaidBack, Reminded, RenewalUndone, Renewed, Unanswered
+from tests.durability.sharing import LineDropped
 from tests.durability.story import Story
 
 INSTALLED, CANCELLED, ABANDONED = Installed(), Cancelled(), Abandoned()
@@ -31,4 +41,16 @@ OTHERS: tuple[Story, ...] = (
     LeftWithoutCpe(),
     Stays(),
 )
-STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED, *OTHERS)}
+TROUBLES: tuple[Story, ...] = (
+    LeadRejected(),
+    PartnerRejected(),
+    PartnerOutsold(),
+    CardDeclined(),
+    LineByHand(),
+    LineByWebhook(),
+    PortMismatch(),
+    SilentNas(),
+    LineDropped(),
+)
+"""Where somebody says no, says nothing, or is content with less: played in the full sweep alone."""
+STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED, *OTHERS, *TROUBLES)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -83,6 +83,7 @@ class Story(ABC):
     as_elsewhere: ClassVar[frozenset[str]] = frozenset()
     deadliest: ClassVar[tuple[str, ...]] = ()
     cancelled_when_lost: ClassVar[bool] = False
+    settings: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:

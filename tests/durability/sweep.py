@@ -51,7 +51,7 @@ async def play_clean(lane: Lane, story: Story) -> tuple[Played, list[Instant]]:
 
     Raises: StoryBroken; AssertionError if it doesn't show all it should.
     """
-    async with lane.rehearsal():
+    async with lane.rehearsal(story):
         if lane.commits:
             await lane.play(story)  # a worker's own start is over then
         clean = await lane.play(story)

@@ -70,6 +70,7 @@ async def test_a_worker_killed_at_any_instant_leaves_nothing_undone_or_done_twic
     assert await survive_all(lanes, deaths, clean) == set(deaths)
 
 
+@pytest.mark.second_half
 @pytest.mark.timeout(900)
 async def test_a_worker_killed_when_the_other_side_has_acted_does_nothing_twice_in_any_journey(
     lanes: list[Lane],

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from tests.durability.lane import Lane
-from tests.durability.stories import ABANDONED, INSTALLED, OTHERS, STORIES
+from tests.durability.stories import ABANDONED, INSTALLED, OTHERS, STORIES, TROUBLES
 from tests.durability.story import Played, Story
 from tests.durability.sweep import (
     KINDS,
@@ -91,7 +91,7 @@ async def test_killed_at_every_instant_and_on_both_sides_of_every_commit(lanes: 
     await survive_each(lanes, deaths, clean)
 
 
-@pytest.mark.parametrize("story", OTHERS, ids=lambda story: story.name)
+@pytest.mark.parametrize("story", [*OTHERS, *TROUBLES], ids=lambda story: story.name)
 async def test_every_other_way_of_every_journey_killed_at_every_instant(lane: Lane, story: Story) -> None:
     clean, instants = await play_clean(lane, story)
     deaths = in_rows(clean, once_each(instants), (lane.kind,))

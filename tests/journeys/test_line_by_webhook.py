@@ -11,10 +11,9 @@ import httpx
 import pytest
 
 from provisioning.api import create_app
-from provisioning.signatures import new_secret
 from tests.support.http_receiver import SILENCE, HttpReceiver
 from tests.support.lab import Installation, JourneyLab
-from tests.support.line_system import LineSystem
+from tests.support.line_system import LineSystem, line_webhook_settings
 from tests.support.traces import NOTHING, traces_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,18 +22,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 @asynccontextmanager
 async def driven_by_webhook(lab: JourneyLab, folder: Path) -> AsyncIterator[LineSystem]:
     """The ISP sets its own system up; for the time of the block."""
-    secret = new_secret()
-    file = folder / "line-secret"
-    file.write_text(secret)
     async with HttpReceiver() as receiver:
-        settings = {
-            "line_adapter": "webhook",
-            "line_webhook_url": f"http://127.0.0.1:{receiver.port}/lines",
-            "line_webhook_secret_file": file,
-            "line_webhook_timeout_seconds": 2.0,
-            "webhook_private_networks": ("127.0.0.0/8",),
-        }
-        async with lab.restarted_with(**settings):
+        settings = line_webhook_settings(folder, receiver)
+        secret = settings["line_webhook_secret_file"].read_text()
+        async with lab.restarted_with(line_adapter="webhook", **settings):
             transport = httpx.ASGITransport(create_app(lab.appliance))
             async with httpx.AsyncClient(transport=transport, base_url="https://isp.example") as appliance:
                 yield LineSystem(receiver, secret, lab.world.olt.url, appliance, lab.clock.now)

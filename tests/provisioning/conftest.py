@@ -10,18 +10,19 @@ import pytest_asyncio
 
 from provisioning.bootstrap import Appliance, open_appliance
 from tests.conftest import DATABASES
+from tests.support.appliances import one_original
 from tests.support.healthy_estate import HealthyEstate, make_healthy_estate
 from tests.support.postgres import PostgresServer
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def sqlite_estate(tmp_path_factory: pytest.TempPathFactory) -> HealthyEstate:
-    return await make_healthy_estate(tmp_path_factory.mktemp("estate") / "lab", None)
+    return await one_original(tmp_path_factory, "estate-sqlite", make_healthy_estate, HealthyEstate)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def postgresql_estate(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> HealthyEstate:
-    return await make_healthy_estate(tmp_path_factory.mktemp("estate") / "lab", postgres)
+    return await one_original(tmp_path_factory, "estate-postgresql", make_healthy_estate, HealthyEstate, postgres)
 
 
 @pytest.fixture(params=DATABASES)

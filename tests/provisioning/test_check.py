@@ -248,6 +248,23 @@ CORRUPTIONS = (
         strip=("visit",),
     ),
     Corruption(
+        "an order with two visits to come",
+        (("field.one_visit_per_order", "order 7", "Order 7 has visits 2 and 3 to come instead of one."),),
+        ours=("UPDATE visit SET order_id = 7, customer_id = 1002 WHERE id IN (2, 3)",),
+        strip=("visit",),
+    ),
+    Corruption(
+        "a visit that nobody needs",
+        (
+            (
+                "field.visit_is_needed",
+                "visit 2",
+                "Visit 2 keeps technician 7002 (booked), but neither an order nor an installation needs it any more.",
+            ),
+        ),
+        ours=("UPDATE visit_booking SET released_at = booked_at WHERE visit_id = 2",),
+    ),
+    Corruption(
         "a service billed twice",
         (("billing.one_bill_per_service", "service 1", "Service 1 is billed 2 times (subscriptions 1, 1001)."),),
         strip=("subscription",),

@@ -41,6 +41,29 @@ async def test_a_tick_that_is_wanted_at_once_does_not_wait_for_its_first_interva
     await clock.stop()
 
 
+async def test_what_is_begun_when_it_is_due_is_not_begun_again_before_it_has_ended() -> None:
+    calls, begun, goes_on = 0, asyncio.Event(), asyncio.Event()
+
+    async def act() -> None:
+        nonlocal calls
+        calls += 1
+        begun.set()
+        await goes_on.wait()
+
+    clock = Clock([Tick("when due", None, act)])
+    clock.start()
+    async with asyncio.timeout(5):
+        assert clock.begin("when due")
+        await begun.wait()
+        assert not clock.begin("when due")
+        goes_on.set()
+        while not clock.begin("when due"):  # noqa: ASYNC110 - nobody is told when a beat has ended
+            await asyncio.sleep(0)
+        await clock.stop()
+    assert calls == 2
+    assert not clock.begin("when due"), "it has stopped"
+
+
 async def test_stopping_ends_a_job_that_does_not_end_by_itself_without_an_error(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -98,6 +98,49 @@ async def test_migrating_again_changes_nothing(database: Database, tmp_path: Pat
     await radius.close()
 
 
+async def test_visits_are_their_orders_and_their_bookers_from_now_on_and_find_the_way_back(
+    database: Database, tmp_path: Path
+) -> None:
+    moment, until = "'2026-01-01 10:00:00.000000'", "'2026-01-01 12:00:00.000000'"
+    visit = "tenant_id, customer_id, technician_id, ends_at, address, booked_at"
+    whose = f"'north', 42, 7, {until}, '1 High Street', {moment}"
+    old = text("SELECT id, request_id, state FROM visit ORDER BY id")
+    new = text(
+        "SELECT visit_id, purpose, visit_booking.order_id, visit.order_id, request_id, released_at IS NULL"
+        " FROM visit_booking JOIN visit ON visit.id = visit_id ORDER BY visit_id"
+    )
+
+    def there_and_back(connection: Connection) -> list[Any]:
+        config = alembic_config(connection)
+        command.upgrade(config, "0016")
+        for statement in (
+            f"INSERT INTO customer (tenant_id, id, name, email, registered_at, state)"
+            f" VALUES ('north', 42, 'Ada', 'ada@example.com', {moment}, 'active')",
+            "INSERT INTO technician (tenant_id, id, name, skills) VALUES ('north', 7, 'Tom', '[]')",
+            f"INSERT INTO visit ({visit}, id, request_id, state, starts_at, outcome_at) VALUES"
+            f" ({whose}, 1, 'ticket/1', 'cancelled', {moment}, {moment}), ({whose}, 2, NULL, 'booked', {moment}, NULL)",
+            "INSERT INTO deployment (tenant_id, order_id, customer_id, visit_id, priority, wanted, state, scheduled_at,"
+            f" request_id) VALUES ('north', 9, 42, 2, 'normal', '2026-01-01', 'scheduled', {moment}, 'quote/1')",
+        ):
+            connection.exec_driver_sql(statement)
+        seen = [connection.execute(old).all()]
+        command.upgrade(config, "head")
+        seen.append(connection.execute(new).all())
+        command.downgrade(config, "0016")
+        seen.append(connection.execute(old).all())
+        command.upgrade(config, "head")
+        seen.append(connection.execute(new).all())
+        return seen
+
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        before, bookings, back, again = there_and_back(connection)
+    engine.dispose()
+    assert back == before == [(1, "ticket/1", "cancelled"), (2, None, "booked")]
+    assert bookings == again == [(1, "installation", None, None, "ticket/1", 0), (2, "deployment", 9, 9, "quote/1", 1)]
+
+
 async def test_bills_of_the_first_shape_live_on_and_find_the_way_back(database: Database, tmp_path: Path) -> None:
     columns = "id, tenant_id, customer_id, service_id, plan, state, billing_started_at, billing_stopped_at"
     moment = "'2026-01-01 00:00:00.000000'"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
 from sqlalchemy.engine import make_url
 
 from provisioning.bootstrap import open_appliance, utc_now
@@ -14,6 +16,7 @@ from provisioning.migrations import migrate
 from provisioning.settings import Settings, load_settings
 from provisioning.vault import create_keyring
 from tests.support.postgres import PostgresServer
+from tests.support.shared import made_once, shared_folder
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 ESTATE = EXAMPLES / "lab-estate.toml"
@@ -43,6 +46,27 @@ class Original:
             return f"sqlite+aiosqlite:///{to}/firstlight.db"
         assert self.postgres is not None
         return self.postgres.create_database(template=str(make_url(self.database_url).database))
+
+
+Kind = TypeVar("Kind", bound=Original)
+
+
+async def one_original(
+    factory: pytest.TempPathFactory,
+    name: str,
+    make: Callable[[Path, PostgresServer | None], Awaitable[Kind]],
+    kind: type[Kind],
+    postgres: PostgresServer | None = None,
+) -> Kind:
+    """What ``make`` makes, once in a test run for all its processes."""
+
+    async def told(home: Path) -> dict[str, Any]:
+        made = await make(home, postgres)
+        said = {field.name: getattr(made, field.name) for field in fields(made) if field.name != "postgres"}
+        return {**said, "home": str(made.home)}
+
+    said = await made_once(shared_folder(factory), name, told)
+    return kind(**{**said, "home": Path(said["home"]), "postgres": postgres})
 
 
 async def make_migrated(home: Path, postgres: PostgresServer | None) -> Original:

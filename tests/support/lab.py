@@ -31,6 +31,7 @@ from radius.testing import LabNas, LoginReply
 from tests.support.clock import MovableClock
 from tests.support.customer_pages import PageServer
 from tests.support.estate import AT_THE_TIGHT_OLT, Household, estate_toml, tomorrow
+from tests.support.http_receiver import HttpReceiver
 from workflows import EventView, RunView, list_events, show_run
 from workflows.definitions.installation import Appointment
 from workflows.engine.tables import ENDED, RunRow
@@ -51,6 +52,7 @@ class JourneyLab:
         self.clock = clock
         self.pages = pages or PageServer()
         self.worker: Worker
+        self.line_receiver: HttpReceiver  # of an ISP whose OLTs are driven by a system of its own
         self._worker_stack = AsyncExitStack()
         self._numbers = iter(n for n in itertools.count(1) if n not in AT_THE_TIGHT_OLT)
         self._moved = asyncio.Event()
@@ -67,8 +69,8 @@ class JourneyLab:
 
     async def start_worker(self) -> None:
         pace = Pace(
-            timers_every_seconds=0.2,
-            watch_every_seconds=0.2,
+            look_every_seconds=0.2,
+            visits_every_seconds=0.25,
             nas_retransmission=Retransmission(sends=3, first_wait_seconds=0.2),
             sleep=self.clock.sleep,
         )

@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
-from provisioning.signatures import sign, verified_id
+from provisioning.signatures import new_secret, sign, verified_id
 from tests.support.http_receiver import HttpReceiver
 
 ANSWERS_AT = "/webhooks/line"
@@ -66,3 +67,15 @@ class LineSystem:
             done = await http.delete(f"{self.olt_url}/lines/{line['order']}", headers={"Idempotency-Key": number})
         assert done.status_code == 200, done.text
         return {"order": line["order"], "serial": line["serial"], "result": "removed"}
+
+
+def line_webhook_settings(folder: Path, receiver: HttpReceiver) -> dict[str, Any]:
+    """What an ISP sets whose system takes messages there; the secret is written into a file of this folder."""
+    file = folder / "line-secret"
+    file.write_text(new_secret())
+    return {
+        "line_webhook_url": f"http://127.0.0.1:{receiver.port}/lines",
+        "line_webhook_secret_file": file,
+        "line_webhook_timeout_seconds": 2.0,
+        "webhook_private_networks": ("127.0.0.0/8",),
+    }

@@ -1,4 +1,5 @@
-"""A private PostgreSQL for one test run: initdb in a temporary directory, a Unix socket, one database per test.
+"""A private PostgreSQL for one test run and all its processes: initdb in a temporary directory, a Unix socket, one
+database per test.
 
 Databases belong to an ordinary role, as an ISP's do: a superuser would pass row-level security.
 """
@@ -18,15 +19,19 @@ from sqlalchemy.engine import URL, make_url
 
 SUPERUSER, OWNER = "postgres", "firstlight"
 INSTALL = "apt-get install postgresql"
+CONNECTIONS = 500
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 12 * 2**30
 
 
 class PostgresServer:
-    """``start()``, then ``create_database()`` as often as wanted, then ``stop()``."""
+    """``start()``, then ``create_database()`` as often as wanted, then ``stop()``.
 
-    def __init__(self, *, durable: bool = False) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="firstlight-pg-", dir=_memory() if not durable else None))
+    Other processes ``attach()`` to the one that runs in this ``home``, and ``detach()``.
+    """
+
+    def __init__(self, home: Path | None = None, *, durable: bool = False) -> None:
+        self.home = home or Path(tempfile.mkdtemp(prefix="firstlight-pg-", dir=_memory() if not durable else None))
         self.durable = durable
 
     def start(self) -> None:
@@ -35,12 +40,18 @@ class PostgresServer:
             account = pwd.getpwnam("postgres")
             os.chown(self.home, account.pw_uid, account.pw_gid)
         self._run("initdb", "-D", str(data), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
-        options = f"-c listen_addresses='' -c unix_socket_directories={self.home} -c max_connections=200"
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.home} -c max_connections={CONNECTIONS}"
         if not self.durable:
             options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
         self._run("pg_ctl", "-D", str(data), "-w", "-l", str(self.home / "log"), "-o", options, "start")
-        self._admin = psycopg.connect(f"host={self.home} user={SUPERUSER} dbname=postgres", autocommit=True)
+        self.attach()
         self._admin.execute(f"CREATE ROLE {OWNER} LOGIN")
+
+    def attach(self) -> None:
+        self._admin = psycopg.connect(f"host={self.home} user={SUPERUSER} dbname=postgres", autocommit=True)
+
+    def detach(self) -> None:
+        self._admin.close()
 
     def create_database(self, template: str = "template1") -> str:
         """The URL of a new, empty database, or of a copy of one that nobody is connected to."""
@@ -53,7 +64,7 @@ class PostgresServer:
         self._admin.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)".encode())
 
     def stop(self) -> None:
-        self._admin.close()
+        self.detach()
         self._run("pg_ctl", "-D", str(self.home / "data"), "-m", "immediate", "stop")
         # Hundreds of databases: on some disks this takes minutes, for which nobody has to wait.
         subprocess.run(["setsid", "--fork", "rm", "-rf", "--", self.home], check=False)

@@ -31,10 +31,13 @@ async def begun_by_hand(lab: JourneyLab, journey: str, data: dict[str, Any]) -> 
     return Installation(lab, run_id)
 
 
-async def walk(run: Installation, *, stop_at: str = "", between: tuple[str, Between] | None = None) -> None:
+async def walk(
+    run: Installation, *, stop_at: str = "", between: tuple[str, Between] | None = None, outside: bool = True
+) -> None:
     """Walks the run's first segment until it rests; or until ``stop_at``, as if the process were killed there.
 
-    ``between``: (an instant between two transactions, what somebody else does then).
+    ``between``: (an instant between two transactions, what somebody else does then). ``outside``: whether it reaches
+    the other sides, by the laboratory's worker.
     """
     reached = set[str]()
 
@@ -48,7 +51,7 @@ async def walk(run: Installation, *, stop_at: str = "", between: tuple[str, Betw
             reached.remove(between[0])
             await between[1]()
 
-    await _walk(run, at, before_a_transaction)
+    await _walk(run, at, before_a_transaction, outside=outside)
 
 
 async def walk_killed_everywhere(run: Installation, *, but: Collection[str] = ()) -> list[str]:
@@ -67,7 +70,9 @@ async def walk_killed_everywhere(run: Installation, *, but: Collection[str] = ()
             return killed_at
 
 
-async def _walk(run: Installation, at: Callable[[str], None], first: Between | None = None) -> None:
+async def _walk(
+    run: Installation, at: Callable[[str], None], first: Between | None = None, *, outside: bool = True
+) -> None:
     appliance = run.lab.appliance
 
     @asynccontextmanager
@@ -77,10 +82,10 @@ async def _walk(run: Installation, at: Callable[[str], None], first: Between | N
         async with appliance.database.begin() as db:
             yield db
 
-    interpreter: Interpreter[Services, Outside] = Interpreter(
+    interpreter: Interpreter[Services, Outside | None] = Interpreter(
         begin=begin,
         services=appliance.services,
-        outside=run.lab.worker.outside,
+        outside=run.lab.worker.outside if outside else None,
         definitions=appliance.definitions,
         clock=run.lab.clock.now,
         tenant_id=appliance.tenant_id,

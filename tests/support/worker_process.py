@@ -29,6 +29,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
+import uvloop
 from babel import Locale
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
@@ -42,19 +43,21 @@ from provisioning.configured import trusted_authorities
 from provisioning.logs import configure_logs
 from provisioning.settings import load_settings
 from provisioning.worker import Pace, open_worker
+from radius import Retransmission
 from tests.support.clock import SharedClock
 from tests.support.compiled_once import compile_once
 
 PR_SET_PDEATHSIG = 1  # prctl(2): a worker must not outlive the server that forked it
 ANY = "*"
 QUICK = Pace(
-    timers_every_seconds=0.2,
-    watch_every_seconds=0.25,
-    lost_every_seconds=0.5,
+    look_every_seconds=0.2,
+    visits_every_seconds=0.25,
+    lost_every_seconds=1.0,
     expire_every_seconds=86400.0,  # what comes of days is swept by the people's side, or a run would begin unasked
     cpe_patience=Patience(
         first_poll_seconds=0.05, slowest_poll_seconds=0.2, reached_seconds=6.0, unreached_seconds=0.5
     ),
+    nas_retransmission=Retransmission(sends=3, first_wait_seconds=0.2),
 )
 IDLE_IN_TRANSACTION_SECONDS = 2
 IMPORTED_LATE = (
@@ -248,7 +251,7 @@ def _become_worker(order: dict[str, Any]) -> None:
     os.dup2(nothing, 0)
     for number in (1, 2):
         _log_to(home, number)
-    asyncio.run(_work(order, home, _until_terminated))
+    uvloop.run(_work(order, home, _until_terminated))
 
 
 def _log_to(home: Home, number: int) -> None:
@@ -315,7 +318,7 @@ def _rehearse(order: dict[str, Any], orders: Orders) -> None:
     home, ours = Home(Path(order["home"])), os.dup(2)
     _log_to(home, 2)
     try:
-        asyncio.run(_work(order, home, until_next_order))
+        uvloop.run(_work(order, home, until_next_order))
     finally:
         os.dup2(ours, 2)
         os.close(ours)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -95,7 +95,7 @@ class ProvisionedTenant(TypedDict):
 
 
 class ScheduledDeployment(TypedDict):
-    """A deployment and the technician's visit for it."""
+    """A deployment and the technician's visit for it; ``is_made``: somebody has been there, for the installation."""
 
     deployment_id: int
     order_id: int
@@ -106,6 +106,7 @@ class ScheduledDeployment(TypedDict):
     starts_at: datetime
     ends_at: datetime
     state: DeploymentState
+    is_made: NotRequired[bool]
 
 
 class TenantAnswer(TypedDict):

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.journal import NOT_BEGUN, Definitions
 from workflows.engine.steps import Step
-from workflows.engine.tables import ENDED, Direction, RunNote, RunRow, RunState, StepRow, StepState
+from workflows.engine.tables import ENDED, Direction, RunNote, RunRow, RunState, SignalRow, StepRow, StepState
 from workflows.errors import CodeMissing, RunUnknown
 
 
@@ -268,6 +268,27 @@ async def runs_of_keys(db: AsyncSession, *, tenant_id: str, keys: Sequence[str])
         .where(RunRow.tenant_id == tenant_id, StepRow.key.in_(keys))
     )
     return {key: (run_id, state) for key, run_id, state in found}
+
+
+async def inputs_of(db: AsyncSession, *, tenant_id: str, run_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What these runs were started with, as it was kept."""
+    found = await db.execute(
+        select(RunRow.id, RunRow.input).where(RunRow.tenant_id == tenant_id, RunRow.id.in_(run_ids))
+    )
+    return {run_id: json.loads(text) for run_id, text in found}
+
+
+async def open_runs_told(db: AsyncSession, *, tenant_id: str, keys: Sequence[str]) -> dict[str, set[int]]:
+    """By a signal's key: the runs that were told so and have not ended, whether they have heard it yet or not."""
+    found = await db.execute(
+        select(SignalRow.key, SignalRow.run_id)
+        .join(RunRow, RunRow.id == SignalRow.run_id)
+        .where(RunRow.tenant_id == tenant_id, RunRow.state.not_in(ENDED), SignalRow.key.in_(keys))
+    )
+    told: dict[str, set[int]] = {}
+    for key, run_id in found:
+        told.setdefault(key, set()).add(run_id)
+    return told
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cache
 
 from provisioning.commercial.mails.rendering import MailTemplates
 from provisioning.intake import Faults
-from provisioning.languages import LONGEST_TAG, canonical, is_language_tag, less_and_less
+from provisioning.languages import LONGEST_TAG, canonical, is_language_tag, matched
 
 
 @cache
@@ -26,7 +26,7 @@ def read_language(faults: Faults, field: str, value: object) -> str | None:
     if not is_language_tag(tag):
         faults.add(field, "is not a language such as de or de-AT")
         return None
-    if not any(each in spoken() for each in less_and_less(tag.lower())):
+    if matched(tag, spoken()) is None:
         faults.add(field, f"is {tag}, and there are no mails in it; there are: {', '.join(spoken())}")
         return None
     return canonical(tag)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.helpdesk.ticket_desk import TicketDesk, TicketRecord
-from provisioning.field import ReportedVisit, VisitOver, VisitRecord, Visits
+from provisioning.commercial.tenants.tenant_tables import Deployment
+from provisioning.field import ReportedVisit, VisitRecord, Visits, Whose
 from provisioning.intake import Clock
 from workflows.answers import CreatedTicket
 from workflows.services import ScheduledInstallation
@@ -21,6 +22,8 @@ class TicketingService:
     """Opens tickets, books and ends installation visits. Writes only ``db``; the caller commits."""
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
         self._tickets = TicketDesk(db, tenant_id=tenant_id, now=now)
 
@@ -64,12 +67,16 @@ class TicketingService:
         installation_address: str,
         technician_id: int,
         scheduled_date: datetime,
-        duration_minutes: int = DEFAULT_DURATION_MINUTES,
         service_location: str | None = None,
         planned_port: str | None = None,
+        order_id: int | None = None,
+        visit_id: int | None = None,
         request_id: str | None = None,
     ) -> ScheduledInstallation:
         """Book the technician for this installation; nobody is booked twice at the same time.
+
+        Where the customer's order ``order_id`` has a visit to come and no line has taken that yet, it is this one's:
+        moved where the technician or the time is another, and as it stands where it is named, by its ``visit_id``.
 
         Raises: InvalidRequest (all faults), TechnicianUnknown, TechnicianBusy, VisitOver (this request's visit was
         cancelled since), RequestConflict, ChangeRaced.
@@ -78,10 +85,11 @@ class TicketingService:
             customer_id=customer_id,
             technician_id=technician_id,
             starts_at=scheduled_date,
-            duration_minutes=duration_minutes,
+            duration_minutes=DEFAULT_DURATION_MINUTES,
             address=installation_address,
             location=service_location,
             planned_port=planned_port,
+            whose=Whose("installation", order_id, visit_id),
             request_id=request_id,
         )
         return ScheduledInstallation(
@@ -91,7 +99,26 @@ class TicketingService:
             starts_at=visit["starts_at"],
             ends_at=visit["ends_at"],
             state=visit["state"],
+            is_announced=await self._is_announced(visit),
         )
+
+    async def _is_announced(self, visit: VisitRecord) -> bool:
+        """Whether the order's confirmation names this very time: it is written once, for the order's first visit."""
+        if visit["order_id"] is None:
+            return False
+        first = await self._db.scalar(
+            select(Deployment)
+            .where(
+                Deployment.tenant_id == self._tenant_id,
+                Deployment.customer_id == visit["customer_id"],
+                Deployment.order_id == visit["order_id"],
+            )
+            .order_by(Deployment.id)
+            .limit(1)
+        )
+        if first is None or (first.state, first.visit_id) != ("scheduled", visit["visit_id"]):
+            return False
+        return await self._visits.is_promised(visit_id=visit["visit_id"], purpose="deployment")
 
     async def report_visit(
         self,
@@ -128,13 +155,12 @@ class TicketingService:
         return await self._visits.cancel(visit_id=visit_id, reason=reason, request_id=request_id)
 
     async def release_visit(self, *, visit_id: int, reason: str) -> VisitRecord:
-        """Undo of ``schedule_installation``: the technician is free again; a visit that has ended stays as it ended.
+        """Undo of ``schedule_installation``: the technician is free again, unless an order still needs the visit; one
+        that has ended stays as it ended.
 
         Raises: InvalidRequest, VisitUnknown.
         """
-        with suppress(VisitOver):  # it has ended by itself, and what happened at the door happened
-            await self._visits.cancel(visit_id=visit_id, reason=reason)
-        return await self._visits.visit(visit_id)
+        return await self._visits.leave(visit_id=visit_id, purpose="installation", reason=reason)
 
 
 def _created(ticket: TicketRecord) -> CreatedTicket:

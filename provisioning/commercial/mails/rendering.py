@@ -22,7 +22,7 @@ from provisioning.commercial.mails.mail_variables import MailVariable, asked_for
 from provisioning.commercial.mails.wording import Wording, only_words
 from provisioning.commercial.tenants.brand import Brand, read_brand
 from provisioning.intake import SECRET_REFERENCE, Faults
-from provisioning.languages import is_language_tag, less_and_less, locale_of
+from provisioning.languages import Choice, choose, is_language_tag, locale_of
 
 SHIPPED_TEMPLATES = Path(__file__).parent / "mail_templates"
 PARTS = ("subject", "text", "html")
@@ -73,7 +73,7 @@ class MailTemplates:
 
     def has_default(self) -> bool:
         """Whether the ISP's own language is one there are mails in."""
-        return any(self._folder_of(tag) is not None for tag in less_and_less(self._language))
+        return choose(self.languages(), None, self._language) is not None
 
     def variables(self, name: str, language: str) -> dict[str, MailVariable]:
         """What a caller must give to the mail ``name``, as its templates in this language ask for it."""
@@ -91,12 +91,11 @@ class MailTemplates:
         if language is not None and not is_language_tag(language):
             faults.add("language", "is not a language such as de or de-AT")
             language = None
-        found = self._found(name, language)
-        if found is None:
+        chosen = choose(self.languages(name), language, self._language)
+        if chosen is None:
             faults.add("template", self._why_not_found(name, language))
             return None
-        folder, asked_as = found
-        wanted = self.variables(name, folder)
+        wanted = self.variables(name, chosen.language)
         _no_secret_nor_control(variables, faults)
         for missing in sorted(key for key, each in wanted.items() if not each.optional and key not in variables):
             faults.add(f"variables.{missing}", "is missing")
@@ -105,39 +104,27 @@ class MailTemplates:
         brand = read_brand(variables.get(BRAND), self._isp_name, faults)
         if brand is None or faults.count > before:
             return None
-        return self._rendered(_Wish(name, folder, asked_as, brand), variables, faults)
-
-    def _found(self, name: str, language: str | None) -> tuple[str, str] | None:
-        """The folder of the nearest language that has this mail, and the tag it answers to."""
-        for wish in (language, self._language):
-            for tag in less_and_less(wish) if wish else ():
-                folder = self._folder_of(tag)
-                if folder is not None and wish is not None and name in self._files[folder]:
-                    return folder, wish
-        return None
+        return self._rendered(_Wish(name, chosen, brand), variables, faults)
 
     def _why_not_found(self, name: str, language: str | None) -> str:
         wanted = " or ".join(wish for wish in (language, self._language) if wish)
         there_are = [f"{each} ({', '.join(self.languages(each))})" for each in self.names()]
         return f"{name} doesn't exist in {wanted}; there are: {', '.join(there_are)}"
 
-    def _folder_of(self, tag: str) -> str | None:
-        return next((folder for folder in self._files if folder.lower() == tag.lower()), None)
-
     def _rendered(self, wish: _Wish, variables: Mapping[str, object], faults: Faults) -> RenderedMail | None:
-        environment = self._environment(locale_of(wish.asked_as))
-        given = {**wish.brand.given(), "language": wish.asked_as}
+        environment = self._environment(locale_of(wish.spoken.asked_as))
+        given = {**wish.brand.given(), "language": wish.spoken.asked_as}
         parts: dict[str, str] = {}
         for part in PARTS:
             try:
-                template = environment.get_template(_path(wish.folder, wish.name, part))
+                template = environment.get_template(_path(wish.spoken.language, wish.name, part))
                 parts[part] = template.render({**variables, **given})
             except (TemplateError, ArithmeticError, TypeError, ValueError) as exc:  # a value of no kind it can show
                 faults.add("variables", f"don't fit {wish.name}.{part}: {exc}")
         if len(parts) < len(PARTS):
             return None
         subject = faults.line("subject", parts["subject"], longest=LONGEST_SUBJECT)
-        return RenderedMail(language=wish.folder, subject=subject, text=parts["text"], html=parts["html"])
+        return RenderedMail(language=wish.spoken.language, subject=subject, text=parts["text"], html=parts["html"])
 
     def _environment(self, locale: Locale) -> ImmutableSandboxedEnvironment:
         if locale not in self._environments:
@@ -158,8 +145,7 @@ class MailTemplates:
 @dataclass(frozen=True)
 class _Wish:
     name: str
-    folder: str
-    asked_as: str
+    spoken: Choice
     brand: Brand
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from provisioning.commercial.licences.licence_errors import LicenseError
 from provisioning.commercial.licences.licence_keys import end_of, prove_license_key
@@ -17,7 +18,7 @@ from provisioning.commercial.money import in_words
 from provisioning.commercial.partners.partner_tables import Commission, Partner, PoolEntry
 from provisioning.commercial.tables import Customer
 from provisioning.commercial.tenants.tenant_tables import Deployment, HostedTenant
-from provisioning.field import LIVE_STATES, Visit
+from provisioning.field import LIVE_STATES, Visit, VisitBooking
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,11 @@ async def tenants_of_nobody(db: AsyncSession, *, tenant_id: str) -> list[Finding
 
 
 async def deployments_off_their_visit(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
-    """A scheduled deployment has its customer's visit; a released one keeps no technician."""
+    """A scheduled deployment has its customer's visit; a released one keeps no technician (an installation may)."""
+    scheduled = aliased(Deployment)
+    keeps = exists().where(
+        VisitBooking.visit_id == Visit.id, VisitBooking.purpose == "deployment", VisitBooking.released_at.is_(None)
+    ) & ~exists().where(scheduled.visit_id == Visit.id, scheduled.state == "scheduled")
     rows = await _rows(
         db,
         select(
@@ -186,7 +191,7 @@ async def deployments_off_their_visit(db: AsyncSession, *, tenant_id: str) -> li
             Deployment.state,
             Deployment.visit_id,
             Visit.customer_id.label("visited"),
-            Visit.state.label("visit_state"),
+            (Visit.state.in_(LIVE_STATES) & keeps).label("keeps"),
             Visit.technician_id,
         )
         .outerjoin(Visit, (Visit.id == Deployment.visit_id) & (Visit.tenant_id == Deployment.tenant_id))
@@ -196,7 +201,7 @@ async def deployments_off_their_visit(db: AsyncSession, *, tenant_id: str) -> li
     findings = []
     for row in rows:
         subject = f"deployment {row.id}"
-        if row.state == "released" and row.visit_state in LIVE_STATES:
+        if row.state == "released" and row.keeps:
             sentence = (
                 f"Deployment {row.id} of order {row.order_id} was released, but visit {row.visit_id} still keeps"
                 f" technician {row.technician_id}."

@@ -141,10 +141,14 @@ class DeploymentService:
         priority: str,
         scheduled_date: date | datetime,
         installation_address: str | None = None,
+        moves_visit: bool = False,
         request_id: str | None = None,
     ) -> ScheduledDeployment:
         """Book a technician for this order in the calendar that visits are booked in. The same order, wanted for the
         same time, is the same deployment.
+
+        Where an installation of this order has a visit, that is the deployment's too, as it stands; with
+        ``moves_visit``, one to come is moved to the date, where that is another. One that was made counts.
 
         A date: the first time of that day, within the working hours, at which anybody is free. A moment: whoever is
         free then. Where no address is given, it is the place of the customer's newest site survey. ``priority`` (low,
@@ -165,10 +169,18 @@ class DeploymentService:
         )
         request = faults.request_id(request_id)
         faults.refuse_if_any()
-        return await self._deployments.schedule(wanted, request)
+        return await self._deployments.schedule(wanted, request, moves_visit=moves_visit)
+
+    async def complete_deployment(self, *, deployment_id: int, request_id: str | None = None) -> ScheduledDeployment:
+        """Somebody has been there for the order. An installation that shares the visit goes on with it.
+
+        Raises: DeploymentUnknown, VisitOver (nobody has scanned anything), RequestConflict.
+        """
+        return await self._deployments.complete(deployment_id, request_id)
 
     async def release_deployment(self, *, deployment_id: int, reason: str) -> ScheduledDeployment:
-        """Undo of ``schedule_deployment``: the technician is free again. Once is enough; the first reason stands.
+        """Undo of ``schedule_deployment``: the technician is free again, unless an installation still needs them. Once
+        is enough; the first reason stands.
 
         Raises: InvalidRequest, DeploymentUnknown.
         """

@@ -1,8 +1,11 @@
-"""Deployments: an order gets a technician's visit in the one calendar, on the day or at the moment that is wanted."""
+"""Deployments: an order gets a technician's visit in the one calendar, on the day or at the moment that is wanted.
+
+Where an installation that belongs to the order has a visit already, that is the order's too.
+"""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import cast, get_args
@@ -26,15 +29,17 @@ from provisioning.commercial.tenants.tenant_errors import (
 )
 from provisioning.commercial.tenants.tenant_tables import Deployment
 from provisioning.errors import ChangeRaced, RequestConflict
-from provisioning.field import TechnicianBusy, VisitOver, VisitRecord, Visits
+from provisioning.field import LIVE_STATES, TechnicianBusy, VisitRecord, Visits, Whose
 from provisioning.field.slots import Slot, Slots
 from provisioning.intake import Clock, Faults
 from workflows.answers import DeploymentPriority, ScheduledDeployment
+from workflows.services import VisitState
 
 LONGEST_AHEAD = timedelta(days=2 * 365)
 LOOKED_AHEAD_DAYS = 60
 LONGEST_ADDRESS = 500
-DONE_OR_TO_COME = ("booked", "scanned", "completed")
+DONE: tuple[VisitState, ...] = ("scanned", "completed")
+DONE_OR_TO_COME: tuple[VisitState, ...] = ("booked", *DONE)
 
 
 @dataclass(frozen=True)
@@ -79,21 +84,38 @@ class Deployments:
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
         self._slots = Slots(db, tenant_id=tenant_id, now=now, zone=zone)
 
-    async def schedule(self, wanted: WantedDeployment, request_id: str | None) -> ScheduledDeployment:
+    async def schedule(
+        self, wanted: WantedDeployment, request_id: str | None, *, moves_visit: bool = False
+    ) -> ScheduledDeployment:
         """Raises: as ``DeploymentService.schedule_deployment``."""
         await require_customer(self._db, self._tenant_id, wanted.customer_id)
         technicians = await self._slots.hold_technicians()
         if (known := await self._known(wanted, request_id)) is not None:
             return known
-        self._refuse_if_out_of_time(wanted)
-        if not technicians:
-            raise NoTechnicians
-        address = wanted.address or await self._surveyed_place(wanted)
-        visit = await self._booked(wanted, technicians, address)
+        visit = await self._joined(wanted, technicians, request_id, moves_visit=moves_visit)
+        if visit is None:
+            self._refuse_if_out_of_time(wanted)
+            if not technicians:
+                raise NoTechnicians
+            address = wanted.address or await self._surveyed_place(wanted)
+            visit = await self._booked(wanted, technicians, address, request_id)
         return await self._keep(wanted, visit, request_id)
+
+    async def complete(self, deployment_id: int, request_id: str | None) -> ScheduledDeployment:
+        """Raises: DeploymentUnknown, VisitOver, RequestConflict."""
+        row = await self._deployment(deployment_id)
+        visit = await self._visits.finish(visit_id=row.visit_id, purpose="deployment", request_id=request_id)
+        return _scheduled(row, visit)
 
     async def release(self, deployment_id: int, reason: str) -> ScheduledDeployment:
         """Raises: DeploymentUnknown."""
+        row = await self._deployment(deployment_id)
+        if row.state == "scheduled":
+            await self._visits.leave(visit_id=row.visit_id, purpose="deployment", reason=reason)
+            await self._end(row, reason)
+        return _scheduled(row, await self._visits.visit(row.visit_id))
+
+    async def _deployment(self, deployment_id: int) -> Deployment:
         row = await self._db.scalar(
             select(Deployment)
             .where(Deployment.tenant_id == self._tenant_id, Deployment.id == deployment_id)
@@ -102,11 +124,7 @@ class Deployments:
         )
         if row is None:
             raise DeploymentUnknown(deployment_id)
-        if row.state == "scheduled":
-            with suppress(VisitOver):  # it has ended by itself, and what happened at the door happened
-                await self._visits.cancel(visit_id=row.visit_id, reason=reason)
-            await self._end(row, reason)
-        return _scheduled(row, await self._visits.visit(row.visit_id))
+        return row
 
     async def _known(self, wanted: WantedDeployment, request_id: str | None) -> ScheduledDeployment | None:
         """The deployment that this wish already has, if any."""
@@ -146,25 +164,76 @@ class Deployments:
             faults.add("scheduled_date", "lies more than two years ahead")
         faults.refuse_if_any()
 
-    async def _booked(self, wanted: WantedDeployment, technicians: list[int], address: str) -> VisitRecord:
-        for slot in await self._free(wanted, technicians):
-            try:
-                return await self._visits.book(
-                    customer_id=wanted.customer_id,
+    async def _joined(
+        self, wanted: WantedDeployment, technicians: list[int], request_id: str | None, *, moves_visit: bool
+    ) -> VisitRecord | None:
+        """The visit that an installation of this order has: it is the order's too, to come or made already."""
+        visit = await self._visits.of_order(
+            customer_id=wanted.customer_id,
+            order_id=wanted.order_id,
+            states=LIVE_STATES if moves_visit else DONE_OR_TO_COME,
+        )
+        if visit is None:
+            return None
+        visit_id = visit["visit_id"]
+        if moves_visit and visit["state"] == "booked" and not self._fits(wanted, visit):
+            self._refuse_if_out_of_time(wanted)
+            await self._first_free(
+                wanted,
+                technicians,
+                lambda slot: self._visits.move(
+                    visit_id=visit_id,
                     technician_id=slot.technician_id,
                     starts_at=slot.starts_at,
                     duration_minutes=DEFAULT_DURATION_MINUTES,
-                    address=address,
-                )
+                ),
+                besides=visit_id,
+            )
+        whose = Whose("deployment", wanted.order_id)
+        return await self._visits.join(visit_id=visit_id, whose=whose, request_id=request_id)
+
+    def _fits(self, wanted: WantedDeployment, visit: VisitRecord) -> bool:
+        if wanted.moment is not None:
+            return visit["starts_at"] == wanted.moment
+        return self._slots.day_of(visit["starts_at"]) == wanted.day
+
+    async def _booked(
+        self, wanted: WantedDeployment, technicians: list[int], address: str, request_id: str | None
+    ) -> VisitRecord:
+        return await self._first_free(
+            wanted,
+            technicians,
+            lambda slot: self._visits.book(
+                customer_id=wanted.customer_id,
+                technician_id=slot.technician_id,
+                starts_at=slot.starts_at,
+                duration_minutes=DEFAULT_DURATION_MINUTES,
+                address=address,
+                whose=Whose("deployment", wanted.order_id),
+                request_id=request_id,
+            ),
+        )
+
+    async def _first_free(
+        self,
+        wanted: WantedDeployment,
+        technicians: list[int],
+        take: Callable[[Slot], Awaitable[VisitRecord]],
+        besides: int | None = None,
+    ) -> VisitRecord:
+        for slot in await self._free(wanted, technicians, besides):
+            try:
+                return await take(slot)
             except TechnicianBusy:  # the database knows of a visit that was written past the calendar: the next one
                 continue
         raise await self._no_room(wanted, technicians)
 
-    async def _free(self, wanted: WantedDeployment, technicians: list[int]) -> list[Slot]:
+    async def _free(self, wanted: WantedDeployment, technicians: list[int], besides: int | None) -> list[Slot]:
+        minutes = DEFAULT_DURATION_MINUTES
         if wanted.moment is not None:
-            return await self._slots.at(wanted.moment, technicians, minutes=DEFAULT_DURATION_MINUTES)
+            return await self._slots.at(wanted.moment, technicians, minutes=minutes, besides=besides)
         assert wanted.day is not None, "a deployment is wanted on a day or at a moment"
-        return await self._slots.on(wanted.day, technicians, minutes=DEFAULT_DURATION_MINUTES)
+        return await self._slots.on(wanted.day, technicians, minutes=minutes, besides=besides)
 
     async def _no_room(self, wanted: WantedDeployment, technicians: list[int]) -> DayFull | SlotTaken:
         """The refusal, with the next time at which there is room."""
@@ -239,4 +308,5 @@ def _scheduled(row: Deployment, visit: VisitRecord) -> ScheduledDeployment:
         starts_at=visit["starts_at"],
         ends_at=visit["ends_at"],
         state=row.state,
+        is_made=visit["state"] in DONE,
     )

@@ -9,9 +9,10 @@ from provisioning.commercial.selling.selling_tables import ENDED_ORDERS, SalesOr
 from provisioning.commercial.tables import Customer, Subscription
 from provisioning.commercial.tenants.brand import DEFAULT_PRIMARY, WHITE
 from provisioning.commercial.tenants.tenant_errors import TenantUnknown
-from provisioning.commercial.tenants.tenant_page import OrderState, ServiceState, TenantPage
+from provisioning.commercial.tenants.tenant_page import HEADINGS, OrderState, ServiceState, TenantPage
 from provisioning.commercial.tenants.tenant_tables import Deployment, HostedTenant
 from provisioning.field import LIVE_STATES, Visit
+from provisioning.languages import choose_words
 from radius import State, states_of_customer
 from workflows import ENDED, RunState, list_runs
 from workflows.answers import OrderState as OrderStateOfTmf
@@ -66,7 +67,7 @@ class TenantDirectory:
             logo_url=brand.get("logo_url"),
             order_state=await self._order_state(db, row.customer_id),
             service_state=await self._service_state(db, row.customer_id),
-            language=await self._language_of(db, row.customer_id),
+            spoken=choose_words(HEADINGS, await self._language_of(db, row.customer_id), self._language),
         )
 
     async def was_withdrawn(self, db: AsyncSession, *, slug: str | None = None, host: str | None = None) -> bool:
@@ -77,11 +78,11 @@ class TenantDirectory:
         )
         return await db.scalar(gone.limit(1)) is not None
 
-    async def _language_of(self, db: AsyncSession, customer_id: int) -> str:
+    async def _language_of(self, db: AsyncSession, customer_id: int) -> str | None:
         theirs: str | None = await db.scalar(
             select(Customer.language).where(Customer.tenant_id == self._tenant_id, Customer.id == customer_id)
         )
-        return theirs or self._language
+        return theirs
 
     async def _order_state(self, db: AsyncSession, customer_id: int) -> OrderState:
         """What moves comes before what has ended, and of that the newest is told; a visit that is booked is the news of

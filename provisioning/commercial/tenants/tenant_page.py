@@ -13,7 +13,7 @@ from typing import Literal
 from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from provisioning.languages import nearest
+from provisioning.languages import ENGLISH, Choice
 
 PAGES = Path(__file__).parent / "tenant_pages"
 COMMON_STYLESHEET = "/static/tenant.css"
@@ -74,8 +74,8 @@ _environment = ImmutableSandboxedEnvironment(
 
 @dataclass(frozen=True)
 class TenantPage:
-    """What a customer's page shows; colours as ``#rrggbb``, checked when they were given. ``language``: of its words,
-    as BCP 47 writes it; English where there are none.
+    """What a customer's page shows; colours as ``#rrggbb``, checked when they were given. ``spoken``: the language
+    of its words, one of ``HEADINGS``.
     """
 
     slug: str
@@ -85,12 +85,12 @@ class TenantPage:
     logo_url: str | None
     order_state: OrderState
     service_state: ServiceState
-    language: str = "en"
+    spoken: Choice = ENGLISH
 
 
 def render_tenant_page(page: TenantPage) -> str:
     """The page."""
-    spoken = nearest(page.language, HEADINGS)
+    spoken = page.spoken.language
     service_heading, order_heading = HEADINGS[spoken]
     return _environment.get_template("page.html.j2").render(
         page=page,

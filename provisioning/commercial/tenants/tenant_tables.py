@@ -77,7 +77,13 @@ class Deployment(ProvisioningBase):
             sqlite_where=SCHEDULED,
             postgresql_where=SCHEDULED,
         ),
-        Index("uq_deployment_visit", "visit_id", unique=True),
+        Index(
+            "uq_deployment_visit",
+            "visit_id",
+            unique=True,
+            sqlite_where=SCHEDULED,
+            postgresql_where=SCHEDULED,
+        ),
         Index("uq_deployment_request", "tenant_id", "request_id", unique=True),
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.api import Api
 
@@ -79,6 +80,7 @@ async def test_a_process_that_dies_is_replaced_and_all_end_when_they_are_told_to
         assert await keeper.process.wait() == 0
 
 
+@pytest.mark.second_half
 async def test_nobody_answers_any_more_when_the_keeper_was_killed(api: Api) -> None:
     async with asyncio.timeout(60), served(api, "--processes", "2", "--no-worker") as keeper:
         port = (await keeper.until("serving", times=2))["port"]
@@ -93,6 +95,7 @@ async def test_nobody_answers_any_more_when_the_keeper_was_killed(api: Api) -> N
     raise AssertionError("somebody still listens")
 
 
+@pytest.mark.second_half
 async def test_one_that_can_not_start_ends_all_with_its_own_sentence_and_status(api: Api) -> None:
     async with asyncio.timeout(60), served(api, "--processes", "2", "--with-worker") as keeper:
         assert keeper.process.stderr is not None

@@ -22,6 +22,7 @@ async def test_a_booked_visit_reads_as_it_was_wished(begin: Begin) -> None:
     assert booked == {
         "visit_id": booked["visit_id"],
         "customer_id": 42,
+        "order_id": None,
         "technician_id": 1,
         "technician_name": "Tom",
         "starts_at": at(10),

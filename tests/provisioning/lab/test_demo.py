@@ -106,6 +106,7 @@ async def test_the_demo_ends_with_a_live_subscriber_and_its_proof(tmp_path: Path
     assert (mail["To"], mail["Message-ID"]) == ("ada.brandt@customer.example", proof["mail"]["message_id"])
 
 
+@pytest.mark.second_half
 async def test_the_barest_ticket_at_another_vendors_nas_comes_to_its_end_too(tmp_path: Path) -> None:
     """No appointment, no planned serial, no name for the WiFi; the other data model, the other way to tell a rate."""
     ticket, estate = tmp_path / "ticket.json", tmp_path / "estate.toml"
@@ -122,6 +123,7 @@ async def test_the_barest_ticket_at_another_vendors_nas_comes_to_its_end_too(tmp
     assert re.search(rf"  dispatch sends Tess Kaminski on ({days}) at 09:00 UTC$", ended.told, re.MULTILINE)
 
 
+@pytest.mark.second_half
 async def test_a_wait_that_nobody_in_the_laboratory_can_end_ends_the_demo(tmp_path: Path) -> None:
     ticket = tmp_path / "ticket.json"
     async with open_journey_lab(tmp_path / "lab", line_adapter="manual") as lab:
@@ -141,7 +143,7 @@ async def test_a_demo_that_takes_too_long_says_so_and_leaves_nothing_running(tmp
     assert freeradius_of(home) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.second_half)])
 async def test_a_demo_that_is_called_off_leaves_no_freeradius(tmp_path: Path, number: signal.Signals) -> None:
     home = tmp_path / "lab"
     process = await start_demo(home)
@@ -208,6 +210,7 @@ async def other_acs() -> AsyncIterator[LabAcs]:
     await acs.stop()
 
 
+@pytest.mark.second_half
 async def test_the_demo_works_against_an_acs_that_it_did_not_start(tmp_path: Path, other_acs: LabAcs) -> None:
     environment = {"FIRSTLIGHT_GENIEACS_NBI_URL": other_acs.url}
     demo = asyncio.create_task(run_demo(tmp_path / "lab", "--json", environment=environment))

@@ -41,11 +41,17 @@ class Appointment(Frozen):
     scheduled_date: Moment
 
 
+class AgreedAppointment(Appointment):
+    """A technician and a time that was agreed with the customer, or that their order's visit has already."""
+
+    visit_id: PositiveId | None = Field(default=None, description="of the order's visit, to be joined as it stands")
+
+
 class InstallTicket(Frozen):
     """An approved installation ticket. No secret is in it: passwords are generated and sealed on the way."""
 
     ticket_id: Identifier
-    order_id: PositiveId | None = None
+    order_id: PositiveId | None = Field(default=None, description="whose visit is the installation's too")
     customer_id: PositiveId
     service_location: Identifier
     installation_address: Line

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from workflows.definitions.installation.kit import Installation, step
 from workflows.definitions.installation.resources import allocate_resources, premise
-from workflows.definitions.installation.ticket import Appointment
+from workflows.definitions.installation.ticket import AgreedAppointment, Appointment
 from workflows.definitions.mailing import Letter, mail_steps
 from workflows.definitions.visiting import agreement, next_wanted, visit_to
 from workflows.engine.routes import Route, UndoAll
@@ -43,7 +43,7 @@ def gave_up_waiting(run: Installation, wait: str) -> Route:
 
 appointment = agreement(
     "appointment",
-    Appointment,
+    AgreedAppointment,
     wanted=proposed,
     says="an appointment with the customer has to be made",
     subject=lambda run: run.input.ticket_id,
@@ -60,7 +60,9 @@ async def release_visit(services: Services, run: Installation, booked: Scheduled
 
 @step.transactional(undo=release_visit)
 async def schedule_installation(services: Services, run: Installation) -> ScheduledInstallation:
-    wanted = (run[appointment] if run.done(appointment) else None) or proposed(run) or run[appointment]
+    """Where the order has a visit to come, it is this one's too, and moves only to another time that was agreed."""
+    told = run[appointment] if run.done(appointment) else None
+    wanted = told or proposed(run) or run[appointment]
     return await services.ticketing_service.schedule_installation(
         customer_id=run.customer_id,
         installation_address=run.input.installation_address,
@@ -68,6 +70,8 @@ async def schedule_installation(services: Services, run: Installation) -> Schedu
         scheduled_date=wanted.scheduled_date,
         service_location=premise(run),
         planned_port=run[allocate_resources]["port"],
+        order_id=run.input.order_id,
+        visit_id=told.visit_id if told else None,
         request_id=run.key(schedule_installation),
     )
 
@@ -95,6 +99,8 @@ mail_appointment, deliver_appointment = mail_steps(
     undone_because="the appointment was called off",
     send="mail_appointment",
     deliver="deliver_appointment",
+    when=lambda run: not run[schedule_installation].get("is_announced", False),
+    otherwise="the customer has read of this visit in the order's confirmation",
 )
 
 

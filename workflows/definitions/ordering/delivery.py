@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from workflows.answers import QueuedNotice, ScheduledDeployment
-from workflows.definitions.input_types import Frozen, Line
+from workflows.definitions.input_types import Frozen, Line, PositiveId
 from workflows.definitions.kit import step
 from workflows.definitions.mailing import Letter, mail_steps
 from workflows.definitions.ordering.acceptance import UNDONE, DayOrMoment, Order
@@ -27,6 +28,7 @@ class DeploymentDate(Frozen):
 
     scheduled_date: DayOrMoment
     installation_address: Line | None = None
+    visit_id: PositiveId | None = Field(default=None, description="that the installation has then, joined as it stands")
 
 
 class DeliveredOrder(TypedDict):
@@ -68,6 +70,7 @@ async def release_deployment(services: Services, run: Order, scheduled: Schedule
     undo=release_deployment, when=needs_a_visit, otherwise="nothing that was sold needs a line: nobody has to go there"
 )
 async def schedule_deployment(services: Services, run: Order) -> ScheduledDeployment:
+    """A visit that the installation has already is the order's too; another date that is told moves it."""
     wanted, told = None if run.done(deployment_date) else proposed(run), run.last(deployment_date)
     return await services.deployment_service.schedule_deployment(
         order_id=run[create_order_from_quote]["order_id"],
@@ -75,6 +78,7 @@ async def schedule_deployment(services: Services, run: Order) -> ScheduledDeploy
         priority=run.input.priority,
         scheduled_date=wanted or run[deployment_date].scheduled_date,
         installation_address=(told and told.installation_address) or run.input.installation_address,
+        moves_visit=run.done(deployment_date) and run[deployment_date].visit_id is None,
         request_id=run.key(schedule_deployment),
     )
 
@@ -169,8 +173,8 @@ visit = visit_to(
         f"{run[schedule_deployment]['visit_id']}: ask technician {run[schedule_deployment]['technician_id']}, report "
         "it by `firstlight visits report` and retry"
     ),
-    when=lambda run: run.done(schedule_deployment),
-    otherwise="no visit is booked",
+    when=lambda run: run.done(schedule_deployment) and not run[schedule_deployment].get("is_made", False),
+    otherwise="no visit is to come: nobody has to go there, or somebody has been there for the installation",
     patience=("report",),
 )
 
@@ -180,8 +184,8 @@ async def complete_order(services: Services, run: Order) -> DeliveredOrder:
     """The end of the visit and of the order are one commit."""
     order_id = run[create_order_from_quote]["order_id"]
     if run.done(visit):
-        await services.ticketing_service.complete_visit(
-            visit_id=run[schedule_deployment]["visit_id"], request_id=f"{run.key(complete_order)}/visit"
+        await services.deployment_service.complete_deployment(
+            deployment_id=run[schedule_deployment]["deployment_id"], request_id=f"{run.key(complete_order)}/visit"
         )
     await services.sales_service.complete_order(order_id=order_id)
     return {"order_id": order_id}

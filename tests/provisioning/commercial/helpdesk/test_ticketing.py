@@ -32,7 +32,7 @@ async def ticketing(db: AsyncSession) -> TicketingService:
     return TicketingService(db, tenant_id=TENANT, now=lambda: NOW)
 
 
-async def test_an_installation_is_booked_for_two_hours_unless_told_otherwise(begin: Begin) -> None:
+async def test_an_installation_is_booked_for_two_hours(begin: Begin) -> None:
     async with begin() as db:
         scheduled = await (await ticketing(db)).schedule_installation(**WISH)
     assert scheduled == {
@@ -42,6 +42,7 @@ async def test_an_installation_is_booked_for_two_hours_unless_told_otherwise(beg
         "starts_at": TEN,
         "ends_at": TEN.replace(hour=12),
         "state": "booked",
+        "is_announced": False,
     }
     async with begin() as db:
         assert await (await ticketing(db)).schedule_installation(**WISH) == scheduled

@@ -83,6 +83,7 @@ async def test_a_day_gives_its_first_free_time_in_the_calendar_of_visits(isp: Pa
         "starts_at": at(8),
         "ends_at": at(10),
         "state": "scheduled",
+        "is_made": False,
     }
     booked = await visit(isp, scheduled["visit_id"])
     assert (booked["state"], booked["address"], booked["starts_at"]) == ("booked", ADDRESS, at(8))

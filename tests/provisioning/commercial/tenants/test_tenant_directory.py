@@ -14,6 +14,7 @@ from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import LineWish, TenantDirectory, TenantPage, TenantUnknown
 from provisioning.commercial.tenants.tenant_page import render_tenant_page
 from provisioning.estate import import_estate
+from provisioning.languages import ENGLISH
 from provisioning.tickets import read_ticket
 from radius.tables import Subscriber
 from tests.support.appliances import ESTATE, TICKET, Original
@@ -75,11 +76,11 @@ async def test_a_page_under_the_isps_own_brand(appliance: Appliance) -> None:
 
 async def test_a_page_speaks_its_customers_language_and_else_the_isps(appliance: Appliance) -> None:
     slug = (await own_page(appliance))["tenant_id"]
-    assert (await look(appliance, slug)).language == "en"
+    assert (await look(appliance, slug)).spoken == ENGLISH
     async with appliance.database.begin() as db:
         await appliance.customers(db).speak(customer_id=CUSTOMER, language="de-AT")
     page = await look(appliance, slug)
-    assert (page.language, "Ihr Anschluss" in render_tenant_page(page)) == ("de-AT", True)
+    assert (page.spoken.asked_as, "Ihr Anschluss" in render_tenant_page(page)) == ("de-AT", True)
 
 
 async def test_the_order_moves_from_planned_to_carried_out(appliance: Appliance) -> None:

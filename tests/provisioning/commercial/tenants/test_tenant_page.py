@@ -8,6 +8,7 @@ from typing import get_args
 
 from provisioning.commercial import TenantPage, common_stylesheet, render_brand_stylesheet, render_tenant_page
 from provisioning.commercial.tenants.tenant_page import HEADINGS, ORDER_WORDS, SERVICE_WORDS, OrderState, ServiceState
+from provisioning.languages import Choice
 
 PAGE = TenantPage(
     slug="nordnetz-k3v9q2mw",
@@ -51,11 +52,11 @@ def test_a_page_tells_the_brand_and_how_order_and_service_stand() -> None:
     assert read.named("b") == []
 
 
-def test_a_page_speaks_the_language_of_the_isp_or_english() -> None:
-    german = render_tenant_page(replace(PAGE, language="de-AT"))
+def test_a_page_speaks_the_language_that_was_chosen_or_english() -> None:
+    german = render_tenant_page(replace(PAGE, spoken=Choice("de", "de-AT")))
     assert '<html lang="de">' in german
     assert Reader(german).text[2:] == ["Ihr Anschluss", "Wird getestet", "Ihr Auftrag", "Technikertermin vereinbart"]
-    assert '<html lang="en">' in render_tenant_page(replace(PAGE, language="fr"))
+    assert '<html lang="en">' in render_tenant_page(PAGE)
 
 
 def test_a_page_has_no_script_and_no_style_of_its_own() -> None:

@@ -1,0 +1,298 @@
+"""Bookings: who needs a visit. An order and the installation that belongs to it need one technician, not two.
+
+Whoever comes first books the visit, whoever comes second joins it; it is called off when nobody needs it any more. An
+index sees to it that an order never has two visits to come. Locks are taken in one order: technicians, then visits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.errors import ChangeRaced, RequestConflict
+from provisioning.field.errors import TechnicianBusy, VisitOver, VisitUnknown
+from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitBooking, VisitPurpose
+from provisioning.intake import Clock
+from workflows.services import VisitState
+
+
+@dataclass(frozen=True)
+class Booking:
+    """What is wanted of a visit, once it has been read."""
+
+    customer_id: int
+    technician_id: int
+    starts_at: datetime
+    ends_at: datetime
+    address: str
+    location: str | None
+    planned_port: str | None
+
+
+@dataclass(frozen=True)
+class Whose:
+    """For whose work a visit is, and the order that this belongs to.
+
+    ``visit_id`` is that order's visit, if it is to be joined as it stands, whatever time is named beside it.
+    """
+
+    purpose: VisitPurpose = "installation"
+    order_id: int | None = None
+    visit_id: int | None = None
+
+
+class Bookings:
+    """The claims to visits. Writes only ``db``; the caller commits, and holds the technician whom it names."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+
+    async def book(self, wanted: Booking, whose: Whose, request_id: str | None, technician: Technician) -> Visit:
+        """A new visit; for an installation of an order that has one to come, that one, moved where it doesn't fit.
+
+        Where the order's visit is another line's, or its technician is at the door already, this is a visit apart.
+
+        Raises: TechnicianBusy, VisitOver, RequestConflict, ChangeRaced.
+        """
+        if (known := await self._requested(wanted, whose, request_id)) is not None:
+            return known
+        there = await self.of_order(wanted.customer_id, whose.order_id)
+        if there is not None and whose.purpose == "deployment":
+            raise ChangeRaced  # it came between the look at the order and this booking
+        try:
+            if there is not None and there.state == "booked" and not await self._is_open(there.id, whose.purpose):
+                return await self._taken_over(there, wanted, whose, request_id)
+            return await self._new(wanted, whose, None if there is not None else whose.order_id, request_id)
+        except IntegrityError as exc:
+            if (known := await self._requested(wanted, whose, request_id)) is not None:
+                return known
+            if (other := await self._in_the_way(wanted, there)) is not None:
+                raise busy_with(technician, other) from exc
+            if there is None and await self.of_order(wanted.customer_id, whose.order_id) is not None:
+                return await self.book(wanted, whose, request_id, technician)  # the order's visit came in between
+            raise ChangeRaced from exc
+
+    async def of_order(
+        self, customer_id: int, order_id: int | None, states: Sequence[VisitState] = LIVE_STATES
+    ) -> Visit | None:
+        """The order's visit in one of these states, the newest; nobody changes it until the transaction ends."""
+        if order_id is None:
+            return None
+        found: Visit | None = await self._db.scalar(
+            select(Visit)
+            .where(
+                Visit.tenant_id == self._tenant_id,
+                Visit.customer_id == customer_id,
+                Visit.order_id == order_id,
+                Visit.state.in_(states),
+            )
+            .order_by(Visit.id.desc())
+            .limit(1)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        return found
+
+    async def move(self, visit: Visit, technician: Technician, starts_at: datetime, ends_at: datetime) -> Visit:
+        """Raises: TechnicianBusy."""
+        try:
+            async with self._db.begin_nested():
+                await self._change(visit.id, technician_id=technician.id, starts_at=starts_at, ends_at=ends_at)
+        except IntegrityError as exc:
+            other = await self._busy_then(technician.id, starts_at, ends_at, besides=visit.id)
+            if other is None:
+                raise
+            raise busy_with(technician, other) from exc
+        return await self._visit(visit.id)
+
+    async def join(self, visit: Visit, whose: Whose, request_id: str | None = None) -> None:
+        """From now on the visit is needed for this too. Raises: ChangeRaced if it was already."""
+        try:
+            async with self._db.begin_nested():
+                await self._claim(visit, whose, request_id)
+        except IntegrityError as exc:
+            raise ChangeRaced from exc
+
+    async def leave(self, visit: Visit, purpose: VisitPurpose) -> bool:
+        """The visit isn't needed for this any more; whether it is now needed for nothing. Once is enough."""
+        left = await self._db.execute(
+            update(VisitBooking)
+            .where(
+                VisitBooking.visit_id == visit.id,
+                VisitBooking.purpose == purpose,
+                VisitBooking.released_at.is_(None),
+            )
+            .values(released_at=self._now())
+            .returning(VisitBooking.id)
+            .execution_options(synchronize_session=False)
+        )
+        return left.first() is not None and not await self.is_needed(visit)
+
+    async def is_needed(self, visit: Visit) -> bool:
+        """An order needs somebody to come, and is content once they scan; a line needs them until it works."""
+        purposes: list[VisitPurpose] = ["installation", "deployment"] if visit.state == "booked" else ["installation"]
+        return await self._is_open(visit.id, *purposes)
+
+    async def is_promised(self, visit: Visit, purpose: VisitPurpose) -> bool:
+        """Whether the visit is still as those who need it for this know it."""
+        found = await self._db.scalar(
+            select(VisitBooking.id).where(
+                VisitBooking.visit_id == visit.id,
+                VisitBooking.purpose == purpose,
+                VisitBooking.released_at.is_(None),
+                VisitBooking.technician_id == visit.technician_id,
+                VisitBooking.starts_at == visit.starts_at,
+            )
+        )
+        return found is not None
+
+    async def no_line(self, visit: Visit) -> None:
+        """The visit goes on without the installation that told it where."""
+        await self._change(visit.id, location=None, planned_port=None)
+
+    async def _is_open(self, visit_id: int, *purposes: VisitPurpose) -> bool:
+        found = await self._db.scalar(
+            select(VisitBooking.id)
+            .where(
+                VisitBooking.visit_id == visit_id,
+                VisitBooking.purpose.in_(purposes),
+                VisitBooking.released_at.is_(None),
+            )
+            .limit(1)
+        )
+        return found is not None
+
+    async def _taken_over(self, visit: Visit, wanted: Booking, whose: Whose, request_id: str | None) -> Visit:
+        where = {"address": wanted.address, "location": wanted.location, "planned_port": wanted.planned_port}
+        when: dict[str, Any] = {}
+        if whose.visit_id != visit.id:
+            when = {
+                "technician_id": wanted.technician_id,
+                "starts_at": wanted.starts_at,
+                "ends_at": wanted.ends_at,
+            }
+        async with self._db.begin_nested():
+            await self._change(visit.id, **where, **when)
+            await self._claim(await self._visit(visit.id), whose, request_id)
+        return await self._visit(visit.id)
+
+    async def _new(self, wanted: Booking, whose: Whose, order_id: int | None, request_id: str | None) -> Visit:
+        async with self._db.begin_nested():
+            visit: Visit | None = await self._db.scalar(
+                insert(Visit)
+                .values(
+                    tenant_id=self._tenant_id,
+                    order_id=order_id,
+                    state="booked",
+                    booked_at=self._now(),
+                    **vars(wanted),
+                )
+                .returning(Visit)
+            )
+            assert visit is not None
+            await self._claim(visit, whose, request_id)
+        return visit
+
+    async def _claim(self, visit: Visit, whose: Whose, request_id: str | None) -> None:
+        await self._db.execute(
+            insert(VisitBooking).values(
+                tenant_id=self._tenant_id,
+                visit_id=visit.id,
+                purpose=whose.purpose,
+                order_id=whose.order_id,
+                request_id=request_id,
+                technician_id=visit.technician_id,
+                starts_at=visit.starts_at,
+                ends_at=visit.ends_at,
+                booked_at=self._now(),
+            )
+        )
+
+    async def is_requested(self, request_id: str | None) -> bool:
+        """Whether this request has its visit already."""
+        return await self._by_request(request_id) is not None
+
+    async def _by_request(self, request_id: str | None) -> VisitBooking | None:
+        if request_id is None:
+            return None
+        found: VisitBooking | None = await self._db.scalar(
+            select(VisitBooking)
+            .where(VisitBooking.tenant_id == self._tenant_id, VisitBooking.request_id == request_id)
+            .execution_options(populate_existing=True)
+        )
+        return found
+
+    async def _requested(self, wanted: Booking, whose: Whose, request_id: str | None) -> Visit | None:
+        kept = await self._by_request(request_id)
+        if kept is None or request_id is None:
+            return None
+        visit = await self._visit(kept.visit_id)
+        over = visit.state == "cancelled" or kept.released_at is not None
+        pairs = [
+            (visit.customer_id, wanted.customer_id),
+            (kept.purpose, whose.purpose),
+            (kept.order_id, whose.order_id),
+        ]
+        if whose.visit_id != visit.id:
+            pairs += [
+                (getattr(kept, name), getattr(wanted, name)) for name in ("technician_id", "starts_at", "ends_at")
+            ]
+        if not over:  # of a visit that goes on without it, the place may be known no more
+            pairs += [(getattr(visit, name), getattr(wanted, name)) for name in ("address", "location", "planned_port")]
+        if any(was != asked for was, asked in pairs):
+            raise RequestConflict(request_id, f"visit {visit.id}")
+        if over:
+            raise VisitOver(visit.id, visit.state, "booked again by the same request")
+        return visit
+
+    async def _in_the_way(self, wanted: Booking, there: Visit | None) -> Visit | None:
+        besides = None if there is None else there.id
+        return await self._busy_then(wanted.technician_id, wanted.starts_at, wanted.ends_at, besides=besides)
+
+    async def _busy_then(
+        self, technician_id: int, starts_at: datetime, ends_at: datetime, *, besides: int | None
+    ) -> Visit | None:
+        query = select(Visit).where(
+            Visit.tenant_id == self._tenant_id,
+            Visit.technician_id == technician_id,
+            Visit.state.in_(LIVE_STATES),
+            Visit.starts_at < ends_at,
+            Visit.ends_at > starts_at,
+        )
+        if besides is not None:
+            query = query.where(Visit.id != besides)
+        found: Visit | None = await self._db.scalar(query.order_by(Visit.starts_at).limit(1))
+        return found
+
+    async def _change(self, visit_id: int, **values: Any) -> None:
+        change = update(Visit).where(Visit.id == visit_id).values(**values)
+        await self._db.execute(change.execution_options(synchronize_session=False))  # it is read anew in any case
+
+    async def _visit(self, visit_id: int) -> Visit:
+        visit = await self._db.scalar(
+            select(Visit)
+            .where(Visit.tenant_id == self._tenant_id, Visit.id == visit_id)
+            .execution_options(populate_existing=True)
+        )
+        if visit is None:
+            raise VisitUnknown(visit_id)
+        return visit
+
+
+def busy_with(technician: Technician, other: Visit) -> TechnicianBusy:
+    return TechnicianBusy(
+        technician_id=technician.id,
+        technician_name=technician.name,
+        busy_from=other.starts_at,
+        busy_to=other.ends_at,
+        visit_id=other.id,
+        by=f"visit {other.id} of customer {other.customer_id}",
+    )
