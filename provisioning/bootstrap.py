@@ -217,6 +217,7 @@ class Appliance:
             now=self.clock,
             secrets=self.vault,
             retransmission=retransmission,
+            read=self.database.read,
         )
 
     def network_upkeep(self, db: AsyncSession) -> NetworkUpkeep:

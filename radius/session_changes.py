@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from radius.change_tables import SessionChange, SessionTreatment
@@ -73,8 +73,11 @@ class SessionChanges:
         now: Now,
         secrets: Secrets,
         retransmission: Retransmission | None = None,
+        read: Begin | None = None,
     ) -> None:
+        """``read`` opens a transaction that only reads, for looking whether anything is due."""
         self._begin = begin
+        self._read = read or begin
         self._radius_begin = radius_begin
         self._projector = projector
         self._reader = SessionReader(radius_begin)
@@ -106,7 +109,7 @@ class SessionChanges:
             .order_by(SessionChange.due_at, SessionChange.id)
             .limit(limit)
         )
-        async with self._begin() as db:
+        async with self._read() as db:
             change_ids = list(await db.scalars(due))
         turns = asyncio.Semaphore(AT_ONCE)
         each = (self._deliver_one(change_id, turns) for change_id in change_ids)
@@ -141,7 +144,9 @@ class SessionChanges:
         in_work = exists().where(
             taken.tenant_id == self._tenant_id, taken.subscriber_id == whose, taken.leased_until > now
         )
-        mine = mine.where(~in_work).execution_options(synchronize_session=False)
+        # its own row once more: of two at once the second looks again when the first has committed, at this row alone
+        free = or_(SessionChange.leased_until.is_(None), SessionChange.leased_until <= now)
+        mine = mine.where(free, ~in_work).execution_options(synchronize_session=False)
         if only_due:
             mine = mine.where(SessionChange.due_at <= now)
         async with self._begin() as db:
