@@ -31,7 +31,7 @@ from provisioning.commercial import (
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
-from radius import PlanTerms, RadiusError, RadiusService
+from radius import CoaTerms, PlanTerms, RadiusError, RadiusService
 
 
 class Part(BaseModel):
@@ -77,6 +77,15 @@ class RadiusSpec(Part):
     password_storage: str | None = None
 
 
+class CoaSpec(Part):
+    """How a NAS takes requests about its sessions; ``radius.CoaTerms`` explains each."""
+
+    keys: tuple[str, ...] = ()
+    event_timestamp: bool = True
+    per_second: int | None = None
+    may_end: bool = True
+
+
 class NasSpec(Part):
     """A NAS. Its RADIUS secret is made at random; ``firstlight keys reveal`` tells it for the NAS' configuration."""
 
@@ -85,6 +94,7 @@ class NasSpec(Part):
     dialect: str
     coa_port: int = 3799
     login_methods: tuple[str, ...] = ("pap", "chap", "mschapv2")
+    coa: CoaSpec = CoaSpec()
 
 
 class OfferSpec(Part):
@@ -261,6 +271,10 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     }
 
 
+def _nas_terms(nas: NasSpec) -> dict[str, Any]:
+    return {**nas.model_dump(exclude={"coa"}), "coa": CoaTerms(**nas.coa.model_dump())}
+
+
 async def _write_nases(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:
     """NASes, and how passwords are kept. What does not go with the NASes as they were may go with them as they are
     now."""
@@ -269,7 +283,7 @@ async def _write_nases(faults: list[Fault], spec: EstateSpec, services: EstateSe
     if storage is not None:
         await _try(refused, where, lambda: services.radius.define_password_storage(storage=storage))
     for nas in spec.nas:
-        await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**n.model_dump()))
+        await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**_nas_terms(n)))
     if refused and storage is not None:
         await _try(faults, where, lambda: services.radius.define_password_storage(storage=storage))
 

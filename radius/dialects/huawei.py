@@ -6,7 +6,7 @@ The peak rate is the average rate: between the two a subscriber would be faster 
 
 from __future__ import annotations
 
-from radius.dialects.dialect import Attributes, Dialect, each, first_and_second
+from radius.dialects.dialect import Attributes, Dialect, Live, each, first_and_second
 from radius.terms import PlanTerms, Rate
 
 
@@ -39,4 +39,17 @@ HUAWEI = Dialect(
     max_kbps=(2**32 - 1) // 1000,
     option_attributes=_option_attributes,
     says=frozenset({"vrf", "ipv6_pool", "ipv6_delegated_pool", "garden_filter", "garden_url", "dns_ipv4"}),
+    live=Live(
+        keys=("User-Name", "Acct-Session-Id"),
+        changeable=frozenset(
+            {
+                "Huawei-Input-Average-Rate",
+                "Huawei-Input-Peak-Rate",
+                "Huawei-Output-Average-Rate",
+                "Huawei-Output-Peak-Rate",
+                "Session-Timeout",
+                "Idle-Timeout",
+            }
+        ),
+    ),
 )

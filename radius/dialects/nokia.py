@@ -7,7 +7,7 @@ number of an IPv4 filter here.
 
 from __future__ import annotations
 
-from radius.dialects.dialect import Attributes, Dialect, each, first_and_second
+from radius.dialects.dialect import Attributes, Dialect, Live, each, first_and_second
 from radius.terms import PlanTerms, Rate
 
 
@@ -38,4 +38,17 @@ NOKIA = Dialect(
     option_attributes=_option_attributes,
     says=frozenset({"ipv6_pool", "ipv6_delegated_pool", "garden_filter", "garden_url", "dns_ipv4", "dns_ipv6"}),
     prepared=True,
+    live=Live(
+        keys=("Acct-Session-Id",),
+        changeable=frozenset(
+            {
+                "Alc-Subscriber-QoS-Override",
+                "Alc-Subsc-Prof-Str",
+                "Alc-SLA-Prof-Str",
+                "Alc-Subscriber-Filter",
+                "Session-Timeout",
+                "Idle-Timeout",
+            }
+        ),
+    ),
 )
