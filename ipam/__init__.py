@@ -171,6 +171,7 @@ from ipam.estate_spec import (
     VlanGroupSpec,
     VrfSpec,
 )
+from ipam.given import WROTE
 from ipam.import_files import ImportFile, ImportMapping, read_import, read_mapping, reply_file
 from ipam.import_lines import ImportSource
 from ipam.invariants import (
@@ -231,6 +232,7 @@ from ipam.upkeep_answers import (
 from ipam.upkeep_invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
 
 __all__ = [
+    "WROTE",
     "AccessNodeSpec",
     "AddressFacts",
     "AddressInventory",

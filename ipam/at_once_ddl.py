@@ -20,7 +20,7 @@ from __future__ import annotations
 _GIVE = """
 CREATE OR REPLACE FUNCTION ipam_give_at_once(
     of_tenant text, for_customer bigint, at_place text, on_plan text, by_request text, at_realm text, now_at timestamptz
-) RETURNS text LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+) RETURNS text LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET bytea_output = hex AS $$
 DECLARE
     asked record;
     bound record;

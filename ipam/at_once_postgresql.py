@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ipam.answers import Held
 from ipam.errors import UsernameTaken
-from ipam.given import Given
+from ipam.given import WROTE, Given
 from ipam.orders import Order
 from ipam.places import PLACE_COLUMNS, PLAN_COLUMNS, Place, Plan
 
@@ -42,6 +42,7 @@ async def give_at_once(
     told = json.loads(answer)
     if "taken" in told:
         raise UsernameTaken(told["taken"], customer_id=order.customer_id)
+    connection.info[WROTE] = True
     return _given(told)
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ipam.candidates import Candidate, Holder, candidate_from
 from ipam.chains import chains_of
 from ipam.errors import IpamError
-from ipam.given import Given
+from ipam.given import WROTE, Given
 from ipam.holdings import subject_of
 from ipam.kinds import wanted
 from ipam.orders import Order
@@ -78,7 +78,10 @@ async def give_at_once(
             told = DBAPIError.instance(_ASK, {}, error, sqlite3.Error, hide_parameters=True, dialect=plain.dialect)
             raise told from error
 
-    return next(iter(await connection.run_sync(run)), None)
+    given = next(iter(await connection.run_sync(run)), None)
+    if given is not None:
+        connection.info[WROTE] = True
+    return given
 
 
 def _give(cursor: sqlite3.Cursor, order: Order, tenant_id: str, realm: str, at: datetime) -> Given | None:

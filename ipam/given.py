@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from ipam.answers import AllocatedResources, Held, describe
 from ipam.places import Place, Plan
 
+WROTE = "firstlight_wrote"
+"""Of a connection's ``info``: its transaction has written, also where no statement that SQLAlchemy sees says so."""
+
 
 @dataclass(frozen=True)
 class Given:

@@ -120,11 +120,12 @@ class OneWriter(AsyncAdaptedQueuePool):
 
     def _do_get(self) -> ConnectionPoolEntry:
         turn = await_(self._take_turn())
+        entry = None
         try:
             entry = super()._do_get()
-        except BaseException:
-            turn.release()
-            raise
+        finally:
+            if entry is None:
+                turn.release()
         self._taken[entry] = turn
         return entry
 
@@ -137,13 +138,11 @@ class OneWriter(AsyncAdaptedQueuePool):
     async def _take_turn(self) -> asyncio.Lock:
         """Raises: sqlite3.OperationalError, as SQLite does to those who wait for too long."""
         turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        if turn.locked():
-            try:
-                await asyncio.wait_for(turn.acquire(), BUSY_TIMEOUT_MS / 1000)
-            except TimeoutError:
-                raise sqlite3.OperationalError("database is locked") from None
-        else:
-            await turn.acquire()
+        try:
+            async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):  # wait_for loses a cancellation now and then (gh-86296)
+                await turn.acquire()
+        except TimeoutError:
+            raise sqlite3.OperationalError("database is locked") from None
         return turn
 
 

@@ -81,13 +81,16 @@ async def take_key(
     becomes of the first."""
     connection = await db.connection()
     its = {"tenant_id": tenant_id, "token_id": token_id, "key": key}
-    taken = await connection.execute(
-        _TAKE[connection.dialect.name], {**its, "fingerprint": fingerprint, "used_at": now}
-    )
-    number = taken.scalar_one_or_none()
-    if number is not None:
-        return int(number)
-    return EarlierRequest(*(await connection.execute(_EARLIER, its)).one())
+    while True:
+        taken = await connection.execute(
+            _TAKE[connection.dialect.name], {**its, "fingerprint": fingerprint, "used_at": now}
+        )
+        number = taken.scalar_one_or_none()
+        if number is not None:
+            return int(number)
+        earlier = (await connection.execute(_EARLIER, its)).one_or_none()
+        if earlier is not None:  # or it was so old that it was forgotten between the two
+            return EarlierRequest(*earlier)
 
 
 async def keep_under_key(db: AsyncSession, key_id: int, *, status: int, headers: str, body: bytes) -> None:

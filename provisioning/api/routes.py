@@ -136,7 +136,7 @@ class Door(APIRoute):
 
     async def _change(self, request: Request, handler: Handler) -> Response:
         appliance, terms = _appliance(request), self.terms
-        caller, is_sure = await self._let_in(appliance, request)
+        caller = await self._let_in(appliance, request)
         key = key_of(request) if terms.keyed else None
         body = await read_body(request, most_bytes=terms.most_bytes)
         if terms.takes_json and not (terms.takes_csv and is_csv(request)):
@@ -149,8 +149,7 @@ class Door(APIRoute):
             if answer is not None:
                 return answer
         async with appliance.database.begin() as db:
-            if not is_sure:
-                caller = await self._caller(appliance, db, request)
+            caller = await self._caller(appliance, db, request)  # the body, or a turn to write, may have taken long
             if caller.token_id is not None and not caller.use_noted:
                 await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)
             called = self._called(repeatable, appliance, db, caller)
@@ -178,17 +177,16 @@ class Door(APIRoute):
         await keep_deed(call.db, filled(call.deed, changes), tenant_id=call.tenant_id, at=call.appliance.clock())
         return response
 
-    async def _let_in(self, appliance: Appliance, request: Request) -> tuple[Caller, bool]:
-        """Before anything is read or locked for a change. False: whose token was good a moment ago, which is to be
-        looked up again in the transaction of the change."""
+    async def _let_in(self, appliance: Appliance, request: Request) -> Caller:
+        """Before anything is read or locked for a change, whose transaction looks the token up again."""
         if self.terms.permission != PUBLIC:
             known: KnownCallers = request.app.state.known
             caller = known.find(_token(request))
             if caller is not None:
                 caller.require(self.terms.permission)
-                return caller, False
+                return caller
         async with appliance.database.read() as db:
-            return await self._caller(appliance, db, request), True
+            return await self._caller(appliance, db, request)
 
     async def _caller(self, appliance: Appliance, db: AsyncSession, request: Request) -> Caller:
         if self.terms.permission == PUBLIC:

@@ -19,6 +19,7 @@ import typer
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam import WROTE
 from provisioning.access import Deed, filled, keep_deed, note_changes, noted_changes, subject_of
 from provisioning.access.keeping import NOT_KEPT
 from provisioning.bootstrap import Appliance
@@ -26,14 +27,13 @@ from provisioning.cli.account import account
 from provisioning.logs import mask_secrets
 
 COMMAND_LINE = "command line"
-WROTE = "firstlight_wrote"
 CHOSEN = frozenset({"state", "outcome", "role", "scope", "scopes", "template", "channel", "team", "priority", "method"})
 """Options whose words are a choice of ours, not somebody's."""
 KEPT_BESIDE = frozenset({"by", "reason"})
 
 _TYPED: ContextVar[tuple[str, dict[str, Any]]] = ContextVar("what was typed", default=("", {}))
 _TOLD: ContextVar[dict[str, Any] | None] = ContextVar("what the command says itself", default=None)
-_WRITING = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+_WRITING = re.compile(r"\s*(?:WITH\b.*?\(\s*)?(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE | re.DOTALL)
 
 
 def tells(**facts: Any) -> None:

@@ -169,6 +169,31 @@ async def test_on_sqlite_who_gives_up_waiting_for_a_turn_holds_up_nobody(sqlite:
         assert (await db.execute(text("SELECT count(*) FROM item"))).scalar_one() == 2
 
 
+@pytest.mark.parametrize("turns", range(5))
+async def test_on_sqlite_who_is_called_off_as_its_turn_comes_is_called_off(sqlite: Database, turns: int) -> None:
+    written: list[str] = []
+
+    async def write(name: str) -> None:
+        async with sqlite.begin() as db:
+            await db.execute(text("INSERT INTO item (name) VALUES (:name)"), {"name": name})
+        written.append(name)
+
+    async with sqlite.begin() as first:
+        await first.execute(text("INSERT INTO item (name) VALUES ('first')"))
+        impatient, patient = (asyncio.create_task(write(name)) for name in ("impatient", "patient"))
+        await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    impatient.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait([impatient, patient])
+    assert impatient.cancelled() is ("impatient" not in written)
+    async with sqlite.read() as db:
+        names = set(await db.scalars(text("SELECT name FROM item")))
+    assert {"first", "patient"} <= names
+    assert names <= {"first", "patient", "impatient"}
+
+
 COUNTED_FOR_SECONDS = (
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :most) SELECT count(*) FROM n"
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import URL, Connection, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 import provisioning.migrations
+from ipam.at_once_ddl import GIVE_AT_ONCE
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
 from provisioning.migrations import alembic_config, migrate
 from provisioning.migrations.metadata import ALL_TABLES
@@ -43,6 +45,14 @@ async def test_the_migrated_schema_is_what_the_models_describe(database: Databas
         differences = await connection.run_sync(_differences)
     await radius.close()
     assert differences == []
+
+
+GIVEN_BY = "b1e66a5ce949623f68742758f8ba6867f1fcf1996ca901993116d862adea54c0"
+
+
+def test_a_function_that_databases_have_is_changed_by_a_new_migration() -> None:
+    """Which creates it anew, and this then names the new body; else those that are migrated already keep the old."""
+    assert sha256("".join(GIVE_AT_ONCE).encode()).hexdigest() == GIVEN_BY
 
 
 async def test_triggers_and_exclusions_are_those_that_create_all_makes(database: Database, tmp_path: Path) -> None:

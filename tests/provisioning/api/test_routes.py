@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -101,12 +101,29 @@ async def test_the_same_request_again_is_the_same_answer_and_done_once(any_api: 
 
 async def test_of_twins_at_the_same_moment_one_is_done_and_both_get_its_answer(any_api: Api) -> None:
     token = await any_api.token("sales")
+    await any_api.post("/leads", LEAD, key="before", token=token)  # to note the token's first use lines them up
     twins = [any_api.post("/leads", LEAD, key="twin", token=token) for _ in range(5)]
     answers = await asyncio.gather(*twins)
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["lead_id"] for answer in answers}) == 1
     assert sorted(answer.headers.get("idempotent-replay", "") for answer in answers) == ["", *["true"] * 4]
-    assert await _count(any_api, "SELECT count(*) FROM lead WHERE email = 'bob@example.net'") == 2
+    assert await _count(any_api, "SELECT count(*) FROM lead WHERE email = 'bob@example.net'") == 3
+
+
+async def test_a_token_that_is_revoked_while_its_body_comes_changes_nothing(any_api: Api) -> None:
+    token = await any_api.token("sales")
+    number = await _count(any_api, "SELECT max(id) FROM api_token")
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"source": "web", "name": "Bob Hill",'
+        async with any_api.appliance.database.begin() as db:
+            await db.execute(text("UPDATE api_token SET revoked_at = created_at WHERE id = :id"), {"id": number})
+        yield b'"email": "late@example.net"}'
+
+    headers = {"Content-Type": "application/json"}
+    answer = await any_api.send("POST", "/leads", key="late", token=token, content=body(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "access.token_refused")
+    assert await _count(any_api, "SELECT count(*) FROM lead WHERE email = 'late@example.net'") == 0
 
 
 async def test_a_request_without_a_name_is_told_which_header_it_lacks(api: Api) -> None:

@@ -129,7 +129,7 @@ def test_a_prefix_shrinks_when_it_is_empty_and_a_quarantine_ends_by_hand(isp: Se
     assert (again.status, "out of it already" in again.err) == (2, True)
 
 
-def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(isp: Settings, type_: Type) -> None:
+def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Settings, type_: Type) -> None:
     asked = ("addresses", "preview", "--customer", 1005, "--location", "LOC-20005", "--plan", "fiber-300")
     would_be = {each["kind"]: each for each in type_(*asked, "--json").json}
     assert would_be["ipv4"]["pool"] == "north-v4"
@@ -142,6 +142,8 @@ def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(isp: Settings
     held = type_(*given, "--json").json
     assert (type_(*given, "--json").json, held["username"]) == (held, f"c1005-s{held['service_id']}@isp.example")
     assert type_("check").status == 0
+    allocations = [entry for entry in audited(type_) if entry[0] == "addresses allocate"]
+    assert allocations == [("addresses allocate", f"service/{held['service_id']}", None)]
     released = type_("addresses", "release", held["service_id"], "--reason", "a trial").out
     assert f"  {held['ip_address']} of pool north-v4 is free " in released
 
