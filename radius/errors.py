@@ -248,7 +248,7 @@ class SeveralNotExpressible(PlanError):
 
     code = "radius.several_not_expressible"
 
-    def __init__(self, refused: Iterable[PlanError]) -> None:
+    def __init__(self, refused: Iterable[RateNotExpressible | TermsNotExpressible]) -> None:
         self.refused = tuple(refused)
         self.faults = tuple(str(one) for one in self.refused)
         super().__init__(" ".join(self.faults))

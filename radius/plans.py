@@ -43,8 +43,10 @@ async def find_plan(db: AsyncSession, tenant_id: str, name: str) -> Plan:
     return plan
 
 
-async def define_plan(db: AsyncSession, tenant_id: str, name: str, terms: PlanTerms, now: datetime) -> Plan:
-    """Make a plan, or bring it to these terms.
+async def define_plan(
+    db: AsyncSession, tenant_id: str, name: str, terms: PlanTerms, now: datetime, *, pairs_later: bool = False
+) -> Plan:
+    """Make a plan, or bring it to these terms. ``pairs_later``: the caller asks ``refuse_unsayable_pairs`` at its end.
 
     Raises:
         PlanRefused: a name or term that cannot be meant; all faults at once.
@@ -54,9 +56,9 @@ async def define_plan(db: AsyncSession, tenant_id: str, name: str, terms: PlanTe
     if faults:
         raise PlanRefused(name, faults)
     await one_definition_at_a_time(db, tenant_id)
-    in_use = await db.scalars(select(Nas.dialect).where(Nas.tenant_id == tenant_id).distinct())
     common_words(name, terms)
-    refuse_unsayable({name: terms}, list(in_use))
+    if not pairs_later:
+        refuse_unsayable({name: terms}, await _dialects_in_use(db, tenant_id))
     mine = select(Plan).where(Plan.tenant_id == tenant_id, Plan.name == name).with_for_update()
     plan = await db.scalar(mine)
     if plan is None:
@@ -78,6 +80,20 @@ async def one_definition_at_a_time(db: AsyncSession, tenant_id: str) -> None:
     if db.get_bind().dialect.name == "postgresql":
         key = func.hashtextextended(f"radius definitions of {tenant_id}", 0)
         await db.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def refuse_unsayable_pairs(db: AsyncSession, tenant_id: str) -> None:
+    """Every plan there is, at every NAS there is.
+
+    Raises:
+        RateNotExpressible, TermsNotExpressible, SeveralNotExpressible
+    """
+    plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
+    refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, await _dialects_in_use(db, tenant_id))
+
+
+async def _dialects_in_use(db: AsyncSession, tenant_id: str) -> list[str]:
+    return list(await db.scalars(select(Nas.dialect).where(Nas.tenant_id == tenant_id).distinct()))
 
 
 def refuse_unsayable(plans: Mapping[str, PlanTerms], dialects: Sequence[str]) -> None:
