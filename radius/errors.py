@@ -238,7 +238,7 @@ class TermsNotExpressible(PlanError):
         self.dialect = dialect
         self.faults = tuple(f"a NAS of dialect {dialect} cannot be told {fault}" for fault in faults)
         super().__init__(
-            f"Plan {plan}: {'; '.join(self.faults)}. Its subscribers would not be let in there: leave that out of the"
+            f"Plan {plan}: {'; '.join(self.faults)}. Its subscribers would not be let in there: change that in the"
             " plan, or use another dialect."
         )
 

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import DIALECTS
 from radius.errors import (
-    PlanError,
     PlanRefused,
     PlanUnknown,
     RateNotExpressible,
@@ -22,7 +21,7 @@ from radius.errors import (
     TermsNotExpressible,
 )
 from radius.tables import Nas, Plan
-from radius.terms import PlanTerms, columns_of, terms_of
+from radius.terms import PlanTerms, columns_of, in_one_spelling, terms_of
 from radius.wording import common_words, words_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
@@ -55,6 +54,7 @@ async def define_plan(
     faults = ([] if NAME.fullmatch(name) else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]) + terms.faults()
     if faults:
         raise PlanRefused(name, faults)
+    terms = in_one_spelling(terms)
     await one_definition_at_a_time(db, tenant_id)
     common_words(name, terms)
     if not pairs_later:
@@ -98,7 +98,7 @@ async def _dialects_in_use(db: AsyncSession, tenant_id: str) -> list[str]:
 
 def refuse_unsayable(plans: Mapping[str, PlanTerms], dialects: Sequence[str]) -> None:
     """At a NAS whose dialect cannot say a plan, its subscribers would not be let in; so the pair is not allowed."""
-    refused: list[PlanError] = []
+    refused: list[RateNotExpressible | TermsNotExpressible] = []
     # one that is no longer built in can say nothing; `check` reports its NASes
     for name in sorted(DIALECTS.keys() & set(dialects)):
         for plan, terms in plans.items():
@@ -106,6 +106,8 @@ def refuse_unsayable(plans: Mapping[str, PlanTerms], dialects: Sequence[str]) ->
                 words_of(DIALECTS[name], plan, terms)
             except (RateNotExpressible, TermsNotExpressible) as fault:
                 refused.append(fault)
+            except SeveralNotExpressible as several:
+                refused += several.refused
     if len(refused) > 1:
         raise SeveralNotExpressible(refused)
     if refused:

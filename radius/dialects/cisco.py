@@ -36,6 +36,6 @@ CISCO = Dialect(
     name="cisco",
     rate_attributes=_rate_attributes,
     option_attributes=_option_attributes,
-    says=frozenset({"vrf", "dns_ipv4", "ipv6_pool", "garden_filter"}),
+    says=frozenset({"qos_profile", "vrf", "dns_ipv4", "ipv6_pool", "garden_filter"}),
     prepared=True,
 )

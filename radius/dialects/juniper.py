@@ -34,6 +34,6 @@ JUNIPER = Dialect(
     name="juniper",
     rate_attributes=_rate_attributes,
     option_attributes=_option_attributes,
-    says=frozenset({"vrf", "garden_filter", "ipv6_pool", "ipv6_delegated_pool", "dns_ipv4", "dns_ipv6"}),
+    says=frozenset({"qos_profile", "vrf", "garden_filter", "ipv6_pool", "ipv6_delegated_pool", "dns_ipv4", "dns_ipv6"}),
     prepared=True,
 )
