@@ -34,10 +34,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # they are cleartext again then
-    kept_otherwise = "SELECT tenant_id FROM radius_estate WHERE password_storage <> 'cleartext'"
     op.execute(
-        "UPDATE radius_subscriber SET version = version + 1"
-        f" WHERE state <> 'terminated' AND tenant_id IN ({kept_otherwise})"
+        "UPDATE radius_subscriber SET version = version + 1 WHERE state <> 'terminated'"
+        " AND tenant_id IN (SELECT tenant_id FROM radius_estate WHERE password_storage <> 'cleartext')"
     )
     op.drop_table("radius_estate")
     op.drop_column("radius_nas", "login_methods")
