@@ -10,6 +10,8 @@ A unit that is asked for by its number, or is computed, is carved out of whereve
 What makes a second owner impossible is UNIQUE(pool_id, unit); locks only make writers quick. The cost doesn't grow with
 a pool's size or fill, and no row counts anything, for such a row would queue all writers up.
 
+Most services are given all of it in one turn, in the same order (``at_once``); these are the steps for the others:
+
 * SQLite: BEGIN IMMEDIATE holds the one write lock, so what was read is true, and plain statements follow
   (``take_sqlite``).
 * PostgreSQL: one statement for all pools of a service, which skips rows that others have locked (``take_postgresql``).

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import structlog
 from sqlalchemy import update
@@ -15,36 +13,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
 from ipam.allocator import begin, choose, take
-from ipam.answers import AllocatedResources, Held, describe
+from ipam.answers import AllocatedResources
+from ipam.at_once import give_at_once
 from ipam.candidates import Candidate, Holder, bound
 from ipam.chains import chains_of
-from ipam.errors import RequestConflict, RequestInvalid, UsernameTaken
+from ipam.errors import RequestConflict, UsernameTaken
+from ipam.given import Given
 from ipam.holdings import Line
 from ipam.kinds import wanted
+from ipam.orders import Order, check_order
 from ipam.patience import patiently
-from ipam.static_requests import StaticResources
+from ipam.service_rows import named_only, service_row, username_of
 from ipam.tables import Service, table_of
 from ipam.wishes import Wish, resolve
 
 log = structlog.get_logger(__name__)
 
-LONGEST_REQUEST_ID = 200
 _SERVICE = table_of(Service)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What was asked for; ``static`` is checked, and None if nothing is named."""
-
-    customer_id: int
-    service_location: str
-    bandwidth_plan: str
-    request_id: str | None = None
-    static: StaticResources | None = None
-
-    @property
-    def static_text(self) -> str | None:
-        return self.static.as_text() if self.static else None
 
 
 class Giving:
@@ -63,6 +48,11 @@ class Giving:
             As ``NetworkService.allocate_resources`` says.
         """
         check_order(order)
+        given = await give_at_once(self._db, order, tenant_id=self._tenant_id, realm=self._realm, at=self._now())
+        return await self._in_steps(order) if given is None else _told(given)
+
+    async def _in_steps(self, order: Order) -> AllocatedResources:
+        """Ask, and take what was seen: as often as it takes, or until it is known why not."""
         wish = await resolve(
             self._db,
             tenant_id=self._tenant_id,
@@ -91,7 +81,7 @@ class Giving:
         holder = self._holder(order, wish, wish.next_service_id)
         chosen = await self._choose(order, wish, holder, locked, seen.pop() if seen else None)
         username = username_of(order.customer_id, holder.service_id, self._realm)
-        row = self._service_row(order, wish, holder, chosen, username)
+        row = service_row(order, wish.place, wish.plan, holder, chosen, username)
         try:
             held = await begin(self._db, row, chosen, holder)
         except IntegrityError as exc:
@@ -100,7 +90,7 @@ class Giving:
             raise UsernameTaken(username, customer_id=order.customer_id) from exc
         if held is None:
             return await self._repeat(order, wish, locked)
-        return self._answer(wish, holder, username, held)
+        return _told(Given(holder.service_id, username, wish.place, wish.plan, held))
 
     async def _repeat(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
         """The request has a service already."""
@@ -118,7 +108,8 @@ class Giving:
             .where(_SERVICE.c.service_id == line.service_id)
             .values(state="active", released_at=None, **named_only(chosen))
         )
-        return self._answer(wish, holder, line.username, await take(self._db, chosen, holder))
+        held = await take(self._db, chosen, holder)
+        return _told(Given(line.service_id, line.username, wish.place, wish.plan, held))
 
     async def _choose(
         self,
@@ -133,62 +124,15 @@ class Giving:
         chains = chains_of(found, wish.place, wish.plan, wanted(wish.plan, wish.place), by_number)
         return await choose(self._db, chains, holder.at, locked)
 
-    def _answer(self, wish: Wish, holder: Holder, username: str, held: list[Held]) -> AllocatedResources:
-        # Not yet committed, and so not yet true: the caller's own record tells the operator.
-        log.debug("resources taken", service_id=holder.service_id, username=username, subject=holder.subject)
-        return describe(service_id=holder.service_id, username=username, place=wish.place, plan=wish.plan, held=held)
-
-    def _service_row(
-        self, order: Order, wish: Wish, holder: Holder, chosen: list[Candidate], username: str
-    ) -> dict[str, Any]:
-        return {
-            "tenant_id": self._tenant_id,
-            "service_id": holder.service_id,
-            "request_id": order.request_id,
-            "customer_id": order.customer_id,
-            "location_id": wish.place.location_id,
-            "plan_id": wish.plan.plan_id,
-            "username": username,
-            "static_request": order.static_text,
-            "created_at": holder.at,
-            **named_only(chosen),
-        }
-
     def _holder(self, order: Order, wish: Wish, service_id: int) -> Holder:
         subject = holdings.subject_of(order.customer_id, wish.place.location_id)
         return Holder(self._tenant_id, service_id, subject, self._now())
 
 
-def username_of(customer_id: int, service_id: int, realm: str) -> str:
-    """What a line logs in as, if nobody has said."""
-    name = f"c{customer_id}-s{service_id}"
-    return f"{name}@{realm}" if realm else name
-
-
-def named_only(chosen: list[Candidate]) -> dict[str, int | None]:
-    """What a service refers to without taking a unit of it."""
-    by_kind = {candidate.kind: candidate for candidate in chosen}
-    shared, framed = by_kind.get("svlan"), by_kind.get("framed_pool")
-    return {"svlan_id": shared.svlan_id if shared else None, "framed_pool_id": framed.pool_id if framed else None}
-
-
-def check_order(order: Order) -> None:
-    """
-    Raises:
-        RequestInvalid: a number or text that can't be meant.
-    """
-    if order.customer_id < 1:
-        raise RequestInvalid("customer_id", f"is {order.customer_id}; customers are numbered from 1")
-    check_request_id(order.request_id)
-
-
-def check_request_id(request_id: str | None) -> None:
-    """
-    Raises:
-        RequestInvalid: it is empty or too long.
-    """
-    if request_id is not None and not 0 < len(request_id) <= LONGEST_REQUEST_ID:
-        raise RequestInvalid("request_id", f"has {len(request_id)} characters; it takes 1 to {LONGEST_REQUEST_ID}")
+def _told(given: Given) -> AllocatedResources:
+    # Not yet committed, and so not yet true: the caller's own record tells the operator.
+    log.debug("resources taken", service_id=given.service_id, username=given.username, place=given.place.location)
+    return given.described()
 
 
 def _check_same(order: Order, wish: Wish, line: Line) -> None:

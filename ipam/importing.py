@@ -19,7 +19,6 @@ from ipam.bulk import insert_many
 from ipam.errors import ImportRefused, RequestInvalid
 from ipam.estate_ranges import cut_ranges
 from ipam.estate_rows import EstateRows
-from ipam.giving import username_of
 from ipam.import_draft import Draft, DraftService, WantedUnit
 from ipam.import_files import ImportFile
 from ipam.import_lines import ImportSource, as_note
@@ -29,6 +28,7 @@ from ipam.import_standing import Settled, settle
 from ipam.inventory_answers import CheckedImport, ImportCounts
 from ipam.patience import OthersWereQuicker, patiently
 from ipam.reserving import NOBODY
+from ipam.service_rows import username_of
 from ipam.tables import IN_QUARANTINE, Allocation, AllocationEvent, Service, table_of
 from ipam.units import merge
 

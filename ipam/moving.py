@@ -17,12 +17,12 @@ from ipam.chains import chains_of, computed
 from ipam.errors import RequestConflict
 from ipam.estate_rows import EstateRows
 from ipam.events import note_event
-from ipam.giving import named_only
 from ipam.holdings import HeldUnit, Line
 from ipam.kinds import ROUTED, Kind, wanted
 from ipam.patience import patiently
 from ipam.places import Place
 from ipam.returning import give_back
+from ipam.service_rows import named_only
 from ipam.static_requests import StaticResources
 from ipam.tables import AccessNode, Allocation, Location, Service, ServiceMove, table_of
 from ipam.unit_errors import RouteNotServed

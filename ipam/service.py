@@ -24,8 +24,9 @@ from ipam.answers import (
 )
 from ipam.candidates import Holder
 from ipam.errors import RequestInvalid, ServiceReleased
-from ipam.giving import Giving, Order, check_order, check_request_id
+from ipam.giving import Giving
 from ipam.holdings import Line
+from ipam.orders import Order, check_order, check_request_id
 from ipam.places import Place
 from ipam.pool_units import checked_note
 from ipam.static_requests import StaticResources

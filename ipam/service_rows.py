@@ -1,14 +1,17 @@
-"""The row of a new service."""
+"""The row of a new service, and what its line logs in as."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import CursorResult
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.candidates import Candidate, Holder
+from ipam.orders import Order
+from ipam.places import Place, Plan
 from ipam.tables import Service, table_of
 
 COLUMNS = (
@@ -40,3 +43,34 @@ async def insert_service(db: AsyncSession, row: Mapping[str, Any]) -> bool:
     connection = await db.connection()
     inserted: CursorResult[Any] = await connection.execute(_INSERT[connection.dialect.name], {**row, "state": "active"})
     return inserted.rowcount == 1
+
+
+def service_row(
+    order: Order, place: Place, plan: Plan, holder: Holder, chosen: Sequence[Candidate], username: str
+) -> dict[str, Any]:
+    """What is said of the service that the order makes."""
+    return {
+        "tenant_id": holder.tenant_id,
+        "service_id": holder.service_id,
+        "request_id": order.request_id,
+        "customer_id": order.customer_id,
+        "location_id": place.location_id,
+        "plan_id": plan.plan_id,
+        "username": username,
+        "static_request": order.static_text,
+        "created_at": holder.at,
+        **named_only(chosen),
+    }
+
+
+def named_only(chosen: Sequence[Candidate]) -> dict[str, int | None]:
+    """What a service refers to without taking a unit of it."""
+    by_kind = {candidate.kind: candidate for candidate in chosen}
+    shared, framed = by_kind.get("svlan"), by_kind.get("framed_pool")
+    return {"svlan_id": shared.svlan_id if shared else None, "framed_pool_id": framed.pool_id if framed else None}
+
+
+def username_of(customer_id: int, service_id: int, realm: str) -> str:
+    """What a line logs in as, if nobody has said."""
+    name = f"c{customer_id}-s{service_id}"
+    return f"{name}@{realm}" if realm else name

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ipam import ddl
+from ipam.at_once_ddl import GIVE_AT_ONCE
 from ipam.nat_tables import NatBlock, NatRule
 from ipam.network_tables import (
     AccessNode,
@@ -293,3 +294,4 @@ class AllocationEvent(IpamBase):
 
 
 ddl.after_create(table_of(AllocationEvent), postgresql=ddl.POSTGRESQL_HISTORY, sqlite=ddl.SQLITE_HISTORY)
+ddl.after_create(table_of(AllocationEvent), postgresql=GIVE_AT_ONCE, sqlite=())

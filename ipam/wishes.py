@@ -78,7 +78,7 @@ async def resolve(
         "at": at,
     }
     connection = await db.connection()
-    rows = (await connection.execute(_wish(connection.dialect.name), given)).all()
+    rows = (await connection.execute(question(connection.dialect.name), given)).all()
     if not rows:
         raise LocationUnknown(service_location)
     first = rows[0]
@@ -89,9 +89,9 @@ async def resolve(
 
 
 @cache
-def _wish(dialect: str) -> AnySelect:
-    """Built once: a statement's shape costs more to build than to send. A row for each binding, or one if there is
-    none."""
+def question(dialect: str) -> AnySelect:
+    """A row for each binding, or one if there is none. Built once: a statement's shape costs more to build than to
+    send."""
     request_id = bindparam("request_id", type_=Text)
     subject = bindparam("customer", type_=Text).concat(cast(Location.id, Text))
     is_sqlite = dialect == "sqlite"

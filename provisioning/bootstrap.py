@@ -63,12 +63,20 @@ from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings
 from provisioning.signals import SignalDesk
 from provisioning.starters import Starters
+from provisioning.subscriber_desk import SubscriberDesk
 from provisioning.terminations import TerminationDesk
 from provisioning.tickets import InstallationDesk
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.webhooks import FactRecorder, Targets, Webhooks
-from radius import RadiusProjector, RadiusService, SessionReader
+from radius import (
+    RadiusProjector,
+    RadiusService,
+    Retransmission,
+    SessionChanges,
+    SessionReader,
+    SubscriberVerbs,
+)
 from workflows import (
     Bell,
     Events,
@@ -190,6 +198,27 @@ class Appliance:
     def address_desk(self, db: AsyncSession) -> AddressDesk:
         """The door for what changes a live service's addresses, bound to this transaction."""
         return AddressDesk(db, services=self.services(db), tenant_id=self.tenant_id, now=self.clock)
+
+    def subscriber_desk(self, db: AsyncSession) -> SubscriberDesk:
+        """The door for what is done to subscribers that are served, bound to this transaction."""
+        return SubscriberDesk(radius=self.services(db).radius_service, verbs=self.subscriber_verbs(db))
+
+    def subscriber_verbs(self, db: AsyncSession) -> SubscriberVerbs:
+        """Changes of subscribers and how far their sessions have followed, bound to this transaction."""
+        return SubscriberVerbs(db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault)
+
+    def session_changes(self, retransmission: Retransmission) -> SessionChanges:
+        """What carries such changes to the sessions that are open."""
+        return SessionChanges(
+            self.database.begin,
+            self.radius_database.begin,
+            projector=self.projector,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            secrets=self.vault,
+            retransmission=retransmission,
+            read=self.database.read,
+        )
 
     def network_upkeep(self, db: AsyncSession) -> NetworkUpkeep:
         """What operators do to addresses under way, bound to this transaction."""

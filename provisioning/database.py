@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from provisioning.sqlite_driver import BUSY_TIMEOUT_MS, reading_driver, writing_driver
+from provisioning.sqlite_driver import BUSY_TIMEOUT_MS, OneWriter, reading_driver, writing_driver
 
 SQLITE_READERS = 16
 """Connections that stay open; a new one reads the whole schema before it answers anything."""
@@ -108,16 +108,18 @@ def _make_reading_engine(url: URL, engine: AsyncEngine) -> AsyncEngine:
 
 def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
+        options: dict[str, Any] = {}
         if url.database not in (None, "", ":memory:"):
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+            options = {"poolclass": OneWriter, "pool_size": 1, "max_overflow": 0}
         engine = create_async_engine(
-            url.set(drivername="sqlite+aiosqlite"), hide_parameters=True, module=writing_driver()
+            url.set(drivername="sqlite+aiosqlite"), hide_parameters=True, module=writing_driver(), **options
         )
         _make_sqlite_honest(engine)
         return engine
     if url.get_backend_name() != "postgresql":
         raise ValueError(f"database {url.get_backend_name()!r} is not supported: use sqlite or postgresql")
-    options: dict[str, Any] = {"connect_args": {"options": f"-csearch_path={schema}"}} if schema else {}
+    options = {"connect_args": {"options": f"-csearch_path={schema}"}} if schema else {}
     engine = create_async_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,  # customers' data, and in the radius database passwords

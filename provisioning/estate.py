@@ -32,6 +32,7 @@ from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
 from radius import (
+    CoaTerms,
     PlanTerms,
     RadiusError,
     RadiusService,
@@ -84,6 +85,15 @@ class RadiusSpec(Part):
     password_storage: str | None = None
 
 
+class CoaSpec(Part):
+    """How a NAS takes requests about its sessions; ``radius.CoaTerms`` explains each."""
+
+    keys: tuple[str, ...] = ()
+    event_timestamp: bool = True
+    per_second: int | None = None
+    may_end: bool = True
+
+
 class NasSpec(Part):
     """A NAS. Its RADIUS secret is made at random; ``firstlight keys reveal`` tells it for the NAS' configuration."""
 
@@ -92,6 +102,7 @@ class NasSpec(Part):
     dialect: str
     coa_port: int = 3799
     login_methods: tuple[str, ...] = ("pap", "chap", "mschapv2")
+    coa: CoaSpec = CoaSpec()
 
 
 class OfferSpec(Part):
@@ -265,6 +276,10 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     }
 
 
+def _nas_terms(nas: NasSpec) -> dict[str, Any]:
+    return {**nas.model_dump(exclude={"coa"}), "coa": CoaTerms(**nas.coa.model_dump())}
+
+
 async def _write_rates_and_nases(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:
     """Rates and NASes. What a NAS could not be told as they were may be told as they are now, so that is asked last."""
     radius = services.radius
@@ -292,7 +307,7 @@ async def _write_nases(faults: list[Fault], spec: EstateSpec, services: EstateSe
         await _try(refused, where, lambda: services.radius.define_password_storage(storage=storage))
     for nas in spec.nas:
         await _try(
-            faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**n.model_dump(), pairs_later=True)
+            faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**_nas_terms(n), pairs_later=True)
         )
     if refused and storage is not None:
         await _try(faults, where, lambda: services.radius.define_password_storage(storage=storage))

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
+from weakref import WeakKeyDictionary
 
 import aiosqlite
 from sqlalchemy.dialects.sqlite.aiosqlite import (
@@ -24,6 +25,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_cursor,
     AsyncAdapt_aiosqlite_dbapi,
 )
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util.concurrency import await_
 
 BUSY_TIMEOUT_MS = 30_000
@@ -96,6 +98,53 @@ class _Writing(AsyncAdapt_aiosqlite_connection):
         driver = cast("Any", self._connection)
         async with self._execute_mutex:
             return cast("tuple[_Outcome, list[Any]]", await driver._execute(lambda: _whole(driver._conn, act)))
+
+    def rollback(self) -> None:
+        """Spares its thread the turn when there is nothing to undo: each connection that goes back is told to."""
+        if cast("Any", self._connection)._conn.in_transaction:
+            super().rollback()
+
+
+class OneWriter(AsyncAdaptedQueuePool):
+    """The one connection that writes; who wants it comes one after the other, as they came.
+
+    SQLite lets its writers look at the lock again and again, with pauses that grow: of a few of them some waited for a
+    second while the lock was free. So those of one process queue up here, and only processes meet at the file. One
+    connection for all keeps the pages that it has read: with several each must read anew what another has written.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._taken: dict[ConnectionPoolEntry, asyncio.Lock] = {}
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        turn = await_(self._take_turn())
+        try:
+            entry = super()._do_get()
+        except BaseException:
+            turn.release()
+            raise
+        self._taken[entry] = turn
+        return entry
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        super()._do_return_conn(record)
+        turn = self._taken.pop(record, None)
+        if turn is not None:
+            turn.release()
+
+    async def _take_turn(self) -> asyncio.Lock:
+        """Raises: sqlite3.OperationalError, as SQLite does to those who wait for too long."""
+        turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        if turn.locked():
+            try:
+                await asyncio.wait_for(turn.acquire(), BUSY_TIMEOUT_MS / 1000)
+            except TimeoutError:
+                raise sqlite3.OperationalError("database is locked") from None
+        else:
+            await turn.acquire()
+        return turn
 
 
 class _Reading(AsyncAdapt_aiosqlite_connection):

@@ -64,6 +64,7 @@ class Pace:
     lease_seconds: float = 6.0
     lost_every_seconds: float = 5.0
     catch_up_every_seconds: float = 30.0
+    session_changes_every_seconds: float = 1.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
@@ -200,6 +201,7 @@ async def _look(appliance: Appliance, clock: Clock) -> None:
 
 
 def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace) -> list[Tick]:
+    changes = appliance.session_changes(pace.nas_retransmission)
     return [
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
@@ -212,6 +214,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
+        Tick("session changes", pace.session_changes_every_seconds, changes.deliver_due),
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
         Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),

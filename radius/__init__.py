@@ -1,9 +1,10 @@
 """FreeRADIUS, kept as we want it: subscribers, plans and NASes, and what the server needs to know of them.
 
-What we want stands in our own tables (``RadiusService``, one transaction, no network). ``RadiusProjector`` carries it
-into FreeRADIUS' own tables, as often as it is asked to, and finds what differs there. ``SessionReader`` reads the
-sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them. The server's configuration is
-``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
+What we want stands in our own tables (``RadiusService``, and ``SubscriberVerbs`` for what an operator does to a
+subscriber that is served; one transaction, no network). ``RadiusProjector`` carries it into FreeRADIUS' own tables, as
+often as it is asked to, and finds what differs there; ``SessionChanges`` carries it to the sessions that are open.
+``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
+The server's configuration is ``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
 
 Reading order: ``service`` (the verbs) -> ``projection`` (rows, pure) -> ``projector`` (carrying them over).
 
@@ -19,8 +20,9 @@ from __future__ import annotations
 
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
-from radius.disconnect import NasSaid, Retransmission
+from radius.disconnect import NasSaid
 from radius.drift import Drift
+from radius.dynamic_authorization import Retransmission
 from radius.errors import (
     AddressConflict,
     AttributeUnknown,
@@ -36,9 +38,11 @@ from radius.errors import (
     RateNotExpressible,
     RequestConflict,
     RequestRefused,
+    SessionChangeUnknown,
     SessionsStillOpen,
     SeveralNotExpressible,
     SeveralRefused,
+    SubscriberTerminated,
     SubscriberUnknown,
     TermsNotExpressible,
     TestingWindowOver,
@@ -57,6 +61,7 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
+from radius.nases import CoaTerms
 from radius.password_storage import PasswordStorage
 from radius.projection import FramedAddresses
 from radius.projection_errors import (
@@ -76,21 +81,26 @@ from radius.results import (
     ProjectedSubscriber,
     Projection,
     SessionAnswer,
+    SessionChangeView,
     SessionsEnded,
     SubscriberView,
+    TreatedSession,
 )
 from radius.service import RadiusService
+from radius.session_changes import SessionChanges
 from radius.session_control import SessionControl
 from radius.sessions import Session, SessionReader
 from radius.standing import live_username_of_service, states_of_customer
 from radius.states import State
 from radius.tables import RadiusBase
 from radius.terms import PlanTerms
+from radius.verbs import SubscriberVerbs
 
 __all__ = [
     "RADIUS_INVARIANTS",
     "AddressConflict",
     "AttributeUnknown",
+    "CoaTerms",
     "CreatedSubscriber",
     "DefinedNas",
     "DefinedPlan",
@@ -129,6 +139,9 @@ __all__ = [
     "Retransmission",
     "Session",
     "SessionAnswer",
+    "SessionChangeUnknown",
+    "SessionChangeView",
+    "SessionChanges",
     "SessionControl",
     "SessionReader",
     "SessionsEnded",
@@ -137,10 +150,13 @@ __all__ = [
     "SeveralRefused",
     "State",
     "SubscriberChange",
+    "SubscriberTerminated",
     "SubscriberUnknown",
+    "SubscriberVerbs",
     "SubscriberView",
     "TermsNotExpressible",
     "TestingWindowOver",
+    "TreatedSession",
     "UsernameRefused",
     "UsernameTaken",
     "ValueRefused",

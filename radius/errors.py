@@ -13,6 +13,8 @@
     |   |-- SubscriberUnknown
     |   |-- UsernameTaken             the name belongs to somebody else, now or before
     |   |-- IllegalMove               the subscriber's state does not allow it
+    |   |-- SubscriberTerminated      nothing is done to one that has ended
+    |   |-- SessionChangeUnknown
     |   `-- TestingWindowOver         the end of the test lies in the past
     |-- PlanError
     |   |-- PlanUnknown
@@ -182,6 +184,26 @@ class TestingWindowOver(SubscriberError):
         self.username = username
         self.until = until
         super().__init__(f"The test of {username} cannot end at {until}, which is over. Give a time to come.")
+
+
+class SubscriberTerminated(SubscriberError):
+    """The subscriber has ended."""
+
+    code = "radius.subscriber_terminated"
+
+    def __init__(self, username: str) -> None:
+        self.username = username
+        super().__init__(f"{username} is terminated, so nothing was changed.")
+
+
+class SessionChangeUnknown(SubscriberError):
+    """There is no such change of sessions."""
+
+    code = "radius.session_change_unknown"
+
+    def __init__(self, change_id: int) -> None:
+        self.change_id = change_id
+        super().__init__(f"There is no change of sessions {change_id}.")
 
 
 class PlanError(RadiusError):

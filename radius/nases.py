@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import dialect_named
+from radius.dynamic_authorization import EVERY_KEY
 from radius.errors import NasAddressTaken, NasRefused, PasswordStorageRefused
 from radius.password_storage import LOGIN_METHODS, PasswordStorage, uncheckable
 from radius.plans import NAME, count_up, inserted, one_definition_at_a_time, random_password, refuse_unsayable
@@ -24,9 +25,24 @@ from radius.tables import Nas, Plan, RadiusEstate, Subscriber
 from radius.terms import terms_of
 
 NAS_SECRET_LENGTH = 32
+MOST_PER_SECOND = 10_000
 
 _NAS_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,64}")
 _STORAGES: Mapping[str, PasswordStorage] = {storage: storage for storage in get_args(PasswordStorage)}
+
+
+@dataclass(frozen=True)
+class CoaTerms:
+    """How a NAS takes requests about its sessions (RFC 5176).
+
+    ``keys`` name a session to it; none: those of its dialect. ``per_second`` is how many requests it is sent at most.
+    ``may_end``: a session that it refuses to change is ended.
+    """
+
+    keys: tuple[str, ...] = ()
+    event_timestamp: bool = True
+    per_second: int | None = None
+    may_end: bool = True
 
 
 @dataclass(frozen=True)
@@ -37,10 +53,14 @@ class NasTerms:
     dialect: str
     coa_port: int
     login_methods: tuple[str, ...] = LOGIN_METHODS
+    coa: CoaTerms = CoaTerms()
 
     @property
     def columns(self) -> dict[str, object]:
-        return {**vars(self), "login_methods": " ".join(self.login_methods)}
+        """As columns of our table."""
+        columns = {name: value for name, value in vars(self).items() if name != "coa"}
+        coa = {f"coa_{name}": value for name, value in vars(self.coa).items()}
+        return columns | coa | {"login_methods": " ".join(self.login_methods), "coa_keys": " ".join(self.coa.keys)}
 
 
 async def define_nas(
@@ -106,7 +126,13 @@ async def _bring_nas_to(
 def terms_of_nas(nas: Nas) -> NasTerms:
     """The terms as they stand in our table."""
     methods = tuple(nas.login_methods.split())
-    return NasTerms(address=nas.address, dialect=nas.dialect, coa_port=nas.coa_port, login_methods=methods)
+    coa = CoaTerms(
+        keys=tuple(nas.coa_keys.split()),
+        event_timestamp=nas.coa_event_timestamp,
+        per_second=nas.coa_per_second,
+        may_end=nas.coa_may_end,
+    )
+    return NasTerms(address=nas.address, dialect=nas.dialect, coa_port=nas.coa_port, login_methods=methods, coa=coa)
 
 
 async def password_storage(db: AsyncSession, tenant_id: str) -> PasswordStorage:
@@ -166,6 +192,12 @@ def _nas_faults(name: str, terms: NasTerms, secret: str | None) -> Iterable[str]
         yield "its address is not an IPv4 address"
     if not 1 <= terms.coa_port <= 65535:
         yield f"coa_port is {terms.coa_port}, not between 1 and 65535"
+    if set(terms.coa.keys) - set(EVERY_KEY) or len(set(terms.coa.keys)) < len(terms.coa.keys):
+        yield f"its coa keys need to be of {', '.join(EVERY_KEY)}, each once"
+    elif terms.coa.keys and "Acct-Session-Id" not in terms.coa.keys:
+        yield "its coa keys need Acct-Session-Id, which tells two sessions of a line apart"
+    if terms.coa.per_second is not None and not 1 <= terms.coa.per_second <= MOST_PER_SECOND:
+        yield f"its coa per_second is {terms.coa.per_second}, not between 1 and {MOST_PER_SECOND}"
     if secret is not None and not _NAS_SECRET.fullmatch(secret):
         yield "its secret needs 16 to 64 of A-Z a-z 0-9 . _ ~ + / = - (RFC 2865 s3 asks for 16 and more)"
     if not terms.login_methods or set(terms.login_methods) - set(LOGIN_METHODS):

@@ -5,6 +5,9 @@ no password, so it is refused twice over; its address and its plan stay where th
 after the other, so while a state changes it may see the old radcheck with the new radreply: thanks to this the
 subscriber is then either refused or served with its own address and rate.
 
+A suspended one with a garden is let in as a member of that plan's group, which has the better priority and so hides its
+own plan. A garden that has a pool gives addresses itself, so the line's own are withheld then; else it keeps them.
+
 A terminated one has no rows at all. They go in two commits, first the password (``refused_first``) and then the rest,
 so what FreeRADIUS reads in between is a refusal. A login whose reading began before the first commit and ended after
 the second has a password and nothing else: the server itself rejects it, since it lets nobody in without a rate
@@ -28,7 +31,7 @@ from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExp
 from radius.password_storage import PasswordStorage, kept
 from radius.states import State
 from radius.tables import Nas, Plan, Subscriber
-from radius.terms import terms_of
+from radius.terms import PlanTerms, terms_of
 from radius.wording import common_words, words_of
 
 HOST_NETMASK = "255.255.255.255"
@@ -140,10 +143,15 @@ def service_class(subscriber: Subscriber) -> str:
 
 
 def rows_for(
-    subscriber: Subscriber, plan: Plan, password: str | None, storage: PasswordStorage = "cleartext"
+    subscriber: Subscriber,
+    plan: Plan,
+    password: str | None,
+    storage: PasswordStorage = "cleartext",
+    *,
+    garden: Plan | None = None,
 ) -> tuple[Row, ...]:
-    """All rows of one subscriber. ``password`` is needed where it may log in (testing, active); FreeRADIUS keeps it as
-    ``storage`` says.
+    """All rows of one subscriber. ``password`` is needed where it may log in (testing, active, in a
+    ``garden``); FreeRADIUS keeps it as ``storage`` says.
 
     Raises:
         EncodingRefused: something in it would not reach the NAS as it is.
@@ -151,10 +159,24 @@ def rows_for(
     username = safe_username(subscriber.username)
     if subscriber.state == "terminated":
         return ()
-    rows = [*_check_rows(subscriber, password, storage), *_reply_rows(subscriber)]
-    group = plan_group(subscriber.tenant_id, plan.name)
-    rows.append(Row("radusergroup", username, (("groupname", group), ("priority", "0"))))
+    refused = is_refused(subscriber)
+    checks = _refusal(username) if refused else _check_rows(subscriber, password, storage)
+    rows = [*checks, *_reply_rows(subscriber, garden)]
+    for priority, member in enumerate(each for each in (garden, plan) if each is not None):
+        group = plan_group(subscriber.tenant_id, member.name)
+        rows.append(Row("radusergroup", username, (("groupname", group), ("priority", str(priority)))))
     return tuple(sorted(rows))
+
+
+def is_refused(subscriber: Subscriber) -> bool:
+    """True when FreeRADIUS rejects every login of it."""
+    in_garden = subscriber.state == "suspended" and subscriber.garden_plan_id is not None
+    return subscriber.state not in ("testing", "active") and not in_garden
+
+
+def withholds_addresses(garden: PlanTerms) -> bool:
+    """True for a garden that gives addresses itself."""
+    return bool(garden.ipv4_pool or garden.ipv6_pool or garden.ipv6_delegated_pool)
 
 
 def refused_first(username: str, rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -193,10 +215,11 @@ def digest(rows: Iterable[Row]) -> str:
     return hashlib.sha256(json.dumps(ordered, separators=(",", ":")).encode()).hexdigest()
 
 
+def _refusal(username: str) -> Iterator[Row]:
+    yield _attribute_row("radcheck", username, encode("Auth-Type", "Reject", place="check"), ":=")
+
+
 def _check_rows(subscriber: Subscriber, password: str | None, storage: PasswordStorage) -> Iterator[Row]:
-    if subscriber.state in _REFUSALS:
-        yield _attribute_row("radcheck", subscriber.username, encode("Auth-Type", "Reject", place="check"), ":=")
-        return
     if password is None:
         raise ValueRefused("Cleartext-Password", f"{subscriber.username} has none")
     # what the table could not carry in clear is refused however it is kept, so that the storage may change later
@@ -208,10 +231,12 @@ def _check_rows(subscriber: Subscriber, password: str | None, storage: PasswordS
         yield _attribute_row("radcheck", subscriber.username, item, ":=")
 
 
-def _reply_rows(subscriber: Subscriber) -> Iterator[Row]:
-    items = list(address_attributes(subscriber.username, addresses_of(subscriber)))
+def _reply_rows(subscriber: Subscriber, garden: Plan | None) -> Iterator[Row]:
+    withheld = garden is not None and withholds_addresses(terms_of(garden))
+    addresses = FramedAddresses() if withheld else addresses_of(subscriber)
+    items = list(address_attributes(subscriber.username, addresses))
     items.append(encode("Class", service_class(subscriber), place="reply"))
-    if subscriber.state in _REFUSALS:
+    if is_refused(subscriber):
         items.append(encode("Reply-Message", _REFUSALS[subscriber.state], place="reply"))
     for item in items:
         # := wins over what a group says of the same attribute, and over an earlier row of the same owner

@@ -47,10 +47,10 @@ _SOURCE: dict[str, type[Nas] | type[Plan] | type[Subscriber]] = {"nas": Nas, "pl
 
 @dataclass(frozen=True)
 class _Read:
-    """The wish for one name, and the plan's wish that must be there before it."""
+    """The wish for one name, and the plans' wishes that must be there before it."""
 
     wish: Wish
-    plan: Wish | None = None
+    plans: tuple[Wish, ...] = ()
 
 
 _Seen = frozenset[LedgerEntry]
@@ -91,7 +91,11 @@ class RadiusProjector:
                 asked = await found(db, self._tenant_id, subscriber_id)
                 owner = await owner_of(db, self._tenant_id, asked.username)
                 plan = await db.get_one(Plan, owner.plan_id)
-                return _Read(await self._wishes.for_subscriber(db, owner, plan), await self._wishes.for_plan(db, plan))
+                members = [plan]
+                if owner.garden_plan_id is not None:
+                    members.append(await db.get_one(Plan, owner.garden_plan_id))
+                plans = [await self._wishes.for_plan(db, each) for each in members]
+                return _Read(await self._wishes.for_subscriber(db, owner, plan), tuple(plans))
 
         wish, changed = await self._project(read)
         async with self._begin() as db:
@@ -205,8 +209,8 @@ class RadiusProjector:
         if wish.kind == "subscriber" and not wish.rows:
             changed = await self._refuse_first(wish, seen)
         async with radius_transaction(self._radius_begin) as db:
-            if wanted.plan is not None:
-                await self._show_plan(db, wanted.plan)
+            for plan in sorted(wanted.plans, key=lambda each: each.name):  # in one order, as they lock
+                await self._show_plan(db, plan)
             entry = await self._locked_entry(db, wish, seen)
             changed |= await show(db, wish, entry, self._now())
         if wish.kind == "nas":
@@ -267,7 +271,7 @@ class RadiusProjector:
 
     async def _note_shown(self, wanted: _Read) -> None:
         async with self._begin() as db:
-            for wish in filter(None, (wanted.wish, wanted.plan)):
+            for wish in (wanted.wish, *wanted.plans):
                 source = _SOURCE[wish.kind]
                 await db.execute(
                     update(source)

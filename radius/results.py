@@ -6,6 +6,7 @@ from datetime import datetime
 
 from typing_extensions import TypedDict
 
+from radius.change_tables import Act, ChangeState, SessionSaid
 from radius.disconnect import NasSaid
 from radius.states import State
 from radius.terms import PlanTerms
@@ -28,7 +29,8 @@ class CreatedSubscriber(TypedDict):
 class SubscriberView(TypedDict):
     """A subscriber as we want it. ``projected`` is true when FreeRADIUS' tables show exactly this wish.
 
-    ``routes`` and ``ipv6_routes`` as in ``FramedAddresses``.
+    ``garden`` is the plan by which a suspended one is served; None: its logins are refused. ``routes`` and
+    ``ipv6_routes`` as in ``FramedAddresses``.
     """
 
     subscriber_id: int
@@ -37,6 +39,7 @@ class SubscriberView(TypedDict):
     username: str
     plan: str
     state: State
+    garden: str | None
     testing_until: datetime | None
     ipv4: str | None
     ipv4_pool: str | None
@@ -116,3 +119,34 @@ class SessionsEnded(TypedDict):
 
     username: str
     asked: list[SessionAnswer]
+
+
+class TreatedSession(TypedDict):
+    """One open session of a change: what its NAS said last, and since when accounting shows it (None: not yet)."""
+
+    session_id: str
+    nas_address: str
+    said: SessionSaid
+    error_cause: int | None
+    reason: str
+    asked_at: datetime
+    confirmed_at: datetime | None
+
+
+class SessionChangeView(TypedDict):
+    """A change that is committed, and how far the sessions that were open have followed.
+
+    ``carried_at``: since when FreeRADIUS shows it to every login. ``next_at``: when pending sessions are looked at
+    again.
+    """
+
+    change_id: int
+    subscriber_id: int
+    act: Act
+    state: ChangeState
+    attempts: int
+    made_at: datetime
+    carried_at: datetime | None
+    settled_at: datetime | None
+    next_at: datetime | None
+    sessions: list[TreatedSession]

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius import nases, plans, subscribers
 from radius.encoder import encode
-from radius.nases import NasTerms
+from radius.nases import CoaTerms, NasTerms
 from radius.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.ports import Now, Secrets
 from radius.projection import FramedAddresses
@@ -155,7 +155,7 @@ class RadiusService:
             query = query.where(_SUBSCRIBER.state == state)
         if before_id is not None:
             query = query.where(_SUBSCRIBER.id < before_id)
-        return [_subscriber_view(row, row.plan) for row in await self._db.execute(query)]
+        return [_subscriber_view(row, row.plan, row.garden) for row in await self._db.execute(query)]
 
     async def subscriber_ids(self, *, unprojected: bool = False) -> dict[str, int]:
         """By username the subscriber whose rows stand under it; ``unprojected``: where FreeRADIUS still shows an
@@ -208,19 +208,19 @@ class RadiusService:
         coa_port: int = 3799,
         login_methods: Sequence[str] = LOGIN_METHODS,
         secret: str | None = None,
+        coa: CoaTerms | None = None,
         pairs_later: bool = False,
     ) -> DefinedNas:
         """Make a NAS, or bring it to these terms. ``secret`` is what the NAS was told; without it a random one is made.
-        ``login_methods`` are those by which its subscribers may log in (pap, chap, mschapv2); ``pairs_later`` as of
-        ``define_plan``.
+        ``login_methods`` are those by which its subscribers may log in (pap, chap, mschapv2), ``coa`` how it takes
+        requests about its sessions; ``pairs_later`` as of ``define_plan``.
 
         Raises:
             NasRefused: a value that cannot be meant.
             NasAddressTaken, DialectUnknown
             RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan could not be said in that dialect.
         """
-        methods = tuple(login_methods)
-        terms = NasTerms(address=address, dialect=dialect, coa_port=coa_port, login_methods=methods)
+        terms = NasTerms(address, dialect, coa_port, login_methods=tuple(login_methods), coa=coa or CoaTerms())
         nas = await nases.define_nas(
             self._db,
             self._tenant_id,
@@ -263,16 +263,22 @@ class RadiusService:
 
     async def _view(self, subscriber: Subscriber) -> SubscriberView:
         plan = await self._db.get_one(Plan, subscriber.plan_id)
-        return _subscriber_view(subscriber, plan.name)
+        garden_id = subscriber.garden_plan_id
+        garden = None if garden_id is None else (await self._db.get_one(Plan, garden_id)).name
+        return _subscriber_view(subscriber, plan.name, garden)
 
 
-_SUBSCRIBER, _PLAN = Subscriber.__table__.c, Plan.__table__.c
+_SUBSCRIBER, _PLAN, _GARDEN = Subscriber.__table__.c, Plan.__table__.c, Plan.__table__.alias("garden")
 _VIEWS = select(
     _SUBSCRIBER.id,
     _SUBSCRIBER.customer_id,
     _SUBSCRIBER.service_id,
     _SUBSCRIBER.username,
     _PLAN.name.label("plan"),
+    select(_GARDEN.c.name)
+    .where(_GARDEN.c.tenant_id == _SUBSCRIBER.tenant_id, _GARDEN.c.id == _SUBSCRIBER.garden_plan_id)
+    .scalar_subquery()
+    .label("garden"),
     _SUBSCRIBER.state,
     _SUBSCRIBER.testing_until,
     _SUBSCRIBER.framed_ipv4,
@@ -286,7 +292,7 @@ _VIEWS = select(
 ).join(Plan.__table__, and_(_PLAN.tenant_id == _SUBSCRIBER.tenant_id, _PLAN.id == _SUBSCRIBER.plan_id))
 
 
-def _subscriber_view(subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str) -> SubscriberView:
+def _subscriber_view(subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str, garden: str | None) -> SubscriberView:
     return SubscriberView(
         subscriber_id=subscriber.id,
         customer_id=subscriber.customer_id,
@@ -294,6 +300,7 @@ def _subscriber_view(subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str) 
         username=subscriber.username,
         plan=plan,
         state=subscriber.state,
+        garden=garden,
         testing_until=subscriber.testing_until,
         ipv4=subscriber.framed_ipv4,
         ipv4_pool=subscriber.framed_pool,

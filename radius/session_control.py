@@ -8,23 +8,20 @@ life, under the cause that FreeRADIUS lets a late Stop correct (``deploy/freerad
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
 import structlog
-from sqlalchemy import func, update
 
-from radius.disconnect import DisconnectAnswer, NasDoor, Retransmission, SessionIdentity, ask_to_disconnect
+from radius.disconnect import DisconnectAnswer, ask_to_disconnect
+from radius.doors import KnownNas, close_ghost, identity_of, nas_doors
+from radius.dynamic_authorization import Retransmission
 from radius.errors import SessionsStillOpen
-from radius.freeradius_tables import radacct
 from radius.ports import Begin, Now, Secrets
-from radius.radius_database import radius_transaction
 from radius.results import Disconnection, SessionAnswer, SessionsEnded
-from radius.service import RadiusService
 from radius.sessions import Session, SessionReader
 
 log = structlog.get_logger(__name__)
 
-GHOST = "Lost-Carrier-Reaped"
 LOOKS_SECONDS = (0.2, 0.5, 1.0, 2.0)
 """A Stop follows its ACK by so much: the pauses between looks at accounting."""
 
@@ -60,10 +57,13 @@ class SessionControl:
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
         sessions = await self._reader.open_sessions(username)
-        doors = await self._doors({session.nas_address for session in sessions})
+        addresses = {session.nas_address for session in sessions}
+        doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
         answers = await asyncio.gather(*(self._ask(session, doors.get(session.nas_address)) for session in sessions))
         asked = list(zip(sessions, answers, strict=True))
-        await self._close_ghosts(session for session, answer in asked if answer.said == "unknown_to_nas")
+        for session, answer in asked:
+            if answer.said == "unknown_to_nas":
+                await close_ghost(self._radius_begin, session)
         for session, answer in asked:
             log.info("session asked to end", username=username, nas_address=session.nas_address, said=answer.said)
         return Disconnection(username=username, sessions=[_told(*each) for each in asked])
@@ -95,48 +95,13 @@ class SessionControl:
         reasons = {answer["session_id"]: answer["reason"] for answer in asked}
         raise SessionsStillOpen(username, [_in_words(session, reasons) for session in still_open])
 
-    async def _doors(self, addresses: set[str]) -> dict[str, NasDoor]:
-        """The NASes of these addresses that are ours, with their secrets open, to be used and forgotten."""
-        if not addresses:
-            return {}
-        async with self._begin() as db:
-            service = RadiusService(db, tenant_id=self._tenant_id, now=self._now, secrets=self._secrets)
-            return {
-                nas["address"]: NasDoor(
-                    name=nas["name"],
-                    address=nas["address"],
-                    port=nas["coa_port"],
-                    secret=await self._secrets.reveal(db, nas["secret"]),
-                )
-                for nas in await service.nas_list()
-                if nas["address"] in addresses
-            }
-
-    async def _ask(self, session: Session, door: NasDoor | None) -> DisconnectAnswer:
-        if door is None:
+    async def _ask(self, session: Session, known: KnownNas | None) -> DisconnectAnswer:
+        if known is None:
             return DisconnectAnswer(
                 "nas_unknown", f"NAS {session.nas_address} is not known here, so it was not asked to end it"
             )
-        identity = SessionIdentity(
-            username=session.username,
-            session_id=session.session_id,
-            nas_address=session.nas_address,
-            framed_ip_address=session.framed_ip_address,
-        )
-        return await ask_to_disconnect(door, identity, now=self._now(), retransmission=self._retransmission)
-
-    async def _close_ghosts(self, sessions: Iterable[Session]) -> None:
-        for session in sessions:
-            async with radius_transaction(self._radius_begin) as db:
-                await db.execute(
-                    update(radacct)
-                    .where(radacct.c.radacctid == session.radacct_id, radacct.c.acctstoptime.is_(None))
-                    .values(
-                        acctstoptime=func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime),
-                        acctterminatecause=GHOST,
-                    )
-                )
-            log.warning("session closed that its nas does not know", username=session.username)
+        identity = identity_of(session)
+        return await ask_to_disconnect(known.door, identity, now=self._now(), retransmission=self._retransmission)
 
 
 def _told(session: Session, answer: DisconnectAnswer) -> SessionAnswer:

@@ -9,7 +9,7 @@ State = Literal["pending", "testing", "active", "suspended", "terminated"]
 * pending: known, refused by FreeRADIUS; no free service before the technician's scan.
 * testing: full plan until ``testing_until``, then refused again by itself.
 * active: full plan.
-* suspended: refused, everything kept.
+* suspended: refused, or served by a walled garden; everything kept.
 * terminated: gone from FreeRADIUS; the row stays for the record. Nothing follows, unless the request that made the
   subscriber is made again: then it is pending, with a new password.
 """

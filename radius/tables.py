@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     text,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -64,7 +65,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 # SQLite counts up by itself only a column that is exactly INTEGER.
-_Identity = BigInteger().with_variant(Integer(), "sqlite")
+Identity = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class RadiusBase(DeclarativeBase):
@@ -98,7 +99,7 @@ class Plan(Projected, RadiusBase):
         CheckConstraint("download_kbps > 0 AND upload_kbps > 0", name="rates"),
     )
 
-    id: Mapped[int] = mapped_column(_Identity, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
     tenant_id: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(64))
     download_kbps: Mapped[int] = mapped_column(BigInteger)
@@ -132,6 +133,7 @@ class Subscriber(Projected, RadiusBase):
     __tablename__ = "radius_subscriber"
     __table_args__ = (
         Index("ix_radius_subscriber_newest", "tenant_id", "id"),
+        Index("uq_radius_subscriber_tenant_id_id", "tenant_id", "id", unique=True),
         ForeignKeyConstraint(["tenant_id", "plan_id"], ["radius_plan.tenant_id", "radius_plan.id"]),
         UniqueConstraint("tenant_id", "request_id"),
         # FreeRADIUS knows one subscriber of a name, whoever owns it; a name that was given back may be used again.
@@ -151,13 +153,15 @@ class Subscriber(Projected, RadiusBase):
         CheckConstraint("framed_ipv4 IS NULL OR framed_pool IS NULL", name="address_or_pool"),
     )
 
-    id: Mapped[int] = mapped_column(_Identity, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
     tenant_id: Mapped[str] = mapped_column(String(64))
     customer_id: Mapped[int] = mapped_column(BigInteger)
     service_id: Mapped[int | None] = mapped_column(BigInteger)
     username: Mapped[str] = mapped_column(String(128))
     plan_id: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[State] = mapped_column(String(16))
+    garden_plan_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The plan that a suspended subscriber is served by in place of its own; None: its logins are refused."""
     testing_until: Mapped[datetime | None]
     framed_ipv4: Mapped[str | None] = mapped_column(String(15))
     framed_pool: Mapped[str | None] = mapped_column(String(253))
@@ -207,7 +211,7 @@ class Nas(Projected, RadiusBase):
         CheckConstraint("coa_port BETWEEN 1 AND 65535", name="coa_port"),
     )
 
-    id: Mapped[int] = mapped_column(_Identity, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
     tenant_id: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(64))
     address: Mapped[str] = mapped_column(String(15))
@@ -215,6 +219,12 @@ class Nas(Projected, RadiusBase):
     coa_port: Mapped[int]
     login_methods: Mapped[str] = mapped_column(Text, default="pap chap mschapv2", server_default="pap chap mschapv2")
     """With a blank between them."""
+    coa_keys: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """With a blank between them; empty: those of its dialect."""
+    coa_event_timestamp: Mapped[bool] = mapped_column(default=True, server_default=true())
+    coa_per_second: Mapped[int | None]
+    coa_may_end: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether a session that it refuses to change is ended."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

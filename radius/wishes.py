@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from radius.nases import password_storage
 from radius.password_storage import PasswordStorage
 from radius.ports import Secrets
-from radius.projection import Row, digest, nas_rows, plan_group, plan_rows, rows_for
+from radius.projection import Row, digest, is_refused, nas_rows, plan_group, plan_rows, rows_for
 from radius.radius_database import Kind, Wish
 from radius.subscribers import LIVE_LAST
 from radius.tables import Nas, Plan, Subscriber
@@ -30,10 +30,12 @@ class Wishes:
     async def _for_subscriber(
         self, db: AsyncSession, subscriber: Subscriber, plan: Plan, storage: PasswordStorage
     ) -> Wish:
-        password = None
-        if subscriber.state in ("testing", "active"):
+        password = garden = None
+        if subscriber.garden_plan_id is not None:
+            garden = await db.get_one(Plan, subscriber.garden_plan_id)
+        if not is_refused(subscriber) and subscriber.state != "terminated":
             password = await self._secrets.reveal(db, subscriber.password_ref)
-        rows = rows_for(subscriber, plan, password, storage)
+        rows = rows_for(subscriber, plan, password, storage, garden=garden)
         return self._wish("subscriber", subscriber.username, subscriber.id, subscriber.version, rows)
 
     async def for_plan(self, _db: AsyncSession, plan: Plan) -> Wish:

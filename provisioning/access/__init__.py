@@ -16,7 +16,7 @@ from provisioning.access.keeping import (
     subject_of,
     want_changes,
 )
-from provisioning.access.request_keys import IdempotencyKey, forget_old_keys, take_key
+from provisioning.access.request_keys import EarlierRequest, forget_old_keys, keep_under_key, take_key
 from provisioning.access.roles import PERMISSIONS, ROLES, Permission, Role
 from provisioning.access.tokens import ANYBODY, ApiToken, Caller, CreatedToken, KnownCallers, Tokens, TokenView
 
@@ -32,8 +32,8 @@ __all__ = [
     "Changes",
     "CreatedToken",
     "Deed",
+    "EarlierRequest",
     "Forbidden",
-    "IdempotencyKey",
     "KnownCallers",
     "Permission",
     "Role",
@@ -45,6 +45,7 @@ __all__ = [
     "filled",
     "forget_old_keys",
     "keep_deed",
+    "keep_under_key",
     "list_audit",
     "note_changes",
     "note_wanted_changes",

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
-from sqlalchemy import Index, Integer, LargeBinary, String, Text, UniqueConstraint, delete, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,27 +49,51 @@ class IdempotencyKey(ProvisioningBase):
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
+@dataclass(frozen=True)
+class EarlierRequest:
+    """What was asked under a key before, and what was answered."""
+
+    fingerprint: str
+    status: int | None
+    headers: str | None
+    body: bytes | None
+
+
+_KEYS = cast(Table, IdempotencyKey.__table__)
+_TAKE = {
+    dialect.dialect.name: dialect.insert(_KEYS)
+    .on_conflict_do_nothing(index_elements=["tenant_id", "token_id", "key"])
+    .returning(_KEYS.c.id)
+    for dialect in (postgresql, sqlite)
+}
+_EARLIER = select(_KEYS.c.fingerprint, _KEYS.c.status, _KEYS.c.headers, _KEYS.c.body).where(
+    _KEYS.c.tenant_id == bindparam("tenant_id"),
+    _KEYS.c.token_id == bindparam("token_id"),
+    _KEYS.c.key == bindparam("key"),
+)
+_KEEP = update(_KEYS).where(_KEYS.c.id == bindparam("key_id"))
+
+
 async def take_key(
     db: AsyncSession, *, tenant_id: str, token_id: int, key: str, fingerprint: str, now: datetime
-) -> tuple[IdempotencyKey, bool]:
-    """(the key's row, whether it is new); of two at once the second waits here for what becomes of the first."""
-    row = IdempotencyKey(tenant_id=tenant_id, token_id=token_id, key=key, fingerprint=fingerprint, used_at=now)
-    try:
-        async with db.begin_nested():
-            db.add(row)
-            await db.flush()
-    except IntegrityError:
-        known = await db.scalar(
-            select(IdempotencyKey).where(
-                IdempotencyKey.tenant_id == tenant_id,
-                IdempotencyKey.token_id == token_id,
-                IdempotencyKey.key == key,
-            )
-        )
-        if known is None:
-            raise
-        return known, False
-    return row, True
+) -> int | EarlierRequest:
+    """The number of the key's new row, or what was asked under it before; of two at once the second waits here for what
+    becomes of the first."""
+    connection = await db.connection()
+    its = {"tenant_id": tenant_id, "token_id": token_id, "key": key}
+    taken = await connection.execute(
+        _TAKE[connection.dialect.name], {**its, "fingerprint": fingerprint, "used_at": now}
+    )
+    number = taken.scalar_one_or_none()
+    if number is not None:
+        return int(number)
+    return EarlierRequest(*(await connection.execute(_EARLIER, its)).one())
+
+
+async def keep_under_key(db: AsyncSession, key_id: int, *, status: int, headers: str, body: bytes) -> None:
+    """What is answered, in the transaction of the change."""
+    connection = await db.connection()
+    await connection.execute(_KEEP, {"key_id": key_id, "status": status, "headers": headers, "body": body})
 
 
 async def forget_old_keys(db: AsyncSession, *, tenant_id: str, now: datetime) -> None:

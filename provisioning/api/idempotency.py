@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from provisioning.access import IdempotencyKey
+from provisioning.access import EarlierRequest, keep_under_key
 from provisioning.api.bodies import is_csv
 from provisioning.api.errors import IdempotencyKeyMissing, IdempotencyKeyReused
 
@@ -50,16 +50,15 @@ def kept_body(response: Response, shown_once: frozenset[str]) -> bytes:
 
 
 async def keep_answer(
-    db: AsyncSession, row: IdempotencyKey, response: Response, *, shown_once: frozenset[str] = frozenset()
+    db: AsyncSession, key_id: int, response: Response, *, shown_once: frozenset[str] = frozenset()
 ) -> None:
     """Keeps what is answered, in the transaction of the change."""
-    row.status = response.status_code
-    row.headers = json.dumps({name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers})
-    row.body = kept_body(response, shown_once)
-    await db.flush()
+    headers = json.dumps({name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers})
+    body = kept_body(response, shown_once)
+    await keep_under_key(db, key_id, status=response.status_code, headers=headers, body=body)
 
 
-def earlier_answer(row: IdempotencyKey, mark: str) -> Response:
+def earlier_answer(row: EarlierRequest, mark: str) -> Response:
     """What was answered before to the same request. Raises: IdempotencyKeyReused if it was another one."""
     if row.fingerprint != mark:
         raise IdempotencyKeyReused

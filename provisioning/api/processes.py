@@ -66,9 +66,10 @@ class _Keeper:
             if self._woken in ready:
                 return 0
             for number, child in list(self._children.items()):
-                if child.told in ready:
+                ended = child.process.sentinel in ready
+                if child.told in ready or (ended and not child.answers):  # it may have told and ended since we looked
                     child.answers = _has_told(child.told)
-                if child.process.sentinel in ready:
+                if ended:
                     if (status := self._lost(number, child)) is not None:
                         return status
                     self._start(number)

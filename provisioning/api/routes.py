@@ -38,6 +38,7 @@ from provisioning.access import (
     PERMISSIONS,
     Caller,
     Deed,
+    EarlierRequest,
     KnownCallers,
     Permission,
     TokenMissing,
@@ -135,8 +136,7 @@ class Door(APIRoute):
 
     async def _change(self, request: Request, handler: Handler) -> Response:
         appliance, terms = _appliance(request), self.terms
-        async with appliance.database.read() as db:
-            caller = await self._caller(appliance, db, request)
+        caller, is_sure = await self._let_in(appliance, request)
         key = key_of(request) if terms.keyed else None
         body = await read_body(request, most_bytes=terms.most_bytes)
         if terms.takes_json and not (terms.takes_csv and is_csv(request)):
@@ -149,6 +149,8 @@ class Door(APIRoute):
             if answer is not None:
                 return answer
         async with appliance.database.begin() as db:
+            if not is_sure:
+                caller = await self._caller(appliance, db, request)
             if caller.token_id is not None and not caller.use_noted:
                 await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)
             called = self._called(repeatable, appliance, db, caller)
@@ -156,11 +158,11 @@ class Door(APIRoute):
                 return await self._audited(called, handler)
             mark, now = fingerprint(request, body), appliance.clock()
             tenant_id, token_id = appliance.tenant_id, caller.token_id
-            row, is_new = await take_key(db, tenant_id=tenant_id, token_id=token_id, key=key, fingerprint=mark, now=now)
-            if not is_new:
-                return earlier_answer(row, mark)
+            taken = await take_key(db, tenant_id=tenant_id, token_id=token_id, key=key, fingerprint=mark, now=now)
+            if isinstance(taken, EarlierRequest):
+                return earlier_answer(taken, mark)
             response = await self._audited(called, handler)
-            await keep_answer(db, row, response, shown_once=called.state.call.shown_once)
+            await keep_answer(db, taken, response, shown_once=called.state.call.shown_once)
             return response
 
     async def _audited(self, request: Request, handler: Handler) -> Response:
@@ -176,13 +178,22 @@ class Door(APIRoute):
         await keep_deed(call.db, filled(call.deed, changes), tenant_id=call.tenant_id, at=call.appliance.clock())
         return response
 
+    async def _let_in(self, appliance: Appliance, request: Request) -> tuple[Caller, bool]:
+        """Before anything is read or locked for a change. False: whose token was good a moment ago, which is to be
+        looked up again in the transaction of the change."""
+        if self.terms.permission != PUBLIC:
+            known: KnownCallers = request.app.state.known
+            caller = known.find(_token(request))
+            if caller is not None:
+                caller.require(self.terms.permission)
+                return caller, False
+        async with appliance.database.read() as db:
+            return await self._caller(appliance, db, request), True
+
     async def _caller(self, appliance: Appliance, db: AsyncSession, request: Request) -> Caller:
         if self.terms.permission == PUBLIC:
             return ANYBODY
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not (token := token.strip()):
-            raise TokenMissing
-        known: KnownCallers = request.app.state.known
+        token, known = _token(request), cast(KnownCallers, request.app.state.known)
         caller = known.find(token) if self.terms.reads else None
         if caller is None:
             asked_at = appliance.clock()
@@ -264,6 +275,14 @@ class Doors(APIRouter):
     def delete(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
         """A door that takes something away."""
         return self.door("DELETE", path, **options)
+
+
+def _token(request: Request) -> str:
+    """Raises: TokenMissing."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not (token := token.strip()):
+        raise TokenMissing
+    return token
 
 
 def _appliance(request: Request) -> Appliance:

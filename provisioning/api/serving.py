@@ -57,10 +57,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._tell()
         for listening in sockets or ():
             host, port = listening.getsockname()[:2]
             log.info("serving", host=host, port=port, worker=self.moves_runs)
-        self._tell()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

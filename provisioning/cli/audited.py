@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -85,6 +86,16 @@ def audit_changes(appliance: Appliance) -> None:
     appliance.database.hear(note_changes)
 
     appliance.database.witness = witness
+
+
+@contextmanager
+def carrying(appliance: Appliance) -> Iterator[None]:
+    """What is only carried out now was decided, and audited, before: for the time of the block nothing is kept."""
+    witness, appliance.database.witness = appliance.database.witness, None
+    try:
+        yield
+    finally:
+        appliance.database.witness = witness
 
 
 def _remembering(words: str, callback: Callable[..., Any]) -> Callable[..., Any]:

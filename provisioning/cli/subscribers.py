@@ -8,6 +8,7 @@ import typer
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
+from provisioning.cli import subscribers_verbs
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, By, run
@@ -15,7 +16,8 @@ from provisioning.errors import Fault, InvalidRequest
 from provisioning.projections import ProjectedAll
 from radius import SubscriberView
 
-app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall be, and making FreeRADIUS show it.")
+app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall be, and making it so.")
+subscribers_verbs.add_to(app)
 
 
 @app.command()
@@ -122,7 +124,8 @@ def _print(found: SubscriberView) -> None:
     addresses = (found["ipv4"], pool, found["ipv6_wan_prefix"], found["delegated_prefix"])
     routes = [*found["routes"], *found["ipv6_routes"]]
     say(f"{found['username']}  customer {found['customer_id']}, {service}")
-    say(f"{found['state']}{until} on plan {found['plan']}")
+    garden = f" in garden {found['garden']}" if found["garden"] else ""
+    say(f"{found['state']}{garden}{until} on plan {found['plan']}")
     say(f"addresses: {', '.join(each for each in addresses if each) or 'none'}")
     for route in routes:
         say(f"routed: {route}")

@@ -9,10 +9,11 @@ To add a vendor, in this order:
    that prove that a rate was told, both ways, get ``tells_rate`` there and a place in ``no_login_without_a_rate`` of
    ``deploy/freeradius/raddb/policies.conf``; one that names a pool gets ``pool_of`` and a place in ``address_or_pool``;
 2. one file here that renders a ``Rate`` (look at ``wispr.py``): mind who is "input" and whether it is bit/s or kbit/s;
-   and, if it has words for more of a plan, its options;
+   and, if it has words for more of a plan, its options; ``live`` says what it changes of a session that is up;
 3. one line in ``_BUILT_IN``;
 4. one entry in ``EXPECTED`` of ``tests/radius/test_dialects.py``: what a NAS must receive for 100 Mbit/s down and
-   20 Mbit/s up. The suite sends your rows through the real FreeRADIUS and compares;
+   20 Mbit/s up. The suite sends your rows through the real FreeRADIUS and compares. One that is ``live`` gets an
+   entry in ``EXPECTED`` of ``tests/radius/test_coa.py`` too;
 5. one column in ``docs/radius-dialects.md``, which shows a whole example.
 """
 
@@ -23,7 +24,7 @@ from types import MappingProxyType
 
 from radius.dialects.chillispot import CHILLISPOT
 from radius.dialects.cisco import CISCO
-from radius.dialects.dialect import Attributes, Dialect
+from radius.dialects.dialect import Attributes, Dialect, Live, SessionKey
 from radius.dialects.huawei import HUAWEI
 from radius.dialects.juniper import JUNIPER
 from radius.dialects.mikrotik import MIKROTIK
@@ -56,4 +57,4 @@ def dialect_named(name: str) -> Dialect:
     return DIALECTS[name]
 
 
-__all__ = ["DIALECTS", "Attributes", "Dialect", "Rate", "dialect_named"]
+__all__ = ["DIALECTS", "Attributes", "Dialect", "Live", "Rate", "SessionKey", "dialect_named"]

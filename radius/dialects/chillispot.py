@@ -5,7 +5,7 @@ A limit has 32 bits, so it ends below 4295 MB; CoovaChilli's attribute for more 
 
 from __future__ import annotations
 
-from radius.dialects.dialect import Attributes, Dialect, each
+from radius.dialects.dialect import Attributes, Dialect, Live, each
 from radius.terms import PlanTerms, Rate
 
 
@@ -29,4 +29,16 @@ CHILLISPOT = Dialect(
     option_attributes=_option_attributes,
     says=frozenset({"session_cap", "garden_url"}),
     max_session_cap_megabytes=(2**32 - 1) // 1_000_000,
+    live=Live(
+        keys=("User-Name", "Acct-Session-Id"),
+        changeable=frozenset(
+            {
+                "ChilliSpot-Bandwidth-Max-Up",
+                "ChilliSpot-Bandwidth-Max-Down",
+                "ChilliSpot-Max-Total-Octets",
+                "Session-Timeout",
+                "Idle-Timeout",
+            }
+        ),
+    ),
 )

@@ -8,7 +8,7 @@ plan that changes its rate is never told by the name of its former one. The poli
 
 from __future__ import annotations
 
-from radius.dialects.dialect import Attributes, Dialect, each
+from radius.dialects.dialect import Attributes, Dialect, Live, each
 from radius.terms import PlanTerms, Rate
 
 
@@ -38,4 +38,15 @@ CISCO = Dialect(
     option_attributes=_option_attributes,
     says=frozenset({"qos_profile", "vrf", "dns_ipv4", "ipv6_pool", "garden_filter"}),
     prepared=True,
+    live=Live(
+        keys=("User-Name", "Acct-Session-Id"),
+        changeable=frozenset(
+            {
+                "Cisco-AVPair ip:sub-qos-policy-in",
+                "Cisco-AVPair ip:sub-qos-policy-out",
+                "Session-Timeout",
+                "Idle-Timeout",
+            }
+        ),
+    ),
 )

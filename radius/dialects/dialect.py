@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from radius.encoder import Value
 from radius.terms import Option, PlanTerms, Rate
 
 Attributes = Sequence[tuple[str, Value]]
 """Reply attributes in the order in which they are written."""
+
+
+SessionKey = Literal["User-Name", "Acct-Session-Id", "NAS-IP-Address", "Framed-IP-Address"]
+"""What may name a session to its NAS (RFC 5176 s3); all that is sent must fit."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a vendor's NAS changes of a session that is up, when a CoA-Request says so (RFC 5176 s2.2).
+
+    ``keys`` name the session. ``changeable`` are the attributes it obeys then; of Cisco's, ``Cisco-AVPair`` with the
+    pair's own name behind a blank. What is not among them is as it was until the next login. An attribute in
+    ``withdrawn_by`` adds to what the session has; so its old value is withdrawn by the attribute it maps to, before
+    the new one is said.
+    """
+
+    keys: tuple[SessionKey, ...]
+    changeable: frozenset[str]
+    withdrawn_by: Mapping[str, str] = field(default_factory=dict)
 
 
 def _nothing(_terms: PlanTerms) -> Attributes:
@@ -27,6 +47,8 @@ class Dialect:
     ``says`` are the options that the dialect has words for (``option_attributes``, and ``rate_attributes`` for burst
     and priority). A plan that says another one cannot be used at its NASes. ``prepared`` is true of a NAS that is told
     the name of a QoS profile: what a plan with a ``qos_profile`` says of burst and priority is prepared there.
+
+    ``live`` is how a session that is up is told; without it a session is ended, and the next login has the new plan.
     """
 
     name: str
@@ -36,6 +58,7 @@ class Dialect:
     says: frozenset[Option] = frozenset()
     prepared: bool = False
     max_session_cap_megabytes: int | None = None
+    live: Live | None = None
 
 
 def each(*pairs: tuple[str, Value | None]) -> Attributes:

@@ -9,7 +9,7 @@ since the NAS lowers the name it is told unless it was set up otherwise. One IPv
 
 from __future__ import annotations
 
-from radius.dialects.dialect import Attributes, Dialect, each, first_and_second
+from radius.dialects.dialect import Attributes, Dialect, Live, each, first_and_second
 from radius.terms import PlanTerms, Rate
 
 
@@ -54,5 +54,18 @@ HUAWEI = Dialect(
             "dns_ipv4",
             "dns_ipv6",
         }
+    ),
+    live=Live(
+        keys=("User-Name", "Acct-Session-Id"),
+        changeable=frozenset(
+            {
+                "Huawei-Input-Average-Rate",
+                "Huawei-Input-Peak-Rate",
+                "Huawei-Output-Average-Rate",
+                "Huawei-Output-Peak-Rate",
+                "Session-Timeout",
+                "Idle-Timeout",
+            }
+        ),
     ),
 )

@@ -8,7 +8,7 @@ limit.
 
 from __future__ import annotations
 
-from radius.dialects.dialect import Attributes, Dialect, each, first_and_second
+from radius.dialects.dialect import Attributes, Dialect, Live, each, first_and_second
 from radius.terms import PlanTerms, Rate
 
 
@@ -36,4 +36,13 @@ JUNIPER = Dialect(
     option_attributes=_option_attributes,
     says=frozenset({"qos_profile", "vrf", "garden_filter", "ipv6_pool", "ipv6_delegated_pool", "dns_ipv4", "dns_ipv6"}),
     prepared=True,
+    live=Live(
+        keys=("User-Name", "Acct-Session-Id"),
+        changeable=frozenset(
+            {
+                "ERX-Service-Activate",
+            }
+        ),
+        withdrawn_by={"ERX-Service-Activate": "ERX-Service-Deactivate"},
+    ),
 )

@@ -7,7 +7,7 @@ threshold, its seconds and the priority; 0/0 is no burst. A limit of octets is 6
 
 from __future__ import annotations
 
-from radius.dialects.dialect import Attributes, Dialect, each
+from radius.dialects.dialect import Attributes, Dialect, Live, each
 from radius.terms import PlanTerms, Rate
 
 _GIGAWORD = 2**32
@@ -44,4 +44,17 @@ MIKROTIK = Dialect(
     rate_attributes=_rate_attributes,
     option_attributes=_option_attributes,
     says=frozenset({"burst", "priority", "session_cap", "ipv6_delegated_pool", "garden_filter"}),
+    live=Live(
+        keys=("User-Name", "NAS-IP-Address", "Acct-Session-Id", "Framed-IP-Address"),
+        changeable=frozenset(
+            {
+                "Mikrotik-Rate-Limit",
+                "Mikrotik-Address-List",
+                "Mikrotik-Total-Limit",
+                "Mikrotik-Total-Limit-Gigawords",
+                "Session-Timeout",
+                "Idle-Timeout",
+            }
+        ),
+    ),
 )

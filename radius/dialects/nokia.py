@@ -8,7 +8,7 @@ one line of each profile has to be measured. A walled garden is the number of an
 
 from __future__ import annotations
 
-from radius.dialects.dialect import Attributes, Dialect, each, first_and_second
+from radius.dialects.dialect import Attributes, Dialect, Live, each, first_and_second
 from radius.terms import PlanTerms, Rate
 
 
@@ -41,4 +41,17 @@ NOKIA = Dialect(
         {"qos_profile", "ipv6_pool", "ipv6_delegated_pool", "garden_filter", "garden_url", "dns_ipv4", "dns_ipv6"}
     ),
     prepared=True,
+    live=Live(
+        keys=("Acct-Session-Id",),
+        changeable=frozenset(
+            {
+                "Alc-Subscriber-QoS-Override",
+                "Alc-Subsc-Prof-Str",
+                "Alc-SLA-Prof-Str",
+                "Alc-Subscriber-Filter",
+                "Session-Timeout",
+                "Idle-Timeout",
+            }
+        ),
+    ),
 )

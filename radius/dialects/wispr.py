@@ -5,7 +5,7 @@ A 32-bit integer ends at 4 294 967 295 bit/s (RFC 2865 s5), so this dialect cann
 
 from __future__ import annotations
 
-from radius.dialects.dialect import Attributes, Dialect, each
+from radius.dialects.dialect import Attributes, Dialect, Live, each
 from radius.terms import PlanTerms, Rate
 
 
@@ -26,4 +26,15 @@ WISPR = Dialect(
     max_kbps=(2**32 - 1) // 1000,
     option_attributes=_option_attributes,
     says=frozenset({"garden_url"}),
+    live=Live(
+        keys=("User-Name", "NAS-IP-Address", "Acct-Session-Id", "Framed-IP-Address"),
+        changeable=frozenset(
+            {
+                "WISPr-Bandwidth-Max-Up",
+                "WISPr-Bandwidth-Max-Down",
+                "Session-Timeout",
+                "Idle-Timeout",
+            }
+        ),
+    ),
 )

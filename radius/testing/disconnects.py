@@ -1,4 +1,4 @@
-"""The server side of a lab NAS: takes Disconnect-Requests as RFC 5176 has it, in a good mood or a bad one.
+"""The server side of a lab NAS: takes Disconnect- and CoA-Requests as RFC 5176 has it, in a good mood or a bad one.
 
 It answers nobody who has not the secret, nor a request that is older or younger than five minutes (s6.3); a request
 that comes again is given its first answer again and ends nothing twice (RFC 5080 s2.2.2).
@@ -16,7 +16,7 @@ from pyrad import packet as pyrad_packet
 
 from radius.packets import dictionary
 
-DISCONNECT_REQUEST, DISCONNECT_NAK = 40, 42
+DISCONNECT_REQUEST, COA_REQUEST = 40, 43
 SESSION_CONTEXT_NOT_FOUND = 503
 OLDEST = timedelta(seconds=300)
 
@@ -25,13 +25,20 @@ OLDEST = timedelta(seconds=300)
 class Mood:
     """How it answers. ``silent``: not at all. ``refuses``: with a NAK and this Error-Cause. ``forgetful``: it knows of
     no session. ``keeps_quiet``: it ends the session, says so, and never accounts for its end. ``drops``: so many
-    requests are lost before the first is heard."""
+    requests are lost before the first is heard. ``refuses_changes``: as ``refuses``, of CoA-Requests only.
+    ``one_key``: it knows a session by its id alone. ``late_seconds``: after which it answers. ``twice``: it says
+    everything twice. ``forged``: before its answer comes one of somebody who has not the secret."""
 
     silent: bool = False
     refuses: int | None = None
     forgetful: bool = False
     keeps_quiet: bool = False
     drops: int = 0
+    refuses_changes: int | None = None
+    one_key: bool = False
+    late_seconds: float = 0.0
+    twice: bool = False
+    forged: bool = False
 
 
 @dataclass
@@ -41,17 +48,20 @@ class SeenRequest:
     attributes: dict[str, Any] = field(repr=False)
     signed: bool
     genuine: bool
+    code: int = DISCONNECT_REQUEST
+    values: dict[str, list[Any]] = field(default_factory=dict, repr=False)
 
 
-End = Callable[[str, str, str | None], bool]
-"""Ends the session of this (username, session id, framed address) if it is up: whether it was."""
+Find = Callable[[str | None, str, str | None], bool]
+"""Whether a session of this (username, session id, framed address) is up; of the first and last one may be unsaid."""
 
 
 class DisconnectServer(asyncio.DatagramProtocol):
     """Listens where the NAS takes such requests."""
 
-    def __init__(self, *, secret: str, end: End, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, secret: str, knows: Find, end: Find, now: Callable[[], datetime]) -> None:
         self._secret = secret.encode()
+        self._knows = knows
         self._end = end
         self._now = now
         self._answers: dict[tuple[Any, int, bytes], bytes] = {}
@@ -79,7 +89,14 @@ class DisconnectServer(asyncio.DatagramProtocol):
         duplicate = (addr, request.id, bytes(request.authenticator))
         if duplicate not in self._answers:
             self._answers[duplicate] = self._answer(request)
-        self._transport.sendto(self._answers[duplicate], addr)
+        answer = self._answers[duplicate]
+        said = [forged(answer)] * self.mood.forged + [answer] * (1 + self.mood.twice)
+        asyncio.get_running_loop().call_later(self.mood.late_seconds, self._say, said, addr)
+
+    def _say(self, packets: list[bytes], addr: Any) -> None:
+        if not self._transport.is_closing():
+            for packet in packets:
+                self._transport.sendto(packet, addr)
 
     def _heard(self, data: bytes) -> Any:
         try:
@@ -88,11 +105,13 @@ class DisconnectServer(asyncio.DatagramProtocol):
             return None
         signed = request.message_authenticator is not None
         genuine = (
-            request.code == DISCONNECT_REQUEST
+            request.code in (DISCONNECT_REQUEST, COA_REQUEST)
             and request.VerifyCoARequest()
             and (not signed or request.verify_message_authenticator())
         )
-        self.requests.append(SeenRequest({str(name): request[name][0] for name in request.keys()}, signed, genuine))  # noqa: SIM118
+        values = {str(name): list(request[name]) for name in request.keys()}  # noqa: SIM118
+        first = {name: each[0] for name, each in values.items()}
+        self.requests.append(SeenRequest(first, signed, genuine, request.code, values))
         return request if genuine and self._is_of_now(request) else None
 
     def _is_of_now(self, request: Any) -> bool:
@@ -101,20 +120,30 @@ class DisconnectServer(asyncio.DatagramProtocol):
 
     def _answer(self, request: Any) -> bytes:
         reply = request.CreateReply()
+        ends = request.code == DISCONNECT_REQUEST
         cause = self.mood.refuses
-        if cause is None and (self.mood.forgetful or not self._ended(request)):
+        if cause is None and not ends:
+            cause = self.mood.refuses_changes
+        if cause is None and (self.mood.forgetful or not self._found(request, self._end if ends else self._knows)):
             cause = SESSION_CONTEXT_NOT_FOUND
+        reply.code = request.code + (1 if cause is None else 2)
         if cause is not None:
-            reply.code = DISCONNECT_NAK
             reply[101] = [cause.to_bytes(4, "big")]
         reply.add_message_authenticator()
         packet: bytes = reply.ReplyPacket()
         return packet
 
-    def _ended(self, request: Any) -> bool:
-        framed = request.get("Framed-IP-Address")
-        return self._end(
-            str(request.get("User-Name", [""])[0]),
+    def _found(self, request: Any, find: Find) -> bool:
+        username, framed = request.get("User-Name"), request.get("Framed-IP-Address")
+        if self.mood.one_key and (username or framed):
+            return False
+        return find(
+            None if username is None else str(username[0]),
             str(request.get("Acct-Session-Id", [""])[0]),
             None if framed is None else str(framed[0]),
         )
+
+
+def forged(answer: bytes) -> bytes:
+    """The same with another authenticator."""
+    return answer[:4] + bytes(octet ^ 0xFF for octet in answer[4:20]) + answer[20:]

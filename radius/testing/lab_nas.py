@@ -94,7 +94,7 @@ class Usage:
 class LabNas:
     """One NAS at ``source_address``. Every reply is verified with ``secret``; silence raises ``NoAnswer``.
 
-    With ``listen`` it also takes Disconnect-Requests for the sessions whose start it has accounted for.
+    With ``listen`` it also takes Disconnect- and CoA-Requests for the sessions whose start it has accounted for.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class LabNas:
     async def listen(self, *, port: int = 0, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
         """Takes Disconnect-Requests from now on; returns the port. ``now`` is its clock."""
         _, self._disconnects = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: DisconnectServer(secret=self._secret, end=self._end, now=now),
+            lambda: DisconnectServer(secret=self._secret, knows=self._knows, end=self._end, now=now),
             local_addr=(self.source_address, port),
         )
         return self._disconnects.port
@@ -149,19 +149,20 @@ class LabNas:
             stop.cancel()
         await asyncio.gather(*self._stops, return_exceptions=True)
 
-    def _end(self, username: str, session_id: str, framed_ip_address: str | None) -> bool:
-        """Ends a session of all these at once; its Stop follows by itself."""
+    def _knows(self, username: str | None, session_id: str, framed_ip_address: str | None) -> bool:
+        """Whether a session of all these at once is up."""
         session = self.sessions.get(session_id)
-        if (
-            session is None
-            or session.username != username
-            or framed_ip_address
-            not in (
-                None,
-                session.framed_ip_address,
-            )
-        ):
+        return (
+            session is not None
+            and username in (None, session.username)
+            and framed_ip_address in (None, session.framed_ip_address)
+        )
+
+    def _end(self, username: str | None, session_id: str, framed_ip_address: str | None) -> bool:
+        """Ends a session of all these at once; its Stop follows by itself."""
+        if not self._knows(username, session_id, framed_ip_address):
             return False
+        session = self.sessions[session_id]
         del self.sessions[session_id]
         self.on_disconnected(session)
         if not self.disconnects.mood.keeps_quiet:

@@ -18,7 +18,7 @@ from provisioning.bootstrap import utc_now
 
 PLAN = "bench"
 NETWORKS = {"/24": "10.0.{}.0/24", "/16": "10.0.0.0/16", "/8": "10.0.0.0/8", "/56 of /40": "2001:db8::/40"}
-SMALL_POOLS = {"fresh": 128, "churn": 8}
+SMALL_POOLS = {"fresh": 128, "churn": 4}
 """One /24 is used up in no time: so many of them serve a place each, and clients go from place to place."""
 PORTS = 24
 """Of a whole service's access node: each has an S-VLAN with its 4,093 C-VLANs."""

@@ -66,15 +66,17 @@ class Clients:
             pipe.send(None)
         self._closing.close()
 
-    def alternate(self, work: Work, *, clients: int, runs: int, seconds: float, at_most: int) -> list[Pair]:
+    def alternate(
+        self, work: Work, *, clients: int, runs: int, seconds: float, at_most: int, warm: int = WARM
+    ) -> list[Pair]:
         """The floor and ours in turn, ``runs`` times, after a short turn of each that isn't counted. ``at_most``: how
-        many operations of ours there may be in all."""
+        many operations of ours there may be in all; ``warm``: how many of each a client does at least beforehand."""
         some = max(at_most // (clients * (runs + 1)), 1)
         pipes = self._pipes[:clients]
         try:
             _ask(pipes, work)
             for side in ("floor", "ours"):
-                _ask(pipes, Window(side, seconds / 4, some, at_least=WARM))
+                _ask(pipes, Window(side, seconds / 4, some, at_least=warm))
             return [
                 Pair(*(self._window(pipes, side, seconds, some) for side in ("floor", "ours"))) for _ in range(runs)
             ]

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EVERY_POOL = ("aggregation-north/101", "north-pd", "north-v4", "north-wan6")
 RADIUS_ROWS = (
+    "Class",
     "Cleartext-Password",
     "Delegated-IPv6-Prefix",
     "Framed-IP-Address",

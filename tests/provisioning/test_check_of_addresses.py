@@ -181,7 +181,8 @@ CORRUPTIONS = (
         ),
         ours=(
             f"UPDATE ipam_free_range SET last_unit = last_unit - 1 WHERE pool_id = {POOL_ID}"
-            f" AND seq = (SELECT max(seq) FROM ipam_free_range WHERE pool_id = {POOL_ID})",
+            f" AND seq = (SELECT seq FROM ipam_free_range WHERE pool_id = {POOL_ID}"
+            " ORDER BY last_unit - next_unit DESC LIMIT 1)",
         ),
     ),
     Corruption(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from provisioning.commercial.tables import Customer
 from provisioning.database import EVERY_TENANT, Database
@@ -113,6 +113,60 @@ async def test_on_sqlite_a_statement_that_writes_asks_its_thread_once_and_tells_
     async with sqlite.read() as db:
         found = await db.execute(text("SELECT id, name FROM item ORDER BY id"))
         assert (list(found.keys()), found.all()) == (["id", "name"], [(1, "a"), (2, "d"), (3, "d")])
+
+
+async def test_on_sqlite_who_wants_to_write_comes_as_they_came_even_if_one_wants_to_again(sqlite: Database) -> None:
+    order: list[int] = []
+
+    async def write(number: int) -> None:
+        async with sqlite.begin() as db:
+            await db.execute(text("INSERT INTO item (name) VALUES ('x')"))
+            order.append(number)
+
+    async def write_twice(number: int) -> None:
+        await write(number)
+        await write(number)
+
+    async with sqlite.begin() as first:
+        await first.execute(text("INSERT INTO item (name) VALUES ('first')"))
+        waiting = [asyncio.create_task(write_twice(0))]
+        for number in (1, 2, 3):
+            await asyncio.sleep(0)
+            waiting.append(asyncio.create_task(write(number)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert order == [0, 1, 2, 3, 0]
+
+
+async def test_on_sqlite_who_waits_too_long_for_a_turn_is_told_so_and_the_next_one_gets_it(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.sqlite_driver.BUSY_TIMEOUT_MS", 50)
+    async with sqlite.begin() as first:
+        await first.execute(text("INSERT INTO item (name) VALUES ('first')"))
+        with pytest.raises(OperationalError, match="database is locked"):
+            async with sqlite.begin() as second:
+                await second.execute(text("INSERT INTO item (name) VALUES ('second')"))
+    async with sqlite.begin() as third:
+        names = await third.scalars(text("SELECT name FROM item"))
+        assert names.all() == ["first"]
+
+
+async def test_on_sqlite_who_gives_up_waiting_for_a_turn_holds_up_nobody(sqlite: Database) -> None:
+    async def write() -> None:
+        async with sqlite.begin() as db:
+            await db.execute(text("INSERT INTO item (name) VALUES ('late')"))
+
+    async with sqlite.begin() as first:
+        await first.execute(text("INSERT INTO item (name) VALUES ('first')"))
+        impatient, patient = (asyncio.create_task(write()) for _ in range(2))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await asyncio.wait([impatient])
+    async with asyncio.timeout(5):
+        await patient
+    async with sqlite.read() as db:
+        assert (await db.execute(text("SELECT count(*) FROM item"))).scalar_one() == 2
 
 
 COUNTED_FOR_SECONDS = (

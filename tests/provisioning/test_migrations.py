@@ -52,11 +52,12 @@ async def test_triggers_and_exclusions_are_those_that_create_all_makes(database:
             found = await db.scalars(
                 text(
                     "SELECT conname FROM pg_constraint WHERE contype = 'x' UNION "
-                    "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
+                    "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal UNION "
+                    "SELECT proname FROM pg_proc WHERE proname = 'ipam_give_at_once'"
                 )
             )
             wanted = {"ipam_prefix_overlap", "ipam_allocation_event_append_only", "ex_visit_technician_once"}
-            wanted |= {"ipam_service_move_append_only"}
+            wanted |= {"ipam_service_move_append_only", "ipam_give_at_once"}
             wanted |= {"partner_pool_ledger_append_only", "audit_entry_append_only", "audit_entry_no_truncate"}
         else:
             found = await db.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))

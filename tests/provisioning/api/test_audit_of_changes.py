@@ -91,6 +91,7 @@ async def test_every_change_tells_for_whom_why_before_and_after(script: Script) 
     await tickets_visits_and_lines(script)
     await selling(script)
     await partners_and_webhooks(script)
+    await subscribers(script)
     await addresses(script)
     assert set(changing(script.api.app)) - script.called == CHANGES_NOTHING
     count = len(await script.api.audit(limit=200))
@@ -217,6 +218,20 @@ async def partners_and_webhooks(script: Script) -> None:
     await script("/webhooks/{webhook_id}/disable", {"reason": WHY}, **hook)
     await script("/webhooks/{webhook_id}/enable", {"reason": WHY}, **hook)
     await script("/webhooks/{webhook_id}/replay", {"since": "2026-01-01T00:00:00Z", "reason": WHY}, **hook)
+
+
+async def subscribers(script: Script) -> None:
+    said = {
+        "change-plan": {"plan": "fiber-300"},
+        "suspend": {"garden": "fiber-300"},
+        "resume": {},
+        "rotate-password": {},
+    }
+    for verb, wish in said.items():
+        changed = await script(f"/subscribers/{{username}}/{verb}", wish | {"reason": WHY}, username=DONE)
+        assert changed["change"]["act"] == verb.replace("-", "_")
+    assert script.last["subject"] == "subscriber/1"
+    assert (script.last["before"]["state"], script.last["after"]["subscriber"]["state"]) == ("active", "active")
 
 
 async def addresses(script: Script) -> None:

@@ -86,3 +86,39 @@ def test_what_ends_at_once_is_told_with_its_run(isp: Settings, type_: Type) -> N
     assert (ends.status, ends.out) == (0, f"{DONE} ends now (run 5)\n")
     [event] = type_("events", "list", "--type", "service.termination_requested", "--json").json
     assert (event["subject"], event["state"], event["run_id"]) == ("service/1", "started", 5)
+
+
+def test_a_suspension_is_committed_carried_over_and_audited_once_and_taken_back(isp: Settings, type_: Type) -> None:
+    with vandal(isp.radius_database_url, isp.radius_database_schema) as hand:
+        hand.execute("UPDATE radacct SET acctstoptime = acctstarttime WHERE acctstoptime IS NULL")
+    why = ("--reason", "unpaid since May")
+    before = len(type_("audit", "list", "--json").json)
+    typed = type_("subscribers", "suspend", DONE, *why, "--request", "dunning-7")
+    first, change, nobody, again = typed.out.splitlines()
+    assert (typed.status, first) == (0, f"{DONE}: suspended on plan fiber-300")
+    assert (change, nobody) == (
+        "  change 1 of subscriber 1, suspend: pending",  # who logged in just before may still turn up
+        "  no session was open",
+    )
+    assert again.startswith("  the worker looks again ")
+    entries = type_("audit", "list", "--json").json
+    assert len(entries) == before + 1
+    said = ("subscribers suspend", "subscriber/1", 1001, "unpaid since May")
+    assert tuple(entries[0][name] for name in ("action", "subject", "customer_id", "reason")) == said
+    shown = type_("subscribers", "show", DONE, "--json").json
+    assert (shown["state"], shown["garden"], shown["projected"]) == ("suspended", None, True)
+
+    assert (
+        type_("subscribers", "suspend", DONE, *why, "--request", "dunning-7", "--json").json["change"]["change_id"] == 1
+    )
+    other = type_("subscribers", "resume", DONE, "--reason", "paid", "--request", "dunning-7")
+    assert (other.status, "Request 'dunning-7' was made before with other input" in other.err) == (2, True)
+    back = type_("subscribers", "resume", DONE, "--reason", "paid", "--json").json
+    assert (back["subscriber"]["state"], back["subscriber"]["projected"]) == ("active", True)
+    rotated = type_("subscribers", "rotate-password", DONE, "--reason", "lost", "--json")
+    assert rotated.json["subscriber"]["password"] == "secret:subscriber/1"
+    listed = type_("subscribers", "changes", DONE, "--json").json
+    assert [each["act"] for each in listed] == ["rotate_password", "resume", "suspend"]
+    assert [each["change_id"] for each in type_("subscribers", "changes", "--pending", "--json").json] == [3]
+    assert type_("subscribers", "change-plan", DONE, "no-such-plan", "--reason", "x").status == 2
+    assert type_("check").status == 0
