@@ -31,7 +31,15 @@ from provisioning.commercial import (
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
-from radius import CoaTerms, PlanTerms, RadiusError, RadiusService
+from radius import (
+    CoaTerms,
+    PlanTerms,
+    RadiusError,
+    RadiusService,
+    RateNotExpressible,
+    SeveralNotExpressible,
+    TermsNotExpressible,
+)
 
 
 class Part(BaseModel):
@@ -239,10 +247,7 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     """
     faults: list[Fault] = []
     await _try(faults, "network", lambda: services.network.apply(spec.network))
-    for rate in spec.rates:
-        where = f"rate {rate.plan}"
-        await _try(faults, where, lambda r=rate: services.radius.define_plan(name=r.plan, terms=r.terms))
-    await _write_nases(faults, spec, services)
+    await _write_rates_and_nases(faults, spec, services)
     for offer in spec.offers:
         faults += await _offer(services, offer)
     for team in spec.teams:
@@ -275,6 +280,24 @@ def _nas_terms(nas: NasSpec) -> dict[str, Any]:
     return {**nas.model_dump(exclude={"coa"}), "coa": CoaTerms(**nas.coa.model_dump())}
 
 
+async def _write_rates_and_nases(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:
+    """Rates and NASes. What a NAS could not be told as they were may be told as they are now, so that is asked last."""
+    radius = services.radius
+    for rate in spec.rates:
+        where = f"rate {rate.plan}"
+        await _try(faults, where, lambda r=rate: radius.define_plan(name=r.plan, terms=r.terms, pairs_later=True))
+    await _write_nases(faults, spec, services)
+    if not (spec.rates or spec.nas):
+        return
+    try:
+        await radius.refuse_unsayable_pairs()
+    except SeveralNotExpressible as several:
+        for error in several.refused:
+            faults += _faults_of(f"rate {error.plan}", error)
+    except (RateNotExpressible, TermsNotExpressible) as error:
+        faults += _faults_of(f"rate {error.plan}", error)
+
+
 async def _write_nases(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:
     """NASes, and how passwords are kept. What does not go with the NASes as they were may go with them as they are
     now."""
@@ -283,7 +306,9 @@ async def _write_nases(faults: list[Fault], spec: EstateSpec, services: EstateSe
     if storage is not None:
         await _try(refused, where, lambda: services.radius.define_password_storage(storage=storage))
     for nas in spec.nas:
-        await _try(faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**_nas_terms(n)))
+        await _try(
+            faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**_nas_terms(n), pairs_later=True)
+        )
     if refused and storage is not None:
         await _try(faults, where, lambda: services.radius.define_password_storage(storage=storage))
 
@@ -303,8 +328,11 @@ async def _try(faults: list[Fault], where: str, act: Callable[..., Awaitable[Any
     except InvalidRequest as error:
         faults += [Fault(f"{where}: {fault.field}", fault.reason) for fault in error.faults]
     except (ProvisioningError, IpamError, RadiusError) as error:
-        inner = getattr(error, "faults", None)
-        faults += [Fault(where, str(fault)) for fault in inner] if inner else [Fault(where, str(error))]
+        faults += _faults_of(where, error)
+
+
+def _faults_of(where: str, error: Exception) -> list[Fault]:
+    return [Fault(where, str(fault)) for fault in getattr(error, "faults", None) or [error]]
 
 
 async def _offer(services: EstateServices, spec: OfferSpec) -> list[Fault]:

@@ -6,7 +6,7 @@ was down. What FreeRADIUS shows is compared by ``firstlight check``; here it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
@@ -69,21 +69,15 @@ class Projections:
             given = await open_results(db, tenant_id=self._tenant_id, step=ALLOCATION)
             taken = await open_results(db, tenant_id=self._tenant_id, step=ENDING)
             in_work = usernames_in_work([*given, *taken])
-        try:
-            await self._projector.project_behind()
-        except RadiusError as error:
-            log.warning("plans and NASes can't be projected", code=error.code, reason=str(error))
         caught_up = 0
-        for username in sorted(behind.keys() - in_work):
-            try:
-                await self._projector.project_subscriber(behind[username])
-            except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
-                log.warning("FreeRADIUS' tables can't be reached", waiting=len(behind), code=error.code)
-                break
-            except (RadiusError, VaultError) as error:
-                log.error("a subscriber can't be projected", username=username, code=error.code, reason=str(error))
-                continue
-            caught_up += 1
+        try:
+            for kind, source_id in await self._projector.behind():
+                await _carried_over(self._projector.project_one(kind, source_id), kind=kind, id=source_id)
+            for username in sorted(behind.keys() - in_work):
+                one = self._projector.project_subscriber(behind[username])
+                caught_up += await _carried_over(one, kind="subscriber", username=username)
+        except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
+            log.warning("FreeRADIUS' tables can't be reached", waiting=len(behind), code=error.code)
         return caught_up
 
     async def project(self, username: str, *, before_each: Callable[[int], None] | None = None) -> ProjectedSubscriber:
@@ -121,3 +115,18 @@ class Projections:
             if shown["changed"]:
                 done.changed.append(username)
         return done
+
+
+async def _carried_over(projection: Awaitable[object], **which: object) -> bool:
+    """False when this one can't be projected, which is logged with the reason.
+
+    Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit: nor can any other.
+    """
+    try:
+        await projection
+    except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit):
+        raise
+    except (RadiusError, VaultError) as error:
+        log.error("can't be projected", code=error.code, reason=str(error), **which)
+        return False
+    return True

@@ -34,6 +34,8 @@ class AttributeFact:
     range: tuple[int, int] = (0, MAX_INTEGER)
     max_octets: int | None = None
     pattern: str | None = None
+    form: str | None = None
+    """What ``pattern`` matches, in words."""
     tagged: bool = False
     pool_of: str | None = None
     tells_rate: bool = False

@@ -15,7 +15,7 @@ from radius.attributes import fact_of, split_tag
 from radius.dialects import Dialect, Live
 from radius.dynamic_authorization import COA_REQUEST, NasDoor, Retransmission, SessionIdentity, ask
 from radius.encoder import EncodedAttribute
-from radius.errors import RateNotExpressible, TermsNotExpressible
+from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.terms import PlanTerms
 from radius.wording import common_words, words_of
 
@@ -39,7 +39,7 @@ def coa_words(dialect: Dialect, former: Sequence[PlanTerms], wanted: PlanTerms) 
     try:
         after = _words(dialect, wanted)
         befores = [_words(dialect, terms) for terms in former]
-    except (RateNotExpressible, TermsNotExpressible):  # such a plan was changed since, or its NAS was
+    except (RateNotExpressible, TermsNotExpressible, SeveralNotExpressible):  # the plan or its NAS was changed since
         return None
     if all(_by_name(before) == _by_name(after) for before in befores):
         return ()

@@ -163,7 +163,7 @@ def _unfit(fact: AttributeFact, text: str) -> str | None:
     if fact.type == "string" and size > fact.value_octets:
         return f"it has {size} bytes, and a NAS takes {fact.value_octets}"
     if fact.pattern is not None and not re.fullmatch(fact.pattern, text):
-        return f"a NAS reads nothing but {fact.pattern}"
+        return f"a NAS reads nothing but {fact.form or fact.pattern}"
     return None
 
 

@@ -260,7 +260,7 @@ class TermsNotExpressible(PlanError):
         self.dialect = dialect
         self.faults = tuple(f"a NAS of dialect {dialect} cannot be told {fault}" for fault in faults)
         super().__init__(
-            f"Plan {plan}: {'; '.join(self.faults)}. Its subscribers would not be let in there: leave that out of the"
+            f"Plan {plan}: {'; '.join(self.faults)}. Its subscribers would not be let in there: change that in the"
             " plan, or use another dialect."
         )
 
@@ -270,7 +270,7 @@ class SeveralNotExpressible(PlanError):
 
     code = "radius.several_not_expressible"
 
-    def __init__(self, refused: Iterable[PlanError]) -> None:
+    def __init__(self, refused: Iterable[RateNotExpressible | TermsNotExpressible]) -> None:
         self.refused = tuple(refused)
         self.faults = tuple(str(one) for one in self.refused)
         super().__init__(" ".join(self.faults))

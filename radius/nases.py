@@ -64,10 +64,18 @@ class NasTerms:
 
 
 async def define_nas(
-    db: AsyncSession, tenant_id: str, name: str, terms: NasTerms, secret: str | None, *, secrets: Secrets, now: datetime
+    db: AsyncSession,
+    tenant_id: str,
+    name: str,
+    terms: NasTerms,
+    secret: str | None,
+    *,
+    secrets: Secrets,
+    now: datetime,
+    pairs_later: bool = False,
 ) -> Nas:
     """Make a NAS, or bring it to these terms. Without ``secret`` a new NAS gets a random one and an old one keeps its
-    own.
+    own. ``pairs_later``: the caller asks ``refuse_unsayable_pairs`` at its end.
 
     Raises:
         NasRefused: a name, address, port or secret that cannot be meant; all faults at once.
@@ -80,8 +88,9 @@ async def define_nas(
     faults = [*_nas_faults(name, terms, secret), *_uncheckable(terms, await password_storage(db, tenant_id))]
     if faults:
         raise NasRefused(name, faults)
-    plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
-    refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, [terms.dialect])
+    if not pairs_later:
+        plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
+        refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, [terms.dialect])
     mine = select(Nas).where(Nas.tenant_id == tenant_id, Nas.name == name).with_for_update()
     nas = await db.scalar(mine)
     if nas is None:
@@ -127,9 +136,20 @@ def terms_of_nas(nas: Nas) -> NasTerms:
 
 
 async def password_storage(db: AsyncSession, tenant_id: str) -> PasswordStorage:
-    """How FreeRADIUS keeps this tenant's passwords."""
+    """How FreeRADIUS keeps this tenant's passwords; cleartext where nobody has said it.
+
+    Raises:
+        PasswordStorageRefused: in a way that this release does not know.
+    """
     found = select(RadiusEstate.password_storage).where(RadiusEstate.tenant_id == tenant_id)
-    return _STORAGES.get(await db.scalar(found) or "cleartext", "cleartext")
+    kept = await db.scalar(found)
+    return "cleartext" if kept is None else _storage(kept)
+
+
+def _storage(named: str) -> PasswordStorage:
+    if named not in _STORAGES:
+        raise PasswordStorageRefused([f"it is {named[:40]!r}, not one of {', '.join(_STORAGES)}"])
+    return _STORAGES[named]
 
 
 async def define_password_storage(db: AsyncSession, tenant_id: str, storage: str, now: datetime) -> None:
@@ -140,9 +160,7 @@ async def define_password_storage(db: AsyncSession, tenant_id: str, storage: str
             then; all of them at once.
     """
     await one_definition_at_a_time(db, tenant_id)
-    wanted = _STORAGES.get(storage)
-    if wanted is None:
-        raise PasswordStorageRefused([f"it is {storage[:40]!r}, not one of {', '.join(_STORAGES)}"])
+    wanted = _storage(storage)
     nases = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id).order_by(Nas.name))
     faults = [f"at NAS {nas.name} {fault}" for nas in nases for fault in _uncheckable(terms_of_nas(nas), wanted)]
     if faults:

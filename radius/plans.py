@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import DIALECTS
 from radius.errors import (
-    PlanError,
     PlanRefused,
     PlanUnknown,
     RateNotExpressible,
@@ -22,7 +21,7 @@ from radius.errors import (
     TermsNotExpressible,
 )
 from radius.tables import Nas, Plan
-from radius.terms import PlanTerms, columns_of, terms_of
+from radius.terms import PlanTerms, columns_of, in_one_spelling, terms_of
 from radius.wording import common_words, words_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
@@ -43,8 +42,10 @@ async def find_plan(db: AsyncSession, tenant_id: str, name: str) -> Plan:
     return plan
 
 
-async def define_plan(db: AsyncSession, tenant_id: str, name: str, terms: PlanTerms, now: datetime) -> Plan:
-    """Make a plan, or bring it to these terms.
+async def define_plan(
+    db: AsyncSession, tenant_id: str, name: str, terms: PlanTerms, now: datetime, *, pairs_later: bool = False
+) -> Plan:
+    """Make a plan, or bring it to these terms. ``pairs_later``: the caller asks ``refuse_unsayable_pairs`` at its end.
 
     Raises:
         PlanRefused: a name or term that cannot be meant; all faults at once.
@@ -53,10 +54,11 @@ async def define_plan(db: AsyncSession, tenant_id: str, name: str, terms: PlanTe
     faults = ([] if NAME.fullmatch(name) else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]) + terms.faults()
     if faults:
         raise PlanRefused(name, faults)
+    terms = in_one_spelling(terms)
     await one_definition_at_a_time(db, tenant_id)
-    in_use = await db.scalars(select(Nas.dialect).where(Nas.tenant_id == tenant_id).distinct())
     common_words(name, terms)
-    refuse_unsayable({name: terms}, list(in_use))
+    if not pairs_later:
+        refuse_unsayable({name: terms}, await _dialects_in_use(db, tenant_id))
     mine = select(Plan).where(Plan.tenant_id == tenant_id, Plan.name == name).with_for_update()
     plan = await db.scalar(mine)
     if plan is None:
@@ -80,9 +82,23 @@ async def one_definition_at_a_time(db: AsyncSession, tenant_id: str) -> None:
         await db.execute(select(func.pg_advisory_xact_lock(key)))
 
 
+async def refuse_unsayable_pairs(db: AsyncSession, tenant_id: str) -> None:
+    """Every plan there is, at every NAS there is.
+
+    Raises:
+        RateNotExpressible, TermsNotExpressible, SeveralNotExpressible
+    """
+    plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
+    refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, await _dialects_in_use(db, tenant_id))
+
+
+async def _dialects_in_use(db: AsyncSession, tenant_id: str) -> list[str]:
+    return list(await db.scalars(select(Nas.dialect).where(Nas.tenant_id == tenant_id).distinct()))
+
+
 def refuse_unsayable(plans: Mapping[str, PlanTerms], dialects: Sequence[str]) -> None:
     """At a NAS whose dialect cannot say a plan, its subscribers would not be let in; so the pair is not allowed."""
-    refused: list[PlanError] = []
+    refused: list[RateNotExpressible | TermsNotExpressible] = []
     # one that is no longer built in can say nothing; `check` reports its NASes
     for name in sorted(DIALECTS.keys() & set(dialects)):
         for plan, terms in plans.items():
@@ -90,6 +106,8 @@ def refuse_unsayable(plans: Mapping[str, PlanTerms], dialects: Sequence[str]) ->
                 words_of(DIALECTS[name], plan, terms)
             except (RateNotExpressible, TermsNotExpressible) as fault:
                 refused.append(fault)
+            except SeveralNotExpressible as several:
+                refused += several.refused
     if len(refused) > 1:
         raise SeveralNotExpressible(refused)
     if refused:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from radius.attributes import fact_of, is_secret
 from radius.dialects import DIALECTS
 from radius.encoder import EncodedAttribute, Value, encode, encode_reply, safe_username
-from radius.errors import RateNotExpressible, TermsNotExpressible, ValueRefused
+from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible, ValueRefused
 from radius.password_storage import PasswordStorage, kept
 from radius.states import State
 from radius.tables import Nas, Plan, Subscriber
@@ -192,7 +192,7 @@ def plan_rows(plan: Plan) -> tuple[Row, ...]:
     for dialect in DIALECTS.values():
         try:
             words = words_of(dialect, plan.name, terms)
-        except (RateNotExpressible, TermsNotExpressible):
+        except (RateNotExpressible, TermsNotExpressible, SeveralNotExpressible):
             continue  # no NAS of that dialect is there: a pair that does not go together is refused
         rows += _group_rows(plan_group(plan.tenant_id, plan.name, dialect.name), words)
     return tuple(sorted(rows))

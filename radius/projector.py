@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeVar
+from typing import Literal
 
 import structlog
 from sqlalchemy import or_, select, update
@@ -43,7 +42,6 @@ from radius.wishes import Wishes
 log = structlog.get_logger(__name__)
 
 _ATTEMPTS = 5
-_Source = TypeVar("_Source", Plan, Nas)
 _SOURCE: dict[str, type[Nas] | type[Plan] | type[Subscriber]] = {"nas": Nas, "plan": Plan, "subscriber": Subscriber}
 
 
@@ -141,7 +139,7 @@ class RadiusProjector:
         Raises:
             As ``project_subscriber``.
         """
-        return await self._project_each(Plan, self._wishes.for_plan)
+        return [await self.project_one("plan", plan_id) for plan_id in await self._ids(Plan)]
 
     async def project_nas(self) -> list[Projection]:
         """Make FreeRADIUS know every NAS as we want it now. A new one may ask at once, without a restart.
@@ -149,16 +147,29 @@ class RadiusProjector:
         Raises:
             As ``project_subscriber``.
         """
-        return await self._project_each(Nas, self._wishes.for_nas)
+        return [await self.project_one("nas", nas_id) for nas_id in await self._ids(Nas)]
 
-    async def project_behind(self) -> list[Projection]:
-        """Make FreeRADIUS know the plans and NASes of which it still shows an earlier wish.
+    async def behind(self) -> list[tuple[Literal["plan", "nas"], int]]:
+        """Plans and NASes of which FreeRADIUS still shows an earlier wish, for ``project_one``; the plans first."""
+        plans, nases = await self._ids(Plan, behind=True), await self._ids(Nas, behind=True)
+        return [*(("plan", plan_id) for plan_id in plans), *(("nas", nas_id) for nas_id in nases)]
+
+    async def project_one(self, kind: Literal["plan", "nas"], source_id: int) -> Projection:
+        """Make FreeRADIUS know one plan or NAS as we want it now.
 
         Raises:
-            As ``project_subscriber``.
+            As ``project_subscriber``; what the secrets raise when that of a NAS does not open.
         """
-        plans = await self._project_each(Plan, self._wishes.for_plan, behind=True)
-        return plans + await self._project_each(Nas, self._wishes.for_nas, behind=True)
+
+        async def read() -> _Read:
+            async with self._begin() as db:
+                if kind == "plan":
+                    return _Read(await self._wishes.for_plan(db, await db.get_one(Plan, source_id)))
+                return _Read(await self._wishes.for_nas(db, await db.get_one(Nas, source_id)))
+
+        wish, changed = await self._project(read)
+        log.info("projected", kind=wish.kind, name=wish.name, changed=changed)
+        return Projection(kind=wish.kind, name=wish.name, version=wish.version, digest=wish.digest, changed=changed)
 
     async def drift(self) -> list[Drift]:
         """Every difference between what we want and what FreeRADIUS' tables hold, by full rows and both ways.
@@ -168,31 +179,12 @@ class RadiusProjector:
         """
         return await find_drift(self._begin, self._radius_begin, self._wishes)
 
-    async def _project_each(
-        self,
-        source: type[_Source],
-        wish_for: Callable[[AsyncSession, _Source], Awaitable[Wish]],
-        *,
-        behind: bool = False,
-    ) -> list[Projection]:
+    async def _ids(self, source: type[Plan] | type[Nas], *, behind: bool = False) -> list[int]:
         mine = select(source.id).where(source.tenant_id == self._tenant_id).order_by(source.id)
         if behind:
             mine = mine.where(or_(source.projected_version.is_(None), source.projected_version != source.version))
         async with self._begin() as db:
-            ids = list(await db.scalars(mine))
-
-        async def read(source_id: int) -> _Read:
-            async with self._begin() as db:
-                return _Read(await wish_for(db, await db.get_one(source, source_id)))
-
-        projected = []
-        for source_id in ids:
-            wish, changed = await self._project(partial(read, source_id))
-            log.info("projected", kind=wish.kind, name=wish.name, changed=changed)
-            projected.append(
-                Projection(kind=wish.kind, name=wish.name, version=wish.version, digest=wish.digest, changed=changed)
-            )
-        return projected
+            return list(await db.scalars(mine))
 
     async def _project(self, read: Callable[[], Awaitable[_Read]]) -> tuple[Wish, bool]:
         seen: _Seen = frozenset()

@@ -176,14 +176,24 @@ class RadiusService:
         )
         return [service_id for service_id in found if service_id is not None]
 
-    async def define_plan(self, *, name: str, terms: PlanTerms) -> DefinedPlan:
+    async def define_plan(self, *, name: str, terms: PlanTerms, pairs_later: bool = False) -> DefinedPlan:
         """Make a plan, or bring it to these terms. Rates are the subscriber's: download comes to the subscriber.
+        ``pairs_later``: whether every NAS can be told it is asked at the end, by ``refuse_unsayable_pairs``.
 
         Raises:
             PlanRefused: a name or term that cannot be meant.
             RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS in use could not be told it.
         """
-        return _plan_view(await plans.define_plan(self._db, self._tenant_id, name, terms, self._now()))
+        plan = await plans.define_plan(self._db, self._tenant_id, name, terms, self._now(), pairs_later=pairs_later)
+        return _plan_view(plan)
+
+    async def refuse_unsayable_pairs(self) -> None:
+        """After definitions with ``pairs_later``, in the same transaction.
+
+        Raises:
+            RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS could not be told a plan.
+        """
+        await plans.refuse_unsayable_pairs(self._db, self._tenant_id)
 
     async def plan(self, *, name: str) -> DefinedPlan:
         """The plan of that name, or ``PlanUnknown``."""
@@ -199,10 +209,11 @@ class RadiusService:
         login_methods: Sequence[str] = LOGIN_METHODS,
         secret: str | None = None,
         coa: CoaTerms | None = None,
+        pairs_later: bool = False,
     ) -> DefinedNas:
         """Make a NAS, or bring it to these terms. ``secret`` is what the NAS was told; without it a random one is made.
         ``login_methods`` are those by which its subscribers may log in (pap, chap, mschapv2), ``coa`` how it takes
-        requests about its sessions.
+        requests about its sessions; ``pairs_later`` as of ``define_plan``.
 
         Raises:
             NasRefused: a value that cannot be meant.
@@ -211,7 +222,14 @@ class RadiusService:
         """
         terms = NasTerms(address, dialect, coa_port, login_methods=tuple(login_methods), coa=coa or CoaTerms())
         nas = await nases.define_nas(
-            self._db, self._tenant_id, name, terms, secret, secrets=self._secrets, now=self._now()
+            self._db,
+            self._tenant_id,
+            name,
+            terms,
+            secret,
+            secrets=self._secrets,
+            now=self._now(),
+            pairs_later=pairs_later,
         )
         return _nas_view(nas)
 

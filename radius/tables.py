@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from sqlalchemy import (
     BigInteger,
@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from radius.password_storage import PasswordStorage
 from radius.states import STATES, State
 
 NAMING_CONVENTION = {
@@ -188,6 +189,12 @@ class RadiusEstate(RadiusBase):
     """What holds for all of a tenant's subscribers. Without a row it is as it was always."""
 
     __tablename__ = "radius_estate"
+    __table_args__ = (
+        CheckConstraint(
+            f"password_storage IN ({', '.join(repr(storage) for storage in get_args(PasswordStorage))})",
+            name="password_storage",
+        ),
+    )
 
     tenant_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     password_storage: Mapped[str] = mapped_column(String(16), default="cleartext", server_default="cleartext")

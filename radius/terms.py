@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 from radius.attributes import MAX_INTEGER
@@ -25,6 +25,7 @@ Option = Literal[
     "vrf",
     "garden_filter",
     "garden_url",
+    "qos_profile",
 ]
 """What a plan may say and not every NAS can be told."""
 
@@ -36,7 +37,8 @@ MAX_DNS = 2
 
 _NAME_AT_NAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _URL = re.compile(r"https?://[!-~]{1,230}")
-_LISTS = ("dns_ipv4", "dns_ipv6")
+_LISTS = {"dns_ipv4": "ERX-Primary-Dns", "dns_ipv6": "ERX-Ipv6-Primary-Dns"}
+"""Lists of name servers, each with an attribute that takes what may stand in it."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,7 @@ class Rate:
     """How fast a subscriber may be, seen from the subscriber: download is what comes to it. Units: kbit/s (1000
     bit/s).
 
-    ``priority`` is 1 (served first) to 8. ``qos_profile`` is the name of what was prepared at those NASes that are told
-    names; NASes that are told numbers need none.
+    ``priority`` is 1 (served first) to 8. ``qos_profile`` is the name of what was prepared at the NASes.
     """
 
     download_kbps: int
@@ -157,14 +158,31 @@ class PlanTerms:
             yield "garden_url needs to be http:// or https:// and up to 230 characters that can be seen, no blank"
 
     def _servers(self) -> Iterator[str]:
-        for name, attribute in (("dns_ipv4", "ERX-Primary-Dns"), ("dns_ipv6", "ERX-Ipv6-Primary-Dns")):
+        for name, attribute in _LISTS.items():
             servers: tuple[str, ...] = getattr(self, name)
             if len(servers) > MAX_DNS:
                 yield f"{name} has {len(servers)} servers, and NASes are told {MAX_DNS}"
-            if len(set(servers)) < len(servers):
-                yield f"{name} has the same server twice"
             for server in servers:
                 yield from _refused(name, attribute, server)
+            if len(set(_spelled(attribute, servers))) < len(servers):
+                yield f"{name} has the same server twice"
+
+
+def in_one_spelling(terms: PlanTerms) -> PlanTerms:
+    """The same terms with every name server as a NAS is told it, so that two spellings are not two plans."""
+    lists = {name: _spelled(attribute, getattr(terms, name)) for name, attribute in _LISTS.items()}
+    return replace(terms, dns_ipv4=lists["dns_ipv4"], dns_ipv6=lists["dns_ipv6"])
+
+
+def _spelled(attribute: str, servers: tuple[str, ...]) -> tuple[str, ...]:
+    """A server that is no address stays as it is."""
+    spelled = []
+    for server in servers:
+        try:
+            spelled.append(encode(attribute, server, place="reply").value)
+        except EncodingRefused:
+            spelled.append(server)
+    return tuple(spelled)
 
 
 def _refused(term: str, attribute: str, value: Value) -> Iterator[str]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from radius.dialects import Dialect
 from radius.encoder import EncodedAttribute, Value, encode_reply
-from radius.errors import EncodingRefused, RateNotExpressible, TermsNotExpressible
-from radius.terms import PlanTerms
+from radius.errors import (
+    EncodingRefused,
+    RateNotExpressible,
+    SeveralNotExpressible,
+    SeveralRefused,
+    TermsNotExpressible,
+    ValueRefused,
+)
+from radius.terms import Option, PlanTerms
 
-_IN_WORDS = {
+_IN_WORDS: dict[Option, str] = {
     "burst": "a burst",
     "priority": "a priority",
     "session_cap": "how much a session may transfer",
@@ -20,7 +28,11 @@ _IN_WORDS = {
     "vrf": "a VRF",
     "garden_filter": "the filter of a walled garden",
     "garden_url": "the address of a walled garden's page",
+    "qos_profile": "the name of a QoS profile",
 }
+_BURST = ("burst_download_kbps", "burst_upload_kbps", "burst_seconds")
+_TERMS: dict[Option, tuple[str, ...]] = {"burst": _BURST, "session_cap": ("session_cap_megabytes",)}
+"""What an option is called among a plan's terms, where that is not its own name."""
 
 
 def common_words(plan: str, terms: PlanTerms) -> tuple[EncodedAttribute, ...]:
@@ -49,22 +61,70 @@ def words_of(dialect: Dialect, plan: str, terms: PlanTerms) -> tuple[EncodedAttr
     Raises:
         RateNotExpressible: the dialect has no number for such a rate.
         TermsNotExpressible: it has no words for something else of the plan; all of that at once.
+        SeveralNotExpressible: both.
     """
+    refused: list[RateNotExpressible | TermsNotExpressible] = []
     rate_kbps = max(terms.download_kbps, terms.upload_kbps)
     if dialect.max_kbps is not None and rate_kbps > dialect.max_kbps:
-        raise RateNotExpressible(plan, rate_kbps=rate_kbps, dialect=dialect.name, max_kbps=dialect.max_kbps)
-    missing = [_IN_WORDS[option] for option in _missing(dialect, terms)]
-    try:
-        encoded = encode_reply(plan, [*dialect.rate_attributes(terms.rate), *dialect.option_attributes(terms)])
-    except EncodingRefused as refused:
-        faults = getattr(refused, "faults", (str(refused),))
-        raise TermsNotExpressible(plan, dialect=dialect.name, faults=[*missing, *faults]) from refused
-    if missing:
-        raise TermsNotExpressible(plan, dialect=dialect.name, faults=missing)
+        refused.append(RateNotExpressible(plan, rate_kbps=rate_kbps, dialect=dialect.name, max_kbps=dialect.max_kbps))
+        terms = replace(
+            terms,
+            download_kbps=min(terms.download_kbps, dialect.max_kbps),
+            upload_kbps=min(terms.upload_kbps, dialect.max_kbps),
+        )
+    encoded, faults = _encoded(dialect, plan, terms)
+    if faults:
+        refused.append(TermsNotExpressible(plan, dialect=dialect.name, faults=faults))
+    if len(refused) > 1:
+        raise SeveralNotExpressible(refused)
+    if refused:
+        raise refused[0]
     return encoded
 
 
-def _missing(dialect: Dialect, terms: PlanTerms) -> Iterator[str]:
+def _encoded(dialect: Dialect, plan: str, terms: PlanTerms) -> tuple[tuple[EncodedAttribute, ...], list[str]]:
+    """The attributes that can be said, and everything besides the rate that cannot."""
+    faults = [_IN_WORDS[option] for option in _missing(dialect, terms)]
+    most, cap = dialect.max_session_cap_megabytes, terms.session_cap_megabytes
+    if "session_cap" in dialect.says and most is not None and cap is not None and cap > most:
+        faults.append(f"session_cap_megabytes of {cap}: {most} is the highest")
+        terms = replace(terms, session_cap_megabytes=None)
+    try:
+        return encode_reply(plan, _items(dialect, terms)), faults
+    except SeveralRefused as several:
+        refused: tuple[EncodingRefused, ...] = several.refused
+    except EncodingRefused as one:
+        refused = (one,)
+    return (), faults + [_fault(dialect, terms, one) for one in refused]
+
+
+def _items(dialect: Dialect, terms: PlanTerms) -> list[tuple[str, Value]]:
+    return [*dialect.rate_attributes(terms.rate), *dialect.option_attributes(terms)]
+
+
+def _fault(dialect: Dialect, terms: PlanTerms, refused: EncodingRefused) -> str:
+    """What of the plan an attribute could not carry, by the name that the plan has for it."""
+    if not isinstance(refused, ValueRefused):
+        return str(refused).rstrip(".")
+    told = _values(dialect, terms, refused.attribute)
+    named = [
+        " and ".join(_TERMS.get(option, (option,)))
+        for option in sorted(terms.options)
+        if _values(dialect, _without(terms, option), refused.attribute) != told
+    ]
+    return f"{' or '.join(named) or 'the rate'} as it is ({refused.attribute}: {refused.reason})"
+
+
+def _values(dialect: Dialect, terms: PlanTerms, attribute: str) -> list[Value]:
+    return [value for name, value in _items(dialect, terms) if name == attribute]
+
+
+def _without(terms: PlanTerms, option: Option) -> PlanTerms:
+    bare = PlanTerms(terms.download_kbps, terms.upload_kbps)
+    return replace(terms, **{name: getattr(bare, name) for name in _TERMS.get(option, (option,))})
+
+
+def _missing(dialect: Dialect, terms: PlanTerms) -> Iterator[Option]:
     prepared = {"burst", "priority"} if dialect.prepared and terms.qos_profile is not None else set()
     for option in sorted(terms.options - dialect.says):
         if option not in prepared:

@@ -5,8 +5,8 @@ it with that dialect's attributes only.
 
 To add a vendor, in this order:
 
-1. its attributes, with vendor number, type and source, to ``radius/attributes.toml``, unless they are there; the one
-   that proves that a rate was told gets ``tells_rate`` there and a place in ``no_login_without_a_rate`` of
+1. its attributes, with vendor number, type and source, to ``radius/attributes.toml``, unless they are there; those
+   that prove that a rate was told, both ways, get ``tells_rate`` there and a place in ``no_login_without_a_rate`` of
    ``deploy/freeradius/raddb/policies.conf``; one that names a pool gets ``pool_of`` and a place in ``address_or_pool``;
 2. one file here that renders a ``Rate`` (look at ``wispr.py``): mind who is "input" and whether it is bit/s or kbit/s;
    and, if it has words for more of a plan, its options; ``live`` says what it changes of a session that is up;

@@ -28,6 +28,7 @@ CHILLISPOT = Dialect(
     rate_attributes=_rate_attributes,
     option_attributes=_option_attributes,
     says=frozenset({"session_cap", "garden_url"}),
+    max_session_cap_megabytes=(2**32 - 1) // 1_000_000,
     live=Live(
         keys=("User-Name", "Acct-Session-Id"),
         changeable=frozenset(

@@ -41,7 +41,8 @@ class Dialect:
     """One vendor's way to be told a plan.
 
     ``rate_attributes`` turns a rate into reply attributes; it is pure, and the direction and unit are its whole job.
-    ``max_kbps`` is the highest rate those attributes can say, None when there is no such limit.
+    ``max_kbps`` is the highest rate those attributes can say, None when there is no such limit;
+    ``max_session_cap_megabytes`` the highest limit of what a session may transfer.
 
     ``says`` are the options that the dialect has words for (``option_attributes``, and ``rate_attributes`` for burst
     and priority). A plan that says another one cannot be used at its NASes. ``prepared`` is true of a NAS that is told
@@ -56,6 +57,7 @@ class Dialect:
     option_attributes: Callable[[PlanTerms], Attributes] = _nothing
     says: frozenset[Option] = frozenset()
     prepared: bool = False
+    max_session_cap_megabytes: int | None = None
     live: Live | None = None
 
 

@@ -2,6 +2,9 @@
 
 The peak rate is the average rate: between the two a subscriber would be faster than its plan. A 32-bit integer ends at
 4 294 967 295 bit/s, so this dialect cannot say 10 Gbit/s.
+
+A plan's ``qos_profile`` is named besides them, for what only a profile prepared at the NAS can hold; in lower case,
+since the NAS lowers the name it is told unless it was set up otherwise. One IPv6 name server can be told, not two.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ def _rate_attributes(rate: Rate) -> Attributes:
         ("Huawei-Input-Peak-Rate", up),
         ("Huawei-Output-Average-Rate", down),
         ("Huawei-Output-Peak-Rate", down),
+        *each(("Huawei-Qos-Profile-Name", rate.qos_profile)),
     )
 
 
@@ -30,6 +34,7 @@ def _option_attributes(terms: PlanTerms) -> Attributes:
             ("Huawei-PortalURL", terms.garden_url),
         ),
         *first_and_second(("Huawei-Primary-DNS", "Huawei-Secondary-DNS"), terms.dns_ipv4),
+        *(("Huawei-DNS-Server-IPv6-address", server) for server in terms.dns_ipv6),
     )
 
 
@@ -38,7 +43,18 @@ HUAWEI = Dialect(
     rate_attributes=_rate_attributes,
     max_kbps=(2**32 - 1) // 1000,
     option_attributes=_option_attributes,
-    says=frozenset({"vrf", "ipv6_pool", "ipv6_delegated_pool", "garden_filter", "garden_url", "dns_ipv4"}),
+    says=frozenset(
+        {
+            "qos_profile",
+            "vrf",
+            "ipv6_pool",
+            "ipv6_delegated_pool",
+            "garden_filter",
+            "garden_url",
+            "dns_ipv4",
+            "dns_ipv6",
+        }
+    ),
     live=Live(
         keys=("User-Name", "Acct-Session-Id"),
         changeable=frozenset(

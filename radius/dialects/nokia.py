@@ -1,8 +1,9 @@
 """Nokia (7750 SR): overrides, in kbit/s, of what a subscriber's profiles have; ``i`` is what comes from the subscriber.
 
 The upload is ingress queue 1, the download the egress aggregate. The profiles, which have to be prepared at the NAS,
-must have both; they are the NAS's default ones, or those that the plan's ``qos_profile`` names. A walled garden is the
-number of an IPv4 filter here.
+must have both; they are the NAS's default ones, or those that the plan's ``qos_profile`` names. An override of what a
+profile lacks overrides nothing, without a word: that direction has no limit then, and no RADIUS server can see it. So
+one line of each profile has to be measured. A walled garden is the number of an IPv4 filter here.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ NOKIA = Dialect(
     name="nokia",
     rate_attributes=_rate_attributes,
     option_attributes=_option_attributes,
-    says=frozenset({"ipv6_pool", "ipv6_delegated_pool", "garden_filter", "garden_url", "dns_ipv4", "dns_ipv6"}),
+    says=frozenset(
+        {"qos_profile", "ipv6_pool", "ipv6_delegated_pool", "garden_filter", "garden_url", "dns_ipv4", "dns_ipv6"}
+    ),
     prepared=True,
     live=Live(
         keys=("Acct-Session-Id",),

@@ -177,7 +177,7 @@ async def test_a_survey_is_kept_under_the_id_of_its_premise(appliance: Appliance
         (
             "[[nas]]\nname = 'b'\naddress = '10.0.0.1'\ndialect = 'wispr'\n"
             "[[rate]]\nplan = 'gold'\ndownload_kbps = 5\nupload_kbps = 5\nvrf = 'home'\n",
-            "nas b",
+            "rate gold",
         ),
         ("[radius]\npassword_storage = 'rot13'\n", "radius.password_storage"),
         (
@@ -300,3 +300,25 @@ async def test_passwords_are_kept_otherwise_together_with_the_nases_that_allow_i
             [defined] = await radius.nas_list()
             kept.append((await radius.password_storage(), defined["login_methods"]))
     assert kept == [("cleartext", ["chap", "pap"]), ("ssha2-512", ["pap"]), ("nt", ["mschapv2"])]
+
+
+async def test_a_nas_and_its_plans_change_together_and_what_it_could_not_be_told_is_refused(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    rate = "[[rate]]\nplan = 'gold'\ndownload_kbps = 5\nupload_kbps = 5\n"
+    bng = "[[nas]]\nname = 'bng'\naddress = '10.0.0.1'\ndialect = "
+    file = tmp_path / "estate.toml"
+    for text in (f"{rate}session_cap_megabytes = 9\n{bng}'mikrotik'\n", f"{rate}vrf = 'home'\n{bng}'juniper'\n"):
+        file.write_text(text)
+        await import_estate(appliance, file)
+    async with appliance.radius_database.begin() as db:
+        vrf = select(radgroupreply.c.value).where(radgroupreply.c.attribute == "ERX-Virtual-Router-Name")
+        assert list(await db.scalars(vrf)) == ["home"]
+    both = f"{rate}vrf = 'home'\npriority = 2\n{rate.replace('gold', 'tin')}priority = 3\n{bng}'wispr'\n"
+    assert await faults(appliance, tmp_path, both) == [
+        ("rate gold", "a NAS of dialect wispr cannot be told a priority"),
+        ("rate gold", "a NAS of dialect wispr cannot be told a VRF"),
+        ("rate tin", "a NAS of dialect wispr cannot be told a priority"),
+    ]
+    async with appliance.database.begin() as db:
+        assert [nas["dialect"] for nas in await appliance.services(db).radius_service.nas_list()] == ["juniper"]

@@ -264,6 +264,54 @@ async def test_addresses_and_their_history_live_on_and_find_the_way_back(databas
                 await db.execute(text(refused))
 
 
+async def test_what_a_plan_says_and_how_passwords_are_kept_is_wished_anew_there_and_back(
+    database: Database, tmp_path: Path
+) -> None:
+    """FreeRADIUS' rows of a plan and of who may log in are others after it, and others again after the way back."""
+    moment = "'2026-01-01 00:00:00.000000'"
+    times = "created_at, updated_at"
+    versions = text(
+        "SELECT name, version FROM radius_plan UNION ALL SELECT state, version FROM radius_subscriber ORDER BY 1"
+    )
+
+    def there_and_back(connection: Connection) -> list[Any]:
+        config = alembic_config(connection)
+        command.upgrade(config, "0017")
+        for statement in (
+            f"INSERT INTO radius_plan (id, tenant_id, name, version, download_kbps, upload_kbps,"
+            f" interim_interval_seconds, {times}) VALUES (1, 'north', 'fiber', 4, 5000, 1000, 300, {moment}, {moment})",
+            "INSERT INTO radius_subscriber (id, tenant_id, customer_id, username, plan_id, state, version,"
+            f" request_fingerprint, {times}) VALUES (1, 'north', 42, 'ada', 1, 'active', 7, '', {moment}, {moment}),"
+            f" (2, 'north', 42, 'bob', 1, 'terminated', 9, '', {moment}, {moment})",
+            f"INSERT INTO radius_nas (id, tenant_id, name, address, dialect, coa_port, version, {times})"
+            f" VALUES (1, 'north', 'bng', '10.0.0.1', 'mikrotik', 3799, 2, {moment}, {moment})",
+        ):
+            connection.exec_driver_sql(statement)
+        seen: list[Any] = [connection.execute(versions).all()]
+        command.upgrade(config, "0019")
+        seen.append(connection.execute(versions).all())
+        connection.exec_driver_sql(
+            f"INSERT INTO radius_estate (tenant_id, password_storage, updated_at) VALUES ('north', 'nt', {moment})"
+        )
+        said = "SELECT access, dns_ipv4, dns_ipv6, vrf, login_methods, radius_nas.version FROM radius_plan, radius_nas"
+        seen.append(connection.execute(text(said)).all())
+        command.downgrade(config, "0017")
+        seen.append(connection.execute(versions).all())
+        command.upgrade(config, "head")
+        return seen
+
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        before, after, said, back = there_and_back(connection)
+    engine.dispose()
+    assert before == [("active", 7), ("fiber", 4), ("terminated", 9)]
+    assert after == [("active", 8), ("fiber", 5), ("terminated", 9)]
+    assert said == [("pppoe", "", "", None, "pap chap mschapv2", 2)]
+    # the subscriber's twice: its password is clear again, and its rows are the former ones
+    assert back == [("active", 10), ("fiber", 6), ("terminated", 9)]
+
+
 async def test_several_that_migrate_one_empty_database_at_once_all_succeed(database: Database, tmp_path: Path) -> None:
     url = database.url.render_as_string(hide_password=False)
     others = [Database(url) for _ in range(AT_ONCE)]

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.worker import Pace, open_worker
 from radius import RadiusDatabaseUnavailable, SubscriberUnknown
+from radius.freeradius_tables import nas as nas_rows
 from radius.freeradius_tables import radcheck
 from radius.tables import Nas, Plan, Subscriber
 from tests.support.healthy_estate import HealthyEstate
@@ -67,6 +68,26 @@ async def test_a_subscriber_who_cannot_be_projected_does_not_stop_the_others(app
     done = await appliance.projections.project_all()
     assert (done.projected, done.changed) == (3, [])
     assert [(name, "secret:subscriber/1" in reason) for name, reason in done.failed] == [(DONE, True)]
+
+
+async def test_a_nas_that_cannot_be_projected_stops_neither_the_other_nases_nor_a_subscriber(
+    appliance: Appliance,
+) -> None:
+    """One whose secret is gone, one whose address has rows that are not ours, and a good one behind both."""
+    async with appliance.database.begin() as db:
+        service = appliance.services(db).radius_service
+        for number in (1, 2, 3):
+            await service.define_nas(name=f"bng-{number}", address=f"10.9.0.{number}", dialect="mikrotik")
+        first = await db.scalar(select(Nas.id).where(Nas.name == "bng-1"))
+        await appliance.vault.discard(db, f"secret:nas/{first}")
+    async with appliance.radius_database.begin() as db:
+        theirs = {"nasname": "10.9.0.2", "shortname": "theirs", "type": "other", "secret": "0123456789abcdef"}
+        await db.execute(insert(nas_rows).values(theirs))
+    await change(appliance, DONE)
+    assert await appliance.projections.catch_up() == 1
+    async with appliance.radius_database.read() as db:
+        shown = (await db.scalars(select(nas_rows.c.shortname).where(nas_rows.c.nasname.like("10.9.%")))).all()
+    assert sorted(shown) == ["bng-3", "theirs"]
 
 
 async def test_a_worker_carries_over_what_an_ended_run_has_left(appliance: Appliance) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from sqlalchemy import delete, or_
+from sqlalchemy import delete, insert, select
 
 from radius import (
     DialectUnknown,
@@ -21,12 +21,13 @@ from radius import (
     wording,
 )
 from radius import dialects as dialects_package
-from radius.attributes import ATTRIBUTES, fact_of
+from radius.attributes import fact_of
 from radius.dialects import DIALECTS, Rate, dialect_named
 from radius.freeradius_tables import radgroupreply
 from radius.terms import Option
 from radius.testing import LoginReply
-from tests.radius.conftest import ADDRESSES, Site
+from tests.radius.conftest import ADDRESSES, PLAN, Site
+from tests.radius.test_no_login_without_a_rate import UNKNOWN_RATE
 
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 """What is told does not depend on the database; that the rows of a dialect are found in both is shown once."""
@@ -89,9 +90,11 @@ EVERYTHING: dict[str, tuple[dict[str, Any], Told]] = {
         },
     ),
     "huawei": (
-        {"vrf": "home", "dns_ipv4": DNS["dns_ipv4"], **POOLS, **GARDEN},
+        {**{"vrf": "home", **DNS, "dns_ipv6": ("2001:DB8::53",)}, **POOLS, **GARDEN, "qos_profile": "gold"},
         {
             **EXPECTED["huawei"],
+            "Huawei-Qos-Profile-Name": ("gold",),
+            "Huawei-DNS-Server-IPv6-address": ("2001:db8::53",),
             "Huawei-VPN-Instance": ("home",),
             "Huawei-Primary-DNS": ("192.0.2.53",),
             "Huawei-Secondary-DNS": ("198.51.100.53",),
@@ -212,26 +215,33 @@ def test_what_a_dialect_says_it_can_say_is_said_to_its_nas() -> None:
 
 
 @on_sqlite
-async def test_at_no_nas_anybody_is_let_in_without_the_attribute_that_tells_the_rate(site: Site) -> None:
+async def test_at_no_nas_anybody_is_let_in_without_the_rate_of_both_directions(site: Site) -> None:
+    """Each row that tells one of them is taken away by itself."""
     subscriber = await site.active()
     password = await site.password(subscriber)
-    nases = await site.nases(sorted(DIALECTS))
-    column = radgroupreply.c
-    rate = column.attribute.in_([name for name, fact in ATTRIBUTES.items() if fact.tells_rate])
-    tagged, named = column.attribute == "ERX-Service-Activate:1", column.value.like("ip:sub-qos-policy-out=%")
-    async with site.radius_database.begin() as db:
-        mine = column.groupname.startswith(f"{site.tenant_id}/")
-        await db.execute(delete(radgroupreply).where(mine, or_(rate, tagged, named)))
-
-    replies = [await nas.login(subscriber["username"], password) for nas in nases]
-
-    assert {(reply.code, reply.first("Reply-Message")) for reply in replies} == {
-        ("Access-Reject", "No rate is known for this line at this NAS.")
-    }
+    let_in = []
+    for dialect, nas in zip(sorted(DIALECTS), await site.nases(sorted(DIALECTS)), strict=True):
+        for attribute, value in DIALECTS[dialect].rate_attributes(Rate(100_000, 20_000)):
+            if "Peak" in attribute:  # more than the average for a moment is a rate all the same
+                continue
+            group = f"{site.tenant_id}/{PLAN}:{dialect}"
+            row = {"groupname": group, "attribute": attribute, "op": "+=", "value": str(value)}
+            column = radgroupreply.c
+            this = (column.groupname == group, column.attribute == attribute, column.value == str(value))
+            async with site.radius_database.begin() as db:
+                row["op"] = (await db.scalars(select(column.op).where(*this))).one()
+                await db.execute(delete(radgroupreply).where(*this))
+            reply = await nas.login(subscriber["username"], password)
+            if (reply.code, reply.first("Reply-Message")) != ("Access-Reject", UNKNOWN_RATE):
+                let_in.append((dialect, attribute, value, reply.code))
+            async with site.radius_database.begin() as db:
+                await db.execute(insert(radgroupreply).values(row))
+        assert (await nas.login(subscriber["username"], password)).accepted, dialect
+    assert let_in == []
 
 
 @on_sqlite
-@pytest.mark.parametrize("dialect", ["cisco", "juniper", "nokia", "mikrotik"])
+@pytest.mark.parametrize("dialect", ["cisco", "huawei", "juniper", "nokia", "mikrotik"])
 async def test_an_address_and_prefixes_of_ones_own_take_the_place_of_the_plans_pools(site: Site, dialect: str) -> None:
     pools = {name: name.replace("_", "-") for name in ("ipv6_pool", "ipv6_delegated_pool")}
     said: dict[str, Any] = {name: pool for name, pool in pools.items() if name in DIALECTS[dialect].says}
@@ -315,21 +325,56 @@ async def test_a_plan_that_nases_in_use_cannot_be_told_is_refused_with_every_fau
         "a NAS of dialect wispr cannot be told a VRF",
     )
     assert [type(one).__name__ for one in by_two.value.refused] == ["TermsNotExpressible"] * 2
-    assert [type(one) for one in at_once.value.refused] == [TermsNotExpressible, RateNotExpressible]
+    assert [type(one) for one in at_once.value.refused] == [
+        TermsNotExpressible,
+        RateNotExpressible,
+        TermsNotExpressible,
+    ]
 
 
 @on_sqlite
-async def test_a_value_that_a_dialect_cannot_carry_is_refused_from_both_sides(site: Site) -> None:
-    """A cap of 32 bits at a ChilliSpot, and a filter that is a number at a Nokia."""
+async def test_a_value_that_a_dialect_cannot_carry_is_refused_from_both_sides_by_the_plans_own_word(site: Site) -> None:
+    """A cap of 32 bits at a ChilliSpot, a filter that is a number at a Nokia, one IPv6 name server at a Huawei."""
+    said = []
     async with site.database.begin() as db:
         service = site.service(db)
-        await service.define_plan(name="cap", terms=_plan(session_cap_megabytes=5000))
-        with pytest.raises(TermsNotExpressible, match="ChilliSpot-Max-Total-Octets"):
-            await service.define_nas(name="hotspot", address="10.0.0.9", dialect="chillispot")
-        await service.define_plan(name="cap", terms=_plan(garden_filter="unpaid"))
-        with pytest.raises(TermsNotExpressible, match="Alc-Subscriber-Filter"):
-            await service.define_nas(name="bng", address="10.0.0.9", dialect="nokia")
-        await service.define_nas(name="bng", address="10.0.0.9", dialect="huawei")
+        for terms, dialect in (
+            (_plan(session_cap_megabytes=4295), "chillispot"),
+            (_plan(garden_filter="65536", qos_profile="a-name-of-18-bytes"), "nokia"),
+            (_plan(qos_profile="Gold", **DNS), "huawei"),
+            (_plan(qos_profile="gold"), "mikrotik"),
+        ):
+            await service.define_plan(name="odd", terms=terms)
+            with pytest.raises(TermsNotExpressible) as refused:
+                await service.define_nas(name="bng", address="10.0.0.9", dialect=dialect)
+            assert ".." not in str(refused.value)
+            said += [
+                fault.removeprefix(f"a NAS of dialect {dialect} cannot be told ") for fault in refused.value.faults
+            ]
+        await service.define_plan(name="odd", terms=_plan(garden_filter="65535", session_cap_megabytes=None))
+        await service.define_nas(name="bng", address="10.0.0.9", dialect="nokia")
+        with pytest.raises(TermsNotExpressible, match="garden_filter as it is"):
+            await service.define_plan(name="odd", terms=_plan(garden_filter="unpaid"))
+    assert said == [
+        "session_cap_megabytes of 4295: 4294 is the highest",
+        "qos_profile as it is (Alc-Subsc-Prof-Str: it has 18 bytes, and a NAS takes 16)",
+        "qos_profile as it is (Alc-SLA-Prof-Str: it has 18 bytes, and a NAS takes 16)",
+        "garden_filter as it is (Alc-Subscriber-Filter: a NAS reads nothing but the number of an IPv4 filter, 1 to"
+        " 65535)",
+        "qos_profile as it is (Huawei-Qos-Profile-Name: a NAS reads nothing but lower-case letters)",
+        "dns_ipv6 as it is (Huawei-DNS-Server-IPv6-address: it can have one value only and was given several)",
+        "the name of a QoS profile",
+    ]
+
+
+@on_sqlite
+async def test_a_name_server_in_another_spelling_is_the_same_plan(site: Site) -> None:
+    views = []
+    for server in ("2001:DB8:0::53", "2001:db8::53"):
+        async with site.database.begin() as db:
+            views.append(await site.service(db).define_plan(name="gold", terms=_plan(dns_ipv6=(server,))))
+    assert [view["version"] for view in views] == [1, 1]
+    assert views[0]["terms"].dns_ipv6 == ("2001:db8::53",)
 
 
 def test_the_options_in_words_are_all_of_them() -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
 from radius import CreatedSubscriber, NasRefused, PasswordStorage, PasswordStorageRefused
 from radius.freeradius_tables import radcheck
 from radius.md4 import md4
 from radius.password_storage import CHECKABLE, LOGIN_METHODS, kept, uncheckable
+from radius.tables import RadiusEstate
 from radius.testing import LabNas
 from tests.radius.conftest import Site
 
@@ -149,3 +151,20 @@ async def test_what_could_not_be_checked_is_refused_from_both_sides_with_every_n
     assert [fault.partition(":")[0] for fault in by_chap.value.faults] == ["nobody could log in by chap"]
     assert len(odd.value.faults) == 2
     assert uncheckable("nt", LOGIN_METHODS) == ["chap"]
+
+
+async def test_no_way_to_keep_passwords_but_the_known_ones_can_be_stored(site: Site) -> None:
+    with pytest.raises(IntegrityError):
+        async with site.database.begin() as db:
+            db.add(RadiusEstate(tenant_id=site.tenant_id, password_storage="md5", updated_at=site.now()))
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+async def test_passwords_kept_in_a_way_that_is_not_known_are_not_taken_for_clear_ones(site: Site) -> None:
+    async with site.database.begin() as db:
+        await db.execute(text("PRAGMA ignore_check_constraints = ON"))
+        db.add(RadiusEstate(tenant_id=site.tenant_id, password_storage="argon2", updated_at=site.now()))
+        await db.flush()
+        with pytest.raises(PasswordStorageRefused, match="'argon2', not one of"):
+            await site.service(db).password_storage()
+        await db.execute(text("PRAGMA ignore_check_constraints = OFF"))

@@ -37,10 +37,15 @@ def _columns() -> tuple[sa.Column[object], ...]:
 def upgrade() -> None:
     for column in _columns():
         op.add_column("radius_plan", column)
-    op.execute("UPDATE radius_plan SET version = version + 1")
-    op.execute("UPDATE radius_subscriber SET version = version + 1 WHERE state <> 'terminated'")
+    _wish_anew()
 
 
 def downgrade() -> None:
     for column in _columns():
         op.drop_column("radius_plan", column.name)
+    _wish_anew()
+
+
+def _wish_anew() -> None:
+    op.execute("UPDATE radius_plan SET version = version + 1")
+    op.execute("UPDATE radius_subscriber SET version = version + 1 WHERE state <> 'terminated'")

@@ -22,6 +22,9 @@ def upgrade() -> None:
         sa.Column("password_storage", sa.String(16), nullable=False, server_default="cleartext"),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_radius_estate")),
+        sa.CheckConstraint(
+            "password_storage IN ('cleartext', 'nt', 'ssha2-512')", name=op.f("ck_radius_estate_password_storage")
+        ),
     )
     if op.get_bind().dialect.name == "postgresql":
         own = f"tenant_id = {SETTING} OR {SETTING} = '*'"
@@ -30,5 +33,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # they are cleartext again then
+    op.execute(
+        "UPDATE radius_subscriber SET version = version + 1 WHERE state <> 'terminated'"
+        " AND tenant_id IN (SELECT tenant_id FROM radius_estate WHERE password_storage <> 'cleartext')"
+    )
     op.drop_table("radius_estate")
     op.drop_column("radius_nas", "login_methods")
