@@ -67,14 +67,16 @@ class Bookings:
         there = await self.of_order(wanted.customer_id, whose.order_id)
         if there is not None and whose.purpose == "deployment":
             raise ChangeRaced  # it came between the look at the order and this booking
+        is_free = there is not None and there.state == "booked" and not await self._is_open(there.id, whose.purpose)
+        mine = there if is_free else None
         try:
-            if there is not None and there.state == "booked" and not await self._is_open(there.id, whose.purpose):
-                return await self._taken_over(there, wanted, whose, request_id)
+            if mine is not None:
+                return await self._taken_over(mine, wanted, whose, request_id)
             return await self._new(wanted, whose, None if there is not None else whose.order_id, request_id)
         except IntegrityError as exc:
             if (known := await self._requested(wanted, whose, request_id)) is not None:
                 return known
-            if (other := await self._in_the_way(wanted, there)) is not None:
+            if (other := await self._in_the_way(wanted, mine)) is not None:
                 raise busy_with(technician, other) from exc
             if there is None and await self.of_order(wanted.customer_id, whose.order_id) is not None:
                 return await self.book(wanted, whose, request_id, technician)  # the order's visit came in between
@@ -253,8 +255,8 @@ class Bookings:
             raise VisitOver(visit.id, visit.state, "booked again by the same request")
         return visit
 
-    async def _in_the_way(self, wanted: Booking, there: Visit | None) -> Visit | None:
-        besides = None if there is None else there.id
+    async def _in_the_way(self, wanted: Booking, moved: Visit | None) -> Visit | None:
+        besides = None if moved is None else moved.id
         return await self._busy_then(wanted.technician_id, wanted.starts_at, wanted.ends_at, besides=besides)
 
     async def _busy_then(

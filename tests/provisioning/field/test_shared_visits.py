@@ -86,6 +86,9 @@ async def test_a_second_line_of_the_order_and_another_customers_order_have_visit
         assert await booked(db, LINE, 12, request_id="ticket/2") == apart
         with pytest.raises(ChangeRaced):
             await for_the_order_again(db)
+        with pytest.raises(TechnicianBusy) as refused:
+            await booked(db, LINE, request_id="ticket/4")  # with the technician whom the order's visit keeps
+        assert refused.value.visit_id == first["visit_id"]
 
 
 async def for_the_order_again(db: AsyncSession) -> None:
