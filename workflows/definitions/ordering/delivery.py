@@ -71,13 +71,15 @@ async def release_deployment(services: Services, run: Order, scheduled: Schedule
 )
 async def schedule_deployment(services: Services, run: Order) -> ScheduledDeployment:
     """A visit that the installation has already is the order's too; another date that is told moves it."""
-    wanted, told = None if run.done(deployment_date) else proposed(run), run.last(deployment_date)
+    wanted = None if run.done(deployment_date) else proposed(run)
+    # The calendar tells no address: what dispatch has said of it before still holds.
+    addresses = (told.installation_address for told in run.results(deployment_date) if told.installation_address)
     return await services.deployment_service.schedule_deployment(
         order_id=run[create_order_from_quote]["order_id"],
         customer_id=run.customer_id,
         priority=run.input.priority,
         scheduled_date=wanted or run[deployment_date].scheduled_date,
-        installation_address=(told and told.installation_address) or run.input.installation_address,
+        installation_address=next(addresses, run.input.installation_address),
         moves_visit=run.done(deployment_date) and run[deployment_date].visit_id is None,
         request_id=run.key(schedule_deployment),
     )
