@@ -136,6 +136,26 @@ async def test_nobody_at_home_for_both_and_the_time_that_one_is_told_is_the_othe
     assert await lab.broken_invariants() == []
 
 
+async def test_an_order_whose_technician_was_there_before_its_money_sends_nobody_and_lets_the_line_finish(
+    lab: JourneyLab, shop: Shop
+) -> None:
+    house = lab.household()
+    order = await shop.order(house, FIBRE_PREPAID, payment_method="bank")
+    await order.until_waiting_for("payment_settled")
+    line = await ticket(lab, house, order, datetime.combine(shop.visit_day(), time(9), UTC))
+    await line.until_waiting_for("visit")
+    await line.report("scanned", serial=house.serial, port=house.port)
+
+    # The ONT stays dark for a while, and the money arrives: nobody has to name a day.
+    assert await shop.settle(order, "process_payment", "statement 8") == [order.id]
+    assert (await order.until_ended()).summary.state == "completed"
+    assert [state for state, *_ in await visits(lab, house)] == ["scanned"]
+    assert await lab.broken_invariants() == []
+    await line.cancel("the customer wants no line")
+    assert (await line.until_ended()).summary.state == "cancelled"
+    assert await lab.broken_invariants() == []
+
+
 async def test_the_address_that_dispatch_has_named_holds_until_it_names_another(lab: JourneyLab, shop: Shop) -> None:
     house, day = lab.household(), shop.visit_day()
     order = await shop.order(house, FIBRE_POSTPAID)

@@ -164,6 +164,11 @@ send_template_email, deliver_email = mail_steps(
 )
 
 
+def is_made(run: Order) -> bool:
+    """Whether somebody had been there for the installation before the order was scheduled."""
+    return run.done(schedule_deployment) and run[schedule_deployment].get("is_made", False)
+
+
 visit = visit_to(
     "order",
     schedule_deployment,
@@ -175,7 +180,7 @@ visit = visit_to(
         f"{run[schedule_deployment]['visit_id']}: ask technician {run[schedule_deployment]['technician_id']}, report "
         "it by `firstlight visits report` and retry"
     ),
-    when=lambda run: run.done(schedule_deployment) and not run[schedule_deployment].get("is_made", False),
+    when=lambda run: run.done(schedule_deployment) and not is_made(run),
     otherwise="no visit is to come: nobody has to go there, or somebody has been there for the installation",
     patience=("report",),
 )
@@ -185,7 +190,7 @@ visit = visit_to(
 async def complete_order(services: Services, run: Order) -> DeliveredOrder:
     """The end of the visit and of the order are one commit."""
     order_id = run[create_order_from_quote]["order_id"]
-    if run.done(visit):
+    if run.done(visit) or is_made(run):
         await services.deployment_service.complete_deployment(
             deployment_id=run[schedule_deployment]["deployment_id"], request_id=f"{run.key(complete_order)}/visit"
         )
