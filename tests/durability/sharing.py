@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from sqlalchemy import select
 
 from provisioning.field import Visit
-from tests.durability.mails import copies
+from tests.durability.mails import wrong_mails
 from tests.durability.story import Played, Scene, Undone, elsewhere, not_undone, unlike
 from tests.support.estate import Household
 from tests.support.lab import JourneyLab
@@ -19,6 +19,7 @@ from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYM
 from workflows.engine.tables import RunRow
 
 FIRST_ORDER = 90_000
+APPOINTMENT_MAIL = {"mail_appointment": "deliver_appointment"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,6 @@ class LineDropped(Undone):
             *not_undone(played),
             *unlike(visits, wanted),
             *unlike(await traces_of(people, house), replace(NOTHING, visits=("booked",))),
-            *unlike(dict(copies(played, house.email)), {}),
+            *wrong_mails(played, house.email, APPOINTMENT_MAIL),
             *await people.broken_invariants(),
         ]
