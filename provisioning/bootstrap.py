@@ -245,7 +245,7 @@ class Appliance:
     def order_visits(self) -> OrderVisits:
         """What runs are told of the visits that they share."""
         database = self.database
-        return OrderVisits(database.begin, read=database.read, runs=self.runs, tenant_id=self.tenant_id)
+        return OrderVisits(database.begin, read=database.read, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
 
     def line_desk(self, db: AsyncSession) -> LineDesk:
         """The door for the OLT side's answers, bound to this transaction."""

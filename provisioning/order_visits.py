@@ -2,8 +2,8 @@
 
 What a run was promised stands in its booking (``provisioning.field.bookings``). Where the visit is another by now, the
 run is told, goes back to where it is booked, and joins it as it stands. A run that waits for somebody to agree on a
-time is told when its order has a visit to come. Both are words that a person could say too (``deployment_date``,
-``appointment``); told twice they count once, so every process may look.
+time is told when its order has a visit to come; an order's run, also when one was made. Both are words that a person
+could say too (``deployment_date``, ``appointment``); told twice they count once, so every process may look.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import exists, or_, select, tuple_
+from sqlalchemy import Select, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.commercial.selling.selling_tables import ENDED_ORDERS, SalesOrder
+from provisioning.commercial.scheduling.deployments import DONE_OR_TO_COME
+from provisioning.commercial.selling.selling_tables import SalesOrder
 from provisioning.field import Visit, VisitBooking, VisitPurpose
-from workflows import RunNotOpenFor, Runs, WorkflowError, inputs_of, open_runs_told, runs_of_keys, waiting_runs
+from provisioning.intake import Clock
+from workflows import ENDED, RunNotOpenFor, Runs, WorkflowError, inputs_of, open_runs_told, runs_of_keys, waiting_runs
 
 SIGNALS: dict[VisitPurpose, str] = {"deployment": "deployment_date", "installation": "appointment"}
 """What tells a run of the visit that it needs for this."""
 
-log = structlog.get_logger(__name__)
+KNOWN_BY: dict[VisitPurpose, str] = {"deployment": "quote_id", "installation": "order_id"}
+"""What such a run was started with, and knows its order by. Tickets may carry orders of another system's numbering:
+the customer counts, too."""
 
-Order = tuple[int, int]
-"""A customer's number and their order's: tickets may carry orders of another system's numbering."""
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,13 @@ class OrderVisits:
         read: Callable[[], AbstractAsyncContextManager[AsyncSession]],
         runs: Runs,
         tenant_id: str,
+        now: Clock,
     ) -> None:
         self._begin = begin
         self._read = read
         self._runs = runs
         self._tenant_id = tenant_id
+        self._now = now
 
     async def tell(self) -> int:
         """How many runs have heard something new."""
@@ -93,47 +98,56 @@ class OrderVisits:
         return [
             News(runs[row.request_id][0], row.purpose, row.id, row.technician_id, row.starts_at)
             for row in moved
-            if row.request_id in runs
+            if row.request_id in runs and runs[row.request_id][1] not in ENDED
         ]
 
     async def _awaited(self, db: AsyncSession, purpose: VisitPurpose) -> list[News]:
-        """The visits to come of orders whose runs wait for a time, the first such run of each; unless another was told
-        so before, and is about to join."""
-        waiting = await waiting_runs(db, tenant_id=self._tenant_id, waiting_for=SIGNALS[purpose])
-        if not waiting:
+        """The visits of orders whose runs wait for a time, the first such run of each; unless another was told so
+        before, and is about to join."""
+        found = await db.execute(self._unclaimed(purpose))
+        # Of several visits of one order, the newest is what its run joins.
+        visits = {(row.customer_id, row.wanted_by): row for row in found}
+        if not visits:
             return []
-        inputs = await inputs_of(db, tenant_id=self._tenant_id, run_ids=[run.id for run in waiting])
-        ordered = {run.id: inputs[run.id] for run in waiting}
-        orders = await self._orders(db, ordered) if purpose == "deployment" else _named(ordered)
-        taken = exists().where(
-            VisitBooking.visit_id == Visit.id, VisitBooking.purpose == purpose, VisitBooking.released_at.is_(None)
-        )
-        found = await db.execute(
-            select(Visit.customer_id, Visit.order_id, Visit.id, Visit.technician_id, Visit.starts_at).where(
-                Visit.tenant_id == self._tenant_id,
-                tuple_(Visit.customer_id, Visit.order_id).in_(list(orders)),
-                Visit.state == "booked",
-                ~taken,
-            )
-        )
-        news = [
-            News(orders[row.customer_id, row.order_id], purpose, row.id, row.technician_id, row.starts_at)
-            for row in found
+        customers = {customer_id for customer_id, _ in visits}
+        waiting = [
+            run.id
+            for run in await waiting_runs(db, tenant_id=self._tenant_id, waiting_for=SIGNALS[purpose])
+            if run.customer_id in customers
         ]
+        inputs = await inputs_of(db, tenant_id=self._tenant_id, run_ids=waiting)
+        news = []
+        for run_id in waiting:
+            said = inputs[run_id]
+            row = visits.pop((said["customer_id"], said.get(KNOWN_BY[purpose])), None)
+            if row is not None:
+                news.append(News(run_id, purpose, row.id, row.technician_id, row.starts_at))
         told = await open_runs_told(db, tenant_id=self._tenant_id, keys=[one.key for one in news])
         return [one for one in news if told.get(one.key, set()) <= {one.run_id}]
 
-    async def _orders(self, db: AsyncSession, inputs: dict[int, dict[str, Any]]) -> dict[Order, int]:
-        """The orders that these runs carry out."""
-        run_of = {data["quote_id"]: run_id for run_id, data in inputs.items()}
-        found = await db.execute(
-            select(SalesOrder.customer_id, SalesOrder.id, SalesOrder.quote_id).where(
-                SalesOrder.tenant_id == self._tenant_id,
-                SalesOrder.quote_id.in_(list(run_of)),
-                SalesOrder.state.not_in(ENDED_ORDERS),
-            )
+    def _unclaimed(self, purpose: VisitPurpose) -> Select[*tuple[Any, ...]]:
+        """The visits of orders that nobody has booked for this, the oldest first, and what a run knows its order by.
+
+        A line needs a technician who is still to come; an order is content if one was there.
+        """
+        taken = exists().where(
+            VisitBooking.visit_id == Visit.id, VisitBooking.purpose == purpose, VisitBooking.released_at.is_(None)
         )
-        return {(row.customer_id, row.id): run_of[row.quote_id] for row in found}
+        wanted_by = SalesOrder.quote_id if purpose == "deployment" else Visit.order_id
+        query = (
+            select(Visit.customer_id, wanted_by.label("wanted_by"), Visit.id, Visit.technician_id, Visit.starts_at)
+            .where(Visit.tenant_id == self._tenant_id, Visit.order_id.is_not(None), ~taken)
+            .order_by(Visit.id)
+        )
+        if purpose == "installation":
+            return query.where(Visit.state == "booked", Visit.ends_at > self._now())
+        its_order = and_(
+            SalesOrder.tenant_id == Visit.tenant_id,
+            SalesOrder.customer_id == Visit.customer_id,
+            SalesOrder.id == Visit.order_id,
+        )
+        is_open = SalesOrder.ended_at.is_(None)
+        return query.join(SalesOrder, its_order).where(Visit.state.in_(DONE_OR_TO_COME), is_open)
 
     async def _tell(self, news: News) -> bool:
         signal = SIGNALS[news.purpose]
@@ -145,12 +159,3 @@ class OrderVisits:
             except WorkflowError as error:
                 log.error("a run could not be told", signal=signal, code=error.code, reason=str(error))
                 return False
-
-
-def _named(inputs: dict[int, dict[str, Any]]) -> dict[Order, int]:
-    """The orders that these tickets name; of several tickets of one order, whichever waits longest."""
-    orders: dict[Order, int] = {}
-    for run_id, data in inputs.items():
-        if data.get("order_id") is not None:
-            orders.setdefault((data["customer_id"], data["order_id"]), run_id)
-    return orders

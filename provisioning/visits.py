@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.errors import ChangeRaced
 from provisioning.field import ReportedVisit, VisitChanged, VisitRecord, Visits
 from provisioning.intake import Clock
 from workflows import RunNotOpenFor, Runs
@@ -40,13 +41,16 @@ class VisitDesk:
         again while its run is held (the fibre was moved, say) is tried again from the scan on. ``seen``: only if the
         visit still is as its reader saw it.
 
-        Raises: InvalidRequest, VisitUnknown, VisitOver, VisitChanged.
+        Raises: InvalidRequest, VisitUnknown, VisitOver, VisitChanged, ChangeRaced (a run joins the visit at this
+        moment, and its lock would have come before the visit's).
         """
         runs = await self._runs.about(self._db, "visit", str(visit_id))
         await self._runs.lock(self._db, runs)
         if seen is not None and seen != await self._visits.visit(visit_id, lock=True):
             raise VisitChanged(visit_id)
         reported = await self._visits.report(visit_id=visit_id, outcome=outcome, serial=serial, port=port, note=note)
+        if await self._runs.about(self._db, "visit", str(visit_id)) != runs:
+            raise ChangeRaced
         payload: dict[str, Any] = {
             "outcome": outcome,
             "device_serial": reported["serial"],

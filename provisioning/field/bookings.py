@@ -39,7 +39,8 @@ class Booking:
 class Whose:
     """For whose work a visit is, and the order that this belongs to.
 
-    ``visit_id`` is that order's visit, if it is to be joined as it stands, whatever time is named beside it.
+    ``visit_id``: the order's visit is to be joined as it stands. That one is meant; where the order has another by now,
+    it is that, whatever time is named beside it: who was told of a visit has agreed on no other time.
     """
 
     purpose: VisitPurpose = "installation"
@@ -67,14 +68,18 @@ class Bookings:
         there = await self.of_order(wanted.customer_id, whose.order_id)
         if there is not None and whose.purpose == "deployment":
             raise ChangeRaced  # it came between the look at the order and this booking
+        is_free = there is not None and there.state == "booked" and not await self._is_open(there.id, whose.purpose)
+        mine = there if is_free else None
+        if whose.visit_id is not None and mine is None and wanted.ends_at <= self._now():
+            raise VisitOver(whose.visit_id, (await self._visit(whose.visit_id)).state, "joined")
         try:
-            if there is not None and there.state == "booked" and not await self._is_open(there.id, whose.purpose):
-                return await self._taken_over(there, wanted, whose, request_id)
+            if mine is not None:
+                return await self._taken_over(mine, wanted, whose, request_id)
             return await self._new(wanted, whose, None if there is not None else whose.order_id, request_id)
         except IntegrityError as exc:
             if (known := await self._requested(wanted, whose, request_id)) is not None:
                 return known
-            if (other := await self._in_the_way(wanted, there)) is not None:
+            if (other := await self._in_the_way(wanted, mine)) is not None:
                 raise busy_with(technician, other) from exc
             if there is None and await self.of_order(wanted.customer_id, whose.order_id) is not None:
                 return await self.book(wanted, whose, request_id, technician)  # the order's visit came in between
@@ -173,7 +178,7 @@ class Bookings:
     async def _taken_over(self, visit: Visit, wanted: Booking, whose: Whose, request_id: str | None) -> Visit:
         where = {"address": wanted.address, "location": wanted.location, "planned_port": wanted.planned_port}
         when: dict[str, Any] = {}
-        if whose.visit_id != visit.id:
+        if whose.visit_id is None:
             when = {
                 "technician_id": wanted.technician_id,
                 "starts_at": wanted.starts_at,
@@ -241,7 +246,7 @@ class Bookings:
             (kept.purpose, whose.purpose),
             (kept.order_id, whose.order_id),
         ]
-        if whose.visit_id != visit.id:
+        if whose.visit_id is None:
             pairs += [
                 (getattr(kept, name), getattr(wanted, name)) for name in ("technician_id", "starts_at", "ends_at")
             ]
@@ -253,8 +258,8 @@ class Bookings:
             raise VisitOver(visit.id, visit.state, "booked again by the same request")
         return visit
 
-    async def _in_the_way(self, wanted: Booking, there: Visit | None) -> Visit | None:
-        besides = None if there is None else there.id
+    async def _in_the_way(self, wanted: Booking, moved: Visit | None) -> Visit | None:
+        besides = None if moved is None else moved.id
         return await self._busy_then(wanted.technician_id, wanted.starts_at, wanted.ends_at, besides=besides)
 
     async def _busy_then(

@@ -76,7 +76,8 @@ class Visits:
         An installation of an order that has a visit to come takes that one over: it is moved where it doesn't fit.
 
         Raises: InvalidRequest (all faults), TechnicianUnknown, TechnicianBusy (with whom, from when to when),
-        VisitOver (this request's visit was cancelled since), RequestConflict, ChangeRaced.
+        VisitOver (this request's visit was cancelled since; or the one to join has gone, and its time too),
+        RequestConflict, ChangeRaced.
         """
         faults = Faults("The visit")
         customer = faults.number("customer_id", customer_id)
@@ -87,8 +88,10 @@ class Visits:
         location = faults.optional_line("service_location", location)
         planned_port = faults.optional_line("planned_port", planned_port, longest=64)
         request = faults.request_id(request_id)
-        # A request that comes again after its visit still gets its answer.
-        if ends_at is not None and ends_at <= self._now() and not await self._bookings.is_requested(request):
+        # A request that comes again after its visit still gets its answer; and whether a visit that is to be joined as
+        # it stands is still there, its lock tells.
+        is_over = ends_at is not None and ends_at <= self._now() and whose.visit_id is None
+        if is_over and not await self._bookings.is_requested(request):
             faults.add("scheduled_date", "is over already")
         faults.refuse_if_any()
         assert start is not None and ends_at is not None, "a missing time has left a fault"

@@ -16,7 +16,7 @@ from tests.durability.leaving import LeftOnItsDay, LeftWithoutCpe, SilentNas, St
 from tests.durability.lines import LineByHand, LineByWebhook, PortMismatch
 from tests.durability.ordering import CardDeclined, Delivered, OrderUndone, PaidLater, PaidOtherwise
 from tests.durability.renewing import PaidBack, Reminded, RenewalUndone, Renewed, Unanswered
-from tests.durability.sharing import LineDropped
+from tests.durability.sharing import LineDropped, OneScan
 from tests.durability.story import Story
 
 INSTALLED, CANCELLED, ABANDONED = Installed(), Cancelled(), Abandoned()
@@ -51,6 +51,7 @@ TROUBLES: tuple[Story, ...] = (
     PortMismatch(),
     SilentNas(),
     LineDropped(),
+    OneScan(),
 )
 """Where somebody says no, says nothing, or is content with less: played in the full sweep alone."""
 STORIES: dict[str, Story] = {story.name: story for story in (INSTALLED, CANCELLED, ABANDONED, *OTHERS, *TROUBLES)}

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from provisioning.field import Visit
 from tests.support.estate import Household
 from tests.support.lab import Installation, JourneyLab
-from tests.support.shop import FIBRE_POSTPAID, Shop, open_shop
+from tests.support.shop import FIBRE_POSTPAID, FIBRE_PREPAID, Shop, open_shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -134,3 +134,40 @@ async def test_nobody_at_home_for_both_and_the_time_that_one_is_told_is_the_othe
     assert (await line.until_ended()).summary.state == "cancelled"
     assert [state for state, *_ in await visits(lab, house)] == ["no_access", "cancelled"]
     assert await lab.broken_invariants() == []
+
+
+async def test_an_order_whose_technician_was_there_before_its_money_sends_nobody_and_lets_the_line_finish(
+    lab: JourneyLab, shop: Shop
+) -> None:
+    house = lab.household()
+    order = await shop.order(house, FIBRE_PREPAID, payment_method="bank")
+    await order.until_waiting_for("payment_settled")
+    line = await ticket(lab, house, order, datetime.combine(shop.visit_day(), time(9), UTC))
+    await line.until_waiting_for("visit")
+    await line.report("scanned", serial=house.serial, port=house.port)
+
+    # The ONT stays dark for a while, and the money arrives: nobody has to name a day.
+    assert await shop.settle(order, "process_payment", "statement 8") == [order.id]
+    assert (await order.until_ended()).summary.state == "completed"
+    assert [state for state, *_ in await visits(lab, house)] == ["scanned"]
+    assert await lab.broken_invariants() == []
+    await line.cancel("the customer wants no line")
+    assert (await line.until_ended()).summary.state == "cancelled"
+    assert await lab.broken_invariants() == []
+
+
+async def test_the_address_that_dispatch_has_named_holds_until_it_names_another(lab: JourneyLab, shop: Shop) -> None:
+    house, day = lab.household(), shop.visit_day()
+    order = await shop.order(house, FIBRE_POSTPAID)
+    await order.until_waiting_for("deployment_date")
+    await shop.tell(order, "deployment_date", scheduled_date=day.isoformat(), installation_address="2 Back Yard")
+    await order.until_waiting_for("visit")
+    assert await report(lab, order, "no_access", note="gate locked") == [order.id]
+    await order.until_waiting_for("deployment_date")
+    await shop.tell(order, "deployment_date", scheduled_date=(day + timedelta(days=1)).isoformat())
+    await order.until_waiting_for("visit")
+    async with lab.appliance.database.begin() as db:
+        query = select(Visit.address).where(Visit.customer_id == house.customer_id)
+        assert list(await db.scalars(query)) == ["2 Back Yard", "2 Back Yard"]
+    await order.cancel("the customer cancels")
+    await order.until_ended()

@@ -109,6 +109,9 @@ class Among:
     key_prefix: str
 
 
+MOST_VALUES = 1_000
+"""Of an IN list; SQLite refuses a statement with more than 32,766, PostgreSQL one with more than 65,535."""
+
 _WHOLE = _SUMMARIES.add_columns(_RUN.version, _RUN.input)
 _ROUNDS = select(
     _STEP.step,
@@ -262,33 +265,41 @@ async def open_results(db: AsyncSession, *, tenant_id: str, step: str) -> list[K
 
 async def runs_of_keys(db: AsyncSession, *, tenant_id: str, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
     """(run, its state) for each idempotency key that a step of one of our runs has used."""
-    found = await db.execute(
+    query = (
         select(StepRow.key, RunRow.id, RunRow.state)
         .join(RunRow, RunRow.id == StepRow.run_id)
-        .where(RunRow.tenant_id == tenant_id, StepRow.key.in_(keys))
+        .where(RunRow.tenant_id == tenant_id)
     )
-    return {key: (run_id, state) for key, run_id, state in found}
+    return {key: (run_id, state) for key, run_id, state in await _all_of(db, query, _STEP.key, keys)}
 
 
 async def inputs_of(db: AsyncSession, *, tenant_id: str, run_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """What these runs were started with, as it was kept."""
-    found = await db.execute(
-        select(RunRow.id, RunRow.input).where(RunRow.tenant_id == tenant_id, RunRow.id.in_(run_ids))
-    )
-    return {run_id: json.loads(text) for run_id, text in found}
+    query = select(RunRow.id, RunRow.input).where(RunRow.tenant_id == tenant_id)
+    return {run_id: json.loads(text) for run_id, text in await _all_of(db, query, _RUN.id, run_ids)}
 
 
 async def open_runs_told(db: AsyncSession, *, tenant_id: str, keys: Sequence[str]) -> dict[str, set[int]]:
-    """By a signal's key: the runs that were told so and have not ended, whether they have heard it yet or not."""
-    found = await db.execute(
+    """By a signal's key: the runs that were told so and still go forward, whether they have heard it yet or not."""
+    query = (
         select(SignalRow.key, SignalRow.run_id)
         .join(RunRow, RunRow.id == SignalRow.run_id)
-        .where(RunRow.tenant_id == tenant_id, RunRow.state.not_in(ENDED), SignalRow.key.in_(keys))
+        .where(RunRow.tenant_id == tenant_id, RunRow.state.not_in(ENDED), RunRow.direction != Direction.UNDO)
     )
     told: dict[str, set[int]] = {}
-    for key, run_id in found:
+    for key, run_id in await _all_of(db, query, SignalRow.__table__.c.key, keys):
         told.setdefault(key, set()).add(run_id)
     return told
+
+
+async def _all_of(
+    db: AsyncSession, query: Select[*tuple[Any, ...]], column: ColumnElement[Any], values: Sequence[Any]
+) -> list[Any]:
+    """The rows of the query in which the column has one of these values: of many, some in each statement."""
+    rows: list[Any] = []
+    for start in range(0, len(values), MOST_VALUES):
+        rows += await db.execute(query.where(column.in_(values[start : start + MOST_VALUES])))
+    return rows
 
 
 @dataclass(frozen=True)

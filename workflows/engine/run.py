@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -67,10 +67,13 @@ class Run(Generic[InputT]):
 
     def last(self, step: Step[Any, ResultT]) -> ResultT | None:
         """The newest result of the step, also of a round that was undone since; None if it never had one."""
+        return next(self.results(step), None)
+
+    def results(self, step: Step[Any, ResultT]) -> Iterator[ResultT]:
+        """The results of the step, the newest first, also of rounds that were undone since."""
         for row in reversed(self.rounds.get(step.name, [])):
             if row.result is not None:
-                return step.result.validate_json(row.result)
-        return None
+                yield step.result.validate_json(row.result)
 
     def is_told(self, signal: str) -> bool:
         """Whether this was told to the run and no wait has heard it yet."""

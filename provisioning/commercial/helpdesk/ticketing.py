@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.helpdesk.ticket_desk import TicketDesk, TicketRecord
+from provisioning.commercial.tables import Mail
 from provisioning.commercial.tenants.tenant_tables import Deployment
 from provisioning.field import ReportedVisit, VisitRecord, Visits, Whose
 from provisioning.intake import Clock
@@ -16,6 +17,8 @@ from workflows.answers import CreatedTicket
 from workflows.services import ScheduledInstallation
 
 DEFAULT_DURATION_MINUTES = 120
+SCHEDULED_BY = "/schedule_deployment"
+"""The step in the key of an order's deployment."""
 
 
 class TicketingService:
@@ -103,22 +106,38 @@ class TicketingService:
         )
 
     async def _is_announced(self, visit: VisitRecord) -> bool:
-        """Whether the order's confirmation names this very time: it is written once, for the order's first visit."""
+        """Whether the customer was sent their order's confirmation since the order has this visit, and it names this
+        very time. Of a mail that waits, or may have been lost, nobody knows: one too many is the lesser harm.
+        """
         if visit["order_id"] is None:
             return False
-        first = await self._db.scalar(
-            select(Deployment)
-            .where(
+        deployment = await self._db.scalar(
+            select(Deployment).where(
                 Deployment.tenant_id == self._tenant_id,
-                Deployment.customer_id == visit["customer_id"],
                 Deployment.order_id == visit["order_id"],
+                Deployment.visit_id == visit["visit_id"],
+                Deployment.state == "scheduled",
             )
-            .order_by(Deployment.id)
-            .limit(1)
         )
-        if first is None or (first.state, first.visit_id) != ("scheduled", visit["visit_id"]):
+        if deployment is None or not await self._is_confirmed(deployment):
             return False
         return await self._visits.is_promised(visit_id=visit["visit_id"], purpose="deployment")
+
+    async def _is_confirmed(self, deployment: Deployment) -> bool:
+        """By the journey that has scheduled it: what its steps ask for bears the key of the order."""
+        order, scheduled, _ = (deployment.request_id or "").rpartition(SCHEDULED_BY)
+        confirmation = await self._db.scalar(
+            select(Mail.id)
+            .where(
+                Mail.tenant_id == self._tenant_id,
+                Mail.state == "sent",
+                Mail.queued_at >= deployment.scheduled_at,
+                Mail.template == "order_confirmation",
+                Mail.request_id.startswith(f"{order}/", autoescape=True),
+            )
+            .limit(1)
+        )
+        return bool(scheduled) and confirmation is not None
 
     async def report_visit(
         self,

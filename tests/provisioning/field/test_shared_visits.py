@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -70,9 +71,33 @@ async def test_a_visit_that_cannot_move_stays_where_it_is(begin: Begin) -> None:
             await booked(db, LINE, 11, 2, request_id="ticket/1")
         assert refused.value.visit_id == other["visit_id"]
         assert await visits(db).visit(first["visit_id"]) == first
-        # As it stands, it is joined whatever time was named; by its own number, and by no other's.
+        # As it stands, it is joined whatever time was named.
         joined = await booked(db, Whose("installation", ORDER, first["visit_id"]), 11, 2, request_id="ticket/1")
         assert (joined["visit_id"], joined["starts_at"], joined["technician_id"]) == (first["visit_id"], TEN, 1)
+
+
+async def test_who_was_told_of_a_visit_that_is_another_by_now_joins_that_one_and_moves_nothing(begin: Begin) -> None:
+    async with begin() as db:
+        gone = await for_the_order(db)
+        await visits(db).leave(visit_id=gone["visit_id"], purpose="deployment", reason="another day")
+        anew = await booked(db, Whose("deployment", ORDER), 15, 2, request_id="quote/1/schedule_deployment/2")
+        told = Whose("installation", ORDER, gone["visit_id"])
+        joined = await booked(db, told, request_id="ticket/1")
+        assert joined == anew
+        assert await booked(db, told, request_id="ticket/1") == joined
+
+
+async def test_a_visit_is_joined_at_its_end_but_none_is_made_for_a_time_that_is_over(begin: Begin) -> None:
+    def late() -> datetime:
+        return at(12)
+
+    async with begin() as db:
+        first = await for_the_order(db)
+        wanted: dict[str, Any] = {"customer_id": 42, "technician_id": 1, "starts_at": TEN, "duration_minutes": 120}
+        told: dict[str, Any] = {"address": "1 High Street", "whose": Whose("installation", ORDER, first["visit_id"])}
+        assert await visits(db, now=late).book(**wanted, **told, request_id="ticket/1") == first
+        with pytest.raises(VisitOver, match="is booked and can't be joined"):  # another line has it
+            await visits(db, now=late).book(**wanted, **told, request_id="ticket/2")
 
 
 async def test_a_second_line_of_the_order_and_another_customers_order_have_visits_of_their_own(begin: Begin) -> None:
@@ -86,6 +111,9 @@ async def test_a_second_line_of_the_order_and_another_customers_order_have_visit
         assert await booked(db, LINE, 12, request_id="ticket/2") == apart
         with pytest.raises(ChangeRaced):
             await for_the_order_again(db)
+        with pytest.raises(TechnicianBusy) as refused:
+            await booked(db, LINE, request_id="ticket/4")  # with the technician whom the order's visit keeps
+        assert refused.value.visit_id == first["visit_id"]
 
 
 async def for_the_order_again(db: AsyncSession) -> None:

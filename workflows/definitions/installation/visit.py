@@ -30,8 +30,7 @@ def proposed(run: Installation) -> Appointment | None:
 def patient_until(run: Installation) -> datetime:
     """The hold date, until a scan has met it; a run that comes back from behind one gets the visit's patience anew."""
     kept = run.input.keep_until(run)
-    reports = (visit.result.validate_json(row.result) for row in run.rounds.get("visit", []) if row.result is not None)
-    scanned = any(report.outcome == "scanned" for report in reports)
+    scanned = any(report.outcome == "scanned" for report in run.results(visit))
     return max(kept, run.now + run.patience("visit")) if scanned else kept
 
 

@@ -71,13 +71,15 @@ async def release_deployment(services: Services, run: Order, scheduled: Schedule
 )
 async def schedule_deployment(services: Services, run: Order) -> ScheduledDeployment:
     """A visit that the installation has already is the order's too; another date that is told moves it."""
-    wanted, told = None if run.done(deployment_date) else proposed(run), run.last(deployment_date)
+    wanted = None if run.done(deployment_date) else proposed(run)
+    # The calendar tells no address: what dispatch has said of it before still holds.
+    addresses = (told.installation_address for told in run.results(deployment_date) if told.installation_address)
     return await services.deployment_service.schedule_deployment(
         order_id=run[create_order_from_quote]["order_id"],
         customer_id=run.customer_id,
         priority=run.input.priority,
         scheduled_date=wanted or run[deployment_date].scheduled_date,
-        installation_address=(told and told.installation_address) or run.input.installation_address,
+        installation_address=next(addresses, run.input.installation_address),
         moves_visit=run.done(deployment_date) and run[deployment_date].visit_id is None,
         request_id=run.key(schedule_deployment),
     )
@@ -162,6 +164,11 @@ send_template_email, deliver_email = mail_steps(
 )
 
 
+def is_made(run: Order) -> bool:
+    """Whether somebody had been there for the installation before the order was scheduled."""
+    return run.done(schedule_deployment) and run[schedule_deployment].get("is_made", False)
+
+
 visit = visit_to(
     "order",
     schedule_deployment,
@@ -173,7 +180,7 @@ visit = visit_to(
         f"{run[schedule_deployment]['visit_id']}: ask technician {run[schedule_deployment]['technician_id']}, report "
         "it by `firstlight visits report` and retry"
     ),
-    when=lambda run: run.done(schedule_deployment) and not run[schedule_deployment].get("is_made", False),
+    when=lambda run: run.done(schedule_deployment) and not is_made(run),
     otherwise="no visit is to come: nobody has to go there, or somebody has been there for the installation",
     patience=("report",),
 )
@@ -183,7 +190,7 @@ visit = visit_to(
 async def complete_order(services: Services, run: Order) -> DeliveredOrder:
     """The end of the visit and of the order are one commit."""
     order_id = run[create_order_from_quote]["order_id"]
-    if run.done(visit):
+    if run.done(visit) or is_made(run):
         await services.deployment_service.complete_deployment(
             deployment_id=run[schedule_deployment]["deployment_id"], request_id=f"{run.key(complete_order)}/visit"
         )

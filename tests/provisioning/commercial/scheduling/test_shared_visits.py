@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select, update
 
 from provisioning.commercial.helpdesk.ticketing import TicketingService
 from provisioning.commercial.partners.partner_invariants import deployments_off_their_visit
+from provisioning.commercial.tables import Mail
 from provisioning.errors import InvalidRequest
 from provisioning.field import Visit
 from provisioning.field.invariants import orders_visited_twice, visits_nobody_needs
@@ -65,7 +66,7 @@ async def test_the_installation_of_an_order_takes_its_deployments_visit_and_each
 ) -> None:
     scheduled = await schedule(isp, ORDER, request_id="quote/1")
     joined = await install(isp, at(8), scheduled["technician_id"])
-    assert (joined["visit_id"], joined["starts_at"], joined["is_announced"]) == (scheduled["visit_id"], at(8), True)
+    assert (joined["visit_id"], joined["starts_at"]) == (scheduled["visit_id"], at(8))
     await assert_one_call(isp)
 
     await release(isp, scheduled)
@@ -102,8 +103,56 @@ async def test_a_deployment_joins_its_installations_visit_as_it_stands_unless_it
     await assert_one_call(isp)
 
 
+async def confirm(isp: Partnership, key: str) -> int:
+    """The order's confirmation is written; its number."""
+    async with isp.begin() as db:
+        email_id: int | None = await db.scalar(
+            insert(Mail)
+            .values(
+                tenant_id=TENANT,
+                request_id=f"{key}/send_template_email",
+                message_id=f"<{key}@isp.example>",
+                template="order_confirmation",
+                language="en",
+                recipient="own@example.com",
+                variables_digest="",
+                subject="Your order",
+                text="We come to you",
+                html="",
+                state="queued",
+                queued_at=NOW,
+            )
+            .returning(Mail.id)
+        )
+    assert email_id is not None
+    return email_id
+
+
+async def sent(isp: Partnership, email_id: int) -> None:
+    async with isp.begin() as db:
+        await db.execute(update(Mail).where(Mail.id == email_id).values(state="sent", sent_at=NOW))
+
+
+async def test_only_a_confirmation_that_was_sent_of_the_visit_as_it_is_spares_the_customer_another_mail(
+    isp: Partnership,
+) -> None:
+    scheduled = await schedule(isp, ORDER, request_id="quote/1/accepted/schedule_deployment")
+    email_id = await confirm(isp, "quote/1/accepted")
+    await sent(isp, await confirm(isp, "quote/11/accepted"))
+    assert (await install(isp, at(8), scheduled["technician_id"]))["is_announced"] is False
+    await sent(isp, email_id)
+    assert (await install(isp, at(8), scheduled["technician_id"]))["is_announced"] is True
+
+    # The order comes back: the customer has read of the deployment that it had then, and of this one nothing.
+    await release(isp, scheduled)
+    again = "quote/1/accepted/schedule_deployment/2"
+    await schedule(isp, ORDER, request_id=again, now=NOW + timedelta(hours=1))
+    assert (await install(isp, at(8), scheduled["technician_id"]))["is_announced"] is False
+
+
 async def test_a_ticket_that_moves_the_visit_is_no_news_of_the_orders_confirmation(isp: Partnership) -> None:
-    scheduled = await schedule(isp, ORDER, request_id="quote/1")
+    scheduled = await schedule(isp, ORDER, request_id="quote/1/accepted/schedule_deployment")
+    await sent(isp, await confirm(isp, "quote/1/accepted"))
     moved = await install(isp, at(13), 2)
     assert (moved["visit_id"], moved["technician_id"], moved["starts_at"]) == (scheduled["visit_id"], 2, at(13))
     assert moved["is_announced"] is False
