@@ -3,6 +3,7 @@ when the installation is called off."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, ClassVar
@@ -11,14 +12,25 @@ from sqlalchemy import select
 
 from provisioning.field import Visit
 from tests.durability.mails import LAST_MAIL, copies, sent_again, wrong_mails
-from tests.durability.story import Played, Scene, Story, Undone, elsewhere, not_ended, not_undone, unlike
+from tests.durability.story import (
+    Played,
+    Scene,
+    Story,
+    Undone,
+    elsewhere,
+    kills_of,
+    not_ended,
+    not_undone,
+    step_of,
+    unlike,
+)
 from tests.support.estate import Household
 from tests.support.lab import Installation, JourneyLab
 from tests.support.shop import FIBRE_POSTPAID, Shop
 from tests.support.traces import NOTHING, traces_of
+from tests.support.worker_process import Instant
 from workflows.answers import ScheduledDeployment
 from workflows.definitions.isp_ticket_to_deployment import ISP_TICKET_TO_DEPLOYMENT
-from workflows.definitions.quote_accepted_to_order import QUOTE_ACCEPTED_TO_ORDER
 from workflows.engine.tables import RunRow
 
 FIRST_ORDER = 90_000
@@ -40,10 +52,12 @@ class OneScan(Story):
 
     name = "one_scan"
     journey = ISP_TICKET_TO_DEPLOYMENT
-    as_elsewhere = elsewhere(ISP_TICKET_TO_DEPLOYMENT, "schedule_installation") | elsewhere(
-        QUOTE_ACCEPTED_TO_ORDER, "schedule_deployment", "complete_order"
-    )
+    as_elsewhere = elsewhere(ISP_TICKET_TO_DEPLOYMENT, "schedule_installation")
     deadliest: ClassVar[tuple[str, ...]] = ("schedule_installation.in_tx", "complete_order.in_tx")
+
+    def instants(self, trace: Sequence[str]) -> list[Instant]:
+        """Where one books and the other completes; elsewhere a death could be the second one of the other's mail."""
+        return [one for one in kills_of(trace) if step_of(one.point) in ("schedule_installation", "complete_order")]
 
     async def begin(self, people: JourneyLab, shop: Shop) -> Scene:
         house, day = people.household(), shop.visit_day()
