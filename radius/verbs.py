@@ -6,6 +6,8 @@ The new wish and what open sessions are still to be told of it are one transacti
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,15 +23,28 @@ from radius.states import may_become
 from radius.tables import Plan, Subscriber
 from radius.terms import PlanTerms, terms_of
 
+ServiceGuard = Callable[[int], Awaitable[None]]
+"""Raises when nothing may be done to the subscriber of this service by hand now."""
+
 
 class SubscriberVerbs:
     """Acts on one tenant's subscribers, in the caller's transaction."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Now, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        db: AsyncSession,
+        *,
+        tenant_id: str,
+        now: Now,
+        secrets: Secrets,
+        guard: ServiceGuard | None = None,
+    ) -> None:
+        """``guard`` is asked of a subscriber that is held, before each act that was not done before."""
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._secrets = secrets
+        self._guard = guard
 
     async def change_plan(self, *, subscriber_id: int, plan: str, request_id: str | None = None) -> SessionChangeView:
         """Give another plan: to every login from now on, and to the sessions that are open.
@@ -135,6 +150,8 @@ class SubscriberVerbs:
             return subscriber, (await views(self._db, [earlier]))[0]
         if subscriber.state == "terminated":
             raise SubscriberTerminated(subscriber.username)
+        if self._guard is not None and subscriber.service_id is not None:
+            await self._guard(subscriber.service_id)
         return subscriber, None
 
     async def _end(

@@ -142,6 +142,9 @@ async def test_a_hard_suspension_refuses_logins_ends_the_session_and_keeps_the_p
     refused = await line.login()
     assert (refused.code, refused.attributes["Reply-Message"]) == ("Access-Reject", ("This service is suspended.",))
     assert await line.act("suspend") == told
+    with pytest.raises(IllegalMove):  # only a resumption lifts it
+        async with line.site.database.begin() as db:
+            await line.site.service(db).activate(subscriber_id=line.id)
 
     back = await line.changes.deliver((await line.act("resume"))["change_id"])
     assert all(one["said"] != "refused" for one in back["sessions"])
