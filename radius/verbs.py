@@ -50,12 +50,14 @@ class SubscriberVerbs:
         """Give another plan: to every login from now on, and to the sessions that are open.
 
         Raises:
+            IllegalMove: it is not in service; what installs it says its plan.
             SubscriberUnknown, SubscriberTerminated, PlanUnknown, RequestRefused, RequestConflict
         """
         mark = fingerprint("change_plan", subscriber_id, plan=plan)
         subscriber, done = await self._begin(subscriber_id, request_id, mark)
         if done is not None:
             return done
+        _in_service(subscriber, "gets another plan once it is in service")
         wanted = await find_plan(self._db, self._tenant_id, plan)
         before = await served_terms(self._db, subscriber)
         changes = subscriber.plan_id != wanted.id
@@ -111,12 +113,14 @@ class SubscriberVerbs:
         Without a request id every call makes another one.
 
         Raises:
+            IllegalMove: it is not in service; a CPE that is being installed is told the password it has.
             SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
         """
         mark = fingerprint("rotate_password", subscriber_id)
         subscriber, done = await self._begin(subscriber_id, request_id, mark)
         if done is not None:
             return done
+        _in_service(subscriber, "gets another password once it is in service")
         password = random_password(subscribers.PASSWORD_LENGTH)
         await self._secrets.seal(self._db, subscriber.password_ref, password)
         before = await served_terms(self._db, subscriber)
@@ -180,3 +184,8 @@ class SubscriberVerbs:
         if subscriber.garden_plan_id is None:
             return False
         return withholds_addresses(terms_of(await self._db.get_one(Plan, subscriber.garden_plan_id)))
+
+
+def _in_service(subscriber: Subscriber, says: str) -> None:
+    if subscriber.state not in ("active", "suspended"):
+        raise IllegalMove(subscriber.id, subscriber.username, state=subscriber.state, wanted="active", says=says)

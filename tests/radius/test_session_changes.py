@@ -31,6 +31,12 @@ QUICKLY = Retransmission(sends=2, first_wait_seconds=0.05)
 ON_ONE = pytest.mark.parametrize("kind", ["sqlite"])
 """The database does not matter."""
 FASTER, GARDEN, POOL_GARDEN = "fiber-250", "garden", "pool-garden"
+VERBS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("change_plan", {"plan": FASTER}),
+    ("suspend", {}),
+    ("resume", {}),
+    ("rotate_password", {}),
+)
 
 
 @dataclass
@@ -293,9 +299,14 @@ async def test_a_new_password_is_good_at_the_next_login_and_no_session_ends(line
 async def test_nothing_is_done_to_who_is_not_in_service(line: Line) -> None:
     async with line.site.database.begin() as db:
         await line.site.service(db).return_to_pending(subscriber_id=line.id)
-    for verb in ("suspend", "resume"):
+    for verb, said in VERBS:
         with pytest.raises(IllegalMove):
-            await line.act(verb)
+            await line.act(verb, **said)
+    async with line.site.database.begin() as db:
+        await line.site.service(db).begin_testing(subscriber_id=line.id, until=datetime.now(UTC) + timedelta(hours=1))
+    for verb, said in VERBS:
+        with pytest.raises(IllegalMove, match=f"^Subscriber {line.subscriber['username']} is testing and "):
+            await line.act(verb, **said)
     async with line.site.database.begin() as db:
         await line.site.service(db).terminate(subscriber_id=line.id)
     with pytest.raises(SubscriberTerminated):
