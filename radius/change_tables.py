@@ -70,6 +70,8 @@ class SessionChange(RadiusBase):
     """While somebody is at it, nobody takes up this or another change of the same subscriber."""
     carried_at: Mapped[datetime | None]
     """When FreeRADIUS showed it first: from then on every login has it."""
+    right_above: Mapped[int | None] = mapped_column(BigInteger)
+    """Sessions with a higher number in accounting logged in when FreeRADIUS showed it; None: not known yet."""
     settled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
@@ -95,4 +97,9 @@ class SessionTreatment(RadiusBase):
     error_cause: Mapped[int | None]
     reason: Mapped[str] = mapped_column(Text)
     asked_at: Mapped[datetime]
+    """When its answer was in."""
+    heard_at: Mapped[datetime | None]
+    """What accounting showed as its last sign of life by then, by the clock of its NAS."""
+    heard_seconds: Mapped[int]
+    """How long it lasted by then."""
     confirmed_at: Mapped[datetime | None]

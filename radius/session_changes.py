@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -33,7 +33,7 @@ from radius.results import SessionChangeView
 from radius.sessions import Session, SessionReader
 from radius.subscribers import found
 from radius.terms import PlanTerms
-from radius.treatment import Answer, due_again, is_confirmed, is_settled, to_be_asked
+from radius.treatment import LOGIN_TAKES, Answer, Carried, due_again, is_confirmed, is_settled, to_be_asked
 
 log = structlog.get_logger(__name__)
 
@@ -161,28 +161,44 @@ class SessionChanges:
             raise
 
     async def _round(self, change_id: int) -> None:
-        wish, shown_at, treated = await self._shown(change_id)
+        wish, carried, treated = await self._shown(change_id)
         sessions = await self._reader.open_sessions(wish.username)
-        now = self._now()
-        asked = to_be_asked(sessions, treated, shown_at=shown_at, now=now, wanted=wish.wanted)
+        asked = to_be_asked(sessions, treated, carried=carried, now=self._now(), wanted=wish.wanted)
+        if asked:
+            sessions = await self._ask_all(wish, asked)
+        await self._settle(wish, carried, sessions)
+
+    async def _ask_all(self, wish: _Wish, asked: Sequence[Session]) -> list[Session]:
+        """Ask about each of them and keep the answers; returns the sessions that are open then.
+
+        What accounting shows once all answers are in is kept with them: a packet of before is no proof.
+        """
         addresses = {session.nas_address for session in asked}
         doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
         answers = await asyncio.gather(*(self._treat(wish, session, doors) for session in asked))
-        await self._keep(change_id, list(zip(asked, answers, strict=True)), asked_at=now)
-        for session, answer in zip(asked, answers, strict=True):
-            if answer.said == "unknown_to_nas":
-                await close_ghost(self._radius_begin, session)
-        await self._settle(wish, shown_at)
+        heard = await self._reader.open_sessions(wish.username)
+        now_heard = {session.radacct_id: session for session in heard}
+        pairs = [
+            (now_heard.get(session.radacct_id, session), answer) for session, answer in zip(asked, answers, strict=True)
+        ]
+        await self._keep(wish.change_id, pairs)
+        ghosts = [session for session, answer in pairs if answer.said == "unknown_to_nas"]
+        for session in ghosts:
+            await close_ghost(self._radius_begin, session)
+        return [session for session in heard if session not in ghosts]
 
-    async def _shown(self, change_id: int) -> tuple[_Wish, datetime, list[SessionTreatment]]:
+    async def _shown(self, change_id: int) -> tuple[_Wish, Carried, list[SessionTreatment]]:
         """FreeRADIUS shows the subscriber as it shall be; what its sessions shall have, and how far they were."""
         async with self._begin() as db:
             subscriber_id = (await change_of(db, self._tenant_id, change_id)).subscriber_id
         await self._projector.project_subscriber(subscriber_id)
+        shown_by, highest = self._now(), await self._reader.highest_number()
         async with self._begin() as db:
             change = await change_of(db, self._tenant_id, change_id)
             if change.carried_at is None:
-                change.carried_at = self._now()
+                change.carried_at = shown_by
+            elif change.right_above is None and shown_by >= change.carried_at + LOGIN_TAKES:
+                change.right_above = highest
             subscriber = await found(db, self._tenant_id, subscriber_id)
             wish = _Wish(
                 change_id=change_id,
@@ -191,18 +207,22 @@ class SessionChanges:
                 wanted=await served_terms(db, subscriber),
                 ends=change.must_end or is_refused(subscriber),
             )
-            return wish, change.carried_at, await treatments_of(db, [change_id])
+            carried = Carried(change.carried_at, change.right_above)
+            return wish, carried, await treatments_of(db, [change_id])
 
     async def _treat(self, wish: _Wish, session: Session, doors: Mapping[str, KnownNas]) -> Answer:
         nas = doors.get(session.nas_address)
         if nas is None:
-            return Answer("nas_unknown", f"NAS {session.nas_address} is not known here, so it was not asked")
+            return Answer(
+                "nas_unknown", f"NAS {session.nas_address} is not known here, so it was not asked", self._now()
+            )
         words = wish.words(nas)
         if words == ():
-            return Answer("as_wished", "it has all of it already")
+            return Answer("as_wished", "it has all of it already", self._now())
         async with self._lanes.turn(nas) as silent:
             if silent:
-                return Answer("unanswered", f"NAS {nas.door.name} has just been silent, and is asked again later")
+                words_of_it = f"NAS {nas.door.name} has just been silent, and is asked again later"
+                return Answer("unanswered", words_of_it, self._now())
             answer = await self._ask(session, nas, words)
         if answer.said == "unanswered":
             self._lanes.was_silent(nas)
@@ -216,12 +236,12 @@ class SessionChanges:
                 nas.door, identity, words, now=self._now(), retransmission=self._retransmission
             )
             if changed.said != "refused" or not nas.coa.may_end:
-                return Answer(changed.said, changed.reason, changed.error_cause)
+                return Answer(changed.said, changed.reason, self._now(), changed.error_cause)
         ended = await ask_to_disconnect(nas.door, identity, now=self._now(), retransmission=self._retransmission)
         before = "" if words is None else f"{changed.reason}; "
-        return Answer(ended.said, before + ended.reason, ended.error_cause)
+        return Answer(ended.said, before + ended.reason, self._now(), ended.error_cause)
 
-    async def _keep(self, change_id: int, answers: Sequence[tuple[Session, Answer]], *, asked_at: datetime) -> None:
+    async def _keep(self, change_id: int, answers: Sequence[tuple[Session, Answer]]) -> None:
         async with self._begin() as db:
             kept = {each.radacct_id: each for each in await treatments_of(db, [change_id])}
             for session, answer in answers:
@@ -236,11 +256,12 @@ class SessionChanges:
                     )
                     db.add(treatment)
                 treatment.said, treatment.reason = answer.said, answer.reason
-                treatment.error_cause, treatment.asked_at = answer.error_cause, asked_at
+                treatment.error_cause, treatment.asked_at = answer.error_cause, answer.at
+                treatment.heard_at, treatment.heard_seconds = session.updated_at, session.duration_seconds
 
-    async def _settle(self, wish: _Wish, shown_at: datetime) -> None:
+    async def _settle(self, wish: _Wish, carried: Carried, sessions: Sequence[Session]) -> None:
         """What accounting shows by now counts; what is left decides when this is due again."""
-        still_open = {session.radacct_id: session for session in await self._reader.open_sessions(wish.username)}
+        still_open = {session.radacct_id: session for session in sessions}
         now = self._now()
         async with self._begin() as db:
             change = await change_of(db, self._tenant_id, wish.change_id)
@@ -251,8 +272,8 @@ class SessionChanges:
                     each.confirmed_at = now
             if change.state != "pending":
                 return
-            left = to_be_asked(list(still_open.values()), treated, shown_at=shown_at, now=now, wanted=wish.wanted)
-            if is_settled(treated, left, shown_at=shown_at, now=now):
+            left = to_be_asked(sessions, treated, carried=carried, now=now, wanted=wish.wanted)
+            if is_settled(treated, left, carried=carried, now=now):
                 change.state, change.settled_at = "confirmed", now
                 return
             change.attempts, change.due_at = due_again(treated, change.attempts, now)

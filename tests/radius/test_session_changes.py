@@ -160,6 +160,24 @@ async def test_a_hard_suspension_refuses_logins_ends_the_session_and_keeps_the_p
 
 
 @ON_ONE
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_nas_whose_clock_is_wrong_hides_no_session_and_its_earlier_interim_proves_nothing(
+    line: Line, hours: int
+) -> None:
+    line.behind = timedelta(0)
+    async with line.site.radius_database.begin() as db:
+        its_time = datetime.now(UTC) + timedelta(hours=hours, seconds=-1)
+        mine = update(radacct).where(radacct.c.username == line.subscriber["username"])
+        await db.execute(mine.values(acctstarttime=its_time, acctupdatetime=its_time))
+    change = await line.act("change_plan", plan=FASTER)
+    assert [one["said"] for one in (await line.changes.deliver(change["change_id"]))["sessions"]] == ["changed"]
+    assert (await line.later(change))["sessions"][0]["confirmed_at"] is None
+    async with line.site.radius_database.begin() as db:
+        await db.execute(mine.values(acctupdatetime=its_time + timedelta(seconds=300), acctsessiontime=300))
+    assert (await line.later(change))["sessions"][0]["confirmed_at"] is not None
+
+
+@ON_ONE
 async def test_a_policy_garden_keeps_the_address_and_the_session_and_its_end_needs_a_login(line: Line) -> None:
     told = await line.changes.deliver((await line.act("suspend", garden=GARDEN))["change_id"])
     assert [one["said"] for one in told["sessions"]] == ["changed"]
@@ -234,6 +252,8 @@ async def test_silence_stays_pending_and_visible_and_is_asked_again_later(line: 
     [session] = told["sessions"]
     assert (session["said"], told["state"], told["attempts"]) == ("unanswered", "pending", 1)
     assert session["reason"].endswith("did not answer 2 CoA-Requests")
+    assert told["carried_at"] is not None
+    assert session["asked_at"] - told["carried_at"] > timedelta(seconds=0.1)  # when it had been waited for
     assert await line.changes.deliver_due() == 0  # not yet
     line.nas.disconnects.mood.silent = False
     line.behind -= timedelta(seconds=40)
