@@ -54,6 +54,13 @@ class _Wish:
     wanted: PlanTerms
     ends: bool
 
+    @property
+    def interim(self) -> timedelta:
+        """How long a session that is not as it shall be may stay unheard of; 0 when there can be none."""
+        if not self.ends and all(terms == self.wanted for terms in self.former):
+            return timedelta(0)
+        return timedelta(seconds=max(terms.interim_interval_seconds for terms in (*self.former, self.wanted)))
+
     def words(self, nas: KnownNas) -> Words | None:
         if self.ends or nas.dialect is None:
             return None
@@ -163,10 +170,15 @@ class SessionChanges:
     async def _round(self, change_id: int) -> None:
         wish, carried, treated = await self._shown(change_id)
         sessions = await self._reader.open_sessions(wish.username)
-        asked = to_be_asked(sessions, treated, carried=carried, now=self._now(), wanted=wish.wanted)
+        asked = self._to_be_asked(wish, sessions, treated, carried)
         if asked:
             sessions = await self._ask_all(wish, asked)
         await self._settle(wish, carried, sessions)
+
+    def _to_be_asked(
+        self, wish: _Wish, sessions: Sequence[Session], treated: Sequence[SessionTreatment], carried: Carried
+    ) -> list[Session]:
+        return to_be_asked(sessions, treated, carried=carried, now=self._now(), wanted=wish.wanted, ends=wish.ends)
 
     async def _ask_all(self, wish: _Wish, asked: Sequence[Session]) -> list[Session]:
         """Ask about each of them and keep the answers; returns the sessions that are open then.
@@ -272,8 +284,8 @@ class SessionChanges:
                     each.confirmed_at = now
             if change.state != "pending":
                 return
-            left = to_be_asked(sessions, treated, carried=carried, now=now, wanted=wish.wanted)
-            if is_settled(treated, left, carried=carried, now=now):
+            left = self._to_be_asked(wish, sessions, treated, carried)
+            if is_settled(treated, left, carried=carried, now=now, interim=wish.interim):
                 change.state, change.settled_at = "confirmed", now
                 return
             change.attempts, change.due_at = due_again(treated, change.attempts, now)

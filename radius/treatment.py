@@ -50,8 +50,12 @@ def to_be_asked(
     carried: Carried,
     now: datetime,
     wanted: PlanTerms,
+    ends: bool = False,
 ) -> list[Session]:
-    """The open sessions that are to be asked now: never asked, without an outcome, or an ACK that nothing bears out."""
+    """The open sessions that are to be asked now: never asked, without an outcome, or an ACK that nothing bears out.
+
+    When it ``ends`` them no session is right, whenever it began.
+    """
     kept = {each.radacct_id: each for each in treated}
     patience = timedelta(seconds=MISSED_INTERIMS * wanted.interim_interval_seconds)
     return [
@@ -60,7 +64,7 @@ def to_be_asked(
         if (
             _is_without_outcome(kept[session.radacct_id], session, now - patience)
             if session.radacct_id in kept
-            else not _began_right(session, treated, carried, now)
+            else ends or not _began_right(session, treated, carried, now)
         )
     ]
 
@@ -95,10 +99,20 @@ def is_confirmed(treatment: SessionTreatment, session: Session | None) -> bool:
 
 
 def is_settled(
-    treated: Iterable[SessionTreatment], left: Sequence[Session], *, carried: Carried, now: datetime
+    treated: Iterable[SessionTreatment],
+    left: Sequence[Session],
+    *,
+    carried: Carried,
+    now: datetime,
+    interim: timedelta = timedelta(0),
 ) -> bool:
-    """Every session is borne out, and none can turn up any more that logged in before."""
-    return not left and now >= carried.at + LOGIN_TAKES and all(each.confirmed_at is not None for each in treated)
+    """Every session is borne out, and none can turn up any more that logged in before: by its Accounting-Start, or,
+    where that was lost, after one ``interim`` interval."""
+    return (
+        not left
+        and now >= carried.at + interim + LOGIN_TAKES
+        and all(each.confirmed_at is not None for each in treated)
+    )
 
 
 def due_again(

@@ -81,8 +81,8 @@ class Line:
             return await verbs.change(change["change_id"])
 
     async def later(self, change: SessionChangeView) -> SessionChangeView:
-        """What the clock's next rounds make of it, when it is due again."""
-        self.behind = timedelta(0)
+        """What a round makes of it once every session that is up must have been heard of."""
+        self.behind = timedelta(seconds=-310)
         return await self.changes.deliver(change["change_id"])
 
     async def login(self) -> Any:
@@ -148,6 +148,13 @@ async def test_a_hard_suspension_refuses_logins_ends_the_session_and_keeps_the_p
     refused = await line.login()
     assert (refused.code, refused.attributes["Reply-Message"]) == ("Access-Reject", ("This service is suspended.",))
     assert await line.act("suspend") == told
+    line.behind -= timedelta(seconds=7)  # it was let in before, and its Accounting-Start is slow
+    await line.nas.accounting_start(replace(line.session, session_id="late"))
+    told = await line.changes.deliver(told["change_id"])
+    assert [(one["session_id"], one["said"]) for one in told["sessions"]][1:] == [("late", "disconnected")]
+    line.behind -= timedelta(seconds=60)
+    assert (await line.changes.deliver(told["change_id"]))["state"] == "pending"
+    assert not line.nas.sessions
     with pytest.raises(IllegalMove):  # only a resumption lifts it
         async with line.site.database.begin() as db:
             await line.site.service(db).activate(subscriber_id=line.id)

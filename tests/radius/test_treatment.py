@@ -10,7 +10,7 @@ import pytest
 from radius.change_tables import SessionTreatment
 from radius.sessions import Session
 from radius.terms import PlanTerms
-from radius.treatment import LOGIN_TAKES, Carried, is_confirmed, to_be_asked
+from radius.treatment import LOGIN_TAKES, Carried, is_confirmed, is_settled, to_be_asked
 
 SHOWN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CARRIED = Carried(at=SHOWN, right_above=10)
@@ -63,6 +63,19 @@ def test_a_session_whose_start_was_lost_is_asked_when_it_is_older_than_the_chang
     assert asked([session(11, began=heard - timedelta(seconds=300), heard=heard, seconds=300)], []) == [11]
     young = 60 - int(LOGIN_TAKES.total_seconds())
     assert asked([session(11, began=heard - timedelta(seconds=young), heard=heard, seconds=young)], []) == []
+
+
+def test_no_session_of_who_is_refused_is_right() -> None:
+    assert asked([session(11, began=A_MINUTE_ON)], [], ends=True) == [11]
+
+
+def test_nothing_is_settled_before_a_session_whose_start_was_lost_must_have_been_heard_of() -> None:
+    interim = timedelta(seconds=300)
+    settled = [
+        is_settled([], [], carried=CARRIED, now=SHOWN + LOGIN_TAKES + after, interim=interim)
+        for after in (timedelta(0), timedelta(seconds=299), interim)
+    ]
+    assert settled == [False, False, True]
 
 
 def test_who_logged_in_after_we_had_ended_the_former_session_is_left_alone() -> None:
