@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -18,7 +18,15 @@ from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from radius.change_tables import SessionChange, SessionTreatment
-from radius.changes_of_sessions import change_of, former_terms, served_terms, treatments_of, views
+from radius.changes_of_sessions import (
+    FormerTerms,
+    brought_at,
+    change_of,
+    former_terms,
+    served_terms,
+    treatments_of,
+    views,
+)
 from radius.coa import Words, ask_to_change, coa_words
 from radius.disconnect import ask_to_disconnect
 from radius.doors import KnownNas, close_ghost, identity_of, nas_doors
@@ -40,6 +48,8 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(minutes=5)
 """Longer than every request of one round takes. Until then nobody else takes up a change of the same subscriber, so no
 request of an earlier one can reach a NAS behind that of a later one."""
+CLOCKS_DIFFER = timedelta(days=1)
+"""A session that began, as its NAS says, less than this after a plan was changed may have the plan's earlier terms."""
 AT_ONCE = 8
 """So many changes at the same time; how many a NAS is asked at once is its lane's to say."""
 
@@ -50,21 +60,31 @@ class _Wish:
 
     change_id: int
     username: str
-    former: list[PlanTerms]
+    former: list[FormerTerms]
     wanted: PlanTerms
     ends: bool
+    brought_at: dict[int, datetime]
 
     @property
     def interim(self) -> timedelta:
         """How long a session that is not as it shall be may stay unheard of; 0 when there can be none."""
-        if not self.ends and all(terms == self.wanted for terms in self.former):
+        if not self.ends and all(each == FormerTerms(self.wanted, since=None) for each in self.former):
             return timedelta(0)
-        return timedelta(seconds=max(terms.interim_interval_seconds for terms in (*self.former, self.wanted)))
+        every = (*(each.terms for each in self.former), self.wanted)
+        return timedelta(seconds=max(terms.interim_interval_seconds for terms in every))
 
-    def words(self, nas: KnownNas) -> Words | None:
+    def words(self, nas: KnownNas, session: Session) -> Words | None:
         if self.ends or nas.dialect is None:
             return None
-        return coa_words(nas.dialect, self.former, self.wanted)
+        former = [each.terms for each in self.former]
+        return coa_words(nas.dialect, former, self.wanted, in_doubt=self._in_doubt(session))
+
+    def _in_doubt(self, session: Session) -> bool:
+        """It may have been given terms that a plan has no longer."""
+        known = self.brought_at.get(session.radacct_id)
+        if known is None and session.started_at is not None:
+            known = session.started_at - CLOCKS_DIFFER
+        return any(each.since is not None and (known is None or known < each.since) for each in self.former)
 
 
 class SessionChanges:
@@ -218,6 +238,7 @@ class SessionChanges:
                 former=former_terms(change),
                 wanted=await served_terms(db, subscriber),
                 ends=change.must_end or is_refused(subscriber),
+                brought_at=await brought_at(db, change),
             )
             carried = Carried(change.carried_at, change.right_above)
             return wish, carried, await treatments_of(db, [change_id])
@@ -228,7 +249,7 @@ class SessionChanges:
             return Answer(
                 "nas_unknown", f"NAS {session.nas_address} is not known here, so it was not asked", self._now()
             )
-        words = wish.words(nas)
+        words = wish.words(nas, session)
         if words == ():
             return Answer("as_wished", "it has all of it already", self._now())
         async with self._lanes.turn(nas) as silent:

@@ -24,6 +24,7 @@ from radius import (
     SubscriberVerbs,
 )
 from radius.freeradius_tables import radacct
+from radius.tables import Plan
 from radius.testing import LabNas, LabSession, Usage
 from tests.radius.conftest import ADDRESSES, PLAN, Site
 
@@ -100,6 +101,8 @@ async def line(site: Site) -> AsyncIterator[Line]:
         garden = PlanTerms(download_kbps=1000, upload_kbps=500, garden_filter="unpaid")
         await service.define_plan(name=GARDEN, terms=garden)
         await service.define_plan(name=POOL_GARDEN, terms=replace(garden, ipv4_pool="garden"))
+        # no session of these tests can have begun before
+        await db.execute(update(Plan).values(updated_at=datetime.now(UTC) - timedelta(days=7)))
     nas = await site.nas()
     port = await nas.listen()
     async with site.database.begin() as db:
@@ -220,6 +223,25 @@ async def test_every_session_is_told_also_one_that_began_just_before(line: Line)
         line.session.session_id: "changed",
         "second": "changed",
     }
+
+
+@ON_ONE
+async def test_a_plan_that_was_edited_since_is_no_word_for_what_its_sessions_have(line: Line) -> None:
+    async with line.site.database.begin() as db:
+        edited = PlanTerms(download_kbps=250_000, upload_kbps=50_000)
+        await line.site.service(db).define_plan(name=PLAN, terms=edited)
+        await db.execute(update(Plan).values(updated_at=datetime.now(UTC) - timedelta(minutes=1)))
+    change = await line.act("change_plan", plan=FASTER)  # which is now alike
+    told = await line.changes.deliver(change["change_id"])
+    assert [one["said"] for one in told["sessions"]] == ["changed"]
+    [request] = line.nas.disconnects.requests
+    assert request.attributes["Mikrotik-Rate-Limit"] == "50000k/250000k"
+    await line.interim()
+    assert (await line.later(change))["state"] == "confirmed"
+
+    line.behind = timedelta(0)
+    again = await line.changes.deliver((await line.act("change_plan", plan=PLAN))["change_id"])
+    assert [one["said"] for one in again["sessions"]] == ["as_wished"]  # since it is known what it was brought to
 
 
 @ON_ONE
