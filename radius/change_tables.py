@@ -30,7 +30,9 @@ ChangeState = Literal["pending", "confirmed", "superseded"]
 * confirmed: accounting has shown every session since then, or its end.
 * superseded: a later change says what sessions shall have.
 """
-SessionSaid = Literal["changed", "as_wished", "disconnected", "unknown_to_nas", "refused", "unanswered", "nas_unknown"]
+SessionSaid = Literal[
+    "changed", "as_wished", "disconnected", "unknown_to_nas", "refused", "unanswered", "not_asked", "nas_unknown"
+]
 ACTS: tuple[Act, ...] = get_args(Act)
 
 
@@ -96,8 +98,8 @@ class SessionTreatment(RadiusBase):
     said: Mapped[SessionSaid] = mapped_column(String(20))
     error_cause: Mapped[int | None]
     reason: Mapped[str] = mapped_column(Text)
-    asked_at: Mapped[datetime]
-    """When its answer was in."""
+    asked_at: Mapped[datetime | None]
+    """When its last answer was in; None: it was never asked."""
     heard_at: Mapped[datetime | None]
     """What accounting showed as its last sign of life by then, by the clock of its NAS."""
     heard_seconds: Mapped[int]

@@ -255,7 +255,7 @@ class SessionChanges:
         async with self._lanes.turn(nas) as silent:
             if silent:
                 words_of_it = f"NAS {nas.door.name} has just been silent, and is asked again later"
-                return Answer("unanswered", words_of_it, self._now())
+                return Answer("not_asked", words_of_it, None)
             answer = await self._ask(session, nas, words)
         if answer.said == "unanswered":
             self._lanes.was_silent(nas)
@@ -289,7 +289,8 @@ class SessionChanges:
                     )
                     db.add(treatment)
                 treatment.said, treatment.reason = answer.said, answer.reason
-                treatment.error_cause, treatment.asked_at = answer.error_cause, answer.at
+                treatment.error_cause = answer.error_cause
+                treatment.asked_at = answer.at or treatment.asked_at
                 treatment.heard_at, treatment.heard_seconds = session.updated_at, session.duration_seconds
 
     async def _settle(self, wish: _Wish, carried: Carried, sessions: Sequence[Session]) -> None:

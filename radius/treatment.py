@@ -35,11 +35,11 @@ class Carried:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of asking about one session, at the moment its answer was in."""
+    """What became of asking about one session, at the moment its answer was in; ``at`` None: it was not asked."""
 
     said: SessionSaid
     reason: str
-    at: datetime
+    at: datetime | None
     error_cause: int | None = None
 
 
@@ -72,7 +72,9 @@ def to_be_asked(
 def _is_without_outcome(treatment: SessionTreatment, session: Session, believed_since: datetime) -> bool:
     if treatment.confirmed_at is not None or is_confirmed(treatment, session):
         return False
-    return treatment.said in _UNKNOWN_OUTCOME or treatment.asked_at < believed_since
+    if treatment.said in _UNKNOWN_OUTCOME or treatment.asked_at is None:
+        return True
+    return treatment.said == "not_asked" or treatment.asked_at < believed_since
 
 
 def _began_right(session: Session, treated: Iterable[SessionTreatment], carried: Carried, now: datetime) -> bool:

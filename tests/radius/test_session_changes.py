@@ -282,12 +282,34 @@ async def test_silence_stays_pending_and_visible_and_is_asked_again_later(line: 
     assert (session["said"], told["state"], told["attempts"]) == ("unanswered", "pending", 1)
     assert session["reason"].endswith("did not answer 2 CoA-Requests")
     assert told["carried_at"] is not None
+    assert session["asked_at"] is not None
     assert session["asked_at"] - told["carried_at"] > timedelta(seconds=0.1)  # when it had been waited for
     assert await line.changes.deliver_due() == 0  # not yet
     line.nas.disconnects.mood.silent = False
     line.behind -= timedelta(seconds=40)
     assert await line.changes.deliver_due() == 1
     assert [one["said"] for one in (await line.shown(change))["sessions"]] == ["changed"]
+
+
+@ON_ONE
+async def test_who_was_not_asked_since_the_nas_had_just_been_silent_is_said_so_and_is_no_failed_attempt(
+    line: Line,
+) -> None:
+    line.nas.disconnects.mood.silent = True
+    one_process = line.changes
+    first = await one_process.deliver((await line.act("change_plan", plan=FASTER))["change_id"])
+    told = await one_process.deliver((await line.act("change_plan", plan=PLAN))["change_id"])
+    [session] = told["sessions"]
+    assert (session["said"], session["asked_at"], told["attempts"]) == ("not_asked", None, 0)
+    assert session["reason"].endswith("has just been silent, and is asked again later")
+
+    again = await line.changes.deliver(told["change_id"])  # by a process that does not know
+    assert [one["said"] for one in again["sessions"]] == ["unanswered"]
+    asked_at = again["sessions"][0]["asked_at"]
+    assert (again["attempts"], asked_at is None) == (1, False)
+    left_alone = await one_process.deliver(told["change_id"])
+    assert (left_alone["sessions"][0]["said"], left_alone["sessions"][0]["asked_at"]) == ("not_asked", asked_at)
+    assert (left_alone["attempts"], first["attempts"]) == (1, 1)
 
 
 @ON_ONE

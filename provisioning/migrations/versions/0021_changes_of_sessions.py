@@ -96,7 +96,7 @@ def _make_treatments() -> None:
         sa.Column("said", sa.String(20), nullable=False),
         sa.Column("error_cause", sa.Integer()),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True)),
         sa.Column("heard_at", sa.DateTime(timezone=True)),
         sa.Column("heard_seconds", sa.Integer(), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True)),
