@@ -32,12 +32,13 @@ class CoaAnswer:
 
 
 def coa_words(
-    dialect: Dialect, former: Sequence[PlanTerms], wanted: PlanTerms, *, in_doubt: bool = False
+    dialect: Dialect, former: Sequence[PlanTerms], wanted: PlanTerms, *, in_doubt: bool = False, again: bool = False
 ) -> Words | None:
     """The attributes that bring a session, which has the terms of one of ``former``, to those that are wanted.
 
     ``in_doubt``: it may have others besides, of a plan as it once was. Then it is told all of it, and where the dialect
     withdraws what a session has by its old value there is nothing to withdraw it by.
+    ``again``: its NAS has said that it did all this, so nothing is left that could be withdrawn.
 
     Empty: it has them. None: a NAS of that dialect can't be told while the session is up.
     """
@@ -53,7 +54,8 @@ def coa_words(
         return None
     if in_doubt and live.withdrawn_by:
         return None
-    gone = [(by, value) for before in befores for by, value in _withdrawn(live, before, after)]
+    withdrawing = [] if again else befores
+    gone = [(by, value) for before in withdrawing for by, value in _withdrawn(live, before, after)]
     said = [(item.attribute, _value(item)) for item in after if _name(item) in live.changeable]
     return (*dict.fromkeys(gone), *said)
 

@@ -64,12 +64,19 @@ class _Wish:
     wanted: PlanTerms
     ends: bool
     brought_at: dict[int, datetime]
+    changed: frozenset[int]
+    """The sessions, by number, whose NAS has said already that they are as they shall be."""
 
     @property
     def interim(self) -> timedelta:
         """How long a session that is not as it shall be may stay unheard of; 0 when there can be none."""
         if not self.ends and all(each == FormerTerms(self.wanted, since=None) for each in self.former):
             return timedelta(0)
+        return self.longest_interim
+
+    @property
+    def longest_interim(self) -> timedelta:
+        """How far apart a session's packets of accounting may be: it may keep the former interval."""
         every = (*(each.terms for each in self.former), self.wanted)
         return timedelta(seconds=max(terms.interim_interval_seconds for terms in every))
 
@@ -77,7 +84,9 @@ class _Wish:
         if self.ends or nas.dialect is None:
             return None
         former = [each.terms for each in self.former]
-        return coa_words(nas.dialect, former, self.wanted, in_doubt=self._in_doubt(session))
+        return coa_words(
+            nas.dialect, former, self.wanted, in_doubt=self._in_doubt(session), again=session.radacct_id in self.changed
+        )
 
     def _in_doubt(self, session: Session) -> bool:
         """It may have been given terms that a plan has no longer."""
@@ -198,7 +207,9 @@ class SessionChanges:
     def _to_be_asked(
         self, wish: _Wish, sessions: Sequence[Session], treated: Sequence[SessionTreatment], carried: Carried
     ) -> list[Session]:
-        return to_be_asked(sessions, treated, carried=carried, now=self._now(), wanted=wish.wanted, ends=wish.ends)
+        return to_be_asked(
+            sessions, treated, carried=carried, now=self._now(), interim=wish.longest_interim, ends=wish.ends
+        )
 
     async def _ask_all(self, wish: _Wish, asked: Sequence[Session]) -> list[Session]:
         """Ask about each of them and keep the answers; returns the sessions that are open then.
@@ -232,6 +243,7 @@ class SessionChanges:
             elif change.right_above is None and shown_by >= change.carried_at + LOGIN_TAKES:
                 change.right_above = highest
             subscriber = await found(db, self._tenant_id, subscriber_id)
+            treated = await treatments_of(db, [change_id])
             wish = _Wish(
                 change_id=change_id,
                 username=subscriber.username,
@@ -239,9 +251,10 @@ class SessionChanges:
                 wanted=await served_terms(db, subscriber),
                 ends=change.must_end or is_refused(subscriber),
                 brought_at=await brought_at(db, change),
+                changed=frozenset(each.radacct_id for each in treated if each.said == "changed"),
             )
             carried = Carried(change.carried_at, change.right_above)
-            return wish, carried, await treatments_of(db, [change_id])
+            return wish, carried, treated
 
     async def _treat(self, wish: _Wish, session: Session, doors: Mapping[str, KnownNas]) -> Answer:
         nas = doors.get(session.nas_address)

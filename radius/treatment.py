@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 
 from radius.change_tables import SessionSaid, SessionTreatment
 from radius.sessions import Session
-from radius.terms import PlanTerms
 
 LOGIN_TAKES = timedelta(seconds=5)
 """A login that FreeRADIUS answered just before it showed the change is usually in accounting by then."""
@@ -49,15 +48,16 @@ def to_be_asked(
     *,
     carried: Carried,
     now: datetime,
-    wanted: PlanTerms,
+    interim: timedelta,
     ends: bool = False,
 ) -> list[Session]:
     """The open sessions that are to be asked now: never asked, without an outcome, or an ACK that nothing bears out.
 
+    ``interim`` is the longest interval at which one of them may account: an open session may keep its former one.
     When it ``ends`` them no session is right, whenever it began.
     """
     kept = {each.radacct_id: each for each in treated}
-    patience = timedelta(seconds=MISSED_INTERIMS * wanted.interim_interval_seconds)
+    patience = MISSED_INTERIMS * interim
     return [
         session
         for session in sessions

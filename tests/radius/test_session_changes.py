@@ -292,6 +292,17 @@ async def test_silence_stays_pending_and_visible_and_is_asked_again_later(line: 
 
 
 @ON_ONE
+async def test_an_ack_has_as_long_as_the_former_interval_asks_for(line: Line) -> None:
+    async with line.site.database.begin() as db:
+        often = PlanTerms(download_kbps=250_000, upload_kbps=50_000, interim_interval_seconds=60)
+        await line.site.service(db).define_plan(name=FASTER, terms=often)
+    change = await line.act("change_plan", plan=FASTER)
+    await line.changes.deliver(change["change_id"])
+    await line.later(change)  # more than three of the plan's intervals on, and the session keeps that of the former
+    assert len(line.nas.disconnects.requests) == 1
+
+
+@ON_ONE
 async def test_who_was_not_asked_since_the_nas_had_just_been_silent_is_said_so_and_is_no_failed_attempt(
     line: Line,
 ) -> None:

@@ -9,12 +9,10 @@ import pytest
 
 from radius.change_tables import SessionTreatment
 from radius.sessions import Session
-from radius.terms import PlanTerms
 from radius.treatment import LOGIN_TAKES, Carried, is_confirmed, is_settled, to_be_asked
 
 SHOWN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CARRIED = Carried(at=SHOWN, right_above=10)
-PLAN = PlanTerms(download_kbps=100_000, upload_kbps=20_000, interim_interval_seconds=300)
 A_MINUTE_ON = SHOWN + timedelta(minutes=1)
 CLOCKS = pytest.mark.parametrize("ahead", [timedelta(hours=-1), timedelta(0), timedelta(hours=1)])
 """How far a NAS' clock is ahead of the appliance's."""
@@ -45,7 +43,7 @@ def treatment(of: Session, said: str, **more: Any) -> SessionTreatment:
 
 
 def asked(sessions: list[Session], treated: list[SessionTreatment], **more: Any) -> list[int]:
-    said = {"carried": CARRIED, "now": A_MINUTE_ON, "wanted": PLAN, **more}
+    said = {"carried": CARRIED, "now": A_MINUTE_ON, "interim": timedelta(seconds=300), **more}
     return [each.radacct_id for each in to_be_asked(sessions, treated, **said)]
 
 
@@ -93,3 +91,11 @@ def test_an_ack_is_proven_by_what_its_nas_accounts_for_after_it_and_by_nothing_e
     assert is_confirmed(kept, session(10, began=began, heard=heard + timedelta(seconds=300), seconds=7500))
     assert is_confirmed(kept, None)
     assert not is_confirmed(treatment(then, "unanswered"), session(10, began=began, heard=heard + timedelta(300)))
+
+
+def test_an_ack_is_believed_for_three_of_the_longest_intervals_before_it_is_asked_for_again() -> None:
+    then = session(10, began=SHOWN)
+    kept = [treatment(then, "changed")]
+    assert asked([then], kept, now=SHOWN + timedelta(seconds=899)) == []
+    assert asked([then], kept, now=SHOWN + timedelta(seconds=901)) == [10]
+    assert asked([then], kept, now=SHOWN + timedelta(seconds=901), interim=timedelta(seconds=600)) == []
