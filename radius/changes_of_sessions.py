@@ -146,7 +146,7 @@ async def brought_at(db: AsyncSession, change: SessionChange) -> dict[int, datet
         )
         .group_by(SessionTreatment.radacct_id)
     )
-    return {number: at for number, at in await db.execute(brought)}
+    return {number: at for number, at in await db.execute(brought) if at is not None}
 
 
 async def change_of(db: AsyncSession, tenant_id: str, change_id: int) -> SessionChange:
