@@ -3,7 +3,7 @@
 ProvisioningError
 `-- AddressError
     |-- ServiceServed       a subscriber is served with them: the service must end first
-    |-- ServiceUnderWay     a run goes on with them
+    |-- ServiceUnderWay     a run goes on with the service
     `-- LineOnOlt           the OLT carries the line in VLANs, or at a port, that would be others
 """
 
@@ -38,7 +38,7 @@ class ServiceServed(AddressError):
 
 
 class ServiceUnderWay(AddressError):
-    """A run goes on with these addresses."""
+    """A run goes on with this service."""
 
     code = "addresses.service_under_way"
 
@@ -47,7 +47,7 @@ class ServiceUnderWay(AddressError):
         named = [f"service {service_id} (run {run_id})" for service_id, run_id in sorted(runs.items())]
         more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
         super().__init__(
-            f"Runs go on with the addresses of {', '.join(named[:MOST_NAMED])}{more}; nothing was changed. Let them"
+            f"Runs go on with {', '.join(named[:MOST_NAMED])}{more}; nothing was changed. Let them"
             " end, or cancel them: what they took they give back themselves."
         )
 

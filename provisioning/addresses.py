@@ -19,13 +19,14 @@ from ipam import (
     ReleasedResources,
     StaticResources,
 )
-from provisioning.address_errors import LineOnOlt, ServiceServed, ServiceUnderWay
+from provisioning.address_errors import LineOnOlt, ServiceServed
 from provisioning.intake import Clock
 from provisioning.line import LineOrderRecord, live_line_orders
 from provisioning.projections import ALLOCATION, ENDING
 from provisioning.signals import TOLD_FROM_OUTSIDE
+from provisioning.under_way import refuse_under_way
 from radius import SubscriberUnknown, SubscriberView
-from workflows import Services, framed_addresses, open_results
+from workflows import Services, framed_addresses
 
 IN_SERVICE = ("active", "suspended")
 ANEW = "End the service and install it anew, so that the OLT is told."
@@ -207,13 +208,7 @@ class AddressDesk:
         Raises:
             ServiceUnderWay: a run has more to do with one of them.
         """
-        asked, runs = set(service_ids), dict[int, int]()
-        for step in (ALLOCATION, ENDING):
-            for kept in await open_results(self._db, tenant_id=self._tenant_id, step=step):
-                if kept.has_more_to_do and int(kept.result["service_id"]) in asked:
-                    runs[int(kept.result["service_id"])] = kept.run_id
-        if runs:
-            raise ServiceUnderWay(runs)
+        await refuse_under_way(self._db, self._tenant_id, service_ids, steps=(ALLOCATION, ENDING))
 
 
 def _otherwise(line: LineOrderRecord, given: AllocatedResources) -> str | None:

@@ -58,7 +58,7 @@ from provisioning.orders import OrderDesk
 from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
 from provisioning.pool_levels import tell_levels
-from provisioning.projections import Projections
+from provisioning.projections import ALLOCATION, Projections
 from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings
 from provisioning.signals import SignalDesk
@@ -66,6 +66,7 @@ from provisioning.starters import Starters
 from provisioning.subscriber_desk import SubscriberDesk
 from provisioning.terminations import TerminationDesk
 from provisioning.tickets import InstallationDesk
+from provisioning.under_way import refuse_under_way
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.webhooks import FactRecorder, Targets, Webhooks
@@ -205,7 +206,13 @@ class Appliance:
 
     def subscriber_verbs(self, db: AsyncSession) -> SubscriberVerbs:
         """Changes of subscribers and how far their sessions have followed, bound to this transaction."""
-        return SubscriberVerbs(db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault)
+
+        async def not_being_installed(service_id: int) -> None:
+            await refuse_under_way(db, self.tenant_id, [service_id], steps=[ALLOCATION])
+
+        return SubscriberVerbs(
+            db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault, guard=not_being_installed
+        )
 
     def session_changes(self, retransmission: Retransmission) -> SessionChanges:
         """What carries such changes to the sessions that are open."""

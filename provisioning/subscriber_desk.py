@@ -21,7 +21,11 @@ class ChangedSubscriber(TypedDict):
 
 
 class SubscriberDesk:
-    """Changes plans, suspends, resumes and rotates passwords within the caller's transaction, by username."""
+    """Changes plans, suspends, resumes and rotates passwords within the caller's transaction, by username.
+
+    Each raises ServiceUnderWay while the subscriber's installation has more to do: it would lift a suspension, or fail
+    to take itself back.
+    """
 
     def __init__(self, *, radius: RadiusService, verbs: SubscriberVerbs) -> None:
         self._radius = radius

@@ -30,13 +30,15 @@ ChangeState = Literal["pending", "confirmed", "superseded"]
 * confirmed: accounting has shown every session since then, or its end.
 * superseded: a later change says what sessions shall have.
 """
-SessionSaid = Literal["changed", "as_wished", "disconnected", "unknown_to_nas", "refused", "unanswered", "nas_unknown"]
+SessionSaid = Literal[
+    "changed", "as_wished", "disconnected", "unknown_to_nas", "refused", "unanswered", "not_asked", "nas_unknown"
+]
 ACTS: tuple[Act, ...] = get_args(Act)
 
 
 class SessionChange(RadiusBase):
-    """An act on a subscriber. ``former`` is JSON: the terms that open sessions may still have, one each; ``must_end``
-    is true when no CoA could bring a session to what is wanted (another address)."""
+    """An act on a subscriber. ``former`` is JSON: the terms that open sessions may still have, and since when a plan
+    had them; ``must_end`` is true when no CoA could bring a session to what is wanted (another address)."""
 
     __tablename__ = "radius_session_change"
     __table_args__ = (
@@ -70,6 +72,8 @@ class SessionChange(RadiusBase):
     """While somebody is at it, nobody takes up this or another change of the same subscriber."""
     carried_at: Mapped[datetime | None]
     """When FreeRADIUS showed it first: from then on every login has it."""
+    right_above: Mapped[int | None] = mapped_column(BigInteger)
+    """Sessions with a higher number in accounting logged in when FreeRADIUS showed it; None: not known yet."""
     settled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
@@ -94,5 +98,10 @@ class SessionTreatment(RadiusBase):
     said: Mapped[SessionSaid] = mapped_column(String(20))
     error_cause: Mapped[int | None]
     reason: Mapped[str] = mapped_column(Text)
-    asked_at: Mapped[datetime]
+    asked_at: Mapped[datetime | None]
+    """When its last answer was in; None: it was never asked."""
+    heard_at: Mapped[datetime | None]
+    """What accounting showed as its last sign of life by then, by the clock of its NAS."""
+    heard_seconds: Mapped[int]
+    """How long it lasted by then."""
     confirmed_at: Mapped[datetime | None]

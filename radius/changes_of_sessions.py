@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,6 +20,21 @@ from radius.tables import Plan, Subscriber
 from radius.terms import PlanTerms, terms_of
 
 _LISTS = ("dns_ipv4", "dns_ipv6")
+
+
+@dataclass(frozen=True)
+class FormerTerms:
+    """What an open session may have: the terms of a plan as they were when the change was made, and since when they
+    were so. A session of before may have the plan's earlier ones, unless that is None."""
+
+    terms: PlanTerms
+    since: datetime | None
+
+
+async def former_of(db: AsyncSession, subscriber: Subscriber) -> FormerTerms:
+    """What a session of this subscriber has, if it began since then."""
+    plan = await db.get_one(Plan, subscriber.garden_plan_id or subscriber.plan_id)
+    return FormerTerms(terms_of(plan), plan.updated_at)
 
 
 async def served_terms(db: AsyncSession, subscriber: Subscriber) -> PlanTerms:
@@ -63,7 +78,7 @@ async def add_change(
     subscriber: Subscriber,
     act: Act,
     *,
-    former: PlanTerms,
+    former: FormerTerms,
     must_end: bool,
     request: tuple[str | None, str],
     now: datetime,
@@ -85,7 +100,7 @@ async def add_change(
         act=act,
         request_id=request_id,
         request_fingerprint=mark,
-        former=json.dumps([asdict(each) for each in dict.fromkeys(terms)]),
+        former=json.dumps([_kept(each) for each in dict.fromkeys(terms)]),
         must_end=must_end,
         state="pending",
         attempts=0,
@@ -101,10 +116,37 @@ async def add_change(
     return change
 
 
-def former_terms(change: SessionChange) -> list[PlanTerms]:
+def _kept(former: FormerTerms) -> dict[str, object]:
+    since = None if former.since is None else former.since.isoformat()
+    return {"terms": asdict(former.terms), "since": since}
+
+
+def former_terms(change: SessionChange) -> list[FormerTerms]:
     """What its open sessions may have."""
-    said = json.loads(change.former)
-    return [PlanTerms(**{**each, **{name: tuple(each[name]) for name in _LISTS}}) for each in said]
+    return [
+        FormerTerms(
+            terms=PlanTerms(**{**said["terms"], **{name: tuple(said["terms"][name]) for name in _LISTS}}),
+            since=None if said["since"] is None else datetime.fromisoformat(said["since"]),
+        )
+        for said in json.loads(change.former)
+    ]
+
+
+async def brought_at(db: AsyncSession, change: SessionChange) -> dict[int, datetime]:
+    """By its number in accounting, when a session was last brought to what it had before this change."""
+    brought = (
+        select(SessionTreatment.radacct_id, func.max(SessionTreatment.asked_at))
+        .join(SessionChange, SessionChange.id == SessionTreatment.change_id)
+        .where(
+            SessionChange.tenant_id == change.tenant_id,
+            SessionChange.subscriber_id == change.subscriber_id,
+            SessionChange.id < change.id,
+            SessionTreatment.said == "changed",
+            SessionTreatment.confirmed_at.is_not(None),
+        )
+        .group_by(SessionTreatment.radacct_id)
+    )
+    return {number: at for number, at in await db.execute(brought) if at is not None}
 
 
 async def change_of(db: AsyncSession, tenant_id: str, change_id: int) -> SessionChange:

@@ -31,8 +31,14 @@ class CoaAnswer:
     error_cause: int | None = None
 
 
-def coa_words(dialect: Dialect, former: Sequence[PlanTerms], wanted: PlanTerms) -> Words | None:
+def coa_words(
+    dialect: Dialect, former: Sequence[PlanTerms], wanted: PlanTerms, *, in_doubt: bool = False, again: bool = False
+) -> Words | None:
     """The attributes that bring a session, which has the terms of one of ``former``, to those that are wanted.
+
+    ``in_doubt``: it may have others besides, of a plan as it once was. Then it is told all of it, and where the dialect
+    withdraws what a session has by its old value there is nothing to withdraw it by.
+    ``again``: its NAS has said that it did all this, so nothing is left that could be withdrawn.
 
     Empty: it has them. None: a NAS of that dialect can't be told while the session is up.
     """
@@ -41,12 +47,15 @@ def coa_words(dialect: Dialect, former: Sequence[PlanTerms], wanted: PlanTerms) 
         befores = [_words(dialect, terms) for terms in former]
     except (RateNotExpressible, TermsNotExpressible, SeveralNotExpressible):  # the plan or its NAS was changed since
         return None
-    if all(_by_name(before) == _by_name(after) for before in befores):
+    if not in_doubt and all(_by_name(before) == _by_name(after) for before in befores):
         return ()
     live = dialect.live
     if live is None or any(_needs_login(live, before, after) for before in befores):
         return None
-    gone = [(by, value) for before in befores for by, value in _withdrawn(live, before, after)]
+    if in_doubt and live.withdrawn_by:
+        return None
+    withdrawing = [] if again else befores
+    gone = [(by, value) for before in withdrawing for by, value in _withdrawn(live, before, after)]
     said = [(item.attribute, _value(item)) for item in after if _name(item) in live.changeable]
     return (*dict.fromkeys(gone), *said)
 

@@ -165,12 +165,13 @@ class IllegalMove(SubscriberError):
 
     code = "radius.illegal_move"
 
-    def __init__(self, subscriber_id: int, username: str, *, state: str, wanted: str) -> None:
+    def __init__(self, subscriber_id: int, username: str, *, state: str, wanted: str, says: str = "") -> None:
+        """``says`` is the act in words, where it is not to become something else."""
         self.subscriber_id = subscriber_id
         self.username = username
         self.state = state
         self.wanted = wanted
-        super().__init__(f"Subscriber {username} is {state} and cannot become {wanted}.")
+        super().__init__(f"Subscriber {username} is {state} and {says or f'cannot become {wanted}'}.")
 
 
 class TestingWindowOver(SubscriberError):

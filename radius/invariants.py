@@ -163,6 +163,25 @@ async def sessions_of_terminated(radius_db: AsyncSession, now: datetime) -> list
     ]
 
 
+async def sessions_of_refused(radius_db: AsyncSession, now: datetime) -> list[Finding]:
+    """Sessions that are still open a while after FreeRADIUS was told to refuse every login of their subscriber."""
+    shown, at = radius_projection.c, radius_projection.c.projected_at
+    refused = select(radcheck.c.username).where(radcheck.c.attribute == "Auth-Type", radcheck.c.value == "Reject")
+    still_open = (
+        select(radacct.c.username, radacct.c.nasipaddress, radacct.c.acctsessionid, at)
+        .join(radius_projection, (shown.kind == "subscriber") & (shown.name == radacct.c.username))
+        .where(radacct.c.username.in_(refused), at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
+    )
+    return [
+        Finding(
+            name,
+            f"{name} is refused since {since:%Y-%m-%d %H:%M} UTC, but its session {session} at NAS {host(address)} is"
+            " still open: end it there, or close it in radacct if that NAS does not know it.",
+        )
+        for name, address, session, since in await radius_db.execute(still_open.order_by(radacct.c.radacctid))
+    ]
+
+
 async def subscribers_of_ended_services(
     db: AsyncSession, *, tenant_id: str, live_service_ids: Collection[int]
 ) -> list[Finding]:
@@ -261,6 +280,11 @@ RADIUS_INVARIANTS: tuple[Invariant, ...] = (
         "radius.sessions_of_terminated",
         "a terminated subscriber's sessions end within a quarter of an hour",
         sessions_of_terminated,
+    ),
+    Invariant(
+        "radius.sessions_of_refused",
+        "a refused subscriber's sessions end within a quarter of an hour",
+        sessions_of_refused,
     ),
 )
 """Every question, in the order they are asked."""

@@ -129,7 +129,7 @@ class TreatedSession(TypedDict):
     said: SessionSaid
     error_cause: int | None
     reason: str
-    asked_at: datetime
+    asked_at: datetime | None
     confirmed_at: datetime | None
 
 

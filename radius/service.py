@@ -104,7 +104,7 @@ class RadiusService:
         """Give the full plan for good.
 
         Raises:
-            IllegalMove: it is terminated.
+            IllegalMove: it is suspended, which only its resumption ends, or terminated.
             SubscriberUnknown
         """
         return await self._move(subscriber_id, "active")

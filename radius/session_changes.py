@@ -18,7 +18,15 @@ from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from radius.change_tables import SessionChange, SessionTreatment
-from radius.changes_of_sessions import change_of, former_terms, served_terms, treatments_of, views
+from radius.changes_of_sessions import (
+    FormerTerms,
+    brought_at,
+    change_of,
+    former_terms,
+    served_terms,
+    treatments_of,
+    views,
+)
 from radius.coa import Words, ask_to_change, coa_words
 from radius.disconnect import ask_to_disconnect
 from radius.doors import KnownNas, close_ghost, identity_of, nas_doors
@@ -33,13 +41,15 @@ from radius.results import SessionChangeView
 from radius.sessions import Session, SessionReader
 from radius.subscribers import found
 from radius.terms import PlanTerms
-from radius.treatment import Answer, due_again, is_confirmed, is_settled, to_be_asked
+from radius.treatment import LOGIN_TAKES, Answer, Carried, due_again, is_confirmed, is_settled, to_be_asked
 
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(minutes=5)
 """Longer than every request of one round takes. Until then nobody else takes up a change of the same subscriber, so no
 request of an earlier one can reach a NAS behind that of a later one."""
+CLOCKS_DIFFER = timedelta(days=1)
+"""A session that began, as its NAS says, less than this after a plan was changed may have the plan's earlier terms."""
 AT_ONCE = 8
 """So many changes at the same time; how many a NAS is asked at once is its lane's to say."""
 
@@ -50,14 +60,40 @@ class _Wish:
 
     change_id: int
     username: str
-    former: list[PlanTerms]
+    former: list[FormerTerms]
     wanted: PlanTerms
     ends: bool
+    brought_at: dict[int, datetime]
+    changed: frozenset[int]
+    """The sessions, by number, whose NAS has said already that they are as they shall be."""
 
-    def words(self, nas: KnownNas) -> Words | None:
+    @property
+    def interim(self) -> timedelta:
+        """How long a session that is not as it shall be may stay unheard of; 0 when there can be none."""
+        if not self.ends and all(each == FormerTerms(self.wanted, since=None) for each in self.former):
+            return timedelta(0)
+        return self.longest_interim
+
+    @property
+    def longest_interim(self) -> timedelta:
+        """How far apart a session's packets of accounting may be: it may keep the former interval."""
+        every = (*(each.terms for each in self.former), self.wanted)
+        return timedelta(seconds=max(terms.interim_interval_seconds for terms in every))
+
+    def words(self, nas: KnownNas, session: Session) -> Words | None:
         if self.ends or nas.dialect is None:
             return None
-        return coa_words(nas.dialect, self.former, self.wanted)
+        former = [each.terms for each in self.former]
+        return coa_words(
+            nas.dialect, former, self.wanted, in_doubt=self._in_doubt(session), again=session.radacct_id in self.changed
+        )
+
+    def _in_doubt(self, session: Session) -> bool:
+        """It may have been given terms that a plan has no longer."""
+        known = self.brought_at.get(session.radacct_id)
+        if known is None and session.started_at is not None:
+            known = session.started_at - CLOCKS_DIFFER
+        return any(each.since is not None and (known is None or known < each.since) for each in self.former)
 
 
 class SessionChanges:
@@ -161,48 +197,78 @@ class SessionChanges:
             raise
 
     async def _round(self, change_id: int) -> None:
-        wish, shown_at, treated = await self._shown(change_id)
+        wish, carried, treated = await self._shown(change_id)
         sessions = await self._reader.open_sessions(wish.username)
-        now = self._now()
-        asked = to_be_asked(sessions, treated, shown_at=shown_at, now=now, wanted=wish.wanted)
+        asked = self._to_be_asked(wish, sessions, treated, carried)
+        if asked:
+            sessions = await self._ask_all(wish, asked)
+        await self._settle(wish, carried, sessions)
+
+    def _to_be_asked(
+        self, wish: _Wish, sessions: Sequence[Session], treated: Sequence[SessionTreatment], carried: Carried
+    ) -> list[Session]:
+        return to_be_asked(
+            sessions, treated, carried=carried, now=self._now(), interim=wish.longest_interim, ends=wish.ends
+        )
+
+    async def _ask_all(self, wish: _Wish, asked: Sequence[Session]) -> list[Session]:
+        """Ask about each of them and keep the answers; returns the sessions that are open then.
+
+        What accounting shows once all answers are in is kept with them: a packet of before is no proof.
+        """
         addresses = {session.nas_address for session in asked}
         doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
         answers = await asyncio.gather(*(self._treat(wish, session, doors) for session in asked))
-        await self._keep(change_id, list(zip(asked, answers, strict=True)), asked_at=now)
-        for session, answer in zip(asked, answers, strict=True):
-            if answer.said == "unknown_to_nas":
-                await close_ghost(self._radius_begin, session)
-        await self._settle(wish, shown_at)
+        heard = await self._reader.open_sessions(wish.username)
+        now_heard = {session.radacct_id: session for session in heard}
+        pairs = [
+            (now_heard.get(session.radacct_id, session), answer) for session, answer in zip(asked, answers, strict=True)
+        ]
+        await self._keep(wish.change_id, pairs)
+        ghosts = [session for session, answer in pairs if answer.said == "unknown_to_nas"]
+        for session in ghosts:
+            await close_ghost(self._radius_begin, session)
+        return [session for session in heard if session not in ghosts]
 
-    async def _shown(self, change_id: int) -> tuple[_Wish, datetime, list[SessionTreatment]]:
+    async def _shown(self, change_id: int) -> tuple[_Wish, Carried, list[SessionTreatment]]:
         """FreeRADIUS shows the subscriber as it shall be; what its sessions shall have, and how far they were."""
         async with self._begin() as db:
             subscriber_id = (await change_of(db, self._tenant_id, change_id)).subscriber_id
         await self._projector.project_subscriber(subscriber_id)
+        shown_by, highest = self._now(), await self._reader.highest_number()
         async with self._begin() as db:
             change = await change_of(db, self._tenant_id, change_id)
             if change.carried_at is None:
-                change.carried_at = self._now()
+                change.carried_at = shown_by
+            elif change.right_above is None and shown_by >= change.carried_at + LOGIN_TAKES:
+                change.right_above = highest
             subscriber = await found(db, self._tenant_id, subscriber_id)
+            treated = await treatments_of(db, [change_id])
             wish = _Wish(
                 change_id=change_id,
                 username=subscriber.username,
                 former=former_terms(change),
                 wanted=await served_terms(db, subscriber),
                 ends=change.must_end or is_refused(subscriber),
+                brought_at=await brought_at(db, change),
+                changed=frozenset(each.radacct_id for each in treated if each.said == "changed"),
             )
-            return wish, change.carried_at, await treatments_of(db, [change_id])
+            carried = Carried(change.carried_at, change.right_above)
+            return wish, carried, treated
 
     async def _treat(self, wish: _Wish, session: Session, doors: Mapping[str, KnownNas]) -> Answer:
         nas = doors.get(session.nas_address)
         if nas is None:
-            return Answer("nas_unknown", f"NAS {session.nas_address} is not known here, so it was not asked")
-        words = wish.words(nas)
+            return Answer(
+                "nas_unknown", f"NAS {session.nas_address} is not known here, so it was not asked", self._now()
+            )
+        words = wish.words(nas, session)
         if words == ():
-            return Answer("as_wished", "it has all of it already")
+            return Answer("as_wished", "it has all of it already", self._now())
         async with self._lanes.turn(nas) as silent:
             if silent:
-                return Answer("unanswered", f"NAS {nas.door.name} has just been silent, and is asked again later")
+                words_of_it = f"NAS {nas.door.name} has just been silent, and is asked again later"
+                return Answer("not_asked", words_of_it, None)
             answer = await self._ask(session, nas, words)
         if answer.said == "unanswered":
             self._lanes.was_silent(nas)
@@ -216,12 +282,12 @@ class SessionChanges:
                 nas.door, identity, words, now=self._now(), retransmission=self._retransmission
             )
             if changed.said != "refused" or not nas.coa.may_end:
-                return Answer(changed.said, changed.reason, changed.error_cause)
+                return Answer(changed.said, changed.reason, self._now(), changed.error_cause)
         ended = await ask_to_disconnect(nas.door, identity, now=self._now(), retransmission=self._retransmission)
         before = "" if words is None else f"{changed.reason}; "
-        return Answer(ended.said, before + ended.reason, ended.error_cause)
+        return Answer(ended.said, before + ended.reason, self._now(), ended.error_cause)
 
-    async def _keep(self, change_id: int, answers: Sequence[tuple[Session, Answer]], *, asked_at: datetime) -> None:
+    async def _keep(self, change_id: int, answers: Sequence[tuple[Session, Answer]]) -> None:
         async with self._begin() as db:
             kept = {each.radacct_id: each for each in await treatments_of(db, [change_id])}
             for session, answer in answers:
@@ -236,11 +302,13 @@ class SessionChanges:
                     )
                     db.add(treatment)
                 treatment.said, treatment.reason = answer.said, answer.reason
-                treatment.error_cause, treatment.asked_at = answer.error_cause, asked_at
+                treatment.error_cause = answer.error_cause
+                treatment.asked_at = answer.at or treatment.asked_at
+                treatment.heard_at, treatment.heard_seconds = session.updated_at, session.duration_seconds
 
-    async def _settle(self, wish: _Wish, shown_at: datetime) -> None:
+    async def _settle(self, wish: _Wish, carried: Carried, sessions: Sequence[Session]) -> None:
         """What accounting shows by now counts; what is left decides when this is due again."""
-        still_open = {session.radacct_id: session for session in await self._reader.open_sessions(wish.username)}
+        still_open = {session.radacct_id: session for session in sessions}
         now = self._now()
         async with self._begin() as db:
             change = await change_of(db, self._tenant_id, wish.change_id)
@@ -251,8 +319,8 @@ class SessionChanges:
                     each.confirmed_at = now
             if change.state != "pending":
                 return
-            left = to_be_asked(list(still_open.values()), treated, shown_at=shown_at, now=now, wanted=wish.wanted)
-            if is_settled(treated, left, shown_at=shown_at, now=now):
+            left = self._to_be_asked(wish, sessions, treated, carried)
+            if is_settled(treated, left, carried=carried, now=now, interim=wish.interim):
                 change.state, change.settled_at = "confirmed", now
                 return
             change.attempts, change.due_at = due_again(treated, change.attempts, now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, func, select
 
 from radius.encoder import safe_username
 from radius.freeradius_tables import radacct
@@ -66,6 +66,15 @@ class SessionReader:
         """
         newest = await self._read(_newest_first(username).limit(1))
         return newest[0] if newest else None
+
+    async def highest_number(self) -> int:
+        """The ``radacct_id`` that was given last: a session that turns up later has a higher one. 0: there was none.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        async with radius_transaction(self._radius_begin) as db:
+            return await db.scalar(select(func.max(radacct.c.radacctid))) or 0
 
     async def _read(self, query: Select[Any]) -> list[Session]:
         async with radius_transaction(self._radius_begin) as db:

@@ -21,7 +21,8 @@ _MOVES: dict[State, tuple[State, ...]] = {
     "pending": ("testing", "active", "terminated"),
     "testing": ("testing", "pending", "active", "terminated"),
     "active": ("pending", "suspended", "terminated"),
-    "suspended": ("active", "terminated"),
+    # back to active only by resuming: no other act may lift a suspension
+    "suspended": ("terminated",),
     "terminated": (),
 }
 

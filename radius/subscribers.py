@@ -24,7 +24,7 @@ from radius.plans import find_plan, random_password
 from radius.ports import Secrets
 from radius.projection import FramedAddresses, addresses_of, checked_addresses
 from radius.states import State, may_become
-from radius.tables import Plan, Subscriber
+from radius.tables import Subscriber
 
 PASSWORD_LENGTH = 20
 MAX_ID = 2**63 - 1
@@ -153,12 +153,14 @@ async def _revived(
 
     Raises:
         UsernameTaken: the name was given away since.
+        PlanUnknown
     """
+    plan = await find_plan(db, subscriber.tenant_id, request.plan)
     tenant_id, password_ref = subscriber.tenant_id, subscriber.password_ref
     await _refuse_taken(db, tenant_id, request)
     try:
         async with db.begin_nested():
-            subscriber.state = "pending"
+            subscriber.state, subscriber.plan_id = "pending", plan.id
             subscriber.version += 1
             _bring_to(subscriber, request, now)
             await db.flush()  # the constraints' answer is needed now
@@ -246,7 +248,7 @@ async def _made_before(
         # held, so that a termination at the same time comes before this answer or after it
         mine = mine.with_for_update().execution_options(populate_existing=True)
         earlier = await db.scalar(mine.where(Subscriber.request_id == request_id))
-        if earlier is not None and not await _same_request(db, earlier, request):
+        if earlier is not None and not _same_request(earlier, request):
             raise RequestConflict(request_id)
         return earlier
     return await db.scalar(
@@ -259,13 +261,13 @@ async def _made_before(
     )
 
 
-async def _same_request(db: AsyncSession, earlier: Subscriber, request: SubscriberRequest) -> bool:
-    """True for what was asked before; of a terminated subscriber only the addresses may be others by now."""
+def _same_request(earlier: Subscriber, request: SubscriberRequest) -> bool:
+    """True for what was asked before; of a terminated subscriber only the addresses and the plan, which may have been
+    changed while it was served, may be others by now."""
     if earlier.state != "terminated":
         return earlier.request_fingerprint == request.fingerprint
-    plan = await db.get_one(Plan, earlier.plan_id)
-    asked = (request.customer_id, request.service_id, request.username, request.plan)
-    return (earlier.customer_id, earlier.service_id, earlier.username, plan.name) == asked
+    asked = (request.customer_id, request.service_id, request.username)
+    return (earlier.customer_id, earlier.service_id, earlier.username) == asked
 
 
 async def _made_meanwhile(

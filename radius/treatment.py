@@ -1,7 +1,8 @@
 """What a session's answers and its accounting mean for a change: whom to ask (again), what is proven, and when to
 look next.
 
-Pure functions of what is known.
+Pure functions of what is known. A NAS may say by its own clock when a session began and was heard of, so those moments
+are compared with others of the same session, and never with the appliance's.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from datetime import datetime, timedelta
 
 from radius.change_tables import SessionSaid, SessionTreatment
 from radius.sessions import Session
-from radius.terms import PlanTerms
 
 LOGIN_TAKES = timedelta(seconds=5)
-"""A login that FreeRADIUS answered just before it showed the change may be in accounting so much later."""
+"""A login that FreeRADIUS answered just before it showed the change is usually in accounting by then."""
 LOOK_AGAIN = timedelta(seconds=15)
 MISSED_INTERIMS = 3
 """An ACK that so many accounting intervals have not borne out is asked for again."""
@@ -25,11 +25,20 @@ _UNKNOWN_OUTCOME = frozenset({"unanswered", "refused", "nas_unknown"})
 
 
 @dataclass(frozen=True)
+class Carried:
+    """Since when FreeRADIUS shows a change, and the number in accounting above which sessions logged in since then."""
+
+    at: datetime
+    right_above: int | None
+
+
+@dataclass(frozen=True)
 class Answer:
-    """What became of asking about one session."""
+    """What became of asking about one session, at the moment its answer was in; ``at`` None: it was not asked."""
 
     said: SessionSaid
     reason: str
+    at: datetime | None
     error_cause: int | None = None
 
 
@@ -37,20 +46,25 @@ def to_be_asked(
     sessions: Sequence[Session],
     treated: Sequence[SessionTreatment],
     *,
-    shown_at: datetime,
+    carried: Carried,
     now: datetime,
-    wanted: PlanTerms,
+    interim: timedelta,
+    ends: bool = False,
 ) -> list[Session]:
-    """The open sessions that are to be asked now: never asked, without an outcome, or an ACK that nothing bears out."""
+    """The open sessions that are to be asked now: never asked, without an outcome, or an ACK that nothing bears out.
+
+    ``interim`` is the longest interval at which one of them may account: an open session may keep its former one.
+    When it ``ends`` them no session is right, whenever it began.
+    """
     kept = {each.radacct_id: each for each in treated}
-    patience = timedelta(seconds=MISSED_INTERIMS * wanted.interim_interval_seconds)
+    patience = MISSED_INTERIMS * interim
     return [
         session
         for session in sessions
         if (
             _is_without_outcome(kept[session.radacct_id], session, now - patience)
             if session.radacct_id in kept
-            else not _began_right(session, treated, shown_at)
+            else ends or not _began_right(session, treated, carried, now)
         )
     ]
 
@@ -58,32 +72,49 @@ def to_be_asked(
 def _is_without_outcome(treatment: SessionTreatment, session: Session, believed_since: datetime) -> bool:
     if treatment.confirmed_at is not None or is_confirmed(treatment, session):
         return False
-    return treatment.said in _UNKNOWN_OUTCOME or treatment.asked_at < believed_since
+    if treatment.said in _UNKNOWN_OUTCOME or treatment.asked_at is None:
+        return True
+    return treatment.said == "not_asked" or treatment.asked_at < believed_since
 
 
-def _began_right(session: Session, treated: Iterable[SessionTreatment], shown_at: datetime) -> bool:
-    """Its login was after FreeRADIUS showed the change, as that of a line whose former session we had ended was."""
-    began = session.started_at
-    if began is None:
-        return False
-    # accounting may know whole seconds only
-    ended = (each.asked_at.replace(microsecond=0) for each in treated if each.said == "disconnected")
-    return began > shown_at + LOGIN_TAKES or any(began >= moment for moment in ended)
+def _began_right(session: Session, treated: Iterable[SessionTreatment], carried: Carried, now: datetime) -> bool:
+    """Its login was after FreeRADIUS showed the change: it turned up later than those of before could, or after the
+    line's former session, which we had ended."""
+    if now - timedelta(seconds=session.duration_seconds) < carried.at + LOGIN_TAKES and session.duration_seconds:
+        return False  # its Accounting-Start was lost
+    if carried.right_above is not None and session.radacct_id > carried.right_above:
+        return True
+    return any(each.said == "disconnected" and session.radacct_id > each.radacct_id for each in treated)
 
 
 def is_confirmed(treatment: SessionTreatment, session: Session | None) -> bool:
-    """Accounting bears it out: the session is over, or goes on as it shall since its NAS said so."""
+    """Accounting bears it out: the session is over, or it goes on as it shall and was heard of again since its answer
+    was in."""
     if session is None or treatment.said == "as_wished":
         return True
-    heard = session.updated_at
-    return treatment.said == "changed" and heard is not None and heard > treatment.asked_at
+    if treatment.said != "changed" or session.updated_at is None:
+        return False
+    if treatment.heard_at is None:
+        return True
+    heard_then = (treatment.heard_at, treatment.heard_seconds)
+    return (session.updated_at, session.duration_seconds) > heard_then
 
 
 def is_settled(
-    treated: Iterable[SessionTreatment], left: Sequence[Session], *, shown_at: datetime, now: datetime
+    treated: Iterable[SessionTreatment],
+    left: Sequence[Session],
+    *,
+    carried: Carried,
+    now: datetime,
+    interim: timedelta = timedelta(0),
 ) -> bool:
-    """Every session is borne out, and none can turn up any more that logged in before."""
-    return not left and now >= shown_at + LOGIN_TAKES and all(each.confirmed_at is not None for each in treated)
+    """Every session is borne out, and none can turn up any more that logged in before: by its Accounting-Start, or,
+    where that was lost, after one ``interim`` interval."""
+    return (
+        not left
+        and now >= carried.at + interim + LOGIN_TAKES
+        and all(each.confirmed_at is not None for each in treated)
+    )
 
 
 def due_again(

@@ -6,12 +6,24 @@ The new wish and what open sessions are still to be told of it are one transacti
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius import subscribers
 from radius.change_tables import Act, SessionChange
-from radius.changes_of_sessions import add_change, change_of, fingerprint, made_before, newest, served_terms, views
+from radius.changes_of_sessions import (
+    FormerTerms,
+    add_change,
+    change_of,
+    fingerprint,
+    former_of,
+    made_before,
+    newest,
+    views,
+)
 from radius.errors import IllegalMove, SubscriberTerminated
 from radius.plans import find_plan, random_password
 from radius.ports import Now, Secrets
@@ -19,30 +31,45 @@ from radius.projection import withholds_addresses
 from radius.results import SessionChangeView
 from radius.states import may_become
 from radius.tables import Plan, Subscriber
-from radius.terms import PlanTerms, terms_of
+from radius.terms import terms_of
+
+ServiceGuard = Callable[[int], Awaitable[None]]
+"""Raises when nothing may be done to the subscriber of this service by hand now."""
 
 
 class SubscriberVerbs:
     """Acts on one tenant's subscribers, in the caller's transaction."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Now, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        db: AsyncSession,
+        *,
+        tenant_id: str,
+        now: Now,
+        secrets: Secrets,
+        guard: ServiceGuard | None = None,
+    ) -> None:
+        """``guard`` is asked of a subscriber that is held, before each act that was not done before."""
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._secrets = secrets
+        self._guard = guard
 
     async def change_plan(self, *, subscriber_id: int, plan: str, request_id: str | None = None) -> SessionChangeView:
         """Give another plan: to every login from now on, and to the sessions that are open.
 
         Raises:
+            IllegalMove: it is not in service; what installs it says its plan.
             SubscriberUnknown, SubscriberTerminated, PlanUnknown, RequestRefused, RequestConflict
         """
         mark = fingerprint("change_plan", subscriber_id, plan=plan)
         subscriber, done = await self._begin(subscriber_id, request_id, mark)
         if done is not None:
             return done
+        _in_service(subscriber, "gets another plan once it is in service")
         wanted = await find_plan(self._db, self._tenant_id, plan)
-        before = await served_terms(self._db, subscriber)
+        before = await former_of(self._db, subscriber)
         changes = subscriber.plan_id != wanted.id
         subscriber.plan_id = wanted.id
         return await self._end(subscriber, "change_plan", before, (request_id, mark), changes=changes)
@@ -65,7 +92,7 @@ class SubscriberVerbs:
         if not may_become(subscriber.state, "suspended"):
             raise IllegalMove(subscriber.id, subscriber.username, state=subscriber.state, wanted="suspended")
         plan = None if garden is None else await find_plan(self._db, self._tenant_id, garden)
-        before, was_withheld = await served_terms(self._db, subscriber), await self._withheld(subscriber)
+        before, was_withheld = await former_of(self._db, subscriber), await self._withheld(subscriber)
         garden_id = None if plan is None else plan.id
         changes = (subscriber.state, subscriber.garden_plan_id) != ("suspended", garden_id)
         subscriber.state, subscriber.garden_plan_id = "suspended", garden_id
@@ -85,7 +112,7 @@ class SubscriberVerbs:
             return done
         if subscriber.state not in ("suspended", "active"):
             raise IllegalMove(subscriber.id, subscriber.username, state=subscriber.state, wanted="active")
-        before, was_withheld = await served_terms(self._db, subscriber), await self._withheld(subscriber)
+        before, was_withheld = await former_of(self._db, subscriber), await self._withheld(subscriber)
         changes = subscriber.state != "active"
         subscriber.state, subscriber.garden_plan_id = "active", None
         return await self._end(subscriber, "resume", before, (request_id, mark), changes=changes, must_end=was_withheld)
@@ -96,15 +123,18 @@ class SubscriberVerbs:
         Without a request id every call makes another one.
 
         Raises:
+            IllegalMove: it is not in service; a CPE that is being installed is told the password it has.
             SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
         """
         mark = fingerprint("rotate_password", subscriber_id)
         subscriber, done = await self._begin(subscriber_id, request_id, mark)
         if done is not None:
             return done
+        _in_service(subscriber, "gets another password once it is in service")
         password = random_password(subscribers.PASSWORD_LENGTH)
         await self._secrets.seal(self._db, subscriber.password_ref, password)
-        before = await served_terms(self._db, subscriber)
+        # sessions go on with what they have, also where their plan was changed since
+        before = replace(await former_of(self._db, subscriber), since=None)
         return await self._end(subscriber, "rotate_password", before, (request_id, mark), changes=True)
 
     async def change(self, change_id: int) -> SessionChangeView:
@@ -135,13 +165,15 @@ class SubscriberVerbs:
             return subscriber, (await views(self._db, [earlier]))[0]
         if subscriber.state == "terminated":
             raise SubscriberTerminated(subscriber.username)
+        if self._guard is not None and subscriber.service_id is not None:
+            await self._guard(subscriber.service_id)
         return subscriber, None
 
     async def _end(
         self,
         subscriber: Subscriber,
         act: Act,
-        former: PlanTerms,
+        former: FormerTerms,
         request: tuple[str | None, str],
         *,
         changes: bool,
@@ -163,3 +195,8 @@ class SubscriberVerbs:
         if subscriber.garden_plan_id is None:
             return False
         return withholds_addresses(terms_of(await self._db.get_one(Plan, subscriber.garden_plan_id)))
+
+
+def _in_service(subscriber: Subscriber, says: str) -> None:
+    if subscriber.state not in ("active", "suspended"):
+        raise IllegalMove(subscriber.id, subscriber.username, state=subscriber.state, wanted="active", says=says)

@@ -204,19 +204,26 @@ async def test_a_password_in_the_log_of_logins_is_found_and_not_repeated(spoilab
     assert (await check(spoilable)).findings == [Finding("radius.passwords_in_login_log", DONE, sentence)]
 
 
-async def test_a_session_that_outlives_its_subscriber_is_found(spoilable: Appliance) -> None:
+@pytest.mark.parametrize(
+    ("invariant", "whose", "what"),
+    [
+        ("radius.sessions_of_terminated", CANCELLED, "was terminated at"),
+        ("radius.sessions_of_refused", WAITING, "is refused since"),
+    ],
+)
+async def test_a_session_that_outlives_its_subscriber_or_its_right_to_log_in_is_found(
+    spoilable: Appliance, invariant: str, whose: str, what: str
+) -> None:
     ended = datetime(2026, 1, 1, tzinfo=UTC)
-    session = {"acctsessionid": "S-4", "acctuniqueid": "u-4", "username": CANCELLED, "nasipaddress": "10.0.0.1"}
+    session = {"acctsessionid": "S-4", "acctuniqueid": "u-4", "username": whose, "nasipaddress": "10.0.0.1"}
     async with spoilable.radius_database.begin() as db:
-        await db.execute(
-            update(radius_projection).where(radius_projection.c.name == CANCELLED).values(projected_at=ended)
-        )
+        await db.execute(update(radius_projection).where(radius_projection.c.name == whose).values(projected_at=ended))
         await db.execute(insert(radacct).values(acctstarttime=ended, **session))
     sentence = (
-        f"{CANCELLED} was terminated at 2026-01-01 00:00 UTC, but its session S-4 at NAS 10.0.0.1 is still open:"
+        f"{whose} {what} 2026-01-01 00:00 UTC, but its session S-4 at NAS 10.0.0.1 is still open:"
         " end it there, or close it in radacct if that NAS does not know it."
     )
-    assert (await check(spoilable)).findings == [Finding("radius.sessions_of_terminated", CANCELLED, sentence)]
+    assert (await check(spoilable)).findings == [Finding(invariant, whose, sentence)]
 
 
 async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(spoilable: Appliance) -> None:
@@ -232,4 +239,4 @@ async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(spoila
 
 
 PROVEN = {invariant for corruption in CORRUPTIONS for invariant, _, _ in corruption.found}
-PROVEN |= {"radius.passwords_in_login_log", "radius.sessions_of_terminated"}
+PROVEN |= {"radius.passwords_in_login_log", "radius.sessions_of_terminated", "radius.sessions_of_refused"}

@@ -138,3 +138,19 @@ async def test_a_nas_that_takes_no_event_timestamp_is_sent_none() -> None:
         [request] = nas.disconnects.requests
         assert "Event-Timestamp" not in request.attributes
         assert request.signed
+
+
+def test_a_session_that_may_have_a_plan_s_earlier_terms_is_told_all_or_ended_where_those_would_be_withdrawn() -> None:
+    plan = PlanTerms(download_kbps=100_000, upload_kbps=20_000, qos_profile="gold")
+    assert coa_words(DIALECTS["mikrotik"], [plan], plan) == ()
+    assert dict(coa_words(DIALECTS["mikrotik"], [plan], plan, in_doubt=True) or ())["Mikrotik-Rate-Limit"]
+    assert coa_words(DIALECTS["juniper"], [plan], plan) == ()
+    assert coa_words(DIALECTS["juniper"], [plan], plan, in_doubt=True) is None
+
+
+def test_a_repeat_of_what_was_acknowledged_withdraws_nothing() -> None:
+    first = coa_words(DIALECTS["juniper"], [FORMER], WANTED)
+    again = coa_words(DIALECTS["juniper"], [FORMER], WANTED, again=True)
+    assert first is not None
+    assert again == tuple(pair for pair in first if not pair[0].startswith("ERX-Service-Deactivate"))
+    assert len(again) < len(first)

@@ -25,6 +25,7 @@ from radius import (
     RateNotExpressible,
     RequestConflict,
     SubscriberUnknown,
+    SubscriberVerbs,
     TestingWindowOver,
     UsernameRefused,
     UsernameTaken,
@@ -128,16 +129,27 @@ async def test_the_same_request_again_revives_a_terminated_subscriber_with_a_new
     assert [reply.framed_ip_address for reply in replies] == [None, "100.64.8.1"]
 
 
+async def test_a_revival_has_the_plan_that_its_request_says_whatever_plan_it_had_at_its_end(site: Site) -> None:
+    created = await _order_again(site)
+    await site.activate(created["subscriber_id"])
+    async with site.database.begin() as db:
+        service = site.service(db)
+        await service.define_plan(name="slow", terms=PlanTerms(download_kbps=1_000, upload_kbps=1_000))
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        await verbs.change_plan(subscriber_id=created["subscriber_id"], plan="slow")
+        await service.terminate(subscriber_id=created["subscriber_id"])
+    assert await _order_again(site) == created
+    async with site.database.begin() as db:
+        assert (await site.service(db).subscriber(subscriber_id=created["subscriber_id"]))["plan"] == PLAN
+
+
 async def test_a_revival_is_for_the_same_request_only_and_takes_no_name_from_anybody(site: Site) -> None:
     created = await _order_again(site)
     async with site.database.begin() as db:
         await site.service(db).terminate(subscriber_id=created["subscriber_id"])
-        await site.service(db).define_plan(
-            name="fiber-1000", terms=PlanTerms(download_kbps=1_000_000, upload_kbps=1_000_000)
-        )
     with pytest.raises(RequestConflict):
         await _order_again(site, customer_id=8)
-    with pytest.raises(RequestConflict):
+    with pytest.raises(PlanUnknown):
         await _order_again(site, plan="fiber-1000")
     heir = await site.create(_berta(site))
     with pytest.raises(UsernameTaken):

@@ -24,6 +24,7 @@ from radius import (
     SubscriberVerbs,
 )
 from radius.freeradius_tables import radacct
+from radius.tables import Plan
 from radius.testing import LabNas, LabSession, Usage
 from tests.radius.conftest import ADDRESSES, PLAN, Site
 
@@ -31,6 +32,12 @@ QUICKLY = Retransmission(sends=2, first_wait_seconds=0.05)
 ON_ONE = pytest.mark.parametrize("kind", ["sqlite"])
 """The database does not matter."""
 FASTER, GARDEN, POOL_GARDEN = "fiber-250", "garden", "pool-garden"
+VERBS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("change_plan", {"plan": FASTER}),
+    ("suspend", {}),
+    ("resume", {}),
+    ("rotate_password", {}),
+)
 
 
 @dataclass
@@ -75,8 +82,8 @@ class Line:
             return await verbs.change(change["change_id"])
 
     async def later(self, change: SessionChangeView) -> SessionChangeView:
-        """What the clock's next rounds make of it, when it is due again."""
-        self.behind = timedelta(0)
+        """What a round makes of it once every session that is up must have been heard of."""
+        self.behind = timedelta(seconds=-310)
         return await self.changes.deliver(change["change_id"])
 
     async def login(self) -> Any:
@@ -94,6 +101,8 @@ async def line(site: Site) -> AsyncIterator[Line]:
         garden = PlanTerms(download_kbps=1000, upload_kbps=500, garden_filter="unpaid")
         await service.define_plan(name=GARDEN, terms=garden)
         await service.define_plan(name=POOL_GARDEN, terms=replace(garden, ipv4_pool="garden"))
+        # no session of these tests can have begun before
+        await db.execute(update(Plan).values(updated_at=datetime.now(UTC) - timedelta(days=7)))
     nas = await site.nas()
     port = await nas.listen()
     async with site.database.begin() as db:
@@ -142,12 +151,40 @@ async def test_a_hard_suspension_refuses_logins_ends_the_session_and_keeps_the_p
     refused = await line.login()
     assert (refused.code, refused.attributes["Reply-Message"]) == ("Access-Reject", ("This service is suspended.",))
     assert await line.act("suspend") == told
+    line.behind -= timedelta(seconds=7)  # it was let in before, and its Accounting-Start is slow
+    await line.nas.accounting_start(replace(line.session, session_id="late"))
+    told = await line.changes.deliver(told["change_id"])
+    assert [(one["session_id"], one["said"]) for one in told["sessions"]][1:] == [("late", "disconnected")]
+    line.behind -= timedelta(seconds=60)
+    assert (await line.changes.deliver(told["change_id"]))["state"] == "pending"
+    assert not line.nas.sessions
+    with pytest.raises(IllegalMove):  # only a resumption lifts it
+        async with line.site.database.begin() as db:
+            await line.site.service(db).activate(subscriber_id=line.id)
 
     back = await line.changes.deliver((await line.act("resume"))["change_id"])
     assert all(one["said"] != "refused" for one in back["sessions"])
     assert await line.site.password(line.subscriber) == password
     again = await line.login()
     assert (again.code, again.framed_ip_address) == ("Access-Accept", ADDRESSES.ipv4)
+
+
+@ON_ONE
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_nas_whose_clock_is_wrong_hides_no_session_and_its_earlier_interim_proves_nothing(
+    line: Line, hours: int
+) -> None:
+    line.behind = timedelta(0)
+    async with line.site.radius_database.begin() as db:
+        its_time = datetime.now(UTC) + timedelta(hours=hours, seconds=-1)
+        mine = update(radacct).where(radacct.c.username == line.subscriber["username"])
+        await db.execute(mine.values(acctstarttime=its_time, acctupdatetime=its_time))
+    change = await line.act("change_plan", plan=FASTER)
+    assert [one["said"] for one in (await line.changes.deliver(change["change_id"]))["sessions"]] == ["changed"]
+    assert (await line.later(change))["sessions"][0]["confirmed_at"] is None
+    async with line.site.radius_database.begin() as db:
+        await db.execute(mine.values(acctupdatetime=its_time + timedelta(seconds=300), acctsessiontime=300))
+    assert (await line.later(change))["sessions"][0]["confirmed_at"] is not None
 
 
 @ON_ONE
@@ -189,6 +226,25 @@ async def test_every_session_is_told_also_one_that_began_just_before(line: Line)
 
 
 @ON_ONE
+async def test_a_plan_that_was_edited_since_is_no_word_for_what_its_sessions_have(line: Line) -> None:
+    async with line.site.database.begin() as db:
+        edited = PlanTerms(download_kbps=250_000, upload_kbps=50_000)
+        await line.site.service(db).define_plan(name=PLAN, terms=edited)
+        await db.execute(update(Plan).values(updated_at=datetime.now(UTC) - timedelta(minutes=1)))
+    change = await line.act("change_plan", plan=FASTER)  # which is now alike
+    told = await line.changes.deliver(change["change_id"])
+    assert [one["said"] for one in told["sessions"]] == ["changed"]
+    [request] = line.nas.disconnects.requests
+    assert request.attributes["Mikrotik-Rate-Limit"] == "50000k/250000k"
+    await line.interim()
+    assert (await line.later(change))["state"] == "confirmed"
+
+    line.behind = timedelta(0)
+    again = await line.changes.deliver((await line.act("change_plan", plan=PLAN))["change_id"])
+    assert [one["said"] for one in again["sessions"]] == ["as_wished"]  # since it is known what it was brought to
+
+
+@ON_ONE
 async def test_a_refused_coa_becomes_a_disconnect_unless_its_nas_may_not(line: Line) -> None:
     line.nas.disconnects.mood.refuses_changes = 401
     await set_coa(line, CoaTerms(may_end=False))
@@ -225,11 +281,46 @@ async def test_silence_stays_pending_and_visible_and_is_asked_again_later(line: 
     [session] = told["sessions"]
     assert (session["said"], told["state"], told["attempts"]) == ("unanswered", "pending", 1)
     assert session["reason"].endswith("did not answer 2 CoA-Requests")
+    assert told["carried_at"] is not None
+    assert session["asked_at"] is not None
+    assert session["asked_at"] - told["carried_at"] > timedelta(seconds=0.1)  # when it had been waited for
     assert await line.changes.deliver_due() == 0  # not yet
     line.nas.disconnects.mood.silent = False
     line.behind -= timedelta(seconds=40)
     assert await line.changes.deliver_due() == 1
     assert [one["said"] for one in (await line.shown(change))["sessions"]] == ["changed"]
+
+
+@ON_ONE
+async def test_an_ack_has_as_long_as_the_former_interval_asks_for(line: Line) -> None:
+    async with line.site.database.begin() as db:
+        often = PlanTerms(download_kbps=250_000, upload_kbps=50_000, interim_interval_seconds=60)
+        await line.site.service(db).define_plan(name=FASTER, terms=often)
+    change = await line.act("change_plan", plan=FASTER)
+    await line.changes.deliver(change["change_id"])
+    await line.later(change)  # more than three of the plan's intervals on, and the session keeps that of the former
+    assert len(line.nas.disconnects.requests) == 1
+
+
+@ON_ONE
+async def test_who_was_not_asked_since_the_nas_had_just_been_silent_is_said_so_and_is_no_failed_attempt(
+    line: Line,
+) -> None:
+    line.nas.disconnects.mood.silent = True
+    one_process = line.changes
+    first = await one_process.deliver((await line.act("change_plan", plan=FASTER))["change_id"])
+    told = await one_process.deliver((await line.act("change_plan", plan=PLAN))["change_id"])
+    [session] = told["sessions"]
+    assert (session["said"], session["asked_at"], told["attempts"]) == ("not_asked", None, 0)
+    assert session["reason"].endswith("has just been silent, and is asked again later")
+
+    again = await line.changes.deliver(told["change_id"])  # by a process that does not know
+    assert [one["said"] for one in again["sessions"]] == ["unanswered"]
+    asked_at = again["sessions"][0]["asked_at"]
+    assert (again["attempts"], asked_at is None) == (1, False)
+    left_alone = await one_process.deliver(told["change_id"])
+    assert (left_alone["sessions"][0]["said"], left_alone["sessions"][0]["asked_at"]) == ("not_asked", asked_at)
+    assert (left_alone["attempts"], first["attempts"]) == (1, 1)
 
 
 @ON_ONE
@@ -290,9 +381,14 @@ async def test_a_new_password_is_good_at_the_next_login_and_no_session_ends(line
 async def test_nothing_is_done_to_who_is_not_in_service(line: Line) -> None:
     async with line.site.database.begin() as db:
         await line.site.service(db).return_to_pending(subscriber_id=line.id)
-    for verb in ("suspend", "resume"):
+    for verb, said in VERBS:
         with pytest.raises(IllegalMove):
-            await line.act(verb)
+            await line.act(verb, **said)
+    async with line.site.database.begin() as db:
+        await line.site.service(db).begin_testing(subscriber_id=line.id, until=datetime.now(UTC) + timedelta(hours=1))
+    for verb, said in VERBS:
+        with pytest.raises(IllegalMove, match=f"^Subscriber {line.subscriber['username']} is testing and "):
+            await line.act(verb, **said)
     async with line.site.database.begin() as db:
         await line.site.service(db).terminate(subscriber_id=line.id)
     with pytest.raises(SubscriberTerminated):

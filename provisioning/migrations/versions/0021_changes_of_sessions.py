@@ -54,6 +54,7 @@ def _make_changes() -> None:
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("leased_until", sa.DateTime(timezone=True)),
         sa.Column("carried_at", sa.DateTime(timezone=True)),
+        sa.Column("right_above", sa.BigInteger()),
         sa.Column("settled_at", sa.DateTime(timezone=True)),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
@@ -95,7 +96,9 @@ def _make_treatments() -> None:
         sa.Column("said", sa.String(20), nullable=False),
         sa.Column("error_cause", sa.Integer()),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True)),
+        sa.Column("heard_at", sa.DateTime(timezone=True)),
+        sa.Column("heard_seconds", sa.Integer(), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True)),
         sa.ForeignKeyConstraint(
             ["tenant_id", "change_id"],
