@@ -13,7 +13,7 @@ from tests.ipam.conftest import STARTED_AT
 
 
 def test_the_face_is_sorted_and_complete() -> None:
-    assert ipam.__all__ == sorted(ipam.__all__)
+    assert ipam.__all__ == sorted(ipam.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))
     public = {
         name for name, value in vars(ipam).items() if not name.startswith("_") and not isinstance(value, ModuleType)
     }
