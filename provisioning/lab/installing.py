@@ -14,7 +14,6 @@ from provisioning.lab.errors import DemoFailed
 from provisioning.tickets import read_ticket
 from radius.testing import LoginReply
 from workflows import ENDED, RunView, StepView, show_run
-from workflows.definitions.installation import Appointment
 
 LOOK_EVERY_SECONDS = 0.1
 FIRST_VISIT_HOUR_UTC = 9
@@ -96,7 +95,7 @@ class _People:
             if not known:
                 raise DemoFailed(f"run {view.summary.id} needs an appointment, and the estate has no technician")
             visit_at = _tomorrow_morning(appliance.clock())
-            appointment = Appointment(technician_id=known[0]["technician_id"], scheduled_date=visit_at)
+            appointment = {"technician_id": known[0]["technician_id"], "scheduled_date": visit_at}
             key = f"appointment/{visit_at.isoformat()}"
             await appliance.runs.signal(db, view.summary.id, "appointment", appointment, key=key, by="dispatch")
         self._say(f"  dispatch sends {known[0]['name']} on {visit_at:%Y-%m-%d at %H:%M} UTC")
