@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ ANOTHER_PORT = "0/7/15"
 OF_THE_LINE = elsewhere(ISP_TICKET_TO_DEPLOYMENT, "authorise_line", "hand_over_line", "line_answer", "confirm_port")
 
 
-class LineAnswered(Installed):
+class LineAnswered(Installed, ABC):
     """The line's side has heard, and answers later: one wait more."""
 
     as_elsewhere = OF_THE_LINE
@@ -31,9 +32,9 @@ class LineAnswered(Installed):
             return
         await super().act(scene, row)
 
+    @abstractmethod
     async def at_the_olt(self, scene: Scene) -> None:
         """Somebody does what the line's side was asked for, and says so."""
-        raise NotImplementedError
 
     def claims(self) -> Iterable[int]:
         return range(1, WAITS + 3)
