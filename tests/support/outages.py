@@ -27,9 +27,9 @@ async def radius_database_down(lab: JourneyLab) -> AsyncIterator[None]:
         return
     file = Path(str(make_url(lab.appliance.settings.radius_database_url).database))
     away = file.with_suffix(".away")
-    await _close_connections(lab.appliance.radius_database)
     await asyncio.to_thread(_put_away, file, away)
     try:
+        await _close_connections(lab.appliance.radius_database)  # after it: nobody can open another meanwhile
         yield
     finally:
         await asyncio.to_thread(_put_back, file, away)
@@ -37,13 +37,14 @@ async def radius_database_down(lab: JourneyLab) -> AsyncIterator[None]:
 
 async def _close_connections(database: Database) -> None:
     """Those that are in use come back first: what came back later would stay open for good."""
-    before = database.engine.sync_engine.pool
-    assert isinstance(before, QueuePool)
-    await database.engine.dispose(close=False)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while before.checkedout():  # noqa: ASYNC110 - a pool tells nobody
-            await asyncio.sleep(0.01)
-    await greenlet_spawn(before.dispose)
+    for engine in (database.engine, database.reading):
+        before = engine.sync_engine.pool
+        assert isinstance(before, QueuePool)
+        await engine.dispose(close=False)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while before.checkedout():  # noqa: ASYNC110 - a pool tells nobody
+                await asyncio.sleep(0.01)
+        await greenlet_spawn(before.dispose)
 
 
 def _put_away(file: Path, away: Path) -> None:
