@@ -4,8 +4,8 @@ that no subscriber can have a password for, and that the log of logins leaves ou
 
 from __future__ import annotations
 
-import errno
 import secrets as randomness
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -58,6 +58,8 @@ async def ask_as(door: AuthDoor, *, authenticated: bool = True, waits: Iterable[
         NotFromHere: this machine has no such address.
         OSError: there is no way to the server.
     """
+    if not _is_of_this_machine(door.nas_address):
+        raise NotFromHere
     request: Any = pyrad_packet.AuthPacket(
         code=ACCESS_REQUEST, id=randomness.randbelow(256), secret=door.secret.encode(), dict=dictionary()
     )
@@ -67,19 +69,23 @@ async def ask_as(door: AuthDoor, *, authenticated: bool = True, waits: Iterable[
     request["User-Password"] = request.PwCrypt(randomness.token_urlsafe(12))
     request["NAS-IP-Address"] = door.nas_address
     request["NAS-Identifier"] = door.nas_name
-    try:
-        return await send_until_answered(
-            request.RequestPacket(),
-            partial(_verified, request),
-            server=door.host,
-            port=door.port,
-            source=door.nas_address,
-            waits=waits,
-        )
-    except OSError as error:
-        if error.errno == errno.EADDRNOTAVAIL:
-            raise NotFromHere from error
-        raise
+    return await send_until_answered(
+        request.RequestPacket(),
+        partial(_verified, request),
+        server=door.host,
+        port=door.port,
+        source=door.nas_address,
+        waits=waits,
+    )
+
+
+def _is_of_this_machine(address: str) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _verified(request: Any, data: bytes) -> CanaryReply | None:

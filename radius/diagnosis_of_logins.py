@@ -45,7 +45,7 @@ def _misfit(facts: Facts, address: str) -> str:
     misfit = (facts.misfits or {}).get(address)
     if misfit is None:
         return ""
-    return f"{times(misfit.times)} a packet with another secret was dropped, last {clock(misfit.last_at)}; "
+    return f"packets with another secret were dropped, last {clock(misfit.last_at)}; "
 
 
 def _heard(facts: Facts, address: str) -> str:

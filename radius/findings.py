@@ -39,9 +39,9 @@ class Diagnosis(TypedDict):
 
 @dataclass(frozen=True)
 class SecretMisfit:
-    """Packets of a NAS that FreeRADIUS dropped since they were made with another secret, by its own log."""
+    """Packets of a NAS were made with another secret, so FreeRADIUS dropped them; by its own log, which tells of one a
+    second."""
 
-    times: int
     last_at: datetime
 
 

@@ -25,11 +25,7 @@ def secret_misfits(log_file: Path) -> dict[str, SecretMisfit]:
     Raises:
         OSError: it can't be read.
     """
-    found: dict[str, SecretMisfit] = {}
-    for address, at in _dropped(_latest_lines(log_file)):
-        before = found.get(address)
-        found[address] = SecretMisfit(times=(before.times if before else 0) + 1, last_at=at)
-    return found
+    return {address: SecretMisfit(last_at=at) for address, at in _dropped(_latest_lines(log_file))}
 
 
 def _latest_lines(log_file: Path) -> list[str]:

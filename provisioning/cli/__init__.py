@@ -39,6 +39,7 @@ from provisioning.cli import (
 )
 from provisioning.cli.audited import remember_what_is_typed
 from provisioning.cli.demo import add_to as add_demo
+from provisioning.cli.doctor import add_to as add_doctor
 from provisioning.cli.operate import add_to as add_operations
 from provisioning.cli.printing import say
 
@@ -74,6 +75,7 @@ app.add_typer(tokens.app, name="tokens")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.app, name="audit")
 add_operations(app)
+add_doctor(app)
 add_demo(app)
 remember_what_is_typed(app)
 
