@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from provisioning.bootstrap import Appliance
+from provisioning.settings import freeradius_variables
 from radius import AuthDoor, Examination, Patient, examine, nas_doors
 
 
@@ -30,5 +31,10 @@ async def examine_freeradius(appliance: Appliance, config_dir: Path | None = Non
         for _, nas in sorted(known.items())
     ]
     keep = timedelta(days=settings.login_keep_days)
-    patient = Patient(config_dir=config_dir or settings.radius_config_dir, doors=doors, keep=keep)
+    folder = config_dir or settings.radius_config_dir
+    ours = {
+        "FIRSTLIGHT_FREERADIUS_RADDB": str(folder),
+        "FIRSTLIGHT_FREERADIUS_SQL": appliance.radius_database.url.get_backend_name(),
+    }
+    patient = Patient(config_dir=folder, doors=doors, keep=keep, environment={**ours, **freeradius_variables()})
     return await examine(patient, appliance.radius_database.read, now=appliance.clock())

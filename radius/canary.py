@@ -18,7 +18,7 @@ from radius.packets import dictionary, send_until_answered
 CANARY = "firstlight-canary"
 ACCESS_REQUEST, ACCESS_REJECT = 1, 3
 MESSAGE_AUTHENTICATOR = 80
-WAITS = (1.0, 2.0, 2.0)
+WAITS = (1.5, 1.5)
 """FreeRADIUS may hold a reject back for a second."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from radius.findings import Facts, Finding, clock, finding, is_silent, times, told_login, told_session
+from radius.findings import Facts, Finding, clock, finding, is_silent, told_login, told_session
 from radius.logins import LoginView
 
 CLOCKS_DIFFER = timedelta(minutes=5)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -54,11 +54,12 @@ class Examination(TypedDict):
 @dataclass(frozen=True)
 class Patient:
     """What is examined. ``doors``: the NASes of ours as which FreeRADIUS may be asked; one of them must be of this
-    machine. ``keep``: how long logins are kept."""
+    machine. ``keep``: how long logins are kept. ``environment``: what its configuration takes from there."""
 
     config_dir: Path | None
     doors: Sequence[AuthDoor]
     keep: timedelta
+    environment: Mapping[str, str] = field(default_factory=dict)
     program: str | None = None
     """None: the one that is installed here."""
     waits: Iterable[float] = WAITS
@@ -71,7 +72,7 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
         RadiusDatabaseUnavailable, RadiusDatabaseUnfit
     """
     unseen: list[str] = []
-    raddb = await asyncio.to_thread(_text, patient.config_dir, unseen)
+    raddb = await asyncio.to_thread(_text, patient, unseen)
     traps = [] if raddb is None else await asyncio.to_thread(config_traps, raddb)
     async with radius_transaction(radius_read) as db:
         traps += [*await _of_tables(db), *await _of_rows(db, now - patient.keep)]
@@ -82,12 +83,12 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
     return Examination(traps=traps, not_looked_at=unseen)
 
 
-def _text(folder: Path | None, unseen: list[str]) -> Raddb | None:
-    if folder is None:
+def _text(patient: Patient, unseen: list[str]) -> Raddb | None:
+    if patient.config_dir is None:
         unseen.append("the configuration: FIRSTLIGHT_RADIUS_CONFIG_DIR is not set")
         return None
     try:
-        return read_raddb(folder)
+        return read_raddb(patient.config_dir, environment=patient.environment)
     except OSError as error:
         unseen.append(f"the configuration: {error.filename} can't be read ({error.strerror})")
         return None

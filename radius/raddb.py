@@ -6,7 +6,6 @@ keep what can't be known from outside: ``$ENV{...}`` that is not set here stays 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ DEEPEST = 20
 """How many files may include one another."""
 
 _PAIR = re.compile(r"^(?P<name>[^\s={}]+)\s*(?P<op>:=|\+=|-=|==|!\*|=)\s*(?P<value>.*)$")
-_REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.\[\]-]+)\}")
+_REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.:\[\]-]+)\}")
 _ENVIRONMENT = re.compile(r"\$ENV\{([A-Za-z0-9_]+)\}")
 
 
@@ -81,26 +80,22 @@ class Raddb:
         return section.value(parts[-1])
 
 
-def read_raddb(folder: Path, *, environment: Mapping[str, str] | None = None) -> Raddb:
+def read_raddb(folder: Path, *, environment: Mapping[str, str]) -> Raddb:
     """The configuration that begins at ``radiusd.conf`` in that folder.
 
     Raises:
         OSError: a file of it can't be read.
     """
-    known = {
-        "confdir": str(folder),
-        "raddbdir": str(folder),
-        **(environment if environment is not None else os.environ),
-    }
-    reader = _Reader(folder, known)
     root = Section("root")
+    reader = _Reader(folder, root, environment)
     reader.read(folder / "radiusd.conf", root, 0)
     return Raddb(root, tuple(reader.files))
 
 
 class _Reader:
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, root: Section, environment: Mapping[str, str]) -> None:
         self._folder = folder
+        self._root = root
         self._environment = environment
         self.files: list[Path] = []
 
@@ -131,10 +126,7 @@ class _Reader:
 
     def _include(self, line: str, path: Path, section: Section, depth: int) -> None:
         keyword, _, named = line.partition(" ")
-        named = self._known(_unquoted(named.strip()))
-        for folder in ("confdir", "raddbdir", "modconfdir"):
-            named = named.replace(f"${{{folder}}}", self._environment.get(folder, str(self._folder)))
-        target = Path(named) if named.startswith("/") else path.parent / named
+        target = path.parent / self._expanded(self._known(_unquoted(named.strip())), section)
         if depth >= DEEPEST or (not target.exists() and keyword == "$-INCLUDE"):
             return
         if not target.is_dir():
@@ -143,6 +135,22 @@ class _Reader:
         for each in sorted(target.iterdir()):  # as the server: names of letters, digits, _ and .
             if each.is_file() and re.fullmatch(r"[A-Za-z0-9_.-]+", each.name) and not each.name.startswith("."):
                 self.read(each, section, depth + 1)
+
+    def _expanded(self, named: str, section: Section) -> str:
+        """References as they stand in the names of files: to what was said before, and ``${.:name}``."""
+        for _ in range(DEEPEST):
+            found = _REFERENCE.search(named)
+            if found is None:
+                return named
+            name = found[1].lstrip(".")
+            if name in ("confdir", "raddbdir"):
+                value: str | None = str(self._folder)
+            else:
+                value = section.name if name == ":name" else section.value(name) or self._root.value(name)
+            if value is None:
+                return named
+            named = named.replace(found[0], value)
+        return named
 
 
 def _lines(text: str) -> Iterator[str]:

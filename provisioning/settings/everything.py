@@ -80,6 +80,11 @@ def load_settings(**overrides: Any) -> Settings:
     return settings
 
 
+def freeradius_variables() -> dict[str, str]:
+    """What FreeRADIUS' own configuration would find in this process' environment."""
+    return {name: value for name, value in os.environ.items() if name.startswith(OTHERS_PREFIXES[0])}
+
+
 def render_settings_table() -> str:
     """The Markdown table of ``docs/settings.md``: variable, meaning, default."""
     rows = ["| variable | meaning | default |", "|---|---|---|"]
