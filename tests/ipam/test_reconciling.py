@@ -32,9 +32,9 @@ async def test_what_agrees_is_not_mentioned_however_it_is_spelt(network: Network
 
 
 async def test_each_difference_says_what_only_one_side_has(network: Network) -> None:
+    await network.keep("reserve", pool="cgnat", value="100.64.0.13", note="imported from radreply: dora@isp")
     first, second, third = [await network.allocate(n, "LOC-1") for n in (1, 2, 3)]
     await network.release((await network.allocate(4, "LOC-1"))["service_id"])
-    await network.keep("reserve", pool="cgnat", value="100.64.0.13", note="imported from radreply: dora@isp")
     rows = [
         ("dora@isp", "Framed-IP-Address", "100.64.0.13"),
         (first["username"], "Framed-IP-Address", "192.0.2.9"),
