@@ -21,6 +21,8 @@ from ipam import (
 from ipam.tables import AddressPlan, Allocation, Location, Service, Vrf, table_of
 from tests.ipam.conftest import REALM, STARTED_AT, TENANT, Network, one_pool, small
 
+pytestmark = pytest.mark.both_databases
+
 
 def host(address: str) -> int:
     return int(address.rsplit(".", 1)[1])

@@ -16,6 +16,8 @@ from ipam.tables import Allocation, Pool, Service
 from provisioning.database import Database
 from tests.ipam.conftest import Network, corrupt, one_pool, small
 
+pytestmark = pytest.mark.both_databases
+
 PLACES = ("LOC-1", "LOC-2", "LOC-3")
 PLANS = ("fiber-100", "business", "dynamic")
 ROUNDS = 60

@@ -11,6 +11,8 @@ from ipam import AllocatedResources, EstateInUse, IpamError, PoolBusy, PoolExhau
 from ipam.tables import Pool
 from tests.ipam.conftest import Network, one_pool, small
 
+pytestmark = pytest.mark.both_databases
+
 WRITERS = 16
 
 

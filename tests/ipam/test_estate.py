@@ -26,8 +26,6 @@ from ipam import (
 from ipam.tables import Bng, Exclusion, FreeRange, Pool, Prefix
 from tests.ipam.conftest import Network, example, one_pool, small
 
-pytestmark = pytest.mark.by_turns
-
 
 def with_pool(name: str, **changed: Any) -> dict[str, Any]:
     described = small()

@@ -9,6 +9,8 @@ import pytest
 from ipam import validate_estate
 from tests.ipam.conftest import Network, one_pool, small
 
+pytestmark = pytest.mark.both_databases
+
 
 async def test_a_pool_that_reuses_first_touches_nothing_fresh_while_something_has_rested(empty: Network) -> None:
     await empty.apply(one_pool("192.0.2.0/29", quarantine_seconds=60, policy="reuse_first"))

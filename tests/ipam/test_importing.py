@@ -266,7 +266,6 @@ async def test_a_username_of_another_isp_on_the_same_database_is_refused_without
     assert await other.violations() == []
 
 
-@pytest.mark.by_turns
 async def test_65536_addresses_come_in_at_once_and_what_is_left_between_them_is_free(empty: Network) -> None:
     await empty.apply(one_pool("10.0.0.0/15"))
     units = [unit for unit in range(1, 2**17) if unit % 65][:65536]

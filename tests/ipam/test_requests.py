@@ -11,6 +11,8 @@ from ipam import PoolExhausted, RequestConflict
 from ipam.tables import Allocation, Service
 from tests.ipam.conftest import Network, one_pool
 
+pytestmark = pytest.mark.both_databases
+
 
 async def test_the_same_request_gives_the_same_answer_and_one_service(network: Network) -> None:
     first = await network.allocate(request_id="ticket-1")

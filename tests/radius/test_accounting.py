@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import select
 
 from radius import Session
 from radius.freeradius_tables import radacct, radpostauth
 from radius.testing import LabNas, LabSession, Usage
 from tests.radius.conftest import ADDRESSES, Site
+
+pytestmark = pytest.mark.both_databases
 
 
 async def _logged_in(site: Site) -> tuple[LabNas, LabSession]:
