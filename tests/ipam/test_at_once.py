@@ -18,9 +18,10 @@ from tests.ipam.conftest import Network, corrupt, one_pool, small
 
 pytestmark = pytest.mark.both_databases
 
-PLACES = ("LOC-1", "LOC-2", "LOC-3")
+PLACES = ("LOC-1", "LOC-2", "LOC-3", "LOC-9")
 PLANS = ("fiber-100", "business", "dynamic")
 ROUNDS = 60
+EVERY_OUTCOME = {"fresh", "former", "reused", "shared", "by the BNG", "PoolExhausted", "NoPoolBound"}
 
 
 @pytest.fixture
@@ -71,6 +72,9 @@ def scattered(draw: random.Random) -> dict[str, Any]:
     described = small()
     framed = [pool for pool in described["pool"] if "framed_pool" in pool]
     svlans = [{"group": "metro", "vid": 300 + number, "bindings": bindings()} for number in range(4)]
+    described["bng"].append({"name": "bng-2"})  # to which nothing is bound
+    described["access_node"].append({"name": "OLT-9", "site": "north", "bng": "bng-2"})
+    described["location"].append({"id": "LOC-9", "access_node": "OLT-9"})
     return described | {"pool": [*pools, *framed], "svlan": [*described["svlan"], *svlans]}
 
 
@@ -125,7 +129,7 @@ async def test_in_one_turn_a_service_gets_what_the_steps_would_have_given(
             assert await holdings.resources_of(db, line) == given
         outcomes |= {unit["how"] for unit in wanted}
         held.append(given)
-    assert {"fresh", "PoolExhausted"} <= outcomes, outcomes
+    assert outcomes == EVERY_OUTCOME
     assert await empty.violations() == []
 
 
