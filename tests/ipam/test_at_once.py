@@ -219,3 +219,26 @@ async def test_what_the_database_refuses_in_mid_turn_is_its_error_and_leaves_not
     async with network.database.begin() as db:
         assert await network.service(db).active_service_ids() == []
     assert await network.violations() == []
+
+
+async def test_who_is_called_off_while_its_turn_waits_gets_nothing_and_holds_up_nobody(network: Network) -> None:
+    elsewhere = Network(Database(network.database.url.render_as_string(hide_password=False)), network.clock)
+    async with elsewhere.database.begin() as db:
+        await db.execute(select(Pool.id).with_for_update())
+        await elsewhere.service(db).allocate_resources(
+            customer_id=1, service_location="LOC-1", bandwidth_plan="fiber-100", request_id="ticket-1"
+        )
+        waiting = asyncio.create_task(network.allocate(1, request_id="ticket-1"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await asyncio.shield(waiting)
+        waiting.cancel()
+        await db.rollback()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    async with network.database.begin() as db:
+        assert await network.service(db).active_service_ids() == []
+    assert (await network.allocate(2))["service_id"]
+    assert await network.violations() == []
+    await elsewhere.database.close()
