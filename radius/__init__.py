@@ -18,9 +18,12 @@ How to add
 
 from __future__ import annotations
 
+from radius.canary import AuthDoor
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
 from radius.disconnect import NasSaid
+from radius.doctor import Examination, Patient, examine
+from radius.doors import nas_doors
 from radius.drift import Drift
 from radius.dynamic_authorization import Retransmission
 from radius.errors import (
@@ -30,7 +33,9 @@ from radius.errors import (
     EncodingRefused,
     IllegalMove,
     NasAddressTaken,
+    NasNameTaken,
     NasRefused,
+    NasUnknown,
     PasswordStorageRefused,
     PlanRefused,
     PlanUnknown,
@@ -50,6 +55,8 @@ from radius.errors import (
     UsernameTaken,
     ValueRefused,
 )
+from radius.evidence import Diagnoses, DiagnosisTerms
+from radius.findings import Diagnosis
 from radius.freeradius_tables import ensure_freeradius_tables
 from radius.invariants import (
     RADIUS_INVARIANTS,
@@ -61,8 +68,10 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
+from radius.logins import LoginLog, LoginView, UnknownNas, UnknownUser
+from radius.nas_probe import Probe, probe_coa, probe_login
 from radius.nases import CoaTerms
-from radius.password_storage import PasswordStorage
+from radius.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.projection import FramedAddresses
 from radius.projection_errors import (
     ForeignRows,
@@ -72,6 +81,7 @@ from radius.projection_errors import (
     RadiusDatabaseUnfit,
 )
 from radius.projector import RadiusProjector
+from radius.raddb_checks import Trap
 from radius.replies import ReplyRow, address_replies
 from radius.results import (
     CreatedSubscriber,
@@ -97,30 +107,42 @@ from radius.terms import PlanTerms
 from radius.verbs import SubscriberVerbs
 
 __all__ = [
+    "LOGIN_METHODS",
     "RADIUS_INVARIANTS",
     "AddressConflict",
     "AttributeUnknown",
+    "AuthDoor",
     "CoaTerms",
     "CreatedSubscriber",
     "DefinedNas",
     "DefinedPlan",
+    "Diagnoses",
+    "Diagnosis",
+    "DiagnosisTerms",
     "DialectUnknown",
     "Disconnection",
     "Drift",
     "EncodingRefused",
+    "Examination",
     "Finding",
     "ForeignRows",
     "FramedAddresses",
     "IllegalMove",
     "Invariant",
+    "LoginLog",
+    "LoginView",
     "NasAddressTaken",
+    "NasNameTaken",
     "NasRefused",
     "NasSaid",
+    "NasUnknown",
     "PasswordStorage",
     "PasswordStorageRefused",
+    "Patient",
     "PlanRefused",
     "PlanTerms",
     "PlanUnknown",
+    "Probe",
     "ProjectedSubscriber",
     "Projection",
     "ProjectionError",
@@ -156,7 +178,10 @@ __all__ = [
     "SubscriberView",
     "TermsNotExpressible",
     "TestingWindowOver",
+    "Trap",
     "TreatedSession",
+    "UnknownNas",
+    "UnknownUser",
     "UsernameRefused",
     "UsernameTaken",
     "ValueRefused",
@@ -165,7 +190,11 @@ __all__ = [
     "dialect_named",
     "drift_findings",
     "ensure_freeradius_tables",
+    "examine",
     "live_username_of_service",
+    "nas_doors",
+    "probe_coa",
+    "probe_login",
     "states_not_as_billed",
     "states_of_customer",
     "subscriber_changes",

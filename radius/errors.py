@@ -24,6 +24,8 @@
     |   `-- SeveralNotExpressible     more than one of these at once
     |-- NasError
     |   |-- NasRefused                a value of the NAS cannot be meant
+    |   |-- NasUnknown
+    |   |-- NasNameTaken              there is another NAS of that name
     |   |-- NasAddressTaken           the address belongs to another NAS
     |   `-- DialectUnknown
     |-- PasswordStorageRefused        subscribers of a NAS could not log in with passwords that are kept like that
@@ -292,6 +294,29 @@ class NasRefused(NasError):
         self.nas = nas[:80]
         self.faults = tuple(faults)
         super().__init__(f"NAS {self.nas!r} cannot be meant: {'; '.join(self.faults)}.")
+
+
+class NasUnknown(NasError):
+    """There is no such NAS."""
+
+    code = "radius.nas_unknown"
+
+    def __init__(self, nas: str) -> None:
+        self.nas = nas[:80]
+        super().__init__(f"There is no NAS {self.nas!r}.")
+
+
+class NasNameTaken(NasError):
+    """There is another NAS of that name."""
+
+    code = "radius.nas_name_taken"
+
+    def __init__(self, nas: str, address: str) -> None:
+        self.nas = nas
+        self.address = address
+        super().__init__(
+            f"There is a NAS {nas} already, at {address} and on other terms. An estate changes it; or use another name."
+        )
 
 
 class NasAddressTaken(NasError):
