@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import select
 
 from radius import Session
@@ -12,6 +13,8 @@ from radius.freeradius_tables import radacct, radpostauth
 from radius.login_tables import radius_login
 from radius.testing import LabNas, LabSession, Usage
 from tests.radius.conftest import ADDRESSES, Site
+
+pytestmark = pytest.mark.both_databases
 
 
 async def _logged_in(site: Site) -> tuple[LabNas, LabSession]:
