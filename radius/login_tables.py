@@ -39,7 +39,7 @@ radius_login = Table(
     Column("username", Text, nullable=False),
     Column("accepted", Boolean, nullable=False),
     Column("reason", String(32)),
-    Column("about", String(45)),
+    Column("about", String(64)),
     Column("method", String(16), nullable=False),
     Column("nas_address", String(45), nullable=False),  # where the packet came from
     Column("nas_said_address", String(45)),  # what the NAS says its address is

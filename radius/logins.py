@@ -48,7 +48,7 @@ _ESCAPED = re.compile(r"(?:=[0-9A-F]{2})+")
 class LoginView(TypedDict):
     """One answer to a login. ``nas_address`` is where the packet came from, ``nas_said_address`` and ``nas_identifier``
     what the NAS says of itself; ``reason`` is a word of ``REASONS`` and ``words`` the same for a reader, both None of
-    an accept. ``about`` is the address of the NAS where a refused one is online already."""
+    an accept. ``about`` is the NAS (its name or address) where a refused one is online already."""
 
     login_id: int
     username: str

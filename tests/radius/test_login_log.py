@@ -19,6 +19,8 @@ from radius.tables import Subscriber
 from radius.testing import LabNas, LabSession, NoAnswer
 from tests.radius.conftest import Site, soon
 
+pytestmark = pytest.mark.both_databases
+
 HOUR = timedelta(hours=1)
 
 
