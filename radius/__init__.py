@@ -4,6 +4,8 @@ What we want stands in our own tables (``RadiusService``, and ``SubscriberVerbs`
 subscriber that is served; one transaction, no network). ``RadiusProjector`` carries it into FreeRADIUS' own tables, as
 often as it is asked to, and finds what differs there; ``SessionChanges`` carries it to the sessions that are open.
 ``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
+``SessionLooks`` and ``UsageLooks`` answer operators; ``Reaper`` closes what has fallen silent, ``UsageCount`` splits
+what was used by days, and ``SessionArchive`` keeps radacct small.
 The server's configuration is ``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
 
 Reading order: ``service`` (the verbs) -> ``projection`` (rows, pure) -> ``projector`` (carrying them over).
@@ -18,6 +20,7 @@ How to add
 
 from __future__ import annotations
 
+from radius.archive import Archived, Kept, SessionArchive
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
 from radius.disconnect import NasSaid
@@ -29,6 +32,7 @@ from radius.errors import (
     DialectUnknown,
     EncodingRefused,
     IllegalMove,
+    LookRefused,
     NasAddressTaken,
     NasRefused,
     PasswordStorageRefused,
@@ -72,6 +76,7 @@ from radius.projection_errors import (
     RadiusDatabaseUnfit,
 )
 from radius.projector import RadiusProjector
+from radius.reaper import NasGuard, Reaped, Reaper
 from radius.replies import ReplyRow, address_replies
 from radius.results import (
     CreatedSubscriber,
@@ -89,16 +94,20 @@ from radius.results import (
 from radius.service import RadiusService
 from radius.session_changes import SessionChanges
 from radius.session_control import SessionControl
+from radius.session_looks import SessionLooks, SessionState, SessionView
 from radius.sessions import Session, SessionReader
 from radius.standing import live_username_of_service, states_of_customer
 from radius.states import State
 from radius.tables import RadiusBase
 from radius.terms import PlanTerms
+from radius.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
+from radius.usage_count import UsageCount
 from radius.verbs import SubscriberVerbs
 
 __all__ = [
     "RADIUS_INVARIANTS",
     "AddressConflict",
+    "Archived",
     "AttributeUnknown",
     "CoaTerms",
     "CreatedSubscriber",
@@ -113,7 +122,10 @@ __all__ = [
     "FramedAddresses",
     "IllegalMove",
     "Invariant",
+    "Kept",
+    "LookRefused",
     "NasAddressTaken",
+    "NasGuard",
     "NasRefused",
     "NasSaid",
     "PasswordStorage",
@@ -133,17 +145,23 @@ __all__ = [
     "RadiusService",
     "Rate",
     "RateNotExpressible",
+    "Reaped",
+    "Reaper",
     "ReplyRow",
     "RequestConflict",
     "RequestRefused",
     "Retransmission",
     "Session",
     "SessionAnswer",
+    "SessionArchive",
     "SessionChangeUnknown",
     "SessionChangeView",
     "SessionChanges",
     "SessionControl",
+    "SessionLooks",
     "SessionReader",
+    "SessionState",
+    "SessionView",
     "SessionsEnded",
     "SessionsStillOpen",
     "SeveralNotExpressible",
@@ -157,6 +175,12 @@ __all__ = [
     "TermsNotExpressible",
     "TestingWindowOver",
     "TreatedSession",
+    "UnsplitUsage",
+    "UsageCount",
+    "UsageLooks",
+    "UsageOfDay",
+    "UsageView",
+    "UsedOctets",
     "UsernameRefused",
     "UsernameTaken",
     "ValueRefused",
