@@ -79,8 +79,10 @@ from radius import (
     RadiusService,
     Retransmission,
     SessionChanges,
+    SessionLooks,
     SessionReader,
     SubscriberVerbs,
+    UsageLooks,
 )
 from workflows import (
     Bell,
@@ -119,6 +121,8 @@ class Appliance:
         self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.begin)
         self.logins = LoginLog(self.radius_database.read, self.radius_database.begin)
+        self.session_looks = SessionLooks(self.radius_database.read, tenant_id=settings.tenant_id, now=clock)
+        self.usage_looks = UsageLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.targets = Targets(tuple(ip_network(each) for each in settings.webhook_private_networks))
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
         self.runs = Runs(definitions=self.definitions, doorbell=self.bell, clock=clock, tenant_id=settings.tenant_id)

@@ -73,6 +73,7 @@ class RateSpec(Part):
     vrf: str | None = None
     garden_filter: str | None = None
     garden_url: str | None = None
+    second_login: Literal["replace", "reject", "allow"] = "replace"
 
     @property
     def terms(self) -> PlanTerms:

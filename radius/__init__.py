@@ -4,6 +4,8 @@ What we want stands in our own tables (``RadiusService``, and ``SubscriberVerbs`
 subscriber that is served; one transaction, no network). ``RadiusProjector`` carries it into FreeRADIUS' own tables, as
 often as it is asked to, and finds what differs there; ``SessionChanges`` carries it to the sessions that are open.
 ``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
+``SessionLooks`` and ``UsageLooks`` answer operators; ``Reaper`` closes what has fallen silent, ``UsageCount`` splits
+what was used by days, and ``SessionArchive`` keeps radacct small.
 The server's configuration is ``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
 
 Reading order: ``service`` (the verbs) -> ``projection`` (rows, pure) -> ``projector`` (carrying them over).
@@ -18,6 +20,7 @@ How to add
 
 from __future__ import annotations
 
+from radius.archive import Archived, Kept, SessionArchive
 from radius.canary import AuthDoor
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
@@ -32,6 +35,7 @@ from radius.errors import (
     DialectUnknown,
     EncodingRefused,
     IllegalMove,
+    LookRefused,
     NasAddressTaken,
     NasNameTaken,
     NasRefused,
@@ -82,6 +86,7 @@ from radius.projection_errors import (
 )
 from radius.projector import RadiusProjector
 from radius.raddb_checks import Trap
+from radius.reaper import NasGuard, Reaped, Reaper
 from radius.replies import ReplyRow, address_replies
 from radius.results import (
     CreatedSubscriber,
@@ -99,17 +104,21 @@ from radius.results import (
 from radius.service import RadiusService
 from radius.session_changes import SessionChanges
 from radius.session_control import SessionControl
+from radius.session_looks import SessionLooks, SessionState, SessionView
 from radius.sessions import Session, SessionReader
 from radius.standing import live_username_of_service, states_of_customer
 from radius.states import State
 from radius.tables import RadiusBase
 from radius.terms import PlanTerms
+from radius.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
+from radius.usage_count import UsageCount
 from radius.verbs import SubscriberVerbs
 
 __all__ = [
     "LOGIN_METHODS",
     "RADIUS_INVARIANTS",
     "AddressConflict",
+    "Archived",
     "AttributeUnknown",
     "AuthDoor",
     "CoaTerms",
@@ -129,9 +138,12 @@ __all__ = [
     "FramedAddresses",
     "IllegalMove",
     "Invariant",
+    "Kept",
     "LoginLog",
     "LoginView",
+    "LookRefused",
     "NasAddressTaken",
+    "NasGuard",
     "NasNameTaken",
     "NasRefused",
     "NasSaid",
@@ -155,17 +167,23 @@ __all__ = [
     "RadiusService",
     "Rate",
     "RateNotExpressible",
+    "Reaped",
+    "Reaper",
     "ReplyRow",
     "RequestConflict",
     "RequestRefused",
     "Retransmission",
     "Session",
     "SessionAnswer",
+    "SessionArchive",
     "SessionChangeUnknown",
     "SessionChangeView",
     "SessionChanges",
     "SessionControl",
+    "SessionLooks",
     "SessionReader",
+    "SessionState",
+    "SessionView",
     "SessionsEnded",
     "SessionsStillOpen",
     "SeveralNotExpressible",
@@ -182,6 +200,12 @@ __all__ = [
     "TreatedSession",
     "UnknownNas",
     "UnknownUser",
+    "UnsplitUsage",
+    "UsageCount",
+    "UsageLooks",
+    "UsageOfDay",
+    "UsageView",
+    "UsedOctets",
     "UsernameRefused",
     "UsernameTaken",
     "ValueRefused",

@@ -30,6 +30,7 @@
     |   `-- DialectUnknown
     |-- PasswordStorageRefused        subscribers of a NAS could not log in with passwords that are kept like that
     |-- SessionsStillOpen             somebody who may not be online any more still is               (transient)
+    |-- LookRefused                   what is asked about sessions cannot be meant
     |-- RequestRefused                a number or an id of the request cannot be kept
     |-- RequestConflict               a request id came again with other input
     `-- ProjectionError               this branch stands in ``radius.projection_errors``
@@ -363,6 +364,16 @@ class SessionsStillOpen(RadiusError):
             f"{username} is still online: {'; '.join(sessions)}. It ends with its line, its Session-Timeout, or by hand"
             " at the NAS; accounting is looked at again, and the NAS asked again."
         )
+
+
+class LookRefused(RadiusError):
+    """What is asked about sessions cannot be meant."""
+
+    code = "radius.look_refused"
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"What is asked about sessions cannot be meant: {'; '.join(self.faults)}.")
 
 
 class RequestRefused(RadiusError):

@@ -244,6 +244,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "radius.attribute_unknown",
         "radius.dialect_unknown",
         "radius.encoding_refused",
+        "radius.look_refused",
         "radius.nas_refused",
         "radius.password_storage_refused",
         "radius.plan_refused",

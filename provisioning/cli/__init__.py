@@ -29,6 +29,7 @@ from provisioning.cli import (
     payments,
     quotes,
     runs,
+    sessions,
     subscribers,
     subscriptions,
     tenants,
@@ -56,6 +57,7 @@ app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(nas.app, name="nas")
+app.add_typer(sessions.app, name="sessions")
 app.add_typer(addresses.app, name="addresses")
 app.add_typer(offers.app, name="offers")
 app.add_typer(leads.app, name="leads")
