@@ -71,6 +71,11 @@ class Facts:
     drift: Drift | None = None
     pending_changes: Sequence[SessionChangeView] = ()
 
+    @property
+    def exact_tries(self) -> list[UnknownUser]:
+        """When this very name was tried and FreeRADIUS knew nobody of it."""
+        return [each for each in self.tried_names if each["username"] == self.username]
+
     def nas(self, address: str) -> str:
         return self.nas_names.get(address, address)
 

@@ -192,6 +192,11 @@ def test_an_unknown_name_and_a_misspelt_one_are_told_with_what_is_close() -> Non
     assert causes(misspelt) == ["name_misspelt", "no_request"]
     assert "exactly ann@isp.example" in (one(misspelt, "name_misspelt")["next_act"] or "")
     assert causes(facts(tried_names=[tried], logins=[login(9)], open_sessions=[session(9, 1)])) == []
+    alike = facts(tried_names=[cast(UnknownUser, {**tried, "username": "anne@isp.example"})])
+    assert causes(alike) == ["no_request"]
+    assert one(alike, "name_alike")["weight"] == "note"
+    exact = facts(tried_names=[cast(UnknownUser, {**tried, "username": "ann@isp.example"})])
+    assert (causes(exact), one(exact, "unknown_when_tried")["weight"]) == ([], "note")
 
 
 def test_an_accept_without_an_accounting_start_names_the_nas_and_what_it_was_told() -> None:

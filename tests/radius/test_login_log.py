@@ -80,7 +80,7 @@ async def test_every_refusal_says_why(site: Site, log: LoginLog) -> None:
     await told(site, insert(radcheck).values(row(active["username"], "Simultaneous-Use", "1")))
     session = LabSession(active["username"])
     await nas.accounting_start(session)
-    await nas.login(active["username"], password)
+    await (await site.nas()).login(active["username"], password, calling_station="02-00-00-00-00-02")
     elsewhere = await site.nas()
     await told(site, update(nas_table).where(nas_table.c.nasname == elsewhere.source_address).values(type="other"))
     await told(site, delete(radacct).where(radacct.c.username == active["username"]))
@@ -98,7 +98,7 @@ async def test_every_refusal_says_why(site: Site, log: LoginLog) -> None:
         "no_rate",
         "row_unreadable",
     ]
-    assert found[2]["about"] == nas.source_address
+    assert found[2]["about"] == nas.name
     assert found[2]["words"] == "already online"
     assert not any(each["accepted"] for each in found)
 
