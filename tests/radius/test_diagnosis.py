@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -38,7 +38,7 @@ def login(minutes_ago: float, reason: str | None = None, **other: Any) -> LoginV
         "happened_at": NOW - minutes_ago * MINUTE,
         **other,
     }
-    return LoginView(**view)
+    return cast(LoginView, view)
 
 
 def session(started_ago: float, heard_ago: float, **other: Any) -> Session:
@@ -84,7 +84,7 @@ def subscriber(state: str = "active", **other: Any) -> SubscriberView:
         "projected": True,
         **other,
     }
-    return SubscriberView(**view)
+    return cast(SubscriberView, view)
 
 
 def facts(**given: Any) -> Facts:

@@ -76,7 +76,7 @@ async def test_every_refusal_says_why(site: Site, log: LoginLog) -> None:
     await nas.login(active["username"], "not-the-password")
     await nas.login(active["username"], "not-the-password", method="chap")
     await told(site, insert(radcheck).values(row(active["username"], "Simultaneous-Use", "1")))
-    session = LabSession(active["username"])
+    session = LabSession(active["username"], calling_station="02-00-00-00-00-02", nas_port="lab1")
     await nas.accounting_start(session)
     await nas.login(active["username"], password)
     elsewhere = await site.nas()

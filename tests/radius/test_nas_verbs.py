@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ async def door(site: Site, address: str) -> NasDoor:
     return doors[address].door
 
 
-def auth(site: Site, told: NasDoor, **other: str) -> AuthDoor:
+def auth(site: Site, told: NasDoor, **other: Any) -> AuthDoor:
     server = site.backend.server
     door = AuthDoor(
         host="127.0.0.1", port=server.auth_port, nas_name=told.name, nas_address=told.address, secret=told.secret
