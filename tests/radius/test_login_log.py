@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -171,10 +172,10 @@ async def test_a_log_that_is_locked_or_gone_lets_everybody_in_as_before(site: Si
     assert (await nas.login(name, password)).accepted
     begun = time.monotonic()
     async with locked(site):
-        assert (await nas.login(name, password)).accepted
-        assert (await nas.login(name, "not-the-password")).code == "Access-Reject"
-        assert (await nas.login(site.new_username(), "whatever")).code == "Access-Reject"
-    assert time.monotonic() - begun < 5
+        wrong, unknown = nas.login(name, "not-the-password"), nas.login(site.new_username(), "whatever")
+        answers = await asyncio.gather(nas.login(name, password), wrong, unknown)
+        assert [each.code for each in answers] == ["Access-Accept", "Access-Reject", "Access-Reject"]
+    assert time.monotonic() - begun < 4
     async with renamed(site, "radius_login", "radius_unknown_user", "radius_unknown_nas"):
         assert (await nas.login(name, password)).accepted
         assert (await nas.login(site.new_username(), "whatever")).code == "Access-Reject"
