@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import draining, excluding, history, moving, reserving
+from ipam import draining, excluding, history, moving, renaming, reserving
 from ipam.estate_rows import EstateRows
 from ipam.pool_units import checked_note, find_pool
 from ipam.upkeep_answers import LeftBehind, MovedService, UnitEvent
@@ -129,6 +129,16 @@ class NetworkUpkeep:
             moved = await moving.rehome(self._rows, access_nodes, bng, note=said, at=self._now())
         log.debug("access nodes re-homed", nodes=list(access_nodes), bng=bng, services=len(moved))
         return moved
+
+    async def rename_service(self, *, service_id: int, username: str) -> bool:
+        """Another name for who logs in to a service.
+
+        Raises:
+            UsernameTaken: another service has the name, or had it.
+        """
+        done = await renaming.rename(self._db, self._tenant_id, service_id, username)
+        self._log("service renamed", done, username=username)
+        return done
 
     async def history(self, *, pool: str, value: str) -> list[UnitEvent]:
         """All that has become of an address, prefix or C-VLAN, oldest first."""

@@ -202,7 +202,13 @@ class Appliance:
 
     def subscriber_desk(self, db: AsyncSession) -> SubscriberDesk:
         """The door for what is done to subscribers that are served, bound to this transaction."""
-        return SubscriberDesk(radius=self.services(db).radius_service, verbs=self.subscriber_verbs(db))
+        services = self.services(db)
+        return SubscriberDesk(
+            radius=services.radius_service,
+            verbs=self.subscriber_verbs(db),
+            cpes=services.genieacs_service,
+            network=self.network_upkeep(db),
+        )
 
     def subscriber_verbs(self, db: AsyncSession) -> SubscriberVerbs:
         """Changes of subscribers and how far their sessions have followed, bound to this transaction."""

@@ -61,6 +61,7 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
+from radius.line_identity import LineIdentity
 from radius.nases import CoaTerms
 from radius.password_storage import PasswordStorage
 from radius.projection import FramedAddresses
@@ -94,10 +95,12 @@ from radius.standing import live_username_of_service, states_of_customer
 from radius.states import State
 from radius.tables import RadiusBase
 from radius.terms import PlanTerms
+from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken
 from radius.verbs import SubscriberVerbs
 
 __all__ = [
     "RADIUS_INVARIANTS",
+    "AccessUnfit",
     "AddressConflict",
     "AttributeUnknown",
     "CoaTerms",
@@ -108,11 +111,16 @@ __all__ = [
     "Disconnection",
     "Drift",
     "EncodingRefused",
+    "ExternalIdTaken",
     "Finding",
     "ForeignRows",
     "FramedAddresses",
+    "GardenUnfit",
     "IllegalMove",
     "Invariant",
+    "LineIdentity",
+    "LineRefused",
+    "LineTaken",
     "NasAddressTaken",
     "NasRefused",
     "NasSaid",

@@ -30,7 +30,8 @@ class SubscriberView(TypedDict):
     """A subscriber as we want it. ``projected`` is true when FreeRADIUS' tables show exactly this wish.
 
     ``garden`` is the plan by which a suspended one is served; None: its logins are refused. ``routes`` and
-    ``ipv6_routes`` as in ``FramedAddresses``.
+    ``ipv6_routes`` as in ``FramedAddresses``. ``external_id`` is the ISP's own number of it. ``line`` is where it may
+    log in from (``LineIdentity``; nothing: from anywhere), ``login_by_line`` whether that line does so by itself.
     """
 
     subscriber_id: int
@@ -47,6 +48,9 @@ class SubscriberView(TypedDict):
     delegated_prefix: str | None
     routes: list[str]
     ipv6_routes: list[str]
+    external_id: str | None
+    line: dict[str, str]
+    login_by_line: bool
     password: str
     version: int
     projected: bool
