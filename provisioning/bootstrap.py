@@ -71,6 +71,7 @@ from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.webhooks import FactRecorder, Targets, Webhooks
 from radius import (
+    PlanChanges,
     RadiusProjector,
     RadiusService,
     Retransmission,
@@ -219,6 +220,11 @@ class Appliance:
         return SubscriberVerbs(
             db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault, guard=not_being_installed
         )
+
+    @property
+    def plan_changes(self) -> PlanChanges:
+        """What open sessions have not been told of their plan."""
+        return PlanChanges(self.database.begin, self.radius_database.begin, tenant_id=self.tenant_id, now=self.clock)
 
     def session_changes(self, retransmission: Retransmission) -> SessionChanges:
         """What carries such changes to the sessions that are open."""

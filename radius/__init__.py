@@ -64,6 +64,7 @@ from radius.invariants import (
 from radius.line_identity import LineIdentity
 from radius.nases import CoaTerms
 from radius.password_storage import PasswordStorage
+from radius.plan_applying import PlanChanges, tell_of_plan
 from radius.projection import FramedAddresses
 from radius.projection_errors import (
     ForeignRows,
@@ -75,12 +76,16 @@ from radius.projection_errors import (
 from radius.projector import RadiusProjector
 from radius.replies import ReplyRow, address_replies
 from radius.results import (
+    AppliedPlan,
     CreatedSubscriber,
     DefinedNas,
     DefinedPlan,
     Disconnection,
+    ListedPlan,
     ProjectedSubscriber,
     Projection,
+    RenderedPlan,
+    RenderedRow,
     SessionAnswer,
     SessionChangeView,
     SessionsEnded,
@@ -102,6 +107,7 @@ __all__ = [
     "RADIUS_INVARIANTS",
     "AccessUnfit",
     "AddressConflict",
+    "AppliedPlan",
     "AttributeUnknown",
     "CoaTerms",
     "CreatedSubscriber",
@@ -121,11 +127,13 @@ __all__ = [
     "LineIdentity",
     "LineRefused",
     "LineTaken",
+    "ListedPlan",
     "NasAddressTaken",
     "NasRefused",
     "NasSaid",
     "PasswordStorage",
     "PasswordStorageRefused",
+    "PlanChanges",
     "PlanRefused",
     "PlanTerms",
     "PlanUnknown",
@@ -141,6 +149,8 @@ __all__ = [
     "RadiusService",
     "Rate",
     "RateNotExpressible",
+    "RenderedPlan",
+    "RenderedRow",
     "ReplyRow",
     "RequestConflict",
     "RequestRefused",
@@ -179,4 +189,5 @@ __all__ = [
     "subscriber_changes",
     "subscribers_nobody_wants",
     "subscribers_of_ended_services",
+    "tell_of_plan",
 ]

@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Row
 
 from radius.encoder import EncodedAttribute, encode
 from radius.errors import EncodingRefused
@@ -62,7 +65,7 @@ class LineIdentity:
         return found
 
 
-def line_of(subscriber: Subscriber) -> LineIdentity:
+def line_of(subscriber: Subscriber | Row[*tuple[Any, ...]]) -> LineIdentity:
     """From where a subscriber may log in."""
     return LineIdentity(**{field.name: getattr(subscriber, f"bound_{field.name}") for field in fields(LineIdentity)})
 

@@ -52,10 +52,7 @@ async def define_plan(
         PlanRefused: a name or term that cannot be meant; all faults at once.
         RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS in use could not be told it.
     """
-    faults = ([] if NAME.fullmatch(name) else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]) + terms.faults()
-    if faults:
-        raise PlanRefused(name, faults)
-    terms = in_one_spelling(terms)
+    terms = meant(name, terms)
     await one_definition_at_a_time(db, tenant_id)
     common_words(name, terms)
     if not pairs_later:
@@ -82,6 +79,18 @@ async def _renew_in_gardens(db: AsyncSession, plan: Plan, now: datetime) -> None
     concerned = or_(Subscriber.plan_id == plan.id, Subscriber.garden_plan_id == plan.id)
     mine = (Subscriber.tenant_id == plan.tenant_id, Subscriber.garden_plan_id.is_not(None), concerned)
     await db.execute(update(Subscriber).where(*mine).values(version=Subscriber.version + 1, updated_at=now))
+
+
+def meant(name: str, terms: PlanTerms) -> PlanTerms:
+    """The terms in their one spelling.
+
+    Raises:
+        PlanRefused: a name or term that cannot be meant; all faults at once.
+    """
+    faults = ([] if NAME.fullmatch(name) else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]) + terms.faults()
+    if faults:
+        raise PlanRefused(name, faults)
+    return in_one_spelling(terms)
 
 
 async def one_definition_at_a_time(db: AsyncSession, tenant_id: str) -> None:

@@ -66,6 +66,39 @@ class DefinedPlan(TypedDict):
     projected: bool
 
 
+class ListedPlan(DefinedPlan):
+    """A plan and how many subscribers that are not terminated are on it, and in it as a walled garden."""
+
+    subscribers: int
+    in_garden: int
+
+
+class RenderedRow(TypedDict):
+    """One row of ``radgroupreply``."""
+
+    group: str
+    attribute: str
+    op: str
+    value: str
+
+
+class RenderedPlan(TypedDict):
+    """What NASes of one dialect are told of a plan (``every``: what all of them are); ``faults`` say why none of that
+    dialect can be."""
+
+    dialect: str
+    rows: list[RenderedRow]
+    faults: list[str]
+
+
+class AppliedPlan(TypedDict):
+    """How many subscribers, with how many open sessions (None: nobody has looked), are being told of their plan."""
+
+    plan: str
+    subscribers: int
+    sessions: int | None
+
+
 class DefinedNas(TypedDict):
     """A NAS as we want it. ``secret`` is a reference such as ``secret:nas/3``."""
 

@@ -16,14 +16,15 @@ from radius import external_ids, nases, plans, subscribers
 from radius.encoder import encode
 from radius.nases import CoaTerms, NasTerms
 from radius.password_storage import LOGIN_METHODS, PasswordStorage
+from radius.plan_looks import list_plans, plan_view, render_plan
 from radius.ports import Now, Secrets
 from radius.projection import FramedAddresses
-from radius.results import CreatedSubscriber, DefinedNas, DefinedPlan, SubscriberView
+from radius.results import CreatedSubscriber, DefinedNas, DefinedPlan, ListedPlan, RenderedPlan, SubscriberView
 from radius.states import State
-from radius.subscriber_views import SUBSCRIBER, VIEWS, subscriber_view
+from radius.subscriber_views import PLAN, SUBSCRIBER, VIEWS, subscriber_view
 from radius.subscribers import SubscriberRequest
 from radius.tables import Nas, Plan, Subscriber
-from radius.terms import PlanTerms, terms_of
+from radius.terms import PlanTerms
 
 
 class RadiusService:
@@ -161,6 +162,7 @@ class RadiusService:
         self,
         *,
         external_id: str | None = None,
+        plan: str | None = None,
         customer_id: int | None = None,
         state: State | None = None,
         before_id: int | None = None,
@@ -172,6 +174,8 @@ class RadiusService:
             query = query.where(SUBSCRIBER.customer_id == customer_id)
         if state is not None:
             query = query.where(SUBSCRIBER.state == state)
+        if plan is not None:
+            query = query.where(PLAN.name == plan)
         if external_id is not None:
             query = query.where(SUBSCRIBER.external_id == external_id)
         if before_id is not None:
@@ -206,7 +210,7 @@ class RadiusService:
             RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS in use could not be told it.
         """
         plan = await plans.define_plan(self._db, self._tenant_id, name, terms, self._now(), pairs_later=pairs_later)
-        return _plan_view(plan)
+        return plan_view(plan)
 
     async def refuse_unsayable_pairs(self) -> None:
         """After definitions with ``pairs_later``, in the same transaction.
@@ -218,7 +222,24 @@ class RadiusService:
 
     async def plan(self, *, name: str) -> DefinedPlan:
         """The plan of that name, or ``PlanUnknown``."""
-        return _plan_view(await plans.find_plan(self._db, self._tenant_id, name))
+        return plan_view(await plans.find_plan(self._db, self._tenant_id, name))
+
+    async def plans(self, *, after_id: int = 0, limit: int = 50) -> list[ListedPlan]:
+        """Plans by their numbers, a page at a time, each with how many subscribers it has."""
+        return await list_plans(self._db, self._tenant_id, after_id=after_id, limit=limit)
+
+    async def render_plan(
+        self, *, name: str, terms: PlanTerms | None = None, dialect: str | None = None
+    ) -> list[RenderedPlan]:
+        """What NASes are told of a plan, or would be if it had these terms; nothing is written.
+
+        Raises:
+            PlanUnknown, DialectUnknown
+            PlanRefused: a name or term that cannot be meant.
+        """
+        if terms is None:
+            terms = (await self.plan(name=name))["terms"]
+        return render_plan(self._tenant_id, name, plans.meant(name, terms), dialect)
 
     async def define_nas(
         self,
@@ -287,16 +308,6 @@ class RadiusService:
         garden_id = subscriber.garden_plan_id
         garden = None if garden_id is None else (await self._db.get_one(Plan, garden_id)).name
         return subscriber_view(subscriber, plan.name, garden)
-
-
-def _plan_view(plan: Plan) -> DefinedPlan:
-    return DefinedPlan(
-        plan_id=plan.id,
-        name=plan.name,
-        terms=terms_of(plan),
-        version=plan.version,
-        projected=not plan.dirty,
-    )
 
 
 def _nas_view(nas: Nas) -> DefinedNas:

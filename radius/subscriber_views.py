@@ -10,13 +10,13 @@ from radius.line_identity import line_of
 from radius.results import SubscriberView
 from radius.tables import Plan, Subscriber, password_ref_of
 
-SUBSCRIBER, _PLAN, _GARDEN = Subscriber.__table__.c, Plan.__table__.c, Plan.__table__.alias("garden")
+SUBSCRIBER, PLAN, _GARDEN = Subscriber.__table__.c, Plan.__table__.c, Plan.__table__.alias("garden")
 VIEWS = select(
     SUBSCRIBER.id,
     SUBSCRIBER.customer_id,
     SUBSCRIBER.service_id,
     SUBSCRIBER.username,
-    _PLAN.name.label("plan"),
+    PLAN.name.label("plan"),
     select(_GARDEN.c.name)
     .where(_GARDEN.c.tenant_id == SUBSCRIBER.tenant_id, _GARDEN.c.id == SUBSCRIBER.garden_plan_id)
     .scalar_subquery()
@@ -37,7 +37,7 @@ VIEWS = select(
     SUBSCRIBER.login_by_line,
     SUBSCRIBER.version,
     SUBSCRIBER.projected_version,
-).join(Plan.__table__, and_(_PLAN.tenant_id == SUBSCRIBER.tenant_id, _PLAN.id == SUBSCRIBER.plan_id))
+).join(Plan.__table__, and_(PLAN.tenant_id == SUBSCRIBER.tenant_id, PLAN.id == SUBSCRIBER.plan_id))
 
 
 def subscriber_view(subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str, garden: str | None) -> SubscriberView:

@@ -22,6 +22,7 @@ from radius.errors import (
 )
 from radius.external_ids import external_id_faults, refuse_taken_number
 from radius.former_names import refuse_taken
+from radius.line_identity import LineIdentity, give_line
 from radius.plans import find_plan, random_password
 from radius.ports import Secrets
 from radius.projection import FramedAddresses, addresses_of, checked_addresses
@@ -169,6 +170,7 @@ async def _revived(
     try:
         async with db.begin_nested():
             subscriber.state, subscriber.plan_id = "pending", plan.id
+            give_line(subscriber, LineIdentity(), logs_in=False)
             subscriber.version += 1
             _bring_to(subscriber, request, now)
             await db.flush()  # the constraints' answer is needed now

@@ -26,6 +26,7 @@ from provisioning.cli import (
     orders,
     partners,
     payments,
+    plans,
     quotes,
     runs,
     subscribers,
@@ -53,6 +54,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
+app.add_typer(plans.app, name="plans")
 app.add_typer(addresses.app, name="addresses")
 app.add_typer(offers.app, name="offers")
 app.add_typer(leads.app, name="leads")

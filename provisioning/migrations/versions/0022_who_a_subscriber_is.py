@@ -13,7 +13,7 @@ depends_on = None
 SETTING = "nullif(current_setting('firstlight.tenant_id', true), '')"
 IDENTITY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 OLD_ACTS = ("change_plan", "suspend", "resume", "rotate_password")
-NEW_ACTS = (*OLD_ACTS, "rename", "bind", "unbind")
+NEW_ACTS = (*OLD_ACTS, "rename", "bind", "unbind", "apply_plan")
 UNIQUE = {
     "uq_radius_subscriber_external_id": (["tenant_id", "external_id"], "state <> 'terminated'"),
     "uq_radius_subscriber_line_station": (["bound_station"], "state <> 'terminated' AND login_by_line"),
@@ -134,9 +134,9 @@ def _changes_as_they_are(acts: tuple[str, ...]) -> sa.Table:
 def downgrade() -> None:
     op.execute(
         "DELETE FROM radius_session_treatment WHERE change_id IN"
-        " (SELECT id FROM radius_session_change WHERE act IN ('rename', 'bind', 'unbind'))"
+        " (SELECT id FROM radius_session_change WHERE act IN ('rename', 'bind', 'unbind', 'apply_plan'))"
     )
-    op.execute("DELETE FROM radius_session_change WHERE act IN ('rename', 'bind', 'unbind')")
+    op.execute("DELETE FROM radius_session_change WHERE act IN ('rename', 'bind', 'unbind', 'apply_plan')")
     _let_acts_be(NEW_ACTS, OLD_ACTS)
     op.drop_table("radius_former_username")
     for name in UNIQUE:

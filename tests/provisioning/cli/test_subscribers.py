@@ -161,6 +161,8 @@ def test_a_subscriber_is_renamed_with_its_service_once_somebody_tells_its_cpe_an
     assert (wrong.status, "is for PPPoE" in wrong.err) == (2, True)
     bound = type_("subscribers", "bind", new, *why, "--station", "00:1A:2B:3C:4D:5E", "--port", "eth 0/1", "--json")
     assert bound.json["subscriber"]["line"] == {"station": "001a2b3c4d5e", "port": "eth 0/1"}
-    assert type_("subscribers", "show", new).out.splitlines()[3] == "bound to its line: station 001a2b3c4d5e, port eth 0/1"
+    assert (
+        type_("subscribers", "show", new).out.splitlines()[3] == "bound to its line: station 001a2b3c4d5e, port eth 0/1"
+    )
     assert type_("subscribers", "unbind", new, *why, "--json").json["subscriber"]["line"] == {}
     assert type_("check").status == 0
