@@ -75,6 +75,7 @@ from radius import (
     Diagnoses,
     DiagnosisTerms,
     LoginLog,
+    PlanChanges,
     RadiusProjector,
     RadiusService,
     Retransmission,
@@ -211,7 +212,13 @@ class Appliance:
 
     def subscriber_desk(self, db: AsyncSession) -> SubscriberDesk:
         """The door for what is done to subscribers that are served, bound to this transaction."""
-        return SubscriberDesk(radius=self.services(db).radius_service, verbs=self.subscriber_verbs(db))
+        services = self.services(db)
+        return SubscriberDesk(
+            radius=services.radius_service,
+            verbs=self.subscriber_verbs(db),
+            cpes=services.genieacs_service,
+            network=self.network_upkeep(db),
+        )
 
     def nas_desk(self, db: AsyncSession) -> NasDesk:
         """The door for single NASes, bound to this transaction."""
@@ -227,6 +234,11 @@ class Appliance:
         return SubscriberVerbs(
             db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault, guard=not_being_installed
         )
+
+    @property
+    def plan_changes(self) -> PlanChanges:
+        """What open sessions have not been told of their plan."""
+        return PlanChanges(self.database.begin, self.radius_database.begin, tenant_id=self.tenant_id, now=self.clock)
 
     def session_changes(self, retransmission: Retransmission) -> SessionChanges:
         """What carries such changes to the sessions that are open."""

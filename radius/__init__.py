@@ -72,10 +72,12 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
+from radius.line_identity import LineIdentity
 from radius.logins import LoginLog, LoginView, UnknownNas, UnknownUser
 from radius.nas_probe import Probe, probe_coa, probe_login
 from radius.nases import CoaTerms
 from radius.password_storage import LOGIN_METHODS, PasswordStorage
+from radius.plan_applying import PlanChanges, tell_of_plan
 from radius.projection import FramedAddresses
 from radius.projection_errors import (
     ForeignRows,
@@ -89,12 +91,16 @@ from radius.raddb_checks import Trap
 from radius.reaper import NasGuard, Reaped, Reaper
 from radius.replies import ReplyRow, address_replies
 from radius.results import (
+    AppliedPlan,
     CreatedSubscriber,
     DefinedNas,
     DefinedPlan,
     Disconnection,
+    ListedPlan,
     ProjectedSubscriber,
     Projection,
+    RenderedPlan,
+    RenderedRow,
     SessionAnswer,
     SessionChangeView,
     SessionsEnded,
@@ -112,12 +118,15 @@ from radius.tables import RadiusBase
 from radius.terms import PlanTerms
 from radius.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
 from radius.usage_count import UsageCount
+from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken
 from radius.verbs import SubscriberVerbs
 
 __all__ = [
     "LOGIN_METHODS",
     "RADIUS_INVARIANTS",
+    "AccessUnfit",
     "AddressConflict",
+    "AppliedPlan",
     "Archived",
     "AttributeUnknown",
     "AuthDoor",
@@ -133,12 +142,18 @@ __all__ = [
     "Drift",
     "EncodingRefused",
     "Examination",
+    "ExternalIdTaken",
     "Finding",
     "ForeignRows",
     "FramedAddresses",
+    "GardenUnfit",
     "IllegalMove",
     "Invariant",
     "Kept",
+    "LineIdentity",
+    "LineRefused",
+    "LineTaken",
+    "ListedPlan",
     "LoginLog",
     "LoginView",
     "LookRefused",
@@ -151,6 +166,7 @@ __all__ = [
     "PasswordStorage",
     "PasswordStorageRefused",
     "Patient",
+    "PlanChanges",
     "PlanRefused",
     "PlanTerms",
     "PlanUnknown",
@@ -169,6 +185,8 @@ __all__ = [
     "RateNotExpressible",
     "Reaped",
     "Reaper",
+    "RenderedPlan",
+    "RenderedRow",
     "ReplyRow",
     "RequestConflict",
     "RequestRefused",
@@ -224,4 +242,5 @@ __all__ = [
     "subscriber_changes",
     "subscribers_nobody_wants",
     "subscribers_of_ended_services",
+    "tell_of_plan",
 ]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
-from ipam.upkeep import draining, excluding, moving, reserving
+from ipam.upkeep import draining, excluding, moving, renaming, reserving
 from ipam.upkeep.answers import LeftBehind, MovedService, UnitEvent
 from ipam.upkeep.pool_units import checked_note, find_pool
 
@@ -130,6 +130,16 @@ class NetworkUpkeep:
             moved = await moving.rehome(self._rows, access_nodes, bng, note=said, at=self._now())
         log.debug("access nodes re-homed", nodes=list(access_nodes), bng=bng, services=len(moved))
         return moved
+
+    async def rename_service(self, *, service_id: int, username: str) -> bool:
+        """Another name for who logs in to a service.
+
+        Raises:
+            UsernameTaken: another service has the name, or had it.
+        """
+        done = await renaming.rename(self._db, self._tenant_id, service_id, username)
+        self._log("service renamed", done, username=username)
+        return done
 
     async def history(self, *, pool: str, value: str) -> list[UnitEvent]:
         """All that has become of an address, prefix or C-VLAN, oldest first."""

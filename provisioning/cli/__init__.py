@@ -27,6 +27,7 @@ from provisioning.cli import (
     orders,
     partners,
     payments,
+    plans,
     quotes,
     runs,
     sessions,
@@ -58,6 +59,7 @@ app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(nas.app, name="nas")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(plans.app, name="plans")
 app.add_typer(addresses.app, name="addresses")
 app.add_typer(offers.app, name="offers")
 app.add_typer(leads.app, name="leads")
