@@ -88,7 +88,7 @@ def is_silent(facts: Facts, session: Session) -> bool:
 
 def told_login(facts: Facts, login: LoginView) -> str:
     """One login as evidence."""
-    line = " ".join(each for each in (login["calling_station"], login["nas_port"]) if each)
+    line = " ".join(each for each in (login["calling_station"], login["nas_port"], login["circuit"]) if each)
     what = "accepted" if login["accepted"] else f"refused, {login['words']}"
     return f"{clock(login['happened_at'])} {facts.nas(login['nas_address'])} {login['method']} {line}: {what}"
 

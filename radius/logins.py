@@ -48,7 +48,8 @@ _ESCAPED = re.compile(r"(?:=[0-9A-F]{2})+")
 class LoginView(TypedDict):
     """One answer to a login. ``nas_address`` is where the packet came from, ``nas_said_address`` and ``nas_identifier``
     what the NAS says of itself; ``reason`` is a word of ``REASONS`` and ``words`` the same for a reader, both None of
-    an accept. ``about`` is the NAS (its name or address) where a refused one is online already."""
+    an accept. ``about`` is the NAS (its name or address) where a refused one is online already, ``circuit`` the
+    Agent-Circuit-Id of the access node (RFC 4679 s3.3.1)."""
 
     login_id: int
     username: str
@@ -62,6 +63,7 @@ class LoginView(TypedDict):
     nas_identifier: str | None
     calling_station: str | None
     nas_port: str | None
+    circuit: str | None
     happened_at: datetime
 
 
@@ -74,6 +76,7 @@ class UnknownUser(TypedDict):
     method: str
     calling_station: str | None
     nas_port: str | None
+    circuit: str | None
     first_at: datetime
     last_at: datetime
     times: int
@@ -222,6 +225,7 @@ def _login(row: Row[Any]) -> LoginView:
         nas_identifier=_shown(row.nas_identifier),
         calling_station=_shown(row.calling_station),
         nas_port=_shown(row.nas_port),
+        circuit=_shown(row.circuit),
         happened_at=row.happened_at,
     )
 
@@ -234,6 +238,7 @@ def _unknown_user(row: Row[Any]) -> UnknownUser:
         method=row.method,
         calling_station=_shown(row.calling_station),
         nas_port=_shown(row.nas_port),
+        circuit=_shown(row.circuit),
         first_at=row.first_at,
         last_at=row.last_at,
         times=row.times,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Executable, delete, insert, select, text, update
 
-from radius import LoginLog
+from radius import LineIdentity, LoginLog, SubscriberVerbs
 from radius.freeradius_tables import nas as nas_table
 from radius.freeradius_tables import radacct, radcheck
 from radius.login_tables import radius_login, radius_unknown_nas, radius_unknown_user
@@ -55,6 +55,7 @@ async def test_an_accept_says_who_when_how_and_from_where(site: Site, log: Login
         "nas_identifier": nas.name,
         "calling_station": "02-00-00-00-00-01",
         "nas_port": "lab0",
+        "circuit": None,
         "happened_at": pap["happened_at"],
     }
     assert abs(datetime.now(UTC) - pap["happened_at"]) < timedelta(minutes=1)
@@ -118,6 +119,21 @@ async def test_a_suspended_one_one_without_a_password_and_one_whose_password_can
     await site.projector.project_subscriber(active["subscriber_id"])
     await nas.login(active["username"], await site.password(active))
     assert await reasons(log, active["username"]) == ["uncheckable", "no_password", "suspended"]
+
+
+async def test_a_login_from_another_line_says_so_and_where_from(site: Site, log: LoginLog) -> None:
+    active, nas = await site.active(), await site.nas()
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        line = LineIdentity(circuit="olt-7 xpon 0/3#2")
+        await verbs.bind(subscriber_id=active["subscriber_id"], line=line)
+    await site.projector.project_subscriber(active["subscriber_id"])
+    for circuit in ("olt-7 xpon 0/3#2", "olt-7 xpon 0/3#3"):
+        said = {"ADSL-Agent-Circuit-Id": circuit}
+        await nas.login(active["username"], await site.password(active), line=said)
+    other, own = await log.logins_of(active["username"])
+    assert (own["accepted"], own["circuit"]) == (True, "olt-7 xpon 0/3#2")
+    assert (other["reason"], other["circuit"]) == ("other_line", "olt-7 xpon 0/3#3")
 
 
 async def test_unknown_names_are_a_list_and_one_that_is_a_password_is_not_kept(site: Site, log: LoginLog) -> None:
