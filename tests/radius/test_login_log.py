@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Executable, delete, insert, select, text, update
@@ -134,6 +135,22 @@ async def test_a_login_from_another_line_says_so_and_where_from(site: Site, log:
     other, own = await log.logins_of(active["username"])
     assert (own["accepted"], own["circuit"]) == (True, "olt-7 xpon 0/3#2")
     assert (other["reason"], other["circuit"]) == ("other_line", "olt-7 xpon 0/3#3")
+
+
+async def test_a_line_that_logs_in_by_itself_is_logged_under_its_subscriber(site: Site, log: LoginLog) -> None:
+    await site.define_plan(access="ipoe")
+    active, nas = await site.active(), await site.nas()
+    mac, other = f"02-00-{uuid4().hex[:2]}-00-00-07", "02-00-00-00-00-08"
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        await verbs.bind(subscriber_id=active["subscriber_id"], line=LineIdentity(station=mac), logs_in=True)
+    await site.projector.project_subscriber(active["subscriber_id"])
+    assert (await nas.line_login(mac, calling_station=mac)).accepted
+    assert (await nas.line_login(other, calling_station=other)).code == "Access-Reject"
+    [login] = await log.logins_of(active["username"])
+    assert (login["accepted"], login["method"], login["calling_station"]) == (True, "line", mac)
+    [unknown] = await log.unknown_users(site.tenant_id)
+    assert (unknown["username"], unknown["calling_station"]) == (other, other)
 
 
 async def test_unknown_names_are_a_list_and_one_that_is_a_password_is_not_kept(site: Site, log: LoginLog) -> None:
