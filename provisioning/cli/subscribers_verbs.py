@@ -123,7 +123,6 @@ def bind(
     circuit: Annotated[str | None, typer.Option(help="Its Agent-Circuit-Id, as the access node sends it.")] = None,
     remote: Annotated[str | None, typer.Option(help="Its Agent-Remote-Id, as the access node sends it.")] = None,
     ipoe: Annotated[bool, typer.Option("--ipoe", help="The line logs in by itself, without a password.")] = False,
-    request: Request = None,
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
@@ -131,7 +130,7 @@ def bind(
     line = LineIdentity(station, port, circuit, remote)
     _change(
         whom(username, external_id),
-        lambda desk, who: desk.bind(who, line=line, logs_in=ipoe, request_id=request),
+        lambda desk, who: desk.bind(who, line=line, logs_in=ipoe),
         as_json=json_,
     )
 
