@@ -36,7 +36,7 @@ from provisioning.settings import SettingsRefused
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, Retention, WebhookSender
-from radius import Retransmission, SessionControl
+from radius import Kept, Reaper, Retransmission, SessionArchive, SessionControl, UsageCount
 from workflows import (
     Dispatch,
     Interpreter,
@@ -65,9 +65,12 @@ class Pace:
     lost_every_seconds: float = 5.0
     catch_up_every_seconds: float = 30.0
     session_changes_every_seconds: float = 1.0
+    reap_every_seconds: float = 60.0
+    session_upkeep_every_seconds: float = 120.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
+    logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
     nas_retransmission: Retransmission = field(default_factory=Retransmission)
@@ -144,6 +147,7 @@ async def open_worker(
         stack.push_async_callback(changes.stop)
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
+        ticks += _session_ticks(appliance, pace)
         ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
         clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])
         await dispatch.open()
@@ -220,7 +224,29 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
         Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),
         Tick("pools", pace.pools_every_seconds, appliance.tell_pool_levels),
+        Tick("old logins", pace.logins_every_seconds, appliance.forget_old_logins),
         Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
+    ]
+
+
+def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
+    """What becomes of accounting by itself; the second is done once a night, and each look asks whether it is."""
+    begin, clock, settings = appliance.radius_database.begin, appliance.clock, appliance.settings
+    forgotten = settings.session_archive_days
+    kept = Kept(
+        hot=timedelta(days=settings.session_hot_days),
+        archive=None if forgotten is None else timedelta(days=forgotten),
+    )
+    count, archive = UsageCount(begin, now=clock), SessionArchive(begin, now=clock, kept=kept)
+
+    async def tend() -> None:
+        await count.count()
+        await archive.tend()
+
+    reaper = Reaper(begin, tenant_id=appliance.tenant_id, now=clock)
+    return [
+        Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
+        Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
     ]
 
 

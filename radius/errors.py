@@ -29,10 +29,13 @@
     |   `-- AccessUnfit               a line logs in on a plan for IPoE alone
     |-- NasError
     |   |-- NasRefused                a value of the NAS cannot be meant
+    |   |-- NasUnknown
+    |   |-- NasNameTaken              there is another NAS of that name
     |   |-- NasAddressTaken           the address belongs to another NAS
     |   `-- DialectUnknown
     |-- PasswordStorageRefused        subscribers of a NAS could not log in with passwords that are kept like that
     |-- SessionsStillOpen             somebody who may not be online any more still is               (transient)
+    |-- LookRefused                   what is asked about sessions cannot be meant
     |-- RequestRefused                a number or an id of the request cannot be kept
     |-- RequestConflict               a request id came again with other input
     `-- ProjectionError               this branch stands in ``radius.projection_errors``
@@ -301,6 +304,29 @@ class NasRefused(NasError):
         super().__init__(f"NAS {self.nas!r} cannot be meant: {'; '.join(self.faults)}.")
 
 
+class NasUnknown(NasError):
+    """There is no such NAS."""
+
+    code = "radius.nas_unknown"
+
+    def __init__(self, nas: str) -> None:
+        self.nas = nas[:80]
+        super().__init__(f"There is no NAS {self.nas!r}.")
+
+
+class NasNameTaken(NasError):
+    """There is another NAS of that name."""
+
+    code = "radius.nas_name_taken"
+
+    def __init__(self, nas: str, address: str) -> None:
+        self.nas = nas
+        self.address = address
+        super().__init__(
+            f"There is a NAS {nas} already, at {address} and on other terms. An estate changes it; or use another name."
+        )
+
+
 class NasAddressTaken(NasError):
     """The address belongs to another NAS."""
 
@@ -345,6 +371,16 @@ class SessionsStillOpen(RadiusError):
             f"{username} is still online: {'; '.join(sessions)}. It ends with its line, its Session-Timeout, or by hand"
             " at the NAS; accounting is looked at again, and the NAS asked again."
         )
+
+
+class LookRefused(RadiusError):
+    """What is asked about sessions cannot be meant."""
+
+    code = "radius.look_refused"
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"What is asked about sessions cannot be meant: {'; '.join(self.faults)}.")
 
 
 class RequestRefused(RadiusError):

@@ -28,7 +28,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from radius.attributes import fact_of, is_secret
+from radius.attributes import MAX_INTEGER, fact_of, is_secret
 from radius.dialects import DIALECTS, Dialect
 from radius.encoder import EncodedAttribute, Value, encode, encode_reply, safe_username
 from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible, ValueRefused
@@ -190,7 +190,8 @@ def plan_rows(plan: Plan) -> tuple[Row, ...]:
     """All rows of one plan: its own group, and one group for each dialect that can say it; the same of each piece of
     its addressing."""
     terms = terms_of(plan)
-    rows = list(_group_rows(plan_group(plan.tenant_id, plan.name), common_words(plan.name, terms)))
+    group = plan_group(plan.tenant_id, plan.name)
+    rows = [*_group_rows(group, common_words(plan.name, terms)), *_rows_of_second_login(group, terms)]
     for dialect in _who_can_say(plan.name, terms):
         words = words_of(dialect, plan.name, terms)
         rows += _group_rows(plan_group(plan.tenant_id, plan.name, dialect.name), words)
@@ -289,6 +290,16 @@ def _group_rows(group: str, items: Iterable[EncodedAttribute]) -> Iterator[Row]:
     for item in items:
         # = adds only what the subscriber's own rows have not set
         yield _attribute_row("radgroupreply", group, item, "+=" if _many(item) else "=")
+
+
+def _rows_of_second_login(group: str, terms: PlanTerms) -> Iterator[Row]:
+    """Nothing is said of what a NAS and a server do by themselves. Nobody is a member of the group that says *allow*:
+    accounting asks for it by its name (``replace_query`` in ``deploy/freeradius/raddb/sql/queries.conf``).
+    """
+    owner = {"reject": group, "allow": f"{group}:second-login"}.get(terms.second_login)
+    if owner is not None:
+        most = 1 if terms.second_login == "reject" else MAX_INTEGER
+        yield _attribute_row("radgroupcheck", owner, encode("Simultaneous-Use", most, place="check"), ":=")
 
 
 def _many(item: EncodedAttribute) -> bool:

@@ -100,7 +100,8 @@ class AppliedPlan(TypedDict):
 
 
 class DefinedNas(TypedDict):
-    """A NAS as we want it. ``secret`` is a reference such as ``secret:nas/3``."""
+    """A NAS as we want it. ``secret`` is a reference such as ``secret:nas/3``; ``projected_at`` is when FreeRADIUS'
+    rows came to show what they show of it."""
 
     nas_id: int
     name: str
@@ -111,6 +112,7 @@ class DefinedNas(TypedDict):
     secret: str
     version: int
     projected: bool
+    projected_at: datetime | None
 
 
 class ProjectedSubscriber(TypedDict):

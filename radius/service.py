@@ -275,6 +275,37 @@ class RadiusService:
         )
         return _nas_view(nas)
 
+    async def add_nas(
+        self,
+        *,
+        name: str,
+        address: str,
+        dialect: str,
+        coa_port: int = 3799,
+        login_methods: Sequence[str] = LOGIN_METHODS,
+        coa: CoaTerms | None = None,
+    ) -> tuple[DefinedNas, bool]:
+        """Make a NAS with a random secret; whether it is new. The same again gives the one there is.
+
+        Raises:
+            NasNameTaken: there is one of that name on other terms.
+            As ``define_nas``.
+        """
+        terms = NasTerms(address, dialect, coa_port, login_methods=tuple(login_methods), coa=coa or CoaTerms())
+        nas, is_new = await nases.add_nas(
+            self._db, self._tenant_id, name, terms, secrets=self._secrets, now=self._now()
+        )
+        return _nas_view(nas), is_new
+
+    async def rotate_nas_secret(self, *, name: str) -> DefinedNas:
+        """Give a NAS another random secret, or ``NasUnknown``."""
+        nas = await nases.rotate_secret(self._db, self._tenant_id, name, secrets=self._secrets, now=self._now())
+        return _nas_view(nas)
+
+    async def nas_named(self, *, name: str) -> DefinedNas:
+        """The NAS of that name as we want it, or ``NasUnknown``."""
+        return _nas_view(await nases.nas_named(self._db, self._tenant_id, name))
+
     async def define_password_storage(self, *, storage: str) -> None:
         """Let FreeRADIUS keep every password as cleartext, nt or ssha2-512 from its next projection on.
 
@@ -321,4 +352,5 @@ def _nas_view(nas: Nas) -> DefinedNas:
         secret=nas.secret_ref,
         version=nas.version,
         projected=not nas.dirty,
+        projected_at=nas.projected_at,
     )

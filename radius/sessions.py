@@ -79,7 +79,7 @@ class SessionReader:
 
     async def _read(self, query: Select[Any]) -> list[Session]:
         async with radius_transaction(self._radius_begin) as db:
-            return [_session(row) for row in await db.execute(query)]
+            return [session_of(row) for row in await db.execute(query)]
 
 
 def _newest_first(*usernames: str) -> Select[Any]:
@@ -90,7 +90,8 @@ def _newest_first(*usernames: str) -> Select[Any]:
     )
 
 
-def _session(row: Row[Any]) -> Session:
+def session_of(row: Row[Any]) -> Session:
+    """A row of radacct, or of the archive."""
     return Session(
         radacct_id=row.radacctid,
         session_id=row.acctsessionid,

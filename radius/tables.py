@@ -124,6 +124,7 @@ class Plan(Projected, RadiusBase):
     vrf: Mapped[str | None] = mapped_column(String(32))
     garden_filter: Mapped[str | None] = mapped_column(String(32))
     garden_url: Mapped[str | None] = mapped_column(Text)
+    second_login: Mapped[str] = mapped_column(String(8), default="replace", server_default="replace")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

@@ -52,6 +52,20 @@ ADDRESS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("second_login", "row"),
+    [
+        ("replace", None),
+        ("reject", "radgroupcheck isp/fiber-100 Simultaneous-Use := 1"),
+        ("allow", "radgroupcheck isp/fiber-100:second-login Simultaneous-Use := 4294967295"),
+    ],
+)
+def test_a_plan_says_what_becomes_of_a_second_login(second_login: str, row: str | None) -> None:
+    columns = {column.name: getattr(PLAN, column.name) for column in Plan.__table__.columns}
+    plan = Plan(**{**columns, "second_login": second_login})
+    assert {text for text in _texts(plan_rows(plan)) if text.startswith("radgroupcheck")} == {row} - {None}
+
+
 def test_pending_is_a_reject_without_any_password() -> None:
     assert _texts(rows_for(_subscriber("pending"), PLAN, None)) == ADDRESS | {
         "radcheck anna Auth-Type := Reject",
