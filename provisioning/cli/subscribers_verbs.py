@@ -115,7 +115,7 @@ def rename(
     )
 
 
-def bind(  # noqa: PLR0913, PLR0917 - each is an option
+def bind(
     username: Username,
     reason: Reason,
     station: Annotated[str | None, typer.Option(help="Its Calling-Station-Id; a MAC address in any spelling.")] = None,
