@@ -6,6 +6,8 @@ often as it is asked to, and finds what differs there; ``SessionChanges`` carrie
 ``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
 The server's configuration is ``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
 
+``SubscriberImport`` and ``BulkProjector`` do the same for thousands from elsewhere.
+
 Reading order: ``service`` (the verbs) -> ``projection`` (rows, pure) -> ``projector`` (carrying them over).
 
 How to add
@@ -18,6 +20,8 @@ How to add
 
 from __future__ import annotations
 
+from radius.adoption import Adoption, read_beside, read_radius_tables
+from radius.bulk_projection import Bulk, BulkProjector
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
 from radius.disconnect import NasSaid
@@ -51,6 +55,9 @@ from radius.errors import (
     ValueRefused,
 )
 from radius.freeradius_tables import ensure_freeradius_tables
+from radius.import_errors import ImportRefused, ImportUnreadable
+from radius.import_files import SubscriberFile, SubscriberLine, read_subscribers
+from radius.importing import BroughtIn, Settled, SubscriberImport
 from radius.invariants import (
     RADIUS_INVARIANTS,
     Finding,
@@ -99,7 +106,11 @@ from radius.verbs import SubscriberVerbs
 __all__ = [
     "RADIUS_INVARIANTS",
     "AddressConflict",
+    "Adoption",
     "AttributeUnknown",
+    "BroughtIn",
+    "Bulk",
+    "BulkProjector",
     "CoaTerms",
     "CreatedSubscriber",
     "DefinedNas",
@@ -112,6 +123,8 @@ __all__ = [
     "ForeignRows",
     "FramedAddresses",
     "IllegalMove",
+    "ImportRefused",
+    "ImportUnreadable",
     "Invariant",
     "NasAddressTaken",
     "NasRefused",
@@ -146,10 +159,14 @@ __all__ = [
     "SessionReader",
     "SessionsEnded",
     "SessionsStillOpen",
+    "Settled",
     "SeveralNotExpressible",
     "SeveralRefused",
     "State",
     "SubscriberChange",
+    "SubscriberFile",
+    "SubscriberImport",
+    "SubscriberLine",
     "SubscriberTerminated",
     "SubscriberUnknown",
     "SubscriberVerbs",
@@ -166,6 +183,9 @@ __all__ = [
     "drift_findings",
     "ensure_freeradius_tables",
     "live_username_of_service",
+    "read_beside",
+    "read_radius_tables",
+    "read_subscribers",
     "states_not_as_billed",
     "states_of_customer",
     "subscriber_changes",

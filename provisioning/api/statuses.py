@@ -242,6 +242,8 @@ CODES: dict[int, tuple[str, ...]] = {
         "radius.attribute_unknown",
         "radius.dialect_unknown",
         "radius.encoding_refused",
+        "radius.import_refused",
+        "radius.import_unreadable",
         "radius.nas_refused",
         "radius.password_storage_refused",
         "radius.plan_refused",
