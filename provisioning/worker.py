@@ -36,7 +36,7 @@ from provisioning.settings import SettingsRefused
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, Retention, WebhookSender
-from radius import Retransmission, SessionControl
+from radius import Kept, Reaper, Retransmission, SessionArchive, SessionControl, UsageCount
 from workflows import (
     Dispatch,
     Interpreter,
@@ -65,9 +65,12 @@ class Pace:
     lost_every_seconds: float = 5.0
     catch_up_every_seconds: float = 30.0
     session_changes_every_seconds: float = 1.0
+    reap_every_seconds: float = 60.0
+    session_upkeep_every_seconds: float = 120.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
+    logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
     nas_retransmission: Retransmission = field(default_factory=Retransmission)
@@ -140,8 +143,12 @@ async def open_worker(
             allowed=appliance.settings.notice_schemas,
         )
         stack.push_async_callback(notices.stop)
+        changes = appliance.session_changes(pace.nas_retransmission)
+        stack.push_async_callback(changes.stop)
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
+        ticks += _session_ticks(appliance, pace)
+        ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
         clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
@@ -201,7 +208,6 @@ async def _look(appliance: Appliance, clock: Clock) -> None:
 
 
 def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace) -> list[Tick]:
-    changes = appliance.session_changes(pace.nas_retransmission)
     return [
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
@@ -214,12 +220,33 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
-        Tick("session changes", pace.session_changes_every_seconds, changes.deliver_due),
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
         Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),
         Tick("pools", pace.pools_every_seconds, appliance.tell_pool_levels),
+        Tick("old logins", pace.logins_every_seconds, appliance.forget_old_logins),
         Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
+    ]
+
+
+def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
+    """What becomes of accounting by itself; the second is done once a night, and each look asks whether it is."""
+    begin, clock, settings = appliance.radius_database.begin, appliance.clock, appliance.settings
+    forgotten = settings.session_archive_days
+    kept = Kept(
+        hot=timedelta(days=settings.session_hot_days),
+        archive=None if forgotten is None else timedelta(days=forgotten),
+    )
+    count, archive = UsageCount(begin, now=clock), SessionArchive(begin, now=clock, kept=kept)
+
+    async def tend() -> None:
+        await count.count()
+        await archive.tend()
+
+    reaper = Reaper(begin, tenant_id=appliance.tenant_id, now=clock)
+    return [
+        Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
+        Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
     ]
 
 

@@ -4,6 +4,8 @@ What we want stands in our own tables (``RadiusService``, and ``SubscriberVerbs`
 subscriber that is served; one transaction, no network). ``RadiusProjector`` carries it into FreeRADIUS' own tables, as
 often as it is asked to, and finds what differs there; ``SessionChanges`` carries it to the sessions that are open.
 ``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
+``SessionLooks`` and ``UsageLooks`` answer operators; ``Reaper`` closes what has fallen silent, ``UsageCount`` splits
+what was used by days, and ``SessionArchive`` keeps radacct small.
 The server's configuration is ``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
 
 ``SubscriberImport`` and ``BulkProjector`` do the same for thousands from elsewhere.
@@ -21,10 +23,14 @@ How to add
 from __future__ import annotations
 
 from radius.adoption import Adoption, read_beside, read_radius_tables
+from radius.archive import Archived, Kept, SessionArchive
 from radius.bulk_projection import Bulk, BulkProjector
+from radius.canary import AuthDoor
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
 from radius.disconnect import NasSaid
+from radius.doctor import Examination, Patient, examine
+from radius.doors import nas_doors
 from radius.drift import Drift
 from radius.dynamic_authorization import Retransmission
 from radius.errors import (
@@ -33,8 +39,11 @@ from radius.errors import (
     DialectUnknown,
     EncodingRefused,
     IllegalMove,
+    LookRefused,
     NasAddressTaken,
+    NasNameTaken,
     NasRefused,
+    NasUnknown,
     PasswordStorageRefused,
     PlanRefused,
     PlanUnknown,
@@ -54,6 +63,8 @@ from radius.errors import (
     UsernameTaken,
     ValueRefused,
 )
+from radius.evidence import Diagnoses, DiagnosisTerms
+from radius.findings import Diagnosis
 from radius.freeradius_tables import ensure_freeradius_tables
 from radius.import_errors import ImportRefused, ImportUnreadable
 from radius.import_files import SubscriberFile, SubscriberLine, read_subscribers
@@ -68,8 +79,12 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
+from radius.line_identity import LineIdentity
+from radius.logins import LoginLog, LoginView, UnknownNas, UnknownUser
+from radius.nas_probe import Probe, probe_coa, probe_login
 from radius.nases import CoaTerms
-from radius.password_storage import PasswordStorage
+from radius.password_storage import LOGIN_METHODS, PasswordStorage
+from radius.plan_applying import PlanChanges, tell_of_plan
 from radius.projection import FramedAddresses
 from radius.projection_errors import (
     ForeignRows,
@@ -79,14 +94,20 @@ from radius.projection_errors import (
     RadiusDatabaseUnfit,
 )
 from radius.projector import RadiusProjector
+from radius.raddb_checks import Trap
+from radius.reaper import NasGuard, Reaped, Reaper
 from radius.replies import ReplyRow, address_replies
 from radius.results import (
+    AppliedPlan,
     CreatedSubscriber,
     DefinedNas,
     DefinedPlan,
     Disconnection,
+    ListedPlan,
     ProjectedSubscriber,
     Projection,
+    RenderedPlan,
+    RenderedRow,
     SessionAnswer,
     SessionChangeView,
     SessionsEnded,
@@ -96,18 +117,27 @@ from radius.results import (
 from radius.service import RadiusService
 from radius.session_changes import SessionChanges
 from radius.session_control import SessionControl
+from radius.session_looks import SessionLooks, SessionState, SessionView
 from radius.sessions import Session, SessionReader
 from radius.standing import live_username_of_service, states_of_customer
 from radius.states import State
 from radius.tables import RadiusBase
 from radius.terms import PlanTerms
+from radius.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
+from radius.usage_count import UsageCount
+from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken
 from radius.verbs import SubscriberVerbs
 
 __all__ = [
+    "LOGIN_METHODS",
     "RADIUS_INVARIANTS",
+    "AccessUnfit",
     "AddressConflict",
     "Adoption",
+    "AppliedPlan",
+    "Archived",
     "AttributeUnknown",
+    "AuthDoor",
     "BroughtIn",
     "Bulk",
     "BulkProjector",
@@ -115,25 +145,45 @@ __all__ = [
     "CreatedSubscriber",
     "DefinedNas",
     "DefinedPlan",
+    "Diagnoses",
+    "Diagnosis",
+    "DiagnosisTerms",
     "DialectUnknown",
     "Disconnection",
     "Drift",
     "EncodingRefused",
+    "Examination",
+    "ExternalIdTaken",
     "Finding",
     "ForeignRows",
     "FramedAddresses",
+    "GardenUnfit",
     "IllegalMove",
     "ImportRefused",
     "ImportUnreadable",
     "Invariant",
+    "Kept",
+    "LineIdentity",
+    "LineRefused",
+    "LineTaken",
+    "ListedPlan",
+    "LoginLog",
+    "LoginView",
+    "LookRefused",
     "NasAddressTaken",
+    "NasGuard",
+    "NasNameTaken",
     "NasRefused",
     "NasSaid",
+    "NasUnknown",
     "PasswordStorage",
     "PasswordStorageRefused",
+    "Patient",
+    "PlanChanges",
     "PlanRefused",
     "PlanTerms",
     "PlanUnknown",
+    "Probe",
     "ProjectedSubscriber",
     "Projection",
     "ProjectionError",
@@ -146,17 +196,25 @@ __all__ = [
     "RadiusService",
     "Rate",
     "RateNotExpressible",
+    "Reaped",
+    "Reaper",
+    "RenderedPlan",
+    "RenderedRow",
     "ReplyRow",
     "RequestConflict",
     "RequestRefused",
     "Retransmission",
     "Session",
     "SessionAnswer",
+    "SessionArchive",
     "SessionChangeUnknown",
     "SessionChangeView",
     "SessionChanges",
     "SessionControl",
+    "SessionLooks",
     "SessionReader",
+    "SessionState",
+    "SessionView",
     "SessionsEnded",
     "SessionsStillOpen",
     "Settled",
@@ -173,7 +231,16 @@ __all__ = [
     "SubscriberView",
     "TermsNotExpressible",
     "TestingWindowOver",
+    "Trap",
     "TreatedSession",
+    "UnknownNas",
+    "UnknownUser",
+    "UnsplitUsage",
+    "UsageCount",
+    "UsageLooks",
+    "UsageOfDay",
+    "UsageView",
+    "UsedOctets",
     "UsernameRefused",
     "UsernameTaken",
     "ValueRefused",
@@ -182,7 +249,11 @@ __all__ = [
     "dialect_named",
     "drift_findings",
     "ensure_freeradius_tables",
+    "examine",
     "live_username_of_service",
+    "nas_doors",
+    "probe_coa",
+    "probe_login",
     "read_beside",
     "read_radius_tables",
     "read_subscribers",
@@ -191,4 +262,5 @@ __all__ = [
     "subscriber_changes",
     "subscribers_nobody_wants",
     "subscribers_of_ended_services",
+    "tell_of_plan",
 ]

@@ -119,8 +119,12 @@ class BulkProjector:
             return _Read(subscribers, plans, storage, await self._secrets.reveal_many(db, refs))
 
     async def _subscribers(self, db: AsyncSession, subscriber_ids: Sequence[int]) -> list[Subscriber]:
-        """Those who live: whoever is terminated, and who had the name before, are the projector's."""
-        mine = select(Subscriber).where(Subscriber.tenant_id == self._tenant_id, Subscriber.state != "terminated")
+        """Those who live and log in by a password: all others have rows that may be somebody else's just now."""
+        mine = select(Subscriber).where(
+            Subscriber.tenant_id == self._tenant_id,
+            Subscriber.state != "terminated",
+            Subscriber.login_by_line.is_(False),
+        )
         found: list[Subscriber] = []
         for some in chunks(subscriber_ids):
             found += await db.scalars(mine.where(Subscriber.id.in_(some)))

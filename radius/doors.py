@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import func, select, update
 
+from radius.aliveness import REAPED
 from radius.dialects import DIALECTS, Dialect, SessionKey
 from radius.dynamic_authorization import EVERY_KEY, NasDoor, SessionIdentity
 from radius.freeradius_tables import radacct
@@ -19,7 +20,7 @@ from radius.tables import Nas
 
 log = structlog.get_logger(__name__)
 
-GHOST = "Lost-Carrier-Reaped"
+GHOST = REAPED
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from radius.encoder import encode, safe_username
 from radius.errors import EncodingRefused, SeveralRefused
+from radius.external_ids import external_id_faults
 from radius.import_errors import ImportUnreadable
 from radius.projection import FramedAddresses, checked_addresses
 from radius.subscribers import MAX_ID
@@ -22,7 +23,7 @@ ImportedState = Literal["pending", "active", "suspended"]
 
 IMPORTED_STATES: tuple[ImportedState, ...] = ("pending", "active", "suspended")
 COLUMNS = (
-    *("username", "customer_id", "plan", "state", "password", "service_id"),
+    *("username", "customer_id", "plan", "state", "password", "service_id", "external_id"),
     *("ipv4", "ipv4_pool", "ipv6_wan_prefix", "delegated_prefix", "routes", "ipv6_routes"),
 )
 NEEDED = ("username", "customer_id", "plan")
@@ -31,7 +32,7 @@ ERROR = "error"
 BETWEEN_ROUTES = ";"
 _SEPARATORS = ",;\t"
 NO_ADDRESSES = FramedAddresses()
-_TO_THE_LETTER = ("username", "password")
+_TO_THE_LETTER = ("username", "password", "external_id")
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,6 +49,7 @@ class SubscriberLine:
     state: ImportedState = "active"
     password: str | None = None
     service_id: int | None = None
+    external_id: str | None = None
     addresses: FramedAddresses = NO_ADDRESSES
     faults: tuple[str, ...] = ()
     seen: str | None = None
@@ -112,6 +114,8 @@ def read_cells(number: int, cells: Mapping[str, str], *, seen: str | None = None
     if not given.get("plan"):
         faults.append("plan is missing")
     service_id = _number(given, "service_id", faults)
+    external_id = given.get("external_id") or None
+    faults += external_id_faults(external_id)
     return SubscriberLine(
         number=number,
         username=username,
@@ -120,6 +124,7 @@ def read_cells(number: int, cells: Mapping[str, str], *, seen: str | None = None
         state=_state(given.get("state", ""), faults),
         password=password,
         service_id=service_id,
+        external_id=external_id,
         addresses=_addresses(username, given, faults),
         faults=tuple(faults),
         seen=seen,

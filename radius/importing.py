@@ -22,7 +22,7 @@ from radius.plans import random_password
 from radius.ports import ManySecrets, Now
 from radius.projection import FramedAddresses
 from radius.subscribers import PASSWORD_LENGTH, SubscriberRequest
-from radius.tables import Plan, Subscriber, password_ref_of
+from radius.tables import FormerUsername, Plan, Subscriber, password_ref_of
 
 _SUBSCRIBER = cast(Table, Subscriber.__table__)
 _COLUMNS = _SUBSCRIBER.c
@@ -41,6 +41,7 @@ _EXISTING: Select[Any] = select(
     _COLUMNS.delegated_prefix,
     _COLUMNS.framed_routes,
     _COLUMNS.framed_ipv6_routes,
+    _COLUMNS.external_id,
 )
 
 
@@ -75,8 +76,9 @@ class SubscriberImport:
         faults: defaultdict[int, list[str]] = defaultdict(list)
         for line in lines:
             faults[line.number] += line.faults
-        for line, other in _twice(lines):
-            faults[line.number].append(f"username {line.username} stands in line {other.number} already")
+        for name in ("username", "external_id"):
+            for line, other in _twice(lines, name):
+                faults[line.number].append(f"{name} {getattr(line, name)} stands in line {other.number} already")
         for number, found in (await self._given_twice(lines)).items():
             faults[number] += found
         settled = await self._settle(lines)
@@ -122,6 +124,7 @@ class SubscriberImport:
             sound = {line.username: line for line in some if not line.faults}
             standing = await self._standing(sound)
             passwords = await self._passwords(sound, standing)
+            numbers, given_up = await self._external_ids(sound.values()), await self._given_up(sound)
             for line in some:
                 if line.plan and line.plan not in plans:
                     faults[line.number].append(f"plan: there is no RADIUS plan {line.plan[:80]!r}")
@@ -130,6 +133,10 @@ class SubscriberImport:
                     continue
                 here = standing.get(name)
                 found = list(self._differences(line, here, plans[line.plan], passwords))
+                if here is None or here.state == "terminated":
+                    found += self._former(line, given_up)
+                if numbers.get(line.external_id, name) != name:
+                    found.append(f"external_id: {line.external_id} is {numbers[line.external_id]}'s")
                 faults[line.number] += found
                 if not found and here is not None and here.state != "terminated":
                     unchanged[name] = here.id
@@ -143,6 +150,31 @@ class SubscriberImport:
         found = (await self._db.execute(mine)).all()
         live = {row.username: row for row in found if row.state != "terminated"}
         return {row.username: row for row in found} | live
+
+    async def _external_ids(self, lines: Iterable[SubscriberLine]) -> dict[str | None, str]:
+        """Who has the numbers of these lines."""
+        numbers = [line.external_id for line in lines if line.external_id is not None]
+        mine = select(_COLUMNS.external_id, _COLUMNS.username).where(
+            _COLUMNS.tenant_id == self._tenant_id, _COLUMNS.state != "terminated", _COLUMNS.external_id.in_(numbers)
+        )
+        return {number: name for number, name in await self._db.execute(mine)} if numbers else {}
+
+    async def _given_up(self, names: Iterable[str]) -> dict[str, Row[Any]]:
+        """Who gave each of the names up for another one, and whether it is free."""
+        had = select(
+            FormerUsername.username, FormerUsername.tenant_id, Subscriber.customer_id, FormerUsername.free_at
+        ).join(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
+        found = await self._db.execute(had.where(FormerUsername.username.in_(list(names))))
+        return {row.username: row for row in found}
+
+    def _former(self, line: SubscriberLine, given_up: Mapping[str, Row[Any]]) -> Iterator[str]:
+        row = given_up.get(line.username)
+        if row is None:
+            return
+        if (row.tenant_id, row.customer_id) != (self._tenant_id, line.customer_id):
+            yield "its username was somebody else's, who gave it up and whose sessions stay in the accounting under it"
+        elif row.free_at is None:
+            yield "its username was given up, and a session may still be open under it"
 
     async def _passwords(self, lines: Mapping[str, SubscriberLine], standing: Mapping[str, Row[Any]]) -> dict[str, str]:
         """The sealed passwords of those who are here and whose line has one."""
@@ -195,12 +227,12 @@ class SubscriberImport:
         return {name: plan_id for name, plan_id in found}
 
 
-def _twice(lines: Iterable[SubscriberLine]) -> Iterator[tuple[SubscriberLine, SubscriberLine]]:
+def _twice(lines: Iterable[SubscriberLine], name: str) -> Iterator[tuple[SubscriberLine, SubscriberLine]]:
     first: dict[str, SubscriberLine] = {}
     for line in lines:
-        other = first.setdefault(line.username, line)
-        if other is not line and line.username:
-            yield line, other
+        value = getattr(line, name)
+        if value and first.setdefault(value, line) is not line:
+            yield line, first[value]
 
 
 def _own(addresses: FramedAddresses) -> Iterator[tuple[str, str]]:
@@ -235,13 +267,17 @@ def _differing(line: SubscriberLine, here: Row[Any], plan_id: int, passwords: Ma
         yield "password"
     if line.service_id != here.service_id:
         yield "service_id"
+    if line.external_id is not None and line.external_id != here.external_id:
+        yield "external_id"
     given = _addresses(here)
     yield from (name for name in vars(given) if getattr(given, name) != getattr(line.addresses, name))
 
 
 def _row(line: SubscriberLine, plan_id: int) -> dict[str, Any]:
     addresses = line.addresses
-    request = SubscriberRequest(line.customer_id, line.username, line.plan, line.service_id, addresses)
+    request = SubscriberRequest(
+        line.customer_id, line.username, line.plan, line.service_id, addresses, line.external_id
+    )
     return {
         "customer_id": line.customer_id,
         "service_id": line.service_id,
@@ -254,5 +290,7 @@ def _row(line: SubscriberLine, plan_id: int) -> dict[str, Any]:
         "delegated_prefix": addresses.delegated_prefix,
         "framed_routes": "\n".join(addresses.routes),
         "framed_ipv6_routes": "\n".join(addresses.ipv6_routes),
+        "external_id": line.external_id,
+        "login_by_line": False,
         "request_fingerprint": request.fingerprint,
     }

@@ -33,6 +33,7 @@ from radius.freeradius_tables import (
     radusergroup,
 )
 from radius.projection import FramedAddresses, addresses_of, digest
+from radius.reaper import guards
 from radius.sessions import host
 from radius.tables import Subscriber
 
@@ -270,6 +271,12 @@ def _in_words(addresses: FramedAddresses) -> str:
     return ", ".join(each for each in named if each) or "nothing"
 
 
+async def silent_nases(radius_db: AsyncSession, now: datetime) -> list[Finding]:
+    """NASes with open sessions from which no accounting comes any more."""
+    silent = await guards(radius_db, now=now)
+    return [Finding(one["nas_address"], one["sentence"]) for one in silent if one["silent_since"] is not None]
+
+
 RADIUS_INVARIANTS: tuple[Invariant, ...] = (
     Invariant("radius.mangled_values", "FreeRADIUS hands every value on as it is written", mangled_values),
     Invariant("radius.repeated_single_values", "one row for an attribute with one value", repeated_single_values),
@@ -286,6 +293,7 @@ RADIUS_INVARIANTS: tuple[Invariant, ...] = (
         "a refused subscriber's sessions end within a quarter of an hour",
         sessions_of_refused,
     ),
+    Invariant("radius.nas_heard", "accounting comes from every NAS that has open sessions", silent_nases),
 )
 """Every question, in the order they are asked."""
 

@@ -47,14 +47,15 @@ class SessionReader:
     def __init__(self, radius_begin: Begin) -> None:
         self._radius_begin = radius_begin
 
-    async def open_sessions(self, username: str) -> list[Session]:
+    async def open_sessions(self, username: str, *former: str) -> list[Session]:
         """The sessions that have started and not stopped, the newest first. More than one is a double login or a ghost.
+        ``former`` are other names that count as this one.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
-        return await self._read(_newest_first(username).where(radacct.c.acctstoptime.is_(None)))
+        return await self._read(_newest_first(username, *former).where(radacct.c.acctstoptime.is_(None)))
 
     async def last_session(self, username: str) -> Session | None:
         """The session that started last, open or over; None before the first login. Says when, why and after how many
@@ -78,18 +79,19 @@ class SessionReader:
 
     async def _read(self, query: Select[Any]) -> list[Session]:
         async with radius_transaction(self._radius_begin) as db:
-            return [_session(row) for row in await db.execute(query)]
+            return [session_of(row) for row in await db.execute(query)]
 
 
-def _newest_first(username: str) -> Select[Any]:
+def _newest_first(*usernames: str) -> Select[Any]:
     return (
         select(radacct)
-        .where(radacct.c.username == safe_username(username))
+        .where(radacct.c.username.in_([safe_username(username) for username in usernames]))
         .order_by(radacct.c.acctstarttime.desc(), radacct.c.radacctid.desc())
     )
 
 
-def _session(row: Row[Any]) -> Session:
+def session_of(row: Row[Any]) -> Session:
+    """A row of radacct, or of the archive."""
     return Session(
         radacct_id=row.radacctid,
         session_id=row.acctsessionid,

@@ -13,6 +13,7 @@ from radius.errors import EncodingRefused
 from radius.tables import Plan
 
 Access = Literal["pppoe", "ipoe"]
+SecondLogin = Literal["replace", "reject", "allow"]
 
 Option = Literal[
     "burst",
@@ -73,6 +74,8 @@ class PlanTerms:
 
     ``session_cap_megabytes`` (10^6 octets, both directions) ends the session at its NAS; the next one begins at zero.
     The pools are those at the BNG; a subscriber who has an address or prefix of its own gets that one.
+    ``second_login`` of one who is online already: *replace* lets it in, and a former session of the same line is over;
+    *reject* refuses it, unless it is the same line; *allow* lets it in, and every session goes on.
     ``garden_filter`` names what keeps a line in a walled garden at the NAS, ``garden_url`` where its browser is sent.
     """
 
@@ -96,6 +99,7 @@ class PlanTerms:
     vrf: str | None = None
     garden_filter: str | None = None
     garden_url: str | None = None
+    second_login: SecondLogin = "replace"
 
     @property
     def rate(self) -> Rate:
@@ -148,6 +152,8 @@ class PlanTerms:
     def _names(self) -> Iterator[str]:
         if self.access not in get_args(Access):
             yield f"access is {self.access[:40]!r}, not {' or '.join(get_args(Access))}"
+        if self.second_login not in get_args(SecondLogin):
+            yield f"second_login is {self.second_login[:40]!r}, not {', '.join(get_args(SecondLogin))}"
         for name in ("qos_profile", "ipv6_pool", "ipv6_delegated_pool", "vrf", "garden_filter"):
             value = getattr(self, name)
             if value is not None and not _NAME_AT_NAS.fullmatch(value):

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from sqlalchemy.engine import make_url
 
-from provisioning.settings.values import DatabaseUrl, FilePath, is_postgresql, sqlite_file, sqlite_url
+from provisioning.settings.values import PREFIX, DatabaseUrl, FilePath, is_postgresql, sqlite_file, sqlite_url
 
 
 def _default_database(values: dict[str, Any]) -> str:
@@ -70,12 +70,34 @@ class Storage(BaseModel):
         json_schema_extra={"default": "`sealing-key.json` in the data folder"},
     )
 
+    session_hot_days: int = Field(
+        default=35,
+        ge=7,
+        le=366,
+        description="For how many days after its end a session stays in `radacct`; then it goes into the archive.",
+    )
+    session_archive_days: int | None = Field(
+        default=None,
+        ge=8,
+        le=36500,
+        description="For how many days after its end a session stays in that archive.",
+        json_schema_extra={"default": "unset: for ever"},
+    )
+
     @field_validator("radius_database_url")
     @classmethod
     def _radius_has_its_own_file(cls, value: str, info: ValidationInfo) -> str:
         ours = info.data.get("database_url")
         if ours is not None and not is_postgresql(value) and sqlite_file(value) == sqlite_file(ours):
             raise ValueError("must be another SQLite file than the appliance's: the two would fight for its lock")
+        return value
+
+    @field_validator("session_archive_days")
+    @classmethod
+    def _archive_keeps_longer(cls, value: int | None, info: ValidationInfo) -> int | None:
+        hot = info.data.get("session_hot_days")
+        if value is not None and hot is not None and value <= hot:
+            raise ValueError(f"must be more than the {hot} days of {PREFIX}SESSION_HOT_DAYS")
         return value
 
     @field_validator("radius_database_schema")

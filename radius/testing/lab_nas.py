@@ -68,6 +68,7 @@ class LabSession:
     delegated_prefix: str | None = None
     service_class: bytes | None = None
     calling_station: str = "02-00-00-00-00-01"
+    nas_port: str = "lab0"
     session_id: str = field(default_factory=lambda: randomness.token_hex(8))
 
     @classmethod
@@ -115,6 +116,7 @@ class LabNas:
         self._server = server
         self._auth_port = auth_port
         self._acct_port = acct_port
+        self.event_at: datetime | None = None  # when what it tells happened (RFC 2869 s5.3); None: it doesn't say
         self.sessions: dict[str, LabSession] = {}  # those that are up, by their id
         self.on_disconnected: Callable[[LabSession], None] = lambda _session: None
         self._disconnects: DisconnectServer | None = None
@@ -182,20 +184,43 @@ class LabNas:
         *,
         method: Literal["pap", "chap"] = "pap",
         calling_station: str = "02-00-00-00-00-01",
+        nas_port: str = "lab0",
+        line: Mapping[str, str] | None = None,
     ) -> LoginReply:
-        """Ask the server about a PPPoE login (RFC 2865 s2; CHAP s2.2).
+        """Ask the server about a PPPoE login (RFC 2865 s2; CHAP s2.2). ``line`` are more attributes that tell of it.
 
         Raises:
             NoAnswer: the server was silent. That is no reject: a NAS would ask its other server.
         """
         request = new_request(ACCESS_REQUEST, self._secret)
-        self._say_where(request, username, calling_station)
+        self._say_where(request, username, calling_station, nas_port)
         request["Service-Type"] = "Framed-User"
         request["Framed-Protocol"] = "PPP"
+        _say(request, line)
         if method == "pap":
             request["User-Password"] = request.PwCrypt(password)
         else:
             self._add_chap(request, password)
+        reply = await self._exchange(request, self._auth_port)
+        return LoginReply(reply.code, reply.attributes)
+
+    async def line_login(
+        self,
+        user_name: str,
+        *,
+        calling_station: str = "02-00-00-00-00-01",
+        nas_port: str = "lab0",
+        line: Mapping[str, str] | None = None,
+    ) -> LoginReply:
+        """Ask the server who is on a line (IPoE): nobody types anything, and the password is the NAS' own for all.
+
+        Raises:
+            NoAnswer: the server was silent.
+        """
+        request = new_request(ACCESS_REQUEST, self._secret)
+        self._say_where(request, user_name, calling_station, nas_port)
+        _say(request, line)
+        request["User-Password"] = request.PwCrypt("the same for every line")
         reply = await self._exchange(request, self._auth_port)
         return LoginReply(reply.code, reply.attributes)
 
@@ -232,7 +257,9 @@ class LabNas:
         self, session: LabSession, status: str, usage: Usage | None = None, more: Mapping[str, str] | None = None
     ) -> None:
         request = new_request(ACCOUNTING_REQUEST, self._secret)
-        self._say_where(request, session.username, session.calling_station)
+        self._say_where(request, session.username, session.calling_station, session.nas_port)
+        if self.event_at is not None:
+            request["Event-Timestamp"] = int(self.event_at.timestamp())
         request["Acct-Status-Type"] = status
         request["Acct-Session-Id"] = session.session_id
         for attribute, value in (
@@ -260,10 +287,10 @@ class LabNas:
         request["NAS-IP-Address"] = self.source_address
         request["NAS-Identifier"] = self.name
 
-    def _say_where(self, request: Any, username: str, calling_station: str) -> None:
+    def _say_where(self, request: Any, username: str, calling_station: str, nas_port: str) -> None:
         self._say_who(request)
         request["User-Name"] = username
-        request["NAS-Port-Id"] = "lab0"
+        request["NAS-Port-Id"] = nas_port
         request["NAS-Port-Type"] = "Virtual"
         request["Calling-Station-Id"] = calling_station
 
@@ -274,6 +301,11 @@ class LabNas:
         answer = hashlib.md5(identifier + password.encode() + challenge).digest()
         request["CHAP-Password"] = identifier + answer
         request["CHAP-Challenge"] = challenge
+
+
+def _say(request: Any, attributes: Mapping[str, str] | None) -> None:
+    for name, value in (attributes or {}).items():
+        request[name] = value.encode() if name.startswith("ADSL-") else value
 
 
 def _counters(usage: Usage | None) -> tuple[tuple[str, int], ...]:

@@ -10,6 +10,7 @@ from sqlalchemy import insert, update
 from provisioning.bootstrap import Appliance
 from provisioning.check import Finding
 from radius.freeradius_tables import radacct, radius_projection, radpostauth
+from radius.session_tables import radius_nas_heard
 from tests.provisioning.corruptions import CANCELLED, DONE, HELD, WAITING, Corruption, assert_caught, check, differs
 from tests.support.healthy_estate import vandal
 
@@ -226,6 +227,16 @@ async def test_a_session_that_outlives_its_subscriber_or_its_right_to_log_in_is_
     assert (await check(spoilable)).findings == [Finding(invariant, whose, sentence)]
 
 
+async def test_a_nas_from_which_no_accounting_comes_is_found(spoilable: Appliance) -> None:
+    heard = datetime(2026, 1, 1, tzinfo=UTC)
+    async with spoilable.radius_database.begin() as db:
+        silent = {"nasipaddress": "10.0.0.1", "heard_at": heard, "changed_at": heard, "looked_at": spoilable.clock()}
+        await db.execute(insert(radius_nas_heard).values(**silent, heard_since=None, open_sessions=7))
+    [finding] = (await check(spoilable)).findings
+    assert (finding.invariant, finding.subject) == ("radius.nas_heard", "10.0.0.1")
+    assert " since 2026-01-01 00:00 UTC: its 7 open session(s) stay open" in finding.message
+
+
 async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(spoilable: Appliance) -> None:
     change = "UPDATE radius_subscriber SET framed_ipv4 = NULL, version = version + 1 WHERE username = '{}'"
     with vandal(str(spoilable.settings.database_url)) as hand:
@@ -240,3 +251,4 @@ async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(spoila
 
 PROVEN = {invariant for corruption in CORRUPTIONS for invariant, _, _ in corruption.found}
 PROVEN |= {"radius.passwords_in_login_log", "radius.sessions_of_terminated", "radius.sessions_of_refused"}
+PROVEN |= {"radius.nas_heard"}

@@ -139,6 +139,8 @@ class Site:
         return f"u{uuid4().hex[:12]}@isp.example"
 
     async def define_plan(self, *, download_kbps: int = 100_000, upload_kbps: int = 20_000, **terms: Any) -> None:
+        """Several sessions of one line go on, unless the terms say otherwise: tests have them."""
+        terms.setdefault("second_login", "allow")
         async with self.database.begin() as db:
             given = PlanTerms(download_kbps=download_kbps, upload_kbps=upload_kbps, **terms)
             await self.service(db).define_plan(name=PLAN, terms=given)

@@ -52,20 +52,22 @@ def said(reply: LoginReply) -> dict[str, Any]:
 
 
 async def test_each_state_gets_the_same_answer_in_two_queries_as_in_five(site: Site, five: FreeRadiusServer) -> None:
-    await site.define_plan(ipv4_pool="cgnat-1", session_timeout_seconds=3600)
+    await site.define_plan(ipv4_pool="cgnat-1", ipv6_delegated_pool="cgnat-6", session_timeout_seconds=3600)
     async with site.database.begin() as db:
         await site.service(db).define_plan(name="garden", terms=PlanTerms(1000, 1000, ipv4_pool="garden"))
+        await site.service(db).define_plan(name="hedge", terms=PlanTerms(2000, 2000))
     await site.projector.project_plans()
     own = await site.active()
     pool = await site.active(FramedAddresses(ipv4_pool="cgnat-9"))
     plans = await site.active(FramedAddresses())
     pending = await site.create(addresses=FramedAddresses())
     await site.projector.project_subscriber(pending["subscriber_id"])
-    gardened = await site.active(FramedAddresses(ipv4="100.64.8.8"))
-    async with site.database.begin() as db:
-        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
-        await verbs.suspend(subscriber_id=gardened["subscriber_id"], garden="garden")
-    await site.projector.project_subscriber(gardened["subscriber_id"])
+    gardened, hedged = await site.active(FramedAddresses(ipv4="100.64.8.8")), await site.active(FramedAddresses())
+    for subscriber, garden in ((gardened, "garden"), (hedged, "hedge")):
+        async with site.database.begin() as db:
+            verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+            await verbs.suspend(subscriber_id=subscriber["subscriber_id"], garden=garden)
+        await site.projector.project_subscriber(subscriber["subscriber_id"])
 
     answers = {}
     for nas in await both(site, five):
@@ -75,6 +77,7 @@ async def test_each_state_gets_the_same_answer_in_two_queries_as_in_five(site: S
             ("plans", plans),
             ("pending", pending),
             ("gardened", gardened),
+            ("hedged", hedged),
         ):
             reply = await nas.login(subscriber["username"], await site.password(subscriber))
             answers.setdefault(name, []).append(said(reply))
@@ -87,13 +90,24 @@ async def test_each_state_gets_the_same_answer_in_two_queries_as_in_five(site: S
         "Access-Accept",
         *["Access-Reject"] * 3,
     ]
-    assert [two[name].get("Framed-Pool") for name in ("own", "pool", "plans", "gardened")] == [
+    assert [two[name].get("Framed-Pool") for name in ("own", "pool", "plans", "gardened", "hedged")] == [
         None,
         ["cgnat-9"],
         ["cgnat-1"],
         ["garden"],
+        ["cgnat-1"],
     ]
-    assert [two[name]["Mikrotik-Rate-Limit"] for name in ("plans", "gardened")] == [["20000k/100000k"], ["1000k/1000k"]]
+    assert [two[name].get("Session-Timeout") for name in ("plans", "hedged")] == [["3600"], None]
+    assert [two[name].get("Mikrotik-Delegated-IPv6-Pool") for name in ("plans", "gardened", "hedged")] == [
+        ["cgnat-6"],
+        None,
+        ["cgnat-6"],
+    ]
+    assert [two[name]["Mikrotik-Rate-Limit"] for name in ("plans", "gardened", "hedged")] == [
+        ["20000k/100000k"],
+        ["1000k/1000k"],
+        ["2000k/2000k"],
+    ]
 
 
 async def test_what_a_plan_checks_is_not_lost(site: Site, five: FreeRadiusServer) -> None:
@@ -107,16 +121,18 @@ async def test_what_a_plan_checks_is_not_lost(site: Site, five: FreeRadiusServer
         assert (await nas.login(subscriber["username"], password)).code == "Access-Reject"
 
 
-async def test_groups_of_somebody_else_that_fall_through_need_the_five(site: Site, five: FreeRadiusServer) -> None:
+async def test_groups_are_read_up_to_the_first_without_fall_through(site: Site, five: FreeRadiusServer) -> None:
     name = site.new_username()
-    first, second = f"{site.tenant_id}/first", f"{site.tenant_id}/second"
+    first, second, third = (f"{site.tenant_id}/{each}" for each in ("first", "second", "third"))
     rows: list[tuple[Any, dict[str, Any]]] = [
         (radcheck, {"username": name, "attribute": "Cleartext-Password", "op": ":=", "value": "sesame"}),
         (radreply, {"username": name, "attribute": "Mikrotik-Rate-Limit", "op": ":=", "value": "1k/1k"}),
         (radusergroup, {"username": name, "groupname": first, "priority": 1}),
         (radusergroup, {"username": name, "groupname": second, "priority": 2}),
         (radgroupreply, {"groupname": first, "attribute": "Fall-Through", "op": "=", "value": "Yes"}),
+        (radusergroup, {"username": name, "groupname": third, "priority": 3}),
         (radgroupreply, {"groupname": second, "attribute": "Session-Timeout", "op": "=", "value": "77"}),
+        (radgroupreply, {"groupname": third, "attribute": "Idle-Timeout", "op": "=", "value": "88"}),
     ]
     async with site.radius_database.begin() as db:
         for table, row in rows:
@@ -128,4 +144,4 @@ async def test_groups_of_somebody_else_that_fall_through_need_the_five(site: Sit
             await db.execute(table.delete().where(table.c[column] == row[column]))
 
     assert [reply.accepted for reply in replies] == [True, True]
-    assert [reply.first("Session-Timeout") for reply in replies] == [None, "77"]
+    assert [(reply.first("Session-Timeout"), reply.first("Idle-Timeout")) for reply in replies] == [("77", None)] * 2

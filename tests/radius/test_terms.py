@@ -33,6 +33,7 @@ def _terms(**terms: Any) -> PlanTerms:
             ["burst_seconds is 0", "burst_download_kbps is 90000, less than the 100000"],
         ),
         ({"access": "wifi"}, ["access is 'wifi', not pppoe or ipoe"]),
+        ({"second_login": "maybe"}, ["second_login is 'maybe', not replace, reject, allow"]),
         ({"vrf": "a b", "qos_profile": "g(1)", "garden_filter": "x" * 33}, ["qos_profile", "vrf", "garden_filter"]),
         (
             {"ipv4_pool": "`id`", "ipv6_pool": "p,q", "ipv6_delegated_pool": ""},
@@ -52,7 +53,9 @@ def test_every_fault_of_the_terms_is_named_at_once(terms: dict[str, Any], phrase
 
 
 def test_terms_are_kept_as_they_are() -> None:
-    terms = _terms(dns_ipv4=("192.0.2.53", "198.51.100.53"), burst_seconds=5, vrf="home", access="ipoe")
+    terms = _terms(
+        dns_ipv4=("192.0.2.53", "198.51.100.53"), burst_seconds=5, vrf="home", access="ipoe", second_login="reject"
+    )
     assert terms_of(Plan(**columns_of(terms))) == terms
     assert terms_of(Plan(**columns_of(_terms()))) == _terms()
 

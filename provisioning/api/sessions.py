@@ -1,0 +1,65 @@
+"""``/sessions``: who is online, what a subscriber had and used, who had an address. Nothing is changed here."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import Path, Query
+
+from provisioning.api.calls import InCall
+from provisioning.api.pages import After, Limit, Moment, Page, page_of, row_of
+from provisioning.api.routes import Doors
+from radius import NasGuard, SessionView, UsageView
+
+doors = Doors(prefix="/sessions", tags=["sessions"])
+
+Username = Annotated[str, Path(max_length=253)]
+
+
+@doors.get("", permission="subscribers.read")
+async def list_(
+    call: InCall,
+    nas: Annotated[str | None, Query(max_length=64, description="Only those at the NAS of this address")] = None,
+    doubtful: Annotated[bool, Query(description="Only those that have missed three interims")] = False,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[SessionView]:
+    """The sessions that have not stopped, the newest first."""
+    looks = call.appliance.session_looks
+    found = await looks.online(nas_address=nas, doubtful=doubtful, before=row_of(after), limit=limit + 1)
+    return page_of(call, found, [each["number"] for each in found], limit)
+
+
+@doors.get("/guard", permission="subscribers.read")
+async def guard(call: InCall) -> list[NasGuard]:
+    """Every NAS with open sessions, and whether accounting comes from it; while it is silent none of them is closed."""
+    return await call.appliance.session_looks.guards()
+
+
+@doors.get("/who-had", permission="subscribers.read")
+async def who_had(
+    call: InCall,
+    address: Annotated[str, Query(min_length=2, max_length=64, description="An IPv4 or IPv6 address, or a prefix")],
+    at: Annotated[Moment | None, Query(description="When; now, if left out")] = None,
+) -> list[SessionView]:
+    """The sessions that had this address then, or a prefix that contains it."""
+    return await call.appliance.session_looks.who_had(address, at=at or call.appliance.clock())
+
+
+@doors.get("/of/{username}", permission="subscribers.read")
+async def show(call: InCall, username: Username, after: After = None, limit: Limit = 50) -> Page[SessionView]:
+    """Every session that is known of a username, open and past, the newest first."""
+    found = await call.appliance.session_looks.of_user(username, before=row_of(after), limit=limit + 1)
+    return page_of(call, found, [each["number"] for each in found], limit)
+
+
+@doors.get("/of/{username}/usage", permission="subscribers.read")
+async def usage(
+    call: InCall,
+    username: Username,
+    first_day: Annotated[date, Query(description="The first day (UTC)")],
+    last_day: Annotated[date, Query(description="The last day (UTC)")],
+) -> UsageView:
+    """What a username used on these days. What could not be split by days is told apart from what could."""
+    return await call.appliance.usage_looks.of_user(username, first_day=first_day, last_day=last_day)

@@ -1,0 +1,152 @@
+"""``firstlight sessions``: who is online, what a subscriber had and used, who had an address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from provisioning.bootstrap import Appliance
+from provisioning.cli.addresses_looks import At
+from provisioning.cli.printing import Entry, clock_minute, clock_time, print_json, print_list, say, state_text
+from provisioning.cli.running import AsJson, run
+from radius import SessionView, UnsplitUsage, UsageView, UsedOctets
+
+app = typer.Typer(no_args_is_help=True, help="RADIUS sessions: who is online, who was, and what was used.")
+
+Username = Annotated[str, typer.Argument(help="The RADIUS username, realm included.")]
+Before = Annotated[int | None, typer.Option(help="Only sessions behind this number: the next page.")]
+Limit = Annotated[int, typer.Option(min=1, max=500, help="How many at most.")]
+DAY = ["%Y-%m-%d"]
+
+
+@app.command("list")
+def list_(
+    nas: Annotated[str | None, typer.Option(help="Only those at the NAS of this address.")] = None,
+    doubtful: Annotated[bool, typer.Option("--doubtful", help="Only those that have missed three interims.")] = False,
+    before: Before = None,
+    limit: Limit = 50,
+    json_: AsJson = False,
+) -> None:
+    """List the sessions that have not stopped, the newest first."""
+
+    async def act(appliance: Appliance) -> None:
+        looks = appliance.session_looks
+        found = await looks.online(nas_address=nas, doubtful=doubtful, before=before, limit=limit)
+        if json_:
+            print_json(found)
+        else:
+            _print_sessions(found, "nobody is online" if nas is None and not doubtful else "no such session")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def show(username: Username, before: Before = None, limit: Limit = 20, json_: AsJson = False) -> None:
+    """List the sessions of one username, open and past, the newest first."""
+
+    async def act(appliance: Appliance) -> None:
+        found = await appliance.session_looks.of_user(username, before=before, limit=limit)
+        print_json(found) if json_ else _print_sessions(found, f"no session of {username} is known")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def usage(
+    username: Username,
+    from_: Annotated[
+        datetime | None, typer.Option("--from", help="The first day (UTC); 30 days back if left out.", formats=DAY)
+    ] = None,
+    to: Annotated[datetime | None, typer.Option(help="The last day (UTC); today if left out.", formats=DAY)] = None,
+    json_: AsJson = False,
+) -> None:
+    """Say how much a username used on these days (UTC); a session is split at midnight."""
+
+    async def act(appliance: Appliance) -> None:
+        last = appliance.clock().date() if to is None else to.date()
+        first = last - timedelta(days=30) if from_ is None else from_.date()
+        found = await appliance.usage_looks.of_user(username, first_day=first, last_day=last)
+        print_json(found) if json_ else _print_usage(found)
+
+    run(act, as_json=json_)
+
+
+@app.command("who-had")
+def who_had(
+    address: Annotated[str, typer.Argument(help="An IPv4 or IPv6 address, or a prefix.")],
+    at: At = None,
+    json_: AsJson = False,
+) -> None:
+    """Say whose session has an address, or had it then, or a prefix that contains it."""
+
+    async def act(appliance: Appliance) -> None:
+        found = await appliance.session_looks.who_had(address, at=at or appliance.clock())
+        print_json(found) if json_ else _print_sessions(found, f"{address}: no session had it")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def guard(json_: AsJson = False) -> None:
+    """Say of each NAS with open sessions whether accounting comes from it; while it is silent, none is closed."""
+
+    async def act(appliance: Appliance) -> None:
+        found = await appliance.session_looks.guards()
+        if json_:
+            print_json(found)
+            return
+        for each in found:
+            say(each["sentence"])
+        if not found:
+            say("no NAS with open sessions was looked at: the worker does that every minute")
+
+    run(act, as_json=json_)
+
+
+def _print_sessions(found: Sequence[SessionView], nothing: str) -> None:
+    if not found:
+        say(nothing)
+        return
+    print_list(("number", "state", "username", "nas", "since"), [_entry(each) for each in found])
+
+
+def _entry(session: SessionView) -> Entry:
+    since = "" if session["started_at"] is None else clock_minute(session["started_at"])
+    cells = (str(session["number"]), state_text(session["state"]), session["username"])
+    return Entry((*cells, session["nas"] or session["nas_address"], since), _in_words(session))
+
+
+def _in_words(session: SessionView) -> str:
+    addresses = (session["ipv4"], session["ipv6_wan_prefix"], session["delegated_prefix"])
+    where = (session["nas_port"] and f"port {session['nas_port']}", session["calling_station"])
+    facts = [
+        ", ".join(each for each in addresses if each) or "no address",
+        f"{session['output_octets']:,} octets down, {session['input_octets']:,} up",
+        " ".join(each for each in where if each),
+    ]
+    if session["stopped_at"] is not None:
+        facts.append(f"ended {clock_time(session['stopped_at'])} ({session['terminate_cause'] or 'no cause told'})")
+    else:
+        facts.append(f"last heard of {clock_time(session['updated_at'])}")
+    return "; ".join(each for each in facts if each)
+
+
+def _print_usage(found: UsageView) -> None:
+    say(f"{found['username']} from {found['first_day']} to {found['last_day']} (UTC): {_octets(found)}")
+    for day in found["days"]:
+        say(f"  {day['day']}: {_octets(day)}")
+    for each in found["unsplit"]:
+        say(f"  {_days(each)}, not split by days: {_octets(each)}")
+    for each in found["across"]:
+        say(f"  not counted, since it is partly of other days: {_days(each)}: {_octets(each)}")
+
+
+def _days(part: UnsplitUsage) -> str:
+    return f"{part['first_day']} to {part['last_day']}"
+
+
+def _octets(used: UsedOctets) -> str:
+    return f"{used['output_octets']:,} octets down, {used['input_octets']:,} up"

@@ -1,0 +1,80 @@
+"""Whether an open session is alive, as SQL: it is to account every so often, and three times of that without a word are
+silence.
+
+How often stands where FreeRADIUS reads it: the subscriber's or the plan's Acct-Interim-Interval. A session may have
+begun under another plan, so what was seen of it counts if that is more (``acctinterval``). ``queries.conf`` of
+``deploy/freeradius`` says the same for logins.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Integer, Table, and_, case, cast, extract, func, or_, select, type_coerce
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.freeradius_tables import radgroupreply, radius_projection, radreply, radusergroup
+from radius.treatment import MISSED_INTERIMS
+
+INTERIM = "Acct-Interim-Interval"
+REAPED = "Lost-Carrier-Reaped"
+"""The cause of a session that was closed for its silence: its next word opens it again, its Stop corrects it."""
+
+
+def interval_of(sessions: Table, dialect: str) -> ColumnElement[Any]:
+    """In seconds how often a session accounts; NULL where nobody has said it and nothing was seen."""
+    own = select(func.max(_number(radreply.c.value, dialect))).where(
+        radreply.c.username == sessions.c.username, radreply.c.attribute == INTERIM
+    )
+    plans = (
+        select(func.max(_number(radgroupreply.c.value, dialect)))
+        .join(radusergroup, radusergroup.c.groupname == radgroupreply.c.groupname)
+        .where(radusergroup.c.username == sessions.c.username, radgroupreply.c.attribute == INTERIM)
+    )
+    declared = func.coalesce(own.scalar_subquery(), plans.scalar_subquery())
+    longer = func.max if dialect == "sqlite" else func.greatest
+    return func.nullif(longer(func.coalesce(declared, 0), func.coalesce(sessions.c.acctinterval, 0)), 0)
+
+
+def seconds_of(moment: Column[Any], dialect: str) -> ColumnElement[Any]:
+    """A moment as seconds since 1970."""
+    return type_coerce(moment, Integer) if dialect == "sqlite" else extract("epoch", moment)
+
+
+def silent_at(sessions: Table, moment: float, dialect: str) -> ColumnElement[bool]:
+    """Whether a session has missed its interims by then (seconds since 1970); NULL where its interval is not known."""
+    last = func.coalesce(seconds_of(sessions.c.acctupdatetime, dialect), seconds_of(sessions.c.acctstarttime, dialect))
+    return last + MISSED_INTERIMS * interval_of(sessions, dialect) < moment
+
+
+def shortest_interval(dialect: str) -> ColumnElement[Any]:
+    """The least that anybody's session accounts after, in seconds; NULL where nothing is said."""
+    said = [
+        select(func.min(_number(table.c.value, dialect))).where(table.c.attribute == INTERIM).scalar_subquery()
+        for table in (radreply, radgroupreply)
+    ]
+    first, second = said
+    return case((or_(second.is_(None), first < second), first), else_=second)
+
+
+def ours(sessions: Table, tenant_id: str) -> ColumnElement[bool]:
+    """Sessions of this tenant's subscribers, and those of nobody who is known here."""
+    anothers = select(radius_projection.c.name).where(
+        radius_projection.c.kind == "subscriber",
+        radius_projection.c.name == sessions.c.username,
+        radius_projection.c.tenant_id != tenant_id,
+    )
+    return ~anothers.exists()
+
+
+def dialect_of(db: AsyncSession) -> str:
+    """Of the radius database."""
+    return db.get_bind().dialect.name
+
+
+def _number(value: Column[Any], dialect: str) -> ColumnElement[Any]:
+    """An existing server's row may hold anything."""
+    forms = {"sqlite": ("NOT GLOB", "*[^0-9]*"), "postgresql": ("~", "^[0-9]*$")}
+    operator, pattern = forms[dialect]
+    digits = and_(value.op(operator)(pattern), func.length(value).between(1, 9))
+    return case((digits, cast(value, Integer)))

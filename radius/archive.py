@@ -1,0 +1,172 @@
+"""Keeps radacct small: what is over for long goes into the archive, in batches of one commit each.
+
+Before a session goes, what it has used and nobody has counted is counted. It keeps its number and its
+``acctuniqueid``, by which FreeRADIUS knows a late packet of it and writes no second session. On PostgreSQL the archive
+has a partition for each month in which sessions began; those of the present and the next month are made ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+
+import structlog
+from sqlalchemy import CursorResult, delete, func, insert, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.aliveness import dialect_of
+from radius.freeradius_tables import radacct
+from radius.ports import Begin, Now
+from radius.radius_database import radius_transaction
+from radius.session_tables import radius_session_archive, radius_usage_counted
+from radius.usage import sessions_and_counted
+from radius.usage_count import count_in, done_until, note_done, one_counts
+
+AT_ONCE = 1000
+"""Sessions of one commit."""
+_JOB = "archive"
+_PARTITION = "radius_session_archive_"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """For how long sessions are kept after their end: in radacct, and in the archive (None: for ever)."""
+
+    hot: timedelta = timedelta(days=35)
+    archive: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Archived:
+    """How many sessions went into the archive, and how many out of it."""
+
+    moved: int
+    forgotten: int
+
+
+class SessionArchive:
+    """Moves the sessions of a radius database, whosever they are."""
+
+    def __init__(self, radius_begin: Begin, *, now: Now, kept: Kept, at_once: int = AT_ONCE) -> None:
+        self._radius_begin = radius_begin
+        self._now = now
+        self._kept = kept
+        self._at_once = at_once
+
+    async def tend(self) -> Archived:
+        """What is to be done once a night, unless that is done. May be repeated, also at the same time.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the batches before are done then.
+        """
+        now = self._now()
+        async with radius_transaction(self._radius_begin) as db:
+            done = await done_until(db, _JOB)
+            if done is not None and done >= now.date():
+                return Archived(0, 0)
+            await make_partitions(db, [_month(now), _next(_month(now))])
+        moved = await self._until_done(self._move)
+        forgotten = 0 if self._kept.archive is None else await self._until_done(self._forget)
+        async with radius_transaction(self._radius_begin) as db:
+            await note_done(db, _JOB, now.date())
+        if moved or forgotten:
+            log.info("sessions archived", moved=moved, forgotten=forgotten)
+        return Archived(moved, forgotten)
+
+    async def _until_done(self, batch: Callable[[], Awaitable[int]]) -> int:
+        done = last = await batch()
+        while last == self._at_once:
+            last = await batch()
+            done += last
+        return done
+
+    async def _move(self) -> int:
+        """The oldest batch; a session that FreeRADIUS is writing to waits for the commit."""
+        now = self._now()
+        async with radius_transaction(self._radius_begin) as db:
+            await one_counts(db)
+            over = (
+                select(radacct.c.radacctid)
+                .where(radacct.c.acctstoptime < now - self._kept.hot)
+                .order_by(radacct.c.acctstoptime, radacct.c.radacctid)
+                .limit(self._at_once)
+                .with_for_update()
+            )
+            numbers = list(await db.scalars(over))
+            if not numbers:
+                return 0
+            rows = list(await db.execute(sessions_and_counted(radacct.c.radacctid.in_(numbers))))
+            await count_in(db, rows, now)
+            await make_partitions(db, {_month(row.acctstarttime or row.acctstoptime) for row in rows})
+            await _copy(db, numbers)
+            for table in (radius_usage_counted, radacct):
+                await db.execute(delete(table).where(table.c.radacctid.in_(numbers)))
+            return len(numbers)
+
+    async def _forget(self) -> int:
+        """The next batch that is kept no longer, and the months that are empty by then."""
+        assert self._kept.archive is not None, "else nothing is forgotten"
+        until = self._now() - self._kept.archive
+        columns = radius_session_archive.c
+        began, number, over = columns.acctstarttime, columns.radacctid, columns.acctstoptime
+        async with radius_transaction(self._radius_begin) as db:
+            old = select(began, number).where(began < until, over < until).order_by(began, number).limit(self._at_once)
+            gone = await db.execute(delete(radius_session_archive).where(tuple_(began, number).in_(old)))
+            forgotten = cast("CursorResult[Any]", gone).rowcount
+            if forgotten < self._at_once:
+                await _drop_empty_partitions(db, until)
+            return forgotten
+
+
+async def _copy(db: AsyncSession, numbers: list[int]) -> None:
+    began = func.coalesce(radacct.c.acctstarttime, radacct.c.acctstoptime)
+    names = [column.name for column in radius_session_archive.c]
+    columns = [began if name == "acctstarttime" else radacct.c[name] for name in names]
+    await db.execute(
+        insert(radius_session_archive).from_select(names, select(*columns).where(radacct.c.radacctid.in_(numbers)))
+    )
+
+
+async def make_partitions(db: AsyncSession, months: Collection[date]) -> None:
+    """The archive's partitions for sessions that began in these months (their first days)."""
+    if dialect_of(db) != "postgresql":
+        return
+    there = await _partitions(db)
+    for month in sorted(set(months)):
+        if _name(month) not in there:
+            made = f"CREATE TABLE IF NOT EXISTS {_name(month)} PARTITION OF radius_session_archive"
+            bounds = f"FROM ('{month} 00:00:00+00') TO ('{_next(month)} 00:00:00+00')"
+            await db.execute(text(f"{made} FOR VALUES {bounds}"))
+
+
+async def _partitions(db: AsyncSession) -> set[str]:
+    found = text(
+        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+        " WHERE i.inhparent = to_regclass('radius_session_archive')"
+    )
+    return set(await db.scalars(found))
+
+
+async def _drop_empty_partitions(db: AsyncSession, until: datetime) -> None:
+    if dialect_of(db) != "postgresql":
+        return
+    for name in sorted(await _partitions(db)):
+        is_over = name.startswith(_PARTITION) and name < _name(_month(until))
+        if is_over and not await db.scalar(text(f"SELECT EXISTS (SELECT 1 FROM {name})")):  # noqa: S608 - a name of ours
+            await db.execute(text(f"DROP TABLE {name}"))
+
+
+def _name(month: date) -> str:
+    return f"{_PARTITION}{month:%Y_%m}"
+
+
+def _month(moment: datetime) -> date:
+    return moment.astimezone(UTC).date().replace(day=1)
+
+
+def _next(month: date) -> date:
+    return (month + timedelta(days=32)).replace(day=1)

@@ -1,0 +1,84 @@
+"""``/sessions``: who is online, what was used, who had an address; the same as the commands say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert
+
+from provisioning.bootstrap import Appliance
+from radius.freeradius_tables import radacct
+from tests.support.api import Api
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+ANNA = "c1001-s1@isp.example"
+"""Active, on a plan with an interim every 300 seconds."""
+
+
+async def account_for(appliance: Appliance, *, sessions: int = 3) -> None:
+    """Sessions of one an hour, the first of them over, the second silent."""
+    rows: list[dict[str, Any]] = []
+    for number in range(1, sessions + 1):
+        began = NOW - timedelta(hours=5 - number)
+        over = {"acctstoptime": began + timedelta(minutes=50), "acctterminatecause": "User-Request"}
+        rows.append(
+            {
+                "radacctid": number,
+                "acctsessionid": f"S-{number}",
+                "acctuniqueid": f"u-{number}",
+                "username": ANNA,
+                "nasipaddress": "10.0.0.1",
+                "framedipaddress": f"100.64.9.{number}",
+                "delegatedipv6prefix": f"2001:db8:{number}00::/56",
+                "acctstarttime": began,
+                "acctupdatetime": NOW if number == sessions else began + timedelta(minutes=50),
+                "acctinputoctets": 5 * 2**32,
+                "acctoutputoctets": 7,
+                "acctsessiontime": 3000,
+                **(over if number == 1 else {"acctstoptime": None, "acctterminatecause": None}),
+            }
+        )
+    async with appliance.radius_database.begin() as db:
+        await db.execute(delete(radacct))  # the one of the estate
+        await db.execute(insert(radacct), rows)
+
+
+async def test_sessions_are_listed_page_by_page_and_said_to_be_doubtful(any_api: Api) -> None:
+    await account_for(any_api.appliance)
+    page = (await any_api.get("/sessions?limit=1", role="read-only")).json()
+    assert [(one["number"], one["state"]) for one in page["items"]] == [(3, "online")]
+    [second] = (await any_api.get(page["next"])).json()["items"]
+    assert (second["number"], second["state"], second["interval_seconds"]) == (2, "doubtful", 300)
+    assert (second["input_octets"], second["delegated_prefix"]) == (5 * 2**32, "2001:db8:200::/56")
+    doubtful = (await any_api.get("/sessions?nas=10.0.0.1&doubtful=true")).json()
+    assert (doubtful["items"], doubtful["next"]) == ([second], None)
+    assert (await any_api.get("/sessions?nas=10.0.0.9")).json()["items"] == []
+    refused = await any_api.get("/sessions?nas=bng-1")
+    assert (refused.status_code, refused.json()["code"]) == (422, "radius.look_refused")
+    assert (await any_api.get("/sessions", role="technician")).status_code == 403
+
+
+async def test_one_username_s_sessions_and_what_it_used(any_api: Api) -> None:
+    await account_for(any_api.appliance)
+    page = (await any_api.get(f"/sessions/of/{ANNA}?limit=2")).json()
+    rest = (await any_api.get(page["next"])).json()
+    assert [one["number"] for one in page["items"] + rest["items"]] == [3, 2, 1]
+    assert (rest["items"][0]["state"], rest["items"][0]["terminate_cause"]) == ("closed", "User-Request")
+    days = {"first": NOW.date() - timedelta(days=1), "last": NOW.date()}
+    used = (await any_api.get(f"/sessions/of/{ANNA}/usage?first_day={days['first']}&last_day={days['last']}")).json()
+    assert (used["input_octets"], used["output_octets"], used["across"]) == (15 * 2**32, 21, [])
+    backwards = await any_api.get(f"/sessions/of/{ANNA}/usage?first_day={days['last']}&last_day={days['first']}")
+    assert (backwards.status_code, backwards.json()["code"]) == (422, "radius.look_refused")
+    nobody = await any_api.get("/sessions/of/nobody@isp.example")
+    assert (nobody.status_code, nobody.json()["items"]) == (200, [])
+
+
+async def test_who_had_an_address_is_told_with_the_session_that_shows_it(any_api: Api) -> None:
+    await account_for(any_api.appliance)
+    then = (NOW - timedelta(hours=3, minutes=30)).isoformat().replace("+00:00", "Z")
+    for address in ("100.64.9.1", "2001:db8:100::17"):
+        [session] = (await any_api.get(f"/sessions/who-had?address={address}&at={then}")).json()
+        assert (session["username"], session["session_id"], session["nas_address"]) == (ANNA, "S-1", "10.0.0.1")
+        assert (await any_api.get(f"/sessions/who-had?address={address}")).json() == []
+    assert (await any_api.get("/sessions/guard")).json() == []

@@ -1,0 +1,50 @@
+"""``firstlight sessions``, as the NOC types it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from provisioning.settings import Settings
+from tests.provisioning.cli.conftest import Type
+from tests.support.healthy_estate import vandal
+
+ANNA = "c1001-s1@isp.example"
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def test_a_session_is_listed_shown_counted_and_found_by_its_address(any_isp: Settings, type_: Type) -> None:
+    began, heard = NOW - timedelta(minutes=40), NOW - timedelta(minutes=30)
+    on_postgresql = any_isp.radius_database_url.startswith("postgresql")
+    moments = [
+        f"to_timestamp({at.timestamp()})" if on_postgresql else str(int(at.timestamp())) for at in (began, heard)
+    ]
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            "DELETE FROM radacct",
+            "INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, framedipaddress, acctstarttime,"
+            " acctupdatetime, acctinputoctets, acctoutputoctets)"
+            f" VALUES ('S-1', 'u-1', '{ANNA}', '10.0.0.1', '100.64.9.1', {', '.join(moments)}, 7, 4294967296)",
+        )
+    [heading, line, *below] = type_("sessions", "list").out.splitlines()
+    assert heading.split() == ["number", "state", "username", "nas", "since"]
+    assert (line.split()[1:4], line.rstrip()[-1]) == (["?", "doubtful", ANNA], "Z")
+    assert "100.64.9.1; 4,294,967,296 octets down, 7 up; last heard of" in " ".join(each.strip() for each in below)
+    [listed] = type_("sessions", "list", "--doubtful", "--json").json
+    assert (listed["session_id"], listed["state"], listed["interval_seconds"]) == ("S-1", "doubtful", 300)
+    assert type_("sessions", "show", ANNA, "--json").json == [listed]
+    assert type_("sessions", "show", "nobody@isp.example").out == "no session of nobody@isp.example is known\n"
+    assert type_("sessions", "who-had", "100.64.9.1", "--json").json == [listed]
+    early = (began - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%MZ")
+    assert type_("sessions", "who-had", "100.64.9.1", "--at", early).out == "100.64.9.1: no session had it\n"
+    days = ("--from", (NOW - timedelta(days=1)).date(), "--to", NOW.date())
+    assert "octets down, 7 up" in type_("sessions", "usage", ANNA, *days).out
+    assert type_("sessions", "usage", ANNA, *days, "--json").json["output_octets"] == 2**32
+    assert "the worker does that every minute" in type_("sessions", "guard").out
+
+
+def test_what_is_no_address_or_span_is_refused(isp: Settings, type_: Type) -> None:
+    refused = type_("sessions", "who-had", "bng-1")
+    assert (refused.status, refused.err.splitlines()[-1]) == (2, "  'bng-1' is no address or prefix")
+    span = type_("sessions", "usage", ANNA, "--from", "2026-11-02", "--to", "2026-11-01")
+    assert span.status == 2
+    assert type_("sessions", "list", "--doubtful").out == "no such session\n"

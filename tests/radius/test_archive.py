@@ -1,0 +1,82 @@
+"""What is over for long goes into the archive, and a late packet of it makes no second session."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select, text
+
+from radius import Archived, Kept, SessionArchive, SessionLooks, UsageLooks
+from radius.freeradius_tables import radacct
+from radius.session_tables import radius_session_archive, radius_upkeep
+from radius.testing import LabNas, LabSession, Usage
+from tests.radius.conftest import ADDRESSES, Site
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+async def _session(site: Site, nas: LabNas, *, days: int, stop: bool = True) -> LabSession:
+    """One that began so many days ago and was up for an hour."""
+    subscriber = await site.active()
+    session = LabSession(
+        subscriber["username"], framed_ip_address=ADDRESSES.ipv4, delegated_prefix=ADDRESSES.delegated_prefix
+    )
+    nas.event_at = NOW - timedelta(days=days)
+    await nas.accounting_start(session)
+    if stop:
+        nas.event_at += timedelta(hours=1)
+        await nas.accounting_stop(session, Usage(seconds=3600, input_octets=5, output_octets=6 * 2**32))
+    return session
+
+
+async def _where(site: Site, session: LabSession) -> tuple[int, int]:
+    """In how many rows of radacct, and in how many of the archive."""
+    async with site.radius_database.begin() as db:
+        numbers = []
+        for table in (radacct, radius_session_archive):
+            mine = select(func.count()).select_from(table).where(table.c.username == session.username)
+            numbers.append(await db.scalar(mine) or 0)
+        return numbers[0], numbers[1]
+
+
+async def test_old_sessions_go_into_the_archive_where_every_question_finds_them(site: Site) -> None:
+    nas = await site.nas()
+    old = [await _session(site, nas, days=days) for days in (36, 37, 100)]
+    young, still_open = await _session(site, nas, days=34), await _session(site, nas, days=90, stop=False)
+    looks = SessionLooks(site.radius_database.read, tenant_id=site.tenant_id, now=lambda: NOW)
+    [before] = await looks.of_user(old[0].username)
+    archive = SessionArchive(site.radius_database.begin, now=lambda: NOW, kept=Kept(), at_once=2)
+    assert await archive.tend() == Archived(moved=3, forgotten=0)
+    assert await archive.tend() == Archived(moved=0, forgotten=0)
+
+    assert [await _where(site, session) for session in old] == [(0, 1)] * 3
+    assert [await _where(site, session) for session in (young, still_open)] == [(1, 0)] * 2
+    assert await looks.of_user(old[0].username) == [before]
+    then = NOW - timedelta(days=36) + timedelta(minutes=30)
+    for asked in (str(ADDRESSES.ipv4), "2001:db8:7900::77"):
+        assert before in await looks.who_had(asked, at=then)
+    day = then.date() - timedelta(days=1), then.date() + timedelta(days=1)
+    usage = UsageLooks(site.radius_database.read, tenant_id=site.tenant_id)
+    used = await usage.of_user(old[0].username, first_day=day[0], last_day=day[1])
+    assert (used["input_octets"], used["output_octets"], used["session_seconds"]) == (5, 6 * 2**32, 3600)
+
+    nas.event_at = None
+    for told in (nas.accounting_interim, nas.accounting_stop):
+        await told(old[0], Usage(seconds=3700, output_octets=7 * 2**32))  # answered, and nothing more
+    assert await _where(site, old[0]) == (0, 1)
+    assert await looks.of_user(old[0].username) == [before]
+
+    async with site.radius_database.begin() as db:
+        await db.execute(radius_upkeep.delete())
+    forgetting = SessionArchive(
+        site.radius_database.begin, now=lambda: NOW, kept=Kept(archive=timedelta(days=60)), at_once=2
+    )
+    assert await forgetting.tend() == Archived(moved=0, forgotten=1)
+    assert [await _where(site, session) for session in old] == [(0, 1), (0, 1), (0, 0)]
+    if site.backend.is_postgresql:
+        partitions = text("SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' ORDER BY relname")
+        async with site.radius_database.begin() as db:
+            names = list(await db.scalars(partitions))
+        ahead = (NOW.replace(day=1) + timedelta(days=32)).replace(day=1)
+        assert names[-1] == f"radius_session_archive_{ahead:%Y_%m}"
+        assert f"radius_session_archive_{NOW - timedelta(days=100):%Y_%m}" not in names

@@ -1,0 +1,114 @@
+"""A second login, per plan, through the real FreeRADIUS: it replaces, is rejected, or is allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from radius import CreatedSubscriber, SessionLooks
+from radius.testing import LabNas, LabSession, LoginReply, Usage
+from tests.radius.conftest import Site
+
+OTHER_CPE = "02-00-00-00-00-02"
+
+
+@dataclass
+class Line:
+    """A subscriber and a NAS."""
+
+    site: Site
+    nas: LabNas
+    subscriber: CreatedSubscriber
+
+    async def login(
+        self, nas: LabNas | None = None, *, calling_station: str = "02-00-00-00-00-01", nas_port: str = "lab0"
+    ) -> LoginReply:
+        username, password = self.subscriber["username"], await self.site.password(self.subscriber)
+        return await (nas or self.nas).login(username, password, calling_station=calling_station, nas_port=nas_port)
+
+    async def start(
+        self,
+        session_id: str,
+        nas: LabNas | None = None,
+        *,
+        calling_station: str = "02-00-00-00-00-01",
+        nas_port: str = "lab0",
+    ) -> LabSession:
+        session = LabSession(
+            self.subscriber["username"], session_id=session_id, calling_station=calling_station, nas_port=nas_port
+        )
+        await (nas or self.nas).accounting_start(session)
+        return session
+
+    async def open(self) -> list[str]:
+        return [one.session_id for one in await self.site.sessions.open_sessions(self.subscriber["username"])]
+
+
+async def _line(site: Site, second_login: str) -> Line:
+    await site.define_plan(second_login=second_login, interim_interval_seconds=60)
+    await site.projector.project_plans()
+    return Line(site, await site.nas(), await site.active())
+
+
+async def test_a_line_that_comes_back_has_closed_its_former_session_and_a_stop_corrects_that(site: Site) -> None:
+    line = await _line(site, "replace")
+    former = await line.start("former")
+    await line.nas.accounting_interim(former, Usage(seconds=30, output_octets=500))
+    [before] = await site.sessions.open_sessions(former.username)
+    await line.start("new", calling_station="02-00-00-00-00-09")  # the same port
+    await line.start("former")  # repeated
+    assert await line.open() == ["new"]
+    looks = SessionLooks(site.radius_database.read, tenant_id=site.tenant_id, now=site.now)
+    [closed] = [one for one in await looks.of_user(former.username) if one["session_id"] == "former"]
+    assert (closed["terminate_cause"], closed["stopped_at"]) == ("Replaced", before.updated_at)
+
+    await line.nas.accounting_interim(former, Usage(seconds=31, output_octets=600))
+    assert await line.open() == ["new"]
+    await line.nas.accounting_stop(former, Usage(seconds=33, output_octets=700), cause="Lost-Carrier")
+    [over] = [one for one in await looks.of_user(former.username) if one["session_id"] == "former"]
+    assert (over["terminate_cause"], over["duration_seconds"], over["output_octets"]) == ("Lost-Carrier", 33, 700)
+
+
+@pytest.mark.parametrize("same", ["port", "calling station, at another NAS"])
+async def test_what_is_replaced_is_the_same_line_s(site: Site, same: str) -> None:
+    line = await _line(site, "replace")
+    await line.start("former")
+    await line.start("neighbour", calling_station=OTHER_CPE, nas_port="lab7")
+    assert await line.open() == ["neighbour", "former"]
+    if same == "port":
+        await line.start("new", calling_station="02-00-00-00-00-09")
+    else:
+        await line.start("new", await site.nas(), nas_port="lab9")
+    assert await line.open() == ["new", "neighbour"]
+
+
+async def test_a_plan_that_allows_it_lets_every_session_go_on(site: Site) -> None:
+    line = await _line(site, "allow")
+    await line.start("former")
+    assert (await line.login(calling_station=OTHER_CPE, nas_port="lab7")).accepted
+    await line.start("new")
+    assert await line.open() == ["new", "former"]
+
+
+async def test_a_plan_that_rejects_it_says_where_the_session_is(site: Site) -> None:
+    line = await _line(site, "reject")
+    other = await site.nas()
+    assert (await line.login()).accepted
+    await line.start("first")
+    rejected = await line.login(other, calling_station=OTHER_CPE, nas_port="lab7")
+    assert (rejected.code, rejected.first("Reply-Message")) == (
+        "Access-Reject",
+        f"already online on {line.nas.name}",
+    )
+    assert (await line.login()).accepted  # the same line: its former session is dead
+    assert (await line.login(other, nas_port="lab7")).accepted  # the same CPE, at another NAS
+
+
+async def test_a_ghost_keeps_nobody_out(site: Site) -> None:
+    line = await _line(site, "reject")
+    line.nas.event_at = datetime.now(UTC) - timedelta(minutes=4)
+    await line.start("ghost")
+    assert await line.open() == ["ghost"]
+    assert (await line.login(calling_station=OTHER_CPE, nas_port="lab7")).accepted
