@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select, text
@@ -46,7 +47,8 @@ async def test_old_sessions_go_into_the_archive_where_every_question_finds_them(
     looks = SessionLooks(site.radius_database.read, tenant_id=site.tenant_id, now=lambda: NOW)
     [before] = await looks.of_user(old[0].username)
     archive = SessionArchive(site.radius_database.begin, now=lambda: NOW, kept=Kept(), at_once=2)
-    assert await archive.tend() == Archived(moved=3, forgotten=0)
+    both = await asyncio.gather(archive.tend(), archive.tend())
+    assert sum(each.moved for each in both) == 3
     assert await archive.tend() == Archived(moved=0, forgotten=0)
 
     assert [await _where(site, session) for session in old] == [(0, 1)] * 3
