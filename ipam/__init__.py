@@ -3,8 +3,8 @@
 ``NetworkService`` is the contract's network service: within the caller's transaction it gives a service its IPv4
 address, IPv6 WAN prefix, delegated prefix, VLANs and username, all or nothing, and takes them back into quarantine.
 ``NetworkEstate`` builds the network they are taken from. ``invariants.py`` says what must always be true of both.
-Reading path: ``service.py`` -> ``giving.py`` -> ``chains.py`` (which pools) -> ``allocator.py`` (which unit) ->
-``take_*.py``.
+Reading path: ``service.py`` -> ``allocation/giving.py`` -> ``allocation/chains.py`` (which pools) -> ``allocator.py``
+(which unit) -> ``allocation/take_*.py``. Each folder says in its first line what it is for.
 
 What doors are made of; each is bound to the caller's transaction, and all but the looks are all or nothing:
 
@@ -117,10 +117,12 @@ How to add something:
 * a pool, a premise, a plan: an entry in that description, and apply it again;
 * a kind of resource: its name in ``kinds.Kind`` and in the check of ``tables.Pool``, when a plan wants it in
   ``kinds.wanted``, its key in ``answers.AllocatedResources``;
-* an invariant: a function in ``ipam/invariants.py`` (of rows as they are) or ``ipam/upkeep_invariants.py`` (of how they
+* an invariant: a function in ``ipam/invariants.py`` (of rows as they are) or ``ipam/upkeep/invariants.py`` (of how they
   came to be), named below, and a test that seeds the corruption it finds.
 """
 
+from ipam.allocation.given import WROTE
+from ipam.allocation.static_requests import StaticResources
 from ipam.answers import (
     AllocatedResources,
     LocationFacts,
@@ -154,9 +156,9 @@ from ipam.errors import (
     ServiceUnknown,
     UsernameTaken,
 )
-from ipam.estate import Change, NetworkEstate
-from ipam.estate_faults import validate_estate
-from ipam.estate_spec import (
+from ipam.estate.definition import Change, NetworkEstate
+from ipam.estate.faults import validate_estate
+from ipam.estate.spec import (
     AccessNodeSpec,
     BindingSpec,
     BngSpec,
@@ -171,9 +173,6 @@ from ipam.estate_spec import (
     VlanGroupSpec,
     VrfSpec,
 )
-from ipam.given import WROTE
-from ipam.import_files import ImportFile, ImportMapping, read_import, read_mapping, reply_file
-from ipam.import_lines import ImportSource
 from ipam.invariants import (
     Violation,
     badly_partitioned,
@@ -183,11 +182,13 @@ from ipam.invariants import (
     leaked,
     overlapping,
 )
-from ipam.inventory import AddressInventory
-from ipam.inventory_answers import CheckedImport, Difference, ImportCounts
-from ipam.logged_blocks import LoggedBlock
-from ipam.lookup import AddressLookup
-from ipam.lookup_answers import (
+from ipam.inventory.answers import CheckedImport, Difference, ImportCounts
+from ipam.inventory.files import ImportFile, ImportMapping, read_import, read_mapping, reply_file
+from ipam.inventory.inventory import AddressInventory
+from ipam.inventory.lines import ImportSource
+from ipam.inventory.netbox import ExportShape
+from ipam.inventory.reconciling import Reconciliation
+from ipam.lookup.answers import (
     AddressFacts,
     Occupation,
     OccupationCell,
@@ -195,13 +196,11 @@ from ipam.lookup_answers import (
     PlaceUsage,
     ServiceFacts,
 )
-from ipam.nat import Algorithm as NatAlgorithm
-from ipam.netbox_shape import ExportShape
-from ipam.port_blocks import PortBlocks
-from ipam.reconciling import Reconciliation
-from ipam.sampling import sample_pools
+from ipam.lookup.lookup import AddressLookup
+from ipam.nat.deterministic import Algorithm as NatAlgorithm
+from ipam.nat.logged_blocks import LoggedBlock
+from ipam.nat.port_blocks import PortBlocks
 from ipam.service import NetworkService
-from ipam.static_requests import StaticResources
 from ipam.unit_errors import (
     CvlanNotComputable,
     PrefixNotEmpty,
@@ -215,8 +214,7 @@ from ipam.unit_errors import (
     UnitReserved,
     UnitTaken,
 )
-from ipam.upkeep import NetworkUpkeep
-from ipam.upkeep_answers import (
+from ipam.upkeep.answers import (
     KeaExport,
     LeftBehind,
     LeftOut,
@@ -229,7 +227,9 @@ from ipam.upkeep_answers import (
     PreviewedUnit,
     UnitEvent,
 )
-from ipam.upkeep_invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
+from ipam.upkeep.invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
+from ipam.upkeep.upkeep import NetworkUpkeep
+from ipam.usage.sampling import sample_pools
 
 __all__ = [
     "WROTE",

@@ -29,15 +29,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import take_postgresql, take_sqlite
+from ipam.allocation import take_postgresql, take_sqlite
+from ipam.allocation.candidates import Candidate, Holder
+from ipam.allocation.carving import claim
+from ipam.allocation.chains import Chains
+from ipam.allocation.patience import OthersWereQuicker
+from ipam.allocation.service_rows import insert_service
 from ipam.answers import Held
-from ipam.candidates import Candidate, Holder
-from ipam.carving import claim
-from ipam.chains import Chains
 from ipam.errors import PoolExhausted
 from ipam.events import note_event
-from ipam.patience import OthersWereQuicker
-from ipam.service_rows import insert_service
 from ipam.tables import ASSIGNED, IN_QUARANTINE, RESERVED, Allocation, FreeRange, Pool, UtcDateTime
 
 

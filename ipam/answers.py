@@ -10,9 +10,9 @@ from typing import NotRequired
 from typing_extensions import TypedDict
 
 from ipam.addresses import BITS, format_address, format_unit, from_bytes
+from ipam.allocation.places import Place, Plan
 from ipam.errors import ServiceIncomplete
 from ipam.kinds import KIND_IN_WORDS, Kind, wanted
-from ipam.places import Place, Plan
 
 
 class AllocatedResources(TypedDict):

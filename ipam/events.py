@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.carving import Unit
+from ipam.allocation.carving import Unit
 from ipam.tables import AllocationEvent, table_of
 
 _EVENT = table_of(AllocationEvent)

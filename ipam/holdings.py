@@ -10,10 +10,19 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Row, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ipam.allocation.places import (
+    PLACE_COLUMNS,
+    PLAN_COLUMNS,
+    AnySelect,
+    Place,
+    Plan,
+    place_from,
+    plan_from,
+    with_place,
+)
 from ipam.answers import AllocatedResources, Held, describe, value_of
 from ipam.errors import ServiceIncomplete, ServiceUnknown
 from ipam.kinds import Kind
-from ipam.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place, Plan, place_from, plan_from, with_place
 from ipam.tables import ASSIGNED, AddressPlan, Allocation, Drain, Location, Pool, Prefix, Service, Svlan
 
 LARGEST_SERVICE = 2**31 - 1

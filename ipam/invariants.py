@@ -14,7 +14,6 @@ from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, exists, func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import value_of
-from ipam.drained_units import nobodys_by_pool
 from ipam.holdings import live_lines
 from ipam.kinds import KIND_IN_WORDS, ROUTED, wanted
 from ipam.tables import (
@@ -31,6 +30,7 @@ from ipam.tables import (
     VlanGroup,
     Vrf,
 )
+from ipam.upkeep.drained_units import nobodys_by_pool
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ipam.places import Place, Plan
+from ipam.allocation.places import Place, Plan
 
 Kind = Literal["ipv4", "framed_pool", "ipv6_wan", "ipv6_pd", "cvlan", "svlan", "ipv4_routed", "ipv6_routed"]
 ROUTED: tuple[Kind, ...] = ("ipv4_routed", "ipv6_routed")

@@ -11,7 +11,13 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import history, holdings, kea, moving, places, previewing, returning, routing, sampling, usage
+from ipam import holdings
+from ipam.allocation import places, previewing
+from ipam.allocation.candidates import Holder
+from ipam.allocation.giving import Giving
+from ipam.allocation.orders import Order, check_order, check_request_id
+from ipam.allocation.places import Place
+from ipam.allocation.static_requests import StaticResources
 from ipam.answers import (
     AllocatedResources,
     LocationFacts,
@@ -22,16 +28,15 @@ from ipam.answers import (
     location_facts,
     plan_facts,
 )
-from ipam.candidates import Holder
 from ipam.errors import RequestInvalid, ServiceReleased
-from ipam.giving import Giving
 from ipam.holdings import Line
-from ipam.orders import Order, check_order, check_request_id
-from ipam.places import Place
-from ipam.pool_units import checked_note
-from ipam.static_requests import StaticResources
+from ipam.inventory import kea
+from ipam.lookup import history
 from ipam.tables import Service
-from ipam.upkeep_answers import KeaExport, PoolOutlook, PreviewedUnit
+from ipam.upkeep import moving, returning, routing
+from ipam.upkeep.answers import KeaExport, PoolOutlook, PreviewedUnit
+from ipam.upkeep.pool_units import checked_note
+from ipam.usage import sampling, usage
 
 log = structlog.get_logger(__name__)
 

@@ -24,8 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ipam import ddl
-from ipam.at_once_ddl import GIVE_AT_ONCE
-from ipam.nat_tables import NatBlock, NatRule
+from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
+from ipam.nat.tables import NatBlock, NatRule
 from ipam.network_tables import (
     AccessNode,
     AccessPort,
@@ -45,7 +45,7 @@ from ipam.network_tables import (
     reference,
     table_of,
 )
-from ipam.upkeep_tables import Drain, FormerPrefix, PoolSample, ServiceMove
+from ipam.upkeep.tables import Drain, FormerPrefix, PoolSample, ServiceMove
 
 __all__ = [
     "ASSIGNED",

@@ -3,17 +3,12 @@
 ProvisioningError
 `-- AddressError
     |-- ServiceServed       a subscriber is served with them: the service must end first
-    |-- ServiceUnderWay     a run goes on with the service
     `-- LineOnOlt           the OLT carries the line in VLANs, or at a port, that would be others
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from provisioning.errors import ProvisioningError
-
-MOST_NAMED = 5
 
 
 class AddressError(ProvisioningError):
@@ -34,21 +29,6 @@ class ServiceServed(AddressError):
             f"Service {service_id} keeps its addresses: {username} is {state}. End the service with"
             f" `firstlight subscribers terminate {username}`; its bill, account, session, CPE and line end before its"
             " addresses are released."
-        )
-
-
-class ServiceUnderWay(AddressError):
-    """A run goes on with this service."""
-
-    code = "addresses.service_under_way"
-
-    def __init__(self, runs: Mapping[int, int]) -> None:
-        self.runs = dict(runs)
-        named = [f"service {service_id} (run {run_id})" for service_id, run_id in sorted(runs.items())]
-        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-        super().__init__(
-            f"Runs go on with {', '.join(named[:MOST_NAMED])}{more}; nothing was changed. Let them"
-            " end, or cancel them: what they took they give back themselves."
         )
 
 

@@ -52,6 +52,7 @@ from provisioning.ended_terms import EndedTerms
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
+from provisioning.nas_desk import NasDesk
 from provisioning.onboarding import OnboardingDesk, OnboardingTerms
 from provisioning.order_visits import OrderVisits
 from provisioning.orders import OrderDesk
@@ -71,6 +72,10 @@ from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.webhooks import FactRecorder, Targets, Webhooks
 from radius import (
+    Diagnoses,
+    DiagnosisTerms,
+    LoginLog,
+    PlanChanges,
     RadiusProjector,
     RadiusService,
     Retransmission,
@@ -116,6 +121,7 @@ class Appliance:
         self.mail_templates = mail_templates(settings)
         self.links = SignedLinks(self.vault, tenant_id=settings.tenant_id, now=clock, public_url=settings.public_url)
         self.sessions = SessionReader(self.radius_database.begin)
+        self.logins = LoginLog(self.radius_database.read, self.radius_database.begin)
         self.session_looks = SessionLooks(self.radius_database.read, tenant_id=settings.tenant_id, now=clock)
         self.usage_looks = UsageLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.targets = Targets(tuple(ip_network(each) for each in settings.webhook_private_networks))
@@ -206,7 +212,18 @@ class Appliance:
 
     def subscriber_desk(self, db: AsyncSession) -> SubscriberDesk:
         """The door for what is done to subscribers that are served, bound to this transaction."""
-        return SubscriberDesk(radius=self.services(db).radius_service, verbs=self.subscriber_verbs(db))
+        services = self.services(db)
+        return SubscriberDesk(
+            radius=services.radius_service,
+            verbs=self.subscriber_verbs(db),
+            cpes=services.genieacs_service,
+            network=self.network_upkeep(db),
+        )
+
+    def nas_desk(self, db: AsyncSession) -> NasDesk:
+        """The door for single NASes, bound to this transaction."""
+        radius = self.services(db).radius_service
+        return NasDesk(db, radius=radius, vault=self.vault, tenant_id=self.tenant_id, now=self.clock)
 
     def subscriber_verbs(self, db: AsyncSession) -> SubscriberVerbs:
         """Changes of subscribers and how far their sessions have followed, bound to this transaction."""
@@ -217,6 +234,11 @@ class Appliance:
         return SubscriberVerbs(
             db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault, guard=not_being_installed
         )
+
+    @property
+    def plan_changes(self) -> PlanChanges:
+        """What open sessions have not been told of their plan."""
+        return PlanChanges(self.database.begin, self.radius_database.begin, tenant_id=self.tenant_id, now=self.clock)
 
     def session_changes(self, retransmission: Retransmission) -> SessionChanges:
         """What carries such changes to the sessions that are open."""
@@ -229,6 +251,23 @@ class Appliance:
             secrets=self.vault,
             retransmission=retransmission,
             read=self.database.read,
+        )
+
+    @property
+    def diagnoses(self) -> Diagnoses:
+        """What says of a subscriber why it can't log in; it only reads."""
+        settings = self.settings
+        return Diagnoses(
+            self.database.read,
+            self.radius_database.read,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            secrets=self.vault,
+            terms=DiagnosisTerms(
+                kept_days=settings.login_keep_days,
+                accounting_wait=timedelta(minutes=settings.accounting_wait_minutes),
+                log_file=settings.radius_log_file,
+            ),
         )
 
     def network_upkeep(self, db: AsyncSession) -> NetworkUpkeep:
@@ -342,6 +381,10 @@ class Appliance:
         """Forgets the API's requests that nobody repeats any more."""
         async with self.database.begin() as db:
             await forget_old_keys(db, tenant_id=self.tenant_id, now=self.clock())
+
+    async def forget_old_logins(self) -> int:
+        """Forgets the logins that nobody asks about any more."""
+        return await self.logins.purge(self.clock() - timedelta(days=self.settings.login_keep_days))
 
     async def announce_expiring(self) -> None:
         """Tells of every subscription whose term ends soon, once for each end."""

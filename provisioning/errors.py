@@ -170,6 +170,8 @@ ProvisioningError
 |   |-- VisitOver                 the visit's state doesn't allow what was asked
 |   `-- VisitChanged              somebody else was quicker
 |-- AddressError                  a live service's addresses; drawn in ``provisioning.address_errors``
+|-- ServiceUnderWay               in ``provisioning.under_way``: a run goes on with the service
+|-- CpeHoldsUsername              in ``provisioning.subscriber_desk``: a CPE logs in under the name that is to change
 |-- AccessError                   tokens and permissions; drawn in ``provisioning.access.errors``
 |-- ApiError                      a request as HTTP; drawn in ``provisioning.api.errors``
 |-- LineError                     the OLT's side; drawn in ``provisioning.line.errors``

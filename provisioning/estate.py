@@ -7,16 +7,15 @@ the same file again changes nothing. What the file does not mention stays as it 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam import IpamError, LocationUnknown, NetworkEstate, NetworkEstateSpec, NetworkService
+from ipam import LocationUnknown, NetworkEstate, NetworkEstateSpec, NetworkService
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import (
     CommissionTerms,
@@ -28,82 +27,12 @@ from provisioning.commercial import (
     Partners,
     Teams,
 )
-from provisioning.errors import Fault, InvalidRequest, ProvisioningError
+from provisioning.errors import Fault, InvalidRequest
+from provisioning.estate_part import Part, attempt
+from provisioning.estate_radius import NasSpec, RadiusSpec, RateSpec, write_rates_and_nases
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
-from radius import (
-    CoaTerms,
-    PlanTerms,
-    RadiusError,
-    RadiusService,
-    RateNotExpressible,
-    SeveralNotExpressible,
-    TermsNotExpressible,
-)
-
-
-class Part(BaseModel):
-    """A part of the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class RateSpec(Part):
-    """What FreeRADIUS tells a NAS of a plan, in no vendor's words (``radius.PlanTerms`` explains each). Rates are seen
-    from the subscriber: download is what comes to him (kbit/s)."""
-
-    plan: str
-    download_kbps: int
-    upload_kbps: int
-    burst_download_kbps: int | None = None
-    burst_upload_kbps: int | None = None
-    burst_seconds: int | None = None
-    priority: int | None = None
-    qos_profile: str | None = None
-    session_timeout_seconds: int | None = None
-    idle_timeout_seconds: int | None = None
-    interim_interval_seconds: int = 300
-    session_cap_megabytes: int | None = None
-    access: Literal["pppoe", "ipoe"] = "pppoe"
-    ipv4_pool: str | None = None
-    ipv6_pool: str | None = None
-    ipv6_delegated_pool: str | None = None
-    dns_ipv4: tuple[str, ...] = ()
-    dns_ipv6: tuple[str, ...] = ()
-    vrf: str | None = None
-    garden_filter: str | None = None
-    garden_url: str | None = None
-    second_login: Literal["replace", "reject", "allow"] = "replace"
-
-    @property
-    def terms(self) -> PlanTerms:
-        return PlanTerms(**self.model_dump(exclude={"plan"}))
-
-
-class RadiusSpec(Part):
-    """What holds for every subscriber: how FreeRADIUS keeps the passwords (cleartext, nt or ssha2-512)."""
-
-    password_storage: str | None = None
-
-
-class CoaSpec(Part):
-    """How a NAS takes requests about its sessions; ``radius.CoaTerms`` explains each."""
-
-    keys: tuple[str, ...] = ()
-    event_timestamp: bool = True
-    per_second: int | None = None
-    may_end: bool = True
-
-
-class NasSpec(Part):
-    """A NAS. Its RADIUS secret is made at random; ``firstlight keys reveal`` tells it for the NAS' configuration."""
-
-    name: str
-    address: str
-    dialect: str
-    coa_port: int = 3799
-    login_methods: tuple[str, ...] = ("pap", "chap", "mschapv2")
-    coa: CoaSpec = CoaSpec()
+from radius import RadiusService
 
 
 class OfferSpec(Part):
@@ -247,18 +176,24 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     Raises: InvalidRequest with every fault found; the caller's rollback leaves nothing behind.
     """
     faults: list[Fault] = []
-    await _try(faults, "network", lambda: services.network.apply(spec.network))
-    await _write_rates_and_nases(faults, spec, services)
+    await attempt(faults, "network", lambda: services.network.apply(spec.network))
+    await write_rates_and_nases(
+        faults,
+        services.radius,
+        rates=spec.rates,
+        nases=spec.nas,
+        password_storage=spec.radius.password_storage,
+    )
     for offer in spec.offers:
         faults += await _offer(services, offer)
     for team in spec.teams:
-        await _try(faults, f"team {team.name}", lambda t=team: _team(services.teams, t))
+        await attempt(faults, f"team {team.name}", lambda t=team: _team(services.teams, t))
     for one in spec.technicians:
-        await _try(faults, f"technician {one.id}", lambda t=one: _technician(services.technicians, t))
+        await attempt(faults, f"technician {one.id}", lambda t=one: _technician(services.technicians, t))
     for customer in spec.customers:
-        await _try(faults, f"customer {customer.id}", lambda c=customer: _customer(services.customers, c))
+        await attempt(faults, f"customer {customer.id}", lambda c=customer: _customer(services.customers, c))
     for survey in spec.surveys:
-        await _try(faults, f"site_survey of {survey.customer_id}", lambda s=survey: _survey(services, s))
+        await attempt(faults, f"site_survey of {survey.customer_id}", lambda s=survey: _survey(services, s))
     await _write_partners(faults, spec, services)
     if faults:
         raise InvalidRequest("The estate", faults)
@@ -277,63 +212,13 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
     }
 
 
-def _nas_terms(nas: NasSpec) -> dict[str, Any]:
-    return {**nas.model_dump(exclude={"coa"}), "coa": CoaTerms(**nas.coa.model_dump())}
-
-
-async def _write_rates_and_nases(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:
-    """Rates and NASes. What a NAS could not be told as they were may be told as they are now, so that is asked last."""
-    radius = services.radius
-    for rate in spec.rates:
-        where = f"rate {rate.plan}"
-        await _try(faults, where, lambda r=rate: radius.define_plan(name=r.plan, terms=r.terms, pairs_later=True))
-    await _write_nases(faults, spec, services)
-    if not (spec.rates or spec.nas):
-        return
-    try:
-        await radius.refuse_unsayable_pairs()
-    except SeveralNotExpressible as several:
-        for error in several.refused:
-            faults += _faults_of(f"rate {error.plan}", error)
-    except (RateNotExpressible, TermsNotExpressible) as error:
-        faults += _faults_of(f"rate {error.plan}", error)
-
-
-async def _write_nases(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:
-    """NASes, and how passwords are kept. What does not go with the NASes as they were may go with them as they are
-    now."""
-    refused: list[Fault] = []
-    storage, where = spec.radius.password_storage, "radius.password_storage"
-    if storage is not None:
-        await _try(refused, where, lambda: services.radius.define_password_storage(storage=storage))
-    for nas in spec.nas:
-        await _try(
-            faults, f"nas {nas.name}", lambda n=nas: services.radius.define_nas(**_nas_terms(n), pairs_later=True)
-        )
-    if refused and storage is not None:
-        await _try(faults, where, lambda: services.radius.define_password_storage(storage=storage))
-
-
 async def _write_partners(faults: list[Fault], spec: EstateSpec, services: EstateServices) -> None:
     """Partners, and before them the licence templates that they give licences of."""
     for kind in spec.license_templates:
         where = f"license_template {kind.id}"
-        await _try(faults, where, lambda k=kind: _license_template(services.license_templates, k))
+        await attempt(faults, where, lambda k=kind: _license_template(services.license_templates, k))
     for partner in spec.partners:
-        await _try(faults, f"partner {partner.id}", lambda p=partner: _partner(services.partners, p))
-
-
-async def _try(faults: list[Fault], where: str, act: Callable[..., Awaitable[Any]]) -> None:
-    try:
-        await act()
-    except InvalidRequest as error:
-        faults += [Fault(f"{where}: {fault.field}", fault.reason) for fault in error.faults]
-    except (ProvisioningError, IpamError, RadiusError) as error:
-        faults += _faults_of(where, error)
-
-
-def _faults_of(where: str, error: Exception) -> list[Fault]:
-    return [Fault(where, str(fault)) for fault in getattr(error, "faults", None) or [error]]
+        await attempt(faults, f"partner {partner.id}", lambda p=partner: _partner(services.partners, p))
 
 
 async def _offer(services: EstateServices, spec: OfferSpec) -> list[Fault]:
@@ -341,10 +226,10 @@ async def _offer(services: EstateServices, spec: OfferSpec) -> list[Fault]:
     faults: list[Fault] = []
     where, plan = f"offer {spec.id}", spec.plan
     terms = OfferTerms(**spec.model_dump(exclude={"id"}))
-    await _try(faults, where, lambda: services.offers.define(spec.id, terms))
+    await attempt(faults, where, lambda: services.offers.define(spec.id, terms))
     if plan is not None:
-        await _try(faults, f"{where}: plan", lambda: services.premises.plan(plan))
-        await _try(faults, f"{where}: plan", lambda: services.radius.plan(name=plan))
+        await attempt(faults, f"{where}: plan", lambda: services.premises.plan(plan))
+        await attempt(faults, f"{where}: plan", lambda: services.radius.plan(name=plan))
     return faults
 
 

@@ -2,15 +2,22 @@
 
 What is decided here is committed with what open sessions are still to be told. The worker carries that over, and a
 command does so at once.
+
+ProvisioningError
+`-- CpeHoldsUsername    a CPE logs in under the name that is to change
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from typing_extensions import TypedDict
 
-from radius import RadiusService, SessionChangeView, SubscriberVerbs, SubscriberView
+from acs import GenieAcsService
+from ipam import NetworkUpkeep
+from provisioning.errors import ProvisioningError
+from radius import LineIdentity, RadiusService, SessionChangeView, SubscriberVerbs, SubscriberView
 
 
 class ChangedSubscriber(TypedDict):
@@ -20,48 +27,123 @@ class ChangedSubscriber(TypedDict):
     change: SessionChangeView
 
 
+@dataclass(frozen=True)
+class ExternalId:
+    """The ISP's own number of a subscriber, in its username's place."""
+
+    value: str
+
+
+Who = str | ExternalId
+"""A username, or what stands in its place."""
+
+
+class CpeHoldsUsername(ProvisioningError):
+    """A CPE logs in under this name."""
+
+    code = "subscriber.cpe_holds_username"
+
+    def __init__(self, username: str, serials: Sequence[str]) -> None:
+        self.username = username
+        self.serials = tuple(serials)
+        super().__init__(
+            f"CPE {', '.join(self.serials)} was given the name {username} and would not log in again; nothing was"
+            " changed. Tell it the new name right after this, and say so: --cpe-by-hand."
+        )
+
+
 class SubscriberDesk:
-    """Changes plans, suspends, resumes and rotates passwords within the caller's transaction, by username.
+    """Changes what a subscriber is served by and who it is, within the caller's transaction.
 
     Each raises ServiceUnderWay while the subscriber's installation has more to do: it would lift a suspension, or fail
     to take itself back.
     """
 
-    def __init__(self, *, radius: RadiusService, verbs: SubscriberVerbs) -> None:
+    def __init__(
+        self, *, radius: RadiusService, verbs: SubscriberVerbs, cpes: GenieAcsService, network: NetworkUpkeep
+    ) -> None:
         self._radius = radius
         self._verbs = verbs
+        self._cpes = cpes
+        self._network = network
 
-    async def named(self, username: str) -> SubscriberView:
+    async def named(self, who: Who) -> SubscriberView:
         """The subscriber as it shall be now. Raises: SubscriberUnknown."""
-        return await self._radius.subscriber_named(username=username)
+        if isinstance(who, ExternalId):
+            return await self._radius.subscriber_known_as(external_id=who.value)
+        return await self._radius.subscriber_named(username=who)
 
-    async def change_plan(self, username: str, *, plan: str, request_id: str | None = None) -> ChangedSubscriber:
+    async def change_plan(self, who: Who, *, plan: str, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.change_plan``."""
         return await self._done(
-            username, lambda number: self._verbs.change_plan(subscriber_id=number, plan=plan, request_id=request_id)
+            who, lambda number: self._verbs.change_plan(subscriber_id=number, plan=plan, request_id=request_id)
         )
 
-    async def suspend(
-        self, username: str, *, garden: str | None = None, request_id: str | None = None
-    ) -> ChangedSubscriber:
+    async def suspend(self, who: Who, *, garden: str | None = None, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.suspend``."""
         return await self._done(
-            username, lambda number: self._verbs.suspend(subscriber_id=number, garden=garden, request_id=request_id)
+            who, lambda number: self._verbs.suspend(subscriber_id=number, garden=garden, request_id=request_id)
         )
 
-    async def resume(self, username: str, *, request_id: str | None = None) -> ChangedSubscriber:
+    async def resume(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.resume``."""
-        return await self._done(
-            username, lambda number: self._verbs.resume(subscriber_id=number, request_id=request_id)
-        )
+        return await self._done(who, lambda number: self._verbs.resume(subscriber_id=number, request_id=request_id))
 
-    async def rotate_password(self, username: str, *, request_id: str | None = None) -> ChangedSubscriber:
+    async def rotate_password(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.rotate_password``."""
         return await self._done(
-            username, lambda number: self._verbs.rotate_password(subscriber_id=number, request_id=request_id)
+            who, lambda number: self._verbs.rotate_password(subscriber_id=number, request_id=request_id)
         )
 
-    async def _done(self, username: str, act: Callable[[int], Awaitable[SessionChangeView]]) -> ChangedSubscriber:
-        number = (await self.named(username))["subscriber_id"]
+    async def rename(
+        self,
+        who: Who,
+        *,
+        username: str,
+        end_sessions: bool = False,
+        cpe_by_hand: bool = False,
+        request_id: str | None = None,
+    ) -> ChangedSubscriber:
+        """Another name, also where its addresses are kept. ``cpe_by_hand``: whoever asks tells the CPE.
+
+        Raises:
+            CpeHoldsUsername: a CPE of ours has the former name, and nobody tells it the new one.
+            UsernameTaken (of ``radius`` or ``ipam``), and as ``SubscriberVerbs.rename``.
+        """
+        before = await self.named(who)
+        number, service_id = before["subscriber_id"], before["service_id"]
+        if service_id is not None and not cpe_by_hand and before["username"] != username:
+            bound = await self._cpes.devices_of_service(service_id=service_id)
+            holding = [each["device_serial"] for each in bound if before["username"] in each["inputs"].values()]
+            if holding:
+                raise CpeHoldsUsername(before["username"], holding)
+        change = await self._verbs.rename(
+            subscriber_id=number, username=username, end_sessions=end_sessions, request_id=request_id
+        )
+        after = await self._radius.subscriber(subscriber_id=number)
+        if service_id is not None:
+            await self._network.rename_service(service_id=service_id, username=after["username"])
+        return ChangedSubscriber(subscriber=after, change=change)
+
+    async def bind(
+        self, who: Who, *, line: LineIdentity, logs_in: bool = False, request_id: str | None = None
+    ) -> ChangedSubscriber:
+        """Raises: as ``SubscriberVerbs.bind``."""
+        return await self._done(
+            who,
+            lambda number: self._verbs.bind(subscriber_id=number, line=line, logs_in=logs_in, request_id=request_id),
+        )
+
+    async def unbind(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
+        """Raises: as ``SubscriberVerbs.unbind``."""
+        return await self._done(who, lambda number: self._verbs.unbind(subscriber_id=number, request_id=request_id))
+
+    async def identify(self, who: Who, *, external_id: str | None) -> SubscriberView:
+        """Let it be known by this number of the ISP's own, or by none. Raises: as ``RadiusService.give_external_id``"""
+        number = (await self.named(who))["subscriber_id"]
+        return await self._radius.give_external_id(subscriber_id=number, external_id=external_id)
+
+    async def _done(self, who: Who, act: Callable[[int], Awaitable[SessionChangeView]]) -> ChangedSubscriber:
+        number = (await self.named(who))["subscriber_id"]
         change = await act(number)
         return ChangedSubscriber(subscriber=await self._radius.subscriber(subscriber_id=number), change=change)

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.address_errors import ServiceUnderWay
+from provisioning.errors import ProvisioningError
 from workflows import open_results
+
+MOST_NAMED = 5
+
+
+class ServiceUnderWay(ProvisioningError):
+    """A run goes on with this service."""
+
+    code = "service.under_way"
+
+    def __init__(self, runs: Mapping[int, int]) -> None:
+        self.runs = dict(runs)
+        named = [f"service {service_id} (run {run_id})" for service_id, run_id in sorted(runs.items())]
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        super().__init__(
+            f"Runs go on with {', '.join(named[:MOST_NAMED])}{more}; nothing was changed. Let them"
+            " end, or cancel them: what they took they give back themselves."
+        )
 
 
 async def refuse_under_way(

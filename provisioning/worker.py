@@ -70,6 +70,7 @@ class Pace:
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
+    logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
     cpe_patience: Patience = field(default_factory=Patience)
     nas_retransmission: Retransmission = field(default_factory=Retransmission)
@@ -142,9 +143,12 @@ async def open_worker(
             allowed=appliance.settings.notice_schemas,
         )
         stack.push_async_callback(notices.stop)
+        changes = appliance.session_changes(pace.nas_retransmission)
+        stack.push_async_callback(changes.stop)
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
         ticks += _session_ticks(appliance, pace)
+        ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
         clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])
         await dispatch.open()
         stack.push_async_callback(dispatch.close)
@@ -204,7 +208,6 @@ async def _look(appliance: Appliance, clock: Clock) -> None:
 
 
 def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside: Outside, pace: Pace) -> list[Tick]:
-    changes = appliance.session_changes(pace.nas_retransmission)
     return [
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
@@ -217,11 +220,11 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
-        Tick("session changes", pace.session_changes_every_seconds, changes.deliver_due),
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
         Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),
         Tick("pools", pace.pools_every_seconds, appliance.tell_pool_levels),
+        Tick("old logins", pace.logins_every_seconds, appliance.forget_old_logins),
         Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
     ]
 

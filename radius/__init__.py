@@ -21,9 +21,12 @@ How to add
 from __future__ import annotations
 
 from radius.archive import Archived, Kept, SessionArchive
+from radius.canary import AuthDoor
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
 from radius.disconnect import NasSaid
+from radius.doctor import Examination, Patient, examine
+from radius.doors import nas_doors
 from radius.drift import Drift
 from radius.dynamic_authorization import Retransmission
 from radius.errors import (
@@ -34,7 +37,9 @@ from radius.errors import (
     IllegalMove,
     LookRefused,
     NasAddressTaken,
+    NasNameTaken,
     NasRefused,
+    NasUnknown,
     PasswordStorageRefused,
     PlanRefused,
     PlanUnknown,
@@ -54,6 +59,8 @@ from radius.errors import (
     UsernameTaken,
     ValueRefused,
 )
+from radius.evidence import Diagnoses, DiagnosisTerms
+from radius.findings import Diagnosis
 from radius.freeradius_tables import ensure_freeradius_tables
 from radius.invariants import (
     RADIUS_INVARIANTS,
@@ -65,8 +72,12 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
+from radius.line_identity import LineIdentity
+from radius.logins import LoginLog, LoginView, UnknownNas, UnknownUser
+from radius.nas_probe import Probe, probe_coa, probe_login
 from radius.nases import CoaTerms
-from radius.password_storage import PasswordStorage
+from radius.password_storage import LOGIN_METHODS, PasswordStorage
+from radius.plan_applying import PlanChanges, tell_of_plan
 from radius.projection import FramedAddresses
 from radius.projection_errors import (
     ForeignRows,
@@ -76,15 +87,20 @@ from radius.projection_errors import (
     RadiusDatabaseUnfit,
 )
 from radius.projector import RadiusProjector
+from radius.raddb_checks import Trap
 from radius.reaper import NasGuard, Reaped, Reaper
 from radius.replies import ReplyRow, address_replies
 from radius.results import (
+    AppliedPlan,
     CreatedSubscriber,
     DefinedNas,
     DefinedPlan,
     Disconnection,
+    ListedPlan,
     ProjectedSubscriber,
     Projection,
+    RenderedPlan,
+    RenderedRow,
     SessionAnswer,
     SessionChangeView,
     SessionsEnded,
@@ -102,37 +118,59 @@ from radius.tables import RadiusBase
 from radius.terms import PlanTerms
 from radius.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
 from radius.usage_count import UsageCount
+from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken
 from radius.verbs import SubscriberVerbs
 
 __all__ = [
+    "LOGIN_METHODS",
     "RADIUS_INVARIANTS",
+    "AccessUnfit",
     "AddressConflict",
+    "AppliedPlan",
     "Archived",
     "AttributeUnknown",
+    "AuthDoor",
     "CoaTerms",
     "CreatedSubscriber",
     "DefinedNas",
     "DefinedPlan",
+    "Diagnoses",
+    "Diagnosis",
+    "DiagnosisTerms",
     "DialectUnknown",
     "Disconnection",
     "Drift",
     "EncodingRefused",
+    "Examination",
+    "ExternalIdTaken",
     "Finding",
     "ForeignRows",
     "FramedAddresses",
+    "GardenUnfit",
     "IllegalMove",
     "Invariant",
     "Kept",
+    "LineIdentity",
+    "LineRefused",
+    "LineTaken",
+    "ListedPlan",
+    "LoginLog",
+    "LoginView",
     "LookRefused",
     "NasAddressTaken",
     "NasGuard",
+    "NasNameTaken",
     "NasRefused",
     "NasSaid",
+    "NasUnknown",
     "PasswordStorage",
     "PasswordStorageRefused",
+    "Patient",
+    "PlanChanges",
     "PlanRefused",
     "PlanTerms",
     "PlanUnknown",
+    "Probe",
     "ProjectedSubscriber",
     "Projection",
     "ProjectionError",
@@ -147,6 +185,8 @@ __all__ = [
     "RateNotExpressible",
     "Reaped",
     "Reaper",
+    "RenderedPlan",
+    "RenderedRow",
     "ReplyRow",
     "RequestConflict",
     "RequestRefused",
@@ -174,7 +214,10 @@ __all__ = [
     "SubscriberView",
     "TermsNotExpressible",
     "TestingWindowOver",
+    "Trap",
     "TreatedSession",
+    "UnknownNas",
+    "UnknownUser",
     "UnsplitUsage",
     "UsageCount",
     "UsageLooks",
@@ -189,10 +232,15 @@ __all__ = [
     "dialect_named",
     "drift_findings",
     "ensure_freeradius_tables",
+    "examine",
     "live_username_of_service",
+    "nas_doors",
+    "probe_coa",
+    "probe_login",
     "states_not_as_billed",
     "states_of_customer",
     "subscriber_changes",
     "subscribers_nobody_wants",
     "subscribers_of_ended_services",
+    "tell_of_plan",
 ]

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.change_tables import Act, SessionChange, SessionTreatment
 from radius.errors import RequestConflict, RequestRefused, SessionChangeUnknown
+from radius.gardens import in_garden
 from radius.results import SessionChangeView, TreatedSession
 from radius.subscribers import MAX_REQUEST_ID_LENGTH
 from radius.tables import Plan, Subscriber
@@ -33,13 +34,21 @@ class FormerTerms:
 
 async def former_of(db: AsyncSession, subscriber: Subscriber) -> FormerTerms:
     """What a session of this subscriber has, if it began since then."""
-    plan = await db.get_one(Plan, subscriber.garden_plan_id or subscriber.plan_id)
-    return FormerTerms(terms_of(plan), plan.updated_at)
+    plan, garden = await _plans_of(db, subscriber)
+    if garden is None:
+        return FormerTerms(terms_of(plan), plan.updated_at)
+    return FormerTerms(in_garden(terms_of(plan), terms_of(garden)), max(plan.updated_at, garden.updated_at))
 
 
 async def served_terms(db: AsyncSession, subscriber: Subscriber) -> PlanTerms:
-    """What a session of this subscriber has: its garden's terms, or its plan's."""
-    return terms_of(await db.get_one(Plan, subscriber.garden_plan_id or subscriber.plan_id))
+    """What a session of this subscriber has: its plan's terms, or those of its garden over its plan."""
+    return (await former_of(db, subscriber)).terms
+
+
+async def _plans_of(db: AsyncSession, subscriber: Subscriber) -> tuple[Plan, Plan | None]:
+    plan = await db.get_one(Plan, subscriber.plan_id)
+    garden_id = subscriber.garden_plan_id
+    return plan, None if garden_id is None else await db.get_one(Plan, garden_id)
 
 
 def fingerprint(act: Act, subscriber_id: int, **said: object) -> str:

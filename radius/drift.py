@@ -44,6 +44,16 @@ async def find_drift(begin: Begin, radius_begin: Begin, wishes: Wishes) -> list[
     return drifts
 
 
+async def drift_of(begin: Begin, radius_begin: Begin, wishes: Wishes, kind: Kind, name: str) -> Drift | None:
+    """What differs under one name; None: nothing. Looked at twice, as ``find_drift`` does."""
+    drifts: list[Drift] = []
+    for _ in range(2):
+        drifts = await _compare(begin, radius_begin, wishes, kind, [name])
+        if not drifts:
+            return None
+    return drifts[0]
+
+
 async def _compared(
     begin: Begin, radius_begin: Begin, wishes: Wishes, kind: Kind, names: Sequence[str]
 ) -> AsyncIterator[list[Drift]]:

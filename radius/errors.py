@@ -15,15 +15,22 @@
     |   |-- IllegalMove               the subscriber's state does not allow it
     |   |-- SubscriberTerminated      nothing is done to one that has ended
     |   |-- SessionChangeUnknown
+    |   |-- ExternalIdTaken           these three in ``radius.verb_errors``
+    |   |-- LineRefused               no subscriber can be bound to such a line
+    |   |-- LineTaken                 it logs in for another subscriber
     |   `-- TestingWindowOver         the end of the test lies in the past
     |-- PlanError
     |   |-- PlanUnknown
     |   |-- PlanRefused               a number of the plan cannot be meant
     |   |-- RateNotExpressible        a NAS dialect in use has no word for such a rate
     |   |-- TermsNotExpressible       ... or for something else that the plan says
-    |   `-- SeveralNotExpressible     more than one of these at once
+    |   |-- SeveralNotExpressible     more than one of these at once
+    |   |-- GardenUnfit               a walled garden of another access; these two in ``radius.verb_errors``
+    |   `-- AccessUnfit               a line logs in on a plan for IPoE alone
     |-- NasError
     |   |-- NasRefused                a value of the NAS cannot be meant
+    |   |-- NasUnknown
+    |   |-- NasNameTaken              there is another NAS of that name
     |   |-- NasAddressTaken           the address belongs to another NAS
     |   `-- DialectUnknown
     |-- PasswordStorageRefused        subscribers of a NAS could not log in with passwords that are kept like that
@@ -153,6 +160,8 @@ class UsernameTaken(SubscriberError):
             holder = "another ISP of this server"
         elif state == "terminated":
             holder = f"customer {owner} before, whose sessions stay in the accounting under that name"
+        elif state == "renamed":
+            holder = f"customer {owner} before, who may still be online under that name"
         else:
             holder = f"a subscriber of customer {owner} ({state})"
         super().__init__(
@@ -293,6 +302,29 @@ class NasRefused(NasError):
         self.nas = nas[:80]
         self.faults = tuple(faults)
         super().__init__(f"NAS {self.nas!r} cannot be meant: {'; '.join(self.faults)}.")
+
+
+class NasUnknown(NasError):
+    """There is no such NAS."""
+
+    code = "radius.nas_unknown"
+
+    def __init__(self, nas: str) -> None:
+        self.nas = nas[:80]
+        super().__init__(f"There is no NAS {self.nas!r}.")
+
+
+class NasNameTaken(NasError):
+    """There is another NAS of that name."""
+
+    code = "radius.nas_name_taken"
+
+    def __init__(self, nas: str, address: str) -> None:
+        self.nas = nas
+        self.address = address
+        super().__init__(
+            f"There is a NAS {nas} already, at {address} and on other terms. An estate changes it; or use another name."
+        )
 
 
 class NasAddressTaken(NasError):

@@ -96,7 +96,7 @@ SAFE_USERNAME = {
 """Per database: true for a name that FreeRADIUS looks up as it was typed."""
 
 freeradius_metadata = MetaData()
-"""FreeRADIUS' tables, and ``radius_projection``, the one table of ours beside them."""
+"""FreeRADIUS' tables, and two of ours beside them: ``radius_projection`` and ``radius_line``."""
 
 
 def _id(name: str = "id") -> Column[int]:
@@ -263,6 +263,18 @@ radius_projection = Table(
     Column("digest", String(64), nullable=False),
     Column("projected_at", Moment, nullable=False),
     Index("radius_projection_by_source", "tenant_id", "kind", "source_id"),
+)
+
+radius_line = Table(
+    "radius_line",
+    freeradius_metadata,
+    # For whom a line logs in, by what its NAS sends as User-Name (policies.conf, subscriber_of_line).
+    _id(),
+    Column("username", Text, nullable=False),
+    Column("line", Text, nullable=False, unique=True),
+    Index("radius_line_by_user", "username"),
+    *_per_database("radius_line_username", SAFE_USERNAME),
+    sqlite_autoincrement=True,
 )
 
 _CREATION_LOCK = 0x52414449  # "RADI"

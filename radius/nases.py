@@ -11,13 +11,13 @@ from datetime import datetime
 from ipaddress import IPv4Address
 from typing import get_args
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import dialect_named
 from radius.dynamic_authorization import EVERY_KEY
-from radius.errors import NasAddressTaken, NasRefused, PasswordStorageRefused
+from radius.errors import NasAddressTaken, NasNameTaken, NasRefused, NasUnknown, PasswordStorageRefused
 from radius.password_storage import LOGIN_METHODS, PasswordStorage, uncheckable
 from radius.plans import NAME, count_up, inserted, one_definition_at_a_time, random_password, refuse_unsayable
 from radius.ports import Secrets
@@ -91,7 +91,7 @@ async def define_nas(
     if not pairs_later:
         plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
         refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, [terms.dialect])
-    mine = select(Nas).where(Nas.tenant_id == tenant_id, Nas.name == name).with_for_update()
+    mine = _nas_of(tenant_id, name).with_for_update()
     nas = await db.scalar(mine)
     if nas is None:
         nas = Nas(tenant_id=tenant_id, name=name, created_at=now, updated_at=now, version=1, **terms.columns)
@@ -103,6 +103,50 @@ async def define_nas(
             raise NasAddressTaken(name, terms.address)
     await _bring_nas_to(db, nas, terms, secret, secrets=secrets, now=now)
     return nas
+
+
+async def add_nas(
+    db: AsyncSession, tenant_id: str, name: str, terms: NasTerms, *, secrets: Secrets, now: datetime
+) -> tuple[Nas, bool]:
+    """A new NAS with a random secret, or the one that there is on just these terms; whether it is new.
+
+    Raises:
+        NasNameTaken: there is one of that name on other terms.
+        As ``define_nas``.
+    """
+    await one_definition_at_a_time(db, tenant_id)
+    earlier = await db.scalar(_nas_of(tenant_id, name))
+    if earlier is None:
+        return await define_nas(db, tenant_id, name, terms, None, secrets=secrets, now=now), True
+    if terms_of_nas(earlier) != terms:
+        raise NasNameTaken(name, earlier.address)
+    return earlier, False
+
+
+async def nas_named(db: AsyncSession, tenant_id: str, name: str) -> Nas:
+    """The NAS of that name, or ``NasUnknown``."""
+    nas = await db.scalar(_nas_of(tenant_id, name))
+    if nas is None:
+        raise NasUnknown(name)
+    return nas
+
+
+async def rotate_secret(db: AsyncSession, tenant_id: str, name: str, *, secrets: Secrets, now: datetime) -> Nas:
+    """Another random secret for a NAS, sealed where the former one was.
+
+    Raises:
+        NasUnknown
+    """
+    nas = await db.scalar(_nas_of(tenant_id, name).with_for_update())
+    if nas is None:
+        raise NasUnknown(name)
+    await secrets.seal(db, nas.secret_ref, random_password(NAS_SECRET_LENGTH))
+    await count_up(db, nas, now)
+    return nas
+
+
+def _nas_of(tenant_id: str, name: str) -> Select[Nas]:
+    return select(Nas).where(Nas.tenant_id == tenant_id, Nas.name == name)
 
 
 async def _bring_nas_to(

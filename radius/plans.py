@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,7 +20,8 @@ from radius.errors import (
     SeveralNotExpressible,
     TermsNotExpressible,
 )
-from radius.tables import Nas, Plan
+from radius.gardens import pieces_of
+from radius.tables import Nas, Plan, Subscriber
 from radius.terms import PlanTerms, columns_of, in_one_spelling, terms_of
 from radius.wording import common_words, words_of
 
@@ -51,10 +52,7 @@ async def define_plan(
         PlanRefused: a name or term that cannot be meant; all faults at once.
         RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS in use could not be told it.
     """
-    faults = ([] if NAME.fullmatch(name) else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]) + terms.faults()
-    if faults:
-        raise PlanRefused(name, faults)
-    terms = in_one_spelling(terms)
+    terms = meant(name, terms)
     await one_definition_at_a_time(db, tenant_id)
     common_words(name, terms)
     if not pairs_later:
@@ -66,11 +64,33 @@ async def define_plan(
         if await inserted(db, plan):
             return plan
         plan = (await db.scalars(mine)).one()
-    if terms_of(plan) != terms:
+    before = terms_of(plan)
+    if before != terms:
         for column, value in columns_of(terms).items():
             setattr(plan, column, value)
         await count_up(db, plan, now)
+        if pieces_of(before) != pieces_of(terms):
+            await _renew_in_gardens(db, plan, now)
     return plan
+
+
+async def _renew_in_gardens(db: AsyncSession, plan: Plan, now: datetime) -> None:
+    """Which groups a line in a walled garden is in depends on what its plan and the garden say of addressing."""
+    concerned = or_(Subscriber.plan_id == plan.id, Subscriber.garden_plan_id == plan.id)
+    mine = (Subscriber.tenant_id == plan.tenant_id, Subscriber.garden_plan_id.is_not(None), concerned)
+    await db.execute(update(Subscriber).where(*mine).values(version=Subscriber.version + 1, updated_at=now))
+
+
+def meant(name: str, terms: PlanTerms) -> PlanTerms:
+    """The terms in their one spelling.
+
+    Raises:
+        PlanRefused: a name or term that cannot be meant; all faults at once.
+    """
+    faults = ([] if NAME.fullmatch(name) else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]) + terms.faults()
+    if faults:
+        raise PlanRefused(name, faults)
+    return in_one_spelling(terms)
 
 
 async def one_definition_at_a_time(db: AsyncSession, tenant_id: str) -> None:

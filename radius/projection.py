@@ -5,8 +5,12 @@ no password, so it is refused twice over; its address and its plan stay where th
 after the other, so while a state changes it may see the old radcheck with the new radreply: thanks to this the
 subscriber is then either refused or served with its own address and rate.
 
-A suspended one with a garden is let in as a member of that plan's group, which has the better priority and so hides its
-own plan. A garden that has a pool gives addresses itself, so the line's own are withheld then; else it keeps them.
+A suspended one with a garden is let in as a member of that plan's group in place of its own plan's. A garden that has
+a pool gives addresses itself, so the line's own are withheld then; else it keeps them, and what its plan says of
+addressing (``radius.gardens``): for each piece of that a plan has a group, which FreeRADIUS reads before the garden's.
+
+Where it is bound to a line, radcheck says to which. One that its line logs in for has no password there, so that no
+other login can come in under its name, and a row in ``radius_line`` for each User-Name that its line may send.
 
 A terminated one has no rows at all. They go in two commits, first the password (``refused_first``) and then the rest,
 so what FreeRADIUS reads in between is a refusal. A login whose reading began before the first commit and ended after
@@ -25,9 +29,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from radius.attributes import MAX_INTEGER, fact_of, is_secret
-from radius.dialects import DIALECTS
+from radius.dialects import DIALECTS, Dialect
 from radius.encoder import EncodedAttribute, Value, encode, encode_reply, safe_username
 from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible, ValueRefused
+from radius.gardens import kept_pieces, only, pieces_of, withholds_addresses
+from radius.line_identity import line_checks, line_of, lines_that_log_in
 from radius.password_storage import PasswordStorage, kept
 from radius.states import State
 from radius.tables import Nas, Plan, Subscriber
@@ -76,10 +82,9 @@ class FramedAddresses:
     ipv6_routes: tuple[str, ...] = ()
 
 
-def plan_group(tenant_id: str, plan: str, dialect: str | None = None) -> str:
-    """The group that stands for a plan, or for its rate in one dialect."""
-    group = f"{tenant_id}/{plan}"
-    return f"{group}:{dialect}" if dialect else group
+def plan_group(tenant_id: str, plan: str, dialect: str | None = None, *, piece: str | None = None) -> str:
+    """The group that stands for a plan or for a ``piece`` of its addressing, or for what one dialect says of that."""
+    return ":".join(each for each in (f"{tenant_id}/{plan}", piece, dialect) if each)
 
 
 def address_attributes(username: str, addresses: FramedAddresses) -> tuple[EncodedAttribute, ...]:
@@ -162,8 +167,9 @@ def rows_for(
     refused = is_refused(subscriber)
     checks = _refusal(username) if refused else _check_rows(subscriber, password, storage)
     rows = [*checks, *_reply_rows(subscriber, garden)]
-    for priority, member in enumerate(each for each in (garden, plan) if each is not None):
-        group = plan_group(subscriber.tenant_id, member.name)
+    if subscriber.login_by_line:
+        rows += [Row("radius_line", username, (("line", line),)) for line in lines_that_log_in(line_of(subscriber))]
+    for priority, group in enumerate(_groups(plan, garden)):
         rows.append(Row("radusergroup", username, (("groupname", group), ("priority", str(priority)))))
     return tuple(sorted(rows))
 
@@ -174,11 +180,6 @@ def is_refused(subscriber: Subscriber) -> bool:
     return subscriber.state not in ("testing", "active") and not in_garden
 
 
-def withholds_addresses(garden: PlanTerms) -> bool:
-    """True for a garden that gives addresses itself."""
-    return bool(garden.ipv4_pool or garden.ipv6_pool or garden.ipv6_delegated_pool)
-
-
 def refused_first(username: str, rows: Iterable[Row]) -> tuple[Row, ...]:
     """The rows a subscriber has, with every login refused: what stands there just before all of them go away."""
     refusal = _attribute_row("radcheck", username, encode("Auth-Type", "Reject", place="check"), ":=")
@@ -186,17 +187,38 @@ def refused_first(username: str, rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def plan_rows(plan: Plan) -> tuple[Row, ...]:
-    """All rows of one plan: its own group, and one group for each dialect that can say it."""
+    """All rows of one plan: its own group, and one group for each dialect that can say it; the same of each piece of
+    its addressing."""
     terms = terms_of(plan)
     group = plan_group(plan.tenant_id, plan.name)
     rows = [*_group_rows(group, common_words(plan.name, terms)), *_rows_of_second_login(group, terms)]
+    for dialect in _who_can_say(plan.name, terms):
+        words = words_of(dialect, plan.name, terms)
+        rows += _group_rows(plan_group(plan.tenant_id, plan.name, dialect.name), words)
+    for piece in pieces_of(terms):
+        rows += _piece_rows(plan, terms, piece)
+    return tuple(sorted(rows))
+
+
+def _piece_rows(plan: Plan, terms: PlanTerms, piece: str) -> Iterator[Row]:
+    bare, said = only(terms), only(terms, piece)
+    common = set(common_words(plan.name, said)) - set(common_words(plan.name, bare))
+    # or FreeRADIUS would not read the garden's group behind it
+    goes_on = encode("Fall-Through", "Yes", place="reply")
+    yield from _group_rows(plan_group(plan.tenant_id, plan.name, piece=piece), [*common, goes_on])
+    for dialect in _who_can_say(plan.name, terms):
+        words = set(words_of(dialect, plan.name, said)) - set(words_of(dialect, plan.name, bare))
+        yield from _group_rows(plan_group(plan.tenant_id, plan.name, dialect.name, piece=piece), words)
+
+
+def _who_can_say(plan: str, terms: PlanTerms) -> Iterator[Dialect]:
+    """No NAS of another dialect is there: a pair that does not go together is refused."""
     for dialect in DIALECTS.values():
         try:
-            words = words_of(dialect, plan.name, terms)
+            words_of(dialect, plan, terms)
         except (RateNotExpressible, TermsNotExpressible, SeveralNotExpressible):
-            continue  # no NAS of that dialect is there: a pair that does not go together is refused
-        rows += _group_rows(plan_group(plan.tenant_id, plan.name, dialect.name), words)
-    return tuple(sorted(rows))
+            continue
+        yield dialect
 
 
 def nas_rows(nas: Nas, secret: str) -> tuple[Row, ...]:
@@ -216,20 +238,40 @@ def digest(rows: Iterable[Row]) -> str:
     return hashlib.sha256(json.dumps(ordered, separators=(",", ":")).encode()).hexdigest()
 
 
+def _groups(plan: Plan, garden: Plan | None) -> Iterator[str]:
+    """In the order in which FreeRADIUS reads them."""
+    if garden is not None:
+        for piece in kept_pieces(terms_of(plan), terms_of(garden)):
+            yield plan_group(plan.tenant_id, plan.name, piece=piece)
+    member = garden or plan
+    yield plan_group(member.tenant_id, member.name)
+
+
 def _refusal(username: str) -> Iterator[Row]:
     yield _attribute_row("radcheck", username, encode("Auth-Type", "Reject", place="check"), ":=")
 
 
 def _check_rows(subscriber: Subscriber, password: str | None, storage: PasswordStorage) -> Iterator[Row]:
+    for item in line_checks(line_of(subscriber)):
+        yield _attribute_row("radcheck", subscriber.username, item, ":=")
+    if subscriber.login_by_line:
+        yield _attribute_row(
+            "radcheck", subscriber.username, encode("Firstlight-Login", "By-Line", place="check"), ":="
+        )
+    else:
+        yield _password_row(subscriber, password, storage)
+    if subscriber.testing_until is not None:
+        item = encode("Expiration", subscriber.testing_until, place="check")
+        yield _attribute_row("radcheck", subscriber.username, item, ":=")
+
+
+def _password_row(subscriber: Subscriber, password: str | None, storage: PasswordStorage) -> Row:
     if password is None:
         raise ValueRefused("Cleartext-Password", f"{subscriber.username} has none")
     # what the table could not carry in clear is refused however it is kept, so that the storage may change later
     encode("Cleartext-Password", password, place="check")
     attribute, value = kept(password, storage, whose=f"{subscriber.tenant_id}/{subscriber.id}")
-    yield _attribute_row("radcheck", subscriber.username, encode(attribute, value, place="check"), ":=")
-    if subscriber.testing_until is not None:
-        item = encode("Expiration", subscriber.testing_until, place="check")
-        yield _attribute_row("radcheck", subscriber.username, item, ":=")
+    return _attribute_row("radcheck", subscriber.username, encode(attribute, value, place="check"), ":=")
 
 
 def _reply_rows(subscriber: Subscriber, garden: Plan | None) -> Iterator[Row]:

@@ -209,10 +209,13 @@ class RadiusProjector:
         if wish.kind == "subscriber" and not wish.rows:
             changed = await self._refuse_first(wish, seen)
         async with radius_transaction(self._radius_begin) as db:
+            former = await self._lock_former_names(db, wish)
             for plan in sorted(wanted.plans, key=lambda each: each.name):  # in one order, as they lock
                 await self._show_plan(db, plan)
             entry = await self._locked_entry(db, wish, seen)
-            changed |= await show(db, wish, entry, self._now())
+            for name in former:  # in one commit with the new one: a subscriber has one name at every moment
+                await remove_name(db, "subscriber", name)
+            changed |= await show(db, wish, entry, self._now()) or bool(former)
         if wish.kind == "nas":
             changed |= await self._forget_former_addresses(wish)
         return changed
@@ -222,12 +225,24 @@ class RadiusProjector:
         await _lock(db, wish)
         entry = await ledger_entry(db, wish.kind, wish.name)
         shown = [entry] if entry is not None and entry.tenant_id == wish.tenant_id else []
-        if wish.kind == "nas":  # its later wish may stand under another address
+        if wish.kind != "plan":  # its later wish may stand under another address or name
             shown += await ledger_entries_of(db, wish)
         later = frozenset(one for one in shown if one.age > wish.age)
         if not later <= seen:
             raise _LaterWishShown(later)
         return entry
+
+    async def _lock_former_names(self, db: AsyncSession, wish: Wish) -> list[str]:
+        """The names under which FreeRADIUS still has a subscriber that has another one by now."""
+        if wish.kind != "subscriber":
+            return []
+        await _lock_source(db, wish)
+        others = [entry.name for entry in await ledger_entries_of(db, wish) if entry.name != wish.name]
+        await _lock(db, wish, *others)
+        if not others:
+            return []
+        # one that somebody else has been given since is theirs, and not among these
+        return [entry.name for entry in await ledger_entries_of(db, wish) if entry.name != wish.name]
 
     async def _refuse_first(self, wish: Wish, seen: _Seen) -> bool:
         """Refuse the logins of a subscriber whose rows go away, in a commit of its own before that."""
@@ -283,7 +298,12 @@ class RadiusProjector:
 
 async def _lock(db: AsyncSession, wish: Wish, *more_names: str) -> None:
     """Nobody else changes these names until the transaction ends, nor, of a NAS, what was written for it elsewhere."""
-    if wish.kind == "nas":
-        await lock_name(db, "nas", f"{wish.tenant_id}#{wish.source_id}")
+    if wish.kind != "plan":
+        await _lock_source(db, wish)
     for name in sorted({wish.name, *more_names}):  # in one order, so that no two wait for each other
         await lock_name(db, wish.kind, name)
+
+
+async def _lock_source(db: AsyncSession, wish: Wish) -> None:
+    """Nobody else changes what was written for this row of ours, whatever its name or address."""
+    await lock_name(db, wish.kind, f"{wish.tenant_id}#{wish.source_id}")

@@ -24,6 +24,7 @@ from radius.freeradius_tables import (
     radcheck,
     radgroupcheck,
     radgroupreply,
+    radius_line,
     radius_projection,
     radreply,
     radusergroup,
@@ -40,7 +41,7 @@ FoundRows = dict[str, dict[RowKey, Row]]
 """Rows by the name they stand under."""
 
 _TABLES: Mapping[Kind, tuple[Table, ...]] = {
-    "subscriber": (radcheck, radreply, radusergroup),
+    "subscriber": (radcheck, radreply, radusergroup, radius_line),
     "plan": (radgroupcheck, radgroupreply),
     "nas": (nas,),
 }
@@ -48,12 +49,14 @@ _OWNER = {
     "radcheck": "username",
     "radreply": "username",
     "radusergroup": "username",
+    "radius_line": "username",
     "radgroupcheck": "groupname",
     "radgroupreply": "groupname",
     "nas": "nasname",
 }
 _COLUMNS = {
     "radusergroup": ("groupname", "priority"),
+    "radius_line": ("line",),
     "nas": ("shortname", "type", "secret", "description"),
 }
 _ATTRIBUTE_COLUMNS = ("attribute", "op", "value")
@@ -170,9 +173,18 @@ async def show(db: AsyncSession, wish: Wish, entry: LedgerEntry | None, now: dat
     surplus = _surplus(actual, wish.rows)
     missing = Counter(wish.rows) - Counter(actual.values())
     await _delete(db, surplus)
+    await _take_over_lines(db, wish)
     await _insert(db, missing.elements())
     await _note(db, wish, entry, now)
     return bool(surplus or missing)
+
+
+async def _take_over_lines(db: AsyncSession, wish: Wish) -> None:
+    """A line that logs in for somebody else here no longer does so: that one's own rows are still to follow."""
+    lines = [dict(row.columns)["line"] for row in wish.rows if row.table == radius_line.name]
+    if lines:
+        theirs = radius_line.c.line.in_(lines) & (radius_line.c.username != wish.name)
+        await db.execute(delete(radius_line).where(theirs))
 
 
 async def remove_name(db: AsyncSession, kind: Kind, name: str) -> None:

@@ -30,7 +30,8 @@ class SubscriberView(TypedDict):
     """A subscriber as we want it. ``projected`` is true when FreeRADIUS' tables show exactly this wish.
 
     ``garden`` is the plan by which a suspended one is served; None: its logins are refused. ``routes`` and
-    ``ipv6_routes`` as in ``FramedAddresses``.
+    ``ipv6_routes`` as in ``FramedAddresses``. ``external_id`` is the ISP's own number of it. ``line`` is where it may
+    log in from (``LineIdentity``; nothing: from anywhere), ``login_by_line`` whether that line does so by itself.
     """
 
     subscriber_id: int
@@ -47,6 +48,9 @@ class SubscriberView(TypedDict):
     delegated_prefix: str | None
     routes: list[str]
     ipv6_routes: list[str]
+    external_id: str | None
+    line: dict[str, str]
+    login_by_line: bool
     password: str
     version: int
     projected: bool
@@ -62,8 +66,42 @@ class DefinedPlan(TypedDict):
     projected: bool
 
 
+class ListedPlan(DefinedPlan):
+    """A plan and how many subscribers that are not terminated are on it, and in it as a walled garden."""
+
+    subscribers: int
+    in_garden: int
+
+
+class RenderedRow(TypedDict):
+    """One row of ``radgroupreply``."""
+
+    group: str
+    attribute: str
+    op: str
+    value: str
+
+
+class RenderedPlan(TypedDict):
+    """What NASes of one dialect are told of a plan (``every``: what all of them are); ``faults`` say why none of that
+    dialect can be."""
+
+    dialect: str
+    rows: list[RenderedRow]
+    faults: list[str]
+
+
+class AppliedPlan(TypedDict):
+    """How many subscribers, with how many open sessions (None: nobody has looked), are being told of their plan."""
+
+    plan: str
+    subscribers: int
+    sessions: int | None
+
+
 class DefinedNas(TypedDict):
-    """A NAS as we want it. ``secret`` is a reference such as ``secret:nas/3``."""
+    """A NAS as we want it. ``secret`` is a reference such as ``secret:nas/3``; ``projected_at`` is when FreeRADIUS'
+    rows came to show what they show of it."""
 
     nas_id: int
     name: str
@@ -74,6 +112,7 @@ class DefinedNas(TypedDict):
     secret: str
     version: int
     projected: bool
+    projected_at: datetime | None
 
 
 class ProjectedSubscriber(TypedDict):

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius import nases, plans, subscribers
+from radius import external_ids, nases, plans, subscribers
 from radius.encoder import encode
 from radius.nases import CoaTerms, NasTerms
 from radius.password_storage import LOGIN_METHODS, PasswordStorage
+from radius.plan_looks import list_plans, plan_view, render_plan
 from radius.ports import Now, Secrets
 from radius.projection import FramedAddresses
-from radius.results import CreatedSubscriber, DefinedNas, DefinedPlan, SubscriberView
+from radius.results import CreatedSubscriber, DefinedNas, DefinedPlan, ListedPlan, RenderedPlan, SubscriberView
 from radius.states import State
+from radius.subscriber_views import PLAN, SUBSCRIBER, VIEWS, subscriber_view
 from radius.subscribers import SubscriberRequest
-from radius.tables import Nas, Plan, Subscriber, password_ref_of
-from radius.terms import PlanTerms, terms_of
+from radius.tables import Nas, Plan, Subscriber
+from radius.terms import PlanTerms
 
 
 class RadiusService:
@@ -43,6 +44,7 @@ class RadiusService:
         bandwidth_profile: str,
         service_id: int | None = None,
         addresses: FramedAddresses | None = None,
+        external_id: str | None = None,
         request_id: str | None = None,
     ) -> CreatedSubscriber:
         """Make a subscriber in state pending, with a random password that is sealed in the same transaction.
@@ -56,6 +58,7 @@ class RadiusService:
         Raises:
             RequestRefused: a number or the request id cannot be kept.
             UsernameTaken: the name belongs to somebody else, or did.
+            ExternalIdTaken: the ISP's own number of it belongs to another one.
             UsernameRefused, ValueRefused, AddressConflict: FreeRADIUS could not carry it.
             PlanUnknown
             RequestConflict: ``request_id`` was used before with other input.
@@ -66,6 +69,7 @@ class RadiusService:
             plan=bandwidth_profile,
             service_id=service_id,
             addresses=addresses or FramedAddresses(),
+            external_id=external_id,
         )
         subscriber = await subscribers.create(
             self._db, self._tenant_id, request, request_id, secrets=self._secrets, now=self._now()
@@ -139,23 +143,44 @@ class RadiusService:
         or ``SubscriberUnknown``."""
         return await self._view(await subscribers.owner_of(self._db, self._tenant_id, username))
 
+    async def subscriber_known_as(self, *, external_id: str) -> SubscriberView:
+        """The subscriber that has this number of the ISP's own, and is not terminated; or ``SubscriberUnknown``."""
+        return await self._view(await external_ids.known_as(self._db, self._tenant_id, external_id))
+
+    async def give_external_id(self, *, subscriber_id: int, external_id: str | None) -> SubscriberView:
+        """Let it be known by the ISP's own number of it; None: by none. Nothing happens when it is.
+
+        Raises:
+            RequestRefused: such a number cannot be kept.
+            ExternalIdTaken, SubscriberTerminated, SubscriberUnknown
+        """
+        subscriber = await subscribers.locked(self._db, self._tenant_id, subscriber_id)
+        await external_ids.give_external_id(self._db, subscriber, external_id, self._now())
+        return await self._view(subscriber)
+
     async def subscribers(
         self,
         *,
+        external_id: str | None = None,
+        plan: str | None = None,
         customer_id: int | None = None,
         state: State | None = None,
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[SubscriberView]:
         """Subscribers of any state, the newest first, a page at a time (``before_id``)."""
-        query = _VIEWS.where(_SUBSCRIBER.tenant_id == self._tenant_id).order_by(_SUBSCRIBER.id.desc()).limit(limit)
+        query = VIEWS.where(SUBSCRIBER.tenant_id == self._tenant_id).order_by(SUBSCRIBER.id.desc()).limit(limit)
         if customer_id is not None:
-            query = query.where(_SUBSCRIBER.customer_id == customer_id)
+            query = query.where(SUBSCRIBER.customer_id == customer_id)
         if state is not None:
-            query = query.where(_SUBSCRIBER.state == state)
+            query = query.where(SUBSCRIBER.state == state)
+        if plan is not None:
+            query = query.where(PLAN.name == plan)
+        if external_id is not None:
+            query = query.where(SUBSCRIBER.external_id == external_id)
         if before_id is not None:
-            query = query.where(_SUBSCRIBER.id < before_id)
-        return [_subscriber_view(row, row.plan, row.garden) for row in await self._db.execute(query)]
+            query = query.where(SUBSCRIBER.id < before_id)
+        return [subscriber_view(row, row.plan, row.garden) for row in await self._db.execute(query)]
 
     async def subscriber_ids(self, *, unprojected: bool = False) -> dict[str, int]:
         """By username the subscriber whose rows stand under it; ``unprojected``: where FreeRADIUS still shows an
@@ -185,7 +210,7 @@ class RadiusService:
             RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS in use could not be told it.
         """
         plan = await plans.define_plan(self._db, self._tenant_id, name, terms, self._now(), pairs_later=pairs_later)
-        return _plan_view(plan)
+        return plan_view(plan)
 
     async def refuse_unsayable_pairs(self) -> None:
         """After definitions with ``pairs_later``, in the same transaction.
@@ -197,7 +222,24 @@ class RadiusService:
 
     async def plan(self, *, name: str) -> DefinedPlan:
         """The plan of that name, or ``PlanUnknown``."""
-        return _plan_view(await plans.find_plan(self._db, self._tenant_id, name))
+        return plan_view(await plans.find_plan(self._db, self._tenant_id, name))
+
+    async def plans(self, *, after_id: int = 0, limit: int = 50) -> list[ListedPlan]:
+        """Plans by their numbers, a page at a time, each with how many subscribers it has."""
+        return await list_plans(self._db, self._tenant_id, after_id=after_id, limit=limit)
+
+    async def render_plan(
+        self, *, name: str, terms: PlanTerms | None = None, dialect: str | None = None
+    ) -> list[RenderedPlan]:
+        """What NASes are told of a plan, or would be if it had these terms; nothing is written.
+
+        Raises:
+            PlanUnknown, DialectUnknown
+            PlanRefused: a name or term that cannot be meant.
+        """
+        if terms is None:
+            terms = (await self.plan(name=name))["terms"]
+        return render_plan(self._tenant_id, name, plans.meant(name, terms), dialect)
 
     async def define_nas(
         self,
@@ -233,6 +275,37 @@ class RadiusService:
         )
         return _nas_view(nas)
 
+    async def add_nas(
+        self,
+        *,
+        name: str,
+        address: str,
+        dialect: str,
+        coa_port: int = 3799,
+        login_methods: Sequence[str] = LOGIN_METHODS,
+        coa: CoaTerms | None = None,
+    ) -> tuple[DefinedNas, bool]:
+        """Make a NAS with a random secret; whether it is new. The same again gives the one there is.
+
+        Raises:
+            NasNameTaken: there is one of that name on other terms.
+            As ``define_nas``.
+        """
+        terms = NasTerms(address, dialect, coa_port, login_methods=tuple(login_methods), coa=coa or CoaTerms())
+        nas, is_new = await nases.add_nas(
+            self._db, self._tenant_id, name, terms, secrets=self._secrets, now=self._now()
+        )
+        return _nas_view(nas), is_new
+
+    async def rotate_nas_secret(self, *, name: str) -> DefinedNas:
+        """Give a NAS another random secret, or ``NasUnknown``."""
+        nas = await nases.rotate_secret(self._db, self._tenant_id, name, secrets=self._secrets, now=self._now())
+        return _nas_view(nas)
+
+    async def nas_named(self, *, name: str) -> DefinedNas:
+        """The NAS of that name as we want it, or ``NasUnknown``."""
+        return _nas_view(await nases.nas_named(self._db, self._tenant_id, name))
+
     async def define_password_storage(self, *, storage: str) -> None:
         """Let FreeRADIUS keep every password as cleartext, nt or ssha2-512 from its next projection on.
 
@@ -265,63 +338,7 @@ class RadiusService:
         plan = await self._db.get_one(Plan, subscriber.plan_id)
         garden_id = subscriber.garden_plan_id
         garden = None if garden_id is None else (await self._db.get_one(Plan, garden_id)).name
-        return _subscriber_view(subscriber, plan.name, garden)
-
-
-_SUBSCRIBER, _PLAN, _GARDEN = Subscriber.__table__.c, Plan.__table__.c, Plan.__table__.alias("garden")
-_VIEWS = select(
-    _SUBSCRIBER.id,
-    _SUBSCRIBER.customer_id,
-    _SUBSCRIBER.service_id,
-    _SUBSCRIBER.username,
-    _PLAN.name.label("plan"),
-    select(_GARDEN.c.name)
-    .where(_GARDEN.c.tenant_id == _SUBSCRIBER.tenant_id, _GARDEN.c.id == _SUBSCRIBER.garden_plan_id)
-    .scalar_subquery()
-    .label("garden"),
-    _SUBSCRIBER.state,
-    _SUBSCRIBER.testing_until,
-    _SUBSCRIBER.framed_ipv4,
-    _SUBSCRIBER.framed_pool,
-    _SUBSCRIBER.ipv6_wan_prefix,
-    _SUBSCRIBER.delegated_prefix,
-    _SUBSCRIBER.framed_routes,
-    _SUBSCRIBER.framed_ipv6_routes,
-    _SUBSCRIBER.version,
-    _SUBSCRIBER.projected_version,
-).join(Plan.__table__, and_(_PLAN.tenant_id == _SUBSCRIBER.tenant_id, _PLAN.id == _SUBSCRIBER.plan_id))
-
-
-def _subscriber_view(subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str, garden: str | None) -> SubscriberView:
-    return SubscriberView(
-        subscriber_id=subscriber.id,
-        customer_id=subscriber.customer_id,
-        service_id=subscriber.service_id,
-        username=subscriber.username,
-        plan=plan,
-        state=subscriber.state,
-        garden=garden,
-        testing_until=subscriber.testing_until,
-        ipv4=subscriber.framed_ipv4,
-        ipv4_pool=subscriber.framed_pool,
-        ipv6_wan_prefix=subscriber.ipv6_wan_prefix,
-        delegated_prefix=subscriber.delegated_prefix,
-        routes=subscriber.framed_routes.splitlines(),
-        ipv6_routes=subscriber.framed_ipv6_routes.splitlines(),
-        password=password_ref_of(subscriber.id),
-        version=subscriber.version,
-        projected=subscriber.projected_version == subscriber.version,
-    )
-
-
-def _plan_view(plan: Plan) -> DefinedPlan:
-    return DefinedPlan(
-        plan_id=plan.id,
-        name=plan.name,
-        terms=terms_of(plan),
-        version=plan.version,
-        projected=not plan.dirty,
-    )
+        return subscriber_view(subscriber, plan.name, garden)
 
 
 def _nas_view(nas: Nas) -> DefinedNas:
@@ -335,4 +352,5 @@ def _nas_view(nas: Nas) -> DefinedNas:
         secret=nas.secret_ref,
         version=nas.version,
         projected=not nas.dirty,
+        projected_at=nas.projected_at,
     )

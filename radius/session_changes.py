@@ -9,29 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
-from sqlalchemy import exists, or_, select, update
-from sqlalchemy.orm import aliased
 
-from radius.change_tables import SessionChange, SessionTreatment
-from radius.changes_of_sessions import (
-    FormerTerms,
-    brought_at,
-    change_of,
-    former_terms,
-    served_terms,
-    treatments_of,
-    views,
-)
-from radius.coa import Words, ask_to_change, coa_words
+from radius.change_claims import ChangeClaims
+from radius.change_tables import SessionTreatment
+from radius.change_wish import ChangeWish
+from radius.changes_of_sessions import brought_at, change_of, former_terms, served_terms, treatments_of, views
+from radius.coa import Words, ask_to_change
 from radius.disconnect import ask_to_disconnect
 from radius.doors import KnownNas, close_ghost, identity_of, nas_doors
 from radius.dynamic_authorization import Retransmission
 from radius.errors import RadiusError
+from radius.former_names import not_free_yet, set_free
 from radius.nas_lanes import NasLanes
 from radius.ports import Begin, Now, Secrets
 from radius.projection import is_refused
@@ -40,60 +30,23 @@ from radius.projector import RadiusProjector
 from radius.results import SessionChangeView
 from radius.sessions import Session, SessionReader
 from radius.subscribers import found
-from radius.terms import PlanTerms
-from radius.treatment import LOGIN_TAKES, Answer, Carried, due_again, is_confirmed, is_settled, to_be_asked
+from radius.treatment import (
+    LOGIN_TAKES,
+    Answer,
+    Carried,
+    due_again,
+    is_confirmed,
+    is_settled,
+    next_sign,
+    to_be_asked,
+)
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(minutes=5)
-"""Longer than every request of one round takes. Until then nobody else takes up a change of the same subscriber, so no
-request of an earlier one can reach a NAS behind that of a later one."""
-CLOCKS_DIFFER = timedelta(days=1)
-"""A session that began, as its NAS says, less than this after a plan was changed may have the plan's earlier terms."""
 AT_ONCE = 8
-"""So many changes at the same time; how many a NAS is asked at once is its lane's to say."""
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """What the open sessions of one subscriber shall have. ``words`` of each dialect; None: they shall end."""
-
-    change_id: int
-    username: str
-    former: list[FormerTerms]
-    wanted: PlanTerms
-    ends: bool
-    brought_at: dict[int, datetime]
-    changed: frozenset[int]
-    """The sessions, by number, whose NAS has said already that they are as they shall be."""
-
-    @property
-    def interim(self) -> timedelta:
-        """How long a session that is not as it shall be may stay unheard of; 0 when there can be none."""
-        if not self.ends and all(each == FormerTerms(self.wanted, since=None) for each in self.former):
-            return timedelta(0)
-        return self.longest_interim
-
-    @property
-    def longest_interim(self) -> timedelta:
-        """How far apart a session's packets of accounting may be: it may keep the former interval."""
-        every = (*(each.terms for each in self.former), self.wanted)
-        return timedelta(seconds=max(terms.interim_interval_seconds for terms in every))
-
-    def words(self, nas: KnownNas, session: Session) -> Words | None:
-        if self.ends or nas.dialect is None:
-            return None
-        former = [each.terms for each in self.former]
-        return coa_words(
-            nas.dialect, former, self.wanted, in_doubt=self._in_doubt(session), again=session.radacct_id in self.changed
-        )
-
-    def _in_doubt(self, session: Session) -> bool:
-        """It may have been given terms that a plan has no longer."""
-        known = self.brought_at.get(session.radacct_id)
-        if known is None and session.started_at is not None:
-            known = session.started_at - CLOCKS_DIFFER
-        return any(each.since is not None and (known is None or known < each.since) for each in self.former)
+"""So many changes have a transaction open at the same time; how many a NAS is asked at once is its lane's to say."""
+UNDER_WAY = 1000
+"""So many are begun at the same time. What waits for a NAS holds up no other."""
 
 
 class SessionChanges:
@@ -113,7 +66,6 @@ class SessionChanges:
     ) -> None:
         """``read`` opens a transaction that only reads, for looking whether anything is due."""
         self._begin = begin
-        self._read = read or begin
         self._radius_begin = radius_begin
         self._projector = projector
         self._reader = SessionReader(radius_begin)
@@ -121,7 +73,10 @@ class SessionChanges:
         self._now = now
         self._secrets = secrets
         self._retransmission = retransmission or Retransmission()
+        self._claims = ChangeClaims(begin, read or begin, tenant_id=tenant_id, now=now)
         self._lanes = NasLanes()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._under_way: dict[int, asyncio.Task[bool]] = {}
 
     async def deliver(self, change_id: int) -> SessionChangeView:
         """Do for one change what can be done now, whenever it is due; one that is settled is only shown.
@@ -131,63 +86,55 @@ class SessionChanges:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit, ForeignRows, ProjectionRaced: the change is committed, and
                 due again soon.
         """
-        if await self._claimed(change_id, only_due=False):
+        if await self._claims.take(change_id, only_due=False):
             await self._carry(change_id)
         async with self._begin() as db:
             return (await views(db, [await change_of(db, self._tenant_id, change_id)]))[0]
 
-    async def deliver_due(self, *, limit: int = 200) -> int:
-        """The same for every change that is due; returns for how many. One that fails does not stop the others."""
-        due = (
-            select(SessionChange.id)
-            .where(SessionChange.tenant_id == self._tenant_id, SessionChange.state == "pending")
-            .where(SessionChange.due_at <= self._now())
-            .order_by(SessionChange.due_at, SessionChange.id)
-            .limit(limit)
-        )
-        async with self._read() as db:
-            change_ids = list(await db.scalars(due))
-        turns = asyncio.Semaphore(AT_ONCE)
-        each = (self._deliver_one(change_id, turns) for change_id in change_ids)
-        done = await asyncio.gather(*each, return_exceptions=True)
-        for one in done:
-            if isinstance(one, BaseException):
-                raise one
-        return sum(one for one in done if isinstance(one, int))
+    async def start_due(self, *, limit: int = UNDER_WAY) -> int:
+        """Begins with every change that is due, and waits for none; returns for how many something was done since.
 
-    async def _deliver_one(self, change_id: int, turns: asyncio.Semaphore) -> int:
-        async with turns:
-            if not await self._claimed(change_id, only_due=True):
-                return 0
-            try:
-                await self._carry(change_id)
-            except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
-                log.warning("sessions can't be told of a change", change_id=change_id, code=error.code)
-                return 0
-            except RadiusError as error:
-                log.error("sessions can't be told of a change", change_id=change_id, code=error.code, reason=str(error))
-                return 0
-            return 1
+        Raises: ExceptionGroup of what went wrong with those that have ended since.
+        """
+        ended = [self._under_way.pop(each) for each, task in list(self._under_way.items()) if task.done()]
+        room = limit - len(self._under_way)
+        for change_id in await self._claims.due(besides=self._under_way.keys(), limit=room):
+            self._under_way[change_id] = asyncio.create_task(self._deliver_one(change_id))
+        errors = [error for task in ended if isinstance(error := task.exception(), Exception)]
+        if errors:
+            raise ExceptionGroup("changes that sessions could not be told of", errors)
+        return sum(task.result() for task in ended)
 
-    async def _claimed(self, change_id: int, *, only_due: bool) -> bool:
-        """True when it is pending and nobody is at this subscriber's sessions."""
-        now = self._now()
-        mine = update(SessionChange).where(
-            SessionChange.tenant_id == self._tenant_id, SessionChange.id == change_id, SessionChange.state == "pending"
-        )
-        taken, asked = aliased(SessionChange), aliased(SessionChange)
-        whose = select(asked.subscriber_id).where(asked.id == change_id).scalar_subquery()
-        in_work = exists().where(
-            taken.tenant_id == self._tenant_id, taken.subscriber_id == whose, taken.leased_until > now
-        )
-        # its own row once more: of two at once the second looks again when the first has committed, at this row alone
-        free = or_(SessionChange.leased_until.is_(None), SessionChange.leased_until <= now)
-        mine = mine.where(free, ~in_work).execution_options(synchronize_session=False)
-        if only_due:
-            mine = mine.where(SessionChange.due_at <= now)
-        async with self._begin() as db:
-            done: Any = await db.execute(mine.values(due_at=now + LEASE, leased_until=now + LEASE))
-            return bool(done.rowcount)
+    async def deliver_due(self) -> int:
+        """The same, and waits for all of them. One that fails does not stop the others.
+
+        Raises: as ``start_due``.
+        """
+        before = await self.start_due()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        return before + await self.start_due(limit=0)
+
+    async def stop(self) -> None:
+        """Gives up what is under way; others take it up when its lease is over."""
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        self._under_way.clear()
+
+    async def _deliver_one(self, change_id: int) -> bool:
+        async with self._turns:
+            mine = await self._claims.take(change_id, only_due=True)
+        if not mine:
+            return False
+        try:
+            await self._carry(change_id)
+        except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
+            log.warning("sessions can't be told of a change", change_id=change_id, code=error.code)
+            return False
+        except RadiusError as error:
+            log.error("sessions can't be told of a change", change_id=change_id, code=error.code, reason=str(error))
+            return False
+        return True
 
     async def _carry(self, change_id: int) -> None:
         try:
@@ -197,44 +144,46 @@ class SessionChanges:
             raise
 
     async def _round(self, change_id: int) -> None:
-        wish, carried, treated = await self._shown(change_id)
-        sessions = await self._reader.open_sessions(wish.username)
-        asked = self._to_be_asked(wish, sessions, treated, carried)
-        if asked:
-            sessions = await self._ask_all(wish, asked)
-        await self._settle(wish, carried, sessions)
+        async with self._turns:
+            wish, carried, treated = await self._shown(change_id)
+            sessions = await self._reader.open_sessions(*wish.names)
+            asked = self._to_be_asked(wish, sessions, treated, carried)
+            addresses = {session.nas_address for session in asked}
+            doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
+        answers = await asyncio.gather(*(self._treat(wish, session, doors) for session in asked))
+        async with self._turns:
+            if asked:
+                sessions = await self._heard(wish, list(zip(asked, answers, strict=True)))
+            await self._settle(wish, carried, sessions)
 
     def _to_be_asked(
-        self, wish: _Wish, sessions: Sequence[Session], treated: Sequence[SessionTreatment], carried: Carried
+        self, wish: ChangeWish, sessions: Sequence[Session], treated: Sequence[SessionTreatment], carried: Carried
     ) -> list[Session]:
         return to_be_asked(
             sessions, treated, carried=carried, now=self._now(), interim=wish.longest_interim, ends=wish.ends
         )
 
-    async def _ask_all(self, wish: _Wish, asked: Sequence[Session]) -> list[Session]:
-        """Ask about each of them and keep the answers; returns the sessions that are open then.
+    async def _heard(self, wish: ChangeWish, answers: Sequence[tuple[Session, Answer]]) -> list[Session]:
+        """Keep the answers; returns the sessions that are open then.
 
         What accounting shows once all answers are in is kept with them: a packet of before is no proof.
         """
-        addresses = {session.nas_address for session in asked}
-        doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
-        answers = await asyncio.gather(*(self._treat(wish, session, doors) for session in asked))
-        heard = await self._reader.open_sessions(wish.username)
+        heard = await self._reader.open_sessions(*wish.names)
         now_heard = {session.radacct_id: session for session in heard}
-        pairs = [
-            (now_heard.get(session.radacct_id, session), answer) for session, answer in zip(asked, answers, strict=True)
-        ]
+        pairs = [(now_heard.get(session.radacct_id, session), answer) for session, answer in answers]
         await self._keep(wish.change_id, pairs)
         ghosts = [session for session, answer in pairs if answer.said == "unknown_to_nas"]
         for session in ghosts:
             await close_ghost(self._radius_begin, session)
         return [session for session in heard if session not in ghosts]
 
-    async def _shown(self, change_id: int) -> tuple[_Wish, Carried, list[SessionTreatment]]:
+    async def _shown(self, change_id: int) -> tuple[ChangeWish, Carried, list[SessionTreatment]]:
         """FreeRADIUS shows the subscriber as it shall be; what its sessions shall have, and how far they were."""
         async with self._begin() as db:
-            subscriber_id = (await change_of(db, self._tenant_id, change_id)).subscriber_id
-        await self._projector.project_subscriber(subscriber_id)
+            change = await change_of(db, self._tenant_id, change_id)
+            subscriber_id, is_carried = change.subscriber_id, change.carried_at is not None
+        if not is_carried:  # a later wish has a change of its own, or is nothing that sessions are told of
+            await self._projector.project_subscriber(subscriber_id)
         shown_by, highest = self._now(), await self._reader.highest_number()
         async with self._begin() as db:
             change = await change_of(db, self._tenant_id, change_id)
@@ -244,7 +193,7 @@ class SessionChanges:
                 change.right_above = highest
             subscriber = await found(db, self._tenant_id, subscriber_id)
             treated = await treatments_of(db, [change_id])
-            wish = _Wish(
+            wish = ChangeWish(
                 change_id=change_id,
                 username=subscriber.username,
                 former=former_terms(change),
@@ -252,11 +201,12 @@ class SessionChanges:
                 ends=change.must_end or is_refused(subscriber),
                 brought_at=await brought_at(db, change),
                 changed=frozenset(each.radacct_id for each in treated if each.said == "changed"),
+                former_names=await not_free_yet(db, self._tenant_id, subscriber_id),
             )
             carried = Carried(change.carried_at, change.right_above)
             return wish, carried, treated
 
-    async def _treat(self, wish: _Wish, session: Session, doors: Mapping[str, KnownNas]) -> Answer:
+    async def _treat(self, wish: ChangeWish, session: Session, doors: Mapping[str, KnownNas]) -> Answer:
         nas = doors.get(session.nas_address)
         if nas is None:
             return Answer(
@@ -264,14 +214,14 @@ class SessionChanges:
             )
         words = wish.words(nas, session)
         if words == ():
-            return Answer("as_wished", "it has all of it already", self._now())
+            goes_on = "" if session.username == wish.username else f", and goes on as {session.username} until it ends"
+            return Answer("as_wished", f"it has all of it already{goes_on}", self._now())
         async with self._lanes.turn(nas) as silent:
             if silent:
                 words_of_it = f"NAS {nas.door.name} has just been silent, and is asked again later"
                 return Answer("not_asked", words_of_it, None)
             answer = await self._ask(session, nas, words)
-        if answer.said == "unanswered":
-            self._lanes.was_silent(nas)
+            self._lanes.answered(nas, silent=answer.said == "unanswered")
         log.info("session told of a change", username=wish.username, nas=nas.door.name, said=answer.said)
         return answer
 
@@ -306,7 +256,7 @@ class SessionChanges:
                 treatment.asked_at = answer.at or treatment.asked_at
                 treatment.heard_at, treatment.heard_seconds = session.updated_at, session.duration_seconds
 
-    async def _settle(self, wish: _Wish, carried: Carried, sessions: Sequence[Session]) -> None:
+    async def _settle(self, wish: ChangeWish, carried: Carried, sessions: Sequence[Session]) -> None:
         """What accounting shows by now counts; what is left decides when this is due again."""
         still_open = {session.radacct_id: session for session in sessions}
         now = self._now()
@@ -320,13 +270,22 @@ class SessionChanges:
             if change.state != "pending":
                 return
             left = self._to_be_asked(wish, sessions, treated, carried)
-            if is_settled(treated, left, carried=carried, now=now, interim=wish.interim):
+            none_can_turn_up = is_settled((), left, carried=carried, now=now, interim=wish.interim)
+            in_use = {session.username for session in sessions} if none_can_turn_up else set(wish.former_names)
+            gone = set(wish.former_names) - in_use
+            if gone:
+                await set_free(db, self._tenant_id, change.subscriber_id, gone, now=now)
+            waits = bool(in_use & set(wish.former_names))
+            if not waits and is_settled(treated, left, carried=carried, now=now, interim=wish.interim):
                 change.state, change.settled_at = "confirmed", now
                 return
-            change.attempts, change.due_at = due_again(treated, change.attempts, now)
+            sign = next_sign(
+                treated, left, carried=carried, now=now, interim=wish.longest_interim, settles_after=wish.interim
+            )
+            change.attempts, change.due_at = due_again(treated, change.attempts, now, sign=sign)
 
     async def _postpone(self, change_id: int) -> None:
         async with self._begin() as db:
             change = await change_of(db, self._tenant_id, change_id)
             change.leased_until = None
-            change.attempts, change.due_at = due_again([], change.attempts, self._now(), trouble=True)
+            change.attempts, change.due_at = due_again([], change.attempts, self._now(), sign=None)

@@ -16,6 +16,7 @@ from radius.disconnect import DisconnectAnswer, ask_to_disconnect
 from radius.doors import KnownNas, close_ghost, identity_of, nas_doors
 from radius.dynamic_authorization import Retransmission
 from radius.errors import SessionsStillOpen
+from radius.former_names import names_of
 from radius.ports import Begin, Now, Secrets
 from radius.results import Disconnection, SessionAnswer, SessionsEnded
 from radius.sessions import Session, SessionReader
@@ -56,7 +57,7 @@ class SessionControl:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
-        sessions = await self._reader.open_sessions(username)
+        sessions = await self._open_sessions(username)
         addresses = {session.nas_address for session in sessions}
         doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
         answers = await asyncio.gather(*(self._ask(session, doors.get(session.nas_address)) for session in sessions))
@@ -73,7 +74,7 @@ class SessionControl:
 
         Raises: as ``disconnect``.
         """
-        if await self._reader.open_sessions(username):
+        if await self._open_sessions(username):
             return None
         return Disconnection(username=username, sessions=[])
 
@@ -86,7 +87,7 @@ class SessionControl:
         """
         asked = (await self.disconnect(username))["sessions"]
         for pause_seconds in (*LOOKS_SECONDS, None):
-            still_open = await self._reader.open_sessions(username)
+            still_open = await self._open_sessions(username)
             if not still_open:
                 return SessionsEnded(username=username, asked=asked)
             if pause_seconds is None or not any(answer["said"] == "disconnected" for answer in asked):
@@ -94,6 +95,12 @@ class SessionControl:
             await self._sleep(pause_seconds)
         reasons = {answer["session_id"]: answer["reason"] for answer in asked}
         raise SessionsStillOpen(username, [_in_words(session, reasons) for session in still_open])
+
+    async def _open_sessions(self, username: str) -> list[Session]:
+        """Also those that go on under a name which that subscriber has given up."""
+        async with self._begin() as db:
+            names = await names_of(db, self._tenant_id, username)
+        return await self._reader.open_sessions(*names)
 
     async def _ask(self, session: Session, known: KnownNas | None) -> DisconnectAnswer:
         if known is None:

@@ -48,14 +48,15 @@ class SessionReader:
     def __init__(self, radius_begin: Begin) -> None:
         self._radius_begin = radius_begin
 
-    async def open_sessions(self, username: str) -> list[Session]:
+    async def open_sessions(self, username: str, *former: str) -> list[Session]:
         """The sessions that have started and not stopped, the newest first. More than one is a double login or a ghost.
+        ``former`` are other names that count as this one.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
-        return await self._read(_newest_first(username).where(radacct.c.acctstoptime.is_(None)))
+        return await self._read(_newest_first(username, *former).where(radacct.c.acctstoptime.is_(None)))
 
     async def last_session(self, username: str) -> Session | None:
         """The session that started last, open or over; None before the first login. Says when, why and after how many
@@ -66,7 +67,7 @@ class SessionReader:
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
         for table in (radacct, radius_session_archive):
-            newest = await self._read(_newest_first(username, table).limit(1))
+            newest = await self._read(_newest_first(username, table=table).limit(1))
             if newest:
                 return newest[0]
         return None
@@ -85,10 +86,10 @@ class SessionReader:
             return [session_of(row) for row in await db.execute(query)]
 
 
-def _newest_first(username: str, table: Table = radacct) -> Select[Any]:
+def _newest_first(*usernames: str, table: Table = radacct) -> Select[Any]:
     return (
         select(table)
-        .where(table.c.username == safe_username(username))
+        .where(table.c.username.in_([safe_username(username) for username in usernames]))
         .order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc())
     )
 

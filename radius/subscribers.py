@@ -20,6 +20,9 @@ from radius.errors import (
     TestingWindowOver,
     UsernameTaken,
 )
+from radius.external_ids import external_id_faults, refuse_taken_number
+from radius.former_names import refuse_taken
+from radius.line_identity import LineIdentity, give_line
 from radius.plans import find_plan, random_password
 from radius.ports import Secrets
 from radius.projection import FramedAddresses, addresses_of, checked_addresses
@@ -42,6 +45,7 @@ class SubscriberRequest:
     plan: str
     service_id: int | None
     addresses: FramedAddresses
+    external_id: str | None = None
 
     def faults(self, request_id: str | None) -> list[str]:
         """Everything wrong with the numbers of this request and with its id, in plain phrases."""
@@ -53,14 +57,16 @@ class SubscriberRequest:
         ]
         if request_id is not None and not (request_id.isprintable() and 1 <= len(request_id) <= MAX_REQUEST_ID_LENGTH):
             faults.append(f"its request id needs 1 to {MAX_REQUEST_ID_LENGTH} characters that can be seen")
-        return faults
+        return faults + external_id_faults(self.external_id)
 
     @property
     def fingerprint(self) -> str:
         """Equal for equal requests: how a repeated request is told from another one under the same id.
 
-        Routes that there are none of don't count, so that requests from before there were any are known again."""
+        Routes and an external id that there are none of don't count, so that requests from before are known again."""
         said = asdict(self)
+        if self.external_id is None:
+            del said["external_id"]
         said["addresses"] = {name: value for name, value in said["addresses"].items() if value != ()}
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -99,6 +105,7 @@ async def create(
         username=request.username,
         plan_id=plan.id,
         state="pending",
+        external_id=request.external_id,
         request_id=request_id,
         version=1,
         created_at=now,
@@ -109,6 +116,8 @@ async def create(
         async with db.begin_nested():
             db.add(subscriber)
             await db.flush()  # the id names the secret, and the constraints' answer is needed now
+            # whoever had the name until just now may have given it up in a transaction that has ended since
+            await refuse_taken(db, tenant_id, request.customer_id, request.username, asker=subscriber.id)
     except (UsernameTaken, IntegrityError) as exc:
         return await _made_meanwhile(db, tenant_id, request, request_id, exc)
     await secrets.seal(db, subscriber.password_ref, random_password(PASSWORD_LENGTH))
@@ -152,19 +161,21 @@ async def _revived(
     """A terminated subscriber, pending again: its former password is forgotten, so it gets a new one.
 
     Raises:
-        UsernameTaken: the name was given away since.
+        UsernameTaken, ExternalIdTaken: the name, or the ISP's own number of it, was given away since.
         PlanUnknown
     """
     plan = await find_plan(db, subscriber.tenant_id, request.plan)
-    tenant_id, password_ref = subscriber.tenant_id, subscriber.password_ref
+    tenant_id, password_ref, had_number = subscriber.tenant_id, subscriber.password_ref, subscriber.external_id
     await _refuse_taken(db, tenant_id, request)
     try:
         async with db.begin_nested():
             subscriber.state, subscriber.plan_id = "pending", plan.id
+            give_line(subscriber, LineIdentity(), logs_in=False)
             subscriber.version += 1
             _bring_to(subscriber, request, now)
             await db.flush()  # the constraints' answer is needed now
     except IntegrityError as exc:
+        await refuse_taken_number(db, tenant_id, had_number)
         await _refuse_taken(db, tenant_id, request)
         raise UsernameTaken(request.username, customer_id=request.customer_id, owner=None, state=None) from exc
     await secrets.seal(db, password_ref, random_password(PASSWORD_LENGTH))
@@ -277,22 +288,15 @@ async def _made_meanwhile(
     request_id: str | None,
     exc: UsernameTaken | IntegrityError,
 ) -> Subscriber:
-    """Somebody else was first, perhaps just now: it was the same request, or it took the name."""
+    """Somebody else was first, perhaps just now: it was the same request, or it took the name or the number."""
     twin = await _made_before(db, tenant_id, request, request_id)
     if twin is not None:
         return twin
+    await refuse_taken_number(db, tenant_id, request.external_id)
     await _refuse_taken(db, tenant_id, request)
     # nobody we may see has it: it is another tenant's
     raise UsernameTaken(request.username, customer_id=request.customer_id, owner=None, state=None) from exc
 
 
 async def _refuse_taken(db: AsyncSession, tenant_id: str, request: SubscriberRequest) -> None:
-    """A name is free when nobody has it and nobody else ever had it: its sessions stay in the accounting."""
-    holders = await db.scalars(
-        select(Subscriber).where(Subscriber.username == request.username).order_by(Subscriber.id.desc())
-    )
-    for holder in holders:
-        mine = (holder.tenant_id, holder.customer_id) == (tenant_id, request.customer_id)
-        if not mine or holder.state != "terminated":
-            owner = holder.customer_id if holder.tenant_id == tenant_id else None
-            raise UsernameTaken(request.username, customer_id=request.customer_id, owner=owner, state=holder.state)
+    await refuse_taken(db, tenant_id, request.customer_id, request.username)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -128,6 +129,12 @@ class Plan(Projected, RadiusBase):
     updated_at: Mapped[datetime]
 
 
+def _while_it_lives(name: str, *columns: str, only: str | None = None) -> Index:
+    """Unique among the subscribers that are not terminated."""
+    where = text("state <> 'terminated'" if only is None else f"state <> 'terminated' AND {only}")
+    return Index(name, *columns, unique=True, sqlite_where=where, postgresql_where=where)
+
+
 class Subscriber(Projected, RadiusBase):
     """One RADIUS username and the service it stands for. The password is sealed under ``secret:subscriber/<id>``."""
 
@@ -146,6 +153,10 @@ class Subscriber(Projected, RadiusBase):
             postgresql_where=text("state <> 'terminated'"),
         ),
         Index("ix_radius_subscriber_every_username", "username"),
+        _while_it_lives("uq_radius_subscriber_external_id", "tenant_id", "external_id"),
+        # FreeRADIUS asks a line's identity for one subscriber, whoever owns it.
+        _while_it_lives("uq_radius_subscriber_line_station", "bound_station", only="login_by_line"),
+        _while_it_lives("uq_radius_subscriber_line_circuit", "bound_circuit", only="login_by_line"),
         Index("ix_radius_subscriber_customer", "tenant_id", "customer_id"),
         Index("ix_radius_subscriber_named", "tenant_id", "username", "id"),
         Index("ix_radius_subscriber_state", "tenant_id", "state", "id"),
@@ -171,6 +182,15 @@ class Subscriber(Projected, RadiusBase):
     framed_routes: Mapped[str] = mapped_column(Text, default="", server_default="")
     framed_ipv6_routes: Mapped[str] = mapped_column(Text, default="", server_default="")
     """Of both one a line, as FreeRADIUS is told them."""
+    external_id: Mapped[str | None] = mapped_column(String(128))
+    """The ISP's own number of it, if it has one."""
+    bound_station: Mapped[str | None] = mapped_column(String(253))
+    bound_port: Mapped[str | None] = mapped_column(String(253))
+    bound_circuit: Mapped[str | None] = mapped_column(String(253))
+    bound_remote: Mapped[str | None] = mapped_column(String(253))
+    """The line from which it may log in; None: from any (``radius.line_identity``)."""
+    login_by_line: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Its line logs in for it, without a password (IPoE)."""
     request_id: Mapped[str | None] = mapped_column(String(200))
     request_fingerprint: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
@@ -184,6 +204,25 @@ class Subscriber(Projected, RadiusBase):
 def password_ref_of(subscriber_id: int) -> str:
     """Where a subscriber's password is sealed."""
     return f"secret:subscriber/{subscriber_id}"
+
+
+class FormerUsername(RadiusBase):
+    """A name that a subscriber gave up for another one. Nobody has it before ``free_at``: sessions may be open under
+    it."""
+
+    __tablename__ = "radius_former_username"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "subscriber_id"], ["radius_subscriber.tenant_id", "radius_subscriber.id"]),
+        Index("ix_radius_former_username_named", "username"),
+        Index("ix_radius_former_username_of", "tenant_id", "subscriber_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
+    tenant_id: Mapped[str] = mapped_column(String(64))
+    subscriber_id: Mapped[int] = mapped_column(BigInteger)
+    username: Mapped[str] = mapped_column(String(128))
+    given_up_at: Mapped[datetime]
+    free_at: Mapped[datetime | None]
 
 
 class RadiusEstate(RadiusBase):

@@ -17,6 +17,8 @@ from radius.sessions import Session
 LOGIN_TAKES = timedelta(seconds=5)
 """A login that FreeRADIUS answered just before it showed the change is usually in accounting by then."""
 LOOK_AGAIN = timedelta(seconds=15)
+GRACE = timedelta(seconds=15)
+"""A packet of accounting may come so much later than its interval says."""
 MISSED_INTERIMS = 3
 """An ACK that so many accounting intervals have not borne out is asked for again."""
 FIRST_BACK_OFF, LONGEST_BACK_OFF = timedelta(seconds=30), timedelta(hours=1)
@@ -117,11 +119,41 @@ def is_settled(
     )
 
 
+def next_sign(
+    treated: Iterable[SessionTreatment],
+    left: Sequence[Session],
+    *,
+    carried: Carried,
+    now: datetime,
+    interim: timedelta,
+    settles_after: timedelta,
+) -> datetime:
+    """When accounting is to be looked at next, as long as nobody gave trouble: soon, while sessions may turn up, are
+    ``left`` to be asked or have just been ended; else when every session has been silent for no more than an interval.
+
+    ``settles_after`` is the interval after which one whose Accounting-Start was lost must have been heard of.
+    """
+    waiting = [each for each in treated if each.confirmed_at is None]
+    if carried.right_above is None or left or any(_says_more_soon(each, now) for each in waiting):
+        return now + LOOK_AGAIN
+    heard_of = [each.asked_at + interim + GRACE for each in waiting if each.asked_at is not None]
+    last = max([carried.at + settles_after + LOGIN_TAKES, *heard_of])
+    return last if last > now else now + interim + GRACE
+
+
+def _says_more_soon(treatment: SessionTreatment, now: datetime) -> bool:
+    if treatment.said != "disconnected":
+        return treatment.said == "not_asked"
+    return treatment.asked_at is not None and now < treatment.asked_at + LOOK_AGAIN
+
+
 def due_again(
-    treated: Iterable[SessionTreatment], attempts: int, now: datetime, *, trouble: bool = False
+    treated: Iterable[SessionTreatment], attempts: int, now: datetime, *, sign: datetime | None
 ) -> tuple[int, datetime]:
-    """How often there was trouble by now, and when to look next: twice as long every time, up to an hour."""
-    trouble = trouble or any(each.confirmed_at is None and each.said in _UNKNOWN_OUTCOME for each in treated)
-    if not trouble:
-        return attempts, now + LOOK_AGAIN
+    """How often there was trouble by now, and when to look next: at the next ``sign``, and after trouble twice as long
+    every time, up to an hour. ``sign`` None: there was trouble before anybody was asked.
+    """
+    trouble = any(each.confirmed_at is None and each.said in _UNKNOWN_OUTCOME for each in treated)
+    if sign is not None and not trouble:
+        return attempts, sign
     return attempts + 1, now + min(FIRST_BACK_OFF * 2 ** min(attempts, 10), LONGEST_BACK_OFF)

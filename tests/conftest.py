@@ -30,8 +30,6 @@ from tests.support.postgres import PostgresServer
 
 DATABASES = ("sqlite", "postgresql")
 SETTINGS, OF_THE_TESTS = "FIRSTLIGHT_", "FIRSTLIGHT_TEST_"
-BY_TURNS = ("tests/journeys/", "tests/durability/", "tests/provisioning/")
-"""Folders whose tests go by turns, but for those marked ``both_databases``; elsewhere those marked ``by_turns`` do."""
 POSTGRES = pytest.StashKey[PostgresServer]()
 REAL_GENIEACS = "FIRSTLIGHT_GENIEACS_NBI_URL"
 
@@ -89,9 +87,7 @@ def pytest_collection_finish() -> None:
 
 
 def _goes_by_turns(item: pytest.Item) -> bool:
-    if item.get_closest_marker("both_databases"):
-        return False
-    return item.nodeid.startswith(BY_TURNS) or item.get_closest_marker("by_turns") is not None
+    return item.get_closest_marker("both_databases") is None
 
 
 def _has_turn(test: str, known: set[str]) -> bool:

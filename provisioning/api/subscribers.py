@@ -19,12 +19,13 @@ from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk
-from radius import State, SubscriberView
+from radius import LineIdentity, State, SubscriberView
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
 
 Username = Annotated[str, Path(max_length=253)]
 PlanName = Annotated[str, Field(min_length=1, max_length=200)]
+LineName = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class Why(Wish):
@@ -45,17 +46,45 @@ class Suspension(Why):
     garden: PlanName | None = None
 
 
+class Rename(Why):
+    """The name it logs in by from now on, and what becomes of sessions and CPE under the former one."""
+
+    username: Annotated[str, Field(min_length=1, max_length=128)]
+    end_sessions: bool = False
+    cpe_by_hand: Annotated[bool, Field(description="The CPE is told the new name by whoever asks for this")] = False
+
+
+class Line(Why):
+    """The line it may log in from alone; `logs_in`: the line does so by itself, without a password (IPoE)."""
+
+    station: LineName | None = None
+    port: LineName | None = None
+    circuit: LineName | None = None
+    remote: LineName | None = None
+    logs_in: bool = False
+
+
+class OwnId(Why):
+    """The ISP's own id of a subscriber; null: it has none any more."""
+
+    external_id: Annotated[str, Field(min_length=1, max_length=128)] | None
+
+
 @doors.get("", permission="subscribers.read")
 async def list_(
     call: InCall,
     customer: Wanted = None,
     state: Annotated[State | None, Query()] = None,
+    external_id: Annotated[str | None, Query(max_length=128, description="The ISP's own id of it")] = None,
+    plan: Annotated[str | None, Query(max_length=64, description="Who is on this plan")] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[SubscriberView]:
     """Subscribers, the newest first."""
     radius = call.appliance.services(call.db).radius_service
-    found = await radius.subscribers(customer_id=customer, state=state, before_id=row_of(after), limit=limit + 1)
+    found = await radius.subscribers(
+        external_id=external_id, plan=plan, customer_id=customer, state=state, before_id=row_of(after), limit=limit + 1
+    )
     return page_of(call, found, [each["subscriber_id"] for each in found], limit)
 
 
@@ -91,6 +120,36 @@ async def rotate_password(call: InCall, username: Username, wish: Why) -> Change
     """Makes a new random password, which is sealed and not shown; sessions go on, and the CPE needs to be told."""
     desk = await _seen(call, username, wish.reason)
     return await desk.rotate_password(username, request_id=_request_id(call))
+
+
+@doors.post("/{username}/rename", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def rename(call: InCall, username: Username, wish: Rename) -> ChangedSubscriber:
+    """Lets it log in under another name alone; the former one is free when no session is open under it."""
+    desk = await _seen(call, username, wish.reason)
+    said = wish.model_dump(exclude={"reason"})
+    return await desk.rename(username, **said, request_id=_request_id(call))
+
+
+@doors.post("/{username}/bind", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def bind(call: InCall, username: Username, wish: Line) -> ChangedSubscriber:
+    """Lets it log in from one line alone, in place of the one it was bound to."""
+    desk = await _seen(call, username, wish.reason)
+    line = LineIdentity(wish.station, wish.port, wish.circuit, wish.remote)
+    return await desk.bind(username, line=line, logs_in=wish.logs_in, request_id=_request_id(call))
+
+
+@doors.post("/{username}/unbind", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def unbind(call: InCall, username: Username, wish: Why) -> ChangedSubscriber:
+    """Lets it log in from any line, with its password."""
+    desk = await _seen(call, username, wish.reason)
+    return await desk.unbind(username, request_id=_request_id(call))
+
+
+@doors.post("/{username}/identify", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def identify(call: InCall, username: Username, wish: OwnId) -> SubscriberView:
+    """Lets it be known by the ISP's own id of it: `GET /subscribers?external_id=`."""
+    desk = await _seen(call, username, wish.reason)
+    return await desk.identify(username, external_id=wish.external_id)
 
 
 async def _seen(call: Call, username: str, reason: str) -> SubscriberDesk:

@@ -21,11 +21,13 @@ from provisioning.cli import (
     licences,
     line,
     mails,
+    nas,
     notices,
     offers,
     orders,
     partners,
     payments,
+    plans,
     quotes,
     runs,
     sessions,
@@ -39,6 +41,7 @@ from provisioning.cli import (
 )
 from provisioning.cli.audited import remember_what_is_typed
 from provisioning.cli.demo import add_to as add_demo
+from provisioning.cli.doctor import add_to as add_doctor
 from provisioning.cli.operate import add_to as add_operations
 from provisioning.cli.printing import say
 
@@ -54,7 +57,9 @@ app.add_typer(events.app, name="events")
 app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
+app.add_typer(nas.app, name="nas")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(plans.app, name="plans")
 app.add_typer(addresses.app, name="addresses")
 app.add_typer(offers.app, name="offers")
 app.add_typer(leads.app, name="leads")
@@ -74,6 +79,7 @@ app.add_typer(tokens.app, name="tokens")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.app, name="audit")
 add_operations(app)
+add_doctor(app)
 add_demo(app)
 remember_what_is_typed(app)
 

@@ -8,27 +8,48 @@ import typer
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
-from provisioning.cli import subscribers_verbs
+from provisioning.cli import logins, subscribers_verbs
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, By, run
+from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.projections import ProjectedAll
+from provisioning.subscriber_desk import ExternalId, Who
 from radius import SubscriberView
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall be, and making it so.")
 subscribers_verbs.add_to(app)
+logins.add_to(app)
 
 
 @app.command()
-def show(
-    username: Annotated[str, typer.Argument(help="The RADIUS username, realm included.")], json_: AsJson = False
-) -> None:
+def show(username: Username, external_id: ByExternalId = False, json_: AsJson = False) -> None:
     """Show one subscriber as it shall be, and whether that has been carried over to FreeRADIUS."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
-            found = await appliance.services(db).radius_service.subscriber_named(username=username)
+            found = await appliance.subscriber_desk(db).named(whom(username, external_id))
+        print_json(found) if json_ else _print(found)
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def identify(
+    username: Username,
+    new_id: Annotated[str | None, typer.Argument(help="Your own id of it; left out, it has none any more.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")] = "",
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
+    """Let a subscriber be known by your own id of it, which stands in the username's place with --external-id."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            desk = appliance.subscriber_desk(db)
+            found = await desk.identify(whom(username, external_id), external_id=new_id)
+            tells(subject=subject_of("subscriber", found["subscriber_id"]), customer_id=found["customer_id"])
         print_json(found) if json_ else _print(found)
 
     run(act, as_json=json_)
@@ -38,6 +59,7 @@ def show(
 def project(
     username: Annotated[str | None, typer.Argument(help="The RADIUS username, realm included.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every subscriber there is or was.")] = False,
+    external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
     """Bring FreeRADIUS' rows to what is wanted, whoever changed them; status 1 if any could not be."""
@@ -45,7 +67,7 @@ def project(
     async def act(appliance: Appliance) -> bool:
         if (username is None) != all_:
             raise InvalidRequest("The projection", [Fault("username", "is needed, or --all, and not both")])
-        done = await (_all(appliance) if username is None else _one(appliance, username))
+        done = await (_all(appliance) if username is None else _one(appliance, whom(username, external_id)))
         if json_:
             print_json(done)
         else:
@@ -67,13 +89,19 @@ def terminate(
     on: Annotated[str | None, typer.Option(help="The last day that is served and billed, as 2026-03-31.")] = None,
     now: Annotated[bool, typer.Option("--now", help="At once, in the day's place.")] = False,
     by: By = "",
+    external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
     """End a service: its bill, account, session, CPE, line and addresses. Until its day it can be taken back."""
 
     async def act(appliance: Appliance) -> None:
-        wish = {"username": username, "at_once": now, "reason": reason, **({} if on is None else {"ends_on": on})}
         async with appliance.database.begin() as db:
+            named = (
+                (await appliance.subscriber_desk(db).named(ExternalId(username)))["username"]
+                if external_id
+                else username
+            )
+            wish = {"username": named, "at_once": now, "reason": reason, **({} if on is None else {"ends_on": on})}
             started = await appliance.termination_desk(db).accept(wish, by=by)
             tells(subject=subject_of("run", started.run_id))
         if json_:
@@ -81,7 +109,7 @@ def terminate(
             return
         when = "now" if now else f"after {started.ends_on}"
         again = "" if started.is_new else ", as it was to already"
-        say(f"{username} ends {when}{again} (run {started.run_id})")
+        say(f"{named} ends {when}{again} (run {started.run_id})")
 
     run(act, as_json=json_)
 
@@ -91,15 +119,21 @@ def keep(
     username: Annotated[str, typer.Argument(help="The RADIUS username, realm included.")],
     reason: Annotated[str, typer.Option(help="Why, in one line.")],
     by: By = "",
+    external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
     """Take the end of a service back, as long as its day is not over: nothing of it has happened."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            run_id = await appliance.termination_desk(db).withdraw(username, reason=reason, by=by)
+            named = (
+                (await appliance.subscriber_desk(db).named(ExternalId(username)))["username"]
+                if external_id
+                else username
+            )
+            run_id = await appliance.termination_desk(db).withdraw(named, reason=reason, by=by)
             tells(subject=subject_of("run", run_id))
-        print_json({"username": username, "run": run_id}) if json_ else say(f"{username} is kept (run {run_id})")
+        print_json({"username": named, "run": run_id}) if json_ else say(f"{named} is kept (run {run_id})")
 
     run(act, as_json=json_)
 
@@ -112,7 +146,9 @@ def _tells_subscriber(subscriber_id: int) -> None:
     tells(subject=subject_of("subscriber", subscriber_id))
 
 
-async def _one(appliance: Appliance, username: str) -> ProjectedAll:
+async def _one(appliance: Appliance, who: Who) -> ProjectedAll:
+    async with appliance.database.read() as db:
+        username = (await appliance.subscriber_desk(db).named(who))["username"]
     shown = await appliance.projections.project(username, before_each=_tells_subscriber)
     return ProjectedAll(projected=1, changed=[username] if shown["changed"] else [])
 
@@ -129,5 +165,10 @@ def _print(found: SubscriberView) -> None:
     say(f"addresses: {', '.join(each for each in addresses if each) or 'none'}")
     for route in routes:
         say(f"routed: {route}")
+    if found["external_id"] is not None:
+        say(f"external id: {found['external_id']}")
+    if found["line"]:
+        how = "logs in by its line" if found["login_by_line"] else "bound to its line"
+        say(f"{how}: {', '.join(f'{name} {value}' for name, value in found['line'].items())}")
     say(f"password: {found['password']}")
     say("carried over to FreeRADIUS" if found["projected"] else "its last change is not carried over yet")

@@ -1,4 +1,5 @@
-"""``firstlight subscribers change-plan | suspend | resume | rotate-password | changes``: what is done to who is served.
+"""``firstlight subscribers change-plan | suspend | resume | rotate-password | rename | bind | unbind | changes``: what
+is done to who is served.
 
 A command commits, then goes to FreeRADIUS and to each open session at once and says what each did. What it could not
 bring about, the worker goes on with.
@@ -16,20 +17,20 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, run
-from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk
-from radius import RadiusError, Retransmission, SessionChangeView
+from provisioning.cli.whom import ByExternalId, Username, whom
+from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who
+from radius import LineIdentity, RadiusError, Retransmission, SessionChangeView
 
 AT_ONCE = Retransmission(sends=3, first_wait_seconds=1.0)
 """Who types waits; what needs longer is the worker's."""
 
-Username = Annotated[str, typer.Argument(help="The RADIUS username, realm included.")]
 Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 Request = Annotated[str | None, typer.Option(help="Names this act: the same again changes nothing.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (change_plan, suspend, resume, rotate_password, changes):
+    for command in (change_plan, suspend, resume, rotate_password, rename, bind, unbind, changes):
         app.command()(command)
 
 
@@ -38,10 +39,15 @@ def change_plan(
     plan: Annotated[str, typer.Argument(help="The plan by its name.")],
     reason: Reason,
     request: Request = None,
+    external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
     """Give another plan, to the next login and to the sessions that are open."""
-    _change(username, lambda desk: desk.change_plan(username, plan=plan, request_id=request), as_json=json_)
+    _change(
+        whom(username, external_id),
+        lambda desk, who: desk.change_plan(who, plan=plan, request_id=request),
+        as_json=json_,
+    )
 
 
 def suspend(
@@ -51,26 +57,100 @@ def suspend(
         str | None, typer.Option(help="The plan of a walled garden; left out, every login is refused.")
     ] = None,
     request: Request = None,
+    external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
     """Refuse logins and end the sessions that are open, or keep the line in a walled garden; the password stays."""
-    _change(username, lambda desk: desk.suspend(username, garden=garden, request_id=request), as_json=json_)
+    _change(
+        whom(username, external_id),
+        lambda desk, who: desk.suspend(who, garden=garden, request_id=request),
+        as_json=json_,
+    )
 
 
-def resume(username: Username, reason: Reason, request: Request = None, json_: AsJson = False) -> None:
+def resume(
+    username: Username,
+    reason: Reason,
+    request: Request = None,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
     """End a suspension: the same password, plan and addresses as before."""
-    _change(username, lambda desk: desk.resume(username, request_id=request), as_json=json_)
+    _change(whom(username, external_id), lambda desk, who: desk.resume(who, request_id=request), as_json=json_)
 
 
-def rotate_password(username: Username, reason: Reason, request: Request = None, json_: AsJson = False) -> None:
+def rotate_password(
+    username: Username,
+    reason: Reason,
+    request: Request = None,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
     """Make a new random password, which is sealed and not shown; sessions go on, and the CPE needs to be told."""
-    _change(username, lambda desk: desk.rotate_password(username, request_id=request), as_json=json_)
+    _change(whom(username, external_id), lambda desk, who: desk.rotate_password(who, request_id=request), as_json=json_)
+
+
+def rename(
+    username: Username,
+    new_username: Annotated[str, typer.Argument(help="The name it logs in by from now on, realm included.")],
+    reason: Reason,
+    end_sessions: Annotated[
+        bool, typer.Option("--end-sessions", help="End the sessions that are open; else they go on until they end.")
+    ] = False,
+    cpe_by_hand: Annotated[
+        bool,
+        typer.Option("--cpe-by-hand", help="You tell the CPE the new name; needed where the ACS told it the former."),
+    ] = False,
+    request: Request = None,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
+    """Let it log in under another name alone; the former one is free when no session is open under it."""
+    _change(
+        whom(username, external_id),
+        lambda desk, who: desk.rename(
+            who, username=new_username, end_sessions=end_sessions, cpe_by_hand=cpe_by_hand, request_id=request
+        ),
+        as_json=json_,
+    )
+
+
+def bind(
+    username: Username,
+    reason: Reason,
+    station: Annotated[str | None, typer.Option(help="Its Calling-Station-Id; a MAC address in any spelling.")] = None,
+    port: Annotated[str | None, typer.Option(help="Its NAS-Port-Id.")] = None,
+    circuit: Annotated[str | None, typer.Option(help="Its Agent-Circuit-Id, as the access node sends it.")] = None,
+    remote: Annotated[str | None, typer.Option(help="Its Agent-Remote-Id, as the access node sends it.")] = None,
+    ipoe: Annotated[bool, typer.Option("--ipoe", help="The line logs in by itself, without a password.")] = False,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
+    """Let it log in from one line alone, in place of the one it was bound to."""
+    line = LineIdentity(station, port, circuit, remote)
+    _change(
+        whom(username, external_id),
+        lambda desk, who: desk.bind(who, line=line, logs_in=ipoe),
+        as_json=json_,
+    )
+
+
+def unbind(
+    username: Username,
+    reason: Reason,
+    request: Request = None,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
+    """Let it log in from any line, with its password."""
+    _change(whom(username, external_id), lambda desk, who: desk.unbind(who, request_id=request), as_json=json_)
 
 
 def changes(
     username: Annotated[str | None, typer.Argument(help="The RADIUS username; left out, everybody's.")] = None,
     pending: Annotated[bool, typer.Option("--pending", help="Those that some session has not followed yet.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many, the newest first.")] = 20,
+    external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
     """Show what was changed of subscribers and how far their sessions have followed."""
@@ -79,7 +159,7 @@ def changes(
         async with appliance.database.read() as db:
             number = None
             if username is not None:
-                number = (await appliance.subscriber_desk(db).named(username))["subscriber_id"]
+                number = (await appliance.subscriber_desk(db).named(whom(username, external_id)))["subscriber_id"]
             found = await appliance.subscriber_verbs(db).changes(subscriber_id=number, pending=pending, limit=limit)
         if json_:
             print_json(found)
@@ -90,10 +170,10 @@ def changes(
     run(act, as_json=json_)
 
 
-def _change(username: str, act: Callable[[SubscriberDesk], Awaitable[ChangedSubscriber]], *, as_json: bool) -> None:
+def _change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubscriber]], *, as_json: bool) -> None:
     async def done(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            changed = await act(appliance.subscriber_desk(db))
+            changed = await act(appliance.subscriber_desk(db), who)
             subscriber = changed["subscriber"]
             tells(subject=subject_of("subscriber", subscriber["subscriber_id"]), customer_id=subscriber["customer_id"])
         not_carried = None
@@ -105,7 +185,8 @@ def _change(username: str, act: Callable[[SubscriberDesk], Awaitable[ChangedSubs
             not_carried = str(error)
         if not_carried is None:
             async with appliance.database.read() as db:
-                changed["subscriber"] = await appliance.subscriber_desk(db).named(username)
+                desk = appliance.subscriber_desk(db)
+                changed["subscriber"] = await desk.named(changed["subscriber"]["username"])
         if as_json:
             print_json(changed)
             return

@@ -2,11 +2,17 @@
 
 ``load_settings()`` reads variables prefixed ``FIRSTLIGHT_``; its keyword arguments win over them (the lab uses that).
 Everybody else is handed plain values. To add a setting: one field in the module of its concern (``storage``,
-``surroundings``, ``line``, ``messages``, ``selling``, ``waiting``), with its unit in the name and a description; then
-``make docs`` renews the table in ``docs/settings.md`` (a test compares the two).
+``freeradius``, ``surroundings``, ``line``, ``messages``, ``selling``, ``waiting``), with its unit in the name and a
+description; then ``make docs`` renews the table in ``docs/settings.md`` (a test compares the two).
 """
 
-from provisioning.settings.everything import Settings, SettingsRefused, load_settings, render_settings_table
+from provisioning.settings.everything import (
+    Settings,
+    SettingsRefused,
+    freeradius_variables,
+    load_settings,
+    render_settings_table,
+)
 from provisioning.settings.line import OltVendor
 from provisioning.settings.storage import default_radius_database, default_radius_schema
 from provisioning.settings.values import PREFIX
@@ -18,6 +24,7 @@ __all__ = [
     "SettingsRefused",
     "default_radius_database",
     "default_radius_schema",
+    "freeradius_variables",
     "load_settings",
     "render_settings_table",
 ]

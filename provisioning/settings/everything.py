@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
 from provisioning.errors import Fault, ProvisioningError
+from provisioning.settings.freeradius import FreeRadius
 from provisioning.settings.line import Line
 from provisioning.settings.messages import Messages
 from provisioning.settings.selling import Selling
@@ -37,7 +38,7 @@ class SettingsRefused(ProvisioningError):
         super().__init__(f"{count} wrong, nothing was started: {'; '.join(f'{f.field}: {f.reason}' for f in faults)}.")
 
 
-class Settings(Waiting, Selling, Messages, Line, Surroundings, Storage, BaseSettings):
+class Settings(Waiting, Selling, Messages, Line, Surroundings, FreeRadius, Storage, BaseSettings):
     """Everything an operator can set, checked. Plain values only; a file named here has been found readable.
 
     Pydantic reads the fields of the last class first, and so does the table of ``docs/settings.md``.
@@ -77,6 +78,11 @@ def load_settings(**overrides: Any) -> Settings:
     if faults:
         raise SettingsRefused(faults)
     return settings
+
+
+def freeradius_variables() -> dict[str, str]:
+    """What FreeRADIUS' own configuration would find in this process' environment."""
+    return {name: value for name, value in os.environ.items() if name.startswith(OTHERS_PREFIXES[0])}
 
 
 def render_settings_table() -> str:

@@ -7,7 +7,7 @@ that comes again is given its first answer again and ends nothing twice (RFC 508
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -27,7 +27,8 @@ class Mood:
     no session. ``keeps_quiet``: it ends the session, says so, and never accounts for its end. ``drops``: so many
     requests are lost before the first is heard. ``refuses_changes``: as ``refuses``, of CoA-Requests only.
     ``one_key``: it knows a session by its id alone. ``late_seconds``: after which it answers. ``twice``: it says
-    everything twice. ``forged``: before its answer comes one of somebody who has not the secret."""
+    everything twice. ``forged``: before its answer comes one of somebody who has not the secret. ``first``: what it
+    does before it answers."""
 
     silent: bool = False
     refuses: int | None = None
@@ -39,6 +40,7 @@ class Mood:
     late_seconds: float = 0.0
     twice: bool = False
     forged: bool = False
+    first: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass
@@ -67,6 +69,7 @@ class DisconnectServer(asyncio.DatagramProtocol):
         self._answers: dict[tuple[Any, int, bytes], bytes] = {}
         self.mood = Mood()
         self.requests: list[SeenRequest] = []
+        self._busy: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -91,7 +94,16 @@ class DisconnectServer(asyncio.DatagramProtocol):
             self._answers[duplicate] = self._answer(request)
         answer = self._answers[duplicate]
         said = [forged(answer)] * self.mood.forged + [answer] * (1 + self.mood.twice)
+        if self.mood.first is not None:
+            task = asyncio.get_running_loop().create_task(self._say_after(self.mood.first, said, addr))
+            self._busy.add(task)
+            task.add_done_callback(self._busy.discard)
+            return
         asyncio.get_running_loop().call_later(self.mood.late_seconds, self._say, said, addr)
+
+    async def _say_after(self, first: Callable[[], Awaitable[None]], packets: list[bytes], addr: Any) -> None:
+        await first()
+        self._say(packets, addr)
 
     def _say(self, packets: list[bytes], addr: Any) -> None:
         if not self._transport.is_closing():

@@ -85,6 +85,15 @@ class FreeRadiusServer:
         return self._started_ports.acct
 
     @property
+    def raddb(self) -> Path:
+        """The copy of the configuration that it reads."""
+        return self._run_dir / "raddb"
+
+    @property
+    def log_file(self) -> Path:
+        return self._run_dir / "radius.log"
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

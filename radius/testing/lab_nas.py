@@ -185,8 +185,9 @@ class LabNas:
         method: Literal["pap", "chap"] = "pap",
         calling_station: str = "02-00-00-00-00-01",
         nas_port: str = "lab0",
+        line: Mapping[str, str] | None = None,
     ) -> LoginReply:
-        """Ask the server about a PPPoE login (RFC 2865 s2; CHAP s2.2).
+        """Ask the server about a PPPoE login (RFC 2865 s2; CHAP s2.2). ``line`` are more attributes that tell of it.
 
         Raises:
             NoAnswer: the server was silent. That is no reject: a NAS would ask its other server.
@@ -195,10 +196,31 @@ class LabNas:
         self._say_where(request, username, calling_station, nas_port)
         request["Service-Type"] = "Framed-User"
         request["Framed-Protocol"] = "PPP"
+        _say(request, line)
         if method == "pap":
             request["User-Password"] = request.PwCrypt(password)
         else:
             self._add_chap(request, password)
+        reply = await self._exchange(request, self._auth_port)
+        return LoginReply(reply.code, reply.attributes)
+
+    async def line_login(
+        self,
+        user_name: str,
+        *,
+        calling_station: str = "02-00-00-00-00-01",
+        nas_port: str = "lab0",
+        line: Mapping[str, str] | None = None,
+    ) -> LoginReply:
+        """Ask the server who is on a line (IPoE): nobody types anything, and the password is the NAS' own for all.
+
+        Raises:
+            NoAnswer: the server was silent.
+        """
+        request = new_request(ACCESS_REQUEST, self._secret)
+        self._say_where(request, user_name, calling_station, nas_port)
+        _say(request, line)
+        request["User-Password"] = request.PwCrypt("the same for every line")
         reply = await self._exchange(request, self._auth_port)
         return LoginReply(reply.code, reply.attributes)
 
@@ -279,6 +301,11 @@ class LabNas:
         answer = hashlib.md5(identifier + password.encode() + challenge).digest()
         request["CHAP-Password"] = identifier + answer
         request["CHAP-Challenge"] = challenge
+
+
+def _say(request: Any, attributes: Mapping[str, str] | None) -> None:
+    for name, value in (attributes or {}).items():
+        request[name] = value.encode() if name.startswith("ADSL-") else value
 
 
 def _counters(usage: Usage | None) -> tuple[tuple[str, int], ...]:

@@ -23,8 +23,6 @@ from acs.seen_devices import find_device
 from acs.testing import LabAcs, LabCpe
 from tests.acs.conftest import Devices, KeptSecrets
 
-pytestmark = pytest.mark.by_turns
-
 SERIAL = "HWTC12345678"
 USERNAME = "Device.PPP.Interface.1.Username"
 MOMENTS = 40
@@ -77,7 +75,6 @@ async def bind(devices: Devices) -> str:
     return device["revision"]
 
 
-@pytest.mark.by_turns
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
 async def test_killed_at_any_request_and_started_again_the_cpe_gets_its_settings_once(
     devices: Devices,

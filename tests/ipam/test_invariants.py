@@ -7,8 +7,6 @@ import pytest
 from ipam import AllocatedResources, ServiceIncomplete, invariants
 from tests.ipam.conftest import Network, corrupt, found, one_pool
 
-pytestmark = pytest.mark.by_turns
-
 
 async def test_a_sound_network_has_no_violations(network: Network, two_services: list[AllocatedResources]) -> None:
     assert await found(network) == {}

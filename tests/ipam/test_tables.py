@@ -13,6 +13,8 @@ from ipam.addresses import parse_network, to_bytes
 from ipam.tables import Pool, Prefix, Vrf, table_of
 from tests.ipam.conftest import TENANT, Network
 
+pytestmark = pytest.mark.both_databases
+
 PREFIX = table_of(Prefix)
 
 

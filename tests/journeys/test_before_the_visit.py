@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from provisioning.field import Visits
+from provisioning.under_way import ServiceUnderWay
 from tests.support.estate import AT_THE_TIGHT_OLT, MORE_ADDRESSES, Household
 from tests.support.lab import JourneyLab
 from tests.support.outages import radius_database_down
@@ -29,6 +30,21 @@ async def test_a_premise_named_by_an_alias_is_the_premise(lab: JourneyLab) -> No
     assert visit["location"] == house.location
     await run.cancel("the test is over")
     assert (await run.until_ended()).summary.state == "cancelled"
+
+
+async def test_a_run_is_cancelled_and_leaves_nothing_though_somebody_wanted_its_subscriber_suspended(
+    lab: JourneyLab,
+) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    username = (await run.result("create_subscriber"))["username"]
+    with pytest.raises(ServiceUnderWay, match=rf"\(run {run.id}\)"):
+        async with lab.appliance.database.begin() as db:
+            await lab.appliance.subscriber_desk(db).suspend(username)
+    await run.cancel("never paid")
+    assert (await run.until_ended()).summary.state == "cancelled"
+    assert await traces_of(lab, house) == NOTHING
 
 
 async def test_a_run_that_began_before_appointments_were_mailed_goes_on_as_it_began(lab: JourneyLab) -> None:

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import select, update
 
 from ipam import NetworkEstate, ServiceReleased, StaticResources
-from provisioning.address_errors import LineOnOlt, ServiceServed, ServiceUnderWay
+from provisioning.address_errors import LineOnOlt, ServiceServed
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
 from provisioning.line import LineOrderRow
+from provisioning.under_way import ServiceUnderWay
 from radius.tables import Subscriber
 from tests.support.healthy_estate import HealthyEstate
 from workflows import framed_addresses

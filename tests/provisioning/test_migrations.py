@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 import provisioning.migrations
-from ipam.at_once_ddl import GIVE_AT_ONCE
+from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
 from provisioning.migrations import alembic_config, migrate
 from provisioning.migrations.metadata import ALL_TABLES

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from provisioning.address_errors import ServiceUnderWay
 from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.under_way import ServiceUnderWay
 from tests.support.healthy_estate import HealthyEstate
 from workflows.engine.tables import RunRow
 

@@ -11,6 +11,8 @@ from provisioning.database import Database
 from radius import ensure_freeradius_tables
 from radius.freeradius_tables import freeradius_metadata, radacct
 
+pytestmark = pytest.mark.both_databases
+
 
 def _tables(connection: Connection) -> set[str]:
     return set(inspect(connection).get_table_names())

@@ -11,6 +11,8 @@ from radius import FramedAddresses
 from radius.tables import Subscriber
 from tests.radius.conftest import ADDRESSES, Site, soon
 
+pytestmark = pytest.mark.both_databases
+
 
 async def test_a_pending_subscriber_is_refused_with_a_reason_and_nothing_else(site: Site) -> None:
     subscriber = await site.create()

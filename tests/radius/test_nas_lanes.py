@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from radius import nas_lanes
 from radius.dialects import DIALECTS
 from radius.doors import KnownNas
 from radius.dynamic_authorization import NasDoor
@@ -35,6 +36,7 @@ async def test_requests_are_as_far_apart_as_the_nas_wants() -> None:
 
 async def test_no_more_than_so_many_are_under_way_at_once() -> None:
     lanes, one, under_way, most = NasLanes(), nas("10.0.0.1"), 0, 0
+    lanes.answered(one, silent=False)
     gate = asyncio.Event()
 
     async def ask() -> None:
@@ -55,6 +57,27 @@ async def test_no_more_than_so_many_are_under_way_at_once() -> None:
 
 async def test_a_silent_nas_is_not_asked_again_at_once_and_others_are() -> None:
     lanes, down, up = NasLanes(), nas("10.0.0.1"), nas("10.0.0.2")
-    lanes.was_silent(down)
+    lanes.answered(down, silent=True)
     async with lanes.turn(down) as silent_down, lanes.turn(up) as silent_up:
         assert (silent_down, silent_up) == (True, False)
+
+
+async def test_one_asks_a_nas_of_which_nobody_knows_whether_it_answers_and_the_others_wait_for_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nas_lanes, "PROBE_SECONDS", 0.02)
+    lanes, unknown = NasLanes(), nas("10.0.0.1")
+
+    async def ask() -> bool:
+        async with lanes.turn(unknown) as silent:
+            return silent
+
+    async with lanes.turn(unknown) as silent:
+        assert not silent
+        assert await ask()  # it has not answered in time
+        monkeypatch.setattr(nas_lanes, "PROBE_SECONDS", 60)
+        waiting = [asyncio.create_task(ask()) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
+        lanes.answered(unknown, silent=False)
+    assert await asyncio.gather(*waiting) == [False, False, False]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -11,16 +12,17 @@ from radius.projection import Row, digest, nas_rows, plan_rows, rows_for
 from radius.states import State
 from radius.tables import Nas, Plan, Subscriber
 
-PLAN = Plan(
-    tenant_id="isp",
-    name="fiber-100",
-    download_kbps=100_000,
-    upload_kbps=20_000,
-    session_timeout_seconds=None,
-    idle_timeout_seconds=600,
-    interim_interval_seconds=300,
-    access="pppoe",
-)
+COLUMNS: dict[str, Any] = {
+    "tenant_id": "isp",
+    "name": "fiber-100",
+    "download_kbps": 100_000,
+    "upload_kbps": 20_000,
+    "session_timeout_seconds": None,
+    "idle_timeout_seconds": 600,
+    "interim_interval_seconds": 300,
+    "access": "pppoe",
+}
+PLAN = Plan(**COLUMNS)
 UNTIL = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
 
 
@@ -140,7 +142,10 @@ def test_a_plan_has_no_group_of_a_dialect_that_cannot_say_it() -> None:
         access="ipoe",
         vrf="home",
     )
-    assert {row.owner for row in plan_rows(fast)} == {"isp/xgs", "isp/xgs:cisco", "isp/xgs:juniper"}
+    assert {row.owner for row in plan_rows(fast)} == {
+        *("isp/xgs", "isp/xgs:cisco", "isp/xgs:juniper"),
+        *("isp/xgs:vrf", "isp/xgs:vrf:cisco", "isp/xgs:vrf:juniper"),
+    }
     assert not any("Framed-Protocol" in text for text in _texts(plan_rows(fast)))
 
 
@@ -179,4 +184,28 @@ def test_each_routed_prefix_is_a_row_of_its_own_that_adds_to_the_others() -> Non
         "radreply anna Framed-Route += 198.51.100.8/29 0.0.0.0 1",
         "radreply anna Framed-Route += 203.0.113.0/28 0.0.0.0 1",
         "radreply anna Framed-IPv6-Route += 2001:db8:ff00::/48 :: 1",
+    }
+
+
+def test_a_line_in_a_walled_garden_is_in_the_groups_of_what_its_plan_says_and_the_garden_does_not() -> None:
+    subscriber = _subscriber("suspended")
+    subscriber.garden_plan_id = 2
+    plan = Plan(**{**COLUMNS, "vrf": "home", "dns_ipv6": "2001:db8::53", "ipv6_pool": "wan6"})
+    own_dns = Plan(**{**COLUMNS, "name": "unpaid", "dns_ipv4": "192.0.2.53"})
+    groups = {row.columns for row in rows_for(subscriber, plan, "sesame", garden=own_dns) if "group" in row.table}
+    assert {tuple(value for _, value in columns) for columns in groups} == {
+        ("isp/fiber-100:pools", "0"),
+        ("isp/fiber-100:vrf", "1"),
+        ("isp/unpaid", "2"),
+    }
+    assert {text for text in _texts(plan_rows(plan)) if ":pools" in text or ":vrf" in text or ":dns" in text} == {
+        "radgroupreply isp/fiber-100:dns Fall-Through = Yes",
+        "radgroupreply isp/fiber-100:dns:huawei Huawei-DNS-Server-IPv6-address = 2001:db8::53",
+        "radgroupreply isp/fiber-100:pools:huawei Framed-IPv6-Pool = wan6",
+        "radgroupreply isp/fiber-100:vrf:huawei Huawei-VPN-Instance = home",
+        "radgroupreply isp/fiber-100:dns:juniper ERX-Ipv6-Primary-Dns = 2001:db8::53",
+        "radgroupreply isp/fiber-100:pools Fall-Through = Yes",
+        "radgroupreply isp/fiber-100:pools:juniper ERX-IPv6-NdRa-Pool-Name = wan6",
+        "radgroupreply isp/fiber-100:vrf Fall-Through = Yes",
+        "radgroupreply isp/fiber-100:vrf:juniper ERX-Virtual-Router-Name = home",
     }

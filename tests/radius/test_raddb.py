@@ -7,6 +7,8 @@ from pathlib import Path
 
 from radius.attributes import ATTRIBUTES, split_tag
 from radius.dialects import DIALECTS, Rate
+from radius.logins import REASONS
+from radius.projection import _REFUSALS
 from radius.testing import FreeRadiusServer
 from radius.testing.freeradius_server import Ports
 from tests.support.freeradius import RADDB
@@ -76,6 +78,15 @@ def _met(condition: str, told: list[tuple[str, str]]) -> bool:
 def _is_told(part: str, told: list[tuple[str, str]]) -> bool:
     [(wanted, pattern)] = re.findall(r"^&reply:([\w-]+)(?:\[\*\] =~ /(.*)/)?$", part)
     return any(name == wanted and re.search(pattern, value) for name, value in told)
+
+
+def test_every_reason_of_a_refusal_has_words_and_the_texts_it_is_told_by_are_ours() -> None:
+    log = (RADDB / "login_log.conf").read_text("utf-8") + (RADDB / "sites" / "subscribers.conf").read_text("utf-8")
+    assert set(re.findall(r'&Firstlight-Refusal := "(\w+)"', log)) == set(REASONS)
+    told = set(re.findall(r'Reply-Message == "([^"]+)"', log))
+    elsewhere = {"No rate is known for this line at this NAS.", "This login belongs to another line."}
+    assert told == {*_REFUSALS.values(), *elsewhere}
+    assert "No rate is known for this line at this NAS." in _policy("no_login_without_a_rate")
 
 
 def test_every_pool_makes_way_for_an_address_or_prefix_of_ones_own() -> None:

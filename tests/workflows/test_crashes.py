@@ -13,8 +13,6 @@ import pytest
 from tests.workflows.test_interpreter import act, view
 from tests.workflows.toy import Toy, ToyOutage
 
-pytestmark = pytest.mark.by_turns
-
 
 class Died(BaseException):
     """The process is gone."""

@@ -19,6 +19,8 @@ from workflows.engine.runs import Runs
 from workflows.engine.tables import RunRow, StepRow, WorkerRow
 from workflows.errors import CodeMissing
 
+pytestmark = pytest.mark.both_databases
+
 LogLines = Callable[[], list[dict[str, Any]]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from ipam.at_once_ddl import GIVE_AT_ONCE
+from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 
 revision = "0020"
 down_revision = "0019"

@@ -5,13 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import pytest
-
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
-
-pytestmark = pytest.mark.by_turns
 
 DONE, WAITING, HELD = "c1001-s1@isp.example", "c1002-s2@isp.example", "c1003-s3@isp.example"
 NETBOX = """\

@@ -122,3 +122,47 @@ def test_a_suspension_is_committed_carried_over_and_audited_once_and_taken_back(
     assert [each["change_id"] for each in type_("subscribers", "changes", "--pending", "--json").json] == [3]
     assert type_("subscribers", "change-plan", DONE, "no-such-plan", "--reason", "x").status == 2
     assert type_("check").status == 0
+
+
+def test_a_subscriber_is_known_by_the_isps_own_id_wherever_its_username_is(isp: Settings, type_: Type) -> None:
+    why = ("--reason", "from the ERP")
+    assert type_("subscribers", "identify", DONE, "ERP 4711/a", *why).out.splitlines()[3] == "external id: ERP 4711/a"
+    by_id = ("ERP 4711/a", "--external-id")
+    assert type_("subscribers", "show", *by_id, "--json").json["username"] == DONE
+    assert type_("subscribers", "project", *by_id).out.startswith("1 as they shall be")
+    assert type_("subscribers", "suspend", *by_id, *why, "--json").json["subscriber"]["state"] == "suspended"
+    assert len(type_("subscribers", "changes", *by_id, "--json").json) == 1
+    ends = type_("subscribers", "terminate", *by_id, "--on", "2027-03-31", *why)
+    assert ends.out == f"{DONE} ends after 2027-03-31 (run 5)\n"
+    assert type_("subscribers", "keep", *by_id, *why).out == f"{DONE} is kept (run 5)\n"
+    taken = type_("subscribers", "identify", WAITING, "ERP 4711/a", *why)
+    assert (taken.status, "belongs to another subscriber" in taken.err) == (2, True)
+    assert type_("subscribers", "identify", *by_id, *why, "--json").json["external_id"] is None
+    nobody = type_("subscribers", "show", *by_id)
+    assert nobody.err == "refused: There is no RADIUS subscriber with external id ERP 4711/a.\n"
+
+
+def test_a_subscriber_is_renamed_with_its_service_once_somebody_tells_its_cpe_and_bound_to_its_line(
+    any_isp: Settings, type_: Type
+) -> None:
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute("UPDATE radacct SET acctstoptime = acctstarttime WHERE acctstoptime IS NULL")
+    why, new = ("--reason", "married"), "anna.new@isp.example"
+    refused = type_("subscribers", "rename", DONE, new, *why)
+    assert (refused.status, f"was given the name {DONE} and would not log in again" in refused.err) == (2, True)
+    typed = type_("subscribers", "rename", DONE, new, *why, "--cpe-by-hand")
+    assert (typed.status, typed.out.splitlines()[0]) == (0, f"{new}: active on plan fiber-300")
+    assert type_("subscribers", "show", DONE).status == 2
+    [held] = [each for each in type_("addresses", "export", "--json").json if each["username"] == new][:1]
+    assert held["username"] == new
+    faulty = type_("subscribers", "bind", new, *why, "--circuit", " ", "--ipoe")
+    assert (faulty.status, "circuit: it is empty" in faulty.err) == (2, True)
+    wrong = type_("subscribers", "bind", new, *why, "--station", "00:1A:2B:3C:4D:5E", "--ipoe")
+    assert (wrong.status, "is for PPPoE" in wrong.err) == (2, True)
+    bound = type_("subscribers", "bind", new, *why, "--station", "00:1A:2B:3C:4D:5E", "--port", "eth 0/1", "--json")
+    assert bound.json["subscriber"]["line"] == {"station": "001a2b3c4d5e", "port": "eth 0/1"}
+    assert (
+        type_("subscribers", "show", new).out.splitlines()[3] == "bound to its line: station 001a2b3c4d5e, port eth 0/1"
+    )
+    assert type_("subscribers", "unbind", new, *why, "--json").json["subscriber"]["line"] == {}
+    assert type_("check").status == 0

@@ -1,0 +1,163 @@
+"""Taking one unit by its number: out of the free range it lies in, or out of quarantine.
+
+No lock is waited for. What a lock protects is found by its key and read from the locked row, so a range that others
+have moved meanwhile is met as it is now.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, func, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.allocation.patience import OthersWereQuicker
+from ipam.tables import Allocation, Drain, Exclusion, FreeRange, table_of
+from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
+
+_ALLOCATION = table_of(Allocation)
+_RANGE = table_of(FreeRange)
+LONGEST_STEP = 8
+"""Two who split ranges of a pool at once would wait for one another over the next number: so each draws its own."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit of a pool; ``value`` and ``pool`` are for people."""
+
+    tenant_id: str
+    pool_id: int
+    unit: int
+    pool: str
+    value: str
+
+
+async def claim(db: AsyncSession, wanted: Unit, row: Mapping[str, Any], *, subject: str | None, at: datetime) -> None:
+    """Makes the unit's row be ``row``: a new one, or the one it had when it was last used.
+
+    ``subject``: who may have it back before its quarantine is over.
+
+    Raises:
+        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining: why it can't be had.
+        OthersWereQuicker: somebody is at it just now.
+    """
+    used = await _locked_row(db, wanted)
+    if used is None:
+        await _carve(db, wanted)
+        of_unit = {"tenant_id": wanted.tenant_id, "pool_id": wanted.pool_id, "unit": wanted.unit}
+        await db.execute(insert(_ALLOCATION).values(**of_unit, **row))
+        return
+    _refuse_used(used, wanted, subject, at)
+    again = {"available_at": None, "sticky_until": None, **row}
+    await db.execute(update(_ALLOCATION).where(_ALLOCATION.c.id == used.id).values(**again))
+
+
+def _refuse_used(used: Row[Any], wanted: Unit, subject: str | None, at: datetime) -> None:
+    if used.state == "assigned":
+        raise UnitTaken(wanted.value, pool=wanted.pool, service_id=used.service_id)
+    if used.state == "reserved":
+        raise UnitReserved(wanted.value, pool=wanted.pool, note=used.note)
+    if used.available_at > at and used.subject != subject:
+        raise UnitCooling(wanted.value, pool=wanted.pool, available_at=used.available_at)
+
+
+async def why_not(db: AsyncSession, wanted: Unit, *, subject: str | None, at: datetime) -> None:
+    """Looks without locking anything.
+
+    Raises:
+        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining: what ``claim`` would.
+    """
+    used = (await db.execute(_of_unit(wanted))).first()
+    if used is not None:
+        _refuse_used(used, wanted, subject, at)
+        return
+    around = _around(wanted)
+    if (await db.execute(around)).first() is None:
+        refusal = await _why_not_free(db, wanted, around)
+        if not isinstance(refusal, OthersWereQuicker):
+            raise refusal
+
+
+def _of_unit(wanted: Unit) -> Select[Any]:
+    return select(_ALLOCATION).where(_ALLOCATION.c.pool_id == wanted.pool_id, _ALLOCATION.c.unit == wanted.unit)
+
+
+def _around(wanted: Unit) -> Select[Any]:
+    return select(_RANGE).where(
+        _RANGE.c.pool_id == wanted.pool_id, _RANGE.c.next_unit <= wanted.unit, _RANGE.c.last_unit >= wanted.unit
+    )
+
+
+async def _locked_row(db: AsyncSession, wanted: Unit) -> Row[Any] | None:
+    of_unit = _of_unit(wanted)
+    row: Row[Any] | None = (await db.execute(of_unit.with_for_update(skip_locked=True))).first()
+    if row is None and (seen := (await db.execute(of_unit)).first()) is not None:
+        if seen.state == "assigned":  # locked by whoever changes it, or by whoever has passed it over
+            raise UnitTaken(wanted.value, pool=wanted.pool, service_id=seen.service_id)
+        raise OthersWereQuicker([wanted.pool])
+    return row
+
+
+async def _carve(db: AsyncSession, wanted: Unit) -> None:
+    """Split the free range around the unit: what is before it keeps the row, what is after it gets one of its own."""
+    around = _around(wanted)
+    found = (await db.execute(around.with_for_update(skip_locked=True))).first()
+    if found is None:
+        raise await _why_not_free(db, wanted, around)
+    this = (_RANGE.c.pool_id == wanted.pool_id, _RANGE.c.seq == found.seq)
+    before, after = wanted.unit - found.next_unit, found.last_unit - wanted.unit
+    if before:
+        await db.execute(update(_RANGE).where(*this).values(last_unit=wanted.unit - 1))
+        if after:
+            await _add_range(db, wanted, wanted.unit + 1, found.last_unit)
+    elif after:
+        await db.execute(update(_RANGE).where(*this).values(next_unit=wanted.unit + 1))
+    else:
+        await db.execute(delete(_RANGE).where(*this))
+
+
+async def _add_range(db: AsyncSession, wanted: Unit, first: int, last: int) -> None:
+    """Under the next number, which nobody else may have taken at the same time: the key decides."""
+    step = random.randint(1, LONGEST_STEP)
+    highest = select(func.coalesce(func.max(_RANGE.c.seq), -1) + step).where(_RANGE.c.pool_id == wanted.pool_id)
+    columns = ("tenant_id", "pool_id", "seq", "next_unit", "last_unit")
+    row = select(
+        literal(wanted.tenant_id), literal(wanted.pool_id), highest.scalar_subquery(), literal(first), literal(last)
+    )
+    try:
+        async with db.begin_nested():
+            await db.execute(insert(_RANGE).from_select(columns, row))
+    except IntegrityError as exc:
+        raise OthersWereQuicker([wanted.pool]) from exc
+
+
+async def give_up(db: AsyncSession, wanted: Unit, allocation_id: int) -> None:
+    """A unit that is free as if it had never been used; in a part that is being drained it goes to nobody."""
+    await db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id == allocation_id))
+    if await db.scalar(_covering(Drain, Drain.note, wanted)) is None:
+        await _add_range(db, wanted, wanted.unit, wanted.unit)
+
+
+async def _why_not_free(
+    db: AsyncSession, wanted: Unit, around: Select[Any]
+) -> UnitExcluded | UnitDraining | OthersWereQuicker:
+    """Excluded or drained; else somebody holds its range, or has just taken it."""
+    excluded = (await db.execute(_covering(Exclusion, Exclusion.reason, wanted).add_columns(Exclusion.note))).first()
+    if excluded is not None:
+        reason = excluded.reason if excluded.note is None else f"{excluded.reason} ({excluded.note})"
+        return UnitExcluded(wanted.value, pool=wanted.pool, reason=reason)
+    drained = await db.scalar(_covering(Drain, Drain.note, wanted))
+    if drained is not None and (await db.execute(around)).first() is None:
+        return UnitDraining(wanted.value, pool=wanted.pool, note=drained)
+    return OthersWereQuicker([wanted.pool])
+
+
+def _covering(model: type[Exclusion | Drain], what: Any, wanted: Unit) -> Select[Any]:
+    return select(what).where(
+        model.pool_id == wanted.pool_id, model.first_unit <= wanted.unit, model.last_unit >= wanted.unit
+    )

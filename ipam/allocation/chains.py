@@ -1,0 +1,107 @@
+"""Which pools may serve a premise on a plan: by what is bound where the premise terminates.
+
+For each kind of resource the most specific binding wins: one made for this plan before one for all plans (or a business
+line would overflow into the CGNAT pool), then port before access node before site before BNG. All bindings of that same
+place form one chain, filled in order of priority; the next one serves when the one before it is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.addresses import FIRST_VID, LAST_VID
+from ipam.allocation.candidates import Candidate, Holder, bound
+from ipam.allocation.cvlan_formula import parse_formula
+from ipam.allocation.places import Place, Plan
+from ipam.allocation.static_requests import StaticResources
+from ipam.errors import GatewayMissing, NoPoolBound
+from ipam.kinds import KIND_IN_WORDS, Kind, wanted
+from ipam.unit_errors import CvlanNotComputable, UnitElsewhere
+
+Chains = dict[Kind, list[Candidate]]
+
+
+async def find_chains(
+    db: AsyncSession, *, place: Place, plan: Plan, holder: Holder, static: StaticResources | None = None
+) -> Chains:
+    """For each kind that the plan needs: the bound pools in filling order.
+
+    Raises:
+        NoPoolBound, GatewayMissing: the plan can't be served at this premise.
+        UnitElsewhere, CvlanNotComputable: what is asked for by its number, or is computed, can't be had here.
+    """
+    by_number = static.by_kind() if static else {}
+    return chains_of(await bound(db, place, plan, holder), place, plan, wanted(plan, place), by_number)
+
+
+def chains_of(
+    found: Sequence[Candidate], place: Place, plan: Plan, kinds: Sequence[Kind], by_number: Mapping[Kind, str | int]
+) -> Chains:
+    """As ``find_chains``, of what is bound there."""
+    if not_wanted := [kind for kind in by_number if kind not in kinds]:
+        number, why = by_number[not_wanted[0]], f"the plan takes nothing of {KIND_IN_WORDS[not_wanted[0]]} there"
+        raise UnitElsewhere(str(number), location=place.location, plan=plan.name, why=why)
+    chains: Chains = {}
+    for kind in kinds:
+        chain = most_specific(of_kind := [candidate for candidate in found if candidate.kind == kind])
+        if not chain:
+            raise NoPoolBound(
+                location=place.location,
+                plan=plan.name,
+                kind=KIND_IN_WORDS[kind],
+                access_node=place.access_node,
+                bng=place.bng,
+            )
+        if kind in by_number:
+            chain = [by_its_number(of_kind, by_number[kind], place, plan)]
+        elif kind == "cvlan" and chain[0].cvlan_formula is not None:
+            chain = [computed(chain[0], place)]
+        if kind == "ipv4" and plan.access == "ipoe" and (blind := [c for c in chain if c.gateway is None]):
+            raise GatewayMissing(pool=blind[0].name, plan=plan.name)
+        chains[kind] = chain
+    return chains
+
+
+def most_specific(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The chain of the most specific place, in the order to try: one that the subject knows, then by priority."""
+    best = max((candidate.specificity for candidate in candidates), default=None)
+    chain = [candidate for candidate in candidates if candidate.specificity == best]
+    return sorted(chain, key=lambda candidate: (candidate.own_id is None, candidate.priority, candidate.name))
+
+
+def by_its_number(found: Sequence[Candidate], number: str | int, place: Place, plan: Plan) -> Candidate:
+    """Of the pools that serve the place, the one that has this address, prefix or C-VLAN.
+
+    Raises:
+        UnitElsewhere: none has.
+    """
+    ranked = sorted(found, key=lambda each: (-each.specificity[0], -each.specificity[1], each.priority, each.name))
+    for candidate in ranked:
+        unit = candidate.numbered(number)
+        if unit is not None:
+            return replace(candidate, given=unit)
+    pools = ", ".join(candidate.name for candidate in ranked) or "none"
+    why = f"no pool that serves it hands that out (those that do: {pools})"
+    raise UnitElsewhere(str(number), location=place.location, plan=plan.name, why=why)
+
+
+def computed(candidate: Candidate, place: Place) -> Candidate:
+    """The C-VLAN that follows from where the premise ends.
+
+    Raises:
+        CvlanNotComputable, UnitElsewhere: it lacks a part of that, or the number is none.
+    """
+    assert candidate.cvlan_formula is not None
+    formula = parse_formula(candidate.cvlan_formula)
+    if missing := formula.missing(port=place.port, onu=place.onu):
+        raise CvlanNotComputable(
+            location=place.location, svlan=candidate.name, formula=candidate.cvlan_formula, missing=missing
+        )
+    vid = formula.vid(port=place.port, onu=place.onu)
+    if not FIRST_VID <= vid <= LAST_VID:
+        why = f"{candidate.cvlan_formula} comes to {vid}, which is no VLAN number {FIRST_VID}..{LAST_VID}"
+        raise UnitElsewhere(f"C-VLAN {vid}", location=place.location, plan=candidate.name, why=why)
+    return replace(candidate, given=vid, is_computed=True)

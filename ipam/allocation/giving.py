@@ -1,0 +1,150 @@
+"""Giving a new service all that it needs, in one attempt after the other until nobody is in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam import holdings
+from ipam.allocation.at_once import give_at_once
+from ipam.allocation.candidates import Candidate, Holder, bound
+from ipam.allocation.chains import chains_of
+from ipam.allocation.given import Given
+from ipam.allocation.orders import Order, check_order
+from ipam.allocation.patience import patiently
+from ipam.allocation.service_rows import named_only, service_row, username_of
+from ipam.allocation.wishes import Wish, resolve
+from ipam.allocator import begin, choose, take
+from ipam.answers import AllocatedResources
+from ipam.errors import RequestConflict, UsernameTaken
+from ipam.holdings import Line
+from ipam.kinds import wanted
+from ipam.tables import Service, table_of
+
+log = structlog.get_logger(__name__)
+
+_SERVICE = table_of(Service)
+
+
+class Giving:
+    """Gives resources to new services of one tenant, within the caller's transaction."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime], realm: str) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+        self._realm = realm
+
+    async def give(self, order: Order) -> AllocatedResources:
+        """All of it or nothing; the same request again gets the same answer.
+
+        Raises:
+            As ``NetworkService.allocate_resources`` says.
+        """
+        check_order(order)
+        given = await give_at_once(self._db, order, tenant_id=self._tenant_id, realm=self._realm, at=self._now())
+        return await self._in_steps(order) if given is None else _told(given)
+
+    async def _in_steps(self, order: Order) -> AllocatedResources:
+        """Ask, and take what was seen: as often as it takes, or until it is known why not."""
+        wish = await resolve(
+            self._db,
+            tenant_id=self._tenant_id,
+            customer_id=order.customer_id,
+            service_location=order.service_location,
+            plan=order.bandwidth_plan,
+            request_id=order.request_id,
+            at=self._now(),
+        )
+        attempt = partial(self._attempt, order, wish, [wish.bound])
+        return await patiently(self._db, attempt, leaves_nothing=self._leaves_nothing(order, wish))
+
+    def _leaves_nothing(self, order: Order, wish: Wish) -> bool:
+        """On SQLite nobody else is at it: when the service's row, which comes first, could be written, and no unit has
+        been asked for by its number, nothing of ours refuses the rest."""
+        is_plain = wish.earlier_service_id is None and order.static is None
+        is_computed = any(candidate.cvlan_formula is not None for candidate in wish.bound)
+        return is_plain and not is_computed and self._db.get_bind().dialect.name == "sqlite"
+
+    async def _attempt(
+        self, order: Order, wish: Wish, seen: list[Sequence[Candidate]], locked: frozenset[str]
+    ) -> AllocatedResources:
+        """``seen``: what is bound there, for the first attempt; each later one looks again."""
+        if wish.earlier_service_id is not None:
+            return await self._repeat(order, wish, locked)
+        holder = self._holder(order, wish, wish.next_service_id)
+        chosen = await self._choose(order, wish, holder, locked, seen.pop() if seen else None)
+        username = username_of(order.customer_id, holder.service_id, self._realm)
+        row = service_row(order, wish.place, wish.plan, holder, chosen, username)
+        try:
+            held = await begin(self._db, row, chosen, holder)
+        except IntegrityError as exc:
+            if "username" not in str(exc.orig):
+                raise
+            raise UsernameTaken(username, customer_id=order.customer_id) from exc
+        if held is None:
+            return await self._repeat(order, wish, locked)
+        return _told(Given(holder.service_id, username, wish.place, wish.plan, held))
+
+    async def _repeat(self, order: Order, wish: Wish, locked: frozenset[str]) -> AllocatedResources:
+        """The request has a service already."""
+        line = await holdings.find_line(
+            self._db, self._tenant_id, Service.request_id == order.request_id, to_change=True
+        )
+        assert line is not None  # rows of services are never deleted
+        _check_same(order, wish, line)
+        if not line.released:
+            return await holdings.resources_of(self._db, line)
+        holder = self._holder(order, wish, line.service_id)
+        chosen = await self._choose(order, wish, holder, locked)
+        await self._db.execute(
+            update(_SERVICE)
+            .where(_SERVICE.c.service_id == line.service_id)
+            .values(state="active", released_at=None, **named_only(chosen))
+        )
+        held = await take(self._db, chosen, holder)
+        return _told(Given(line.service_id, line.username, wish.place, wish.plan, held))
+
+    async def _choose(
+        self,
+        order: Order,
+        wish: Wish,
+        holder: Holder,
+        locked: frozenset[str],
+        seen: Sequence[Candidate] | None = None,
+    ) -> list[Candidate]:
+        found = await bound(self._db, wish.place, wish.plan, holder) if seen is None else seen
+        by_number = order.static.by_kind() if order.static else {}
+        chains = chains_of(found, wish.place, wish.plan, wanted(wish.plan, wish.place), by_number)
+        return await choose(self._db, chains, holder.at, locked)
+
+    def _holder(self, order: Order, wish: Wish, service_id: int) -> Holder:
+        subject = holdings.subject_of(order.customer_id, wish.place.location_id)
+        return Holder(self._tenant_id, service_id, subject, self._now())
+
+
+def _told(given: Given) -> AllocatedResources:
+    # Not yet committed, and so not yet true: the caller's own record tells the operator.
+    log.debug("resources taken", service_id=given.service_id, username=given.username, place=given.place.location)
+    return given.described()
+
+
+def _check_same(order: Order, wish: Wish, line: Line) -> None:
+    given = (order.customer_id, wish.place.location_id, wish.plan.plan_id, order.static_text)
+    recorded = (line.customer_id, line.place.location_id, line.plan.plan_id, line.static_request)
+    if given != recorded:
+        kept, named = line.static_request, order.static_text
+        raise RequestConflict(
+            str(order.request_id),
+            service_id=line.service_id,
+            recorded=f"customer {line.customer_id} at {line.place.location} on {line.plan.name}"
+            + (f" with {kept}" if kept else ""),
+            given=f"customer {order.customer_id} at {wish.place.location} on {wish.plan.name}"
+            + (f" with {named}" if named else ""),
+        )

@@ -1,0 +1,54 @@
+"""What a customer would get, without anything being written or locked."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.allocation.candidates import Candidate, Holder
+from ipam.allocation.carving import why_not
+from ipam.allocation.chains import find_chains
+from ipam.allocation.patience import OthersWereQuicker
+from ipam.allocation.places import Place, Plan
+from ipam.allocation.static_requests import StaticResources
+from ipam.allocator import choose
+from ipam.answers import value_of
+from ipam.errors import PoolBusy
+from ipam.tables import Allocation
+from ipam.upkeep.answers import PreviewedUnit
+
+
+async def preview(
+    db: AsyncSession, *, place: Place, plan: Plan, holder: Holder, static: StaticResources | None
+) -> list[PreviewedUnit]:
+    """Of each kind that the plan needs there, in the order of the plan.
+
+    Raises:
+        What the allocation would raise, were it made now.
+    """
+    chains = await find_chains(db, place=place, plan=plan, holder=holder, static=static)
+    try:
+        chosen = await choose(db, chains, holder.at)
+    except OthersWereQuicker as late:  # it had nothing at one look, but something at the next
+        raise PoolBusy(" and ".join(late.pools), waited_seconds=0) from late
+    return [await _previewed(db, candidate, holder) for candidate in chosen]
+
+
+async def _previewed(db: AsyncSession, candidate: Candidate, holder: Holder) -> PreviewedUnit:
+    how, value = await _how(db, candidate, holder)
+    return PreviewedUnit(kind=candidate.kind, pool=candidate.name, how=how, value=value)
+
+
+async def _how(db: AsyncSession, candidate: Candidate, holder: Holder) -> tuple[str, str | None]:
+    if candidate.kind == "svlan":
+        return "shared", str(candidate.svlan_vid)
+    if candidate.kind == "framed_pool":
+        return "by the BNG", candidate.framed_pool
+    if candidate.given is not None:
+        await why_not(db, candidate.unit(candidate.given, holder.tenant_id), subject=holder.subject, at=holder.at)
+        return "computed" if candidate.is_computed else "named", candidate.held(candidate.given).value
+    if candidate.reused_id is None:
+        return "fresh", None
+    unit = await db.scalar(select(Allocation.unit).where(Allocation.id == candidate.reused_id))
+    how = "former" if candidate.own_id is not None else "reused"
+    return how, None if unit is None else value_of(candidate.base, candidate.unit_length, unit)

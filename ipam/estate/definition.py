@@ -1,0 +1,311 @@
+"""Building the network that services are allocated from: each part defined by name, again without effect."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import insert, select
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.addresses import format_vids, parse_network, parse_vids
+from ipam.errors import AliasTaken, EstateInUse, EstateRefused, Fault
+from ipam.estate import pools as estate_pools
+from ipam.estate.faults import KnownNames, validate_estate
+from ipam.estate.rows import EstateRows, Outcome, worst
+from ipam.estate.spec import (
+    DEFAULT_VRF,
+    AccessNodeSpec,
+    BngSpec,
+    LocationSpec,
+    NatRuleSpec,
+    NetworkEstateSpec,
+    PlanSpec,
+    PoolSpec,
+    PrefixSpec,
+    SiteSpec,
+    SvlanSpec,
+    VlanGroupSpec,
+    VrfSpec,
+)
+from ipam.holdings import count_live
+from ipam.nat.port_blocks import PortBlocks
+from ipam.tables import (
+    ASSIGNED,
+    AccessNode,
+    AccessPort,
+    AddressPlan,
+    Allocation,
+    Bng,
+    Location,
+    LocationAlias,
+    Pool,
+    PoolBinding,
+    Prefix,
+    Service,
+    Site,
+    Svlan,
+    VlanGroup,
+    Vrf,
+    table_of,
+)
+from ipam.units import subtract
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One part of the network that was created or changed."""
+
+    part: str
+    name: str
+    outcome: Outcome
+
+
+class NetworkEstate:
+    """Defines one tenant's network within the caller's transaction.
+
+    What isn't mentioned stays as it is; but of a part that is mentioned, its aliases, exclusions and bindings become
+    exactly those given. Nothing that live services hold is ever pulled from under them: ``EstateInUse`` says what is in
+    the way. All ``define_*`` raise ``NameUnknown`` when they refer to a part that isn't there.
+    """
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._rows = EstateRows(db, tenant_id)
+        self._now = now
+
+    async def validate(self, data: Mapping[str, Any] | NetworkEstateSpec) -> list[Fault]:
+        """Every fault of a description that may refer to parts defined earlier."""
+        return validate_estate(data, await self._known())
+
+    async def apply(self, data: Mapping[str, Any] | NetworkEstateSpec) -> list[Change]:
+        """Carry out a description, all or nothing; what is so already isn't listed in the answer.
+
+        Raises:
+            EstateRefused: with all faults at once.
+            Overlap, AliasTaken, EstateInUse: it contradicts what is there.
+        """
+        faults = await self.validate(data)
+        if faults:
+            raise EstateRefused(faults)
+        spec = data if isinstance(data, NetworkEstateSpec) else NetworkEstateSpec.model_validate(data)
+        async with self._db.begin_nested():
+            changes = [change async for change in self._apply(spec)]
+        for change in changes:
+            log.debug("network changed", part=change.part, name=change.name, outcome=change.outcome)
+        return changes
+
+    async def _apply(self, spec: NetworkEstateSpec) -> AsyncIterator[Change]:
+        parts: list[tuple[str, Iterable[Any], Callable[[Any], Any]]] = [
+            ("vrf", spec.vrfs, self.define_vrf),
+            ("bng", spec.bngs, self.define_bng),
+            ("site", spec.sites, self.define_site),
+            ("plan", spec.plans, self.define_plan),
+            ("access_node", spec.access_nodes, self.define_access_node),
+            ("location", spec.locations, self.define_location),
+            ("prefix", spec.prefixes, self.define_prefix),
+            ("pool", spec.pools, self.define_pool),
+            ("nat_rule", spec.nat_rules, self.define_nat_rule),
+            ("vlan_group", spec.vlan_groups, self.define_vlan_group),
+            ("svlan", spec.svlans, self.define_svlan),
+        ]
+        for part, entries, define in parts:
+            for entry in entries:
+                outcome = await define(entry)
+                if outcome != "unchanged":
+                    yield Change(part, entry.name, outcome)
+
+    async def define_vrf(self, vrf: VrfSpec) -> Outcome:
+        return (await self._rows.put(Vrf, {"name": vrf.name}, {}))[1]
+
+    async def define_bng(self, bng: BngSpec) -> Outcome:
+        return (await self._rows.put(Bng, {"name": bng.name}, {}))[1]
+
+    async def define_site(self, site: SiteSpec) -> Outcome:
+        return (await self._rows.put(Site, {"name": site.name}, {}))[1]
+
+    async def define_plan(self, plan: PlanSpec) -> Outcome:
+        """What a plan needs can't change under its live services: they would lack it, or hold too much."""
+
+        async def guard(row: RowMapping, differing: set[str]) -> None:
+            await self._refuse_if_live(
+                f"Plan {plan.name}", differing, Service.plan_id == row["id"], "Define a new plan beside it."
+            )
+
+        return (await self._rows.put(AddressPlan, {"name": plan.name}, plan.model_dump(exclude={"name"}), guard))[1]
+
+    async def define_access_node(self, node: AccessNodeSpec) -> Outcome:
+        """Ports are added, never removed. With live services a node stays at its BNG and its VLAN model."""
+
+        async def guard(row: RowMapping, differing: set[str]) -> None:
+            if rooted := differing & {"site_id", "bng_id", "vlan_model"}:
+                behind = Service.location_id.in_(select(Location.id).where(Location.node_id == row["id"]))
+                await self._refuse_if_live(f"Access node {node.name}", rooted, behind, "Move its services first.")
+
+        values = {
+            "kind": node.kind,
+            "site_id": await self._rows.id_of("site", node.site),
+            "bng_id": await self._rows.id_of("bng", node.bng),
+            "vlan_model": node.vlan_model,
+            "cpe_vlan_id": node.cpe_vlan_id,
+            "management_vlan": node.management_vlan,
+        }
+        node_id, outcome = await self._rows.put(AccessNode, {"name": node.name}, values, guard)
+        ports = [await self._rows.put(AccessPort, {"node_id": node_id, "name": port}, {}) for port in node.ports]
+        return worst(outcome, *(port_outcome for _, port_outcome in ports))
+
+    async def define_location(self, place: LocationSpec) -> Outcome:
+        """A premise with live services stays at its node, and at a port whose pool or VLAN they hold, or of which
+        their C-VLAN was computed.
+
+        Raises:
+            AliasTaken: an alias leads elsewhere already.
+        """
+        node_id = await self._rows.id_of("access_node", place.access_node)
+        port_id = None if place.port is None else await self._rows.port_id(node_id, place.access_node, place.port)
+
+        async def guard(row: RowMapping, differing: set[str]) -> None:
+            here = Service.location_id == row["id"]
+            if "node_id" in differing:
+                await self._refuse_if_live(place.id, {"access node"}, here, "Release or move its services first.")
+            elif any(row[name] is not None for name in differing & {"port_id", "onu"}):
+                of_port = select(PoolBinding.pool_id).where(PoolBinding.port_id == row["port_id"])
+                of_port_svlans = select(PoolBinding.svlan_id).where(PoolBinding.port_id == row["port_id"])
+                computed = select(Pool.id).join(Svlan).where(Svlan.cvlan_formula.is_not(None))
+                held = Allocation.pool_id.in_(of_port) | Allocation.pool_id.in_(computed)
+                holders = select(Allocation.service_id).where(ASSIGNED, held)
+                bound = Service.service_id.in_(holders) | Service.svlan_id.in_(of_port_svlans)
+                await self._refuse_if_live(
+                    place.id, differing - {"circuit_id"}, here & bound, "Release or move its services first."
+                )
+
+        values = {"node_id": node_id, "port_id": port_id, "onu": place.onu, "circuit_id": place.circuit_id}
+        location_id, outcome = await self._rows.put(Location, {"name": place.id}, values, guard)
+        return worst(outcome, await self._put_aliases(place, location_id))
+
+    async def define_prefix(self, prefix: PrefixSpec) -> Outcome:
+        """A container, or a prefix of our own infrastructure.
+
+        Raises:
+            Overlap: with another assignable prefix.
+        """
+        await self._ensure_vrf(prefix.vrf)
+        return await estate_pools.define_prefix(self._rows, parse_network(prefix.network), prefix.vrf, prefix.role)
+
+    async def define_pool(self, pool: PoolSpec) -> Outcome:
+        """A pool with its prefix, ranges, exclusions and bindings.
+
+        Raises:
+            EstateRefused: it is wrong in itself.
+            Overlap: its prefix overlaps another assignable one.
+            EstateInUse: it has been in use as another one, or what would be excluded is assigned.
+        """
+        await self._ensure_vrf(pool.vrf)
+        return await estate_pools.define_pool(self._rows, pool, self._now())
+
+    async def define_vlan_group(self, group: VlanGroupSpec) -> Outcome:
+        """
+        Raises:
+            EstateInUse: S-VLANs are defined outside of the new numbers.
+        """
+        usable = subtract(parse_vids(group.vids), parse_vids(group.reserved))
+
+        async def guard(row: RowMapping, _: set[str]) -> None:
+            present = await self._db.scalars(select(Svlan.vid).where(Svlan.group_id == row["id"]).order_by(Svlan.vid))
+            outside = [vid for vid in present if subtract([(vid, vid)], usable)]
+            if outside:
+                raise EstateInUse(
+                    f"VLAN group {group.name}",
+                    change=f"S-VLAN {', '.join(map(str, outside))} would lie outside of it",
+                    instead="Keep those numbers.",
+                )
+
+        return (await self._rows.put(VlanGroup, {"name": group.name}, {"vids": format_vids(usable)}, guard))[1]
+
+    async def define_nat_rule(self, rule: NatRuleSpec) -> Outcome:
+        """A rule of port blocks; another one that was in force ends, and stays known for its time.
+
+        Raises:
+            EstateRefused, Overlap: as ``PortBlocks.define_rule``.
+        """
+        blocks = PortBlocks(self._db, tenant_id=self._rows.tenant_id, now=self._now)
+        known = {each["pool"] for each in await blocks.rules()}
+        if not await blocks.define_rule(**rule.model_dump()):
+            return "unchanged"
+        return "changed" if rule.pool in known else "created"
+
+    async def define_svlan(self, svlan: SvlanSpec) -> Outcome:
+        """An S-VLAN, shared or with C-VLANs in it, and its bindings.
+
+        Raises:
+            EstateRefused: it is wrong in itself.
+            EstateInUse: live services use it in the other way, or hold C-VLANs that would be excluded.
+        """
+        return await estate_pools.define_svlan(self._rows, svlan, self._now())
+
+    async def _put_aliases(self, place: LocationSpec, location_id: int) -> Outcome:
+        table = table_of(LocationAlias)
+        mine = table.c.tenant_id == self._rows.tenant_id
+        wanted = place.found_by
+        found = await self._db.execute(
+            select(table.c.alias, table.c.location_id, Location.name)
+            .join(Location, Location.id == table.c.location_id)
+            .where(mine, table.c.alias.in_(wanted) | (table.c.location_id == location_id))
+        )
+        present: set[str] = set()
+        for alias, holder_id, holder in found:
+            if holder_id != location_id:
+                raise AliasTaken(alias, location=place.id, held_by=holder)
+            present.add(alias)
+        if gone := present - wanted:
+            await self._db.execute(table.delete().where(mine, table.c.alias.in_(gone)))
+        if missing := wanted - present:
+            new = [
+                {"tenant_id": self._rows.tenant_id, "alias": each, "location_id": location_id}
+                for each in sorted(missing)
+            ]
+            await self._db.execute(insert(table), new)
+        return "changed" if gone or missing else "unchanged"
+
+    async def _ensure_vrf(self, name: str) -> None:
+        if name == DEFAULT_VRF:
+            await self._rows.put(Vrf, {"name": name}, {})
+
+    async def _refuse_if_live(self, what: str, differing: set[str], which: Any, instead: str) -> None:
+        live = await count_live(self._db, which)
+        if live:
+            names = ", ".join(sorted(name.removesuffix("_id") for name in differing))
+            raise EstateInUse(what, change=f"{names}, while {live} live services depend on it", instead=instead)
+
+    async def _known(self) -> KnownNames:
+        mine = self._rows.tenant_id
+        names: dict[str, set[str]] = {}
+        named = {"vrf": Vrf, "bng": Bng, "site": Site, "access_node": AccessNode, "plan": AddressPlan}
+        for part, model in named.items():
+            found = await self._db.scalars(select(table_of(model).c.name).where(table_of(model).c.tenant_id == mine))
+            names[part] = set(found)
+        groups = await self._db.execute(select(VlanGroup.name, VlanGroup.vids).where(VlanGroup.tenant_id == mine))
+        group_vids = {name: vids for name, vids in groups}
+        names["vlan_group"] = set(group_vids)
+        ports = await self._db.execute(
+            select(AccessNode.name, AccessPort.name)
+            .join(AccessPort, AccessPort.node_id == AccessNode.id)
+            .where(AccessNode.tenant_id == mine)
+        )
+        ipoe = await self._db.scalars(
+            select(AddressPlan.name).where(AddressPlan.tenant_id == mine, AddressPlan.access == "ipoe")
+        )
+        numbered = await self._db.execute(
+            select(Pool.name, Pool.kind, Prefix.network, Pool.framed_pool)
+            .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+            .where(Pool.tenant_id == mine)
+        )
+        pools = {name: (kind, None if framed else network) for name, kind, network, framed in numbered}
+        names["pool"] = set(pools)
+        return KnownNames(names, {(node, port) for node, port in ports}, group_vids, set(ipoe), pools)

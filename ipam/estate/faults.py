@@ -1,0 +1,247 @@
+"""All that is wrong with a description of the network, found at once and before anything is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from ipam.addresses import Network, format_vids, parse_network, parse_vids
+from ipam.errors import Fault
+from ipam.estate.layout import pool_faults, svlan_faults
+from ipam.estate.spec import DEFAULT_VRF, BindingSpec, NatRuleSpec, NetworkEstateSpec, PoolSpec, Spec, SvlanSpec
+from ipam.nat.deterministic import rule_faults
+from ipam.units import Interval, count, subtract
+
+KIND_OF = {"vlan_group": "VLAN group", "access_node": "access node", "bng": "BNG", "vrf": "VRF", "svlan": "S-VLAN"}
+
+
+@dataclass
+class KnownNames:
+    """Names that a description may refer to although it doesn't define them: those in the database already."""
+
+    names: dict[str, set[str]] = field(default_factory=dict)
+    ports: set[tuple[str, str]] = field(default_factory=set)
+    group_vids: dict[str, str] = field(default_factory=dict)
+    """VLAN group to its usable numbers."""
+    ipoe_plans: set[str] = field(default_factory=set)
+    pools: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    """Pool to its kind and prefix; the prefix of one that the BNG hands out is none of ours."""
+
+    def has(self, kind: str, name: str) -> bool:
+        return name in self.names.get(kind, set()) or (kind == "vrf" and name == DEFAULT_VRF)
+
+
+def validate_estate(data: Mapping[str, Any] | NetworkEstateSpec, known: KnownNames | None = None) -> list[Fault]:
+    """Every fault of a description (a parsed TOML file, or the model); an empty list means that it can be applied.
+
+    ``known`` are names outside of it. Entries that are wrong in themselves still count as defined, so that one slip
+    isn't reported once more by everything that refers to it.
+    """
+    if isinstance(data, NetworkEstateSpec):
+        return list(_faults_of_whole(data, known or KnownNames()))
+    spec, faults, claimed = _read(data, known or KnownNames())
+    return [*faults, *_faults_of_whole(spec, claimed)]
+
+
+def _read(data: Mapping[str, Any], known: KnownNames) -> tuple[NetworkEstateSpec, list[Fault], KnownNames]:
+    """The entries that are right in themselves, the faults of the others, and the names those others claim."""
+    models = {info.alias or name: get_args(info.annotation)[0] for name, info in NetworkEstateSpec.model_fields.items()}
+    claimed = KnownNames(
+        {kind: set(names) for kind, names in known.names.items()},
+        set(known.ports),
+        dict(known.group_vids),
+        set(known.ipoe_plans),
+        dict(known.pools),
+    )
+    faults: list[Fault] = []
+    right: dict[str, list[Spec]] = {}
+    for section, entries in data.items():
+        if section not in models:
+            faults.append(Fault(section, f"is no part of a network description; known are {', '.join(models)}"))
+        elif not isinstance(entries, list | tuple):
+            faults.append(Fault(section, f"must be a list; write [[{section}]]"))
+        else:
+            for number, entry in enumerate(entries, start=1):
+                try:
+                    right.setdefault(section, []).append(models[section].model_validate(entry))
+                except ValidationError as exc:
+                    faults.extend(_entry_faults(section, number, entry, exc))
+                    _claim(section, entry, claimed)
+    return NetworkEstateSpec.model_validate(right), faults, claimed
+
+
+def _entry_faults(section: str, number: int, entry: Any, exc: ValidationError) -> Iterator[Fault]:
+    name = _name_in(entry)
+    where = f"{section} {name}" if name else f"{section} number {number}"
+    for error in exc.errors(include_url=False, include_input=False):
+        path = ".".join(str(step) for step in error["loc"])
+        yield Fault(f"{where}: {path}" if path else where, error["msg"].removeprefix("Value error, "))
+
+
+def _name_in(entry: Any) -> str | None:
+    named_by = ("name", "id", "network", "pool")
+    name = next((entry[key] for key in named_by if entry.get(key)), None) if isinstance(entry, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
+def _claim(section: str, entry: Any, claimed: KnownNames) -> None:
+    if name := _name_in(entry):
+        claimed.names.setdefault(section, set()).add(name)
+        ports = entry.get("ports", ())
+        if section == "access_node" and isinstance(ports, list | tuple):
+            claimed.ports |= {(name, port) for port in ports if isinstance(port, str)}
+
+
+def _faults_of_whole(spec: NetworkEstateSpec, known: KnownNames) -> Iterator[Fault]:
+    here = _names_of(spec, known)
+    yield from _twice(spec)
+    yield from _unknown_references(spec, here)
+    for pool in spec.pools:
+        for fault in pool_faults(pool):
+            yield Fault(f"pool {pool.name}", fault)
+        yield from _gateway_for_ipoe(pool, here)
+    for svlan in spec.svlans:
+        for fault in svlan_faults(svlan):
+            yield Fault(f"svlan {svlan.name}", fault)
+        yield from _outside_group(svlan, here)
+    for rule in spec.nat_rules:
+        yield from _faults_of_rule(rule, here)
+    yield from _overlaps(spec)
+
+
+def _names_of(spec: NetworkEstateSpec, known: KnownNames) -> KnownNames:
+    names = {kind: set(known_names) for kind, known_names in known.names.items()}
+    for kind, entries in _sections(spec):
+        names.setdefault(kind, set()).update(entry.name for entry in entries)
+    group_vids = dict(known.group_vids)
+    for group in spec.vlan_groups:
+        group_vids[group.name] = format_vids(subtract(parse_vids(group.vids), parse_vids(group.reserved)))
+    ports = {(node.name, port) for node in spec.access_nodes for port in node.ports}
+    mentioned = {plan.name for plan in spec.plans}
+    ipoe = {plan.name for plan in spec.plans if plan.access == "ipoe"} | (known.ipoe_plans - mentioned)
+    pools = {pool.name: (pool.kind, None if pool.framed_pool else pool.network) for pool in spec.pools}
+    return KnownNames(names, known.ports | ports, group_vids, ipoe, {**known.pools, **pools})
+
+
+def _sections(spec: NetworkEstateSpec) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    for name, info in NetworkEstateSpec.model_fields.items():
+        yield info.alias or name, getattr(spec, name)
+
+
+def _twice(spec: NetworkEstateSpec) -> Iterator[Fault]:
+    for kind, entries in _sections(spec):
+        for name in _repeated(entry.name for entry in entries):
+            yield Fault(f"{kind} {name}", "is defined twice")
+    for node in spec.access_nodes:
+        for port in _repeated(node.ports):
+            yield Fault(f"access_node {node.name}", f"port {port} is listed twice")
+    found_by = [(alias, place.id) for place in spec.locations for alias in place.found_by]
+    for alias in _repeated(alias for alias, _ in found_by):
+        places = ", ".join(sorted(place for each, place in found_by if each == alias))
+        yield Fault(f"location {places}", f"{alias} would lead to each of them")
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, times in Counter(names).items() if times > 1]
+
+
+def _unknown_references(spec: NetworkEstateSpec, here: KnownNames) -> Iterator[Fault]:
+    for node in spec.access_nodes:
+        yield from _must_exist(f"access_node {node.name}", here, site=node.site, bng=node.bng)
+    for place in spec.locations:
+        where = f"location {place.id}"
+        yield from _must_exist(where, here, access_node=place.access_node)
+        if place.port is not None:
+            yield from _port_must_exist(where, here, place.access_node, place.port)
+    for prefix in spec.prefixes:
+        yield from _must_exist(f"prefix {prefix.network}", here, vrf=prefix.vrf)
+    for pool in spec.pools:
+        yield from _must_exist(f"pool {pool.name}", here, vrf=pool.vrf)
+        yield from _bindings_faults(f"pool {pool.name}", here, pool.bindings)
+    for svlan in spec.svlans:
+        yield from _must_exist(f"svlan {svlan.name}", here, vlan_group=svlan.group)
+        yield from _bindings_faults(f"svlan {svlan.name}", here, svlan.bindings)
+
+
+def binding_fault(binding: BindingSpec) -> str | None:
+    """What is wrong with a binding by itself."""
+    if binding.port is not None and binding.access_node is None:
+        return f"a binding to port {binding.port} must name its access_node"
+    if sum(place is not None for place in (binding.bng, binding.site, binding.access_node)) != 1:
+        return "a binding names exactly one of bng, site and access_node (and may add a port)"
+    return None
+
+
+def _bindings_faults(where: str, here: KnownNames, bindings: tuple[BindingSpec, ...]) -> Iterator[Fault]:
+    for binding in bindings:
+        if fault := binding_fault(binding):
+            yield Fault(where, fault)
+            continue
+        yield from _must_exist(
+            where, here, bng=binding.bng, site=binding.site, access_node=binding.access_node, plan=binding.plan
+        )
+        if binding.port is not None and binding.access_node is not None:
+            yield from _port_must_exist(where, here, binding.access_node, binding.port)
+    if len({binding.model_copy(update={"priority": 0}) for binding in bindings}) < len(bindings):
+        yield Fault(where, "is bound twice to the same place for the same plan")
+
+
+def _must_exist(where: str, here: KnownNames, **names: str | None) -> Iterator[Fault]:
+    for kind, name in names.items():
+        if name is not None and not here.has(kind, name):
+            yield Fault(where, f"there is no {KIND_OF.get(kind, kind)} {name}")
+
+
+def _port_must_exist(where: str, here: KnownNames, node: str, port: str) -> Iterator[Fault]:
+    if here.has("access_node", node) and (node, port) not in here.ports:
+        yield Fault(where, f"access node {node} has no port {port}")
+
+
+def _gateway_for_ipoe(pool: PoolSpec, here: KnownNames) -> Iterator[Fault]:
+    if pool.kind == "ipv4" and pool.gateway is None and pool.framed_pool is None:
+        for plan in sorted({binding.plan for binding in pool.bindings if binding.plan in here.ipoe_plans} - {None}):
+            yield Fault(f"pool {pool.name}", f"serves the IPoE plan {plan} and so needs a gateway")
+
+
+def _outside_group(svlan: SvlanSpec, here: KnownNames) -> Iterator[Fault]:
+    usable: list[Interval] | None = None
+    if svlan.group in here.group_vids:
+        text = here.group_vids[svlan.group]
+        usable = parse_vids(text.split(",")) if text else []
+    if usable is not None and count(subtract([(svlan.vid, svlan.vid)], usable)):
+        yield Fault(f"svlan {svlan.name}", f"VLAN group {svlan.group} may not use {svlan.vid}")
+
+
+def _faults_of_rule(rule: NatRuleSpec, here: KnownNames) -> Iterator[Fault]:
+    where = f"nat_rule {rule.pool}"
+    yield from _must_exist(where, here, pool=rule.pool, vrf=rule.vrf)
+    if rule.pool in here.pools:
+        kind, network = here.pools[rule.pool]
+        inside = parse_network(network) if network else None
+        for fault in rule_faults(rule.terms, pool=rule.pool, kind=kind, inside=inside):
+            yield Fault(where, fault)
+
+
+def _overlaps(spec: NetworkEstateSpec) -> Iterator[Fault]:
+    """Of assignable prefixes within a VRF; sorted, each needs to be held against the widest before it only."""
+    assignable: list[tuple[str, Network, str]] = [
+        (pool.vrf, parse_network(pool.network), f"pool {pool.name}") for pool in spec.pools
+    ]
+    assignable += [
+        (prefix.vrf, parse_network(prefix.network), f"prefix {prefix.network}")
+        for prefix in spec.prefixes
+        if prefix.role != "container"
+    ]
+    assignable += [(rule.vrf, parse_network(rule.outside), f"nat_rule {rule.pool}") for rule in spec.nat_rules]
+    assignable.sort(key=lambda each: (each[0], each[1].family, each[1].first, each[1].length))
+    widest: tuple[str, Network, str] | None = None
+    for each in assignable:
+        vrf, network, where = each
+        if widest and widest[0] == vrf and widest[1].holds(network.family, network.first):
+            yield Fault(where, f"{network} overlaps {widest[1]} of {widest[2]} in VRF {vrf}")
+        else:
+            widest = each

@@ -1,0 +1,225 @@
+"""Making pools on their prefix or S-VLAN, and changing them under way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.exc import IntegrityError
+
+from ipam.addresses import Network, parse_address, parse_network, to_bytes
+from ipam.ddl import PREFIX_OVERLAP
+from ipam.errors import EstateInUse, EstateRefused, Fault, Overlap
+from ipam.estate.faults import binding_fault
+from ipam.estate.layout import Layout, cvlan_layout, pool_faults, pool_layout, svlan_faults
+from ipam.estate.ranges import cut_first, recut
+from ipam.estate.rows import EstateRows, Outcome, worst
+from ipam.estate.spec import BindingSpec, PoolSpec, SvlanSpec
+from ipam.holdings import count_live
+from ipam.tables import (
+    ASSIGNED,
+    Allocation,
+    AllocationEvent,
+    FormerPrefix,
+    NatRule,
+    Pool,
+    Prefix,
+    Service,
+    Svlan,
+    table_of,
+)
+
+
+async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome:
+    """Make the pool, its prefix and its bindings be as described.
+
+    Raises:
+        EstateRefused, Overlap, NameUnknown, EstateInUse: as ``NetworkEstate`` says.
+    """
+    _refuse_if(f"pool {pool.name}", [*pool_faults(pool), *_binding_faults(pool.bindings)])
+    await rows.be_alone()
+    vrf_id = await rows.id_of("vrf", pool.vrf)
+    identity = {"kind": pool.kind, "unit_length": pool.its_unit_length, "framed_pool": pool.framed_pool}
+    existing = await rows.find(Pool, name=pool.name)
+    replaced = existing is not None and not await _is_same(rows, existing, identity, pool.network, vrf_id)
+    if existing is not None and replaced:
+        await _discard_unused(rows, existing["id"], pool.name)
+        existing = None
+    network = parse_network(pool.network)
+    gateway = to_bytes(*parse_address(pool.gateway)) if pool.gateway else None
+    if existing is None:
+        prefix_id = await add_prefix(rows, network, pool.vrf, vrf_id, role=pool.its_role, gateway=gateway)
+        stands_on = {**identity, "prefix_id": prefix_id}
+        pool_id = await _add_pool(rows, pool.name, {**stands_on, **pool.handing_out}, pool_layout(pool), at)
+        await rows.bind(pool.bindings, pool_id=pool_id)
+        return "changed" if replaced else "created"
+    _, in_prefix = await rows.put(Prefix, {"id": existing["prefix_id"]}, {"role": pool.its_role, "gateway": gateway})
+    layout = pool_layout(pool)
+    in_pool = await _change_pool(rows, existing["id"], pool, layout)
+    return worst(in_pool, in_prefix, await rows.bind(pool.bindings, pool_id=existing["id"]))
+
+
+async def define_svlan(rows: EstateRows, svlan: SvlanSpec, at: datetime) -> Outcome:
+    """Make the S-VLAN, and the pool of C-VLANs in it if it has one, be as described.
+
+    Raises:
+        EstateRefused, NameUnknown, EstateInUse: as ``NetworkEstate`` says.
+    """
+    _refuse_if(f"svlan {svlan.name}", [*svlan_faults(svlan), *_binding_faults(svlan.bindings)])
+    group_id = await rows.id_of("vlan_group", svlan.group)
+    svlan_id, outcome = await _put_svlan(rows, group_id, svlan)
+    existing = await rows.find(Pool, svlan_id=svlan_id)
+    if not svlan.cvlans:
+        if existing is not None:
+            await _discard_unused(rows, existing["id"], svlan.name)
+        bound = await rows.bind(svlan.bindings, svlan_id=svlan_id)
+        return worst(outcome, bound, "unchanged" if existing is None else "changed")
+    if sharing := await count_live(rows.db, Service.svlan_id == svlan_id):
+        raise EstateInUse(
+            f"S-VLAN {svlan.name}",
+            change=f"{sharing} live services share it, so it can't carry a C-VLAN for each line",
+            instead="Use another S-VLAN for 1:1, and move the services first.",
+        )
+    shared = await rows.bind((), svlan_id=svlan_id)
+    layout = cvlan_layout(svlan)
+    if existing is None:
+        stands_on = {"kind": "cvlan", "svlan_id": svlan_id, **svlan.handing_out}
+        pool_id = await _add_pool(rows, svlan.name, stands_on, layout, at)
+        in_pool: Outcome = "changed"
+    else:
+        pool_id = existing["id"]
+        in_pool = await _change_pool(rows, pool_id, svlan, layout)
+    return worst(outcome, shared, in_pool, await rows.bind(svlan.bindings, pool_id=pool_id))
+
+
+async def add_prefix(
+    rows: EstateRows, network: Network, vrf: str, vrf_id: int, *, role: str, gateway: bytes | None = None
+) -> int:
+    """
+    Raises:
+        Overlap: by the database's own word.
+    """
+    first, last = (to_bytes(network.family, bound) for bound in (network.first, network.last))
+    try:
+        async with rows.db.begin_nested():
+            return await rows.add(
+                Prefix,
+                vrf_id=vrf_id,
+                family=network.family,
+                network=str(network),
+                first_address=first,
+                last_address=last,
+                length=network.length,
+                role=role,
+                gateway=gateway,
+            )
+    except IntegrityError as exc:
+        if PREFIX_OVERLAP not in str(exc.orig):
+            raise
+        other = select(Prefix.network).where(
+            Prefix.vrf_id == vrf_id,
+            Prefix.role != "container",
+            Prefix.first_address <= last,
+            Prefix.last_address >= first,
+        )
+        raise Overlap(str(network), vrf=vrf, other=await rows.db.scalar(other.limit(1))) from exc
+
+
+def _refuse_if(where: str, faults: list[str]) -> None:
+    if faults:
+        raise EstateRefused([Fault(where, fault) for fault in faults])
+
+
+def _binding_faults(bindings: tuple[BindingSpec, ...]) -> list[str]:
+    return [fault for binding in bindings if (fault := binding_fault(binding))]
+
+
+async def _is_same(rows: EstateRows, existing: Any, identity: dict[str, Any], network: str, vrf_id: int) -> bool:
+    prefix = await rows.find(Prefix, id=existing["prefix_id"])
+    return (
+        prefix is not None
+        and (prefix["network"], prefix["vrf_id"]) == (network, vrf_id)
+        and all(existing[name] == value for name, value in identity.items())
+    )
+
+
+async def _discard_unused(rows: EstateRows, pool_id: int, name: str) -> None:
+    """Make room for a pool of the same name that counts in other units; history must keep what it refers to."""
+    used = select(func.count()).select_from(AllocationEvent).where(AllocationEvent.pool_id == pool_id)
+    events = await rows.db.scalar(used) or 0
+    for model in (NatRule, FormerPrefix):
+        of_pool = select(func.count()).select_from(model).where(table_of(model).c.pool_id == pool_id)
+        events += await rows.db.scalar(of_pool) or 0
+    services = await count_live(rows.db, Service.framed_pool_id == pool_id)
+    if events or services:
+        raise EstateInUse(
+            f"Pool {name}",
+            change="another prefix, kind, unit length or handing-out, though it has been in use",
+            instead="Define a new pool beside it and unbind this one.",
+        )
+    pool = await rows.find(Pool, id=pool_id)
+    await rows.db.execute(delete(table_of(Pool)).where(table_of(Pool).c.id == pool_id))
+    if pool is not None and pool["prefix_id"] is not None:
+        await rows.db.execute(delete(table_of(Prefix)).where(table_of(Prefix).c.id == pool["prefix_id"]))
+
+
+async def _add_pool(rows: EstateRows, name: str, stands_on: dict[str, Any], layout: Layout, at: datetime) -> int:
+    pool_id = await rows.add(Pool, name=name, span=layout.span, size=layout.size, defined_at=at, **stands_on)
+    if stands_on.get("framed_pool") is None:
+        await cut_first(rows, pool_id, layout)
+    return pool_id
+
+
+async def _change_pool(rows: EstateRows, pool_id: int, spec: PoolSpec | SvlanSpec, layout: Layout) -> Outcome:
+    """How it hands out, and its exclusions, may change while the pool is in use."""
+    _, outcome = await rows.put(Pool, {"id": pool_id}, spec.handing_out)
+    pool = await rows.find(Pool, id=pool_id)
+    if pool is None or pool["framed_pool"] is not None:
+        return outcome
+    return "changed" if await recut(rows, pool_id, spec.name, layout) else outcome
+
+
+async def _put_svlan(rows: EstateRows, group_id: int, svlan: SvlanSpec) -> tuple[int, Outcome]:
+    """
+    Raises:
+        EstateInUse: lines have C-VLANs that another formula would not have given them.
+    """
+
+    async def guard(row: RowMapping, _: set[str]) -> None:
+        inside = select(Pool.id).where(Pool.svlan_id == row["id"])
+        holders = select(Allocation.service_id).where(ASSIGNED, Allocation.pool_id.in_(inside))
+        if live := await count_live(rows.db, Service.service_id.in_(holders)):
+            raise EstateInUse(
+                f"S-VLAN {svlan.name}",
+                change=f"its cvlan_formula, while {live} live services hold C-VLANs in it",
+                instead="Use another S-VLAN, and move the services.",
+            )
+
+    key = {"group_id": group_id, "vid": svlan.vid}
+    return await rows.put(Svlan, key, {"cvlan_formula": svlan.cvlan_formula}, guard)
+
+
+async def define_prefix(rows: EstateRows, network: Network, vrf: str, role: str) -> Outcome:
+    """A prefix that no pool stands on: a container, or our own infrastructure.
+
+    Raises:
+        NameUnknown, Overlap: as ``NetworkEstate`` says.
+    """
+    await rows.be_alone()
+    vrf_id = await rows.id_of("vrf", vrf)
+    pooled = select(Pool.prefix_id).where(Pool.prefix_id.is_not(None))
+    existing = (
+        await rows.db.execute(
+            select(Prefix.id, Prefix.role).where(
+                Prefix.vrf_id == vrf_id, Prefix.network == str(network), Prefix.id.not_in(pooled)
+            )
+        )
+    ).first()
+    if existing is not None and existing.role == role:
+        return "unchanged"
+    if existing is not None:
+        await rows.db.execute(delete(table_of(Prefix)).where(table_of(Prefix).c.id == existing.id))
+    await add_prefix(rows, network, vrf, vrf_id, role=role)
+    return "created" if existing is None else "changed"

@@ -1,0 +1,218 @@
+"""Cutting a pool into free ranges, and cutting it anew when what may be handed out changes under way.
+
+Meanwhile the rows of the ranges are locked, and allocations of that pool wait. The row of the pool itself is never
+locked against them (they refer to it), or the two would wait for one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, insert, or_, select
+
+from ipam.answers import value_of
+from ipam.bulk import insert_many
+from ipam.errors import EstateInUse
+from ipam.estate.layout import Layout
+from ipam.estate.rows import EstateRows
+from ipam.tables import IN_QUARANTINE, Allocation, Drain, Exclusion, FreeRange, Pool, Prefix, table_of
+from ipam.units import Interval, count, merge, stripes, subtract, touching
+
+_EXCLUSION = table_of(Exclusion)
+_RANGE = table_of(FreeRange)
+_ALLOCATION = table_of(Allocation)
+MOST_NAMED = 5
+AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """Units that are never handed out; ``note`` is an operator's, who has excluded them by hand."""
+
+    first: int
+    last: int
+    reason: str
+    note: str | None
+
+    @property
+    def interval(self) -> Interval:
+        return self.first, self.last
+
+
+async def cut_first(rows: EstateRows, pool_id: int, layout: Layout) -> None:
+    """A new pool's exclusions and free ranges."""
+    await _write_exclusions(rows, pool_id, [Excluded(*each, None) for each in _described(layout)])
+    await insert_ranges(rows, pool_id, stripes(layout.free, layout.stripes), first_seq=0)
+
+
+async def recut(rows: EstateRows, pool_id: int, name: str, layout: Layout) -> bool:
+    """Make the exclusions be those of ``layout``, besides those by hand; False when they were so already.
+
+    What was excluded by hand and now is by the description is the description's from then on.
+
+    Raises:
+        EstateInUse: a live service holds something that would be excluded.
+    """
+    present = await excluded_of(rows, pool_id)
+    before = [each for each in present if each.note is None]
+    wanted = [Excluded(*each, None) for each in _described(layout)]
+    if {*before} == {*wanted}:
+        return False
+    out = [each.interval for each in wanted]
+    by_hand = [each for each in present if each.note is not None]
+    left = [Excluded(*part, each.reason, each.note) for each in by_hand for part in subtract([each.interval], out)]
+    next_seq = await cut(rows, pool_id, name, subtract(out, [each.interval for each in present]))
+    await _free(rows, pool_id, subtract([each.interval for each in before], out), layout.stripes, next_seq)
+    await rewrite_exclusions(rows, pool_id, [*wanted, *left])
+    return True
+
+
+def _described(layout: Layout) -> list[tuple[int, int, str]]:
+    return [(each.first, each.last, each.reason) for each in layout.excluded]
+
+
+async def excluded_of(rows: EstateRows, pool_id: int) -> list[Excluded]:
+    found = await rows.db.execute(
+        select(Exclusion.first_unit, Exclusion.last_unit, Exclusion.reason, Exclusion.note)
+        .where(Exclusion.pool_id == pool_id)
+        .order_by(Exclusion.first_unit)
+    )
+    return [Excluded(*row) for row in found]
+
+
+async def rewrite_exclusions(rows: EstateRows, pool_id: int, wanted: list[Excluded]) -> None:
+    """These and no others; the pool's size follows."""
+    await rows.db.execute(delete(_EXCLUSION).where(_EXCLUSION.c.pool_id == pool_id))
+    await _write_exclusions(rows, pool_id, wanted)
+    span = await rows.db.scalar(select(Pool.span).where(Pool.id == pool_id)) or 0
+    await rows.change(Pool, pool_id, size=span - count([each.interval for each in wanted]))
+
+
+async def drained_of(rows: EstateRows, pool_id: int) -> list[Interval]:
+    found = await rows.db.execute(select(Drain.first_unit, Drain.last_unit).where(Drain.pool_id == pool_id))
+    return [(first, last) for first, last in found]
+
+
+async def set_free(rows: EstateRows, pool_id: int, intervals: list[Interval], most: int) -> None:
+    """What is neither used nor excluded any more may be handed out, unless it is being drained."""
+    await _free(rows, pool_id, intervals, most, await _lock_ranges_and_count(rows, pool_id))
+
+
+async def _free(rows: EstateRows, pool_id: int, intervals: list[Interval], most: int, next_seq: int) -> None:
+    left = subtract(intervals, await drained_of(rows, pool_id)) if intervals else []
+    await insert_ranges(rows, pool_id, stripes(left, most), first_seq=next_seq)
+
+
+async def cut(rows: EstateRows, pool_id: int, name: str, out: list[Interval]) -> int:
+    """Take intervals out of what may be handed out. The next unused seq is returned.
+
+    Raises:
+        EstateInUse: a live service holds one of them, or one is reserved.
+    """
+    next_seq = await cut_ranges(rows, pool_id, out)
+    if out:
+        await drop_quarantined(rows, pool_id, out)
+        await _refuse_if_held(rows, pool_id, name, out)
+    return next_seq
+
+
+async def cut_ranges(rows: EstateRows, pool_id: int, out: list[Interval]) -> int:
+    """Take intervals out of the free ranges alone. The next unused seq is returned."""
+    ranges = await _all_locked(rows, pool_id)
+    next_seq = 1 + max((each.seq for each in ranges), default=-1)
+    taken = merge(out)
+    gone: list[int] = []
+    left: list[Interval] = []
+    for each in ranges:
+        whole = (each.next_unit, each.last_unit)
+        if cut_out := touching(taken, whole):
+            gone.append(each.seq)
+            left += subtract([whole], cut_out)
+    for start in range(0, len(gone), AT_ONCE):
+        these = _RANGE.c.seq.in_(gone[start : start + AT_ONCE])
+        await rows.db.execute(delete(_RANGE).where(_RANGE.c.pool_id == pool_id, these))
+    await insert_ranges(rows, pool_id, left, first_seq=next_seq)
+    return next_seq + len(left)
+
+
+async def _all_locked(rows: EstateRows, pool_id: int) -> Sequence[Row[Any]]:
+    """All ranges of the pool. Whoever splits one holds it, so that its other half is seen when we ask again."""
+    all_of_pool = select(_RANGE).where(_RANGE.c.pool_id == pool_id).order_by(_RANGE.c.pool_id, _RANGE.c.seq)
+    seen: set[int] | None = None
+    while True:
+        ranges = (await rows.db.execute(all_of_pool.with_for_update())).all()
+        if seen == {each.seq for each in ranges}:
+            return ranges
+        seen = {each.seq for each in ranges}
+
+
+async def _lock_ranges_and_count(rows: EstateRows, pool_id: int) -> int:
+    return await cut_ranges(rows, pool_id, [])
+
+
+async def drop_quarantined(rows: EstateRows, pool_id: int, out: list[Interval]) -> None:
+    """Never waits for a row: it may belong to somebody who waits for one of ours."""
+    resting = select(Allocation.id).where(IN_QUARANTINE, *inside(pool_id, out)).with_for_update(skip_locked=True)
+    await rows.db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(resting)))
+
+
+def inside(pool_id: int, intervals: list[Interval]) -> tuple[ColumnElement[bool], ...]:
+    """Which allocations lie in these intervals of a pool."""
+    bounds = (Allocation.unit.between(first, last) for first, last in intervals)
+    return Allocation.pool_id == pool_id, or_(*bounds)
+
+
+async def _refuse_if_held(rows: EstateRows, pool_id: int, name: str, out: list[Interval]) -> None:
+    # Only now: what was being taken from the free ranges has been waited for, and can be seen.
+    held = await rows.db.execute(
+        select(Allocation.unit, Allocation.service_id, Allocation.state, Prefix.first_address, Pool.unit_length)
+        .join(Pool, Pool.id == Allocation.pool_id)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .where(*inside(pool_id, out))
+        .order_by(Allocation.unit)
+    )
+    live = [(value_of(base, length, unit), _holder(service, state)) for unit, service, state, base, length in held]
+    if live:
+        listed = ", ".join(f"{value} ({holder})" for value, holder in live[:MOST_NAMED])
+        raise EstateInUse(
+            f"Pool {name}",
+            change=f"{len(live)} of what would be excluded are in use: {listed}"
+            f"{', ...' if len(live) > MOST_NAMED else ''}",
+            instead="Release those services (and unreserve what is reserved) first, or leave their addresses in.",
+        )
+
+
+def _holder(service_id: int | None, state: str) -> str:
+    if service_id is not None:
+        return f"service {service_id}"
+    return "reserved" if state == "reserved" else "just being handed out"
+
+
+async def insert_ranges(rows: EstateRows, pool_id: int, ranges: list[Interval], *, first_seq: int) -> None:
+    of_pool = {"tenant_id": rows.tenant_id, "pool_id": pool_id}
+    numbered = [
+        {**of_pool, "seq": seq, "next_unit": first, "last_unit": last}
+        for seq, (first, last) in enumerate(ranges, start=first_seq)
+    ]
+    for start in range(0, len(numbered), AT_ONCE):
+        await insert_many(rows.db, _RANGE, numbered[start : start + AT_ONCE])
+
+
+async def _write_exclusions(rows: EstateRows, pool_id: int, wanted: list[Excluded]) -> None:
+    if wanted:
+        of_pool = {"tenant_id": rows.tenant_id, "pool_id": pool_id}
+        await rows.db.execute(
+            insert(_EXCLUSION),
+            [
+                {
+                    **of_pool,
+                    "first_unit": each.first,
+                    "last_unit": each.last,
+                    "reason": each.reason,
+                    "note": each.note,
+                }
+                for each in wanted
+            ],
+        )

@@ -1,0 +1,138 @@
+"""Rows of the estate by name: found, made when missing, changed only where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.errors import NameUnknown
+from ipam.estate.faults import KIND_OF
+from ipam.estate.spec import BindingSpec
+from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, IpamBase, PoolBinding, Site, VlanGroup, Vrf, table_of
+
+Outcome = Literal["created", "changed", "unchanged"]
+Guard = Callable[[RowMapping, set[str]], Awaitable[None]]
+
+_NAMED: dict[str, type[IpamBase]] = {
+    "vrf": Vrf,
+    "bng": Bng,
+    "site": Site,
+    "access_node": AccessNode,
+    "plan": AddressPlan,
+    "vlan_group": VlanGroup,
+}
+
+
+def worst(*outcomes: Outcome) -> Outcome:
+    """What became of a whole whose first part is the thing itself."""
+    if outcomes[0] == "unchanged" and any(outcome != "unchanged" for outcome in outcomes):
+        return "changed"
+    return outcomes[0]
+
+
+class EstateRows:
+    """One tenant's rows, in the caller's transaction."""
+
+    def __init__(self, db: AsyncSession, tenant_id: str) -> None:
+        self.db = db
+        self.tenant_id = tenant_id
+        self._alone = False
+
+    async def be_alone(self) -> None:
+        """Two descriptions are carried out one after the other. SQLite has one writer anyway."""
+        if not self._alone and self.db.get_bind().dialect.name == "postgresql":
+            key = func.hashtextextended(f"ipam estate of {self.tenant_id}", 0)
+            await self.db.execute(select(func.pg_advisory_xact_lock(key)))
+        self._alone = True
+
+    async def find(self, model: type[IpamBase], **key: Any) -> RowMapping | None:
+        table = table_of(model)
+        found = await self.db.execute(
+            select(table).where(table.c.tenant_id == self.tenant_id, *(table.c[name] == key[name] for name in key))
+        )
+        return found.mappings().first()
+
+    async def add(self, model: type[IpamBase], **values: Any) -> int:
+        table = table_of(model)
+        added = await self.db.execute(
+            insert(table).values(tenant_id=self.tenant_id, **values).returning(*table.primary_key.columns)
+        )
+        return int(added.scalar_one())
+
+    async def change(self, model: type[IpamBase], row_id: int, **values: Any) -> None:
+        table = table_of(model)
+        await self.db.execute(update(table).where(table.c.id == row_id).values(**values))
+
+    async def put(
+        self, model: type[IpamBase], key: Mapping[str, Any], values: Mapping[str, Any], guard: Guard | None = None
+    ) -> tuple[int, Outcome]:
+        """Make the row of that key have those values. ``guard`` sees the old row and the names that would change."""
+        await self.be_alone()
+        row = await self.find(model, **key)
+        if row is None:
+            return await self.add(model, **key, **values), "created"
+        differing = {name for name, value in values.items() if row[name] != value}
+        if not differing:
+            return row["id"], "unchanged"
+        if guard:
+            await guard(row, differing)
+        await self.change(model, row["id"], **values)
+        return row["id"], "changed"
+
+    async def id_of(self, kind: str, name: str) -> int:
+        """The id of a vrf, bng, site, access_node, plan or vlan_group.
+
+        Raises:
+            NameUnknown: there is none of that name.
+        """
+        row = await self.find(_NAMED[kind], name=name)
+        if row is None:
+            raise NameUnknown(KIND_OF.get(kind, kind), name)
+        return int(row["id"])
+
+    async def port_id(self, node_id: int, node: str, port: str) -> int:
+        """
+        Raises:
+            NameUnknown: the access node has no such port.
+        """
+        row = await self.find(AccessPort, node_id=node_id, name=port)
+        if row is None:
+            raise NameUnknown(f"port of access node {node}", port)
+        return int(row["id"])
+
+    async def bind(self, bindings: tuple[BindingSpec, ...], **target: int) -> Outcome:
+        """Make these the bindings of the pool (``pool_id=``) or S-VLAN (``svlan_id=``), and no others."""
+        table = table_of(PoolBinding)
+        columns = ("bng_id", "site_id", "node_id", "port_id", "plan_id", "priority")
+        wanted = {await self._place_of(binding) for binding in bindings}
+        of_target = [table.c[name] == target[name] for name in target]
+        rows = await self.db.execute(select(table.c.id, *(table.c[name] for name in columns)).where(*of_target))
+        present = {tuple(row[1:]): row[0] for row in rows}
+        gone = [row_id for place, row_id in present.items() if place not in wanted]
+        if gone:
+            await self.db.execute(table.delete().where(table.c.id.in_(gone)))
+        missing = [place for place in wanted if place not in present]
+        for place in missing:
+            await self.add(PoolBinding, **target, **dict(zip(columns, place, strict=True)))
+        return "changed" if gone or missing else "unchanged"
+
+    async def _place_of(self, binding: BindingSpec) -> tuple[int | None, ...]:
+        node_id = await self._id_or_none("access_node", binding.access_node)
+        port_id = None
+        if node_id is not None and binding.access_node is not None and binding.port is not None:
+            port_id = await self.port_id(node_id, binding.access_node, binding.port)
+        return (
+            await self._id_or_none("bng", binding.bng),
+            await self._id_or_none("site", binding.site),
+            node_id if port_id is None else None,
+            port_id,
+            await self._id_or_none("plan", binding.plan),
+            binding.priority,
+        )
+
+    async def _id_or_none(self, kind: str, name: str | None) -> int | None:
+        return None if name is None else await self.id_of(kind, name)

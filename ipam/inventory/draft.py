@@ -1,0 +1,178 @@
+"""What a file of existing allocations comes to on this network: which units, and of which services.
+
+Nothing is read here: what must be known of the network comes along. All that is wrong with a line is gathered by its
+number, and what is wrong with a service stands at the first of its lines.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ipam.allocation.candidates import EverythingBound
+from ipam.allocation.places import Place, Plan
+from ipam.holdings import subject_of
+from ipam.inventory.lines import ImportLine
+from ipam.inventory.pools import PoolIndex
+from ipam.upkeep.pool_units import KnownPool
+
+UnitKey = tuple[int, int]
+"""A pool's id and a unit of it."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A service that exists, by its username."""
+
+    service_id: int
+    username: str
+    state: str
+    customer_id: int
+    location_id: int
+    plan_id: int
+
+
+@dataclass(frozen=True)
+class KnownNetwork:
+    """What a draft must know: pools, premises by the names in the file, plans, bindings, accounts by username."""
+
+    pools: PoolIndex
+    places: Mapping[str, Place]
+    plans: Mapping[str, Plan]
+    bound: EverythingBound
+    accounts: Mapping[str, Account]
+    vlan_pools: Mapping[int, KnownPool]
+
+
+@dataclass(eq=False)
+class DraftService:
+    """A service to be; ``place`` and ``plan`` are those of what it holds, or of what it has given back last."""
+
+    username: str
+    customer_id: int
+    place: Place
+    plan: Plan
+    first: ImportLine
+    holds: list[WantedUnit] = field(default_factory=list)
+    gave_back: list[WantedUnit] = field(default_factory=list)
+    svlan_id: int | None = None
+    framed_pool_id: int | None = None
+    static_request: str | None = None
+    existing: Account | None = None
+    row_id: int = 0
+    """Its number, once it has one."""
+
+
+@dataclass(frozen=True, eq=False)
+class WantedUnit:
+    """A unit that somebody has, has just given back, or that is kept."""
+
+    line: ImportLine
+    pool: KnownPool
+    unit: int
+    service: DraftService | None
+    subject: str = ""
+
+    @property
+    def key(self) -> UnitKey:
+        return self.pool.pool_id, self.unit
+
+    @property
+    def value(self) -> str:
+        return self.pool.value(self.unit)
+
+
+class Draft:
+    """Units and services of a file, and what is wrong with its lines."""
+
+    def __init__(self, known: KnownNetwork, now: datetime) -> None:
+        self.known = known
+        self.now = now
+        self.faults: defaultdict[int, list[str]] = defaultdict(list)
+        self.units: dict[UnitKey, WantedUnit] = {}
+        self.services: dict[object, DraftService] = {}
+        self.skipped = 0
+
+    def add_all(self, lines: Iterable[ImportLine]) -> None:
+        for line in lines:
+            if line.skipped:
+                self.skipped += 1
+            else:
+                self._add(line)
+
+    def fault(self, line: ImportLine, what: str) -> None:
+        self.faults[line.number].append(what)
+
+    def want(self, unit: WantedUnit) -> None:
+        """Of two lines that mean one unit both stand for a part of it, or the second one is wrong."""
+        other = self.units.setdefault(unit.key, unit)
+        if other is unit:
+            return
+        parts = not (unit.line.is_exact or other.line.is_exact) and unit.line.network != other.line.network
+        if not (parts and unit.service is None and other.service is None):
+            self.fault(unit.line, f"{unit.value} of pool {unit.pool.name} stands in line {other.line.number} already")
+
+    def _add(self, line: ImportLine) -> None:
+        for fault in line.faults:
+            self.fault(line, fault)
+        if line.since is not None and line.since > self.now:
+            self.fault(line, f"since: {line.since:%Y-%m-%d %H:%M:%S} UTC has not come yet")
+        service, subject = self._service_of(line) if line.state in ("assigned", "quarantine") else (None, "")
+        if line.network is None and line.vid is None:
+            return
+        try:
+            located = self.known.pools.locate(line)
+        except ValueError as exc:
+            self.fault(line, str(exc))
+            return
+        if located is None:
+            self.skipped += 1
+            return
+        pool, first, last = located
+        if service is not None and first != last:
+            self.fault(line, f"{line.value} is {last - first + 1} units of pool {pool.name}, and not one of a service")
+            return
+        for number in range(first, last + 1):
+            unit = WantedUnit(line, pool, number, service, subject)
+            self.want(unit)
+            if service is not None:
+                (service.holds if line.state == "assigned" else service.gave_back).append(unit)
+
+    def _service_of(self, line: ImportLine) -> tuple[DraftService | None, str]:
+        """The service of a line, and the subject who had or has what the line says."""
+        place, plan = self.known.places.get(line.location), self.known.plans.get(line.plan)
+        if line.location and place is None:
+            self.fault(line, f"location: no premise is known as {line.location[:120]!r}")
+        if line.plan and plan is None:
+            self.fault(line, f"plan: there is no address plan {line.plan[:120]!r}")
+        if place is None or plan is None or line.customer_id is None:
+            return None, ""
+        key = line.username or (line.customer_id, place.location_id, plan.plan_id)
+        service = self.services.get(key)
+        if service is None:
+            service = DraftService(line.username, line.customer_id, place, plan, line)
+            service.existing = self.known.accounts.get(line.username)
+            self.services[key] = service
+        else:
+            self._agree(service, line, place, plan)
+        return service, subject_of(line.customer_id, place.location_id)
+
+    def _agree(self, service: DraftService, line: ImportLine, place: Place, plan: Plan) -> None:
+        """Who had something elsewhere before is the same service; what it holds now, it holds at one place."""
+        whose = f"{service.username or 'the service'} in line {service.first.number}"
+        if line.customer_id != service.customer_id:
+            self.fault(line, f"{whose} is customer {service.customer_id}'s, not customer {line.customer_id}'s")
+        if plan != service.plan:
+            self.fault(line, f"{whose} has plan {service.plan.name}, not {plan.name}")
+        if place == service.place:
+            return
+        if line.state == "assigned" and service.holds:
+            self.fault(line, f"{whose} is at {service.place.location}, not at {place.location}")
+        elif line.state == "assigned" or (not service.holds and _since(line) > _since(service.gave_back[-1].line)):
+            service.place = place
+
+
+def _since(line: ImportLine) -> float:
+    return line.since.timestamp() if line.since else float("inf")

@@ -1,0 +1,202 @@
+"""Files of existing allocations, read without looking at the network: CSV in, one ``ImportLine`` a row out.
+
+The separator (comma, semicolon or tab) is the one with which the names of the columns are known. A file that says
+nothing about owners takes them from a mapping, a CSV file of ours: ``username`` or ``address`` says of whom or what,
+``customer_id``, ``location``, ``plan``, ``cvlan`` (and ``username`` beside an address) say whose it is.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+
+from ipam.errors import RequestInvalid
+from ipam.inventory.lines import OWNER, Cells, ImportLine, ImportSource, held_as, parsed, spelt
+from ipam.inventory.shapes import BESIDE, IMPORT_COLUMNS, NEEDED, READERS
+
+ERRORS = "errors"
+"""The column that a dry run adds; a file that comes again with it is read without it."""
+MOST_TITLES = 10
+"""Among so many first lines are the names of the columns."""
+_SEPARATORS = ",;\t"
+_MAPPING = ("username", "address", *OWNER, "cvlan")
+
+
+@dataclass(frozen=True)
+class Whose:
+    """What a mapping says about an owner."""
+
+    customer_id: int | None
+    username: str
+    location: str
+    plan: str
+    cvlan: int | None
+
+
+@dataclass(frozen=True)
+class ImportMapping:
+    """Whose addresses are, by RADIUS username or by address."""
+
+    by_username: Mapping[str, Whose] = field(default_factory=dict)
+    by_address: Mapping[str, Whose] = field(default_factory=dict)
+
+    def applied(self, line: ImportLine) -> ImportLine:
+        """The line with what it doesn't say itself."""
+        whose = self.by_address.get(line.value) if self.by_address else None
+        whose = whose or self.by_username.get(line.username)
+        if whose is None:
+            return line
+        return replace(
+            line,
+            customer_id=line.customer_id or whose.customer_id,
+            username=line.username or whose.username,
+            location=line.location or whose.location,
+            plan=line.plan or whose.plan,
+            cvlan=line.cvlan or whose.cvlan,
+        )
+
+
+@dataclass(frozen=True)
+class ImportFile:
+    """``rows[i]`` is what ``lines[i]`` was read from; ``titles`` stood before the names of the columns."""
+
+    source: ImportSource
+    separator: str
+    titles: Sequence[Sequence[str]]
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    lines: Sequence[ImportLine]
+
+    def with_errors(self, faults: Mapping[int, Sequence[str]]) -> Iterator[list[str]]:
+        """The file again, a row at a time, each with all that is wrong with it in a last column."""
+        kept = [place for place, name in enumerate(self.header) if _plain(name) != ERRORS]
+        yield from (list(row) for row in self.titles)
+        yield [*(self.header[place] for place in kept), ERRORS]
+        for row, line in zip(self.rows, self.lines, strict=True):
+            cells = [row[place] if place < len(row) else "" for place in kept]
+            yield [*cells, *row[len(self.header) :], "; ".join(faults.get(line.number, ()))]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """``rows`` each with the number of the line that it begins in; blank ones are left out."""
+
+    separator: str
+    titles: Sequence[Sequence[str]]
+    header: Sequence[str]
+    rows: Iterator[tuple[int, list[str]]]
+
+    @property
+    def names(self) -> list[str]:
+        return [_plain(name) for name in self.header]
+
+
+def read_import(text: Iterable[str], source: ImportSource, mapping: ImportMapping | None = None) -> ImportFile:
+    """A file of that shape, given line by line with their ends.
+
+    Raises:
+        RequestInvalid: it isn't CSV, or lacks a column. What is wrong with single rows, their lines say.
+    """
+    opened = _opened(text, "file", NEEDED[source])
+    names, known = opened.names, mapping or ImportMapping()
+    _refuse_columns(names, source)
+    rows: list[list[str]] = []
+    lines: list[ImportLine] = []
+    for number, row in opened.rows:
+        rows.append(row)
+        lines.append(_line(number, row, names, source, known))
+    return ImportFile(source, opened.separator, opened.titles, opened.header, rows, lines)
+
+
+def reply_file(rows: Iterable[Sequence[str]], mapping: ImportMapping | None = None) -> ImportFile:
+    """Rows of a radius database as if they had been a file: (username, attribute, op, value) each."""
+    header, known = NEEDED["radreply"][0], mapping or ImportMapping()
+    kept = [list(row) for row in rows]
+    lines = [_line(number, row, header, "radreply", known) for number, row in enumerate(kept, start=2)]
+    return ImportFile("radreply", ",", [], header, kept, lines)
+
+
+def _line(
+    number: int, row: Sequence[str], names: Sequence[str], source: ImportSource, mapping: ImportMapping
+) -> ImportLine:
+    if len(row) != len(names):
+        return ImportLine(number, faults=(f"has {len(row)} cells, and there are {len(names)} columns",))
+    line = READERS[source](number, Cells(names, row))
+    if source == "csv" or line.skipped:
+        return line
+    return held_as(mapping.applied(line))
+
+
+def read_mapping(text: Iterable[str]) -> ImportMapping:
+    """Whose what is.
+
+    Raises:
+        RequestInvalid: with all that is wrong.
+    """
+    opened = _opened(text, "mapping", (("username",), ("address",)))
+    names, faults = opened.names, list[str]()
+    if unknown := [name for name in names if name not in _MAPPING]:
+        raise RequestInvalid("mapping", f"has unknown columns: {', '.join(unknown)}; it takes {', '.join(_MAPPING)}")
+    by_username: dict[str, Whose] = {}
+    by_address: dict[str, Whose] = {}
+    for number, row in opened.rows:
+        cells = Cells(names, row)
+        whose = Whose(cells.customer_id(), cells.username(), cells.text("location"), cells.text("plan"), cells.cvlan())
+        address = cells.text("address")
+        where, key = (by_address, _key(address, cells)) if address else (by_username, whose.username)
+        cells.faults += [] if key else ["names neither a username nor an address"]
+        cells.faults += [f"{key} stands in two lines"] if key in where else []
+        where[key] = whose
+        faults += [f"line {number}: {fault}" for fault in cells.faults]
+    if faults:
+        raise RequestInvalid("mapping", f"has {len(faults)} fault(s): {'; '.join(faults)}")
+    return ImportMapping(by_username, by_address)
+
+
+def _key(address: str, cells: Cells) -> str:
+    try:
+        return spelt(parsed(address))
+    except ValueError as exc:
+        cells.faults.append(str(exc))
+        return address
+
+
+def _opened(text: Iterable[str], what: str, needed: Sequence[Sequence[str]]) -> _Opened:
+    """With the separator that makes the names of the columns known in one of the first lines."""
+    lines = iter(text)
+    first = list(islice(lines, MOST_TITLES))
+    first[:1] = [line.removeprefix("\ufeff") for line in first[:1]]
+    for separator in _SEPARATORS:
+        titles: list[list[str]] = []
+        for _, row in _numbered(first, separator, what, strict=False):
+            names = {_plain(name) for name in row}
+            if any(names.issuperset(each) for each in needed):
+                rows = _numbered(chain(first, lines), separator, what, strict=True)
+                return _Opened(separator, titles, row, islice(rows, len(titles) + 1, None))
+            titles.append(row)
+    columns = " or ".join(" and ".join(each) for each in needed)
+    raise RequestInvalid(what, f"has no line with the names of its columns, among them {columns}")
+
+
+def _numbered(lines: Iterable[str], separator: str, what: str, *, strict: bool) -> Iterator[tuple[int, list[str]]]:
+    reader, begins = csv.reader(lines, delimiter=separator, strict=strict), 1
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield begins, row
+            begins = reader.line_num + 1
+    except csv.Error as exc:
+        raise RequestInvalid(what, f"is no CSV: {exc} in line {reader.line_num}") from exc
+
+
+def _refuse_columns(names: Sequence[str], source: ImportSource) -> None:
+    if source == "csv" and (unknown := [name for name in names if name not in BESIDE and name not in IMPORT_COLUMNS]):
+        raise RequestInvalid("file", f"has unknown columns: {', '.join(unknown)}; it takes {', '.join(IMPORT_COLUMNS)}")
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise RequestInvalid("file", f"has two columns called {', '.join(twice)}")
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").removeprefix("cf_")

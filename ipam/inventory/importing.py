@@ -1,0 +1,196 @@
+"""Writing what a file of existing allocations says: all of it or nothing, in a handful of statements by the thousand.
+
+Free ranges are cut once a pool, by a scan over what the file takes. What is left between stays free ranges, however
+short: a hole that became a row of a rested unit would need a story of its own, and takes more room than the range does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table, delete, func, literal, select
+from sqlalchemy.exc import IntegrityError
+
+from ipam.allocation.patience import OthersWereQuicker, patiently
+from ipam.allocation.service_rows import username_of
+from ipam.bulk import insert_many
+from ipam.errors import ImportRefused, RequestInvalid
+from ipam.estate.ranges import cut_ranges
+from ipam.estate.rows import EstateRows
+from ipam.inventory.answers import CheckedImport, ImportCounts
+from ipam.inventory.draft import Draft, DraftService, WantedUnit
+from ipam.inventory.files import ImportFile
+from ipam.inventory.lines import ImportSource, as_note
+from ipam.inventory.reading import chunks, known_network, standing
+from ipam.inventory.services import complete_all
+from ipam.inventory.standing import Settled, settle
+from ipam.tables import IN_QUARANTINE, Allocation, AllocationEvent, Service, table_of
+from ipam.units import merge
+from ipam.upkeep.reserving import NOBODY
+
+REQUESTS = "import/"
+"""How the request ids of services begin that came with a file."""
+_ALLOCATION = table_of(Allocation)
+_EVENT = table_of(AllocationEvent)
+_SERVICE = table_of(Service)
+
+
+async def check(rows: EstateRows, file: ImportFile, *, at: datetime) -> CheckedImport:
+    """What the file would come to now; nothing is written or locked."""
+    draft = await _drafted(rows, file, at)
+    settled = settle(draft, await standing(rows.db, draft.units))
+    return CheckedImport(
+        {line: faults for line, faults in draft.faults.items() if faults}, _counts(file, draft, settled)
+    )
+
+
+async def bring_in(rows: EstateRows, file: ImportFile, *, at: datetime, realm: str) -> ImportCounts:
+    """
+    Raises:
+        ImportRefused: lines are wrong.
+        PoolBusy: somebody was at one of the units for too long.
+    """
+    await rows.be_alone()
+
+    async def attempt(_: frozenset[str]) -> ImportCounts:
+        draft = await _drafted(rows, file, at)
+        pools = sorted({pool_id for pool_id, _ in draft.units})
+        for pool_id in pools:  # who was about to take something there has been waited for, and is seen from here on
+            await cut_ranges(rows, pool_id, [])
+        settled = settle(draft, await standing(rows.db, draft.units))
+        if any(draft.faults.values()):
+            raise ImportRefused(draft.faults)
+        await _write(rows, settled, file.source, at, realm)
+        return _counts(file, draft, settled)
+
+    return await patiently(rows.db, attempt)
+
+
+async def _drafted(rows: EstateRows, file: ImportFile, at: datetime) -> Draft:
+    known = await known_network(rows.db, rows.tenant_id, file.lines)
+
+    def drafted() -> Draft:
+        draft = Draft(known, at)
+        draft.add_all(file.lines)
+        complete_all(draft)
+        return draft
+
+    return await asyncio.to_thread(drafted)  # seconds of work for a large file, while others want to be answered
+
+
+def _counts(file: ImportFile, draft: Draft, settled: Settled) -> ImportCounts:
+    states = Counter(unit.line.state for unit in settled.new)
+    return ImportCounts(
+        lines=len(file.lines),
+        services=len(settled.services()),
+        assigned=states["assigned"],
+        reserved=states["reserved"],
+        quarantine=states["quarantine"],
+        unchanged=settled.unchanged,
+        skipped=draft.skipped,
+    )
+
+
+async def _write(rows: EstateRows, settled: Settled, source: ImportSource, at: datetime, realm: str) -> None:
+    await _take_rested(rows, settled)
+    by_pool: dict[int, list[int]] = defaultdict(list)
+    for unit in settled.new:
+        by_pool[unit.pool.pool_id].append(unit.unit)
+    for pool_id, units in sorted(by_pool.items()):
+        await cut_ranges(rows, pool_id, merge((unit, unit) for unit in units))
+    await _write_services(rows, settled.services(), at, realm)
+    await _insert(rows, _ALLOCATION, [_allocation(unit, at) for unit in settled.new])
+    await _insert(rows, _EVENT, [_event(unit, source, at) for unit in settled.new])
+
+
+async def _take_rested(rows: EstateRows, settled: Settled) -> None:
+    """What has rested goes out of quarantine, unless somebody is at it."""
+    for some in chunks(settled.rested_rows):
+        resting = select(Allocation.id).where(IN_QUARANTINE, Allocation.id.in_(some))
+        locked = list(await rows.db.scalars(resting.with_for_update(skip_locked=True)))
+        if len(locked) != len(some):
+            raise OthersWereQuicker({unit.pool.name for unit in settled.new})
+        await rows.db.execute(delete(_ALLOCATION).where(_ALLOCATION.c.id.in_(some)))
+
+
+async def _write_services(rows: EstateRows, services: Sequence[DraftService], at: datetime, realm: str) -> None:
+    numbers = await _next_numbers(rows, len(services))
+    for service, number in zip(services, numbers, strict=True):
+        service.row_id = number
+        service.username = service.username or username_of(service.customer_id, number, realm)
+    try:
+        await _insert(rows, _SERVICE, [_service(service, at) for service in services])
+    except IntegrityError as exc:
+        if "username" not in str(exc.orig):
+            raise
+        raise RequestInvalid("file", "has a username that a service of another ISP has, on the same database") from exc
+
+
+async def _next_numbers(rows: EstateRows, wanted: int) -> list[int]:
+    """Of services to be; nobody else has them or will."""
+    if rows.db.get_bind().dialect.name == "postgresql":
+        sequence = func.pg_get_serial_sequence(literal(Service.__tablename__), literal("service_id"))
+        drawn = select(func.nextval(sequence)).select_from(func.generate_series(1, wanted).alias("every"))
+        return list(await rows.db.scalars(drawn))
+    last: int = await rows.db.scalar(select(func.coalesce(func.max(Service.service_id), 0))) or 0
+    return list(range(last + 1, last + 1 + wanted))
+
+
+def _service(service: DraftService, at: datetime) -> dict[str, Any]:
+    times = [unit.line.since or at for unit in (*service.holds, *service.gave_back)]
+    return {
+        "service_id": service.row_id,
+        "request_id": f"{REQUESTS}{service.username}",
+        "customer_id": service.customer_id,
+        "location_id": service.place.location_id,
+        "plan_id": service.plan.plan_id,
+        "svlan_id": service.svlan_id,
+        "framed_pool_id": service.framed_pool_id,
+        "username": service.username,
+        "static_request": service.static_request,
+        "state": "active" if service.holds else "released",
+        "created_at": min(times),
+        "released_at": None if service.holds else max(times),
+    }
+
+
+def _allocation(unit: WantedUnit, at: datetime) -> dict[str, Any]:
+    line = unit.line
+    return {
+        "pool_id": unit.pool.pool_id,
+        "unit": unit.unit,
+        "state": line.state,
+        "service_id": _service_id(unit) if line.state == "assigned" else None,
+        "subject": unit.subject or NOBODY,
+        "assigned_at": line.since or at,
+        "available_at": line.available_at,
+        "sticky_until": line.sticky_until,
+        "note": line.note if line.state == "reserved" else None,
+    }
+
+
+def _event(unit: WantedUnit, source: ImportSource, at: datetime) -> dict[str, Any]:
+    line = unit.line
+    said = as_note(source, line.note) if source == "csv" and line.state != "reserved" else line.note
+    return {
+        "pool_id": unit.pool.pool_id,
+        "unit": unit.unit,
+        "service_id": _service_id(unit),
+        "what": {"quarantine": "released"}.get(line.state, line.state),
+        "at": line.since or at,
+        "available_at": line.available_at,
+        "note": said,
+    }
+
+
+def _service_id(unit: WantedUnit) -> int | None:
+    return unit.service.row_id if unit.service is not None else None
+
+
+async def _insert(rows: EstateRows, table: Table, values: Sequence[dict[str, Any]]) -> None:
+    for some in chunks([{"tenant_id": rows.tenant_id, **each} for each in values]):
+        await insert_many(rows.db, table, some)

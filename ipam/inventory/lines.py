@@ -1,0 +1,180 @@
+"""One line of a file of existing allocations, whatever wrote the file: what it says, and what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, get_args
+
+from ipam.addresses import BITS, FIRST_VID, LAST_VID, Network, parse_address, parse_network
+from ipam.upkeep.pool_units import LONGEST_NOTE
+
+ImportSource = Literal["csv", "netbox", "phpipam", "radreply"]
+SOURCES: tuple[ImportSource, ...] = get_args(ImportSource)
+SOURCE_NAMES: Mapping[ImportSource, str] = {
+    "csv": "CSV",
+    "netbox": "NetBox",
+    "phpipam": "phpIPAM",
+    "radreply": "radreply",
+}
+STATES = ("assigned", "reserved", "quarantine")
+OWNER = ("customer_id", "location", "plan")
+"""What must be known of whoever has an address for it to be a service's."""
+
+_USERNAME = re.compile(r"[A-Za-z0-9@._:/-]{1,128}")
+_LARGEST = 2**63 - 1
+
+
+class Said(NamedTuple):
+    """What a value means: an address or prefix, or a C-VLAN; neither, if it is wrong."""
+
+    network: Network | None = None
+    vid: int | None = None
+
+
+@dataclass(frozen=True)
+class ImportLine:
+    """``network``: the address or prefix; ``vid``: or the C-VLAN; one of them, unless there are ``faults``.
+
+    ``is_exact``: it is one unit of a pool and nothing else; else it stands for all units that it touches. ``cvlan`` is
+    a C-VLAN of the same service that has no line of its own. ``skipped`` says why it is no allocation.
+    """
+
+    number: int
+    network: Network | None = None
+    vid: int | None = None
+    is_exact: bool = True
+    vrf: str = ""
+    pool: str = ""
+    kind: str = ""
+    state: str = ""
+    customer_id: int | None = None
+    username: str = ""
+    location: str = ""
+    plan: str = ""
+    cvlan: int | None = None
+    since: datetime | None = None
+    available_at: datetime | None = None
+    sticky_until: datetime | None = None
+    note: str = ""
+    skipped: str = ""
+    faults: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> str:
+        """The address, prefix or C-VLAN as it is written everywhere."""
+        return str(self.vid) if self.network is None else spelt(self.network)
+
+    @property
+    def lacks(self) -> list[str]:
+        """What isn't known of its owner."""
+        return [name for name in OWNER if not getattr(self, name)]
+
+
+class Cells:
+    """The cells of one row by the names of their columns; reading them gathers what is wrong with them."""
+
+    def __init__(self, names: Iterable[str], row: Iterable[str]) -> None:
+        self._cells = {name: text for name, cell in zip(names, row, strict=False) if (text := cell.strip())}
+        self.faults: list[str] = []
+
+    def text(self, *names: str) -> str:
+        """The first of these columns that says something."""
+        for name in names:
+            if name in self._cells:
+                return self._cells[name]
+        return ""
+
+    def customer_id(self) -> int | None:
+        return self._number("customer_id", 1, _LARGEST, "positive whole number")
+
+    def cvlan(self) -> int | None:
+        return self._number("cvlan", FIRST_VID, LAST_VID, f"VLAN number {FIRST_VID}..{LAST_VID} (IEEE 802.1Q)")
+
+    def _number(self, name: str, lowest: int, highest: int, words: str) -> int | None:
+        text = self.text(name)
+        if not text:
+            return None
+        if re.fullmatch(r"[0-9]{1,19}", text) and lowest <= int(text) <= highest:
+            return int(text)
+        self.faults.append(f"{name}: {text[:60]!r} is no {words}")
+        return None
+
+    def username(self) -> str:
+        text = self.text("username")
+        if text and not _USERNAME.fullmatch(text):
+            self.faults.append(f"username: FreeRADIUS never looks up a name like {text[:128]!r}")
+        return text
+
+    def moment(self, name: str) -> datetime | None:
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            self.faults.append(f"{name}: {text[:60]!r} is no time such as 2030-01-31T12:00:00Z")
+            return None
+        if moment.tzinfo is None:
+            self.faults.append(f"{name}: {text} has no time zone; write {text}Z if it is UTC")
+            return None
+        return moment.astimezone(UTC)
+
+    def value(self, text: str) -> Said:
+        """One unit: an address, a prefix without host bits, or a C-VLAN's number."""
+        try:
+            return Said(vid=_vid(int(text))) if re.fullmatch(r"[0-9]{1,5}", text) else Said(parsed(text))
+        except ValueError as exc:
+            self.faults.append(str(exc) if text else "value is missing")
+            return Said()
+
+    def address(self, text: str) -> Said:
+        """An interface's address, whose mask says how its link is numbered and not what is allocated."""
+        address, slash, mask = text.partition("/")
+        try:
+            host = parsed(address)
+        except ValueError as exc:
+            self.faults.append(str(exc) if text else "the address is missing")
+            return Said()
+        if slash and not (re.fullmatch(r"[0-9]{1,3}", mask) and int(mask) <= host.bits):
+            self.faults.append(f"{text!r} has no prefix length of IPv{host.family} behind its slash")
+        return Said(host)
+
+
+def parsed(text: str) -> Network:
+    """An address, or a prefix without host bits.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    if "/" in text:
+        return parse_network(text)
+    family, number = parse_address(text)
+    return Network(family, number, BITS[family])
+
+
+def spelt(network: Network) -> str:
+    """The one spelling of an address or prefix."""
+    return str(network).removesuffix(f"/{network.bits}")
+
+
+def _vid(number: int) -> int:
+    if not FIRST_VID <= number <= LAST_VID:
+        raise ValueError(f"{number} is no VLAN number {FIRST_VID}..{LAST_VID} (IEEE 802.1Q)")
+    return number
+
+
+def as_note(source: ImportSource, *words: str) -> str:
+    """What a unit is kept for when nothing is known but what another system calls it."""
+    said = " ".join("".join(each if each.isprintable() else " " for each in " ".join(words)).split())
+    note = f"imported from {SOURCE_NAMES[source]}" + (f": {said}" if said else "")
+    return note if len(note) <= LONGEST_NOTE else f"{note[: LONGEST_NOTE - 4]} ..."
+
+
+def held_as(line: ImportLine) -> ImportLine:
+    """What another system has allocated is a service's if its owner is known, and else kept for nobody."""
+    if not line.lacks:
+        return replace(line, state="assigned")
+    return replace(line, state="reserved")

@@ -1,0 +1,178 @@
+"""What an import must know of the network, in a number of questions that grows with the file by the thousand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.allocation.candidates import everything_bound
+from ipam.allocation.places import PLACE_COLUMNS, PLAN_COLUMNS, AnySelect, Place, Plan, place_from, with_place
+from ipam.inventory.draft import Account, KnownNetwork, UnitKey
+from ipam.inventory.lines import ImportLine
+from ipam.inventory.pools import PoolIndex
+from ipam.tables import (
+    AddressPlan,
+    Allocation,
+    AllocationEvent,
+    Drain,
+    Exclusion,
+    Location,
+    LocationAlias,
+    Service,
+    UtcDateTime,
+)
+from ipam.upkeep.pool_units import all_pools
+
+T = TypeVar("T")
+
+AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class UsedUnit:
+    """A unit that has a row: who has it, had it, or what it is kept for."""
+
+    row_id: int
+    state: str
+    subject: str
+    available_at: datetime | None
+    sticky_until: datetime | None
+    note: str | None
+    account: Account | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the units of a file stand now. Spans of a pool are (first, last, why), in their order."""
+
+    used: dict[UnitKey, UsedUnit]
+    last_event_at: dict[UnitKey, datetime]
+    excluded: dict[int, list[tuple[int, int, str]]]
+    drained: dict[int, list[tuple[int, int, str]]]
+
+
+_ACCOUNT = (
+    Service.service_id,
+    Service.username,
+    Service.state,
+    Service.customer_id,
+    Service.location_id,
+    Service.plan_id,
+)
+
+
+async def known_network(db: AsyncSession, tenant_id: str, lines: Sequence[ImportLine]) -> KnownNetwork:
+    """What a draft of these lines needs."""
+    pools = await all_pools(db, tenant_id)
+    return KnownNetwork(
+        pools=PoolIndex(pools),
+        places=await _places(db, tenant_id, {line.location for line in lines if line.location}),
+        plans=await _plans(db, tenant_id),
+        bound=await everything_bound(db, tenant_id),
+        accounts=await _accounts(db, tenant_id, {line.username for line in lines if line.username}),
+        vlan_pools={pool.pool_id: pool for pool in pools if pool.kind == "cvlan"},
+    )
+
+
+async def _places(db: AsyncSession, tenant_id: str, names: Collection[str]) -> dict[str, Place]:
+    found: dict[str, Place] = {}
+    aliases: AnySelect = select(*PLACE_COLUMNS, LocationAlias.alias).select_from(LocationAlias)
+    statement = with_place(aliases.join(Location, Location.id == LocationAlias.location_id))
+    for some in chunks(names):
+        rows = await db.execute(statement.where(LocationAlias.tenant_id == tenant_id, LocationAlias.alias.in_(some)))
+        found |= {row.alias: place_from(row) for row in rows}
+    return found
+
+
+async def _plans(db: AsyncSession, tenant_id: str) -> dict[str, Plan]:
+    rows = await db.execute(select(*PLAN_COLUMNS).where(AddressPlan.tenant_id == tenant_id))
+    return {plan.name: plan for plan in (Plan(*row) for row in rows)}
+
+
+async def _accounts(db: AsyncSession, tenant_id: str, usernames: Collection[str]) -> dict[str, Account]:
+    found: dict[str, Account] = {}
+    for some in chunks(usernames):
+        rows = await db.execute(select(*_ACCOUNT).where(Service.tenant_id == tenant_id, Service.username.in_(some)))
+        found |= {row.username: Account(*row) for row in rows}
+    return found
+
+
+async def standing(db: AsyncSession, units: Iterable[UnitKey]) -> Standing:
+    """How these units stand."""
+    by_pool: dict[int, list[int]] = defaultdict(list)
+    for pool_id, unit in units:
+        by_pool[pool_id].append(unit)
+    used: dict[UnitKey, UsedUnit] = {}
+    last_event_at: dict[UnitKey, datetime] = {}
+    for pool_id, numbers in by_pool.items():
+        for some in chunks(sorted(numbers)):
+            used |= await _used(db, pool_id, some)
+            last_event_at |= await _last_events(db, pool_id, some)
+    excluded = await _spans(db, Exclusion, by_pool, lambda row: row.reason + (f" ({row.note})" if row.note else ""))
+    drained = await _spans(db, Drain, by_pool, lambda row: row.note)
+    return Standing(used, last_event_at, excluded, drained)
+
+
+async def _used(db: AsyncSession, pool_id: int, units: Sequence[int]) -> dict[UnitKey, UsedUnit]:
+    statement: AnySelect = select(
+        Allocation.unit,
+        Allocation.id,
+        Allocation.state,
+        Allocation.subject,
+        Allocation.available_at,
+        Allocation.sticky_until,
+        Allocation.note,
+        *_ACCOUNT,
+    )
+    rows = await db.execute(
+        statement.outerjoin(Service, Service.service_id == Allocation.service_id).where(
+            Allocation.pool_id == pool_id, Allocation.unit.in_(units)
+        )
+    )
+    return {
+        (pool_id, row.unit): UsedUnit(
+            row_id=row.id,
+            state=row.state,
+            subject=row.subject,
+            available_at=row.available_at,
+            sticky_until=row.sticky_until,
+            note=row.note,
+            account=None if row.service_id is None else Account(*row[7:]),
+        )
+        for row in rows
+    }
+
+
+async def _last_events(db: AsyncSession, pool_id: int, units: Sequence[int]) -> dict[UnitKey, datetime]:
+    rows = await db.execute(
+        select(AllocationEvent.unit, func.max(AllocationEvent.at, type_=UtcDateTime))
+        .where(AllocationEvent.pool_id == pool_id, AllocationEvent.unit.in_(units))
+        .group_by(AllocationEvent.unit)
+    )
+    return {(pool_id, unit): at for unit, at in rows}
+
+
+async def _spans(
+    db: AsyncSession, model: Any, pools: Collection[int], why: Callable[[Any], str]
+) -> dict[int, list[tuple[int, int, str]]]:
+    """Of exclusions or drains."""
+    found: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
+    for some in chunks(pools):
+        rows = await db.scalars(select(model).where(model.pool_id.in_(some)).order_by(model.first_unit))
+        for row in rows:
+            found[row.pool_id].append((row.first_unit, row.last_unit, why(row)))
+    return found
+
+
+def chunks(all_of_them: Iterable[T]) -> Iterator[list[T]]:
+    """As many as one statement takes well."""
+    rest = iter(all_of_them)
+    while some := list(islice(rest, AT_ONCE)):
+        yield some

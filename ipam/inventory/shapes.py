@@ -1,0 +1,197 @@
+"""The shapes of files of allocations: ours, NetBox's, phpIPAM's, and rows of FreeRADIUS' radreply.
+
+Columns are found by their names, in any order and spelling of case; spaces and a custom field's ``cf_`` don't count. In
+each shape ``customer_id``, ``location``, ``plan``, ``username`` and ``cvlan`` may stand beside the system's own.
+
+* NetBox (``ipam/tables/ip.py``): its table of IP addresses (*IP Address*, *VRF*, *Status*, *Description*, *DNS Name*)
+  or of prefixes (*Prefix*, ...), and both as its bulk import writes them (``address``, ``prefix``). An address has the
+  mask of its link; the VRF *Global* is ours called default, and the route distinguisher behind a name is left out.
+* phpIPAM (``export-ipaddr.php``, ``export-subnet.php``), saved as CSV: *IP Address*, *Hostname*, *Description*, *VRF*,
+  *Owner*, *Note*, *Tag* or *ip state*; a subnet's export has lines of title before its columns.
+* radreply: ``username``, ``attribute``, ``op``, ``value``; rows of attributes that give no address are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from ipam.estate.spec import DEFAULT_VRF
+from ipam.inventory.lines import OWNER, STATES, Cells, ImportLine, ImportSource, Said, as_note
+from ipam.upkeep.pool_units import LONGEST_NOTE
+
+IMPORT_COLUMNS = (
+    "vrf",
+    "pool",
+    "kind",
+    "value",
+    "state",
+    "customer_id",
+    "username",
+    "location",
+    "plan",
+    "since",
+    "available_at",
+    "sticky_until",
+    "note",
+)
+"""Our own, in the order in which an export has them."""
+REPLY_KINDS = {
+    "framed-ip-address": "ipv4",
+    "framed-ipv6-prefix": "ipv6_wan",
+    "delegated-ipv6-prefix": "ipv6_pd",
+    "framed-route": "ipv4_routed",
+    "framed-ipv6-route": "ipv6_routed",
+}
+"""What a reply attribute gives (RFC 2865, RFC 3162, RFC 4818)."""
+_THE_NAS_CHOOSES = ("255.255.255.254", "255.255.255.255")  # RFC 2865 s5.8
+_GIVES = ("=", ":=", "+=")
+
+
+def own_line(number: int, cells: Cells) -> ImportLine:
+    """A line as our export writes it."""
+    said, customer_id, username = cells.value(cells.text("value")), cells.customer_id(), cells.username()
+    location, plan = cells.text("location"), cells.text("plan")
+    lacks = [name for name, known in zip(OWNER, (customer_id, location, plan), strict=True) if not known]
+    state = cells.text("state") or ("reserved" if lacks else "assigned")
+    note = " ".join(cells.text("note").split())
+    cvlan = cells.cvlan()
+    since, available_at, sticky_until = (cells.moment(name) for name in ("since", "available_at", "sticky_until"))
+    cells.faults += _owner_faults(state, lacks, username)
+    cells.faults += _quarantine_faults(state, available_at, sticky_until)
+    if len(note) > LONGEST_NOTE or not note.isprintable():
+        cells.faults.append(f"note: takes at most {LONGEST_NOTE} characters that can be seen")
+    return ImportLine(
+        number=number,
+        network=said.network,
+        vid=said.vid,
+        vrf=cells.text("vrf"),
+        pool=cells.text("pool"),
+        kind=cells.text("kind"),
+        state=state,
+        customer_id=customer_id,
+        username=username,
+        location=location,
+        plan=plan,
+        cvlan=cvlan,
+        since=since,
+        available_at=available_at,
+        sticky_until=sticky_until,
+        note=note or (as_note("csv") if state == "reserved" else ""),
+        faults=tuple(cells.faults),
+    )
+
+
+def _owner_faults(state: str, lacks: Sequence[str], username: str) -> Iterator[str]:
+    if state not in STATES:
+        yield f"state: {state[:60]!r} is none of {', '.join(STATES)}"
+    elif state != "reserved" and lacks:
+        yield f"what is {state} is somebody's: {', '.join(lacks)} is missing"
+    elif state == "reserved" and 0 < len(lacks) < len(OWNER):
+        yield f"whose it is takes {', '.join(OWNER)}: {', '.join(lacks)} is missing"
+    elif state == "reserved" and (username or not lacks):
+        yield "what is reserved is nobody's: leave its owner out, or its state"
+
+
+def _quarantine_faults(state: str, available_at: datetime | None, sticky_until: datetime | None) -> Iterator[str]:
+    if state == "quarantine" and available_at is None:
+        yield "available_at is missing: when its quarantine is over"
+    if state in ("assigned", "reserved") and (available_at or sticky_until):
+        yield "available_at and sticky_until are for what is in quarantine"
+
+
+def netbox_line(number: int, cells: Cells) -> ImportLine:
+    """A line of NetBox's IP addresses or prefixes."""
+    prefix, status = cells.text("prefix").lstrip("•· "), cells.text("status")
+    said = cells.value(prefix) if prefix else cells.address(cells.text("ip_address", "address"))
+    words = (cells.text("description", "dns_name", "tenant"), "" if status.lower() == "active" else f"({status})")
+    skipped = "it is a container of prefixes" if prefix and status.lower() == "container" else ""
+    return _foreign("netbox", number, cells, said, words=words, vrf=_netbox_vrf(cells), skipped=skipped)
+
+
+def _netbox_vrf(cells: Cells) -> str:
+    vrf = re.sub(r"\s+\([^()]*\)$", "", cells.text("vrf"))
+    return DEFAULT_VRF if vrf in ("Global", "—") else vrf
+
+
+def phpipam_line(number: int, cells: Cells) -> ImportLine:
+    """A line of phpIPAM's addresses."""
+    said = cells.address(cells.text("ip_address"))
+    tag = cells.text("tag", "ip_state")
+    words = (cells.text("description", "hostname", "owner", "note"), f"({tag})" if tag and tag != "Used" else "")
+    return _foreign("phpipam", number, cells, said, words=words, vrf=cells.text("vrf"))
+
+
+def _foreign(
+    source: ImportSource,
+    number: int,
+    cells: Cells,
+    said: Said,
+    *,
+    words: tuple[str, ...],
+    vrf: str,
+    skipped: str = "",
+) -> ImportLine:
+    customer_id, username, cvlan = cells.customer_id(), cells.username(), cells.cvlan()
+    return ImportLine(
+        number=number,
+        is_exact=False,
+        vrf=vrf,
+        customer_id=customer_id,
+        username=username,
+        location=cells.text("location"),
+        plan=cells.text("plan"),
+        cvlan=cvlan,
+        note=as_note(source, *words),
+        skipped=skipped,
+        faults=tuple(cells.faults),
+        network=said.network,
+        vid=said.vid,
+    )
+
+
+def reply_line(number: int, cells: Cells) -> ImportLine:
+    """A row of radreply."""
+    attribute, op, value = cells.text("attribute"), cells.text("op"), cells.text("value")
+    kind = REPLY_KINDS.get(attribute.lower())
+    if kind is None:
+        return ImportLine(number, skipped=f"{attribute or 'no attribute'} gives no address")
+    if kind == "ipv4" and value in _THE_NAS_CHOOSES:
+        return ImportLine(number, skipped=f"{value} leaves the address to the NAS (RFC 2865 s5.8)")
+    if op not in _GIVES:
+        cells.faults.append(f"op: {op[:10]!r} gives nothing; FreeRADIUS replies with {', '.join(_GIVES)}")
+    said = cells.value((value.split() or [""])[0] if kind.endswith("_routed") else value)
+    if not (username := cells.username()):
+        cells.faults.append("username is missing")
+    customer_id, cvlan = cells.customer_id(), cells.cvlan()
+    return ImportLine(
+        number=number,
+        kind=kind,
+        customer_id=customer_id,
+        username=username,
+        location=cells.text("location"),
+        plan=cells.text("plan"),
+        cvlan=cvlan,
+        note=as_note("radreply", username),
+        faults=tuple(cells.faults),
+        network=said.network,
+        vid=said.vid,
+    )
+
+
+READERS: Mapping[ImportSource, Callable[[int, Cells], ImportLine]] = {
+    "csv": own_line,
+    "netbox": netbox_line,
+    "phpipam": phpipam_line,
+    "radreply": reply_line,
+}
+NEEDED: Mapping[ImportSource, tuple[tuple[str, ...], ...]] = {
+    "csv": (("value",),),
+    "netbox": (("ip_address",), ("address",), ("prefix",)),
+    "phpipam": (("ip_address",),),
+    "radreply": (("username", "attribute", "op", "value"),),
+}
+"""By which columns the line with the names of the columns is known; one of these sets must be there."""
+BESIDE = frozenset({"cvlan", "errors"})
+"""What a file of ours may have besides ``IMPORT_COLUMNS``."""

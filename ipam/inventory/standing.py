@@ -1,0 +1,109 @@
+"""Which units of a draft are new, which are already as the file says, and which somebody or something else has."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ipam.inventory.draft import Account, Draft, DraftService, WantedUnit
+from ipam.inventory.reading import Standing, UsedUnit
+
+
+@dataclass
+class Settled:
+    """Units to be written, in the order of the file, and the rows of rested ones that they take the place of."""
+
+    new: list[WantedUnit] = field(default_factory=list)
+    rested_rows: list[int] = field(default_factory=list)
+    unchanged: int = 0
+
+    def services(self) -> list[DraftService]:
+        """Those that don't exist yet, in the order of the file."""
+        found = {id(unit.service): unit.service for unit in self.new if unit.service is not None}
+        return [service for service in found.values() if service.existing is None]
+
+
+def settle(draft: Draft, now: Standing) -> Settled:
+    """Compares each unit with how it stands."""
+    settled = Settled()
+    for unit in draft.units.values():
+        used = now.used.get(unit.key)
+        if used is not None and _is_so_already(unit, used):
+            settled.unchanged += 1
+            if unit.service is not None and used.account is not None:
+                unit.service.existing = used.account
+        elif (fault := _why_not(unit, used, now, draft.now)) is not None:
+            draft.fault(unit.line, fault)
+        else:
+            settled.new.append(unit)
+            settled.rested_rows += [] if used is None else [used.row_id]
+    for unit in settled.new:
+        if unit.service is not None and unit.service.existing is not None:
+            draft.fault(unit.line, _exists(unit.service.existing, unit.service))
+    return settled
+
+
+def _is_so_already(unit: WantedUnit, used: UsedUnit) -> bool:
+    if unit.line.state == "reserved":
+        # Another system may know who has it by the name alone, and that is who has it here.
+        named = used.account is not None and used.account.username == unit.line.username
+        return named or (used.state == "reserved" and used.note == unit.line.note)
+    service = unit.service
+    if service is None:
+        return False
+    if unit.line.state == "quarantine":
+        at = unit.line.available_at
+        return (used.state, used.subject, used.available_at) == ("quarantine", unit.subject, at)
+    account = used.account
+    return account is not None and account == Account(
+        service_id=account.service_id,
+        username=service.username or account.username,
+        state="active",
+        customer_id=service.customer_id,
+        location_id=service.place.location_id,
+        plan_id=service.plan.plan_id,
+    )
+
+
+def _why_not(unit: WantedUnit, used: UsedUnit | None, now: Standing, at: datetime) -> str | None:
+    number, pool_id = unit.unit, unit.pool.pool_id
+    if (reason := _covering(now.excluded.get(pool_id, ()), number)) is not None:
+        return f"{unit.value} of pool {unit.pool.name} is excluded: {reason}"
+    if used is not None and (whose := _whose(unit, used, at)) is not None:
+        return f"{unit.value} of pool {unit.pool.name} is {whose}"
+    if used is None and (note := _covering(now.drained.get(pool_id, ()), number)) is not None:
+        return f"{unit.value} lies in what is being drained of pool {unit.pool.name} ({note})"
+    since, last = unit.line.since or at, now.last_event_at.get(unit.key)
+    if used is not None and used.available_at is not None and used.subject != unit.subject:
+        last = max(used.available_at, last or used.available_at)
+    if last is not None and since < last:
+        return f"since: {unit.value} had another story until {last:%Y-%m-%d %H:%M:%S} UTC (see its history)"
+    return None
+
+
+def _whose(unit: WantedUnit, used: UsedUnit, at: datetime) -> str | None:
+    """Why a unit that has a row can't be had; None: it has rested, or rests for the same subject."""
+    if used.account is not None:
+        account = used.account
+        return f"held by service {account.service_id} ({account.username}, customer {account.customer_id})"
+    if used.state == "reserved":
+        return f"reserved ({used.note})"
+    assert used.available_at is not None, "the database has a rule for it"
+    if used.available_at <= at or (unit.line.state == "assigned" and used.subject == unit.subject):
+        return None
+    return f"in quarantine until {used.available_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _exists(account: Account, service: DraftService) -> str:
+    if account.state == "released":
+        return f"username {account.username} was service {account.service_id}'s, which has been released"
+    if service.username and account.username != service.username:
+        return f"service {account.service_id} is {account.username} here, not {service.username}"
+    return f"username {account.username} is service {account.service_id}'s, which exists without this"
+
+
+def _covering(spans: Sequence[tuple[int, int, str]], unit: int) -> str | None:
+    place = bisect_right(spans, unit, key=lambda span: span[0]) - 1
+    return spans[place][2] if place >= 0 and spans[place][1] >= unit else None

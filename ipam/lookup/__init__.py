@@ -1,0 +1,1 @@
+"""Looking at addresses, services and pools as people ask for them, today and at any time in the past."""

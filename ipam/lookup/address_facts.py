@@ -1,0 +1,140 @@
+"""What one address or prefix is: in which pool and state, who has it, what has become of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.addresses import BITS, Network, format_address, parse_address, parse_network, to_bytes
+from ipam.allocation.carving import Unit, why_not
+from ipam.errors import RequestInvalid
+from ipam.estate.rows import EstateRows
+from ipam.lookup import history
+from ipam.lookup.answers import AddressFacts
+from ipam.tables import Pool, Prefix, Vrf
+from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
+from ipam.units import Interval
+from ipam.upkeep import draining
+from ipam.upkeep.pool_units import KnownPool, find_pool
+
+MOST_WITHIN = 256
+"""Of what is held in a prefix, so much is listed."""
+
+
+async def facts_of(db: AsyncSession, tenant_id: str, text: str, *, at: datetime, vrf: str | None) -> AddressFacts:
+    """
+    Raises:
+        RequestInvalid: no address and no prefix, or one that several VRFs have and ``vrf`` doesn't say which.
+    """
+    asked = _asked(text)
+    around = await _around(db, tenant_id, asked, vrf)
+    if around is None:
+        return _facts(asked, "unpooled")
+    known = {"role": around.role, "network": around.network, "vrf": around.vrf}
+    if around.pool is None:
+        return _facts(asked, "unpooled", **known)
+    known |= {"pool": around.pool, "kind": around.kind}
+    if around.framed_pool is not None:
+        return _facts(asked, "by the BNG", note=f"it knows the pool as {around.framed_pool}", **known)
+    pool = await find_pool(db, tenant_id, around.pool)
+    units = pool.interval(_span(asked))
+    if units[0] != units[1]:
+        rows = EstateRows(db, tenant_id)
+        return _facts(asked, "several", within=await draining.held_in(rows, pool, [units], MOST_WITHIN), **known)
+    return await _of_unit(db, pool, units, at, known)
+
+
+def _asked(text: str) -> Network:
+    try:
+        if "/" in text:
+            return parse_network(text)
+        family, number = parse_address(text)
+    except ValueError as exc:
+        raise RequestInvalid("address", f"can't be looked up: {exc}") from exc
+    return Network(family, number, BITS[family])
+
+
+def _span(asked: Network) -> str:
+    return str(asked) if asked.length < asked.bits else format_address(to_bytes(asked.family, asked.first))
+
+
+async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | None) -> Any:
+    """The smallest prefix around it, and the pool on it; None: it lies nowhere.
+
+    Raises:
+        RequestInvalid: several VRFs have one.
+    """
+    first, last = (to_bytes(asked.family, bound) for bound in (asked.first, asked.last))
+    rows = await db.execute(
+        select(
+            Vrf.name.label("vrf"),
+            Prefix.network,
+            Prefix.role,
+            Pool.name.label("pool"),
+            Pool.kind,
+            Pool.framed_pool,
+        )
+        .join(Vrf, Vrf.id == Prefix.vrf_id)
+        .outerjoin(Pool, Pool.prefix_id == Prefix.id)
+        .where(Prefix.tenant_id == tenant_id, Prefix.first_address <= first, Prefix.last_address >= last)
+        .order_by(Vrf.name, Prefix.length, Pool.id.is_not(None))
+    )
+    smallest = {row.vrf: row for row in rows if vrf in (None, row.vrf)}
+    pooled = {name: row for name, row in smallest.items() if row.pool is not None}
+    found = pooled or smallest
+    if len(found) > 1:
+        raise RequestInvalid("address", f"{_span(asked)} exists in the VRFs {', '.join(found)}: say which one")
+    return next(iter(found.values()), None)
+
+
+async def _of_unit(
+    db: AsyncSession, pool: KnownPool, units: Interval, at: datetime, known: dict[str, Any]
+) -> AddressFacts:
+    numbered = pool.numbered(units[0])
+    state, note, until = await _state(db, pool, units[0], at)
+    facts = _facts(None, state, note=note, available_at=until, **known)
+    facts["value"] = numbered.value
+    facts["history"] = await history.events_of(db, numbered)
+    if state == "assigned":
+        facts["holder"] = await history.holder_at(db, numbered, at)
+    return facts
+
+
+async def _state(db: AsyncSession, pool: KnownPool, unit: int, at: datetime) -> tuple[str, str | None, datetime | None]:
+    """(state, why, until when)."""
+    try:
+        await why_not(db, Unit(pool.tenant_id, pool.pool_id, unit, pool.name, pool.value(unit)), subject=None, at=at)
+    except UnitTaken:
+        return "assigned", None, None
+    except UnitReserved as kept:
+        return "reserved", kept.note, None
+    except UnitCooling as cooling:
+        return "cooling", None, cooling.available_at
+    except UnitExcluded as out:
+        return "excluded", out.reason, None
+    except UnitDraining as drained:
+        return "draining", drained.note, None
+    return "free", None, None
+
+
+def _facts(asked: Network | None, state: str, **known: Any) -> AddressFacts:
+    facts = AddressFacts(
+        value="" if asked is None else _span(asked),
+        state=state,
+        pool=None,
+        kind=None,
+        role=None,
+        network=None,
+        vrf=None,
+        note=None,
+        available_at=None,
+        holder=None,
+        outside=[],
+        within=[],
+        history=[],
+    )
+    facts.update(cast(AddressFacts, known))
+    return facts

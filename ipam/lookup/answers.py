@@ -1,0 +1,94 @@
+"""What looking at addresses answers: one address, a service that was or is, a pool's occupation, places."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from ipam.answers import ServiceAt
+from ipam.upkeep.answers import LeftBehind, NatBlockAt, UnitEvent
+
+PlaceKind = Literal["bng", "site", "access_node"]
+
+
+class AddressFacts(TypedDict):
+    """What an address or prefix is, and who has it.
+
+    ``value`` is what a pool hands out: the address, the delegated prefix around it, or the prefix that was asked for.
+    ``state``: *assigned*, *reserved*, *cooling* (in quarantine), *free*, *draining* (nobody has it and nobody gets it),
+    *excluded*; a prefix of several units is *several*, with what is held in it; *by the BNG* is handed out by the BNG;
+    of what no pool has, *unpooled*. ``role`` and ``network`` are the smallest known prefix around it. ``outside``:
+    the ports that an inside address of the CGNAT has.
+    """
+
+    value: str
+    state: str
+    pool: str | None
+    kind: str | None
+    role: str | None
+    network: str | None
+    vrf: str | None
+    note: str | None
+    available_at: datetime | None
+    holder: ServiceAt | None
+    outside: list[NatBlockAt]
+    within: list[LeftBehind]
+    history: list[UnitEvent]
+
+
+class ServiceFacts(TypedDict):
+    """A service as it was last: active or released."""
+
+    service_id: int
+    customer_id: int
+    username: str
+    location: str
+    plan: str
+    state: str
+    released_at: datetime | None
+
+
+class OccupationCell(TypedDict):
+    """How many of some neighbouring units are in which state; ``first`` and ``last`` are what they hand out."""
+
+    first: str
+    last: str
+    assigned: int
+    cooling: int
+    reserved: int
+    draining: int
+    excluded: int
+    free: int
+
+
+class Occupation(TypedDict):
+    """A pool from its first unit to its last, in cells of ``units_per_cell`` neighbours each."""
+
+    pool: str
+    kind: str
+    role: str | None
+    network: str
+    units: int
+    units_per_cell: int
+    cells: list[OccupationCell]
+
+
+class PlaceUsage(TypedDict):
+    """How full the pools are that are bound to a place, or to something inside of it, one kind at a time.
+
+    Of units of several lengths or families there is no sum, so each ``kind`` has a line of its own. A pool that is
+    bound to several places counts in each of them.
+    """
+
+    place: str
+    kind: str
+    pools: list[str]
+    size: int
+    assigned: int
+    quarantined: int
+    reserved: int
+    draining: int
+    free: int
+    used_percent: float

@@ -1,0 +1,92 @@
+"""Looking at addresses, services and pools as people ask for them; nothing is written or locked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam import holdings
+from ipam.lookup import address_facts
+from ipam.lookup.answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts
+from ipam.nat.port_blocks import PortBlocks
+from ipam.tables import AccessNode, Bng, Service
+from ipam.upkeep.pool_units import find_pool
+from ipam.usage import occupation, place_usage, usage
+
+
+class AddressLookup:
+    """What one tenant's operators ask about addresses, within the caller's transaction."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+
+    async def find(self, address: str, *, vrf: str | None = None) -> AddressFacts:
+        """An address or prefix: its pool and state, who has it, its history, and its ports behind a CGNAT.
+
+        Raises:
+            RequestInvalid: neither, or one that several VRFs have and ``vrf`` doesn't say which.
+        """
+        facts = await address_facts.facts_of(self._db, self._tenant_id, address, at=self._now(), vrf=vrf)
+        if facts["kind"] == "ipv4" and facts["state"] != "several":
+            blocks = PortBlocks(self._db, tenant_id=self._tenant_id, now=self._now)
+            facts["outside"] = await blocks.blocks_of(inside=facts["value"], vrf=facts["vrf"])
+        return facts
+
+    async def service(self, service_id: int, *, hold: bool = False) -> ServiceFacts:
+        """A service, also one that was released; ``hold`` keeps others from changing it until the transaction ends.
+
+        Raises:
+            ServiceUnknown
+        """
+        line = await holdings.find_service(self._db, self._tenant_id, service_id, to_change=hold)
+        return ServiceFacts(
+            service_id=line.service_id,
+            customer_id=line.customer_id,
+            username=line.username,
+            location=line.place.location,
+            plan=line.plan.name,
+            state=line.state,
+            released_at=line.released_at,
+        )
+
+    async def services_of_requests(self, prefix: str) -> list[int]:
+        """The services that hold resources now and were asked for under a request id that begins like this."""
+        found = await self._db.scalars(
+            select(Service.service_id)
+            .where(
+                Service.tenant_id == self._tenant_id,
+                Service.state == "active",
+                Service.request_id.startswith(prefix, autoescape=True),
+            )
+            .order_by(Service.service_id)
+        )
+        return list(found)
+
+    async def occupation(self, pool: str) -> Occupation:
+        """Where in the pool its units are used, cell by cell: what a picture of it is drawn from.
+
+        Raises:
+            NameUnknown: there is no such pool.
+            RequestInvalid: the BNG hands it out.
+        """
+        known = await find_pool(self._db, self._tenant_id, pool)
+        return await occupation.occupation(self._db, known, self._now())
+
+    async def bngs_of(self, access_nodes: Sequence[str]) -> dict[str, str]:
+        """Behind which BNG each of these access nodes is; those that there are."""
+        found = await self._db.execute(
+            select(AccessNode.name, Bng.name)
+            .join(Bng, Bng.id == AccessNode.bng_id)
+            .where(AccessNode.tenant_id == self._tenant_id, AccessNode.name.in_(access_nodes))
+        )
+        return {node: bng for node, bng in found}
+
+    async def usage_by_place(self, of: PlaceKind) -> list[PlaceUsage]:
+        """How full the pools are that are bound to each BNG, site or access node, or inside of it."""
+        used = await usage.read(self._db, self._tenant_id, at=self._now())
+        return await place_usage.by_place(self._db, self._tenant_id, used, of)

@@ -1,0 +1,273 @@
+"""CGNAT's question, "who had 203.0.113.7:40112 at 21:14?", and its inverse; by rule, or by what the box has logged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.addresses import Network, format_address, from_bytes, parse_address, parse_network, to_bytes
+from ipam.errors import EstateRefused, Fault, NameUnknown, RequestInvalid
+from ipam.estate.pools import add_prefix
+from ipam.estate.rows import EstateRows
+from ipam.estate.spec import DEFAULT_VRF
+from ipam.lookup import history
+from ipam.nat import logged_blocks
+from ipam.nat.deterministic import FIRST_PORT, LAST_PORT, Algorithm, PortMapping, RuleTerms, rule_faults
+from ipam.nat.logged_blocks import LoggedBlock
+from ipam.tables import NatRule, Pool, Prefix, Vrf, table_of
+from ipam.upkeep.answers import NatBlockAt, NatHolder, NatRuleInForce
+from ipam.upkeep.pool_units import KnownPool, find_pool
+
+log = structlog.get_logger(__name__)
+
+
+class PortBlocks:
+    """Which ports of which outside address one tenant's subscribers have, within the caller's transaction."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._rows = EstateRows(db, tenant_id)
+        self._now = now
+
+    async def define_rule(
+        self,
+        *,
+        pool: str,
+        outside: str,
+        ports_per_subscriber: int,
+        algorithm: Algorithm = "by_address",
+        first_port: int = FIRST_PORT,
+        last_port: int = LAST_PORT,
+        vrf: str = DEFAULT_VRF,
+    ) -> bool:
+        """From now on the box maps the pool's addresses onto ``outside`` (a prefix in ``vrf``) like this.
+
+        What was so before stays known for its time. False: it is so already.
+
+        Raises:
+            NameUnknown: no such pool or VRF.
+            EstateRefused: with all that is wrong with it.
+            Overlap: the outside prefix is in use otherwise.
+        """
+        inside = await find_pool(self._db, self._tenant_id, pool)
+        said = {
+            "ports_per_subscriber": ports_per_subscriber,
+            "algorithm": algorithm,
+            "first_port": first_port,
+            "last_port": last_port,
+        }
+        mapping = self._checked(inside, outside, said)
+        await self._rows.be_alone()
+        vrf_id = await self._rows.id_of("vrf", vrf)
+        network = parse_network(outside)
+        columns = _columns(mapping)
+        async with self._db.begin_nested():
+            old = await self._in_force(NatRule.pool_id == inside.pool_id)
+            if old is not None:
+                if await self._is(old, columns, vrf_id):
+                    return False
+                await self._end(old)
+            prefix_id = await add_prefix(self._rows, network, vrf, vrf_id, role="public")
+            of_rule = {"name": pool, "pool_id": inside.pool_id, "prefix_id": prefix_id, "since": self._now()}
+            await self._rows.add(NatRule, **of_rule, **columns)
+        log.debug("port blocks follow a rule", pool=pool, outside=outside)
+        return True
+
+    async def end_rule(self, *, pool: str) -> None:
+        """The box maps the pool's addresses by this rule no longer; the outside prefix is free for something else.
+
+        Raises:
+            NameUnknown: no such pool, or no rule for it.
+        """
+        inside = await find_pool(self._db, self._tenant_id, pool)
+        await self._rows.be_alone()
+        old = await self._in_force(NatRule.pool_id == inside.pool_id)
+        if old is None:
+            raise NameUnknown("rule of port blocks for pool", pool)
+        await self._end(old)
+
+    async def rules(self) -> list[NatRuleInForce]:
+        """The rules in force, by the names of their pools."""
+        found = await self._db.execute(
+            _rules(self._tenant_id)
+            .add_columns(Prefix.network.label("inside"))
+            .where(NatRule.until.is_(None))
+            .order_by(NatRule.name)
+        )
+        outside = table_of(Prefix).alias("outside")
+        networks = {
+            row.id: row.network
+            for row in await self._db.execute(
+                select(NatRule.id, outside.c.network).join(outside, outside.c.id == NatRule.prefix_id)
+            )
+        }
+        return [
+            NatRuleInForce(
+                pool=rule.name,
+                inside=rule.inside,
+                outside=networks[rule.id],
+                ports_per_subscriber=rule.ports_per_subscriber,
+                algorithm=rule.algorithm,
+                first_port=rule.first_port,
+                last_port=rule.last_port,
+                since=rule.since,
+            )
+            for rule in found
+        ]
+
+    async def import_blocks(self, blocks: Sequence[LoggedBlock], *, source: str) -> int:
+        """Blocks from a box's logs, all or nothing; returns how many are new, or have ended since the last import.
+
+        Raises:
+            NameUnknown: no such VRF.
+            EstateRefused: with each line that can't be meant, or contradicts another one.
+        """
+        return await logged_blocks.import_blocks(self._rows, blocks, source=source)
+
+    async def holder(self, *, outside: str, port: int, at: datetime | None = None) -> NatHolder | None:
+        """Who had this port of this outside address then (or now). None: nobody had.
+
+        Raises:
+            RequestInvalid: no IPv4 address, or no port.
+        """
+        number, when = _ipv4("outside", outside), at or self._now()
+        if not 1 <= port <= LAST_PORT:
+            raise RequestInvalid("port", f"is {port}; it takes 1 to {LAST_PORT}")
+        stored = to_bytes(4, number)
+        rule = await self._rule(NatRule.first_outside <= stored, NatRule.last_outside >= stored, *_then(NatRule, when))
+        if rule is not None:
+            mapping = _mapping(rule)
+            inside = mapping.inside_of(number, port)
+            block = None if inside is None else mapping.block_of(inside)
+            if inside is None or block is None:
+                return None
+            return await self._held(_block(block, inside, f"rule of pool {rule.name}"), rule.vrf, when)
+        logged = await logged_blocks.covering(self._db, self._tenant_id, stored, port, when)
+        return None if logged is None else await self._held(logged[0], logged[1], when)
+
+    async def blocks_of(self, *, inside: str, at: datetime | None = None, vrf: str | None = None) -> list[NatBlockAt]:
+        """The outside address and ports that an inside address had then (or has now).
+
+        Raises:
+            RequestInvalid: no IPv4 address, or one that several VRFs have and ``vrf`` doesn't say which.
+        """
+        number, when = _ipv4("inside", inside), at or self._now()
+        found: dict[str, list[NatBlockAt]] = {}
+        in_vrf = [Vrf.name == vrf] if vrf else []
+        rules = (await self._db.execute(_rules(self._tenant_id).where(*_then(NatRule, when), *in_vrf))).all()
+        for rule in rules:
+            if (block := _mapping(rule).block_of(number)) is not None:
+                found.setdefault(rule.vrf, []).append(_block(block, number, f"rule of pool {rule.name}"))
+        for block_at, name in await logged_blocks.of_inside(self._db, self._tenant_id, to_bytes(4, number), when, vrf):
+            found.setdefault(name, []).append(block_at)
+        if len(found) > 1:
+            raise RequestInvalid("inside", f"{inside} exists in the VRFs {', '.join(sorted(found))}: say which one")
+        return next(iter(found.values()), [])
+
+    async def _held(self, block: NatBlockAt, vrf: str, at: datetime) -> NatHolder:
+        service = await history.service_at(self._db, tenant_id=self._tenant_id, address=block["inside"], at=at, vrf=vrf)
+        return NatHolder(block=block, holder=service)
+
+    async def _in_force(self, *which: Any) -> Any:
+        return await self._rule(NatRule.until.is_(None), *which)
+
+    async def _rule(self, *which: Any) -> Any:
+        return (await self._db.execute(_rules(self._tenant_id).where(*which))).first()
+
+    async def _is(self, rule: Any, columns: dict[str, Any], vrf_id: int) -> bool:
+        of_prefix = await self._db.scalar(select(Prefix.vrf_id).where(Prefix.id == rule.prefix_id))
+        return of_prefix == vrf_id and all(getattr(rule, name) == value for name, value in columns.items())
+
+    async def _end(self, rule: Any) -> None:
+        """Its prefix stands for nothing any more, but stays for the rule's sake."""
+        await self._rows.change(NatRule, rule.id, until=max(rule.since, self._now()))
+        prefix = await self._rows.find(Prefix, id=rule.prefix_id)
+        assert prefix is not None
+        same = await self._rows.find(Prefix, vrf_id=prefix["vrf_id"], network=prefix["network"], role="container")
+        if same is None:
+            await self._rows.change(Prefix, prefix["id"], role="container")
+            return
+        await self._db.execute(update(NatRule).where(NatRule.prefix_id == prefix["id"]).values(prefix_id=same["id"]))
+        await self._db.execute(delete(Prefix).where(Prefix.id == prefix["id"]))
+
+    def _checked(self, pool: KnownPool, outside: str, said: Mapping[str, Any]) -> PortMapping:
+        where = f"port blocks of pool {pool.name}"
+        inside = None if pool.network is None else parse_network(pool.network)
+        try:
+            terms = RuleTerms(parse_network(outside), **said)
+        except ValueError as exc:
+            # what else is wrong with it is told as well
+            blind = rule_faults(RuleTerms(Network(4, 0, 0), **said), pool=pool.name, kind=pool.kind, inside=inside)
+            raise EstateRefused([Fault(where, fault) for fault in (*blind, f"outside: {exc}")]) from exc
+        faults = rule_faults(terms, pool=pool.name, kind=pool.kind, inside=inside)
+        if faults or inside is None:
+            raise EstateRefused([Fault(where, fault) for fault in faults])
+        return terms.mapping(inside)
+
+
+def _rules(tenant_id: str) -> Any:
+    return (
+        select(*NatRule.__table__.columns, Vrf.name.label("vrf"))
+        .join(Pool, Pool.id == NatRule.pool_id)
+        .join(Prefix, Prefix.id == Pool.prefix_id)
+        .join(Vrf, Vrf.id == Prefix.vrf_id)
+        .where(NatRule.tenant_id == tenant_id)
+    )
+
+
+def _then(rule: type[NatRule], at: datetime) -> tuple[Any, ...]:
+    return rule.since <= at, or_(rule.until.is_(None), rule.until > at)
+
+
+def _columns(mapping: PortMapping) -> dict[str, Any]:
+    return {
+        "first_outside": to_bytes(4, mapping.first_outside),
+        "last_outside": to_bytes(4, mapping.first_outside + mapping.outside_count - 1),
+        "first_inside": to_bytes(4, mapping.first_inside),
+        "inside_count": mapping.inside_count,
+        "first_port": mapping.first_port,
+        "last_port": mapping.last_port,
+        "ports_per_subscriber": mapping.ports_per_subscriber,
+        "algorithm": mapping.algorithm,
+    }
+
+
+def _mapping(rule: Any) -> PortMapping:
+    first, last = from_bytes(rule.first_outside)[1], from_bytes(rule.last_outside)[1]
+    return PortMapping(
+        first,
+        last - first + 1,
+        from_bytes(rule.first_inside)[1],
+        rule.inside_count,
+        rule.ports_per_subscriber,
+        rule.algorithm,
+        rule.first_port,
+        rule.last_port,
+    )
+
+
+def _block(block: tuple[int, int, int], inside: int, source: str) -> NatBlockAt:
+    outside, first, last = block
+    return NatBlockAt(
+        outside=format_address(to_bytes(4, outside)),
+        first_port=first,
+        last_port=last,
+        inside=format_address(to_bytes(4, inside)),
+        source=source,
+    )
+
+
+def _ipv4(field: str, text: str) -> int:
+    try:
+        family, number = parse_address(text)
+    except ValueError as exc:
+        raise RequestInvalid(field, f"can't be looked up: {exc}") from exc
+    if family != 4:
+        raise RequestInvalid(field, f"is {text}; CGNAT is about IPv4")
+    return number

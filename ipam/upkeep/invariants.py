@@ -1,0 +1,270 @@
+"""What must always be true of what has become of addresses, of computed C-VLANs and of CGNAT's ports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import and_, exists, func, not_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from ipam.addresses import format_address
+from ipam.allocation.cvlan_formula import parse_formula
+from ipam.answers import value_of
+from ipam.invariants import Violation
+from ipam.lookup.history import HOLDING
+from ipam.tables import (
+    ASSIGNED,
+    AccessPort,
+    Allocation,
+    AllocationEvent,
+    Location,
+    NatBlock,
+    NatRule,
+    Pool,
+    Prefix,
+    Service,
+    ServiceMove,
+    Svlan,
+)
+
+_ENDS_IN = {"assigned": HOLDING, "quarantine": ("released", "lifted"), "reserved": ("reserved",)}
+"""The last event of a unit in each state."""
+
+
+async def off_its_history(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
+    """What a unit's history says last is what its row says, and a service is where it was moved to last."""
+    return [
+        *await _rows_off_their_history(db, tenant_id),
+        *await _histories_without_rows(db, tenant_id),
+        *await _services_off_their_moves(db, tenant_id),
+    ]
+
+
+async def _rows_off_their_history(db: AsyncSession, tenant_id: str) -> list[Violation]:
+    last_id = (
+        select(func.max(AllocationEvent.id))
+        .where(AllocationEvent.pool_id == Allocation.pool_id, AllocationEvent.unit == Allocation.unit)
+        .correlate(Allocation)
+        .scalar_subquery()
+    )
+    agrees = or_(
+        *(
+            and_(Allocation.state == state, AllocationEvent.what.in_(events))
+            for state, events in _ENDS_IN.items()
+            if state != "assigned"
+        ),
+        and_(ASSIGNED, AllocationEvent.what.in_(HOLDING), AllocationEvent.service_id == Allocation.service_id),
+    )
+    rows = await db.execute(
+        select(
+            *_UNIT,
+            Allocation.unit,
+            Allocation.state,
+            Allocation.service_id,
+            AllocationEvent.what,
+            AllocationEvent.service_id.label("of_service"),
+        )
+        .select_from(Allocation)
+        .join(Pool, Pool.id == Allocation.pool_id)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .outerjoin(AllocationEvent, AllocationEvent.id == last_id)
+        .where(Allocation.tenant_id == tenant_id, or_(AllocationEvent.id.is_(None), not_(agrees)))
+        .order_by(Pool.name, Allocation.unit)
+    )
+    return [
+        Violation(
+            f"{value_of(row.first_address, row.unit_length, row.unit)} of pool {row.name}",
+            f"is {_words(row.state, row.service_id)}, but its history says {_words(row.what, row.of_service)}",
+            row.service_id,
+        )
+        for row in rows
+    ]
+
+
+async def _histories_without_rows(db: AsyncSession, tenant_id: str) -> list[Violation]:
+    later = aliased(AllocationEvent)
+    rows = await db.execute(
+        select(*_UNIT, AllocationEvent.unit, AllocationEvent.service_id)
+        .select_from(AllocationEvent)
+        .join(Pool, Pool.id == AllocationEvent.pool_id)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .where(
+            AllocationEvent.tenant_id == tenant_id,
+            AllocationEvent.what.in_(HOLDING),
+            ~exists().where(
+                later.pool_id == AllocationEvent.pool_id,
+                later.unit == AllocationEvent.unit,
+                later.id > AllocationEvent.id,
+            ),
+            ~exists().where(Allocation.pool_id == AllocationEvent.pool_id, Allocation.unit == AllocationEvent.unit),
+        )
+        .order_by(Pool.name, AllocationEvent.unit)
+    )
+    return [
+        Violation(
+            f"{value_of(row.first_address, row.unit_length, row.unit)} of pool {row.name}",
+            f"is nobody's, but its history says {_words('assigned', row.service_id)}",
+            row.service_id,
+        )
+        for row in rows
+    ]
+
+
+async def _services_off_their_moves(db: AsyncSession, tenant_id: str) -> list[Violation]:
+    last_id = (
+        select(func.max(ServiceMove.id))
+        .where(ServiceMove.service_id == Service.service_id)
+        .correlate(Service)
+        .scalar_subquery()
+    )
+    here, there = aliased(Location), aliased(Location)
+    rows = await db.execute(
+        select(Service.service_id, here.name.label("here"), there.name.label("there"))
+        .join(ServiceMove, ServiceMove.id == last_id)
+        .join(here, here.id == Service.location_id)
+        .join(there, there.id == ServiceMove.to_location_id)
+        .where(Service.tenant_id == tenant_id, Service.location_id != ServiceMove.to_location_id)
+        .order_by(Service.service_id)
+    )
+    return [
+        Violation(f"service {row.service_id}", f"is at {row.here}, but was moved to {row.there} last", row.service_id)
+        for row in rows
+    ]
+
+
+async def given_too_early(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
+    """Nothing goes to another customer before its quarantine is over, or was lifted."""
+    of_unit: dict[str, Any] = {
+        "partition_by": (AllocationEvent.pool_id, AllocationEvent.unit),
+        "order_by": AllocationEvent.id,
+    }
+    before = {
+        name: func.lag(getattr(AllocationEvent, name)).over(**of_unit).label(f"before_{name}")
+        for name in ("what", "available_at", "service_id")
+    }
+    columns = (AllocationEvent.pool_id, AllocationEvent.unit, AllocationEvent.what, AllocationEvent.at)
+    events = (
+        select(*columns, AllocationEvent.service_id, *before.values())
+        .where(AllocationEvent.tenant_id == tenant_id)
+        .subquery()
+    )
+    taker, giver = aliased(Service), aliased(Service)
+    rows = await db.execute(
+        select(*_UNIT, events.c.unit, events.c.service_id, events.c.before_service_id)
+        .select_from(events)
+        .join(Pool, Pool.id == events.c.pool_id)
+        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+        .join(taker, taker.service_id == events.c.service_id)
+        .join(giver, giver.service_id == events.c.before_service_id)
+        .where(
+            events.c.what == "assigned",
+            events.c.before_what == "released",
+            events.c.before_available_at > events.c.at,
+            taker.customer_id != giver.customer_id,
+        )
+        .order_by(Pool.name, events.c.unit)
+    )
+    return [
+        Violation(
+            f"{value_of(row.first_address, row.unit_length, row.unit)} of pool {row.name}",
+            f"went from service {row.before_service_id} to service {row.service_id} before its quarantine was over",
+            row.service_id,
+        )
+        for row in rows
+    ]
+
+
+async def cvlans_not_as_computed(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
+    """In an S-VLAN with a formula each line has the C-VLAN that follows from its port and ONU.
+
+    But for lines that something was asked for by its number, which may be the C-VLAN.
+    """
+    rows = await db.execute(
+        select(
+            Allocation.unit,
+            Allocation.service_id,
+            Pool.name,
+            Svlan.cvlan_formula,
+            AccessPort.name.label("port"),
+            Location.onu,
+            Location.name.label("location"),
+        )
+        .join(Pool, Pool.id == Allocation.pool_id)
+        .join(Svlan, Svlan.id == Pool.svlan_id)
+        .join(Service, Service.service_id == Allocation.service_id)
+        .join(Location, Location.id == Service.location_id)
+        .outerjoin(AccessPort, AccessPort.id == Location.port_id)
+        .where(
+            Allocation.tenant_id == tenant_id,
+            ASSIGNED,
+            Svlan.cvlan_formula.is_not(None),
+            Service.static_request.is_(None),
+            ~exists().where(ServiceMove.service_id == Service.service_id, ServiceMove.static_request.is_not(None)),
+        )
+        .order_by(Allocation.service_id)
+    )
+    found: list[Violation] = []
+    for row in rows:
+        formula = parse_formula(row.cvlan_formula)
+        unknown = formula.missing(port=row.port, onu=row.onu)
+        if unknown or formula.vid(port=row.port, onu=row.onu) != row.unit:
+            follows = "nothing" if unknown else str(formula.vid(port=row.port, onu=row.onu))
+            what = f"has C-VLAN {row.unit} in {row.name}, but {row.cvlan_formula} at {row.location} is {follows}"
+            found.append(Violation(f"service {row.service_id}", what, row.service_id))
+    return found
+
+
+async def ports_of_two(db: AsyncSession, *, tenant_id: str) -> list[Violation]:
+    """No port of an outside address was two subscribers' at one time, by rules or by logs."""
+    other_rule, other = aliased(NatRule), aliased(NatBlock)
+    rules = await db.execute(
+        select(NatRule.name, other_rule.name.label("other"), NatRule.first_outside)
+        .join(other_rule, and_(other_rule.tenant_id == NatRule.tenant_id, other_rule.id > NatRule.id))
+        .where(
+            NatRule.tenant_id == tenant_id,
+            NatRule.first_outside <= other_rule.last_outside,
+            other_rule.first_outside <= NatRule.last_outside,
+            _meet(NatRule.since, NatRule.until, other_rule.since, other_rule.until),
+        )
+        .order_by(NatRule.id, other_rule.id)
+    )
+    same_address = and_(other.tenant_id == NatBlock.tenant_id, other.outside == NatBlock.outside)
+    blocks = await db.execute(
+        select(NatBlock.outside, NatBlock.first_port, NatBlock.source, other.source.label("other"))
+        .join(other, and_(same_address, other.id > NatBlock.id))
+        .where(
+            NatBlock.tenant_id == tenant_id,
+            NatBlock.first_port <= other.last_port,
+            other.first_port <= NatBlock.last_port,
+            _meet(NatBlock.began_at, NatBlock.ended_at, other.began_at, other.ended_at),
+        )
+        .order_by(NatBlock.id, other.id)
+    )
+    return [
+        *(
+            Violation(f"port blocks of pool {row.name}", f"are those of pool {row.other} at the same time")
+            for row in rules
+        ),
+        *(
+            Violation(
+                f"port {format_address(row.outside)}:{row.first_port}",
+                f"was given to two at one time, by {row.source} and {row.other}",
+            )
+            for row in blocks
+        ),
+    ]
+
+
+def _meet(since: Any, until: Any, other_since: Any, other_until: Any) -> Any:
+    return and_(or_(until.is_(None), other_since < until), or_(other_until.is_(None), since < other_until))
+
+
+_UNIT = (Pool.name, Prefix.first_address, Pool.unit_length)
+
+
+def _words(what: str | None, service_id: int | None) -> str:
+    if what in HOLDING:
+        return f"held by service {service_id}"
+    said = {"quarantine": "in quarantine", "released": "given back", "lifted": "out of quarantine"}
+    return "nothing" if what is None else said.get(what, what)

@@ -1,0 +1,224 @@
+"""Services that go on elsewhere: what the new place can serve is kept, the rest is given back and given anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam import holdings
+from ipam.allocation import places
+from ipam.allocation.candidates import Candidate, Holder, bound
+from ipam.allocation.carving import Unit
+from ipam.allocation.chains import chains_of, computed
+from ipam.allocation.patience import patiently
+from ipam.allocation.places import Place
+from ipam.allocation.service_rows import named_only
+from ipam.allocation.static_requests import StaticResources
+from ipam.allocator import choose, take
+from ipam.errors import RequestConflict
+from ipam.estate.rows import EstateRows
+from ipam.events import note_event
+from ipam.holdings import HeldUnit, Line
+from ipam.kinds import ROUTED, Kind, wanted
+from ipam.tables import AccessNode, Allocation, Location, Service, ServiceMove, table_of
+from ipam.unit_errors import RouteNotServed
+from ipam.upkeep.answers import MovedService
+from ipam.upkeep.returning import give_back
+
+_ALLOCATION = table_of(Allocation)
+_SERVICE = table_of(Service)
+
+
+async def move(
+    db: AsyncSession,
+    *,
+    line: Line,
+    place: Place,
+    holder: Holder,
+    note: str,
+    request_id: str | None = None,
+    static: StaticResources | None = None,
+) -> MovedService:
+    """Let a live service, whose row is locked, go on at ``place`` with what its plan needs there.
+
+    Raises:
+        RouteNotServed: a routed prefix of it can't follow.
+        As for an allocation: what it needs there can't be given.
+    """
+    moved = await patiently(db, partial(_move, db, line, place, holder, note, static))
+    await db.execute(
+        insert(ServiceMove).values(
+            tenant_id=holder.tenant_id,
+            service_id=line.service_id,
+            from_location_id=line.place.location_id,
+            to_location_id=place.location_id,
+            request_id=request_id,
+            static_request=static.as_text() if static else None,
+            note=note,
+            at=holder.at,
+        )
+    )
+    return moved
+
+
+async def was_made(
+    db: AsyncSession,
+    *,
+    tenant_id: str,
+    line: Line,
+    place: Place,
+    request_id: str | None,
+    static: StaticResources | None,
+) -> bool:
+    """Whether this request has moved the service there already.
+
+    Raises:
+        RequestConflict: it has done something else.
+    """
+    if request_id is None:
+        return False
+    made = (
+        await db.execute(
+            select(ServiceMove.service_id, ServiceMove.to_location_id, ServiceMove.static_request, Location.name)
+            .join(Location, Location.id == ServiceMove.to_location_id)
+            .where(ServiceMove.tenant_id == tenant_id, ServiceMove.request_id == request_id)
+        )
+    ).first()
+    if made is None:
+        return False
+    named = static.as_text() if static else None
+    given = (line.service_id, place.location_id, named)
+    if given != (made.service_id, made.to_location_id, made.static_request):
+        recorded = f"moving service {made.service_id} to {made.name}" + _with(made.static_request)
+        wanted = f"moving service {line.service_id} to {place.location}" + _with(named)
+        raise RequestConflict(request_id, service_id=made.service_id, recorded=recorded, given=wanted)
+    return True
+
+
+def _with(static: str | None) -> str:
+    return f" with {static}" if static else ""
+
+
+async def _move(
+    db: AsyncSession,
+    line: Line,
+    place: Place,
+    holder: Holder,
+    note: str,
+    static: StaticResources | None,
+    locked: frozenset[str],
+) -> MovedService:
+    held = await holdings.units_of(db, line.service_id)
+    found = await bound(db, place, line.plan, holder)
+    by_number = static.by_kind() if static else {}
+    kept = _kept(line, place, held, found, by_number)
+    kept_kinds = {unit.kind for unit in kept}
+    missing = [kind for kind in wanted(line.plan, place) if kind not in kept_kinds]
+    named = {kind: number for kind, number in by_number.items() if kind not in kept_kinds}
+    chains = chains_of(found, place, line.plan, missing, named)
+    chosen = await choose(db, chains, holder.at, locked)
+    gone = [unit for unit in held if unit not in kept]
+    if gone:
+        of_pools = [unit.pool_id for unit in gone]
+        await give_back(
+            db, tenant_id=holder.tenant_id, service_id=line.service_id, at=holder.at, pools=of_pools, note=note
+        )
+    await _keep(db, kept, holder, note)
+    taken = await take(db, chosen, holder)  # after all that may wait for a row of ours
+    here = {"location_id": place.location_id, **named_only(chosen)}
+    await db.execute(update(_SERVICE).where(_SERVICE.c.service_id == line.service_id).values(**here))
+    return MovedService(
+        service_id=line.service_id,
+        customer_id=line.customer_id,
+        username=line.username,
+        location=place.location,
+        kept=[unit.value for unit in kept],
+        given=[each.value for each, candidate in zip(taken, chosen, strict=True) if candidate.takes],
+        given_back=[unit.value for unit in gone],
+    )
+
+
+def _kept(
+    line: Line,
+    place: Place,
+    held: Sequence[HeldUnit],
+    found: Sequence[Candidate],
+    by_number: Mapping[Kind, str | int],
+) -> list[HeldUnit]:
+    """What the new place serves as well, unless something else is asked for, or follows from the new port.
+
+    What is being drained isn't kept: so a move to where the service is already gets it out of there.
+
+    Raises:
+        RouteNotServed: see ``move``.
+    """
+    serving = {candidate.pool_id: candidate for candidate in found if candidate.takes}
+    needed: set[Kind] = {*wanted(line.plan, place), *ROUTED}
+    kept: list[HeldUnit] = []
+    for unit in held:
+        candidate = serving.get(unit.pool_id)
+        if unit.kind in ROUTED and candidate is None:
+            raise RouteNotServed(unit.value, pool=unit.pool, service_id=line.service_id, location=place.location)
+        if candidate is None or unit.kind not in needed or (unit.is_drained and unit.kind not in ROUTED):
+            continue
+        if unit.kind in by_number:
+            if candidate.numbered(by_number[unit.kind]) == unit.unit:
+                kept.append(unit)
+            continue
+        if candidate.cvlan_formula is not None and computed(candidate, place).given != unit.unit:
+            continue
+        kept.append(unit)
+    return kept
+
+
+async def _keep(db: AsyncSession, kept: Sequence[HeldUnit], holder: Holder, note: str) -> None:
+    for unit in kept:
+        await db.execute(
+            update(_ALLOCATION).where(_ALLOCATION.c.id == unit.allocation_id).values(subject=holder.subject)
+        )
+        moved = Unit(holder.tenant_id, unit.pool_id, unit.unit, unit.pool, unit.value)
+        await note_event(db, moved, what="moved", at=holder.at, service_id=holder.service_id, note=note)
+
+
+async def rehome(
+    rows: EstateRows, access_nodes: Sequence[str], bng: str, *, note: str, at: datetime
+) -> list[MovedService]:
+    """
+    Raises:
+        NameUnknown: no such BNG or access node.
+        As ``move`` says.
+    """
+    await rows.be_alone()
+    bng_id = await rows.id_of("bng", bng)
+    node_ids = [await rows.id_of("access_node", name) for name in access_nodes]
+    leaving = select(AccessNode.id).where(AccessNode.id.in_(node_ids), AccessNode.bng_id != bng_id)
+    changed = set(await rows.db.scalars(leaving))
+    for node_id in changed:
+        await rows.change(AccessNode, node_id, bng_id=bng_id)
+    behind = (
+        select(Service.service_id)
+        .join(Location, Location.id == Service.location_id)
+        .where(Service.state == "active", Location.node_id.in_(node_ids))
+        .order_by(Service.service_id)
+    )
+    moved: list[MovedService] = []
+    for service_id in list(await rows.db.scalars(behind)):
+        line = await holdings.find_line(rows.db, rows.tenant_id, Service.service_id == service_id, to_change=True)
+        if line is None or line.released:
+            continue  # released while we waited for it
+        place = await places.find_place(rows.db, rows.tenant_id, line.place.location)
+        holder = Holder(rows.tenant_id, service_id, holdings.subject_of(line.customer_id, place.location_id), at)
+        if place.node_id in changed or not await _is_served(rows.db, line, place, holder):
+            moved.append(await move(rows.db, line=line, place=place, holder=holder, note=note))
+    return moved
+
+
+async def _is_served(db: AsyncSession, line: Line, place: Place, holder: Holder) -> bool:
+    """Whether all that the service holds is served where it is: not so for one that was just being given its resources
+    while its access node went behind another BNG."""
+    held = await holdings.units_of(db, line.service_id)
+    return len(_kept(line, place, held, await bound(db, place, line.plan, holder), {})) == len(held)

@@ -1,0 +1,89 @@
+"""Units kept for something, and quarantines that end early: by hand, with a reason."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.allocation.carving import Unit, claim, give_up
+from ipam.allocation.patience import OthersWereQuicker, patiently
+from ipam.events import note_event
+from ipam.tables import Allocation, table_of
+from ipam.unit_errors import UnitNotHeld, UnitReserved
+from ipam.upkeep.pool_units import locked_row
+
+_ALLOCATION = table_of(Allocation)
+NOBODY = ""
+"""The subject of what is kept for something else than a service."""
+
+
+async def reserve(db: AsyncSession, unit: Unit, *, note: str, at: datetime) -> bool:
+    """Keep a free unit; False: it was reserved for this already.
+
+    Raises:
+        UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining, PoolBusy: why it can't be kept.
+    """
+    try:
+        await patiently(db, partial(_reserve, db, unit, note, at))
+    except UnitReserved as kept:
+        if kept.note == note:
+            return False
+        raise
+    return True
+
+
+async def _reserve(db: AsyncSession, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> None:
+    kept = {"state": "reserved", "service_id": None, "subject": NOBODY, "assigned_at": at, "note": note}
+    await claim(db, unit, kept, subject=None, at=at)
+    await note_event(db, unit, what="reserved", at=at, note=note)
+
+
+async def unreserve(db: AsyncSession, unit: Unit, *, note: str, at: datetime) -> None:
+    """Let a reserved unit be handed out again.
+
+    Raises:
+        UnitNotHeld: it isn't reserved.
+        PoolBusy: somebody is at it for too long.
+    """
+    await patiently(db, partial(_unreserve, db, unit, note, at))
+
+
+async def _unreserve(db: AsyncSession, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> None:
+    row = await _in_state(db, unit, "reserved")
+    await give_up(db, unit, row.id)
+    await note_event(db, unit, what="unreserved", at=at, note=note)
+
+
+async def lift(db: AsyncSession, unit: Unit, *, note: str, at: datetime) -> None:
+    """End the quarantine of a unit now.
+
+    Raises:
+        UnitNotHeld: it isn't in quarantine.
+        PoolBusy: somebody is at it for too long.
+    """
+    await patiently(db, partial(_lift, db, unit, note, at))
+
+
+async def _lift(db: AsyncSession, unit: Unit, note: str, at: datetime, _: frozenset[str]) -> None:
+    row = await _in_state(db, unit, "quarantine")
+    if row.available_at <= at:
+        raise UnitNotHeld(unit.value, pool=unit.pool, wanted="in quarantine", state="out of it already")
+    await db.execute(update(_ALLOCATION).where(_ALLOCATION.c.id == row.id).values(available_at=at))
+    await note_event(db, unit, what="lifted", at=at, available_at=at, note=note)
+
+
+async def _in_state(db: AsyncSession, unit: Unit, state: str) -> Any:
+    row = await locked_row(db, unit)
+    if row is None or row.state != state:
+        words = {"quarantine": "in quarantine", "reserved": "reserved", "assigned": "held by a service"}
+        count = select(func.count()).select_from(Allocation)
+        seen = count.where(Allocation.pool_id == unit.pool_id, Allocation.unit == unit.unit)
+        if row is None and await db.scalar(seen):
+            raise OthersWereQuicker([unit.pool])
+        now = words[row.state] if row is not None else "neither held nor in quarantine"
+        raise UnitNotHeld(unit.value, pool=unit.pool, wanted=words[state], state=now)
+    return row

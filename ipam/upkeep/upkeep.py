@@ -1,0 +1,156 @@
+"""What operators do to addresses under way, by the names of pools and by addresses, prefixes and VLAN numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.estate.rows import EstateRows
+from ipam.lookup import history
+from ipam.upkeep import draining, excluding, moving, renaming, reserving
+from ipam.upkeep.answers import LeftBehind, MovedService, UnitEvent
+from ipam.upkeep.pool_units import checked_note, find_pool
+
+log = structlog.get_logger(__name__)
+
+
+class NetworkUpkeep:
+    """Reserves, excludes, lifts, drains and re-homes for one tenant, within the caller's transaction.
+
+    Each is all or nothing; those that answer True or False say whether anything was changed, so all may be repeated.
+    ``note`` says why, for whoever finds it later. All raise ``NameUnknown`` for a pool that isn't there,
+    ``RequestInvalid`` for what can't be meant, and ``PoolBusy`` (transient) when others held its rows for too long.
+    """
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._rows = EstateRows(db, tenant_id)
+        self._now = now
+
+    async def reserve(self, *, pool: str, value: str, note: str) -> bool:
+        """Keep a free address, prefix or C-VLAN for something: nobody is given it until it is unreserved.
+
+        Raises:
+            UnitTaken, UnitReserved, UnitCooling, UnitExcluded, UnitDraining: why it can't be kept.
+        """
+        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        await self._rows.be_alone()
+        done = await reserving.reserve(self._db, known.unit(value), note=said, at=self._now())
+        self._log("unit reserved", done, pool=pool, value=value)
+        return done
+
+    async def unreserve(self, *, pool: str, value: str, note: str) -> None:
+        """Let a reserved one be handed out again.
+
+        Raises:
+            UnitNotHeld: it isn't reserved.
+        """
+        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        await self._rows.be_alone()
+        await reserving.unreserve(self._db, known.unit(value), note=said, at=self._now())
+        self._log("unit unreserved", True, pool=pool, value=value)
+
+    async def lift(self, *, pool: str, value: str, note: str) -> None:
+        """End a quarantine now: it may go to anybody.
+
+        Raises:
+            UnitNotHeld: it isn't in quarantine.
+        """
+        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        await reserving.lift(self._db, known.unit(value), note=said, at=self._now())
+        self._log("quarantine lifted", True, pool=pool, value=value)
+
+    async def exclude(self, *, pool: str, span: str, note: str) -> bool:
+        """Never hand out an address, a prefix or from-to; the description of the network doesn't undo it.
+
+        Raises:
+            EstateInUse: a live service holds a part of it, or a part is reserved.
+        """
+        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        async with self._db.begin_nested():
+            done = await excluding.exclude(self._rows, known, known.interval(span), note=said)
+        self._log("units excluded", done, pool=pool, span=span)
+        return done
+
+    async def include(self, *, pool: str, span: str) -> bool:
+        """Let in again what was excluded by hand."""
+        known = await find_pool(self._db, self._tenant_id, pool)
+        async with self._db.begin_nested():
+            done = await excluding.include(self._rows, known, known.interval(span))
+        self._log("units included", done, pool=pool, span=span)
+        return done
+
+    async def drain(self, *, pool: str, note: str, span: str | None = None) -> bool:
+        """Hand out nothing of the pool, or of a part of it, any more. Who has something keeps it until released."""
+        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        async with self._db.begin_nested():
+            done = await draining.drain(self._rows, known, known.interval(span), note=said, at=self._now())
+        self._log("drain begun", done, pool=pool, span=span)
+        return done
+
+    async def undrain(self, *, pool: str, span: str | None = None) -> bool:
+        """Hand it out again."""
+        known = await find_pool(self._db, self._tenant_id, pool)
+        async with self._db.begin_nested():
+            done = await draining.undrain(self._rows, known, known.interval(span))
+        self._log("drain ended", done, pool=pool, span=span)
+        return done
+
+    async def left_behind(self, *, pool: str) -> list[LeftBehind]:
+        """Who still has something in what is being drained."""
+        return await draining.left_in(self._rows, await find_pool(self._db, self._tenant_id, pool))
+
+    async def shrink(self, *, pool: str, network: str, note: str) -> None:
+        """Make the pool's prefix a smaller one that starts where it starts; the rest may be used elsewhere.
+
+        Raises:
+            PrefixNotEmpty: something outside of it is in use, or hasn't cooled off yet.
+        """
+        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        async with self._db.begin_nested():
+            await draining.shrink(self._rows, known, network, note=said, at=self._now())
+        self._log("prefix shrunk", True, pool=pool, network=network)
+
+    async def rehome(self, *, access_nodes: Sequence[str], bng: str, note: str) -> list[MovedService]:
+        """Put access nodes behind another BNG, and give their live services what is served there, all or nothing.
+
+        What the new BNG can serve is kept; what it can't goes into quarantine. The answer lists every service that was
+        behind them, and what it was given anew. Again: only those are moved that were given something meanwhile which
+        isn't served there.
+
+        Raises:
+            NoPoolBound, PoolExhausted, ...: as for an allocation, when a service can't be served there.
+        """
+        said = checked_note(note)
+        async with self._db.begin_nested():
+            moved = await moving.rehome(self._rows, access_nodes, bng, note=said, at=self._now())
+        log.debug("access nodes re-homed", nodes=list(access_nodes), bng=bng, services=len(moved))
+        return moved
+
+    async def rename_service(self, *, service_id: int, username: str) -> bool:
+        """Another name for who logs in to a service.
+
+        Raises:
+            UsernameTaken: another service has the name, or had it.
+        """
+        done = await renaming.rename(self._db, self._tenant_id, service_id, username)
+        self._log("service renamed", done, username=username)
+        return done
+
+    async def history(self, *, pool: str, value: str) -> list[UnitEvent]:
+        """All that has become of an address, prefix or C-VLAN, oldest first."""
+        known = await find_pool(self._db, self._tenant_id, pool)
+        return await history.events_of(self._db, known.numbered(known.unit(value).unit))
+
+    async def history_of_address(self, *, address: str, vrf: str | None = None) -> list[UnitEvent]:
+        """The same for any address of a pool, also one that lies in a delegated prefix."""
+        unit = await history.unit_at(self._db, tenant_id=self._tenant_id, address=address, at=self._now(), vrf=vrf)
+        return [] if unit is None else await history.events_of(self._db, unit)
+
+    def _log(self, event: str, done: bool, **fields: str | None) -> None:
+        if done:
+            log.debug(event, **fields)

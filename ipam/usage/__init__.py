@@ -1,0 +1,1 @@
+"""How full the pools are, where, and until when."""

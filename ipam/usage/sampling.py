@@ -1,0 +1,167 @@
+"""How full the pools have been, as the clock sees it: never within an allocation, which would queue all writers up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ipam.answers import PoolUsage
+from ipam.tables import Pool, PoolSample, table_of
+from ipam.upkeep.answers import PoolCrossing, PoolOutlook
+from ipam.usage import usage
+from ipam.usage.running_dry import Level, Limits, days_left, level_of, units_per_day
+
+_SAMPLE = table_of(PoolSample)
+SAMPLE_EVERY = timedelta(hours=6)
+"""Unless a threshold was crossed, which is written at once."""
+KEPT_FOR = timedelta(days=90)
+LOOK_BACK = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class _Pool:
+    pool_id: int
+    name: str
+    limits: Limits
+    level: Level
+    """As of the last sample."""
+    sampled_at: datetime | None
+    then: datetime | None
+    """When the oldest sample within ``LOOK_BACK`` was taken, and how many were free."""
+    free_then: int
+
+
+async def sample_pools(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[PoolCrossing]:
+    """Look at every pool, write down what has changed or is due, and tell which thresholds were crossed.
+
+    For the clock; the same crossing is told once, however many clocks there are, as long as what it is told to is
+    written in the same transaction.
+    """
+    if not await _is_alone(db, tenant_id):
+        return []
+    crossings: list[PoolCrossing] = []
+    samples: list[dict[str, Any]] = []
+    pools = await _pools(db, tenant_id, at)
+    for used in await usage.read(db, tenant_id, at=at):
+        pool = pools[used["pool"]]
+        level = level_of(size=used["size"], free=used["free"], before=pool.level, limits=pool.limits)
+        crossed = level != pool.level
+        if not crossed and pool.sampled_at is not None and at - pool.sampled_at < SAMPLE_EVERY:
+            continue
+        if pool.sampled_at is None or at > pool.sampled_at:
+            samples.append(_sample(tenant_id, pool, used, level, at))
+            if crossed:
+                crossings.append(_crossing(pool, used, level, at))
+    if samples:
+        await db.execute(insert(_SAMPLE), samples)
+        await db.execute(delete(_SAMPLE).where(_SAMPLE.c.tenant_id == tenant_id, _SAMPLE.c.at < at - KEPT_FOR))
+    return crossings
+
+
+async def outlook(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[PoolOutlook]:
+    """How bad it is with each pool, and in how many days it will be full, from what the last seven have brought."""
+    pools = await _pools(db, tenant_id, at)
+    found: list[PoolOutlook] = []
+    for used in await usage.read(db, tenant_id, at=at):
+        pool = pools[used["pool"]]
+        per_day = _per_day(pool, used, at)
+        found.append(
+            PoolOutlook(
+                **used,
+                level=level_of(size=used["size"], free=used["free"], before=pool.level, limits=pool.limits),
+                units_per_day=None if per_day is None else round(per_day, 2),
+                days_to_exhaustion=_rounded(days_left(used["free"], per_day)),
+            )
+        )
+    return found
+
+
+async def _is_alone(db: AsyncSession, tenant_id: str) -> bool:
+    """Of two clocks at once one looks; SQLite has one writer anyway."""
+    if db.get_bind().dialect.name != "postgresql":
+        return True
+    key = func.hashtextextended(f"ipam samples of {tenant_id}", 0)
+    return bool(await db.scalar(select(func.pg_try_advisory_xact_lock(key))))
+
+
+async def _pools(db: AsyncSession, tenant_id: str, at: datetime) -> dict[str, _Pool]:
+    """By name, each with its last sample and the oldest of late; one look-up along the index for each."""
+    of_pool = select(PoolSample.id).where(PoolSample.pool_id == Pool.id).limit(1).correlate(Pool)
+    last_id = of_pool.order_by(PoolSample.at.desc()).scalar_subquery()
+    first_id = of_pool.where(PoolSample.at >= at - LOOK_BACK).order_by(PoolSample.at).scalar_subquery()
+    last, first = (table_of(PoolSample).alias(name) for name in ("last", "first"))
+    rows = await db.execute(
+        select(
+            Pool.id,
+            Pool.name,
+            Pool.warn_percent,
+            Pool.crit_percent,
+            Pool.minimum_free,
+            last.c.level,
+            last.c.at.label("last_at"),
+            first.c.at.label("first_at"),
+            first.c.free,
+        )
+        .select_from(Pool)
+        .outerjoin(last, last.c.id == last_id)
+        .outerjoin(first, first.c.id == first_id)
+        .where(Pool.tenant_id == tenant_id, Pool.framed_pool.is_(None))
+    )
+    return {
+        row.name: _Pool(
+            row.id,
+            row.name,
+            Limits(row.warn_percent, row.crit_percent, row.minimum_free),
+            cast(Level, row.level or "ok"),
+            row.last_at,
+            row.first_at,
+            row.free or 0,
+        )
+        for row in rows
+    }
+
+
+def _sample(tenant_id: str, pool: _Pool, used: PoolUsage, level: Level, at: datetime) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant_id,
+        "pool_id": pool.pool_id,
+        "at": at,
+        "size": used["size"],
+        "assigned": used["assigned"],
+        "quarantined": used["quarantined"],
+        "reserved": used["reserved"],
+        "draining": used["draining"],
+        "free": used["free"],
+        "level": level,
+    }
+
+
+def _crossing(pool: _Pool, used: PoolUsage, level: Level, at: datetime) -> PoolCrossing:
+    return PoolCrossing(
+        pool_id=pool.pool_id,
+        pool=used["pool"],
+        kind=used["kind"],
+        network=used["network"],
+        level=level,
+        previous_level=pool.level,
+        at=at,
+        size=used["size"],
+        free=used["free"],
+        used_percent=used["used_percent"],
+        next_available_at=used["next_available_at"],
+        days_to_exhaustion=_rounded(days_left(used["free"], _per_day(pool, used, at))),
+    )
+
+
+def _per_day(pool: _Pool, used: PoolUsage, at: datetime) -> float | None:
+    if pool.then is None:
+        return None
+    return units_per_day(free_then=pool.free_then, then=pool.then, free_now=used["free"], now=at)
+
+
+def _rounded(days: float | None) -> float | None:
+    return None if days is None else round(days, 1)

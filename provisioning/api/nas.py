@@ -1,0 +1,104 @@
+"""``/nas``: who may ask FreeRADIUS, with which secret, and whether the two understand each other.
+
+What is changed is carried over to FreeRADIUS by the worker, within half a minute.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from fastapi import Path, Response
+from pydantic import Field
+
+from provisioning.api.calls import Call, InCall
+from provisioning.api.openapi import WORDS, problem
+from provisioning.api.pages import Page
+from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
+from provisioning.nas_desk import NasWithSecret, SecretTakenUp, taken_up
+from provisioning.nas_probes import probe
+from radius import DefinedNas, Probe
+
+doors = Doors(prefix="/nas", tags=["nas"])
+
+Name = Annotated[str, Path(max_length=64)]
+Reason = Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit: a secret is shown")]
+Method = Literal["pap", "chap", "mschapv2"]
+
+
+class Add(Wish):
+    """A NAS: the IPv4 address its packets come from, and in whose words it is told a plan."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    address: Annotated[str, Field(min_length=7, max_length=15)]
+    dialect: Annotated[str, Field(min_length=1, max_length=32)]
+    coa_port: Annotated[int, Field(ge=1, le=65535)] = 3799
+    login_methods: Annotated[tuple[Method, ...], Field(min_length=1, max_length=3)] = ("pap", "chap", "mschapv2")
+    reason: Reason
+
+
+class Rotate(Wish):
+    """Why."""
+
+    reason: Reason
+
+
+class NasState(Wish):
+    """A NAS as it shall be, and from when on FreeRADIUS goes by what its rows say of it now."""
+
+    nas: DefinedNas
+    taken_up: SecretTakenUp
+
+
+class ShownNas(NasState):
+    """``secret``: shown this once; null where the same request is answered again, or nothing was made."""
+
+    is_new: bool
+    secret: str | None
+
+
+@doors.get("", permission="nas.read")
+async def list_(call: InCall) -> Page[DefinedNas]:
+    """Every NAS by its name: one page."""
+    return Page(items=await call.appliance.services(call.db).radius_service.nas_list())
+
+
+@doors.post("", permission="nas.write", status_code=201)
+async def add(call: InCall, wish: Add, response: Response) -> ShownNas:
+    """Adds a NAS with a secret of its own, which is shown this once. The same NAS again changes nothing."""
+    desk = call.appliance.nas_desk(call.db)
+    added = await desk.add(**wish.model_dump(), by=call.by)
+    response.headers["Location"] = call.address(f"nas/{added['nas']['name']}")
+    return _shown(call, added, wish.reason)
+
+
+@doors.get("/{name}", permission="nas.read")
+async def show(call: InCall, name: Name) -> NasState:
+    """One NAS."""
+    nas = await call.appliance.services(call.db).radius_service.nas_named(name=name)
+    return NasState(nas=nas, taken_up=_taken_up(call, nas))
+
+
+@doors.post("/{name}/rotate-secret", permission="nas.write", responses={404: problem(WORDS[404])})
+async def rotate_secret(call: InCall, name: Name, wish: Rotate) -> ShownNas:
+    """Gives it another secret, which is shown this once; `taken_up` of the NAS says when FreeRADIUS goes by it."""
+    rotated = await call.appliance.nas_desk(call.db).rotate_secret(name, by=call.by, reason=wish.reason)
+    return _shown(call, rotated, wish.reason)
+
+
+@doors.get("/{name}/test", permission="nas.write")
+async def test(call: InCall, name: Name) -> Page[Probe]:
+    """Asks FreeRADIUS as this NAS, and this NAS about a session of nobody; takes seconds where nobody answers."""
+    return Page(items=await probe(call.appliance, name))
+
+
+def _shown(call: Call, made: NasWithSecret, reason: str) -> ShownNas:
+    call.shows_once("secret")
+    nas = made["nas"]
+    call.tells(subject=f"nas/{nas['nas_id']}", reason=reason, after={"nas": nas["name"], "is_new": made["is_new"]})
+    return ShownNas(nas=nas, taken_up=_taken_up(call, nas), is_new=made["is_new"], secret=made["secret"])
+
+
+def _taken_up(call: Call, nas: DefinedNas) -> SecretTakenUp:
+    return taken_up(nas, remembered=timedelta(seconds=call.appliance.settings.radius_nas_lifetime_seconds))

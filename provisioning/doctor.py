@@ -1,0 +1,40 @@
+"""``firstlight doctor``: is the FreeRADIUS that runs here free of what is known to hurt? Only reads."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from provisioning.bootstrap import Appliance
+from provisioning.settings import freeradius_variables
+from radius import AuthDoor, Examination, Patient, examine, nas_doors
+
+
+async def examine_freeradius(appliance: Appliance, config_dir: Path | None = None) -> Examination:
+    """Looks at its configuration (of ``config_dir``, else of the settings), its database, and its answers to a NAS of
+    ours that is on this machine.
+
+    Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit, VaultError.
+    """
+    settings = appliance.settings
+    async with appliance.database.read() as db:
+        addresses = [nas["address"] for nas in await appliance.services(db).radius_service.nas_list()]
+    known = await nas_doors(appliance.database.read, addresses, tenant_id=appliance.tenant_id, secrets=appliance.vault)
+    doors = [
+        AuthDoor(
+            host=settings.radius_auth_host,
+            port=settings.radius_auth_port,
+            nas_name=nas.door.name,
+            nas_address=nas.door.address,
+            secret=nas.door.secret,
+        )
+        for _, nas in sorted(known.items())
+    ]
+    keep = timedelta(days=settings.login_keep_days)
+    folder = config_dir or settings.radius_config_dir
+    ours = {
+        "FIRSTLIGHT_FREERADIUS_RADDB": str(folder),
+        "FIRSTLIGHT_FREERADIUS_SQL": appliance.radius_database.url.get_backend_name(),
+    }
+    patient = Patient(config_dir=folder, doors=doors, keep=keep, environment={**ours, **freeradius_variables()})
+    return await examine(patient, appliance.radius_database.read, now=appliance.clock())

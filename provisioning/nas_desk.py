@@ -1,0 +1,88 @@
+"""The door for NASes that are added or get another secret one by one; an estate file is the way for many.
+
+A secret is made here, sealed, and shown once to whoever asked, with their name and reason kept. FreeRADIUS takes it up
+by itself: a new NAS with its first packet, another secret within the time for which it remembers a NAS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
+
+from provisioning.intake import Clock
+from provisioning.reveals import reveal_with_reason
+from provisioning.vault import SecretVault
+from radius import LOGIN_METHODS, CoaTerms, DefinedNas, RadiusService
+
+
+class NasWithSecret(TypedDict):
+    """A NAS and, this once, its secret; None where nothing was made. ``is_new`` is false of one there was."""
+
+    nas: DefinedNas
+    is_new: bool
+    secret: str | None
+
+
+class SecretTakenUp(TypedDict):
+    """From when on FreeRADIUS answers a NAS by its new secret: at ``earliest`` if it has not heard it lately, at
+    ``latest`` in any case. None: its rows do not show it yet."""
+
+    earliest: datetime | None
+    latest: datetime | None
+
+
+class NasDesk:
+    """NASes within the caller's transaction."""
+
+    def __init__(
+        self, db: AsyncSession, *, radius: RadiusService, vault: SecretVault, tenant_id: str, now: Clock
+    ) -> None:
+        self._db = db
+        self._radius = radius
+        self._vault = vault
+        self._tenant_id = tenant_id
+        self._now = now
+
+    async def add(
+        self,
+        *,
+        name: str,
+        address: str,
+        dialect: str,
+        by: str,
+        reason: str,
+        coa_port: int = 3799,
+        login_methods: Sequence[str] = LOGIN_METHODS,
+        coa: CoaTerms | None = None,
+    ) -> NasWithSecret:
+        """Make a NAS with a random secret. The same again changes nothing and shows nothing: ``keys reveal`` does.
+
+        Raises: NasNameTaken, and as ``RadiusService.define_nas``; InvalidRequest without a name or reason.
+        """
+        nas, is_new = await self._radius.add_nas(
+            name=name, address=address, dialect=dialect, coa_port=coa_port, login_methods=login_methods, coa=coa
+        )
+        secret = await self._shown(nas, by=by, reason=reason) if is_new else None
+        return NasWithSecret(nas=nas, is_new=is_new, secret=secret)
+
+    async def rotate_secret(self, name: str, *, by: str, reason: str) -> NasWithSecret:
+        """Give a NAS another random secret; each call makes one.
+
+        Raises: NasUnknown; InvalidRequest without a name or reason.
+        """
+        nas = await self._radius.rotate_nas_secret(name=name)
+        return NasWithSecret(nas=nas, is_new=False, secret=await self._shown(nas, by=by, reason=reason))
+
+    async def _shown(self, nas: DefinedNas, *, by: str, reason: str) -> str:
+        return await reveal_with_reason(
+            self._db, self._vault, nas["secret"], tenant_id=self._tenant_id, by=by, reason=reason, at=self._now()
+        )
+
+
+def taken_up(nas: DefinedNas, *, remembered: timedelta) -> SecretTakenUp:
+    """When FreeRADIUS goes by what its rows say of a NAS now; ``remembered`` is for how long it remembers one."""
+    shown_at = nas["projected_at"] if nas["projected"] else None
+    return SecretTakenUp(earliest=shown_at, latest=None if shown_at is None else shown_at + remembered)

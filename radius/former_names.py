@@ -1,0 +1,88 @@
+"""Names that subscribers gave up for others: whose they were, and whether a session may still be open under them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.errors import UsernameTaken
+from radius.tables import FormerUsername, Subscriber
+
+
+async def give_up(db: AsyncSession, subscriber: Subscriber, former: str, *, now: datetime) -> None:
+    """A locked subscriber has another name now than ``former``. One of its own that it took back is its name again."""
+    mine = (FormerUsername.tenant_id == subscriber.tenant_id, FormerUsername.subscriber_id == subscriber.id)
+    await db.execute(delete(FormerUsername).where(*mine, FormerUsername.username.in_([subscriber.username, former])))
+    db.add(
+        FormerUsername(
+            tenant_id=subscriber.tenant_id, subscriber_id=subscriber.id, username=former, given_up_at=now, free_at=None
+        )
+    )
+    await db.flush()
+
+
+async def not_free_yet(db: AsyncSession, tenant_id: str, subscriber_id: int) -> tuple[str, ...]:
+    """Under which of its former names a subscriber may still be online."""
+    mine = (FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id == subscriber_id)
+    names = select(FormerUsername.username).where(*mine, FormerUsername.free_at.is_(None))
+    return tuple(await db.scalars(names.order_by(FormerUsername.id)))
+
+
+async def set_free(
+    db: AsyncSession, tenant_id: str, subscriber_id: int, names: Collection[str], *, now: datetime
+) -> None:
+    """No session is open under these any more."""
+    mine = (FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id == subscriber_id)
+    given_up = (*mine, FormerUsername.username.in_(names), FormerUsername.free_at.is_(None))
+    await db.execute(update(FormerUsername).where(*given_up).values(free_at=now))
+
+
+async def names_of(db: AsyncSession, tenant_id: str, username: str) -> tuple[str, ...]:
+    """A name, and the former ones under which the subscriber of that name may still be online."""
+    former = (
+        select(FormerUsername.username)
+        .join(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
+        .where(FormerUsername.tenant_id == tenant_id, FormerUsername.free_at.is_(None))
+        .where(Subscriber.tenant_id == tenant_id, Subscriber.username == username)
+    )
+    return (username, *await db.scalars(former.order_by(FormerUsername.id)))
+
+
+async def _who_gave_up(db: AsyncSession, username: str, *, besides: int | None) -> list[tuple[str, int, bool]]:
+    """Who had a name and gave it up, ``besides`` one: the tenant, the customer, and whether the name is free by now."""
+    had = (
+        select(FormerUsername.tenant_id, Subscriber.customer_id, FormerUsername.free_at.is_not(None))
+        .join(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
+        .where(FormerUsername.username == username)
+    )
+    if besides is not None:
+        had = had.where(Subscriber.id != besides)
+    return [(tenant_id, customer_id, bool(is_free)) for tenant_id, customer_id, is_free in await db.execute(had)]
+
+
+async def refuse_taken(
+    db: AsyncSession, tenant_id: str, customer_id: int, username: str, *, asker: int | None = None
+) -> None:
+    """A name is free when nobody has it and nobody else ever had it: its sessions stay in the accounting. ``asker`` is
+    who wants it, if it is there already.
+
+    Raises:
+        UsernameTaken
+    """
+    holders = await db.execute(
+        select(Subscriber.tenant_id, Subscriber.customer_id, Subscriber.state)
+        .where(Subscriber.username == username, Subscriber.id != (asker or 0))
+        .order_by(Subscriber.id.desc())
+    )
+    owners: list[tuple[str, int, str, bool]] = [
+        (tenant, customer, state, state == "terminated") for tenant, customer, state in holders
+    ]
+    for tenant, customer, is_free in await _who_gave_up(db, username, besides=asker):
+        owners.append((tenant, customer, "renamed", is_free))
+    for tenant, customer, state, is_free in owners:
+        if (tenant, customer) != (tenant_id, customer_id) or not is_free:
+            owner = customer if tenant == tenant_id else None
+            raise UsernameTaken(username, customer_id=customer_id, owner=owner, state=state)

@@ -1,0 +1,114 @@
+"""How a line is told from others: by its Calling-Station-Id, its NAS-Port-Id, or what its access node says of it.
+
+A MAC address has as many spellings as there are vendors, and is one thing: here and in ``line_as_bound`` of
+``deploy/freeradius/raddb/policies.conf`` it is twelve hexadecimal digits. Everything else counts as it is written.
+Agent-Circuit-Id and Agent-Remote-Id are those of TR-101 (RFC 4679 s3.3.1 and s3.3.2, vendor 3561), which carry DHCP's
+option 82 (RFC 3046 s3.1, s3.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Row
+
+from radius.encoder import EncodedAttribute, encode
+from radius.errors import EncodingRefused
+from radius.tables import Subscriber
+
+_PAIR = "[0-9a-fA-F]{2}"
+_MAC = re.compile(rf"{_PAIR}([^0-9a-fA-F]?{_PAIR}){{5}}")
+_ATTRIBUTES = {
+    "station": "Firstlight-Station",
+    "port": "Firstlight-Port",
+    "circuit": "Firstlight-Circuit",
+    "remote": "Firstlight-Remote",
+}
+_SAFE = frozenset("@abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_: /+")
+"""``safe_characters`` of ``deploy/freeradius/raddb/sql/queries.conf``."""
+
+
+@dataclass(frozen=True)
+class LineIdentity:
+    """A line: ``station`` is its Calling-Station-Id (most often the MAC address of the CPE), ``port`` its NAS-Port-Id,
+    ``circuit`` and ``remote`` what its access node calls it. None: whatever it is."""
+
+    station: str | None = None
+    port: str | None = None
+    circuit: str | None = None
+    remote: str | None = None
+
+    @property
+    def in_one_spelling(self) -> LineIdentity:
+        """The same with a MAC address as it is compared."""
+        if self.station is None or not _MAC.fullmatch(self.station):
+            return self
+        digits = re.sub(r"[^0-9a-f]", "", self.station.lower())
+        return LineIdentity(digits, self.port, self.circuit, self.remote)
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What of it is said, by name."""
+        every = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in every.items() if value is not None}
+
+    def faults(self, *, logs_in: bool) -> list[str]:
+        """Everything for which no subscriber can be bound to it, in plain phrases."""
+        found = list(_unsayable(self))
+        if not self.said:
+            found.append("one of station, port, circuit and remote is needed")
+        elif logs_in and not (self.station or self.circuit):
+            found.append("a line logs in by its station or its circuit, and neither is said")
+        return found
+
+
+def line_of(subscriber: Subscriber | Row[*tuple[Any, ...]]) -> LineIdentity:
+    """From where a subscriber may log in."""
+    return LineIdentity(**{field.name: getattr(subscriber, f"bound_{field.name}") for field in fields(LineIdentity)})
+
+
+def give_line(subscriber: Subscriber, line: LineIdentity, *, logs_in: bool) -> None:
+    for field in fields(line):
+        setattr(subscriber, f"bound_{field.name}", getattr(line, field.name))
+    subscriber.login_by_line = logs_in
+
+
+def line_checks(line: LineIdentity) -> Iterator[EncodedAttribute]:
+    """What FreeRADIUS compares a login with.
+
+    Raises:
+        ValueRefused: its table could not carry one of them as it is.
+    """
+    for name, value in line.said.items():
+        yield _check(name, value)
+
+
+def lines_that_log_in(line: LineIdentity) -> Iterator[str]:
+    """What FreeRADIUS asks its table of lines for, when the User-Name of a request is one of these: as it writes them
+    into a query."""
+    for kind, value in (("station", line.station), ("circuit", line.circuit)):
+        if value is not None:
+            yield f"{kind} {_as_in_a_query(value)}"
+
+
+def _as_in_a_query(value: str) -> str:
+    return "".join(each if each in _SAFE or not each.isascii() else f"={ord(each):02X}" for each in value)
+
+
+def _unsayable(line: LineIdentity) -> Iterator[str]:
+    for name, value in line.said.items():
+        if not value.isprintable() or value != value.strip() or not value:
+            yield f"{name}: it is empty, or holds what nobody can see"
+            continue
+        try:
+            _check(name, value)
+        except EncodingRefused as refused:
+            yield f"{name}: {getattr(refused, 'reason', refused)}"
+
+
+def _check(name: str, value: str) -> EncodedAttribute:
+    octets = name in ("circuit", "remote")  # as their access node sends them
+    return encode(_ATTRIBUTES[name], value.encode() if octets else value, place="check")

@@ -1,0 +1,84 @@
+"""Is a NAS there, and do both sides have the same secret? Asked in both directions, said in words.
+
+FreeRADIUS is asked as that NAS, where its address is this machine's own. The NAS is asked to change a session that
+nobody has (RFC 5176): whoever refuses that has understood it. Silence says less: a port, a secret or a route is wrong.
+"""
+
+from __future__ import annotations
+
+import secrets as randomness
+from datetime import datetime
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from radius.canary import ACCESS_REJECT, AuthDoor, NotFromHere, ask_as
+from radius.dynamic_authorization import (
+    COA_REQUEST,
+    NasDoor,
+    NasReply,
+    Retransmission,
+    SessionIdentity,
+    ask,
+)
+
+Heard = Literal["answered", "silent", "not_possible"]
+
+
+class Probe(TypedDict):
+    """What one question to or as a NAS has shown."""
+
+    asked: Literal["login", "coa"]
+    heard: Heard
+    words: str
+
+
+async def probe_login(door: AuthDoor) -> Probe:
+    """Asks FreeRADIUS as that NAS. Takes a few seconds where nobody answers."""
+    where = f"FreeRADIUS at {door.host} port {door.port}"
+    try:
+        reply = await ask_as(door)
+    except NotFromHere:
+        words = (
+            f"{door.nas_address} is no address of this machine, so a login as {door.nas_name} can't be tried from here."
+        )
+        return Probe(asked="login", heard="not_possible", words=words)
+    except OSError as error:
+        words = f"There is no way to {where}: {error.strerror or 'no reason given'}."
+        return Probe(asked="login", heard="silent", words=words)
+    if reply is None:
+        words = (
+            f"{where} did not answer a login from {door.nas_address}: it is down or its database is, it does not know"
+            f" {door.nas_name} yet, or it has another secret. Its radius.log says which."
+        )
+        return Probe(asked="login", heard="silent", words=words)
+    refused = "refused a login of nobody, as it should" if reply.code == ACCESS_REJECT else f"answered {reply.code}"
+    unsigned = "" if reply.authenticated_first else ", but its reply does not begin with a Message-Authenticator"
+    words = f"{where} knows {door.nas_name} and its secret: it {refused}{unsigned}."
+    return Probe(asked="login", heard="answered", words=words)
+
+
+async def probe_coa(door: NasDoor, *, now: datetime, retransmission: Retransmission) -> Probe:
+    """Asks the NAS to change a session of nobody, which changes nothing."""
+    nobody = SessionIdentity(
+        username="firstlight-probe",
+        session_id=randomness.token_hex(16),
+        nas_address=door.address,
+        framed_ip_address=None,
+    )
+    reply = await ask(door, COA_REQUEST, nobody, now=now, retransmission=retransmission)
+    heard: Heard = "silent" if reply.heard == "silence" else "answered"
+    return Probe(asked="coa", heard=heard, words=_said(door, reply))
+
+
+def _said(door: NasDoor, reply: NasReply) -> str:
+    where = f"{door.name} at {door.address} port {door.port}"
+    if reply.heard == "silence":
+        return f"{reply.words}. Its port, its secret or the way to it is wrong: which of them can't be told from here."
+    if reply.heard == "ack":
+        return (
+            f"{where} has the right secret, but it ACKs a change of a session that it does not have: don't trust that."
+        )
+    if reply.knows_no_session:
+        return f"{where} has the right secret and takes requests: it knows of no such session, which is right."
+    return f"{where} has the right secret and takes requests; it refused this one: {reply.words}."

@@ -1,0 +1,50 @@
+"""Names that somebody may have meant: another case, no realm, a blank, a letter too many."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.tables import Subscriber
+
+MOST = 5
+_ALIKE = 0.85
+_CANDIDATES = 500
+
+
+def simplified(name: str) -> str:
+    """What is left of a name when case, blanks and realm don't count."""
+    return "".join(name.split()).lower().partition("@")[0]
+
+
+def close_to(name: str, others: Iterable[str]) -> list[str]:
+    """Those that are most like the name, without itself: the same but for case, blanks and realm first."""
+    wanted, found = simplified(name), [other for other in others if other != name]
+    same = [other for other in found if simplified(other) == wanted]
+    if not wanted:
+        return same[:MOST]
+    alike = [
+        other
+        for other in found
+        if simplified(other)[:1] == wanted[:1]
+        and difflib.SequenceMatcher(None, wanted, simplified(other)).ratio() >= _ALIKE
+    ]
+    return list(dict.fromkeys([*same, *alike]))[:MOST]
+
+
+async def near_names(db: AsyncSession, tenant_id: str, name: str) -> Sequence[str]:
+    """Subscribers who are not terminated and whose name is close to this one."""
+    local = simplified(name)
+    lowered = func.lower(Subscriber.username)
+    begins = lowered.startswith(local[: max(3, len(local) - 2)], autoescape=True)
+    candidates = (
+        select(Subscriber.username)
+        .where(Subscriber.tenant_id == tenant_id, Subscriber.state != "terminated")
+        .where(or_(lowered == local, lowered.startswith(f"{local}@", autoescape=True), begins))
+        .order_by(Subscriber.username)
+        .limit(_CANDIDATES)
+    )
+    return close_to(name, await db.scalars(candidates)) if local else []

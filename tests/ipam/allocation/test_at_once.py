@@ -1,0 +1,244 @@
+"""What is given in one turn is what the same question in steps would give, and what was true at that moment."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+import ipam.allocation.giving
+from ipam import AllocatedResources, NoPoolBound, PoolExhausted, PreviewedUnit, holdings
+from ipam.tables import Allocation, Pool, Service
+from provisioning.database import Database
+from tests.ipam.conftest import Network, corrupt, one_pool, small
+
+pytestmark = pytest.mark.both_databases
+
+PLACES = ("LOC-1", "LOC-2", "LOC-3", "LOC-9")
+PLANS = ("fiber-100", "business", "dynamic")
+ROUNDS = 60
+EVERY_OUTCOME = {"fresh", "former", "reused", "shared", "by the BNG", "PoolExhausted", "NoPoolBound"}
+
+
+@pytest.fixture
+def only_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever isn't given in one turn fails the test."""
+
+    async def refuse(*_: Any) -> None:
+        raise AssertionError("it was asked and taken in steps")
+
+    monkeypatch.setattr(ipam.allocation.giving.Giving, "_in_steps", refuse)
+
+
+def scattered(draw: random.Random) -> dict[str, Any]:
+    """Many tiny pools and shared S-VLANs, bound to anything, for any plan or for one, in any order."""
+    wheres = (
+        {"bng": "bng-1"},
+        {"site": "north"},
+        {"access_node": "OLT-1"},
+        {"access_node": "OLT-2"},
+        {"access_node": "OLT-1", "port": "0/1/0"},
+        {"access_node": "OLT-2", "port": "0/2/0"},
+    )
+
+    def bindings() -> list[dict[str, Any]]:
+        some = [
+            {**where, "priority": draw.randint(1, 2), **({} if plan is None else {"plan": plan})}
+            for where in draw.sample(wheres, 2)
+            for plan in draw.sample((None, *PLANS), 2)
+        ]
+        return some
+
+    kinds = {"ipv4": "10.0.{}.0/30", "ipv6_wan": "2001:db8:{}::/63", "ipv6_pd": "2001:db8:10{}::/54"}
+    pools: list[dict[str, Any]] = [
+        {
+            "name": f"{kind}-{number}",
+            "kind": kind,
+            "network": network.format(number),
+            "policy": draw.choice(("fresh_first", "reuse_first")),
+            "quarantine_seconds": 3600,
+            "bindings": bindings(),
+        }
+        for kind, network in kinds.items()
+        for number in range(5)
+    ]
+    for pool in pools:
+        if pool["kind"] == "ipv4":
+            pool["gateway"] = pool["network"].replace(".0/30", ".1")
+    described = small()
+    framed = [pool for pool in described["pool"] if "framed_pool" in pool]
+    svlans = [{"group": "metro", "vid": 300 + number, "bindings": bindings()} for number in range(4)]
+    described["bng"].append({"name": "bng-2"})  # to which nothing is bound
+    described["access_node"].append({"name": "OLT-9", "site": "north", "bng": "bng-2"})
+    described["location"].append({"id": "LOC-9", "access_node": "OLT-9"})
+    return described | {"pool": [*pools, *framed], "svlan": [*described["svlan"], *svlans]}
+
+
+async def expected(network: Network, customer: int, place: str, plan: str) -> list[PreviewedUnit] | str:
+    """What a preview tells, which asks in Python; or how it is refused."""
+    try:
+        return list(await network.serve("preview", customer_id=customer, service_location=place, bandwidth_plan=plan))
+    except (PoolExhausted, NoPoolBound) as refused:
+        return str(refused)
+
+
+async def pools_of(network: Network, given: AllocatedResources) -> set[str]:
+    """From which pools, and with which shared S-VLAN or pool of the BNG's."""
+    async with network.database.begin() as db:
+        held = await db.scalars(
+            select(Pool.name)
+            .join(Allocation, Allocation.pool_id == Pool.id)
+            .where(Allocation.service_id == given["service_id"])
+        )
+        shared = given["cvlan"] is None
+        framed = await db.scalars(select(Pool.name).where(Pool.framed_pool == (given["framed_pool"] or "none")))
+        return {*held, *framed, *([f"metro/{given['svlan']}"] if shared else [])}
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_in_one_turn_a_service_gets_what_the_steps_would_have_given(
+    empty: Network, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    draw, held, outcomes = random.Random(seed), list[AllocatedResources](), set[str]()
+    await empty.apply(scattered(draw))
+    for _ in range(ROUNDS):
+        customer, place, plan = draw.randint(1, 6), draw.choice(PLACES), draw.choice(PLANS)
+        wanted = await expected(empty, customer, place, plan)
+        if isinstance(wanted, str):
+            with pytest.raises((PoolExhausted, NoPoolBound)) as refused:
+                await empty.allocate(customer, place, plan)
+            assert str(refused.value) == wanted
+            outcomes.add(type(refused.value).__name__)
+            if held:
+                await empty.release(held.pop(draw.randrange(len(held)))["service_id"])
+            empty.clock.forward(hours=draw.choice((0, 2)))
+            continue
+        with monkeypatch.context() as strict:
+            strict.setattr(ipam.allocation.giving.Giving, "_in_steps", None)
+            given = await empty.allocate(customer, place, plan)
+        assert await pools_of(empty, given) == {unit["pool"] for unit in wanted}
+        values = {given["ip_address"], given["ipv6_wan_prefix"], given["delegated_prefix"]}
+        former = {unit["value"] for unit in wanted if unit["how"] in ("former", "reused")}
+        assert {value for value in former if value} <= {*values, str(given["cvlan"])}
+        async with empty.database.begin() as db:
+            line = await holdings.find_service(db, empty.tenant_id, given["service_id"])
+            assert await holdings.resources_of(db, line) == given
+        outcomes |= {unit["how"] for unit in wanted}
+        held.append(given)
+    assert outcomes == EVERY_OUTCOME
+    assert await empty.violations() == []
+
+
+@pytest.mark.usefixtures("only_at_once")
+async def test_who_comes_back_gets_the_former_address_in_one_turn(network: Network) -> None:
+    before = await network.allocate(1)
+    await network.release(before["service_id"])
+    await network.allocate(2)
+
+    again = await network.allocate(1)
+
+    assert again["ip_address"] == before["ip_address"]
+    assert again["delegated_prefix"] == before["delegated_prefix"]
+    assert await network.violations() == []
+
+
+@pytest.mark.usefixtures("only_at_once")
+async def test_a_network_that_another_process_has_changed_counts_from_its_commit_on(network: Network) -> None:
+    elsewhere = Network(Database(network.database.url.render_as_string(hide_password=False)), network.clock)
+    first = await network.allocate(1)
+    assert first["ip_address"].startswith("100.64.0.")
+    changed = small()
+    changed["pool"].append(
+        {
+            "name": "of the port",
+            "kind": "ipv4",
+            "network": "198.51.100.0/28",
+            "bindings": [{"access_node": "OLT-1", "port": "0/1/0"}],
+        }
+    )
+    await elsewhere.apply(changed)
+    moved = small()
+    moved["location"][0] |= {"access_node": "OLT-2", "port": "0/2/0"}
+
+    second = await network.allocate(2)
+    assert second["ip_address"].startswith("198.51.100.")
+    for each in (first, second):
+        await elsewhere.release(each["service_id"])
+    await elsewhere.apply(moved | {"pool": changed["pool"]})
+    third = await network.allocate(3)
+
+    assert (third["access_node"], third["port"], third["svlan"]) == ("OLT-2", "0/2/0", 210)
+    assert third["ip_address"].startswith("100.64.0.")
+    await elsewhere.database.close()
+
+
+async def test_two_that_send_the_same_request_at_once_have_one_service(network: Network) -> None:
+    given = await asyncio.gather(*(network.allocate(7, request_id="ticket-7") for _ in range(8)))
+
+    assert all(each == given[0] for each in given)
+    async with network.database.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(Service)) == 1
+        assert await db.scalar(select(func.count()).select_from(Allocation)) == 3
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_refusal_in_one_turn_undoes_that_turn_alone(empty: Network) -> None:
+    """The caller's transaction goes on, what it had written before is kept, and nothing stays locked."""
+    await empty.apply(one_pool("192.0.2.0/30", exclude=["192.0.2.1"]))
+    async with empty.database.begin() as db:
+        first = await empty.service(db).allocate_resources(
+            customer_id=1, service_location="LOC-1", bandwidth_plan="fiber-100"
+        )
+        with pytest.raises(PoolExhausted):
+            await empty.service(db).allocate_resources(
+                customer_id=2, service_location="LOC-1", bandwidth_plan="fiber-100"
+            )
+    async with empty.database.begin() as db:
+        assert await empty.service(db).active_service_ids() == [first["service_id"]]
+    assert await empty.violations() == []
+
+
+async def test_what_the_database_refuses_in_mid_turn_is_its_error_and_leaves_nothing(network: Network) -> None:
+    verb = (
+        "FOR EACH ROW EXECUTE FUNCTION ipam_refuse_rewriting_history()"
+        if network.database.is_postgresql
+        else "BEGIN SELECT RAISE(ABORT, 'no more'); END"
+    )
+    await corrupt(network, f"CREATE TRIGGER full_up BEFORE INSERT ON ipam_allocation_event {verb}")
+    try:
+        with pytest.raises(IntegrityError):
+            await network.allocate(1)
+    finally:
+        on = " ON ipam_allocation_event" if network.database.is_postgresql else ""
+        await corrupt(network, f"DROP TRIGGER full_up{on}")
+
+    async with network.database.begin() as db:
+        assert await network.service(db).active_service_ids() == []
+    assert await network.violations() == []
+
+
+async def test_who_is_called_off_while_its_turn_waits_gets_nothing_and_holds_up_nobody(network: Network) -> None:
+    elsewhere = Network(Database(network.database.url.render_as_string(hide_password=False)), network.clock)
+    async with elsewhere.database.begin() as db:
+        await db.execute(select(Pool.id).with_for_update())
+        await elsewhere.service(db).allocate_resources(
+            customer_id=1, service_location="LOC-1", bandwidth_plan="fiber-100", request_id="ticket-1"
+        )
+        waiting = asyncio.create_task(network.allocate(1, request_id="ticket-1"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await asyncio.shield(waiting)
+        waiting.cancel()
+        await db.rollback()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    async with network.database.begin() as db:
+        assert await network.service(db).active_service_ids() == []
+    assert (await network.allocate(2))["service_id"]
+    assert await network.violations() == []
+    await elsewhere.database.close()

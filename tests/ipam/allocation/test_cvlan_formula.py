@@ -1,0 +1,110 @@
+"""C-VLANs that follow from the port and the ONU, and their numbers on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ipam import CvlanNotComputable, EstateInUse, UnitElsewhere, UnitExcluded, UnitTaken
+from ipam.allocation.cvlan_formula import parse_formula
+from tests.ipam.conftest import Network, small
+
+
+@pytest.mark.parametrize(
+    ("formula", "port", "onu", "vid"),
+    [
+        ("256*port + onu + 2", "0/1/3", 7, 777),
+        ("port*256+2+onu", "0/1/3", 7, 777),
+        ("slot*1000 + 64 * port + onu + 1", "0/2/5", 63, 2384),
+        ("1024*frame + slot + port + 2", "xpon 1/4/9", None, 1039),
+    ],
+)
+def test_a_formula_is_a_sum_of_products(formula: str, port: str, onu: int | None, vid: int) -> None:
+    parsed = parse_formula(formula)
+
+    assert parsed.missing(port=port, onu=onu) == []
+    assert parsed.vid(port=port, onu=onu) == vid
+
+
+def test_what_a_formula_needs_and_a_premise_lacks_is_named() -> None:
+    formula = parse_formula("64*slot + port + onu")
+
+    assert formula.missing(port=None, onu=None) == ["slot", "port", "onu"]
+    assert formula.missing(port="12", onu=0) == ["slot"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "nothing is neither"),
+        ("256**port", "nothing is neither"),
+        ("port - 1", "port - 1 is neither"),
+        ("card*8 + onu", "card is neither"),
+        ("4094", "gives every line the same C-VLAN"),
+        ("99999*port", "99999 is neither"),
+    ],
+)
+def test_what_is_no_formula_is_told(text: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault.replace("*", r"\*")):
+        parse_formula(text)
+
+
+def computed(formula: str = "1000*port + onu + 2", **onus: int | None) -> dict[str, Any]:
+    described = small()
+    described["access_node"][1]["ports"] = ["0/2/0", "0/2/4"]
+    described["location"] = [
+        {"id": place.replace("_", "-"), "access_node": "OLT-2", "port": "0/2/0", "onu": onu}
+        for place, onu in onus.items()
+    ]
+    described["svlan"][1] |= {"cvlan_formula": formula, "bindings": [{"access_node": "OLT-2"}]}
+    return described
+
+
+async def test_a_line_gets_the_c_vlan_of_its_port(empty: Network) -> None:
+    await empty.apply(computed(LOC_1=7, LOC_2=8))
+
+    first, second = await empty.allocate(1, "LOC-1"), await empty.allocate(2, "LOC-2")
+    await empty.release(first["service_id"])
+    again = await empty.allocate(1, "LOC-1")
+
+    assert (first["svlan"], first["cvlan"], second["cvlan"], again["cvlan"]) == (210, 9, 10, 9)
+    assert await empty.violations() == []
+
+
+async def test_a_c_vlan_that_another_line_holds_is_refused_and_nothing_is_taken(empty: Network) -> None:
+    await empty.apply(computed(LOC_1=7, LOC_2=7))
+    first = await empty.allocate(1, "LOC-1")
+
+    with pytest.raises(UnitTaken) as taken:
+        await empty.allocate(2, "LOC-2")
+
+    assert (taken.value.value, taken.value.pool, taken.value.service_id) == ("9", "metro/210", first["service_id"])
+    assert (await empty.usage("cgnat"))["assigned"] == 1
+    assert await empty.violations() == []
+
+
+async def test_a_premise_without_its_onu_and_numbers_out_of_bounds_are_refused(empty: Network) -> None:
+    await empty.apply(computed("1000*slot + 110*onu + 2", LOC_1=None, LOC_2=40, LOC_3=0))
+    with pytest.raises(CvlanNotComputable, match=r"LOC-1 in S-VLAN metro/210 is 1000.* its onu is not known"):
+        await empty.allocate(1, "LOC-1")
+    with pytest.raises(UnitElsewhere, match=r"comes to 6402, which is no VLAN number 2\.\.4094"):
+        await empty.allocate(1, "LOC-2")
+    await empty.apply(computed("onu + 102", LOC_1=0))
+    with pytest.raises(UnitExcluded, match="102 of pool metro/210 is never handed out: reserved"):
+        await empty.allocate(1, "LOC-1")
+
+    assert await empty.violations() == []
+
+
+async def test_under_live_lines_neither_formula_nor_onu_changes(empty: Network) -> None:
+    await empty.apply(computed(LOC_1=7, LOC_2=8))
+    given = await empty.allocate(1, "LOC-1")
+
+    with pytest.raises(EstateInUse, match="S-VLAN metro/210"):
+        await empty.apply(computed("onu + 2000", LOC_1=7, LOC_2=8))
+    with pytest.raises(EstateInUse, match=r"LOC-1 can't be changed \(onu, while 1 live"):
+        await empty.apply(computed(LOC_1=9, LOC_2=8))
+    await empty.release(given["service_id"])
+
+    assert "svlan metro/210 changed" in await empty.apply(computed("onu + 2000", LOC_1=9, LOC_2=8))

@@ -1,0 +1,320 @@
+"""Allocations that come from other systems: all of a file or nothing, and afterwards as if they had been made here."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from ipam import ImportRefused, RequestInvalid, UnitReserved
+from ipam.tables import Allocation, AllocationEvent, FreeRange, Pool, Service
+from tests.ipam.conftest import Network, one_pool, small
+
+WHOLE = """\
+value,pool,customer_id,username,location,plan,since,state,available_at,note
+100.64.0.5,,5,ada@isp,LOC-1,fiber-100,2029-06-01T00:00:00Z,,,
+2001:db8:1000:2::/64,wan6,5,ada@isp,DROP-7781,fiber-100,,,,
+2001:db8:2000:500::/56,,5,ada@isp,LOC-1,fiber-100,,,,
+100.64.0.6,,6,bob@isp,LOC-2,fiber-100,,,,
+2001:db8:1000:3::/64,,6,bob@isp,LOC-2,fiber-100,,,,
+2001:db8:2000:600::/56,,6,bob@isp,LOC-2,fiber-100,,,,
+300,metro/210,6,bob@isp,LOC-2,fiber-100,,,,
+100.64.0.7,cgnat,,,,,,reserved,,for the museum
+100.64.0.8,cgnat,7,carl@isp,LOC-3,fiber-100,2029-12-31T00:00:00Z,quarantine,2030-01-02T00:00:00Z,
+"""
+
+
+async def test_what_a_file_says_is_held_kept_and_cooling_as_if_it_had_been_given_here(network: Network) -> None:
+    counts = await network.bring_in(WHOLE)
+    assert counts == {
+        "lines": 9,
+        "services": 3,
+        "assigned": 7,
+        "reserved": 1,
+        "quarantine": 1,
+        "unchanged": 0,
+        "skipped": 0,
+    }
+    async with network.database.begin() as db:
+        ids = {name: number for name, number in await db.execute(select(Service.username, Service.service_id))}
+        ada = await network.service(db).resources(ids["ada@isp"])
+        bob = await network.service(db).resources(ids["bob@isp"])
+        assert await network.inventory(db).imported_service_ids() == [ids["ada@isp"], ids["bob@isp"]]
+    assert (ada["ip_address"], ada["ipv6_wan_prefix"], ada["delegated_prefix"], ada["svlan"], ada["cvlan"]) == (
+        "100.64.0.5",
+        "2001:db8:1000:2::/64",
+        "2001:db8:2000:500::/56",
+        110,
+        None,
+    )
+    assert (bob["ip_address"], bob["svlan"], bob["cvlan"], bob["vlan_id"]) == ("100.64.0.6", 210, 300, 300)
+    with pytest.raises(UnitReserved):
+        await network.allocate(9, ip_address="100.64.0.7")
+    history = await network.keep("history", pool="cgnat", value="100.64.0.5")
+    assert [(each["at"], each["what"], each["username"], each["note"]) for each in history] == [
+        (datetime(2029, 6, 1, tzinfo=UTC), "assigned", "ada@isp", "imported from CSV")
+    ]
+    assert (await network.allocate(7, "LOC-3"))["ip_address"] == "100.64.0.8"  # who comes back gets the same
+    assert (await network.usage("cgnat"))["free"] == 13 - 4
+    assert await network.violations() == []
+
+
+async def test_the_same_file_again_changes_nothing(network: Network) -> None:
+    await network.bring_in(WHOLE)
+    before = await network.export()
+    network.clock.forward(minutes=5)
+
+    again = await network.bring_in(WHOLE)
+
+    assert {name: number for name, number in again.items() if number} == {"lines": 9, "unchanged": 9}
+    assert await network.export() == before
+
+
+async def test_all_that_the_network_says_against_each_line_is_said_at_once_and_nothing_is_written(
+    network: Network,
+) -> None:
+    given = await network.allocate(1, ip_address="100.64.0.4")
+    await network.release((await network.allocate(2, ip_address="100.64.0.5"))["service_id"])
+    await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="kept")
+    await network.keep("drain", pool="pd", span="2001:db8:2000:f000::/56", note="to be sold")
+    before = await network.export()
+    lines = {
+        "192.0.2.1,,,,,,": ["192.0.2.1 lies outside every pool"],
+        "100.64.0.9,,,,,,moon": ["100.64.0.9 lies outside every pool of VRF moon"],
+        "100.64.0.9,office,,,,,": ["100.64.0.9 lies outside pool office (203.0.113.0/29)"],
+        "100.64.0.9,nowhere,,,,,": ["there is no pool 'nowhere'"],
+        "2001:db8:2000::/60,,,,,,": [
+            "2001:db8:2000::/60 is nothing that pool pd hands out (/56 of 2001:db8:2000::/48)"
+        ],
+        "100.72.0.9,,,,,,": ["pool at-the-bng is handed out by the BNG, which knows it as POOL-A"],
+        "300,,,,,,": ["300 is a C-VLAN of many: say of which pool, such as metro/210"],
+        "100.64.0.1,,,,,,": ["100.64.0.1 of pool cgnat is excluded: gateway"],
+        "100.64.0.4,,,,,,": [
+            f"100.64.0.4 of pool cgnat is held by service {given['service_id']} ({given['username']}, customer 1)"
+        ],
+        "100.64.0.5,,,,,,": ["100.64.0.5 of pool cgnat is in quarantine until 2030-01-01 13:00:00 UTC"],
+        "100.64.0.6,,,,,,": ["100.64.0.6 of pool cgnat is reserved (kept)"],
+        "2001:db8:2000:f000::/56,,,,,,": [
+            "2001:db8:2000:f000::/56 lies in what is being drained of pool pd (to be sold)"
+        ],
+        "100.64.0.9,,,,,,": [],
+        "100.64.0.9,cgnat,,,,,": ["100.64.0.9 of pool cgnat stands in line 14 already"],
+        "100.64.0.10,,5,,LOC-9,gold,": [
+            "location: no premise is known as 'LOC-9'",
+            "plan: there is no address plan 'gold'",
+        ],
+        f"100.64.0.11,,5,{given['username']},LOC-2,business,": [
+            "its C-VLAN is missing: a column cvlan, or a line of its own, may say it",
+            f"username {given['username']} is service {given['service_id']}'s, which exists without this",
+        ],
+        "100.64.0.12,,5,eve,LOC-1,fiber-100,": [
+            "plan fiber-100 needs something of an IPv6 WAN pool at LOC-1, too; no line has it",
+            "plan fiber-100 needs something of a pool of delegated prefixes at LOC-1, too; no line has it",
+        ],
+        "100.64.0.13,,5,eve,LOC-1,fiber-100,": ["the service has 100.64.0.12 in line 18 already"],
+        "203.0.113.3,,7,dora,LOC-3,fiber-100,": [
+            "pool office is not bound to where LOC-3 on plan fiber-100 terminates",
+            "plan fiber-100 needs something of an IPv6 WAN pool at LOC-3, too; no line has it",
+            "plan fiber-100 needs something of a pool of delegated prefixes at LOC-3, too; no line has it",
+        ],
+        "203.0.113.2,,6,eve,LOC-3,business,": [
+            "eve in line 18 is customer 5's, not customer 6's",
+            "eve in line 18 has plan fiber-100, not business",
+            "eve in line 18 is at LOC-1, not at LOC-3",
+            "the service has 100.64.0.12 in line 18 already",
+        ],
+    }
+    found = await network.faults("\n".join(["value,pool,customer_id,username,location,plan,vrf", *lines]) + "\n")
+
+    assert found == {number: faults for number, faults in enumerate(lines.values(), start=2) if faults}
+    assert await network.export() == before
+    assert await network.violations() == []
+
+
+async def test_a_time_that_has_not_come_or_that_history_knows_better_is_refused(network: Network) -> None:
+    await network.keep("reserve", pool="cgnat", value="100.64.0.6", note="kept")
+    network.clock.forward(hours=1)
+    await network.keep("unreserve", pool="cgnat", value="100.64.0.6", note="not any more")
+
+    found = await network.faults(
+        "value,since\n100.64.0.5,2030-01-02T00:00:00Z\n100.64.0.6,2030-01-01T12:30:00Z\n100.64.0.7,2030-01-01T12:30:00Z\n"
+    )
+
+    assert found == {
+        2: ["since: 2030-01-02 00:00:00 UTC has not come yet"],
+        3: ["since: 100.64.0.6 had another story until 2030-01-01 13:00:00 UTC (see its history)"],
+    }
+
+
+async def test_addresses_of_other_systems_are_kept_for_nobody_unless_a_mapping_says_whose_they_are(
+    empty: Network,
+) -> None:
+    await empty.apply(
+        one_pool("100.64.0.0/24", exclude=["100.64.0.1"]) | {"plan": [{"name": "fiber-100", "access": "pppoe"}]}
+    )
+    file = (
+        "IP Address,VRF,Status,Description\n"
+        "100.64.0.5/24,Global,Active,Ada Byron\n"
+        "100.64.0.6/24,Global,Active,Bob Hill\n"
+        "100.64.0.9/24,Global,Active,printer\n"
+    )
+    prefixes = (
+        "prefix,status,description\n"
+        "100.64.0.0/16,active,everything\n"
+        "100.64.0.0/24,active,the pool itself\n"
+        "100.64.0.8/30,reserved,the museum\n"
+    )
+    mapping = "address,customer_id,location,plan,username\n100.64.0.6,6,LOC-1,fiber-100,bob@isp\n"
+
+    counts = await empty.bring_in(file, "netbox", mapping)
+    assert (counts["services"], counts["assigned"], counts["reserved"]) == (1, 1, 2)
+    assert await empty.faults(prefixes, "netbox") == {
+        4: ["100.64.0.9 of pool cgnat is reserved (imported from NetBox: printer)"]
+    }
+    await empty.keep("unreserve", pool="cgnat", value="100.64.0.9", note="it is the museum's")
+    counts = await empty.bring_in(prefixes, "netbox")
+    assert (counts["reserved"], counts["skipped"]) == (4, 2)
+
+    exported = (await empty.export()).splitlines()
+    assert [line.split(",")[3:8] + line.split(",")[12:] for line in exported[1:]] == [
+        ["100.64.0.5", "reserved", "", "", "", "imported from NetBox: Ada Byron"],
+        ["100.64.0.6", "assigned", "6", "bob@isp", "LOC-1", ""],
+        *(["100.64.0." + n, "reserved", "", "", "", "imported from NetBox: the museum (reserved)"] for n in ("8", "9")),
+        *(
+            ["100.64.0." + n, "reserved", "", "", "", "imported from NetBox: the museum (reserved)"]
+            for n in ("10", "11")
+        ),
+    ]
+    assert await empty.violations() == []
+
+
+async def test_an_address_within_a_prefix_that_is_handed_out_whole_keeps_all_of_it(network: Network) -> None:
+    file = "ip address,description\n2001:db8:1000:2::1,router\n2001:db8:1000:2::2,printer\n"
+    counts = await network.bring_in(file, "phpipam")
+    assert (counts["reserved"], counts["lines"]) == (1, 2)
+    assert "2001:db8:1000:2::/64,reserved,,,,,2030-01-01T12:00:00Z,,,imported from phpIPAM: router" in (
+        await network.export("wan6")
+    )
+
+
+async def test_a_c_vlan_is_computed_named_in_a_column_or_missing(empty: Network) -> None:
+    bound = [{"access_node": "OLT-2", "port": "0/2/0"}]
+    computed = {"group": "metro", "vid": 210, "cvlans": ["2-4094"], "cvlan_formula": "onu + 100", "bindings": bound}
+    network = small(
+        location=[{"id": f"LOC-{onu}", "access_node": "OLT-2", "port": "0/2/0", "onu": onu} for onu in (1, 2, 3)]
+        + [{"id": "LOC-9", "access_node": "OLT-2", "port": "0/2/0"}],
+        svlan=[computed],
+    )
+    await empty.apply(network | {"plan": one_pool()["plan"], "pool": network["pool"][:1]})
+    given = {"ada": "100.64.0.5", "bob": "100.64.0.6"}
+    rows = "username\tattribute\top\tvalue\n"
+    rows += "".join(f"{name}\tFramed-IP-Address\t:=\t{address}\n" for name, address in given.items())
+    mapping = "username,customer_id,location,plan,cvlan\nada,1,LOC-1,fiber-100,\nbob,2,LOC-2,fiber-100,{bob}\n"
+
+    assert await empty.faults(rows, "radreply", mapping.format(bob="101")) == {
+        3: ["101 of pool metro/210 stands in line 2 already"]
+    }
+    await empty.bring_in(rows, "radreply", mapping.format(bob="300"))
+
+    held = {line.split(",")[6]: line.split(",")[3] for line in (await empty.export("metro/210")).splitlines()[1:]}
+    assert held == {"ada": "101", "bob": "300"}
+    assert await empty.faults("value,customer_id,location,plan\n100.64.0.7,3,LOC-9,fiber-100\n") == {
+        2: [
+            "The C-VLAN of LOC-9 in S-VLAN metro/210 is onu + 100, but its onu is not known."
+            " Enter the port and ONU of the premise."
+        ]
+    }
+    assert await empty.violations() == []
+
+
+async def test_a_service_without_a_username_gets_the_one_that_it_would_have_here(empty: Network) -> None:
+    await empty.apply(one_pool())
+    await empty.bring_in("value,customer_id,location,plan\n192.0.2.5,5,LOC-1,fiber-100\n")
+    given = await empty.allocate(6)
+
+    async with empty.database.begin() as db:
+        names = list(await db.scalars(select(Service.username).order_by(Service.service_id)))
+    assert names == ["c5-s1@isp.example", given["username"]]
+    assert given["service_id"] == 2
+
+
+async def test_a_service_that_has_ended_is_not_brought_back_by_a_file(empty: Network) -> None:
+    await empty.apply(one_pool(quarantine_seconds=0))
+    file = "value,customer_id,username,location,plan\n192.0.2.5,5,ada,LOC-1,fiber-100\n"
+    await empty.bring_in(file)
+    await empty.release(1)
+    empty.clock.forward(minutes=1)
+
+    assert await empty.faults(file) == {2: ["username ada was service 1's, which has been released"]}
+    await empty.bring_in(file.replace("ada", "ada-2"))  # the same subject, and it has rested
+    assert await empty.violations() == []
+
+
+async def test_a_username_of_another_isp_on_the_same_database_is_refused_without_telling_whose_it_is(
+    empty: Network,
+) -> None:
+    other = Network(empty.database, tenant_id="other")
+    for isp in (empty, other):
+        await isp.apply(one_pool())
+    file = "value,customer_id,username,location,plan\n192.0.2.5,5,ada,LOC-1,fiber-100\n"
+    await empty.bring_in(file)
+    with pytest.raises(RequestInvalid, match="has a username that a service of another ISP has"):
+        await other.bring_in(file)
+    assert await other.violations() == []
+
+
+async def test_65536_addresses_come_in_at_once_and_what_is_left_between_them_is_free(empty: Network) -> None:
+    await empty.apply(one_pool("10.0.0.0/15"))
+    units = [unit for unit in range(1, 2**17) if unit % 65][:65536]
+    owners = {unit: f"{unit},u{unit}@isp,LOC-1,fiber-100" for unit in units[::16]}
+    lines = [f"10.{unit >> 16}.{unit >> 8 & 255}.{unit & 255},{owners.get(unit, ',,,')}" for unit in units]
+
+    counts = await empty.bring_in("\n".join(["value,customer_id,username,location,plan", *lines]))
+
+    assert (counts["assigned"], counts["reserved"], counts["services"]) == (4096, 61440, 4096)
+    async with empty.database.begin() as db:
+        rows = select(Allocation.state, func.count()).group_by(Allocation.state)
+        assert {state: number for state, number in await db.execute(rows)} == {"assigned": 4096, "reserved": 61440}
+        assert await db.scalar(select(func.count()).select_from(AllocationEvent)) == 65536
+        holes = select(func.count()).select_from(FreeRange).join(Pool, Pool.id == FreeRange.pool_id)
+        holes = holes.where(Pool.name == "cgnat", FreeRange.last_unit < units[-1])
+        assert await db.scalar(holes) == units[-1] // 65
+    usage = await empty.usage("cgnat")
+    assert (usage["size"], usage["free"]) == (2**17 - 2, 2**17 - 2 - 65536)
+    assert (await empty.allocate(70000))["ip_address"] not in {line.partition(",")[0] for line in lines}
+    assert await empty.violations() == []
+
+
+async def test_free_space_in_as_many_pieces_as_can_be_is_still_asked_for_and_handed_out(empty: Network) -> None:
+    await empty.apply(one_pool("10.0.0.0/20"))
+    await empty.bring_in("value\n" + "".join(f"10.0.{unit >> 8}.{unit & 255}\n" for unit in range(1, 4094, 2)))
+
+    async with empty.database.begin() as db:
+        free = select(func.sum(FreeRange.last_unit - FreeRange.next_unit + 1), func.count())
+        of_pool = free.join(Pool, Pool.id == FreeRange.pool_id).where(Pool.name == "cgnat")
+        units, ranges = (await db.execute(of_pool)).one()
+    assert (int(units), ranges) == (2047, 2047)
+    assert int((await empty.allocate(1))["ip_address"].rpartition(".")[2]) % 2 == 0
+    assert await empty.violations() == []
+
+
+async def test_who_allocates_meanwhile_never_gets_what_is_being_imported(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/26"))
+    text = "value\n" + "".join(f"192.0.2.{n}\n" for n in range(20, 40))
+
+    async def allocate(customer_id: int) -> Any:
+        return (await empty.allocate(customer_id))["ip_address"]
+
+    brought, *given = await asyncio.gather(empty.bring_in(text), *map(allocate, range(1, 9)), return_exceptions=True)
+
+    if isinstance(brought, BaseException):  # somebody was quicker with one of them: then nothing of it is there
+        assert isinstance(brought, ImportRefused)
+        assert (await empty.usage("cgnat"))["reserved"] == 0
+    else:
+        assert brought["reserved"] == 20
+        assert not {f"192.0.2.{n}" for n in range(20, 40)} & {*given}
+    assert len({*given}) == 8
+    assert await empty.violations() == []

@@ -1,0 +1,68 @@
+"""What RADIUS replies with, compared with what is allocated."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from ipam import Difference
+from tests.ipam.conftest import Network
+
+
+async def compared(network: Network, rows: list[tuple[str, str, str]]) -> list[Difference]:
+    by_name: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for row in rows:
+        by_name[row[0]].append(row)
+    async with network.database.read() as db:
+        reconciliation = await network.inventory(db).reconciliation()
+    found = [reconciliation.compare(name, of_name) for name, of_name in by_name.items()]
+    return [each for each in found if each is not None] + [*reconciliation.missing()]
+
+
+async def test_what_agrees_is_not_mentioned_however_it_is_spelt(network: Network) -> None:
+    given = await network.allocate(1)
+    name, wan = given["username"], str(given["ipv6_wan_prefix"])
+    rows = [
+        (name, "Framed-IP-Address", given["ip_address"]),
+        (name, "framed-ipv6-prefix", wan.upper()),
+        (name, "Delegated-IPv6-Prefix", str(given["delegated_prefix"])),
+        (name, "Framed-IP-Netmask", "255.255.255.255"),
+        ("nobody", "Reply-Message", "no address of anybody's"),
+    ]
+    assert await compared(network, rows) == []
+
+
+async def test_each_difference_says_what_only_one_side_has(network: Network) -> None:
+    await network.keep("reserve", pool="cgnat", value="100.64.0.13", note="imported from radreply: dora@isp")
+    first, second, third = [await network.allocate(n, "LOC-1") for n in (1, 2, 3)]
+    await network.release((await network.allocate(4, "LOC-1"))["service_id"])
+    rows = [
+        ("dora@isp", "Framed-IP-Address", "100.64.0.13"),
+        (first["username"], "Framed-IP-Address", "192.0.2.9"),
+        (first["username"], "Framed-IPv6-Prefix", str(first["ipv6_wan_prefix"])),
+        (second["username"], "Reply-Message", "This line is not in service yet."),
+        ("eve@isp", "Framed-IP-Address", "100.64.0.14"),
+        ("eve@isp", "Delegated-IPv6-Prefix", "not a prefix"),
+    ]
+
+    found = {each["username"]: each for each in await compared(network, rows)}
+
+    assert found[first["username"]] == {
+        "difference": "mismatched",
+        "username": first["username"],
+        "service_id": first["service_id"],
+        "customer_id": 1,
+        "ipam": [f"Delegated-IPv6-Prefix={first['delegated_prefix']}", f"Framed-IP-Address={first['ip_address']}"],
+        "radius": ["Framed-IP-Address=192.0.2.9"],
+    }
+    for lost in (second, third):
+        assert found[lost["username"]]["difference"] == "missing_in_radius"
+        assert len(found[lost["username"]]["ipam"]) == 3
+    assert found["eve@isp"] == {
+        "difference": "unknown_to_ipam",
+        "username": "eve@isp",
+        "service_id": None,
+        "customer_id": None,
+        "ipam": [],
+        "radius": ["Delegated-IPv6-Prefix=not a prefix", "Framed-IP-Address=100.64.0.14"],
+    }
+    assert len(found) == 4

@@ -1,0 +1,166 @@
+"""What an address is, where in a pool its units are used, and how full the pools of a place are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ipam import AddressLookup, NameUnknown, RequestInvalid, ServiceUnknown
+from ipam.usage.occupation import by_cell, units_per_cell
+from tests.ipam.conftest import Network, one_pool, small
+
+
+async def look(network: Network, verb: str, *asked: Any, **said: Any) -> Any:
+    async with network.database.begin() as db:
+        lookup = AddressLookup(db, tenant_id=network.tenant_id, now=network.clock)
+        return await getattr(lookup, verb)(*asked, **said)
+
+
+async def in_every_state(network: Network) -> dict[int, int]:
+    """A pool of sixteen with one unit in each state; the services by the last number of their address."""
+    await network.apply(one_pool("192.0.2.0/28", gateway="192.0.2.1", quarantine_seconds=60))
+    services = dict[int, int]()
+    for last in (2, 3, 4, 9):
+        services[last] = (await network.allocate(last, ip_address=f"192.0.2.{last}"))["service_id"]
+    for last in (3, 4):
+        await network.release(services[last])
+        network.clock.forward(seconds=40)
+    await network.keep("reserve", pool="cgnat", value="192.0.2.5", note="for the museum")
+    await network.keep("exclude", pool="cgnat", span="192.0.2.6", note="a printer has it")
+    await network.keep("drain", pool="cgnat", span="192.0.2.8/29", note="goes south")
+    return services
+
+
+async def test_an_address_says_how_it_stands_who_has_it_and_what_has_become_of_it(empty: Network) -> None:
+    services = await in_every_state(empty)
+
+    facts = {last: await look(empty, "find", f"192.0.2.{last}") for last in range(1, 11)}
+
+    assert {last: (each["state"], each["note"]) for last, each in facts.items()} == {
+        1: ("excluded", "gateway"),
+        2: ("assigned", None),
+        3: ("free", None),  # it has rested
+        4: ("cooling", None),
+        5: ("reserved", "for the museum"),
+        6: ("excluded", "excluded by hand (a printer has it)"),
+        7: ("free", None),
+        8: ("draining", "goes south"),
+        9: ("assigned", None),
+        10: ("draining", "goes south"),
+    }
+    assert (facts[2]["holder"]["service_id"], facts[2]["holder"]["customer_id"]) == (services[2], 2)
+    assert facts[4]["holder"] is None and facts[4]["available_at"] is not None
+    assert [event["what"] for event in facts[4]["history"]] == ["assigned", "released"]
+    assert {(each["pool"], each["role"], each["network"]) for each in facts.values()} == {
+        ("cgnat", "public", "192.0.2.0/28")
+    }
+
+
+async def test_a_prefix_lists_what_is_held_in_it_and_one_that_is_handed_out_is_as_an_address(network: Network) -> None:
+    given = await network.allocate(1, "LOC-1")
+
+    delegated = await look(network, "find", str(given["delegated_prefix"]))
+    inside_of_it = await look(network, "find", str(given["delegated_prefix"]).replace("::/56", ":1::7"))
+    several = await look(network, "find", "100.64.0.0/28")
+
+    assert (delegated["state"], delegated["holder"]["service_id"]) == ("assigned", given["service_id"])
+    assert (inside_of_it["value"], inside_of_it["pool"]) == (given["delegated_prefix"], "pd")
+    assert (several["state"], several["holder"]) == ("several", None)
+    assert [(each["value"], each["service_id"]) for each in several["within"]] == [
+        (given["ip_address"], given["service_id"])
+    ]
+    assert (await look(network, "find", "100.72.0.9"))["state"] == "by the BNG"
+    assert (await look(network, "find", "198.51.100.7"))["state"] == "unpooled"
+    with pytest.raises(RequestInvalid, match="host bits"):
+        await look(network, "find", "100.64.0.1/28")
+
+
+async def test_an_inside_address_says_its_ports_and_one_of_two_vrfs_must_be_named(empty: Network) -> None:
+    twin = {"name": "twin", "kind": "ipv4", "network": "192.0.2.0/28", "vrf": "blue"}
+    described = one_pool("192.0.2.0/28", role="cgnat")
+    described["pool"].append(twin)
+    rule = {"pool": "cgnat", "outside": "203.0.113.7/32", "ports_per_subscriber": 1000}
+    await empty.apply(described | {"vrf": [{"name": "blue"}], "nat_rule": [rule]})
+
+    with pytest.raises(RequestInvalid, match="blue, default"):
+        await look(empty, "find", "192.0.2.3")
+    [block] = (await look(empty, "find", "192.0.2.3", vrf="default"))["outside"]
+
+    assert (block["outside"], block["first_port"], block["last_port"]) == ("203.0.113.7", 4024, 5023)
+    assert (await look(empty, "find", "192.0.2.3", vrf="blue"))["outside"] == []
+
+
+async def test_the_cells_of_a_pool_add_up_to_the_whole_of_it_in_every_state(empty: Network) -> None:
+    await in_every_state(empty)
+
+    drawn = await look(empty, "occupation", "cgnat")
+    vlans = await look(empty, "occupation", "metro/210")
+
+    states = ("assigned", "cooling", "reserved", "draining", "excluded", "free")
+    by_unit = {cell["first"]: {state for state in states if cell[state]} for cell in drawn["cells"]}
+    assert (drawn["units"], drawn["units_per_cell"], len(drawn["cells"])) == (16, 1, 16)
+    assert {last: by_unit[f"192.0.2.{last}"] for last in (1, 2, 3, 4, 5, 8)} == {
+        1: {"excluded"},
+        2: {"assigned"},
+        3: {"free"},
+        4: {"cooling"},
+        5: {"reserved"},
+        8: {"draining"},
+    }
+    usage = await empty.usage("cgnat")
+    total = {state: sum(cell[state] for cell in drawn["cells"]) for state in states}
+    assert (total["assigned"], total["cooling"], total["draining"], total["free"]) == (
+        usage["assigned"],
+        usage["quarantined"],
+        usage["draining"],
+        usage["free"],
+    )
+    assert vlans["units_per_cell"] == 4
+    assert sum(cell["free"] for cell in vlans["cells"]) == (await empty.usage("metro/210"))["free"]
+    with pytest.raises(NameUnknown):
+        await look(empty, "occupation", "nowhere")
+
+
+def test_a_large_pool_is_counted_in_few_cells_and_intervals_in_each_they_touch() -> None:
+    assert [units_per_cell(span) for span in (1, 1024, 1025, 2**16, 2**24)] == [1, 1, 2, 64, 2**14]
+    assert by_cell([(2, 9), (14, 14)], 4) == {0: 2, 1: 4, 2: 2, 3: 1}
+
+
+async def test_the_pools_of_a_place_are_those_bound_to_it_and_to_what_is_inside(empty: Network) -> None:
+    described = small()
+    office, wan6 = described["pool"][1], described["pool"][3]
+    office["bindings"] = [{"access_node": "OLT-1", "port": "0/1/0"}, {"site": "north", "plan": "business"}]
+    wan6["bindings"] = [{"bng": "bng-1"}, {"access_node": "OLT-2"}]
+    await empty.apply(described)
+    await empty.allocate(1, "LOC-2")
+
+    by_bng, by_site, by_node = [await look(empty, "usage_by_place", of) for of in ("bng", "site", "access_node")]
+
+    assert [(each["place"], each["kind"], each["pools"], each["assigned"]) for each in by_bng] == [
+        ("bng-1", "ipv4", ["cgnat"], 1),
+        ("bng-1", "ipv6_pd", ["pd"], 1),
+        ("bng-1", "ipv6_wan", ["wan6"], 1),
+    ]
+    assert [(each["place"], each["kind"], each["pools"]) for each in by_site] == [
+        ("north", "cvlan", ["metro/210"]),
+        ("north", "ipv4", ["office"]),
+        ("north", "ipv6_wan", ["wan6"]),
+    ]
+    assert [(each["place"], each["kind"], each["size"], each["free"]) for each in by_node] == [
+        ("OLT-1", "ipv4", 5, 5),
+        ("OLT-2", "cvlan", 3993, 3992),
+        ("OLT-2", "ipv6_wan", 16, 15),
+    ]
+
+
+async def test_a_service_is_told_of_also_when_it_was_released(network: Network) -> None:
+    given = await network.allocate(1, "LOC-1")
+    await network.release(given["service_id"])
+
+    facts = await look(network, "service", given["service_id"])
+
+    assert (facts["state"], facts["location"], facts["plan"]) == ("released", "LOC-1", "fiber-100")
+    assert facts["released_at"] == network.clock()
+    with pytest.raises(ServiceUnknown):
+        await look(network, "service", 2**40)

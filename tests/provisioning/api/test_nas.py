@@ -1,0 +1,48 @@
+"""NASes, logins and diagnoses over HTTP."""
+
+from __future__ import annotations
+
+from tests.support.api import Api
+
+ADD = {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "reason": "new street"}
+DONE = "c1001-s1@isp.example"
+
+
+async def test_a_nas_is_added_and_rotated_and_its_secret_is_shown_once(api: Api) -> None:
+    added = await api.post("/nas", ADD, role="noc", key="k1")
+    assert added.status_code == 201, added.text
+    assert (added.json()["is_new"], len(added.json()["secret"])) == (True, 32)
+    repeated = await api.post("/nas", ADD, role="noc", key="k1")
+    assert (repeated.status_code, repeated.json()["secret"]) == (201, None)
+    same = await api.post("/nas", ADD, role="noc")
+    assert (same.json()["is_new"], same.json()["secret"]) == (False, None)
+    other = await api.post("/nas", {**ADD, "dialect": "cisco"})
+    assert (other.status_code, other.json()["code"]) == (409, "radius.nas_name_taken")
+    address = added.headers["location"]
+    rotated = await api.post(f"{address}/rotate-secret", {"reason": "left the company"})
+    assert rotated.json()["secret"] != added.json()["secret"]
+    assert rotated.json()["taken_up"] == {"earliest": None, "latest": None}  # the worker carries it over
+
+    shown = (await api.get(address)).json()
+    assert (shown["nas"]["name"], shown["nas"]["projected"], "secret" in shown) == ("bng-9", False, False)
+    assert "bng-9" in [each["name"] for each in (await api.get("/nas", role="read-only")).json()["items"]]
+    assert (await api.get("/nas/nowhere")).json()["code"] == "radius.nas_unknown"
+    assert (await api.post("/nas", ADD, role="dispatch")).status_code == 403
+    kept = str(await api.audit())
+    assert "left the company" in kept
+    assert not [each for each in (added, rotated) if each.json()["secret"] in kept]
+
+
+async def test_logins_and_diagnoses_are_read_by_whoever_reads_subscribers(api: Api) -> None:
+    found = await api.get(f"/subscribers/{DONE}/logins?limit=1", role="dispatch")
+    [login] = found.json()["items"]
+    assert (login["accepted"], login["username"], login["reason"]) == (True, DONE, None)
+    assert (await api.get("/subscribers/nobody/logins")).status_code == 404
+    diagnosis = (await api.get(f"/subscribers/{DONE}/diagnosis", role="dispatch")).json()
+    assert diagnosis["verdict"] == diagnosis["findings"][0]["sentence"]
+    assert "cause" not in {each["weight"] for each in diagnosis["findings"]}
+    nobody = (await api.get("/subscribers/nobody/diagnosis")).json()
+    assert [each["code"] for each in nobody["findings"]] == ["user_unknown"]
+    for address in ("/logins/unknown-users", "/logins/unknown-nases"):
+        assert (await api.get(address, role="read-only")).status_code == 200
+        assert (await api.get(address, role="technician")).status_code == 403

@@ -1,0 +1,58 @@
+"""Plans, and who a subscriber is, by API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.api import Api
+
+DONE = "c1001-s1@isp.example"
+WHY = {"reason": "order 4711"}
+
+
+async def items(api: Api, path: str) -> list[dict[str, Any]]:
+    """What stands on the first page."""
+    found: list[dict[str, Any]] = (await api.get(path)).json()["items"]
+    return found
+
+
+async def test_a_plan_is_tried_defined_and_told_to_whom_it_serves(api: Api) -> None:
+    plans = {plan["name"]: plan for plan in await items(api, "/plans")}
+    assert plans["fiber-300"]["subscribers"] == 3
+    terms = {"download_kbps": 400_000, "upload_kbps": 100_000, **WHY}
+    tried = await api.post("/plans/fiber-300/try?dialect=mikrotik", terms)
+    assert tried.json()[1]["rows"][0]["value"] == "100000k/400000k"
+    assert (await api.get("/plans/fiber-300")).json()["terms"] == plans["fiber-300"]["terms"]
+
+    defined = await api.post("/plans/fiber-300/define", terms)
+    assert (defined.status_code, defined.json()["projected"]) == (200, False)
+    assert (await api.get("/plans/fiber-300/rows?dialect=mikrotik")).json() == tried.json()
+    applied = await api.post("/plans/fiber-300/apply", {"limit": 2, **WHY})
+    on_it = await items(api, "/subscribers?plan=fiber-300")
+    served = [each["username"] for each in on_it if each["state"] in ("testing", "active", "suspended")]
+    assert (len(on_it), DONE in served) == (4, True)
+    assert applied.json() == {"plan": "fiber-300", "subscribers": len(served), "sessions": None}
+    assert len(await items(api, "/session-changes?pending=true")) == len(served)
+
+    refused = await api.post("/plans/fiber-300/define", {"download_kbps": 0, "upload_kbps": 1, **WHY})
+    assert (refused.status_code, refused.json()["code"]) == (422, "radius.plan_refused")
+    assert (await api.get("/plans/none")).status_code == 404
+
+
+async def test_a_subscriber_is_identified_renamed_bound_and_unbound(api: Api) -> None:
+    path = f"/subscribers/{DONE}"
+    identified = await api.post(f"{path}/identify", {"external_id": "ERP-9", **WHY})
+    assert identified.json()["external_id"] == "ERP-9"
+    [found] = await items(api, "/subscribers?external_id=ERP-9")
+    assert found["username"] == DONE
+    held = await api.post(f"{path}/rename", {"username": "anna@isp.example", **WHY})
+    assert (held.status_code, held.json()["code"]) == (409, "subscriber.cpe_holds_username")
+    renamed = await api.post(f"{path}/rename", {"username": "anna@isp.example", "cpe_by_hand": True, **WHY})
+    assert (renamed.status_code, renamed.json()["change"]["act"]) == (200, "rename")
+    assert (await api.get(path)).status_code == 404
+    path = "/subscribers/anna@isp.example"
+    bound = await api.post(f"{path}/bind", {"station": "00-1A-2B-3C-4D-5E", "circuit": "olt 1#2", **WHY})
+    assert bound.json()["subscriber"]["line"] == {"station": "001a2b3c4d5e", "circuit": "olt 1#2"}
+    nothing = await api.post(f"{path}/bind", WHY)
+    assert (nothing.status_code, nothing.json()["code"]) == (422, "radius.line_refused")
+    assert (await api.post(f"{path}/unbind", WHY)).json()["subscriber"]["line"] == {}

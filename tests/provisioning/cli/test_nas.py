@@ -1,0 +1,81 @@
+"""``firstlight nas`` and the lists of logins, as an operator types them; no FreeRADIUS runs here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from provisioning.settings import Settings
+from tests.provisioning.cli.conftest import Type
+from tests.support.healthy_estate import vandal
+
+DONE, WAITING = "c1001-s1@isp.example", "c1002-s2@isp.example"
+WHY = ("--reason", "new street")
+THEN = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())
+
+
+def test_a_nas_is_added_its_secret_shown_once_and_rotated(any_isp: Settings, type_: Type) -> None:
+    made = type_("nas", "add", "bng-9", "198.51.100.9", "--dialect", "mikrotik", *WHY, "--json").json
+    assert (made["is_new"], len(made["secret"]), made["nas"]["projected"]) == (True, 32, True)
+    reference = made["nas"]["secret"]
+    assert type_("keys", "reveal", reference, "--reason", "look").out == f"{made['secret']}\n"
+    again = type_("nas", "add", "bng-9", "198.51.100.9", "--dialect", "mikrotik", *WHY)
+    assert again.out == f"bng-9 is there already; `firstlight keys reveal {reference}` shows its secret\n"
+    other = type_("nas", "add", "bng-9", "198.51.100.10", "--dialect", "mikrotik", *WHY)
+    assert (other.status, "There is a NAS bng-9 already, at 198.51.100.9" in other.err) == (2, True)
+
+    rotated = type_("nas", "rotate-secret", "bng-9", "--reason", "left the company", "--json").json
+    assert rotated["secret"] != made["secret"]
+    earliest, latest = (datetime.fromisoformat(rotated["taken_up"][name]) for name in ("earliest", "latest"))
+    assert (latest - earliest).total_seconds() == 60
+    shown = type_("nas", "rotate-secret", "bng-9", "--reason", "again")
+    assert shown.out.splitlines()[2].startswith("FreeRADIUS goes by the new secret from ")
+    assert "bng-9" in [line.split()[0] for line in type_("nas", "list").out.splitlines()]
+    assert f"secret: {reference}" in type_("nas", "show", "bng-9").out
+    assert type_("nas", "show", "nowhere").err == "refused: There is no NAS 'nowhere'.\n"
+
+    entries = type_("audit", "list", "--json").json
+    assert {(each["action"], each["reason"]) for each in entries} >= {
+        ("nas add", "new street"),
+        ("nas rotate-secret", "left the company"),
+    }
+    assert not [each for each in (made["secret"], rotated["secret"]) if each in str(entries)]
+    assert type_("check").status == 0
+
+
+def test_a_nas_that_can_be_asked_nowhere_is_told_so(isp: Settings, type_: Type) -> None:
+    type_("nas", "add", "bng-9", "198.51.100.9", "--dialect", "mikrotik", "--coa-port", 9, *WHY)
+    tried = type_("nas", "test", "bng-9", "--json")
+    assert (tried.status, [each["heard"] for each in tried.json]) == (1, ["not_possible", "silent"])
+
+
+def test_logins_unknown_names_and_unknown_addresses_are_listed_in_words(any_isp: Settings, type_: Type) -> None:
+    [nas] = type_("nas", "list", "--json").json
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        who = f"'chap', '{nas['address']}', '02-00-00-00-00-09', {THEN}"
+        columns = "username, accepted, reason, about, method, nas_address, calling_station, happened_at"
+        login, there = f"INSERT INTO radius_login ({columns}) VALUES", f"'{nas['address']}'"
+        hand.execute(
+            "DELETE FROM radius_login",
+            "DELETE FROM radius_unknown_user",
+            f"{login} ('{DONE}', true, NULL, NULL, {who})",
+            f"{login} ('{DONE}', false, 'already_online', {there}, {who})",
+            "INSERT INTO radius_unknown_user (username, nas_address, reason, method, first_at, last_at, times) VALUES"
+            f" ('c1001-s1', {there}, 'no_such_user', 'pap', {THEN}, {THEN}, 7)",
+            "INSERT INTO radius_unknown_nas (address, first_at, last_at, times)"
+            f" VALUES ('192.0.2.9', {THEN}, {THEN}, 3)",
+        )
+    head, refused, accepted = type_("subscribers", "logins", DONE).out.splitlines()
+    assert head.split() == ["when", "nas", "method", "line"]
+    assert refused.endswith(f"refused: already online on {nas['name']}")
+    assert accepted.split()[-1] == "accepted"
+    assert type_("subscribers", "logins", WAITING).out.startswith(f"no login of {WAITING} has reached FreeRADIUS")
+    assert type_("subscribers", "logins", "nobody").status == 2
+    assert type_("subscribers", "unknown").out.splitlines()[1].split()[2:] == ["7", nas["name"], "c1001-s1"]
+    assert type_("nas", "unknown", "--json").json == [
+        {"address": "192.0.2.9", "first_at": "2026-11-20T12:00:00Z", "last_at": "2026-11-20T12:00:00Z", "times": 3}
+    ]
+    found = type_("subscribers", "diagnose", "C1001-S1@ISP.EXAMPLE")
+    assert found.status == 0
+    assert f"✗ There is no subscriber C1001-S1@ISP.EXAMPLE. Close to it: {DONE}" in found.out
+    codes = {each["code"] for each in type_("subscribers", "diagnose", DONE, "--json").json["findings"]}
+    assert {"name_misspelt", "already_online", "online", "active", "rows_as_wished"} == codes

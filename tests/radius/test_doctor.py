@@ -1,0 +1,242 @@
+"""Each trap is found in a configuration, a database or an answer that has it, and none in what we deliver."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from provisioning.database import Database
+from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, examine, nas_doors
+from radius.raddb import read_raddb
+from radius.raddb_checks import config_traps, signing_traps
+from radius.testing import FreeRadiusServer
+from tests.radius.conftest import Site
+from tests.support.freeradius import RADDB
+
+WAITS = (0.3, 0.3)
+SQLITE = {"FIRSTLIGHT_FREERADIUS_SQL": "sqlite"}
+
+SEEDS = [
+    ("database_down_rejects", "sites/subscribers.conf", "Do-Not-Respond", "Access-Reject"),
+    ("pool_below_threads", "sql/pool.conf", "${thread[pool].max_servers}", "8"),
+    ("noop_unanswered", "sites/subscribers.conf", "if (noop) {", "if (invalid) {"),
+    ("programs_loaded", "modules.conf", "expr {", "exec echo {\n\twait = yes\n}\nexpr {"),
+    (
+        "passwords_logged",
+        "sql/login_log.conf",
+        "'%{control:Firstlight-Method}', ${..source}, N",
+        "'%{User-Password}', N",
+    ),
+    ("passwords_logged", "radiusd.conf", "auth_badpass = no", "auth_badpass = yes"),
+    ("post_auth_rejects", "login_log.conf", "fail = 1", "fail = reject"),
+    ("sqlite_impatient", "sql/sqlite.conf", "busy_timeout = 5000", "busy_timeout = 200"),
+    ("clients_read_once", "sql/queries.conf", "read_clients = no", "read_clients = yes"),
+    ("weak_secret", "sites/status.conf", "$ENV{FIRSTLIGHT_FREERADIUS_STATUS_SECRET}", "testing123"),
+    (
+        "unsigned_requests",
+        "sites/status.conf",
+        "client status_probe {",
+        "client a { require_message_authenticator = no }\nclient b {",
+    ),
+]
+# What a stock server has, in the fewest words: everything that our own configuration is there to avoid.
+STOCK = {
+    "radiusd.conf": """
+        prefix = /usr
+        confdir = ${raddbdir}
+        modconfdir = ${confdir}/mods-config
+        log { auth_badpass = no }
+        thread pool { max_servers = 32 }   # a comment { with a brace
+        $INCLUDE clients.conf
+        modules { $INCLUDE mods-enabled/ }
+        policy { $INCLUDE policy.d/ }
+        $INCLUDE sites-enabled/
+    """,
+    "clients.conf": """client localhost {
+        ipaddr = 127.0.0.1
+        secret = \\
+            testing123
+        require_message_authenticator = no
+    }""",
+    "mods-enabled/sql": """sql {
+        dialect = "postgresql"
+        driver = "rlm_sql_${dialect}"
+        pool {
+            start = 5
+            max = 10
+        }
+        read_clients = yes
+        $INCLUDE ${modconfdir}/${.:name}/main/${dialect}/queries.conf
+    }""",
+    "mods-enabled/echo": "exec echo { wait = no }",
+    "mods-config/sql/main/postgresql/queries.conf": """post-auth {
+        query = "INSERT INTO radpostauth (username, pass) VALUES ('%{User-Name}', '%{%{User-Password}:-x}')"
+    }""",
+    "policy.d/filter": """filter_username { if (&User-Name =~ /^[a-z]{2}}/) { reject } }""",
+    "sites-enabled/default": """server default {
+        listen { type = auth }
+        listen { type = acct }
+        authorize {
+            filter_username
+            -sql
+            expiration
+        }
+        authenticate { Auth-Type PAP { pap } }
+        accounting { -sql }
+        post-auth {
+            -sql
+            Post-Auth-Type REJECT {
+                -sql
+            }
+        }
+    }""",
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Our own configuration, private, to be spoilt."""
+    made = tmp_path / "raddb"
+    shutil.copytree(RADDB, made)
+    for path in (made, *made.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return made
+
+
+def found_in(folder: Path) -> list[str]:
+    return [trap["trap"] for trap in config_traps(read_raddb(folder, environment=SQLITE))]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_we_deliver_has_no_trap(copy: Path, kind: str) -> None:
+    raddb = read_raddb(copy, environment={"FIRSTLIGHT_FREERADIUS_SQL": kind})
+    assert (config_traps(raddb), signing_traps(raddb)) == ([], [])
+    assert raddb.resolved("${thread[pool].max_servers}") == "16"
+
+
+@pytest.mark.parametrize(("trap", "file", "good", "bad"), SEEDS)
+def test_a_configuration_with_a_trap_is_found_out(copy: Path, trap: str, file: str, good: str, bad: str) -> None:
+    path = copy / file
+    assert good in path.read_text()
+    path.write_text(path.read_text().replace(good, bad))
+    assert set(found_in(copy)) == {trap}
+
+
+def test_files_that_everybody_reads_and_replies_that_nobody_signs_are_found(copy: Path) -> None:
+    (copy / "sites" / "status.conf").chmod(0o604)
+    (copy / "dictionary").chmod(0o602)
+    assert found_in(copy) == ["open_to_others"]  # the dictionary is none of the files that are included
+    site = copy / "sites" / "subscribers.conf"
+    site.write_text(site.read_text().replace("\tauthenticate_the_reply\n", ""))
+    assert [trap["trap"] for trap in signing_traps(read_raddb(copy, environment=SQLITE))] == ["replies_unsigned"]
+
+
+def test_a_stock_server_has_them_all(tmp_path: Path) -> None:
+    for name, content in STOCK.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        path.chmod(0o600)
+    raddb = read_raddb(tmp_path, environment={})
+    assert sorted(trap["trap"] for trap in config_traps(raddb)) == [
+        "clients_read_once",
+        "database_down_rejects",
+        "noop_unanswered",
+        "passwords_logged",
+        "pool_below_threads",
+        "post_auth_rejects",
+        "programs_loaded",
+        "unsigned_requests",
+        "weak_secret",
+    ]
+    assert [trap["trap"] for trap in signing_traps(raddb)] == ["replies_unsigned"]
+
+
+@pytest.fixture
+async def bare(database_url: str) -> AsyncIterator[Database]:
+    """The tables of an existing server that nobody has cared for."""
+    opened = Database(database_url, schema="radius" if database_url.startswith("postgresql") else None)
+    async with opened.engine.begin() as connection:
+        if opened.is_postgresql:
+            await connection.execute(text("CREATE SCHEMA radius"))
+        await connection.execute(text("CREATE TABLE radcheck (id integer PRIMARY KEY, username text)"))
+        await connection.run_sync(ensure_freeradius_tables)
+        when = "now() - interval '90 days'" if opened.is_postgresql else "1700000000"
+        await connection.execute(
+            text(f"INSERT INTO radpostauth (username, pass, authdate) VALUES ('ann', 'hunter2', {when})")
+        )
+    if not opened.is_postgresql:  # our own connections set it to WAL
+        await opened.close()
+        with closing(sqlite3.connect(str(opened.url.database))) as connection_of_others:
+            connection_of_others.execute("PRAGMA journal_mode=DELETE")
+    yield opened
+    await opened.close()
+
+
+async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database) -> None:
+    patient = Patient(config_dir=None, doors=(), keep=timedelta(days=30), program="/bin/false")
+    found = await examine(patient, bare.read, now=datetime.now(UTC))
+    traps = [(trap["trap"], trap["fix"]) for trap in found["traps"]]
+    assert ("index_missing", "CREATE INDEX radcheck_by_username ON radcheck (username);") in traps
+    wal = [] if bare.is_postgresql else ["sqlite_not_wal"]
+    assert [trap for trap, _ in traps] == ["index_missing", *wal, "passwords_kept", "never_forgotten"]
+    assert [each.partition(":")[0] for each in found["not_looked_at"]] == [
+        "the configuration",
+        "FreeRADIUS' answers",
+        "FreeRADIUS' version",
+    ]
+
+
+async def door_of(site: Site, server: FreeRadiusServer) -> AuthDoor:
+    nas = await site.nas(server=server)
+    known = await nas_doors(site.database.begin, [nas.source_address], tenant_id=site.tenant_id, secrets=site.secrets)
+    told = known[nas.source_address].door
+    port = server.auth_port
+    return AuthDoor(host="127.0.0.1", port=port, nas_name=told.name, nas_address=told.address, secret=told.secret)
+
+
+async def seen(site: Site, folder: Path, door: AuthDoor) -> Examination:
+    environment = {"FIRSTLIGHT_FREERADIUS_SQL": "postgresql" if site.backend.is_postgresql else "sqlite"}
+    patient = Patient(folder, (door,), timedelta(days=30), environment=environment, waits=WAITS)
+    return await examine(patient, site.radius_database.read, now=site.now())
+
+
+async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site: Site) -> None:
+    server = site.backend.server
+    door = await door_of(site, server)
+    assert await seen(site, server.raddb, door) == {"traps": [], "not_looked_at": []}
+    down = await seen(site, server.raddb, replace(door, port=1))
+    assert [trap["trap"] for trap in down["traps"]] == ["no_answer"]
+
+
+async def test_replies_and_requests_without_a_message_authenticator_are_seen_on_the_wire(
+    site: Site, copy: Path, run_dir: Path
+) -> None:
+    policies = copy / "policies.conf"
+    policies.write_text(policies.read_text().replace("&Message-Authenticator := 0x00", "&Tmp-Integer-1 := 0"))
+    server = FreeRadiusServer(
+        raddb=copy,
+        run_dir=run_dir,
+        database_url=site.backend.database_url,
+        schema=site.backend.schema,
+        require_message_authenticator=False,
+    )
+    status = copy / "sites" / "status.conf"  # its own probe wants a signed reply
+    status.write_text(
+        status.read_text().replace("authenticate_the_reply", "update reply { &Message-Authenticator := 0x00 }")
+    )
+    await asyncio.to_thread(server.start)
+    try:
+        found = await seen(site, copy, await door_of(site, server))
+    finally:
+        await asyncio.to_thread(server.stop)
+    assert sorted(trap["trap"] for trap in found["traps"]) == ["replies_unsigned", "unsigned_requests"]

@@ -1,0 +1,83 @@
+"""A walled garden over a plan that addresses its lines: what the real FreeRADIUS says of both, and to open sessions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from radius import FramedAddresses, GardenUnfit, PlanTerms
+from radius.testing import LabSession
+from tests.radius.conftest import ADDRESSES, PLAN, Site
+from tests.radius.online import FASTER, GARDEN, ON_ONE, Line, go_online
+
+pytestmark = ON_ONE
+
+
+@pytest.fixture
+async def line(site: Site) -> AsyncIterator[Line]:
+    async for made in go_online(site):
+        yield made
+
+
+async def define(site: Site, name: str, **terms: Any) -> None:
+    async with site.database.begin() as db:
+        given = {"download_kbps": 100_000, "upload_kbps": 20_000, **terms}
+        await site.service(db).define_plan(name=name, terms=PlanTerms(**given))
+    await site.projector.project_plans()
+
+
+async def test_a_session_goes_on_in_a_policy_garden_with_the_pools_of_its_plan(line: Line) -> None:
+    site = line.site
+    pools = {"ipv4_pool": "cgnat", "ipv6_delegated_pool": "homes"}
+    await define(site, PLAN, **pools)
+    subscriber = await site.active(FramedAddresses())
+    pooled = Line(site, line.nas, subscriber, LabSession("nobody"))
+    pooled.session = LabSession.after(subscriber["username"], await pooled.login())
+    await line.nas.accounting_start(pooled.session)
+    pooled.behind = -pooled.behind * 15  # no session of these tests can have begun before a plan was changed
+
+    told = await pooled.changes.deliver((await pooled.act("suspend", garden=GARDEN))["change_id"])
+
+    inside = await pooled.login()
+    assert [inside.attributes[name] for name in ("Framed-Pool", "Mikrotik-Delegated-IPv6-Pool")] == [
+        ("cgnat",),
+        ("homes",),
+    ]
+    assert (inside.rate_limit, inside.attributes["Mikrotik-Address-List"]) == ("500k/1000k", ("unpaid",))
+    assert [one["said"] for one in told["sessions"]] == ["changed"]
+
+
+async def test_in_a_garden_a_line_stays_in_its_vrf_and_asks_the_gardens_name_servers_if_it_has_some(site: Site) -> None:
+    await define(site, PLAN, vrf="home", dns_ipv4=("192.0.2.1",), dns_ipv6=("2001:db8::1",))
+    await define(site, GARDEN, download_kbps=1000, upload_kbps=500, garden_filter="unpaid")
+    subscriber = await site.active()
+    nas = await site.nas("huawei")
+    line = Line(site, nas, subscriber, LabSession("nobody"))
+    await line.act("suspend", garden=GARDEN)
+    await site.projector.project_subscriber(line.id)
+    kept = ("Huawei-VPN-Instance", "Huawei-Primary-DNS", "Huawei-DNS-Server-IPv6-address")
+
+    inside = await line.login()
+    assert (inside.code, inside.framed_ip_address) == ("Access-Accept", ADDRESSES.ipv4)
+    assert [inside.attributes.get(name) for name in kept[:2]] == [("home",), ("192.0.2.1",)]
+    assert inside.attributes["Huawei-Output-Average-Rate"] == ("1000000",)
+    assert "Fall-Through" not in inside.attributes
+
+    await define(site, GARDEN, download_kbps=1000, upload_kbps=500, garden_filter="unpaid", dns_ipv4=("192.0.2.99",))
+    async with site.database.begin() as db:
+        assert (await site.service(db).subscriber(subscriber_id=line.id))["projected"] is False
+    await site.projector.project_subscriber(line.id)
+    inside = await line.login()
+    assert [inside.attributes.get(name) for name in kept] == [("home",), ("192.0.2.99",), None]
+    assert await site.projector.drift() == []
+
+
+async def test_a_garden_of_another_access_is_refused(line: Line) -> None:
+    await define(line.site, FASTER, access="ipoe")
+    with pytest.raises(GardenUnfit, match="is for ipoe lines"):
+        await line.act("suspend", garden=FASTER)
+    await line.act("suspend", garden=GARDEN)
+    with pytest.raises(GardenUnfit):
+        await line.act("change_plan", plan=FASTER)

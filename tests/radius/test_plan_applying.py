@@ -1,0 +1,94 @@
+"""Plans that are defined anew: what NASes would be told, who is on them, and sessions that are told of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from radius import AppliedPlan, DialectUnknown, PlanChanges, PlanRefused, PlanTerms, tell_of_plan
+from tests.radius.conftest import PLAN, Site
+from tests.radius.online import FASTER, GARDEN, ON_ONE, Line, go_online
+
+
+@pytest.fixture
+async def line(site: Site) -> AsyncIterator[Line]:
+    async for made in go_online(site):
+        yield made
+
+
+def plan_changes(line: Line) -> PlanChanges:
+    site = line.site
+    return PlanChanges(site.database.begin, site.radius_database.begin, tenant_id=site.tenant_id, now=line.now)
+
+
+async def define(line: Line, **terms: Any) -> None:
+    async with line.site.database.begin() as db:
+        given = PlanTerms(**{"download_kbps": 300_000, "upload_kbps": 60_000, **terms})
+        await line.site.service(db).define_plan(name=PLAN, terms=given)
+    line.behind = timedelta(0)
+
+
+async def test_open_sessions_of_a_plan_that_was_changed_are_counted_told_once_and_proven(line: Line) -> None:
+    plans = plan_changes(line)
+    assert await plans.behind(PLAN) == 0  # it has not been changed
+    await line.site.active()  # who is not online
+    await define(line)
+    assert (await plans.behind(PLAN), await plans.behind(FASTER)) == (1, 0)
+    assert await plans.apply(PLAN) == AppliedPlan(plan=PLAN, subscribers=1, sessions=1)
+    assert await plans.apply(PLAN) == AppliedPlan(plan=PLAN, subscribers=0, sessions=0)
+
+    assert await line.changes.deliver_due() == 1
+
+    [request] = line.nas.disconnects.requests
+    assert (request.code, request.attributes["Mikrotik-Rate-Limit"]) == (43, "60000k/300000k")
+    assert await plans.behind(PLAN) == 0
+    await define(line, upload_kbps=50_000)
+    assert await plans.behind(PLAN) == 1
+
+
+@ON_ONE
+async def test_a_few_at_a_time_are_told_without_looking_who_is_online(line: Line) -> None:
+    other = replace(line, subscriber=await line.site.active())
+    await define(line)
+    # who was told since has it already, and who got another password was told nothing
+    await line.act("suspend", garden=GARDEN)
+    await other.act("rotate_password")
+    site, told = line.site, []
+    for limit in (1, 5):
+        async with site.database.begin() as db:
+            told.append(await tell_of_plan(db, tenant_id=site.tenant_id, plan=PLAN, limit=limit, now=line.now()))
+    assert [(each["subscribers"], each["sessions"]) for each in told] == [(1, None), (0, None)]
+    async with site.database.begin() as db:
+        await site.service(db).define_plan(name=GARDEN, terms=PlanTerms(download_kbps=64, upload_kbps=64))
+        garden = await tell_of_plan(db, tenant_id=site.tenant_id, plan=GARDEN, limit=5, now=datetime.now(UTC))
+        listed = {each["name"]: each for each in await site.service(db).plans()}
+    assert garden["subscribers"] == 1
+    assert [(listed[name]["subscribers"], listed[name]["in_garden"]) for name in (PLAN, GARDEN)] == [(2, 0), (0, 1)]
+
+
+@ON_ONE
+async def test_what_nases_would_be_told_is_shown_without_writing_it(site: Site) -> None:
+    terms = PlanTerms(download_kbps=5_000_000, upload_kbps=1000, vrf="home")
+    async with site.database.begin() as db:
+        service = site.service(db)
+        told = {each["dialect"]: each for each in await service.render_plan(name="new", terms=terms)}
+        [every, huawei] = await service.render_plan(name="new", terms=terms, dialect="huawei")
+        with pytest.raises(DialectUnknown):
+            await service.render_plan(name=PLAN, dialect="cisco-from-1998")
+        with pytest.raises(PlanRefused):
+            await service.render_plan(name="a b", terms=terms)
+        assert [plan["name"] for plan in await service.plans()] == [PLAN]
+    assert every["dialect"] == "every"
+    assert {row["attribute"] for row in every["rows"]} == {"Service-Type", "Framed-Protocol", "Acct-Interim-Interval"}
+    assert huawei == told["huawei"]
+    [fault] = huawei["faults"]
+    assert (huawei["rows"], "a NAS of dialect huawei can be told 4294967 kbit/s at most" in fault) == ([], True)
+    group = f"{site.tenant_id}/new:juniper"
+    assert {"group": group, "attribute": "ERX-Virtual-Router-Name", "op": "=", "value": "home"} in told["juniper"][
+        "rows"
+    ]
+    assert told["mikrotik"]["faults"] == ["a NAS of dialect mikrotik cannot be told a VRF"]
