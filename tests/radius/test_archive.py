@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import func, select, text
 
 from radius import Archived, Kept, SessionArchive, SessionLooks, UsageLooks
@@ -40,6 +41,7 @@ async def _where(site: Site, session: LabSession) -> tuple[int, int]:
         return numbers[0], numbers[1]
 
 
+@pytest.mark.both_databases
 async def test_old_sessions_go_into_the_archive_where_every_question_finds_them(site: Site) -> None:
     nas = await site.nas()
     old = [await _session(site, nas, days=days) for days in (36, 37, 100)]

@@ -71,6 +71,7 @@ async def books(database_url: str) -> AsyncIterator[Books]:
     await opened.close()
 
 
+@pytest.mark.both_databases
 async def test_a_session_over_midnight_is_split_by_the_nightly_count(books: Books) -> None:
     began = at(MONDAY, 20)
     await books.told("long", at(MONDAY, 23, 58), 5 * GIGABYTE, began=began)
