@@ -91,12 +91,12 @@ def _entry(login: LoginView, names: dict[str, str]) -> Entry:
     verdict = "accepted" if login["accepted"] else f"refused: {login['words']}"
     if login["about"] is not None:
         verdict += f" on {names.get(login['about'], login['about'])}"
-    line = " ".join(each for each in (login["calling_station"], login["nas_port"]) if each)
+    line = " ".join(each for each in (login["calling_station"], login["nas_port"], login["circuit"]) if each)
     return Entry((clock_time(login["happened_at"]), nas, login["method"], line, verdict))
 
 
 def _unknown(user: UnknownUser, names: dict[str, str]) -> Entry:
     nas = names.get(user["nas_address"], user["nas_address"])
-    line = " ".join(each for each in (user["calling_station"], user["nas_port"]) if each)
+    line = " ".join(each for each in (user["calling_station"], user["nas_port"], user["circuit"]) if each)
     below = "" if user["words"] == "no such user" else user["words"]
     return Entry((clock_time(user["last_at"]), str(user["times"]), nas, line, user["username"]), below)

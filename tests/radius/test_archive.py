@@ -52,6 +52,8 @@ async def test_old_sessions_go_into_the_archive_where_every_question_finds_them(
     assert [await _where(site, session) for session in old] == [(0, 1)] * 3
     assert [await _where(site, session) for session in (young, still_open)] == [(1, 0)] * 2
     assert await looks.of_user(old[0].username) == [before]
+    last = await site.sessions.last_session(old[0].username)
+    assert last is not None and (last.radacct_id, last.output_octets) == (before["number"], 6 * 2**32)
     then = NOW - timedelta(days=36) + timedelta(minutes=30)
     for asked in (str(ADDRESSES.ipv4), "2001:db8:7900::77"):
         assert before in await looks.who_had(asked, at=then)
