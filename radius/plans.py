@@ -21,6 +21,7 @@ from radius.errors import (
     TermsNotExpressible,
 )
 from radius.gardens import pieces_of
+from radius.plan_history import keep_former
 from radius.tables import Nas, Plan, Subscriber
 from radius.terms import PlanTerms, columns_of, in_one_spelling, terms_of
 from radius.wording import common_words, words_of
@@ -66,6 +67,7 @@ async def define_plan(
         plan = (await db.scalars(mine)).one()
     before = terms_of(plan)
     if before != terms:
+        await keep_former(db, plan, before, now=now)
         for column, value in columns_of(terms).items():
             setattr(plan, column, value)
         await count_up(db, plan, now)

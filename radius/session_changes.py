@@ -15,7 +15,7 @@ import structlog
 from radius.change_claims import ChangeClaims
 from radius.change_tables import SessionTreatment
 from radius.change_wish import ChangeWish
-from radius.changes_of_sessions import brought_at, change_of, former_terms, served_terms, treatments_of, views
+from radius.changes_of_sessions import change_of, former_terms, last_told, served_terms, treatments_of, views
 from radius.coa import Words, ask_to_change
 from radius.disconnect import ask_to_disconnect
 from radius.doors import KnownNas, close_ghost, identity_of, nas_doors
@@ -199,7 +199,7 @@ class SessionChanges:
                 former=former_terms(change),
                 wanted=await served_terms(db, subscriber),
                 ends=change.must_end or is_refused(subscriber),
-                brought_at=await brought_at(db, change),
+                told=await last_told(db, change),
                 changed=frozenset(each.radacct_id for each in treated if each.said == "changed"),
                 former_names=await not_free_yet(db, self._tenant_id, subscriber_id),
             )

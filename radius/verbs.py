@@ -6,11 +6,9 @@ The new wish and what open sessions are still to be told of it are one transacti
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from radius import subscribers
 from radius.acts import in_service
-from radius.changes_of_sessions import fingerprint, former_of
+from radius.changes_of_sessions import as_served, fingerprint, former_of
 from radius.errors import IllegalMove
 from radius.gardens import withholds_addresses
 from radius.identity_verbs import IdentityVerbs, fits
@@ -110,7 +108,7 @@ class SubscriberVerbs(IdentityVerbs):
         password = random_password(subscribers.PASSWORD_LENGTH)
         await self._secrets.seal(self._db, subscriber.password_ref, password)
         # sessions go on with what they have, also where their plan was changed since
-        before = replace(await former_of(self._db, subscriber), since=None)
+        before = await as_served(self._db, subscriber)
         return await self._end(subscriber, "rotate_password", before, (request_id, mark), changes=True)
 
     async def _withheld(self, subscriber: Subscriber) -> bool:
