@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import uvloop
 
 from provisioning.bootstrap import open_appliance
 from provisioning.database import Database
@@ -47,7 +48,7 @@ Columns = dict[str, list[tuple[Any, ...]]]
 
 def measure() -> None:
     """Both databases, and on each all of an import."""
-    asyncio.run(_measure())
+    uvloop.run(_measure())
 
 
 async def _measure() -> None:

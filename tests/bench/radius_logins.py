@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from sqlalchemy import insert, text
 
 from provisioning.database import Database
@@ -43,7 +44,7 @@ BATCH = 500
 def measure() -> None:
     """Who asks is a process of its own, made while there is no event loop that it would inherit."""
     with FORK.Pool(1) as pool:
-        asyncio.run(_measure(pool))
+        uvloop.run(_measure(pool))
 
 
 async def _measure(pool: Any) -> None:

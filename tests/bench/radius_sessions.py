@@ -5,7 +5,6 @@ The rows are made by SQL: ``ROWS`` sessions of 20,000 subscribers within a year,
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import uvloop
 from sqlalchemy import text
 
 from provisioning.database import Database
@@ -51,7 +51,7 @@ class Asking:
 
 def measure() -> None:
     """Every question, so many times, about somebody else each time."""
-    asyncio.run(_measure())
+    uvloop.run(_measure())
 
 
 async def _measure() -> None:
