@@ -10,6 +10,8 @@ what was used by days, and ``SessionArchive`` keeps radacct small.
 for what is known to hurt in the server itself.
 The server's configuration is ``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
 
+``SubscriberImport`` and ``BulkProjector`` do the same for thousands from elsewhere.
+
 Reading order: ``service`` (the verbs) -> ``projection`` (rows, pure) -> ``projector`` (carrying them over).
 
 How to add
@@ -25,7 +27,9 @@ How to add
 
 from __future__ import annotations
 
+from radius.adoption import Adoption, read_beside, read_radius_tables
 from radius.archive import Archived, Kept, SessionArchive
+from radius.bulk_projection import Bulk, BulkProjector
 from radius.canary import AuthDoor
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
@@ -67,6 +71,9 @@ from radius.errors import (
 from radius.evidence import Diagnoses, DiagnosisTerms
 from radius.findings import Diagnosis
 from radius.freeradius_tables import ensure_freeradius_tables
+from radius.import_errors import ImportRefused, ImportUnreadable
+from radius.import_files import SubscriberFile, SubscriberLine, read_subscribers
+from radius.importing import BroughtIn, Settled, SubscriberImport
 from radius.invariants import (
     RADIUS_INVARIANTS,
     Finding,
@@ -131,10 +138,14 @@ __all__ = [
     "RADIUS_INVARIANTS",
     "AccessUnfit",
     "AddressConflict",
+    "Adoption",
     "AppliedPlan",
     "Archived",
     "AttributeUnknown",
     "AuthDoor",
+    "BroughtIn",
+    "Bulk",
+    "BulkProjector",
     "CoaTerms",
     "CreatedSubscriber",
     "DefinedNas",
@@ -153,6 +164,8 @@ __all__ = [
     "FramedAddresses",
     "GardenUnfit",
     "IllegalMove",
+    "ImportRefused",
+    "ImportUnreadable",
     "Invariant",
     "Kept",
     "LineIdentity",
@@ -209,10 +222,14 @@ __all__ = [
     "SessionView",
     "SessionsEnded",
     "SessionsStillOpen",
+    "Settled",
     "SeveralNotExpressible",
     "SeveralRefused",
     "State",
     "SubscriberChange",
+    "SubscriberFile",
+    "SubscriberImport",
+    "SubscriberLine",
     "SubscriberTerminated",
     "SubscriberUnknown",
     "SubscriberVerbs",
@@ -242,6 +259,9 @@ __all__ = [
     "nas_doors",
     "probe_coa",
     "probe_login",
+    "read_beside",
+    "read_radius_tables",
+    "read_subscribers",
     "states_not_as_billed",
     "states_of_customer",
     "subscriber_changes",

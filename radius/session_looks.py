@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, any_, cast, or_, select, tuple_
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.aliveness import dialect_of, interval_of, ours, silent_at
 from radius.encoder import safe_username
 from radius.errors import LookRefused
-from radius.freeradius_tables import SESSION_PREFIXES, nas, radacct
+from radius.freeradius_tables import nas, radacct
 from radius.ports import Begin, Now
 from radius.radius_database import radius_transaction
 from radius.reaper import NasGuard, guards
@@ -29,7 +30,7 @@ from radius.treatment import MISSED_INTERIMS
 SessionState = Literal["online", "doubtful", "closed"]
 
 BOTH = (radacct, radius_session_archive)
-SHORTEST_PREFIX = 16
+SHORTEST_PREFIX = 32
 """No line is given a shorter IPv6 prefix."""
 STARTS_LOOKED_AT = 50
 """An address is one session's at a time, so who had it began last before; this many of those are looked at."""
@@ -128,12 +129,14 @@ class SessionLooks:
         """
         asked = _network(address)
         async with radius_transaction(self._radius_read) as db:
-            found: dict[int, Row[Any]] = {}
+            rows: list[Row[Any]] = []
             for table in BOTH:
-                for given in _given(table, asked):
-                    rows = await db.execute(_held(table, and_(given, ours(table, self._tenant_id)), at, db))
-                    found |= {row.radacctid: row for row in rows}
-            return await self._views(db, sorted(found.values(), key=_newness, reverse=True))
+                held = [await _held(db, table, given, at) for given in _given(table, asked, dialect_of(db))]
+                keys = {key for some in held for key in some}
+                if keys:
+                    same = tuple_(table.c.radacctid, table.c.acctstarttime).in_(keys)
+                    rows += await db.execute(_sessions(table, db).where(same, ours(table, self._tenant_id)))
+            return await self._views(db, sorted(rows, key=_newness, reverse=True))
 
     async def guards(self) -> list[NasGuard]:
         """Every NAS with open sessions, and whether accounting comes from it; the silent ones first.
@@ -171,22 +174,31 @@ async def _began(db: AsyncSession, username: str, number: int) -> datetime | Non
     return None
 
 
-def _held(table: Table, given: ColumnElement[bool], at: datetime, db: AsyncSession) -> Select[Any]:
-    began = table.c.acctstarttime
-    last = _sessions(table, db).where(given, began <= at).order_by(began.desc()).limit(STARTS_LOOKED_AT).subquery()
-    still = or_(last.c.acctstoptime.is_(None), last.c.acctstoptime >= at)
-    return select(last).where(still)
+async def _held(db: AsyncSession, table: Table, given: ColumnElement[bool], at: datetime) -> list[tuple[int, datetime]]:
+    """Number and beginning of the sessions that had it then."""
+    number, began, stopped = table.c.radacctid, table.c.acctstarttime, table.c.acctstoptime
+    last = select(number, began, stopped).where(given, began <= at).order_by(began.desc()).limit(STARTS_LOOKED_AT)
+    return [(row[0], row[1]) for row in await db.execute(last) if row[2] is None or row[2] >= at]
 
 
-def _given(table: Table, asked: IPv4Network | IPv6Network) -> Iterator[ColumnElement[bool]]:
+def _given(table: Table, asked: IPv4Network | IPv6Network, dialect: str) -> Iterator[ColumnElement[bool]]:
     """The columns that may say it, each by equality: that is what an index answers on both databases."""
     if isinstance(asked, IPv4Network):
         yield table.c.framedipaddress == str(asked.network_address)
         return
-    containing = [str(asked.supernet(new_prefix=length)) for length in range(SHORTEST_PREFIX, asked.prefixlen + 1)]
-    alone = [str(asked.network_address)] if asked.prefixlen == asked.max_prefixlen else []
-    for name in SESSION_PREFIXES:
-        yield and_(table.c[name].is_not(None), table.c[name].in_(containing + alone))
+    shortest = min(SHORTEST_PREFIX, asked.prefixlen)
+    containing = [str(asked.supernet(new_prefix=length)) for length in range(shortest, asked.prefixlen + 1)]
+    for name in ("framedipv6prefix", "delegatedipv6prefix"):
+        yield and_(table.c[name].is_not(None), _one_of(table.c[name], containing, dialect))
+    if asked.prefixlen == asked.max_prefixlen:
+        alone = table.c.framedipv6address
+        yield and_(alone.is_not(None), _one_of(alone, [str(asked.network_address), str(asked)], dialect))
+
+
+def _one_of(column: ColumnElement[Any], values: list[str], dialect: str) -> ColumnElement[bool]:
+    if dialect == "postgresql":  # as one parameter: a hundred cost more than the question
+        return column == any_(cast(values, postgresql.ARRAY(postgresql.INET)))
+    return column.in_(values)
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

@@ -10,7 +10,7 @@ from rich.text import Text
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
-from provisioning.cli.whom import ByExternalId, Username, whom
+from provisioning.cli.whom import ByExternalId, Username, username_of, whom
 from radius import LoginView, UnknownUser
 
 MARKS = {"cause": "✗", "note": "!", "fine": "✓"}
@@ -25,7 +25,12 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def logins(username: Username, limit: Limit = 20, external_id: ByExternalId = False, json_: AsJson = False) -> None:
+def logins(
+    username: Username,
+    limit: Limit = 20,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
     """Show when and where a subscriber tried to log in, how, and why it was refused."""
 
     async def act(appliance: Appliance) -> None:
@@ -70,11 +75,7 @@ def diagnose(
     """Say why somebody can't log in: what was found, the evidence and the next act, the gravest first."""
 
     async def act(appliance: Appliance) -> None:
-        name = username
-        if external_id:
-            async with appliance.database.read() as db:
-                name = (await appliance.subscriber_desk(db).named(whom(username, external_id)))["username"]
-        found = await appliance.diagnoses.of(name)
+        found = await appliance.diagnoses.of(await username_of(appliance, username, external_id))
         if json_:
             print_json(found)
             return
