@@ -178,7 +178,7 @@ async def _unwritten(db: AsyncSession, now: datetime) -> list[Trap]:
             trap="logins_not_written",
             what=f"a session began {started:%Y-%m-%d %H:%M}Z, and no login was written down {since}",
             why="`subscribers logins` and `subscribers diagnose` know of no login.",
-            fix="post-auth { log_the_login }, as deploy/freeradius/README.md says; GRANT INSERT ON radius_login TO ...;",
+            fix="post-auth { log_the_login } (deploy/freeradius/README.md); GRANT INSERT ON radius_login TO ...;",
         )
     ]
 
