@@ -53,6 +53,7 @@ class SessionView(TypedDict):
     nas_port: str | None
     calling_station: str | None
     ipv4: str | None
+    ipv6: str | None
     ipv6_wan_prefix: str | None
     delegated_prefix: str | None
     started_at: datetime | None
@@ -225,6 +226,7 @@ def _view(row: Row[Any], names: Mapping[str, str], now: datetime) -> SessionView
         nas_port=session.nas_port,
         calling_station=session.calling_station,
         ipv4=session.framed_ip_address,
+        ipv6=host(row.framedipv6address) if row.framedipv6address else None,
         ipv6_wan_prefix=session.ipv6_wan_prefix,
         delegated_prefix=session.delegated_prefix,
         started_at=session.started_at,

@@ -120,7 +120,7 @@ def _entry(session: SessionView) -> Entry:
 
 
 def _in_words(session: SessionView) -> str:
-    addresses = (session["ipv4"], session["ipv6_wan_prefix"], session["delegated_prefix"])
+    addresses = (session["ipv4"], session["ipv6"], session["ipv6_wan_prefix"], session["delegated_prefix"])
     where = (session["nas_port"] and f"port {session['nas_port']}", session["calling_station"])
     facts = [
         ", ".join(each for each in addresses if each) or "no address",

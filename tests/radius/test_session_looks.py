@@ -28,7 +28,7 @@ def _row(number: int, **columns: Any) -> dict[str, Any]:
         "username": f"user{number % 40}",
         "nasipaddress": f"10.0.0.{number % 20 + 1}",
         "framedipaddress": f"100.64.0.{number % 40 + 1}",
-        "framedipv6prefix": None,
+        "framedipv6address": f"2001:db8:ffff::{number:x}",
         "delegatedipv6prefix": f"2001:db8:{number % 40 + 1:x}00::/56",
         "acctstarttime": began,
         "acctupdatetime": began + timedelta(minutes=5),
@@ -120,6 +120,7 @@ HELD = {
     "2001:db8:200:10::/60": 241,
     "100.64.0.12": 1211,
     "2001:db8:c00::9": 1211,
+    "2001:db8:ffff::4bb": 1211,
 }
 """Number 241 is in the archive, 1211 in radacct."""
 
