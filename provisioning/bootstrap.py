@@ -72,6 +72,7 @@ from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
 from provisioning.webhooks import FactRecorder, Targets, Webhooks
 from radius import (
+    BulkProjector,
     Diagnoses,
     DiagnosisTerms,
     LoginLog,
@@ -82,6 +83,7 @@ from radius import (
     SessionChanges,
     SessionLooks,
     SessionReader,
+    SubscriberImport,
     SubscriberVerbs,
     UsageLooks,
 )
@@ -152,8 +154,21 @@ class Appliance:
             now=clock,
             secrets=self.vault,
         )
+        self.bulk_projector = BulkProjector(
+            self.database.begin,
+            self.radius_database.begin,
+            projector=self.projector,
+            tenant_id=settings.tenant_id,
+            now=clock,
+            secrets=self.vault,
+            read=self.database.read,
+        )
         self.projections = Projections(
-            self.database.read, self.projector, services=self.services, tenant_id=settings.tenant_id
+            self.database.read,
+            self.projector,
+            self.bulk_projector,
+            services=self.services,
+            tenant_id=settings.tenant_id,
         )
 
     def services(self, db: AsyncSession) -> Services:
@@ -234,6 +249,10 @@ class Appliance:
         return SubscriberVerbs(
             db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault, guard=not_being_installed
         )
+
+    def subscriber_import(self, db: AsyncSession) -> SubscriberImport:
+        """Lists of subscribers from elsewhere, bound to this transaction."""
+        return SubscriberImport(db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault)
 
     @property
     def plan_changes(self) -> PlanChanges:

@@ -14,13 +14,22 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.vault import VaultError
-from radius import ProjectedSubscriber, RadiusDatabaseUnavailable, RadiusDatabaseUnfit, RadiusError, RadiusProjector
+from radius import (
+    BulkProjector,
+    ProjectedSubscriber,
+    RadiusDatabaseUnavailable,
+    RadiusDatabaseUnfit,
+    RadiusError,
+    RadiusProjector,
+)
 from workflows import KeptResult, Services, open_results
 
 ALLOCATION = "allocate_resources"
 """The step whose result names the service and username that a run has made."""
 ENDING = "end_service"
 """The step whose result names the service and username that a run is taking away."""
+MANY = 100
+"""From so many on, those whom FreeRADIUS does not know yet are carried over together."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,12 +57,14 @@ class Projections:
         self,
         read: Callable[[], AbstractAsyncContextManager[AsyncSession]],
         projector: RadiusProjector,
+        bulk_projector: BulkProjector,
         *,
         services: Callable[[AsyncSession], Services],
         tenant_id: str,
     ) -> None:
         self._read = read
         self._projector = projector
+        self._bulk_projector = bulk_projector
         self._services = services
         self._tenant_id = tenant_id
 
@@ -73,8 +84,13 @@ class Projections:
         try:
             for kind, source_id in await self._projector.behind():
                 await _carried_over(self._projector.project_one(kind, source_id), kind=kind, id=source_id)
-            for username in sorted(behind.keys() - in_work):
-                one = self._projector.project_subscriber(behind[username])
+            waiting = {behind[username]: username for username in sorted(behind.keys() - in_work)}
+            if len(waiting) >= MANY:
+                bulk = await self._bulk_projector.project_new(list(waiting))
+                caught_up += len(bulk.shown)
+                waiting = {number: waiting[number] for number in bulk.left}
+            for number, username in waiting.items():
+                one = self._projector.project_subscriber(number)
                 caught_up += await _carried_over(one, kind="subscriber", username=username)
         except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
             log.warning("FreeRADIUS' tables can't be reached", waiting=len(behind), code=error.code)

@@ -6,7 +6,11 @@ often as it is asked to, and finds what differs there; ``SessionChanges`` carrie
 ``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
 ``SessionLooks`` and ``UsageLooks`` answer operators; ``Reaper`` closes what has fallen silent, ``UsageCount`` splits
 what was used by days, and ``SessionArchive`` keeps radacct small.
+``LoginLog`` reads who was let in and who was not, ``Diagnoses`` says why somebody can't log in, and ``examine`` looks
+for what is known to hurt in the server itself.
 The server's configuration is ``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
+
+``SubscriberImport`` and ``BulkProjector`` do the same for thousands from elsewhere.
 
 Reading order: ``service`` (the verbs) -> ``projection`` (rows, pure) -> ``projector`` (carrying them over).
 
@@ -15,12 +19,17 @@ How to add
 * a vendor's way to be told a plan: ``radius/dialects/__init__.py`` has the recipe;
 * an attribute: its facts in ``attributes.toml``, then whoever renders it (``projection``, ``wording``) may use it;
 * a state or a move between states: ``states``, and what it means for the rows in ``projection``;
-* an invariant for ``firstlight check``: ``invariants``.
+* an invariant for ``firstlight check``: ``invariants``;
+* a reason why a login is refused: a word in ``deploy/freeradius/raddb/login_log.conf``, its words in ``logins``, what to
+  do about it in ``diagnosis_of_logins``;
+* a trap of a FreeRADIUS configuration for ``firstlight doctor``: ``raddb_checks``, and a seed in its test.
 """
 
 from __future__ import annotations
 
+from radius.adoption import Adoption, read_beside, read_radius_tables
 from radius.archive import Archived, Kept, SessionArchive
+from radius.bulk_projection import Bulk, BulkProjector
 from radius.canary import AuthDoor
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
@@ -62,6 +71,9 @@ from radius.errors import (
 from radius.evidence import Diagnoses, DiagnosisTerms
 from radius.findings import Diagnosis
 from radius.freeradius_tables import ensure_freeradius_tables
+from radius.import_errors import ImportRefused, ImportUnreadable
+from radius.import_files import SubscriberFile, SubscriberLine, read_subscribers
+from radius.importing import BroughtIn, Settled, SubscriberImport
 from radius.invariants import (
     RADIUS_INVARIANTS,
     Finding,
@@ -126,10 +138,14 @@ __all__ = [
     "RADIUS_INVARIANTS",
     "AccessUnfit",
     "AddressConflict",
+    "Adoption",
     "AppliedPlan",
     "Archived",
     "AttributeUnknown",
     "AuthDoor",
+    "BroughtIn",
+    "Bulk",
+    "BulkProjector",
     "CoaTerms",
     "CreatedSubscriber",
     "DefinedNas",
@@ -148,6 +164,8 @@ __all__ = [
     "FramedAddresses",
     "GardenUnfit",
     "IllegalMove",
+    "ImportRefused",
+    "ImportUnreadable",
     "Invariant",
     "Kept",
     "LineIdentity",
@@ -204,10 +222,14 @@ __all__ = [
     "SessionView",
     "SessionsEnded",
     "SessionsStillOpen",
+    "Settled",
     "SeveralNotExpressible",
     "SeveralRefused",
     "State",
     "SubscriberChange",
+    "SubscriberFile",
+    "SubscriberImport",
+    "SubscriberLine",
     "SubscriberTerminated",
     "SubscriberUnknown",
     "SubscriberVerbs",
@@ -237,6 +259,9 @@ __all__ = [
     "nas_doors",
     "probe_coa",
     "probe_login",
+    "read_beside",
+    "read_radius_tables",
+    "read_subscribers",
     "states_not_as_billed",
     "states_of_customer",
     "subscriber_changes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -28,3 +28,14 @@ class Secrets(Protocol):
 
     async def discard(self, db: AsyncSession, ref: str) -> None:
         """Forget what is under ``ref``; nothing there is fine."""
+
+
+class ManySecrets(Secrets, Protocol):
+    """The same for thousands at once, in a few statements."""
+
+    async def seal_many(self, db: AsyncSession, plaintexts: Mapping[str, str]) -> None:
+        """Keep each plaintext under its reference, in place of what was there."""
+
+    async def reveal_many(self, db: AsyncSession, refs: Collection[str]) -> dict[str, str]:
+        """The plaintexts by reference; one under which nothing is kept, or which does not open, is left out."""
+        ...

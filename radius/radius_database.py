@@ -61,6 +61,7 @@ _COLUMNS = {
 }
 _ATTRIBUTE_COLUMNS = ("attribute", "op", "value")
 _NAMES_AT_ONCE = 400
+_EVERY_NAME = 0x52414E53  # "RANS"; held by many who change one name each, or by one who changes thousands
 _SQLITE_LACKS = ("no such table", "no such column")
 
 
@@ -127,7 +128,15 @@ def _first_line(error: BaseException | None) -> str:
 async def lock_name(db: AsyncSession, kind: Kind, name: str) -> None:
     """Nobody else changes this name until the transaction ends. On SQLite the transaction itself is that lock."""
     if db.get_bind().dialect.name == "postgresql":
+        every = func.pg_advisory_xact_lock_shared(_EVERY_NAME)  # before the name's: who has all waits for nobody's
+        await db.execute(select(every))
         await db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{kind}:{name}", 0))))
+
+
+async def lock_every_name(db: AsyncSession) -> None:
+    """Nobody else changes any name until the transaction ends. On SQLite the transaction itself is that lock."""
+    if db.get_bind().dialect.name == "postgresql":
+        await db.execute(select(func.pg_advisory_xact_lock(_EVERY_NAME)))
 
 
 async def ledger_entry(db: AsyncSession, kind: Kind, name: str) -> LedgerEntry | None:

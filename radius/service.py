@@ -147,6 +147,10 @@ class RadiusService:
         """The subscriber that has this number of the ISP's own, and is not terminated; or ``SubscriberUnknown``."""
         return await self._view(await external_ids.known_as(self._db, self._tenant_id, external_id))
 
+    async def refuse_taken_external_id(self, external_id: str) -> None:
+        """Raises: RequestRefused, ExternalIdTaken when no subscriber could be given that number."""
+        await external_ids.refuse_taken_number(self._db, self._tenant_id, external_id)
+
     async def give_external_id(self, *, subscriber_id: int, external_id: str | None) -> SubscriberView:
         """Let it be known by the ISP's own number of it; None: by none. Nothing happens when it is.
 

@@ -249,6 +249,8 @@ CODES: dict[int, tuple[str, ...]] = {
         "radius.attribute_unknown",
         "radius.dialect_unknown",
         "radius.encoding_refused",
+        "radius.import_refused",
+        "radius.import_unreadable",
         "radius.look_refused",
         "radius.line_refused",
         "radius.nas_refused",

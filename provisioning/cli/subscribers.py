@@ -8,7 +8,7 @@ import typer
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
-from provisioning.cli import logins, subscribers_verbs
+from provisioning.cli import logins, subscribers_files, subscribers_verbs
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, By, run
@@ -20,6 +20,7 @@ from radius import SubscriberView
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall be, and making it so.")
 subscribers_verbs.add_to(app)
+subscribers_files.add_to(app)
 logins.add_to(app)
 
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
+from itertools import islice
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.vault.envelope import EnvelopeBroken, key_id_of, seal, unseal
-from provisioning.vault.errors import SecretMissing, SecretReferenceMalformed, SecretTampered
+from provisioning.vault.errors import (
+    SealingKeyUnknown,
+    SecretMissing,
+    SecretReferenceMalformed,
+    SecretTampered,
+)
 from provisioning.vault.keyring import Keyring
 from provisioning.vault.tables import SealedSecret
 
 REFERENCE = re.compile(r"secret:[a-z][a-z0-9_]*(/[A-Za-z0-9._~%@:+-]+)+")
 REFERENCE_LENGTH = 200
+REFERENCES_AT_ONCE = 1000
+_SECRETS = cast(Table, SealedSecret.__table__)  # thousands of rows are no objects
 
 
 class SecretVault:
@@ -36,13 +47,7 @@ class SecretVault:
             SecretReferenceMalformed: ``ref`` isn't like ``secret:subscriber/42``.
             VaultError: the keyring is gone, exposed or damaged.
         """
-        statement = self._insert(db, ref, plaintext)
-        await db.execute(
-            statement.on_conflict_do_update(
-                index_elements=["tenant_id", "ref"],
-                set_={"key_id": statement.excluded.key_id, "sealed": statement.excluded.sealed},
-            )
-        )
+        await db.execute(_in_place(self._insert(db, ref, plaintext)))
 
     async def seal_if_missing(self, db: AsyncSession, ref: str, plaintext: str) -> str:
         """Keep a value under its reference unless one is kept there, and tell which: of two at once both get the first.
@@ -65,6 +70,49 @@ class SecretVault:
         if sealed is None:
             raise SecretMissing(ref)
         return open_sealed(self._keyring, sealed, tenant_id=self._tenant_id, ref=ref)
+
+    async def seal_many(self, db: AsyncSession, plaintexts: Mapping[str, str]) -> None:
+        """Keep each value under its reference, as ``seal``, in one statement.
+
+        Raises: as ``seal``; nothing is kept then.
+        """
+        if not plaintexts:
+            return
+        for ref in plaintexts:
+            _refuse_malformed(ref)
+        key, tenant_id = self._keyring.current(), self._tenant_id
+        sealed = {ref: seal(key, tenant_id=tenant_id, ref=ref, plaintext=each) for ref, each in plaintexts.items()}
+        if db.get_bind().dialect.name == "postgresql":
+            arrays = [bindparam(f"b_{name}", type_=ARRAY(_SECRETS.c[name].type)) for name in ("ref", "sealed")]
+            each = func.unnest(*arrays).table_valued("ref", "sealed").render_derived()
+            rows = select(literal(tenant_id), each.c.ref, literal(key.key_id), each.c.sealed)
+            insert = postgresql.insert(_SECRETS).from_select(["tenant_id", "ref", "key_id", "sealed"], rows)
+            await db.execute(_in_place(insert), {"b_ref": list(sealed), "b_sealed": list(sealed.values())})
+            return
+        values = [{"ref": ref, "sealed": value} for ref, value in sealed.items()]
+        same = {"tenant_id": tenant_id, "key_id": key.key_id}
+        await db.execute(_in_place(sqlite.insert(_SECRETS)), [same | value for value in values])
+
+    async def reveal_many(self, db: AsyncSession, refs: Collection[str]) -> dict[str, str]:
+        """The values by reference; one under which nothing is kept, or which does not open, is left out: ``reveal``
+        says why.
+
+        Raises:
+            SecretReferenceMalformed
+            VaultError: the keyring is gone, exposed or damaged.
+        """
+        found: dict[str, str] = {}
+        waiting = iter(refs)
+        while some := list(islice(waiting, REFERENCES_AT_ONCE)):
+            for ref in some:
+                _refuse_malformed(ref)
+            mine = select(SealedSecret.ref, SealedSecret.sealed).where(SealedSecret.tenant_id == self._tenant_id)
+            for ref, sealed in await db.execute(mine.where(SealedSecret.ref.in_(some))):
+                try:
+                    found[ref] = open_sealed(self._keyring, sealed, tenant_id=self._tenant_id, ref=ref)
+                except (SecretTampered, SealingKeyUnknown):
+                    continue
+        return found
 
     async def discard(self, db: AsyncSession, ref: str) -> None:
         """Forget a value; nothing happens when none is kept."""
@@ -93,6 +141,14 @@ def open_sealed(keyring: Keyring, sealed: bytes, *, tenant_id: str, ref: str) ->
         return unseal(keyring.key(key_id_of(sealed)), sealed, tenant_id=tenant_id, ref=ref)
     except EnvelopeBroken as exc:
         raise SecretTampered(ref) from exc
+
+
+def _in_place(statement: Any) -> Any:
+    """An INSERT that replaces what was kept there."""
+    return statement.on_conflict_do_update(
+        index_elements=["tenant_id", "ref"],
+        set_={"key_id": statement.excluded.key_id, "sealed": statement.excluded.sealed},
+    )
 
 
 def _refuse_malformed(ref: str) -> None:

@@ -11,11 +11,14 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy.engine import URL, make_url
 
 from radius.testing.errors import FreeRadiusFailed, FreeRadiusMissing
 from radius.testing.wire import status_answers
+
+LoginQueries = Literal["two", "five"]
 
 _PROGRAM_FOLDERS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
 _POSTGRESQL_DRIVER = Path("/usr/lib/freeradius/rlm_sql_postgresql.so")
@@ -54,6 +57,7 @@ class FreeRadiusServer:
         nas_lifetime_seconds: int = 1,
         reject_delay_seconds: int = 0,
         require_message_authenticator: bool = True,
+        login_queries: LoginQueries = "two",
     ) -> None:
         self._raddb = raddb
         self._run_dir = run_dir.absolute()
@@ -64,6 +68,7 @@ class FreeRadiusServer:
             "FIRSTLIGHT_FREERADIUS_NAS_LIFETIME_SECONDS": str(nas_lifetime_seconds),
             "FIRSTLIGHT_FREERADIUS_REJECT_DELAY_SECONDS": str(reject_delay_seconds),
             "FIRSTLIGHT_FREERADIUS_REQUIRE_MESSAGE_AUTHENTICATOR": "yes" if require_message_authenticator else "no",
+            "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": login_queries,
         }
         self._status_secret = randomness.token_urlsafe(24)
         self._process: subprocess.Popen[bytes] | None = None

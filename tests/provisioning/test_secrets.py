@@ -358,3 +358,23 @@ def test_a_rotation_leaves_the_file_to_its_owner(path: Path, clock: Clock) -> No
         os.chown(path, owner, owner)
     add_key(path, now=clock)
     assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (owner, 0o600)
+
+
+@pytest.mark.both_databases
+async def test_many_values_are_kept_and_come_back_at_once_and_what_does_not_open_is_left_out(
+    database: Database, path: Path
+) -> None:
+    vault = SecretVault(load_keyring(path), tenant_id="default")
+    wanted = {f"secret:subscriber/{number}": f"password {number}" for number in range(1, 2101)}
+    async with database.begin() as db:
+        await vault.seal(db, "secret:subscriber/1", "an earlier one")
+        await vault.seal_many(db, wanted)
+        await vault.seal_many(db, {})
+    async with database.begin() as db:
+        await db.execute(update(SealedSecret).where(SealedSecret.ref == "secret:subscriber/7").values(sealed=b"x"))
+        found = await vault.reveal_many(db, [*wanted, "secret:subscriber/9999"])
+        one = await vault.reveal(db, "secret:subscriber/1")
+        with pytest.raises(SecretReferenceMalformed):
+            await vault.seal_many(db, {"nonsense": "x"})
+    assert found == {ref: value for ref, value in wanted.items() if ref != "secret:subscriber/7"}
+    assert one == "password 1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,6 +54,14 @@ class TableSecrets:
 
     async def reveal(self, db: AsyncSession, ref: str) -> str:
         return (await db.scalars(select(KeptSecret.plaintext).where(KeptSecret.ref == ref))).one()
+
+    async def seal_many(self, db: AsyncSession, plaintexts: Mapping[str, str]) -> None:
+        for ref, plaintext in plaintexts.items():
+            await self.seal(db, ref, plaintext)
+
+    async def reveal_many(self, db: AsyncSession, refs: Collection[str]) -> dict[str, str]:
+        kept = select(KeptSecret.ref, KeptSecret.plaintext).where(KeptSecret.ref.in_(list(refs)))
+        return {ref: plaintext for ref, plaintext in await db.execute(kept)}
 
     async def discard(self, db: AsyncSession, ref: str) -> None:
         await db.execute(delete(KeptSecret).where(KeptSecret.ref == ref))

@@ -1,0 +1,109 @@
+"""``/subscribers/imports``: subscribers from a list, with their passwords; the worker tells FreeRADIUS of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field, ValidationError
+from starlette.requests import Request
+
+from provisioning import subscriber_files
+from provisioning.access import subject_of
+from provisioning.api.bodies import is_csv
+from provisioning.api.calls import Call, InCall
+from provisioning.api.openapi import inlined
+from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
+from radius import ImportRefused
+
+doors = Doors(prefix="/subscribers", tags=["subscribers"])
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of a list: some hundred thousand lines."""
+OF_CSV = ("file_name", "dry_run", "reason")
+
+
+class SubscriberImportWish(Wish):
+    """A list of subscribers as CSV. As ``text/csv`` the body is the content, and all else stands in the address."""
+
+    content: str = Field(description="CSV: username, customer_id, plan, ...")
+    file_name: str | None = Field(default=None, max_length=200, description="For the audit")
+    dry_run: bool = Field(default=False, description="Only say what it comes to")
+    reason: str | None = Field(default=None, min_length=1, max_length=1000, description="Why, for the audit")
+
+
+class ImportedSubscribers(Wish):
+    """How many lines there were, how many subscribers were made of them, and how many were here just so."""
+
+    lines: int
+    created: int
+    unchanged: int
+    dry_run: bool
+
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": inlined(SubscriberImportWish.model_json_schema())},
+            "text/csv": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+async def _open(call: Call) -> None:
+    """Reads the list, and what FreeRADIUS has, before anything may be written: both take seconds."""
+    said = {name: value for name in OF_CSV if (value := call.request.query_params.get(name)) is not None}
+    wish, content = await _read(call.request, said)
+    file = await subscriber_files.opened(content)
+    foreign = await subscriber_files.foreign_names(call.appliance, file)
+    call.request.state.opened = wish, file, foreign
+
+
+@doors.post(
+    "/imports",
+    permission="subscribers.write",
+    name="import",
+    most_bytes=MOST_BYTES,
+    openapi_extra=_BODY,
+    first=_open,
+)
+async def import_(
+    call: InCall,
+    # Described and checked here, and read by ``_open``.
+    file_name: Annotated[str | None, Query(max_length=200, description="Of a CSV body, for the audit")] = None,
+    dry_run: Annotated[bool, Query(description="Of a CSV body: only say what it comes to")] = False,
+    reason: Annotated[str | None, Query(max_length=1000, description="Of a CSV body: why, for the audit")] = None,
+) -> ImportedSubscribers:
+    """Takes subscribers over, all of a list or nothing; each line's faults stand in the refusal."""
+    wish, file, foreign = call.request.state.opened
+    checked = await subscriber_files.checked_in(call.appliance, call.db, file, foreign)
+    if checked.faults:
+        raise ImportRefused(checked.faults)
+    if wish.dry_run:
+        call.changes_nothing()
+        created, unchanged = len(checked.new), len(checked.unchanged)
+    else:
+        brought = await call.appliance.subscriber_import(call.db).bring_in(file.lines)
+        created, unchanged = len(brought.created), len(brought.unchanged)
+        counts = {"lines": len(file.lines), "created": created, "unchanged": unchanged}
+        named = wish.file_name or "a body"
+        call.tells(subject=subject_of("import", "subscribers"), reason=wish.reason, after={"file": named, **counts})
+    return ImportedSubscribers(lines=len(file.lines), created=created, unchanged=unchanged, dry_run=wish.dry_run)
+
+
+async def _read(request: Request, said: dict[str, Any]) -> tuple[SubscriberImportWish, bytes]:
+    """
+    Raises: RequestValidationError
+    """
+    body, where = await request.body(), "query" if is_csv(request) else "body"
+    try:
+        if is_csv(request):
+            return SubscriberImportWish.model_validate({**said, "content": ""}), body
+        wish = SubscriberImportWish.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise RequestValidationError([{**part, "loc": (where, *part["loc"])} for part in error.errors()]) from error
+    return wish, wish.content.encode()

@@ -1,0 +1,114 @@
+"""The rows of thousands of subscribers whom FreeRADIUS does not know yet, in one transaction in the radius database.
+
+On PostgreSQL they are copied (COPY), on SQLite written by one statement a table. All names are locked for that time,
+so what is found to be new stays new, and nobody projects one of them meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from sqlalchemy import Table, delete, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.bulk import chunks, is_postgresql
+from radius.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
+from radius.projection import Row, digest
+from radius.radius_database import FoundRows, Wish, actual_rows, lock_every_name
+
+_TABLES = (radcheck, radreply, radusergroup)
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "radcheck": ("username", "attribute", "op", "value"),
+    "radreply": ("username", "attribute", "op", "value"),
+    "radusergroup": ("username", "groupname", "priority"),
+}
+_LEDGER = ("kind", "name", "tenant_id", "source_id", "version", "digest", "projected_at")
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+"""What COPY's text would take for its own."""
+
+
+async def show_new(db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, seen: Mapping[str, str]) -> list[Wish]:
+    """Write the rows of those that have none, with their line in the ledger; returns the wishes that were shown.
+
+    ``seen`` has names whose rows, which are not ours, may be replaced: those of which the rows have that digest still.
+    """
+    await lock_every_name(db)
+    names = [wish.name for wish in wishes]
+    known = await _in_ledger(db, names)
+    standing = await _with_rows(db, names)
+    replaced = await _unaltered(db, (standing - known).intersection(seen), seen)
+    shown = [wish for wish in wishes if wish.name not in known and (wish.name not in standing or wish.name in replaced)]
+    for some in chunks(sorted(replaced)):
+        for table in _TABLES:
+            await db.execute(delete(table).where(table.c.username.in_(some)))
+    await _write(db, shown, now)
+    return shown
+
+
+async def foreign_names(db: AsyncSession, names: Sequence[str]) -> set[str]:
+    """Those of the names that have rows which nobody here has written."""
+    return await _with_rows(db, names) - await _in_ledger(db, names)
+
+
+async def _in_ledger(db: AsyncSession, names: Sequence[str]) -> set[str]:
+    columns, found = radius_projection.c, set[str]()
+    for some in chunks(names):
+        found.update(await db.scalars(select(columns.name).where(columns.kind == "subscriber", columns.name.in_(some))))
+    return found
+
+
+async def _with_rows(db: AsyncSession, names: Sequence[str]) -> set[str]:
+    found = set[str]()
+    for some in chunks(names):
+        for table in _TABLES:
+            found.update(await db.scalars(select(table.c.username).where(table.c.username.in_(some))))
+    return found
+
+
+async def _unaltered(db: AsyncSession, names: Collection[str], seen: Mapping[str, str]) -> set[str]:
+    rows: FoundRows = await actual_rows(db, "subscriber", sorted(names)) if names else {}
+    return {name for name, found in rows.items() if digest(found.values()) == seen[name]}
+
+
+async def _write(db: AsyncSession, wishes: Sequence[Wish], now: datetime) -> None:
+    by_table: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in _TABLES}
+    for wish in wishes:
+        for row in wish.rows:
+            by_table[row.table].append(_values(row))
+    at: Any = now.astimezone(UTC).isoformat() if is_postgresql(db) else int(now.timestamp())
+    ledger = [(wish.kind, wish.name, wish.tenant_id, wish.source_id, wish.version, wish.digest, at) for wish in wishes]
+    for table in _TABLES:
+        await insert_rows(db, table, _COLUMNS[table.name], by_table[table.name])
+    await insert_rows(db, radius_projection, _LEDGER, ledger)
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    values = tuple(value for _, value in row.columns)
+    return (row.owner, values[0], int(values[1])) if row.table == "radusergroup" else (row.owner, *values)
+
+
+async def insert_rows(db: AsyncSession, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows of texts and numbers, in the quickest way that their database has."""
+    if not rows:
+        return
+    connection = await db.connection()
+    if not is_postgresql(db):
+        places = ", ".join("?" * len(columns))
+        await connection.exec_driver_sql(
+            f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608 - names of our own
+            list(rows),
+        )
+        return
+    statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
+    text = "".join("\t".join(str(value).translate(_ESCAPED) for value in row) + "\n" for row in rows)
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    try:
+        async with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            await copy.write(text)
+    except psycopg.Error as exc:
+        dialect = db.get_bind().dialect
+        raise DBAPIError.instance(statement, None, exc, psycopg.Error, hide_parameters=True, dialect=dialect) from exc

@@ -1,0 +1,196 @@
+"""``radius.import``: subscribers by the thousand into FreeRADIUS' tables, against the database's own quickest way."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from provisioning.bootstrap import open_appliance
+from provisioning.database import Database
+from provisioning.migrations import migrate
+from provisioning.settings import load_settings
+from provisioning.subscriber_files import bring_in, opened
+from provisioning.vault import create_keyring
+from radius import PlanTerms
+from radius.bulk_rows import show_new
+from radius.radius_database import Wish
+from tests.bench.lines import say
+from tests.bench.radius_tables import (
+    PLAN,
+    RUNS,
+    SUBSCRIBERS,
+    TABLES,
+    connection_string,
+    radius_database,
+    utc_now,
+    wishes,
+)
+from tests.support.postgres import PostgresServer
+
+BATCH = 2000
+ONE_BY_ONE = 300
+COLUMNS = {
+    "radcheck": "username, attribute, op, value",
+    "radreply": "username, attribute, op, value",
+    "radusergroup": "username, groupname, priority",
+}
+Columns = dict[str, list[tuple[Any, ...]]]
+
+
+def measure() -> None:
+    """Both databases, and on each all of an import."""
+    asyncio.run(_measure())
+
+
+async def _measure() -> None:
+    wanted = await asyncio.to_thread(wishes, SUBSCRIBERS)
+    for kind in ("sqlite", "postgresql"):
+        async with radius_database(kind) as database:
+            await _against_the_floor(kind, database, wanted)
+        await _whole(kind)
+
+
+async def _against_the_floor(kind: str, database: Database, wanted: Sequence[Wish]) -> None:
+    rows = _by_table(wanted)
+    floor = (lambda: _copied(database, rows)) if kind == "postgresql" else (lambda: _executed(database, rows))
+    pairs = []
+    for _ in range(RUNS):
+        took = [await _timed(database, floor), await _timed(database, lambda: _shown(database, wanted))]
+        pairs.append(took)
+    one_by_one = await _one_by_one(database, wanted[:ONE_BY_ONE])
+    rate = SUBSCRIBERS / statistics.median(ours for _, ours in pairs)
+    say(
+        {
+            "bench": "radius.import",
+            "database": kind,
+            "subscribers": SUBSCRIBERS,
+            "rows": sum(map(len, rows.values())),
+            "ratio": round(statistics.median(ours / floor for floor, ours in pairs), 2),
+            "floor": round(SUBSCRIBERS / statistics.median(floor for floor, _ in pairs), 1),
+            "rate_per_s": round(rate, 1),
+            "row_by_row_per_s": round(one_by_one, 1),
+            "times_row_by_row": round(rate / one_by_one, 1),
+            "runs": len(pairs),
+        }
+    )
+
+
+async def _timed(database: Database, act: Callable[[], Awaitable[None]]) -> float:
+    """Seconds, from empty tables on."""
+    async with database.begin() as db:
+        connection = await db.connection()
+        for table in TABLES:
+            await connection.exec_driver_sql(f"{'TRUNCATE' if database.is_postgresql else 'DELETE FROM'} {table}")
+    began = time.perf_counter()
+    await act()
+    return time.perf_counter() - began
+
+
+async def _shown(database: Database, wanted: Sequence[Wish]) -> None:
+    for start in range(0, len(wanted), BATCH):
+        async with database.begin() as db:
+            await show_new(db, wanted[start : start + BATCH], utc_now(), seen={})
+
+
+async def _copied(database: Database, rows: Columns) -> None:
+    async with await psycopg.AsyncConnection.connect(connection_string(database)) as connection:
+        for table, values in rows.items():
+            text = "".join("\t".join(map(str, row)) + "\n" for row in values)
+            async with (
+                connection.cursor() as cursor,
+                cursor.copy(f"COPY {table} ({COLUMNS[table]}) FROM STDIN") as copy,
+            ):
+                await copy.write(text)
+
+
+async def _executed(database: Database, rows: Columns) -> None:
+    def execute() -> None:
+        with sqlite3.connect(str(database.url.database)) as connection:
+            connection.execute("PRAGMA synchronous=FULL")
+            for table, values in rows.items():
+                places = ", ".join("?" * len(values[0]))
+                connection.executemany(f"INSERT INTO {table} ({COLUMNS[table]}) VALUES ({places})", values)
+        connection.close()
+
+    await asyncio.to_thread(execute)
+
+
+async def _one_by_one(database: Database, wanted: Sequence[Wish]) -> float:
+    """Subscribers a second when each is looked for, inserted row by row, and committed."""
+
+    async def act() -> None:
+        for wish in wanted:
+            async with database.begin() as db:
+                connection = await db.connection()
+                mark = "%s" if database.is_postgresql else "?"
+                await connection.exec_driver_sql(f"SELECT 1 FROM radcheck WHERE username = {mark}", (wish.name,))
+                for table, values in _by_table([wish]).items():
+                    for row in values:
+                        places = ", ".join(mark for _ in row)
+                        await connection.exec_driver_sql(
+                            f"INSERT INTO {table} ({COLUMNS[table]}) VALUES ({places})", row
+                        )
+
+    return len(wanted) / await _timed(database, act)
+
+
+def _by_table(wanted: Sequence[Wish]) -> Columns:
+    rows: Columns = {table: [] for table in COLUMNS}
+    for wish in wanted:
+        for row in wish.rows:
+            values = [value for _, value in row.columns]
+            rows[row.table].append(
+                (row.owner, values[0], int(values[1])) if row.table == "radusergroup" else (row.owner, *values)
+            )
+    return rows
+
+
+async def _whole(kind: str) -> None:
+    """A list of so many lines, on an appliance of its own."""
+    with tempfile.TemporaryDirectory(prefix="firstlight-bench-") as folder:
+        if kind == "sqlite":
+            await _import_all(kind, Path(folder), {})
+            return
+        server = PostgresServer(durable=True)
+        await asyncio.to_thread(server.start)
+        try:
+            await _import_all(kind, Path(folder), {"database_url": server.create_database()})
+        finally:
+            await asyncio.to_thread(server.stop)
+
+
+async def _import_all(kind: str, folder: Path, more: dict[str, Any]) -> None:
+    settings = load_settings(data_dir=folder, **more)
+    create_keyring(settings.sealing_key_file, now=utc_now)
+    lines = "".join(f"u{number}@isp.example,{number},{PLAN}\n" for number in range(1, SUBSCRIBERS + 1))
+    content = f"username,customer_id,plan\n{lines}".encode()
+    async with open_appliance(settings) as appliance:
+        await migrate(appliance.database, appliance.radius_database)
+        async with appliance.database.begin() as db:
+            await appliance.services(db).radius_service.define_plan(name=PLAN, terms=PlanTerms(100_000, 20_000))
+        took = []
+        for _ in range(2):
+            began = time.perf_counter()
+            done = await bring_in(appliance, await opened(content), audited=lambda _counts: None)
+            took.append(time.perf_counter() - began)
+        if done.unchanged != SUBSCRIBERS or done.failed:
+            raise RuntimeError(f"the same list again has changed something: {done}")
+    say(
+        {
+            "bench": "radius.import",
+            "database": kind,
+            "part": "whole",
+            "subscribers": SUBSCRIBERS,
+            "rate_per_s": round(SUBSCRIBERS / took[0], 1),
+            "again_per_s": round(SUBSCRIBERS / took[1], 1),
+            "runs": 1,
+        }
+    )

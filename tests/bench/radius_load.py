@@ -1,0 +1,129 @@
+"""A NAS that asks as fast as it is answered: PAP logins by plain ``struct``, every answer verified and compared.
+
+Each request has a Message-Authenticator, and each reply must have one that is right, as must its authenticator be
+(RFC 2865 s3, RFC 3579 s3.2). ``Clients`` run it in a process of its own: what it costs is no part of the server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import random
+import select
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+ACCEPT, REJECT = 2, 3
+WRONG_EVERY = 16
+"""Every so manieth login is with a wrong password."""
+LOST_AFTER_SECONDS = 5.0
+_USER_NAME, _PASSWORD, _NAS_ADDRESS, _FRAMED_ADDRESS, _AUTHENTICATOR = 1, 2, 4, 8, 80
+
+
+@dataclass(frozen=True)
+class Logins:
+    """What a window came to: how long each answered login took, how many were answered otherwise than they had to be,
+    and how many not at all."""
+
+    took_ms: list[float]
+    seconds: float
+    wrong: int
+    lost: int
+
+    @property
+    def rate_per_s(self) -> float:
+        return len(self.took_ms) / self.seconds
+
+
+@dataclass
+class _Asked:
+    number: int
+    good: bool
+    authenticator: bytes
+    at: float
+
+
+def address_of(number: int) -> str:
+    """Which address subscriber ``number`` is given."""
+    return str(IPv4Address(int(IPv4Address("100.64.0.0")) + number))
+
+
+def password_of(number: int) -> str:
+    return f"pw-{number:018d}"
+
+
+def log_in(port: int, secret: bytes, *, subscribers: int, seconds: float, under_way: int = 16) -> Logins:
+    """Random subscribers, so many logins under way at a time, for so long."""
+    chance = random.Random(port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nas:
+        nas.connect(("127.0.0.1", port))
+        asked: dict[int, _Asked] = {}
+        free, took, wrong, lost, count = list(range(256)), list[float](), 0, 0, 0
+        began = time.perf_counter()
+        until = began + seconds
+        while (now := time.perf_counter()) < until or asked:
+            while len(asked) < under_way and now < until:
+                count += 1
+                number, identifier = chance.randint(1, subscribers), free.pop(0)
+                good = bool(count % WRONG_EVERY)
+                packet, authenticator = _request(identifier, number, secret, good=good)
+                asked[identifier] = _Asked(number, good, authenticator, time.perf_counter())
+                nas.send(packet)
+            if not select.select([nas], [], [], LOST_AFTER_SECONDS)[0]:
+                lost += len(asked)
+                break
+            reply = nas.recv(4096)
+            one = asked.pop(reply[1], None)
+            if one is None:
+                continue
+            took.append((time.perf_counter() - one.at) * 1000)
+            wrong += not _as_it_must_be(reply, one, secret)
+            free.append(reply[1])
+        return Logins(took, time.perf_counter() - began, wrong, lost)
+
+
+def _request(identifier: int, number: int, secret: bytes, *, good: bool) -> tuple[bytes, bytes]:
+    authenticator = os.urandom(16)
+    password = (password_of(number) if good else "wrong").encode()
+    attributes = b"".join(
+        (
+            _attribute(_AUTHENTICATOR, bytes(16)),
+            _attribute(_USER_NAME, f"u{number}@isp.example".encode()),
+            _attribute(_PASSWORD, _hidden(password, authenticator, secret)),
+            _attribute(_NAS_ADDRESS, socket.inet_aton("127.0.0.1")),
+        )
+    )
+    head = struct.pack("!BBH", 1, identifier, 20 + len(attributes)) + authenticator
+    signed = hmac.digest(secret, head + attributes, "md5")
+    return head + attributes[:2] + signed + attributes[18:], authenticator
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return bytes((kind, len(value) + 2)) + value
+
+
+def _hidden(password: bytes, authenticator: bytes, secret: bytes) -> bytes:
+    """RFC 2865 s5.2."""
+    padded, hidden, last = password + bytes(-len(password) % 16), b"", authenticator
+    for start in range(0, len(padded), 16):
+        key = hashlib.md5(secret + last).digest()
+        last = bytes(a ^ b for a, b in zip(padded[start : start + 16], key, strict=True))
+        hidden += last
+    return hidden
+
+
+def _as_it_must_be(reply: bytes, asked: _Asked, secret: bytes) -> bool:
+    """Genuine, and what this subscriber with this password must get."""
+    body = reply[20:]
+    whole = reply[:4] + asked.authenticator + body
+    if hashlib.md5(whole + secret).digest() != reply[4:20] or body[:2] != bytes((_AUTHENTICATOR, 18)):
+        return False
+    unsigned = whole[:22] + bytes(16) + whole[38:]
+    if not hmac.compare_digest(hmac.digest(secret, unsigned, "md5"), body[2:18]):
+        return False
+    address = _attribute(_FRAMED_ADDRESS, socket.inet_aton(address_of(asked.number)))
+    return reply[0] == ACCEPT and address in body if asked.good else reply[0] == REJECT

@@ -1,0 +1,158 @@
+"""``radius.auth``: logins through the real FreeRADIUS in two queries and in five, and in two beside an import."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, text
+
+from provisioning.database import Database
+from radius.bulk_rows import show_new
+from radius.freeradius_tables import freeradius_metadata
+from radius.freeradius_tables import nas as nas_table
+from radius.radius_database import Wish, remove_name
+from radius.testing import FreeRadiusServer
+from tests.bench.lines import percentiles, say
+from tests.bench.radius_load import Logins, log_in
+from tests.bench.radius_tables import (
+    PLAN,
+    QUICK,
+    RUNS,
+    SECONDS,
+    TENANT,
+    group_rows,
+    radius_database,
+    utc_now,
+    wishes,
+)
+from tests.bench.windows import FORK
+from tests.support.freeradius import RADDB
+
+SECRET = "a-bench-secret-of-24-characters"
+SUBSCRIBERS = 20_000 if QUICK else 100_000
+BESIDE = 2_000 if QUICK else 20_000
+BATCH = 500
+
+
+def measure() -> None:
+    """Who asks is a process of its own, made while there is no event loop that it would inherit."""
+    with FORK.Pool(1) as pool:
+        asyncio.run(_measure(pool))
+
+
+async def _measure(pool: Any) -> None:
+    """One PostgreSQL, two servers on the same tables."""
+    async with radius_database("postgresql", durable=False) as database:
+        await _fill(database)
+        with ExitStack() as closing:
+            folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="firstlight-bench-"))
+            servers = {
+                queries: FreeRadiusServer(
+                    raddb=RADDB,
+                    run_dir=Path(folder) / queries,
+                    database_url=database.url.render_as_string(hide_password=False),
+                    schema="radius",
+                    nas_lifetime_seconds=3600,
+                    login_queries=queries,
+                )
+                for queries in ("two", "five")
+            }
+            for server in servers.values():
+                await asyncio.to_thread(server.start)
+                closing.callback(server.stop)
+            bench = _Bench(pool, servers)
+            await bench.two_against_five()
+            await bench.beside_an_import(database)
+
+
+class _Bench:
+    def __init__(self, pool: Any, servers: dict[str, FreeRadiusServer]) -> None:
+        self._pool = pool
+        self._servers = servers
+
+    async def two_against_five(self) -> None:
+        for queries in self._servers:
+            await self._window(queries, SECONDS / 2)  # its connections are made
+        pairs = [(await self._window("five"), await self._window("two")) for _ in range(RUNS)]
+        say(_line("two against five", pairs))
+
+    async def beside_an_import(self, database: Database) -> None:
+        wanted = await asyncio.to_thread(wishes, BESIDE, SUBSCRIBERS)
+        pairs, imported = [], list[int]()
+        for _ in range(RUNS):
+            alone = await self._window("two")
+            ended = asyncio.Event()
+            importing = asyncio.create_task(_import_until(database, wanted, ended))
+            beside = await self._window("two")
+            ended.set()
+            imported.append(await importing)
+            pairs.append((alone, beside))
+        say({**_line("beside an import", pairs), "imported_per_s": round(statistics.median(imported) / SECONDS, 1)})
+
+    async def _window(self, queries: str, seconds: float = SECONDS) -> Logins:
+        asked = {"subscribers": SUBSCRIBERS, "seconds": seconds}
+        port = self._servers[queries].auth_port
+        done: Logins = await asyncio.to_thread(self._pool.apply, log_in, (port, SECRET.encode()), asked)
+        return done
+
+
+def _line(what: str, pairs: Sequence[tuple[Logins, Logins]]) -> dict[str, Any]:
+    every = [window for pair in pairs for window in pair]
+    took = [each for _, ours in pairs for each in ours.took_ms]
+    return {
+        "bench": "radius.auth",
+        "database": "postgresql",
+        "what": what,
+        "subscribers": SUBSCRIBERS,
+        "ratio": round(statistics.median(ours.rate_per_s / floor.rate_per_s for floor, ours in pairs), 2),
+        "floor": round(statistics.median(floor.rate_per_s for floor, _ in pairs), 1),
+        "rate_per_s": round(statistics.median(ours.rate_per_s for _, ours in pairs), 1),
+        **percentiles(took),
+        "wrong": sum(window.wrong for window in every),
+        "lost": sum(window.lost for window in every),
+        "runs": len(pairs),
+    }
+
+
+async def _import_until(database: Database, wanted: Sequence[Wish], ended: asyncio.Event) -> int:
+    """How many were brought in, batch by batch, until it is over; they are taken away again."""
+    shown = list[Wish]()
+    for start in range(0, len(wanted), BATCH):
+        if ended.is_set():
+            break
+        async with database.begin() as db:
+            shown += await show_new(db, wanted[start : start + BATCH], utc_now(), seen={})
+        await asyncio.sleep(0)
+    await ended.wait()
+    async with database.begin() as db:
+        for wish in shown:
+            await remove_name(db, "subscriber", wish.name)
+    return len(shown)
+
+
+async def _fill(database: Database) -> None:
+    """So many active subscribers, each with its own address, the plan's rows, and the NAS that asks."""
+    name, numbers = "'u' || n || '@isp.example'", f"generate_series(1, {SUBSCRIBERS}) n"
+    async with database.begin() as db:
+        nas = {"nasname": "127.0.0.1", "shortname": "bng", "type": "mikrotik", "secret": SECRET}
+        await db.execute(insert(nas_table).values(nas))
+        for row in group_rows():
+            values = {"groupname": row.owner, **dict(row.columns)}
+            await db.execute(insert(freeradius_metadata.tables[row.table]).values(values))
+        for statement in (
+            "INSERT INTO radcheck (username, attribute, op, value)"
+            f" SELECT {name}, 'Cleartext-Password', ':=', 'pw-' || lpad(n::text, 18, '0') FROM {numbers}",
+            "INSERT INTO radreply (username, attribute, op, value)"
+            f" SELECT {name}, 'Framed-IP-Address', ':=', host('100.64.0.0'::inet + n) FROM {numbers}",
+            f"INSERT INTO radusergroup (username, groupname) SELECT {name}, '{TENANT}/{PLAN}' FROM {numbers}",
+        ):
+            await (await db.connection()).exec_driver_sql(statement)
+    async with database.engine.connect() as connection:
+        outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await outside.execute(text("VACUUM ANALYZE"))

@@ -1,0 +1,150 @@
+"""``firstlight subscribers import``, as whoever moves an ISP here types it."""
+
+from __future__ import annotations
+
+import csv
+import stat
+from pathlib import Path
+
+import pytest
+
+from provisioning.settings import Settings
+from tests.provisioning.cli.conftest import Type
+from tests.support.healthy_estate import vandal
+
+pytestmark = pytest.mark.by_turns
+
+HEADER = "username,customer_id,plan,password,ipv4\n"
+SOUND = "".join(
+    f"old{number}@isp.example,{2000 + number},fiber-300,pass-{number},198.51.100.{number}\n" for number in range(1, 6)
+)
+MANGLED = "old6@isp.example,2006,fiber-300,'quoted',\n"
+
+
+def test_a_list_is_tried_mended_and_taken_over_once_whatever_is_typed_again(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    file, errors = tmp_path / "old.csv", tmp_path / "errors.csv"
+    file.write_text(HEADER + SOUND + MANGLED)
+    words = ("subscribers", "import", file, "--errors", errors, "--batch", "2")
+
+    tried = type_(*words, "--dry-run", "--json")
+    assert (tried.status, tried.json["error"]["code"]) == (2, "radius.import_refused")
+    fault = "password: it begins with ', which FreeRADIUS takes as a quote and interprets"
+    assert tried.json["error"]["faults"] == [["line 7", fault]]
+    with errors.open(newline="") as written:
+        assert [row["error"] for row in csv.DictReader(written)] == [""] * 5 + [fault]
+    assert stat.S_IMODE(errors.stat().st_mode) == 0o600
+    assert type_(*words).status == 2
+    assert type_("subscribers", "show", "old1@isp.example").status == 2
+
+    file.write_text(HEADER + SOUND)
+    assert type_(*words, "--dry-run").out == "5 lines: 5 new subscribers, 0 here already\nnothing was written\n"
+    done = type_(*words, "--reason", "we leave the old one")
+    assert (done.status, done.err, done.out) == (
+        0,
+        "",
+        "5 lines: 5 new subscribers, 0 here already\nFreeRADIUS knows 5 of them\n",
+    )
+    shown = type_("subscribers", "show", "old3@isp.example", "--json").json
+    assert (shown["customer_id"], shown["state"], shown["ipv4"], shown["projected"]) == (
+        2003,
+        "active",
+        "198.51.100.3",
+        True,
+    )
+    entries = [each for each in type_("audit", "list", "--json").json if each["action"] == "subscribers import"]
+    assert [(each["subject"], each["reason"], each["after"]["created"]) for each in entries] == [
+        ("import/subscribers", "we leave the old one", created) for created in (1, 2, 2)
+    ]
+    assert "pass-" not in str(entries)
+
+    again = type_(*words, "--json").json
+    assert again == {"lines": 5, "created": 0, "unchanged": 5, "projected": 5, "failed": [], "dry_run": False}
+    project = type_("subscribers", "project", "--all", "--json").json
+    assert (project["changed"], project["failed"]) == ([], [])
+    assert type_("check").out == type_("check").out
+    assert type_("check").status == 0
+    assert type_("subscribers", "import", file, "--mapping", file).status == 2
+    assert type_("subscribers", "import").status == 2
+
+
+def test_an_import_that_was_interrupted_goes_on_where_it_was(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    file = tmp_path / "old.csv"
+    file.write_text(HEADER + SOUND)
+    # The radius database is gone for its second batch: what is committed here is not told to FreeRADIUS.
+    with vandal(isp.radius_database_url, isp.radius_database_schema) as hand:
+        hand.execute(
+            "CREATE TRIGGER gone BEFORE INSERT ON radcheck WHEN new.username = 'old3@isp.example'"
+            " BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+    broken = type_("subscribers", "import", file, "--batch", "2")
+    assert broken.status == 1
+    assert "pass-" not in broken.err
+    with vandal(isp.radius_database_url, isp.radius_database_schema) as hand:
+        hand.execute("DROP TRIGGER gone")
+
+    done = type_("subscribers", "import", file, "--batch", "2", "--json").json
+
+    assert (done["created"], done["unchanged"], done["projected"]) == (1, 4, 5)
+    assert type_("check").status == 0
+
+
+def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
+    any_isp: Settings, type_: Type, tmp_path: Path
+) -> None:
+    with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
+        hand.execute(
+            *(
+                f"INSERT INTO {table} (username, attribute, op, value)"
+                f" VALUES ('{name}', '{attribute}', ':=', '{value}')"
+                for table, name, attribute, value in (
+                    ("radcheck", "old1@isp.example", "Cleartext-Password", "kept-1"),
+                    ("radcheck", "old2@isp.example", "Cleartext-Password", "kept-2"),
+                    ("radcheck", "old2@isp.example", "Auth-Type", "Reject"),
+                    ("radcheck", "old3@isp.example", "Crypt-Password", "$6$x"),
+                    ("radreply", "old1@isp.example", "Framed-IP-Address", "198.51.100.1"),
+                    ("radreply", "old1@isp.example", "Framed-Protocol", "PPP"),
+                    ("radreply", "old2@isp.example", "Mikrotik-Address-List", "vip"),
+                )
+            ),
+            "INSERT INTO radusergroup (username, groupname) VALUES ('old1@isp.example', 'fiber-300')",
+        )
+    mapping, errors = tmp_path / "customers.csv", tmp_path / "errors.csv"
+    mapping.write_text("username,customer_id\nold1@isp.example,2001\n")
+    words = ("subscribers", "import", "--from-radcheck", "configured", "--mapping", mapping)
+
+    tried = type_(*words, "--dry-run", "--errors", errors, "--json").json["error"]["faults"]
+    assert tried == [
+        ["line 3", "radreply has Mikrotik-Address-List, for which there is no place"],
+        ["line 3", "customer_id is missing"],
+        ["line 3", "plan is missing"],
+        ["line 4", "radcheck has Crypt-Password, for which there is no place"],
+        ["line 4", "has no password in clear: say one beside it"],
+        ["line 4", "customer_id is missing"],
+        ["line 4", "plan is missing"],
+    ]
+    file = tmp_path / "old.csv"
+    file.write_text(HEADER + "old1@isp.example,2001,fiber-300,kept-1,\n")
+    assert "Firstlight did not write" in type_("subscribers", "import", file).err
+
+    mapping.write_text(
+        "username,customer_id,plan,password\nold1@isp.example,2001,,\nold2@isp.example,2002,fiber-300,\n"
+        "old3@isp.example,2003,fiber-300,anew\n"
+    )
+    words += ("--leave-out", "Mikrotik-Address-List")
+    assert type_(*words, "--json").json == {
+        "lines": 3,
+        "created": 3,
+        "unchanged": 0,
+        "projected": 3,
+        "failed": [],
+        "dry_run": False,
+    }
+    states = {
+        name: type_("subscribers", "show", f"{name}@isp.example", "--json").json["state"] for name in ("old1", "old2")
+    }
+    assert states == {"old1": "active", "old2": "suspended"}
+    assert type_("subscribers", "project", "--all", "--json").json["changed"] == []
+    assert type_("check").status == 0
+    assert type_("subscribers", "import", "--from-radcheck", "mysql://old/radius").status == 2
