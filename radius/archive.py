@@ -68,6 +68,7 @@ class SessionArchive:
             done = await done_until(db, _JOB)
             if done is not None and done >= now.date():
                 return Archived(0, 0)
+            await one_counts(db)  # nor makes anybody else a partition
             await make_partitions(db, [_month(now), _next(_month(now))])
         moved = await self._until_done(self._move)
         forgotten = 0 if self._kept.archive is None else await self._until_done(self._forget)
