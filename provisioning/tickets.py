@@ -54,6 +54,7 @@ class SoundParts(BaseModel):
     config_template: Identifier | None = None
     appointment: SoundAppointment | None = None
     hold_until: Moment | None = None
+    subscriber_external_id: Identifier | None = None
 
 
 def read_ticket(path: Path) -> Any:
@@ -124,6 +125,8 @@ class InstallationDesk:
             await _ask(faults, "bandwidth_plan", self._rate, parts.bandwidth_plan)
         await _ask(faults, "appointment.technician_id", self._technicians.technician, visit.technician_id)
         faults += self._out_of_time("appointment.scheduled_date", visit.scheduled_date)
+        own_id = parts.subscriber_external_id
+        await _ask(faults, "subscriber_external_id", services.radius_service.refuse_taken_external_id, own_id)
         return faults + self._out_of_time("hold_until", parts.hold_until)
 
     async def _survey(self, there: tuple[int, str | None]) -> None:

@@ -6,6 +6,8 @@ often as it is asked to, and finds what differs there; ``SessionChanges`` carrie
 ``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
 ``SessionLooks`` and ``UsageLooks`` answer operators; ``Reaper`` closes what has fallen silent, ``UsageCount`` splits
 what was used by days, and ``SessionArchive`` keeps radacct small.
+``LoginLog`` reads who was let in and who was not, ``Diagnoses`` says why somebody can't log in, and ``examine`` looks
+for what is known to hurt in the server itself.
 The server's configuration is ``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
 
 ``SubscriberImport`` and ``BulkProjector`` do the same for thousands from elsewhere.
@@ -17,7 +19,10 @@ How to add
 * a vendor's way to be told a plan: ``radius/dialects/__init__.py`` has the recipe;
 * an attribute: its facts in ``attributes.toml``, then whoever renders it (``projection``, ``wording``) may use it;
 * a state or a move between states: ``states``, and what it means for the rows in ``projection``;
-* an invariant for ``firstlight check``: ``invariants``.
+* an invariant for ``firstlight check``: ``invariants``;
+* a reason why a login is refused: a word in ``deploy/freeradius/raddb/login_log.conf``, its words in ``logins``, and
+  what to do about it in ``diagnosis_of_logins``;
+* a trap of a FreeRADIUS configuration for ``firstlight doctor``: ``raddb_checks``, and a seed in its test.
 """
 
 from __future__ import annotations

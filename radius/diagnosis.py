@@ -16,12 +16,15 @@ from radius.findings import (
     Diagnosis,
     Facts,
     Finding,
+    Weight,
     clock,
     finding,
     is_silent,
     times,
     told_session,
 )
+from radius.logins import UnknownUser
+from radius.spelling import simplified
 
 
 def diagnose(facts: Facts) -> Diagnosis:
@@ -34,28 +37,46 @@ def diagnose(facts: Facts) -> Diagnosis:
 
 
 def _known(facts: Facts) -> Iterator[Finding]:
-    tries = [
-        f"{each['username']!r} was tried {times(each['times'])} at {facts.nas(each['nas_address'])}, last"
-        f" {clock(each['last_at'])}"
-        for each in facts.tried_names
-    ]
     if facts.subscriber is None:
         near = f" Close to it: {', '.join(facts.near_names)}." if facts.near_names else ""
         yield finding(
             "user_unknown",
             "cause",
             f"There is no subscriber {facts.username}.{near}",
-            tries,
+            [_tried(facts, each) for each in facts.tried_names],
             "Correct the name at the CPE: case, realm and blanks count." if near else "Make the subscriber.",
         )
-    elif tries and not any(each["accepted"] for each in facts.logins[:1]):
+        return
+    if facts.exact_tries:
         yield finding(
-            "name_misspelt",
-            "cause",
-            f"Somebody tries a name close to {facts.username} that nobody has.",
-            tries,
-            f"Set the name at the CPE to exactly {facts.username}.",
+            "unknown_when_tried",
+            "cause" if facts.drift is not None else "note",
+            "FreeRADIUS knew nobody of that name when it was tried.",
+            [_tried(facts, each) for each in facts.exact_tries],
+            f"`firstlight subscribers project {facts.username}`, then let the CPE dial again.",
         )
+    if not any(each["accepted"] for each in facts.logins[:1]):
+        yield from _misspelt(facts)
+
+
+def _misspelt(facts: Facts) -> Iterator[Finding]:
+    """Who is not let in may be trying another name: the same but for case, realm and blanks, or just one like it."""
+    others = [each for each in facts.tried_names if each["username"] != facts.username]
+    act = f"Set the name at the CPE to exactly {facts.username}."
+    kinds: tuple[tuple[bool, str, Weight, str], ...] = (
+        (True, "name_misspelt", "cause", "but for case, realm or blanks the same as"),
+        (False, "name_alike", "note", "much like"),
+    )
+    for same, code, weight, how in kinds:
+        tries = [each for each in others if (simplified(each["username"]) == simplified(facts.username)) is same]
+        if tries:
+            sentence = f"A name is tried that nobody has and that is {how} {facts.username}."
+            yield finding(code, weight, sentence, [_tried(facts, each) for each in tries], act)
+
+
+def _tried(facts: Facts, tried: UnknownUser) -> str:
+    how_often = f"{times(tried['times'])} at {facts.nas(tried['nas_address'])}"
+    return f"{tried['username']!r} was tried {how_often}, last {clock(tried['last_at'])}"
 
 
 def _in_service(facts: Facts) -> Iterator[Finding]:

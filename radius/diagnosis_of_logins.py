@@ -15,7 +15,8 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 def of_logins(facts: Facts) -> Iterator[Finding]:
     """Whether a login has reached FreeRADIUS, and what came of the last one."""
     if not facts.logins:
-        yield _silence(facts)
+        if not facts.exact_tries:
+            yield _silence(facts)
         return
     last = facts.logins[0]
     if last["accepted"]:
@@ -59,7 +60,7 @@ _NEXT: Mapping[str, str] = {
     "expired": "Scan again, or look at the run that installs it.",
     "no_rate": "`firstlight nas show NAME`: its dialect must be one that says the plan; `firstlight check` finds rows.",
     "row_unreadable": "`firstlight check` names the row; `firstlight subscribers project` brings ours back.",
-    "other_line": "If it moved, bind it to that line; if not, somebody else has its password.",
+    "other_line": "If it moved, `firstlight subscribers bind` it to that line; if not, somebody else has its password.",
     "uncheckable": "Let the NAS use PAP, or keep passwords as cleartext.",
     "no_password": "Look at the CPE's and the NAS's method of login.",
     "refused_by_row": "A row in radcheck says Auth-Type := Reject, and not by us: `firstlight check` names it.",
@@ -83,6 +84,9 @@ def _refused(facts: Facts, last: LoginView) -> Finding:
         return finding("not_tried_again", "note", sentence, evidence, "Let the CPE dial again.")
     if reason == "already_online":
         return _already_online(facts, last, evidence)
+    if reason == "other_line" and facts.subscriber is not None:
+        bound = ", ".join(f"{what} {which}" for what, which in facts.subscriber["line"].items())
+        evidence.append(f"it is bound to {bound or 'no line any more'}")
     sentence = f"Its last login was refused at {facts.nas(last['nas_address'])}: {last['words']}."
     return finding(reason, "cause", sentence, evidence, _next_act(facts, reason))
 

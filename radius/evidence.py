@@ -67,7 +67,7 @@ class Diagnoses:
     async def facts(self, username: str) -> Facts:
         """What is known about that name. Raises: as ``of``."""
         ours = await self._ours(username)
-        unknown = await self._logins.unknown_users(self._tenant_id, limit=UNKNOWN_LOOKED_AT)
+        unknown = await self._logins.unknown_users(self._tenant_id, limit=UNKNOWN_LOOKED_AT, known_since=True)
         common: dict[str, Any] = {
             "username": username,
             "now": self._now(),

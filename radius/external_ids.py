@@ -57,7 +57,9 @@ async def known_as(db: AsyncSession, tenant_id: str, external_id: str) -> Subscr
 
 
 async def refuse_taken_number(db: AsyncSession, tenant_id: str, external_id: str | None) -> None:
-    """Raises: ExternalIdTaken when a subscriber that is not terminated has it."""
+    """Raises: RequestRefused; ExternalIdTaken when a subscriber that is not terminated has it."""
+    if faults := external_id_faults(external_id):
+        raise RequestRefused(faults)
     mine = (Subscriber.tenant_id == tenant_id, Subscriber.external_id == external_id, Subscriber.state != "terminated")
     if external_id is not None and await db.scalar(select(Subscriber.id).where(*mine)) is not None:
         raise ExternalIdTaken(external_id)

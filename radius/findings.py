@@ -71,6 +71,11 @@ class Facts:
     drift: Drift | None = None
     pending_changes: Sequence[SessionChangeView] = ()
 
+    @property
+    def exact_tries(self) -> list[UnknownUser]:
+        """When this very name was tried and FreeRADIUS knew nobody of it."""
+        return [each for each in self.tried_names if each["username"] == self.username]
+
     def nas(self, address: str) -> str:
         return self.nas_names.get(address, address)
 
@@ -83,7 +88,7 @@ def is_silent(facts: Facts, session: Session) -> bool:
 
 def told_login(facts: Facts, login: LoginView) -> str:
     """One login as evidence."""
-    line = " ".join(each for each in (login["calling_station"], login["nas_port"]) if each)
+    line = " ".join(each for each in (login["calling_station"], login["nas_port"], login["circuit"]) if each)
     what = "accepted" if login["accepted"] else f"refused, {login['words']}"
     return f"{clock(login['happened_at'])} {facts.nas(login['nas_address'])} {login['method']} {line}: {what}"
 

@@ -39,13 +39,14 @@ radius_login = Table(
     Column("username", Text, nullable=False),
     Column("accepted", Boolean, nullable=False),
     Column("reason", String(32)),
-    Column("about", String(45)),
+    Column("about", String(64)),
     Column("method", String(16), nullable=False),
     Column("nas_address", String(45), nullable=False),  # where the packet came from
     Column("nas_said_address", String(45)),  # what the NAS says its address is
     Column("nas_identifier", Text),
     Column("calling_station", Text),
     Column("nas_port", Text),
+    Column("circuit", Text),
     Column("happened_at", Second, nullable=False),
     Index("radius_login_by_user", "username", "id"),
     sqlite_autoincrement=True,
@@ -62,6 +63,7 @@ radius_unknown_user = Table(
     Column("method", String(16), nullable=False),
     Column("calling_station", Text),
     Column("nas_port", Text),
+    Column("circuit", Text),
     Column("first_at", Second, nullable=False),
     Column("last_at", Second, nullable=False),
     Column("times", BigInteger, nullable=False),

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, func, select
+from sqlalchemy import Row, Table, delete, exists, func, select
 from typing_extensions import TypedDict
 
-from radius.freeradius_tables import radius_projection
+from radius.freeradius_tables import nas, radcheck, radius_projection
 from radius.login_tables import radius_login, radius_unknown_nas, radius_unknown_user
 from radius.ports import Begin
 from radius.radius_database import radius_transaction
@@ -48,7 +48,8 @@ _ESCAPED = re.compile(r"(?:=[0-9A-F]{2})+")
 class LoginView(TypedDict):
     """One answer to a login. ``nas_address`` is where the packet came from, ``nas_said_address`` and ``nas_identifier``
     what the NAS says of itself; ``reason`` is a word of ``REASONS`` and ``words`` the same for a reader, both None of
-    an accept. ``about`` is the address of the NAS where a refused one is online already."""
+    an accept. ``about`` is the NAS (its name or address) where a refused one is online already, ``circuit`` the
+    Agent-Circuit-Id of the access node (RFC 4679 s3.3.1)."""
 
     login_id: int
     username: str
@@ -62,6 +63,7 @@ class LoginView(TypedDict):
     nas_identifier: str | None
     calling_station: str | None
     nas_port: str | None
+    circuit: str | None
     happened_at: datetime
 
 
@@ -74,6 +76,7 @@ class UnknownUser(TypedDict):
     method: str
     calling_station: str | None
     nas_port: str | None
+    circuit: str | None
     first_at: datetime
     last_at: datetime
     times: int
@@ -119,8 +122,9 @@ class LoginLog:
         async with radius_transaction(self._radius_read) as db:
             return {address: at for address, at in await db.execute(each)}
 
-    async def unknown_users(self, tenant_id: str, *, limit: int = 50) -> list[UnknownUser]:
-        """Names that nobody has, tried at NASes of this tenant, who tried last first.
+    async def unknown_users(self, tenant_id: str, *, limit: int = 50, known_since: bool = False) -> list[UnknownUser]:
+        """Names that nobody has, tried at NASes of this tenant, who tried last first; ``known_since``: also those that
+        FreeRADIUS knows by now.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
@@ -129,18 +133,22 @@ class LoginLog:
             radius_projection.c.kind == "nas", radius_projection.c.tenant_id == tenant_id
         )
         found = select(radius_unknown_user).where(radius_unknown_user.c.nas_address.in_(mine))
+        if not known_since:
+            found = found.where(~exists().where(radcheck.c.username == radius_unknown_user.c.username))
         newest = (radius_unknown_user.c.last_at.desc(), radius_unknown_user.c.id.desc())
         async with radius_transaction(self._radius_read) as db:
             rows = await db.execute(found.order_by(*newest).limit(limit))
             return [_unknown_user(row) for row in rows]
 
     async def unknown_nases(self) -> list[UnknownNas]:
-        """Addresses that asked and are no NAS, who asked last first.
+        """Addresses that asked and are still no NAS, who asked last first.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        found = select(radius_unknown_nas).order_by(radius_unknown_nas.c.last_at.desc(), radius_unknown_nas.c.address)
+        became_one = exists().where(nas.c.nasname == radius_unknown_nas.c.address)
+        found = select(radius_unknown_nas).where(~became_one)
+        found = found.order_by(radius_unknown_nas.c.last_at.desc(), radius_unknown_nas.c.address)
         async with radius_transaction(self._radius_read) as db:
             return [
                 UnknownNas(address=row.address, first_at=row.first_at, last_at=row.last_at, times=row.times)
@@ -217,6 +225,7 @@ def _login(row: Row[Any]) -> LoginView:
         nas_identifier=_shown(row.nas_identifier),
         calling_station=_shown(row.calling_station),
         nas_port=_shown(row.nas_port),
+        circuit=_shown(row.circuit),
         happened_at=row.happened_at,
     )
 
@@ -229,6 +238,7 @@ def _unknown_user(row: Row[Any]) -> UnknownUser:
         method=row.method,
         calling_station=_shown(row.calling_station),
         nas_port=_shown(row.nas_port),
+        circuit=_shown(row.circuit),
         first_at=row.first_at,
         last_at=row.last_at,
         times=row.times,

@@ -125,9 +125,17 @@ class _Reader:
         return _ENVIRONMENT.sub(lambda found: self._environment.get(found[1], found[0]), value)
 
     def _include(self, line: str, path: Path, section: Section, depth: int) -> None:
+        if depth >= DEEPEST:
+            return
         keyword, _, named = line.partition(" ")
-        target = path.parent / self._expanded(self._known(_unquoted(named.strip())), section)
-        if depth >= DEEPEST or (not target.exists() and keyword == "$-INCLUDE"):
+        said = self._expanded(self._known(_unquoted(named.strip())), section)
+        unknown = _ENVIRONMENT.sub("*", said)
+        if unknown != said:  # which of them the server reads is known to its environment alone
+            for each in sorted(path.parent.glob(unknown)):
+                self.read(each, section, depth + 1)
+            return
+        target = path.parent / said
+        if not target.exists() and keyword == "$-INCLUDE":
             return
         if not target.is_dir():
             self.read(target, section, depth + 1)

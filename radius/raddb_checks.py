@@ -51,7 +51,10 @@ def _rejects_when_down(raddb: Raddb) -> Iterator[Trap]:
 def _pool_below_threads(raddb: Raddb) -> Iterator[Trap]:
     pool = raddb.root.section("thread", "pool")
     threads = _number(raddb, pool.value("max_servers") if pool else None) or DEFAULT_THREADS
+    called = _calls_by_servers(raddb, ("authorize", "session", "accounting", "post-auth"))
     for sql in _sql_modules(raddb):
+        if (sql.instance or sql.name) not in called:
+            continue
         inner = sql.section("pool")
         most = _number(raddb, inner.value("max") if inner else None)
         if inner is not None and most is not None and most < threads:
@@ -124,7 +127,7 @@ def _post_auth_rejects(raddb: Raddb) -> Iterator[Trap]:
 
 
 def _impatient_sqlite(raddb: Raddb) -> Iterator[Trap]:
-    deciding = {name for server in _servers(raddb) for name in _calls_of(raddb, server, ("authorize", "accounting"))}
+    deciding = _calls_by_servers(raddb, ("authorize", "accounting"))
     for sql in _sql_modules(raddb):
         sqlite = sql.section("sqlite")
         driver = sql.value("driver") or ""
@@ -266,8 +269,9 @@ def _asks_sql(raddb: Raddb, section: Section) -> bool:
     return any(True for _ in _called(raddb, section))
 
 
-def _calls_of(raddb: Raddb, server: Section, parts: Sequence[str]) -> set[str]:
-    return {name for part in parts for section in server.named(part) for name, _ in _called(raddb, section)}
+def _calls_by_servers(raddb: Raddb, parts: Sequence[str]) -> set[str]:
+    sections = [section for server in _servers(raddb) for part in parts for section in server.named(part)]
+    return {name for section in sections for name, _ in _called(raddb, section)}
 
 
 def _unguarded(raddb: Raddb, section: Section) -> list[str]:

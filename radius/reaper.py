@@ -92,6 +92,9 @@ class Reaper:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit: what was closed before stays closed.
         """
         reaped = silent = 0
+        async with radius_transaction(self._radius_begin) as db:
+            least = await db.scalar(select(shortest_interval(dialect_of(db)))) or MIN_INTERIM_SECONDS
+        at_least = MISSED_INTERIMS * timedelta(seconds=max(least, MIN_INTERIM_SECONDS))
         for address in await self._note_heard():
             async with radius_transaction(self._radius_begin) as db:
                 row = (await db.execute(_known().where(radius_nas_heard.c.nasipaddress == address))).one_or_none()
@@ -101,7 +104,7 @@ class Reaper:
             closed = self._at_once
             while closed == self._at_once:
                 async with radius_transaction(self._radius_begin) as db:
-                    closed = await self._close(db, row)
+                    closed = await self._close(db, row, at_least)
                 reaped += closed
         if reaped:
             log.warning("sessions closed that had missed three interims", sessions=reaped)
@@ -140,16 +143,16 @@ class Reaper:
         else:
             await db.execute(update(radius_nas_heard).where(which).values(values))
 
-    async def _close(self, db: AsyncSession, known: Any) -> int:
-        """The next batch: overdue by the NAS' own newest word, and as long as it is heard by ours."""
+    async def _close(self, db: AsyncSession, known: Any, at_least: timedelta) -> int:
+        """The next batch: overdue by the NAS' own newest word, and as long as it is heard by our clock. What was heard
+        of ``at_least`` so shortly before is not worth a closer look.
+        """
         dialect = dialect_of(db)
-        least = await db.scalar(select(shortest_interval(dialect))) or MIN_INTERIM_SECONDS
         heard_for = (self._now() - known.heard_since).total_seconds()
         overdue = (
             radacct.c.acctstoptime.is_(None),
             radacct.c.nasipaddress == host(known.nasipaddress),
-            func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime)
-            < known.heard_at - MISSED_INTERIMS * timedelta(seconds=max(least, MIN_INTERIM_SECONDS)),
+            func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime) < known.heard_at - at_least,
             silent_at(radacct, known.heard_at.timestamp(), dialect),
             MISSED_INTERIMS * interval_of(radacct, dialect) <= heard_for,
         )

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, Table, func, select
 
 from radius.encoder import safe_username
 from radius.freeradius_tables import radacct
 from radius.ports import Begin
 from radius.radius_database import radius_transaction
+from radius.session_tables import radius_session_archive
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,11 @@ class SessionReader:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
-        newest = await self._read(_newest_first(username).limit(1))
-        return newest[0] if newest else None
+        for table in (radacct, radius_session_archive):
+            newest = await self._read(_newest_first(username, table=table).limit(1))
+            if newest:
+                return newest[0]
+        return None
 
     async def highest_number(self) -> int:
         """The ``radacct_id`` that was given last: a session that turns up later has a higher one. 0: there was none.
@@ -82,11 +86,11 @@ class SessionReader:
             return [session_of(row) for row in await db.execute(query)]
 
 
-def _newest_first(*usernames: str) -> Select[Any]:
+def _newest_first(*usernames: str, table: Table = radacct) -> Select[Any]:
     return (
-        select(radacct)
-        .where(radacct.c.username.in_([safe_username(username) for username in usernames]))
-        .order_by(radacct.c.acctstarttime.desc(), radacct.c.radacctid.desc())
+        select(table)
+        .where(table.c.username.in_([safe_username(username) for username in usernames]))
+        .order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc())
     )
 
 

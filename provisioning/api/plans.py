@@ -89,7 +89,8 @@ async def apply(call: InCall, name: Name, wish: PlanApplication) -> AppliedPlan:
     """Lets the open sessions of those be told who have not been since the plan was changed, some at a time:
     `/session-changes` says of each how far that is."""
     plan = await call.appliance.services(call.db).radius_service.plan(name=name)
-    call.tells(subject=f"plan/{plan['plan_id']}", reason=wish.reason)
+    before = {"plan": name, "version": plan["version"]}
+    call.tells(subject=f"plan/{plan['plan_id']}", reason=wish.reason, before=before)
     return await tell_of_plan(
         call.db, tenant_id=call.tenant_id, plan=name, limit=wish.limit, now=call.appliance.clock()
     )

@@ -10,6 +10,7 @@ from rich.text import Text
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, run
+from provisioning.cli.whom import ByExternalId, Username, username_of, whom
 from radius import LoginView, UnknownUser
 
 MARKS = {"cause": "✗", "note": "!", "fine": "✓"}
@@ -25,8 +26,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def logins(
-    username: Annotated[str, typer.Argument(help="The RADIUS username, realm included.")],
+    username: Username,
     limit: Limit = 20,
+    external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
     """Show when and where a subscriber tried to log in, how, and why it was refused."""
@@ -34,7 +36,7 @@ def logins(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
             radius = appliance.services(db).radius_service
-            name = (await radius.subscriber_named(username=username))["username"]
+            name = (await appliance.subscriber_desk(db).named(whom(username, external_id)))["username"]
             names = {nas["address"]: nas["name"] for nas in await radius.nas_list()}
         found = await appliance.logins.logins_of(name, limit=limit)
         if json_:
@@ -67,12 +69,13 @@ def unknown(limit: Limit = 50, json_: AsJson = False) -> None:
 
 def diagnose(
     username: Annotated[str, typer.Argument(help="The RADIUS username, as it stands in the CPE.")],
+    external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
     """Say why somebody can't log in: what was found, the evidence and the next act, the gravest first."""
 
     async def act(appliance: Appliance) -> None:
-        found = await appliance.diagnoses.of(username)
+        found = await appliance.diagnoses.of(await username_of(appliance, username, external_id))
         if json_:
             print_json(found)
             return
@@ -91,12 +94,12 @@ def _entry(login: LoginView, names: dict[str, str]) -> Entry:
     verdict = "accepted" if login["accepted"] else f"refused: {login['words']}"
     if login["about"] is not None:
         verdict += f" on {names.get(login['about'], login['about'])}"
-    line = " ".join(each for each in (login["calling_station"], login["nas_port"]) if each)
+    line = " ".join(each for each in (login["calling_station"], login["nas_port"], login["circuit"]) if each)
     return Entry((clock_time(login["happened_at"]), nas, login["method"], line, verdict))
 
 
 def _unknown(user: UnknownUser, names: dict[str, str]) -> Entry:
     nas = names.get(user["nas_address"], user["nas_address"])
-    line = " ".join(each for each in (user["calling_station"], user["nas_port"]) if each)
+    line = " ".join(each for each in (user["calling_station"], user["nas_port"], user["circuit"]) if each)
     below = "" if user["words"] == "no such user" else user["words"]
     return Entry((clock_time(user["last_at"]), str(user["times"]), nas, line, user["username"]), below)

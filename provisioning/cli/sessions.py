@@ -12,11 +12,11 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import At
 from provisioning.cli.printing import Entry, clock_minute, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
+from provisioning.cli.whom import ByExternalId, Username, username_of
 from radius import SessionView, UnsplitUsage, UsageView, UsedOctets
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS sessions: who is online, who was, and what was used.")
 
-Username = Annotated[str, typer.Argument(help="The RADIUS username, realm included.")]
 Before = Annotated[int | None, typer.Option(help="Only sessions behind this number: the next page.")]
 Limit = Annotated[int, typer.Option(min=1, max=500, help="How many at most.")]
 DAY = ["%Y-%m-%d"]
@@ -25,6 +25,7 @@ DAY = ["%Y-%m-%d"]
 @app.command("list")
 def list_(
     nas: Annotated[str | None, typer.Option(help="Only those at the NAS of this address.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Only those of subscribers of this plan.")] = None,
     doubtful: Annotated[bool, typer.Option("--doubtful", help="Only those that have missed three interims.")] = False,
     before: Before = None,
     limit: Limit = 50,
@@ -34,22 +35,29 @@ def list_(
 
     async def act(appliance: Appliance) -> None:
         looks = appliance.session_looks
-        found = await looks.online(nas_address=nas, doubtful=doubtful, before=before, limit=limit)
+        found = await looks.online(nas_address=nas, plan=plan, doubtful=doubtful, before=before, limit=limit)
         if json_:
             print_json(found)
         else:
-            _print_sessions(found, "nobody is online" if nas is None and not doubtful else "no such session")
+            _print_sessions(found, "no such session" if nas or plan or doubtful else "nobody is online")
 
     run(act, as_json=json_)
 
 
 @app.command()
-def show(username: Username, before: Before = None, limit: Limit = 20, json_: AsJson = False) -> None:
+def show(
+    username: Username,
+    before: Before = None,
+    limit: Limit = 20,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
     """List the sessions of one username, open and past, the newest first."""
 
     async def act(appliance: Appliance) -> None:
-        found = await appliance.session_looks.of_user(username, before=before, limit=limit)
-        print_json(found) if json_ else _print_sessions(found, f"no session of {username} is known")
+        name = await username_of(appliance, username, external_id)
+        found = await appliance.session_looks.of_user(name, before=before, limit=limit)
+        print_json(found) if json_ else _print_sessions(found, f"no session of {name} is known")
 
     run(act, as_json=json_)
 
@@ -61,6 +69,7 @@ def usage(
         datetime | None, typer.Option("--from", help="The first day (UTC); 30 days back if left out.", formats=DAY)
     ] = None,
     to: Annotated[datetime | None, typer.Option(help="The last day (UTC); today if left out.", formats=DAY)] = None,
+    external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
     """Say how much a username used on these days (UTC); a session is split at midnight."""
@@ -68,7 +77,8 @@ def usage(
     async def act(appliance: Appliance) -> None:
         last = appliance.clock().date() if to is None else to.date()
         first = last - timedelta(days=30) if from_ is None else from_.date()
-        found = await appliance.usage_looks.of_user(username, first_day=first, last_day=last)
+        name = await username_of(appliance, username, external_id)
+        found = await appliance.usage_looks.of_user(name, first_day=first, last_day=last)
         print_json(found) if json_ else _print_usage(found)
 
     run(act, as_json=json_)
@@ -120,7 +130,7 @@ def _entry(session: SessionView) -> Entry:
 
 
 def _in_words(session: SessionView) -> str:
-    addresses = (session["ipv4"], session["ipv6_wan_prefix"], session["delegated_prefix"])
+    addresses = (session["ipv4"], session["ipv6"], session["ipv6_wan_prefix"], session["delegated_prefix"])
     where = (session["nas_port"] and f"port {session['nas_port']}", session["calling_station"])
     facts = [
         ", ".join(each for each in addresses if each) or "no address",

@@ -115,7 +115,7 @@ def rename(
     )
 
 
-def bind(  # noqa: PLR0913, PLR0917 - each is an option
+def bind(
     username: Username,
     reason: Reason,
     station: Annotated[str | None, typer.Option(help="Its Calling-Station-Id; a MAC address in any spelling.")] = None,
@@ -123,7 +123,6 @@ def bind(  # noqa: PLR0913, PLR0917 - each is an option
     circuit: Annotated[str | None, typer.Option(help="Its Agent-Circuit-Id, as the access node sends it.")] = None,
     remote: Annotated[str | None, typer.Option(help="Its Agent-Remote-Id, as the access node sends it.")] = None,
     ipoe: Annotated[bool, typer.Option("--ipoe", help="The line logs in by itself, without a password.")] = False,
-    request: Request = None,
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
@@ -131,7 +130,7 @@ def bind(  # noqa: PLR0913, PLR0917 - each is an option
     line = LineIdentity(station, port, circuit, remote)
     _change(
         whom(username, external_id),
-        lambda desk, who: desk.bind(who, line=line, logs_in=ipoe, request_id=request),
+        lambda desk, who: desk.bind(who, line=line, logs_in=ipoe),
         as_json=json_,
     )
 

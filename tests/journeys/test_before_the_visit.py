@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from provisioning.field import Visits
+from provisioning.subscriber_desk import ExternalId
 from provisioning.under_way import ServiceUnderWay
 from tests.support.estate import AT_THE_TIGHT_OLT, MORE_ADDRESSES, Household
 from tests.support.lab import JourneyLab
@@ -36,12 +37,12 @@ async def test_a_run_is_cancelled_and_leaves_nothing_though_somebody_wanted_its_
     lab: JourneyLab,
 ) -> None:
     house = lab.household()
-    run = await lab.order(house)
+    own_id = f"ERP-{house.number}"
+    run = await lab.order(house, subscriber_external_id=own_id)
     await run.until_waiting_for("visit")
-    username = (await run.result("create_subscriber"))["username"]
     with pytest.raises(ServiceUnderWay, match=rf"\(run {run.id}\)"):
         async with lab.appliance.database.begin() as db:
-            await lab.appliance.subscriber_desk(db).suspend(username)
+            await lab.appliance.subscriber_desk(db).suspend(ExternalId(own_id))
     await run.cancel("never paid")
     assert (await run.until_ended()).summary.state == "cancelled"
     assert await traces_of(lab, house) == NOTHING

@@ -233,3 +233,20 @@ async def test_a_transaction_that_fails_later_leaves_no_run(appliance: Appliance
     async with appliance.database.begin() as db:
         assert await db.scalar(select(func.count()).select_from(RunRow)) == 0
         assert await list_events(db, tenant_id=appliance.tenant_id) == []
+
+
+async def test_the_isps_own_id_of_the_subscriber_is_refused_when_another_one_has_it(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        radius = appliance.services(db).radius_service
+        await radius.create_subscriber(
+            customer_id=1001, username="c1@isp.example", bandwidth_profile="fiber-300", external_id="ERP-9"
+        )
+    found = await faults(appliance, ticket(subscriber_external_id="ERP-9"))
+    assert list(found) == ["subscriber_external_id"]
+    assert found["subscriber_external_id"].startswith("External id ERP-9 belongs to another subscriber")
+    started = await accept(appliance, ticket(subscriber_external_id="ERP-10"))
+    with pytest.raises(RunConflict):
+        await accept(appliance, ticket())
+    async with appliance.database.read() as db:
+        run = await db.get_one(RunRow, started.run_id)
+    assert json.loads(run.input)["subscriber_external_id"] == "ERP-10"

@@ -35,6 +35,7 @@ def login(minutes_ago: float, reason: str | None = None, **other: Any) -> LoginV
         "nas_identifier": "bng-2",
         "calling_station": "02-00-00-00-00-01",
         "nas_port": "eth 1/1",
+        "circuit": None,
         "happened_at": NOW - minutes_ago * MINUTE,
         **other,
     }
@@ -79,6 +80,9 @@ def subscriber(state: str = "active", **other: Any) -> SubscriberView:
         "delegated_prefix": None,
         "routes": [],
         "ipv6_routes": [],
+        "external_id": None,
+        "line": {"station": "001a2b3c4d5e", "port": "eth 0/1"},
+        "login_by_line": False,
         "password": "secret:subscriber/7",
         "version": 1,
         "projected": True,
@@ -180,6 +184,7 @@ def test_an_unknown_name_and_a_misspelt_one_are_told_with_what_is_close() -> Non
         method="pap",
         calling_station=None,
         nas_port=None,
+        circuit=None,
         first_at=NOW,
         last_at=NOW,
         times=3,
@@ -192,6 +197,11 @@ def test_an_unknown_name_and_a_misspelt_one_are_told_with_what_is_close() -> Non
     assert causes(misspelt) == ["name_misspelt", "no_request"]
     assert "exactly ann@isp.example" in (one(misspelt, "name_misspelt")["next_act"] or "")
     assert causes(facts(tried_names=[tried], logins=[login(9)], open_sessions=[session(9, 1)])) == []
+    alike = facts(tried_names=[cast(UnknownUser, {**tried, "username": "anne@isp.example"})])
+    assert causes(alike) == ["no_request"]
+    assert one(alike, "name_alike")["weight"] == "note"
+    exact = facts(tried_names=[cast(UnknownUser, {**tried, "username": "ann@isp.example"})])
+    assert (causes(exact), one(exact, "unknown_when_tried")["weight"]) == ([], "note")
 
 
 def test_an_accept_without_an_accounting_start_names_the_nas_and_what_it_was_told() -> None:
@@ -222,6 +232,12 @@ def test_rows_that_are_not_as_wished_are_told_from_rows_that_are_still_to_come()
     online = {"logins": [login(9)], "open_sessions": [session(9, 1)]}
     assert causes(facts(drift=drift, **online)) == ["rows_changed"]
     assert causes(facts(drift=replace(drift, awaiting_projection=True), **online)) == ["rows_behind"]
+
+
+def test_another_line_is_told_beside_the_one_it_is_bound_to() -> None:
+    found = one(facts(logins=[login(1, "other_line", circuit="olt-7 0/3")]), "other_line")
+    assert found["evidence"][0].endswith(f"02-00-00-00-00-01 eth 1/1 olt-7 0/3: refused, {REASONS['other_line']}")
+    assert found["evidence"][-1] == "it is bound to station 001a2b3c4d5e, port eth 0/1"
 
 
 def test_two_sessions_a_silent_one_and_a_pending_change_are_notes() -> None:

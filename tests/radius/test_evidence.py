@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
-from radius import Diagnoses, DiagnosisTerms
-from radius.freeradius_tables import radacct, radgroupreply
+from radius import Diagnoses, DiagnosisTerms, LoginLog
+from radius.freeradius_tables import radacct, radcheck, radgroupreply, radreply, radusergroup
 from radius.testing import LabNas, LabSession, NoAnswer
 from tests.radius.conftest import PLAN, Site
 
@@ -61,6 +61,23 @@ async def test_from_the_first_silence_to_the_session_each_look_finds_what_is_wro
         await db.execute(update(radgroupreply).where(rate).values(value="1k/1k"))
     assert await codes(site, name, "note") == ["session_silent"]
     assert await codes(site, name) == ["rows_changed"]
+
+
+async def test_a_name_whose_rows_are_gone_was_tried_and_unknown(site: Site) -> None:
+    subscriber, nas = await site.active(), await site.nas()
+    name, password = subscriber["username"], await site.password(subscriber)
+    log = LoginLog(site.radius_database.read, site.radius_database.begin)
+    async with site.radius_database.begin() as db:
+        for table in (radcheck, radreply, radusergroup):
+            await db.execute(delete(table).where(table.c.username == name))
+    await nas.login(name, password)
+    assert await codes(site, name) == ["unknown_when_tried", "rows_changed"]
+    assert [each["username"] for each in await log.unknown_users(site.tenant_id)] == [name]
+
+    await site.projector.project_subscriber(subscriber["subscriber_id"])
+    assert await codes(site, name) == []
+    assert await codes(site, name, "note") == ["unknown_when_tried", "never_online"]
+    assert await log.unknown_users(site.tenant_id) == []
 
 
 async def test_a_nas_with_another_secret_is_named_by_freeradius_own_log(site: Site) -> None:

@@ -73,6 +73,7 @@ async def hours(site: Site) -> Hours:
     return Hours(site, await site.nas())
 
 
+@pytest.mark.both_databases
 async def test_a_session_that_missed_three_interims_is_closed_as_of_its_last_word(hours: Hours) -> None:
     ghosts, alive = [await hours.online() for _ in range(3)], await hours.online()
     hours.minute = 1
@@ -90,6 +91,7 @@ async def test_a_session_that_missed_three_interims_is_closed_as_of_its_last_wor
     assert (await hours.last(alive)).stopped_at is None
 
 
+@pytest.mark.both_databases
 async def test_a_reaped_session_is_open_again_with_a_newer_interim_and_never_after_its_stop(hours: Hours) -> None:
     ghost, alive = await hours.online(), await hours.online()
     assert await hours.pass_minutes(5, alive) == 1
@@ -125,6 +127,7 @@ async def test_a_stop_corrects_what_was_reaped_and_octets_never_go_back(hours: H
     assert (over.input_octets, over.output_octets) == (77, 1000)
 
 
+@pytest.mark.both_databases
 async def test_nothing_is_closed_while_the_nas_is_silent_and_for_three_intervals_after(hours: Hours) -> None:
     ghost, other = await hours.online(), await hours.online()
     assert await hours.pass_minutes(20) == 0

@@ -52,6 +52,7 @@ async def _line(site: Site, second_login: str) -> Line:
     return Line(site, await site.nas(), await site.active())
 
 
+@pytest.mark.both_databases
 async def test_a_line_that_comes_back_has_closed_its_former_session_and_a_stop_corrects_that(site: Site) -> None:
     line = await _line(site, "replace")
     former = await line.start("former")
@@ -92,6 +93,7 @@ async def test_a_plan_that_allows_it_lets_every_session_go_on(site: Site) -> Non
     assert await line.open() == ["new", "former"]
 
 
+@pytest.mark.both_databases
 async def test_a_plan_that_rejects_it_says_where_the_session_is(site: Site) -> None:
     line = await _line(site, "reject")
     other = await site.nas()
@@ -106,6 +108,7 @@ async def test_a_plan_that_rejects_it_says_where_the_session_is(site: Site) -> N
     assert (await line.login(other, nas_port="lab7")).accepted  # the same CPE, at another NAS
 
 
+@pytest.mark.both_databases
 async def test_a_ghost_keeps_nobody_out(site: Site) -> None:
     line = await _line(site, "reject")
     line.nas.event_at = datetime.now(UTC) - timedelta(minutes=4)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -69,6 +71,7 @@ async def books(database_url: str) -> AsyncIterator[Books]:
     await opened.close()
 
 
+@pytest.mark.both_databases
 async def test_a_session_over_midnight_is_split_by_the_nightly_count(books: Books) -> None:
     began = at(MONDAY, 20)
     await books.told("long", at(MONDAY, 23, 58), 5 * GIGABYTE, began=began)
@@ -117,6 +120,23 @@ async def test_what_is_counted_never_goes_back_and_is_counted_once(books: Books)
     async with books.database.read() as db:
         [row] = await db.execute(select(radius_usage_daily))
     assert tuple(row) == ("anna", MONDAY, MONDAY, 33, 330, 3 * 4 * 3600 + 1800)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_whenever_it_is_counted_and_by_how_many_every_octet_is_there_once(books: Books, seed: int) -> None:
+    chance = Random(seed)
+    began, now = at(MONDAY, 1), at(MONDAY, 1)
+    counters = dict.fromkeys(("one", "two", "three"), 0)
+    for _ in range(25):
+        now += timedelta(minutes=chance.randrange(1, 240))
+        session = chance.choice(list(counters))
+        counters[session] += chance.randrange(1000)
+        await books.told(session, now, counters[session], stop=chance.random() < 0.1, began=began)
+        if chance.random() < 0.4:
+            await asyncio.gather(books.count(now), books.count(now))
+        used = await books.used(MONDAY, MONDAY + timedelta(days=9))
+        assert used["output_octets"] == sum(counters.values())
+        assert used["across"] == []
 
 
 @pytest.mark.parametrize(

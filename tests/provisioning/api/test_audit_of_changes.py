@@ -21,7 +21,7 @@ from workflows.engine.tables import RunRow
 CUSTOMER = 1001
 WHY = "as was said on the phone"
 DONE = "c1001-s1@isp.example"
-CHANGES_NOTHING = {("POST", "/api/v1/mails/preview")}
+CHANGES_NOTHING = {("POST", "/api/v1/mails/preview"), ("POST", "/api/v1/plans/{name}/try")}
 MAKES = {
     "/runs",
     "/events",
@@ -38,7 +38,12 @@ MAKES = {
 """There was nothing before."""
 OF_NO_CUSTOMER = {"/leads", "/leads/{lead_id}/qualify", "/leads/{lead_id}/disqualify"}
 """And whatever is about a partner, a webhook or a pool."""
-OTHERS = ("/partners", "/webhooks", *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "shrink")))
+OTHERS = (
+    "/partners",
+    "/webhooks",
+    "/plans",
+    *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "shrink")),
+)
 OF_A_POOL = {
     f"/addresses/{verb}" for verb in ("reserve", "unreserve", "lift", "exclude", "include", "drain", "undrain")
 }
@@ -232,6 +237,15 @@ async def subscribers(script: Script) -> None:
         assert changed["change"]["act"] == verb.replace("-", "_")
     assert script.last["subject"] == "subscriber/1"
     assert (script.last["before"]["state"], script.last["after"]["subscriber"]["state"]) == ("active", "active")
+    await script("/subscribers/{username}/bind", {"station": "00-1a-2b-3c-4d-5e", "reason": WHY}, username=DONE)
+    await script("/subscribers/{username}/unbind", {"reason": WHY}, username=DONE)
+    await script("/subscribers/{username}/identify", {"external_id": "ERP-9", "reason": WHY}, username=DONE)
+    renamed = {"username": "anna@isp.example", "cpe_by_hand": True, "reason": WHY}
+    await script("/subscribers/{username}/rename", renamed, username=DONE)
+    terms = {"download_kbps": 400_000, "upload_kbps": 100_000, "reason": WHY}
+    await script("/plans/{name}/define", terms, name="fiber-300")
+    assert script.last["subject"].startswith("plan/")
+    await script("/plans/{name}/apply", {"reason": WHY}, name="fiber-300")
 
 
 async def addresses(script: Script) -> None:

@@ -132,6 +132,9 @@ def test_a_subscriber_is_known_by_the_isps_own_id_wherever_its_username_is(isp: 
     assert type_("subscribers", "project", *by_id).out.startswith("1 as they shall be")
     assert type_("subscribers", "suspend", *by_id, *why, "--json").json["subscriber"]["state"] == "suspended"
     assert len(type_("subscribers", "changes", *by_id, "--json").json) == 1
+    for look in (("sessions", "show"), ("sessions", "usage"), ("subscribers", "logins"), ("subscribers", "diagnose")):
+        typed = type_(*look, *by_id)
+        assert (typed.status, typed.err) == (0, ""), look
     ends = type_("subscribers", "terminate", *by_id, "--on", "2027-03-31", *why)
     assert ends.out == f"{DONE} ends after 2027-03-31 (run 5)\n"
     assert type_("subscribers", "keep", *by_id, *why).out == f"{DONE} is kept (run 5)\n"
@@ -153,6 +156,8 @@ def test_a_subscriber_is_renamed_with_its_service_once_somebody_tells_its_cpe_an
     typed = type_("subscribers", "rename", DONE, new, *why, "--cpe-by-hand")
     assert (typed.status, typed.out.splitlines()[0]) == (0, f"{new}: active on plan fiber-300")
     assert type_("subscribers", "show", DONE).status == 2
+    again = type_("subscribers", "rename", DONE, new, *why, "--json")  # it is that by now
+    assert (again.status, again.json["change"]["change_id"]) == (0, 1)
     [held] = [each for each in type_("addresses", "export", "--json").json if each["username"] == new][:1]
     assert held["username"] == new
     faulty = type_("subscribers", "bind", new, *why, "--circuit", " ", "--ipoe")

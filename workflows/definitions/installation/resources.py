@@ -54,6 +54,7 @@ async def create_subscriber(services: Services, run: Installation) -> CreatedSub
         bandwidth_profile=run.input.bandwidth_plan,
         service_id=allocated["service_id"],
         addresses=framed_addresses(allocated),
+        external_id=run.input.subscriber_external_id,
         request_id=run.key(create_subscriber),
     )
 

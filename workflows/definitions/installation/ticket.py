@@ -61,6 +61,11 @@ class InstallTicket(Frozen):
     device_serial: Serial | None = Field(default=None, description="planned; what counts is the serial that is scanned")
     appointment: Appointment | None = Field(default=None, description="without one, dispatch makes the appointment")
     hold_until: Moment | None = Field(default=None, description="until when addresses are kept without a visit")
+    subscriber_external_id: Identifier | None = Field(
+        default=None,
+        description="the ISP's own id of the subscriber",
+        exclude_if=lambda said: said is None,  # a ticket of before there was one is the same ticket
+    )
 
     def keep_until(self, run: Run[Any]) -> datetime:
         """Until when the resources are kept while no visit has succeeded."""
