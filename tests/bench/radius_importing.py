@@ -37,7 +37,7 @@ from tests.bench.radius_tables import (
 from tests.support.postgres import PostgresServer
 
 BATCH = 5000
-ONE_BY_ONE = 300
+ONE_BY_ONE = 200
 COLUMNS = {
     "radcheck": "username, attribute, op, value",
     "radreply": "username, attribute, op, value",

@@ -36,8 +36,8 @@ from tests.bench.windows import FORK
 from tests.support.freeradius import RADDB
 
 SECRET = "a-bench-secret-of-24-characters"
-SUBSCRIBERS = 20_000 if QUICK else 100_000
-BESIDE = 2_000 if QUICK else 20_000
+SUBSCRIBERS = 10_000 if QUICK else 100_000
+BESIDE = 1_500 if QUICK else 20_000
 BATCH = 500
 
 

@@ -21,9 +21,9 @@ from radius import SessionLooks, SessionReader
 from tests.bench.lines import percentile, say
 from tests.bench.radius_tables import QUICK, TENANT, radius_database, utc_now
 
-ROWS = int(os.environ.get("ROWS") or (200_000 if QUICK else 10_000_000))
+ROWS = int(os.environ.get("ROWS") or (100_000 if QUICK else 10_000_000))
 USERS = 20_000
-TIMES, WARM = 200, 20
+TIMES, WARM = (60 if QUICK else 500), 20
 """Questions that count, and those before them: connections and plans are made."""
 BEGAN, YEAR_SECONDS = 1_735_689_600, 365 * 86_400
 
