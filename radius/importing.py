@@ -161,7 +161,7 @@ class SubscriberImport:
 
     async def _given_up(self, names: Iterable[str]) -> dict[str, Row[Any]]:
         """Who gave each of the names up for another one, and whether it is free."""
-        had = select(
+        had: Select[Any] = select(
             FormerUsername.username, FormerUsername.tenant_id, Subscriber.customer_id, FormerUsername.free_at
         ).join(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
         found = await self._db.execute(had.where(FormerUsername.username.in_(list(names))))

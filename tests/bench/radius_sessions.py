@@ -10,14 +10,14 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import uvloop
 from sqlalchemy import text
 
 from provisioning.database import Database
-from radius import SessionLooks, SessionReader
+from radius import Reaper, SessionLooks, SessionReader
 from tests.bench.lines import percentile, say
 from tests.bench.radius_tables import QUICK, TENANT, radius_database, utc_now
 
@@ -26,6 +26,7 @@ USERS = 20_000
 TIMES, WARM = (60 if QUICK else 500), 20
 """Questions that count, and those before them: connections and plans are made."""
 BEGAN, YEAR_SECONDS = 1_735_689_600, 365 * 86_400
+GHOSTS, START = 10_000, datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def measure() -> None:
 async def _measure() -> None:
     async with radius_database("postgresql", durable=False) as database:
         await _fill(database)
+        await _reap(database)
         asking = Asking(
             SessionLooks(database.read, tenant_id=TENANT, now=utc_now),
             SessionReader(database.read),
@@ -81,6 +83,42 @@ async def _measure() -> None:
                     "runs": len(took),
                 }
             )
+
+
+async def _reap(database: Database) -> None:
+    """How long it takes to close what one NAS has left behind, while another session there goes on."""
+    now = START
+    reaper = Reaper(database.begin, tenant_id=TENANT, now=lambda: now)
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctinterval, acctstarttime,"
+            " acctupdatetime) SELECT 'ghost' || n, 'ghost' || n, 'ghost' || n, '10.9.9.9', 300,"
+            f" '{START - timedelta(hours=3)}'::timestamptz, '{START - timedelta(hours=2)}'::timestamptz"
+            f" FROM generate_series(0, {GHOSTS}) n"
+        )
+        await connection.exec_driver_sql("ANALYZE radacct")
+    swept, seconds = 0, 0.0
+    # A NAS has to be heard for three intervals of a session before that session's silence means anything.
+    for minutes in (0, 8, 16):
+        now = START + timedelta(minutes=minutes)
+        async with database.engine.begin() as connection:
+            lives = f"UPDATE radacct SET acctupdatetime = '{now}'::timestamptz WHERE acctuniqueid = 'ghost0'"
+            await connection.exec_driver_sql(lives)
+        began = time.perf_counter()
+        swept = (await reaper.sweep()).sessions
+        seconds = time.perf_counter() - began
+    say(
+        {
+            "bench": "radius.queries",
+            "database": "postgresql",
+            "what": "reaping",
+            "rows": ROWS,
+            "sessions": swept,
+            "seconds": round(seconds, 3),
+            "rate_per_s": round(swept / seconds, 1),
+            "runs": 1,
+        }
+    )
 
 
 async def _fill(database: Database) -> None:

@@ -132,8 +132,7 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
         "username,customer_id,plan,password\nold1@isp.example,2001,,\nold2@isp.example,2002,fiber-300,\n"
         "old3@isp.example,2003,fiber-300,anew\n"
     )
-    words += ("--leave-out", "Mikrotik-Address-List")
-    assert type_(*words, "--json").json == {
+    assert type_(*words, "--leave-out", "Mikrotik-Address-List", "--json").json == {
         "lines": 3,
         "created": 3,
         "unchanged": 0,
