@@ -35,7 +35,7 @@ from tests.bench.radius_tables import (
 )
 from tests.support.postgres import PostgresServer
 
-BATCH = 2000
+BATCH = 5000
 ONE_BY_ONE = 300
 COLUMNS = {
     "radcheck": "username, attribute, op, value",

@@ -17,9 +17,12 @@ from radius import (
     SubscriberLine,
     read_subscribers,
 )
+from radius.bulk_rows import insert_rows
 from radius.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.tables import Subscriber
 from tests.radius.conftest import PLAN, Site
+
+pytestmark = pytest.mark.both_databases
 
 HEADER = "username,customer_id,plan,state,password,ipv4,delegated_prefix,routes\n"
 
@@ -214,3 +217,15 @@ def test_a_list_is_read_with_its_own_separator_and_comes_back_with_its_errors() 
         ["a@isp.example", "7", "gold", ""],
         ["b@isp.example", "", "gold", "customer_id is missing"],
     ]
+
+
+async def test_a_text_that_copy_would_take_for_its_own_arrives_as_it_is(site: Site) -> None:
+    value = "back\\slash, tab\t and line\nbreak"
+    async with site.radius_database.begin() as db:
+        table = radius_projection
+        columns = ("kind", "name", "tenant_id", "source_id", "version", "digest", "projected_at")
+        at = "2026-03-10T09:00:00+00:00" if site.backend.is_postgresql else 0
+        await insert_rows(db, table, columns, [("test", value, site.tenant_id, 1, 1, "d", at)])
+        kept = await db.scalar(select(table.c.name).where(table.c.kind == "test"))
+        await db.execute(table.delete().where(table.c.kind == "test"))
+    assert kept == value
