@@ -5,7 +5,6 @@ The rows are made by SQL: ``ROWS`` sessions of 20,000 subscribers within a year,
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import uvloop
 from sqlalchemy import text
 
 from provisioning.database import Database
@@ -21,9 +21,9 @@ from radius import SessionLooks, SessionReader
 from tests.bench.lines import percentile, say
 from tests.bench.radius_tables import QUICK, TENANT, radius_database, utc_now
 
-ROWS = int(os.environ.get("ROWS") or (200_000 if QUICK else 10_000_000))
+ROWS = int(os.environ.get("ROWS") or (100_000 if QUICK else 10_000_000))
 USERS = 20_000
-TIMES, WARM = 200, 20
+TIMES, WARM = (60 if QUICK else 500), 20
 """Questions that count, and those before them: connections and plans are made."""
 BEGAN, YEAR_SECONDS = 1_735_689_600, 365 * 86_400
 
@@ -51,7 +51,7 @@ class Asking:
 
 def measure() -> None:
     """Every question, so many times, about somebody else each time."""
-    asyncio.run(_measure())
+    uvloop.run(_measure())
 
 
 async def _measure() -> None:
