@@ -2,8 +2,8 @@
 silence.
 
 How often stands where FreeRADIUS reads it: the subscriber's or the plan's Acct-Interim-Interval. A session may have
-begun under another plan, so what was seen of it counts if that is more (``acctinterval``). ``queries.conf`` of
-``deploy/freeradius`` says the same for logins.
+begun under another plan, so what was seen of it counts if that is more (``acctinterval``). Where neither of them says
+anything, what was seen counts from ten minutes on. ``queries.conf`` of ``deploy/freeradius`` says the same for logins.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from radius.freeradius_tables import radgroupreply, radius_projection, radreply,
 from radius.treatment import MISSED_INTERIMS
 
 INTERIM = "Acct-Interim-Interval"
+OBSERVED_AT_LEAST_SECONDS = 600
+"""One gap may be an interim out of turn, and a server with queries of its own notes the last gap, whatever it was."""
+REOPENS = "firstlight"
+"""``connectinfo_stop`` of an open session that our accounting queries write: they open it again after it was reaped."""
 REAPED = "Lost-Carrier-Reaped"
 """The cause of a session that was closed for its silence: its next word opens it again, its Stop corrects it."""
 
@@ -33,7 +37,9 @@ def interval_of(sessions: Table, dialect: str) -> ColumnElement[Any]:
     )
     declared = func.coalesce(own.scalar_subquery(), plans.scalar_subquery())
     longer = func.max if dialect == "sqlite" else func.greatest
-    return func.nullif(longer(func.coalesce(declared, 0), func.coalesce(sessions.c.acctinterval, 0)), 0)
+    observed = sessions.c.acctinterval
+    at_least = case((observed < OBSERVED_AT_LEAST_SECONDS, OBSERVED_AT_LEAST_SECONDS), else_=observed)
+    return func.nullif(longer(func.coalesce(declared, at_least, 0), func.coalesce(observed, 0)), 0)
 
 
 def seconds_of(moment: Column[Any], dialect: str) -> ColumnElement[Any]:

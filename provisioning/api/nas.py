@@ -35,6 +35,7 @@ class Add(Wish):
     dialect: Annotated[str, Field(min_length=1, max_length=32)]
     coa_port: Annotated[int, Field(ge=1, le=65535)] = 3799
     login_methods: Annotated[tuple[Method, ...], Field(min_length=1, max_length=3)] = ("pap", "chap", "mschapv2")
+    lines: Annotated[bool, Field(description="It tells of lines that log in by themselves (IPoE)")] = False
     reason: Reason
 
 
