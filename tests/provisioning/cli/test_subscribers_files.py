@@ -6,13 +6,9 @@ import csv
 import stat
 from pathlib import Path
 
-import pytest
-
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
-
-pytestmark = pytest.mark.by_turns
 
 HEADER = "username,customer_id,plan,password,ipv4\n"
 SOUND = "".join(
