@@ -18,10 +18,11 @@ from sqlalchemy import text
 
 from provisioning.database import Database
 from radius import Reaper, SessionLooks, SessionReader
+from radius.aliveness import REOPENS
 from tests.bench.lines import percentile, say
 from tests.bench.radius_tables import QUICK, TENANT, radius_database, utc_now
 
-ROWS = int(os.environ.get("ROWS") or (100_000 if QUICK else 10_000_000))
+ROWS = int(os.environ.get("ROWS") or (60_000 if QUICK else 10_000_000))
 USERS = 20_000
 TIMES, WARM = (60 if QUICK else 500), 20
 """Questions that count, and those before them: connections and plans are made."""
@@ -92,14 +93,15 @@ async def _reap(database: Database) -> None:
     async with database.engine.begin() as connection:
         await connection.exec_driver_sql(
             "INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctinterval, acctstarttime,"
-            " acctupdatetime) SELECT 'ghost' || n, 'ghost' || n, 'ghost' || n, '10.9.9.9', 300,"
-            f" '{START - timedelta(hours=3)}'::timestamptz, '{START - timedelta(hours=2)}'::timestamptz"
+            " acctupdatetime, connectinfo_stop) SELECT 'ghost' || n, 'ghost' || n, 'ghost' || n, '10.9.9.9', 300,"
+            f" '{START - timedelta(hours=3)}'::timestamptz, '{START - timedelta(hours=2)}'::timestamptz,"
+            f" '{REOPENS}'"
             f" FROM generate_series(0, {GHOSTS}) n"
         )
         await connection.exec_driver_sql("ANALYZE radacct")
     swept, seconds = 0, 0.0
     # A NAS has to be heard for three intervals of a session before that session's silence means anything.
-    for minutes in (0, 8, 16):
+    for minutes in (0, 8, 16, 24, 32):
         now = START + timedelta(minutes=minutes)
         async with database.engine.begin() as connection:
             lives = f"UPDATE radacct SET acctupdatetime = '{now}'::timestamptz WHERE acctuniqueid = 'ghost0'"
