@@ -7,6 +7,7 @@ has a partition for each month in which sessions began; those of the present and
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -22,7 +23,7 @@ from radius.ports import Begin, Now
 from radius.radius_database import radius_transaction
 from radius.session_tables import radius_session_archive, radius_usage_counted
 from radius.usage import sessions_and_counted
-from radius.usage_count import count_in, done_until, note_done, one_counts
+from radius.usage_count import BETWEEN_BATCHES_SECONDS, count_in, done_until, note_done, one_counts
 
 AT_ONCE = 1000
 """Sessions of one commit."""
@@ -81,6 +82,7 @@ class SessionArchive:
     async def _until_done(self, batch: Callable[[], Awaitable[int]]) -> int:
         done = last = await batch()
         while last == self._at_once:
+            await asyncio.sleep(BETWEEN_BATCHES_SECONDS)
             last = await batch()
             done += last
         return done

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.canary import WAITS, AuthDoor, CanaryReply, NotFromHere, ask_as
-from radius.freeradius_tables import radpostauth
+from radius.freeradius_tables import radacct, radpostauth
 from radius.login_tables import radius_login
 from radius.ports import Begin
 from radius.raddb import Raddb, read_raddb
@@ -29,6 +29,7 @@ from radius.radius_database import radius_transaction
 
 SIGNS_BY_ITSELF = (3, 2, 5)
 """FreeRADIUS from here on puts a Message-Authenticator into replies, and can ask for it in requests."""
+UNWRITTEN_FOR = timedelta(hours=1)
 PROGRAM_FOLDERS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
 
 _LEADING = (
@@ -75,7 +76,7 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
     raddb = await asyncio.to_thread(_text, patient, unseen)
     traps = [] if raddb is None else await asyncio.to_thread(config_traps, raddb)
     async with radius_transaction(radius_read) as db:
-        traps += [*await _of_tables(db), *await _of_rows(db, now - patient.keep)]
+        traps += [*await _of_tables(db), *await _of_rows(db, now - patient.keep), *await _unwritten(db, now)]
     signed = await _wire(patient, traps, unseen)
     if signed is None:
         version = await _version(patient.program)
@@ -163,6 +164,23 @@ async def _of_rows(db: AsyncSession, oldest: datetime) -> list[Trap]:
                 )
             )
     return traps
+
+
+async def _unwritten(db: AsyncSession, now: datetime) -> list[Trap]:
+    """Sessions begin, and the logins before them are not written down: by a server whose configuration is its own."""
+    started = await db.scalar(select(radacct.c.acctstarttime).order_by(radacct.c.radacctid.desc()).limit(1))
+    logged = await db.scalar(select(radius_login.c.happened_at).order_by(radius_login.c.id.desc()).limit(1))
+    if started is None or started > now or (logged is not None and started <= logged + UNWRITTEN_FOR):
+        return []
+    since = f"since {logged:%Y-%m-%d %H:%M}Z" if logged is not None else "at all"
+    return [
+        Trap(
+            trap="logins_not_written",
+            what=f"a session began {started:%Y-%m-%d %H:%M}Z, and no login was written down {since}",
+            why="`subscribers logins` and `subscribers diagnose` know of no login.",
+            fix="post-auth { log_the_login } (deploy/freeradius/README.md); GRANT INSERT ON radius_login TO ...;",
+        )
+    ]
 
 
 async def _wire(patient: Patient, traps: list[Trap], unseen: list[str]) -> bool | None:

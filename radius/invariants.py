@@ -33,7 +33,8 @@ from radius.freeradius_tables import (
     radusergroup,
 )
 from radius.projection import FramedAddresses, addresses_of, digest
-from radius.reaper import guards
+from radius.reaper import LOOKED_AWAY, guards
+from radius.session_tables import radius_nas_heard
 from radius.sessions import host
 from radius.tables import Subscriber
 
@@ -272,9 +273,20 @@ def _in_words(addresses: FramedAddresses) -> str:
 
 
 async def silent_nases(radius_db: AsyncSession, now: datetime) -> list[Finding]:
-    """NASes with open sessions from which no accounting comes any more."""
-    silent = await guards(radius_db, now=now)
-    return [Finding(one["nas_address"], one["sentence"]) for one in silent if one["silent_since"] is not None]
+    """NASes with open sessions from which no accounting comes any more, or no interims; and that nobody looks."""
+    found = [
+        Finding(one["nas_address"], one["sentence"])
+        for one in await guards(radius_db, now=now)
+        if one["silent_since"] is not None or not one["sends_interims"]
+    ]
+    looked_at = await radius_db.scalar(select(func.max(radius_nas_heard.c.looked_at)))
+    oldest = select(radacct.c.acctstarttime).where(radacct.c.acctstoptime.is_(None)).order_by(radacct.c.radacctid)
+    open_since = await radius_db.scalar(oldest.limit(1))
+    if open_since is not None and max(open_since, looked_at or open_since) < now - LOOKED_AWAY:
+        since = "ever" if looked_at is None else f"since {looked_at:%Y-%m-%d %H:%M} UTC"
+        sentence = f"No worker has looked {since} whether accounting comes, so silent sessions stay open: start it."
+        found.append(Finding("worker", sentence))
+    return found
 
 
 RADIUS_INVARIANTS: tuple[Invariant, ...] = (

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius import external_ids, nases, plans, subscribers
+from radius import external_ids, former_names, nases, plans, subscribers
 from radius.encoder import encode
+from radius.errors import SubscriberUnknown
 from radius.nases import CoaTerms, NasTerms
 from radius.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.plan_looks import list_plans, plan_view, render_plan
@@ -142,6 +143,13 @@ class RadiusService:
         """The subscriber whose rows stand under this name (of those that had it one after the other, the present one),
         or ``SubscriberUnknown``."""
         return await self._view(await subscribers.owner_of(self._db, self._tenant_id, username))
+
+    async def subscriber_formerly_named(self, *, username: str) -> SubscriberView:
+        """The subscriber that gave up this name last, or ``SubscriberUnknown``."""
+        number = await former_names.who_was(self._db, self._tenant_id, username)
+        if number is None:
+            raise SubscriberUnknown(username)
+        return await self.subscriber(subscriber_id=number)
 
     async def subscriber_known_as(self, *, external_id: str) -> SubscriberView:
         """The subscriber that has this number of the ISP's own, and is not terminated; or ``SubscriberUnknown``."""

@@ -19,8 +19,9 @@ from typing_extensions import TypedDict
 from radius.aliveness import dialect_of, interval_of, ours, silent_at
 from radius.encoder import safe_username
 from radius.errors import LookRefused
-from radius.freeradius_tables import nas, radacct
+from radius.freeradius_tables import nas, radacct, radusergroup
 from radius.ports import Begin, Now
+from radius.projection import plan_group
 from radius.radius_database import radius_transaction
 from radius.reaper import NasGuard, guards
 from radius.session_tables import radius_session_archive
@@ -53,6 +54,7 @@ class SessionView(TypedDict):
     nas_port: str | None
     calling_station: str | None
     ipv4: str | None
+    ipv6: str | None
     ipv6_wan_prefix: str | None
     delegated_prefix: str | None
     started_at: datetime | None
@@ -76,9 +78,16 @@ class SessionLooks:
         self._now = now
 
     async def online(
-        self, *, nas_address: str | None = None, doubtful: bool = False, before: int | None = None, limit: int = 50
+        self,
+        *,
+        nas_address: str | None = None,
+        plan: str | None = None,
+        doubtful: bool = False,
+        before: int | None = None,
+        limit: int = 50,
     ) -> list[SessionView]:
         """The sessions that have not stopped, the newest first; ``before`` is the number that the page begins behind.
+        ``plan``: only of those whom FreeRADIUS serves by it now.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
@@ -87,6 +96,12 @@ class SessionLooks:
         wanted = [radacct.c.acctstoptime.is_(None), ours(radacct, self._tenant_id)]
         if nas_address is not None:
             wanted.append(radacct.c.nasipaddress == str(_network(nas_address).network_address))
+        if plan is not None:
+            member = select(radusergroup.c.username).where(
+                radusergroup.c.username == radacct.c.username,
+                radusergroup.c.groupname == plan_group(self._tenant_id, plan),
+            )
+            wanted.append(member.exists())
         if before is not None:
             wanted.append(radacct.c.radacctid < before)
         async with radius_transaction(self._radius_read) as db:
@@ -225,6 +240,7 @@ def _view(row: Row[Any], names: Mapping[str, str], now: datetime) -> SessionView
         nas_port=session.nas_port,
         calling_station=session.calling_station,
         ipv4=session.framed_ip_address,
+        ipv6=host(row.framedipv6address) if row.framedipv6address else None,
         ipv6_wan_prefix=session.ipv6_wan_prefix,
         delegated_prefix=session.delegated_prefix,
         started_at=session.started_at,

@@ -21,13 +21,16 @@ Username = Annotated[str, Path(max_length=253)]
 async def list_(
     call: InCall,
     nas: Annotated[str | None, Query(max_length=64, description="Only those at the NAS of this address")] = None,
+    plan: Annotated[
+        str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,60}$", description="Only those of subscribers of this plan")
+    ] = None,
     doubtful: Annotated[bool, Query(description="Only those that have missed three interims")] = False,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[SessionView]:
     """The sessions that have not stopped, the newest first."""
     looks = call.appliance.session_looks
-    found = await looks.online(nas_address=nas, doubtful=doubtful, before=row_of(after), limit=limit + 1)
+    found = await looks.online(nas_address=nas, plan=plan, doubtful=doubtful, before=row_of(after), limit=limit + 1)
     return page_of(call, found, [each["number"] for each in found], limit)
 
 

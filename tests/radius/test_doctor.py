@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from provisioning.database import Database
 from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, examine, nas_doors
+from radius.freeradius_tables import radacct
 from radius.raddb import read_raddb
 from radius.raddb_checks import config_traps, signing_traps
 from radius.testing import FreeRadiusServer
@@ -174,6 +175,9 @@ async def bare(database_url: str) -> AsyncIterator[Database]:
         await connection.execute(
             text(f"INSERT INTO radpostauth (username, pass, authdate) VALUES ('ann', 'hunter2', {when})")
         )
+        session = {"acctsessionid": "1", "acctuniqueid": "1", "nasipaddress": "192.0.2.1"}
+        began = datetime.now(UTC) - timedelta(hours=2)
+        await connection.execute(insert(radacct).values(**session, acctstarttime=began))
     if not opened.is_postgresql:  # our own connections set it to WAL
         await opened.close()
         with closing(sqlite3.connect(str(opened.url.database))) as connection_of_others:
@@ -188,7 +192,8 @@ async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database)
     traps = [(trap["trap"], trap["fix"]) for trap in found["traps"]]
     assert ("index_missing", "CREATE INDEX radcheck_by_username ON radcheck (username);") in traps
     wal = [] if bare.is_postgresql else ["sqlite_not_wal"]
-    assert [trap for trap, _ in traps] == ["index_missing", *wal, "passwords_kept", "never_forgotten"]
+    rows = ["passwords_kept", "never_forgotten", "logins_not_written"]
+    assert [trap for trap, _ in traps] == ["index_missing", *wal, *rows]
     assert [each.partition(":")[0] for each in found["not_looked_at"]] == [
         "the configuration",
         "FreeRADIUS' answers",

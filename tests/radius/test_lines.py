@@ -14,6 +14,7 @@ from radius import (
     CreatedSubscriber,
     LineIdentity,
     LineTaken,
+    PlanRefused,
     PlanTerms,
     SessionChangeView,
     SubscriberVerbs,
@@ -157,6 +158,8 @@ async def test_a_line_logs_in_for_one_subscriber_and_on_a_plan_for_ipoe_alone(bo
         await bound.site.service(db).define_plan(name="pppoe", terms=PPPOE)
     with pytest.raises(AccessUnfit):
         await bound.act("change_plan", plan="pppoe")
+    with pytest.raises(PlanRefused, match="its access stays ipoe, by which 1 subscribers log in by their line"):
+        await bound.site.define_plan(access="pppoe")
     async with bound.site.database.begin() as db:
         await bound.site.service(db).terminate(subscriber_id=bound.subscriber["subscriber_id"])
     await bound.act("bind", neighbour, line=line, logs_in=True)

@@ -28,7 +28,7 @@ def _row(number: int, **columns: Any) -> dict[str, Any]:
         "username": f"user{number % 40}",
         "nasipaddress": f"10.0.0.{number % 20 + 1}",
         "framedipaddress": f"100.64.0.{number % 40 + 1}",
-        "framedipv6prefix": None,
+        "framedipv6address": f"2001:db8:ffff::{number:x}",
         "delegatedipv6prefix": f"2001:db8:{number % 40 + 1:x}00::/56",
         "acctstarttime": began,
         "acctupdatetime": began + timedelta(minutes=5),
@@ -63,10 +63,9 @@ async def many(database_url: str) -> AsyncIterator[Database]:
         rows[CLOSED]["acctupdatetime"] = NOW - timedelta(minutes=16)
         await connection.execute(insert(radacct), rows[:100] + rows[300:])
         await connection.execute(insert(radius_session_archive), rows[100:300])
-        await connection.execute(
-            insert(radusergroup), [{"username": f"user{each}", "groupname": "plan"} for each in range(40)]
-        )
-        interim = {"groupname": "plan", "attribute": "Acct-Interim-Interval", "op": "=", "value": "300"}
+        members = [{"username": f"user{each}", "groupname": "isp/plan"} for each in range(39)]
+        await connection.execute(insert(radusergroup), [*members, {"username": "user39", "groupname": "isp/slow"}])
+        interim = {"groupname": "isp/plan", "attribute": "Acct-Interim-Interval", "op": "=", "value": "300"}
         await connection.execute(insert(radgroupreply).values(interim))
         named = {"nasname": "10.0.0.2", "shortname": "bng-2", "type": "mikrotik", "secret": "s" * 24}
         await connection.execute(insert(nas).values(named))
@@ -93,7 +92,10 @@ async def test_the_list_of_who_is_online_goes_on_page_by_page(many: Database) ->
     first = await looks.online(limit=400)
     second = await looks.online(limit=400, before=first[-1]["number"])
     assert _numbers(first) + _numbers(second) == mine
-    assert {(one["state"], one["interval_seconds"]) for one in first} == {("online", 300)}
+    assert {(one["state"], one["interval_seconds"]) for one in first} == {("online", 300), ("online", None)}
+    of_the_slow = await looks.online(plan="slow", limit=100)
+    assert _numbers(of_the_slow) == [number for number in mine if number % 40 == 39]
+    assert {one["interval_seconds"] for one in of_the_slow} == {None}
     assert _numbers(await looks.online(doubtful=True)) == [CLOSED + 1]
     at_nas = await looks.online(nas_address="10.0.0.2", limit=100)
     assert _numbers(at_nas) == [number for number in mine if number % 20 == 1]
@@ -120,6 +122,7 @@ HELD = {
     "2001:db8:200:10::/60": 241,
     "100.64.0.12": 1211,
     "2001:db8:c00::9": 1211,
+    "2001:db8:ffff::4bb": 1211,
 }
 """Number 241 is in the archive, 1211 in radacct."""
 
