@@ -30,7 +30,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from radius.password_storage import PasswordStorage
-from radius.states import STATES, State
+from radius.states import STATES, Origin, State
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -212,6 +212,7 @@ class Subscriber(Projected, RadiusBase):
     """The line from which it may log in; None: from any (``radius.line_identity``)."""
     login_by_line: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Its line logs in for it, without a password (IPoE)."""
+    origin: Mapped[Origin] = mapped_column(String(8), default="ordered", server_default="ordered")
     request_id: Mapped[str | None] = mapped_column(String(200))
     request_fingerprint: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
