@@ -19,6 +19,7 @@ from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who
+from provisioning.vault import VaultError
 from radius import LineIdentity, RadiusError, Retransmission, SessionChangeView
 
 AT_ONCE = Retransmission(sends=3, first_wait_seconds=1.0)
@@ -194,14 +195,14 @@ def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubsc
             with carrying(appliance):
                 changes_now = appliance.session_changes(AT_ONCE)
                 changed["change"] = await changes_now.deliver(changed["change"]["change_id"])
-        except RadiusError as error:
+        except (RadiusError, VaultError) as error:  # what is committed stands, and the worker goes on with it
             not_carried = str(error)
         if not_carried is None:
             async with appliance.database.read() as db:
                 desk = appliance.subscriber_desk(db)
                 changed["subscriber"] = await desk.named(changed["subscriber"]["username"])
         if as_json:
-            print_json(changed)
+            print_json({**changed, "not_carried_over": not_carried})
             return
         _print(changed)
         if not_carried is not None:
