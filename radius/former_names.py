@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.errors import UsernameTaken
 from radius.tables import FormerUsername, Subscriber
+
+ASKED_FOR = "firstlight.usernames"
+"""The PostgreSQL setting that lets names be seen across tenants (migration 0027)."""
 
 
 async def give_up(db: AsyncSession, subscriber: Subscriber, former: str, *, now: datetime) -> None:
@@ -60,16 +64,30 @@ async def names_of(db: AsyncSession, tenant_id: str, username: str) -> tuple[str
     return (username, *await db.scalars(former.order_by(FormerUsername.id)))
 
 
+@asynccontextmanager
+async def across_tenants(db: AsyncSession, usernames: Collection[str]) -> AsyncIterator[None]:
+    """Within it whoever has or had one of these names is seen, whichever ISP's they are: on PostgreSQL a policy of
+    row-level security asks for this setting, and shows a tenant its own rows otherwise.
+    """
+    if db.get_bind().dialect.name != "postgresql":
+        yield
+        return
+    await db.execute(select(func.set_config(ASKED_FOR, " ".join(usernames), True)))
+    yield
+    await db.execute(select(func.set_config(ASKED_FOR, "", True)))
+
+
 async def _who_gave_up(db: AsyncSession, username: str, *, besides: int | None) -> list[tuple[str, int, bool]]:
-    """Who had a name and gave it up, ``besides`` one: the tenant, the customer, and whether the name is free by now."""
+    """Who had a name and gave it up, ``besides`` one: the tenant, the customer (0: another tenant's), and whether the
+    name is free by now."""
     had = (
         select(FormerUsername.tenant_id, Subscriber.customer_id, FormerUsername.free_at.is_not(None))
-        .join(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
+        .outerjoin(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
         .where(FormerUsername.username == username)
     )
     if besides is not None:
-        had = had.where(Subscriber.id != besides)
-    return [(tenant_id, customer_id, bool(is_free)) for tenant_id, customer_id, is_free in await db.execute(had)]
+        had = had.where(FormerUsername.subscriber_id != besides)
+    return [(tenant_id, customer_id or 0, bool(is_free)) for tenant_id, customer_id, is_free in await db.execute(had)]
 
 
 async def refuse_taken(
@@ -81,16 +99,17 @@ async def refuse_taken(
     Raises:
         UsernameTaken
     """
-    holders = await db.execute(
-        select(Subscriber.tenant_id, Subscriber.customer_id, Subscriber.state)
-        .where(Subscriber.username == username, Subscriber.id != (asker or 0))
-        .order_by(Subscriber.id.desc())
-    )
-    owners: list[tuple[str, int, str, bool]] = [
-        (tenant, customer, state, state == "terminated") for tenant, customer, state in holders
-    ]
-    for tenant, customer, is_free in await _who_gave_up(db, username, besides=asker):
-        owners.append((tenant, customer, "renamed", is_free))
+    async with across_tenants(db, [username]):
+        holders = await db.execute(
+            select(Subscriber.tenant_id, Subscriber.customer_id, Subscriber.state)
+            .where(Subscriber.username == username, Subscriber.id != (asker or 0))
+            .order_by(Subscriber.id.desc())
+        )
+        owners: list[tuple[str, int, str, bool]] = [
+            (tenant, customer, state, state == "terminated") for tenant, customer, state in holders
+        ]
+        for tenant, customer, is_free in await _who_gave_up(db, username, besides=asker):
+            owners.append((tenant, customer, "renamed", is_free))
     for tenant, customer, state, is_free in owners:
         if (tenant, customer) != (tenant_id, customer_id) or not is_free:
             owner = customer if tenant == tenant_id else None

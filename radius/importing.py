@@ -16,6 +16,7 @@ from sqlalchemy import Row, Select, Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.bulk import chunks, insert_new
+from radius.former_names import across_tenants
 from radius.import_errors import ImportRefused
 from radius.import_files import NO_ADDRESSES, SubscriberLine
 from radius.plans import random_password
@@ -96,6 +97,7 @@ class SubscriberImport:
         if settled.faults:
             raise ImportRefused(settled.faults)
         created = await self._make(settled.new, self._now())
+        await self._refuse_given_up_since([line for line in settled.new if line.username in created])
         late = [line for line in settled.new if line.username not in created]
         unchanged = dict(settled.unchanged)
         if late:  # somebody was quicker
@@ -114,6 +116,23 @@ class SubscriberImport:
         )
         return BroughtIn(created, unchanged)
 
+    async def _refuse_given_up_since(self, lines: Sequence[SubscriberLine]) -> None:
+        """Whoever had a name until just now may have given it up in a transaction that has ended since.
+
+        Raises:
+            ImportRefused
+        """
+        faults: dict[int, list[str]] = {}
+        for some in chunks(lines):
+            names = {line.username for line in some}
+            async with across_tenants(self._db, names):
+                given_up = await self._given_up(names)
+            for line in some:
+                if found := list(self._former(line, given_up)):
+                    faults[line.number] = found
+        if faults:
+            raise ImportRefused(faults)
+
     async def _settle(self, lines: Sequence[SubscriberLine]) -> Settled:
         """Lines beside what is here; those with faults of their own are left alone."""
         plans = await self._plan_ids()
@@ -123,9 +142,10 @@ class SubscriberImport:
         for some in chunks(lines):
             sound = [line for line in some if not line.faults]
             names = {line.username for line in sound}
-            standing = await self._standing(names)
+            async with across_tenants(self._db, names):
+                standing, given_up = await self._standing(names), await self._given_up(names)
             passwords = await self._passwords({line.username for line in sound if line.password is not None}, standing)
-            numbers, given_up = await self._external_ids(sound), await self._given_up(names)
+            numbers = await self._external_ids(sound)
             for line in some:
                 if line.plan and line.plan not in plans:
                     faults[line.number].append(f"plan: there is no RADIUS plan {line.plan[:80]!r}")
@@ -165,12 +185,12 @@ class SubscriberImport:
         """Who gave each of the names up for another one: the ISP, the customer, and whether the name is free by now."""
         had = (
             select(FormerUsername.username, FormerUsername.tenant_id, Subscriber.customer_id, FormerUsername.free_at)
-            .join(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
+            .outerjoin(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
             .where(FormerUsername.username.in_(list(names)))
         )
         given_up: defaultdict[str, list[tuple[str, int, bool]]] = defaultdict(list)
         for name, tenant_id, customer_id, free_at in await self._db.execute(had):
-            given_up[name].append((tenant_id, customer_id, free_at is not None))
+            given_up[name].append((tenant_id, customer_id or 0, free_at is not None))
         return given_up
 
     def _former(self, line: SubscriberLine, given_up: Mapping[str, list[tuple[str, int, bool]]]) -> Iterator[str]:

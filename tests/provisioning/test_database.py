@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.tables import Customer
 from provisioning.database import EVERY_TENANT, Database
+from radius import PlanTerms, RadiusService, SubscriberVerbs, UsernameTaken
 from tests.support.appliances import Original
 
 pytestmark = pytest.mark.both_databases
@@ -260,6 +262,48 @@ async def test_a_session_sees_and_writes_the_rows_of_its_own_tenant_alone(
         async with north.begin() as db:
             await db.execute(insert(Customer).values(**a_customer("south")))
     for database in (north, south, everybody, nobody):
+        await database.close()
+
+
+class Unsealed:
+    """Of a test in which nobody logs in."""
+
+    async def seal(self, db: AsyncSession, ref: str, plaintext: str) -> None: ...
+
+    async def reveal(self, db: AsyncSession, ref: str) -> str:
+        return "x" * 20
+
+    async def discard(self, db: AsyncSession, ref: str) -> None: ...
+
+
+async def test_a_name_that_an_isp_gave_up_or_ended_is_not_free_for_another_one(
+    migrated_postgresql: Original, tmp_path: Path
+) -> None:
+    url = migrated_postgresql.copy(tmp_path).database_url
+    north, south = (Database(url, tenant_id=tenant_id) for tenant_id in ("north", "south"))
+    given: dict[str, Any] = {"now": lambda: datetime(2026, 1, 1, tzinfo=UTC), "secrets": Unsealed()}
+    terms = PlanTerms(download_kbps=1000, upload_kbps=1000)
+    async with north.begin() as db:
+        radius = RadiusService(db, tenant_id="north", **given)
+        await radius.define_plan(name="p", terms=terms)
+        for name in ("anna@isp", "ben@isp"):
+            made = await radius.create_subscriber(customer_id=7, username=name, bandwidth_profile="p")
+            await radius.activate(subscriber_id=made["subscriber_id"])
+        verbs = SubscriberVerbs(db, tenant_id="north", **given)
+        await verbs.rename(subscriber_id=1, username="eve@isp")
+        await radius.terminate(subscriber_id=2)
+    async with south.begin() as db:
+        radius = RadiusService(db, tenant_id="south", **given)
+        await radius.define_plan(name="p", terms=terms)
+    for name in ("anna@isp", "ben@isp", "eve@isp"):
+        with pytest.raises(UsernameTaken):
+            async with south.begin() as db:
+                radius = RadiusService(db, tenant_id="south", **given)
+                await radius.create_subscriber(customer_id=7, username=name, bandwidth_profile="p")
+    async with south.begin() as db:
+        assert await RadiusService(db, tenant_id="south", **given).subscribers() == []
+    assert await tenants(south, "radius_former_username") == []
+    for database in (north, south):
         await database.close()
 
 
