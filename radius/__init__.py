@@ -20,8 +20,8 @@ How to add
 * an attribute: its facts in ``attributes.toml``, then whoever renders it (``projection``, ``wording``) may use it;
 * a state or a move between states: ``states``, and what it means for the rows in ``projection``;
 * an invariant for ``firstlight check``: ``invariants``;
-* a reason why a login is refused: a word in ``deploy/freeradius/raddb/login_log.conf``, its words in ``logins``, what to
-  do about it in ``diagnosis_of_logins``;
+* a reason why a login is refused: a word in ``deploy/freeradius/raddb/login_log.conf``, its words in ``logins``, and
+  what to do about it in ``diagnosis_of_logins``;
 * a trap of a FreeRADIUS configuration for ``firstlight doctor``: ``raddb_checks``, and a seed in its test.
 """
 

@@ -77,5 +77,8 @@ def test_logins_unknown_names_and_unknown_addresses_are_listed_in_words(any_isp:
     found = type_("subscribers", "diagnose", "C1001-S1@ISP.EXAMPLE")
     assert found.status == 0
     assert f"✗ There is no subscriber C1001-S1@ISP.EXAMPLE. Close to it: {DONE}" in found.out
+    assert type_("subscribers", "identify", DONE, "CRM-7", "--reason", "ours").status == 0
+    assert len(type_("subscribers", "logins", "CRM-7", "--external-id", "--json").json) == 2
+    assert type_("subscribers", "diagnose", "CRM-7", "--external-id", "--json").json["username"] == DONE
     codes = {each["code"] for each in type_("subscribers", "diagnose", DONE, "--json").json["findings"]}
     assert {"name_misspelt", "already_online", "online", "active", "rows_as_wished"} == codes
