@@ -21,6 +21,8 @@ from radius.freeradius_tables import radcheck, radius_projection, radreply, radu
 from radius.tables import Subscriber
 from tests.radius.conftest import PLAN, Site
 
+pytestmark = pytest.mark.both_databases
+
 HEADER = "username,customer_id,plan,state,password,ipv4,delegated_prefix,routes\n"
 
 

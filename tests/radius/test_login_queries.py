@@ -16,6 +16,8 @@ from radius.testing import FreeRadiusServer, LabNas, LoginReply
 from tests.radius.conftest import PLAN, Site
 from tests.support.freeradius import RADDB
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 async def five(site: Site, run_dir: Path) -> AsyncIterator[FreeRadiusServer]:
