@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from radius.findings import Facts, Finding, clock, finding, is_silent, told_login, told_session
 from radius.logins import LoginView
+from radius.silence import next_act, nothing_since, silence
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """A NAS may say that a session began this much before the login that let it in."""
@@ -18,6 +19,7 @@ def of_logins(facts: Facts) -> Iterator[Finding]:
         if not facts.exact_tries:
             yield _silence(facts)
         return
+    yield from _nothing_since(facts)
     last = facts.logins[0]
     if last["accepted"]:
         yield from _accepted(facts, last)
@@ -26,32 +28,32 @@ def of_logins(facts: Facts) -> Iterator[Finding]:
 
 
 def _silence(facts: Facts) -> Finding:
-    evidence = [
-        f"{name}: {_misfit(facts, address)}{_heard(facts, address)}"
-        for address, name in sorted(facts.nas_names.items())
-    ]
-    evidence += [f"{each['address']} asks and is no NAS, last {clock(each['last_at'])}" for each in facts.unknown_nases]
-    if facts.misfits is None:
-        evidence.append("whether a NAS has another secret is not known: FIRSTLIGHT_RADIUS_LOG_FILE is not set")
     return finding(
         "no_request",
         "cause" if not facts.open_sessions else "note",
         f"No login of {facts.username} has reached FreeRADIUS in the last {facts.kept_days} days.",
-        evidence,
-        "Look at the line and the CPE, then whether its NAS is one of these, and `firstlight nas test NAME`.",
+        silence(facts),
+        next_act(
+            facts, "Look at the line and the CPE, then whether its NAS is one of these, and `firstlight nas test NAME`."
+        ),
     )
 
 
-def _misfit(facts: Facts, address: str) -> str:
-    misfit = (facts.misfits or {}).get(address)
-    if misfit is None:
-        return ""
-    return f"packets with another secret were dropped, last {clock(misfit.last_at)}; "
-
-
-def _heard(facts: Facts, address: str) -> str:
-    at = facts.last_heard.get(address)
-    return "no login from it is kept" if at is None else f"its last login {clock(at)}"
+def _nothing_since(facts: Facts) -> Iterator[Finding]:
+    """It was online, and its CPE or NAS has not asked again: no login says why, since there is none."""
+    over = facts.last_session
+    evidence = nothing_since(facts)
+    if over is None or over.stopped_at is None or evidence is None:
+        return
+    awaited = facts.now < over.stopped_at + facts.accounting_wait
+    yield finding(
+        "nothing_since",
+        "note" if awaited else "cause",
+        f"Nobody has tried to log in as {facts.username} since its last session ended {clock(over.stopped_at)}"
+        f" at {facts.nas(over.nas_address)}.",
+        evidence,
+        next_act(facts, "Look at the line and the CPE, and whether other subscribers of that NAS are online."),
+    )
 
 
 _NEXT: Mapping[str, str] = {
@@ -88,10 +90,10 @@ def _refused(facts: Facts, last: LoginView) -> Finding:
         bound = ", ".join(f"{what} {which}" for what, which in facts.subscriber["line"].items())
         evidence.append(f"it is bound to {bound or 'no line any more'}")
     sentence = f"Its last login was refused at {facts.nas(last['nas_address'])}: {last['words']}."
-    return finding(reason, "cause", sentence, evidence, _next_act(facts, reason))
+    return finding(reason, "cause", sentence, evidence, _act_on(facts, reason))
 
 
-def _next_act(facts: Facts, reason: str) -> str:
+def _act_on(facts: Facts, reason: str) -> str:
     if reason == "wrong_password":
         reference = facts.subscriber["password"] if facts.subscriber else "secret:subscriber/..."
         return f"Give the CPE the right one (`firstlight keys reveal {reference} --reason ...`), or rotate it."

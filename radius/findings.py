@@ -76,6 +76,14 @@ class Facts:
         """When this very name was tried and FreeRADIUS knew nobody of it."""
         return [each for each in self.tried_names if each["username"] == self.username]
 
+    @property
+    def last_nas(self) -> str | None:
+        """The address of the NAS where it was or asked last."""
+        seen = [*self.open_sessions, *([self.last_session] if self.last_session else [])]
+        asked = [(each["happened_at"], each["nas_address"]) for each in self.logins[:1]]
+        was = [(each.started_at, each.nas_address) for each in seen if each.started_at is not None]
+        return max([*asked, *was])[1] if asked or was else None
+
     def nas(self, address: str) -> str:
         return self.nas_names.get(address, address)
 

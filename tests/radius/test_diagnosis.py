@@ -176,6 +176,30 @@ def test_no_request_names_every_nas_the_secret_that_does_not_fit_and_who_is_no_n
     assert "FIRSTLIGHT_RADIUS_LOG_FILE is not set" in one(facts(misfits=None), "no_request")["evidence"][-1]
 
 
+def test_nothing_since_the_last_session_is_a_cause_that_names_its_own_nas_first() -> None:
+    over = session(600, 90, stopped_at=NOW - 90 * MINUTE, terminate_cause="Lost-Carrier")
+    gone: dict[str, Any] = {
+        "logins": [login(600)],
+        "last_session": over,
+        "nas_names": {"10.0.0.1": "bng-1", BNG: "bng-2", **{f"10.1.0.{each}": f"b{each}" for each in range(12)}},
+        "last_heard": {BNG: NOW - 91 * MINUTE},
+    }
+    assert causes(facts(**gone)) == ["nothing_since"]
+    found = one(facts(**gone), "nothing_since")
+    assert "since its last session ended 2026-11-26 10:30:00Z at bng-2" in found["sentence"]
+    assert found["evidence"][0] == "bng-2: its last login 2026-11-26 10:29:00Z"
+    assert found["evidence"][-1] == "4 more NASes: `firstlight nas list`"
+    dropped = facts(**gone | {"misfits": {BNG: SecretMisfit(last_at=NOW), "10.1.0.9": SecretMisfit(last_at=NOW)}})
+    told = one(dropped, "nothing_since")
+    assert [line.partition(": packets with another secret")[0] for line in told["evidence"][:2]] == ["bng-2", "b9"]
+    assert (told["next_act"] or "").startswith("`firstlight nas test bng-2`")
+    tried = gone | {"logins": [login(60, "wrong_password"), login(600)]}
+    assert causes(facts(**tried)) == ["wrong_password"]
+    just = replace(over, stopped_at=NOW - 2 * MINUTE)
+    assert one(facts(**gone | {"last_session": just}), "nothing_since")["weight"] == "note"
+    assert causes(facts(**gone | {"open_sessions": [session(9, 1)]})) == []
+
+
 def test_an_unknown_name_and_a_misspelt_one_are_told_with_what_is_close() -> None:
     tried = UnknownUser(
         username="Ann",
