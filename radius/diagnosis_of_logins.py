@@ -31,12 +31,23 @@ def _silence(facts: Facts) -> Finding:
     return finding(
         "no_request",
         "cause" if not facts.open_sessions else "note",
-        f"No login of {facts.username} has reached FreeRADIUS in the last {facts.kept_days} days.",
-        silence(facts),
+        f"The log of logins has none of {facts.username} in the last {facts.kept_days} days.",
+        [*_not_written(facts), *silence(facts)],
         next_act(
             facts, "Look at the line and the CPE, then whether its NAS is one of these, and `firstlight nas test NAME`."
         ),
     )
+
+
+def _not_written(facts: Facts) -> Iterator[str]:
+    """Who was online has logged in: then the log has nothing since nothing is written to it."""
+    sessions = [*facts.open_sessions, *([facts.last_session] if facts.last_session else [])]
+    began = [each.started_at for each in sessions if each.started_at is not None]
+    if began and max(began) > facts.now - timedelta(days=facts.kept_days):
+        yield (
+            f"accounting has a session of it since {clock(max(began))}, so its login was not written down:"
+            " `firstlight doctor` says whether any is"
+        )
 
 
 def _nothing_since(facts: Facts) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.canary import WAITS, AuthDoor, CanaryReply, NotFromHere, ask_as
-from radius.freeradius_tables import radpostauth
+from radius.freeradius_tables import radacct, radpostauth
 from radius.login_tables import radius_login
 from radius.ports import Begin
 from radius.raddb import Raddb, read_raddb
@@ -29,6 +29,8 @@ from radius.radius_database import radius_transaction
 
 SIGNS_BY_ITSELF = (3, 2, 5)
 """FreeRADIUS from here on puts a Message-Authenticator into replies, and can ask for it in requests."""
+LOGIN_BEFORE_SESSION = timedelta(hours=1)
+"""A session's Accounting-Start follows its login at once, by clocks that differ."""
 PROGRAM_FOLDERS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
 
 _LEADING = (
@@ -75,7 +77,7 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
     raddb = await asyncio.to_thread(_text, patient, unseen)
     traps = [] if raddb is None else await asyncio.to_thread(config_traps, raddb)
     async with radius_transaction(radius_read) as db:
-        traps += [*await _of_tables(db), *await _of_rows(db, now - patient.keep)]
+        traps += [*await _of_tables(db), *await _of_rows(db, now - patient.keep), *await _log_not_written(db)]
     signed = await _wire(patient, traps, unseen)
     if signed is None:
         version = await _version(patient.program)
@@ -163,6 +165,24 @@ async def _of_rows(db: AsyncSession, oldest: datetime) -> list[Trap]:
                 )
             )
     return traps
+
+
+async def _log_not_written(db: AsyncSession) -> list[Trap]:
+    """Sessions that begin without a login: the newest of each is looked at."""
+    started, logged = radacct.c.acctstarttime, radius_login.c.happened_at
+    session = await db.scalar(select(started).order_by(radacct.c.radacctid.desc()).limit(1))
+    login = await db.scalar(select(logged).order_by(radius_login.c.id.desc()).limit(1))
+    if session is None or (login is not None and login >= session - LOGIN_BEFORE_SESSION):
+        return []
+    return [
+        Trap(
+            trap="login_log_not_written",
+            what=f"a session began {session:%Y-%m-%d %H:%MZ}, and radius_login has "
+            + ("no login" if login is None else f"none since {login:%Y-%m-%d %H:%MZ}"),
+            why="Who is refused is told nowhere: FreeRADIUS lets in as ever, and each INSERT fails without a word.",
+            fix="grant it what docs/radius-logins.md says; call log_the_login and log_the_refusal in post-auth",
+        )
+    ]
 
 
 async def _wire(patient: Patient, traps: list[Trap], unseen: list[str]) -> bool | None:

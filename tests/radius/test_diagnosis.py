@@ -173,6 +173,9 @@ def test_no_request_names_every_nas_the_secret_that_does_not_fit_and_who_is_no_n
         " its last login 2026-11-26 11:00:00Z",
         "10.9.9.9 asks and is no NAS, last 2026-11-26 12:00:00Z",
     ]
+    assert diagnose(silent)["verdict"] == "The log of logins has none of ann@isp.example in the last 30 days."
+    unwritten = one(facts(open_sessions=[session(60, 1)]), "no_request")
+    assert (unwritten["weight"], "was not written down" in unwritten["evidence"][0]) == ("note", True)
     assert "FIRSTLIGHT_RADIUS_LOG_FILE is not set" in one(facts(misfits=None), "no_request")["evidence"][-1]
 
 

@@ -6,21 +6,26 @@ import asyncio
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Executable, create_engine, insert, select, text
+from sqlalchemy.exc import ProgrammingError
 
-from provisioning.database import Database
+from provisioning.database import Database, sync_url
 from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, examine, nas_doors
+from radius.freeradius_tables import radacct
+from radius.login_tables import radius_login, radius_unknown_nas, radius_unknown_user
 from radius.raddb import read_raddb
 from radius.raddb_checks import config_traps, signing_traps
 from radius.testing import FreeRadiusServer
 from tests.radius.conftest import Site
-from tests.support.freeradius import RADDB
+from tests.support.freeradius import RADDB, RadiusBackend
+from tests.support.postgres import as_superuser
 
 WAITS = (0.3, 0.3)
 SQLITE = {"FIRSTLIGHT_FREERADIUS_SQL": "sqlite"}
@@ -174,6 +179,8 @@ async def bare(database_url: str) -> AsyncIterator[Database]:
         await connection.execute(
             text(f"INSERT INTO radpostauth (username, pass, authdate) VALUES ('ann', 'hunter2', {when})")
         )
+        begun = {"acctsessionid": "1", "acctuniqueid": "1", "username": "ann", "nasipaddress": "192.0.2.1"}
+        await connection.execute(insert(radacct).values(**begun, acctstarttime=datetime.now(UTC)))
     if not opened.is_postgresql:  # our own connections set it to WAL
         await opened.close()
         with closing(sqlite3.connect(str(opened.url.database))) as connection_of_others:
@@ -186,9 +193,17 @@ async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database)
     patient = Patient(config_dir=None, doors=(), keep=timedelta(days=30), program="/bin/false")
     found = await examine(patient, bare.read, now=datetime.now(UTC))
     traps = [(trap["trap"], trap["fix"]) for trap in found["traps"]]
+    [silent] = [trap["what"] for trap in found["traps"] if trap["trap"] == "login_log_not_written"]
+    assert silent.endswith("and radius_login has no login")
     assert ("index_missing", "CREATE INDEX radcheck_by_username ON radcheck (username);") in traps
     wal = [] if bare.is_postgresql else ["sqlite_not_wal"]
-    assert [trap for trap, _ in traps] == ["index_missing", *wal, "passwords_kept", "never_forgotten"]
+    assert [trap for trap, _ in traps] == [
+        "index_missing",
+        *wal,
+        "passwords_kept",
+        "never_forgotten",
+        "login_log_not_written",
+    ]
     assert [each.partition(":")[0] for each in found["not_looked_at"]] == [
         "the configuration",
         "FreeRADIUS' answers",
@@ -213,6 +228,8 @@ async def seen(site: Site, folder: Path, door: AuthDoor) -> Examination:
 async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site: Site) -> None:
     server = site.backend.server
     door = await door_of(site, server)
+    subscriber = await site.active()
+    await (await site.nas()).login(subscriber["username"], await site.password(subscriber))
     assert await seen(site, server.raddb, door) == {"traps": [], "not_looked_at": []}
     down = await seen(site, server.raddb, replace(door, port=1))
     assert [trap["trap"] for trap in down["traps"]] == ["no_answer"]
@@ -240,3 +257,32 @@ async def test_replies_and_requests_without_a_message_authenticator_are_seen_on_
     finally:
         await asyncio.to_thread(server.stop)
     assert sorted(trap["trap"] for trap in found["traps"]) == ["replies_unsigned", "unsigned_requests"]
+
+
+def test_with_the_grants_of_the_document_a_role_can_write_the_log(
+    postgresql_freeradius: RadiusBackend,
+) -> None:
+    document = (RADDB.parents[2] / "docs" / "radius-logins.md").read_text(encoding="utf-8")
+    grants = document.partition("```sql\n")[2].partition("```")[0].strip().splitlines()
+    now, role = datetime.now(UTC), f"freeradius_{uuid4().hex[:8]}"
+    tried = {"username": role, "nas_address": "192.0.2.1", "method": "pap"}
+    unknown = {"first_at": now, "last_at": now, "times": 1}
+    statements: list[Executable] = [
+        insert(radius_login).values(**tried, accepted=True, happened_at=now).inline(),
+        insert(radius_unknown_user).values(**tried, **unknown, reason="no_such_user").inline(),
+        insert(radius_unknown_nas).values(address="192.0.2.1", **unknown),
+        select(radacct.c.nasipaddress).where(radacct.c.username == role),
+    ]
+    url = sync_url(as_superuser(postgresql_freeradius.database_url))
+    engine = create_engine(url, connect_args={"options": f"-csearch_path={postgresql_freeradius.schema}"})
+    for withheld in (None, "SEQUENCE"):
+        with engine.connect() as connection:  # nothing of it is kept
+            connection.execute(text(f"CREATE ROLE {role}"))
+            for grant in grants:
+                if withheld is None or withheld not in grant:
+                    connection.execute(text(grant.replace("TO freeradius", f"TO {role}")))
+            connection.execute(text(f"SET LOCAL ROLE {role}"))
+            with pytest.raises(ProgrammingError) if withheld else nullcontext():
+                for statement in statements:
+                    connection.execute(statement)
+    engine.dispose()
