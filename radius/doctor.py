@@ -19,7 +19,7 @@ from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.canary import WAITS, AuthDoor, CanaryReply, NotFromHere, ask_as
+from radius.canary import ACCESS_ACCEPT, LOOKED_UP, WAITS, AuthDoor, CanaryReply, NotFromHere, ask_as
 from radius.freeradius_tables import radacct, radpostauth
 from radius.login_tables import radius_login
 from radius.ports import Begin
@@ -78,8 +78,7 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
     traps = [] if raddb is None else await asyncio.to_thread(config_traps, raddb)
     async with radius_transaction(radius_read) as db:
         traps += [*await _of_tables(db), *await _of_rows(db, now - patient.keep), *await _log_not_written(db)]
-    signed = await _wire(patient, traps, unseen)
-    if signed is None:
+    if not await _wire(patient, raddb, traps, unseen):
         version = await _version(patient.program)
         traps += _by_version(raddb, version, unseen)
     return Examination(traps=traps, not_looked_at=unseen)
@@ -185,8 +184,8 @@ async def _log_not_written(db: AsyncSession) -> list[Trap]:
     ]
 
 
-async def _wire(patient: Patient, traps: list[Trap], unseen: list[str]) -> bool | None:
-    """What its answers show; None: it could not be asked."""
+async def _wire(patient: Patient, raddb: Raddb | None, traps: list[Trap], unseen: list[str]) -> bool:
+    """What its answers show; False: there was none."""
     for door in patient.doors:
         try:
             reply = await ask_as(door, waits=patient.waits)
@@ -194,14 +193,42 @@ async def _wire(patient: Patient, traps: list[Trap], unseen: list[str]) -> bool 
             continue
         except OSError as error:
             unseen.append(f"FreeRADIUS' answers: no way to {door.host} port {door.port} ({error.strerror})")
-            return None
+            return False
         traps += await _of_answers(patient, door, reply)
+        if reply is not None:
+            traps += _of_refusal(f"{door.host} port {door.port}", reply, raddb, unseen)
         return reply is not None
     unseen.append(
         "FreeRADIUS' answers: no NAS of ours has an address of this machine;"
         " `firstlight nas add doctor 127.0.0.1 --dialect mikrotik --reason doctor` makes one"
     )
-    return None
+    return False
+
+
+def _of_refusal(where: str, reply: CanaryReply, raddb: Raddb | None, unseen: list[str]) -> list[Trap]:
+    """Whether nobody is refused since he is nobody, or since everybody is."""
+    if reply.code == ACCESS_ACCEPT:
+        return [
+            Trap(
+                trap="nobody_let_in",
+                what=f"{where} accepts a login of nobody with any password",
+                why="Whoever asks is online, and nobody pays.",
+                fix="no DEFAULT user and no Auth-Type := Accept; radius.log and `freeradius -X` show which row or line",
+            )
+        ]
+    if reply.looked_up:
+        return []
+    if raddb is None or not any(value == LOOKED_UP for one in raddb.root.every() for _, value in one.values):
+        unseen.append("whether FreeRADIUS lets anybody in: it refuses a login of nobody, and its words don't say why")
+        return []
+    return [
+        Trap(
+            trap="everybody_refused",
+            what=f"{where} refuses a login of nobody without having looked for it",
+            why="A table or a grant is missing, so everybody is refused, or it runs with an older configuration.",
+            fix="systemctl restart freeradius; `firstlight migrate`; radius.log names the query that fails",
+        )
+    ]
 
 
 async def _of_answers(patient: Patient, door: AuthDoor, reply: CanaryReply | None) -> list[Trap]:

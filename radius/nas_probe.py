@@ -12,7 +12,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from radius.canary import ACCESS_REJECT, AuthDoor, NotFromHere, ask_as
+from radius.canary import ACCESS_REJECT, AuthDoor, CanaryReply, NotFromHere, ask_as
 from radius.dynamic_authorization import (
     COA_REQUEST,
     NasDoor,
@@ -52,10 +52,17 @@ async def probe_login(door: AuthDoor) -> Probe:
             f" {door.nas_name} yet, or it has another secret. Its radius.log says which."
         )
         return Probe(asked="login", heard="silent", words=words)
-    refused = "refused a login of nobody, as it should" if reply.code == ACCESS_REJECT else f"answered {reply.code}"
     unsigned = "" if reply.authenticated_first else ", but its reply does not begin with a Message-Authenticator"
-    words = f"{where} knows {door.nas_name} and its secret: it {refused}{unsigned}."
+    words = f"{where} knows {door.nas_name} and its secret: it {_refused(reply)}{unsigned}."
     return Probe(asked="login", heard="answered", words=words)
+
+
+def _refused(reply: CanaryReply) -> str:
+    if reply.code != ACCESS_REJECT:
+        return f"answered {reply.code} to a login of nobody, which it should refuse"
+    if reply.looked_up:
+        return "looked nobody up and refused that login, as it should"
+    return "refused a login of nobody, but does not say that it looked for it: whether it lets anybody in is not known"
 
 
 async def probe_coa(door: NasDoor, *, now: datetime, retransmission: Retransmission) -> Probe:

@@ -235,6 +235,26 @@ async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site:
     assert [trap["trap"] for trap in down["traps"]] == ["no_answer"]
 
 
+@pytest.mark.parametrize(
+    "kind", ["sqlite"]
+)  # on PostgreSQL it prepares its queries, so it says nothing without a table
+async def test_a_server_that_refuses_everybody_is_told_from_one_that_looked(site: Site) -> None:
+    server = site.backend.server
+    door = await door_of(site, server)
+    async with site.radius_database.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE radcheck RENAME TO radcheck_away"))
+    try:
+        found = await seen(site, server.raddb, door)
+        stock = await examine(
+            Patient(None, (door,), timedelta(days=30), waits=WAITS), site.radius_database.read, now=site.now()
+        )
+    finally:
+        async with site.radius_database.engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE radcheck_away RENAME TO radcheck"))
+    assert [trap["trap"] for trap in found["traps"]] == ["everybody_refused"]
+    assert [each for each in stock["not_looked_at"] if each.startswith("whether FreeRADIUS lets anybody in")]
+
+
 async def test_replies_and_requests_without_a_message_authenticator_are_seen_on_the_wire(
     site: Site, copy: Path, run_dir: Path
 ) -> None:

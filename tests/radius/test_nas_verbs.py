@@ -91,7 +91,9 @@ async def test_a_login_as_the_nas_shows_whether_freeradius_knows_it(site: Site) 
     elsewhere = await probe_login(auth(site, told, nas_address="198.51.100.9"))
 
     assert (fits["heard"], other["heard"], elsewhere["heard"]) == ("answered", "silent", "not_possible")
-    assert fits["words"].endswith(f"knows {nas['name']} and its secret: it refused a login of nobody, as it should.")
+    assert fits["words"].endswith(
+        f"knows {nas['name']} and its secret: it looked nobody up and refused that login, as it should."
+    )
     assert "or it has another secret" in other["words"]
     assert elsewhere["words"].startswith("198.51.100.9 is no address of this machine")
 
