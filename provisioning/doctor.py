@@ -14,7 +14,7 @@ async def examine_freeradius(appliance: Appliance, config_dir: Path | None = Non
     """Looks at its configuration (of ``config_dir``, else of the settings), its database, and its answers to a NAS of
     ours that is on this machine.
 
-    Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit, VaultError.
+    Raises: VaultError.
     """
     settings = appliance.settings
     async with appliance.database.read() as db:

@@ -136,8 +136,31 @@ def test_a_configuration_with_a_trap_is_found_out(copy: Path, trap: str, file: s
     assert set(found_in(copy)) == {trap}
 
 
-def test_files_that_everybody_reads_and_replies_that_nobody_signs_are_found(copy: Path) -> None:
-    (copy / "sites" / "status.conf").chmod(0o604)
+def test_what_we_deliver_may_be_read_by_everybody_since_no_secret_is_in_it(copy: Path) -> None:
+    for path in copy.rglob("*.conf"):
+        path.chmod(0o644)
+    assert found_in(copy) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "secret = Xk29fLq0PwZ7mN3bVc8dXk29",
+        "private_key_password = 'whatever'",
+        'radius_db = "host=db dbname=radius user=radius password=radpass"',
+    ],
+)
+def test_files_with_a_secret_that_everybody_reads_are_found(copy: Path, line: str) -> None:
+    pool = copy / "sql" / "pool.conf"
+    pool.write_text(f"# {line}\n{pool.read_text()}")
+    pool.chmod(0o604)
+    assert found_in(copy) == []  # it is a comment
+    pool.write_text(f"{pool.read_text()}\n{line}\n")
+    assert found_in(copy) == ["open_to_others"]
+
+
+def test_files_that_everybody_writes_and_replies_that_nobody_signs_are_found(copy: Path) -> None:
+    (copy / "sites" / "status.conf").chmod(0o602)
     (copy / "dictionary").chmod(0o602)
     assert found_in(copy) == ["open_to_others"]  # the dictionary is none of the files that are included
     site = copy / "sites" / "subscribers.conf"
@@ -195,7 +218,8 @@ async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database)
     traps = [(trap["trap"], trap["fix"]) for trap in found["traps"]]
     [silent] = [trap["what"] for trap in found["traps"] if trap["trap"] == "login_log_not_written"]
     assert silent.endswith("and radius_login has no login")
-    assert ("index_missing", "CREATE INDEX radcheck_by_username ON radcheck (username);") in traps
+    live = "CONCURRENTLY " if bare.is_postgresql else ""
+    assert ("index_missing", f"CREATE INDEX {live}radcheck_by_username ON radcheck (username);") in traps
     wal = [] if bare.is_postgresql else ["sqlite_not_wal"]
     assert [trap for trap, _ in traps] == [
         "index_missing",
@@ -209,6 +233,27 @@ async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database)
         "FreeRADIUS' answers",
         "FreeRADIUS' version",
     ]
+
+
+async def test_what_is_down_missing_or_unread_is_a_trap_and_the_rest_is_looked_at(
+    bare: Database, copy: Path, tmp_path: Path
+) -> None:
+    (copy / "radiusd.conf").write_text((copy / "radiusd.conf").read_text().replace("badpass = no", "badpass = yes"))
+    patient = Patient(copy, (), timedelta(days=30), environment=SQLITE, program="/bin/false")
+    async with bare.engine.begin() as connection:
+        await connection.execute(text("DROP TABLE radius_login"))
+
+    lacking = await examine(patient, bare.read, now=datetime.now(UTC))
+    down = Database(f"postgresql+psycopg://nobody@/nothing?host={tmp_path}")
+    dead = await examine(patient, down.read, now=datetime.now(UTC))
+    unread = await examine(replace(patient, config_dir=tmp_path / "nowhere"), down.read, now=datetime.now(UTC))
+    await down.close()
+
+    names = [trap["trap"] for trap in lacking["traps"] if trap["trap"] != "sqlite_not_wal"]
+    assert names == ["passwords_logged", "index_missing", "passwords_kept", "database_unfit", "never_forgotten"]
+    assert [trap["trap"] for trap in dead["traps"]] == ["passwords_logged", "database_unavailable"]
+    assert [trap["trap"] for trap in unread["traps"]] == ["configuration_unread", "database_unavailable"]
+    assert "FreeRADIUS' answers" in dead["not_looked_at"][1]
 
 
 async def door_of(site: Site, server: FreeRadiusServer) -> AuthDoor:
