@@ -11,12 +11,14 @@ from radius.silence import next_act, nothing_since, silence
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """A NAS may say that a session began this much before the login that let it in."""
+MANY_WRONG = 5
+"""So many users who mistype at once are none: a secret makes every password of PAP another one (RFC 2865 s5.2)."""
 
 
 def of_logins(facts: Facts) -> Iterator[Finding]:
     """Whether a login has reached FreeRADIUS, and what came of the last one."""
     if not facts.logins:
-        if not facts.exact_tries:
+        if not facts.exact_tries and not facts.unknown_lines:
             yield _silence(facts)
         return
     yield from _nothing_since(facts)
@@ -88,10 +90,18 @@ def _refused(facts: Facts, last: LoginView) -> Finding:
     if len(same) > 1:
         since = f"{len(same)} times in a row, since {clock(same[-1]['happened_at'])}"
         evidence.append(since if len(same) < len(facts.logins) else f"{since} or before")
-    accepted = next((each for each in facts.logins if each["accepted"]), None)
+    accepted = facts.last_accept
     evidence.append(
         f"accepted last {clock(accepted['happened_at'])}" if accepted else "never accepted, as far as is kept"
     )
+    if reason == "wrong_password" and facts.wrong_at_nas >= MANY_WRONG:
+        nas = facts.nas(last["nas_address"])
+        evidence.append(
+            f"{facts.wrong_at_nas} users in a row had a wrong password by PAP at {nas}: its secret is wrong?"
+        )
+        sentence = f"Its last login was refused at {nas}: {last['words']}, as that of everybody else there."
+        act = f"`firstlight nas test {nas}`; with another secret there, every password of PAP is a wrong one."
+        return finding(reason, "cause", sentence, evidence, act)
     if _is_over(facts, reason):
         sentence = f"It was refused ({last['words']}), which is over since; it has not tried again."
         return finding("not_tried_again", "note", sentence, evidence, "Let the CPE dial again.")
@@ -115,6 +125,8 @@ def _is_over(facts: Facts, reason: str) -> bool:
     """What is known to be otherwise by now."""
     subscriber = facts.subscriber
     assert subscriber is not None
+    if facts.unread:
+        return False
     served = subscriber["state"] in ("active", "testing") and subscriber["projected"] and facts.drift is None
     if reason == "already_online":
         return not facts.open_sessions
@@ -147,7 +159,7 @@ def _accepted(facts: Facts, last: LoginView) -> Iterator[Finding]:
     evidence = [told_login(facts, last)]
     sessions = [*facts.open_sessions, *([facts.last_session] if facts.last_session else [])]
     followed = [each for each in sessions if each.started_at and each.started_at >= at - CLOCKS_DIFFER]
-    if followed:
+    if followed or "sessions" in facts.unread:
         yield finding("accepted", "fine", f"Its last login was accepted at {nas}.", evidence, None)
         return
     due = at + facts.accounting_wait

@@ -26,15 +26,22 @@ def silence(facts: Facts) -> list[str]:
         evidence.append(f"{len(known) - MOST_NASES} more NASes: `firstlight nas list`")
     evidence += [f"{each['address']} asks and is no NAS, last {clock(each['last_at'])}" for each in facts.unknown_nases]
     if facts.misfits is None:
-        evidence.append("whether a NAS has another secret is not known: FIRSTLIGHT_RADIUS_LOG_FILE is not set")
+        evidence.append(f"whether a NAS has another secret is not known: {facts.log_unread}")
+    evidence.append("requests without a Message-Authenticator are dropped too, and FreeRADIUS' log need not say so")
     return evidence
 
 
 def next_act(facts: Facts, otherwise: str) -> str:
     """Dropped packets of its own NAS are looked into before anything else."""
-    if facts.last_nas is not None and facts.last_nas in (facts.misfits or {}):
-        return f"`firstlight nas test {facts.nas(facts.last_nas)}`: it and FreeRADIUS must have the same secret."
-    return otherwise
+    misfit = (facts.misfits or {}).get(facts.last_nas or "")
+    if misfit is None or facts.last_nas is None:
+        return otherwise
+    if misfit.unsigned:
+        return (
+            f"Let {facts.nas(facts.last_nas)} send a Message-Authenticator; only if it cannot,"
+            " FIRSTLIGHT_FREERADIUS_REQUIRE_MESSAGE_AUTHENTICATOR=no."
+        )
+    return f"`firstlight nas test {facts.nas(facts.last_nas)}`: it and FreeRADIUS must have the same secret."
 
 
 def nothing_since(facts: Facts) -> list[str] | None:
@@ -42,7 +49,9 @@ def nothing_since(facts: Facts) -> list[str] | None:
     over = facts.last_session
     if over is None or over.stopped_at is None or facts.open_sessions:
         return None
-    tried = [each["happened_at"] for each in facts.logins[:1]] + [each["last_at"] for each in facts.tried_names]
+    tried = [each["happened_at"] for each in facts.logins[:1]] + [
+        each["last_at"] for each in (*facts.tried_names, *facts.line_tries)
+    ]
     return None if any(at >= over.stopped_at - TAKES_ITS_PLACE for at in tried) else silence(facts)
 
 
@@ -50,9 +59,14 @@ def _dropped(facts: Facts, address: str) -> str:
     misfit = (facts.misfits or {}).get(address)
     if misfit is None:
         return ""
-    return f"packets with another secret were dropped, last {clock(misfit.last_at)}; "
+    what = "without a Message-Authenticator" if misfit.unsigned else "with another secret"
+    return f"packets {what} were dropped, last {clock(misfit.last_at)}; "
 
 
 def _heard(facts: Facts, address: str) -> str:
     at = facts.last_heard.get(address)
-    return "no login from it is kept" if at is None else f"its last login {clock(at)}"
+    if at is not None:
+        return f"its last login {clock(at)}"
+    if facts.looked_back is None:
+        return "no login from it is kept"
+    return f"none of the last {facts.looked_back} logins is from it"
