@@ -17,7 +17,7 @@ from radius.doctor_database import database_traps
 from radius.doctor_wire import Patient, answers
 from radius.ports import Begin
 from radius.raddb import Raddb, read_raddb
-from radius.raddb_checks import Trap, config_traps, signing_traps
+from radius.raddb_checks import Trap, config_traps, lifetime_traps, signing_traps
 
 SIGNS_BY_ITSELF = (3, 2, 5)
 """FreeRADIUS from here on puts a Message-Authenticator into replies, and can ask for it in requests."""
@@ -38,6 +38,8 @@ async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Exa
     raddb = await asyncio.to_thread(_text, patient, traps, unseen)
     if raddb is not None:
         traps += await asyncio.to_thread(config_traps, raddb)
+        if patient.nas_lifetime is not None:
+            traps += lifetime_traps(raddb, int(patient.nas_lifetime.total_seconds()))
     traps += await database_traps(radius_read, unseen, oldest=now - patient.keep)
     if not await answers(patient, raddb, traps, unseen):
         version = await _version(patient.program)

@@ -22,6 +22,8 @@ class Patient:
     doors: Sequence[AuthDoor]
     keep: timedelta
     environment: Mapping[str, str] = field(default_factory=dict)
+    nas_lifetime: timedelta | None = None
+    """How long our settings say that it remembers a NAS; None: not to be compared."""
     program: str | None = None
     """None: the one that is installed here."""
     waits: Iterable[float] = WAITS

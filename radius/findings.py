@@ -101,7 +101,7 @@ class Facts:
         return [each for each in self.line_tries if self._is_since_accept(each) and self._is_of_these_rows(each)]
 
     def _is_since_accept(self, tried: UnknownUser) -> bool:
-        return self.last_accept is None or tried["last_at"] > self.last_accept["happened_at"]
+        return self.last_accept is None or tried["last_at"] >= self.last_accept["happened_at"]
 
     def _is_of_these_rows(self, tried: UnknownUser) -> bool:
         since = None if self.drift is not None else self.rows_since

@@ -216,6 +216,23 @@ _CHECKS: Sequence[Callable[[Raddb], Iterator[Trap]]] = (
 )
 
 
+def lifetime_traps(raddb: Raddb, seconds: int) -> list[Trap]:
+    """Networks of NASes that are remembered for another time than we tell whoever rotates a secret."""
+    traps = []
+    for client in _clients(raddb):
+        lasts = _number(raddb, client.value("lifetime")) if client.value("dynamic_clients") else None
+        if lasts is not None and lasts != seconds:
+            traps.append(
+                Trap(
+                    trap="lifetime_differs",
+                    what=f"client {client.instance}: lifetime is {lasts} s, and we count with {seconds} s",
+                    why="When a rotated secret is in force is told wrongly, so a NAS gets it too early or too late.",
+                    fix=f"FIRSTLIGHT_RADIUS_NAS_LIFETIME_SECONDS={lasts}",
+                )
+            )
+    return traps
+
+
 def signing_traps(raddb: Raddb) -> list[Trap]:
     """What the text says of the replies' Message-Authenticator: asked where nobody can look at a reply itself, or at
     a version that would do it by itself."""

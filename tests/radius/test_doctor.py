@@ -21,7 +21,7 @@ from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, exa
 from radius.freeradius_tables import radacct
 from radius.login_tables import radius_login, radius_unknown_nas, radius_unknown_user
 from radius.raddb import read_raddb
-from radius.raddb_checks import config_traps, signing_traps
+from radius.raddb_checks import config_traps, lifetime_traps, signing_traps
 from radius.testing import FreeRadiusServer
 from tests.radius.conftest import Site
 from tests.support.freeradius import RADDB, RadiusBackend
@@ -134,6 +134,13 @@ def test_a_configuration_with_a_trap_is_found_out(copy: Path, trap: str, file: s
     assert good in path.read_text()
     path.write_text(path.read_text().replace(good, bad))
     assert set(found_in(copy)) == {trap}
+
+
+def test_a_lifetime_that_is_not_the_one_we_count_with_is_found(copy: Path) -> None:
+    raddb = read_raddb(copy, environment={**SQLITE, "FIRSTLIGHT_FREERADIUS_NAS_LIFETIME_SECONDS": "3600"})
+    assert lifetime_traps(raddb, 3600) == lifetime_traps(read_raddb(copy, environment=SQLITE), 60) == []
+    [trap] = lifetime_traps(raddb, 60)
+    assert (trap["trap"], trap["fix"]) == ("lifetime_differs", "FIRSTLIGHT_RADIUS_NAS_LIFETIME_SECONDS=3600")
 
 
 def test_what_we_deliver_may_be_read_by_everybody_since_no_secret_is_in_it(copy: Path) -> None:
