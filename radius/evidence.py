@@ -207,9 +207,11 @@ def _tries(exact: set[str], username: str, unknown: list[UnknownUser]) -> list[U
 
 def _is_of_line(tried: UnknownUser, line: LineIdentity) -> bool:
     """Whether a line asked by itself, as its MAC address or circuit, and it is the one with all that is bound."""
+    if not line.said:
+        return False
     named = LineIdentity(station=tried["username"]).in_one_spelling.station
     by_itself = _MAC.fullmatch(named or "") or tried["username"] in (tried["circuit"], line.circuit)
-    if not line.said or not by_itself:
+    if not by_itself:
         return False
     station = LineIdentity(station=tried["calling_station"] or tried["username"]).in_one_spelling.station
     circuit = tried["circuit"] or tried["username"]
