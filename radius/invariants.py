@@ -34,7 +34,7 @@ from radius.freeradius_tables import (
 )
 from radius.projection import FramedAddresses, addresses_of, digest
 from radius.reaper import LOOKED_AWAY, guards
-from radius.session_tables import radius_nas_heard
+from radius.session_tables import radius_nas_heard, radius_session_archive
 from radius.sessions import host
 from radius.tables import Subscriber
 
@@ -289,6 +289,23 @@ async def silent_nases(radius_db: AsyncSession, now: datetime) -> list[Finding]:
     return found
 
 
+async def sessions_twice(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
+    """Sessions that are in radacct and in the archive as well: what they used counts twice."""
+    archived = radius_session_archive.c
+    newest = select(func.max(archived.acctstarttime)).scalar_subquery()
+    both = (
+        select(radacct.c.username, radacct.c.acctuniqueid)
+        .join(radius_session_archive, archived.acctuniqueid == radacct.c.acctuniqueid)
+        .where(radacct.c.acctstarttime <= newest)
+    )
+    return [
+        Finding(
+            str(name), f"Session {unique} of {name} is in radacct and in radius_session_archive: delete it in radacct."
+        )
+        for name, unique in await radius_db.execute(both.order_by(radacct.c.radacctid))
+    ]
+
+
 RADIUS_INVARIANTS: tuple[Invariant, ...] = (
     Invariant("radius.mangled_values", "FreeRADIUS hands every value on as it is written", mangled_values),
     Invariant("radius.repeated_single_values", "one row for an attribute with one value", repeated_single_values),
@@ -305,6 +322,7 @@ RADIUS_INVARIANTS: tuple[Invariant, ...] = (
         "a refused subscriber's sessions end within a quarter of an hour",
         sessions_of_refused,
     ),
+    Invariant("radius.sessions_twice", "a session is in radacct or in the archive", sessions_twice),
     Invariant("radius.nas_heard", "accounting comes from every NAS that has open sessions", silent_nases),
 )
 """Every question, in the order they are asked."""
