@@ -33,6 +33,7 @@ from radius.freeradius_tables import (
     radusergroup,
 )
 from radius.projection import FramedAddresses, addresses_of, digest
+from radius.radius_database import GIVEN_UP
 from radius.reaper import LOOKED_AWAY, guards
 from radius.session_tables import radius_nas_heard, radius_session_archive
 from radius.sessions import host
@@ -153,7 +154,8 @@ async def sessions_of_terminated(radius_db: AsyncSession, now: datetime) -> list
     still_open = (
         select(radacct.c.username, radacct.c.nasipaddress, radacct.c.acctsessionid, at)
         .join(radius_projection, (taken_away.kind == "subscriber") & (taken_away.name == radacct.c.username))
-        .where(taken_away.digest == digest(()), at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
+        .where(taken_away.digest == digest(()), taken_away.source_id != GIVEN_UP)
+        .where(at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
     )
     return [
         Finding(

@@ -81,8 +81,9 @@ STOCK_RADACCT = """
 CREATE TABLE radius.radacct (
     radacctid bigserial PRIMARY KEY, acctsessionid text NOT NULL, acctuniqueid text NOT NULL UNIQUE, username text,
     groupname text, realm text, nasipaddress inet NOT NULL, nasportid text, nasporttype text, acctstarttime timestamptz,
-    acctupdatetime timestamptz, acctstoptime timestamptz, acctinterval bigint, acctsessiontime bigint, acctauthentic text,
-    connectinfo_start text, connectinfo_stop text, acctinputoctets bigint, acctoutputoctets bigint, calledstationid text,
+    acctupdatetime timestamptz, acctstoptime timestamptz, acctinterval bigint, acctsessiontime bigint,
+    acctauthentic text, connectinfo_start text, connectinfo_stop text, acctinputoctets bigint, acctoutputoctets bigint,
+    calledstationid text,
     callingstationid text, acctterminatecause text, servicetype text, framedprotocol text, framedipaddress inet,
     framedipv6address inet, framedipv6prefix inet, framedinterfaceid text, delegatedipv6prefix inet, class text)
 """
