@@ -24,6 +24,16 @@ REOPENS = "firstlight"
 REAPED = "Lost-Carrier-Reaped"
 """The cause of a session that was closed for its silence: its next word opens it again, its Stop corrects it."""
 
+REPLACED = "Replaced"
+"""The cause of a session whose line has begun another: as above, if that word is of a time after the other's Start."""
+
+
+def in_accounting(username: str) -> str:
+    """A name as it may stand there: as it is, since an existing server writes names that ours never would. NUL is in
+    none, and PostgreSQL refuses to be asked for it.
+    """
+    return username.replace("\x00", "\ufffd")
+
 
 def interval_of(sessions: Table, dialect: str) -> ColumnElement[Any]:
     """In seconds how often a session accounts; NULL where nobody has said it and nothing was seen."""

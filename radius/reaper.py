@@ -6,8 +6,8 @@ accounting is what is broken. It has to be heard again for three intervals of a 
 session's silence means anything.
 
 Two things more must be known: that the NAS sends interims at all, so a session is compared with the newest interim
-there and not with a Start; and that an interim would open the session again, so it must have been written by our accounting
-queries (``deploy/freeradius``), which an existing server may not have.
+there and not with a Start; and that an interim would open the session again, so it must have been written by our
+accounting queries (``deploy/freeradius``), which an existing server may not have.
 
 A NAS says by its own clock when it was heard of. So sessions are compared with the newest word of their own NAS, and
 whether a NAS goes on talking is seen by looking again.
