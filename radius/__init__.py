@@ -86,7 +86,7 @@ from radius.invariants import (
 )
 from radius.line_identity import LineIdentity
 from radius.logins import LoginLog, LoginView, UnknownNas, UnknownUser
-from radius.nas_probe import Probe, probe_coa, probe_login
+from radius.nas_probe import Probe, probe_coa, probe_log, probe_login
 from radius.nases import CoaTerms
 from radius.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.plan_applying import PlanChanges, tell_of_plan
@@ -258,6 +258,7 @@ __all__ = [
     "live_username_of_service",
     "nas_doors",
     "probe_coa",
+    "probe_log",
     "probe_login",
     "read_beside",
     "read_radius_tables",
