@@ -33,7 +33,9 @@ from radius.freeradius_tables import (
     radusergroup,
 )
 from radius.projection import FramedAddresses, addresses_of, digest
-from radius.reaper import guards
+from radius.radius_database import GIVEN_UP
+from radius.reaper import LOOKED_AWAY, guards
+from radius.session_tables import radius_nas_heard, radius_session_archive
 from radius.sessions import host
 from radius.tables import Subscriber
 
@@ -152,7 +154,8 @@ async def sessions_of_terminated(radius_db: AsyncSession, now: datetime) -> list
     still_open = (
         select(radacct.c.username, radacct.c.nasipaddress, radacct.c.acctsessionid, at)
         .join(radius_projection, (taken_away.kind == "subscriber") & (taken_away.name == radacct.c.username))
-        .where(taken_away.digest == digest(()), at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
+        .where(taken_away.digest == digest(()), taken_away.source_id != GIVEN_UP)
+        .where(at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
     )
     return [
         Finding(
@@ -272,9 +275,37 @@ def _in_words(addresses: FramedAddresses) -> str:
 
 
 async def silent_nases(radius_db: AsyncSession, now: datetime) -> list[Finding]:
-    """NASes with open sessions from which no accounting comes any more."""
-    silent = await guards(radius_db, now=now)
-    return [Finding(one["nas_address"], one["sentence"]) for one in silent if one["silent_since"] is not None]
+    """NASes with open sessions from which no accounting comes any more, or no interims; and that nobody looks."""
+    found = [
+        Finding(one["nas_address"], one["sentence"])
+        for one in await guards(radius_db, now=now)
+        if one["silent_since"] is not None or not one["sends_interims"]
+    ]
+    looked_at = await radius_db.scalar(select(func.max(radius_nas_heard.c.looked_at)))
+    oldest = select(radacct.c.acctstarttime).where(radacct.c.acctstoptime.is_(None)).order_by(radacct.c.radacctid)
+    open_since = await radius_db.scalar(oldest.limit(1))
+    if open_since is not None and max(open_since, looked_at or open_since) < now - LOOKED_AWAY:
+        since = "ever" if looked_at is None else f"since {looked_at:%Y-%m-%d %H:%M} UTC"
+        sentence = f"No worker has looked {since} whether accounting comes, so silent sessions stay open: start it."
+        found.append(Finding("worker", sentence))
+    return found
+
+
+async def sessions_twice(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
+    """Sessions that are in radacct and in the archive as well: what they used counts twice."""
+    archived = radius_session_archive.c
+    newest = select(func.max(archived.acctstarttime)).scalar_subquery()
+    both = (
+        select(radacct.c.username, radacct.c.acctuniqueid)
+        .join(radius_session_archive, archived.acctuniqueid == radacct.c.acctuniqueid)
+        .where(radacct.c.acctstarttime <= newest)
+    )
+    return [
+        Finding(
+            str(name), f"Session {unique} of {name} is in radacct and in radius_session_archive: delete it in radacct."
+        )
+        for name, unique in await radius_db.execute(both.order_by(radacct.c.radacctid))
+    ]
 
 
 RADIUS_INVARIANTS: tuple[Invariant, ...] = (
@@ -293,6 +324,7 @@ RADIUS_INVARIANTS: tuple[Invariant, ...] = (
         "a refused subscriber's sessions end within a quarter of an hour",
         sessions_of_refused,
     ),
+    Invariant("radius.sessions_twice", "a session is in radacct or in the archive", sessions_twice),
     Invariant("radius.nas_heard", "accounting comes from every NAS that has open sessions", silent_nases),
 )
 """Every question, in the order they are asked."""

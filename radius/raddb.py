@@ -125,6 +125,8 @@ class _Reader:
         return _ENVIRONMENT.sub(lambda found: self._environment.get(found[1], found[0]), value)
 
     def _include(self, line: str, path: Path, section: Section, depth: int) -> None:
+        if depth >= DEEPEST:
+            return
         keyword, _, named = line.partition(" ")
         said = self._expanded(self._known(_unquoted(named.strip())), section)
         unknown = _ENVIRONMENT.sub("*", said)
@@ -133,7 +135,7 @@ class _Reader:
                 self.read(each, section, depth + 1)
             return
         target = path.parent / said
-        if depth >= DEEPEST or (not target.exists() and keyword == "$-INCLUDE"):
+        if not target.exists() and keyword == "$-INCLUDE":
             return
         if not target.is_dir():
             self.read(target, section, depth + 1)

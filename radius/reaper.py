@@ -5,6 +5,10 @@ next interim opens it again and its Stop corrects it. While a NAS is silent as a
 accounting is what is broken. It has to be heard again for three intervals of a session, without a pause, before that
 session's silence means anything.
 
+Two things more must be known: that the NAS sends interims at all, so a session is compared with the newest interim
+there and not with a Start; and that an interim would open the session again, so it must have been written by our
+accounting queries (``deploy/freeradius``), which an existing server may not have.
+
 A NAS says by its own clock when it was heard of. So sessions are compared with the newest word of their own NAS, and
 whether a NAS goes on talking is seen by looking again.
 """
@@ -20,7 +24,7 @@ from sqlalchemy import CursorResult, Select, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.aliveness import REAPED, dialect_of, interval_of, shortest_interval, silent_at
+from radius.aliveness import REAPED, REOPENS, dialect_of, interval_of, shortest_interval, silent_at
 from radius.freeradius_tables import nas, radacct
 from radius.ports import Begin, Now
 from radius.radius_database import all_ledger_names, radius_transaction
@@ -45,7 +49,8 @@ log = structlog.get_logger(__name__)
 
 class NasGuard(TypedDict):
     """Whether a NAS that has open sessions is heard. ``silent_since`` is when it was heard last, by our clock; None: it
-    is heard. ``heard_at`` is the newest word of one of its sessions, by its own clock.
+    is heard. ``heard_at`` is the newest word of one of its sessions, by its own clock. ``sends_interims``: one of them
+    was heard after its Start; where none is, none is closed.
     """
 
     nas: str | None
@@ -54,6 +59,7 @@ class NasGuard(TypedDict):
     heard_at: datetime
     heard_since: datetime | None
     silent_since: datetime | None
+    sends_interims: bool
     sentence: str
 
 
@@ -67,10 +73,11 @@ class Reaped:
 
 @dataclass(frozen=True)
 class _Heard:
-    """What is open at a NAS, and its newest word."""
+    """What is open at a NAS, its newest word, and its newest interim (None: no session was heard after its Start)."""
 
     address: str
     heard_at: datetime
+    interim_at: datetime | None
     open_sessions: int
 
 
@@ -92,22 +99,27 @@ class Reaper:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit: what was closed before stays closed.
         """
         reaped = silent = 0
-        for address in await self._note_heard():
+        async with radius_transaction(self._radius_begin) as db:
+            least = await db.scalar(select(shortest_interval(dialect_of(db)))) or MIN_INTERIM_SECONDS
+        at_least = MISSED_INTERIMS * timedelta(seconds=max(least, MIN_INTERIM_SECONDS))
+        for heard in await self._note_heard():
             async with radius_transaction(self._radius_begin) as db:
-                row = (await db.execute(_known().where(radius_nas_heard.c.nasipaddress == address))).one_or_none()
+                row = (await db.execute(_known().where(radius_nas_heard.c.nasipaddress == heard.address))).one_or_none()
             if row is None or row.heard_since is None:
                 silent += row is not None
+                continue
+            if heard.interim_at is None:
                 continue
             closed = self._at_once
             while closed == self._at_once:
                 async with radius_transaction(self._radius_begin) as db:
-                    closed = await self._close(db, row)
+                    closed = await self._close(db, heard, row.heard_since, at_least)
                 reaped += closed
         if reaped:
             log.warning("sessions closed that had missed three interims", sessions=reaped)
         return Reaped(reaped, silent)
 
-    async def _note_heard(self) -> list[str]:
+    async def _note_heard(self) -> list[_Heard]:
         async with radius_transaction(self._radius_begin) as db:
             now, heard = self._now(), await _heard(db, self._now())
             others = {name for name, owner in (await all_ledger_names(db, "nas")).items() if owner != self._tenant_id}
@@ -115,7 +127,7 @@ class Reaper:
             mine = [one for one in heard if one.address not in others]
             for one in mine:
                 await self._note(db, one, known.get(one.address), now)
-            return [one.address for one in mine]
+            return mine
 
     async def _note(self, db: AsyncSession, heard: _Heard, known: Any, now: datetime) -> None:
         values: dict[str, Any] = {
@@ -140,17 +152,19 @@ class Reaper:
         else:
             await db.execute(update(radius_nas_heard).where(which).values(values))
 
-    async def _close(self, db: AsyncSession, known: Any) -> int:
-        """The next batch: overdue by the NAS' own newest word, and as long as it is heard by ours."""
+    async def _close(self, db: AsyncSession, heard: _Heard, heard_since: datetime, at_least: timedelta) -> int:
+        """The next batch: overdue by the NAS' own newest interim, and as long as it is heard by our clock. What was
+        heard of ``at_least`` so shortly before is not worth a closer look.
+        """
+        assert heard.interim_at is not None, "else nothing is overdue"
         dialect = dialect_of(db)
-        least = await db.scalar(select(shortest_interval(dialect))) or MIN_INTERIM_SECONDS
-        heard_for = (self._now() - known.heard_since).total_seconds()
+        heard_for = (self._now() - heard_since).total_seconds()
         overdue = (
             radacct.c.acctstoptime.is_(None),
-            radacct.c.nasipaddress == host(known.nasipaddress),
-            func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime)
-            < known.heard_at - MISSED_INTERIMS * timedelta(seconds=max(least, MIN_INTERIM_SECONDS)),
-            silent_at(radacct, known.heard_at.timestamp(), dialect),
+            radacct.c.nasipaddress == heard.address,
+            func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime) < heard.interim_at - at_least,
+            radacct.c.connectinfo_stop == REOPENS,
+            silent_at(radacct, heard.interim_at.timestamp(), dialect),
             MISSED_INTERIMS * interval_of(radacct, dialect) <= heard_for,
         )
         numbers = select(radacct.c.radacctid).where(*overdue).order_by(radacct.c.radacctid).limit(self._at_once)
@@ -158,7 +172,7 @@ class Reaper:
         closed = await db.execute(
             update(radacct)
             # asked again at the row itself: an interim may have come meanwhile
-            .where(radacct.c.radacctid.in_(numbers), *overdue[:3])
+            .where(radacct.c.radacctid.in_(numbers), *overdue[:4])
             .values(acctstoptime=last, acctterminatecause=REAPED)
         )
         return cast("CursorResult[Any]", closed).rowcount
@@ -176,7 +190,7 @@ async def guards(db: AsyncSession, *, now: datetime, tenant_id: str | None = Non
     for row in await db.execute(_known().where(radius_nas_heard.c.looked_at >= now - LOOKED_AWAY)):
         address = host(row.nasipaddress)
         if address not in others:
-            found.append(_guard(row, address, names.get(address)))
+            found.append(_guard(row, address, names.get(address), await _sends_interims(db, row)))
     return sorted(found, key=lambda one: (one["silent_since"] is None, one["nas"] or "", one["nas_address"]))
 
 
@@ -189,13 +203,33 @@ async def _heard(db: AsyncSession, now: datetime) -> list[_Heard]:
     newest = func.coalesce(
         func.max(case((word <= now + CLOCKS_AHEAD, word))), func.max(word), func.max(radacct.c.acctstarttime)
     )
+    after_start = (word <= now + CLOCKS_AHEAD) & (word > radacct.c.acctstarttime)
     at_each = (
-        select(radacct.c.nasipaddress, newest.label("heard_at"), func.count().label("open_sessions"))
+        select(
+            radacct.c.nasipaddress,
+            newest.label("heard_at"),
+            func.max(case((after_start, word))).label("interim_at"),
+            func.count().label("open_sessions"),
+        )
         .where(radacct.c.acctstoptime.is_(None))
         .group_by(radacct.c.nasipaddress)
     )
     rows = await db.execute(at_each)
-    return [_Heard(host(row.nasipaddress), row.heard_at, row.open_sessions) for row in rows if row.heard_at]
+    return [
+        _Heard(host(row.nasipaddress), row.heard_at, row.interim_at, row.open_sessions) for row in rows if row.heard_at
+    ]
+
+
+async def _sends_interims(db: AsyncSession, known: Any) -> bool:
+    """False: no session that is open there was heard after its Start, though one is open for long."""
+    mine = (radacct.c.acctstoptime.is_(None), radacct.c.nasipaddress == host(known.nasipaddress))
+    heard_after_start = select(radacct.c.radacctid).where(*mine, radacct.c.acctupdatetime > radacct.c.acctstarttime)
+    long_ago = known.looked_at - MISSED_INTERIMS * timedelta(seconds=UNKNOWN_INTERVAL_SECONDS)
+    began_long_ago = select(radacct.c.radacctid).where(*mine, radacct.c.acctstarttime < long_ago)
+    for found in (heard_after_start, began_long_ago):
+        if await db.scalar(found.limit(1)) is not None:
+            return found is heard_after_start
+    return True
 
 
 async def _patience(db: AsyncSession, address: str) -> timedelta:
@@ -207,10 +241,15 @@ async def _patience(db: AsyncSession, address: str) -> timedelta:
     return SILENT_AFTER_INTERVALS * timedelta(seconds=interval_seconds)
 
 
-def _guard(row: Any, address: str, name: str | None) -> NasGuard:
+def _guard(row: Any, address: str, name: str | None, sends_interims: bool) -> NasGuard:
     called = address if name is None else f"{name} ({address})"
     silent_since = row.changed_at if row.heard_since is None else None
-    if silent_since is None:
+    if not sends_interims:
+        sentence = (
+            f"NAS {called} sends no interims: its {row.open_sessions} open session(s) stay open until their Stop, and"
+            " one whose Stop is lost for ever. Let it account every few minutes (Acct-Interim-Interval)."
+        )
+    elif silent_since is None:
         sentence = f"Accounting comes from NAS {called}."
     else:
         sentence = (
@@ -225,5 +264,6 @@ def _guard(row: Any, address: str, name: str | None) -> NasGuard:
         heard_at=row.heard_at,
         heard_since=row.heard_since,
         silent_since=silent_since,
+        sends_interims=sends_interims,
         sentence=sentence,
     )

@@ -6,7 +6,7 @@ Nothing is counted, and a page begins behind a session's number, so that session
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal
@@ -16,11 +16,20 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.aliveness import dialect_of, interval_of, ours, silent_at
-from radius.encoder import safe_username
+from radius.aliveness import (
+    OBSERVED_AT_LEAST_SECONDS,
+    REAPED,
+    REPLACED,
+    dialect_of,
+    in_accounting,
+    interval_of,
+    ours,
+    silent_at,
+)
 from radius.errors import LookRefused
-from radius.freeradius_tables import nas, radacct
+from radius.freeradius_tables import nas, radacct, radusergroup
 from radius.ports import Begin, Now
+from radius.projection import plan_group
 from radius.radius_database import radius_transaction
 from radius.reaper import NasGuard, guards
 from radius.session_tables import radius_session_archive
@@ -30,6 +39,7 @@ from radius.treatment import MISSED_INTERIMS
 SessionState = Literal["online", "doubtful", "closed"]
 
 BOTH = (radacct, radius_session_archive)
+ENDED_AT_LAST_WORD = (REAPED, REPLACED)
 SHORTEST_PREFIX = 32
 """No line is given a shorter IPv6 prefix."""
 STARTS_LOOKED_AT = 50
@@ -41,7 +51,8 @@ class SessionView(TypedDict):
 
     ``state``: *online*; *doubtful*, which has missed three interims, so that its Stop may be lost; or *closed*.
     ``interval_seconds`` is how often it accounts; None, where nobody has said it: then only its end makes it doubtful.
-    ``nas`` is the name of its NAS, where that is known here.
+    ``nas`` is the name of its NAS, where that is known here. ``uncertain``: whoever asked who had an address asked for
+    a time after this session's last word, and nobody knows when it ended: it was closed for want of a Stop.
     """
 
     number: int
@@ -53,6 +64,7 @@ class SessionView(TypedDict):
     nas_port: str | None
     calling_station: str | None
     ipv4: str | None
+    ipv6: str | None
     ipv6_wan_prefix: str | None
     delegated_prefix: str | None
     started_at: datetime | None
@@ -63,6 +75,7 @@ class SessionView(TypedDict):
     output_octets: int
     terminate_cause: str | None
     interval_seconds: int | None
+    uncertain: bool
 
 
 class SessionLooks:
@@ -76,9 +89,16 @@ class SessionLooks:
         self._now = now
 
     async def online(
-        self, *, nas_address: str | None = None, doubtful: bool = False, before: int | None = None, limit: int = 50
+        self,
+        *,
+        nas_address: str | None = None,
+        plan: str | None = None,
+        doubtful: bool = False,
+        before: int | None = None,
+        limit: int = 50,
     ) -> list[SessionView]:
         """The sessions that have not stopped, the newest first; ``before`` is the number that the page begins behind.
+        ``plan``: only of those whom FreeRADIUS serves by it now.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
@@ -87,6 +107,12 @@ class SessionLooks:
         wanted = [radacct.c.acctstoptime.is_(None), ours(radacct, self._tenant_id)]
         if nas_address is not None:
             wanted.append(radacct.c.nasipaddress == str(_network(nas_address).network_address))
+        if plan is not None:
+            member = select(radusergroup.c.username).where(
+                radusergroup.c.username == radacct.c.username,
+                radusergroup.c.groupname == plan_group(self._tenant_id, plan),
+            )
+            wanted.append(member.exists())
         if before is not None:
             wanted.append(radacct.c.radacctid < before)
         async with radius_transaction(self._radius_read) as db:
@@ -96,13 +122,12 @@ class SessionLooks:
             return await self._views(db, list(await db.execute(page)))
 
     async def of_user(self, username: str, *, before: int | None = None, limit: int = 50) -> list[SessionView]:
-        """Every session that is known of a username, the one that began last first.
+        """Every session that is known of a username, as it stands in accounting, the one that began last first.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-            UsernameRefused: FreeRADIUS writes no session under such a name.
         """
-        name = safe_username(username)
+        name = in_accounting(username)
         async with radius_transaction(self._radius_read) as db:
             began = None if before is None else await _began(db, name, before)
             if before is not None and began is None:
@@ -121,7 +146,8 @@ class SessionLooks:
 
     async def who_had(self, address: str, *, at: datetime) -> list[SessionView]:
         """The sessions that had an address or prefix at that moment, as far as accounting tells: usually one. A prefix
-        that contains the address counts.
+        that contains the address counts. One that was closed without its Stop may have lasted up to three intervals
+        past its last word: for such a time it is told, as uncertain.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
@@ -130,13 +156,17 @@ class SessionLooks:
         asked = _network(address)
         async with radius_transaction(self._radius_read) as db:
             rows: list[Row[Any]] = []
+            uncertain: set[int] = set()
             for table in BOTH:
-                held = [await _held(db, table, given, at) for given in _given(table, asked, dialect_of(db))]
-                keys = {key for some in held for key in some}
+                keys: set[tuple[int, datetime]] = set()
+                for given in _given(table, asked, dialect_of(db)):
+                    for held in await _held(db, table, and_(given, ours(table, self._tenant_id)), at):
+                        keys.add((held.radacctid, held.acctstarttime))
+                        uncertain |= {held.radacctid} if _is_uncertain(held, at) else set()
                 if keys:
                     same = tuple_(table.c.radacctid, table.c.acctstarttime).in_(keys)
-                    rows += await db.execute(_sessions(table, db).where(same, ours(table, self._tenant_id)))
-            return await self._views(db, sorted(rows, key=_newness, reverse=True))
+                    rows += await db.execute(_sessions(table, db).where(same))
+            return await self._views(db, sorted(rows, key=_newness, reverse=True), uncertain)
 
     async def guards(self) -> list[NasGuard]:
         """Every NAS with open sessions, and whether accounting comes from it; the silent ones first.
@@ -147,13 +177,15 @@ class SessionLooks:
         async with radius_transaction(self._radius_read) as db:
             return await guards(db, now=self._now(), tenant_id=self._tenant_id)
 
-    async def _views(self, db: AsyncSession, rows: Sequence[Row[Any]]) -> list[SessionView]:
+    async def _views(
+        self, db: AsyncSession, rows: Sequence[Row[Any]], uncertain: Collection[int] = ()
+    ) -> list[SessionView]:
         addresses = {host(row.nasipaddress) for row in rows}
         names: dict[str, str] = {}
         if addresses:
             known = select(nas.c.nasname, nas.c.shortname).where(nas.c.nasname.in_(addresses))
             names = {address: name for address, name in await db.execute(known)}
-        return [_view(row, names, self._now()) for row in rows]
+        return [_view(row, names, self._now(), row.radacctid in uncertain) for row in rows]
 
 
 def _sessions(table: Table, db: AsyncSession) -> Select[Any]:
@@ -174,11 +206,31 @@ async def _began(db: AsyncSession, username: str, number: int) -> datetime | Non
     return None
 
 
-async def _held(db: AsyncSession, table: Table, given: ColumnElement[bool], at: datetime) -> list[tuple[int, datetime]]:
-    """Number and beginning of the sessions that had it then."""
-    number, began, stopped = table.c.radacctid, table.c.acctstarttime, table.c.acctstoptime
-    last = select(number, began, stopped).where(given, began <= at).order_by(began.desc()).limit(STARTS_LOOKED_AT)
-    return [(row[0], row[1]) for row in await db.execute(last) if row[2] is None or row[2] >= at]
+async def _held(db: AsyncSession, table: Table, given: ColumnElement[bool], at: datetime) -> list[Row[Any]]:
+    """Number, beginning and end of the sessions that had it then, or may have had it."""
+    began = table.c.acctstarttime
+    last = (
+        select(
+            table.c.radacctid,
+            began,
+            table.c.acctstoptime,
+            table.c.acctterminatecause,
+            interval_of(table, dialect_of(db)).label("interval_seconds"),
+        )
+        .where(given, began <= at)
+        .order_by(began.desc())
+        .limit(STARTS_LOOKED_AT)
+    )
+    rows: Sequence[Row[Any]] = (await db.execute(last)).all()
+    return [row for row in rows if row.acctstoptime is None or row.acctstoptime >= at or _is_uncertain(row, at)]
+
+
+def _is_uncertain(row: Row[Any], at: datetime) -> bool:
+    """Its end is its last word, in the place of a Stop that nobody has heard."""
+    if row.acctstoptime is None or row.acctterminatecause not in ENDED_AT_LAST_WORD:
+        return False
+    patience = MISSED_INTERIMS * timedelta(seconds=row.interval_seconds or OBSERVED_AT_LEAST_SECONDS)
+    return bool(row.acctstoptime < at <= row.acctstoptime + patience)
 
 
 def _given(table: Table, asked: IPv4Network | IPv6Network, dialect: str) -> Iterator[ColumnElement[bool]]:
@@ -213,7 +265,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
     return network
 
 
-def _view(row: Row[Any], names: Mapping[str, str], now: datetime) -> SessionView:
+def _view(row: Row[Any], names: Mapping[str, str], now: datetime, uncertain: bool) -> SessionView:
     session = session_of(row)
     return SessionView(
         number=session.radacct_id,
@@ -225,6 +277,7 @@ def _view(row: Row[Any], names: Mapping[str, str], now: datetime) -> SessionView
         nas_port=session.nas_port,
         calling_station=session.calling_station,
         ipv4=session.framed_ip_address,
+        ipv6=host(row.framedipv6address) if row.framedipv6address else None,
         ipv6_wan_prefix=session.ipv6_wan_prefix,
         delegated_prefix=session.delegated_prefix,
         started_at=session.started_at,
@@ -235,6 +288,7 @@ def _view(row: Row[Any], names: Mapping[str, str], now: datetime) -> SessionView
         output_octets=session.output_octets,
         terminate_cause=session.terminate_cause,
         interval_seconds=row.interval_seconds,
+        uncertain=uncertain,
     )
 
 

@@ -6,6 +6,7 @@ twice, whoever is at it at the same time and wherever it was broken off.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -22,6 +23,8 @@ from radius.usage import Used, growth, midnight, sessions_and_counted
 
 AT_ONCE = 500
 """Sessions of one commit."""
+BETWEEN_BATCHES_SECONDS = 0.01
+"""On SQLite there is one lock, and FreeRADIUS is to get it as well."""
 LOOK_BACK = timedelta(days=2)
 """A Stop may tell by its own clock, or late, that a session ended before it was looked at. What is later than that is
 counted when the session goes into the archive.
@@ -70,6 +73,7 @@ class UsageCount:
             looked_at += len(rows)
             if len(rows) < self._at_once:
                 return looked_at
+            await asyncio.sleep(BETWEEN_BATCHES_SECONDS)
             after = [getattr(rows[-1], column.name) for column in order]
 
 

@@ -21,13 +21,16 @@ Username = Annotated[str, Path(max_length=253)]
 async def list_(
     call: InCall,
     nas: Annotated[str | None, Query(max_length=64, description="Only those at the NAS of this address")] = None,
+    plan: Annotated[
+        str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,60}$", description="Only those of subscribers of this plan")
+    ] = None,
     doubtful: Annotated[bool, Query(description="Only those that have missed three interims")] = False,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[SessionView]:
     """The sessions that have not stopped, the newest first."""
     looks = call.appliance.session_looks
-    found = await looks.online(nas_address=nas, doubtful=doubtful, before=row_of(after), limit=limit + 1)
+    found = await looks.online(nas_address=nas, plan=plan, doubtful=doubtful, before=row_of(after), limit=limit + 1)
     return page_of(call, found, [each["number"] for each in found], limit)
 
 
@@ -47,14 +50,8 @@ async def who_had(
     return await call.appliance.session_looks.who_had(address, at=at or call.appliance.clock())
 
 
-@doors.get("/of/{username}", permission="subscribers.read")
-async def show(call: InCall, username: Username, after: After = None, limit: Limit = 50) -> Page[SessionView]:
-    """Every session that is known of a username, open and past, the newest first."""
-    found = await call.appliance.session_looks.of_user(username, before=row_of(after), limit=limit + 1)
-    return page_of(call, found, [each["number"] for each in found], limit)
-
-
-@doors.get("/of/{username}/usage", permission="subscribers.read")
+# before the next one, of which it would be a username: a name may have a / in it
+@doors.get("/of/{username:path}/usage", permission="subscribers.read")
 async def usage(
     call: InCall,
     username: Username,
@@ -63,3 +60,10 @@ async def usage(
 ) -> UsageView:
     """What a username used on these days. What could not be split by days is told apart from what could."""
     return await call.appliance.usage_looks.of_user(username, first_day=first_day, last_day=last_day)
+
+
+@doors.get("/of/{username:path}", permission="subscribers.read")
+async def show(call: InCall, username: Username, after: After = None, limit: Limit = 50) -> Page[SessionView]:
+    """Every session that is known of a username, open and past, the newest first."""
+    found = await call.appliance.session_looks.of_user(username, before=row_of(after), limit=limit + 1)
+    return page_of(call, found, [each["number"] for each in found], limit)

@@ -25,6 +25,7 @@ DAY = ["%Y-%m-%d"]
 @app.command("list")
 def list_(
     nas: Annotated[str | None, typer.Option(help="Only those at the NAS of this address.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Only those of subscribers of this plan.")] = None,
     doubtful: Annotated[bool, typer.Option("--doubtful", help="Only those that have missed three interims.")] = False,
     before: Before = None,
     limit: Limit = 50,
@@ -34,11 +35,11 @@ def list_(
 
     async def act(appliance: Appliance) -> None:
         looks = appliance.session_looks
-        found = await looks.online(nas_address=nas, doubtful=doubtful, before=before, limit=limit)
+        found = await looks.online(nas_address=nas, plan=plan, doubtful=doubtful, before=before, limit=limit)
         if json_:
             print_json(found)
         else:
-            _print_sessions(found, "nobody is online" if nas is None and not doubtful else "no such session")
+            _print_sessions(found, "no such session" if nas or plan or doubtful else "nobody is online")
 
     run(act, as_json=json_)
 
@@ -129,7 +130,7 @@ def _entry(session: SessionView) -> Entry:
 
 
 def _in_words(session: SessionView) -> str:
-    addresses = (session["ipv4"], session["ipv6_wan_prefix"], session["delegated_prefix"])
+    addresses = (session["ipv4"], session["ipv6"], session["ipv6_wan_prefix"], session["delegated_prefix"])
     where = (session["nas_port"] and f"port {session['nas_port']}", session["calling_station"])
     facts = [
         ", ".join(each for each in addresses if each) or "no address",
@@ -140,6 +141,8 @@ def _in_words(session: SessionView) -> str:
         facts.append(f"ended {clock_time(session['stopped_at'])} ({session['terminate_cause'] or 'no cause told'})")
     else:
         facts.append(f"last heard of {clock_time(session['updated_at'])}")
+    if session["uncertain"]:
+        facts.append("perhaps still up then: that is its last word, and its Stop never came")
     return "; ".join(each for each in facts if each)
 
 

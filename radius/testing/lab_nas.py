@@ -248,6 +248,8 @@ class LabNas:
         """
         request = new_request(ACCOUNTING_REQUEST, self._secret)
         self._say_who(request)
+        if self.event_at is not None:
+            request["Event-Timestamp"] = int(self.event_at.timestamp())
         self.sessions.clear()
         request["Acct-Status-Type"] = "Accounting-On"
         request["Acct-Session-Id"] = randomness.token_hex(8)
@@ -292,7 +294,8 @@ class LabNas:
         request["User-Name"] = username
         request["NAS-Port-Id"] = nas_port
         request["NAS-Port-Type"] = "Virtual"
-        request["Calling-Station-Id"] = calling_station
+        if calling_station:
+            request["Calling-Station-Id"] = calling_station
 
     @staticmethod
     def _add_chap(request: Any, password: str) -> None:

@@ -132,6 +132,46 @@ async def test_a_nas_that_restarts_closes_its_own_sessions_and_a_real_stop_corre
     assert tuple(closed) == ("User-Request", 4242)
 
 
+async def test_a_session_that_goes_on_after_its_nas_said_it_restarted_is_open_again(site: Site) -> None:
+    nas, session = await _logged_in(site)
+    now = datetime.now(UTC).replace(microsecond=0)
+    nas.event_at = now - timedelta(minutes=5)
+    await nas.accounting_start(session)
+    nas.event_at = now - timedelta(minutes=3)
+    await nas.accounting_on()
+    nas.event_at = now - timedelta(minutes=4)
+    await nas.accounting_interim(session, Usage(seconds=60, output_octets=10))
+    closed = await _last(site, session)
+    assert (closed.terminate_cause, closed.stopped_at) == ("NAS-Reboot", now - timedelta(minutes=3))
+    nas.event_at = now - timedelta(minutes=2)
+    await nas.accounting_interim(session, Usage(seconds=180, output_octets=30))
+    again = await _last(site, session)
+    assert (again.stopped_at, again.terminate_cause, again.output_octets) == (None, None, 30)
+
+
+async def test_a_nas_clock_that_is_ahead_counts_for_no_more_than_ours(site: Site) -> None:
+    nas, session = await _logged_in(site)
+    nas.event_at = datetime.now(UTC) + timedelta(days=400)
+    await nas.accounting_start(session)
+    await nas.accounting_interim(session, Usage(seconds=300, output_octets=1))
+    for moment in ((told := await _last(site, session)).updated_at, told.started_at):
+        assert moment is not None and moment <= datetime.now(UTC)
+
+
+async def test_an_interim_out_of_turn_hardly_shortens_what_is_seen_of_a_session(site: Site) -> None:
+    nas, session = await _logged_in(site)
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+    nas.event_at = at
+    await nas.accounting_start(session)
+    seen = []
+    for gap in (600, 70, 1200, 30, 5000):
+        nas.event_at = at = at + timedelta(seconds=gap)
+        await nas.accounting_interim(session, Usage(seconds=gap))
+        async with site.radius_database.begin() as db:
+            seen.append(await db.scalar(select(radacct.c.acctinterval).where(radacct.c.username == session.username)))
+    assert seen == [600, 467, 1200, 1200, 4800]
+
+
 async def test_no_password_is_ever_in_the_log_of_logins(site: Site) -> None:
     subscriber = await site.active()
     nas = await site.nas()

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from radius import Reaper, Session, SessionLooks
+from radius.freeradius_tables import radacct
 from radius.invariants import silent_nases
 from radius.testing import LabNas, LabSession, Usage
 from tests.radius.conftest import Site
@@ -130,7 +132,7 @@ async def test_a_stop_corrects_what_was_reaped_and_octets_never_go_back(hours: H
 @pytest.mark.both_databases
 async def test_nothing_is_closed_while_the_nas_is_silent_and_for_three_intervals_after(hours: Hours) -> None:
     ghost, other = await hours.online(), await hours.online()
-    assert await hours.pass_minutes(20) == 0
+    assert await hours.pass_minutes(8) == 0
     [guard] = await hours.looks.guards()
     assert (guard["nas"], guard["open_sessions"], guard["silent_since"]) == (
         hours.nas.name,
@@ -160,6 +162,32 @@ async def test_who_has_looked_away_begins_to_watch_a_nas_anew(hours: Hours) -> N
     assert await hours.pass_minutes(3, other) == 0
     assert await hours.pass_minutes(1, other) == 1
     assert (await hours.last(ghost)).stopped_at == BEGAN + timedelta(minutes=1)
+
+
+@pytest.mark.both_databases
+async def test_nothing_is_closed_where_no_session_was_heard_after_its_start(hours: Hours) -> None:
+    ghost = await hours.online()
+    for _ in range(9):
+        assert await hours.pass_minutes(4) == 0
+        await hours.online()  # the NAS is heard, by Starts alone
+        assert await hours.pass_minutes(1) == 0
+    assert (await hours.last(ghost)).stopped_at is None
+    [guard] = await hours.looks.guards()
+    assert not guard["sends_interims"]
+    assert guard["sentence"].startswith(
+        f"NAS {hours.nas.name} ({hours.nas.source_address}) sends no interims: its 10 open session(s) stay open"
+    )
+
+
+@pytest.mark.both_databases
+async def test_a_session_that_queries_of_another_wrote_stays_open(hours: Hours) -> None:
+    """They would never open it again."""
+    theirs, alive = await hours.online(), await hours.online()
+    async with hours.site.radius_database.begin() as db:
+        mine = radacct.c.username == theirs.username
+        await db.execute(update(radacct).where(mine).values(connectinfo_stop=None))
+    assert await hours.pass_minutes(6, alive) == 0
+    assert (await hours.last(theirs)).stopped_at is None
 
 
 async def test_a_session_keeps_the_interval_that_it_began_under(hours: Hours) -> None:

@@ -55,16 +55,21 @@ async def _line(site: Site, second_login: str) -> Line:
 @pytest.mark.both_databases
 async def test_a_line_that_comes_back_has_closed_its_former_session_and_a_stop_corrects_that(site: Site) -> None:
     line = await _line(site, "replace")
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=9)
+    line.nas.event_at = began
     former = await line.start("former")
+    line.nas.event_at = began + timedelta(seconds=30)
     await line.nas.accounting_interim(former, Usage(seconds=30, output_octets=500))
     [before] = await site.sessions.open_sessions(former.username)
-    await line.start("new", calling_station="02-00-00-00-00-09")  # the same port
+    line.nas.event_at = began + timedelta(seconds=60)
+    await line.start("new", nas_port="lab5")  # the same CPE
     await line.start("former")  # repeated
     assert await line.open() == ["new"]
     looks = SessionLooks(site.radius_database.read, tenant_id=site.tenant_id, now=site.now)
     [closed] = [one for one in await looks.of_user(former.username) if one["session_id"] == "former"]
     assert (closed["terminate_cause"], closed["stopped_at"]) == ("Replaced", before.updated_at)
 
+    line.nas.event_at = began + timedelta(seconds=31)
     await line.nas.accounting_interim(former, Usage(seconds=31, output_octets=600))
     assert await line.open() == ["new"]
     await line.nas.accounting_stop(former, Usage(seconds=33, output_octets=700), cause="Lost-Carrier")
@@ -72,17 +77,31 @@ async def test_a_line_that_comes_back_has_closed_its_former_session_and_a_stop_c
     assert (over["terminate_cause"], over["duration_seconds"], over["output_octets"]) == ("Lost-Carrier", 33, 700)
 
 
-@pytest.mark.parametrize("same", ["port", "calling station, at another NAS"])
+@pytest.mark.both_databases
+async def test_a_session_that_goes_on_after_another_took_its_place_is_open_again(site: Site) -> None:
+    line = await _line(site, "replace")
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=9)
+    line.nas.event_at = began
+    former = await line.start("former")
+    line.nas.event_at = began + timedelta(seconds=60)
+    await line.start("new")
+    line.nas.event_at = began + timedelta(seconds=61)
+    await line.nas.accounting_interim(former, Usage(seconds=61, output_octets=600))
+    assert sorted(await line.open()) == ["former", "new"]
+
+
+@pytest.mark.parametrize("same", ["port, and no CPE is told", "calling station, at another NAS"])
 async def test_what_is_replaced_is_the_same_line_s(site: Site, same: str) -> None:
     line = await _line(site, "replace")
     await line.start("former")
-    await line.start("neighbour", calling_station=OTHER_CPE, nas_port="lab7")
+    await line.start("neighbour", calling_station=OTHER_CPE)  # on the same port
     assert await line.open() == ["neighbour", "former"]
-    if same == "port":
-        await line.start("new", calling_station="02-00-00-00-00-09")
+    if same.startswith("port"):
+        await line.start("new", calling_station="")
+        assert await line.open() == ["new"]
     else:
         await line.start("new", await site.nas(), nas_port="lab9")
-    assert await line.open() == ["new", "neighbour"]
+        assert await line.open() == ["new", "neighbour"]
 
 
 async def test_a_plan_that_allows_it_lets_every_session_go_on(site: Site) -> None:
@@ -99,7 +118,9 @@ async def test_a_plan_that_rejects_it_says_where_the_session_is(site: Site) -> N
     other = await site.nas()
     assert (await line.login()).accepted
     await line.start("first")
-    rejected = await line.login(other, calling_station=OTHER_CPE, nas_port="lab7")
+    for at in (line.nas, other):  # on the same port of the same NAS as well
+        rejected = await line.login(at, calling_station=OTHER_CPE)
+        assert rejected.code == "Access-Reject"
     assert (rejected.code, rejected.first("Reply-Message")) == (
         "Access-Reject",
         f"already online on {line.nas.name}",

@@ -28,7 +28,7 @@ def _row(number: int, **columns: Any) -> dict[str, Any]:
         "username": f"user{number % 40}",
         "nasipaddress": f"10.0.0.{number % 20 + 1}",
         "framedipaddress": f"100.64.0.{number % 40 + 1}",
-        "framedipv6prefix": None,
+        "framedipv6address": f"2001:db8:ffff::{number:x}",
         "delegatedipv6prefix": f"2001:db8:{number % 40 + 1:x}00::/56",
         "acctstarttime": began,
         "acctupdatetime": began + timedelta(minutes=5),
@@ -63,10 +63,9 @@ async def many(database_url: str) -> AsyncIterator[Database]:
         rows[CLOSED]["acctupdatetime"] = NOW - timedelta(minutes=16)
         await connection.execute(insert(radacct), rows[:100] + rows[300:])
         await connection.execute(insert(radius_session_archive), rows[100:300])
-        await connection.execute(
-            insert(radusergroup), [{"username": f"user{each}", "groupname": "plan"} for each in range(40)]
-        )
-        interim = {"groupname": "plan", "attribute": "Acct-Interim-Interval", "op": "=", "value": "300"}
+        members = [{"username": f"user{each}", "groupname": "isp/plan"} for each in range(39)]
+        await connection.execute(insert(radusergroup), [*members, {"username": "user39", "groupname": "isp/slow"}])
+        interim = {"groupname": "isp/plan", "attribute": "Acct-Interim-Interval", "op": "=", "value": "300"}
         await connection.execute(insert(radgroupreply).values(interim))
         named = {"nasname": "10.0.0.2", "shortname": "bng-2", "type": "mikrotik", "secret": "s" * 24}
         await connection.execute(insert(nas).values(named))
@@ -93,7 +92,10 @@ async def test_the_list_of_who_is_online_goes_on_page_by_page(many: Database) ->
     first = await looks.online(limit=400)
     second = await looks.online(limit=400, before=first[-1]["number"])
     assert _numbers(first) + _numbers(second) == mine
-    assert {(one["state"], one["interval_seconds"]) for one in first} == {("online", 300)}
+    assert {(one["state"], one["interval_seconds"]) for one in first} == {("online", 300), ("online", None)}
+    of_the_slow = await looks.online(plan="slow", limit=100)
+    assert _numbers(of_the_slow) == [number for number in mine if number % 40 == 39]
+    assert {one["interval_seconds"] for one in of_the_slow} == {None}
     assert _numbers(await looks.online(doubtful=True)) == [CLOSED + 1]
     at_nas = await looks.online(nas_address="10.0.0.2", limit=100)
     assert _numbers(at_nas) == [number for number in mine if number % 20 == 1]
@@ -120,6 +122,7 @@ HELD = {
     "2001:db8:200:10::/60": 241,
     "100.64.0.12": 1211,
     "2001:db8:c00::9": 1211,
+    "2001:db8:ffff::4bb": 1211,
 }
 """Number 241 is in the archive, 1211 in radacct."""
 
@@ -140,6 +143,39 @@ async def test_an_open_session_has_its_address_until_now_and_another_isp_s_is_no
     several = await looks.who_had("100.64.0.2", at=NOW)  # sessions of one address: all are told
     assert _numbers(several) == list(range(CLOSED + OPEN - 39, CLOSED, -40))
     assert await looks.who_had("100.64.0.4", at=NOW) == []
+
+
+@pytest.mark.both_databases
+async def test_a_session_without_its_stop_may_have_had_the_address_for_three_intervals_more(many: Database) -> None:
+    rows: list[dict[str, Any]] = [
+        {"radacctid": 9001, "username": "user1", "acctterminatecause": "Lost-Carrier-Reaped"},
+        {"radacctid": 9002, "username": "user39", "acctterminatecause": "Replaced"},  # of a plan without an interval
+        {"radacctid": 9003, "username": "user1"},
+        *({"radacctid": 9100 + each, "username": "user3"} for each in range(60)),  # another ISP's hide none of them
+    ]
+    async with many.begin() as db:
+        for row in rows:
+            number, username = row.pop("radacctid"), row.pop("username")
+            made = _row(number, framedipaddress="100.64.9.9", acctstarttime=NOW - timedelta(days=1), **row)
+            ended = {"acctupdatetime": NOW - timedelta(hours=9), "acctstoptime": NOW - timedelta(hours=9)}
+            await db.execute(insert(radacct).values(made | ended | {"username": username}))
+    told = []
+    for minutes in (0, 1, 15, 16, 30, 31):
+        found = await _looks(many).who_had("100.64.9.9", at=NOW - timedelta(hours=9) + timedelta(minutes=minutes))
+        told.append({one["number"]: one["uncertain"] for one in found})
+    both, alone = {9001: True, 9002: True}, {9002: True}
+    assert told == [{9001: False, 9002: False, 9003: False}, both, both, alone, alone, {}]
+
+
+async def test_a_name_that_our_server_would_not_write_is_found_as_an_existing_one_wrote_it(many: Database) -> None:
+    name = "o'brien & söhne/7"
+    async with many.begin() as db:
+        await db.execute(insert(radacct).values(_row(9001) | {"username": name}))
+    assert _numbers(await _looks(many).of_user(name)) == [9001]
+    day = (NOW - timedelta(days=30) + timedelta(minutes=90010)).date()
+    used = await UsageLooks(many.read, tenant_id="isp").of_user(name, first_day=day, last_day=day)
+    assert (used["username"], used["output_octets"]) == (name, 10)
+    assert await _looks(many).of_user("a\x00b") == []
 
 
 async def test_what_is_no_address_is_refused(many: Database) -> None:
