@@ -158,12 +158,12 @@ def _secret_trap(trap: str, names: list[str], what: str, why: str) -> Trap:
     return Trap(trap=trap, what=f"table nas: the secret of {named} {what}", why=why, fix=fix)
 
 
-async def _log_not_written(db: AsyncSession, _oldest: datetime) -> list[Trap]:
-    """Sessions that begin without a login: the newest of each is looked at."""
+async def _log_not_written(db: AsyncSession, oldest: datetime) -> list[Trap]:
+    """Sessions that begin without a login: the newest of each. Of one before ``oldest`` no login is kept."""
     started, logged = radacct.c.acctstarttime, radius_login.c.happened_at
     session = await db.scalar(select(started).order_by(radacct.c.radacctid.desc()).limit(1))
     login = await db.scalar(select(logged).order_by(radius_login.c.id.desc()).limit(1))
-    if session is None or (login is not None and login >= session - LOGIN_BEFORE_SESSION):
+    if session is None or session < oldest or (login is not None and login >= session - LOGIN_BEFORE_SESSION):
         return []
     return [
         Trap(
