@@ -34,7 +34,8 @@ from radius.canary import AuthDoor
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
 from radius.disconnect import NasSaid
-from radius.doctor import Examination, Patient, examine
+from radius.doctor import Examination, examine
+from radius.doctor_wire import Patient
 from radius.doors import nas_doors
 from radius.drift import Drift
 from radius.dynamic_authorization import Retransmission

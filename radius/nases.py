@@ -49,8 +49,8 @@ class CoaTerms:
 class NasTerms:
     """Where a NAS is and how it is spoken to; ``login_methods`` are those by which its subscribers may log in.
 
-    ``lines``: it tells of lines that log in by themselves (IPoE), and no customer can choose what it sends as User-Name,
-    Calling-Station-Id or circuit. Of a hotspot that is not so.
+    ``lines``: it tells of lines that log in by themselves (IPoE), and no customer can choose what it sends as
+    User-Name, Calling-Station-Id or circuit. Of a hotspot that is not so.
     """
 
     address: str

@@ -144,7 +144,7 @@ async def test_a_login_from_another_line_says_so_and_where_from(site: Site, log:
 
 async def test_a_line_that_logs_in_by_itself_is_logged_under_its_subscriber(site: Site, log: LoginLog) -> None:
     await site.define_plan(access="ipoe")
-    active, nas = await site.active(), await site.nas()
+    active, nas = await site.active(), await site.nas(lines=True)
     mac, other = f"02-00-{uuid4().hex[:2]}-00-00-07", "02-00-00-00-00-08"
     async with site.database.begin() as db:
         verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
