@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ LOGINS_LOOKED_AT = 50
 UNKNOWN_LOOKED_AT = 5000
 STRANGERS_LOOKED_AT = 10
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MAC = re.compile("[0-9a-f]{12}")
 
 Found = dict[str, Any]
@@ -144,11 +145,11 @@ class Diagnoses:
             last = [await self._sessions.last_session(name) for name in (username, *former)]
         except UsernameRefused:  # a name of before there was a rule: FreeRADIUS finds no row of it either
             return {}
-        began = [each for each in last if each is not None and each.started_at is not None]
+        known = [each for each in last if each is not None]
         return {
             "open_sessions": sessions,
             "silent": await self._silent(sessions),
-            "last_session": max(began, key=lambda each: each.started_at or self._now(), default=None),
+            "last_session": max(known, key=lambda each: each.started_at or _LONG_AGO, default=None),
         }
 
     async def _silent(self, sessions: Sequence[Session]) -> frozenset[int]:

@@ -304,17 +304,20 @@ async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site:
 @pytest.mark.parametrize(
     "kind", ["sqlite"]
 )  # on PostgreSQL it prepares its queries, so it says nothing without a table
-async def test_a_server_that_refuses_everybody_is_told_from_one_that_looked(site: Site) -> None:
-    server = site.backend.server
-    door = await door_of(site, server)
+async def test_a_server_that_refuses_everybody_is_told_from_one_that_looked(site: Site, run_dir: Path) -> None:
+    server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=site.backend.database_url)
+    known = await door_of(site, site.backend.server)
     async with site.radius_database.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE radcheck RENAME TO radcheck_away"))
     try:
+        await asyncio.to_thread(server.start)  # one that has seen that table finds nobody in it at its next look
+        door = replace(known, port=server.auth_port)
         found = await seen(site, server.raddb, door)
         stock = await examine(
             Patient(None, (door,), timedelta(days=30), waits=WAITS), site.radius_database.read, now=site.now()
         )
     finally:
+        await asyncio.to_thread(server.stop)
         async with site.radius_database.engine.begin() as connection:
             await connection.execute(text("ALTER TABLE radcheck_away RENAME TO radcheck"))
     assert [trap["trap"] for trap in found["traps"]] == ["everybody_refused"]
