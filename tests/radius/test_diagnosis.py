@@ -265,6 +265,8 @@ def test_a_former_name_and_a_line_that_asks_by_itself_are_causes() -> None:
     line = facts(line_tries=[unknown_user("00-1A-2B-3C-4D-5E")])
     assert causes(line) == ["line_unknown"]
     assert "so that its line logs in for it" in (one(line, "line_unknown")["next_act"] or "")
+    ipoe = replace(line, subscriber=subscriber(login_by_line=True))
+    assert "Its NAS needs `lines = true`" in (one(ipoe, "line_unknown")["next_act"] or "")
     assert causes(facts(line_tries=[unknown_user("00-1A-2B-3C-4D-5E")], logins=[login(9)], last_accept=login(9))) == [
         "no_accounting_start"
     ]
