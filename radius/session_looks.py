@@ -209,7 +209,7 @@ async def _began(db: AsyncSession, username: str, number: int) -> datetime | Non
 async def _held(db: AsyncSession, table: Table, given: ColumnElement[bool], at: datetime) -> list[Row[Any]]:
     """Number, beginning and end of the sessions that had it then, or may have had it."""
     began = table.c.acctstarttime
-    last = (
+    last: Select[Any] = (
         select(
             table.c.radacctid,
             began,
