@@ -62,6 +62,7 @@ class NasSpec(Part):
     dialect: str
     coa_port: int = 3799
     login_methods: tuple[str, ...] = ("pap", "chap", "mschapv2")
+    lines: bool = False
     coa: CoaSpec = CoaSpec()
 
     @property

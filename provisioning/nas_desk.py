@@ -56,6 +56,7 @@ class NasDesk:
         reason: str,
         coa_port: int = 3799,
         login_methods: Sequence[str] = LOGIN_METHODS,
+        lines: bool = False,
         coa: CoaTerms | None = None,
     ) -> NasWithSecret:
         """Make a NAS with a random secret. The same again changes nothing and shows nothing: ``keys reveal`` does.
@@ -63,7 +64,13 @@ class NasDesk:
         Raises: NasNameTaken, and as ``RadiusService.define_nas``; InvalidRequest without a name or reason.
         """
         nas, is_new = await self._radius.add_nas(
-            name=name, address=address, dialect=dialect, coa_port=coa_port, login_methods=login_methods, coa=coa
+            name=name,
+            address=address,
+            dialect=dialect,
+            coa_port=coa_port,
+            login_methods=login_methods,
+            lines=lines,
+            coa=coa,
         )
         secret = await self._shown(nas, by=by, reason=reason) if is_new else None
         return NasWithSecret(nas=nas, is_new=is_new, secret=secret)

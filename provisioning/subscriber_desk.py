@@ -17,7 +17,14 @@ from typing_extensions import TypedDict
 from acs import GenieAcsService
 from ipam import NetworkUpkeep
 from provisioning.errors import ProvisioningError
-from radius import LineIdentity, RadiusService, SessionChangeView, SubscriberVerbs, SubscriberView
+from radius import (
+    LineIdentity,
+    RadiusService,
+    SessionChangeView,
+    SubscriberUnknown,
+    SubscriberVerbs,
+    SubscriberView,
+)
 
 
 class ChangedSubscriber(TypedDict):
@@ -110,7 +117,7 @@ class SubscriberDesk:
             CpeHoldsUsername: a CPE of ours has the former name, and nobody tells it the new one.
             UsernameTaken (of ``radius`` or ``ipam``), and as ``SubscriberVerbs.rename``.
         """
-        before = await self.named(who)
+        before = await self._renamed(who, username)
         number, service_id = before["subscriber_id"], before["service_id"]
         if service_id is not None and not cpe_by_hand and before["username"] != username:
             bound = await self._cpes.devices_of_service(service_id=service_id)
@@ -142,6 +149,18 @@ class SubscriberDesk:
         """Let it be known by this number of the ISP's own, or by none. Raises: as ``RadiusService.give_external_id``"""
         number = (await self.named(who))["subscriber_id"]
         return await self._radius.give_external_id(subscriber_id=number, external_id=external_id)
+
+    async def _renamed(self, who: Who, username: str) -> SubscriberView:
+        """The subscriber, also if the same was asked for before and it has the new name already."""
+        try:
+            return await self.named(who)
+        except SubscriberUnknown:
+            if isinstance(who, ExternalId):
+                raise
+            former = await self._radius.subscriber_formerly_named(username=who)
+            if former["username"] != username:
+                raise
+            return former
 
     async def _done(self, who: Who, act: Callable[[int], Awaitable[SessionChangeView]]) -> ChangedSubscriber:
         number = (await self.named(who))["subscriber_id"]

@@ -40,7 +40,7 @@ FILE = "file"
 CONFIGURED = "configured"
 """In the place of another server's address: the radius database in use."""
 FOREIGN = "FreeRADIUS' tables have rows of this name that Firstlight did not write; --from-radcheck takes them over"
-BATCH = 2000
+BATCH = 5000
 MOST_IN_BATCH = 20_000
 
 

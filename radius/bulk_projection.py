@@ -28,7 +28,7 @@ from radius.tables import Plan, Subscriber
 
 log = structlog.get_logger(__name__)
 
-BATCH = 2000
+BATCH = 5000
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ so what is found to be new stays new, and nobody projects one of them meanwhile.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Table, Text, bindparam, delete, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +28,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "radreply": ("username", "attribute", "op", "value"),
     "radusergroup": ("username", "groupname", "priority"),
 }
+NAMES_AT_ONCE = 5000
 _LEDGER = ("kind", "name", "tenant_id", "source_id", "version", "digest", "projected_at")
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 """What COPY's text would take for its own."""
@@ -38,8 +41,7 @@ async def show_new(db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, s
     """
     await lock_every_name(db)
     names = [wish.name for wish in wishes]
-    known = await _in_ledger(db, names)
-    standing = await _with_rows(db, names)
+    known, standing = await _known_and_standing(db, names)
     replaced = await _unaltered(db, (standing - known).intersection(seen), seen)
     shown = [wish for wish in wishes if wish.name not in known and (wish.name not in standing or wish.name in replaced)]
     for some in chunks(sorted(replaced)):
@@ -51,22 +53,25 @@ async def show_new(db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, s
 
 async def foreign_names(db: AsyncSession, names: Sequence[str]) -> set[str]:
     """Those of the names that have rows which nobody here has written."""
-    return await _with_rows(db, names) - await _in_ledger(db, names)
+    known, standing = await _known_and_standing(db, names)
+    return standing - known
 
 
-async def _in_ledger(db: AsyncSession, names: Sequence[str]) -> set[str]:
-    columns, found = radius_projection.c, set[str]()
-    for some in chunks(names):
-        found.update(await db.scalars(select(columns.name).where(columns.kind == "subscriber", columns.name.in_(some))))
-    return found
-
-
-async def _with_rows(db: AsyncSession, names: Sequence[str]) -> set[str]:
-    found = set[str]()
-    for some in chunks(names):
-        for table in _TABLES:
-            found.update(await db.scalars(select(table.c.username).where(table.c.username.in_(some))))
-    return found
+async def _known_and_standing(db: AsyncSession, names: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Those of the names that are in the ledger, and those that have rows."""
+    known, standing = set[str](), set[str]()
+    for some in chunks(names, NAMES_AT_ONCE):
+        asked: Any = func.json_each(json.dumps(some)).table_valued("value", name="asked")
+        if is_postgresql(db):
+            listed = bindparam("names", list(some), type_=ARRAY(Text))
+            asked = func.unnest(listed).table_valued("value", name="asked").render_derived()
+        name = asked.c.value
+        in_ledger = exists().where(radius_projection.c.kind == "subscriber", radius_projection.c.name == name)
+        has_rows = or_(*(exists().where(table.c.username == name) for table in _TABLES))
+        for found, is_known, stands in await db.execute(select(name, in_ledger, has_rows).where(in_ledger | has_rows)):
+            known |= {found} if is_known else set()
+            standing |= {found} if stands else set()
+    return known, standing
 
 
 async def _unaltered(db: AsyncSession, names: Collection[str], seen: Mapping[str, str]) -> set[str]:
@@ -91,6 +96,14 @@ def _values(row: Row) -> tuple[Any, ...]:
     return (row.owner, values[0], int(values[1])) if row.table == "radusergroup" else (row.owner, *values)
 
 
+def _as_copied(rows: Sequence[tuple[Any, ...]], columns: int) -> str:
+    """COPY's text (PostgreSQL, COPY, "Text Format"). What the encoder lets pass needs no escape."""
+    text = "\n".join(["\t".join(map(str, row)) for row in rows]) + "\n"
+    if "\\" not in text and text.count("\t") == len(rows) * (columns - 1) and text.count("\n") == len(rows):
+        return text
+    return "".join("\t".join(str(value).translate(_ESCAPED) for value in row) + "\n" for row in rows)
+
+
 async def insert_rows(db: AsyncSession, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
     """Rows of texts and numbers, in the quickest way that their database has."""
     if not rows:
@@ -104,7 +117,7 @@ async def insert_rows(db: AsyncSession, table: Table, columns: Sequence[str], ro
         )
         return
     statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
-    text = "".join("\t".join(str(value).translate(_ESCAPED) for value in row) + "\n" for row in rows)
+    text = _as_copied(rows, len(columns))
     driver: Any = (await connection.get_raw_connection()).driver_connection
     try:
         async with driver.cursor() as cursor, cursor.copy(statement) as copy:

@@ -40,6 +40,13 @@ class ChangeClaims:
         async with self._read() as db:
             return [change_id for change_id in await db.scalars(mine) if change_id not in besides][:limit]
 
+    async def give_back(self, change_ids: Collection[int]) -> None:
+        """Whoever had taken these is at them no longer: they are due at once."""
+        mine = (SessionChange.tenant_id == self._tenant_id, SessionChange.id.in_(change_ids))
+        async with self._begin() as db:
+            given_back = update(SessionChange).where(*mine, SessionChange.state == "pending")
+            await db.execute(given_back.values(due_at=self._now(), leased_until=None))
+
     async def take(self, change_id: int, *, only_due: bool) -> bool:
         """True when it is pending and nobody is at this subscriber's sessions: now the caller is."""
         now = self._now()

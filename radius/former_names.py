@@ -24,11 +24,28 @@ async def give_up(db: AsyncSession, subscriber: Subscriber, former: str, *, now:
     await db.flush()
 
 
+async def who_was(db: AsyncSession, tenant_id: str, username: str) -> int | None:
+    """The subscriber that gave up this name last."""
+    mine = (FormerUsername.tenant_id == tenant_id, FormerUsername.username == username)
+    number: int | None = await db.scalar(
+        select(FormerUsername.subscriber_id).where(*mine).order_by(FormerUsername.id.desc()).limit(1)
+    )
+    return number
+
+
 async def not_free_yet(db: AsyncSession, tenant_id: str, subscriber_id: int) -> tuple[str, ...]:
     """Under which of its former names a subscriber may still be online."""
     mine = (FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id == subscriber_id)
     names = select(FormerUsername.username).where(*mine, FormerUsername.free_at.is_(None))
     return tuple(await db.scalars(names.order_by(FormerUsername.id)))
+
+
+async def nobody_elses(db: AsyncSession, tenant_id: str, subscriber_id: int) -> tuple[str, ...]:
+    """Every name that a subscriber gave up and that nobody has taken since: what asks under it is its own."""
+    mine = (FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id == subscriber_id)
+    taken = select(Subscriber.id).where(Subscriber.username == FormerUsername.username)
+    names = select(FormerUsername.username).where(*mine, ~taken.exists())
+    return tuple(await db.scalars(names.order_by(FormerUsername.id.desc())))
 
 
 async def set_free(

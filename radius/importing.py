@@ -7,7 +7,7 @@ interrupted. What is here under the same name and otherwise is a fault of its li
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -121,14 +121,16 @@ class SubscriberImport:
         new: list[SubscriberLine] = []
         unchanged: dict[str, int] = {}
         for some in chunks(lines):
-            sound = {line.username: line for line in some if not line.faults}
-            standing = await self._standing(sound)
-            passwords = await self._passwords(sound, standing)
-            numbers, given_up = await self._external_ids(sound.values()), await self._given_up(sound)
+            sound = [line for line in some if not line.faults]
+            names = {line.username for line in sound}
+            standing = await self._standing(names)
+            passwords = await self._passwords({line.username for line in sound if line.password is not None}, standing)
+            numbers, given_up = await self._external_ids(sound), await self._given_up(names)
             for line in some:
                 if line.plan and line.plan not in plans:
                     faults[line.number].append(f"plan: there is no RADIUS plan {line.plan[:80]!r}")
-            for name, line in sound.items():
+            for line in sound:
+                name = line.username
                 if line.plan not in plans:
                     continue
                 here = standing.get(name)
@@ -159,29 +161,31 @@ class SubscriberImport:
         )
         return {number: name for number, name in await self._db.execute(mine)} if numbers else {}
 
-    async def _given_up(self, names: Iterable[str]) -> dict[str, Row[Any]]:
-        """Who gave each of the names up for another one, and whether it is free."""
-        had = select(
-            FormerUsername.username, FormerUsername.tenant_id, Subscriber.customer_id, FormerUsername.free_at
-        ).join(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
-        found = await self._db.execute(had.where(FormerUsername.username.in_(list(names))))
-        return {row.username: row for row in found}
+    async def _given_up(self, names: Iterable[str]) -> dict[str, list[tuple[str, int, bool]]]:
+        """Who gave each of the names up for another one: the ISP, the customer, and whether the name is free by now."""
+        had = (
+            select(FormerUsername.username, FormerUsername.tenant_id, Subscriber.customer_id, FormerUsername.free_at)
+            .join(Subscriber, Subscriber.id == FormerUsername.subscriber_id)
+            .where(FormerUsername.username.in_(list(names)))
+        )
+        given_up: defaultdict[str, list[tuple[str, int, bool]]] = defaultdict(list)
+        for name, tenant_id, customer_id, free_at in await self._db.execute(had):
+            given_up[name].append((tenant_id, customer_id, free_at is not None))
+        return given_up
 
-    def _former(self, line: SubscriberLine, given_up: Mapping[str, Row[Any]]) -> Iterator[str]:
-        row = given_up.get(line.username)
-        if row is None:
-            return
-        if (row.tenant_id, row.customer_id) != (self._tenant_id, line.customer_id):
+    def _former(self, line: SubscriberLine, given_up: Mapping[str, list[tuple[str, int, bool]]]) -> Iterator[str]:
+        owners = given_up.get(line.username, [])
+        if any((tenant_id, customer_id) != (self._tenant_id, line.customer_id) for tenant_id, customer_id, _ in owners):
             yield "its username was somebody else's, who gave it up and whose sessions stay in the accounting under it"
-        elif row.free_at is None:
+        elif not all(is_free for _, _, is_free in owners):
             yield "its username was given up, and a session may still be open under it"
 
-    async def _passwords(self, lines: Mapping[str, SubscriberLine], standing: Mapping[str, Row[Any]]) -> dict[str, str]:
-        """The sealed passwords of those who are here and whose line has one."""
+    async def _passwords(self, names: Collection[str], standing: Mapping[str, Row[Any]]) -> dict[str, str]:
+        """The sealed passwords of those of these names who are here."""
         refs = [
             password_ref_of(row.id)
             for name, row in standing.items()
-            if row.state != "terminated" and row.tenant_id == self._tenant_id and lines[name].password is not None
+            if row.state != "terminated" and row.tenant_id == self._tenant_id and name in names
         ]
         return await self._secrets.reveal_many(self._db, refs) if refs else {}
 

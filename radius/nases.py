@@ -47,12 +47,17 @@ class CoaTerms:
 
 @dataclass(frozen=True)
 class NasTerms:
-    """Where a NAS is and how it is spoken to; ``login_methods`` are those by which its subscribers may log in."""
+    """Where a NAS is and how it is spoken to; ``login_methods`` are those by which its subscribers may log in.
+
+    ``lines``: it tells of lines that log in by themselves (IPoE), and no customer can choose what it sends as
+    User-Name, Calling-Station-Id or circuit. Of a hotspot that is not so.
+    """
 
     address: str
     dialect: str
     coa_port: int
     login_methods: tuple[str, ...] = LOGIN_METHODS
+    lines: bool = False
     coa: CoaTerms = CoaTerms()
 
     @property
@@ -176,7 +181,14 @@ def terms_of_nas(nas: Nas) -> NasTerms:
         per_second=nas.coa_per_second,
         may_end=nas.coa_may_end,
     )
-    return NasTerms(address=nas.address, dialect=nas.dialect, coa_port=nas.coa_port, login_methods=methods, coa=coa)
+    return NasTerms(
+        address=nas.address,
+        dialect=nas.dialect,
+        coa_port=nas.coa_port,
+        login_methods=methods,
+        lines=nas.lines,
+        coa=coa,
+    )
 
 
 async def password_storage(db: AsyncSession, tenant_id: str) -> PasswordStorage:

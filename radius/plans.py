@@ -65,6 +65,8 @@ async def define_plan(
             return plan
         plan = (await db.scalars(mine)).one()
     before = terms_of(plan)
+    if before.access != terms.access:
+        await _refuse_other_access(db, plan)
     if before != terms:
         for column, value in columns_of(terms).items():
             setattr(plan, column, value)
@@ -72,6 +74,24 @@ async def define_plan(
         if pieces_of(before) != pieces_of(terms):
             await _renew_in_gardens(db, plan, now)
     return plan
+
+
+async def _refuse_other_access(db: AsyncSession, plan: Plan) -> None:
+    """A line that logs in by itself, and a walled garden, are of one access with their plan.
+
+    Raises:
+        PlanRefused
+    """
+    on_it = Subscriber.plan_id == plan.id
+    by_line = on_it & Subscriber.login_by_line
+    in_garden = Subscriber.garden_plan_id.is_not(None) & (on_it | (Subscriber.garden_plan_id == plan.id))
+    mine = (Subscriber.tenant_id == plan.tenant_id, Subscriber.state != "terminated", or_(by_line, in_garden))
+    count = await db.scalar(select(func.count()).select_from(Subscriber).where(*mine))
+    if count:
+        raise PlanRefused(
+            plan.name,
+            [f"its access stays {plan.access}, by which {count} subscribers log in by their line or are in a garden"],
+        )
 
 
 async def _renew_in_gardens(db: AsyncSession, plan: Plan, now: datetime) -> None:

@@ -221,12 +221,18 @@ def _who_can_say(plan: str, terms: PlanTerms) -> Iterator[Dialect]:
         yield dialect
 
 
+TELLS_OF_LINES = "lines"
+"""What stands as the community of such a NAS, where SNMP's would: ``line_query`` of
+``deploy/freeradius/raddb/sql/queries.conf`` asks for it."""
+
+
 def nas_rows(nas: Nas, secret: str) -> tuple[Row, ...]:
     """The row by which FreeRADIUS knows a NAS."""
     columns = (
         ("shortname", nas.name),
         ("type", nas.dialect),
         ("secret", secret),
+        ("community", TELLS_OF_LINES if nas.lines else ""),
         ("description", f"Firstlight {nas.tenant_id}/{nas.name}"),
     )
     return (Row("nas", nas.address, columns),)

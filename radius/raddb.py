@@ -125,6 +125,8 @@ class _Reader:
         return _ENVIRONMENT.sub(lambda found: self._environment.get(found[1], found[0]), value)
 
     def _include(self, line: str, path: Path, section: Section, depth: int) -> None:
+        if depth >= DEEPEST:
+            return
         keyword, _, named = line.partition(" ")
         said = self._expanded(self._known(_unquoted(named.strip())), section)
         unknown = _ENVIRONMENT.sub("*", said)
@@ -133,7 +135,7 @@ class _Reader:
                 self.read(each, section, depth + 1)
             return
         target = path.parent / said
-        if depth >= DEEPEST or (not target.exists() and keyword == "$-INCLUDE"):
+        if not target.exists() and keyword == "$-INCLUDE":
             return
         if not target.is_dir():
             self.read(target, section, depth + 1)
@@ -159,11 +161,16 @@ class _Reader:
         return named
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Logical lines: comments gone, continued ones joined, and what a brace ends or begins on a line of its own."""
+def plain_lines(text: str) -> Iterator[str]:
+    """Lines without their comments, continued ones joined."""
     joined = re.sub(r"\\\n[ \t]*", " ", text)
-    for line in joined.splitlines():
-        yield from _pieces(_without_comment(line).strip())
+    return (_without_comment(line).strip() for line in joined.splitlines())
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Logical lines: as ``plain_lines``, and what a brace ends or begins on a line of its own."""
+    for line in plain_lines(text):
+        yield from _pieces(line)
 
 
 def _pieces(line: str) -> Iterator[str]:

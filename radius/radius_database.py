@@ -57,7 +57,7 @@ _OWNER = {
 _COLUMNS = {
     "radusergroup": ("groupname", "priority"),
     "radius_line": ("line",),
-    "nas": ("shortname", "type", "secret", "description"),
+    "nas": ("shortname", "type", "secret", "community", "description"),
 }
 _ATTRIBUTE_COLUMNS = ("attribute", "op", "value")
 GIVEN_UP = 0

@@ -109,6 +109,7 @@ class DefinedNas(TypedDict):
     dialect: str
     coa_port: int
     login_methods: list[str]
+    lines: bool
     secret: str
     version: int
     projected: bool

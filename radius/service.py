@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius import external_ids, nases, plans, subscribers
+from radius import external_ids, former_names, nases, plans, subscribers
 from radius.encoder import encode
+from radius.errors import SubscriberUnknown
 from radius.nases import CoaTerms, NasTerms
 from radius.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.plan_looks import list_plans, plan_view, render_plan
@@ -143,6 +144,13 @@ class RadiusService:
         or ``SubscriberUnknown``."""
         return await self._view(await subscribers.owner_of(self._db, self._tenant_id, username))
 
+    async def subscriber_formerly_named(self, *, username: str) -> SubscriberView:
+        """The subscriber that gave up this name last, or ``SubscriberUnknown``."""
+        number = await former_names.who_was(self._db, self._tenant_id, username)
+        if number is None:
+            raise SubscriberUnknown(username)
+        return await self.subscriber(subscriber_id=number)
+
     async def subscriber_known_as(self, *, external_id: str) -> SubscriberView:
         """The subscriber that has this number of the ISP's own, and is not terminated; or ``SubscriberUnknown``."""
         return await self._view(await external_ids.known_as(self._db, self._tenant_id, external_id))
@@ -253,20 +261,22 @@ class RadiusService:
         dialect: str,
         coa_port: int = 3799,
         login_methods: Sequence[str] = LOGIN_METHODS,
+        lines: bool = False,
         secret: str | None = None,
         coa: CoaTerms | None = None,
         pairs_later: bool = False,
     ) -> DefinedNas:
         """Make a NAS, or bring it to these terms. ``secret`` is what the NAS was told; without it a random one is made.
         ``login_methods`` are those by which its subscribers may log in (pap, chap, mschapv2), ``coa`` how it takes
-        requests about its sessions; ``pairs_later`` as of ``define_plan``.
+        requests about its sessions; ``lines``: it tells of lines that log in by themselves (``NasTerms``);
+        ``pairs_later`` as of ``define_plan``.
 
         Raises:
             NasRefused: a value that cannot be meant.
             NasAddressTaken, DialectUnknown
             RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan could not be said in that dialect.
         """
-        terms = NasTerms(address, dialect, coa_port, login_methods=tuple(login_methods), coa=coa or CoaTerms())
+        terms = NasTerms(address, dialect, coa_port, tuple(login_methods), lines, coa or CoaTerms())
         nas = await nases.define_nas(
             self._db,
             self._tenant_id,
@@ -287,6 +297,7 @@ class RadiusService:
         dialect: str,
         coa_port: int = 3799,
         login_methods: Sequence[str] = LOGIN_METHODS,
+        lines: bool = False,
         coa: CoaTerms | None = None,
     ) -> tuple[DefinedNas, bool]:
         """Make a NAS with a random secret; whether it is new. The same again gives the one there is.
@@ -295,7 +306,7 @@ class RadiusService:
             NasNameTaken: there is one of that name on other terms.
             As ``define_nas``.
         """
-        terms = NasTerms(address, dialect, coa_port, login_methods=tuple(login_methods), coa=coa or CoaTerms())
+        terms = NasTerms(address, dialect, coa_port, tuple(login_methods), lines, coa or CoaTerms())
         nas, is_new = await nases.add_nas(
             self._db, self._tenant_id, name, terms, secrets=self._secrets, now=self._now()
         )
@@ -353,6 +364,7 @@ def _nas_view(nas: Nas) -> DefinedNas:
         dialect=nas.dialect,
         coa_port=nas.coa_port,
         login_methods=nas.login_methods.split(),
+        lines=nas.lines,
         secret=nas.secret_ref,
         version=nas.version,
         projected=not nas.dirty,

@@ -45,6 +45,8 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 8
 """So many changes have a transaction open at the same time; how many a NAS is asked at once is its lane's to say."""
+STOP_WITHIN_SECONDS = 0.5
+"""As long as a transaction may take: one that is broken off may lose its connection."""
 UNDER_WAY = 1000
 """So many are begun at the same time. What waits for a NAS holds up no other."""
 
@@ -77,6 +79,7 @@ class SessionChanges:
         self._lanes = NasLanes()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[int, asyncio.Task[bool]] = {}
+        self._taken: set[int] = set()
 
     async def deliver(self, change_id: int) -> SessionChangeView:
         """Do for one change what can be done now, whenever it is due; one that is settled is only shown.
@@ -97,6 +100,7 @@ class SessionChanges:
         Raises: ExceptionGroup of what went wrong with those that have ended since.
         """
         ended = [self._under_way.pop(each) for each, task in list(self._under_way.items()) if task.done()]
+        self._taken &= self._under_way.keys()
         room = limit - len(self._under_way)
         for change_id in await self._claims.due(besides=self._under_way.keys(), limit=room):
             self._under_way[change_id] = asyncio.create_task(self._deliver_one(change_id))
@@ -115,17 +119,24 @@ class SessionChanges:
         return before + await self.start_due(limit=0)
 
     async def stop(self) -> None:
-        """Gives up what is under way; others take it up when its lease is over."""
+        """Gives what is under way a moment to end by itself, then gives it up, to be taken up by others at once."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=STOP_WITHIN_SECONDS)
         for task in self._under_way.values():
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        given_up = [each for each, task in self._under_way.items() if task.cancelled() and each in self._taken]
         self._under_way.clear()
+        self._taken.clear()
+        if given_up:
+            await self._claims.give_back(given_up)
 
     async def _deliver_one(self, change_id: int) -> bool:
         async with self._turns:
             mine = await self._claims.take(change_id, only_due=True)
         if not mine:
             return False
+        self._taken.add(change_id)
         try:
             await self._carry(change_id)
         except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:

@@ -224,7 +224,7 @@ async def _held(db: AsyncSession, table: Table, given: ColumnElement[bool], at: 
         .order_by(began.desc())
         .limit(STARTS_LOOKED_AT)
     )
-    rows: Sequence[Row[Any]] = (await db.execute(last)).all()
+    rows: Any = await db.execute(last)  # the columns' types are the table's
     return [row for row in rows if row.acctstoptime is None or row.acctstoptime >= at or _is_uncertain(row, at)]
 
 

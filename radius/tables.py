@@ -265,6 +265,8 @@ class Nas(Projected, RadiusBase):
     coa_per_second: Mapped[int | None]
     coa_may_end: Mapped[bool] = mapped_column(default=True, server_default=true())
     """Whether a session that it refuses to change is ended."""
+    lines: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether FreeRADIUS believes it whose line is whose, without a password (IPoE)."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

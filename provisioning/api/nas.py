@@ -35,6 +35,7 @@ class Add(Wish):
     dialect: Annotated[str, Field(min_length=1, max_length=32)]
     coa_port: Annotated[int, Field(ge=1, le=65535)] = 3799
     login_methods: Annotated[tuple[Method, ...], Field(min_length=1, max_length=3)] = ("pap", "chap", "mschapv2")
+    lines: Annotated[bool, Field(description="It tells of lines that log in by themselves (IPoE)")] = False
     reason: Reason
 
 
@@ -84,7 +85,7 @@ async def show(call: InCall, name: Name) -> NasState:
 async def rotate_secret(call: InCall, name: Name, wish: Rotate) -> ShownNas:
     """Gives it another secret, which is shown this once; `taken_up` of the NAS says when FreeRADIUS goes by it."""
     rotated = await call.appliance.nas_desk(call.db).rotate_secret(name, by=call.by, reason=wish.reason)
-    return _shown(call, rotated, wish.reason)
+    return _shown(call, rotated, wish.reason, before={"nas": name})
 
 
 @doors.get("/{name}/test", permission="nas.write")
@@ -93,10 +94,11 @@ async def test(call: InCall, name: Name) -> Page[Probe]:
     return Page(items=await probe(call.appliance, name))
 
 
-def _shown(call: Call, made: NasWithSecret, reason: str) -> ShownNas:
+def _shown(call: Call, made: NasWithSecret, reason: str, before: dict[str, str] | None = None) -> ShownNas:
     call.shows_once("secret")
     nas = made["nas"]
-    call.tells(subject=f"nas/{nas['nas_id']}", reason=reason, after={"nas": nas["name"], "is_new": made["is_new"]})
+    after = {"nas": nas["name"], "is_new": made["is_new"]}
+    call.tells(subject=f"nas/{nas['nas_id']}", reason=reason, before=before, after=after)
     return ShownNas(nas=nas, taken_up=_taken_up(call, nas), is_new=made["is_new"], secret=made["secret"])
 
 

@@ -53,7 +53,7 @@ def show(name: Name, json_: AsJson = False) -> None:
             return
         heard = (await appliance.logins.last_heard()).get(nas["address"])
         say(f"{nas['name']}  {nas['address']}, dialect {nas['dialect']}, CoA port {nas['coa_port']}")
-        say(f"logins by: {', '.join(nas['login_methods'])}")
+        say(f"logins by: {', '.join([*nas['login_methods'], *(['line'] if nas['lines'] else [])])}")
         say(f"secret: {nas['secret']}")
         say(f"last login heard from it: {clock_time(heard) or 'none that is kept'}")
         say("carried over to FreeRADIUS" if nas["projected"] else "its last change is not carried over yet")
@@ -71,6 +71,9 @@ def add(
     login_method: Annotated[
         list[str] | None, typer.Option(help="How its subscribers may log in, once or more: pap, chap, mschapv2.")
     ] = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="It tells of lines that log in by themselves (IPoE); never of a hotspot.")
+    ] = False,
     by: By = "",
     json_: AsJson = False,
 ) -> None:
@@ -84,6 +87,7 @@ def add(
                 dialect=dialect,
                 coa_port=coa_port,
                 login_methods=login_method or LOGIN_METHODS,
+                lines=lines,
                 by=by,
                 reason=reason,
             )

@@ -127,10 +127,11 @@ def define(
             behind = await appliance.plan_changes.behind(spec.plan)
         except RadiusError as error:
             not_carried = str(error)
-        if not_carried is not None:
+        if json_:
+            carried = not_carried is None
+            print_json({**plan, "projected": carried, "sessions_behind": behind if carried else None})
+        elif not_carried is not None:
             say(f"{spec.plan}: committed, not carried over yet: {not_carried}")
-        elif json_:
-            print_json({**plan, "projected": True, "sessions_behind": behind})
         else:
             say(f"{spec.plan}: {_terms(plan['terms'])}")
             _say_behind(spec.plan, behind)

@@ -174,7 +174,20 @@ class LabWorld:
             await self.nas.accounting_start(session)
         except NoAnswer:
             return DialIn(serial, username, now, None, None)
+        self.acs.spawn(self._account(self.nas, serial, session, reply))
         return DialIn(serial, username, now, reply, session)
+
+    async def _account(self, nas: LabNas, serial: str, session: LabSession, reply: LoginReply) -> None:
+        """As often as the login said, for as long as the session is up (RFC 2869 s5.16)."""
+        every_seconds = float(reply.first("Acct-Interim-Interval") or 0)
+        up_seconds = 0.0
+        while every_seconds:
+            await asyncio.sleep(every_seconds)
+            up_seconds += every_seconds
+            if self._up.get(serial) is not session:
+                return
+            with suppress(NoAnswer):  # the next one says as much
+                await nas.accounting_interim(session, Usage(seconds=int(up_seconds)))
 
     async def _hang_up(self, serial: str) -> None:
         """A CPE that dials anew has lost its session before; the NAS says so, as far as it knows of one."""

@@ -14,8 +14,8 @@ has), ``floor`` and ``rate_per_s`` are operations a second, the medians of the r
 * ``radius.auth``: PAP logins through the real FreeRADIUS on PostgreSQL, every sixteenth with a wrong password, by a
   generator of its own process with 16 under way: two queries a login against five, and two beside an import against two
   without. PostgreSQL doesn't sync here: what is compared is queries, not the disk that the login log waits for.
-* ``radius.queries``: what is asked about sessions, as the product asks it, p95 of each, on as many rows as the line
-  says; behind it ``radius.reaper``, one sweep that closes 10,000 of 20,000 open sessions.
+* ``radius.queries``: questions to radacct, p95 of each, on as many rows as the line says; and how long it takes to reap
+  10,000 sessions.
 * ``radius.coa``: CoA-Requests to simulated NASes in other processes, each answered; ``lost`` are outcomes nobody knows.
 """
 

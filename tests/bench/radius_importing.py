@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import uvloop
 
 from provisioning.bootstrap import open_appliance
 from provisioning.database import Database
@@ -35,8 +36,8 @@ from tests.bench.radius_tables import (
 )
 from tests.support.postgres import PostgresServer
 
-BATCH = 2000
-ONE_BY_ONE = 300
+BATCH = 5000
+ONE_BY_ONE = 200
 COLUMNS = {
     "radcheck": "username, attribute, op, value",
     "radreply": "username, attribute, op, value",
@@ -47,7 +48,7 @@ Columns = dict[str, list[tuple[Any, ...]]]
 
 def measure() -> None:
     """Both databases, and on each all of an import."""
-    asyncio.run(_measure())
+    uvloop.run(_measure())
 
 
 async def _measure() -> None:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from sqlalchemy import insert, text
 
 from provisioning.database import Database
@@ -35,15 +36,15 @@ from tests.bench.windows import FORK
 from tests.support.freeradius import RADDB
 
 SECRET = "a-bench-secret-of-24-characters"
-SUBSCRIBERS = 20_000 if QUICK else 100_000
-BESIDE = 2_000 if QUICK else 20_000
+SUBSCRIBERS = 10_000 if QUICK else 100_000
+BESIDE = 1_500 if QUICK else 20_000
 BATCH = 500
 
 
 def measure() -> None:
     """Who asks is a process of its own, made while there is no event loop that it would inherit."""
     with FORK.Pool(1) as pool:
-        asyncio.run(_measure(pool))
+        uvloop.run(_measure(pool))
 
 
 async def _measure(pool: Any) -> None:

@@ -179,9 +179,11 @@ class Site:
         timeout_seconds: float = 6.0,
         server: FreeRadiusServer | None = None,
         login_methods: Sequence[str] = ("pap", "chap", "mschapv2"),
+        lines: bool = False,
     ) -> LabNas:
         """A NAS of its own address that FreeRADIUS knows from SQL; it asks the test run's server, or another one."""
-        [nas] = await self.nases([dialect], timeout_seconds=timeout_seconds, server=server, login_methods=login_methods)
+        terms: dict[str, Any] = {"login_methods": login_methods, "lines": lines}
+        [nas] = await self.nases([dialect], timeout_seconds=timeout_seconds, server=server, **terms)
         return nas
 
     async def nases(
@@ -191,6 +193,7 @@ class Site:
         timeout_seconds: float = 6.0,
         server: FreeRadiusServer | None = None,
         login_methods: Sequence[str] = ("pap", "chap", "mschapv2"),
+        lines: bool = False,
     ) -> list[LabNas]:
         """A NAS as ``nas`` for each dialect."""
         asked = server or self.backend.server
@@ -200,7 +203,7 @@ class Site:
             for dialect in dialects:
                 address = self.backend.free_nas_address()
                 defined = await service.define_nas(
-                    name=f"bng-{address}", address=address, dialect=dialect, login_methods=login_methods
+                    name=f"bng-{address}", address=address, dialect=dialect, login_methods=login_methods, lines=lines
                 )
                 made.append(
                     LabNas(

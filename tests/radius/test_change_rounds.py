@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -61,6 +62,24 @@ async def test_an_interim_that_comes_between_the_request_and_its_ack_is_no_proof
     assert [(one["said"], one["confirmed_at"]) for one in told["sessions"]] == [("changed", None)]
     await line.interim(seconds=60)
     assert (await line.later(change))["state"] == "confirmed"
+
+
+async def test_a_worker_that_stops_while_a_nas_is_asked_leaves_the_change_to_the_next_one(line: Line) -> None:
+    asked, line.retransmission = asyncio.Event(), Retransmission(sends=1, first_wait_seconds=60)
+
+    async def busy() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    line.nas.disconnects.mood.first = busy
+    change = await line.act("change_plan", plan=FASTER)
+    stopping = line.changes
+    assert await stopping.start_due() == 0
+    await asked.wait()
+    await stopping.stop()
+    line.nas.disconnects.mood.first = None
+    assert await line.changes.deliver_due() == 1
+    assert [one["said"] for one in (await line.shown(change))["sessions"]] == ["changed"]
 
 
 async def test_a_nas_that_answers_is_not_held_up_by_eight_that_are_silent(line: Line) -> None:

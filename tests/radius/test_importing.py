@@ -15,8 +15,10 @@ from radius import (
     ImportUnreadable,
     SubscriberImport,
     SubscriberLine,
+    SubscriberVerbs,
     read_subscribers,
 )
+from radius.bulk_rows import insert_rows
 from radius.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.tables import Subscriber
 from tests.radius.conftest import PLAN, Site
@@ -216,3 +218,41 @@ def test_a_list_is_read_with_its_own_separator_and_comes_back_with_its_errors() 
         ["a@isp.example", "7", "gold", ""],
         ["b@isp.example", "", "gold", "customer_id is missing"],
     ]
+
+
+async def test_a_text_that_copy_would_take_for_its_own_arrives_as_it_is(site: Site) -> None:
+    value = "back\\slash, tab\t and line\nbreak"
+    async with site.radius_database.begin() as db:
+        table = radius_projection
+        columns = ("kind", "name", "tenant_id", "source_id", "version", "digest", "projected_at")
+        at = "2026-03-10T09:00:00+00:00" if site.backend.is_postgresql else 0
+        await insert_rows(db, table, columns, [("test", value, site.tenant_id, 1, 1, "d", at)])
+        kept = await db.scalar(select(table.c.name).where(table.c.kind == "test"))
+        await db.execute(table.delete().where(table.c.kind == "test"))
+    assert kept == value
+
+
+async def test_a_name_that_was_given_up_and_a_number_that_is_somebody_s_are_faults(site: Site) -> None:
+    former, numbered = site.new_username(), site.new_username()
+    subscriber = await site.create(former, FramedAddresses())
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        await site.service(db).activate(subscriber_id=subscriber["subscriber_id"])
+        await verbs.rename(subscriber_id=subscriber["subscriber_id"], username=numbered)
+        await site.service(db).give_external_id(subscriber_id=subscriber["subscriber_id"], external_id="A-1")
+    header = "username,customer_id,plan,external_id\n"
+    names = [site.new_username() for _ in range(2)]
+    lines = lines_of(
+        f"{former},8,{PLAN},\n{former},7,{PLAN},\n{names[0]},7,{PLAN},A-1\n{names[1]},7,{PLAN},A-2\n", header
+    )
+    found = await checked(site, lines)
+    assert found == {
+        2: ["its username was somebody else's, who gave it up and whose sessions stay in the accounting under it"],
+        3: [
+            f"username {former} stands in line 2 already",
+            "its username was given up, and a session may still be open under it",
+        ],
+        4: [f"external_id: A-1 is {numbered}'s"],
+    }
+    await brought_in(site, lines[3:])
+    assert (await subscribers(site))[names[1]].external_id == "A-2"

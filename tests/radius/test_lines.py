@@ -14,6 +14,7 @@ from radius import (
     CreatedSubscriber,
     LineIdentity,
     LineTaken,
+    PlanRefused,
     PlanTerms,
     SessionChangeView,
     SubscriberVerbs,
@@ -59,7 +60,7 @@ class Bound:
 
 @pytest.fixture
 async def bound(site: Site) -> AsyncIterator[Bound]:
-    yield Bound(site, await site.nas(), await site.active())
+    yield Bound(site, await site.nas(lines=True), await site.active())
 
 
 async def test_a_subscriber_logs_in_from_its_line_alone_in_every_spelling_of_its_mac(bound: Bound) -> None:
@@ -85,7 +86,7 @@ async def test_a_line_logs_in_by_itself_by_its_mac_or_circuit_and_no_password_do
     await bound.site.projector.project_plans()
     await bound.act("bind", line=LineIdentity(station=MAC, circuit=CIRCUIT), logs_in=True)
     line = {"ADSL-Agent-Circuit-Id": CIRCUIT}
-    for user_name, said in (*((each, line) for each in SPELLINGS), (CIRCUIT, {}), (CIRCUIT, line)):
+    for user_name, said in (*((each, line) for each in SPELLINGS), (CIRCUIT, line)):
         reply = await bound.nas.line_login(user_name, calling_station=MAC, line=said)
         assert (reply.code, reply.framed_ip_address) == ("Access-Accept", ADDRESSES.ipv4), user_name
         assert reply.attributes["User-Name"] == (bound.name,)
@@ -94,7 +95,8 @@ async def test_a_line_logs_in_by_itself_by_its_mac_or_circuit_and_no_password_do
     nas, password = bound.nas, await bound.site.password(bound.subscriber)
     # another line, another MAC on the line, and who knows the name, or the MAC, and sends it by PPP
     assert (await nas.line_login(f"{CIRCUIT}0", calling_station=MAC)).code == "Access-Reject"
-    assert (await nas.line_login(CIRCUIT, calling_station="00-1a-2b-3c-4d-5f")).code == "Access-Reject"
+    assert (await nas.line_login(CIRCUIT, calling_station=MAC)).code == "Access-Reject"
+    assert (await nas.line_login(CIRCUIT, calling_station="00-1a-2b-3c-4d-5f", line=line)).code == "Access-Reject"
     assert (
         await nas.line_login(SPELLINGS[0], calling_station=MAC, line={**line, "ADSL-Agent-Circuit-Id": "x"})
     ).code == ("Access-Reject")
@@ -124,6 +126,22 @@ async def test_a_line_logs_in_by_itself_by_its_mac_or_circuit_and_no_password_do
         assert list(await db.scalars(select(radius_line.c.line).where(radius_line.c.username == bound.name))) == []
 
 
+async def test_nobody_logs_in_at_a_hotspot_as_a_neighbours_line(bound: Bound) -> None:
+    site = bound.site
+    await site.define_plan(access="ipoe")
+    await site.projector.project_plans()
+    hotspot = await site.nas()  # whose customers type the User-Name, and choose the MAC address they come with
+    for line in (LineIdentity(circuit=CIRCUIT), LineIdentity(station=MAC)):
+        await bound.act("bind", line=line, logs_in=True)
+        for typed in (CIRCUIT, MAC, SPELLINGS[2]):
+            for station, said in ((MAC, None), (MAC, {"ADSL-Agent-Circuit-Id": CIRCUIT}), ("02-00-00-00-00-01", None)):
+                reply = await hotspot.line_login(typed, calling_station=station, line=said)
+                assert (reply.code, reply.framed_ip_address) == ("Access-Reject", None), (line, typed, station)
+    # nor at the NAS of the lines, by a name that nothing there bears out
+    assert (await bound.nas.line_login(MAC, calling_station="02-00-00-00-00-01")).code == "Access-Reject"
+    assert (await bound.nas.line_login(MAC, calling_station=MAC)).code == "Access-Accept"
+
+
 async def test_a_line_logs_in_for_one_subscriber_and_on_a_plan_for_ipoe_alone(bound: Bound) -> None:
     line = LineIdentity(station=MAC)
     with pytest.raises(AccessUnfit):
@@ -140,6 +158,8 @@ async def test_a_line_logs_in_for_one_subscriber_and_on_a_plan_for_ipoe_alone(bo
         await bound.site.service(db).define_plan(name="pppoe", terms=PPPOE)
     with pytest.raises(AccessUnfit):
         await bound.act("change_plan", plan="pppoe")
+    with pytest.raises(PlanRefused, match="its access stays ipoe, by which 1 subscribers log in by their line"):
+        await bound.site.define_plan(access="pppoe")
     async with bound.site.database.begin() as db:
         await bound.site.service(db).terminate(subscriber_id=bound.subscriber["subscriber_id"])
     await bound.act("bind", neighbour, line=line, logs_in=True)

@@ -71,7 +71,7 @@ async def test_each_state_gets_the_same_answer_in_two_queries_as_in_five(site: S
             await verbs.suspend(subscriber_id=subscriber["subscriber_id"], garden=garden)
         await site.projector.project_subscriber(subscriber["subscriber_id"])
 
-    answers = {}
+    answers: dict[str, list[dict[str, Any]]] = {}
     for nas in await both(site, five):
         for name, subscriber in (
             ("own", own),

@@ -132,7 +132,7 @@ async def test_a_stop_corrects_what_was_reaped_and_octets_never_go_back(hours: H
 @pytest.mark.both_databases
 async def test_nothing_is_closed_while_the_nas_is_silent_and_for_three_intervals_after(hours: Hours) -> None:
     ghost, other = await hours.online(), await hours.online()
-    assert await hours.pass_minutes(20) == 0
+    assert await hours.pass_minutes(8) == 0
     [guard] = await hours.looks.guards()
     assert (guard["nas"], guard["open_sessions"], guard["silent_since"]) == (
         hours.nas.name,

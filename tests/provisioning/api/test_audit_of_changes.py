@@ -34,6 +34,8 @@ MAKES = {
     "/addresses/nat/blocks",
     "/addresses/services",
     "/addresses/imports",
+    "/subscribers/imports",
+    "/nas",
 }
 """There was nothing before."""
 OF_NO_CUSTOMER = {"/leads", "/leads/{lead_id}/qualify", "/leads/{lead_id}/disqualify"}
@@ -42,6 +44,8 @@ OTHERS = (
     "/partners",
     "/webhooks",
     "/plans",
+    "/nas",
+    "/subscribers/imports",
     *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "shrink")),
 )
 OF_A_POOL = {
@@ -246,6 +250,14 @@ async def subscribers(script: Script) -> None:
     await script("/plans/{name}/define", terms, name="fiber-300")
     assert script.last["subject"].startswith("plan/")
     await script("/plans/{name}/apply", {"reason": WHY}, name="fiber-300")
+    listed = "username,customer_id,plan,password\nold1@isp.example,2001,fiber-300,pass-1\n"
+    assert (await script("/subscribers/imports", {"content": listed, "reason": WHY}))["created"] == 1
+    added = await script("/nas", {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "reason": WHY})
+    rotated = await script("/nas/{name}/rotate-secret", {"reason": WHY}, name="bng-9")
+    assert script.last["subject"] == f"nas/{added['nas']['nas_id']}"
+    kept_in_audit = str(await script.api.audit(limit=3))
+    assert added["secret"] not in kept_in_audit
+    assert rotated["secret"] not in kept_in_audit
 
 
 async def addresses(script: Script) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from radius.login_tables import radius_login
 from tests.support.api import Api
 
 ADD = {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "reason": "new street"}
@@ -43,6 +48,11 @@ async def test_logins_and_diagnoses_are_read_by_whoever_reads_subscribers(api: A
     assert "cause" not in {each["weight"] for each in diagnosis["findings"]}
     nobody = (await api.get("/subscribers/nobody/diagnosis")).json()
     assert [each["code"] for each in nobody["findings"]] == ["user_unknown"]
+    keep = timedelta(days=api.appliance.settings.login_keep_days)
+    async with api.appliance.radius_database.begin() as db:
+        await db.execute(update(radius_login).values(happened_at=api.appliance.clock() - keep - timedelta(hours=1)))
+    assert await api.appliance.forget_old_logins() >= 1
+    assert (await api.get(f"/subscribers/{DONE}/logins")).json()["items"] == []
     for address in ("/logins/unknown-users", "/logins/unknown-nases"):
         assert (await api.get(address, role="read-only")).status_code == 200
         assert (await api.get(address, role="technician")).status_code == 403

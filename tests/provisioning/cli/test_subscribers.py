@@ -156,6 +156,8 @@ def test_a_subscriber_is_renamed_with_its_service_once_somebody_tells_its_cpe_an
     typed = type_("subscribers", "rename", DONE, new, *why, "--cpe-by-hand")
     assert (typed.status, typed.out.splitlines()[0]) == (0, f"{new}: active on plan fiber-300")
     assert type_("subscribers", "show", DONE).status == 2
+    again = type_("subscribers", "rename", DONE, new, *why, "--json")  # it is that by now
+    assert (again.status, again.json["change"]["change_id"]) == (0, 1)
     [held] = [each for each in type_("addresses", "export", "--json").json if each["username"] == new][:1]
     assert held["username"] == new
     faulty = type_("subscribers", "bind", new, *why, "--circuit", " ", "--ipoe")

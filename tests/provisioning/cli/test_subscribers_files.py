@@ -6,13 +6,9 @@ import csv
 import stat
 from pathlib import Path
 
-import pytest
-
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
-
-pytestmark = pytest.mark.by_turns
 
 HEADER = "username,customer_id,plan,password,ipv4\n"
 SOUND = "".join(
@@ -132,8 +128,7 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
         "username,customer_id,plan,password\nold1@isp.example,2001,,\nold2@isp.example,2002,fiber-300,\n"
         "old3@isp.example,2003,fiber-300,anew\n"
     )
-    words += ("--leave-out", "Mikrotik-Address-List")
-    assert type_(*words, "--json").json == {
+    assert type_(*words, "--leave-out", "Mikrotik-Address-List", "--json").json == {
         "lines": 3,
         "created": 3,
         "unchanged": 0,
