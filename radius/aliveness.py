@@ -8,12 +8,14 @@ anything, what was seen counts from ten minutes on. ``queries.conf`` of ``deploy
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Integer, Table, and_, case, cast, extract, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.freeradius_tables import radgroupreply, radius_projection, radreply, radusergroup
+from radius.terms import MIN_INTERIM_SECONDS
 from radius.treatment import MISSED_INTERIMS
 
 INTERIM = "Acct-Interim-Interval"
@@ -70,6 +72,12 @@ def shortest_interval(dialect: str) -> ColumnElement[Any]:
         .where(radgroupreply.c.attribute == INTERIM)
         .scalar_subquery()
     )
+
+
+async def worth_a_look_after(db: AsyncSession) -> timedelta:
+    """What was heard of less long ago has missed no interims, whatever it is: so much is cheap to ask."""
+    least = await db.scalar(select(shortest_interval(dialect_of(db)))) or MIN_INTERIM_SECONDS
+    return MISSED_INTERIMS * timedelta(seconds=max(least, MIN_INTERIM_SECONDS))
 
 
 def ours(sessions: Table, tenant_id: str) -> ColumnElement[bool]:

@@ -40,10 +40,10 @@ def _make_all(connection: Connection) -> None:
 
 
 def _complete(connection: Connection) -> list[str]:
-    _drop_half_made(connection)
     us = connection.scalar(text("SELECT current_user"))
     connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
     try:
+        _drop_half_made(connection)
         made = [_make_beside_work(connection, index, str(us)) for index in _missing(connection)]
     finally:
         connection.execute(text("RESET lock_timeout"))
@@ -65,33 +65,38 @@ def _drop_half_made(connection: Connection) -> None:
     )
     for name in list(connection.scalars(half_made)):
         if name in ours:
-            connection.execute(text(f"DROP INDEX CONCURRENTLY {name}"))
+            _refused(connection, f"DROP INDEX CONCURRENTLY {name}")
+
+
+def _refused(connection: Connection, statement: str) -> str | None:
+    """Why it could not be done: somebody else owns the table, or has locked it. None: it is done."""
+    try:
+        connection.execute(text(statement))
+    except DBAPIError as exc:
+        reason = getattr(exc.orig, "sqlstate", None)
+        if reason in (_NOT_THE_OWNER, _LOCK_NOT_FREE):
+            return str(reason)
+        raise
+    return None
 
 
 def _make_beside_work(connection: Connection, index: Index, us: str) -> str | None:
     """None: it is made."""
     made = str(CreateIndex(index).compile(dialect=connection.dialect))
     statement = made.strip().replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)
-    try:
-        connection.execute(text(statement))
-    except DBAPIError as exc:
-        table, reason = _table(index), getattr(exc.orig, "sqlstate", None)
-        if reason == _NOT_THE_OWNER:
-            owner = connection.scalar(
-                text("SELECT tableowner FROM pg_tables WHERE tablename = :name AND schemaname = current_schema()"),
-                {"name": table.name},
-            )
-            return (
-                f"{table.name} belongs to role {owner}, so that its index {index.name} could not be made: let"
-                f" {owner} say {statement}; or GRANT {owner} TO {us}; and migrate again. Until"
-                " then questions to that table are slow."
-            )
-        if reason == _LOCK_NOT_FREE:
-            return (
-                f"{table.name} was busy for {LOCK_TIMEOUT_SECONDS} seconds, so that its index {index.name} could not be"
-                " made: migrate again when no long transaction (a backup) is under way."
-            )
-        raise
+    table, reason = _table(index), _refused(connection, statement)
+    if reason == _NOT_THE_OWNER:
+        owned = text("SELECT tableowner FROM pg_tables WHERE tablename = :name AND schemaname = current_schema()")
+        owner = connection.scalar(owned, {"name": table.name})
+        return (
+            f"{table.name} belongs to role {owner}, so that its index {index.name} could not be made: let {owner} say"
+            f" {statement}; or GRANT {owner} TO {us}; and migrate again. Until then questions to that table are slow."
+        )
+    if reason == _LOCK_NOT_FREE:
+        return (
+            f"{table.name} was busy for {LOCK_TIMEOUT_SECONDS} seconds, so that its index {index.name} could not be"
+            " made: migrate again when no long transaction (a backup) is under way."
+        )
     return None
 
 

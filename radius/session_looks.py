@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, any_, cast, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, any_, cast, func, or_, select, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
@@ -25,6 +25,7 @@ from radius.aliveness import (
     interval_of,
     ours,
     silent_at,
+    worth_a_look_after,
 )
 from radius.errors import LookRefused
 from radius.freeradius_tables import nas, radacct, radusergroup
@@ -117,6 +118,8 @@ class SessionLooks:
             wanted.append(radacct.c.radacctid < before)
         async with radius_transaction(self._radius_read) as db:
             if doubtful:
+                last = func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime)
+                wanted.append(last < self._now() - await worth_a_look_after(db))
                 wanted.append(silent_at(radacct, self._now().timestamp(), dialect_of(db)))
             page = _sessions(radacct, db).where(*wanted).order_by(radacct.c.radacctid.desc()).limit(limit)
             return await self._views(db, list(await db.execute(page)))
@@ -209,7 +212,7 @@ async def _began(db: AsyncSession, username: str, number: int) -> datetime | Non
 async def _held(db: AsyncSession, table: Table, given: ColumnElement[bool], at: datetime) -> list[Row[Any]]:
     """Number, beginning and end of the sessions that had it then, or may have had it."""
     began = table.c.acctstarttime
-    last = (
+    last: Select[Any] = (
         select(
             table.c.radacctid,
             began,
