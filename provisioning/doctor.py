@@ -14,7 +14,7 @@ async def examine_freeradius(appliance: Appliance, config_dir: Path | None = Non
     """Looks at its configuration (of ``config_dir``, else of the settings), its database, and its answers to a NAS of
     ours that is on this machine.
 
-    Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit, VaultError.
+    Raises: VaultError.
     """
     settings = appliance.settings
     async with appliance.database.read() as db:
@@ -36,5 +36,11 @@ async def examine_freeradius(appliance: Appliance, config_dir: Path | None = Non
         "FIRSTLIGHT_FREERADIUS_RADDB": str(folder),
         "FIRSTLIGHT_FREERADIUS_SQL": appliance.radius_database.url.get_backend_name(),
     }
-    patient = Patient(config_dir=folder, doors=doors, keep=keep, environment={**ours, **freeradius_variables()})
+    patient = Patient(
+        config_dir=folder,
+        doors=doors,
+        keep=keep,
+        environment={**ours, **freeradius_variables()},
+        nas_lifetime=timedelta(seconds=settings.radius_nas_lifetime_seconds),
+    )
     return await examine(patient, appliance.radius_database.read, now=appliance.clock())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from provisioning.bootstrap import Appliance
-from radius import AuthDoor, Probe, Retransmission, nas_doors, probe_coa, probe_login
+from radius import AuthDoor, Probe, Retransmission, nas_doors, probe_coa, probe_log, probe_login
 
 WHO_ASKS_WAITS = Retransmission(sends=2, first_wait_seconds=1.0)
 
 
 async def probe(appliance: Appliance, name: str, retransmission: Retransmission = WHO_ASKS_WAITS) -> list[Probe]:
-    """A login as that NAS, and a request to it. Raises: NasUnknown, VaultError."""
+    """A login as that NAS, what FreeRADIUS wrote of it, and a request to it.
+
+    Raises: NasUnknown, VaultError.
+    """
     async with appliance.database.read() as db:
         nas = await appliance.services(db).radius_service.nas_named(name=name)
     doors = await nas_doors(
@@ -24,4 +27,8 @@ async def probe(appliance: Appliance, name: str, retransmission: Retransmission 
         nas_address=door.address,
         secret=door.secret,
     )
-    return [await probe_login(auth), await probe_coa(door, now=appliance.clock(), retransmission=retransmission)]
+    return [
+        await probe_login(auth),
+        await probe_log(appliance.logins, door.name, door.address, settings.radius_log_file),
+        await probe_coa(door, now=appliance.clock(), retransmission=retransmission),
+    ]

@@ -34,7 +34,8 @@ from radius.canary import AuthDoor
 from radius.changes import SubscriberChange, subscriber_changes
 from radius.dialects import Rate, dialect_named
 from radius.disconnect import NasSaid
-from radius.doctor import Examination, Patient, examine
+from radius.doctor import Examination, examine
+from radius.doctor_wire import Patient
 from radius.doors import nas_doors
 from radius.drift import Drift
 from radius.dynamic_authorization import Retransmission
@@ -86,7 +87,7 @@ from radius.invariants import (
 )
 from radius.line_identity import LineIdentity
 from radius.logins import LoginLog, LoginView, UnknownNas, UnknownUser
-from radius.nas_probe import Probe, probe_coa, probe_login
+from radius.nas_probe import Probe, probe_coa, probe_log, probe_login
 from radius.nases import CoaTerms
 from radius.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.plan_applying import PlanChanges, tell_of_plan
@@ -258,6 +259,7 @@ __all__ = [
     "live_username_of_service",
     "nas_doors",
     "probe_coa",
+    "probe_log",
     "probe_login",
     "read_beside",
     "read_radius_tables",

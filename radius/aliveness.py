@@ -8,12 +8,14 @@ anything, what was seen counts from ten minutes on. ``queries.conf`` of ``deploy
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Integer, Table, and_, case, cast, extract, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.freeradius_tables import radgroupreply, radius_projection, radreply, radusergroup
+from radius.terms import MIN_INTERIM_SECONDS
 from radius.treatment import MISSED_INTERIMS
 
 INTERIM = "Acct-Interim-Interval"
@@ -23,6 +25,16 @@ REOPENS = "firstlight"
 """``connectinfo_stop`` of an open session that our accounting queries write: they open it again after it was reaped."""
 REAPED = "Lost-Carrier-Reaped"
 """The cause of a session that was closed for its silence: its next word opens it again, its Stop corrects it."""
+
+REPLACED = "Replaced"
+"""The cause of a session whose line has begun another: as above, if that word is of a time after the other's Start."""
+
+
+def in_accounting(username: str) -> str:
+    """A name as it may stand there: as it is, since an existing server writes names that ours never would. NUL is in
+    none, and PostgreSQL refuses to be asked for it.
+    """
+    return username.replace("\x00", "\ufffd")
 
 
 def interval_of(sessions: Table, dialect: str) -> ColumnElement[Any]:
@@ -60,6 +72,12 @@ def shortest_interval(dialect: str) -> ColumnElement[Any]:
         .where(radgroupreply.c.attribute == INTERIM)
         .scalar_subquery()
     )
+
+
+async def worth_a_look_after(db: AsyncSession) -> timedelta:
+    """What was heard of less long ago has missed no interims, whatever it is: so much is cheap to ask."""
+    least = await db.scalar(select(shortest_interval(dialect_of(db)))) or MIN_INTERIM_SECONDS
+    return MISSED_INTERIMS * timedelta(seconds=max(least, MIN_INTERIM_SECONDS))
 
 
 def ours(sessions: Table, tenant_id: str) -> ColumnElement[bool]:

@@ -3,12 +3,17 @@
 Before a session goes, what it has used and nobody has counted is counted. It keeps its number and its
 ``acctuniqueid``, by which FreeRADIUS knows a late packet of it and writes no second session. On PostgreSQL the archive
 has a partition for each month in which sessions began; those of the present and the next month are made ahead.
+
+FreeRADIUS asks the archive with every packet of accounting, so nothing here may make it wait: a partition is made as a
+table of its own and then attached, which readers do not notice, in a commit before any session is locked. One that is
+dropped has to have the archive for itself, waits for that a moment at most, and is tried again at the next look.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
@@ -29,6 +34,9 @@ AT_ONCE = 1000
 """Sessions of one commit."""
 _JOB = "archive"
 _PARTITION = "radius_session_archive_"
+LOCK_TIMEOUT_MILLISECONDS = 200
+"""Whoever waits for a lock on the archive makes all wait who come after."""
+_LOCK_TIMEOUT = f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}"
 
 log = structlog.get_logger(__name__)
 
@@ -62,22 +70,30 @@ class SessionArchive:
         """What is to be done once a night, unless that is done. May be repeated, also at the same time.
 
         Raises:
-            RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the batches before are done then.
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the batches before are done then. Also where a lock on the
+                archive did not come free.
         """
         now = self._now()
         async with radius_transaction(self._radius_begin) as db:
             done = await done_until(db, _JOB)
             if done is not None and done >= now.date():
                 return Archived(0, 0)
-            await one_counts(db)  # nor makes anybody else a partition
+        async with self._alone() as db:
             await make_partitions(db, [_month(now), _next(_month(now))])
         moved = await self._until_done(self._move)
-        forgotten = 0 if self._kept.archive is None else await self._until_done(self._forget)
+        forgotten = await self._forget_old()
         async with radius_transaction(self._radius_begin) as db:
             await note_done(db, _JOB, now.date())
         if moved or forgotten:
             log.info("sessions archived", moved=moved, forgotten=forgotten)
         return Archived(moved, forgotten)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[AsyncSession]:
+        """A transaction in which nobody else counts, moves or makes a partition."""
+        async with radius_transaction(self._radius_begin) as db:
+            await one_counts(db)
+            yield db
 
     async def _until_done(self, batch: Callable[[], Awaitable[int]]) -> int:
         done = last = await batch()
@@ -90,39 +106,51 @@ class SessionArchive:
     async def _move(self) -> int:
         """The oldest batch; a session that FreeRADIUS is writing to waits for the commit."""
         now = self._now()
-        async with radius_transaction(self._radius_begin) as db:
-            await one_counts(db)
-            over = (
-                select(radacct.c.radacctid)
-                .where(radacct.c.acctstoptime < now - self._kept.hot)
-                .order_by(radacct.c.acctstoptime, radacct.c.radacctid)
-                .limit(self._at_once)
-                .with_for_update()
-            )
-            numbers = list(await db.scalars(over))
+        over = (
+            select(radacct.c.radacctid, func.coalesce(radacct.c.acctstarttime, radacct.c.acctstoptime))
+            .where(radacct.c.acctstoptime < now - self._kept.hot)
+            .order_by(radacct.c.acctstoptime, radacct.c.radacctid)
+            .limit(self._at_once)
+        )
+        async with self._alone() as db:
+            await make_partitions(db, {_month(began) for _, began in await db.execute(over)})
+        async with self._alone() as db:
+            numbers = list(await db.scalars(over.with_for_update()))
             if not numbers:
                 return 0
-            rows = list(await db.execute(sessions_and_counted(radacct.c.radacctid.in_(numbers))))
+            twins = await _archived_already(db, numbers)
+            kept = [number for number in numbers if number not in twins]
+            rows = list(await db.execute(sessions_and_counted(radacct.c.radacctid.in_(kept))))
             await count_in(db, rows, now)
-            await make_partitions(db, {_month(row.acctstarttime or row.acctstoptime) for row in rows})
-            await _copy(db, numbers)
+            await _copy(db, kept)
             for table in (radius_usage_counted, radacct):
                 await db.execute(delete(table).where(table.c.radacctid.in_(numbers)))
             return len(numbers)
 
-    async def _forget(self) -> int:
-        """The next batch that is kept no longer, and the months that are empty by then."""
-        assert self._kept.archive is not None, "else nothing is forgotten"
+    async def _forget_old(self) -> int:
+        """What is kept no longer, and the months that are empty by then."""
+        if self._kept.archive is None:
+            return 0
         until = self._now() - self._kept.archive
+        forgotten = await self._until_done(lambda: self._forget(until))
+        async with self._alone() as db:
+            await _drop_empty_partitions(db, until)
+        return forgotten
+
+    async def _forget(self, until: datetime) -> int:
         columns = radius_session_archive.c
         began, number, over = columns.acctstarttime, columns.radacctid, columns.acctstoptime
-        async with radius_transaction(self._radius_begin) as db:
+        async with self._alone() as db:
             old = select(began, number).where(began < until, over < until).order_by(began, number).limit(self._at_once)
             gone = await db.execute(delete(radius_session_archive).where(tuple_(began, number).in_(old)))
-            forgotten = cast("CursorResult[Any]", gone).rowcount
-            if forgotten < self._at_once:
-                await _drop_empty_partitions(db, until)
-            return forgotten
+            return cast("CursorResult[Any]", gone).rowcount
+
+
+async def _archived_already(db: AsyncSession, numbers: list[int]) -> set[int]:
+    """What a packet wrote anew that came while its session was being moved: the archive has the session."""
+    moved = select(radius_session_archive.c.acctuniqueid)
+    same = moved.where(radius_session_archive.c.acctuniqueid == radacct.c.acctuniqueid).exists()
+    return set(await db.scalars(select(radacct.c.radacctid).where(radacct.c.radacctid.in_(numbers), same)))
 
 
 async def _copy(db: AsyncSession, numbers: list[int]) -> None:
@@ -139,11 +167,14 @@ async def make_partitions(db: AsyncSession, months: Collection[date]) -> None:
     if dialect_of(db) != "postgresql":
         return
     there = await _partitions(db)
-    for month in sorted(set(months)):
-        if _name(month) not in there:
-            made = f"CREATE TABLE IF NOT EXISTS {_name(month)} PARTITION OF radius_session_archive"
-            bounds = f"FROM ('{month} 00:00:00+00') TO ('{_next(month)} 00:00:00+00')"
-            await db.execute(text(f"{made} FOR VALUES {bounds}"))
+    for month in sorted({_name(month): month for month in months if _name(month) not in there}.values()):
+        bounds = f"FROM ('{month} 00:00:00+00') TO ('{_next(month)} 00:00:00+00')"
+        for statement in (
+            _LOCK_TIMEOUT,
+            f"CREATE TABLE {_name(month)} (LIKE radius_session_archive INCLUDING ALL)",
+            f"ALTER TABLE radius_session_archive ATTACH PARTITION {_name(month)} FOR VALUES {bounds}",
+        ):
+            await db.execute(text(statement))
 
 
 async def _partitions(db: AsyncSession) -> set[str]:
@@ -157,6 +188,7 @@ async def _partitions(db: AsyncSession) -> set[str]:
 async def _drop_empty_partitions(db: AsyncSession, until: datetime) -> None:
     if dialect_of(db) != "postgresql":
         return
+    await db.execute(text(_LOCK_TIMEOUT))
     for name in sorted(await _partitions(db)):
         is_over = name.startswith(_PARTITION) and name < _name(_month(until))
         if is_over and not await db.scalar(text(f"SELECT EXISTS (SELECT 1 FROM {name})")):  # noqa: S608 - a name of ours

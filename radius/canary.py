@@ -16,8 +16,10 @@ from pyrad import packet as pyrad_packet
 from radius.packets import dictionary, send_until_answered
 
 CANARY = "firstlight-canary"
-ACCESS_REQUEST, ACCESS_REJECT = 1, 3
-MESSAGE_AUTHENTICATOR = 80
+LOOKED_UP = "firstlight-canary was looked up"
+"""What our configuration tells it (``sites/subscribers.conf``) when its tables could be asked for that name."""
+ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT = 1, 2, 3
+REPLY_MESSAGE, MESSAGE_AUTHENTICATOR = 18, 80
 WAITS = (1.5, 1.5)
 """FreeRADIUS may hold a reject back for a second."""
 
@@ -35,11 +37,13 @@ class AuthDoor:
 
 @dataclass(frozen=True)
 class CanaryReply:
-    """An answer that was made with the right secret. ``attributes`` are the numbers on the wire, in their order."""
+    """An answer that was made with the right secret. ``attributes`` are the numbers on the wire, in their order.
+    ``looked_up``: it says that its tables were asked for that name, as our configuration does."""
 
     code: int
     authenticated: bool
     attributes: tuple[int, ...]
+    looked_up: bool
 
     @property
     def authenticated_first(self) -> bool:
@@ -96,13 +100,15 @@ def _verified(request: Any, data: bytes) -> CanaryReply | None:
         authenticated = request.VerifyReply(request.CreateReply(packet=data), data, enforce_ma=True)
     except pyrad_packet.PacketError:
         return None
-    return CanaryReply(reply.code, bool(authenticated), _numbers(data))
+    attributes = _attributes(data)
+    looked_up = (REPLY_MESSAGE, LOOKED_UP.encode()) in attributes
+    return CanaryReply(reply.code, bool(authenticated), tuple(number for number, _ in attributes), looked_up)
 
 
-def _numbers(data: bytes) -> tuple[int, ...]:
-    """The attributes' numbers (RFC 2865 s5); the packet has been parsed before, so its lengths are right."""
-    numbers, at = [], 20
+def _attributes(data: bytes) -> list[tuple[int, bytes]]:
+    """Numbers and values (RFC 2865 s5); the packet has been parsed before, so its lengths are right."""
+    found, at = [], 20
     while at + 1 < len(data) and data[at + 1] >= 2:
-        numbers.append(data[at])
+        found.append((data[at], data[at + 2 : at + data[at + 1]]))
         at += data[at + 1]
-    return tuple(numbers)
+    return found

@@ -7,15 +7,15 @@ come first; within each, the order is that of a login: known, in service, carrie
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from radius.diagnosis_of_logins import of_logins
 from radius.findings import (
-    MISSED_INTERIMS,
     WEIGHTS,
     Diagnosis,
     Facts,
     Finding,
+    Part,
     Weight,
     clock,
     finding,
@@ -24,16 +24,41 @@ from radius.findings import (
     told_session,
 )
 from radius.logins import UnknownUser
-from radius.spelling import simplified
+from radius.spelling import simplified as _simply
+from radius.treatment import MISSED_INTERIMS
 
 
 def diagnose(facts: Facts) -> Diagnosis:
     """Every finding, the gravest first."""
     found = list(_known(facts))
     if facts.subscriber is not None:
-        found += [*_in_service(facts), *_carried_over(facts), *of_logins(facts), *_online(facts), *_changing(facts)]
+        found += _in_service(facts)
+        parts: tuple[tuple[Part, Callable[[Facts], Iterator[Finding]]], ...] = (
+            ("rows", _carried_over),
+            ("logins", of_logins),
+            ("sessions", _online),
+        )
+        found += [each for part, look in parts if part not in facts.unread for each in look(facts)]
+        found += _changing(facts)
+    found += _unread(facts)
     found.sort(key=lambda each: WEIGHTS.index(each["weight"]))
     return Diagnosis(username=facts.username, verdict=found[0]["sentence"], findings=found)
+
+
+_PARTS: Mapping[Part, str] = {"logins": "the log of logins", "sessions": "accounting", "rows": "FreeRADIUS' own rows"}
+
+
+def _unread(facts: Facts) -> Iterator[Finding]:
+    """What could not be read says nothing, and is the cause itself where FreeRADIUS can't read it either."""
+    for reason in dict.fromkeys(facts.unread.values()):
+        parts = ", ".join(_PARTS[part] for part, why in facts.unread.items() if why == reason)
+        yield finding(
+            "radius_database_unread",
+            "cause",
+            f"{parts[:1].upper()}{parts[1:]} could not be read, so nothing is known of that.",
+            [reason],
+            "`firstlight doctor`; FreeRADIUS may be unable to read it too, and then lets nobody in.",
+        )
 
 
 def _known(facts: Facts) -> Iterator[Finding]:
@@ -56,22 +81,35 @@ def _known(facts: Facts) -> Iterator[Finding]:
             f"`firstlight subscribers project {facts.username}`, then let the CPE dial again.",
         )
     if not any(each["accepted"] for each in facts.logins[:1]):
-        yield from _misspelt(facts)
+        yield from _under_another_name(facts)
 
 
-def _misspelt(facts: Facts) -> Iterator[Finding]:
-    """Who is not let in may be trying another name: the same but for case, realm and blanks, or just one like it."""
-    others = [each for each in facts.tried_names if each["username"] != facts.username]
+def _under_another_name(facts: Facts) -> Iterator[Finding]:
+    """Who is not let in may be trying a name it had, one that is the same but for case, realm and blanks, or just one
+    like it; or its line asks by itself."""
+    others = [each for each in facts.tries if each["username"] != facts.username]
+    former = [each for each in others if each["username"] in facts.former_names]
     act = f"Set the name at the CPE to exactly {facts.username}."
-    kinds: tuple[tuple[bool, str, Weight, str], ...] = (
-        (True, "name_misspelt", "cause", "but for case, realm or blanks the same as"),
-        (False, "name_alike", "note", "much like"),
+    same = [each for each in others if each not in former and _simply(each["username"]) == _simply(facts.username)]
+    alike = [each for each in others if each not in former and each not in same]
+    kinds: tuple[tuple[list[UnknownUser], str, Weight, str], ...] = (
+        (former, "former_name_tried", "cause", "that was its own before it was renamed to"),
+        (same, "name_misspelt", "cause", "that is but for case, realm or blanks the same as"),
+        (alike, "name_alike", "note", "that is much like"),
     )
-    for same, code, weight, how in kinds:
-        tries = [each for each in others if (simplified(each["username"]) == simplified(facts.username)) is same]
+    for tries, code, weight, how in kinds:
         if tries:
-            sentence = f"A name is tried that nobody has and that is {how} {facts.username}."
+            sentence = f"A name is tried that nobody has and {how} {facts.username}."
             yield finding(code, weight, sentence, [_tried(facts, each) for each in tries], act)
+    if facts.unknown_lines and facts.subscriber is not None:
+        logs_in = facts.subscriber["login_by_line"]
+        act = (
+            f"Its NAS needs `lines = true` (`firstlight nas show`); then `subscribers project {facts.username}`."
+            if logs_in
+            else "Let the CPE dial (PPP), or bind it so that its line logs in for it (`subscribers bind --ipoe`)."
+        )
+        words = f"The line that {facts.username} is bound to asks by itself, and FreeRADIUS knows nobody of it."
+        yield finding("line_unknown", "cause", words, [_tried(facts, each) for each in facts.unknown_lines], act)
 
 
 def _tried(facts: Facts, tried: UnknownUser) -> str:

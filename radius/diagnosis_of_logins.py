@@ -7,17 +7,21 @@ from datetime import timedelta
 
 from radius.findings import Facts, Finding, clock, finding, is_silent, told_login, told_session
 from radius.logins import LoginView
+from radius.silence import next_act, nothing_since, silence
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """A NAS may say that a session began this much before the login that let it in."""
+MANY_WRONG = 5
+"""So many users who mistype at once are none: a secret makes every password of PAP another one (RFC 2865 s5.2)."""
 
 
 def of_logins(facts: Facts) -> Iterator[Finding]:
     """Whether a login has reached FreeRADIUS, and what came of the last one."""
     if not facts.logins:
-        if not facts.exact_tries:
+        if not facts.exact_tries and not facts.unknown_lines:
             yield _silence(facts)
         return
+    yield from _nothing_since(facts)
     last = facts.logins[0]
     if last["accepted"]:
         yield from _accepted(facts, last)
@@ -26,32 +30,43 @@ def of_logins(facts: Facts) -> Iterator[Finding]:
 
 
 def _silence(facts: Facts) -> Finding:
-    evidence = [
-        f"{name}: {_misfit(facts, address)}{_heard(facts, address)}"
-        for address, name in sorted(facts.nas_names.items())
-    ]
-    evidence += [f"{each['address']} asks and is no NAS, last {clock(each['last_at'])}" for each in facts.unknown_nases]
-    if facts.misfits is None:
-        evidence.append("whether a NAS has another secret is not known: FIRSTLIGHT_RADIUS_LOG_FILE is not set")
     return finding(
         "no_request",
         "cause" if not facts.open_sessions else "note",
-        f"No login of {facts.username} has reached FreeRADIUS in the last {facts.kept_days} days.",
-        evidence,
-        "Look at the line and the CPE, then whether its NAS is one of these, and `firstlight nas test NAME`.",
+        f"The log of logins has none of {facts.username} in the last {facts.kept_days} days.",
+        [*_not_written(facts), *silence(facts)],
+        next_act(
+            facts, "Look at the line and the CPE, then whether its NAS is one of these, and `firstlight nas test NAME`."
+        ),
     )
 
 
-def _misfit(facts: Facts, address: str) -> str:
-    misfit = (facts.misfits or {}).get(address)
-    if misfit is None:
-        return ""
-    return f"packets with another secret were dropped, last {clock(misfit.last_at)}; "
+def _not_written(facts: Facts) -> Iterator[str]:
+    """Who was online has logged in: then the log has nothing since nothing is written to it."""
+    sessions = [*facts.open_sessions, *([facts.last_session] if facts.last_session else [])]
+    began = [each.started_at for each in sessions if each.started_at is not None]
+    if began and max(began) > facts.now - timedelta(days=facts.kept_days):
+        yield (
+            f"accounting has a session of it since {clock(max(began))}, so its login was not written down:"
+            " `firstlight doctor` says whether any is"
+        )
 
 
-def _heard(facts: Facts, address: str) -> str:
-    at = facts.last_heard.get(address)
-    return "no login from it is kept" if at is None else f"its last login {clock(at)}"
+def _nothing_since(facts: Facts) -> Iterator[Finding]:
+    """It was online, and its CPE or NAS has not asked again: no login says why, since there is none."""
+    over = facts.last_session
+    evidence = nothing_since(facts)
+    if over is None or over.stopped_at is None or evidence is None:
+        return
+    awaited = facts.now < over.stopped_at + facts.accounting_wait
+    yield finding(
+        "nothing_since",
+        "note" if awaited else "cause",
+        f"Nobody has tried to log in as {facts.username} since its last session ended {clock(over.stopped_at)}"
+        f" at {facts.nas(over.nas_address)}.",
+        evidence,
+        next_act(facts, "Look at the line and the CPE, and whether other subscribers of that NAS are online."),
+    )
 
 
 _NEXT: Mapping[str, str] = {
@@ -75,10 +90,18 @@ def _refused(facts: Facts, last: LoginView) -> Finding:
     if len(same) > 1:
         since = f"{len(same)} times in a row, since {clock(same[-1]['happened_at'])}"
         evidence.append(since if len(same) < len(facts.logins) else f"{since} or before")
-    accepted = next((each for each in facts.logins if each["accepted"]), None)
+    accepted = facts.last_accept
     evidence.append(
         f"accepted last {clock(accepted['happened_at'])}" if accepted else "never accepted, as far as is kept"
     )
+    if reason == "wrong_password" and facts.wrong_at_nas >= MANY_WRONG:
+        nas = facts.nas(last["nas_address"])
+        evidence.append(
+            f"{facts.wrong_at_nas} users in a row had a wrong password by PAP at {nas}: its secret is wrong?"
+        )
+        sentence = f"Its last login was refused at {nas}: {last['words']}, as that of everybody else there."
+        act = f"`firstlight nas test {nas}`; with another secret there, every password of PAP is a wrong one."
+        return finding(reason, "cause", sentence, evidence, act)
     if _is_over(facts, reason):
         sentence = f"It was refused ({last['words']}), which is over since; it has not tried again."
         return finding("not_tried_again", "note", sentence, evidence, "Let the CPE dial again.")
@@ -88,10 +111,10 @@ def _refused(facts: Facts, last: LoginView) -> Finding:
         bound = ", ".join(f"{what} {which}" for what, which in facts.subscriber["line"].items())
         evidence.append(f"it is bound to {bound or 'no line any more'}")
     sentence = f"Its last login was refused at {facts.nas(last['nas_address'])}: {last['words']}."
-    return finding(reason, "cause", sentence, evidence, _next_act(facts, reason))
+    return finding(reason, "cause", sentence, evidence, _act_on(facts, reason))
 
 
-def _next_act(facts: Facts, reason: str) -> str:
+def _act_on(facts: Facts, reason: str) -> str:
     if reason == "wrong_password":
         reference = facts.subscriber["password"] if facts.subscriber else "secret:subscriber/..."
         return f"Give the CPE the right one (`firstlight keys reveal {reference} --reason ...`), or rotate it."
@@ -102,6 +125,8 @@ def _is_over(facts: Facts, reason: str) -> bool:
     """What is known to be otherwise by now."""
     subscriber = facts.subscriber
     assert subscriber is not None
+    if facts.unread:
+        return False
     served = subscriber["state"] in ("active", "testing") and subscriber["projected"] and facts.drift is None
     if reason == "already_online":
         return not facts.open_sessions
@@ -134,7 +159,7 @@ def _accepted(facts: Facts, last: LoginView) -> Iterator[Finding]:
     evidence = [told_login(facts, last)]
     sessions = [*facts.open_sessions, *([facts.last_session] if facts.last_session else [])]
     followed = [each for each in sessions if each.started_at and each.started_at >= at - CLOCKS_DIFFER]
-    if followed:
+    if followed or "sessions" in facts.unread:
         yield finding("accepted", "fine", f"Its last login was accepted at {nas}.", evidence, None)
         return
     due = at + facts.accounting_wait

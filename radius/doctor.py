@@ -9,40 +9,19 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import Connection, func, inspect, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.canary import WAITS, AuthDoor, CanaryReply, NotFromHere, ask_as
-from radius.freeradius_tables import radacct, radpostauth
-from radius.login_tables import radius_login
+from radius.doctor_database import database_traps
+from radius.doctor_wire import Patient, answers
 from radius.ports import Begin
 from radius.raddb import Raddb, read_raddb
-from radius.raddb_checks import Trap, config_traps, signing_traps
-from radius.radius_database import radius_transaction
+from radius.raddb_checks import Trap, config_traps, lifetime_traps, signing_traps
 
 SIGNS_BY_ITSELF = (3, 2, 5)
 """FreeRADIUS from here on puts a Message-Authenticator into replies, and can ask for it in requests."""
-UNWRITTEN_FOR = timedelta(hours=1)
 PROGRAM_FOLDERS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
-
-_LEADING = (
-    ("radcheck", "username"),
-    ("radreply", "username"),
-    ("radusergroup", "username"),
-    ("radgroupcheck", "groupname"),
-    ("radgroupreply", "groupname"),
-    ("radacct", "acctuniqueid"),
-    ("radacct", "username"),
-    ("radacct", "nasipaddress"),
-    ("radacct", "framedipaddress"),
-)
 
 
 class Examination(TypedDict):
@@ -52,39 +31,23 @@ class Examination(TypedDict):
     not_looked_at: list[str]
 
 
-@dataclass(frozen=True)
-class Patient:
-    """What is examined. ``doors``: the NASes of ours as which FreeRADIUS may be asked; one of them must be of this
-    machine. ``keep``: how long logins are kept. ``environment``: what its configuration takes from there."""
-
-    config_dir: Path | None
-    doors: Sequence[AuthDoor]
-    keep: timedelta
-    environment: Mapping[str, str] = field(default_factory=dict)
-    program: str | None = None
-    """None: the one that is installed here."""
-    waits: Iterable[float] = WAITS
-
-
 async def examine(patient: Patient, radius_read: Begin, *, now: datetime) -> Examination:
-    """Every trap that is found.
-
-    Raises:
-        RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-    """
+    """Every trap that is found; what is down or unreadable is one itself, and the rest is looked at all the same."""
     unseen: list[str] = []
-    raddb = await asyncio.to_thread(_text, patient, unseen)
-    traps = [] if raddb is None else await asyncio.to_thread(config_traps, raddb)
-    async with radius_transaction(radius_read) as db:
-        traps += [*await _of_tables(db), *await _of_rows(db, now - patient.keep), *await _unwritten(db, now)]
-    signed = await _wire(patient, traps, unseen)
-    if signed is None:
+    traps: list[Trap] = []
+    raddb = await asyncio.to_thread(_text, patient, traps, unseen)
+    if raddb is not None:
+        traps += await asyncio.to_thread(config_traps, raddb)
+        if patient.nas_lifetime is not None:
+            traps += lifetime_traps(raddb, int(patient.nas_lifetime.total_seconds()))
+    traps += await database_traps(radius_read, unseen, oldest=now - patient.keep)
+    if not await answers(patient, raddb, traps, unseen):
         version = await _version(patient.program)
         traps += _by_version(raddb, version, unseen)
     return Examination(traps=traps, not_looked_at=unseen)
 
 
-def _text(patient: Patient, unseen: list[str]) -> Raddb | None:
+def _text(patient: Patient, traps: list[Trap], unseen: list[str]) -> Raddb | None:
     if patient.config_dir is None:
         unseen.append("the configuration: FIRSTLIGHT_RADIUS_CONFIG_DIR is not set")
         return None
@@ -92,147 +55,15 @@ def _text(patient: Patient, unseen: list[str]) -> Raddb | None:
         return read_raddb(patient.config_dir, environment=patient.environment)
     except OSError as error:
         unseen.append(f"the configuration: {error.filename} can't be read ({error.strerror})")
+        traps.append(
+            Trap(
+                trap="configuration_unread",
+                what=f"{error.filename} can't be read ({error.strerror})",
+                why="Most of what hurts stands in the configuration, and none of it has been looked for.",
+                fix="run it as who may read it (sudo -u freerad), or name the right folder with --config",
+            )
+        )
         return None
-
-
-async def _of_tables(db: AsyncSession) -> list[Trap]:
-    traps = [
-        Trap(
-            trap="index_missing",
-            what=f"no index of {table} begins with {column}",
-            why="Each login or accounting packet reads the whole table: 25 to 50 times slower at 100,000 subscribers.",
-            fix=f"CREATE INDEX {table}_by_{column} ON {table} ({column});",
-        )
-        for table, column in await (await db.connection()).run_sync(_missing_indexes)
-    ]
-    if db.get_bind().dialect.name == "sqlite":
-        mode = await db.scalar(text("PRAGMA journal_mode"))
-        if mode != "wal":
-            traps.append(
-                Trap(
-                    trap="sqlite_not_wal",
-                    what=f"the radius database's journal mode is {mode}",
-                    why="Whoever reads holds up whoever writes, and most accounting is lost while we write.",
-                    fix="PRAGMA journal_mode=WAL;",
-                )
-            )
-    return traps
-
-
-def _missing_indexes(connection: Connection) -> list[tuple[str, str]]:
-    look = inspect(connection)
-    there = set(look.get_table_names())
-    return [(table, column) for table, column in _LEADING if table in there and column not in _leading(look, table)]
-
-
-def _leading(look: Any, table: str) -> Collection[str]:
-    indexes = [index["column_names"] for index in look.get_indexes(table)]
-    unique = [one["column_names"] for one in look.get_unique_constraints(table)]
-    keys = [look.get_pk_constraint(table)["constrained_columns"]]
-    return {columns[0] for columns in (*indexes, *unique, *keys) if columns}
-
-
-async def _of_rows(db: AsyncSession, oldest: datetime) -> list[Trap]:
-    traps = []
-    passwords = select(func.count()).select_from(radpostauth).where(func.coalesce(radpostauth.c["pass"], "") != "")
-    if count := await db.scalar(passwords):
-        traps.append(
-            Trap(
-                trap="passwords_kept",
-                what=f"radpostauth holds {count} password(s)",
-                why="Whoever reads that table or a backup of it has them.",
-                fix="UPDATE radpostauth SET pass = '';",
-            )
-        )
-    late = oldest - timedelta(days=1)
-    for table, at, fix in (
-        (radius_login, radius_login.c.happened_at, "start a worker (`firstlight worker`): it forgets what is old"),
-        (
-            radpostauth,
-            radpostauth.c.authdate,
-            "nightly: DELETE FROM radpostauth WHERE authdate < now() - interval '30 days';",
-        ),
-    ):
-        first = await db.scalar(select(at).order_by(table.c.id).limit(1))
-        if first is not None and first < late:
-            traps.append(
-                Trap(
-                    trap="never_forgotten",
-                    what=f"{table.name} holds rows since {first:%Y-%m-%d}",
-                    why="The log of logins fills the disk, and it tells of people: who was online when and where.",
-                    fix=fix,
-                )
-            )
-    return traps
-
-
-async def _unwritten(db: AsyncSession, now: datetime) -> list[Trap]:
-    """Sessions begin, and the logins before them are not written down: by a server whose configuration is its own."""
-    started = await db.scalar(select(radacct.c.acctstarttime).order_by(radacct.c.radacctid.desc()).limit(1))
-    logged = await db.scalar(select(radius_login.c.happened_at).order_by(radius_login.c.id.desc()).limit(1))
-    if started is None or started > now or (logged is not None and started <= logged + UNWRITTEN_FOR):
-        return []
-    since = f"since {logged:%Y-%m-%d %H:%M}Z" if logged is not None else "at all"
-    return [
-        Trap(
-            trap="logins_not_written",
-            what=f"a session began {started:%Y-%m-%d %H:%M}Z, and no login was written down {since}",
-            why="`subscribers logins` and `subscribers diagnose` know of no login.",
-            fix="post-auth { log_the_login } (deploy/freeradius/README.md); GRANT INSERT ON radius_login TO ...;",
-        )
-    ]
-
-
-async def _wire(patient: Patient, traps: list[Trap], unseen: list[str]) -> bool | None:
-    """What its answers show; None: it could not be asked."""
-    for door in patient.doors:
-        try:
-            reply = await ask_as(door, waits=patient.waits)
-        except NotFromHere:
-            continue
-        except OSError as error:
-            unseen.append(f"FreeRADIUS' answers: no way to {door.host} port {door.port} ({error.strerror})")
-            return None
-        traps += await _of_answers(patient, door, reply)
-        return reply is not None
-    unseen.append(
-        "FreeRADIUS' answers: no NAS of ours has an address of this machine;"
-        " `firstlight nas add doctor 127.0.0.1 --dialect mikrotik --reason doctor` makes one"
-    )
-    return None
-
-
-async def _of_answers(patient: Patient, door: AuthDoor, reply: CanaryReply | None) -> list[Trap]:
-    where = f"{door.host} port {door.port}"
-    if reply is None:
-        return [
-            Trap(
-                trap="no_answer",
-                what=f"FreeRADIUS at {where} does not answer a login as {door.nas_name} ({door.nas_address})",
-                why="Nobody can log in while it, or its database, is down.",
-                fix="systemctl status freeradius; tail radius.log",
-            )
-        ]
-    traps = []
-    if not reply.authenticated_first:
-        traps.append(
-            Trap(
-                trap="replies_unsigned",
-                what=f"the reply of {where} does not begin with a Message-Authenticator",
-                why="It can be forged by who sits in between (BlastRADIUS, CVE-2024-3596).",
-                fix="authorize { update reply { &Message-Authenticator := 0x00 } ... }, as its first line",
-            )
-        )
-    if await ask_as(door, authenticated=False, waits=patient.waits) is not None:
-        traps.append(
-            Trap(
-                trap="unsigned_requests",
-                what=f"{where} answers a request without a Message-Authenticator",
-                why="The other half of BlastRADIUS: a request can be changed on its way.",
-                fix="FIRSTLIGHT_FREERADIUS_REQUIRE_MESSAGE_AUTHENTICATOR=yes, or require_message_authenticator = yes",
-            )
-        )
-    return traps
 
 
 def _by_version(raddb: Raddb | None, version: tuple[int, ...] | None, unseen: list[str]) -> list[Trap]:

@@ -16,7 +16,8 @@ from radius.sessions import Session
 
 Weight = Literal["cause", "note", "fine"]
 WEIGHTS: tuple[Weight, ...] = ("cause", "note", "fine")
-MISSED_INTERIMS = 3
+Part = Literal["logins", "sessions", "rows"]
+"""What is read in the radius database, each by itself: the log of logins, accounting, and the rows of its own."""
 
 
 class Finding(TypedDict):
@@ -39,18 +40,23 @@ class Diagnosis(TypedDict):
 
 @dataclass(frozen=True)
 class SecretMisfit:
-    """Packets of a NAS were made with another secret, so FreeRADIUS dropped them; by its own log, which tells of one a
-    second."""
+    """Packets of a NAS that FreeRADIUS dropped, by its own log, which tells of one a second: made with another secret,
+    or ``unsigned``, without the Message-Authenticator that it asks for."""
 
     last_at: datetime
+    unsigned: bool = False
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known. Lists have the newest first. ``misfits`` by address of a NAS; None: FreeRADIUS' log can't be read.
+    """What is known. Lists have the newest first.
 
     ``near_names`` are subscribers of a spelling close to the name that was asked for, ``tried_names`` what was tried in
-    a spelling close to it and nobody has.
+    a spelling close to it, or under a name that it had, and nobody has; ``line_tries`` those of the line that it is
+    bound to. ``silent`` are the numbers of open sessions that have missed their interims. ``misfits`` by address of a
+    NAS; None: ``log_unread`` says why not. ``looked_back`` is how many logins were looked at for ``last_heard``; None:
+    all. ``wrong_at_nas`` is how many users in a row had a wrong password by PAP at the NAS of the last login.
+    ``rows_since`` is when FreeRADIUS' rows came to be what they are. ``unread`` says of a part why it is not known.
     """
 
     username: str
@@ -58,23 +64,56 @@ class Facts:
     kept_days: int
     accounting_wait: timedelta
     subscriber: SubscriberView | None = None
+    former_names: Sequence[str] = ()
     near_names: Sequence[str] = ()
     tried_names: Sequence[UnknownUser] = ()
+    line_tries: Sequence[UnknownUser] = ()
     logins: Sequence[LoginView] = ()
+    last_accept: LoginView | None = None
+    wrong_at_nas: int = 0
     open_sessions: Sequence[Session] = ()
+    silent: frozenset[int] = frozenset()
     last_session: Session | None = None
     nas_names: Mapping[str, str] = field(default_factory=dict)
     last_heard: Mapping[str, datetime] = field(default_factory=dict)
+    looked_back: int | None = None
     unknown_nases: Sequence[UnknownNas] = ()
     misfits: Mapping[str, SecretMisfit] | None = None
-    interim_seconds: int = 300
+    log_unread: str = "FIRSTLIGHT_RADIUS_LOG_FILE is not set"
     drift: Drift | None = None
+    rows_since: datetime | None = None
     pending_changes: Sequence[SessionChangeView] = ()
+    unread: Mapping[Part, str] = field(default_factory=dict)
+
+    @property
+    def tries(self) -> list[UnknownUser]:
+        """What was tried in another spelling, or under this name, since the last accept."""
+        return [each for each in self.tried_names if self._is_since_accept(each)]
 
     @property
     def exact_tries(self) -> list[UnknownUser]:
-        """When this very name was tried and FreeRADIUS knew nobody of it."""
-        return [each for each in self.tried_names if each["username"] == self.username]
+        """When this very name was tried and FreeRADIUS knew nobody of it, with the rows that there are."""
+        return [each for each in self.tries if each["username"] == self.username and self._is_of_these_rows(each)]
+
+    @property
+    def unknown_lines(self) -> list[UnknownUser]:
+        """When its line asked by itself and FreeRADIUS knew nobody of it, likewise."""
+        return [each for each in self.line_tries if self._is_since_accept(each) and self._is_of_these_rows(each)]
+
+    def _is_since_accept(self, tried: UnknownUser) -> bool:
+        return self.last_accept is None or tried["last_at"] >= self.last_accept["happened_at"]
+
+    def _is_of_these_rows(self, tried: UnknownUser) -> bool:
+        since = None if self.drift is not None else self.rows_since
+        return since is None or tried["last_at"] >= since.replace(microsecond=0)  # the log has whole seconds
+
+    @property
+    def last_nas(self) -> str | None:
+        """The address of the NAS where it was or asked last."""
+        seen = [*self.open_sessions, *([self.last_session] if self.last_session else [])]
+        asked = [(each["happened_at"], each["nas_address"]) for each in self.logins[:1]]
+        was = [(each.started_at, each.nas_address) for each in seen if each.started_at is not None]
+        return max([*asked, *was])[1] if asked or was else None
 
     def nas(self, address: str) -> str:
         return self.nas_names.get(address, address)
@@ -82,8 +121,7 @@ class Facts:
 
 def is_silent(facts: Facts, session: Session) -> bool:
     """Whether it has missed so many interims that it may be over."""
-    heard = session.updated_at or session.started_at
-    return heard is not None and heard < facts.now - timedelta(seconds=MISSED_INTERIMS * facts.interim_seconds)
+    return session.radacct_id in facts.silent
 
 
 def told_login(facts: Facts, login: LoginView) -> str:

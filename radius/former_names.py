@@ -44,6 +44,14 @@ async def not_free_yet(db: AsyncSession, tenant_id: str, subscriber_id: int) -> 
     return tuple(await db.scalars(names.order_by(FormerUsername.id)))
 
 
+async def nobody_elses(db: AsyncSession, tenant_id: str, subscriber_id: int) -> tuple[str, ...]:
+    """Every name that a subscriber gave up and that nobody has taken since: what asks under it is its own."""
+    mine = (FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id == subscriber_id)
+    taken = select(Subscriber.id).where(Subscriber.username == FormerUsername.username)
+    names = select(FormerUsername.username).where(*mine, ~taken.exists())
+    return tuple(await db.scalars(names.order_by(FormerUsername.id.desc())))
+
+
 async def set_free(
     db: AsyncSession, tenant_id: str, subscriber_id: int, names: Collection[str], *, now: datetime
 ) -> None:

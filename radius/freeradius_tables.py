@@ -22,6 +22,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Index,
+    Inspector,
     Integer,
     MetaData,
     String,
@@ -277,11 +278,17 @@ radius_line = Table(
     sqlite_autoincrement=True,
 )
 
+FREERADIUS_OWN = frozenset(
+    {"radcheck", "radreply", "radgroupcheck", "radgroupreply", "radusergroup", "nas", "radacct", "radpostauth"}
+)
+"""The tables that an existing server has; the others are ours."""
+
 _CREATION_LOCK = 0x52414449  # "RADI"
 
 
 def ensure_freeradius_tables(connection: Connection) -> None:
-    """Create what is missing in the radius database; tables that are there keep their shape and their rows.
+    """Create what is missing in the radius database; tables that are there keep their shape and their rows. Indexes
+    that an existing server's tables lack are for ``complete_existing_tables``: here they would hold up its accounting.
 
     Safe to repeat and safe from several processes at once. On PostgreSQL the first schema of the connection's search
     path is created when it isn't there. From asyncio: ``await connection.run_sync(ensure_freeradius_tables)``.
@@ -291,18 +298,22 @@ def ensure_freeradius_tables(connection: Connection) -> None:
         if connection.scalar(text("SELECT current_schema()")) is None:
             _create_schema(connection)
     freeradius_metadata.create_all(connection)
-    _make_missing_indexes(connection)
-
-
-def _make_missing_indexes(connection: Connection) -> None:
-    """The tables of an existing server lack ours, which the questions to them need. Rows stay as they are."""
     found = inspect(connection)
     for table in freeradius_metadata.sorted_tables:
-        there = {index["name"] for index in found.get_indexes(table.name)}
-        columns = {column["name"] for column in found.get_columns(table.name)}
-        for index in sorted(table.indexes, key=lambda one: str(one.name)):
-            if index.name not in there and columns.issuperset(index.columns.keys()):
+        if table.name not in FREERADIUS_OWN:
+            for index in lacks_index(found, table):
                 index.create(connection)
+
+
+def lacks_index(found: Inspector, table: Table) -> list[Index]:
+    """The indexes of ours that a table does not have, though it has their columns."""
+    there = {index["name"] for index in found.get_indexes(table.name)}
+    columns = {column["name"] for column in found.get_columns(table.name)}
+    return [
+        index
+        for index in sorted(table.indexes, key=lambda one: str(one.name))
+        if index.name not in there and columns.issuperset(index.columns.keys())
+    ]
 
 
 def _create_schema(connection: Connection) -> None:

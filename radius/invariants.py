@@ -33,8 +33,9 @@ from radius.freeradius_tables import (
     radusergroup,
 )
 from radius.projection import FramedAddresses, addresses_of, digest
+from radius.radius_database import GIVEN_UP
 from radius.reaper import LOOKED_AWAY, guards
-from radius.session_tables import radius_nas_heard
+from radius.session_tables import radius_nas_heard, radius_session_archive
 from radius.sessions import host
 from radius.tables import Subscriber
 
@@ -153,7 +154,8 @@ async def sessions_of_terminated(radius_db: AsyncSession, now: datetime) -> list
     still_open = (
         select(radacct.c.username, radacct.c.nasipaddress, radacct.c.acctsessionid, at)
         .join(radius_projection, (taken_away.kind == "subscriber") & (taken_away.name == radacct.c.username))
-        .where(taken_away.digest == digest(()), at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
+        .where(taken_away.digest == digest(()), taken_away.source_id != GIVEN_UP)
+        .where(at <= now - SESSIONS_END_WITHIN, radacct.c.acctstoptime.is_(None))
     )
     return [
         Finding(
@@ -291,6 +293,23 @@ async def silent_nases(radius_db: AsyncSession, now: datetime) -> list[Finding]:
     return found
 
 
+async def sessions_twice(radius_db: AsyncSession, _now: datetime) -> list[Finding]:
+    """Sessions that are in radacct and in the archive as well: what they used counts twice."""
+    archived = radius_session_archive.c
+    newest = select(func.max(archived.acctstarttime)).scalar_subquery()
+    both = (
+        select(radacct.c.username, radacct.c.acctuniqueid)
+        .join(radius_session_archive, archived.acctuniqueid == radacct.c.acctuniqueid)
+        .where(radacct.c.acctstarttime <= newest)
+    )
+    return [
+        Finding(
+            str(name), f"Session {unique} of {name} is in radacct and in radius_session_archive: delete it in radacct."
+        )
+        for name, unique in await radius_db.execute(both.order_by(radacct.c.radacctid))
+    ]
+
+
 RADIUS_INVARIANTS: tuple[Invariant, ...] = (
     Invariant("radius.mangled_values", "FreeRADIUS hands every value on as it is written", mangled_values),
     Invariant("radius.repeated_single_values", "one row for an attribute with one value", repeated_single_values),
@@ -307,6 +326,7 @@ RADIUS_INVARIANTS: tuple[Invariant, ...] = (
         "a refused subscriber's sessions end within a quarter of an hour",
         sessions_of_refused,
     ),
+    Invariant("radius.sessions_twice", "a session is in radacct or in the archive", sessions_twice),
     Invariant("radius.nas_heard", "accounting comes from every NAS that has open sessions", silent_nases),
 )
 """Every question, in the order they are asked."""

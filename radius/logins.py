@@ -6,7 +6,8 @@ FreeRADIUS writes it (``deploy/freeradius/raddb/login_log.conf``); here it is re
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +40,7 @@ REASONS: Mapping[str, str] = {
 WITHHELD = ":withheld:"
 """Stands in the place of a name that was a password."""
 AT_ONCE = 5000
+LOOKED_BACK = 100_000
 MOST_UNKNOWN: Mapping[str, int] = {"radius_unknown_user": 5000, "radius_unknown_nas": 1000}
 """How many rows FreeRADIUS makes of each at most (``sql/login_log.conf``, ``sites/nas.conf``)."""
 
@@ -91,6 +93,15 @@ class UnknownNas(TypedDict):
     times: int
 
 
+@dataclass(frozen=True)
+class Heard:
+    """When a login came last, by address of NASes; ``looked_back``: among so many latest ones, None: all that are
+    kept."""
+
+    at: Mapping[str, datetime]
+    looked_back: int | None
+
+
 class LoginLog:
     """Reads what FreeRADIUS wrote of logins, and forgets what is old."""
 
@@ -99,28 +110,63 @@ class LoginLog:
         self._radius_read = radius_read
         self._radius_begin = radius_begin
 
-    async def logins_of(self, username: str, *, before_id: int | None = None, limit: int = 50) -> list[LoginView]:
-        """Answers to logins of this name, the newest first, a page at a time.
+    async def logins_of(
+        self, username: str, *former: str, before_id: int | None = None, limit: int = 50
+    ) -> list[LoginView]:
+        """Answers to logins of this name, the newest first, a page at a time. ``former`` are other names that count as
+        this one.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        found = select(radius_login).where(radius_login.c.username == username)
+        found = select(radius_login).where(radius_login.c.username.in_((username, *former)))
         if before_id is not None:
             found = found.where(radius_login.c.id < before_id)
         async with radius_transaction(self._radius_read) as db:
             return [_login(row) for row in await db.execute(found.order_by(radius_login.c.id.desc()).limit(limit))]
 
-    async def last_heard(self) -> dict[str, datetime]:
-        """By address of NASes when a login came from it last, as far as the latest few thousand logins tell.
+    async def last_accept(self, username: str, *former: str) -> LoginView | None:
+        """The newest login of this name that was accepted, as far as is kept.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        latest = select(radius_login).order_by(radius_login.c.id.desc()).limit(AT_ONCE).subquery()
-        each = select(latest.c.nas_address, func.max(latest.c.happened_at)).group_by(latest.c.nas_address)
+        mine = select(radius_login).where(radius_login.c.username.in_((username, *former)), radius_login.c.accepted)
         async with radius_transaction(self._radius_read) as db:
-            return {address: at for address, at in await db.execute(each)}
+            found = (await db.execute(mine.order_by(radius_login.c.id.desc()).limit(1))).first()
+            return None if found is None else _login(found)
+
+    async def wrong_in_a_row(self, nas_address: str) -> int:
+        """How many users had a wrong password by PAP at that NAS since one was accepted by PAP there, among the latest
+        few thousand logins.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        latest = select(radius_login).order_by(radius_login.c.id.desc()).limit(AT_ONCE).subquery().c
+        there = (latest.nas_address == nas_address, latest.method == "pap")
+        accepted = select(func.coalesce(func.max(latest.id), 0)).where(*there, latest.accepted).scalar_subquery()
+        wrong = select(func.count(latest.username.distinct())).where(*there, latest.reason == "wrong_password")
+        async with radius_transaction(self._radius_read) as db:
+            return await db.scalar(wrong.where(latest.id > accepted)) or 0
+
+    async def heard(self, addresses: Collection[str]) -> Heard:
+        """When a login came from each of these NASes last, by the latest hundred thousand logins: there is no index by
+        NAS, which each login would pay for.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        number = radius_login.c.id
+        async with radius_transaction(self._radius_read) as db:
+            first, last = (await db.execute(select(func.min(number), func.max(number)))).one()
+            if last is None:
+                return Heard({}, None)
+            behind = last - LOOKED_BACK
+            each = select(radius_login.c.nas_address, func.max(radius_login.c.happened_at))
+            each = each.where(number > behind, radius_login.c.nas_address.in_(addresses))
+            rows = await db.execute(each.group_by(radius_login.c.nas_address))
+            return Heard({address: at for address, at in rows}, None if first > behind else LOOKED_BACK)
 
     async def unknown_users(self, tenant_id: str, *, limit: int = 50, known_since: bool = False) -> list[UnknownUser]:
         """Names that nobody has, tried at NASes of this tenant, who tried last first; ``known_since``: also those that

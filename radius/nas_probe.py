@@ -1,4 +1,5 @@
-"""Is a NAS there, and do both sides have the same secret? Asked in both directions, said in words.
+"""Is a NAS there, and do both sides have the same secret? Asked in both directions, said in words; and what FreeRADIUS
+has written down of it.
 
 FreeRADIUS is asked as that NAS, where its address is this machine's own. The NAS is asked to change a session that
 nobody has (RFC 5176): whoever refuses that has understood it. Silence says less: a port, a secret or a route is wrong.
@@ -6,13 +7,15 @@ nobody has (RFC 5176): whoever refuses that has understood it. Silence says less
 
 from __future__ import annotations
 
+import asyncio
 import secrets as randomness
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from typing_extensions import TypedDict
 
-from radius.canary import ACCESS_REJECT, AuthDoor, NotFromHere, ask_as
+from radius.canary import ACCESS_REJECT, AuthDoor, CanaryReply, NotFromHere, ask_as
 from radius.dynamic_authorization import (
     COA_REQUEST,
     NasDoor,
@@ -21,6 +24,10 @@ from radius.dynamic_authorization import (
     SessionIdentity,
     ask,
 )
+from radius.findings import SecretMisfit, clock
+from radius.logins import LoginLog
+from radius.projection_errors import RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+from radius.server_log import secret_misfits
 
 Heard = Literal["answered", "silent", "not_possible"]
 
@@ -28,7 +35,7 @@ Heard = Literal["answered", "silent", "not_possible"]
 class Probe(TypedDict):
     """What one question to or as a NAS has shown."""
 
-    asked: Literal["login", "coa"]
+    asked: Literal["login", "coa", "log"]
     heard: Heard
     words: str
 
@@ -52,10 +59,55 @@ async def probe_login(door: AuthDoor) -> Probe:
             f" {door.nas_name} yet, or it has another secret. Its radius.log says which."
         )
         return Probe(asked="login", heard="silent", words=words)
-    refused = "refused a login of nobody, as it should" if reply.code == ACCESS_REJECT else f"answered {reply.code}"
     unsigned = "" if reply.authenticated_first else ", but its reply does not begin with a Message-Authenticator"
-    words = f"{where} knows {door.nas_name} and its secret: it {refused}{unsigned}."
+    words = f"{where} knows {door.nas_name} and its secret: it {_refused(reply)}{unsigned}."
     return Probe(asked="login", heard="answered", words=words)
+
+
+def _refused(reply: CanaryReply) -> str:
+    if reply.code != ACCESS_REJECT:
+        return f"answered {reply.code} to a login of nobody, which it should refuse"
+    if reply.looked_up:
+        return "looked nobody up and refused that login, as it should"
+    return "refused a login of nobody, but does not say that it looked for it: whether it lets anybody in is not known"
+
+
+async def probe_log(logins: LoginLog, name: str, address: str, log_file: Path | None) -> Probe:
+    """What FreeRADIUS has written down of that NAS: the only way to know of one that is elsewhere whether its requests
+    arrive, and with the right secret."""
+    try:
+        return await _written(logins, name, address, log_file)
+    except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
+        words = f"What FreeRADIUS wrote down of {name} can't be read: {error}"
+        return Probe(asked="log", heard="not_possible", words=words)
+
+
+async def _written(logins: LoginLog, name: str, address: str, log_file: Path | None) -> Probe:
+    heard = await logins.heard([address])
+    at = heard.at.get(address)
+    strange = next((each for each in await logins.unknown_nases() if each["address"] == address), None)
+    misfit, unread = await _misfit(log_file, address)
+    if misfit is not None and (at is None or misfit.last_at >= at):
+        what = "without a Message-Authenticator" if misfit.unsigned else "made with another secret"
+        words = f"FreeRADIUS drops packets of {name} that are {what}, last {clock(misfit.last_at)}."
+        return Probe(asked="log", heard="silent", words=words)
+    if at is not None:
+        return Probe(asked="log", heard="answered", words=f"FreeRADIUS has answered a login of {name} {clock(at)}.")
+    if strange is not None:
+        words = f"{address} has asked, last {clock(strange['last_at'])}, and was no NAS to FreeRADIUS then."
+        return Probe(asked="log", heard="not_possible", words=words)
+    among = "" if heard.looked_back is None else f" among the last {heard.looked_back}"
+    words = f"FreeRADIUS' log of logins has none from {name}{among}{unread}."
+    return Probe(asked="log", heard="not_possible", words=words)
+
+
+async def _misfit(log_file: Path | None, address: str) -> tuple[SecretMisfit | None, str]:
+    if log_file is None:
+        return None, ", and whether packets are dropped is not known: FIRSTLIGHT_RADIUS_LOG_FILE is not set"
+    try:
+        return (await asyncio.to_thread(secret_misfits, log_file)).get(address), ""
+    except OSError as error:
+        return None, f", and whether packets are dropped is not known: {log_file} can't be read ({error.strerror})"
 
 
 async def probe_coa(door: NasDoor, *, now: datetime, retransmission: Retransmission) -> Probe:

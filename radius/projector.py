@@ -26,6 +26,7 @@ from radius.radius_database import (
     LedgerEntry,
     Wish,
     actual_rows,
+    give_up_name,
     ledger_entries_of,
     ledger_entry,
     lock_name,
@@ -214,7 +215,7 @@ class RadiusProjector:
                 await self._show_plan(db, plan)
             entry = await self._locked_entry(db, wish, seen)
             for name in former:  # in one commit with the new one: a subscriber has one name at every moment
-                await remove_name(db, "subscriber", name)
+                await give_up_name(db, name)
             changed |= await show(db, wish, entry, self._now()) or bool(former)
         if wish.kind == "nas":
             changed |= await self._forget_former_addresses(wish)

@@ -161,11 +161,16 @@ class _Reader:
         return named
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Logical lines: comments gone, continued ones joined, and what a brace ends or begins on a line of its own."""
+def plain_lines(text: str) -> Iterator[str]:
+    """Lines without their comments, continued ones joined."""
     joined = re.sub(r"\\\n[ \t]*", " ", text)
-    for line in joined.splitlines():
-        yield from _pieces(_without_comment(line).strip())
+    return (_without_comment(line).strip() for line in joined.splitlines())
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Logical lines: as ``plain_lines``, and what a brace ends or begins on a line of its own."""
+    for line in plain_lines(text):
+        yield from _pieces(line)
 
 
 def _pieces(line: str) -> Iterator[str]:

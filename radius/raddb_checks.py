@@ -6,17 +6,20 @@ passwords where they don't belong.
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 
 from typing_extensions import TypedDict
 
-from radius.raddb import Raddb, Section
+from radius.raddb import Raddb, Section, plain_lines
 
 SQLITE_PATIENCE_MILLISECONDS = 2000
 SHORTEST_SECRET = 16
 KNOWN_SECRETS = frozenset({"testing123", "secret", "radius", "password", "changeme", "mikrotik", "cisco"})
 DEFAULT_THREADS = 32
+_SECRET = re.compile(r"(?i)(?:secret|password)\s*=\s*[\"']?(?![$%=~*])[^\s\"'{}]")
+"""A secret that is written down: not one that comes from the environment, a row or a reference."""
 PROGRAMS = frozenset({"exec", "perl", "python", "python3", "ruby"})
 
 
@@ -189,7 +192,7 @@ def _replies_unsigned(raddb: Raddb) -> Iterator[Trap]:
 def _open_to_others(raddb: Raddb) -> Iterator[Trap]:
     for path in dict.fromkeys(raddb.files):
         mode = stat.S_IMODE(path.stat().st_mode)
-        secret = any(word in path.read_text(encoding="utf-8", errors="replace") for word in ("secret", "password"))
+        secret = any(_SECRET.search(line) for line in plain_lines(path.read_text(encoding="utf-8", errors="replace")))
         if mode & stat.S_IWOTH or (mode & stat.S_IROTH and secret):
             yield Trap(
                 trap="open_to_others",
@@ -211,6 +214,23 @@ _CHECKS: Sequence[Callable[[Raddb], Iterator[Trap]]] = (
     _weak_clients,
     _open_to_others,
 )
+
+
+def lifetime_traps(raddb: Raddb, seconds: int) -> list[Trap]:
+    """Networks of NASes that are remembered for another time than we tell whoever rotates a secret."""
+    traps = []
+    for client in _clients(raddb):
+        lasts = _number(raddb, client.value("lifetime")) if client.value("dynamic_clients") else None
+        if lasts is not None and lasts != seconds:
+            traps.append(
+                Trap(
+                    trap="lifetime_differs",
+                    what=f"client {client.instance}: lifetime is {lasts} s, and we count with {seconds} s",
+                    why="When a rotated secret is in force is told wrongly, so a NAS gets it too early or too late.",
+                    fix=f"FIRSTLIGHT_RADIUS_NAS_LIFETIME_SECONDS={lasts}",
+                )
+            )
+    return traps
 
 
 def signing_traps(raddb: Raddb) -> list[Trap]:

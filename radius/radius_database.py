@@ -30,7 +30,7 @@ from radius.freeradius_tables import (
     radusergroup,
 )
 from radius.ports import Begin
-from radius.projection import Row
+from radius.projection import Row, digest
 from radius.projection_errors import ForeignRows, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
 
 Kind = Literal["subscriber", "plan", "nas"]
@@ -60,6 +60,8 @@ _COLUMNS = {
     "nas": ("shortname", "type", "secret", "community", "description"),
 }
 _ATTRIBUTE_COLUMNS = ("attribute", "op", "value")
+GIVEN_UP = 0
+"""``source_id`` of a name in the ledger that its subscriber has given up."""
 _NAMES_AT_ONCE = 400
 _EVERY_NAME = 0x52414E53  # "RANS"; held by many who change one name each, or by one who changes thousands
 _SQLITE_LACKS = ("no such table", "no such column")
@@ -201,6 +203,17 @@ async def remove_name(db: AsyncSession, kind: Kind, name: str) -> None:
     await _delete(db, list((await actual_rows(db, kind, [name]))[name]))
     await db.execute(
         delete(radius_projection).where(radius_projection.c.kind == kind, radius_projection.c.name == name)
+    )
+
+
+async def give_up_name(db: AsyncSession, name: str) -> None:
+    """Take away a subscriber's rows under a name it has given up. The ledger keeps the name, as nobody's wish and older
+    than any: the sessions and the usage under it stay its tenant's.
+    """
+    await _delete(db, list((await actual_rows(db, "subscriber", [name]))[name]))
+    mine = (radius_projection.c.kind == "subscriber") & (radius_projection.c.name == name)
+    await db.execute(
+        update(radius_projection).where(mine).values(source_id=GIVEN_UP, version=GIVEN_UP, digest=digest(()))
     )
 
 

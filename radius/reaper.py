@@ -6,8 +6,8 @@ accounting is what is broken. It has to be heard again for three intervals of a 
 session's silence means anything.
 
 Two things more must be known: that the NAS sends interims at all, so a session is compared with the newest interim
-there and not with a Start; and that an interim would open the session again, so it must have been written by our accounting
-queries (``deploy/freeradius``), which an existing server may not have.
+there and not with a Start; and that an interim would open the session again, so it must have been written by our
+accounting queries (``deploy/freeradius``), which an existing server may not have.
 
 A NAS says by its own clock when it was heard of. So sessions are compared with the newest word of their own NAS, and
 whether a NAS goes on talking is seen by looking again.
@@ -24,13 +24,12 @@ from sqlalchemy import CursorResult, Select, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.aliveness import REAPED, REOPENS, dialect_of, interval_of, shortest_interval, silent_at
+from radius.aliveness import REAPED, REOPENS, dialect_of, interval_of, silent_at, worth_a_look_after
 from radius.freeradius_tables import nas, radacct
 from radius.ports import Begin, Now
 from radius.radius_database import all_ledger_names, radius_transaction
 from radius.session_tables import insert_into, radius_nas_heard
 from radius.sessions import host
-from radius.terms import MIN_INTERIM_SECONDS
 from radius.treatment import MISSED_INTERIMS
 
 AT_ONCE = 1000
@@ -100,8 +99,7 @@ class Reaper:
         """
         reaped = silent = 0
         async with radius_transaction(self._radius_begin) as db:
-            least = await db.scalar(select(shortest_interval(dialect_of(db)))) or MIN_INTERIM_SECONDS
-        at_least = MISSED_INTERIMS * timedelta(seconds=max(least, MIN_INTERIM_SECONDS))
+            at_least = await worth_a_look_after(db)
         for heard in await self._note_heard():
             async with radius_transaction(self._radius_begin) as db:
                 row = (await db.execute(_known().where(radius_nas_heard.c.nasipaddress == heard.address))).one_or_none()

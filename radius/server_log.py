@@ -1,4 +1,7 @@
-"""FreeRADIUS' own log, for what stands nowhere else: packets it dropped since a NAS has another secret."""
+"""FreeRADIUS' own log, for what stands nowhere else: packets it dropped since a NAS has another secret.
+
+That a request has no Message-Authenticator, where one is asked for, 3.2.1 writes down only while it is debugged.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ LATEST_OCTETS = 4 * 1024 * 1024
 """Of a long log only its end is read."""
 
 _LINE = re.compile(
-    r"^(?P<at>\w{3} \w{3} +\d+ [\d:]{8} \d{4}) : .*?from (?:client )?(?P<address>[0-9a-fA-F.:]+?)(?: port \d+)? .*"
-    r"(?:Shared secret is incorrect|invalid Message-Authenticator|invalid Request Authenticator)"
+    r"^(?P<at>\w{3} \w{3} +\d+ [\d:]{8} \d{4}) : .*?"
+    r"from (?:client |host )?(?P<address>[0-9a-fA-F.:]+?)(?: port \d+)?:? .*"
+    r"(?:(?P<secret>Shared secret is incorrect|invalid Message-Authenticator|invalid Request Authenticator)"
+    r"|does not contain required Message-Authenticator)"
 )
 
 
@@ -25,7 +30,7 @@ def secret_misfits(log_file: Path) -> dict[str, SecretMisfit]:
     Raises:
         OSError: it can't be read.
     """
-    return {address: SecretMisfit(last_at=at) for address, at in _dropped(_latest_lines(log_file))}
+    return dict(_dropped(_latest_lines(log_file)))
 
 
 def _latest_lines(log_file: Path) -> list[str]:
@@ -34,9 +39,9 @@ def _latest_lines(log_file: Path) -> list[str]:
         return log.read().decode("utf-8", errors="replace").splitlines()
 
 
-def _dropped(lines: Iterable[str]) -> Iterator[tuple[str, datetime]]:
+def _dropped(lines: Iterable[str]) -> Iterator[tuple[str, SecretMisfit]]:
     for line in lines:
         found = _LINE.match(line)
         if found is not None:
             local = datetime.strptime(found["at"], "%a %b %d %H:%M:%S %Y").astimezone()
-            yield found["address"], local.astimezone(UTC)
+            yield found["address"], SecretMisfit(local.astimezone(UTC), unsigned=found["secret"] is None)

@@ -6,18 +6,27 @@ Nothing is counted, and a page begins behind a session's number, so that session
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, any_, cast, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, any_, cast, func, or_, select, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.aliveness import dialect_of, interval_of, ours, silent_at
-from radius.encoder import safe_username
+from radius.aliveness import (
+    OBSERVED_AT_LEAST_SECONDS,
+    REAPED,
+    REPLACED,
+    dialect_of,
+    in_accounting,
+    interval_of,
+    ours,
+    silent_at,
+    worth_a_look_after,
+)
 from radius.errors import LookRefused
 from radius.freeradius_tables import nas, radacct, radusergroup
 from radius.ports import Begin, Now
@@ -31,6 +40,7 @@ from radius.treatment import MISSED_INTERIMS
 SessionState = Literal["online", "doubtful", "closed"]
 
 BOTH = (radacct, radius_session_archive)
+ENDED_AT_LAST_WORD = (REAPED, REPLACED)
 SHORTEST_PREFIX = 32
 """No line is given a shorter IPv6 prefix."""
 STARTS_LOOKED_AT = 50
@@ -42,7 +52,8 @@ class SessionView(TypedDict):
 
     ``state``: *online*; *doubtful*, which has missed three interims, so that its Stop may be lost; or *closed*.
     ``interval_seconds`` is how often it accounts; None, where nobody has said it: then only its end makes it doubtful.
-    ``nas`` is the name of its NAS, where that is known here.
+    ``nas`` is the name of its NAS, where that is known here. ``uncertain``: whoever asked who had an address asked for
+    a time after this session's last word, and nobody knows when it ended: it was closed for want of a Stop.
     """
 
     number: int
@@ -65,6 +76,7 @@ class SessionView(TypedDict):
     output_octets: int
     terminate_cause: str | None
     interval_seconds: int | None
+    uncertain: bool
 
 
 class SessionLooks:
@@ -106,18 +118,19 @@ class SessionLooks:
             wanted.append(radacct.c.radacctid < before)
         async with radius_transaction(self._radius_read) as db:
             if doubtful:
+                last = func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime)
+                wanted.append(last < self._now() - await worth_a_look_after(db))
                 wanted.append(silent_at(radacct, self._now().timestamp(), dialect_of(db)))
             page = _sessions(radacct, db).where(*wanted).order_by(radacct.c.radacctid.desc()).limit(limit)
             return await self._views(db, list(await db.execute(page)))
 
     async def of_user(self, username: str, *, before: int | None = None, limit: int = 50) -> list[SessionView]:
-        """Every session that is known of a username, the one that began last first.
+        """Every session that is known of a username, as it stands in accounting, the one that began last first.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-            UsernameRefused: FreeRADIUS writes no session under such a name.
         """
-        name = safe_username(username)
+        name = in_accounting(username)
         async with radius_transaction(self._radius_read) as db:
             began = None if before is None else await _began(db, name, before)
             if before is not None and began is None:
@@ -136,7 +149,8 @@ class SessionLooks:
 
     async def who_had(self, address: str, *, at: datetime) -> list[SessionView]:
         """The sessions that had an address or prefix at that moment, as far as accounting tells: usually one. A prefix
-        that contains the address counts.
+        that contains the address counts. One that was closed without its Stop may have lasted up to three intervals
+        past its last word: for such a time it is told, as uncertain.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
@@ -145,13 +159,17 @@ class SessionLooks:
         asked = _network(address)
         async with radius_transaction(self._radius_read) as db:
             rows: list[Row[Any]] = []
+            uncertain: set[int] = set()
             for table in BOTH:
-                held = [await _held(db, table, given, at) for given in _given(table, asked, dialect_of(db))]
-                keys = {key for some in held for key in some}
+                keys: set[tuple[int, datetime]] = set()
+                for given in _given(table, asked, dialect_of(db)):
+                    for held in await _held(db, table, and_(given, ours(table, self._tenant_id)), at):
+                        keys.add((held.radacctid, held.acctstarttime))
+                        uncertain |= {held.radacctid} if _is_uncertain(held, at) else set()
                 if keys:
                     same = tuple_(table.c.radacctid, table.c.acctstarttime).in_(keys)
-                    rows += await db.execute(_sessions(table, db).where(same, ours(table, self._tenant_id)))
-            return await self._views(db, sorted(rows, key=_newness, reverse=True))
+                    rows += await db.execute(_sessions(table, db).where(same))
+            return await self._views(db, sorted(rows, key=_newness, reverse=True), uncertain)
 
     async def guards(self) -> list[NasGuard]:
         """Every NAS with open sessions, and whether accounting comes from it; the silent ones first.
@@ -162,13 +180,15 @@ class SessionLooks:
         async with radius_transaction(self._radius_read) as db:
             return await guards(db, now=self._now(), tenant_id=self._tenant_id)
 
-    async def _views(self, db: AsyncSession, rows: Sequence[Row[Any]]) -> list[SessionView]:
+    async def _views(
+        self, db: AsyncSession, rows: Sequence[Row[Any]], uncertain: Collection[int] = ()
+    ) -> list[SessionView]:
         addresses = {host(row.nasipaddress) for row in rows}
         names: dict[str, str] = {}
         if addresses:
             known = select(nas.c.nasname, nas.c.shortname).where(nas.c.nasname.in_(addresses))
             names = {address: name for address, name in await db.execute(known)}
-        return [_view(row, names, self._now()) for row in rows]
+        return [_view(row, names, self._now(), row.radacctid in uncertain) for row in rows]
 
 
 def _sessions(table: Table, db: AsyncSession) -> Select[Any]:
@@ -189,11 +209,31 @@ async def _began(db: AsyncSession, username: str, number: int) -> datetime | Non
     return None
 
 
-async def _held(db: AsyncSession, table: Table, given: ColumnElement[bool], at: datetime) -> list[tuple[int, datetime]]:
-    """Number and beginning of the sessions that had it then."""
-    number, began, stopped = table.c.radacctid, table.c.acctstarttime, table.c.acctstoptime
-    last = select(number, began, stopped).where(given, began <= at).order_by(began.desc()).limit(STARTS_LOOKED_AT)
-    return [(row[0], row[1]) for row in await db.execute(last) if row[2] is None or row[2] >= at]
+async def _held(db: AsyncSession, table: Table, given: ColumnElement[bool], at: datetime) -> list[Row[Any]]:
+    """Number, beginning and end of the sessions that had it then, or may have had it."""
+    began = table.c.acctstarttime
+    last: Select[Any] = (
+        select(
+            table.c.radacctid,
+            began,
+            table.c.acctstoptime,
+            table.c.acctterminatecause,
+            interval_of(table, dialect_of(db)).label("interval_seconds"),
+        )
+        .where(given, began <= at)
+        .order_by(began.desc())
+        .limit(STARTS_LOOKED_AT)
+    )
+    rows: Any = await db.execute(last)  # the columns' types are the table's
+    return [row for row in rows if row.acctstoptime is None or row.acctstoptime >= at or _is_uncertain(row, at)]
+
+
+def _is_uncertain(row: Row[Any], at: datetime) -> bool:
+    """Its end is its last word, in the place of a Stop that nobody has heard."""
+    if row.acctstoptime is None or row.acctterminatecause not in ENDED_AT_LAST_WORD:
+        return False
+    patience = MISSED_INTERIMS * timedelta(seconds=row.interval_seconds or OBSERVED_AT_LEAST_SECONDS)
+    return bool(row.acctstoptime < at <= row.acctstoptime + patience)
 
 
 def _given(table: Table, asked: IPv4Network | IPv6Network, dialect: str) -> Iterator[ColumnElement[bool]]:
@@ -228,7 +268,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
     return network
 
 
-def _view(row: Row[Any], names: Mapping[str, str], now: datetime) -> SessionView:
+def _view(row: Row[Any], names: Mapping[str, str], now: datetime, uncertain: bool) -> SessionView:
     session = session_of(row)
     return SessionView(
         number=session.radacct_id,
@@ -251,6 +291,7 @@ def _view(row: Row[Any], names: Mapping[str, str], now: datetime) -> SessionView
         output_octets=session.output_octets,
         terminate_cause=session.terminate_cause,
         interval_seconds=row.interval_seconds,
+        uncertain=uncertain,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,13 +27,17 @@ def close_to(name: str, others: Iterable[str]) -> list[str]:
     same = [other for other in found if simplified(other) == wanted]
     if not wanted:
         return same[:MOST]
-    alike = [
-        other
-        for other in found
-        if simplified(other)[:1] == wanted[:1]
-        and difflib.SequenceMatcher(None, wanted, simplified(other)).ratio() >= _ALIKE
-    ]
+    alike = islice((other for other in found if _is_alike(wanted, simplified(other))), MOST + len(same))
     return list(dict.fromkeys([*same, *alike]))[:MOST]
+
+
+def _is_alike(wanted: str, other: str) -> bool:
+    """What can't be alike is told by its first letter, its length and its letters before the two are compared, which
+    takes a hundred times as long."""
+    if other[:1] != wanted[:1] or 2 * min(len(wanted), len(other)) < _ALIKE * (len(wanted) + len(other)):
+        return False
+    both = difflib.SequenceMatcher(None, wanted, other)
+    return both.quick_ratio() >= _ALIKE and both.ratio() >= _ALIKE
 
 
 async def near_names(db: AsyncSession, tenant_id: str, name: str) -> Sequence[str]:

@@ -17,8 +17,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from radius.aliveness import ours
-from radius.encoder import safe_username
+from radius.aliveness import in_accounting, ours
 from radius.errors import LookRefused
 from radius.freeradius_tables import radacct
 from radius.ports import Begin
@@ -161,10 +160,9 @@ class UsageLooks:
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-            UsernameRefused: FreeRADIUS writes no session under such a name.
             LookRefused: the span ends before it begins, or has more than 400 days.
         """
-        name = safe_username(username)
+        name = in_accounting(username)
         named = first_day >= FIRST_DAY and last_day <= LAST_DAY
         if not named or not timedelta(0) <= last_day - first_day < LONGEST_SPAN:
             raise LookRefused([f"{first_day} to {last_day} is no span of 1 to {LONGEST_SPAN.days} days"])

@@ -50,14 +50,8 @@ async def who_had(
     return await call.appliance.session_looks.who_had(address, at=at or call.appliance.clock())
 
 
-@doors.get("/of/{username}", permission="subscribers.read")
-async def show(call: InCall, username: Username, after: After = None, limit: Limit = 50) -> Page[SessionView]:
-    """Every session that is known of a username, open and past, the newest first."""
-    found = await call.appliance.session_looks.of_user(username, before=row_of(after), limit=limit + 1)
-    return page_of(call, found, [each["number"] for each in found], limit)
-
-
-@doors.get("/of/{username}/usage", permission="subscribers.read")
+# before the next one, of which it would be a username: a name may have a / in it
+@doors.get("/of/{username:path}/usage", permission="subscribers.read")
 async def usage(
     call: InCall,
     username: Username,
@@ -66,3 +60,10 @@ async def usage(
 ) -> UsageView:
     """What a username used on these days. What could not be split by days is told apart from what could."""
     return await call.appliance.usage_looks.of_user(username, first_day=first_day, last_day=last_day)
+
+
+@doors.get("/of/{username:path}", permission="subscribers.read")
+async def show(call: InCall, username: Username, after: After = None, limit: Limit = 50) -> Page[SessionView]:
+    """Every session that is known of a username, open and past, the newest first."""
+    found = await call.appliance.session_looks.of_user(username, before=row_of(after), limit=limit + 1)
+    return page_of(call, found, [each["number"] for each in found], limit)

@@ -148,7 +148,7 @@ async def _stay_open(lab: Lab, say: Callable[[str], None]) -> None:
     say("the laboratory stays open; in another terminal:")
     if aside := set_aside(lab.appliance.settings):
         say(f"  unset {' '.join(aside)}")
-    for line in ways_in(lab.appliance.settings):
+    for line in [*ways_in(lab.appliance.settings), *_way_to_freeradius(lab)]:
         say(f"  {line}")
     say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
     stop = asyncio.Event()
@@ -168,6 +168,15 @@ def ways_in(settings: Settings) -> list[str]:
         elif name in settings.model_fields_set and (name == "database_url" or value != settings.database_url):
             lines.append(f"# {variable} too, as it was set for this demo; its password is not shown here")
     return lines
+
+
+def _way_to_freeradius(lab: Lab) -> list[str]:
+    """What `doctor`, `nas test` and `subscribers diagnose` ask and read."""
+    server = lab.world.freeradius
+    if server is None:
+        return []
+    said = {"auth_port": server.auth_port, "config_dir": server.raddb, "log_file": server.log_file}
+    return [f"export {PREFIX}RADIUS_{name.upper()}={shlex.quote(str(value))}" for name, value in said.items()]
 
 
 def _holds_password(database_url: str) -> bool:

@@ -42,7 +42,7 @@ def logins(
         if json_:
             print_json(found)
         elif not found:
-            say(f"no login of {name} has reached FreeRADIUS in the last {appliance.settings.login_keep_days} days")
+            say(f"the log of logins has none of {name} in the last {appliance.settings.login_keep_days} days")
         else:
             print_list(("when", "nas", "method", "line", ""), [_entry(each, names) for each in found])
 

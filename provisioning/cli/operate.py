@@ -44,8 +44,13 @@ def migrate(json_: AsJson = False) -> None:
             settings.sealing_key_file.parent.mkdir(parents=True, exist_ok=True)
             create_keyring(settings.sealing_key_file, now=utc_now)
         async with open_appliance(settings) as appliance:
-            await migrate_databases(appliance.database, appliance.radius_database)
-        print_json({"migrated": True}) if json_ else say("every table has this release's shape")
+            notices = await migrate_databases(appliance.database, appliance.radius_database)
+        if json_:
+            print_json({"migrated": True, "notices": notices})
+            return
+        say("every table has this release's shape")
+        for notice in notices:
+            say(notice)
 
     guarded(lambda: uvloop.run(act()), as_json=json_)
 

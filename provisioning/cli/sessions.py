@@ -141,6 +141,8 @@ def _in_words(session: SessionView) -> str:
         facts.append(f"ended {clock_time(session['stopped_at'])} ({session['terminate_cause'] or 'no cause told'})")
     else:
         facts.append(f"last heard of {clock_time(session['updated_at'])}")
+    if session["uncertain"]:
+        facts.append("perhaps still up then: that is its last word, and its Stop never came")
     return "; ".join(each for each in facts if each)
 
 

@@ -18,14 +18,16 @@ from sqlalchemy.engine import URL
 
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_engine, sync_url
 from provisioning.migrations.sole_migration import sole_migration
+from radius.existing_tables import complete_existing_tables
 from radius.freeradius_tables import ensure_freeradius_tables
 from workflows.engine.dispatch import prepare_queue_tables
 
 __all__ = ["alembic_config", "migrate"]
 
 
-async def migrate(database: Database, radius_database: Database) -> None:
-    """Brings every table to this release's shape; does nothing where that is so already.
+async def migrate(database: Database, radius_database: Database) -> list[str]:
+    """Brings every table to this release's shape; does nothing where that is so already. Returns, in sentences, what an
+    existing RADIUS server's tables still lack and only somebody else can do.
 
     Processes that migrate at once take turns.
     """
@@ -35,6 +37,7 @@ async def migrate(database: Database, radius_database: Database) -> None:
         await asyncio.to_thread(prepare_queue_tables, url)
         async with radius_database.engine.begin() as connection:
             await connection.run_sync(ensure_freeradius_tables)
+        return await complete_existing_tables(radius_database.engine)
 
 
 def alembic_config(connection: Connection | None = None) -> Config:

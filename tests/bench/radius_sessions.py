@@ -48,6 +48,7 @@ class Asking:
                 at=datetime.fromtimestamp(BEGAN + self.chance.randrange(YEAR_SECONDS), UTC),
             ),
             "online, a page of 50": lambda: self.looks.online(limit=50),
+            "doubtful, a page of 50": lambda: self.looks.online(limit=50, doubtful=True),
         }
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, select, text
 
 from radius import Archived, Kept, SessionArchive, SessionLooks, UsageLooks
+from radius.archive import make_partitions
 from radius.freeradius_tables import radacct
+from radius.invariants import sessions_twice
 from radius.session_tables import radius_session_archive, radius_upkeep
 from radius.testing import LabNas, LabSession, Usage
 from tests.radius.conftest import ADDRESSES, Site
@@ -86,3 +88,33 @@ async def test_old_sessions_go_into_the_archive_where_every_question_finds_them(
         ahead = (NOW.replace(day=1) + timedelta(days=32)).replace(day=1)
         assert names[-1] == f"radius_session_archive_{ahead:%Y_%m}"
         assert f"radius_session_archive_{NOW - timedelta(days=100):%Y_%m}" not in names
+
+
+async def test_what_came_back_while_it_was_moved_is_found_and_not_kept_twice(site: Site) -> None:
+    nas = await site.nas()
+    old = await _session(site, nas, days=40)
+    async with site.radius_database.begin() as db:
+        await db.execute(radius_upkeep.delete())
+    await SessionArchive(site.radius_database.begin, now=lambda: NOW, kept=Kept()).tend()
+    async with site.radius_database.begin() as db:
+        names = [column.name for column in radius_session_archive.c if column.name != "radacctid"]
+        mine = select(*(radius_session_archive.c[name] for name in names))
+        mine = mine.where(radius_session_archive.c.username == old.username)
+        await db.execute(insert(radacct).from_select(names, mine))
+        [finding] = [one for one in await sessions_twice(db, NOW) if one.subject == old.username]
+        await db.execute(radius_upkeep.delete())
+    assert finding.sentence.endswith("is in radacct and in radius_session_archive: delete it in radacct.")
+    assert await _where(site, old) == (1, 1)
+    await SessionArchive(site.radius_database.begin, now=lambda: NOW, kept=Kept()).tend()
+    assert await _where(site, old) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+async def test_a_partition_is_made_while_accounting_reads_the_archive(site: Site) -> None:
+    month = date(2031, 5, 1)
+    async with site.radius_database.begin() as accounting, site.radius_database.begin() as db:
+        assert await accounting.scalar(select(func.count()).select_from(radius_session_archive)) is not None
+        await make_partitions(db, [month])
+        await db.commit()
+    async with site.radius_database.begin() as db:
+        await db.execute(text("DROP TABLE radius_session_archive_2031_05"))

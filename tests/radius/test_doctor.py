@@ -6,26 +6,31 @@ import asyncio
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import Executable, create_engine, insert, select, text
+from sqlalchemy.exc import ProgrammingError
 
-from provisioning.database import Database
+from provisioning.database import Database, sync_url
 from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, examine, nas_doors
 from radius.freeradius_tables import radacct
+from radius.login_tables import radius_login, radius_unknown_nas, radius_unknown_user
 from radius.raddb import read_raddb
-from radius.raddb_checks import config_traps, signing_traps
+from radius.raddb_checks import config_traps, lifetime_traps, signing_traps
 from radius.testing import FreeRadiusServer
 from tests.radius.conftest import Site
-from tests.support.freeradius import RADDB
+from tests.support.freeradius import RADDB, RadiusBackend
+from tests.support.postgres import as_superuser
 
 WAITS = (0.3, 0.3)
 SQLITE = {"FIRSTLIGHT_FREERADIUS_SQL": "sqlite"}
 
+SHARED = "Xk29fLq0PwZ7mN3bVc8dXk29"
 SEEDS = [
     ("database_down_rejects", "sites/subscribers.conf", "Do-Not-Respond", "Access-Reject"),
     ("pool_below_threads", "sql/pool.conf", "${thread[pool].max_servers}", "8"),
@@ -132,8 +137,38 @@ def test_a_configuration_with_a_trap_is_found_out(copy: Path, trap: str, file: s
     assert set(found_in(copy)) == {trap}
 
 
-def test_files_that_everybody_reads_and_replies_that_nobody_signs_are_found(copy: Path) -> None:
-    (copy / "sites" / "status.conf").chmod(0o604)
+def test_a_lifetime_that_is_not_the_one_we_count_with_is_found(copy: Path) -> None:
+    raddb = read_raddb(copy, environment={**SQLITE, "FIRSTLIGHT_FREERADIUS_NAS_LIFETIME_SECONDS": "3600"})
+    assert lifetime_traps(raddb, 3600) == lifetime_traps(read_raddb(copy, environment=SQLITE), 60) == []
+    [trap] = lifetime_traps(raddb, 60)
+    assert (trap["trap"], trap["fix"]) == ("lifetime_differs", "FIRSTLIGHT_RADIUS_NAS_LIFETIME_SECONDS=3600")
+
+
+def test_what_we_deliver_may_be_read_by_everybody_since_no_secret_is_in_it(copy: Path) -> None:
+    for path in copy.rglob("*.conf"):
+        path.chmod(0o644)
+    assert found_in(copy) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "secret = Xk29fLq0PwZ7mN3bVc8dXk29",
+        "private_key_password = 'whatever'",
+        'radius_db = "host=db dbname=radius user=radius password=radpass"',
+    ],
+)
+def test_files_with_a_secret_that_everybody_reads_are_found(copy: Path, line: str) -> None:
+    pool = copy / "sql" / "pool.conf"
+    pool.write_text(f"# {line}\n{pool.read_text()}")
+    pool.chmod(0o604)
+    assert found_in(copy) == []  # it is a comment
+    pool.write_text(f"{pool.read_text()}\n{line}\n")
+    assert found_in(copy) == ["open_to_others"]
+
+
+def test_files_that_everybody_writes_and_replies_that_nobody_signs_are_found(copy: Path) -> None:
+    (copy / "sites" / "status.conf").chmod(0o602)
     (copy / "dictionary").chmod(0o602)
     assert found_in(copy) == ["open_to_others"]  # the dictionary is none of the files that are included
     site = copy / "sites" / "subscribers.conf"
@@ -170,14 +205,17 @@ async def bare(database_url: str) -> AsyncIterator[Database]:
         if opened.is_postgresql:
             await connection.execute(text("CREATE SCHEMA radius"))
         await connection.execute(text("CREATE TABLE radcheck (id integer PRIMARY KEY, username text)"))
+        columns = "id integer PRIMARY KEY, nasname text, shortname text, secret text"
+        await connection.execute(text(f"CREATE TABLE nas ({columns})"))
+        rows = [(1, "192.0.2.1", "bng-1", "testing123"), *((n, f"192.0.2.{n}", f"bng-{n}", SHARED) for n in (2, 3))]
+        await connection.execute(text(f"INSERT INTO nas VALUES {', '.join(map(str, rows))}"))
         await connection.run_sync(ensure_freeradius_tables)
         when = "now() - interval '90 days'" if opened.is_postgresql else "1700000000"
         await connection.execute(
             text(f"INSERT INTO radpostauth (username, pass, authdate) VALUES ('ann', 'hunter2', {when})")
         )
-        session = {"acctsessionid": "1", "acctuniqueid": "1", "nasipaddress": "192.0.2.1"}
-        began = datetime.now(UTC) - timedelta(hours=2)
-        await connection.execute(insert(radacct).values(**session, acctstarttime=began))
+        begun = {"acctsessionid": "1", "acctuniqueid": "1", "username": "ann", "nasipaddress": "192.0.2.1"}
+        await connection.execute(insert(radacct).values(**begun, acctstarttime=datetime.now(UTC)))
     if not opened.is_postgresql:  # our own connections set it to WAL
         await opened.close()
         with closing(sqlite3.connect(str(opened.url.database))) as connection_of_others:
@@ -190,15 +228,53 @@ async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database)
     patient = Patient(config_dir=None, doors=(), keep=timedelta(days=30), program="/bin/false")
     found = await examine(patient, bare.read, now=datetime.now(UTC))
     traps = [(trap["trap"], trap["fix"]) for trap in found["traps"]]
-    assert ("index_missing", "CREATE INDEX radcheck_by_username ON radcheck (username);") in traps
+    [silent] = [trap["what"] for trap in found["traps"] if trap["trap"] == "login_log_not_written"]
+    assert silent.endswith("and radius_login has no login")
+    live = "CONCURRENTLY " if bare.is_postgresql else ""
+    assert ("index_missing", f"CREATE INDEX {live}radcheck_by_username ON radcheck (username);") in traps
+    secrets = ["weak_secret", "shared_secret"]
+    whats = [trap["what"] for trap in found["traps"] if trap["trap"] in secrets]
+    assert whats == [
+        "table nas: the secret of bng-1 is short or known",
+        "table nas: the secret of bng-2, bng-3 is the same",
+    ]
+    assert not [each for each in ("testing123", SHARED) if each in str(found)]
     wal = [] if bare.is_postgresql else ["sqlite_not_wal"]
-    rows = ["passwords_kept", "never_forgotten", "logins_not_written"]
-    assert [trap for trap, _ in traps] == ["index_missing", *wal, *rows]
+    assert [trap for trap, _ in traps] == [
+        "index_missing",
+        *wal,
+        "passwords_kept",
+        *secrets,
+        "never_forgotten",
+        "login_log_not_written",
+    ]
     assert [each.partition(":")[0] for each in found["not_looked_at"]] == [
         "the configuration",
         "FreeRADIUS' answers",
         "FreeRADIUS' version",
     ]
+
+
+async def test_what_is_down_missing_or_unread_is_a_trap_and_the_rest_is_looked_at(
+    bare: Database, copy: Path, tmp_path: Path
+) -> None:
+    (copy / "radiusd.conf").write_text((copy / "radiusd.conf").read_text().replace("badpass = no", "badpass = yes"))
+    patient = Patient(copy, (), timedelta(days=30), environment=SQLITE, program="/bin/false")
+    async with bare.engine.begin() as connection:
+        await connection.execute(text("DROP TABLE radius_login"))
+
+    lacking = await examine(patient, bare.read, now=datetime.now(UTC))
+    down = Database(f"postgresql+psycopg://nobody@/nothing?host={tmp_path}")
+    dead = await examine(patient, down.read, now=datetime.now(UTC))
+    unread = await examine(replace(patient, config_dir=tmp_path / "nowhere"), down.read, now=datetime.now(UTC))
+    await down.close()
+
+    names = [trap["trap"] for trap in lacking["traps"] if trap["trap"] != "sqlite_not_wal"]
+    assert names[:3] == ["passwords_logged", "index_missing", "passwords_kept"]
+    assert names[3:] == ["weak_secret", "shared_secret", "database_unfit", "never_forgotten"]
+    assert [trap["trap"] for trap in dead["traps"]] == ["passwords_logged", "database_unavailable"]
+    assert [trap["trap"] for trap in unread["traps"]] == ["configuration_unread", "database_unavailable"]
+    assert "FreeRADIUS' answers" in dead["not_looked_at"][1]
 
 
 async def door_of(site: Site, server: FreeRadiusServer) -> AuthDoor:
@@ -218,9 +294,34 @@ async def seen(site: Site, folder: Path, door: AuthDoor) -> Examination:
 async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site: Site) -> None:
     server = site.backend.server
     door = await door_of(site, server)
+    subscriber = await site.active()
+    await (await site.nas()).login(subscriber["username"], await site.password(subscriber))
     assert await seen(site, server.raddb, door) == {"traps": [], "not_looked_at": []}
     down = await seen(site, server.raddb, replace(door, port=1))
     assert [trap["trap"] for trap in down["traps"]] == ["no_answer"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["sqlite"]
+)  # on PostgreSQL it prepares its queries, so it says nothing without a table
+async def test_a_server_that_refuses_everybody_is_told_from_one_that_looked(site: Site, run_dir: Path) -> None:
+    server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=site.backend.database_url)
+    known = await door_of(site, site.backend.server)
+    async with site.radius_database.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE radcheck RENAME TO radcheck_away"))
+    try:
+        await asyncio.to_thread(server.start)  # one that has seen that table finds nobody in it at its next look
+        door = replace(known, port=server.auth_port)
+        found = await seen(site, server.raddb, door)
+        stock = await examine(
+            Patient(None, (door,), timedelta(days=30), waits=WAITS), site.radius_database.read, now=site.now()
+        )
+    finally:
+        await asyncio.to_thread(server.stop)
+        async with site.radius_database.engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE radcheck_away RENAME TO radcheck"))
+    assert [trap["trap"] for trap in found["traps"]] == ["everybody_refused"]
+    assert [each for each in stock["not_looked_at"] if each.startswith("whether FreeRADIUS lets anybody in")]
 
 
 async def test_replies_and_requests_without_a_message_authenticator_are_seen_on_the_wire(
@@ -245,3 +346,32 @@ async def test_replies_and_requests_without_a_message_authenticator_are_seen_on_
     finally:
         await asyncio.to_thread(server.stop)
     assert sorted(trap["trap"] for trap in found["traps"]) == ["replies_unsigned", "unsigned_requests"]
+
+
+def test_with_the_grants_of_the_document_a_role_can_write_the_log(
+    postgresql_freeradius: RadiusBackend,
+) -> None:
+    document = (RADDB.parents[2] / "docs" / "radius-logins.md").read_text(encoding="utf-8")
+    grants = document.partition("```sql\n")[2].partition("```")[0].strip().splitlines()
+    now, role = datetime.now(UTC), f"freeradius_{uuid4().hex[:8]}"
+    tried = {"username": role, "nas_address": "192.0.2.1", "method": "pap"}
+    unknown = {"first_at": now, "last_at": now, "times": 1}
+    statements: list[Executable] = [
+        insert(radius_login).values(**tried, accepted=True, happened_at=now).inline(),
+        insert(radius_unknown_user).values(**tried, **unknown, reason="no_such_user").inline(),
+        insert(radius_unknown_nas).values(address="192.0.2.1", **unknown),
+        select(radacct.c.nasipaddress).where(radacct.c.username == role),
+    ]
+    url = sync_url(as_superuser(postgresql_freeradius.database_url))
+    engine = create_engine(url, connect_args={"options": f"-csearch_path={postgresql_freeradius.schema}"})
+    for withheld in (None, "SEQUENCE"):
+        with engine.connect() as connection:  # nothing of it is kept
+            connection.execute(text(f"CREATE ROLE {role}"))
+            for grant in grants:
+                if withheld is None or withheld not in grant:
+                    connection.execute(text(grant.replace("TO freeradius", f"TO {role}")))
+            connection.execute(text(f"SET LOCAL ROLE {role}"))
+            with pytest.raises(ProgrammingError) if withheld else nullcontext():
+                for statement in statements:
+                    connection.execute(statement)
+    engine.dispose()

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 
-from radius import Diagnoses, DiagnosisTerms, LoginLog
+from radius import (
+    Diagnoses,
+    Diagnosis,
+    DiagnosisTerms,
+    LineIdentity,
+    LoginLog,
+    SubscriberVerbs,
+)
 from radius.freeradius_tables import radacct, radcheck, radgroupreply, radreply, radusergroup
+from radius.server_log import secret_misfits
 from radius.testing import LabNas, LabSession, NoAnswer
 from tests.radius.conftest import PLAN, Site
 
@@ -95,6 +105,57 @@ async def test_a_nas_with_another_secret_is_named_by_freeradius_own_log(site: Si
 
     found = await diagnoses(site).of(subscriber["username"])
 
+    assert told_of(found, nas).startswith(f"{nas.name}: packets with another secret were dropped, last ")
+
+
+def test_what_freeradius_drops_is_told_by_its_log_in_either_form(tmp_path: Path) -> None:
+    at = "Thu Nov 26 17:47:22 2026 : "
+    (tmp_path / "radius.log").write_text(
+        f"{at}Info: Dropping packet without response because of error: Received packet from 10.0.0.2 with invalid"
+        " Message-Authenticator!  (Shared secret is incorrect.) (from client bng-2)\n"
+        f"{at}Error: Receive - Insecure packet from host 10.0.0.3:  Packet does not contain required"
+        " Message-Authenticator attribute\n"
+        f"{at}Info: Adding client 10.0.0.4/32\n"
+    )
+    found = secret_misfits(tmp_path / "radius.log")
+    assert {address: misfit.unsigned for address, misfit in found.items()} == {"10.0.0.2": False, "10.0.0.3": True}
+
+
+def told_of(found: Diagnosis, nas: LabNas) -> str:
     [silence] = [each for each in found["findings"] if each["code"] == "no_request"]
     [told] = [line for line in silence["evidence"] if line.startswith(f"{nas.name}: ")]
-    assert told.startswith(f"{nas.name}: packets with another secret were dropped, last ")
+    return told
+
+
+async def test_its_line_and_its_former_name_are_looked_at(site: Site) -> None:
+    subscriber, nas, mac = await site.active(), await site.nas(), f"02-00-{uuid4().hex[:2]}-00-00-09"
+    number, former, new = subscriber["subscriber_id"], subscriber["username"], site.new_username()
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        await verbs.bind(subscriber_id=number, line=LineIdentity(station=mac))
+    await site.projector.project_subscriber(number)
+    assert (await nas.line_login(mac, calling_station=mac)).code == "Access-Reject"
+    assert await codes(site, former) == ["line_unknown"]
+
+    session = LabSession(former, calling_station=mac)
+    await nas.accounting_start(session)
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        await verbs.rename(subscriber_id=number, username=new)
+    await site.projector.project_subscriber(number)
+    await nas.login(former, await site.password(subscriber))
+    assert "former_name_tried" in await codes(site, new)
+    assert "online" in await codes(site, new, "fine")
+
+
+async def test_a_table_that_is_gone_takes_no_more_than_its_own_part(site: Site) -> None:
+    subscriber, nas = await site.active(), await site.nas()
+    await nas.accounting_start(LabSession(subscriber["username"]))
+    async with site.radius_database.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE radius_login RENAME TO radius_login_away"))
+    try:
+        assert await codes(site, subscriber["username"]) == ["radius_database_unread"]
+        assert await codes(site, subscriber["username"], "fine") == ["active", "rows_as_wished", "online"]
+    finally:
+        async with site.radius_database.engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE radius_login_away RENAME TO radius_login"))

@@ -8,14 +8,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import delete, insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.database import Database
 from radius import RADIUS_INVARIANTS, Drift, Finding, drift_findings, ensure_freeradius_tables
 from radius import subscribers_of_ended_services as ended
-from radius.freeradius_tables import nas, radcheck, radgroupreply, radpostauth, radreply
-from radius.invariants import sessions_of_terminated
+from radius.freeradius_tables import nas, radacct, radcheck, radgroupreply, radpostauth, radreply
+from radius.invariants import sessions_of_terminated, silent_nases
+from radius.session_tables import radius_nas_heard
 from radius.testing import LabSession, Usage
 from tests.radius.conftest import PLAN, Site
 
@@ -61,6 +62,24 @@ async def test_a_sound_database_has_no_finding(stock: Database) -> None:
         await _row(db, "anna", "Filter-Id", "two", "+=")
         await db.execute(insert(nas).values(nasname="10.0.0.1", shortname="bng", type="mikrotik", secret="s" * 24))
     assert await _ask(stock) == {invariant.name: [] for invariant in RADIUS_INVARIANTS}
+
+
+async def test_sessions_that_no_worker_looks_after_are_found(stock: Database) -> None:
+    now = datetime.now(UTC)
+    session = {"acctsessionid": "s", "acctuniqueid": "s", "username": "anna", "nasipaddress": "10.0.0.1"}
+    long_ago, lately = now - timedelta(minutes=11), now - timedelta(minutes=9)
+    told = []
+    async with stock.begin() as db:
+        for began in (lately, long_ago):
+            await db.execute(delete(radacct))
+            await db.execute(insert(radacct).values(**session, acctstarttime=began, acctupdatetime=now))
+            told.append(_subjects(await silent_nases(db, now)))
+        at = {"heard_at": now, "changed_at": now, "heard_since": now}
+        for looked_at in (long_ago, lately):
+            await db.execute(delete(radius_nas_heard))
+            await db.execute(insert(radius_nas_heard).values(nasipaddress="10.0.0.1", looked_at=looked_at, **at))
+            told.append(_subjects(await silent_nases(db, now)))
+    assert told == [[], ["worker"], ["worker"], []]
 
 
 async def test_a_value_that_does_not_arrive_as_it_is_written_is_found(stock: Database) -> None:

@@ -61,7 +61,9 @@ async def test_an_accept_says_who_when_how_and_from_where(site: Site, log: Login
     }
     assert abs(datetime.now(UTC) - pap["happened_at"]) < timedelta(minutes=1)
     assert (chap["method"], chap["accepted"]) == ("chap", True)
-    assert (await log.last_heard())[nas.source_address] >= pap["happened_at"]
+    heard = await log.heard([nas.source_address, "192.0.2.77"])
+    assert (heard.at, heard.looked_back) == ({nas.source_address: chap["happened_at"]}, None)
+    assert await log.last_accept(site.new_username(), subscriber["username"]) == chap
 
 
 async def test_every_refusal_says_why(site: Site, log: LoginLog) -> None:
@@ -80,6 +82,7 @@ async def test_every_refusal_says_why(site: Site, log: LoginLog) -> None:
 
     await nas.login(active["username"], "not-the-password")
     await nas.login(active["username"], "not-the-password", method="chap")
+    assert await log.wrong_in_a_row(nas.source_address) == 1
     await told(site, insert(radcheck).values(row(active["username"], "Simultaneous-Use", "1")))
     session = LabSession(active["username"], calling_station="02-00-00-00-00-02", nas_port="lab1")
     await nas.accounting_start(session)
@@ -115,6 +118,7 @@ async def test_a_suspended_one_one_without_a_password_and_one_whose_password_can
     await nas.login(active["username"], "x", method="chap")
     await told(site, update(radcheck).where(own).values(attribute="Expiration", value="January 19 2037 00:00:00 UTC"))
     await nas.login(active["username"], "x")
+    assert await log.last_accept(active["username"]) is None
     async with site.database.begin() as db:
         (await db.get_one(Subscriber, active["subscriber_id"])).state = "suspended"
     await site.projector.project_subscriber(active["subscriber_id"])
@@ -139,7 +143,7 @@ async def test_a_login_from_another_line_says_so_and_where_from(site: Site, log:
 
 async def test_a_line_that_logs_in_by_itself_is_logged_under_its_subscriber(site: Site, log: LoginLog) -> None:
     await site.define_plan(access="ipoe")
-    active, nas = await site.active(), await site.nas()
+    active, nas = await site.active(), await site.nas(lines=True)
     mac, other = f"02-00-{uuid4().hex[:2]}-00-00-07", "02-00-00-00-00-08"
     async with site.database.begin() as db:
         verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from radius import AuthDoor, DefinedNas, NasNameTaken, NasUnknown, Retransmission, nas_doors, probe_coa, probe_login
+from radius import (
+    AuthDoor,
+    DefinedNas,
+    LoginLog,
+    NasNameTaken,
+    NasUnknown,
+    Retransmission,
+    nas_doors,
+    probe_coa,
+    probe_log,
+    probe_login,
+)
 from radius.dynamic_authorization import NasDoor
 from radius.testing import LabNas
 from tests.radius.conftest import Site
@@ -86,12 +97,22 @@ async def test_a_login_as_the_nas_shows_whether_freeradius_knows_it(site: Site) 
     nas, _ = await added(site)
     told = await door(site, nas["address"])
 
+    log = LoginLog(site.radius_database.read, site.radius_database.begin)
     fits = await probe_login(auth(site, told))
     other = await probe_login(auth(site, told, secret="0" * 32))
     elsewhere = await probe_login(auth(site, told, nas_address="198.51.100.9"))
 
+    dropped = await probe_log(log, nas["name"], nas["address"], site.backend.server.log_file)
+    assert dropped["heard"] == "silent"
+    assert f"drops packets of {nas['name']} that are made with another secret, last " in dropped["words"]
+    subscriber, laboratory = await site.active(), await lab(site, nas)
+    await laboratory.login(subscriber["username"], await site.password(subscriber))
+    heard = await probe_log(log, nas["name"], nas["address"], None)
+    assert heard["words"].startswith(f"FreeRADIUS has answered a login of {nas['name']} 20")
     assert (fits["heard"], other["heard"], elsewhere["heard"]) == ("answered", "silent", "not_possible")
-    assert fits["words"].endswith(f"knows {nas['name']} and its secret: it refused a login of nobody, as it should.")
+    assert fits["words"].endswith(
+        f"knows {nas['name']} and its secret: it looked nobody up and refused that login, as it should."
+    )
     assert "or it has another secret" in other["words"]
     assert elsewhere["words"].startswith("198.51.100.9 is no address of this machine")
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from radius import SessionControl, UsernameRefused, UsernameTaken
+from radius import SessionControl, SessionLooks, UsernameRefused, UsernameTaken
 from radius.freeradius_tables import radcheck, radius_projection
+from radius.radius_database import GIVEN_UP
 from tests.radius.conftest import PLAN, Site
 from tests.radius.online import ON_ONE, QUICKLY, Line, go_online
 
@@ -23,7 +24,8 @@ async def line(site: Site) -> AsyncIterator[Line]:
 async def names_in_freeradius(line: Line, *names: str) -> list[str]:
     async with line.site.radius_database.begin() as db:
         rows = set(await db.scalars(select(radcheck.c.username).where(radcheck.c.username.in_(names))))
-        ledger = set(await db.scalars(select(radius_projection.c.name).where(radius_projection.c.name.in_(names))))
+        ours = radius_projection.c.name.in_(names) & (radius_projection.c.source_id != GIVEN_UP)
+        ledger = set(await db.scalars(select(radius_projection.c.name).where(ours)))
     assert rows == ledger
     return sorted(rows)
 
@@ -37,7 +39,12 @@ async def test_a_renamed_subscriber_logs_in_by_the_new_name_alone_and_its_sessio
     assert await names_in_freeradius(line, old, new) == [old]
     told = await line.changes.deliver(change["change_id"])
     assert await names_in_freeradius(line, old, new) == [new]
-    [session] = told["sessions"]
+    site, [session] = line.site, told["sessions"]
+    seen = []
+    for tenant_id in (site.tenant_id, "another"):
+        looks = SessionLooks(site.radius_database.read, tenant_id=tenant_id, now=site.now)
+        seen.append([one["session_id"] for one in await looks.of_user(old)])
+    assert seen == [[line.session.session_id], []]  # the name is given up, its sessions are still the same ISP's
     assert (session["said"], session["reason"]) == (
         "as_wished",
         f"it has all of it already, and goes on as {old} until it ends",

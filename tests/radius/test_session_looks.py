@@ -145,6 +145,39 @@ async def test_an_open_session_has_its_address_until_now_and_another_isp_s_is_no
     assert await looks.who_had("100.64.0.4", at=NOW) == []
 
 
+@pytest.mark.both_databases
+async def test_a_session_without_its_stop_may_have_had_the_address_for_three_intervals_more(many: Database) -> None:
+    rows: list[dict[str, Any]] = [
+        {"radacctid": 9001, "username": "user1", "acctterminatecause": "Lost-Carrier-Reaped"},
+        {"radacctid": 9002, "username": "user39", "acctterminatecause": "Replaced"},  # of a plan without an interval
+        {"radacctid": 9003, "username": "user1"},
+        *({"radacctid": 9100 + each, "username": "user3"} for each in range(60)),  # another ISP's hide none of them
+    ]
+    async with many.begin() as db:
+        for row in rows:
+            number, username = row.pop("radacctid"), row.pop("username")
+            made = _row(number, framedipaddress="100.64.9.9", acctstarttime=NOW - timedelta(days=1), **row)
+            ended = {"acctupdatetime": NOW - timedelta(hours=9), "acctstoptime": NOW - timedelta(hours=9)}
+            await db.execute(insert(radacct).values(made | ended | {"username": username}))
+    told = []
+    for minutes in (0, 1, 15, 16, 30, 31):
+        found = await _looks(many).who_had("100.64.9.9", at=NOW - timedelta(hours=9) + timedelta(minutes=minutes))
+        told.append({one["number"]: one["uncertain"] for one in found})
+    both, alone = {9001: True, 9002: True}, {9002: True}
+    assert told == [{9001: False, 9002: False, 9003: False}, both, both, alone, alone, {}]
+
+
+async def test_a_name_that_our_server_would_not_write_is_found_as_an_existing_one_wrote_it(many: Database) -> None:
+    name = "o'brien & söhne/7"
+    async with many.begin() as db:
+        await db.execute(insert(radacct).values(_row(9001) | {"username": name}))
+    assert _numbers(await _looks(many).of_user(name)) == [9001]
+    day = (NOW - timedelta(days=30) + timedelta(minutes=90010)).date()
+    used = await UsageLooks(many.read, tenant_id="isp").of_user(name, first_day=day, last_day=day)
+    assert (used["username"], used["output_octets"]) == (name, 10)
+    assert await _looks(many).of_user("a\x00b") == []
+
+
 async def test_what_is_no_address_is_refused(many: Database) -> None:
     for asked in ("", "bng-1", "100.64.0.0/24", "fe80::1%eth0", "1.2.3.4.5"):
         with pytest.raises(LookRefused):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, update
 
 from provisioning.bootstrap import Appliance
 from radius.freeradius_tables import radacct
@@ -70,6 +70,12 @@ async def test_one_username_s_sessions_and_what_it_used(any_api: Api) -> None:
     assert (used["input_octets"], used["output_octets"], used["across"]) == (15 * 2**32, 21, [])
     backwards = await any_api.get(f"/sessions/of/{ANNA}/usage?first_day={days['last']}&last_day={days['first']}")
     assert (backwards.status_code, backwards.json()["code"]) == (422, "radius.look_refused")
+    async with any_api.appliance.radius_database.begin() as db:
+        await db.execute(update(radacct).where(radacct.c.radacctid == 1).values(username="isp/o'brien"))
+    for theirs in ("isp/o'brien", "isp%2Fo%27brien"):
+        [one] = (await any_api.get(f"/sessions/of/{theirs}")).json()["items"]
+        span = f"first_day={days['first']}&last_day={days['last']}"
+        assert (await any_api.get(f"/sessions/of/{theirs}/usage?{span}")).json()["username"] == one["username"]
     nobody = await any_api.get("/sessions/of/nobody@isp.example")
     assert (nobody.status_code, nobody.json()["items"]) == (200, [])
 

@@ -16,7 +16,10 @@ def test_a_server_that_is_down_is_a_finding_and_an_unread_configuration_is_said(
 ) -> None:
     monkeypatch.setenv("FIRSTLIGHT_RADIUS_CONFIG_DIR", str(tmp_path / "nowhere"))
     found = type_("doctor", "--json")
-    assert (found.status, [trap["trap"] for trap in found.json["traps"]]) == (1, ["no_answer"])
+    assert (found.status, [trap["trap"] for trap in found.json["traps"]]) == (
+        1,
+        ["configuration_unread", "no_answer"],
+    )
     [unseen] = found.json["not_looked_at"]
     assert unseen.startswith("the configuration: ") and unseen.endswith("can't be read (No such file or directory)")
     said = type_("doctor", "--config", RADDB).out.splitlines()
