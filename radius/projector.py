@@ -10,7 +10,7 @@ gone (the appliance's database was restored from a backup) are the rows taken ba
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -33,6 +33,7 @@ from radius.radius_database import (
     radius_transaction,
     remove_name,
     show,
+    whose_lines,
 )
 from radius.results import ProjectedSubscriber, Projection
 from radius.service import RadiusService
@@ -192,16 +193,18 @@ class RadiusProjector:
         for _ in range(_ATTEMPTS):
             wanted = await read()
             try:
-                changed = await self._carry_over(wanted, seen)
+                changed, deprived = await self._carry_over(wanted, seen)
             except _LaterWishShown as other:
                 seen = other.later
                 continue
             await self._note_shown(wanted)
+            if deprived:
+                await self._show_again(deprived)
             return wanted.wish, changed
         raise ProjectionRaced
 
-    async def _carry_over(self, wanted: _Read, seen: _Seen) -> bool:
-        """Bring the rows to the wish. True when a row changed.
+    async def _carry_over(self, wanted: _Read, seen: _Seen) -> tuple[bool, list[str]]:
+        """Bring the rows to the wish. True when a row changed; and from whom a line was taken that logged in for them.
 
         Raises:
             _LaterWishShown: they show one that was not ``seen`` before ours was read.
@@ -216,10 +219,11 @@ class RadiusProjector:
             entry = await self._locked_entry(db, wish, seen)
             for name in former:  # in one commit with the new one: a subscriber has one name at every moment
                 await give_up_name(db, name)
+            deprived = await whose_lines(db, wish)
             changed |= await show(db, wish, entry, self._now()) or bool(former)
         if wish.kind == "nas":
             changed |= await self._forget_former_addresses(wish)
-        return changed
+        return changed, deprived
 
     async def _locked_entry(self, db: AsyncSession, wish: Wish, seen: _Seen) -> LedgerEntry | None:
         """Which wish the rows show, held until the transaction ends; ``_LaterWishShown`` as for ``_carry_over``."""
@@ -284,6 +288,12 @@ class RadiusProjector:
             for address in gone:
                 await remove_name(db, "nas", address)
             return bool(gone)
+
+    async def _show_again(self, names: Sequence[str]) -> None:
+        """What was read may have been late, and the line theirs by now: whose it is shows when both are projected."""
+        mine = (Subscriber.tenant_id == self._tenant_id, Subscriber.username.in_(names))
+        async with self._begin() as db:
+            await db.execute(update(Subscriber).where(*mine).values(projected_version=None))
 
     async def _note_shown(self, wanted: _Read) -> None:
         async with self._begin() as db:

@@ -190,12 +190,22 @@ async def show(db: AsyncSession, wish: Wish, entry: LedgerEntry | None, now: dat
     return bool(surplus or missing)
 
 
+async def whose_lines(db: AsyncSession, wish: Wish) -> list[str]:
+    """For whom else the lines of a wish log in here."""
+    if all(row.table != radius_line.name for row in wish.rows):
+        return []
+    return list(await db.scalars(select(radius_line.c.username).where(_of_others(wish)).distinct()))
+
+
 async def _take_over_lines(db: AsyncSession, wish: Wish) -> None:
     """A line that logs in for somebody else here no longer does so: that one's own rows are still to follow."""
+    if any(row.table == radius_line.name for row in wish.rows):
+        await db.execute(delete(radius_line).where(_of_others(wish)))
+
+
+def _of_others(wish: Wish) -> ColumnElement[bool]:
     lines = [dict(row.columns)["line"] for row in wish.rows if row.table == radius_line.name]
-    if lines:
-        theirs = radius_line.c.line.in_(lines) & (radius_line.c.username != wish.name)
-        await db.execute(delete(radius_line).where(theirs))
+    return radius_line.c.line.in_(lines) & (radius_line.c.username != wish.name)
 
 
 async def remove_name(db: AsyncSession, kind: Kind, name: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from radius import (
     AccessUnfit,
@@ -163,6 +163,24 @@ async def test_a_line_logs_in_for_one_subscriber_and_on_a_plan_for_ipoe_alone(bo
     async with bound.site.database.begin() as db:
         await bound.site.service(db).terminate(subscriber_id=bound.subscriber["subscriber_id"])
     await bound.act("bind", neighbour, line=line, logs_in=True)
+
+
+async def test_a_line_that_a_late_projection_took_away_is_shown_again(bound: Bound) -> None:
+    site, line = bound.site, LineIdentity(station=MAC)
+    await site.define_plan(access="ipoe")
+    neighbour = await site.active()
+    await bound.act("bind", line=line, logs_in=True)
+    await bound.act("unbind")
+    await bound.act("bind", neighbour, line=line, logs_in=True)
+    async with site.radius_database.begin() as db:  # as the projection of the first binding leaves it, which was late
+        await db.execute(
+            update(radius_line).values(username=bound.name).where(radius_line.c.line == "station 001a2b3c4d5e")
+        )
+    await site.projector.project_subscriber(neighbour["subscriber_id"])
+    async with site.database.begin() as db:
+        behind = await site.service(db).subscriber_ids(unprojected=True)
+    assert behind == {bound.name: bound.subscriber["subscriber_id"]}
+    assert (await bound.nas.line_login(MAC, calling_station=MAC)).attributes["User-Name"] == (neighbour["username"],)
 
 
 def test_everything_that_is_wrong_with_a_line_is_said_at_once() -> None:
