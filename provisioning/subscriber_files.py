@@ -96,12 +96,12 @@ async def check(appliance: Appliance, file: SubscriberFile) -> Settled:
     Raises:
         RadiusDatabaseUnavailable, RadiusDatabaseUnfit
     """
-    foreign = await foreign_names(appliance, file)
+    foreign = await _foreign_names(appliance, file)
     async with appliance.database.read() as db:
-        return await checked_in(appliance, db, file, foreign)
+        return await _checked_in(appliance, db, file, foreign)
 
 
-async def foreign_names(appliance: Appliance, file: SubscriberFile) -> set[str]:
+async def _foreign_names(appliance: Appliance, file: SubscriberFile) -> set[str]:
     """Names of the list that FreeRADIUS' tables have rows of which Firstlight did not write, and which are not to be
     taken over.
 
@@ -112,7 +112,7 @@ async def foreign_names(appliance: Appliance, file: SubscriberFile) -> set[str]:
     return await appliance.bulk_projector.foreign(names) if names else set()
 
 
-async def checked_in(appliance: Appliance, db: AsyncSession, file: SubscriberFile, foreign: set[str]) -> Settled:
+async def _checked_in(appliance: Appliance, db: AsyncSession, file: SubscriberFile, foreign: set[str]) -> Settled:
     """The same in a transaction that is open, with the names that were found to be ``foreign`` before it."""
     settled = await appliance.subscriber_import(db).check(file.lines)
     faults = {number: list(each) for number, each in settled.faults.items()}

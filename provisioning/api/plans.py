@@ -15,6 +15,9 @@ from provisioning.api.subscribers import Why
 from provisioning.estate_part import fields_of
 from radius import AppliedPlan, DefinedPlan, ListedPlan, PlanTerms, RenderedPlan, tell_of_plan
 
+AT_ONCE = 400
+"""As many as one transaction of `firstlight plans apply` takes: nobody else may write on SQLite meanwhile."""
+
 doors = Doors(prefix="/plans", tags=["plans"])
 
 Name = Annotated[str, Path(max_length=64)]
@@ -40,7 +43,7 @@ else:
 class PlanApplication(Why):
     """How many subscribers are told at most; asked again, the next ones are."""
 
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    limit: Annotated[int, Field(ge=1, le=AT_ONCE)] = AT_ONCE
 
 
 @doors.get("", permission="plans.read")

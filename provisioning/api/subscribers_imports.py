@@ -16,6 +16,7 @@ from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import inlined
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
+from provisioning.errors import Fault, InvalidRequest
 from radius import ImportRefused
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
@@ -55,12 +56,16 @@ _BODY = {
 
 
 async def _open(call: Call) -> None:
-    """Reads the list, and what FreeRADIUS has, before anything may be written: both take seconds."""
+    """Reads the list and compares it with what is here and what FreeRADIUS has, before anything may be written: it
+    takes seconds, for which nobody else could write. What has come between, ``bring_in`` sees."""
     said = {name: value for name in OF_CSV if (value := call.request.query_params.get(name)) is not None}
     wish, content = await _read(call.request, said)
     file = await subscriber_files.opened(content)
-    foreign = await subscriber_files.foreign_names(call.appliance, file)
-    call.request.state.opened = wish, file, foreign
+    if len(file.lines) > subscriber_files.MOST_IN_BATCH:
+        most = f"a request takes {subscriber_files.MOST_IN_BATCH} at most"
+        fault = f"has {len(file.lines)} lines, and {most}: send it in parts"
+        raise InvalidRequest("The import", [Fault("content", fault)])
+    call.request.state.opened = wish, file, await subscriber_files.check(call.appliance, file)
 
 
 @doors.post(
@@ -79,8 +84,7 @@ async def import_(
     reason: Annotated[str | None, Query(max_length=1000, description="Of a CSV body: why, for the audit")] = None,
 ) -> ImportedSubscribers:
     """Takes subscribers over, all of a list or nothing; each line's faults stand in the refusal."""
-    wish, file, foreign = call.request.state.opened
-    checked = await subscriber_files.checked_in(call.appliance, call.db, file, foreign)
+    wish, file, checked = call.request.state.opened
     if checked.faults:
         raise ImportRefused(checked.faults)
     if wish.dry_run:
