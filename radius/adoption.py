@@ -33,6 +33,8 @@ _SAID_BY_EVERY_PLAN = {
     ("Framed-Protocol", "PPP"),
     ("Framed-IP-Netmask", HOST_NETMASK),
 }
+_USER = "user="
+_UNMAPPED = f"{_USER}*"
 _FIRST_LINE = 2
 """The first of a list in which the names of the columns stand above."""
 
@@ -40,10 +42,17 @@ _FIRST_LINE = 2
 @dataclass(frozen=True)
 class Adoption:
     """What the tables don't say. ``beside``: by username more cells, by the names of their columns; ``left_out``:
-    attributes that are knowingly not taken over."""
+    attributes that are knowingly not taken over, and, as ``user=NAME``, names; ``user=*`` are those that have no cell
+    beside them."""
 
     beside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
+
+    def takes(self, username: str) -> bool:
+        """Whether that name is one to be taken over."""
+        if f"{_USER}{username}" in self.left_out:
+            return False
+        return username in self.beside or _UNMAPPED not in self.left_out
 
 
 async def read_radius_tables(radius_begin: Begin, known: Adoption, *, own: bool) -> SubscriberFile:
@@ -54,7 +63,7 @@ async def read_radius_tables(radius_begin: Begin, known: Adoption, *, own: bool)
         RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         ImportUnreadable: what is said beside is of nobody there.
     """
-    by_name = await _rows(radius_begin, own=own)
+    by_name = {name: found for name, found in (await _rows(radius_begin, own=own)).items() if known.takes(name)}
     if strangers := sorted(known.beside.keys() - by_name.keys()):
         raise ImportUnreadable(f"no such username is in the tables: {', '.join(strangers[:10])}")
     rows: list[list[str]] = []

@@ -43,7 +43,11 @@ def import_(
         Path | None, typer.Option(help="CSV with what those tables don't say: username, customer_id, plan, ...")
     ] = None,
     leave_out: Annotated[
-        list[str] | None, typer.Option(help="An attribute of those tables that is not taken over; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="An attribute of those tables that is not taken over, or user=NAME, or user=* for all names"
+            " without a mapping; may be repeated."
+        ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, max=MOST_IN_BATCH, help="How many lines are committed at once.")] = BATCH,
     errors: Annotated[

@@ -130,6 +130,9 @@ def test_another_servers_tables_are_taken_over_with_what_a_second_list_says(
         ["line 4", "customer_id is missing"],
         ["line 4", "plan is missing"],
     ]
+    for left_out in (["user=*"], ["user=old2@isp.example", "--leave-out", "user=old3@isp.example"]):
+        some = type_(*words, "--dry-run", "--leave-out", *left_out)
+        assert (some.status, some.out.splitlines()[0]) == (0, "1 lines: 1 new subscribers, 0 here already")
     file = tmp_path / "old.csv"
     file.write_text(HEADER + "old1@isp.example,2001,fiber-300,kept-1,\n")
     assert "Firstlight did not write" in type_("subscribers", "import", file).err
