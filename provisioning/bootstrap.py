@@ -233,6 +233,7 @@ class Appliance:
             verbs=self.subscriber_verbs(db),
             cpes=services.genieacs_service,
             network=self.network_upkeep(db),
+            addresses=services.network_service,
         )
 
     def nas_desk(self, db: AsyncSession) -> NasDesk:

@@ -11,7 +11,7 @@ WHO_ASKS_WAITS = Retransmission(sends=2, first_wait_seconds=1.0)
 async def probe(appliance: Appliance, name: str, retransmission: Retransmission = WHO_ASKS_WAITS) -> list[Probe]:
     """A login as that NAS, what FreeRADIUS wrote of it, and a request to it.
 
-    Raises: NasUnknown, VaultError, RadiusDatabaseUnavailable, RadiusDatabaseUnfit.
+    Raises: NasUnknown, VaultError.
     """
     async with appliance.database.read() as db:
         nas = await appliance.services(db).radius_service.nas_named(name=name)

@@ -4,7 +4,8 @@ What is decided here is committed with what open sessions are still to be told. 
 command does so at once.
 
 ProvisioningError
-`-- CpeHoldsUsername    a CPE logs in under the name that is to change
+|-- CpeHoldsUsername    a CPE logs in under the name that is to change
+`-- RunLooksAfter       what is asked for is a run's to do
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing_extensions import TypedDict
 
 from acs import GenieAcsService
-from ipam import NetworkUpkeep
+from ipam import NetworkService, NetworkUpkeep
 from provisioning.errors import ProvisioningError
 from radius import (
     LineIdentity,
@@ -59,6 +60,24 @@ class CpeHoldsUsername(ProvisioningError):
         )
 
 
+class RunLooksAfter(ProvisioningError):
+    """A run lets this subscriber in and ends it, with its bill, CPE and line."""
+
+    code = "subscriber.run_looks_after"
+
+    def __init__(self, username: str, service_id: int) -> None:
+        self.username = username
+        super().__init__(
+            f"{username} belongs to service {service_id}, which runs bring into service and end with its bill, CPE and"
+            " line; nothing was changed. `firstlight subscribers terminate` with a day, or --now, begins its end."
+        )
+
+
+def ends_by_hand(subscriber: SubscriberView) -> bool:
+    """Whether no run looks after its beginning and its end."""
+    return subscriber["service_id"] is None or subscriber["origin"] == "imported"
+
+
 class SubscriberDesk:
     """Changes what a subscriber is served by and who it is, within the caller's transaction.
 
@@ -67,12 +86,19 @@ class SubscriberDesk:
     """
 
     def __init__(
-        self, *, radius: RadiusService, verbs: SubscriberVerbs, cpes: GenieAcsService, network: NetworkUpkeep
+        self,
+        *,
+        radius: RadiusService,
+        verbs: SubscriberVerbs,
+        cpes: GenieAcsService,
+        network: NetworkUpkeep,
+        addresses: NetworkService,
     ) -> None:
         self._radius = radius
         self._verbs = verbs
         self._cpes = cpes
         self._network = network
+        self._addresses = addresses
 
     async def named(self, who: Who) -> SubscriberView:
         """The subscriber as it shall be now. Raises: SubscriberUnknown."""
@@ -95,6 +121,31 @@ class SubscriberDesk:
     async def resume(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.resume``."""
         return await self._done(who, lambda number: self._verbs.resume(subscriber_id=number, request_id=request_id))
+
+    async def activate(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
+        """Let in whom no run lets in. Raises: RunLooksAfter, and as ``SubscriberVerbs.activate``."""
+        await self._by_hand(who)
+        return await self._done(who, lambda number: self._verbs.activate(subscriber_id=number, request_id=request_id))
+
+    async def end(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
+        """End at once whom no run ends, and give back the addresses that are held for it.
+
+        Raises: RunLooksAfter, and as ``SubscriberVerbs.terminate``.
+        """
+        found = await self._by_hand(who)
+        done = await self._done(who, lambda number: self._verbs.terminate(subscriber_id=number, request_id=request_id))
+        if found["service_id"] is not None:
+            await self._addresses.release_resources(service_id=found["service_id"])
+        return done
+
+    async def _by_hand(self, who: Who) -> SubscriberView:
+        """
+        Raises: RunLooksAfter, SubscriberUnknown
+        """
+        found = await self.named(who)
+        if not ends_by_hand(found):
+            raise RunLooksAfter(found["username"], found["service_id"] or 0)
+        return found
 
     async def rotate_password(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.rotate_password``."""

@@ -3,15 +3,16 @@ told of it in the same transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius import subscribers
 from radius.change_tables import Act, SessionChange
-from radius.changes_of_sessions import FormerTerms, add_change, change_of, made_before, newest, views
+from radius.changes_of_sessions import add_change, change_of, made_before, newest, views
 from radius.errors import IllegalMove, SubscriberTerminated
+from radius.plan_history import FormerTerms
 from radius.ports import Now, Secrets
 from radius.results import SessionChangeView
 from radius.tables import Subscriber
@@ -75,7 +76,7 @@ class Acts:
         self,
         subscriber: Subscriber,
         act: Act,
-        former: FormerTerms,
+        former: Sequence[FormerTerms],
         request: tuple[str | None, str],
         *,
         changes: bool,

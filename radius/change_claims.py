@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import exists, or_, select, update
@@ -13,8 +13,8 @@ from radius.change_tables import SessionChange
 from radius.ports import Begin, Now
 
 LEASE = timedelta(minutes=5)
-"""Longer than every request of one round takes. Until then nobody else takes up a change of the same subscriber, so no
-request of an earlier one can reach a NAS behind that of a later one."""
+"""Longer than one request takes, with all its repetitions; it is renewed before each (``keep``). Until then nobody else
+takes up a change of the same subscriber, so no request of an earlier one can reach a NAS behind that of a later one."""
 
 
 class ChangeClaims:
@@ -25,6 +25,7 @@ class ChangeClaims:
         self._read = read
         self._tenant_id = tenant_id
         self._now = now
+        self._held: dict[int, datetime] = {}
 
     async def due(self, *, besides: Collection[int], limit: int) -> list[int]:
         """So many changes that are due, the longest ones first."""
@@ -47,6 +48,34 @@ class ChangeClaims:
             given_back = update(SessionChange).where(*mine, SessionChange.state == "pending")
             await db.execute(given_back.values(due_at=self._now(), leased_until=None))
 
+    async def keep(self, change_id: int) -> bool:
+        """Before each request: false when somebody else may be at this subscriber's sessions by now, or a later change
+        says what they shall have. A lease of which half is over is renewed."""
+        held, now = self._held.get(change_id), self._now()
+        if held is None:
+            return False
+        if now < held - LEASE / 2:
+            return True
+        mine = update(SessionChange).where(
+            SessionChange.tenant_id == self._tenant_id,
+            SessionChange.id == change_id,
+            SessionChange.state == "pending",
+            SessionChange.leased_until == held,
+        )
+        async with self._begin() as db:
+            done: Any = await db.execute(mine.values(due_at=now + LEASE, leased_until=now + LEASE))
+        if done.rowcount:
+            self._held[change_id] = now + LEASE
+        return bool(done.rowcount)
+
+    def give_up(self, change: SessionChange) -> bool:
+        """In the transaction that ends a round: let others at it; false when they are already."""
+        held = self._held.pop(change.id, None)
+        if held is None or change.leased_until != held:
+            return False
+        change.leased_until = None
+        return True
+
     async def take(self, change_id: int, *, only_due: bool) -> bool:
         """True when it is pending and nobody is at this subscriber's sessions: now the caller is."""
         now = self._now()
@@ -65,4 +94,6 @@ class ChangeClaims:
             mine = mine.where(SessionChange.due_at <= now)
         async with self._begin() as db:
             done: Any = await db.execute(mine.values(due_at=now + LEASE, leased_until=now + LEASE))
-            return bool(done.rowcount)
+        if done.rowcount:
+            self._held[change_id] = now + LEASE
+        return bool(done.rowcount)

@@ -23,7 +23,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from radius.tables import Identity, RadiusBase
 
-Act = Literal["change_plan", "suspend", "resume", "rotate_password", "rename", "bind", "unbind", "apply_plan"]
+Act = Literal[
+    "change_plan",
+    "suspend",
+    "resume",
+    "rotate_password",
+    "rename",
+    "bind",
+    "unbind",
+    "apply_plan",
+    "activate",
+    "terminate",
+]
 ChangeState = Literal["pending", "confirmed", "superseded"]
 """
 * pending: some session is not known yet to be as it shall be.

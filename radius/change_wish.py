@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from radius.changes_of_sessions import FormerTerms
+from radius.change_claims import LEASE
+from radius.changes_of_sessions import LastTold
 from radius.coa import Words, coa_words
 from radius.doors import KnownNas
+from radius.plan_history import FormerTerms
 from radius.sessions import Session
 from radius.terms import PlanTerms
 
@@ -24,7 +27,8 @@ class ChangeWish:
     former: list[FormerTerms]
     wanted: PlanTerms
     ends: bool
-    brought_at: dict[int, datetime]
+    told: Mapping[int, LastTold]
+    """By their numbers, the sessions that were told of changes up to this one."""
     changed: frozenset[int]
     """The sessions, by number, whose NAS has said already that they are as they shall be."""
     former_names: tuple[str, ...] = ()
@@ -33,11 +37,7 @@ class ChangeWish:
     @property
     def interim(self) -> timedelta:
         """How long a session that is not as it shall be may stay unheard of; 0 when there can be none."""
-        if (
-            not self.ends
-            and not self.former_names
-            and all(each == FormerTerms(self.wanted, since=None) for each in self.former)
-        ):
+        if not self.ends and not self.former_names and all(each == FormerTerms(self.wanted) for each in self.former):
             return timedelta(0)
         return self.longest_interim
 
@@ -54,14 +54,30 @@ class ChangeWish:
     def words(self, nas: KnownNas, session: Session) -> Words | None:
         if self.ends or nas.dialect is None:
             return None
-        former = [each.terms for each in self.former]
+        earliest, latest = self._had_between(session)
+        had = [each for each in self.former if _in_force(each, earliest, latest)]
+        in_doubt = any(each.after_others and _before(earliest, each.since) for each in had) or not had
+        former = dict.fromkeys(each.terms for each in had)
         return coa_words(
-            nas.dialect, former, self.wanted, in_doubt=self._in_doubt(session), again=session.radacct_id in self.changed
+            nas.dialect, list(former), self.wanted, in_doubt=in_doubt, again=session.radacct_id in self.changed
         )
 
-    def _in_doubt(self, session: Session) -> bool:
-        """It may have been given terms that a plan has no longer."""
-        known = self.brought_at.get(session.radacct_id)
-        if known is None and session.started_at is not None:
-            known = session.started_at - CLOCKS_DIFFER
-        return any(each.since is not None and (known is None or known < each.since) for each in self.former)
+    def _had_between(self, session: Session) -> tuple[datetime | None, datetime | None]:
+        """Between when and when it was told what it has; None: nobody knows."""
+        told = self.told.get(session.radacct_id, LastTold(None, asked_since=False))
+        if told.at is not None:
+            earliest, latest = told.at - LEASE, told.at
+        elif session.started_at is not None:
+            earliest, latest = session.started_at - CLOCKS_DIFFER, session.started_at + CLOCKS_DIFFER
+        else:
+            return None, None
+        return earliest, None if told.asked_since else latest
+
+
+def _in_force(former: FormerTerms, earliest: datetime | None, latest: datetime | None) -> bool:
+    ended = former.until is not None and earliest is not None and former.until < earliest
+    return not ended and not (former.since is not None and latest is not None and latest < former.since)
+
+
+def _before(moment: datetime | None, since: datetime | None) -> bool:
+    return moment is None or since is None or moment < since

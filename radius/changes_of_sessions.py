@@ -5,44 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.change_tables import Act, SessionChange, SessionTreatment
 from radius.errors import RequestConflict, RequestRefused, SessionChangeUnknown
 from radius.gardens import in_garden
+from radius.plan_history import FormerTerms, ever_said, ever_said_in_garden, terms_as_json, terms_from_json
 from radius.results import SessionChangeView, TreatedSession
 from radius.subscribers import MAX_REQUEST_ID_LENGTH
 from radius.tables import Plan, Subscriber
 from radius.terms import PlanTerms, terms_of
 
-_LISTS = ("dns_ipv4", "dns_ipv6")
 
-
-@dataclass(frozen=True)
-class FormerTerms:
-    """What an open session may have: the terms of a plan as they were when the change was made, and since when they
-    were so. A session of before may have the plan's earlier ones, unless that is None."""
-
-    terms: PlanTerms
-    since: datetime | None
-
-
-async def former_of(db: AsyncSession, subscriber: Subscriber) -> FormerTerms:
-    """What a session of this subscriber has, if it began since then."""
+async def former_of(db: AsyncSession, subscriber: Subscriber) -> list[FormerTerms]:
+    """What sessions of this subscriber may have: what its plan says and said, or its garden over its plan."""
     plan, garden = await _plans_of(db, subscriber)
-    if garden is None:
-        return FormerTerms(terms_of(plan), plan.updated_at)
-    return FormerTerms(in_garden(terms_of(plan), terms_of(garden)), max(plan.updated_at, garden.updated_at))
+    return await (ever_said(db, plan) if garden is None else ever_said_in_garden(db, plan, garden))
+
+
+async def as_served(db: AsyncSession, subscriber: Subscriber) -> list[FormerTerms]:
+    """The same where sessions go on with what they have, whatever that is."""
+    return [FormerTerms(await served_terms(db, subscriber))]
 
 
 async def served_terms(db: AsyncSession, subscriber: Subscriber) -> PlanTerms:
     """What a session of this subscriber has: its plan's terms, or those of its garden over its plan."""
-    return (await former_of(db, subscriber)).terms
+    plan, garden = await _plans_of(db, subscriber)
+    return terms_of(plan) if garden is None else in_garden(terms_of(plan), terms_of(garden))
 
 
 async def _plans_of(db: AsyncSession, subscriber: Subscriber) -> tuple[Plan, Plan | None]:
@@ -87,7 +81,7 @@ async def add_change(
     subscriber: Subscriber,
     act: Act,
     *,
-    former: FormerTerms,
+    former: Sequence[FormerTerms],
     must_end: bool,
     request: tuple[str | None, str],
     now: datetime,
@@ -97,7 +91,7 @@ async def add_change(
     Raises:
         RequestConflict: another subscriber's change has this request id by now.
     """
-    terms, earlier = [former], await newest(db, subscriber)
+    terms, earlier = [*former], await newest(db, subscriber)
     if earlier is not None and earlier.state == "pending":
         terms += former_terms(earlier)
         must_end = must_end or earlier.must_end
@@ -126,36 +120,60 @@ async def add_change(
 
 
 def _kept(former: FormerTerms) -> dict[str, object]:
-    since = None if former.since is None else former.since.isoformat()
-    return {"terms": asdict(former.terms), "since": since}
+    since, until = (None if at is None else at.isoformat() for at in (former.since, former.until))
+    said = {"terms": terms_as_json(former.terms), "since": since, "until": until}
+    return {**said, "after_others": former.after_others}
 
 
 def former_terms(change: SessionChange) -> list[FormerTerms]:
     """What its open sessions may have."""
     return [
         FormerTerms(
-            terms=PlanTerms(**{**said["terms"], **{name: tuple(said["terms"][name]) for name in _LISTS}}),
-            since=None if said["since"] is None else datetime.fromisoformat(said["since"]),
+            terms=terms_from_json(said["terms"]),
+            since=_moment(said["since"]),
+            until=_moment(said.get("until")),
+            # a change of an earlier release knew of the present terms alone
+            after_others=said.get("after_others", said["since"] is not None),
         )
         for said in json.loads(change.former)
     ]
 
 
-async def brought_at(db: AsyncSession, change: SessionChange) -> dict[int, datetime]:
-    """By its number in accounting, when a session was last brought to what it had before this change."""
-    brought = (
-        select(SessionTreatment.radacct_id, func.max(SessionTreatment.asked_at))
+def _moment(said: str | None) -> datetime | None:
+    return None if said is None else datetime.fromisoformat(said)
+
+
+@dataclass(frozen=True)
+class LastTold:
+    """When a session was last brought to what it had before a change, and whether it was asked for something since that
+    may have come through."""
+
+    at: datetime | None
+    asked_since: bool
+
+
+async def last_told(db: AsyncSession, change: SessionChange) -> dict[int, LastTold]:
+    """By their numbers in accounting, the sessions that have been told of changes up to this one."""
+    asked = (
+        select(SessionTreatment)
         .join(SessionChange, SessionChange.id == SessionTreatment.change_id)
         .where(
             SessionChange.tenant_id == change.tenant_id,
             SessionChange.subscriber_id == change.subscriber_id,
-            SessionChange.id < change.id,
-            SessionTreatment.said == "changed",
-            SessionTreatment.confirmed_at.is_not(None),
+            SessionChange.id <= change.id,
+            SessionTreatment.asked_at.is_not(None),
+            SessionTreatment.said.in_(("changed", "unanswered", "refused")),
         )
-        .group_by(SessionTreatment.radacct_id)
+        .order_by(SessionTreatment.id)
     )
-    return {number: at for number, at in await db.execute(brought) if at is not None}
+    told: dict[int, LastTold] = {}
+    for each in await db.scalars(asked):
+        if each.said == "changed" and each.confirmed_at is not None and each.change_id != change.id:
+            told[each.radacct_id] = LastTold(each.asked_at, asked_since=False)
+        else:
+            before = told.get(each.radacct_id, LastTold(None, asked_since=False))
+            told[each.radacct_id] = LastTold(before.at, asked_since=True)
+    return told
 
 
 async def change_of(db: AsyncSession, tenant_id: str, change_id: int) -> SessionChange:

@@ -104,9 +104,9 @@ def _under_another_name(facts: Facts) -> Iterator[Finding]:
     if facts.unknown_lines and facts.subscriber is not None:
         logs_in = facts.subscriber["login_by_line"]
         act = (
-            f"`firstlight subscribers project {facts.username}`, then let the line ask again."
+            f"Its NAS needs `lines = true` (`firstlight nas show`); then `subscribers project {facts.username}`."
             if logs_in
-            else "Let the CPE dial (PPP), or bind the subscriber so that its line logs in for it."
+            else "Let the CPE dial (PPP), or bind it so that its line logs in for it (`subscribers bind --ipoe`)."
         )
         words = f"The line that {facts.username} is bound to asks by itself, and FreeRADIUS knows nobody of it."
         yield finding("line_unknown", "cause", words, [_tried(facts, each) for each in facts.unknown_lines], act)

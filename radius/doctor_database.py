@@ -9,15 +9,18 @@ from typing import Any
 from sqlalchemy import Column, Connection, func, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.freeradius_tables import radacct, radpostauth
+from radius.freeradius_tables import nas, radacct, radpostauth
 from radius.login_tables import radius_login
 from radius.ports import Begin
 from radius.projection_errors import RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-from radius.raddb_checks import Trap
+from radius.raddb_checks import KNOWN_SECRETS, SHORTEST_SECRET, Trap
 from radius.radius_database import radius_transaction
 
 LOGIN_BEFORE_SESSION = timedelta(hours=1)
 """A session's Accounting-Start follows its login at once, by clocks that differ."""
+NAMED = 5
+"""So many NASes are named in one trap."""
+
 _LEADING = (
     ("radcheck", "username"),
     ("radreply", "username"),
@@ -133,12 +136,34 @@ async def _never_forgotten(
     ]
 
 
-async def _log_not_written(db: AsyncSession, _oldest: datetime) -> list[Trap]:
-    """Sessions that begin without a login: the newest of each is looked at."""
+async def _of_secrets(db: AsyncSession, _oldest: datetime) -> list[Trap]:
+    """Secrets of NASes that are short, known or shared: named by their NASes alone."""
+    having: dict[str, list[str]] = {}
+    for name, secret in await db.execute(select(nas.c.shortname, nas.c.secret).order_by(nas.c.shortname)):
+        having.setdefault(secret, []).append(name)
+    traps = []
+    for secret, names in having.items():
+        if len(secret) < SHORTEST_SECRET or secret in KNOWN_SECRETS:
+            what, why = "is short or known", "Whoever sees a packet finds it out, and with it every password."
+            traps.append(_secret_trap("weak_secret", names, what, why))
+        if len(names) > 1:
+            why = "Who has it of one of them can speak for the others, and open the passwords that they send."
+            traps.append(_secret_trap("shared_secret", names, "is the same", why))
+    return traps
+
+
+def _secret_trap(trap: str, names: list[str], what: str, why: str) -> Trap:
+    named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    fix = f"firstlight nas rotate-secret {names[-1]} --reason ..."
+    return Trap(trap=trap, what=f"table nas: the secret of {named} {what}", why=why, fix=fix)
+
+
+async def _log_not_written(db: AsyncSession, oldest: datetime) -> list[Trap]:
+    """Sessions that begin without a login: the newest of each. Of one before ``oldest`` no login is kept."""
     started, logged = radacct.c.acctstarttime, radius_login.c.happened_at
     session = await db.scalar(select(started).order_by(radacct.c.radacctid.desc()).limit(1))
     login = await db.scalar(select(logged).order_by(radius_login.c.id.desc()).limit(1))
-    if session is None or (login is not None and login >= session - LOGIN_BEFORE_SESSION):
+    if session is None or session < oldest or (login is not None and login >= session - LOGIN_BEFORE_SESSION):
         return []
     return [
         Trap(
@@ -154,6 +179,7 @@ async def _log_not_written(db: AsyncSession, _oldest: datetime) -> list[Trap]:
 _LOOKS: Sequence[tuple[str, Callable[[AsyncSession, datetime], Awaitable[list[Trap]]]]] = (
     ("indexes", _of_tables),
     ("passwords in radpostauth", _of_passwords),
+    ("secrets in table nas", _of_secrets),
     ("how long logins are kept", _of_old_logins),
     ("how long radpostauth is kept", _of_old_answers),
     ("whether logins are written down", _log_not_written),

@@ -8,7 +8,7 @@ closed port and a lost reply look alike.
 from __future__ import annotations
 
 import secrets as randomness
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -49,6 +49,7 @@ class NasDoor:
     """Where a NAS takes such requests (UDP 3799 by RFC 5176 s3, often 1700), how, and the secret shared with it.
 
     ``keys`` name a session to it; ``event_timestamp`` is false for one that refuses requests with an Event-Timestamp.
+    ``pace`` waits before each datagram until it may be sent.
     """
 
     name: str
@@ -57,6 +58,7 @@ class NasDoor:
     secret: str = field(repr=False)
     keys: tuple[SessionKey, ...] = EVERY_KEY
     event_timestamp: bool = True
+    pace: Callable[[], Awaitable[None]] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ async def _ask(
             server=door.address,
             port=door.port,
             waits=retransmission.waits(),
+            pace=door.pace,
         )
     except OSError as error:
         why = error.strerror or "no reason given"

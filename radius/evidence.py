@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ LOGINS_LOOKED_AT = 50
 UNKNOWN_LOOKED_AT = 5000
 STRANGERS_LOOKED_AT = 10
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MAC = re.compile("[0-9a-f]{12}")
 
 Found = dict[str, Any]
@@ -144,11 +145,11 @@ class Diagnoses:
             last = [await self._sessions.last_session(name) for name in (username, *former)]
         except UsernameRefused:  # a name of before there was a rule: FreeRADIUS finds no row of it either
             return {}
-        began = [each for each in last if each is not None and each.started_at is not None]
+        known = [each for each in last if each is not None]
         return {
             "open_sessions": sessions,
             "silent": await self._silent(sessions),
-            "last_session": max(began, key=lambda each: each.started_at or self._now(), default=None),
+            "last_session": max(known, key=lambda each: each.started_at or _LONG_AGO, default=None),
         }
 
     async def _silent(self, sessions: Sequence[Session]) -> frozenset[int]:
@@ -207,9 +208,11 @@ def _tries(exact: set[str], username: str, unknown: list[UnknownUser]) -> list[U
 
 def _is_of_line(tried: UnknownUser, line: LineIdentity) -> bool:
     """Whether a line asked by itself, as its MAC address or circuit, and it is the one with all that is bound."""
+    if not line.said:
+        return False
     named = LineIdentity(station=tried["username"]).in_one_spelling.station
     by_itself = _MAC.fullmatch(named or "") or tried["username"] in (tried["circuit"], line.circuit)
-    if not line.said or not by_itself:
+    if not by_itself:
         return False
     station = LineIdentity(station=tried["calling_station"] or tried["username"]).in_one_spelling.station
     circuit = tried["circuit"] or tried["username"]

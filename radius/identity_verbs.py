@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlalchemy.exc import IntegrityError
 
 from radius import former_names
 from radius.acts import Acts, in_service
-from radius.changes_of_sessions import fingerprint, former_of
+from radius.changes_of_sessions import as_served, fingerprint
 from radius.encoder import safe_username
 from radius.errors import UsernameTaken
 from radius.line_identity import LineIdentity, give_line, line_of
@@ -40,7 +38,7 @@ class IdentityVerbs(Acts):
         if done is not None:
             return done
         in_service(subscriber, "gets another name once it is in service")
-        before = replace(await former_of(self._db, subscriber), since=None)
+        before = await as_served(self._db, subscriber)
         changes = subscriber.username != username
         if changes:
             await self._rename(subscriber, username)
@@ -106,7 +104,7 @@ class IdentityVerbs(Acts):
     async def _bound(
         self, subscriber: Subscriber, line: LineIdentity, logs_in: bool, request: tuple[str | None, str]
     ) -> SessionChangeView:
-        before = replace(await former_of(self._db, subscriber), since=None)
+        before = await as_served(self._db, subscriber)
         had = (line_of(subscriber), subscriber.login_by_line)
         username = subscriber.username
         if had != (line, logs_in):

@@ -296,5 +296,6 @@ def _row(line: SubscriberLine, plan_id: int) -> dict[str, Any]:
         "framed_ipv6_routes": "\n".join(addresses.ipv6_routes),
         "external_id": line.external_id,
         "login_by_line": False,
+        "origin": "imported",
         "request_fingerprint": request.fingerprint,
     }

@@ -220,6 +220,7 @@ async def states_not_as_billed(
     db: AsyncSession, *, tenant_id: str, billed_service_ids: Collection[int], changing_service_ids: Collection[int]
 ) -> list[Finding]:
     """A line carries its plan exactly while it is paid for: active (or suspended) with a running bill, else without.
+    What was brought in is billed elsewhere.
 
     ``changing_service_ids`` are those that a run is taking back right now, bill and state in turn.
     """
@@ -231,7 +232,7 @@ async def states_not_as_billed(
             continue
         billed, admitted = service_id in billed_service_ids, subscriber.state in _ADMITTED
         name = subscriber.username
-        if admitted and not billed:
+        if admitted and not billed and subscriber.origin == "ordered":
             sentences.append((name, f"{name} is {subscriber.state}, but nobody is billed for service {service_id}."))
         if billed and not admitted:
             sentences.append((name, f"{name} is {subscriber.state}, but service {service_id} is being billed."))
@@ -245,7 +246,8 @@ async def states_not_as_billed(
 async def subscribers_nobody_wants(
     db: AsyncSession, *, tenant_id: str, wanted_service_ids: Collection[int]
 ) -> list[Finding]:
-    """A subscriber that isn't in service yet is somebody's work; the caller knows what is being worked on."""
+    """A subscriber that isn't in service yet is somebody's work; the caller knows what is being worked on. What was
+    brought in is whoever brought it in's."""
     return [
         Finding(
             subscriber.username,
@@ -253,7 +255,7 @@ async def subscribers_nobody_wants(
             " service or take it back.",
         )
         for subscriber, service_id in await _of_services(db, tenant_id)
-        if subscriber.state not in _ADMITTED and service_id not in wanted_service_ids
+        if subscriber.state not in _ADMITTED and service_id not in wanted_service_ids and subscriber.origin == "ordered"
     ]
 
 

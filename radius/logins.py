@@ -168,17 +168,6 @@ class LoginLog:
             rows = await db.execute(each.group_by(radius_login.c.nas_address))
             return Heard({address: at for address, at in rows}, None if first > behind else LOOKED_BACK)
 
-    async def last_heard(self) -> dict[str, datetime]:
-        """By address of NASes when a login came from it last, as far as the latest few thousand logins tell.
-
-        Raises:
-            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-        """
-        latest = select(radius_login).order_by(radius_login.c.id.desc()).limit(AT_ONCE).subquery()
-        each = select(latest.c.nas_address, func.max(latest.c.happened_at)).group_by(latest.c.nas_address)
-        async with radius_transaction(self._radius_read) as db:
-            return {address: at for address, at in await db.execute(each)}
-
     async def unknown_users(self, tenant_id: str, *, limit: int = 50, known_since: bool = False) -> list[UnknownUser]:
         """Names that nobody has, tried at NASes of this tenant, who tried last first; ``known_since``: also those that
         FreeRADIUS knows by now.

@@ -62,7 +62,7 @@ class NasLanes:
             probe = lane.probe = _Probe(_clock())
         try:
             async with lane.room:
-                await self._keep_apart(nas, lane)
+                await self.pace(nas)
                 yield False
         finally:
             if probe is not None:
@@ -83,7 +83,9 @@ class NasLanes:
         with suppress(TimeoutError):
             await asyncio.wait_for(probe.over.wait(), max(0.0, probe.began + PROBE_SECONDS - _clock()))
 
-    async def _keep_apart(self, nas: KnownNas, lane: _Lane) -> None:
+    async def pace(self, nas: KnownNas) -> None:
+        """Waits until it may be sent one more datagram."""
+        lane = self._lane(nas)
         if nas.coa.per_second is None:
             return
         at = max(_clock(), lane.free_at)

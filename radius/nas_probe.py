@@ -26,6 +26,7 @@ from radius.dynamic_authorization import (
 )
 from radius.findings import SecretMisfit, clock
 from radius.logins import LoginLog
+from radius.projection_errors import RadiusDatabaseUnavailable, RadiusDatabaseUnfit
 from radius.server_log import secret_misfits
 
 Heard = Literal["answered", "silent", "not_possible"]
@@ -73,11 +74,15 @@ def _refused(reply: CanaryReply) -> str:
 
 async def probe_log(logins: LoginLog, name: str, address: str, log_file: Path | None) -> Probe:
     """What FreeRADIUS has written down of that NAS: the only way to know of one that is elsewhere whether its requests
-    arrive, and with the right secret.
+    arrive, and with the right secret."""
+    try:
+        return await _written(logins, name, address, log_file)
+    except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
+        words = f"What FreeRADIUS wrote down of {name} can't be read: {error}"
+        return Probe(asked="log", heard="not_possible", words=words)
 
-    Raises:
-        RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-    """
+
+async def _written(logins: LoginLog, name: str, address: str, log_file: Path | None) -> Probe:
     heard = await logins.heard([address])
     at = heard.at.get(address)
     strange = next((each for each in await logins.unknown_nases() if each["address"] == address), None)

@@ -91,6 +91,7 @@ async def define_nas(
     dialect_named(terms.dialect)
     await one_definition_at_a_time(db, tenant_id)
     faults = [*_nas_faults(name, terms, secret), *_uncheckable(terms, await password_storage(db, tenant_id))]
+    faults += [] if secret is None else await _shared(db, tenant_id, name, secret, secrets)
     if faults:
         raise NasRefused(name, faults)
     if not pairs_later:
@@ -237,6 +238,13 @@ def _uncheckable(terms: NasTerms, storage: PasswordStorage) -> Iterable[str]:
     methods = set(terms.login_methods) & set(LOGIN_METHODS)
     for method in uncheckable(storage, methods):
         yield f"nobody could log in by {method}: passwords are kept as {storage}, and that cannot be checked against it"
+
+
+async def _shared(db: AsyncSession, tenant_id: str, name: str, secret: str, secrets: Secrets) -> list[str]:
+    """Who has the secret of one NAS could speak for another."""
+    others = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id, Nas.name != name).order_by(Nas.name))
+    same = [nas.name for nas in others if await secrets.reveal(db, nas.secret_ref) == secret]
+    return [f"its secret is that of {', '.join(same)}: each NAS needs one of its own"] if same else []
 
 
 def _nas_faults(name: str, terms: NasTerms, secret: str | None) -> Iterable[str]:

@@ -16,6 +16,7 @@ from radius.change_tables import SessionChange
 from radius.change_wish import CLOCKS_DIFFER
 from radius.changes_of_sessions import add_change, fingerprint, former_of
 from radius.freeradius_tables import radacct
+from radius.plan_history import FormerTerms
 from radius.plan_looks import served_by
 from radius.plans import find_plan
 from radius.ports import Begin, Now
@@ -135,10 +136,14 @@ async def _make(db: AsyncSession, plan: Plan, which: ColumnElement[bool], *, lim
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    done = []
+    done: list[int] = []
+    said: dict[tuple[int, int | None], list[FormerTerms]] = {}  # asked once of all that are served by the same
     for subscriber in list(held):
+        served = (subscriber.plan_id, subscriber.garden_plan_id)
         mark = fingerprint("apply_plan", subscriber.id, plan=plan.name, version=plan.version)
-        former = await former_of(db, subscriber)
+        if served not in said:
+            said[served] = await former_of(db, subscriber)
+        former = said[served]
         await add_change(db, subscriber, "apply_plan", former=former, must_end=False, request=(None, mark), now=now)
         done.append(subscriber.id)
     return done

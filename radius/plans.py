@@ -21,6 +21,7 @@ from radius.errors import (
     TermsNotExpressible,
 )
 from radius.gardens import pieces_of
+from radius.plan_history import keep_former
 from radius.tables import Nas, Plan, Subscriber
 from radius.terms import PlanTerms, columns_of, in_one_spelling, terms_of
 from radius.wording import common_words, words_of
@@ -68,6 +69,7 @@ async def define_plan(
     if before.access != terms.access:
         await _refuse_other_access(db, plan)
     if before != terms:
+        await keep_former(db, plan, before, now=now)
         for column, value in columns_of(terms).items():
             setattr(plan, column, value)
         await count_up(db, plan, now)

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from radius.change_tables import Act, ChangeState, SessionSaid
 from radius.disconnect import NasSaid
-from radius.states import State
+from radius.states import Origin, State
 from radius.terms import PlanTerms
 
 
@@ -32,6 +32,7 @@ class SubscriberView(TypedDict):
     ``garden`` is the plan by which a suspended one is served; None: its logins are refused. ``routes`` and
     ``ipv6_routes`` as in ``FramedAddresses``. ``external_id`` is the ISP's own number of it. ``line`` is where it may
     log in from (``LineIdentity``; nothing: from anywhere), ``login_by_line`` whether that line does so by itself.
+    ``origin``: what was *imported*, no run ends.
     """
 
     subscriber_id: int
@@ -51,6 +52,7 @@ class SubscriberView(TypedDict):
     external_id: str | None
     line: dict[str, str]
     login_by_line: bool
+    origin: Origin
     password: str
     version: int
     projected: bool

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius import external_ids, former_names, nases, plans, subscribers
@@ -200,13 +200,15 @@ class RadiusService:
         return await subscribers.owners(self._db, self._tenant_id, unprojected=unprojected)
 
     async def live_service_ids(self, *, in_service: bool = False) -> list[int]:
-        """The services that have a subscriber who was not terminated; ``in_service``: who is active or suspended."""
+        """The services that have a subscriber who was not terminated; ``in_service``: who is active or suspended, or
+        was brought in."""
         not_these = ("pending", "testing", "terminated") if in_service else ("terminated",)
         found = await self._db.scalars(
             select(Subscriber.service_id)
             .where(
                 Subscriber.tenant_id == self._tenant_id,
-                Subscriber.state.not_in(not_these),
+                Subscriber.state != "terminated",
+                or_(Subscriber.state.not_in(not_these), Subscriber.origin == "imported"),
                 Subscriber.service_id.is_not(None),
             )
             .order_by(Subscriber.service_id)

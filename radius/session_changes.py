@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
 from radius.change_claims import ChangeClaims
 from radius.change_tables import SessionTreatment
 from radius.change_wish import ChangeWish
-from radius.changes_of_sessions import brought_at, change_of, former_terms, served_terms, treatments_of, views
+from radius.changes_of_sessions import change_of, former_terms, last_told, served_terms, treatments_of, views
 from radius.coa import Words, ask_to_change
 from radius.disconnect import ask_to_disconnect
 from radius.doors import KnownNas, close_ghost, identity_of, nas_doors
@@ -210,7 +211,7 @@ class SessionChanges:
                 former=former_terms(change),
                 wanted=await served_terms(db, subscriber),
                 ends=change.must_end or is_refused(subscriber),
-                brought_at=await brought_at(db, change),
+                told=await last_told(db, change),
                 changed=frozenset(each.radacct_id for each in treated if each.said == "changed"),
                 former_names=await not_free_yet(db, self._tenant_id, subscriber_id),
             )
@@ -231,10 +232,24 @@ class SessionChanges:
             if silent:
                 words_of_it = f"NAS {nas.door.name} has just been silent, and is asked again later"
                 return Answer("not_asked", words_of_it, None)
-            answer = await self._ask(session, nas, words)
+            if not await self._claims.keep(wish.change_id):  # it has waited long
+                return Answer("not_asked", "another change of this subscriber is under way by now", None)
+            answer = await self._ask(session, self._paced(nas), words)
             self._lanes.answered(nas, silent=answer.said == "unanswered")
         log.info("session told of a change", username=wish.username, nas=nas.door.name, said=answer.said)
         return answer
+
+    def _paced(self, nas: KnownNas) -> KnownNas:
+        """Every datagram counts for what it is sent in a second; the turn was for the first one."""
+        first = True
+
+        async def pace() -> None:
+            nonlocal first
+            if not first:
+                await self._lanes.pace(nas)
+            first = False
+
+        return replace(nas, door=replace(nas.door, pace=pace))
 
     async def _ask(self, session: Session, nas: KnownNas, words: Words | None) -> Answer:
         identity = identity_of(session)
@@ -273,7 +288,7 @@ class SessionChanges:
         now = self._now()
         async with self._begin() as db:
             change = await change_of(db, self._tenant_id, wish.change_id)
-            change.leased_until = None
+            self._claims.give_up(change)
             treated = await treatments_of(db, [change.id])
             for each in treated:
                 if each.confirmed_at is None and is_confirmed(each, still_open.get(each.radacct_id)):
@@ -298,5 +313,5 @@ class SessionChanges:
     async def _postpone(self, change_id: int) -> None:
         async with self._begin() as db:
             change = await change_of(db, self._tenant_id, change_id)
-            change.leased_until = None
+            self._claims.give_up(change)
             change.attempts, change.due_at = due_again([], change.attempts, self._now(), sign=None)

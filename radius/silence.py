@@ -32,9 +32,12 @@ def silence(facts: Facts) -> list[str]:
 
 
 def next_act(facts: Facts, otherwise: str) -> str:
-    """Dropped packets of its own NAS are looked into before anything else."""
+    """Packets of its own NAS that were dropped since a login came from it are looked into before anything else."""
     misfit = (facts.misfits or {}).get(facts.last_nas or "")
     if misfit is None or facts.last_nas is None:
+        return otherwise
+    heard = facts.last_heard.get(facts.last_nas)
+    if heard is not None and heard > misfit.last_at:
         return otherwise
     if misfit.unsigned:
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,7 +27,7 @@ def close_to(name: str, others: Iterable[str]) -> list[str]:
     same = [other for other in found if simplified(other) == wanted]
     if not wanted:
         return same[:MOST]
-    alike = [other for other in found if _is_alike(wanted, simplified(other))]
+    alike = islice((other for other in found if _is_alike(wanted, simplified(other))), MOST + len(same))
     return list(dict.fromkeys([*same, *alike]))[:MOST]
 
 

@@ -14,6 +14,10 @@ State = Literal["pending", "testing", "active", "suspended", "terminated"]
   subscriber is made again: then it is pending, with a new password.
 """
 
+Origin = Literal["ordered", "imported"]
+"""Whether a run installs it and ends it, or it was brought in as it was elsewhere: then nobody does but by hand, and
+nothing is known here of its bill."""
+
 STATES: tuple[State, ...] = get_args(State)
 
 _MOVES: dict[State, tuple[State, ...]] = {

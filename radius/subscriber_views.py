@@ -35,6 +35,7 @@ VIEWS = select(
     SUBSCRIBER.bound_circuit,
     SUBSCRIBER.bound_remote,
     SUBSCRIBER.login_by_line,
+    SUBSCRIBER.origin,
     SUBSCRIBER.version,
     SUBSCRIBER.projected_version,
 ).join(Plan.__table__, and_(PLAN.tenant_id == SUBSCRIBER.tenant_id, PLAN.id == SUBSCRIBER.plan_id))
@@ -59,6 +60,7 @@ def subscriber_view(subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str, g
         external_id=subscriber.external_id,
         line=line_of(subscriber).said,
         login_by_line=subscriber.login_by_line,
+        origin=subscriber.origin,
         password=password_ref_of(subscriber.id),
         version=subscriber.version,
         projected=subscriber.projected_version == subscriber.version,

@@ -30,7 +30,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from radius.password_storage import PasswordStorage
-from radius.states import STATES, State
+from radius.states import STATES, Origin, State
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -129,6 +129,27 @@ class Plan(Projected, RadiusBase):
     updated_at: Mapped[datetime]
 
 
+class FormerPlanTerms(RadiusBase):
+    """What a plan said until it was changed: sessions that began before may have it still."""
+
+    __tablename__ = "radius_former_plan_terms"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "plan_id"], ["radius_plan.tenant_id", "radius_plan.id"]),
+        UniqueConstraint("plan_id", "version"),
+        Index("ix_radius_former_plan_terms_of", "tenant_id", "plan_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
+    tenant_id: Mapped[str] = mapped_column(String(64))
+    plan_id: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(BigInteger)
+    """The plan's, as it said this first or was told anew; from 1 on nothing is missing."""
+    terms: Mapped[str] = mapped_column(Text)
+    """``PlanTerms`` as JSON."""
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+
+
 def _while_it_lives(name: str, *columns: str, only: str | None = None) -> Index:
     """Unique among the subscribers that are not terminated."""
     where = text("state <> 'terminated'" if only is None else f"state <> 'terminated' AND {only}")
@@ -191,6 +212,7 @@ class Subscriber(Projected, RadiusBase):
     """The line from which it may log in; None: from any (``radius.line_identity``)."""
     login_by_line: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Its line logs in for it, without a password (IPoE)."""
+    origin: Mapped[Origin] = mapped_column(String(8), default="ordered", server_default="ordered")
     request_id: Mapped[str | None] = mapped_column(String(200))
     request_fingerprint: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]

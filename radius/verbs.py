@@ -6,18 +6,18 @@ The new wish and what open sessions are still to be told of it are one transacti
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Literal
 
 from radius import subscribers
 from radius.acts import in_service
-from radius.changes_of_sessions import fingerprint, former_of
+from radius.changes_of_sessions import as_served, fingerprint, former_of
 from radius.errors import IllegalMove
 from radius.gardens import withholds_addresses
 from radius.identity_verbs import IdentityVerbs, fits
 from radius.plans import find_plan, random_password
 from radius.results import SessionChangeView
-from radius.states import may_become
-from radius.tables import Plan, Subscriber
+from radius.states import State, may_become
+from radius.tables import Plan, Subscriber, password_ref_of
 from radius.terms import terms_of
 from radius.verb_errors import GardenUnfit
 
@@ -110,8 +110,41 @@ class SubscriberVerbs(IdentityVerbs):
         password = random_password(subscribers.PASSWORD_LENGTH)
         await self._secrets.seal(self._db, subscriber.password_ref, password)
         # sessions go on with what they have, also where their plan was changed since
-        before = replace(await former_of(self._db, subscriber), since=None)
+        before = await as_served(self._db, subscriber)
         return await self._end(subscriber, "rotate_password", before, (request_id, mark), changes=True)
+
+    async def activate(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
+        """Let it in on its full plan. For whom no run does that.
+
+        Raises:
+            IllegalMove: it is suspended, which only its resumption ends.
+            SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
+        """
+        return await self._moved(subscriber_id, "activate", "active", request_id)
+
+    async def terminate(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
+        """End it at once: no login any more, and its open sessions are ended. For whom no run does that.
+
+        Its password is forgotten, and its name free for the same customer only.
+
+        Raises:
+            SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
+        """
+        done = await self._moved(subscriber_id, "terminate", "terminated", request_id)
+        await self._secrets.discard(self._db, password_ref_of(subscriber_id))
+        return done
+
+    async def _moved(
+        self, subscriber_id: int, act: Literal["activate", "terminate"], wanted: State, request_id: str | None
+    ) -> SessionChangeView:
+        mark = fingerprint(act, subscriber_id)
+        subscriber, done = await self._begin(subscriber_id, request_id, mark)
+        if done is not None:
+            return done
+        before, was = await as_served(self._db, subscriber), subscriber.version
+        await subscribers.move(self._db, subscriber, wanted, now=self._now())
+        changes, subscriber.version = subscriber.version != was, was  # counted once, below
+        return await self._end(subscriber, act, before, (request_id, mark), changes=changes)
 
     async def _withheld(self, subscriber: Subscriber) -> bool:
         if subscriber.garden_plan_id is None:

@@ -205,6 +205,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "renewal.not_eligible",
         "service.under_way",
         "subscriber.cpe_holds_username",
+        "subscriber.run_looks_after",
         "team.error",
         "tenant.domain_taken",
         "tenant.error",

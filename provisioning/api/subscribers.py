@@ -115,6 +115,20 @@ async def resume(call: InCall, username: Username, wish: Why) -> ChangedSubscrib
     return await desk.resume(username, request_id=_request_id(call))
 
 
+@doors.post("/{username}/activate", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def activate(call: InCall, username: Username, wish: Why) -> ChangedSubscriber:
+    """Lets in one that was brought in as pending, or has no service: whom no run lets in."""
+    desk = await _seen(call, username, wish.reason)
+    return await desk.activate(username, request_id=_request_id(call))
+
+
+@doors.post("/{username}/end", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def end(call: InCall, username: Username, wish: Why) -> ChangedSubscriber:
+    """Ends at once one that was brought in, or has no service: no login any more, and its sessions are ended."""
+    desk = await _seen(call, username, wish.reason)
+    return await desk.end(username, request_id=_request_id(call))
+
+
 @doors.post("/{username}/rotate-password", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def rotate_password(call: InCall, username: Username, wish: Why) -> ChangedSubscriber:
     """Makes a new random password, which is sealed and not shown; sessions go on, and the CPE needs to be told."""

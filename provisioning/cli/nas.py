@@ -34,7 +34,7 @@ def list_(json_: AsJson = False) -> None:
         elif not found:
             say("no NASes")
         else:
-            heard = await appliance.logins.last_heard()
+            heard = (await appliance.logins.heard([nas["address"] for nas in found])).at
             headings = ("nas", "address", "dialect", "coa port", "last login")
             print_list(headings, [_entry(nas, clock_time(heard.get(nas["address"]))) for nas in found])
 
@@ -51,11 +51,12 @@ def show(name: Name, json_: AsJson = False) -> None:
         if json_:
             print_json(nas)
             return
-        heard = (await appliance.logins.last_heard()).get(nas["address"])
+        heard = await appliance.logins.heard([nas["address"]])
+        none = "none that is kept" if heard.looked_back is None else f"none among the last {heard.looked_back}"
         say(f"{nas['name']}  {nas['address']}, dialect {nas['dialect']}, CoA port {nas['coa_port']}")
         say(f"logins by: {', '.join([*nas['login_methods'], *(['line'] if nas['lines'] else [])])}")
         say(f"secret: {nas['secret']}")
-        say(f"last login heard from it: {clock_time(heard) or 'none that is kept'}")
+        say(f"last login heard from it: {clock_time(heard.at.get(nas['address'])) or none}")
         say("carried over to FreeRADIUS" if nas["projected"] else "its last change is not carried over yet")
 
     run(act, as_json=json_)

@@ -129,7 +129,8 @@ def define(
             not_carried = str(error)
         if json_:
             carried = not_carried is None
-            print_json({**plan, "projected": carried, "sessions_behind": behind if carried else None})
+            how_far = {"projected": carried, "sessions_behind": behind if carried else None}
+            print_json({**plan, **how_far, "not_carried_over": not_carried})
         elif not_carried is not None:
             say(f"{spec.plan}: committed, not carried over yet: {not_carried}")
         else:

@@ -15,8 +15,8 @@ from provisioning.cli.running import AsJson, By, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.projections import ProjectedAll
-from provisioning.subscriber_desk import ExternalId, Who
-from radius import SubscriberView
+from provisioning.subscriber_desk import ExternalId, Who, ends_by_hand
+from radius import SubscriberUnknown, SubscriberView
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall be, and making it so.")
 subscribers_verbs.add_to(app)
@@ -93,7 +93,15 @@ def terminate(
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
-    """End a service: its bill, account, session, CPE, line and addresses. Until its day it can be taken back."""
+    """End a service: its bill, account, session, CPE, line and addresses. Until its day it can be taken back.
+
+    One that was brought in, or has no service, can end --now alone.
+    """
+
+    who = whom(username, external_id)
+    if now and on is None and run(lambda appliance: _ends_by_hand(appliance, who), as_json=json_):
+        subscribers_verbs.change(who, lambda desk, named: desk.end(named), as_json=json_)
+        return
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
@@ -137,6 +145,14 @@ def keep(
         print_json({"username": named, "run": run_id}) if json_ else say(f"{named} is kept (run {run_id})")
 
     run(act, as_json=json_)
+
+
+async def _ends_by_hand(appliance: Appliance, who: Who) -> bool:
+    async with appliance.database.read() as db:
+        try:
+            return ends_by_hand(await appliance.subscriber_desk(db).named(who))
+        except SubscriberUnknown:
+            return False  # which is refused with all else that is wrong
 
 
 async def _all(appliance: Appliance) -> ProjectedAll:

@@ -19,6 +19,7 @@ from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who
+from provisioning.vault import VaultError
 from radius import LineIdentity, RadiusError, Retransmission, SessionChangeView
 
 AT_ONCE = Retransmission(sends=3, first_wait_seconds=1.0)
@@ -30,7 +31,7 @@ Request = Annotated[str | None, typer.Option(help="Names this act: the same agai
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (change_plan, suspend, resume, rotate_password, rename, bind, unbind, changes):
+    for command in (change_plan, suspend, resume, activate, rotate_password, rename, bind, unbind, changes):
         app.command()(command)
 
 
@@ -43,7 +44,7 @@ def change_plan(
     json_: AsJson = False,
 ) -> None:
     """Give another plan, to the next login and to the sessions that are open."""
-    _change(
+    change(
         whom(username, external_id),
         lambda desk, who: desk.change_plan(who, plan=plan, request_id=request),
         as_json=json_,
@@ -61,7 +62,7 @@ def suspend(
     json_: AsJson = False,
 ) -> None:
     """Refuse logins and end the sessions that are open, or keep the line in a walled garden; the password stays."""
-    _change(
+    change(
         whom(username, external_id),
         lambda desk, who: desk.suspend(who, garden=garden, request_id=request),
         as_json=json_,
@@ -76,7 +77,18 @@ def resume(
     json_: AsJson = False,
 ) -> None:
     """End a suspension: the same password, plan and addresses as before."""
-    _change(whom(username, external_id), lambda desk, who: desk.resume(who, request_id=request), as_json=json_)
+    change(whom(username, external_id), lambda desk, who: desk.resume(who, request_id=request), as_json=json_)
+
+
+def activate(
+    username: Username,
+    reason: Reason,
+    request: Request = None,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
+    """Let in one that was brought in as pending, or has no service: whom no run lets in."""
+    change(whom(username, external_id), lambda desk, who: desk.activate(who, request_id=request), as_json=json_)
 
 
 def rotate_password(
@@ -87,7 +99,7 @@ def rotate_password(
     json_: AsJson = False,
 ) -> None:
     """Make a new random password, which is sealed and not shown; sessions go on, and the CPE needs to be told."""
-    _change(whom(username, external_id), lambda desk, who: desk.rotate_password(who, request_id=request), as_json=json_)
+    change(whom(username, external_id), lambda desk, who: desk.rotate_password(who, request_id=request), as_json=json_)
 
 
 def rename(
@@ -106,7 +118,7 @@ def rename(
     json_: AsJson = False,
 ) -> None:
     """Let it log in under another name alone; the former one is free when no session is open under it."""
-    _change(
+    change(
         whom(username, external_id),
         lambda desk, who: desk.rename(
             who, username=new_username, end_sessions=end_sessions, cpe_by_hand=cpe_by_hand, request_id=request
@@ -128,7 +140,7 @@ def bind(
 ) -> None:
     """Let it log in from one line alone, in place of the one it was bound to."""
     line = LineIdentity(station, port, circuit, remote)
-    _change(
+    change(
         whom(username, external_id),
         lambda desk, who: desk.bind(who, line=line, logs_in=ipoe),
         as_json=json_,
@@ -143,7 +155,7 @@ def unbind(
     json_: AsJson = False,
 ) -> None:
     """Let it log in from any line, with its password."""
-    _change(whom(username, external_id), lambda desk, who: desk.unbind(who, request_id=request), as_json=json_)
+    change(whom(username, external_id), lambda desk, who: desk.unbind(who, request_id=request), as_json=json_)
 
 
 def changes(
@@ -170,7 +182,9 @@ def changes(
     run(act, as_json=json_)
 
 
-def _change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubscriber]], *, as_json: bool) -> None:
+def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubscriber]], *, as_json: bool) -> None:
+    """Commits an act, carries it over at once and says what came of it."""
+
     async def done(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             changed = await act(appliance.subscriber_desk(db), who)
@@ -181,14 +195,14 @@ def _change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubs
             with carrying(appliance):
                 changes_now = appliance.session_changes(AT_ONCE)
                 changed["change"] = await changes_now.deliver(changed["change"]["change_id"])
-        except RadiusError as error:
+        except (RadiusError, VaultError) as error:  # what is committed stands, and the worker goes on with it
             not_carried = str(error)
         if not_carried is None:
             async with appliance.database.read() as db:
                 desk = appliance.subscriber_desk(db)
                 changed["subscriber"] = await desk.named(changed["subscriber"]["username"])
         if as_json:
-            print_json(changed)
+            print_json({**changed, "not_carried_over": not_carried})
             return
         _print(changed)
         if not_carried is not None:

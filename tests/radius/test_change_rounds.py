@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from radius import ProjectedSubscriber, RadiusProjector, Retransmission
+from radius.change_claims import ChangeClaims
 from radius.testing import LabNas, LabSession
 from radius.treatment import GRACE, LOOK_AGAIN
 from tests.radius.conftest import Site
@@ -112,3 +113,20 @@ async def online_at(line: Line, nas: LabNas) -> Line:
     made.session = LabSession.after(subscriber["username"], await made.login())
     await nas.accounting_start(made.session)
     return made
+
+
+async def test_what_has_waited_long_for_its_nas_is_sent_only_while_nobody_else_may_be_at_it(line: Line) -> None:
+    begin, minutes = line.site.database.begin, timedelta(minutes=4)
+    mine, other = (ChangeClaims(begin, begin, tenant_id=line.site.tenant_id, now=line.now) for _ in range(2))
+    change = (await line.act("suspend"))["change_id"]
+    assert await mine.take(change, only_due=True)
+    line.behind -= minutes
+    assert await mine.keep(change)
+    line.behind -= minutes  # past the first lease, not past the one that was renewed
+    assert not await other.take(change, only_due=False)
+    await line.act("resume")
+    assert not await mine.keep(change)  # a later change says what sessions shall have
+    line.behind -= minutes
+    later = (await line.act("suspend"))["change_id"]
+    assert await other.take(later, only_due=False)
+    assert not await mine.keep(change)

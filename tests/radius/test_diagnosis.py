@@ -221,6 +221,8 @@ def test_nothing_since_the_last_session_is_a_cause_that_names_its_own_nas_first(
     told = one(dropped, "nothing_since")
     assert [line.partition(": packets with another secret")[0] for line in told["evidence"][:2]] == ["bng-2", "b9"]
     assert (told["next_act"] or "").startswith("`firstlight nas test bng-2`")
+    mended = facts(**gone | {"misfits": {BNG: SecretMisfit(last_at=NOW - 99 * MINUTE)}})
+    assert (one(mended, "nothing_since")["next_act"] or "").startswith("Look at the line")
     tried = gone | {"logins": [login(60, "wrong_password"), login(600)]}
     assert causes(facts(**tried)) == ["wrong_password"]
     just = replace(over, stopped_at=NOW - 2 * MINUTE)
@@ -263,6 +265,8 @@ def test_a_former_name_and_a_line_that_asks_by_itself_are_causes() -> None:
     line = facts(line_tries=[unknown_user("00-1A-2B-3C-4D-5E")])
     assert causes(line) == ["line_unknown"]
     assert "so that its line logs in for it" in (one(line, "line_unknown")["next_act"] or "")
+    ipoe = replace(line, subscriber=subscriber(login_by_line=True))
+    assert "Its NAS needs `lines = true`" in (one(ipoe, "line_unknown")["next_act"] or "")
     assert causes(facts(line_tries=[unknown_user("00-1A-2B-3C-4D-5E")], logins=[login(9)], last_accept=login(9))) == [
         "no_accounting_start"
     ]

@@ -30,6 +30,7 @@ from tests.support.postgres import as_superuser
 WAITS = (0.3, 0.3)
 SQLITE = {"FIRSTLIGHT_FREERADIUS_SQL": "sqlite"}
 
+SHARED = "Xk29fLq0PwZ7mN3bVc8dXk29"
 SEEDS = [
     ("database_down_rejects", "sites/subscribers.conf", "Do-Not-Respond", "Access-Reject"),
     ("pool_below_threads", "sql/pool.conf", "${thread[pool].max_servers}", "8"),
@@ -204,6 +205,10 @@ async def bare(database_url: str) -> AsyncIterator[Database]:
         if opened.is_postgresql:
             await connection.execute(text("CREATE SCHEMA radius"))
         await connection.execute(text("CREATE TABLE radcheck (id integer PRIMARY KEY, username text)"))
+        columns = "id integer PRIMARY KEY, nasname text, shortname text, secret text"
+        await connection.execute(text(f"CREATE TABLE nas ({columns})"))
+        rows = [(1, "192.0.2.1", "bng-1", "testing123"), *((n, f"192.0.2.{n}", f"bng-{n}", SHARED) for n in (2, 3))]
+        await connection.execute(text(f"INSERT INTO nas VALUES {', '.join(map(str, rows))}"))
         await connection.run_sync(ensure_freeradius_tables)
         when = "now() - interval '90 days'" if opened.is_postgresql else "1700000000"
         await connection.execute(
@@ -227,11 +232,19 @@ async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database)
     assert silent.endswith("and radius_login has no login")
     live = "CONCURRENTLY " if bare.is_postgresql else ""
     assert ("index_missing", f"CREATE INDEX {live}radcheck_by_username ON radcheck (username);") in traps
+    secrets = ["weak_secret", "shared_secret"]
+    whats = [trap["what"] for trap in found["traps"] if trap["trap"] in secrets]
+    assert whats == [
+        "table nas: the secret of bng-1 is short or known",
+        "table nas: the secret of bng-2, bng-3 is the same",
+    ]
+    assert not [each for each in ("testing123", SHARED) if each in str(found)]
     wal = [] if bare.is_postgresql else ["sqlite_not_wal"]
     assert [trap for trap, _ in traps] == [
         "index_missing",
         *wal,
         "passwords_kept",
+        *secrets,
         "never_forgotten",
         "login_log_not_written",
     ]
@@ -257,7 +270,8 @@ async def test_what_is_down_missing_or_unread_is_a_trap_and_the_rest_is_looked_a
     await down.close()
 
     names = [trap["trap"] for trap in lacking["traps"] if trap["trap"] != "sqlite_not_wal"]
-    assert names == ["passwords_logged", "index_missing", "passwords_kept", "database_unfit", "never_forgotten"]
+    assert names[:3] == ["passwords_logged", "index_missing", "passwords_kept"]
+    assert names[3:] == ["weak_secret", "shared_secret", "database_unfit", "never_forgotten"]
     assert [trap["trap"] for trap in dead["traps"]] == ["passwords_logged", "database_unavailable"]
     assert [trap["trap"] for trap in unread["traps"]] == ["configuration_unread", "database_unavailable"]
     assert "FreeRADIUS' answers" in dead["not_looked_at"][1]
@@ -290,17 +304,20 @@ async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site:
 @pytest.mark.parametrize(
     "kind", ["sqlite"]
 )  # on PostgreSQL it prepares its queries, so it says nothing without a table
-async def test_a_server_that_refuses_everybody_is_told_from_one_that_looked(site: Site) -> None:
-    server = site.backend.server
-    door = await door_of(site, server)
+async def test_a_server_that_refuses_everybody_is_told_from_one_that_looked(site: Site, run_dir: Path) -> None:
+    server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=site.backend.database_url)
+    known = await door_of(site, site.backend.server)
     async with site.radius_database.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE radcheck RENAME TO radcheck_away"))
     try:
+        await asyncio.to_thread(server.start)  # one that has seen that table finds nobody in it at its next look
+        door = replace(known, port=server.auth_port)
         found = await seen(site, server.raddb, door)
         stock = await examine(
             Patient(None, (door,), timedelta(days=30), waits=WAITS), site.radius_database.read, now=site.now()
         )
     finally:
+        await asyncio.to_thread(server.stop)
         async with site.radius_database.engine.begin() as connection:
             await connection.execute(text("ALTER TABLE radcheck_away RENAME TO radcheck"))
     assert [trap["trap"] for trap in found["traps"]] == ["everybody_refused"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from radius import FramedAddresses, GardenUnfit, PlanTerms
+from radius.tables import FormerPlanTerms, Plan
 from radius.testing import LabSession
 from tests.radius.conftest import ADDRESSES, PLAN, Site
 from tests.radius.online import FASTER, GARDEN, ON_ONE, Line, go_online
@@ -32,11 +35,14 @@ async def test_a_session_goes_on_in_a_policy_garden_with_the_pools_of_its_plan(l
     site = line.site
     pools = {"ipv4_pool": "cgnat", "ipv6_delegated_pool": "homes"}
     await define(site, PLAN, **pools)
+    async with site.database.begin() as db:  # no session of these tests can have begun before a plan was changed
+        a_week_ago = datetime.now(UTC) - timedelta(days=7)
+        await db.execute(update(FormerPlanTerms).values(since=a_week_ago, until=a_week_ago))
+        await db.execute(update(Plan).values(updated_at=a_week_ago))
     subscriber = await site.active(FramedAddresses())
     pooled = Line(site, line.nas, subscriber, LabSession("nobody"))
     pooled.session = LabSession.after(subscriber["username"], await pooled.login())
     await line.nas.accounting_start(pooled.session)
-    pooled.behind = -pooled.behind * 15  # no session of these tests can have begun before a plan was changed
 
     told = await pooled.changes.deliver((await pooled.act("suspend", garden=GARDEN))["change_id"])
 

@@ -61,7 +61,6 @@ async def test_an_accept_says_who_when_how_and_from_where(site: Site, log: Login
     }
     assert abs(datetime.now(UTC) - pap["happened_at"]) < timedelta(minutes=1)
     assert (chap["method"], chap["accepted"]) == ("chap", True)
-    assert (await log.last_heard())[nas.source_address] >= pap["happened_at"]
     heard = await log.heard([nas.source_address, "192.0.2.77"])
     assert (heard.at, heard.looked_back) == ({nas.source_address: chap["happened_at"]}, None)
     assert await log.last_accept(site.new_username(), subscriber["username"]) == chap

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from radius import AppliedPlan, DialectUnknown, PlanChanges, PlanRefused, PlanTerms, tell_of_plan
+from radius.tables import FormerPlanTerms, Plan
 from tests.radius.conftest import PLAN, Site
 from tests.radius.online import FASTER, GARDEN, ON_ONE, Line, go_online
 
@@ -48,6 +50,58 @@ async def test_open_sessions_of_a_plan_that_was_changed_are_counted_told_once_an
     assert await plans.behind(PLAN) == 0
     await define(line, upload_kbps=50_000)
     assert await plans.behind(PLAN) == 1
+
+
+async def say(line: Line, dialect: str = "mikrotik", **terms: Any) -> None:
+    """What the plan has said for a week, at a NAS of this dialect."""
+    async with line.site.database.begin() as db:
+        nas = {"name": line.nas.name, "address": line.nas.source_address, "coa_port": line.nas.disconnects.port}
+        await line.site.service(db).define_nas(**nas, dialect=dialect)
+    await define(line, **terms)
+    async with line.site.database.begin() as db:
+        a_week_ago = datetime.now(UTC) - timedelta(days=7)
+        await db.execute(update(FormerPlanTerms).values(since=a_week_ago, until=a_week_ago))
+        await db.execute(update(Plan).values(updated_at=a_week_ago))
+
+
+async def asked(line: Line) -> list[tuple[int, dict[str, Any]]]:
+    await plan_changes(line).apply(PLAN)
+    await line.changes.deliver_due()
+    return [(request.code, request.attributes) for request in line.nas.disconnects.requests]
+
+
+@ON_ONE
+@pytest.mark.parametrize(
+    ("dialect", "former", "wanted"),
+    [
+        ("mikrotik", {"garden_filter": "unpaid"}, {}),
+        ("juniper", {"vrf": "home"}, {"vrf": "office"}),
+        ("juniper", {"vrf": "home"}, {}),
+    ],
+)
+async def test_a_session_ends_where_its_plan_says_no_more_what_it_has(
+    line: Line, dialect: str, former: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    await say(line, dialect, **former)
+    await define(line, **wanted)
+    assert [code for code, _ in await asked(line)] == [40]
+
+
+@ON_ONE
+async def test_another_rate_ends_no_session_where_the_former_one_is_withdrawn_by_its_value(line: Line) -> None:
+    await say(line, "juniper")
+    for rate in (200_000, 100_000):
+        await define(line, download_kbps=rate)
+        async with line.site.database.begin() as db:  # two days ago, and now
+            two_days_ago = datetime.now(UTC) - timedelta(days=2)
+            await db.execute(update(Plan).where(Plan.download_kbps == 200_000).values(updated_at=two_days_ago))
+            former = update(FormerPlanTerms).where(FormerPlanTerms.until > two_days_ago)
+            if rate == 200_000:
+                await db.execute(former.values(until=two_days_ago))
+    [(code, said)] = await asked(line)
+    assert (code, said["ERX-Service-Activate"]) == (43, said["ERX-Service-Activate"])
+    assert "200000" in str(said["ERX-Service-Deactivate"])
+    assert "300000" not in str(said["ERX-Service-Deactivate"])
 
 
 @ON_ONE

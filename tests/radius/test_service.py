@@ -457,6 +457,17 @@ async def test_a_nas_that_cannot_be_meant_is_refused_with_every_fault(site: Site
     assert "short" not in str(refused.value)
 
 
+async def test_a_secret_is_one_nas_own(site: Site) -> None:
+    secret = "a-secret-that-is-of-bng-1"
+    async with site.database.begin() as db:
+        service = site.service(db)
+        for _ in range(2):  # its own it may be told again
+            await service.define_nas(name="bng-1", address="10.0.0.1", dialect="mikrotik", secret=secret)
+        with pytest.raises(NasRefused, match="its secret is that of bng-1: each NAS needs one of its own") as refused:
+            await service.define_nas(name="bng-2", address="10.0.0.2", dialect="mikrotik", secret=secret)
+    assert secret not in str(refused.value)
+
+
 async def test_one_address_is_one_nas(site: Site) -> None:
     async with site.database.begin() as db:
         service = site.service(db)

@@ -61,6 +61,16 @@ def test_a_list_is_tried_mended_and_taken_over_once_whatever_is_typed_again(
     assert (project["changed"], project["failed"]) == ([], [])
     assert type_("check").out == type_("check").out
     assert type_("check").status == 0
+    ended = type_("subscribers", "terminate", "old2@isp.example", "--now", "--reason", "moved", "--json").json
+    assert "subscriber" in ended, ended
+    assert (ended["subscriber"]["state"], ended["change"]["act"], ended["change"]["sessions"]) == (
+        "terminated",
+        "terminate",
+        [],
+    )
+    assert type_("subscribers", "terminate", "old2@isp.example", "--now", "--reason", "moved").status == 2
+    assert type_("audit", "list", "--json").json[0]["action"] == "subscribers terminate"
+    assert type_("check").status == 0
     assert type_("subscribers", "import", file, "--mapping", file).status == 2
     assert type_("subscribers", "import").status == 2
 
