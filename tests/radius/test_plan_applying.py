@@ -55,7 +55,11 @@ async def test_open_sessions_of_a_plan_that_was_changed_are_counted_told_once_an
 async def say(line: Line, dialect: str = "mikrotik", **terms: Any) -> None:
     """What the plan has said for a week, at a NAS of this dialect."""
     async with line.site.database.begin() as db:
-        nas = {"name": line.nas.name, "address": line.nas.source_address, "coa_port": line.nas.disconnects.port}
+        nas: dict[str, Any] = {
+            "name": line.nas.name,
+            "address": line.nas.source_address,
+            "coa_port": line.nas.disconnects.port,
+        }
         await line.site.service(db).define_nas(**nas, dialect=dialect)
     await define(line, **terms)
     async with line.site.database.begin() as db:
