@@ -30,7 +30,7 @@ def test_migrate_makes_the_tables_and_the_key_and_may_be_repeated(empty: str, ty
     key = tmp_path / "data" / "sealing-key.json"
     made = key.read_bytes()
     assert key.stat().st_mode & 0o777 == 0o600
-    assert type_("migrate", "--json").json == {"migrated": True}
+    assert type_("migrate", "--json").json == {"migrated": True, "notices": []}
     assert key.read_bytes() == made
     assert type_("runs", "list").out == "no runs\n"
     assert type_("visits", "list").out == "no visits\n"
