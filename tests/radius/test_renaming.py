@@ -127,7 +127,7 @@ async def test_an_older_wish_that_comes_late_does_not_bring_the_former_name_back
     overtaken: list[str] = []
     real = projector._carry_over
 
-    async def held_up(wanted: object, seen: object) -> bool:
+    async def held_up(wanted: object, seen: object) -> tuple[bool, list[str]]:
         if not overtaken:  # between its reading and its writing the rename comes and is shown
             overtaken.append(old)
             await line.changes.deliver((await line.act("rename", username=new))["change_id"])
