@@ -12,33 +12,32 @@ The server's configuration is ``deploy/freeradius``; a real server and a NAS for
 
 ``SubscriberImport`` and ``BulkProjector`` do the same for thousands from elsewhere.
 
-Reading order: ``service`` (the verbs) -> ``projection`` (rows, pure) -> ``projector`` (carrying them over).
+Reading order: ``service`` (the verbs) -> ``projection/projection`` (rows, pure) -> ``projection/projector`` (carrying
+them over). Each folder says in its first line what it is for.
 
 How to add
 
 * a vendor's way to be told a plan: ``radius/dialects/__init__.py`` has the recipe;
-* an attribute: its facts in ``attributes.toml``, then whoever renders it (``projection``, ``wording``) may use it;
-* a state or a move between states: ``states``, and what it means for the rows in ``projection``;
+* an attribute: its facts in ``attributes.toml``, then whoever renders it (``projection``, ``plans/wording``)
+  may use it;
+* a state or a move between states: ``states``, and what it means for the rows in ``projection/projection``;
 * an invariant for ``firstlight check``: ``invariants``;
-* a reason why a login is refused: a word in ``deploy/freeradius/raddb/login_log.conf``, its words in ``logins``, and
-  what to do about it in ``diagnosis_of_logins``;
-* a trap of a FreeRADIUS configuration for ``firstlight doctor``: ``raddb_checks``, and a seed in its test.
+* a reason why a login is refused: a word in ``deploy/freeradius/raddb/login_log.conf``, its words in
+  ``logins/logins``, and what to do about it in ``logins/diagnosis_of_logins``;
+* a trap of a FreeRADIUS configuration for ``firstlight doctor``: ``doctor/traps``, and a seed in its test.
 """
 
 from __future__ import annotations
 
-from radius.adoption import Adoption, read_beside, read_radius_tables
-from radius.archive import Archived, Kept, SessionArchive
-from radius.bulk_projection import Bulk, BulkProjector
-from radius.canary import AuthDoor
-from radius.changes import SubscriberChange, subscriber_changes
+from radius.coa.disconnect import NasSaid
+from radius.coa.doors import nas_doors
+from radius.coa.dynamic_authorization import Retransmission
+from radius.coa.session_changes import SessionChanges
+from radius.coa.session_control import SessionControl
 from radius.dialects import Rate, dialect_named
-from radius.disconnect import NasSaid
-from radius.doctor import Examination, examine
-from radius.doctor_wire import Patient
-from radius.doors import nas_doors
-from radius.drift import Drift
-from radius.dynamic_authorization import Retransmission
+from radius.doctor.examination import Examination, examine
+from radius.doctor.traps import Trap
+from radius.doctor.wire import Patient
 from radius.errors import (
     AddressConflict,
     AttributeUnknown,
@@ -69,12 +68,11 @@ from radius.errors import (
     UsernameTaken,
     ValueRefused,
 )
-from radius.evidence import Diagnoses, DiagnosisTerms
-from radius.findings import Diagnosis
-from radius.freeradius_tables import ensure_freeradius_tables
-from radius.import_errors import ImportRefused, ImportUnreadable
-from radius.import_files import SubscriberFile, SubscriberLine, read_subscribers
-from radius.importing import BroughtIn, Settled, SubscriberImport
+from radius.importing.adoption import Adoption, read_beside, read_radius_tables
+from radius.importing.errors import ImportRefused, ImportUnreadable
+from radius.importing.files import SubscriberFile, SubscriberLine, read_subscribers
+from radius.importing.importing import BroughtIn, Settled, SubscriberImport
+from radius.importing.projecting import Bulk, BulkProjector
 from radius.invariants import (
     RADIUS_INVARIANTS,
     Finding,
@@ -85,13 +83,19 @@ from radius.invariants import (
     subscribers_nobody_wants,
     subscribers_of_ended_services,
 )
-from radius.line_identity import LineIdentity
-from radius.logins import LoginLog, LoginView, UnknownNas, UnknownUser
-from radius.nas_probe import Probe, probe_coa, probe_log, probe_login
-from radius.nases import CoaTerms
-from radius.password_storage import LOGIN_METHODS, PasswordStorage
-from radius.plan_applying import PlanChanges, tell_of_plan
-from radius.projection import FramedAddresses
+from radius.logins.evidence import Diagnoses, DiagnosisTerms
+from radius.logins.findings import Diagnosis
+from radius.logins.logins import LoginLog, LoginView, UnknownNas, UnknownUser
+from radius.nas.canary import AuthDoor
+from radius.nas.nases import CoaTerms
+from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
+from radius.plans.applying import PlanChanges, tell_of_plan
+from radius.plans.terms import PlanTerms
+from radius.projection.drift import Drift
+from radius.projection.freeradius_tables import ensure_freeradius_tables
+from radius.projection.projection import FramedAddresses
+from radius.projection.projector import RadiusProjector
+from radius.projection.replies import ReplyRow, address_replies
 from radius.projection_errors import (
     ForeignRows,
     ProjectionError,
@@ -99,10 +103,6 @@ from radius.projection_errors import (
     RadiusDatabaseUnavailable,
     RadiusDatabaseUnfit,
 )
-from radius.projector import RadiusProjector
-from radius.raddb_checks import Trap
-from radius.reaper import NasGuard, Reaped, Reaper
-from radius.replies import ReplyRow, address_replies
 from radius.results import (
     AppliedPlan,
     CreatedSubscriber,
@@ -121,18 +121,20 @@ from radius.results import (
     TreatedSession,
 )
 from radius.service import RadiusService
-from radius.session_changes import SessionChanges
-from radius.session_control import SessionControl
-from radius.session_looks import SessionLooks, SessionState, SessionView
-from radius.sessions import Session, SessionReader
-from radius.standing import live_username_of_service, states_of_customer
+from radius.sessions.archive import Archived, Kept, SessionArchive
+from radius.sessions.looks import SessionLooks, SessionState, SessionView
+from radius.sessions.reaper import NasGuard, Reaped, Reaper
+from radius.sessions.sessions import Session, SessionReader
+from radius.sessions.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
+from radius.sessions.usage_count import UsageCount
 from radius.states import State
+from radius.subscribers.changes import SubscriberChange, subscriber_changes
+from radius.subscribers.line_identity import LineIdentity
+from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
+from radius.subscribers.standing import live_username_of_service, states_of_customer
+from radius.subscribers.verbs import SubscriberVerbs
 from radius.tables import RadiusBase
-from radius.terms import PlanTerms
-from radius.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
-from radius.usage_count import UsageCount
 from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken
-from radius.verbs import SubscriberVerbs
 
 __all__ = [
     "LOGIN_METHODS",

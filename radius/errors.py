@@ -38,7 +38,7 @@
     |-- LookRefused                   what is asked about sessions cannot be meant
     |-- RequestRefused                a number or an id of the request cannot be kept
     |-- RequestConflict               a request id came again with other input
-    |-- ImportUnreadable              no list of subscribers (both stand in ``radius.import_errors``)
+    |-- ImportUnreadable              no list of subscribers (both stand in ``radius.importing.errors``)
     |-- ImportRefused                 lines of a list of subscribers are wrong
     `-- ProjectionError               this branch stands in ``radius.projection_errors``
         |-- ForeignRows               rows of that name are there and not ours

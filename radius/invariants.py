@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.attributes import single_valued
 from radius.dialects import DIALECTS
-from radius.drift import Drift
-from radius.freeradius_tables import (
+from radius.projection.drift import Drift
+from radius.projection.freeradius_tables import (
     SAFE_ROW,
     SAFE_USERNAME,
     nas,
@@ -32,11 +32,11 @@ from radius.freeradius_tables import (
     radreply,
     radusergroup,
 )
-from radius.projection import FramedAddresses, addresses_of, digest
-from radius.radius_database import GIVEN_UP
-from radius.reaper import LOOKED_AWAY, guards
-from radius.session_tables import radius_nas_heard, radius_session_archive
-from radius.sessions import host
+from radius.projection.projection import FramedAddresses, addresses_of, digest
+from radius.projection.radius_database import GIVEN_UP
+from radius.sessions.reaper import LOOKED_AWAY, guards
+from radius.sessions.sessions import host
+from radius.sessions.tables import radius_nas_heard, radius_session_archive
 from radius.tables import Subscriber
 
 _BY_USERNAME = (radcheck, radreply)

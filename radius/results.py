@@ -6,10 +6,10 @@ from datetime import datetime
 
 from typing_extensions import TypedDict
 
-from radius.change_tables import Act, ChangeState, SessionSaid
-from radius.disconnect import NasSaid
+from radius.coa.disconnect import NasSaid
+from radius.coa.tables import Act, ChangeState, SessionSaid
+from radius.plans.terms import PlanTerms
 from radius.states import Origin, State
-from radius.terms import PlanTerms
 
 
 class CreatedSubscriber(TypedDict):

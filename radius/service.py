@@ -12,20 +12,22 @@ from datetime import UTC, datetime
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius import external_ids, former_names, nases, plans, subscribers
 from radius.encoder import encode
 from radius.errors import SubscriberUnknown
-from radius.nases import CoaTerms, NasTerms
-from radius.password_storage import LOGIN_METHODS, PasswordStorage
-from radius.plan_looks import list_plans, plan_view, render_plan
+from radius.nas import nases
+from radius.nas.nases import CoaTerms, NasTerms
+from radius.plans import plans
+from radius.plans.looks import list_plans, plan_view, render_plan
+from radius.plans.terms import PlanTerms
 from radius.ports import Now, Secrets
-from radius.projection import FramedAddresses
+from radius.projection.projection import FramedAddresses
 from radius.results import CreatedSubscriber, DefinedNas, DefinedPlan, ListedPlan, RenderedPlan, SubscriberView
 from radius.states import State
-from radius.subscriber_views import PLAN, SUBSCRIBER, VIEWS, subscriber_view
-from radius.subscribers import SubscriberRequest
+from radius.subscribers import external_ids, former_names, subscribers
+from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
+from radius.subscribers.subscribers import SubscriberRequest
+from radius.subscribers.views import PLAN, SUBSCRIBER, VIEWS, subscriber_view
 from radius.tables import Nas, Plan, Subscriber
-from radius.terms import PlanTerms
 
 
 class RadiusService:

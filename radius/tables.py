@@ -29,8 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from radius.password_storage import PasswordStorage
 from radius.states import STATES, Origin, State
+from radius.subscribers.password_storage import PasswordStorage
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -209,7 +209,7 @@ class Subscriber(Projected, RadiusBase):
     bound_port: Mapped[str | None] = mapped_column(String(253))
     bound_circuit: Mapped[str | None] = mapped_column(String(253))
     bound_remote: Mapped[str | None] = mapped_column(String(253))
-    """The line from which it may log in; None: from any (``radius.line_identity``)."""
+    """The line from which it may log in; None: from any (``radius.subscribers.line_identity``)."""
     login_by_line: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Its line logs in for it, without a password (IPoE)."""
     origin: Mapped[Origin] = mapped_column(String(8), default="ordered", server_default="ordered")

@@ -18,8 +18,8 @@ from sqlalchemy.engine import URL
 
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_engine, sync_url
 from provisioning.migrations.sole_migration import sole_migration
-from radius.existing_tables import complete_existing_tables
-from radius.freeradius_tables import ensure_freeradius_tables
+from radius.projection.existing_tables import complete_existing_tables
+from radius.projection.freeradius_tables import ensure_freeradius_tables
 from workflows.engine.dispatch import prepare_queue_tables
 
 __all__ = ["alembic_config", "migrate"]

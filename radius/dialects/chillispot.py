@@ -6,7 +6,7 @@ A limit has 32 bits, so it ends below 4295 MB; CoovaChilli's attribute for more 
 from __future__ import annotations
 
 from radius.dialects.dialect import Attributes, Dialect, Live, each
-from radius.terms import PlanTerms, Rate
+from radius.plans.terms import PlanTerms, Rate
 
 
 def _rate_attributes(rate: Rate) -> Attributes:

@@ -9,7 +9,7 @@ plan that changes its rate is never told by the name of its former one. The poli
 from __future__ import annotations
 
 from radius.dialects.dialect import Attributes, Dialect, Live, each
-from radius.terms import PlanTerms, Rate
+from radius.plans.terms import PlanTerms, Rate
 
 
 def _rate_attributes(rate: Rate) -> Attributes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from radius.encoder import Value
-from radius.terms import Option, PlanTerms, Rate
+from radius.plans.terms import Option, PlanTerms, Rate
 
 Attributes = Sequence[tuple[str, Value]]
 """Reply attributes in the order in which they are written."""

@@ -10,7 +10,7 @@ since the NAS lowers the name it is told unless it was set up otherwise. One IPv
 from __future__ import annotations
 
 from radius.dialects.dialect import Attributes, Dialect, Live, each, first_and_second
-from radius.terms import PlanTerms, Rate
+from radius.plans.terms import PlanTerms, Rate
 
 
 def _rate_attributes(rate: Rate) -> Attributes:

@@ -9,7 +9,7 @@ limit.
 from __future__ import annotations
 
 from radius.dialects.dialect import Attributes, Dialect, Live, each, first_and_second
-from radius.terms import PlanTerms, Rate
+from radius.plans.terms import PlanTerms, Rate
 
 
 def _rate_attributes(rate: Rate) -> Attributes:

@@ -8,7 +8,7 @@ threshold, its seconds and the priority; 0/0 is no burst. A limit of octets is 6
 from __future__ import annotations
 
 from radius.dialects.dialect import Attributes, Dialect, Live, each
-from radius.terms import PlanTerms, Rate
+from radius.plans.terms import PlanTerms, Rate
 
 _GIGAWORD = 2**32
 

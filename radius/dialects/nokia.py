@@ -9,7 +9,7 @@ one line of each profile has to be measured. A walled garden is the number of an
 from __future__ import annotations
 
 from radius.dialects.dialect import Attributes, Dialect, Live, each, first_and_second
-from radius.terms import PlanTerms, Rate
+from radius.plans.terms import PlanTerms, Rate
 
 
 def _rate_attributes(rate: Rate) -> Attributes:

@@ -6,7 +6,7 @@ A 32-bit integer ends at 4 294 967 295 bit/s (RFC 2865 s5), so this dialect cann
 from __future__ import annotations
 
 from radius.dialects.dialect import Attributes, Dialect, Live, each
-from radius.terms import PlanTerms, Rate
+from radius.plans.terms import PlanTerms, Rate
 
 
 def _rate_attributes(rate: Rate) -> Attributes:

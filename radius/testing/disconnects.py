@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from pyrad import packet as pyrad_packet
 
-from radius.packets import dictionary
+from radius.nas.packets import dictionary
 
 DISCONNECT_REQUEST, COA_REQUEST = 40, 43
 SESSION_CONTEXT_NOT_FOUND = 503

@@ -15,7 +15,7 @@ from typing import Any
 from pyrad import packet as pyrad_packet
 
 from radius.attributes import ATTRIBUTES
-from radius.packets import dictionary, send_until_answered
+from radius.nas.packets import dictionary, send_until_answered
 from radius.testing.errors import NoAnswer
 
 CODES = {2: "Access-Accept", 3: "Access-Reject", 5: "Accounting-Response", 11: "Access-Challenge"}

@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection
 
 import uvloop
 
-from radius.coa import ask_to_change
-from radius.dynamic_authorization import NasDoor, Retransmission, SessionIdentity
+from radius.coa.coa import ask_to_change
+from radius.coa.dynamic_authorization import NasDoor, Retransmission, SessionIdentity
 from tests.bench.lines import percentiles, say
 from tests.bench.radius_tables import QUICK
 from tests.bench.windows import FORK

@@ -21,8 +21,8 @@ from provisioning.settings import load_settings
 from provisioning.subscriber_files import bring_in, opened
 from provisioning.vault import create_keyring
 from radius import PlanTerms
-from radius.bulk_rows import show_new
-from radius.radius_database import Wish
+from radius.importing.rows import show_new
+from radius.projection.radius_database import Wish
 from tests.bench.lines import say
 from tests.bench.radius_tables import (
     PLAN,

@@ -14,10 +14,10 @@ import uvloop
 from sqlalchemy import insert, text
 
 from provisioning.database import Database
-from radius.bulk_rows import show_new
-from radius.freeradius_tables import freeradius_metadata
-from radius.freeradius_tables import nas as nas_table
-from radius.radius_database import Wish, remove_name
+from radius.importing.rows import show_new
+from radius.projection.freeradius_tables import freeradius_metadata
+from radius.projection.freeradius_tables import nas as nas_table
+from radius.projection.radius_database import Wish, remove_name
 from radius.testing import FreeRadiusServer
 from tests.bench.lines import percentiles, say
 from tests.bench.radius_load import Logins, log_in

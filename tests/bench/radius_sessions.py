@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from provisioning.database import Database
 from radius import Reaper, SessionLooks, SessionReader
-from radius.aliveness import REOPENS
+from radius.sessions.aliveness import REOPENS
 from tests.bench.lines import percentile, say
 from tests.bench.radius_tables import QUICK, TENANT, radius_database, utc_now
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import psycopg
 
 from provisioning.database import Database
-from radius.projection import Row, digest, plan_rows, rows_for
-from radius.radius_database import Wish
+from radius.plans.terms import PlanTerms, columns_of
+from radius.projection.projection import Row, digest, plan_rows, rows_for
+from radius.projection.radius_database import Wish
 from radius.tables import Plan, Subscriber
-from radius.terms import PlanTerms, columns_of
 from tests.support.freeradius import prepare_radius_database
 from tests.support.postgres import PostgresServer
 

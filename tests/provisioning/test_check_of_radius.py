@@ -9,8 +9,8 @@ from sqlalchemy import insert, update
 
 from provisioning.bootstrap import Appliance
 from provisioning.check import Finding
-from radius.freeradius_tables import radacct, radius_projection, radpostauth
-from radius.session_tables import radius_nas_heard
+from radius.projection.freeradius_tables import radacct, radius_projection, radpostauth
+from radius.sessions.tables import radius_nas_heard
 from tests.provisioning.corruptions import CANCELLED, DONE, HELD, WAITING, Corruption, assert_caught, check, differs
 from tests.support.healthy_estate import vandal
 

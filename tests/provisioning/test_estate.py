@@ -17,8 +17,8 @@ from provisioning.errors import InvalidRequest
 from provisioning.estate import import_estate, read_estate
 from provisioning.estate_radius import RateSpec
 from radius import PlanTerms
-from radius.freeradius_tables import nas, radgroupreply
-from radius.password_storage import CHECKABLE, LOGIN_METHODS
+from radius.projection.freeradius_tables import nas, radgroupreply
+from radius.subscribers.password_storage import CHECKABLE, LOGIN_METHODS
 from tests.support.appliances import ESTATE, Original
 
 PARTNER = """[[partner]]

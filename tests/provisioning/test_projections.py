@@ -12,8 +12,8 @@ from sqlalchemy import delete, insert, select, update
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.worker import Pace, open_worker
 from radius import RadiusDatabaseUnavailable, SubscriberUnknown
-from radius.freeradius_tables import nas as nas_rows
-from radius.freeradius_tables import radcheck
+from radius.projection.freeradius_tables import nas as nas_rows
+from radius.projection.freeradius_tables import radcheck
 from radius.tables import Nas, Plan, Subscriber
 from tests.support.healthy_estate import HealthyEstate
 

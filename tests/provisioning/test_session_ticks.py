@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.bootstrap import open_appliance
 from provisioning.worker import Pace, open_worker
-from radius.freeradius_tables import radacct, radreply
-from radius.session_tables import radius_nas_heard, radius_session_archive, radius_usage_daily
+from radius.projection.freeradius_tables import radacct, radreply
+from radius.sessions.tables import radius_nas_heard, radius_session_archive, radius_usage_daily
 from tests.support.appliances import Original
 
 NBI = "http://127.0.0.1:1"

@@ -18,7 +18,7 @@ from radius import (
     SessionChangeView,
     SubscriberVerbs,
 )
-from radius.freeradius_tables import radacct
+from radius.projection.freeradius_tables import radacct
 from radius.tables import Plan
 from radius.testing import LabNas, LabSession, Usage
 from tests.radius.conftest import Site

@@ -18,13 +18,13 @@ from radius import (
     RateNotExpressible,
     SeveralNotExpressible,
     TermsNotExpressible,
-    wording,
 )
 from radius import dialects as dialects_package
 from radius.attributes import fact_of
 from radius.dialects import DIALECTS, Rate, dialect_named
-from radius.freeradius_tables import radgroupreply
-from radius.terms import Option
+from radius.plans import wording
+from radius.plans.terms import Option
+from radius.projection.freeradius_tables import radgroupreply
 from radius.testing import LoginReply
 from tests.radius.conftest import ADDRESSES, PLAN, Site
 from tests.radius.test_no_login_without_a_rate import UNKNOWN_RATE

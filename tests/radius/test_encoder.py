@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from radius import AddressConflict, AttributeUnknown, FramedAddresses, SeveralRefused, ValueRefused
 from radius.attributes import ATTRIBUTES, VENDORS
 from radius.encoder import Value, encode, encode_reply
-from radius.freeradius_tables import radcheck, radgroupcheck, radgroupreply, radreply, radusergroup
+from radius.projection.freeradius_tables import radcheck, radgroupcheck, radgroupreply, radreply, radusergroup
 from tests.radius.conftest import Site
 
 INJECTIONS = [

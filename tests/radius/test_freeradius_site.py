@@ -14,8 +14,8 @@ from sqlalchemy import create_engine, insert, text
 from sqlalchemy.engine import make_url
 
 from provisioning.database import Database, sync_url
-from radius.freeradius_tables import nas as nas_table
-from radius.freeradius_tables import radcheck, radreply
+from radius.projection.freeradius_tables import nas as nas_table
+from radius.projection.freeradius_tables import radcheck, radreply
 from radius.testing import FreeRadiusServer, LabNas, LoginReply, NoAnswer
 from radius.testing.wire import exchange, new_request
 from tests.radius.conftest import Site

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.database import Database
 from radius import RADIUS_INVARIANTS, Drift, Finding, drift_findings, ensure_freeradius_tables
 from radius import subscribers_of_ended_services as ended
-from radius.freeradius_tables import nas, radacct, radcheck, radgroupreply, radpostauth, radreply
 from radius.invariants import sessions_of_terminated, silent_nases
-from radius.session_tables import radius_nas_heard
+from radius.projection.freeradius_tables import nas, radacct, radcheck, radgroupreply, radpostauth, radreply
+from radius.sessions.tables import radius_nas_heard
 from radius.testing import LabSession, Usage
 from tests.radius.conftest import PLAN, Site
 

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from radius.attributes import ATTRIBUTES
-from radius.packets import dictionary
+from radius.nas.packets import dictionary
 from radius.testing import FreeRadiusFailed, FreeRadiusMissing, FreeRadiusServer, LabNas, LabSession, NoAnswer
 from radius.testing import freeradius_server as server_module
 from radius.testing.freeradius_server import libpq_string

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
-from radius.freeradius_tables import nas as nas_table
-from radius.freeradius_tables import radgroupreply, radreply, radusergroup
+from radius.projection.freeradius_tables import nas as nas_table
+from radius.projection.freeradius_tables import radgroupreply, radreply, radusergroup
 from radius.testing import FreeRadiusServer, LoginReply
 from tests.radius.conftest import PLAN, Site
 from tests.support.freeradius import RADDB

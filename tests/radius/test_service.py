@@ -31,7 +31,7 @@ from radius import (
     UsernameTaken,
     ValueRefused,
 )
-from radius.plans import find_plan
+from radius.plans.plans import find_plan
 from radius.tables import Plan, Subscriber
 from tests.radius.conftest import ADDRESSES, PLAN, KeptSecret, Site, soon
 
@@ -218,11 +218,11 @@ async def test_a_twin_that_commits_between_two_looks_is_the_same_answer(
     twins: list[CreatedSubscriber] = []
 
     async def find_plan_after_a_twin(db: AsyncSession, tenant_id: str, name: str) -> Plan:
-        monkeypatch.setattr("radius.subscribers.find_plan", find_plan)
+        monkeypatch.setattr("radius.subscribers.subscribers.find_plan", find_plan)
         twins.append(await ask())
         return await find_plan(db, tenant_id, name)
 
-    monkeypatch.setattr("radius.subscribers.find_plan", find_plan_after_a_twin)
+    monkeypatch.setattr("radius.subscribers.subscribers.find_plan", find_plan_after_a_twin)
 
     assert [await ask()] == twins
 

@@ -15,7 +15,7 @@ from provisioning.field.tables import Visit
 from provisioning.line.tables import LIVE_STATES as LIVE_LINES
 from provisioning.line.tables import LineOrderRow
 from provisioning.vault.tables import SealedSecret
-from radius.freeradius_tables import radcheck, radreply, radusergroup
+from radius.projection.freeradius_tables import radcheck, radreply, radusergroup
 from radius.tables import Subscriber
 from tests.support.estate import Household
 from tests.support.lab import JourneyLab

@@ -1,7 +1,7 @@
 """who has or had a username is seen across tenants, of the names alone that are asked for
 
 FreeRADIUS knows one subscriber of a name, whoever owns it, and its sessions stay in the accounting under it: so a name
-that another tenant gave up is not free. The transaction says which names it asks for (``radius.former_names``).
+that another tenant gave up is not free. The transaction says which names it asks for (``radius.subscribers.former_names``).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from radius.login_tables import radius_login
+from radius.logins.tables import radius_login
 from tests.support.api import Api
 
 ADD = {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "reason": "new street"}

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, insert, update
 
 from provisioning.bootstrap import Appliance
-from radius.freeradius_tables import radacct
+from radius.projection.freeradius_tables import radacct
 from tests.support.api import Api
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -1,0 +1,99 @@
+"""Which changes are due, and who is at the sessions of a subscriber: one at a time, whatever process it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import exists, or_, select, update
+from sqlalchemy.orm import aliased
+
+from radius.coa.tables import SessionChange
+from radius.ports import Begin, Now
+
+LEASE = timedelta(minutes=5)
+"""Longer than one request takes, with all its repetitions; it is renewed before each (``keep``). Until then nobody else
+takes up a change of the same subscriber, so no request of an earlier one can reach a NAS behind that of a later one."""
+
+
+class ChangeClaims:
+    """Of one tenant's changes. ``read`` opens a transaction that only reads."""
+
+    def __init__(self, begin: Begin, read: Begin, *, tenant_id: str, now: Now) -> None:
+        self._begin = begin
+        self._read = read
+        self._tenant_id = tenant_id
+        self._now = now
+        self._held: dict[int, datetime] = {}
+
+    async def due(self, *, besides: Collection[int], limit: int) -> list[int]:
+        """So many changes that are due, the longest ones first."""
+        if limit < 1:
+            return []
+        mine = (
+            select(SessionChange.id)
+            .where(SessionChange.tenant_id == self._tenant_id, SessionChange.state == "pending")
+            .where(SessionChange.due_at <= self._now())
+            .order_by(SessionChange.due_at, SessionChange.id)
+            .limit(limit + len(besides))
+        )
+        async with self._read() as db:
+            return [change_id for change_id in await db.scalars(mine) if change_id not in besides][:limit]
+
+    async def give_back(self, change_ids: Collection[int]) -> None:
+        """Whoever had taken these is at them no longer: they are due at once."""
+        mine = (SessionChange.tenant_id == self._tenant_id, SessionChange.id.in_(change_ids))
+        async with self._begin() as db:
+            given_back = update(SessionChange).where(*mine, SessionChange.state == "pending")
+            await db.execute(given_back.values(due_at=self._now(), leased_until=None))
+
+    async def keep(self, change_id: int) -> bool:
+        """Before each request: false when somebody else may be at this subscriber's sessions by now, or a later change
+        says what they shall have. A lease of which half is over is renewed."""
+        held, now = self._held.get(change_id), self._now()
+        if held is None:
+            return False
+        if now < held - LEASE / 2:
+            return True
+        mine = update(SessionChange).where(
+            SessionChange.tenant_id == self._tenant_id,
+            SessionChange.id == change_id,
+            SessionChange.state == "pending",
+            SessionChange.leased_until == held,
+        )
+        async with self._begin() as db:
+            done: Any = await db.execute(mine.values(due_at=now + LEASE, leased_until=now + LEASE))
+        if done.rowcount:
+            self._held[change_id] = now + LEASE
+        return bool(done.rowcount)
+
+    def give_up(self, change: SessionChange) -> bool:
+        """In the transaction that ends a round: let others at it; false when they are already."""
+        held = self._held.pop(change.id, None)
+        if held is None or change.leased_until != held:
+            return False
+        change.leased_until = None
+        return True
+
+    async def take(self, change_id: int, *, only_due: bool) -> bool:
+        """True when it is pending and nobody is at this subscriber's sessions: now the caller is."""
+        now = self._now()
+        mine = update(SessionChange).where(
+            SessionChange.tenant_id == self._tenant_id, SessionChange.id == change_id, SessionChange.state == "pending"
+        )
+        taken, asked = aliased(SessionChange), aliased(SessionChange)
+        whose = select(asked.subscriber_id).where(asked.id == change_id).scalar_subquery()
+        in_work = exists().where(
+            taken.tenant_id == self._tenant_id, taken.subscriber_id == whose, taken.leased_until > now
+        )
+        # its own row once more: of two at once the second looks again when the first has committed, at this row alone
+        free = or_(SessionChange.leased_until.is_(None), SessionChange.leased_until <= now)
+        mine = mine.where(free, ~in_work).execution_options(synchronize_session=False)
+        if only_due:
+            mine = mine.where(SessionChange.due_at <= now)
+        async with self._begin() as db:
+            done: Any = await db.execute(mine.values(due_at=now + LEASE, leased_until=now + LEASE))
+        if done.rowcount:
+            self._held[change_id] = now + LEASE
+        return bool(done.rowcount)

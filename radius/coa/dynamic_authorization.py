@@ -1,0 +1,172 @@
+"""Asks a NAS to end or to change one session (RFC 5176), with an answer that says no more than it knows.
+
+A NAK with *Session-Context-Not-Found* may only mean that one of the keys is written otherwise at the NAS, so such a
+request goes out once more with the session's id alone before it is believed. Silence is no answer: a wrong secret, a
+closed port and a lost reply look alike.
+"""
+
+from __future__ import annotations
+
+import secrets as randomness
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+
+from pyrad import packet as pyrad_packet
+
+from radius.attributes import ATTRIBUTES
+from radius.dialects import SessionKey
+from radius.nas.packets import dictionary, send_until_answered
+
+DISCONNECT_REQUEST, COA_REQUEST = 40, 43
+SESSION_CONTEXT_NOT_FOUND = 503
+EVERY_KEY: tuple[SessionKey, ...] = ("User-Name", "NAS-IP-Address", "Acct-Session-Id", "Framed-IP-Address")
+ONE_KEY: tuple[SessionKey, ...] = ("Acct-Session-Id",)
+
+_NAMES = {DISCONNECT_REQUEST: "Disconnect-Request", COA_REQUEST: "CoA-Request"}
+_CAUSES = {number: name.replace("-", " ") for name, number in ATTRIBUTES["Error-Cause"].values.items()}
+
+
+@dataclass(frozen=True)
+class Retransmission:
+    """How often a request is sent, and how long each is waited for: twice as long every time (RFC 5080 s2.2.1)."""
+
+    sends: int = 4
+    first_wait_seconds: float = 2.0
+    longest_wait_seconds: float = 16.0
+
+    def waits(self) -> Iterator[float]:
+        """In seconds, each up to a tenth longer, so that many who ask do not ask in step."""
+        for number in range(self.sends):
+            wait = min(self.first_wait_seconds * 2**number, self.longest_wait_seconds)
+            yield wait * (1 + randomness.randbelow(1000) / 10_000)
+
+
+@dataclass(frozen=True)
+class NasDoor:
+    """Where a NAS takes such requests (UDP 3799 by RFC 5176 s3, often 1700), how, and the secret shared with it.
+
+    ``keys`` name a session to it; ``event_timestamp`` is false for one that refuses requests with an Event-Timestamp.
+    ``pace`` waits before each datagram until it may be sent.
+    """
+
+    name: str
+    address: str
+    port: int
+    secret: str = field(repr=False)
+    keys: tuple[SessionKey, ...] = EVERY_KEY
+    event_timestamp: bool = True
+    pace: Callable[[], Awaitable[None]] | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class SessionIdentity:
+    """What names a session to its NAS: all of it that is sent must fit."""
+
+    username: str
+    session_id: str
+    nas_address: str
+    framed_ip_address: str | None
+
+
+@dataclass(frozen=True)
+class NasReply:
+    """``heard``: ACK, NAK, or nothing. ``error_cause`` is the NAS' number for it (RFC 5176 s3.5), ``words`` say why
+    it is no ACK."""
+
+    heard: Literal["ack", "nak", "silence"]
+    words: str = ""
+    error_cause: int | None = None
+
+    @property
+    def knows_no_session(self) -> bool:
+        return self.heard == "nak" and self.error_cause == SESSION_CONTEXT_NOT_FOUND
+
+
+async def ask(
+    door: NasDoor,
+    code: int,
+    session: SessionIdentity,
+    attributes: Sequence[tuple[str, str | int]] = (),
+    *,
+    now: datetime,
+    retransmission: Retransmission,
+) -> NasReply:
+    """One request, sent until it is answered; another one with a single key if the NAS knows of no such session."""
+    common: dict[str, Any] = {"now": now, "retransmission": retransmission}
+    reply = await _ask(door, code, session, attributes, keys=door.keys, **common)
+    if reply.knows_no_session and door.keys != ONE_KEY:
+        return await _ask(door, code, session, attributes, keys=ONE_KEY, **common)
+    return reply
+
+
+async def _ask(
+    door: NasDoor,
+    code: int,
+    session: SessionIdentity,
+    attributes: Sequence[tuple[str, str | int]],
+    *,
+    keys: Sequence[SessionKey],
+    now: datetime,
+    retransmission: Retransmission,
+) -> NasReply:
+    request = _request(door, code, session, keys, now)
+    for name, value in attributes:
+        request.AddAttribute(name, value)
+    try:
+        reply = await send_until_answered(
+            request.RequestPacket(),
+            partial(_verified, request),
+            server=door.address,
+            port=door.port,
+            waits=retransmission.waits(),
+            pace=door.pace,
+        )
+    except OSError as error:
+        why = error.strerror or "no reason given"
+        return NasReply("silence", f"NAS {door.name} ({door.address}) can't be reached: {why}")
+    if reply is None:
+        where = f"{door.address} port {door.port}"
+        words = f"NAS {door.name} at {where} did not answer {retransmission.sends} {_NAMES[code]}s"
+        return NasReply("silence", words)
+    return reply
+
+
+def _request(door: NasDoor, code: int, session: SessionIdentity, keys: Sequence[SessionKey], now: datetime) -> Any:
+    request = pyrad_packet.CoAPacket(
+        code=code, id=randomness.randbelow(256), secret=door.secret.encode(), dict=dictionary()
+    )
+    request.add_message_authenticator()
+    known: dict[SessionKey, str | None] = {
+        "User-Name": session.username,
+        "NAS-IP-Address": session.nas_address,
+        "Acct-Session-Id": session.session_id,
+        "Framed-IP-Address": session.framed_ip_address,
+    }
+    for key in keys:
+        if (value := known[key]) is not None:
+            request[key] = value
+    if door.event_timestamp:
+        request["Event-Timestamp"] = int(now.timestamp())  # against replay (RFC 5176 s6.3)
+    return request
+
+
+def _verified(request: Any, data: bytes) -> NasReply | None:
+    """The answer, if it is one and comes from who has the secret. Not every NAS signs it with a Message-Authenticator;
+    one that does signs it right (RFC 5176 s3.4)."""
+    try:
+        reply = request.CreateReply(packet=data)
+        if not request.VerifyReply(reply, data):
+            return None
+        causes = [int.from_bytes(raw, "big") for raw in reply.get(101, [])]
+    except pyrad_packet.PacketError:
+        return None
+    cause = causes[0] if causes else None
+    if reply.code == request.code + 1:
+        return NasReply("ack", error_cause=cause)
+    if reply.code != request.code + 2:
+        return None
+    words = "without a reason" if cause is None else f"{_CAUSES.get(cause, 'a cause of its own')} ({cause})"
+    return NasReply("nak", words, cause)

@@ -1,0 +1,224 @@
+"""A change of a subscriber and what its open sessions are to be told, kept in one transaction and read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.coa.tables import Act, SessionChange, SessionTreatment
+from radius.errors import RequestConflict, RequestRefused, SessionChangeUnknown
+from radius.plans.gardens import in_garden
+from radius.plans.history import FormerTerms, ever_said, ever_said_in_garden, terms_as_json, terms_from_json
+from radius.plans.terms import PlanTerms, terms_of
+from radius.results import SessionChangeView, TreatedSession
+from radius.subscribers.subscribers import MAX_REQUEST_ID_LENGTH
+from radius.tables import Plan, Subscriber
+
+
+async def former_of(db: AsyncSession, subscriber: Subscriber) -> list[FormerTerms]:
+    """What sessions of this subscriber may have: what its plan says and said, or its garden over its plan."""
+    plan, garden = await _plans_of(db, subscriber)
+    return await (ever_said(db, plan) if garden is None else ever_said_in_garden(db, plan, garden))
+
+
+async def as_served(db: AsyncSession, subscriber: Subscriber) -> list[FormerTerms]:
+    """The same where sessions go on with what they have, whatever that is."""
+    return [FormerTerms(await served_terms(db, subscriber))]
+
+
+async def served_terms(db: AsyncSession, subscriber: Subscriber) -> PlanTerms:
+    """What a session of this subscriber has: its plan's terms, or those of its garden over its plan."""
+    plan, garden = await _plans_of(db, subscriber)
+    return terms_of(plan) if garden is None else in_garden(terms_of(plan), terms_of(garden))
+
+
+async def _plans_of(db: AsyncSession, subscriber: Subscriber) -> tuple[Plan, Plan | None]:
+    plan = await db.get_one(Plan, subscriber.plan_id)
+    garden_id = subscriber.garden_plan_id
+    return plan, None if garden_id is None else await db.get_one(Plan, garden_id)
+
+
+def fingerprint(act: Act, subscriber_id: int, **said: object) -> str:
+    """Equal for equal requests."""
+    return hashlib.sha256(json.dumps([act, subscriber_id, said], sort_keys=True).encode()).hexdigest()
+
+
+async def made_before(db: AsyncSession, tenant_id: str, request_id: str | None, mark: str) -> SessionChange | None:
+    """What this request has done already.
+
+    Raises:
+        RequestRefused, RequestConflict
+    """
+    if request_id is None:
+        return None
+    if not (request_id.isprintable() and 1 <= len(request_id) <= MAX_REQUEST_ID_LENGTH):
+        raise RequestRefused([f"its request id needs 1 to {MAX_REQUEST_ID_LENGTH} characters that can be seen"])
+    earlier = await db.scalar(
+        select(SessionChange).where(SessionChange.tenant_id == tenant_id, SessionChange.request_id == request_id)
+    )
+    if earlier is not None and earlier.request_fingerprint != mark:
+        raise RequestConflict(request_id)
+    return earlier
+
+
+async def newest(db: AsyncSession, subscriber: Subscriber) -> SessionChange | None:
+    """The change of this subscriber that was made last."""
+    mine = select(SessionChange).where(
+        SessionChange.tenant_id == subscriber.tenant_id, SessionChange.subscriber_id == subscriber.id
+    )
+    return await db.scalar(mine.order_by(SessionChange.id.desc()).limit(1))
+
+
+async def add_change(
+    db: AsyncSession,
+    subscriber: Subscriber,
+    act: Act,
+    *,
+    former: Sequence[FormerTerms],
+    must_end: bool,
+    request: tuple[str | None, str],
+    now: datetime,
+) -> SessionChange:
+    """The change of a locked subscriber, due at once. What an earlier one has not shown yet comes to it.
+
+    Raises:
+        RequestConflict: another subscriber's change has this request id by now.
+    """
+    terms, earlier = [*former], await newest(db, subscriber)
+    if earlier is not None and earlier.state == "pending":
+        terms += former_terms(earlier)
+        must_end = must_end or earlier.must_end
+        earlier.state, earlier.settled_at = "superseded", now
+    request_id, mark = request
+    change = SessionChange(
+        tenant_id=subscriber.tenant_id,
+        subscriber_id=subscriber.id,
+        act=act,
+        request_id=request_id,
+        request_fingerprint=mark,
+        former=json.dumps([_kept(each) for each in dict.fromkeys(terms)]),
+        must_end=must_end,
+        state="pending",
+        attempts=0,
+        due_at=now,
+        created_at=now,
+    )
+    try:
+        async with db.begin_nested():
+            db.add(change)
+            await db.flush()
+    except IntegrityError as exc:
+        raise RequestConflict(request_id or "") from exc
+    return change
+
+
+def _kept(former: FormerTerms) -> dict[str, object]:
+    since, until = (None if at is None else at.isoformat() for at in (former.since, former.until))
+    said = {"terms": terms_as_json(former.terms), "since": since, "until": until}
+    return {**said, "after_others": former.after_others}
+
+
+def former_terms(change: SessionChange) -> list[FormerTerms]:
+    """What its open sessions may have."""
+    return [
+        FormerTerms(
+            terms=terms_from_json(said["terms"]),
+            since=_moment(said["since"]),
+            until=_moment(said.get("until")),
+            # a change of an earlier release knew of the present terms alone
+            after_others=said.get("after_others", said["since"] is not None),
+        )
+        for said in json.loads(change.former)
+    ]
+
+
+def _moment(said: str | None) -> datetime | None:
+    return None if said is None else datetime.fromisoformat(said)
+
+
+@dataclass(frozen=True)
+class LastTold:
+    """When a session was last brought to what it had before a change, and whether it was asked for something since that
+    may have come through."""
+
+    at: datetime | None
+    asked_since: bool
+
+
+async def last_told(db: AsyncSession, change: SessionChange) -> dict[int, LastTold]:
+    """By their numbers in accounting, the sessions that have been told of changes up to this one."""
+    asked = (
+        select(SessionTreatment)
+        .join(SessionChange, SessionChange.id == SessionTreatment.change_id)
+        .where(
+            SessionChange.tenant_id == change.tenant_id,
+            SessionChange.subscriber_id == change.subscriber_id,
+            SessionChange.id <= change.id,
+            SessionTreatment.asked_at.is_not(None),
+            SessionTreatment.said.in_(("changed", "unanswered", "refused")),
+        )
+        .order_by(SessionTreatment.id)
+    )
+    told: dict[int, LastTold] = {}
+    for each in await db.scalars(asked):
+        if each.said == "changed" and each.confirmed_at is not None and each.change_id != change.id:
+            told[each.radacct_id] = LastTold(each.asked_at, asked_since=False)
+        else:
+            before = told.get(each.radacct_id, LastTold(None, asked_since=False))
+            told[each.radacct_id] = LastTold(before.at, asked_since=True)
+    return told
+
+
+async def change_of(db: AsyncSession, tenant_id: str, change_id: int) -> SessionChange:
+    """The change, or ``SessionChangeUnknown``."""
+    change = await db.scalar(
+        select(SessionChange).where(SessionChange.tenant_id == tenant_id, SessionChange.id == change_id)
+    )
+    if change is None:
+        raise SessionChangeUnknown(change_id)
+    return change
+
+
+async def treatments_of(db: AsyncSession, change_ids: Sequence[int]) -> list[SessionTreatment]:
+    """Every session of these changes."""
+    found = select(SessionTreatment).where(SessionTreatment.change_id.in_(change_ids))
+    return list(await db.scalars(found.order_by(SessionTreatment.id)))
+
+
+async def views(db: AsyncSession, changes: Sequence[SessionChange]) -> list[SessionChangeView]:
+    """The changes with what became of each session."""
+    treated = await treatments_of(db, [change.id for change in changes])
+    return [_view(change, (each for each in treated if each.change_id == change.id)) for change in changes]
+
+
+def _view(change: SessionChange, treated: Iterable[SessionTreatment]) -> SessionChangeView:
+    return SessionChangeView(
+        change_id=change.id,
+        subscriber_id=change.subscriber_id,
+        act=change.act,
+        state=change.state,
+        attempts=change.attempts,
+        made_at=change.created_at,
+        carried_at=change.carried_at,
+        settled_at=change.settled_at,
+        next_at=change.due_at if change.state == "pending" else None,
+        sessions=[
+            TreatedSession(
+                session_id=each.session_id,
+                nas_address=each.nas_address,
+                said=each.said,
+                error_cause=each.error_cause,
+                reason=each.reason,
+                asked_at=each.asked_at,
+                confirmed_at=each.confirmed_at,
+            )
+            for each in treated
+        ],
+    )

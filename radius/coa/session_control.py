@@ -1,0 +1,128 @@
+"""Ends the sessions of a subscriber at their NASes, and believes accounting.
+
+A NAS' answer is one thing, what radacct shows another: only when no session is open there is a subscriber offline. A
+session that its own NAS does not know is a ghost, whose Stop never came: it is closed in radacct as of its last sign of
+life, under the cause that FreeRADIUS lets a late Stop correct (``deploy/freeradius/raddb/sql/queries.conf``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from radius.coa.disconnect import DisconnectAnswer, ask_to_disconnect
+from radius.coa.doors import KnownNas, close_ghost, identity_of, nas_doors
+from radius.coa.dynamic_authorization import Retransmission
+from radius.errors import SessionsStillOpen
+from radius.ports import Begin, Now, Secrets
+from radius.results import Disconnection, SessionAnswer, SessionsEnded
+from radius.sessions.sessions import Session, SessionReader
+from radius.subscribers.former_names import names_of
+
+log = structlog.get_logger(__name__)
+
+LOOKS_SECONDS = (0.2, 0.5, 1.0, 2.0)
+"""A Stop follows its ACK by so much: the pauses between looks at accounting."""
+
+
+class SessionControl:
+    """The sessions of one tenant's subscribers. Every method may be repeated, also at the same time."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        radius_begin: Begin,
+        *,
+        tenant_id: str,
+        now: Now,
+        secrets: Secrets,
+        retransmission: Retransmission | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._begin = begin
+        self._radius_begin = radius_begin
+        self._reader = SessionReader(radius_begin)
+        self._tenant_id = tenant_id
+        self._now = now
+        self._secrets = secrets
+        self._retransmission = retransmission or Retransmission()
+        self._sleep = sleep
+
+    async def disconnect(self, username: str) -> Disconnection:
+        """Ask the NAS of every open session to end it. Whether it is over is for ``require_ended``.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+            UsernameRefused: FreeRADIUS writes no session under such a name.
+        """
+        sessions = await self._open_sessions(username)
+        addresses = {session.nas_address for session in sessions}
+        doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
+        answers = await asyncio.gather(*(self._ask(session, doors.get(session.nas_address)) for session in sessions))
+        asked = list(zip(sessions, answers, strict=True))
+        for session, answer in asked:
+            if answer.said == "unknown_to_nas":
+                await close_ghost(self._radius_begin, session)
+        for session, answer in asked:
+            log.info("session asked to end", username=username, nas_address=session.nas_address, said=answer.said)
+        return Disconnection(username=username, sessions=[_told(*each) for each in asked])
+
+    async def ended(self, username: str) -> Disconnection | None:
+        """For whoever doesn't know how far an earlier ``disconnect`` got: None while a session is open.
+
+        Raises: as ``disconnect``.
+        """
+        if await self._open_sessions(username):
+            return None
+        return Disconnection(username=username, sessions=[])
+
+    async def require_ended(self, username: str) -> SessionsEnded:
+        """Returns when accounting shows no open session; what is still open is asked for once more.
+
+        Raises:
+            SessionsStillOpen: transient; with each session and what its NAS said.
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit, UsernameRefused
+        """
+        asked = (await self.disconnect(username))["sessions"]
+        for pause_seconds in (*LOOKS_SECONDS, None):
+            still_open = await self._open_sessions(username)
+            if not still_open:
+                return SessionsEnded(username=username, asked=asked)
+            if pause_seconds is None or not any(answer["said"] == "disconnected" for answer in asked):
+                break
+            await self._sleep(pause_seconds)
+        reasons = {answer["session_id"]: answer["reason"] for answer in asked}
+        raise SessionsStillOpen(username, [_in_words(session, reasons) for session in still_open])
+
+    async def _open_sessions(self, username: str) -> list[Session]:
+        """Also those that go on under a name which that subscriber has given up."""
+        async with self._begin() as db:
+            names = await names_of(db, self._tenant_id, username)
+        return await self._reader.open_sessions(*names)
+
+    async def _ask(self, session: Session, known: KnownNas | None) -> DisconnectAnswer:
+        if known is None:
+            return DisconnectAnswer(
+                "nas_unknown", f"NAS {session.nas_address} is not known here, so it was not asked to end it"
+            )
+        identity = identity_of(session)
+        return await ask_to_disconnect(known.door, identity, now=self._now(), retransmission=self._retransmission)
+
+
+def _told(session: Session, answer: DisconnectAnswer) -> SessionAnswer:
+    return SessionAnswer(
+        session_id=session.session_id,
+        nas_address=session.nas_address,
+        said=answer.said,
+        error_cause=answer.error_cause,
+        reason=answer.reason,
+    )
+
+
+def _in_words(session: Session, reasons: dict[str, str]) -> str:
+    why = reasons.get(session.session_id, "it has begun just now")
+    if why.endswith("has ended it"):
+        why += ", but accounting has not heard of it"
+    return f"session {session.session_id} at {session.nas_address} ({why})"

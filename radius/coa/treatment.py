@@ -1,0 +1,159 @@
+"""What a session's answers and its accounting mean for a change: whom to ask (again), what is proven, and when to
+look next.
+
+Pure functions of what is known. A NAS may say by its own clock when a session began and was heard of, so those moments
+are compared with others of the same session, and never with the appliance's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from radius.coa.tables import SessionSaid, SessionTreatment
+from radius.sessions.sessions import Session
+
+LOGIN_TAKES = timedelta(seconds=5)
+"""A login that FreeRADIUS answered just before it showed the change is usually in accounting by then."""
+LOOK_AGAIN = timedelta(seconds=15)
+GRACE = timedelta(seconds=15)
+"""A packet of accounting may come so much later than its interval says."""
+MISSED_INTERIMS = 3
+"""An ACK that so many accounting intervals have not borne out is asked for again."""
+FIRST_BACK_OFF, LONGEST_BACK_OFF = timedelta(seconds=30), timedelta(hours=1)
+
+_UNKNOWN_OUTCOME = frozenset({"unanswered", "refused", "nas_unknown"})
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Since when FreeRADIUS shows a change, and the number in accounting above which sessions logged in since then."""
+
+    at: datetime
+    right_above: int | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of asking about one session, at the moment its answer was in; ``at`` None: it was not asked."""
+
+    said: SessionSaid
+    reason: str
+    at: datetime | None
+    error_cause: int | None = None
+
+
+def to_be_asked(
+    sessions: Sequence[Session],
+    treated: Sequence[SessionTreatment],
+    *,
+    carried: Carried,
+    now: datetime,
+    interim: timedelta,
+    ends: bool = False,
+) -> list[Session]:
+    """The open sessions that are to be asked now: never asked, without an outcome, or an ACK that nothing bears out.
+
+    ``interim`` is the longest interval at which one of them may account: an open session may keep its former one.
+    When it ``ends`` them no session is right, whenever it began.
+    """
+    kept = {each.radacct_id: each for each in treated}
+    patience = MISSED_INTERIMS * interim
+    return [
+        session
+        for session in sessions
+        if (
+            _is_without_outcome(kept[session.radacct_id], session, now - patience)
+            if session.radacct_id in kept
+            else ends or not _began_right(session, treated, carried, now)
+        )
+    ]
+
+
+def _is_without_outcome(treatment: SessionTreatment, session: Session, believed_since: datetime) -> bool:
+    if treatment.confirmed_at is not None or is_confirmed(treatment, session):
+        return False
+    if treatment.said in _UNKNOWN_OUTCOME or treatment.asked_at is None:
+        return True
+    return treatment.said == "not_asked" or treatment.asked_at < believed_since
+
+
+def _began_right(session: Session, treated: Iterable[SessionTreatment], carried: Carried, now: datetime) -> bool:
+    """Its login was after FreeRADIUS showed the change: it turned up later than those of before could, or after the
+    line's former session, which we had ended."""
+    if now - timedelta(seconds=session.duration_seconds) < carried.at + LOGIN_TAKES and session.duration_seconds:
+        return False  # its Accounting-Start was lost
+    if carried.right_above is not None and session.radacct_id > carried.right_above:
+        return True
+    return any(each.said == "disconnected" and session.radacct_id > each.radacct_id for each in treated)
+
+
+def is_confirmed(treatment: SessionTreatment, session: Session | None) -> bool:
+    """Accounting bears it out: the session is over, or it goes on as it shall and was heard of again since its answer
+    was in."""
+    if session is None or treatment.said == "as_wished":
+        return True
+    if treatment.said != "changed" or session.updated_at is None:
+        return False
+    if treatment.heard_at is None:
+        return True
+    heard_then = (treatment.heard_at, treatment.heard_seconds)
+    return (session.updated_at, session.duration_seconds) > heard_then
+
+
+def is_settled(
+    treated: Iterable[SessionTreatment],
+    left: Sequence[Session],
+    *,
+    carried: Carried,
+    now: datetime,
+    interim: timedelta = timedelta(0),
+) -> bool:
+    """Every session is borne out, and none can turn up any more that logged in before: by its Accounting-Start, or,
+    where that was lost, after one ``interim`` interval."""
+    return (
+        not left
+        and now >= carried.at + interim + LOGIN_TAKES
+        and all(each.confirmed_at is not None for each in treated)
+    )
+
+
+def next_sign(
+    treated: Iterable[SessionTreatment],
+    left: Sequence[Session],
+    *,
+    carried: Carried,
+    now: datetime,
+    interim: timedelta,
+    settles_after: timedelta,
+) -> datetime:
+    """When accounting is to be looked at next, as long as nobody gave trouble: soon, while sessions may turn up, are
+    ``left`` to be asked or have just been ended; else when every session has been silent for no more than an interval.
+
+    ``settles_after`` is the interval after which one whose Accounting-Start was lost must have been heard of.
+    """
+    waiting = [each for each in treated if each.confirmed_at is None]
+    if carried.right_above is None or left or any(_says_more_soon(each, now) for each in waiting):
+        return now + LOOK_AGAIN
+    heard_of = [each.asked_at + interim + GRACE for each in waiting if each.asked_at is not None]
+    last = max([carried.at + settles_after + LOGIN_TAKES, *heard_of])
+    return last if last > now else now + interim + GRACE
+
+
+def _says_more_soon(treatment: SessionTreatment, now: datetime) -> bool:
+    if treatment.said != "disconnected":
+        return treatment.said == "not_asked"
+    return treatment.asked_at is not None and now < treatment.asked_at + LOOK_AGAIN
+
+
+def due_again(
+    treated: Iterable[SessionTreatment], attempts: int, now: datetime, *, sign: datetime | None
+) -> tuple[int, datetime]:
+    """How often there was trouble by now, and when to look next: at the next ``sign``, and after trouble twice as long
+    every time, up to an hour. ``sign`` None: there was trouble before anybody was asked.
+    """
+    trouble = any(each.confirmed_at is None and each.said in _UNKNOWN_OUTCOME for each in treated)
+    if sign is not None and not trouble:
+        return attempts, sign
+    return attempts + 1, now + min(FIRST_BACK_OFF * 2 ** min(attempts, 10), LONGEST_BACK_OFF)

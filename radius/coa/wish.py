@@ -1,0 +1,83 @@
+"""What the open sessions of one subscriber shall have, and in which words each NAS is told that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from radius.coa.claims import LEASE
+from radius.coa.coa import Words, coa_words
+from radius.coa.doors import KnownNas
+from radius.coa.outbox import LastTold
+from radius.plans.history import FormerTerms
+from radius.plans.terms import PlanTerms
+from radius.sessions.sessions import Session
+
+CLOCKS_DIFFER = timedelta(days=1)
+"""A session that began, as its NAS says, less than this after a plan was changed may have the plan's earlier terms."""
+
+
+@dataclass(frozen=True)
+class ChangeWish:
+    """What the open sessions of one subscriber shall have. ``words`` of each dialect; None: they shall end."""
+
+    change_id: int
+    username: str
+    former: list[FormerTerms]
+    wanted: PlanTerms
+    ends: bool
+    told: Mapping[int, LastTold]
+    """By their numbers, the sessions that were told of changes up to this one."""
+    changed: frozenset[int]
+    """The sessions, by number, whose NAS has said already that they are as they shall be."""
+    former_names: tuple[str, ...] = ()
+    """Names that it gave up and under which it may still be online."""
+
+    @property
+    def interim(self) -> timedelta:
+        """How long a session that is not as it shall be may stay unheard of; 0 when there can be none."""
+        if not self.ends and not self.former_names and all(each == FormerTerms(self.wanted) for each in self.former):
+            return timedelta(0)
+        return self.longest_interim
+
+    @property
+    def longest_interim(self) -> timedelta:
+        """How far apart a session's packets of accounting may be: it may keep the former interval."""
+        every = (*(each.terms for each in self.former), self.wanted)
+        return timedelta(seconds=max(terms.interim_interval_seconds for terms in every))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.username, *self.former_names)
+
+    def words(self, nas: KnownNas, session: Session) -> Words | None:
+        if self.ends or nas.dialect is None:
+            return None
+        earliest, latest = self._had_between(session)
+        had = [each for each in self.former if _in_force(each, earliest, latest)]
+        in_doubt = any(each.after_others and _before(earliest, each.since) for each in had) or not had
+        former = dict.fromkeys(each.terms for each in had)
+        return coa_words(
+            nas.dialect, list(former), self.wanted, in_doubt=in_doubt, again=session.radacct_id in self.changed
+        )
+
+    def _had_between(self, session: Session) -> tuple[datetime | None, datetime | None]:
+        """Between when and when it was told what it has; None: nobody knows."""
+        told = self.told.get(session.radacct_id, LastTold(None, asked_since=False))
+        if told.at is not None:
+            earliest, latest = told.at - LEASE, told.at
+        elif session.started_at is not None:
+            earliest, latest = session.started_at - CLOCKS_DIFFER, session.started_at + CLOCKS_DIFFER
+        else:
+            return None, None
+        return earliest, None if told.asked_since else latest
+
+
+def _in_force(former: FormerTerms, earliest: datetime | None, latest: datetime | None) -> bool:
+    ended = former.until is not None and earliest is not None and former.until < earliest
+    return not ended and not (former.since is not None and latest is not None and latest < former.since)
+
+
+def _before(moment: datetime | None, since: datetime | None) -> bool:
+    return moment is None or since is None or moment < since

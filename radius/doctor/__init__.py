@@ -1,0 +1,1 @@
+"""Is the FreeRADIUS that runs here free of what is known to hurt?"""

@@ -1,0 +1,215 @@
+"""A FreeRADIUS configuration, read as the server reads it: sections, values and calls, ``$INCLUDE`` followed.
+
+Only its form is understood here (radiusd.conf(5), unlang(5)); ``radius.doctor.traps`` knows what is wrong with it.
+Values keep what can't be known from outside: ``$ENV{...}`` that is not set here stays as it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEEPEST = 20
+"""How many files may include one another."""
+
+_PAIR = re.compile(r"^(?P<name>[^\s={}]+)\s*(?P<op>:=|\+=|-=|==|!\*|=)\s*(?P<value>.*)$")
+_REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.:\[\]-]+)\}")
+_ENVIRONMENT = re.compile(r"\$ENV\{([A-Za-z0-9_]+)\}")
+
+
+@dataclass
+class Section:
+    """``name instance { ... }``; a condition is the instance of its ``if``. ``calls`` are modules and policies."""
+
+    name: str
+    instance: str = ""
+    values: list[tuple[str, str]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+
+    def value(self, name: str) -> str | None:
+        """The last value of that name, as the server takes it."""
+        return next((value for key, value in reversed(self.values) if key == name), None)
+
+    def section(self, name: str, instance: str | None = None) -> Section | None:
+        """The first section of that name (and instance)."""
+        return next((one for one in self.named(name) if instance in (None, one.instance)), None)
+
+    def named(self, name: str) -> Iterator[Section]:
+        """Every section of that name, directly in here."""
+        return (one for one in self.sections if one.name == name)
+
+    def every(self) -> Iterator[Section]:
+        """This section and all inside of it."""
+        yield self
+        for one in self.sections:
+            yield from one.every()
+
+
+@dataclass(frozen=True)
+class Raddb:
+    """A whole configuration: its root section and the files it is made of."""
+
+    root: Section
+    files: tuple[Path, ...]
+
+    def policies(self) -> dict[str, Section]:
+        """What may be called by a name besides modules."""
+        return {one.name: one for section in self.root.named("policy") for one in section.sections}
+
+    def resolved(self, value: str) -> str:
+        """The value with references to other values followed, as far as they are known."""
+        for _ in range(DEEPEST):
+            found = _REFERENCE.search(value)
+            target = None if found is None else self._target(found[1])
+            if found is None or target is None:
+                return value
+            value = value.replace(found[0], target)
+        return value
+
+    def _target(self, path: str) -> str | None:
+        section, parts = self.root, path.split(".")
+        for part in parts[:-1]:
+            name, _, instance = part.rstrip("]").partition("[")
+            inner = section.section(name, instance or None)
+            if inner is None:
+                return None
+            section = inner
+        return section.value(parts[-1])
+
+
+def read_raddb(folder: Path, *, environment: Mapping[str, str]) -> Raddb:
+    """The configuration that begins at ``radiusd.conf`` in that folder.
+
+    Raises:
+        OSError: a file of it can't be read.
+    """
+    root = Section("root")
+    reader = _Reader(folder, root, environment)
+    reader.read(folder / "radiusd.conf", root, 0)
+    return Raddb(root, tuple(reader.files))
+
+
+class _Reader:
+    def __init__(self, folder: Path, root: Section, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._root = root
+        self._environment = environment
+        self.files: list[Path] = []
+
+    def read(self, path: Path, into: Section, depth: int) -> None:
+        self.files.append(path)
+        stack = [into]
+        for line in _lines(path.read_text(encoding="utf-8", errors="replace")):
+            if line.startswith(("$INCLUDE", "$-INCLUDE")):
+                self._include(line, path, stack[-1], depth)
+            elif line == "}":
+                stack[-1:] = [] if len(stack) > 1 else [stack[-1]]
+            elif line.endswith("{"):
+                name, _, instance = line[:-1].strip().partition(" ")
+                stack[-1].sections.append(Section(name, instance.strip()))
+                stack.append(stack[-1].sections[-1])
+            else:
+                self._keep(line, stack[-1])
+
+    def _keep(self, line: str, section: Section) -> None:
+        pair = _PAIR.match(line)
+        if pair is None:
+            section.calls.append(line.strip('"'))
+        else:
+            section.values.append((pair["name"], self._known(_unquoted(pair["value"]))))
+
+    def _known(self, value: str) -> str:
+        return _ENVIRONMENT.sub(lambda found: self._environment.get(found[1], found[0]), value)
+
+    def _include(self, line: str, path: Path, section: Section, depth: int) -> None:
+        if depth >= DEEPEST:
+            return
+        keyword, _, named = line.partition(" ")
+        said = self._expanded(self._known(_unquoted(named.strip())), section)
+        unknown = _ENVIRONMENT.sub("*", said)
+        if unknown != said:  # which of them the server reads is known to its environment alone
+            for each in sorted(path.parent.glob(unknown)):
+                self.read(each, section, depth + 1)
+            return
+        target = path.parent / said
+        if not target.exists() and keyword == "$-INCLUDE":
+            return
+        if not target.is_dir():
+            self.read(target, section, depth + 1)
+            return
+        for each in sorted(target.iterdir()):  # as the server: names of letters, digits, _ and .
+            if each.is_file() and re.fullmatch(r"[A-Za-z0-9_.-]+", each.name) and not each.name.startswith("."):
+                self.read(each, section, depth + 1)
+
+    def _expanded(self, named: str, section: Section) -> str:
+        """References as they stand in the names of files: to what was said before, and ``${.:name}``."""
+        for _ in range(DEEPEST):
+            found = _REFERENCE.search(named)
+            if found is None:
+                return named
+            name = found[1].lstrip(".")
+            if name in ("confdir", "raddbdir"):
+                value: str | None = str(self._folder)
+            else:
+                value = section.name if name == ":name" else section.value(name) or self._root.value(name)
+            if value is None:
+                return named
+            named = named.replace(found[0], value)
+        return named
+
+
+def plain_lines(text: str) -> Iterator[str]:
+    """Lines without their comments, continued ones joined."""
+    joined = re.sub(r"\\\n[ \t]*", " ", text)
+    return (_without_comment(line).strip() for line in joined.splitlines())
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Logical lines: as ``plain_lines``, and what a brace ends or begins on a line of its own."""
+    for line in plain_lines(text):
+        yield from _pieces(line)
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """``if (fail) { ok }`` is three lines; braces in quotes, references and expansions are not of the form."""
+    piece, quote, depth = "", "", 0
+    for at, character in enumerate(line):
+        if quote:
+            quote = "" if character == quote and line[at - 1] != "\\" else quote
+        elif character in "\"'`" or (character == "/" and piece.rstrip().endswith("~")):
+            quote = character
+        elif character == "{" and at and (line[at - 1] in "$%" or line[max(0, at - 4) : at] == "$ENV"):
+            depth += 1
+        elif character == "}" and depth:
+            depth -= 1
+        elif character in "{}":
+            before = (piece + ("{" if character == "{" else "")).strip()
+            if before:
+                yield before
+            if character == "}":
+                yield "}"
+            piece = ""
+            continue
+        piece += character
+    if piece.strip():
+        yield piece.strip()
+
+
+def _without_comment(line: str) -> str:
+    quote = ""
+    for at, character in enumerate(line):
+        if quote:
+            quote = "" if character == quote and line[at - 1] != "\\" else quote
+        elif character in "\"'":
+            quote = character
+        elif character == "#":
+            return line[:at]
+    return line
+
+
+def _unquoted(value: str) -> str:
+    value = value.strip()
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value

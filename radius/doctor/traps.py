@@ -1,0 +1,307 @@
+"""What is known to go wrong with a FreeRADIUS configuration, each trap found in its text: pure, over ``raddb``.
+
+A trap is here because it has been measured to hurt: subscribers refused who should be let in, NASes never answered,
+passwords where they don't belong.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+
+from typing_extensions import TypedDict
+
+from radius.doctor.raddb import Raddb, Section, plain_lines
+
+SQLITE_PATIENCE_MILLISECONDS = 2000
+SHORTEST_SECRET = 16
+KNOWN_SECRETS = frozenset({"testing123", "secret", "radius", "password", "changeme", "mikrotik", "cisco"})
+DEFAULT_THREADS = 32
+_SECRET = re.compile(r"(?i)(?:secret|password)\s*=\s*[\"']?(?![$%=~*])[^\s\"'{}]")
+"""A secret that is written down: not one that comes from the environment, a row or a reference."""
+PROGRAMS = frozenset({"exec", "perl", "python", "python3", "ruby"})
+
+
+class Trap(TypedDict):
+    """One thing that will hurt: what was found, why that hurts, and the line that ends it."""
+
+    trap: str
+    what: str
+    why: str
+    fix: str
+
+
+def config_traps(raddb: Raddb) -> list[Trap]:
+    """Every trap of the text and of the files' modes."""
+    return [trap for check in _CHECKS for trap in check(raddb)]
+
+
+def _rejects_when_down(raddb: Raddb) -> Iterator[Trap]:
+    for server in _servers(raddb):
+        asks = [one for one in server.named("authorize") if _asks_sql(raddb, one)]
+        for authorize in asks:
+            if not any("Do-Not-Respond" in value for _, value in _values(raddb, authorize)):
+                yield Trap(
+                    trap="database_down_rejects",
+                    what=f"server {server.instance or 'default'}: when sql fails, the answer is an Access-Reject",
+                    why="With the database down every valid subscriber is refused, and no NAS asks its second server.",
+                    fix='sql { fail = 1 }  if (fail) { if ("%{sql:SELECT 1}" == "1") { reject }'
+                    " update control { &Response-Packet-Type := Do-Not-Respond } handled }",
+                )
+
+
+def _pool_below_threads(raddb: Raddb) -> Iterator[Trap]:
+    pool = raddb.root.section("thread", "pool")
+    threads = _number(raddb, pool.value("max_servers") if pool else None) or DEFAULT_THREADS
+    called = _calls_by_servers(raddb, ("authorize", "session", "accounting", "post-auth"))
+    for sql in _sql_modules(raddb):
+        if (sql.instance or sql.name) not in called:
+            continue
+        inner = sql.section("pool")
+        most = _number(raddb, inner.value("max") if inner else None)
+        if inner is not None and most is not None and most < threads:
+            yield Trap(
+                trap="pool_below_threads",
+                what=f"{_name(sql)}: pool max is {most}, with {threads} threads",
+                why="A busy server has no connection for some logins, and refuses valid subscribers.",
+                fix="pool { max = ${thread[pool].max_servers} }",
+            )
+
+
+def _noop_unanswered(raddb: Raddb) -> Iterator[Trap]:
+    for server in _servers(raddb):
+        for accounting in server.named("accounting"):
+            settles = {"ok", "detail", "handled"} & {call.lstrip("-") for call in accounting.calls}
+            noticed = any("noop" in one.instance for one in accounting.every() if one.name in ("if", "elsif"))
+            if _asks_sql(raddb, accounting) and not noticed and not settles:
+                yield Trap(
+                    trap="noop_unanswered",
+                    what=f"server {server.instance or 'default'}: accounting that changes no row gets no answer",
+                    why="The NAS sends such a packet (a repeated or late one) again for ever.",
+                    fix="accounting { sql  if (noop) { ok } }",
+                )
+
+
+def _programs(raddb: Raddb) -> Iterator[Trap]:
+    for modules in raddb.root.named("modules"):
+        for module in modules.sections:
+            if module.name in PROGRAMS:
+                yield Trap(
+                    trap="programs_loaded",
+                    what=f"module {_name(module)} is loaded",
+                    why="FreeRADIUS expands values of SQL rows: one that a customer chose can start a program here.",
+                    fix=f"rm mods-enabled/{module.instance or module.name}",
+                )
+
+
+def _passwords_logged(raddb: Raddb) -> Iterator[Trap]:
+    for sql in _sql_modules(raddb):
+        for section in sql.every():
+            for _, value in section.values:
+                if "INSERT" in value.upper() and ("User-Password" in value or "Cleartext-Password" in value):
+                    yield Trap(
+                        trap="passwords_logged",
+                        what=f"{_name(sql)}: the query of {section.name} writes the password down",
+                        why="Every password, also one typed into the wrong place, is readable in radpostauth.",
+                        fix="in post-auth { query }, write '' in the place of '%{%{User-Password}:-%{Chap-Password}}'",
+                    )
+    log = raddb.root.section("log")
+    for name in ("auth_badpass", "auth_goodpass"):
+        if log is not None and log.value(name) == "yes":
+            yield Trap(
+                trap="passwords_logged",
+                what=f"log {{ {name} = yes }}",
+                why="Passwords are readable in radius.log.",
+                fix=f"log {{ {name} = no }}",
+            )
+
+
+def _post_auth_rejects(raddb: Raddb) -> Iterator[Trap]:
+    for server in _servers(raddb):
+        for section in server.named("post-auth"):
+            for module in _unguarded(raddb, section):
+                yield Trap(
+                    trap="post_auth_rejects",
+                    what=f"server {server.instance or 'default'}: post-auth calls {module}, whose failure rejects",
+                    why="A locked or full table of the login log turns an accept into a reject.",
+                    fix=f"post-auth {{ {module} {{ fail = 1 invalid = 1 }} ok }}",
+                )
+
+
+def _impatient_sqlite(raddb: Raddb) -> Iterator[Trap]:
+    deciding = _calls_by_servers(raddb, ("authorize", "accounting"))
+    for sql in _sql_modules(raddb):
+        sqlite = sql.section("sqlite")
+        driver = sql.value("driver") or ""
+        if not driver.endswith("sqlite") or (sql.instance or sql.name) not in deciding:
+            continue
+        patience = _number(raddb, sqlite.value("busy_timeout") if sqlite else None) or 200
+        if patience < SQLITE_PATIENCE_MILLISECONDS:
+            yield Trap(
+                trap="sqlite_impatient",
+                what=f"{_name(sql)}: busy_timeout is {patience} ms",
+                why="While somebody else writes for longer, valid logins are refused and accounting is lost.",
+                fix="sqlite { busy_timeout = 5000 }",
+            )
+
+
+def _clients_read_once(raddb: Raddb) -> Iterator[Trap]:
+    for sql in _sql_modules(raddb):
+        if sql.value("read_clients") == "yes":
+            yield Trap(
+                trap="clients_read_once",
+                what=f"{_name(sql)}: read_clients = yes",
+                why="A new NAS or another secret needs a restart, and the server does not start while SQL is down.",
+                fix="read_clients = no, and a dynamic client as in deploy/freeradius/raddb/sites/nas.conf",
+            )
+
+
+def _weak_clients(raddb: Raddb) -> Iterator[Trap]:
+    for client in _clients(raddb):
+        secret = client.value("secret")
+        if secret is not None and "$ENV{" not in secret and (len(secret) < SHORTEST_SECRET or secret in KNOWN_SECRETS):
+            yield Trap(
+                trap="weak_secret",
+                what=f"client {client.instance}: its secret is short or known",
+                why="Whoever sees a packet finds it out, and with it every password (RFC 2865 s3 asks for 16 octets).",
+                fix=f"client {client.instance} {{ secret = {'<24 and more random characters>'} }}",
+            )
+        if client.value("require_message_authenticator") == "no":
+            yield Trap(
+                trap="unsigned_requests",
+                what=f"client {client.instance}: require_message_authenticator = no",
+                why="A man in the middle turns a reject into an accept (BlastRADIUS, CVE-2024-3596).",
+                fix=f"client {client.instance} {{ require_message_authenticator = yes }}",
+            )
+
+
+def _replies_unsigned(raddb: Raddb) -> Iterator[Trap]:
+    for server in _servers(raddb):
+        for authorize in server.named("authorize"):
+            signs = any("Message-Authenticator" in name for name, _ in _values(raddb, authorize))
+            if not signs:
+                yield Trap(
+                    trap="replies_unsigned",
+                    what=f"server {server.instance or 'default'}: nothing puts a Message-Authenticator first",
+                    why="Before 3.2.5 replies have none, so they can be forged (BlastRADIUS, CVE-2024-3596).",
+                    fix="authorize { update reply { &Message-Authenticator := 0x00 } ... }, as its first line",
+                )
+
+
+def _open_to_others(raddb: Raddb) -> Iterator[Trap]:
+    for path in dict.fromkeys(raddb.files):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        secret = any(_SECRET.search(line) for line in plain_lines(path.read_text(encoding="utf-8", errors="replace")))
+        if mode & stat.S_IWOTH or (mode & stat.S_IROTH and secret):
+            yield Trap(
+                trap="open_to_others",
+                what=f"{path} can be {'written' if mode & stat.S_IWOTH else 'read'} by everybody (mode {mode:o})",
+                why="It decides who is let in, and may hold secrets.",
+                fix=f"chmod o-rwx {path}",
+            )
+
+
+_CHECKS: Sequence[Callable[[Raddb], Iterator[Trap]]] = (
+    _rejects_when_down,
+    _pool_below_threads,
+    _noop_unanswered,
+    _programs,
+    _passwords_logged,
+    _post_auth_rejects,
+    _impatient_sqlite,
+    _clients_read_once,
+    _weak_clients,
+    _open_to_others,
+)
+
+
+def lifetime_traps(raddb: Raddb, seconds: int) -> list[Trap]:
+    """Networks of NASes that are remembered for another time than we tell whoever rotates a secret."""
+    traps = []
+    for client in _clients(raddb):
+        lasts = _number(raddb, client.value("lifetime")) if client.value("dynamic_clients") else None
+        if lasts is not None and lasts != seconds:
+            traps.append(
+                Trap(
+                    trap="lifetime_differs",
+                    what=f"client {client.instance}: lifetime is {lasts} s, and we count with {seconds} s",
+                    why="When a rotated secret is in force is told wrongly, so a NAS gets it too early or too late.",
+                    fix=f"FIRSTLIGHT_RADIUS_NAS_LIFETIME_SECONDS={lasts}",
+                )
+            )
+    return traps
+
+
+def signing_traps(raddb: Raddb) -> list[Trap]:
+    """What the text says of the replies' Message-Authenticator: asked where nobody can look at a reply itself, or at
+    a version that would do it by itself."""
+    return list(_replies_unsigned(raddb))
+
+
+def _servers(raddb: Raddb) -> Iterator[Section]:
+    """Virtual servers that take logins or accounting of NASes."""
+    for server in raddb.root.named("server"):
+        kinds = {listen.value("type") for listen in server.named("listen")}
+        if kinds & {"auth", "acct", "auth+acct"} or (not kinds and server.section("authenticate")):
+            yield server
+
+
+def _clients(raddb: Raddb) -> Iterator[Section]:
+    return (client for section in raddb.root.every() for client in section.named("client"))
+
+
+def _sql_modules(raddb: Raddb) -> Iterator[Section]:
+    return (sql for modules in raddb.root.named("modules") for sql in modules.named("sql"))
+
+
+def _sql_names(raddb: Raddb) -> set[str]:
+    return {sql.instance or sql.name for sql in _sql_modules(raddb)} | {"sql"}
+
+
+def _with_policies(raddb: Raddb, section: Section, seen: frozenset[str] = frozenset()) -> Iterator[Section]:
+    """The section, all inside of it, and all that the policies do which it calls."""
+    policies = raddb.policies()
+    for inner in section.every():
+        yield inner
+        for call in inner.calls:
+            if call in policies and call not in seen:
+                yield from _with_policies(raddb, policies[call], seen | {call})
+
+
+def _values(raddb: Raddb, section: Section) -> Iterator[tuple[str, str]]:
+    return (value for inner in _with_policies(raddb, section) for value in inner.values)
+
+
+def _called(raddb: Raddb, section: Section) -> Iterator[tuple[str, bool]]:
+    """Modules of SQL that are called, and whether their failure is guarded (``sql { fail = 1 }``)."""
+    names = _sql_names(raddb)
+    for inner in _with_policies(raddb, section):
+        for call in inner.calls:
+            if call.lstrip("-") in names:
+                yield call.lstrip("-"), False
+        for one in inner.sections:
+            if one.name.lstrip("-") in names:
+                yield one.name.lstrip("-"), (one.value("fail") or "").isdigit()
+
+
+def _asks_sql(raddb: Raddb, section: Section) -> bool:
+    return any(True for _ in _called(raddb, section))
+
+
+def _calls_by_servers(raddb: Raddb, parts: Sequence[str]) -> set[str]:
+    sections = [section for server in _servers(raddb) for part in parts for section in server.named(part)]
+    return {name for section in sections for name, _ in _called(raddb, section)}
+
+
+def _unguarded(raddb: Raddb, section: Section) -> list[str]:
+    return sorted({name for name, guarded in _called(raddb, section) if not guarded})
+
+
+def _number(raddb: Raddb, value: str | None) -> int | None:
+    resolved = "" if value is None else raddb.resolved(value)
+    return int(resolved) if resolved.isdigit() else None
+
+
+def _name(module: Section) -> str:
+    return f"{module.name} {module.instance}".strip()

@@ -1,0 +1,182 @@
+"""Reads the subscribers of a FreeRADIUS that somebody else has looked after, as a list for an import.
+
+Of each name what Firstlight has a place for becomes a cell of its line; everything else is a fault of the line, unless
+whoever asks knows the attribute and leaves it out. Nothing is guessed: the tables say nothing of customers, so a second
+list does. What FreeRADIUS would mangle stands there as it is, and is a fault.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from radius.importing.errors import ImportUnreadable
+from radius.importing.files import BETWEEN_ROUTES, COLUMNS, SubscriberFile, SubscriberLine, read_cells
+from radius.ports import Begin
+from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
+from radius.projection.projection import HOST_NETMASK, Row, digest
+from radius.projection.radius_database import radius_transaction
+
+PASSWORDS = ("Cleartext-Password", "User-Password")
+_ONE_EACH = {
+    "Framed-IP-Address": "ipv4",
+    "Framed-Pool": "ipv4_pool",
+    "Framed-IPv6-Prefix": "ipv6_wan_prefix",
+    "Delegated-IPv6-Prefix": "delegated_prefix",
+}
+_SEVERAL = {"Framed-Route": "routes", "Framed-IPv6-Route": "ipv6_routes"}
+_SAID_BY_EVERY_PLAN = {
+    ("Service-Type", "Framed-User"),
+    ("Framed-Protocol", "PPP"),
+    ("Framed-IP-Netmask", HOST_NETMASK),
+}
+_USER = "user="
+_UNMAPPED = f"{_USER}*"
+_FIRST_LINE = 2
+"""The first of a list in which the names of the columns stand above."""
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What the tables don't say. ``beside``: by username more cells, by the names of their columns; ``left_out``:
+    attributes that are knowingly not taken over, and, as ``user=NAME``, names; ``user=*`` are those that have no cell
+    beside them."""
+
+    beside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+
+    def takes(self, username: str) -> bool:
+        """Whether that name is one to be taken over."""
+        if f"{_USER}{username}" in self.left_out:
+            return False
+        return username in self.beside or _UNMAPPED not in self.left_out
+
+
+async def read_radius_tables(radius_begin: Begin, known: Adoption, *, own: bool) -> SubscriberFile:
+    """Every name of those tables as a line. ``own``: they are those of the radius database in use, whose names that
+    Firstlight has written are left alone, and whose other rows are to be taken over.
+
+    Raises:
+        RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        ImportUnreadable: what is said beside is of nobody there.
+    """
+    by_name = {name: found for name, found in (await _rows(radius_begin, own=own)).items() if known.takes(name)}
+    if strangers := sorted(known.beside.keys() - by_name.keys()):
+        raise ImportUnreadable(f"no such username is in the tables: {', '.join(strangers[:10])}")
+    rows: list[list[str]] = []
+    lines: list[SubscriberLine] = []
+    for number, (name, found) in enumerate(sorted(by_name.items()), start=_FIRST_LINE):
+        taken = _Taken(name, found, known)
+        rows.append([taken.cells.get(column, "") for column in COLUMNS])
+        lines.append(taken.line(number, seen=digest(found) if own else None))
+    return SubscriberFile(",", COLUMNS, rows, lines)
+
+
+async def _rows(radius_begin: Begin, *, own: bool) -> dict[str, list[Row]]:
+    """All rows by the name they stand under."""
+    by_name: defaultdict[str, list[Row]] = defaultdict(list)
+    async with radius_transaction(radius_begin) as db:
+        ours = set[str]()
+        if own:
+            ledger = radius_projection.c
+            ours.update(await db.scalars(select(ledger.name).where(ledger.kind == "subscriber")))
+        for table, columns in (
+            (radcheck, ("attribute", "op", "value")),
+            (radreply, ("attribute", "op", "value")),
+            (radusergroup, ("groupname", "priority")),
+        ):
+            asked = select(table.c.username, *(table.c[name] for name in columns)).where(table.c.username.is_not(None))
+            for name, *values in await db.execute(asked):
+                if name not in ours:
+                    texts = ("" if value is None else str(value) for value in values)
+                    by_name[name].append(Row(table.name, name, tuple(zip(columns, texts, strict=True))))
+    return by_name
+
+
+class _Taken:
+    """What the rows of one name come to: ``cells`` and ``faults``."""
+
+    def __init__(self, name: str, rows: Sequence[Row], known: Adoption) -> None:
+        self.cells: dict[str, str] = {"username": name, "state": "active"}
+        self.faults: list[str] = []
+        self._known = known
+        beside = known.beside.get(name, {})
+        for row in rows:
+            self._take(row, dict(row.columns), beside)
+        self._take_group([dict(row.columns) for row in rows if row.table == "radusergroup"], beside)
+        for column, text in beside.items():
+            if text and self.cells.setdefault(column, text) != text and column not in ("username", "state"):
+                self.faults.append(f"{column} stands in the tables already, and otherwise")
+        if beside.get("state"):
+            self.cells["state"] = beside["state"]
+        if "password" not in self.cells:
+            self.faults.append("has no password in clear: say one beside it")
+
+    def line(self, number: int, *, seen: str | None) -> SubscriberLine:
+        line = read_cells(number, self.cells, seen=seen)
+        return SubscriberLine(**{**vars(line), "faults": (*self.faults, *line.faults)})
+
+    def _take(self, row: Row, values: Mapping[str, str], beside: Mapping[str, str]) -> None:
+        if row.table == "radusergroup" or values["attribute"] in self._known.left_out:
+            return
+        attribute, value = values["attribute"], values["value"]
+        if row.table == "radcheck":
+            self._take_check(attribute, value, beside)
+        elif attribute in _ONE_EACH:
+            self._once(_ONE_EACH[attribute], attribute, value)
+        elif attribute in _SEVERAL:
+            column = _SEVERAL[attribute]
+            self.cells[column] = BETWEEN_ROUTES.join(filter(None, (self.cells.get(column), value)))
+        elif (attribute, value) not in _SAID_BY_EVERY_PLAN:
+            self.faults.append(f"radreply has {attribute}, for which there is no place")
+
+    def _take_check(self, attribute: str, value: str, beside: Mapping[str, str]) -> None:
+        if attribute in PASSWORDS:
+            self._once("password", attribute, value)
+        elif (attribute, value) == ("Auth-Type", "Reject"):
+            self.cells["state"] = "suspended"
+        elif attribute.endswith("-Password") and beside.get("password"):
+            pass  # a hash, in whose place the password itself is said
+        else:
+            self.faults.append(f"radcheck has {attribute}, for which there is no place")
+
+    def _once(self, column: str, attribute: str, value: str) -> None:
+        if column in self.cells:
+            self.faults.append(f"has two rows of {attribute}, and one is right")
+        self.cells[column] = value
+
+    def _take_group(self, groups: Sequence[Mapping[str, str]], beside: Mapping[str, str]) -> None:
+        names = [each["groupname"] for each in groups]
+        if beside.get("plan"):
+            return  # said beside, whatever group it was in
+        if len(names) > 1:
+            self.faults.append(f"is in {len(names)} groups, {', '.join(sorted(names))[:120]}: say its plan beside it")
+        elif names:
+            self.cells["plan"] = names[0]
+
+
+def read_beside(rows: Iterable[Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    """More cells by username, from rows by the names of their columns.
+
+    Raises:
+        ImportUnreadable: a column is unknown, or a name is missing or there twice.
+    """
+    beside: dict[str, Mapping[str, str]] = {}
+    for number, row in enumerate(rows, start=_FIRST_LINE):
+        for fault in _faults_beside(row, beside):
+            raise ImportUnreadable(f"what is said beside the tables {fault} in line {number}")
+        beside[row["username"]] = {name: text for name, text in row.items() if name != "username"}
+    return beside
+
+
+def _faults_beside(row: Mapping[str, str], before: Mapping[str, object]) -> Iterator[str]:
+    unknown = [str(name) for name in row if name not in COLUMNS]
+    if unknown:
+        yield f"has the unknown columns {', '.join(unknown)[:120]}"
+    elif not row.get("username"):
+        yield "has no username"
+    elif row["username"] in before:
+        yield f"has {row['username']} a second time"

@@ -1,0 +1,181 @@
+"""Carries thousands of new subscribers into FreeRADIUS' tables, as ``RadiusProjector`` would one by one.
+
+As there, each batch is three short transactions: read the wishes, write their rows with the ledger, note the digests.
+Dying between any two of them costs nothing: whoever is new there is written again, whoever is not is the projector's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import structlog
+from sqlalchemy import Table, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.errors import EncodingRefused
+from radius.importing.many import chunks, update_by_id
+from radius.importing.rows import foreign_names, show_new
+from radius.nas.nases import password_storage
+from radius.ports import Begin, ManySecrets, Now
+from radius.projection.projection import digest, is_refused, rows_for
+from radius.projection.projector import RadiusProjector
+from radius.projection.radius_database import Wish, radius_transaction
+from radius.subscribers.password_storage import PasswordStorage
+from radius.tables import Plan, Subscriber
+
+log = structlog.get_logger(__name__)
+
+BATCH = 5000
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """The ids of those whom FreeRADIUS has just been told, and of those who are the projector's: they have changed
+    since, or something of theirs can't be written."""
+
+    shown: Sequence[int]
+    left: Sequence[int]
+
+
+class BulkProjector:
+    """Projects new subscribers of one tenant. Every method may be repeated, also at the same time."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        radius_begin: Begin,
+        *,
+        projector: RadiusProjector,
+        tenant_id: str,
+        now: Now,
+        secrets: ManySecrets,
+        read: Begin | None = None,
+    ) -> None:
+        """``read`` opens a transaction that only reads."""
+        self._begin = begin
+        self._read = read or begin
+        self._radius_begin = radius_begin
+        self._projector = projector
+        self._tenant_id = tenant_id
+        self._now = now
+        self._secrets = secrets
+
+    async def project_new(self, subscriber_ids: Sequence[int], *, seen: Mapping[str, str] | None = None) -> Bulk:
+        """Make FreeRADIUS know those of these subscribers whom it doesn't know, their plans first. Those whose present
+        wish it shows are no concern of this.
+
+        ``seen``: by name the digest of rows that somebody else has written, and that are replaced if they are still
+        those.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the batches before are done then; call again.
+            ForeignRows, ProjectionRaced: of a plan.
+        """
+        shown: list[int] = []
+        plans: set[int] = set()
+        waiting = await self._behind(subscriber_ids)
+        for some in chunks(waiting, BATCH):
+            read = await self._wishes(some)
+            for plan_id in sorted(read.plan_ids - plans):
+                await self._projector.project_one("plan", plan_id)
+            plans |= read.plan_ids
+            wishes = await asyncio.to_thread(self._rendered, read)
+            async with radius_transaction(self._radius_begin) as db:
+                written = await show_new(db, wishes, self._now(), seen=seen or {})
+            await self._note(written)
+            shown += [wish.source_id for wish in written]
+        done = set(shown)
+        log.info("subscribers projected", count=len(shown))
+        return Bulk(shown, [each for each in waiting if each not in done])
+
+    async def foreign(self, usernames: Sequence[str]) -> set[str]:
+        """Those of the names under which FreeRADIUS' tables have rows that nobody here has written.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        async with radius_transaction(self._radius_begin) as db:
+            return await foreign_names(db, usernames)
+
+    async def _behind(self, subscriber_ids: Sequence[int]) -> list[int]:
+        """Those of them whose wish is not shown yet."""
+        behind = or_(Subscriber.projected_version.is_(None), Subscriber.projected_version != Subscriber.version)
+        mine = select(Subscriber.id).where(Subscriber.tenant_id == self._tenant_id, behind)
+        found: list[int] = []
+        async with self._read() as db:
+            for some in chunks(subscriber_ids):
+                found += await db.scalars(mine.where(Subscriber.id.in_(some)).order_by(Subscriber.id))
+        return found
+
+    async def _wishes(self, subscriber_ids: Sequence[int]) -> _Read:
+        async with self._read() as db:
+            subscribers = await self._subscribers(db, subscriber_ids)
+            plans = {plan.id: plan for plan in await db.scalars(select(Plan).where(Plan.tenant_id == self._tenant_id))}
+            storage = await password_storage(db, self._tenant_id)
+            refs = [each.password_ref for each in subscribers if not is_refused(each)]
+            return _Read(subscribers, plans, storage, await self._secrets.reveal_many(db, refs))
+
+    async def _subscribers(self, db: AsyncSession, subscriber_ids: Sequence[int]) -> list[Subscriber]:
+        """Those who live and log in by a password: all others have rows that may be somebody else's just now."""
+        mine = select(Subscriber).where(
+            Subscriber.tenant_id == self._tenant_id,
+            Subscriber.state != "terminated",
+            Subscriber.login_by_line.is_(False),
+        )
+        found: list[Subscriber] = []
+        for some in chunks(subscriber_ids):
+            found += await db.scalars(mine.where(Subscriber.id.in_(some)))
+        return found
+
+    def _rendered(self, read: _Read) -> list[Wish]:
+        wishes = []
+        for subscriber in read.subscribers:
+            garden = None if subscriber.garden_plan_id is None else read.plans[subscriber.garden_plan_id]
+            password = read.passwords.get(subscriber.password_ref)
+            try:
+                rows = rows_for(subscriber, read.plans[subscriber.plan_id], password, read.storage, garden=garden)
+            except EncodingRefused:
+                continue  # the projector says why
+            wishes.append(
+                Wish(
+                    kind="subscriber",
+                    name=subscriber.username,
+                    tenant_id=self._tenant_id,
+                    source_id=subscriber.id,
+                    version=subscriber.version,
+                    rows=rows,
+                    digest=digest(rows),
+                )
+            )
+        return wishes
+
+    async def _note(self, wishes: Sequence[Wish]) -> None:
+        rows = [
+            {
+                "id": wish.source_id,
+                "version": wish.version,
+                "projected_version": wish.version,
+                "projected_digest": wish.digest,
+            }
+            for wish in wishes
+        ]
+        async with self._begin() as db:
+            await update_by_id(db, cast(Table, Subscriber.__table__), rows, same={"projected_at": self._now()})
+
+
+@dataclass(frozen=True, repr=False)
+class _Read:
+    """What the wishes of a batch are made of, as it was at one moment."""
+
+    subscribers: Sequence[Subscriber]
+    plans: Mapping[int, Plan]
+    storage: PasswordStorage
+    passwords: Mapping[str, str]
+
+    @property
+    def plan_ids(self) -> set[int]:
+        used = {each.plan_id for each in self.subscribers}
+        return used | {each.garden_plan_id for each in self.subscribers if each.garden_plan_id is not None}

@@ -1,0 +1,127 @@
+"""The rows of thousands of subscribers whom FreeRADIUS does not know yet, in one transaction in the radius database.
+
+On PostgreSQL they are copied (COPY), on SQLite written by one statement a table. All names are locked for that time,
+so what is found to be new stays new, and nobody projects one of them meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from sqlalchemy import Table, Text, bindparam, delete, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.importing.many import chunks, is_postgresql
+from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
+from radius.projection.projection import Row, digest
+from radius.projection.radius_database import FoundRows, Wish, actual_rows, lock_every_name
+
+_TABLES = (radcheck, radreply, radusergroup)
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "radcheck": ("username", "attribute", "op", "value"),
+    "radreply": ("username", "attribute", "op", "value"),
+    "radusergroup": ("username", "groupname", "priority"),
+}
+NAMES_AT_ONCE = 5000
+_LEDGER = ("kind", "name", "tenant_id", "source_id", "version", "digest", "projected_at")
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+"""What COPY's text would take for its own."""
+
+
+async def show_new(db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, seen: Mapping[str, str]) -> list[Wish]:
+    """Write the rows of those that have none, with their line in the ledger; returns the wishes that were shown.
+
+    ``seen`` has names whose rows, which are not ours, may be replaced: those of which the rows have that digest still.
+    """
+    await lock_every_name(db)
+    names = [wish.name for wish in wishes]
+    known, standing = await _known_and_standing(db, names)
+    replaced = await _unaltered(db, (standing - known).intersection(seen), seen)
+    shown = [wish for wish in wishes if wish.name not in known and (wish.name not in standing or wish.name in replaced)]
+    for some in chunks(sorted(replaced)):
+        for table in _TABLES:
+            await db.execute(delete(table).where(table.c.username.in_(some)))
+    await _write(db, shown, now)
+    return shown
+
+
+async def foreign_names(db: AsyncSession, names: Sequence[str]) -> set[str]:
+    """Those of the names that have rows which nobody here has written."""
+    known, standing = await _known_and_standing(db, names)
+    return standing - known
+
+
+async def _known_and_standing(db: AsyncSession, names: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Those of the names that are in the ledger, and those that have rows."""
+    known, standing = set[str](), set[str]()
+    for some in chunks(names, NAMES_AT_ONCE):
+        asked: Any = func.json_each(json.dumps(some)).table_valued("value", name="asked")
+        if is_postgresql(db):
+            listed = bindparam("names", list(some), type_=ARRAY(Text))
+            asked = func.unnest(listed).table_valued("value", name="asked").render_derived()
+        name = asked.c.value
+        in_ledger = exists().where(radius_projection.c.kind == "subscriber", radius_projection.c.name == name)
+        has_rows = or_(*(exists().where(table.c.username == name) for table in _TABLES))
+        for found, is_known, stands in await db.execute(select(name, in_ledger, has_rows).where(in_ledger | has_rows)):
+            known |= {found} if is_known else set()
+            standing |= {found} if stands else set()
+    return known, standing
+
+
+async def _unaltered(db: AsyncSession, names: Collection[str], seen: Mapping[str, str]) -> set[str]:
+    rows: FoundRows = await actual_rows(db, "subscriber", sorted(names)) if names else {}
+    return {name for name, found in rows.items() if digest(found.values()) == seen[name]}
+
+
+async def _write(db: AsyncSession, wishes: Sequence[Wish], now: datetime) -> None:
+    by_table: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in _TABLES}
+    for wish in wishes:
+        for row in wish.rows:
+            by_table[row.table].append(_values(row))
+    at: Any = now.astimezone(UTC).isoformat() if is_postgresql(db) else int(now.timestamp())
+    ledger = [(wish.kind, wish.name, wish.tenant_id, wish.source_id, wish.version, wish.digest, at) for wish in wishes]
+    for table in _TABLES:
+        await insert_rows(db, table, _COLUMNS[table.name], by_table[table.name])
+    await insert_rows(db, radius_projection, _LEDGER, ledger)
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    values = tuple(value for _, value in row.columns)
+    return (row.owner, values[0], int(values[1])) if row.table == "radusergroup" else (row.owner, *values)
+
+
+def _as_copied(rows: Sequence[tuple[Any, ...]], columns: int) -> str:
+    """COPY's text (PostgreSQL, COPY, "Text Format"). What the encoder lets pass needs no escape."""
+    text = "\n".join(["\t".join(map(str, row)) for row in rows]) + "\n"
+    if "\\" not in text and text.count("\t") == len(rows) * (columns - 1) and text.count("\n") == len(rows):
+        return text
+    return "".join("\t".join(str(value).translate(_ESCAPED) for value in row) + "\n" for row in rows)
+
+
+async def insert_rows(db: AsyncSession, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows of texts and numbers, in the quickest way that their database has."""
+    if not rows:
+        return
+    connection = await db.connection()
+    if not is_postgresql(db):
+        places = ", ".join("?" * len(columns))
+        await connection.exec_driver_sql(
+            f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608 - names of our own
+            list(rows),
+        )
+        return
+    statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
+    text = _as_copied(rows, len(columns))
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    try:
+        async with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            await copy.write(text)
+    except psycopg.Error as exc:
+        dialect = db.get_bind().dialect
+        raise DBAPIError.instance(statement, None, exc, psycopg.Error, hide_parameters=True, dialect=dialect) from exc

@@ -1,0 +1,1 @@
+"""Who was let in, who was not, and why somebody can't log in."""

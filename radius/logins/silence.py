@@ -1,0 +1,75 @@
+"""What may lie behind it that nobody has asked: NASes whose packets were dropped or that are silent themselves, and
+addresses that ask and are no NAS.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from radius.logins.findings import Facts, clock
+
+MOST_NASES = 10
+"""So many are named; the subscriber's own and those with dropped packets come first."""
+
+TAKES_ITS_PLACE = timedelta(minutes=1)
+"""A login that makes an end of the former session comes before that end."""
+
+
+def silence(facts: Facts) -> list[str]:
+    """One line of evidence for each NAS that may be the reason, then each stranger, then what is not known."""
+    misfits, own = facts.misfits or {}, facts.last_nas
+    known = sorted(facts.nas_names, key=lambda address: (address != own, address not in misfits, address))
+    evidence = [
+        f"{facts.nas(address)}: {_dropped(facts, address)}{_heard(facts, address)}" for address in known[:MOST_NASES]
+    ]
+    if len(known) > MOST_NASES:
+        evidence.append(f"{len(known) - MOST_NASES} more NASes: `firstlight nas list`")
+    evidence += [f"{each['address']} asks and is no NAS, last {clock(each['last_at'])}" for each in facts.unknown_nases]
+    if facts.misfits is None:
+        evidence.append(f"whether a NAS has another secret is not known: {facts.log_unread}")
+    evidence.append("requests without a Message-Authenticator are dropped too, and FreeRADIUS' log need not say so")
+    return evidence
+
+
+def next_act(facts: Facts, otherwise: str) -> str:
+    """Packets of its own NAS that were dropped since a login came from it are looked into before anything else."""
+    misfit = (facts.misfits or {}).get(facts.last_nas or "")
+    if misfit is None or facts.last_nas is None:
+        return otherwise
+    heard = facts.last_heard.get(facts.last_nas)
+    if heard is not None and heard > misfit.last_at:
+        return otherwise
+    if misfit.unsigned:
+        return (
+            f"Let {facts.nas(facts.last_nas)} send a Message-Authenticator; only if it cannot,"
+            " FIRSTLIGHT_FREERADIUS_REQUIRE_MESSAGE_AUTHENTICATOR=no."
+        )
+    return f"`firstlight nas test {facts.nas(facts.last_nas)}`: it and FreeRADIUS must have the same secret."
+
+
+def nothing_since(facts: Facts) -> list[str] | None:
+    """The evidence that nobody has asked since the last session ended; None where somebody has, or one is open."""
+    over = facts.last_session
+    if over is None or over.stopped_at is None or facts.open_sessions:
+        return None
+    tried = [each["happened_at"] for each in facts.logins[:1]] + [
+        each["last_at"] for each in (*facts.tried_names, *facts.line_tries)
+    ]
+    return None if any(at >= over.stopped_at - TAKES_ITS_PLACE for at in tried) else silence(facts)
+
+
+def _dropped(facts: Facts, address: str) -> str:
+    misfit = (facts.misfits or {}).get(address)
+    if misfit is None:
+        return ""
+    what = "without a Message-Authenticator" if misfit.unsigned else "with another secret"
+    return f"packets {what} were dropped, last {clock(misfit.last_at)}; "
+
+
+def _heard(facts: Facts, address: str) -> str:
+    at = facts.last_heard.get(address)
+    if at is not None:
+        return f"its last login {clock(at)}"
+    if facts.looked_back is None:
+        return "no login from it is kept"
+    return f"none of the last {facts.looked_back} logins is from it"

@@ -1,0 +1,1 @@
+"""The NASes as we want them, and packets to try them with."""

@@ -1,0 +1,270 @@
+"""NASes as we want them, and how the passwords are kept that their subscribers log in with: validated, counted up with
+every change, written to our tables only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Address
+from typing import get_args
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.coa.dynamic_authorization import EVERY_KEY
+from radius.dialects import dialect_named
+from radius.errors import NasAddressTaken, NasNameTaken, NasRefused, NasUnknown, PasswordStorageRefused
+from radius.plans.plans import NAME, count_up, inserted, one_definition_at_a_time, random_password, refuse_unsayable
+from radius.plans.terms import terms_of
+from radius.ports import Secrets
+from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage, uncheckable
+from radius.tables import Nas, Plan, RadiusEstate, Subscriber
+
+NAS_SECRET_LENGTH = 32
+MOST_PER_SECOND = 10_000
+
+_NAS_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,64}")
+_STORAGES: Mapping[str, PasswordStorage] = {storage: storage for storage in get_args(PasswordStorage)}
+
+
+@dataclass(frozen=True)
+class CoaTerms:
+    """How a NAS takes requests about its sessions (RFC 5176).
+
+    ``keys`` name a session to it; none: those of its dialect. ``per_second`` is how many requests it is sent at most.
+    ``may_end``: a session that it refuses to change is ended.
+    """
+
+    keys: tuple[str, ...] = ()
+    event_timestamp: bool = True
+    per_second: int | None = None
+    may_end: bool = True
+
+
+@dataclass(frozen=True)
+class NasTerms:
+    """Where a NAS is and how it is spoken to; ``login_methods`` are those by which its subscribers may log in.
+
+    ``lines``: it tells of lines that log in by themselves (IPoE), and no customer can choose what it sends as
+    User-Name, Calling-Station-Id or circuit. Of a hotspot that is not so.
+    """
+
+    address: str
+    dialect: str
+    coa_port: int
+    login_methods: tuple[str, ...] = LOGIN_METHODS
+    lines: bool = False
+    coa: CoaTerms = CoaTerms()
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """As columns of our table."""
+        columns = {name: value for name, value in vars(self).items() if name != "coa"}
+        coa = {f"coa_{name}": value for name, value in vars(self.coa).items()}
+        return columns | coa | {"login_methods": " ".join(self.login_methods), "coa_keys": " ".join(self.coa.keys)}
+
+
+async def define_nas(
+    db: AsyncSession,
+    tenant_id: str,
+    name: str,
+    terms: NasTerms,
+    secret: str | None,
+    *,
+    secrets: Secrets,
+    now: datetime,
+    pairs_later: bool = False,
+) -> Nas:
+    """Make a NAS, or bring it to these terms. Without ``secret`` a new NAS gets a random one and an old one keeps its
+    own. ``pairs_later``: the caller asks ``refuse_unsayable_pairs`` at its end.
+
+    Raises:
+        NasRefused: a name, address, port or secret that cannot be meant; all faults at once.
+        DialectUnknown, NasAddressTaken
+        RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan there is could not be said in that
+            dialect.
+    """
+    dialect_named(terms.dialect)
+    await one_definition_at_a_time(db, tenant_id)
+    faults = [*_nas_faults(name, terms, secret), *_uncheckable(terms, await password_storage(db, tenant_id))]
+    faults += [] if secret is None else await _shared(db, tenant_id, name, secret, secrets)
+    if faults:
+        raise NasRefused(name, faults)
+    if not pairs_later:
+        plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
+        refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, [terms.dialect])
+    mine = _nas_of(tenant_id, name).with_for_update()
+    nas = await db.scalar(mine)
+    if nas is None:
+        nas = Nas(tenant_id=tenant_id, name=name, created_at=now, updated_at=now, version=1, **terms.columns)
+        if await inserted(db, nas):
+            await secrets.seal(db, nas.secret_ref, secret or random_password(NAS_SECRET_LENGTH))
+            return nas
+        nas = await db.scalar(mine)
+        if nas is None:
+            raise NasAddressTaken(name, terms.address)
+    await _bring_nas_to(db, nas, terms, secret, secrets=secrets, now=now)
+    return nas
+
+
+async def add_nas(
+    db: AsyncSession, tenant_id: str, name: str, terms: NasTerms, *, secrets: Secrets, now: datetime
+) -> tuple[Nas, bool]:
+    """A new NAS with a random secret, or the one that there is on just these terms; whether it is new.
+
+    Raises:
+        NasNameTaken: there is one of that name on other terms.
+        As ``define_nas``.
+    """
+    await one_definition_at_a_time(db, tenant_id)
+    earlier = await db.scalar(_nas_of(tenant_id, name))
+    if earlier is None:
+        return await define_nas(db, tenant_id, name, terms, None, secrets=secrets, now=now), True
+    if terms_of_nas(earlier) != terms:
+        raise NasNameTaken(name, earlier.address)
+    return earlier, False
+
+
+async def nas_named(db: AsyncSession, tenant_id: str, name: str) -> Nas:
+    """The NAS of that name, or ``NasUnknown``."""
+    nas = await db.scalar(_nas_of(tenant_id, name))
+    if nas is None:
+        raise NasUnknown(name)
+    return nas
+
+
+async def rotate_secret(db: AsyncSession, tenant_id: str, name: str, *, secrets: Secrets, now: datetime) -> Nas:
+    """Another random secret for a NAS, sealed where the former one was.
+
+    Raises:
+        NasUnknown
+    """
+    nas = await db.scalar(_nas_of(tenant_id, name).with_for_update())
+    if nas is None:
+        raise NasUnknown(name)
+    await secrets.seal(db, nas.secret_ref, random_password(NAS_SECRET_LENGTH))
+    await count_up(db, nas, now)
+    return nas
+
+
+def _nas_of(tenant_id: str, name: str) -> Select[Nas]:
+    return select(Nas).where(Nas.tenant_id == tenant_id, Nas.name == name)
+
+
+async def _bring_nas_to(
+    db: AsyncSession, nas: Nas, terms: NasTerms, secret: str | None, *, secrets: Secrets, now: datetime
+) -> None:
+    new_secret = secret is not None and secret != await secrets.reveal(db, nas.secret_ref)
+    if terms_of_nas(nas) == terms and not new_secret:
+        return
+    if new_secret and secret is not None:
+        await secrets.seal(db, nas.secret_ref, secret)
+    name = nas.name
+    try:
+        async with db.begin_nested():
+            for column, value in terms.columns.items():
+                setattr(nas, column, value)
+            await count_up(db, nas, now)
+    except IntegrityError as exc:
+        raise NasAddressTaken(name, terms.address) from exc
+
+
+def terms_of_nas(nas: Nas) -> NasTerms:
+    """The terms as they stand in our table."""
+    methods = tuple(nas.login_methods.split())
+    coa = CoaTerms(
+        keys=tuple(nas.coa_keys.split()),
+        event_timestamp=nas.coa_event_timestamp,
+        per_second=nas.coa_per_second,
+        may_end=nas.coa_may_end,
+    )
+    return NasTerms(
+        address=nas.address,
+        dialect=nas.dialect,
+        coa_port=nas.coa_port,
+        login_methods=methods,
+        lines=nas.lines,
+        coa=coa,
+    )
+
+
+async def password_storage(db: AsyncSession, tenant_id: str) -> PasswordStorage:
+    """How FreeRADIUS keeps this tenant's passwords; cleartext where nobody has said it.
+
+    Raises:
+        PasswordStorageRefused: in a way that this release does not know.
+    """
+    found = select(RadiusEstate.password_storage).where(RadiusEstate.tenant_id == tenant_id)
+    kept = await db.scalar(found)
+    return "cleartext" if kept is None else _storage(kept)
+
+
+def _storage(named: str) -> PasswordStorage:
+    if named not in _STORAGES:
+        raise PasswordStorageRefused([f"it is {named[:40]!r}, not one of {', '.join(_STORAGES)}"])
+    return _STORAGES[named]
+
+
+async def define_password_storage(db: AsyncSession, tenant_id: str, storage: str, now: datetime) -> None:
+    """Let FreeRADIUS keep every password like this from the next projection on; nothing happens when it does.
+
+    Raises:
+        PasswordStorageRefused: there is no such way, or a NAS lets its subscribers log in by what could not be checked
+            then; all of them at once.
+    """
+    await one_definition_at_a_time(db, tenant_id)
+    wanted = _storage(storage)
+    nases = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id).order_by(Nas.name))
+    faults = [f"at NAS {nas.name} {fault}" for nas in nases for fault in _uncheckable(terms_of_nas(nas), wanted)]
+    if faults:
+        raise PasswordStorageRefused(faults)
+    if await password_storage(db, tenant_id) == wanted:
+        return
+    await db.merge(RadiusEstate(tenant_id=tenant_id, password_storage=wanted, updated_at=now))
+    await db.execute(
+        update(Subscriber)
+        .where(Subscriber.tenant_id == tenant_id, Subscriber.state != "terminated")
+        .values(version=Subscriber.version + 1, updated_at=now)
+        .execution_options(synchronize_session="fetch")
+    )
+    await db.flush()  # later reads in this transaction must see it: autoflush is off
+
+
+def _uncheckable(terms: NasTerms, storage: PasswordStorage) -> Iterable[str]:
+    methods = set(terms.login_methods) & set(LOGIN_METHODS)
+    for method in uncheckable(storage, methods):
+        yield f"nobody could log in by {method}: passwords are kept as {storage}, and that cannot be checked against it"
+
+
+async def _shared(db: AsyncSession, tenant_id: str, name: str, secret: str, secrets: Secrets) -> list[str]:
+    """Who has the secret of one NAS could speak for another."""
+    others = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id, Nas.name != name).order_by(Nas.name))
+    same = [nas.name for nas in others if await secrets.reveal(db, nas.secret_ref) == secret]
+    return [f"its secret is that of {', '.join(same)}: each NAS needs one of its own"] if same else []
+
+
+def _nas_faults(name: str, terms: NasTerms, secret: str | None) -> Iterable[str]:
+    if not NAME.fullmatch(name):
+        yield "its name needs 1 to 60 of A-Z a-z 0-9 . _ -"
+    try:
+        IPv4Address(terms.address)
+    except ValueError:
+        yield "its address is not an IPv4 address"
+    if not 1 <= terms.coa_port <= 65535:
+        yield f"coa_port is {terms.coa_port}, not between 1 and 65535"
+    if set(terms.coa.keys) - set(EVERY_KEY) or len(set(terms.coa.keys)) < len(terms.coa.keys):
+        yield f"its coa keys need to be of {', '.join(EVERY_KEY)}, each once"
+    elif terms.coa.keys and "Acct-Session-Id" not in terms.coa.keys:
+        yield "its coa keys need Acct-Session-Id, which tells two sessions of a line apart"
+    if terms.coa.per_second is not None and not 1 <= terms.coa.per_second <= MOST_PER_SECOND:
+        yield f"its coa per_second is {terms.coa.per_second}, not between 1 and {MOST_PER_SECOND}"
+    if secret is not None and not _NAS_SECRET.fullmatch(secret):
+        yield "its secret needs 16 to 64 of A-Z a-z 0-9 . _ ~ + / = - (RFC 2865 s3 asks for 16 and more)"
+    if not terms.login_methods or set(terms.login_methods) - set(LOGIN_METHODS):
+        yield f"its login_methods need one or more of {', '.join(LOGIN_METHODS)}"
+    if len(set(terms.login_methods)) < len(terms.login_methods):
+        yield "its login_methods have one twice"

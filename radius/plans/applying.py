@@ -1,0 +1,160 @@
+"""Tells sessions that are open of what their plan has become: each gets a change of its own in the outbox.
+
+A plan that is defined anew is in force at every login from its projection on. Sessions go on with what they have,
+unless they are told: by their NAS, or by their end. That may be many, so it is asked for, and not done by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, exists, or_, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.coa.outbox import add_change, fingerprint, former_of
+from radius.coa.tables import SessionChange
+from radius.coa.wish import CLOCKS_DIFFER
+from radius.plans.history import FormerTerms
+from radius.plans.looks import served_by
+from radius.plans.plans import find_plan
+from radius.ports import Begin, Now
+from radius.projection.freeradius_tables import radacct
+from radius.projection.radius_database import radius_transaction
+from radius.results import AppliedPlan
+from radius.tables import FormerUsername, Plan, Subscriber
+
+AT_ONCE = 400
+"""So many subscribers in one transaction."""
+TELLING = ("change_plan", "suspend", "resume", "apply_plan")
+"""Acts by which a session is brought to all that its plan says."""
+
+
+class PlanChanges:
+    """The plans of one tenant and the sessions that are open on them. Every method may be repeated."""
+
+    def __init__(self, begin: Begin, radius_begin: Begin, *, tenant_id: str, now: Now) -> None:
+        self._begin = begin
+        self._radius_begin = radius_begin
+        self._tenant_id = tenant_id
+        self._now = now
+
+    async def behind(self, plan: str) -> int:
+        """How many sessions are open that may have the plan's earlier terms: of those served by it who have not been
+        told since it was changed.
+
+        Raises:
+            PlanUnknown, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        sessions = 0
+        async for theirs in self._online(plan):
+            sessions += sum(theirs.values())
+        return sessions
+
+    async def apply(self, plan: str, *, limit: int | None = None) -> AppliedPlan:
+        """Makes a change for each of those subscribers, ``limit`` of them at most; ``SessionChanges`` carries them to
+        the NASes, as many at a time as each takes.
+
+        Raises:
+            As ``behind``; those made before stand then.
+        """
+        subscribers, sessions = 0, 0
+        async for theirs in self._online(plan):
+            wanted = sorted(theirs)[: None if limit is None else limit - subscribers]
+            done = await self._made(plan, wanted)
+            subscribers += len(done)
+            sessions += sum(theirs[number] for number in done)
+            if subscribers == limit:
+                break
+        return AppliedPlan(plan=plan, subscribers=subscribers, sessions=sessions)
+
+    async def _online(self, plan: str) -> AsyncIterator[dict[int, int]]:
+        """By subscriber how many sessions are to be told, some subscribers at a time."""
+        last = 0
+        while True:
+            async with self._begin() as db:
+                found = await find_plan(db, self._tenant_id, plan)
+                is_changed, since = found.updated_at > found.created_at, found.updated_at
+                names = await self._next(db, found, after=last) if is_changed else {}
+            if not names:
+                return
+            last = max(names.values())
+            theirs: dict[int, int] = {}
+            for name in await self._open(list(names), begun_before=since + CLOCKS_DIFFER):
+                theirs[names[name]] = theirs.get(names[name], 0) + 1
+            yield theirs
+
+    async def _next(self, db: AsyncSession, plan: Plan, *, after: int) -> dict[str, int]:
+        """By each of their names, the next subscribers who have not been told."""
+        mine = select(Subscriber.username, Subscriber.id).where(_behind(plan), Subscriber.id > after)
+        names = {name: number for name, number in await db.execute(mine.order_by(Subscriber.id).limit(AT_ONCE))}
+        former = select(FormerUsername.username, FormerUsername.subscriber_id).where(
+            FormerUsername.tenant_id == self._tenant_id,
+            FormerUsername.subscriber_id.in_(names.values()),
+            FormerUsername.free_at.is_(None),
+        )
+        return names | {name: number for name, number in await db.execute(former)}
+
+    async def _open(self, names: Sequence[str], *, begun_before: datetime) -> list[str]:
+        """The name of each open session that may have begun before then."""
+        began = radacct.c.acctstarttime
+        async with radius_transaction(self._radius_begin) as db:
+            open_now = await db.scalars(
+                select(radacct.c.username).where(
+                    radacct.c.username.in_(names),
+                    radacct.c.acctstoptime.is_(None),
+                    or_(began.is_(None), began < begun_before),
+                )
+            )
+            return list(open_now)
+
+    async def _made(self, plan: str, numbers: Sequence[int]) -> list[int]:
+        async with self._begin() as db:
+            found = await find_plan(db, self._tenant_id, plan)
+            return await _make(db, found, Subscriber.id.in_(numbers), limit=len(numbers), now=self._now())
+
+
+async def tell_of_plan(db: AsyncSession, *, tenant_id: str, plan: str, limit: int, now: datetime) -> AppliedPlan:
+    """The same in the caller's transaction, and without looking who is online: a change for each of those served by a
+    plan who have not been told since it was changed, ``limit`` of them at most.
+
+    Raises:
+        PlanUnknown
+    """
+    found = await find_plan(db, tenant_id, plan)
+    is_changed = found.updated_at > found.created_at
+    done = await _make(db, found, true(), limit=limit, now=now) if is_changed else []
+    return AppliedPlan(plan=plan, subscribers=len(done), sessions=None)
+
+
+async def _make(db: AsyncSession, plan: Plan, which: ColumnElement[bool], *, limit: int, now: datetime) -> list[int]:
+    held = await db.scalars(
+        select(Subscriber)
+        .where(_behind(plan), which)
+        .order_by(Subscriber.id)
+        .limit(limit)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    done: list[int] = []
+    said: dict[tuple[int, int | None], list[FormerTerms]] = {}  # asked once of all that are served by the same
+    for subscriber in list(held):
+        served = (subscriber.plan_id, subscriber.garden_plan_id)
+        mark = fingerprint("apply_plan", subscriber.id, plan=plan.name, version=plan.version)
+        if served not in said:
+            said[served] = await former_of(db, subscriber)
+        former = said[served]
+        await add_change(db, subscriber, "apply_plan", former=former, must_end=False, request=(None, mark), now=now)
+        done.append(subscriber.id)
+    return done
+
+
+def _behind(plan: Plan) -> ColumnElement[bool]:
+    """Those served by it whose sessions were told nothing since it was changed."""
+    told = exists().where(
+        SessionChange.tenant_id == Subscriber.tenant_id,
+        SessionChange.subscriber_id == Subscriber.id,
+        SessionChange.act.in_(TELLING),
+        SessionChange.created_at >= plan.updated_at,
+    )
+    return served_by(plan) & ~told

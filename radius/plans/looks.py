@@ -1,0 +1,97 @@
+"""Looking at plans: which there are, who is served by them, and what FreeRADIUS would tell a NAS of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.dialects import DIALECTS, dialect_named
+from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
+from radius.plans.terms import PlanTerms, columns_of, terms_of
+from radius.plans.wording import words_of
+from radius.projection.projection import plan_group, plan_rows
+from radius.results import DefinedPlan, ListedPlan, RenderedPlan, RenderedRow
+from radius.tables import Plan, Subscriber
+
+UNDER_PLAN = ("testing", "active", "suspended")
+
+
+def plan_view(plan: Plan) -> DefinedPlan:
+    """A plan as others see it."""
+    return DefinedPlan(
+        plan_id=plan.id, name=plan.name, terms=terms_of(plan), version=plan.version, projected=not plan.dirty
+    )
+
+
+async def list_plans(db: AsyncSession, tenant_id: str, *, after_id: int, limit: int) -> list[ListedPlan]:
+    """Plans by their numbers, and how many subscribers each has."""
+    mine = select(Plan).where(Plan.tenant_id == tenant_id, Plan.id > after_id).order_by(Plan.id).limit(limit)
+    plans = list(await db.scalars(mine))
+    numbers = [plan.id for plan in plans]
+    on_it = await _counted(db, tenant_id, Subscriber.plan_id.in_(numbers), by="plan_id")
+    in_it = await _counted(db, tenant_id, Subscriber.garden_plan_id.in_(numbers), by="garden_plan_id")
+    return [
+        ListedPlan(**plan_view(plan), subscribers=on_it.get(plan.id, 0), in_garden=in_it.get(plan.id, 0))
+        for plan in plans
+    ]
+
+
+async def _counted(db: AsyncSession, tenant_id: str, which: ColumnElement[bool], *, by: str) -> Mapping[int, int]:
+    column = getattr(Subscriber, by)
+    rows = await db.execute(
+        select(column, func.count())
+        .where(Subscriber.tenant_id == tenant_id, Subscriber.state != "terminated", which)
+        .group_by(column)
+    )
+    return {number: count for number, count in rows}
+
+
+def served_by(plan: Plan) -> ColumnElement[bool]:
+    """Whose sessions have something of this plan: those on it, and those whom it is a walled garden for."""
+    return (
+        (Subscriber.tenant_id == plan.tenant_id)
+        & Subscriber.state.in_(UNDER_PLAN)
+        & or_(Subscriber.plan_id == plan.id, Subscriber.garden_plan_id == plan.id)
+    )
+
+
+def render_plan(tenant_id: str, name: str, terms: PlanTerms, dialect: str | None = None) -> list[RenderedPlan]:
+    """What would stand in ``radgroupreply`` for a plan of these terms, for each dialect or for one; nothing is written.
+    The first, ``every``, is what every NAS is told. A dialect that cannot be told such a plan says why.
+
+    Raises:
+        DialectUnknown
+    """
+    asked = sorted(DIALECTS) if dialect is None else [dialect_named(dialect).name]
+    plan = Plan(tenant_id=tenant_id, name=name, **columns_of(terms))
+    rows = list(_rows(plan))
+    every = plan_group(tenant_id, name)
+    told = [RenderedPlan(dialect="every", rows=[row for row in rows if row["group"] == every], faults=[])]
+    for each in asked:
+        group = plan_group(tenant_id, name, each)
+        told.append(
+            RenderedPlan(
+                dialect=each, rows=[row for row in rows if row["group"] == group], faults=_faults(each, name, terms)
+            )
+        )
+    return told
+
+
+def _rows(plan: Plan) -> Iterator[RenderedRow]:
+    for row in plan_rows(plan):
+        columns = dict(row.columns)
+        yield RenderedRow(group=row.owner, attribute=columns["attribute"], op=columns["op"], value=columns["value"])
+
+
+def _faults(dialect: str, plan: str, terms: PlanTerms) -> list[str]:
+    try:
+        words_of(DIALECTS[dialect], plan, terms)
+    except SeveralNotExpressible as several:
+        return list(several.faults)
+    except TermsNotExpressible as refused:
+        return list(refused.faults)
+    except RateNotExpressible as refused:
+        return [str(refused)]
+    return []

@@ -1,0 +1,173 @@
+"""Plans as we want them: validated, counted up with every change, written to our tables only."""
+
+from __future__ import annotations
+
+import re
+import secrets as randomness
+import string
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.dialects import DIALECTS
+from radius.errors import (
+    PlanRefused,
+    PlanUnknown,
+    RateNotExpressible,
+    SeveralNotExpressible,
+    TermsNotExpressible,
+)
+from radius.plans.gardens import pieces_of
+from radius.plans.history import keep_former
+from radius.plans.terms import PlanTerms, columns_of, in_one_spelling, terms_of
+from radius.plans.wording import common_words, words_of
+from radius.tables import Nas, Plan, Subscriber
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+_ALPHANUMERIC = string.ascii_letters + string.digits
+
+
+def random_password(length: int) -> str:
+    """Letters and digits only: safe in every table, every CPE and every telephone call."""
+    return "".join(randomness.choice(_ALPHANUMERIC) for _ in range(length))
+
+
+async def find_plan(db: AsyncSession, tenant_id: str, name: str) -> Plan:
+    """The plan of that name, or ``PlanUnknown`` with the names there are."""
+    known = select(Plan).where(Plan.tenant_id == tenant_id, Plan.name == name)
+    plan = await db.scalar(known) if NAME.fullmatch(name) else None
+    if plan is None:
+        raise PlanUnknown(name, await db.scalars(select(Plan.name).where(Plan.tenant_id == tenant_id)))
+    return plan
+
+
+async def define_plan(
+    db: AsyncSession, tenant_id: str, name: str, terms: PlanTerms, now: datetime, *, pairs_later: bool = False
+) -> Plan:
+    """Make a plan, or bring it to these terms. ``pairs_later``: the caller asks ``refuse_unsayable_pairs`` at its end.
+
+    Raises:
+        PlanRefused: a name or term that cannot be meant; all faults at once.
+        RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS in use could not be told it.
+    """
+    terms = meant(name, terms)
+    await one_definition_at_a_time(db, tenant_id)
+    common_words(name, terms)
+    if not pairs_later:
+        refuse_unsayable({name: terms}, await _dialects_in_use(db, tenant_id))
+    mine = select(Plan).where(Plan.tenant_id == tenant_id, Plan.name == name).with_for_update()
+    plan = await db.scalar(mine)
+    if plan is None:
+        plan = Plan(tenant_id=tenant_id, name=name, created_at=now, updated_at=now, version=1, **columns_of(terms))
+        if await inserted(db, plan):
+            return plan
+        plan = (await db.scalars(mine)).one()
+    before = terms_of(plan)
+    if before.access != terms.access:
+        await _refuse_other_access(db, plan)
+    if before != terms:
+        await keep_former(db, plan, before, now=now)
+        for column, value in columns_of(terms).items():
+            setattr(plan, column, value)
+        await count_up(db, plan, now)
+        if pieces_of(before) != pieces_of(terms):
+            await _renew_in_gardens(db, plan, now)
+    return plan
+
+
+async def _refuse_other_access(db: AsyncSession, plan: Plan) -> None:
+    """A line that logs in by itself, and a walled garden, are of one access with their plan.
+
+    Raises:
+        PlanRefused
+    """
+    on_it = Subscriber.plan_id == plan.id
+    by_line = on_it & Subscriber.login_by_line
+    in_garden = Subscriber.garden_plan_id.is_not(None) & (on_it | (Subscriber.garden_plan_id == plan.id))
+    mine = (Subscriber.tenant_id == plan.tenant_id, Subscriber.state != "terminated", or_(by_line, in_garden))
+    count = await db.scalar(select(func.count()).select_from(Subscriber).where(*mine))
+    if count:
+        raise PlanRefused(
+            plan.name,
+            [f"its access stays {plan.access}, by which {count} subscribers log in by their line or are in a garden"],
+        )
+
+
+async def _renew_in_gardens(db: AsyncSession, plan: Plan, now: datetime) -> None:
+    """Which groups a line in a walled garden is in depends on what its plan and the garden say of addressing."""
+    concerned = or_(Subscriber.plan_id == plan.id, Subscriber.garden_plan_id == plan.id)
+    mine = (Subscriber.tenant_id == plan.tenant_id, Subscriber.garden_plan_id.is_not(None), concerned)
+    await db.execute(update(Subscriber).where(*mine).values(version=Subscriber.version + 1, updated_at=now))
+
+
+def meant(name: str, terms: PlanTerms) -> PlanTerms:
+    """The terms in their one spelling.
+
+    Raises:
+        PlanRefused: a name or term that cannot be meant; all faults at once.
+    """
+    faults = ([] if NAME.fullmatch(name) else ["its name needs 1 to 60 of A-Z a-z 0-9 . _ -"]) + terms.faults()
+    if faults:
+        raise PlanRefused(name, faults)
+    return in_one_spelling(terms)
+
+
+async def one_definition_at_a_time(db: AsyncSession, tenant_id: str) -> None:
+    """A plan and a NAS that are defined at the same time must see each other: together they may be unsayable. On SQLite
+    the transaction itself is that lock.
+    """
+    if db.get_bind().dialect.name == "postgresql":
+        key = func.hashtextextended(f"radius definitions of {tenant_id}", 0)
+        await db.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def refuse_unsayable_pairs(db: AsyncSession, tenant_id: str) -> None:
+    """Every plan there is, at every NAS there is.
+
+    Raises:
+        RateNotExpressible, TermsNotExpressible, SeveralNotExpressible
+    """
+    plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
+    refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, await _dialects_in_use(db, tenant_id))
+
+
+async def _dialects_in_use(db: AsyncSession, tenant_id: str) -> list[str]:
+    return list(await db.scalars(select(Nas.dialect).where(Nas.tenant_id == tenant_id).distinct()))
+
+
+def refuse_unsayable(plans: Mapping[str, PlanTerms], dialects: Sequence[str]) -> None:
+    """At a NAS whose dialect cannot say a plan, its subscribers would not be let in; so the pair is not allowed."""
+    refused: list[RateNotExpressible | TermsNotExpressible] = []
+    # one that is no longer built in can say nothing; `check` reports its NASes
+    for name in sorted(DIALECTS.keys() & set(dialects)):
+        for plan, terms in plans.items():
+            try:
+                words_of(DIALECTS[name], plan, terms)
+            except (RateNotExpressible, TermsNotExpressible) as fault:
+                refused.append(fault)
+            except SeveralNotExpressible as several:
+                refused += several.refused
+    if len(refused) > 1:
+        raise SeveralNotExpressible(refused)
+    if refused:
+        raise refused[0]
+
+
+async def inserted(db: AsyncSession, row: Plan | Nas) -> bool:
+    """False when another transaction made such a row first."""
+    try:
+        async with db.begin_nested():
+            db.add(row)
+            await db.flush()  # the row's id, and the constraints' answer, are needed now
+    except IntegrityError:
+        return False
+    return True
+
+
+async def count_up(db: AsyncSession, row: Plan | Nas, now: datetime) -> None:
+    row.version += 1
+    row.updated_at = now
+    await db.flush()  # later reads in this transaction must see it: autoflush is off

@@ -1,0 +1,1 @@
+"""From what we want to the rows FreeRADIUS reads, and the tables they are in."""

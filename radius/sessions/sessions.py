@@ -1,0 +1,121 @@
+"""The sessions of subscribers as the NASes told them to FreeRADIUS (radacct), the same on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, Table, func, select
+
+from radius.encoder import safe_username
+from radius.ports import Begin
+from radius.projection.freeradius_tables import radacct
+from radius.projection.radius_database import radius_transaction
+from radius.sessions.tables import radius_session_archive
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session. Times are aware UTC; ``input_octets`` came from the subscriber, ``output_octets`` went to it
+    (RFC 2866 s5.3, s5.4, seen from the NAS), both over the whole session. ``stopped_at`` is None while it is open.
+
+    ``radacct_id`` is the number of its row, and later rows have higher ones: with it a session is told from an older
+    one that nobody closed, also where two have one ``session_id`` or started in the same second.
+    """
+
+    radacct_id: int
+    session_id: str
+    username: str
+    nas_address: str
+    nas_port: str | None
+    calling_station: str | None
+    framed_ip_address: str | None
+    ipv6_wan_prefix: str | None
+    delegated_prefix: str | None
+    started_at: datetime | None
+    updated_at: datetime | None
+    stopped_at: datetime | None
+    duration_seconds: int
+    input_octets: int
+    output_octets: int
+    terminate_cause: str | None
+
+
+class SessionReader:
+    """Reads radacct. Nothing here writes: FreeRADIUS does."""
+
+    def __init__(self, radius_begin: Begin) -> None:
+        self._radius_begin = radius_begin
+
+    async def open_sessions(self, username: str, *former: str) -> list[Session]:
+        """The sessions that have started and not stopped, the newest first. More than one is a double login or a ghost.
+        ``former`` are other names that count as this one.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+            UsernameRefused: FreeRADIUS writes no session under such a name.
+        """
+        return await self._read(_newest_first(username, *former).where(radacct.c.acctstoptime.is_(None)))
+
+    async def last_session(self, username: str) -> Session | None:
+        """The session that started last, open or over; None before the first login. Says when, why and after how many
+        octets a subscriber went offline, which ``open_sessions`` cannot.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+            UsernameRefused: FreeRADIUS writes no session under such a name.
+        """
+        for table in (radacct, radius_session_archive):
+            newest = await self._read(_newest_first(username, table=table).limit(1))
+            if newest:
+                return newest[0]
+        return None
+
+    async def highest_number(self) -> int:
+        """The ``radacct_id`` that was given last: a session that turns up later has a higher one. 0: there was none.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+        """
+        async with radius_transaction(self._radius_begin) as db:
+            return await db.scalar(select(func.max(radacct.c.radacctid))) or 0
+
+    async def _read(self, query: Select[Any]) -> list[Session]:
+        async with radius_transaction(self._radius_begin) as db:
+            return [session_of(row) for row in await db.execute(query)]
+
+
+def _newest_first(*usernames: str, table: Table = radacct) -> Select[Any]:
+    return (
+        select(table)
+        .where(table.c.username.in_([safe_username(username) for username in usernames]))
+        .order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc())
+    )
+
+
+def session_of(row: Row[Any]) -> Session:
+    """A row of radacct, or of the archive."""
+    return Session(
+        radacct_id=row.radacctid,
+        session_id=row.acctsessionid,
+        username=row.username,
+        nas_address=host(row.nasipaddress),
+        nas_port=row.nasportid,
+        calling_station=row.callingstationid,
+        framed_ip_address=host(row.framedipaddress) if row.framedipaddress else None,
+        ipv6_wan_prefix=row.framedipv6prefix,
+        delegated_prefix=row.delegatedipv6prefix,
+        started_at=row.acctstarttime,
+        updated_at=row.acctupdatetime,
+        stopped_at=row.acctstoptime,
+        duration_seconds=row.acctsessiontime or 0,
+        input_octets=row.acctinputoctets or 0,
+        output_octets=row.acctoutputoctets or 0,
+        terminate_cause=row.acctterminatecause or None,
+    )
+
+
+def host(address: str) -> str:
+    """An address without the length that some drivers write behind a single host."""
+    return address.removesuffix("/32").removesuffix("/128")

@@ -1,0 +1,157 @@
+"""What an operator does to a subscriber that is served: each act once per request id, and never half.
+
+The new wish and what open sessions are still to be told of it are one transaction. Nothing here talks to anybody:
+``SessionChanges`` carries it to FreeRADIUS and to the NASes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from radius.coa.outbox import as_served, fingerprint, former_of
+from radius.errors import IllegalMove
+from radius.plans.gardens import withholds_addresses
+from radius.plans.plans import find_plan, random_password
+from radius.plans.terms import terms_of
+from radius.results import SessionChangeView
+from radius.states import State, may_become
+from radius.subscribers import subscribers
+from radius.subscribers.acts import in_service
+from radius.subscribers.identity_verbs import IdentityVerbs, fits
+from radius.tables import Plan, Subscriber, password_ref_of
+from radius.verb_errors import GardenUnfit
+
+
+class SubscriberVerbs(IdentityVerbs):
+    """Acts on one tenant's subscribers, in the caller's transaction."""
+
+    async def change_plan(self, *, subscriber_id: int, plan: str, request_id: str | None = None) -> SessionChangeView:
+        """Give another plan: to every login from now on, and to the sessions that are open.
+
+        Raises:
+            IllegalMove: it is not in service; what installs it says its plan.
+            GardenUnfit, AccessUnfit: its walled garden, or the line that logs in for it, asks for another access.
+            SubscriberUnknown, SubscriberTerminated, PlanUnknown, RequestRefused, RequestConflict
+        """
+        mark = fingerprint("change_plan", subscriber_id, plan=plan)
+        subscriber, done = await self._begin(subscriber_id, request_id, mark)
+        if done is not None:
+            return done
+        in_service(subscriber, "gets another plan once it is in service")
+        wanted = await find_plan(self._db, self._tenant_id, plan)
+        fits(wanted, logs_in=subscriber.login_by_line)
+        if subscriber.garden_plan_id is not None:
+            _fits(await self._db.get_one(Plan, subscriber.garden_plan_id), wanted)
+        before = await former_of(self._db, subscriber)
+        changes = subscriber.plan_id != wanted.id
+        subscriber.plan_id = wanted.id
+        return await self._end(subscriber, "change_plan", before, (request_id, mark), changes=changes)
+
+    async def suspend(
+        self, *, subscriber_id: int, garden: str | None = None, request_id: str | None = None
+    ) -> SessionChangeView:
+        """Refuse every login and end the open sessions; with a ``garden``, the name of a plan, serve by that plan.
+
+        The password and the plan stay as they are. Again with another garden moves it there.
+
+        Raises:
+            IllegalMove: it is not in service.
+            GardenUnfit: the garden is of another access than its plan.
+            SubscriberUnknown, SubscriberTerminated, PlanUnknown, RequestRefused, RequestConflict
+        """
+        mark = fingerprint("suspend", subscriber_id, garden=garden)
+        subscriber, done = await self._begin(subscriber_id, request_id, mark)
+        if done is not None:
+            return done
+        if not may_become(subscriber.state, "suspended"):
+            raise IllegalMove(subscriber.id, subscriber.username, state=subscriber.state, wanted="suspended")
+        plan = None if garden is None else await find_plan(self._db, self._tenant_id, garden)
+        if plan is not None:
+            _fits(plan, await self._db.get_one(Plan, subscriber.plan_id))
+        before, was_withheld = await former_of(self._db, subscriber), await self._withheld(subscriber)
+        garden_id = None if plan is None else plan.id
+        changes = (subscriber.state, subscriber.garden_plan_id) != ("suspended", garden_id)
+        subscriber.state, subscriber.garden_plan_id = "suspended", garden_id
+        must_end = was_withheld != await self._withheld(subscriber)
+        return await self._end(subscriber, "suspend", before, (request_id, mark), changes=changes, must_end=must_end)
+
+    async def resume(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
+        """End a suspension: the same password, plan and addresses as before.
+
+        Raises:
+            IllegalMove: it is not suspended, nor active.
+            SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
+        """
+        mark = fingerprint("resume", subscriber_id)
+        subscriber, done = await self._begin(subscriber_id, request_id, mark)
+        if done is not None:
+            return done
+        if subscriber.state not in ("suspended", "active"):
+            raise IllegalMove(subscriber.id, subscriber.username, state=subscriber.state, wanted="active")
+        before, was_withheld = await former_of(self._db, subscriber), await self._withheld(subscriber)
+        changes = subscriber.state != "active"
+        subscriber.state, subscriber.garden_plan_id = "active", None
+        return await self._end(subscriber, "resume", before, (request_id, mark), changes=changes, must_end=was_withheld)
+
+    async def rotate_password(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
+        """A new random password, sealed where the former one was. Sessions that are open go on.
+
+        Without a request id every call makes another one.
+
+        Raises:
+            IllegalMove: it is not in service; a CPE that is being installed is told the password it has.
+            SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
+        """
+        mark = fingerprint("rotate_password", subscriber_id)
+        subscriber, done = await self._begin(subscriber_id, request_id, mark)
+        if done is not None:
+            return done
+        in_service(subscriber, "gets another password once it is in service")
+        password = random_password(subscribers.PASSWORD_LENGTH)
+        await self._secrets.seal(self._db, subscriber.password_ref, password)
+        # sessions go on with what they have, also where their plan was changed since
+        before = await as_served(self._db, subscriber)
+        return await self._end(subscriber, "rotate_password", before, (request_id, mark), changes=True)
+
+    async def activate(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
+        """Let it in on its full plan. For whom no run does that.
+
+        Raises:
+            IllegalMove: it is suspended, which only its resumption ends.
+            SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
+        """
+        return await self._moved(subscriber_id, "activate", "active", request_id)
+
+    async def terminate(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
+        """End it at once: no login any more, and its open sessions are ended. For whom no run does that.
+
+        Its password is forgotten, and its name free for the same customer only.
+
+        Raises:
+            SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
+        """
+        done = await self._moved(subscriber_id, "terminate", "terminated", request_id)
+        await self._secrets.discard(self._db, password_ref_of(subscriber_id))
+        return done
+
+    async def _moved(
+        self, subscriber_id: int, act: Literal["activate", "terminate"], wanted: State, request_id: str | None
+    ) -> SessionChangeView:
+        mark = fingerprint(act, subscriber_id)
+        subscriber, done = await self._begin(subscriber_id, request_id, mark)
+        if done is not None:
+            return done
+        before, was = await as_served(self._db, subscriber), subscriber.version
+        await subscribers.move(self._db, subscriber, wanted, now=self._now())
+        changes, subscriber.version = subscriber.version != was, was  # counted once, below
+        return await self._end(subscriber, act, before, (request_id, mark), changes=changes)
+
+    async def _withheld(self, subscriber: Subscriber) -> bool:
+        if subscriber.garden_plan_id is None:
+            return False
+        return withholds_addresses(terms_of(await self._db.get_one(Plan, subscriber.garden_plan_id)))
+
+
+def _fits(garden: Plan, plan: Plan) -> None:
+    if garden.access != plan.access:
+        raise GardenUnfit(garden=garden.name, garden_access=garden.access, plan=plan.name, plan_access=plan.access)

@@ -1,0 +1,83 @@
+"""A NAS is asked no faster than it takes, and left alone while it is silent; others don't wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from radius.coa import lanes as nas_lanes
+from radius.coa.doors import KnownNas
+from radius.coa.dynamic_authorization import NasDoor
+from radius.coa.lanes import IN_FLIGHT, NasLanes
+from radius.dialects import DIALECTS
+from radius.nas.nases import CoaTerms
+
+
+def nas(address: str, *, per_second: int | None = None) -> KnownNas:
+    door = NasDoor(name=address, address=address, port=3799, secret="a-lab-secret-of-24-chars")
+    return KnownNas(door, DIALECTS["mikrotik"], CoaTerms(per_second=per_second))
+
+
+async def test_requests_are_as_far_apart_as_the_nas_wants() -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    lanes, slow = NasLanes(sleep), nas("10.0.0.1", per_second=4)
+    for _ in range(4):
+        async with lanes.turn(slow):
+            pass
+    assert waited == [pytest.approx(seconds, abs=0.1) for seconds in (0.25, 0.5, 0.75)]
+    async with lanes.turn(nas("10.0.0.2")):
+        assert len(waited) == 3
+
+
+async def test_no_more_than_so_many_are_under_way_at_once() -> None:
+    lanes, one, under_way, most = NasLanes(), nas("10.0.0.1"), 0, 0
+    lanes.answered(one, silent=False)
+    gate = asyncio.Event()
+
+    async def ask() -> None:
+        nonlocal under_way, most
+        async with lanes.turn(one):
+            under_way += 1
+            most = max(most, under_way)
+            await gate.wait()
+            under_way -= 1
+
+    asking = [asyncio.create_task(ask()) for _ in range(IN_FLIGHT + 8)]
+    for _ in range(3 * IN_FLIGHT):  # whoever may go has gone by then
+        await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(*asking)
+    assert most == IN_FLIGHT
+
+
+async def test_a_silent_nas_is_not_asked_again_at_once_and_others_are() -> None:
+    lanes, down, up = NasLanes(), nas("10.0.0.1"), nas("10.0.0.2")
+    lanes.answered(down, silent=True)
+    async with lanes.turn(down) as silent_down, lanes.turn(up) as silent_up:
+        assert (silent_down, silent_up) == (True, False)
+
+
+async def test_one_asks_a_nas_of_which_nobody_knows_whether_it_answers_and_the_others_wait_for_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nas_lanes, "PROBE_SECONDS", 0.02)
+    lanes, unknown = NasLanes(), nas("10.0.0.1")
+
+    async def ask() -> bool:
+        async with lanes.turn(unknown) as silent:
+            return silent
+
+    async with lanes.turn(unknown) as silent:
+        assert not silent
+        assert await ask()  # it has not answered in time
+        monkeypatch.setattr(nas_lanes, "PROBE_SECONDS", 60)
+        waiting = [asyncio.create_task(ask()) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
+        lanes.answered(unknown, silent=False)
+    assert await asyncio.gather(*waiting) == [False, False, False]

@@ -1,0 +1,132 @@
+"""When a change is looked at, by whom, and for what it does not wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from radius import ProjectedSubscriber, RadiusProjector, Retransmission
+from radius.coa.claims import ChangeClaims
+from radius.coa.treatment import GRACE, LOOK_AGAIN
+from radius.testing import LabNas, LabSession
+from tests.radius.conftest import Site
+from tests.radius.online import FASTER, ON_ONE, Line, go_online
+
+pytestmark = ON_ONE
+
+
+@pytest.fixture
+async def line(site: Site) -> AsyncIterator[Line]:
+    async for made in go_online(site):
+        yield made
+
+
+class CountingProjector(RadiusProjector):
+    """The real one, and how often it was asked."""
+
+    asked = 0
+
+    async def project_subscriber(self, subscriber_id: int) -> ProjectedSubscriber:
+        self.asked += 1
+        return await super().project_subscriber(subscriber_id)
+
+
+async def test_a_change_that_waits_for_an_interim_is_projected_once_and_is_due_at_the_next_interim(line: Line) -> None:
+    site = line.site
+    site.projector = counting = CountingProjector(
+        site.database.begin, site.radius_database.begin, tenant_id=site.tenant_id, now=line.now, secrets=site.secrets
+    )
+    change = await line.act("change_plan", plan=FASTER)
+    first = await line.changes.deliver(change["change_id"])
+    assert first["carried_at"] is not None and first["next_at"] is not None
+    # who logged in just before may still turn up
+    assert first["next_at"] - first["carried_at"] < LOOK_AGAIN + timedelta(seconds=10)
+
+    line.behind -= timedelta(seconds=20)
+    second = await line.changes.deliver(change["change_id"])
+    [session] = second["sessions"]
+    assert (session["said"], session["confirmed_at"]) == ("changed", None)
+    assert session["asked_at"] is not None
+    assert second["next_at"] == session["asked_at"] + timedelta(seconds=300) + GRACE
+    assert counting.asked == 1
+
+
+async def test_an_interim_that_comes_between_the_request_and_its_ack_is_no_proof(line: Line) -> None:
+    line.retransmission = Retransmission(sends=2, first_wait_seconds=5.0)
+    line.nas.disconnects.mood.first = line.interim
+    change = await line.act("change_plan", plan=FASTER)
+    await line.changes.deliver(change["change_id"])
+    told = await line.later(change)
+    assert [(one["said"], one["confirmed_at"]) for one in told["sessions"]] == [("changed", None)]
+    await line.interim(seconds=60)
+    assert (await line.later(change))["state"] == "confirmed"
+
+
+async def test_a_worker_that_stops_while_a_nas_is_asked_leaves_the_change_to_the_next_one(line: Line) -> None:
+    asked, line.retransmission = asyncio.Event(), Retransmission(sends=1, first_wait_seconds=60)
+
+    async def busy() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    line.nas.disconnects.mood.first = busy
+    change = await line.act("change_plan", plan=FASTER)
+    stopping = line.changes
+    assert await stopping.start_due() == 0
+    await asked.wait()
+    await stopping.stop()
+    line.nas.disconnects.mood.first = None
+    assert await line.changes.deliver_due() == 1
+    assert [one["said"] for one in (await line.shown(change))["sessions"]] == ["changed"]
+
+
+async def test_a_nas_that_answers_is_not_held_up_by_eight_that_are_silent(line: Line) -> None:
+    site = line.site
+    silent = [await online_at(line, nas) for nas in await site.nases(["mikrotik"] * 8)]
+    for one in silent:
+        one.nas.disconnects.mood.silent = True
+    changes = [await one.act("change_plan", plan=FASTER) for one in (*silent, line)]
+    line.retransmission = Retransmission(sends=2, first_wait_seconds=1.0)
+
+    assert await line.changes.deliver_due() == 9
+
+    *unanswered, healthy = [(await line.shown(change))["sessions"][0] for change in changes]
+    assert {one["said"] for one in unanswered} == {"unanswered"}
+    assert healthy["said"] == "changed"
+    assert healthy["asked_at"] is not None
+    assert all(one["asked_at"] is not None and healthy["asked_at"] < one["asked_at"] for one in unanswered)
+    for one in silent:
+        await one.nas.close()
+
+
+async def online_at(line: Line, nas: LabNas) -> Line:
+    """Another subscriber on the same plan, who is online there."""
+    site = line.site
+    port = await nas.listen()
+    async with site.database.begin() as db:
+        await site.service(db).define_nas(name=nas.name, address=nas.source_address, dialect="mikrotik", coa_port=port)
+    subscriber = await site.active()
+    made = Line(site, nas, subscriber, LabSession("nobody"))
+    made.session = LabSession.after(subscriber["username"], await made.login())
+    await nas.accounting_start(made.session)
+    return made
+
+
+async def test_what_has_waited_long_for_its_nas_is_sent_only_while_nobody_else_may_be_at_it(line: Line) -> None:
+    begin, minutes = line.site.database.begin, timedelta(minutes=4)
+    mine, other = (ChangeClaims(begin, begin, tenant_id=line.site.tenant_id, now=line.now) for _ in range(2))
+    change = (await line.act("suspend"))["change_id"]
+    assert await mine.take(change, only_due=True)
+    line.behind -= minutes
+    assert await mine.keep(change)
+    line.behind -= minutes  # past the first lease, not past the one that was renewed
+    assert not await other.take(change, only_due=False)
+    await line.act("resume")
+    assert not await mine.keep(change)  # a later change says what sessions shall have
+    line.behind -= minutes
+    later = (await line.act("suspend"))["change_id"]
+    assert await other.take(later, only_due=False)
+    assert not await mine.keep(change)

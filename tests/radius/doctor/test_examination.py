@@ -1,0 +1,377 @@
+"""Each trap is found in a configuration, a database or an answer that has it, and none in what we deliver."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Executable, create_engine, insert, select, text
+from sqlalchemy.exc import ProgrammingError
+
+from provisioning.database import Database, sync_url
+from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, examine, nas_doors
+from radius.doctor.raddb import read_raddb
+from radius.doctor.traps import config_traps, lifetime_traps, signing_traps
+from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
+from radius.projection.freeradius_tables import radacct
+from radius.testing import FreeRadiusServer
+from tests.radius.conftest import Site
+from tests.support.freeradius import RADDB, RadiusBackend
+from tests.support.postgres import as_superuser
+
+WAITS = (0.3, 0.3)
+SQLITE = {"FIRSTLIGHT_FREERADIUS_SQL": "sqlite"}
+
+SHARED = "Xk29fLq0PwZ7mN3bVc8dXk29"
+SEEDS = [
+    ("database_down_rejects", "sites/subscribers.conf", "Do-Not-Respond", "Access-Reject"),
+    ("pool_below_threads", "sql/pool.conf", "${thread[pool].max_servers}", "8"),
+    ("noop_unanswered", "sites/subscribers.conf", "if (noop) {", "if (invalid) {"),
+    ("programs_loaded", "modules.conf", "expr {", "exec echo {\n\twait = yes\n}\nexpr {"),
+    (
+        "passwords_logged",
+        "sql/login_log.conf",
+        "'%{control:Firstlight-Method}', ${..source}, N",
+        "'%{User-Password}', N",
+    ),
+    ("passwords_logged", "radiusd.conf", "auth_badpass = no", "auth_badpass = yes"),
+    ("post_auth_rejects", "login_log.conf", "fail = 1", "fail = reject"),
+    ("sqlite_impatient", "sql/sqlite.conf", "busy_timeout = 5000", "busy_timeout = 200"),
+    ("clients_read_once", "sql/queries.conf", "read_clients = no", "read_clients = yes"),
+    ("weak_secret", "sites/status.conf", "$ENV{FIRSTLIGHT_FREERADIUS_STATUS_SECRET}", "testing123"),
+    (
+        "unsigned_requests",
+        "sites/status.conf",
+        "client status_probe {",
+        "client a { require_message_authenticator = no }\nclient b {",
+    ),
+]
+# What a stock server has, in the fewest words: everything that our own configuration is there to avoid.
+STOCK = {
+    "radiusd.conf": """
+        prefix = /usr
+        confdir = ${raddbdir}
+        modconfdir = ${confdir}/mods-config
+        log { auth_badpass = no }
+        thread pool { max_servers = 32 }   # a comment { with a brace
+        $INCLUDE clients.conf
+        modules { $INCLUDE mods-enabled/ }
+        policy { $INCLUDE policy.d/ }
+        $INCLUDE sites-enabled/
+    """,
+    "clients.conf": """client localhost {
+        ipaddr = 127.0.0.1
+        secret = \\
+            testing123
+        require_message_authenticator = no
+    }""",
+    "mods-enabled/sql": """sql {
+        dialect = "postgresql"
+        driver = "rlm_sql_${dialect}"
+        pool {
+            start = 5
+            max = 10
+        }
+        read_clients = yes
+        $INCLUDE ${modconfdir}/${.:name}/main/${dialect}/queries.conf
+    }""",
+    "mods-enabled/echo": "exec echo { wait = no }",
+    "mods-config/sql/main/postgresql/queries.conf": """post-auth {
+        query = "INSERT INTO radpostauth (username, pass) VALUES ('%{User-Name}', '%{%{User-Password}:-x}')"
+    }""",
+    "policy.d/filter": """filter_username { if (&User-Name =~ /^[a-z]{2}}/) { reject } }""",
+    "sites-enabled/default": """server default {
+        listen { type = auth }
+        listen { type = acct }
+        authorize {
+            filter_username
+            -sql
+            expiration
+        }
+        authenticate { Auth-Type PAP { pap } }
+        accounting { -sql }
+        post-auth {
+            -sql
+            Post-Auth-Type REJECT {
+                -sql
+            }
+        }
+    }""",
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Our own configuration, private, to be spoilt."""
+    made = tmp_path / "raddb"
+    shutil.copytree(RADDB, made)
+    for path in (made, *made.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return made
+
+
+def found_in(folder: Path) -> list[str]:
+    return [trap["trap"] for trap in config_traps(read_raddb(folder, environment=SQLITE))]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_we_deliver_has_no_trap(copy: Path, kind: str) -> None:
+    raddb = read_raddb(copy, environment={"FIRSTLIGHT_FREERADIUS_SQL": kind})
+    assert (config_traps(raddb), signing_traps(raddb)) == ([], [])
+    assert raddb.resolved("${thread[pool].max_servers}") == "16"
+
+
+@pytest.mark.parametrize(("trap", "file", "good", "bad"), SEEDS)
+def test_a_configuration_with_a_trap_is_found_out(copy: Path, trap: str, file: str, good: str, bad: str) -> None:
+    path = copy / file
+    assert good in path.read_text()
+    path.write_text(path.read_text().replace(good, bad))
+    assert set(found_in(copy)) == {trap}
+
+
+def test_a_lifetime_that_is_not_the_one_we_count_with_is_found(copy: Path) -> None:
+    raddb = read_raddb(copy, environment={**SQLITE, "FIRSTLIGHT_FREERADIUS_NAS_LIFETIME_SECONDS": "3600"})
+    assert lifetime_traps(raddb, 3600) == lifetime_traps(read_raddb(copy, environment=SQLITE), 60) == []
+    [trap] = lifetime_traps(raddb, 60)
+    assert (trap["trap"], trap["fix"]) == ("lifetime_differs", "FIRSTLIGHT_RADIUS_NAS_LIFETIME_SECONDS=3600")
+
+
+def test_what_we_deliver_may_be_read_by_everybody_since_no_secret_is_in_it(copy: Path) -> None:
+    for path in copy.rglob("*.conf"):
+        path.chmod(0o644)
+    assert found_in(copy) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "secret = Xk29fLq0PwZ7mN3bVc8dXk29",
+        "private_key_password = 'whatever'",
+        'radius_db = "host=db dbname=radius user=radius password=radpass"',
+    ],
+)
+def test_files_with_a_secret_that_everybody_reads_are_found(copy: Path, line: str) -> None:
+    pool = copy / "sql" / "pool.conf"
+    pool.write_text(f"# {line}\n{pool.read_text()}")
+    pool.chmod(0o604)
+    assert found_in(copy) == []  # it is a comment
+    pool.write_text(f"{pool.read_text()}\n{line}\n")
+    assert found_in(copy) == ["open_to_others"]
+
+
+def test_files_that_everybody_writes_and_replies_that_nobody_signs_are_found(copy: Path) -> None:
+    (copy / "sites" / "status.conf").chmod(0o602)
+    (copy / "dictionary").chmod(0o602)
+    assert found_in(copy) == ["open_to_others"]  # the dictionary is none of the files that are included
+    site = copy / "sites" / "subscribers.conf"
+    site.write_text(site.read_text().replace("\tauthenticate_the_reply\n", ""))
+    assert [trap["trap"] for trap in signing_traps(read_raddb(copy, environment=SQLITE))] == ["replies_unsigned"]
+
+
+def test_a_stock_server_has_them_all(tmp_path: Path) -> None:
+    for name, content in STOCK.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        path.chmod(0o600)
+    raddb = read_raddb(tmp_path, environment={})
+    assert sorted(trap["trap"] for trap in config_traps(raddb)) == [
+        "clients_read_once",
+        "database_down_rejects",
+        "noop_unanswered",
+        "passwords_logged",
+        "pool_below_threads",
+        "post_auth_rejects",
+        "programs_loaded",
+        "unsigned_requests",
+        "weak_secret",
+    ]
+    assert [trap["trap"] for trap in signing_traps(raddb)] == ["replies_unsigned"]
+
+
+@pytest.fixture
+async def bare(database_url: str) -> AsyncIterator[Database]:
+    """The tables of an existing server that nobody has cared for."""
+    opened = Database(database_url, schema="radius" if database_url.startswith("postgresql") else None)
+    async with opened.engine.begin() as connection:
+        if opened.is_postgresql:
+            await connection.execute(text("CREATE SCHEMA radius"))
+        await connection.execute(text("CREATE TABLE radcheck (id integer PRIMARY KEY, username text)"))
+        columns = "id integer PRIMARY KEY, nasname text, shortname text, secret text"
+        await connection.execute(text(f"CREATE TABLE nas ({columns})"))
+        rows = [(1, "192.0.2.1", "bng-1", "testing123"), *((n, f"192.0.2.{n}", f"bng-{n}", SHARED) for n in (2, 3))]
+        await connection.execute(text(f"INSERT INTO nas VALUES {', '.join(map(str, rows))}"))
+        await connection.run_sync(ensure_freeradius_tables)
+        when = "now() - interval '90 days'" if opened.is_postgresql else "1700000000"
+        await connection.execute(
+            text(f"INSERT INTO radpostauth (username, pass, authdate) VALUES ('ann', 'hunter2', {when})")
+        )
+        begun = {"acctsessionid": "1", "acctuniqueid": "1", "username": "ann", "nasipaddress": "192.0.2.1"}
+        await connection.execute(insert(radacct).values(**begun, acctstarttime=datetime.now(UTC)))
+    if not opened.is_postgresql:  # our own connections set it to WAL
+        await opened.close()
+        with closing(sqlite3.connect(str(opened.url.database))) as connection_of_others:
+            connection_of_others.execute("PRAGMA journal_mode=DELETE")
+    yield opened
+    await opened.close()
+
+
+async def test_a_database_that_nobody_has_cared_for_is_found_out(bare: Database) -> None:
+    patient = Patient(config_dir=None, doors=(), keep=timedelta(days=30), program="/bin/false")
+    found = await examine(patient, bare.read, now=datetime.now(UTC))
+    traps = [(trap["trap"], trap["fix"]) for trap in found["traps"]]
+    [silent] = [trap["what"] for trap in found["traps"] if trap["trap"] == "login_log_not_written"]
+    assert silent.endswith("and radius_login has no login")
+    live = "CONCURRENTLY " if bare.is_postgresql else ""
+    assert ("index_missing", f"CREATE INDEX {live}radcheck_by_username ON radcheck (username);") in traps
+    secrets = ["weak_secret", "shared_secret"]
+    whats = [trap["what"] for trap in found["traps"] if trap["trap"] in secrets]
+    assert whats == [
+        "table nas: the secret of bng-1 is short or known",
+        "table nas: the secret of bng-2, bng-3 is the same",
+    ]
+    assert not [each for each in ("testing123", SHARED) if each in str(found)]
+    wal = [] if bare.is_postgresql else ["sqlite_not_wal"]
+    assert [trap for trap, _ in traps] == [
+        "index_missing",
+        *wal,
+        "passwords_kept",
+        *secrets,
+        "never_forgotten",
+        "login_log_not_written",
+    ]
+    assert [each.partition(":")[0] for each in found["not_looked_at"]] == [
+        "the configuration",
+        "FreeRADIUS' answers",
+        "FreeRADIUS' version",
+    ]
+
+
+async def test_what_is_down_missing_or_unread_is_a_trap_and_the_rest_is_looked_at(
+    bare: Database, copy: Path, tmp_path: Path
+) -> None:
+    (copy / "radiusd.conf").write_text((copy / "radiusd.conf").read_text().replace("badpass = no", "badpass = yes"))
+    patient = Patient(copy, (), timedelta(days=30), environment=SQLITE, program="/bin/false")
+    async with bare.engine.begin() as connection:
+        await connection.execute(text("DROP TABLE radius_login"))
+
+    lacking = await examine(patient, bare.read, now=datetime.now(UTC))
+    down = Database(f"postgresql+psycopg://nobody@/nothing?host={tmp_path}")
+    dead = await examine(patient, down.read, now=datetime.now(UTC))
+    unread = await examine(replace(patient, config_dir=tmp_path / "nowhere"), down.read, now=datetime.now(UTC))
+    await down.close()
+
+    names = [trap["trap"] for trap in lacking["traps"] if trap["trap"] != "sqlite_not_wal"]
+    assert names[:3] == ["passwords_logged", "index_missing", "passwords_kept"]
+    assert names[3:] == ["weak_secret", "shared_secret", "database_unfit", "never_forgotten"]
+    assert [trap["trap"] for trap in dead["traps"]] == ["passwords_logged", "database_unavailable"]
+    assert [trap["trap"] for trap in unread["traps"]] == ["configuration_unread", "database_unavailable"]
+    assert "FreeRADIUS' answers" in dead["not_looked_at"][1]
+
+
+async def door_of(site: Site, server: FreeRadiusServer) -> AuthDoor:
+    nas = await site.nas(server=server)
+    known = await nas_doors(site.database.begin, [nas.source_address], tenant_id=site.tenant_id, secrets=site.secrets)
+    told = known[nas.source_address].door
+    port = server.auth_port
+    return AuthDoor(host="127.0.0.1", port=port, nas_name=told.name, nas_address=told.address, secret=told.secret)
+
+
+async def seen(site: Site, folder: Path, door: AuthDoor) -> Examination:
+    environment = {"FIRSTLIGHT_FREERADIUS_SQL": "postgresql" if site.backend.is_postgresql else "sqlite"}
+    patient = Patient(folder, (door,), timedelta(days=30), environment=environment, waits=WAITS)
+    return await examine(patient, site.radius_database.read, now=site.now())
+
+
+async def test_the_server_that_we_run_has_nothing_and_one_that_is_down_has(site: Site) -> None:
+    server = site.backend.server
+    door = await door_of(site, server)
+    subscriber = await site.active()
+    await (await site.nas()).login(subscriber["username"], await site.password(subscriber))
+    assert await seen(site, server.raddb, door) == {"traps": [], "not_looked_at": []}
+    down = await seen(site, server.raddb, replace(door, port=1))
+    assert [trap["trap"] for trap in down["traps"]] == ["no_answer"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["sqlite"]
+)  # on PostgreSQL it prepares its queries, so it says nothing without a table
+async def test_a_server_that_refuses_everybody_is_told_from_one_that_looked(site: Site, run_dir: Path) -> None:
+    server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=site.backend.database_url)
+    known = await door_of(site, site.backend.server)
+    async with site.radius_database.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE radcheck RENAME TO radcheck_away"))
+    try:
+        await asyncio.to_thread(server.start)  # one that has seen that table finds nobody in it at its next look
+        door = replace(known, port=server.auth_port)
+        found = await seen(site, server.raddb, door)
+        stock = await examine(
+            Patient(None, (door,), timedelta(days=30), waits=WAITS), site.radius_database.read, now=site.now()
+        )
+    finally:
+        await asyncio.to_thread(server.stop)
+        async with site.radius_database.engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE radcheck_away RENAME TO radcheck"))
+    assert [trap["trap"] for trap in found["traps"]] == ["everybody_refused"]
+    assert [each for each in stock["not_looked_at"] if each.startswith("whether FreeRADIUS lets anybody in")]
+
+
+async def test_replies_and_requests_without_a_message_authenticator_are_seen_on_the_wire(
+    site: Site, copy: Path, run_dir: Path
+) -> None:
+    policies = copy / "policies.conf"
+    policies.write_text(policies.read_text().replace("&Message-Authenticator := 0x00", "&Tmp-Integer-1 := 0"))
+    server = FreeRadiusServer(
+        raddb=copy,
+        run_dir=run_dir,
+        database_url=site.backend.database_url,
+        schema=site.backend.schema,
+        require_message_authenticator=False,
+    )
+    status = copy / "sites" / "status.conf"  # its own probe wants a signed reply
+    status.write_text(
+        status.read_text().replace("authenticate_the_reply", "update reply { &Message-Authenticator := 0x00 }")
+    )
+    await asyncio.to_thread(server.start)
+    try:
+        found = await seen(site, copy, await door_of(site, server))
+    finally:
+        await asyncio.to_thread(server.stop)
+    assert sorted(trap["trap"] for trap in found["traps"]) == ["replies_unsigned", "unsigned_requests"]
+
+
+def test_with_the_grants_of_the_document_a_role_can_write_the_log(
+    postgresql_freeradius: RadiusBackend,
+) -> None:
+    document = (RADDB.parents[2] / "docs" / "radius-logins.md").read_text(encoding="utf-8")
+    grants = document.partition("```sql\n")[2].partition("```")[0].strip().splitlines()
+    now, role = datetime.now(UTC), f"freeradius_{uuid4().hex[:8]}"
+    tried = {"username": role, "nas_address": "192.0.2.1", "method": "pap"}
+    unknown = {"first_at": now, "last_at": now, "times": 1}
+    statements: list[Executable] = [
+        insert(radius_login).values(**tried, accepted=True, happened_at=now).inline(),
+        insert(radius_unknown_user).values(**tried, **unknown, reason="no_such_user").inline(),
+        insert(radius_unknown_nas).values(address="192.0.2.1", **unknown),
+        select(radacct.c.nasipaddress).where(radacct.c.username == role),
+    ]
+    url = sync_url(as_superuser(postgresql_freeradius.database_url))
+    engine = create_engine(url, connect_args={"options": f"-csearch_path={postgresql_freeradius.schema}"})
+    for withheld in (None, "SEQUENCE"):
+        with engine.connect() as connection:  # nothing of it is kept
+            connection.execute(text(f"CREATE ROLE {role}"))
+            for grant in grants:
+                if withheld is None or withheld not in grant:
+                    connection.execute(text(grant.replace("TO freeradius", f"TO {role}")))
+            connection.execute(text(f"SET LOCAL ROLE {role}"))
+            with pytest.raises(ProgrammingError) if withheld else nullcontext():
+                for statement in statements:
+                    connection.execute(statement)
+    engine.dispose()

@@ -1,0 +1,161 @@
+"""Diagnoses of real logins: FreeRADIUS answered them, and what it wrote down is what is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import delete, text, update
+
+from radius import (
+    Diagnoses,
+    Diagnosis,
+    DiagnosisTerms,
+    LineIdentity,
+    LoginLog,
+    SubscriberVerbs,
+)
+from radius.logins.server_log import secret_misfits
+from radius.projection.freeradius_tables import radacct, radcheck, radgroupreply, radreply, radusergroup
+from radius.testing import LabNas, LabSession, NoAnswer
+from tests.radius.conftest import PLAN, Site
+
+
+def diagnoses(site: Site, *, wait: timedelta = timedelta(minutes=5)) -> Diagnoses:
+    return Diagnoses(
+        site.database.read,
+        site.radius_database.read,
+        tenant_id=site.tenant_id,
+        now=site.now,
+        secrets=site.secrets,
+        terms=DiagnosisTerms(kept_days=30, accounting_wait=wait, log_file=site.backend.server.log_file),
+    )
+
+
+async def codes(
+    site: Site, username: str, weight: str = "cause", *, wait: timedelta = timedelta(minutes=5)
+) -> list[str]:
+    found = await diagnoses(site, wait=wait).of(username)
+    return [each["code"] for each in found["findings"] if each["weight"] == weight]
+
+
+async def test_from_the_first_silence_to_the_session_each_look_finds_what_is_wrong_now(site: Site) -> None:
+    subscriber, nas = await site.active(), await site.nas()
+    name, password = subscriber["username"], await site.password(subscriber)
+    assert await codes(site, name) == ["no_request"]
+
+    await nas.login(name.partition("@")[0], password)
+    assert await codes(site, name) == ["name_misspelt", "no_request"]
+    assert (await diagnoses(site).of(name.upper()))["verdict"] == (
+        f"There is no subscriber {name.upper()}. Close to it: {name}."
+    )
+    for _ in range(2):
+        await nas.login(name, "not-the-password")
+    assert "wrong_password" in await codes(site, name)
+    found = [each for each in (await diagnoses(site).of(name))["findings"] if each["code"] == "wrong_password"]
+    assert found[0]["evidence"][1].startswith("2 times in a row, since ")
+
+    reply = await nas.login(name, password)
+    assert await codes(site, name, wait=timedelta(0)) == ["no_accounting_start"]
+    assert await codes(site, name, "note") == ["accounting_awaited", "never_online"]
+    await nas.accounting_start(LabSession.after(name, reply))
+    assert await codes(site, name) == []
+    assert await codes(site, name, "fine") == ["active", "rows_as_wished", "accepted", "online"]
+
+    async with site.radius_database.begin() as db:  # the session falls silent
+        mine = radacct.c.username == name
+        await db.execute(update(radacct).where(mine).values(acctupdatetime=site.now() - timedelta(hours=1)))
+        rate = radgroupreply.c.groupname == f"{site.tenant_id}/{PLAN}:mikrotik"
+        await db.execute(update(radgroupreply).where(rate).values(value="1k/1k"))
+    assert await codes(site, name, "note") == ["session_silent"]
+    assert await codes(site, name) == ["rows_changed"]
+
+
+async def test_a_name_whose_rows_are_gone_was_tried_and_unknown(site: Site) -> None:
+    subscriber, nas = await site.active(), await site.nas()
+    name, password = subscriber["username"], await site.password(subscriber)
+    log = LoginLog(site.radius_database.read, site.radius_database.begin)
+    async with site.radius_database.begin() as db:
+        for table in (radcheck, radreply, radusergroup):
+            await db.execute(delete(table).where(table.c.username == name))
+    await nas.login(name, password)
+    assert await codes(site, name) == ["unknown_when_tried", "rows_changed"]
+    assert [each["username"] for each in await log.unknown_users(site.tenant_id)] == [name]
+
+    await site.projector.project_subscriber(subscriber["subscriber_id"])
+    assert await codes(site, name) == []
+    assert await codes(site, name, "note") == ["unknown_when_tried", "never_online"]
+    assert await log.unknown_users(site.tenant_id) == []
+
+
+async def test_a_nas_with_another_secret_is_named_by_freeradius_own_log(site: Site) -> None:
+    subscriber, nas = await site.active(), await site.nas()
+    other = LabNas(
+        name=nas.name,
+        secret="0" * 32,
+        auth_port=site.backend.server.auth_port,
+        acct_port=site.backend.server.acct_port,
+        source_address=nas.source_address,
+        timeout_seconds=0.6,
+    )
+    with pytest.raises(NoAnswer):
+        await other.login(subscriber["username"], await site.password(subscriber))
+
+    found = await diagnoses(site).of(subscriber["username"])
+
+    assert told_of(found, nas).startswith(f"{nas.name}: packets with another secret were dropped, last ")
+
+
+def test_what_freeradius_drops_is_told_by_its_log_in_either_form(tmp_path: Path) -> None:
+    at = "Thu Nov 26 17:47:22 2026 : "
+    (tmp_path / "radius.log").write_text(
+        f"{at}Info: Dropping packet without response because of error: Received packet from 10.0.0.2 with invalid"
+        " Message-Authenticator!  (Shared secret is incorrect.) (from client bng-2)\n"
+        f"{at}Error: Receive - Insecure packet from host 10.0.0.3:  Packet does not contain required"
+        " Message-Authenticator attribute\n"
+        f"{at}Info: Adding client 10.0.0.4/32\n"
+    )
+    found = secret_misfits(tmp_path / "radius.log")
+    assert {address: misfit.unsigned for address, misfit in found.items()} == {"10.0.0.2": False, "10.0.0.3": True}
+
+
+def told_of(found: Diagnosis, nas: LabNas) -> str:
+    [silence] = [each for each in found["findings"] if each["code"] == "no_request"]
+    [told] = [line for line in silence["evidence"] if line.startswith(f"{nas.name}: ")]
+    return told
+
+
+async def test_its_line_and_its_former_name_are_looked_at(site: Site) -> None:
+    subscriber, nas, mac = await site.active(), await site.nas(), f"02-00-{uuid4().hex[:2]}-00-00-09"
+    number, former, new = subscriber["subscriber_id"], subscriber["username"], site.new_username()
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        await verbs.bind(subscriber_id=number, line=LineIdentity(station=mac))
+    await site.projector.project_subscriber(number)
+    assert (await nas.line_login(mac, calling_station=mac)).code == "Access-Reject"
+    assert await codes(site, former) == ["line_unknown"]
+
+    session = LabSession(former, calling_station=mac)
+    await nas.accounting_start(session)
+    async with site.database.begin() as db:
+        verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=site.now, secrets=site.secrets)
+        await verbs.rename(subscriber_id=number, username=new)
+    await site.projector.project_subscriber(number)
+    await nas.login(former, await site.password(subscriber))
+    assert "former_name_tried" in await codes(site, new)
+    assert "online" in await codes(site, new, "fine")
+
+
+async def test_a_table_that_is_gone_takes_no_more_than_its_own_part(site: Site) -> None:
+    subscriber, nas = await site.active(), await site.nas()
+    await nas.accounting_start(LabSession(subscriber["username"]))
+    async with site.radius_database.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE radius_login RENAME TO radius_login_away"))
+    try:
+        assert await codes(site, subscriber["username"]) == ["radius_database_unread"]
+        assert await codes(site, subscriber["username"], "fine") == ["active", "rows_as_wished", "online"]
+    finally:
+        async with site.radius_database.engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE radius_login_away RENAME TO radius_login"))
