@@ -286,9 +286,12 @@ async def silent_nases(radius_db: AsyncSession, now: datetime) -> list[Finding]:
     looked_at = await radius_db.scalar(select(func.max(radius_nas_heard.c.looked_at)))
     oldest = select(radacct.c.acctstarttime).where(radacct.c.acctstoptime.is_(None)).order_by(radacct.c.radacctid)
     open_since = await radius_db.scalar(oldest.limit(1))
-    if open_since is not None and max(open_since, looked_at or open_since) < now - LOOKED_AWAY:
-        since = "ever" if looked_at is None else f"since {looked_at:%Y-%m-%d %H:%M} UTC"
-        sentence = f"No worker has looked {since} whether accounting comes, so silent sessions stay open: start it."
+    # where nobody has looked yet there was no worker so far, whose absence shows in all that waits for one
+    if open_since is not None and looked_at is not None and max(open_since, looked_at) < now - LOOKED_AWAY:
+        since = f"{looked_at:%Y-%m-%d %H:%M} UTC"
+        sentence = (
+            f"No worker has looked since {since} whether accounting comes, so silent sessions stay open: start it."
+        )
         found.append(Finding("worker", sentence))
     return found
 

@@ -10,7 +10,8 @@ from sqlalchemy import insert, update
 from provisioning.bootstrap import Appliance
 from provisioning.check import Finding
 from radius.projection.freeradius_tables import radacct, radius_projection, radpostauth
-from radius.sessions.tables import radius_nas_heard
+from radius.sessions.archive import make_partitions
+from radius.sessions.tables import radius_nas_heard, radius_session_archive
 from tests.provisioning.corruptions import CANCELLED, DONE, HELD, WAITING, Corruption, assert_caught, check, differs
 from tests.support.healthy_estate import vandal
 
@@ -237,6 +238,22 @@ async def test_a_nas_from_which_no_accounting_comes_is_found(spoilable: Applianc
     assert " since 2026-01-01 00:00 UTC: its 7 open session(s) stay open" in finding.message
 
 
+async def test_a_session_that_is_in_the_archive_as_well_is_found(spoilable: Appliance) -> None:
+    ended = datetime(2026, 1, 1, tzinfo=UTC)
+    session = {
+        **{"radacctid": 900, "acctsessionid": "S-5", "acctuniqueid": "u-5", "username": DONE},
+        **{"nasipaddress": "10.0.0.1", "acctstarttime": ended, "acctupdatetime": ended, "acctstoptime": ended},
+    }
+    async with spoilable.radius_database.begin() as db:
+        await db.execute(insert(radacct).values(**session))
+        if spoilable.radius_database.is_postgresql:
+            await make_partitions(db, [ended.date()])
+        await db.execute(insert(radius_session_archive).values(**session))
+    [finding] = (await check(spoilable)).findings
+    sentence = f"Session u-5 of {DONE} is in radacct and in radius_session_archive: delete it in radacct."
+    assert finding == Finding("radius.sessions_twice", DONE, sentence)
+
+
 async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(spoilable: Appliance) -> None:
     change = "UPDATE radius_subscriber SET framed_ipv4 = NULL, version = version + 1 WHERE username = '{}'"
     with vandal(str(spoilable.settings.database_url)) as hand:
@@ -251,4 +268,4 @@ async def test_a_change_that_its_run_is_about_to_carry_over_is_no_finding(spoila
 
 PROVEN = {invariant for corruption in CORRUPTIONS for invariant, _, _ in corruption.found}
 PROVEN |= {"radius.passwords_in_login_log", "radius.sessions_of_terminated", "radius.sessions_of_refused"}
-PROVEN |= {"radius.nas_heard"}
+PROVEN |= {"radius.nas_heard", "radius.sessions_twice"}

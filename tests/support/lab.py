@@ -105,7 +105,8 @@ class JourneyLab:
     async def broken_invariants(self) -> list[str]:
         """What ``firstlight check`` finds, as a person reads it, once terms that are over by now have been swept.
 
-        A notice whose time the clock has just skipped gets its turn first.
+        A notice whose time the clock has just skipped gets its turn first. What is said of accounting is left out: it
+        is as old as the clock was moved, since the NAS goes by its own.
         """
         await self.appliance.end_terms()
         for _ in range(NOTICE_TURNS):
@@ -114,7 +115,8 @@ class JourneyLab:
                 break
             await self.happening()
         assert result.asked >= 20
-        return [f"{found.invariant}: {found.subject}: {found.message}" for found in result.findings]
+        findings = [found for found in result.findings if found.invariant != "radius.nas_heard"]
+        return [f"{found.invariant}: {found.subject}: {found.message}" for found in findings]
 
     async def reveal_nas_secret(self) -> str:
         async with self.appliance.database.begin() as db:

@@ -252,6 +252,10 @@ async def subscribers(script: Script) -> None:
     await script("/plans/{name}/apply", {"reason": WHY}, name="fiber-300")
     listed = "username,customer_id,plan,password\nold1@isp.example,2001,fiber-300,pass-1\n"
     assert (await script("/subscribers/imports", {"content": listed, "reason": WHY}))["created"] == 1
+    late = "username,customer_id,plan,state\nold2@isp.example,2002,fiber-300,pending\n"
+    await script("/subscribers/imports", {"content": late, "reason": WHY})
+    for verb in ("activate", "end"):
+        await script(f"/subscribers/{{username}}/{verb}", {"reason": WHY}, username="old2@isp.example")
     added = await script("/nas", {"name": "bng-9", "address": "198.51.100.9", "dialect": "mikrotik", "reason": WHY})
     rotated = await script("/nas/{name}/rotate-secret", {"reason": WHY}, name="bng-9")
     assert script.last["subject"] == f"nas/{added['nas']['nas_id']}"
