@@ -42,11 +42,12 @@ async def off_its_history(db: AsyncSession, *, tenant_id: str) -> list[Violation
 
 
 async def _rows_off_their_history(db: AsyncSession, tenant_id: str) -> list[Violation]:
-    last_id = (
-        select(func.max(AllocationEvent.id))
-        .where(AllocationEvent.pool_id == Allocation.pool_id, AllocationEvent.unit == Allocation.unit)
-        .correlate(Allocation)
-        .scalar_subquery()
+    # All at once: asked unit by unit, a plan that was made while the table was small reads all of it for each.
+    last = (
+        select(AllocationEvent.pool_id, AllocationEvent.unit, func.max(AllocationEvent.id).label("id"))
+        .where(AllocationEvent.tenant_id == tenant_id)
+        .group_by(AllocationEvent.pool_id, AllocationEvent.unit)
+        .subquery()
     )
     agrees = or_(
         *(
@@ -68,7 +69,8 @@ async def _rows_off_their_history(db: AsyncSession, tenant_id: str) -> list[Viol
         .select_from(Allocation)
         .join(Pool, Pool.id == Allocation.pool_id)
         .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
-        .outerjoin(AllocationEvent, AllocationEvent.id == last_id)
+        .outerjoin(last, and_(last.c.pool_id == Allocation.pool_id, last.c.unit == Allocation.unit))
+        .outerjoin(AllocationEvent, AllocationEvent.id == last.c.id)
         .where(Allocation.tenant_id == tenant_id, or_(AllocationEvent.id.is_(None), not_(agrees)))
         .order_by(Pool.name, Allocation.unit)
     )
