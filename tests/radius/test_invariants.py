@@ -70,16 +70,14 @@ async def test_sessions_that_no_worker_looks_after_are_found(stock: Database) ->
     long_ago, lately = now - timedelta(minutes=11), now - timedelta(minutes=9)
     told = []
     async with stock.begin() as db:
-        for began in (lately, long_ago):
-            await db.execute(delete(radacct))
-            await db.execute(insert(radacct).values(**session, acctstarttime=began, acctupdatetime=now))
-            told.append(_subjects(await silent_nases(db, now)))
+        await db.execute(insert(radacct).values(**session, acctstarttime=long_ago, acctupdatetime=now))
+        told.append(_subjects(await silent_nases(db, now)))  # nobody has ever looked: there was no worker yet
         at = {"heard_at": now, "changed_at": now, "heard_since": now}
         for looked_at in (long_ago, lately):
             await db.execute(delete(radius_nas_heard))
             await db.execute(insert(radius_nas_heard).values(nasipaddress="10.0.0.1", looked_at=looked_at, **at))
             told.append(_subjects(await silent_nases(db, now)))
-    assert told == [[], ["worker"], ["worker"], []]
+    assert told == [[], ["worker"], []]
 
 
 async def test_a_value_that_does_not_arrive_as_it_is_written_is_found(stock: Database) -> None:

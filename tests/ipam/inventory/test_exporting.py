@@ -23,8 +23,8 @@ HEADER = "vrf,pool,kind,value,state,customer_id,username,location,plan,since,ava
 
 
 async def test_each_unit_is_a_line_with_its_owner_and_its_times(network: Network) -> None:
-    held = await network.allocate(1, "LOC-2")
-    gone = await network.allocate(2, "LOC-1")
+    held = await network.allocate(1, "LOC-2", ip_address="100.64.0.4")
+    gone = await network.allocate(2, "LOC-1", ip_address="100.64.0.5")
     network.clock.forward(hours=1)
     await network.release(gone["service_id"])
     await network.keep("reserve", pool="cgnat", value="100.64.0.9", note="for the museum, north wing")
@@ -63,7 +63,7 @@ async def test_each_unit_is_a_line_with_its_owner_and_its_times(network: Network
 
 
 async def test_netbox_is_given_its_own_two_lists(network: Network) -> None:
-    held = await network.allocate(1)
+    held = await network.allocate(1, ip_address="100.64.0.4")
     await network.release((await network.allocate(2, ip_address="100.64.0.5"))["service_id"])
     await network.keep("reserve", pool="cgnat", value="100.64.0.9", note="for the museum")
     whose = "customer 1 at LOC-1"
@@ -92,9 +92,9 @@ async def test_a_network_with_a_past_comes_in_elsewhere_as_it_was(database: Data
     here, there = Network(database, tenant_id="here"), Network(database, tenant_id="there")
     for network in (here, there):
         await network.apply(small())
-    held = await here.allocate(1, "LOC-2")
+    held = await here.allocate(1, "LOC-2", ip_address="100.64.0.4")
     await here.allocate(3, "LOC-3", "dynamic")
-    gone = await here.allocate(2, "LOC-1")
+    gone = await here.allocate(2, "LOC-1", ip_address="100.64.0.5")
     here.clock.forward(minutes=10)
     await here.release(gone["service_id"])
     await here.serve("move_service", service_id=held["service_id"], service_location="LOC-1", note="moves")
