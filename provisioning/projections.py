@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,6 +24,8 @@ from radius import (
     RadiusProjector,
 )
 from workflows import KeptResult, Services, open_results
+
+T = TypeVar("T")
 
 ALLOCATION = "allocate_resources"
 """The step whose result names the service and username that a run has made."""
@@ -120,12 +123,9 @@ class Projections:
         for username in sorted(known):
             if before_each is not None:
                 before_each(known[username])
-            try:
-                shown = await self._projector.project_subscriber(known[username])
-            except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit):
-                raise
-            except (RadiusError, VaultError) as error:
-                done.failed.append((username, str(error)))
+            shown = await projected_or_why_not(self._projector.project_subscriber(known[username]))
+            if isinstance(shown, Exception):
+                done.failed.append((username, str(shown)))
                 continue
             done.projected += 1
             if shown["changed"]:
@@ -133,16 +133,23 @@ class Projections:
         return done
 
 
-async def _carried_over(projection: Awaitable[object], **which: object) -> bool:
-    """False when this one can't be projected, which is logged with the reason.
+async def projected_or_why_not(projection: Awaitable[T]) -> T | RadiusError | VaultError:
+    """What the projection answers, or what keeps this one, and no other, from being projected.
 
     Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit: nor can any other.
     """
     try:
-        await projection
+        return await projection
     except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit):
         raise
     except (RadiusError, VaultError) as error:
-        log.error("can't be projected", code=error.code, reason=str(error), **which)
+        return error
+
+
+async def _carried_over(projection: Awaitable[object], **which: object) -> bool:
+    """False when this one can't be projected, which is logged with the reason. Raises: as ``projected_or_why_not``."""
+    shown = await projected_or_why_not(projection)
+    if isinstance(shown, RadiusError | VaultError):
+        log.error("can't be projected", code=shown.code, reason=str(shown), **which)
         return False
     return True

@@ -20,13 +20,10 @@ from ipam import AllocatedResources
 from provisioning.bootstrap import Appliance
 from provisioning.database import Database
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.vault import VaultError
+from provisioning.projections import projected_or_why_not
 from radius import (
     Adoption,
     ImportRefused,
-    RadiusDatabaseUnavailable,
-    RadiusDatabaseUnfit,
-    RadiusError,
     Settled,
     SubscriberFile,
     SubscriberLine,
@@ -173,12 +170,9 @@ async def carry_over(
     bulk = await appliance.bulk_projector.project_new(list(names), seen=seen)
     done.projected += len(names) - len(bulk.left)
     for number in bulk.left:
-        try:
-            await appliance.projector.project_subscriber(number)
-        except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit):
-            raise
-        except (RadiusError, VaultError) as error:
-            done.failed.append((names[number], str(error)))
+        shown = await projected_or_why_not(appliance.projector.project_subscriber(number))
+        if isinstance(shown, Exception):
+            done.failed.append((names[number], str(shown)))
         else:
             done.projected += 1
 

@@ -14,6 +14,7 @@ from provisioning.cli.printing import Entry, clock_time, print_indented, print_j
 from provisioning.cli.running import AsJson, By, run
 from provisioning.nas_desk import NasWithSecret, taken_up
 from provisioning.nas_probes import probe
+from provisioning.vault import VaultError
 from radius import LOGIN_METHODS, DefinedNas, RadiusError, UnknownNas
 
 app = typer.Typer(no_args_is_help=True, help="NASes: who may ask FreeRADIUS, with which secret, and does it work.")
@@ -150,7 +151,7 @@ async def _carried(appliance: Appliance, made: NasWithSecret, *, as_json: bool) 
     try:
         with carrying(appliance):
             await appliance.projector.project_one("nas", made["nas"]["nas_id"])
-    except RadiusError as error:
+    except (RadiusError, VaultError) as error:  # what is committed stands
         not_carried = str(error)
     async with appliance.database.read() as db:
         made["nas"] = await appliance.services(db).radius_service.nas_named(name=made["nas"]["name"])

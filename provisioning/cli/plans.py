@@ -124,14 +124,13 @@ def define(
         try:
             with carrying(appliance):
                 await appliance.projector.project_one("plan", plan["plan_id"])
-            behind = await appliance.plan_changes.behind(spec.plan)
         except RadiusError as error:
             not_carried = str(error)
+        behind = await appliance.plan_changes.behind(spec.plan) if not_carried is None else None
         if json_:
-            carried = not_carried is None
-            how_far = {"projected": carried, "sessions_behind": behind if carried else None}
+            how_far = {"projected": not_carried is None, "sessions_behind": behind}
             print_json({**plan, **how_far, "not_carried_over": not_carried})
-        elif not_carried is not None:
+        elif behind is None:
             say(f"{spec.plan}: committed, not carried over yet: {not_carried}")
         else:
             say(f"{spec.plan}: {_terms(plan['terms'])}")
