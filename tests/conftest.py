@@ -13,12 +13,12 @@ import json
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from inspect import isasyncgenfunction, iscoroutinefunction
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import pytest
-import pytest_asyncio
 import structlog
 import uvloop
 
@@ -75,6 +75,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
     Whoever names a test with its parameters gets that one.
     """
     known = {item.nodeid for item in items}
+    if mixed := sorted({item.nodeid.partition("[")[0] for item in items if _has_no_loop_of_its_own(item)}):
+        raise pytest.UsageError(f"async fixtures in tests that aren't async: {', '.join(mixed)}")
     for item in items:
         if _goes_by_turns(item) and item.nodeid not in config.args and not _has_turn(item.nodeid, known):
             item.add_marker("second_half")
@@ -84,6 +86,18 @@ def pytest_collection_finish() -> None:
     """All that was imported stays: the garbage collector need not look through it thousands of times."""
     gc.collect()
     gc.freeze()
+
+
+def _has_no_loop_of_its_own(item: pytest.Item) -> bool:
+    """Whether a test that isn't async asks for fixtures that are.
+
+    They would get a loop of the wrong kind, and with it all that lives in the loop of the session would be torn down.
+    """
+    assert isinstance(item, pytest.Function)
+    made_by = [definitions[-1].func for definitions in item._fixtureinfo.name2fixturedefs.values()]
+    return not iscoroutinefunction(item.function) and any(
+        iscoroutinefunction(function) or isasyncgenfunction(function) for function in made_by
+    )
 
 
 def _goes_by_turns(item: pytest.Item) -> bool:
@@ -138,14 +152,14 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     server.detach()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Original:
-    return await one_original(tmp_path_factory, "migrated-sqlite", make_migrated, Original)
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Original:
+    return one_original(tmp_path_factory, "migrated-sqlite", make_migrated, Original)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def migrated_postgresql(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Original:
-    return await one_original(tmp_path_factory, "migrated-postgresql", make_migrated, Original, postgres)
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Original:
+    return one_original(tmp_path_factory, "migrated-postgresql", make_migrated, Original, postgres)
 
 
 @pytest.fixture(params=DATABASES)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from provisioning.bootstrap import Appliance, open_appliance
 from tests.conftest import DATABASES
@@ -15,14 +14,14 @@ from tests.support.healthy_estate import HealthyEstate, make_healthy_estate
 from tests.support.postgres import PostgresServer
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def sqlite_estate(tmp_path_factory: pytest.TempPathFactory) -> HealthyEstate:
-    return await one_original(tmp_path_factory, "estate-sqlite", make_healthy_estate, HealthyEstate)
+@pytest.fixture(scope="session")
+def sqlite_estate(tmp_path_factory: pytest.TempPathFactory) -> HealthyEstate:
+    return one_original(tmp_path_factory, "estate-sqlite", make_healthy_estate, HealthyEstate)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def postgresql_estate(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> HealthyEstate:
-    return await one_original(tmp_path_factory, "estate-postgresql", make_healthy_estate, HealthyEstate, postgres)
+@pytest.fixture(scope="session")
+def postgresql_estate(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> HealthyEstate:
+    return one_original(tmp_path_factory, "estate-postgresql", make_healthy_estate, HealthyEstate, postgres)
 
 
 @pytest.fixture(params=DATABASES)

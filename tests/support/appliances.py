@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import uvloop
 from sqlalchemy.engine import make_url
 
 from provisioning.bootstrap import open_appliance, utc_now
@@ -51,21 +52,24 @@ class Original:
 Kind = TypeVar("Kind", bound=Original)
 
 
-async def one_original(
+def one_original(
     factory: pytest.TempPathFactory,
     name: str,
     make: Callable[[Path, PostgresServer | None], Awaitable[Kind]],
     kind: type[Kind],
     postgres: PostgresServer | None = None,
 ) -> Kind:
-    """What ``make`` makes, once in a test run for all its processes."""
+    """What ``make`` makes, once in a test run for all its processes.
+
+    In an event loop of its own, so that the fixtures it is for serve tests of commands, which have no loop, as well.
+    """
 
     async def told(home: Path) -> dict[str, Any]:
         made = await make(home, postgres)
         said = {field.name: getattr(made, field.name) for field in fields(made) if field.name != "postgres"}
         return {**said, "home": str(made.home)}
 
-    said = await made_once(shared_folder(factory), name, told)
+    said = uvloop.run(made_once(shared_folder(factory), name, told))
     return kind(**{**said, "home": Path(said["home"]), "postgres": postgres})
 
 

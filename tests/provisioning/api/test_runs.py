@@ -121,7 +121,7 @@ async def test_what_a_watcher_must_see_is_told_by_nobody_else(api: Api) -> None:
         assert f"`firstlight runs skip {WAITING} --reason WHY`" in answer.json()["errors"][0]["detail"]
 
 
-def test_every_signal_is_a_desk_s_or_a_watcher_s_or_told_to_the_run_alone(api: Api) -> None:
+async def test_every_signal_is_a_desk_s_or_a_watcher_s_or_told_to_the_run_alone(api: Api) -> None:
     definitions = api.appliance.definitions.values()
     waits = {wait.signal for each in definitions for wait in each.steps if isinstance(wait, Wait) and wait.signal}
     assert waits - DESKS.keys() - WATCHED.keys() == {"appointment", "deployment_date"}, (

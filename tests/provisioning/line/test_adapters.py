@@ -77,7 +77,7 @@ def adapter(request: pytest.FixtureRequest, table: dict[str, LineAdapter]) -> Li
     return table[request.param]
 
 
-def test_the_suite_the_table_and_the_setting_know_the_same_adapters(table: dict[str, LineAdapter]) -> None:
+async def test_the_suite_the_table_and_the_setting_know_the_same_adapters(table: dict[str, LineAdapter]) -> None:
     assert tuple(sorted(table)) == NAMES
     schema = Settings.model_json_schema()["properties"]["line_adapter"]
     assert tuple(sorted(schema["enum"])) == NAMES

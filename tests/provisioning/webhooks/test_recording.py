@@ -102,5 +102,5 @@ async def test_what_happens_while_a_webhook_is_disabled_can_be_replayed(isp: Isp
     assert [(each["type"], each["state"]) for each in await isp.deliveries()] == [(SUBSCRIBER_CHANGED, "queued")]
 
 
-def test_every_event_that_starts_a_journey_can_be_told(isp: Isp) -> None:
+async def test_every_event_that_starts_a_journey_can_be_told(isp: Isp) -> None:
     assert set(isp.appliance.events.types) <= set(EVENT_TYPES)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from radius.attributes import ATTRIBUTES, VENDORS, AttributeFact
+from tests.support.freeradius import RADDB
 
 FOLDER = Path("/usr/share/freeradius")
-OUR_DICTIONARY = Path(__file__).parents[2] / "deploy" / "freeradius" / "raddb" / "dictionary"
+OUR_DICTIONARY = RADDB / "dictionary"
 STANDARD = ("rfc2865", "rfc2866", "rfc2869", "rfc3162", "rfc3576", "rfc4818", "rfc5176", "freeradius.internal")
 VENDOR_FILES = {
     "ADSL-Forum": "rfc4679",
