@@ -21,12 +21,16 @@ To add a CPE template, put one TOML file into ``acs/cpe_templates/`` (or a folde
    ``secret = true`` for what must not be shown and reads back blank; ``when`` (an input) for a constant that belongs to
    an optional input.
 
-Everything is checked when Firstlight starts, and all faults are named at once. ``tests/acs/test_templates.py`` checks
-every template that comes with Firstlight.
+Everything is checked when Firstlight starts, and all faults are named at once.
+``tests/acs/templates/test_rendering.py`` checks every template that comes with Firstlight.
 """
 
-from acs.applying import ApplyOutcome
-from acs.convergence import DeviceConvergence, WithdrawOutcome
+from acs.convergence.applying import ApplyOutcome
+from acs.convergence.device_convergence import DeviceConvergence, WithdrawOutcome
+from acs.convergence.resetting import ResetOutcome, ResetRequest
+from acs.convergence.seen_devices import SeenDevice
+from acs.convergence.sessions import Patience
+from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
 from acs.errors import (
     AcsError,
@@ -58,8 +62,8 @@ from acs.invariants import (
     serials_bound_twice,
     traces_left_at_the_acs,
 )
-from acs.nbi import Found, NbiClient
-from acs.nbi_errors import (
+from acs.nbi.client import Found, NbiClient
+from acs.nbi.errors import (
     NbiDeviceInSession,
     NbiError,
     NbiGarbled,
@@ -69,7 +73,7 @@ from acs.nbi_errors import (
     NbiTimedOut,
     NbiUnreachable,
 )
-from acs.nbi_outcomes import (
+from acs.nbi.outcomes import (
     CallOutcome,
     Done,
     Fault,
@@ -84,15 +88,11 @@ from acs.nbi_outcomes import (
     WriteOutcome,
 )
 from acs.ports import Begin, Now, Secrets, Sleep
-from acs.resetting import ResetOutcome, ResetRequest
-from acs.seen_devices import SeenDevice
 from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
-from acs.sessions import Patience
 from acs.tables import AcsBase, AcsDevice, AcsRequest
-from acs.template_library import TemplateLibrary
-from acs.templates import DataModel, Setting, Template, TemplateInput, checked_inputs, render
-from acs.verifying import Drift, VerifyOutcome, require_verified
+from acs.templates.library import TemplateLibrary
+from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs, render
 
 __all__ = [
     "AcsBase",

@@ -20,7 +20,7 @@
     │   └── NotYet               waiting; the reason says for what                        (transient)
     │       ├── AwaitingFirstInform
     │       └── DeviceUnreachable
-    └── NbiError                 the ACS itself; this branch stands in ``acs.nbi_errors``
+    └── NbiError                 the ACS itself; this branch stands in ``acs.nbi.errors``
         ├── NbiRequestInvalid    refused on our side before it was sent
         ├── NbiRejected          GenieACS (or a proxy before it) refused the request
         ├── NbiPoisoned          the request costs the ACS its workers; not sent again

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.tables import AcsDevice
-from acs.templates import SECRET_REF, Setting, revision_of
+from acs.templates.rendering import SECRET_REF, Setting, revision_of
 
 TAKEN_STATES = ("applied", "verified", "accepted_unverifiable")
 

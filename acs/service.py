@@ -1,6 +1,6 @@
 """What each CPE should have, by serial number, before it ever reports: the ``genieacs_service`` of the contract.
 
-These methods write our database and nothing else. ``acs.convergence`` carries the wish to the CPE.
+These methods write our database and nothing else. ``acs.convergence.device_convergence`` carries the wish to the CPE.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.device_records import DEVICE, RECORDS, DeviceRecord, DeviceState, ProvisionedDevice, provisioned, record_of
 from acs.errors import DesiredStateChanged, DeviceUnknown, RequestConflict, SerialBoundElsewhere
-from acs.passphrases import new_wifi_passphrase
 from acs.ports import Now, Secrets
 from acs.serials import canonical_serial
 from acs.tables import AcsDevice, AcsRequest
-from acs.template_library import TemplateLibrary
-from acs.templates import InputValue, Setting, Template, checked_inputs, render, revision_of
+from acs.templates.library import TemplateLibrary
+from acs.templates.passphrases import new_wifi_passphrase
+from acs.templates.rendering import InputValue, Setting, Template, checked_inputs, render, revision_of
 
 log = structlog.get_logger(__name__)
 

@@ -37,7 +37,7 @@ REAL_GENIEACS = "FIRSTLIGHT_GENIEACS_NBI_URL"
 def pytest_configure() -> None:
     """No test reads the settings of the machine it runs on: with them it would go to real systems.
 
-    A GenieACS that they name is kept under another name, for ``tests/acs/test_nbi_client.py`` alone.
+    A GenieACS that they name is kept under another name, for ``tests/acs/nbi/test_client.py`` alone.
     """
     if REAL_GENIEACS in os.environ:
         os.environ["FIRSTLIGHT_TEST_GENIEACS_NBI_URL"] = os.environ[REAL_GENIEACS]

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from acs import AcsDevice, DeviceConvergence, NbiClient, ProvisionedDevice
-from acs.seen_devices import find_device
+from acs.convergence.seen_devices import find_device
 from acs.testing import LabAcs, LabCpe
 from tests.acs.conftest import Devices, KeptSecrets
 

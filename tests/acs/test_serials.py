@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acs import SerialMalformed, canonical_serial, pon_serial, same_serial
-from acs.nbi_requests import query_target
+from acs.nbi.requests import query_target
 from acs.serials import spellings
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from acs.testing import LabAcs, LabCpe, Parameter
 from acs.testing.parameter_tree import UNSIGNED
-from tests.acs.test_firstlight_apply import leaf, run
+from tests.acs.convergence.test_firstlight_apply import leaf, run
 from tests.acs.testing.conftest import Nbi
 from tests.acs.testing.test_apply_script import install
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from acs import Fault
-from acs.faults import in_words, is_passing
+from acs.nbi.faults import in_words, is_passing
 
 VLAN = "Device.Ethernet.VLANTermination.1.VLANID"
 

@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 from acs.errors import Refusal
-from acs.faults import meaning_of, script_refusals
-from acs.nbi_errors import NbiRejected, NbiTimedOut
+from acs.nbi.errors import NbiRejected, NbiTimedOut
+from acs.nbi.faults import meaning_of, script_refusals
 
 REPORTED_LENGTH = 200
 """What a CPE says about itself is shown cut to this length."""

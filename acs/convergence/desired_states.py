@@ -19,8 +19,8 @@ from acs.ports import Begin, Now, Secrets
 from acs.serials import canonical_serial, is_serial
 from acs.service import GenieAcsService
 from acs.tables import AcsDevice
-from acs.template_library import TemplateLibrary
-from acs.templates import Setting
+from acs.templates.library import TemplateLibrary
+from acs.templates.rendering import Setting
 
 
 @dataclass(frozen=True, slots=True)

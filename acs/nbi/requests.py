@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from acs.nbi_errors import NbiRequestInvalid
+from acs.nbi.errors import NbiRequestInvalid
 
 COLLECTIONS = (
     "devices",

@@ -13,18 +13,18 @@ from datetime import datetime, timedelta
 import structlog
 from typing_extensions import TypedDict
 
-from acs.applying import CONFIGURATION_KEY, Applying, ApplyOutcome
-from acs.desired_states import Desired, DesiredStates
+from acs.convergence.applying import CONFIGURATION_KEY, Applying, ApplyOutcome
+from acs.convergence.desired_states import Desired, DesiredStates
+from acs.convergence.informs import Informs
+from acs.convergence.resetting import ResetOutcome, ResetRequest, Resetting
+from acs.convergence.seen_devices import SeenDevice, find_device, find_known, look_again
+from acs.convergence.sessions import Patience, Sessions
+from acs.convergence.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, concluded_since, was_reset
 from acs.errors import AwaitingFirstInform, NotYet, WrongDataModel
-from acs.informs import Informs
-from acs.nbi import NbiClient
-from acs.nbi_outcomes import Rejected, require_done
+from acs.nbi.client import NbiClient
+from acs.nbi.outcomes import Rejected, require_done
 from acs.ports import Begin, Now, Secrets, Sleep
-from acs.resetting import ResetOutcome, ResetRequest, Resetting
-from acs.seen_devices import SeenDevice, find_device, find_known, look_again
 from acs.serials import canonical_serial
-from acs.sessions import Patience, Sessions
-from acs.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, concluded_since, was_reset
 
 log = structlog.get_logger(__name__)
 

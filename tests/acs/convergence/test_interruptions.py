@@ -18,8 +18,8 @@ from acs import (
     NotYet,
     Unknown,
 )
-from acs.nbi_transport import NbiTransport
-from acs.seen_devices import find_device
+from acs.convergence.seen_devices import find_device
+from acs.nbi.transport import NbiTransport
 from acs.testing import LabAcs, LabCpe
 from tests.acs.conftest import Devices, KeptSecrets
 

@@ -15,10 +15,10 @@ from urllib.parse import quote
 from typing_extensions import TypedDict
 
 from acs.errors import SerialAmbiguous
-from acs.nbi import NbiClient
-from acs.nbi_requests import LONGEST_TARGET, device_segment
+from acs.nbi.client import NbiClient
+from acs.nbi.requests import LONGEST_TARGET, device_segment
 from acs.serials import canonical_serial, is_serial, same_serial, spellings
-from acs.templates import ROOTS, DataModel, SettingValue
+from acs.templates.rendering import ROOTS, DataModel, SettingValue
 
 # SoftwareVersion is in every Inform (TR-069 3.7.1.5), so a CPE that has reported has it under its root.
 _FIELDS = (

@@ -19,7 +19,7 @@ from acs import (
     Unknown,
     Why,
 )
-from acs.nbi_transport import NbiTransport
+from acs.nbi.transport import NbiTransport
 from acs.testing import LabAcs, LabCpe
 
 VLAN = "Device.Ethernet.VLANTermination.1.VLANID"

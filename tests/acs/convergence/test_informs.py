@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from acs import DeviceConvergence, NbiClient, NbiUnreachable
-from acs.nbi_transport import NbiTransport
+from acs.nbi.transport import NbiTransport
 from acs.testing import LabAcs, LabCpe
 from tests.acs.bench import SERIAL, Bench
 from tests.acs.conftest import TENANT, Devices, KeptSecrets

@@ -25,7 +25,7 @@ from acs import (
     SerialMalformed,
     Why,
 )
-from acs.seen_devices import find_device, look_again, read_leaves
+from acs.convergence.seen_devices import find_device, look_again, read_leaves
 from acs.testing import LabAcs, LabClock, LabCpe
 
 pytestmark = pytest.mark.genieacs

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from acs.nbi_documents import parse_document
-from acs.nbi_errors import NbiGarbled
-from acs.nbi_outcomes import printable
+from acs.nbi.documents import parse_document
+from acs.nbi.errors import NbiGarbled
+from acs.nbi.outcomes import printable
 
 
 @dataclass(frozen=True, slots=True)

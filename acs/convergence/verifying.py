@@ -12,17 +12,17 @@ from datetime import datetime
 import structlog
 from typing_extensions import TypedDict
 
-from acs.desired_states import Desired, DesiredStates
+from acs.convergence.desired_states import Desired, DesiredStates
+from acs.convergence.seen_devices import Leaf, SeenDevice, read_leaves
+from acs.convergence.sessions import Sessions, not_yet
 from acs.device_records import DeviceState
 from acs.errors import AwaitingFirstInform, DeviceDrifted, NotYet
-from acs.faults import in_words
-from acs.nbi import NbiClient
-from acs.nbi_errors import NbiRejected
-from acs.nbi_outcomes import NotReached, Rejected
+from acs.nbi.client import NbiClient
+from acs.nbi.errors import NbiRejected
+from acs.nbi.faults import in_words
+from acs.nbi.outcomes import NotReached, Rejected
 from acs.ports import Now
-from acs.seen_devices import Leaf, SeenDevice, read_leaves
-from acs.sessions import Sessions, not_yet
-from acs.templates import Setting, SettingValue
+from acs.templates.rendering import Setting, SettingValue
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from acs import Setting, TemplateInputsRefused, TemplateLibrary, TemplatesInvalid, TemplateUnknown, render
-from acs.templates import revision_of
+from acs.templates.rendering import revision_of
 
 VALUES: dict[str, str | int | None] = {
     "pppoe_username": "u42@isp",

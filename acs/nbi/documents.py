@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from typing import Any
 
-from acs.nbi_errors import NbiGarbled
+from acs.nbi.errors import NbiGarbled
 
 LONGEST_DOCUMENT = 4_000_000
 """Bytes; a large router after a full refresh has 125,000."""

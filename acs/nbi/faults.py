@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from acs.errors import Refusal
 
 if TYPE_CHECKING:
-    from acs.nbi_outcomes import Fault
+    from acs.nbi.outcomes import Fault
 
 _CWMP: Mapping[str, str] = {
     "9000": "the CPE does not know this method",

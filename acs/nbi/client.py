@@ -30,10 +30,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from acs.nbi_answers import Answer
-from acs.nbi_documents import total_of
-from acs.nbi_errors import NbiRequestInvalid
-from acs.nbi_outcomes import (
+from acs.nbi.answers import Answer
+from acs.nbi.documents import total_of
+from acs.nbi.errors import NbiRequestInvalid
+from acs.nbi.outcomes import (
     CallOutcome,
     Done,
     Fault,
@@ -47,7 +47,7 @@ from acs.nbi_outcomes import (
     Why,
     WriteOutcome,
 )
-from acs.nbi_requests import (
+from acs.nbi.requests import (
     Json,
     checked_task,
     device_segment,
@@ -58,7 +58,7 @@ from acs.nbi_requests import (
     tag_segment,
     task_segment,
 )
-from acs.nbi_transport import NbiTransport
+from acs.nbi.transport import NbiTransport
 from acs.ports import Sleep
 
 TASK_FIELDS = ("_id", "device", "name", "uniqueKey", "expiry")

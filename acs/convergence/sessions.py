@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from acs.errors import AwaitingFirstInform, DeviceUnreachable, NotYet
-from acs.nbi import NbiClient
-from acs.nbi_outcomes import NotReached, Rejected, Why
+from acs.nbi.client import NbiClient
+from acs.nbi.outcomes import NotReached, Rejected, Why
 from acs.ports import Sleep
 
 

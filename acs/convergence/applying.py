@@ -15,18 +15,18 @@ from importlib.resources import files
 import structlog
 from typing_extensions import TypedDict
 
-from acs.desired_states import Desired, DesiredStates
+from acs.convergence.desired_states import Desired, DesiredStates
+from acs.convergence.seen_devices import Leaf, SeenDevice, look_again, read_leaves
+from acs.convergence.sessions import Sessions, not_yet
 from acs.device_records import DeviceState
 from acs.errors import AwaitingFirstInform, DesiredStateChanged, NotYet, SettingsFailed, SettingsRefused
-from acs.faults import in_words, is_passing
-from acs.nbi import NbiClient
-from acs.nbi_errors import NbiError, NbiRejected, NbiTimedOut
-from acs.nbi_outcomes import Fault, Rejected, Unknown, require_done
-from acs.nbi_requests import is_xml_value
+from acs.nbi.client import NbiClient
+from acs.nbi.errors import NbiError, NbiRejected, NbiTimedOut
+from acs.nbi.faults import in_words, is_passing
+from acs.nbi.outcomes import Fault, Rejected, Unknown, require_done
+from acs.nbi.requests import is_xml_value
 from acs.ports import Now, Sleep
-from acs.seen_devices import Leaf, SeenDevice, look_again, read_leaves
-from acs.sessions import Sessions, not_yet
-from acs.templates import Setting
+from acs.templates.rendering import Setting
 
 log = structlog.get_logger(__name__)
 

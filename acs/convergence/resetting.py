@@ -12,15 +12,15 @@ from typing import Literal
 import structlog
 from typing_extensions import TypedDict
 
-from acs.desired_states import DesiredStates
+from acs.convergence.desired_states import DesiredStates
+from acs.convergence.seen_devices import find_known, look_again
+from acs.convergence.sessions import Sessions, not_yet
 from acs.errors import NotYet
-from acs.faults import in_words, is_passing
-from acs.nbi import NbiClient
-from acs.nbi_errors import NbiRejected, NbiTimedOut
-from acs.nbi_outcomes import NotReached, Rejected, Unknown, require_done
-from acs.seen_devices import find_known, look_again
+from acs.nbi.client import NbiClient
+from acs.nbi.errors import NbiRejected, NbiTimedOut
+from acs.nbi.faults import in_words, is_passing
+from acs.nbi.outcomes import NotReached, Rejected, Unknown, require_done
 from acs.serials import canonical_serial
-from acs.sessions import Sessions, not_yet
 
 log = structlog.get_logger(__name__)
 

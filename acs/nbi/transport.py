@@ -1,6 +1,6 @@
 """One HTTP exchange with GenieACS at a time: what may be sent again, what must not, and what silence means.
 
-The rules are in the table of ``acs.nbi``.
+The rules are in the table of ``acs.nbi.client``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import httpx
 import structlog
 
-from acs.nbi_answers import Answer
-from acs.nbi_documents import read_documents, total_of
-from acs.nbi_errors import (
+from acs.nbi.answers import Answer
+from acs.nbi.documents import read_documents, total_of
+from acs.nbi.errors import (
     NbiDeviceInSession,
     NbiError,
     NbiGarbled,
@@ -25,7 +25,7 @@ from acs.nbi_errors import (
     NbiTimedOut,
     NbiUnreachable,
 )
-from acs.nbi_outcomes import Unknown
+from acs.nbi.outcomes import Unknown
 from acs.ports import Sleep
 
 log = structlog.get_logger(__name__)

@@ -19,12 +19,12 @@ from typing import Any
 
 import structlog
 
-from acs.desired_states import Desired, DesiredStates
+from acs.convergence.desired_states import Desired, DesiredStates
+from acs.convergence.seen_devices import SeenDevice, find_devices
 from acs.errors import DesiredStateChanged, SerialMalformed
-from acs.nbi import NbiClient
-from acs.nbi_errors import NbiTimedOut, NbiUnreachable
+from acs.nbi.client import NbiClient
+from acs.nbi.errors import NbiTimedOut, NbiUnreachable
 from acs.ports import Now
-from acs.seen_devices import SeenDevice, find_devices
 from acs.serials import canonical_serial
 
 LONGEST_PAUSE_SECONDS = 60.0

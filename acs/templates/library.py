@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 from acs.errors import TemplatesInvalid, TemplateUnknown
-from acs.templates import (
+from acs.templates.rendering import (
     ROOTS,
     DataModel,
     InputType,

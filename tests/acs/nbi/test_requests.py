@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acs import NbiRequestInvalid
-from acs.nbi_requests import (
+from acs.nbi.requests import (
     checked_task,
     device_segment,
     fault_segment,

@@ -1,0 +1,1 @@
+"""From what a CPE should have to the CPE, believing only proof."""

@@ -1,0 +1,1 @@
+"""The northbound interface of GenieACS: requests checked before they are sent, answers taken for what they say."""
