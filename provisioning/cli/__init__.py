@@ -15,6 +15,7 @@ from provisioning.cli import (
     addresses,
     audit,
     customers,
+    devices,
     events,
     keys,
     leads,
@@ -58,6 +59,7 @@ app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(nas.app, name="nas")
+app.add_typer(devices.app, name="devices")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(plans.app, name="plans")
 app.add_typer(addresses.app, name="addresses")

@@ -1,0 +1,84 @@
+"""``firstlight devices``: CPEs by serial number, what each is to have, and how far it has come."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from acs import DeviceRecord, DeviceState
+from provisioning.bootstrap import Appliance
+from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
+from provisioning.cli.running import AsJson, run
+
+app = typer.Typer(no_args_is_help=True, help="CPEs: what each is to have, and how far it has come.")
+
+Serial = Annotated[str, typer.Argument(help="The CPE's serial number, in any spelling of it.")]
+
+
+@app.command("list")
+def list_(
+    customer: Annotated[int | None, typer.Option(help="Only those of this customer.")] = None,
+    state: Annotated[DeviceState | None, typer.Option(help="Only those in this state.")] = None,
+    before: Annotated[int | None, typer.Option(help="Only bindings behind this number: the next page.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 50,
+    json_: AsJson = False,
+) -> None:
+    """List the CPEs, the newest binding first, withdrawn ones among them."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            acs = appliance.services(db).genieacs_service
+            found = await acs.devices(customer_id=customer, state=state, before_id=before, limit=limit)
+        if json_:
+            print_json(found)
+        elif not found:
+            say("no such CPE" if customer or state or before else "no CPEs")
+        else:
+            headings = ("#", "serial", "state", "customer", "template", "last inform")
+            print_list(headings, [_entry(device) for device in found])
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def show(serial: Serial, json_: AsJson = False) -> None:
+    """Show the CPE that is bound under this serial number: how far it has come, and why no further."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            device = await appliance.services(db).genieacs_service.device(device_serial=serial)
+        if json_:
+            print_json(device)
+        else:
+            _print_device(device)
+
+    run(act, as_json=json_)
+
+
+def _entry(device: DeviceRecord) -> Entry:
+    return Entry(
+        (
+            str(device["device_row_id"]),
+            device["device_serial"],
+            state_text(device["state"]),
+            str(device["customer_id"]),
+            device["template"],
+            clock_time(device["last_inform_at"]),
+        ),
+        device["reason"] if device["state"] in ("drifted", "faulted", "unreachable") else "",
+    )
+
+
+def _print_device(device: DeviceRecord) -> None:
+    service = f", service {device['service_id']}" if device["service_id"] is not None else ""
+    say(f"{device['device_serial']}  customer {device['customer_id']}{service}, bound {clock_time(device['bound_at'])}")
+    say(state_text(device["state"]))
+    say(device["reason"])
+    for each in device["details"]:
+        say("  " + ", ".join(f"{name} {value}" for name, value in each.items() if value is not None))
+    say(f"template {device['template']} ({device['data_model']}), revision {device['revision']}")
+    say(f"at the ACS: {device['device_id'] or 'not seen yet'}")
+    for what in ("last_inform_at", "queued_at", "applied_at", "verified_at", "withdrawn_at"):
+        if moment := clock_time(device[what]):
+            say(f"{what.removesuffix('_at').replace('_', ' ')} {moment}")
