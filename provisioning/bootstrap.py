@@ -5,7 +5,7 @@ Every process opens one. What moves runs besides is put together in ``worker``, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -46,6 +46,7 @@ from provisioning.configured import (
     mail_templates,
     stripe_settings,
 )
+from provisioning.data_caps import billing_days, tell_lifted, tell_of_cap
 from provisioning.database import Database, sync_url
 from provisioning.days import day_of
 from provisioning.ended_terms import EndedTerms
@@ -73,6 +74,8 @@ from provisioning.visits import VisitDesk
 from provisioning.webhooks import FactRecorder, Targets, Webhooks
 from radius import (
     BulkProjector,
+    CapCrossing,
+    DataCaps,
     Diagnoses,
     DiagnosisTerms,
     LoginLog,
@@ -234,6 +237,30 @@ class Appliance:
             cpes=services.genieacs_service,
             network=self.network_upkeep(db),
             addresses=services.network_service,
+            period_of=lambda service_id: self.data_caps.period_of(db, service_id),
+            tell_lifted=lambda done: tell_lifted(db, self.publish, done["subscriber"], done["change"]),
+        )
+
+    @property
+    def data_caps(self) -> DataCaps:
+        """What was used of data caps, and bringing subscribers to what their plans say of it."""
+
+        async def days(db: AsyncSession, service_ids: Collection[int]) -> Mapping[int, int]:
+            return await billing_days(db, self.tenant_id, service_ids)
+
+        async def tell(db: AsyncSession, crossing: CapCrossing) -> None:
+            await tell_of_cap(db, self.publish, crossing)
+
+        return DataCaps(
+            self.database.begin,
+            self.radius_database.read,
+            read=self.database.read,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            secrets=self.vault,
+            zone=self.zone,
+            billing_days=days,
+            tell=tell,
         )
 
     def nas_desk(self, db: AsyncSession) -> NasDesk:

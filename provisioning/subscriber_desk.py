@@ -19,6 +19,7 @@ from acs import GenieAcsService
 from ipam import NetworkService, NetworkUpkeep
 from provisioning.errors import ProvisioningError
 from radius import (
+    CapPeriod,
     LineIdentity,
     RadiusService,
     SessionChangeView,
@@ -93,12 +94,18 @@ class SubscriberDesk:
         cpes: GenieAcsService,
         network: NetworkUpkeep,
         addresses: NetworkService,
+        period_of: Callable[[int | None], Awaitable[CapPeriod]],
+        tell_lifted: Callable[[ChangedSubscriber], Awaitable[None]],
     ) -> None:
+        """``period_of`` says the billing month that goes on for a service; ``tell_lifted`` tells others of a data cap
+        that serves nobody otherwise any more."""
         self._radius = radius
         self._verbs = verbs
         self._cpes = cpes
         self._network = network
         self._addresses = addresses
+        self._period_of = period_of
+        self._tell_lifted = tell_lifted
 
     async def named(self, who: Who) -> SubscriberView:
         """The subscriber as it shall be now. Raises: SubscriberUnknown."""
@@ -121,6 +128,22 @@ class SubscriberDesk:
     async def resume(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.resume``."""
         return await self._done(who, lambda number: self._verbs.resume(subscriber_id=number, request_id=request_id))
+
+    async def lift_cap(
+        self, who: Who, *, octets: int | None = None, request_id: str | None = None
+    ) -> ChangedSubscriber:
+        """Raises: as ``SubscriberVerbs.lift_cap``."""
+        before = await self.named(who)
+        period = await self._period_of(before["service_id"])
+        done = await self._done(
+            who,
+            lambda number: self._verbs.lift_cap(
+                subscriber_id=number, period=period, octets=octets, request_id=request_id
+            ),
+        )
+        if before["capped"] is not None and done["subscriber"]["capped"] is None:
+            await self._tell_lifted(done)
+        return done
 
     async def activate(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """Let in whom no run lets in. Raises: RunLooksAfter, and as ``SubscriberVerbs.activate``."""

@@ -67,6 +67,7 @@ class Pace:
     session_changes_every_seconds: float = 1.0
     reap_every_seconds: float = 60.0
     session_upkeep_every_seconds: float = 120.0
+    data_caps_every_seconds: float = 120.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
@@ -247,6 +248,7 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
     return [
         Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
+        Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
     ]
 
 

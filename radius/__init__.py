@@ -6,6 +6,7 @@ often as it is asked to, and finds what differs there; ``SessionChanges`` carrie
 ``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
 ``SessionLooks`` and ``UsageLooks`` answer operators; ``Reaper`` closes what has fallen silent, ``UsageCount`` splits
 what was used by days, and ``SessionArchive`` keeps radacct small.
+``DataCaps`` looks at what was used of a billing month, and brings subscribers to what their plans say of that.
 ``LoginLog`` reads who was let in and who was not, ``Diagnoses`` says why somebody can't log in, and ``examine`` looks
 for what is known to hurt in the server itself.
 The server's configuration is ``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
@@ -29,6 +30,8 @@ How to add
 
 from __future__ import annotations
 
+from radius.caps.caps import DataCaps, DataCapView
+from radius.caps.periods import CapPeriod
 from radius.coa.disconnect import NasSaid
 from radius.coa.doors import nas_doors
 from radius.coa.dynamic_authorization import Retransmission
@@ -128,13 +131,14 @@ from radius.sessions.sessions import Session, SessionReader
 from radius.sessions.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
 from radius.sessions.usage_count import UsageCount
 from radius.states import State
+from radius.subscribers.cap_verbs import CapCrossing
 from radius.subscribers.changes import SubscriberChange, subscriber_changes
 from radius.subscribers.line_identity import LineIdentity
 from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.subscribers.standing import live_username_of_service, states_of_customer
 from radius.subscribers.verbs import SubscriberVerbs
 from radius.tables import RadiusBase
-from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken
+from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken, NoDataCap
 
 __all__ = [
     "LOGIN_METHODS",
@@ -149,8 +153,12 @@ __all__ = [
     "BroughtIn",
     "Bulk",
     "BulkProjector",
+    "CapCrossing",
+    "CapPeriod",
     "CoaTerms",
     "CreatedSubscriber",
+    "DataCapView",
+    "DataCaps",
     "DefinedNas",
     "DefinedPlan",
     "Diagnoses",
@@ -184,6 +192,7 @@ __all__ = [
     "NasRefused",
     "NasSaid",
     "NasUnknown",
+    "NoDataCap",
     "PasswordStorage",
     "PasswordStorageRefused",
     "Patient",

@@ -194,7 +194,7 @@ class RadiusService:
             query = query.where(SUBSCRIBER.external_id == external_id)
         if before_id is not None:
             query = query.where(SUBSCRIBER.id < before_id)
-        return [subscriber_view(row, row.plan, row.garden) for row in await self._db.execute(query)]
+        return [subscriber_view(row, row.plan, row.garden, row.capped) for row in await self._db.execute(query)]
 
     async def subscriber_ids(self, *, unprojected: bool = False) -> dict[str, int]:
         """By username the subscriber whose rows stand under it; ``unprojected``: where FreeRADIUS still shows an
@@ -355,9 +355,11 @@ class RadiusService:
 
     async def _view(self, subscriber: Subscriber) -> SubscriberView:
         plan = await self._db.get_one(Plan, subscriber.plan_id)
-        garden_id = subscriber.garden_plan_id
-        garden = None if garden_id is None else (await self._db.get_one(Plan, garden_id)).name
-        return subscriber_view(subscriber, plan.name, garden)
+        garden, capped = [
+            None if number is None else (await self._db.get_one(Plan, number)).name
+            for number in (subscriber.garden_plan_id, subscriber.capped_plan_id)
+        ]
+        return subscriber_view(subscriber, plan.name, garden, capped)
 
 
 def _nas_view(nas: Nas) -> DefinedNas:

@@ -19,7 +19,7 @@ from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
 from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk
-from radius import LineIdentity, State, SubscriberView
+from radius import DataCapView, LineIdentity, State, SubscriberView
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
 
@@ -44,6 +44,12 @@ class Suspension(Why):
     """The plan of a walled garden; without one every login is refused."""
 
     garden: PlanName | None = None
+
+
+class CapLift(Why):
+    """How many octets more it may use in this billing month; null: as many as it likes."""
+
+    octets: Annotated[int | None, Field(ge=1, le=10**16)] = None
 
 
 class Rename(Why):
@@ -94,6 +100,13 @@ async def show(call: InCall, username: Username) -> SubscriberView:
     return await call.appliance.services(call.db).radius_service.subscriber_named(username=username)
 
 
+@doors.get("/{username}/data-cap", permission="subscribers.read", responses={404: problem(WORDS[404])})
+async def data_cap(call: InCall, username: Username) -> DataCapView | None:
+    """What it has used of its data cap in this billing month; null: its plan has none."""
+    found = await call.appliance.subscriber_desk(call.db).named(username)
+    return await call.appliance.data_caps.of(found["subscriber_id"])
+
+
 @doors.post("/{username}/change-plan", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def change_plan(call: InCall, username: Username, wish: PlanChange) -> ChangedSubscriber:
     """Gives another plan, to the next login and to the sessions that are open."""
@@ -113,6 +126,13 @@ async def resume(call: InCall, username: Username, wish: Why) -> ChangedSubscrib
     """Ends a suspension: the same password, plan and addresses as before."""
     desk = await _seen(call, username, wish.reason)
     return await desk.resume(username, request_id=_request_id(call))
+
+
+@doors.post("/{username}/lift-cap", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def lift_cap(call: InCall, username: Username, wish: CapLift) -> ChangedSubscriber:
+    """Lets it use more than its data cap in this billing month; it is served by its own plan if that is enough."""
+    desk = await _seen(call, username, wish.reason)
+    return await desk.lift_cap(username, octets=wish.octets, request_id=_request_id(call))
 
 
 @doors.post("/{username}/activate", permission="subscribers.write", responses={404: problem(WORDS[404])})

@@ -1,5 +1,5 @@
-"""``firstlight subscribers change-plan | suspend | resume | rotate-password | rename | bind | unbind | changes``: what
-is done to who is served.
+"""``firstlight subscribers change-plan | suspend | resume | lift-cap | rotate-password | rename | bind | unbind |
+changes``: what is done to who is served.
 
 A command commits, then goes to FreeRADIUS and to each open session at once and says what each did. What it could not
 bring about, the worker goes on with.
@@ -31,7 +31,7 @@ Request = Annotated[str | None, typer.Option(help="Names this act: the same agai
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (change_plan, suspend, resume, activate, rotate_password, rename, bind, unbind, changes):
+    for command in (change_plan, suspend, resume, activate, lift_cap, rotate_password, rename, bind, unbind, changes):
         app.command()(command)
 
 
@@ -89,6 +89,24 @@ def activate(
 ) -> None:
     """Let in one that was brought in as pending, or has no service: whom no run lets in."""
     change(whom(username, external_id), lambda desk, who: desk.activate(who, request_id=request), as_json=json_)
+
+
+def lift_cap(
+    username: Username,
+    reason: Reason,
+    octets: Annotated[
+        int | None, typer.Option(min=1, help="So many octets more; left out, as many as it likes until the month ends.")
+    ] = None,
+    request: Request = None,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
+    """Let it use more than its data cap in this billing month, and serve it by its own plan if that is enough."""
+    change(
+        whom(username, external_id),
+        lambda desk, who: desk.lift_cap(who, octets=octets, request_id=request),
+        as_json=json_,
+    )
 
 
 def rotate_password(
@@ -214,7 +232,8 @@ def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubsc
 def _print(changed: ChangedSubscriber) -> None:
     found = changed["subscriber"]
     garden = f" in garden {found['garden']}" if found["garden"] else ""
-    say(f"{found['username']}: {found['state']}{garden} on plan {found['plan']}")
+    capped = f", served by {found['capped']} since its data cap is used up" if found["capped"] else ""
+    say(f"{found['username']}: {found['state']}{garden} on plan {found['plan']}{capped}")
     _print_change(changed["change"])
 
 

@@ -31,6 +31,9 @@ EVENT_TYPES: tuple[str, ...] = (
     "pool.running_low",
     "quote.accepted",
     "service.termination_requested",
+    "subscriber.data_cap_lifted",
+    "subscriber.data_cap_reached",
+    "subscriber.data_cap_warning",
     "subscription.expiring",
     "ticket.installation_approved",
 )

@@ -34,6 +34,9 @@ Act = Literal[
     "apply_plan",
     "activate",
     "terminate",
+    "cap",
+    "uncap",
+    "lift_cap",
 ]
 ChangeState = Literal["pending", "confirmed", "superseded"]
 """

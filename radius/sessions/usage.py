@@ -191,12 +191,13 @@ class UsageLooks:
     async def _uncounted(self, db: AsyncSession, name: str, last_day: date) -> list[Used]:
         began = radacct.c.acctstarttime < midnight(last_day + timedelta(days=1))
         rows = await db.execute(
-            sessions_and_counted(radacct.c.username == name, began, ours(radacct, self._tenant_id), _may_have_grown())
+            sessions_and_counted(radacct.c.username == name, began, ours(radacct, self._tenant_id), may_have_grown())
         )
         return [one for row in rows if (one := growth(row)) is not None]
 
 
-def _may_have_grown() -> ColumnElement[bool]:
+def may_have_grown() -> ColumnElement[bool]:
+    """Of sessions in radacct: nothing is counted of them, or less than they tell of."""
     counted = radius_usage_counted.c
     return or_(
         counted.radacctid.is_(None),
