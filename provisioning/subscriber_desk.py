@@ -43,7 +43,14 @@ class ExternalId:
     value: str
 
 
-Who = str | ExternalId
+@dataclass(frozen=True)
+class SubscriberNumber:
+    """Our own number of a subscriber, in its username's place."""
+
+    value: int
+
+
+Who = str | ExternalId | SubscriberNumber
 """A username, or what stands in its place."""
 
 
@@ -111,7 +118,23 @@ class SubscriberDesk:
         """The subscriber as it shall be now. Raises: SubscriberUnknown."""
         if isinstance(who, ExternalId):
             return await self._radius.subscriber_known_as(external_id=who.value)
+        if isinstance(who, SubscriberNumber):
+            return await self._radius.subscriber(subscriber_id=who.value)
         return await self._radius.subscriber_named(username=who)
+
+    async def names(self, who: Who) -> list[str]:
+        """A subscriber's name, and those it gave up that nobody has taken since: sessions stand under the one they
+        logged in with. A name that nobody has is one of its own, whoever had it.
+
+        Raises: SubscriberUnknown, unless it is a username.
+        """
+        try:
+            found = await self.named(who)
+        except SubscriberUnknown:
+            if isinstance(who, str):
+                return [who]
+            raise
+        return [found["username"], *await self._radius.former_names(subscriber_id=found["subscriber_id"])]
 
     async def change_plan(self, who: Who, *, plan: str, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.change_plan``."""
@@ -229,7 +252,7 @@ class SubscriberDesk:
         try:
             return await self.named(who)
         except SubscriberUnknown:
-            if isinstance(who, ExternalId):
+            if not isinstance(who, str):
                 raise
             former = await self._radius.subscriber_formerly_named(username=who)
             if former["username"] != username:

@@ -36,7 +36,7 @@ from provisioning.settings import SettingsRefused
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, Retention, WebhookSender
-from radius import Kept, Reaper, Retransmission, SessionArchive, SessionControl, UsageCount
+from radius import Kept, Reaper, ReopenedSessions, Retransmission, SessionArchive, SessionControl, UsageCount
 from workflows import (
     Dispatch,
     Interpreter,
@@ -245,8 +245,10 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         await archive.tend()
 
     reaper = Reaper(begin, tenant_id=appliance.tenant_id, now=clock)
+    reopened = ReopenedSessions(appliance.database.begin, begin, tenant_id=appliance.tenant_id, now=clock)
     return [
         Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
+        Tick("sessions open again", pace.reap_every_seconds, reopened.tell),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
         Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
     ]

@@ -2,7 +2,8 @@
 
 What we want stands in our own tables (``RadiusService``, and ``SubscriberVerbs`` for what an operator does to a
 subscriber that is served; one transaction, no network). ``RadiusProjector`` carries it into FreeRADIUS' own tables, as
-often as it is asked to, and finds what differs there; ``SessionChanges`` carries it to the sessions that are open.
+often as it is asked to, and finds what differs there; ``SessionChanges`` carries it to the sessions that are open,
+``ReopenedSessions`` to those that were closed too early.
 ``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
 ``SessionLooks`` and ``UsageLooks`` answer operators; ``Reaper`` closes what has fallen silent, ``UsageCount`` splits
 what was used by days, and ``SessionArchive`` keeps radacct small.
@@ -35,6 +36,7 @@ from radius.caps.periods import CapPeriod
 from radius.coa.disconnect import NasSaid
 from radius.coa.doors import nas_doors
 from radius.coa.dynamic_authorization import Retransmission
+from radius.coa.reopened import ReopenedSessions
 from radius.coa.session_changes import SessionChanges
 from radius.coa.session_control import SessionControl
 from radius.dialects import Rate, dialect_named
@@ -217,6 +219,7 @@ __all__ = [
     "Reaper",
     "RenderedPlan",
     "RenderedRow",
+    "ReopenedSessions",
     "ReplyRow",
     "RequestConflict",
     "RequestRefused",

@@ -13,7 +13,7 @@ from provisioning.cli.addresses_looks import At
 from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import Entry, clock_minute, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
-from provisioning.cli.whom import ByExternalId, Username, username_of
+from provisioning.cli.whom import ByExternalId, Username, names_of
 from radius import DataCapView, SessionView, SubscriberUnknown, UnsplitUsage, UsageView, UsedOctets
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS sessions: who is online, who was, and what was used.")
@@ -53,12 +53,12 @@ def show(
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
-    """List the sessions of one username, open and past, the newest first."""
+    """List the sessions of one subscriber, open and past, the newest first; those under its former names too."""
 
     async def act(appliance: Appliance) -> None:
-        name = await username_of(appliance, username, external_id)
-        found = await appliance.session_looks.of_user(name, before=before, limit=limit)
-        print_json(found) if json_ else _print_sessions(found, f"no session of {name} is known")
+        names = await names_of(appliance, username, external_id)
+        found = await appliance.session_looks.of_user(*names, before=before, limit=limit)
+        print_json(found) if json_ else _print_sessions(found, f"no session of {names[0]} is known")
 
     run(act, as_json=json_)
 
@@ -78,9 +78,9 @@ def usage(
     async def act(appliance: Appliance) -> None:
         last = appliance.clock().date() if to is None else to.date()
         first = last - timedelta(days=30) if from_ is None else from_.date()
-        name = await username_of(appliance, username, external_id)
-        found = await appliance.usage_looks.of_user(name, first_day=first, last_day=last)
-        cap, in_words = await _cap_of(appliance, name)
+        names = await names_of(appliance, username, external_id)
+        found = await appliance.usage_looks.of_user(*names, first_day=first, last_day=last)
+        cap, in_words = await _cap_of(appliance, names[0])
         if json_:
             print_json({**found, "data_cap": cap})
             return

@@ -37,6 +37,7 @@ Act = Literal[
     "cap",
     "uncap",
     "lift_cap",
+    "reopened",
 ]
 ChangeState = Literal["pending", "confirmed", "superseded"]
 """

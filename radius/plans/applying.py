@@ -26,7 +26,7 @@ from radius.tables import FormerUsername, Plan, Subscriber
 
 AT_ONCE = 400
 """So many subscribers in one transaction."""
-TELLING = ("change_plan", "suspend", "resume", "apply_plan", "cap", "uncap", "lift_cap")
+TELLING = ("change_plan", "suspend", "resume", "apply_plan", "cap", "uncap", "lift_cap", "reopened")
 """Acts by which a session is brought to all that its plan says."""
 
 

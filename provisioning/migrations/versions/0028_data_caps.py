@@ -1,4 +1,4 @@
-"""how much a subscriber may use in a billing month, and what has happened to that"""
+"""how much a subscriber may use in a billing month, and what has happened to that; sessions that are open again"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OLD_ACTS = (
     "activate",
     "terminate",
 )
-CAP_ACTS = ("cap", "uncap", "lift_cap")
+NEW_ACTS = ("cap", "uncap", "lift_cap", "reopened")
 
 
 def _of_plans() -> tuple[sa.Column[object], ...]:
@@ -75,7 +75,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_radius_data_cap_event_in", TABLE, ["tenant_id", "subscriber_id", "period_ends"])
     _keep_events_as_they_are()
-    _let_acts_be((*OLD_ACTS, *CAP_ACTS))
+    _let_acts_be((*OLD_ACTS, *NEW_ACTS))
 
 
 def _keep_events_as_they_are() -> None:
@@ -107,9 +107,9 @@ def _let_acts_be(acts: tuple[str, ...]) -> None:
 def downgrade() -> None:
     op.execute(
         "DELETE FROM radius_session_treatment WHERE change_id IN"
-        " (SELECT id FROM radius_session_change WHERE act IN ('cap', 'uncap', 'lift_cap'))"
+        " (SELECT id FROM radius_session_change WHERE act IN ('cap', 'uncap', 'lift_cap', 'reopened'))"
     )
-    op.execute("DELETE FROM radius_session_change WHERE act IN ('cap', 'uncap', 'lift_cap')")
+    op.execute("DELETE FROM radius_session_change WHERE act IN ('cap', 'uncap', 'lift_cap', 'reopened')")
     _let_acts_be(OLD_ACTS)
     op.drop_table(TABLE)
     if op.get_bind().dialect.name == "postgresql":
