@@ -46,7 +46,7 @@ from provisioning.configured import (
     mail_templates,
     stripe_settings,
 )
-from provisioning.data_caps import billing_days, tell_lifted, tell_of_cap
+from provisioning.data_caps import billed_plan, billing_days, tell_lifted, tell_of_cap
 from provisioning.database import Database, sync_url
 from provisioning.days import day_of
 from provisioning.ended_terms import EndedTerms
@@ -64,6 +64,7 @@ from provisioning.projections import ALLOCATION, Projections
 from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings
 from provisioning.signals import SignalDesk
+from provisioning.silent_nases import tell_silence
 from provisioning.starters import Starters
 from provisioning.subscriber_desk import SubscriberDesk
 from provisioning.terminations import TerminationDesk
@@ -226,7 +227,13 @@ class Appliance:
 
     def address_desk(self, db: AsyncSession) -> AddressDesk:
         """The door for what changes a live service's addresses, bound to this transaction."""
-        return AddressDesk(db, services=self.services(db), tenant_id=self.tenant_id, now=self.clock)
+        return AddressDesk(
+            db,
+            services=self.services(db),
+            verbs=self.subscriber_verbs(db),
+            tenant_id=self.tenant_id,
+            now=self.clock,
+        )
 
     def subscriber_desk(self, db: AsyncSession) -> SubscriberDesk:
         """The door for what is done to subscribers that are served, bound to this transaction."""
@@ -238,6 +245,7 @@ class Appliance:
             network=self.network_upkeep(db),
             addresses=services.network_service,
             period_of=lambda service_id: self.data_caps.period_of(db, service_id),
+            billed_plan=lambda service_id: billed_plan(db, self.tenant_id, service_id),
             tell_lifted=lambda done: tell_lifted(db, self.publish, done["subscriber"], done["change"]),
         )
 
@@ -452,6 +460,12 @@ class Appliance:
     async def tell_pool_levels(self) -> int:
         """Tells of every pool that has begun to run low, or has room again."""
         return await tell_levels(self.database.begin, publish=self.publish, tenant_id=self.tenant_id, now=self.clock)
+
+    async def tell_silent_nases(self) -> int:
+        """Tells of every NAS from which no accounting comes any more, or comes again."""
+        guards = await self.session_looks.guards()
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        return await tell_silence(self.database.begin, guards, publish=self.publish, **common)
 
     async def end_terms(self) -> int:
         """Ends every subscription whose term is over and was not renewed."""

@@ -34,6 +34,18 @@ async def billing_days(db: AsyncSession, tenant_id: str, service_ids: Collection
     return {service_id: day for service_id, day in rows if service_id is not None and day is not None}
 
 
+async def billed_plan(db: AsyncSession, tenant_id: str, service_id: int) -> str | None:
+    """The plan that a service is billed for; None: it is not."""
+    plan: str | None = await db.scalar(
+        select(Subscription.plan)
+        .where(Subscription.tenant_id == tenant_id, Subscription.service_id == service_id)
+        .where(Subscription.billing_stopped_at.is_(None))
+        .order_by(Subscription.id.desc())
+        .limit(1)
+    )
+    return plan
+
+
 async def tell_of_cap(db: AsyncSession, publish: PublishEvent, crossing: CapCrossing) -> None:
     """An event of what has happened, in its transaction."""
     subject = f"subscriber/{crossing.subscriber_id}"

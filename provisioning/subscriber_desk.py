@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from typing_extensions import TypedDict
 
-from acs import GenieAcsService
+from acs import GenieAcsService, TemplateInputsRefused, TemplateUnknown
 from ipam import NetworkService, NetworkUpkeep
 from provisioning.errors import ProvisioningError
 from radius import (
@@ -30,10 +30,16 @@ from radius import (
 
 
 class ChangedSubscriber(TypedDict):
-    """What is committed, and how far the sessions that are open have followed."""
+    """What is committed, and how far the sessions that are open have followed.
+
+    ``billed_as`` is the plan that its bill goes on for, where that is another one than it is served by now.
+    ``cpes_to_be_told`` are the serials of CPEs whose settings were written down anew, and have yet to be applied.
+    """
 
     subscriber: SubscriberView
     change: SessionChangeView
+    billed_as: str | None
+    cpes_to_be_told: list[str]
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,9 @@ class CpeHoldsUsername(ProvisioningError):
         self.username = username
         self.serials = tuple(serials)
         super().__init__(
-            f"CPE {', '.join(self.serials)} was given the name {username} and would not log in again; nothing was"
-            " changed. Tell it the new name right after this, and say so: --cpe-by-hand."
+            f"CPE {', '.join(self.serials)} was given the name {username} and can't be told another one, since its"
+            " template is gone or takes no such name; nothing was changed. Tell it the new name right after this, and"
+            " say so: --cpe-by-hand."
         )
 
 
@@ -103,9 +110,10 @@ class SubscriberDesk:
         addresses: NetworkService,
         period_of: Callable[[int | None], Awaitable[CapPeriod]],
         tell_lifted: Callable[[ChangedSubscriber], Awaitable[None]],
+        billed_plan: Callable[[int], Awaitable[str | None]],
     ) -> None:
         """``period_of`` says the billing month that goes on for a service; ``tell_lifted`` tells others of a data cap
-        that serves nobody otherwise any more."""
+        that serves nobody otherwise any more; ``billed_plan`` says for which plan a service is billed."""
         self._radius = radius
         self._verbs = verbs
         self._cpes = cpes
@@ -113,6 +121,7 @@ class SubscriberDesk:
         self._addresses = addresses
         self._period_of = period_of
         self._tell_lifted = tell_lifted
+        self._billed_plan = billed_plan
 
     async def named(self, who: Who) -> SubscriberView:
         """The subscriber as it shall be now. Raises: SubscriberUnknown."""
@@ -137,7 +146,10 @@ class SubscriberDesk:
         return [found["username"], *await self._radius.former_names(subscriber_id=found["subscriber_id"])]
 
     async def change_plan(self, who: Who, *, plan: str, request_id: str | None = None) -> ChangedSubscriber:
-        """Raises: as ``SubscriberVerbs.change_plan``."""
+        """What FreeRADIUS and the sessions are told; the bill stays as it is, and ``billed_as`` says so.
+
+        Raises: as ``SubscriberVerbs.change_plan``.
+        """
         return await self._done(
             who, lambda number: self._verbs.change_plan(subscriber_id=number, plan=plan, request_id=request_id)
         )
@@ -208,26 +220,43 @@ class SubscriberDesk:
         cpe_by_hand: bool = False,
         request_id: str | None = None,
     ) -> ChangedSubscriber:
-        """Another name, also where its addresses are kept. ``cpe_by_hand``: whoever asks tells the CPE.
+        """Another name, also where its addresses are kept, and among the settings of a CPE that logs in by it, which
+        are to be applied then. ``cpe_by_hand``: whoever asks tells the CPE.
 
         Raises:
-            CpeHoldsUsername: a CPE of ours has the former name, and nobody tells it the new one.
+            CpeHoldsUsername: the settings of such a CPE can't be written anew.
             UsernameTaken (of ``radius`` or ``ipam``), and as ``SubscriberVerbs.rename``.
         """
         before = await self._renamed(who, username)
         number, service_id = before["subscriber_id"], before["service_id"]
+        told: list[str] = []
         if service_id is not None and not cpe_by_hand and before["username"] != username:
-            bound = await self._cpes.devices_of_service(service_id=service_id)
-            holding = [each["device_serial"] for each in bound if before["username"] in each["inputs"].values()]
-            if holding:
-                raise CpeHoldsUsername(before["username"], holding)
+            told = await self._tell_cpes(service_id, former=before["username"], username=username)
         change = await self._verbs.rename(
             subscriber_id=number, username=username, end_sessions=end_sessions, request_id=request_id
         )
         after = await self._radius.subscriber(subscriber_id=number)
         if service_id is not None:
             await self._network.rename_service(service_id=service_id, username=after["username"])
-        return ChangedSubscriber(subscriber=after, change=change)
+        return await self._changed(after, change, cpes=told)
+
+    async def _tell_cpes(self, service_id: int, *, former: str, username: str) -> list[str]:
+        """Write the new name down for each CPE of the service that has the former one; their serials."""
+        bound = await self._cpes.devices_of_service(service_id=service_id)
+        holding = [each for each in bound if former in each["inputs"].values()]
+        for each in holding:
+            values = {name: username if value == former else value for name, value in each["inputs"].items()}
+            try:
+                await self._cpes.provision_device(
+                    customer_id=each["customer_id"],
+                    device_serial=each["device_serial"],
+                    config_template=each["template"],
+                    service_id=service_id,
+                    values=values,
+                )
+            except (TemplateUnknown, TemplateInputsRefused) as error:
+                raise CpeHoldsUsername(former, [each["device_serial"]]) from error
+        return [each["device_serial"] for each in holding]
 
     async def bind(
         self, who: Who, *, line: LineIdentity, logs_in: bool = False, request_id: str | None = None
@@ -262,4 +291,16 @@ class SubscriberDesk:
     async def _done(self, who: Who, act: Callable[[int], Awaitable[SessionChangeView]]) -> ChangedSubscriber:
         number = (await self.named(who))["subscriber_id"]
         change = await act(number)
-        return ChangedSubscriber(subscriber=await self._radius.subscriber(subscriber_id=number), change=change)
+        return await self._changed(await self._radius.subscriber(subscriber_id=number), change)
+
+    async def _changed(
+        self, subscriber: SubscriberView, change: SessionChangeView, *, cpes: Sequence[str] = ()
+    ) -> ChangedSubscriber:
+        service_id = subscriber["service_id"]
+        billed = None if service_id is None else await self._billed_plan(service_id)
+        return ChangedSubscriber(
+            subscriber=subscriber,
+            change=change,
+            billed_as=None if billed == subscriber["plan"] else billed,
+            cpes_to_be_told=list(cpes),
+        )

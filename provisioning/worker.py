@@ -248,6 +248,7 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
     reopened = ReopenedSessions(appliance.database.begin, begin, tenant_id=appliance.tenant_id, now=clock)
     return [
         Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
+        Tick("silent NASes", pace.reap_every_seconds, appliance.tell_silent_nases),
         Tick("sessions open again", pace.reap_every_seconds, reopened.tell),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
         Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),

@@ -94,6 +94,7 @@ from radius.logins.logins import LoginLog, LoginView, UnknownNas, UnknownUser
 from radius.nas.canary import AuthDoor
 from radius.nas.nases import CoaTerms
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
+from radius.nas.silence import NasSilence, note_silence
 from radius.plans.applying import PlanChanges, tell_of_plan
 from radius.plans.terms import PlanTerms
 from radius.projection.drift import Drift
@@ -193,6 +194,7 @@ __all__ = [
     "NasNameTaken",
     "NasRefused",
     "NasSaid",
+    "NasSilence",
     "NasUnknown",
     "NoDataCap",
     "PasswordStorage",
@@ -272,6 +274,7 @@ __all__ = [
     "examine",
     "live_username_of_service",
     "nas_doors",
+    "note_silence",
     "probe_coa",
     "probe_log",
     "probe_login",

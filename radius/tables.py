@@ -300,6 +300,8 @@ class Nas(Projected, RadiusBase):
     """Whether a session that it refuses to change is ended."""
     lines: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether FreeRADIUS believes it whose line is whose, without a password (IPoE)."""
+    silent_told_at: Mapped[datetime | None]
+    """Since when it is told as silent; None: it is heard, as far as anybody was told."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

@@ -57,7 +57,12 @@ class Rename(Why):
 
     username: Annotated[str, Field(min_length=1, max_length=128)]
     end_sessions: bool = False
-    cpe_by_hand: Annotated[bool, Field(description="The CPE is told the new name by whoever asks for this")] = False
+    cpe_by_hand: Annotated[
+        bool,
+        Field(
+            description="The CPE is told the new name by whoever asks for this; else its settings get it, to be applied"
+        ),
+    ] = False
 
 
 class Line(Why):

@@ -129,7 +129,7 @@ def rename(
     ] = False,
     cpe_by_hand: Annotated[
         bool,
-        typer.Option("--cpe-by-hand", help="You tell the CPE the new name; needed where the ACS told it the former."),
+        typer.Option("--cpe-by-hand", help="You tell the CPE the new name; else its settings get it, to be applied."),
     ] = False,
     request: Request = None,
     external_id: ByExternalId = False,
@@ -145,7 +145,7 @@ def rename(
     )
 
 
-def bind(
+def bind(  # noqa: PLR0913, PLR0917 - each is a fact about the line
     username: Username,
     reason: Reason,
     station: Annotated[str | None, typer.Option(help="Its Calling-Station-Id; a MAC address in any spelling.")] = None,
@@ -153,6 +153,7 @@ def bind(
     circuit: Annotated[str | None, typer.Option(help="Its Agent-Circuit-Id, as the access node sends it.")] = None,
     remote: Annotated[str | None, typer.Option(help="Its Agent-Remote-Id, as the access node sends it.")] = None,
     ipoe: Annotated[bool, typer.Option("--ipoe", help="The line logs in by itself, without a password.")] = False,
+    request: Request = None,
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
@@ -160,7 +161,7 @@ def bind(
     line = LineIdentity(station, port, circuit, remote)
     change(
         whom(username, external_id),
-        lambda desk, who: desk.bind(who, line=line, logs_in=ipoe),
+        lambda desk, who: desk.bind(who, line=line, logs_in=ipoe, request_id=request),
         as_json=json_,
     )
 
@@ -195,7 +196,7 @@ def changes(
             print_json(found)
             return
         for each in found:
-            _print_change(each)
+            print_change(each)
 
     run(act, as_json=json_)
 
@@ -208,13 +209,7 @@ def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubsc
             changed = await act(appliance.subscriber_desk(db), who)
             subscriber = changed["subscriber"]
             tells(subject=subject_of("subscriber", subscriber["subscriber_id"]), customer_id=subscriber["customer_id"])
-        not_carried = None
-        try:
-            with carrying(appliance):
-                changes_now = appliance.session_changes(AT_ONCE)
-                changed["change"] = await changes_now.deliver(changed["change"]["change_id"])
-        except (RadiusError, VaultError) as error:  # what is committed stands, and the worker goes on with it
-            not_carried = str(error)
+        changed["change"], not_carried = await carried(appliance, changed["change"])
         if not_carried is None:
             async with appliance.database.read() as db:
                 desk = appliance.subscriber_desk(db)
@@ -229,15 +224,29 @@ def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubsc
     run(done, as_json=as_json)
 
 
+async def carried(appliance: Appliance, change: SessionChangeView) -> tuple[SessionChangeView, str | None]:
+    """What has come of a committed change at once, and why it could not be carried over; the worker goes on with it."""
+    try:
+        with carrying(appliance):
+            return await appliance.session_changes(AT_ONCE).deliver(change["change_id"]), None
+    except (RadiusError, VaultError) as error:
+        return change, str(error)
+
+
 def _print(changed: ChangedSubscriber) -> None:
     found = changed["subscriber"]
     garden = f" in garden {found['garden']}" if found["garden"] else ""
     capped = f", served by {found['capped']} since its data cap is used up" if found["capped"] else ""
     say(f"{found['username']}: {found['state']}{garden} on plan {found['plan']}{capped}")
-    _print_change(changed["change"])
+    if changed["billed_as"] is not None:
+        say(f"  the bill goes on for plan {changed['billed_as']}: this changes what the line gets, and no subscription")
+    for serial in changed["cpes_to_be_told"]:
+        say(f"  CPE {serial} is to be told the name: its settings are written down, and not applied yet")
+    print_change(changed["change"])
 
 
-def _print_change(change: SessionChangeView) -> None:
+def print_change(change: SessionChangeView) -> None:
+    """How far a change is, and what each session did."""
     act = change["act"].replace("_", " ")
     say(f"  change {change['change_id']} of subscriber {change['subscriber_id']}, {act}: {change['state']}")
     if change["carried_at"] is not None and not change["sessions"]:

@@ -24,6 +24,8 @@ EVENT_TYPES: tuple[str, ...] = (
     RUN_CHANGED,
     SUBSCRIBER_CHANGED,
     "lead.qualified",
+    "nas.heard_again",
+    "nas.silent",
     "partner.customer.created",
     "pool.critical",
     "pool.exhausted",

@@ -38,6 +38,7 @@ Act = Literal[
     "uncap",
     "lift_cap",
     "reopened",
+    "readdress",
 ]
 ChangeState = Literal["pending", "confirmed", "superseded"]
 """

@@ -11,6 +11,7 @@ from typing import Literal
 from radius.coa.outbox import as_served, fingerprint, former_of
 from radius.errors import IllegalMove
 from radius.plans.plans import find_plan, random_password
+from radius.projection.projection import FramedAddresses, is_refused
 from radius.results import SessionChangeView
 from radius.states import State, may_become
 from radius.subscribers import subscribers
@@ -116,6 +117,24 @@ class SubscriberVerbs(CapVerbs):
         # sessions go on with what they have, also where their plan was changed since
         before = await as_served(self._db, subscriber)
         return await self._end(subscriber, "rotate_password", before, (request_id, mark), changes=True)
+
+    async def readdress(self, *, subscriber_id: int, addresses: FramedAddresses) -> SessionChangeView | None:
+        """Let its line have these addresses from now on: the sessions that are open are ended, since none can be given
+        another address. None: it has them already, or is given none of them now (refused, or in a pool garden).
+
+        Raises:
+            ValueRefused, AddressConflict: FreeRADIUS could not carry them.
+            SubscriberUnknown
+        """
+        subscriber = await subscribers.locked(self._db, self._tenant_id, subscriber_id)
+        before, was = await as_served(self._db, subscriber), subscriber.version
+        await subscribers.give_addresses(self._db, subscriber, addresses, self._now())
+        is_given = not is_refused(subscriber) and not await self._withheld(subscriber)
+        if subscriber.version == was or not is_given:
+            return None
+        subscriber.version = was  # counted once, below
+        mark = fingerprint("readdress", subscriber_id, version=was)
+        return await self._end(subscriber, "readdress", before, (None, mark), changes=True, must_end=True)
 
     async def activate(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
         """Let it in on its full plan. For whom no run does that.

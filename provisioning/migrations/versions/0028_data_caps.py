@@ -1,4 +1,4 @@
-"""how much a subscriber may use in a billing month, and what has happened to that; sessions that are open again"""
+"""how much a subscriber may use in a billing month, and what has happened to that; sessions that are open again, or that moves end; silent NASes"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OLD_ACTS = (
     "activate",
     "terminate",
 )
-NEW_ACTS = ("cap", "uncap", "lift_cap", "reopened")
+NEW_ACTS = ("cap", "uncap", "lift_cap", "reopened", "readdress")
 
 
 def _of_plans() -> tuple[sa.Column[object], ...]:
@@ -42,6 +42,7 @@ def upgrade() -> None:
     for column in _of_plans():
         op.add_column("radius_plan", column)
     op.add_column("radius_subscriber", sa.Column("capped_plan_id", sa.BigInteger()))
+    op.add_column("radius_nas", sa.Column("silent_told_at", sa.DateTime(timezone=True)))
     op.create_table(
         TABLE,
         sa.Column("id", IDENTITY, autoincrement=True, nullable=False),
@@ -107,9 +108,9 @@ def _let_acts_be(acts: tuple[str, ...]) -> None:
 def downgrade() -> None:
     op.execute(
         "DELETE FROM radius_session_treatment WHERE change_id IN"
-        " (SELECT id FROM radius_session_change WHERE act IN ('cap', 'uncap', 'lift_cap', 'reopened'))"
+        " (SELECT id FROM radius_session_change WHERE act IN ('cap', 'uncap', 'lift_cap', 'reopened', 'readdress'))"
     )
-    op.execute("DELETE FROM radius_session_change WHERE act IN ('cap', 'uncap', 'lift_cap', 'reopened')")
+    op.execute("DELETE FROM radius_session_change WHERE act IN ('cap', 'uncap', 'lift_cap', 'reopened', 'readdress')")
     _let_acts_be(OLD_ACTS)
     op.drop_table(TABLE)
     if op.get_bind().dialect.name == "postgresql":
@@ -117,5 +118,6 @@ def downgrade() -> None:
     # whom a used-up cap has led elsewhere is served as its plan says
     op.execute("UPDATE radius_subscriber SET version = version + 1 WHERE capped_plan_id IS NOT NULL")
     op.drop_column("radius_subscriber", "capped_plan_id")
+    op.drop_column("radius_nas", "silent_told_at")
     for column in reversed(_of_plans()):
         op.drop_column("radius_plan", column.name)
