@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
 
@@ -22,8 +22,9 @@ from radius.plans.plans import random_password
 from radius.ports import ManySecrets, Now
 from radius.projection.projection import FramedAddresses
 from radius.subscribers.former_names import across_tenants
+from radius.subscribers.line_identity import LineIdentity, line_of
 from radius.subscribers.subscribers import PASSWORD_LENGTH, SubscriberRequest
-from radius.tables import FormerUsername, Plan, Subscriber, password_ref_of
+from radius.tables import FormerUsername, Nas, Plan, Subscriber, password_ref_of
 
 _SUBSCRIBER = cast(Table, Subscriber.__table__)
 _COLUMNS = _SUBSCRIBER.c
@@ -43,7 +44,13 @@ _EXISTING: Select[Any] = select(
     _COLUMNS.framed_routes,
     _COLUMNS.framed_ipv6_routes,
     _COLUMNS.external_id,
+    *(_COLUMNS[f"bound_{field.name}"] for field in fields(LineIdentity)),
+    _COLUMNS.login_by_line,
 )
+
+
+_LOGS_IN_BY = ("station", "circuit")
+_ANOTHERS = "its username or its line belongs to another ISP of this server"
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,8 @@ class SubscriberImport:
         for name in ("username", "external_id"):
             for line, other in _twice(lines, name):
                 faults[line.number].append(f"{name} {getattr(line, name)} stands in line {other.number} already")
+        for line, other, how in _line_twice(lines):
+            faults[line.number].append(f"{how} logs in for {other.username} in line {other.number} already")
         for number, found in (await self._given_twice(lines)).items():
             faults[number] += found
         settled = await self._settle(lines)
@@ -102,7 +111,7 @@ class SubscriberImport:
         unchanged = dict(settled.unchanged)
         if late:  # somebody was quicker
             again = await self._settle(late)
-            unseen = {line.number: ("its username belongs to another ISP of this server",) for line in again.new}
+            unseen = {line.number: (_ANOTHERS,) for line in again.new}
             if again.faults or unseen:
                 raise ImportRefused({**again.faults, **unseen})
             unchanged |= again.unchanged
@@ -146,6 +155,7 @@ class SubscriberImport:
                 standing, given_up = await self._standing(names), await self._given_up(names)
             passwords = await self._passwords({line.username for line in sound if line.password is not None}, standing)
             numbers = await self._external_ids(sound)
+            by_line = await self._lines_of_others(sound)
             for line in some:
                 if line.plan and line.plan not in plans:
                     faults[line.number].append(f"plan: there is no RADIUS plan {line.plan[:80]!r}")
@@ -159,6 +169,7 @@ class SubscriberImport:
                     found += self._former(line, given_up)
                 if numbers.get(line.external_id, name) != name:
                     found.append(f"external_id: {line.external_id} is {numbers[line.external_id]}'s")
+                found += by_line.get(line.number, [])
                 faults[line.number] += found
                 if not found and here is not None and here.state != "terminated":
                     unchanged[name] = here.id
@@ -180,6 +191,34 @@ class SubscriberImport:
             _COLUMNS.tenant_id == self._tenant_id, _COLUMNS.state != "terminated", _COLUMNS.external_id.in_(numbers)
         )
         return {number: name for number, name in await self._db.execute(mine)} if numbers else {}
+
+    async def _lines_of_others(self, lines: Iterable[SubscriberLine]) -> dict[int, list[str]]:
+        """What is wrong with the lines that log in by themselves: by whom, at which NAS and on which plan."""
+        by_line = [line for line in lines if line.login_by_line]
+        if not by_line:
+            return {}
+        faults: defaultdict[int, list[str]] = defaultdict(list)
+        tell_of_lines = select(Nas.id).where(Nas.tenant_id == self._tenant_id, Nas.lines).limit(1)
+        is_told = await self._db.scalar(tell_of_lines) is not None
+        ipoe = select(Plan.name).where(Plan.tenant_id == self._tenant_id, Plan.access == "ipoe")
+        fit = set(await self._db.scalars(ipoe))
+        whose: dict[tuple[str, str], str] = {}
+        for how in _LOGS_IN_BY:
+            column = _COLUMNS[f"bound_{how}"]
+            values = [value for line in by_line if (value := getattr(line.line, how)) is not None]
+            live = (_COLUMNS.state != "terminated", _COLUMNS.login_by_line, column.in_(values))
+            found = await self._db.execute(select(column, _COLUMNS.username).where(*live))
+            whose |= {(how, value): username for value, username in found}
+        for line in by_line:
+            if not is_told:
+                faults[line.number].append("login_by_line: no NAS here tells of lines (`lines` of the NAS)")
+            if line.plan not in fit:
+                faults[line.number].append(f"login_by_line: plan {line.plan[:80]} is not for IPoE (access)")
+            for how in _LOGS_IN_BY:
+                other = whose.get((how, getattr(line.line, how)), line.username)
+                if other != line.username:
+                    faults[line.number].append(f"{how}: {getattr(line.line, how)} logs in for {other} already")
+        return dict(faults)
 
     async def _given_up(self, names: Iterable[str]) -> dict[str, list[tuple[str, int, bool]]]:
         """Who gave each of the names up for another one: the ISP, the customer, and whether the name is free by now."""
@@ -215,7 +254,7 @@ class SubscriberImport:
         if here is None:
             return
         if here.tenant_id != self._tenant_id:
-            yield "its username belongs to another ISP of this server"
+            yield _ANOTHERS
         elif here.state == "terminated":
             if here.customer_id != line.customer_id:
                 yield f"its username was customer {here.customer_id}'s, whose sessions stay in the accounting under it"
@@ -249,6 +288,15 @@ class SubscriberImport:
     async def _plan_ids(self) -> dict[str, int]:
         found = await self._db.execute(select(Plan.name, Plan.id).where(Plan.tenant_id == self._tenant_id))
         return {name: plan_id for name, plan_id in found}
+
+
+def _line_twice(lines: Iterable[SubscriberLine]) -> Iterator[tuple[SubscriberLine, SubscriberLine, str]]:
+    first: dict[tuple[str, str], SubscriberLine] = {}
+    for line in lines:
+        for how in _LOGS_IN_BY:
+            value = getattr(line.line, how)
+            if line.login_by_line and value and first.setdefault((how, value), line) is not line:
+                yield line, first[how, value], f"{how} {value}"
 
 
 def _twice(lines: Iterable[SubscriberLine], name: str) -> Iterator[tuple[SubscriberLine, SubscriberLine]]:
@@ -293,6 +341,8 @@ def _differing(line: SubscriberLine, here: Row[Any], plan_id: int, passwords: Ma
         yield "service_id"
     if line.external_id is not None and line.external_id != here.external_id:
         yield "external_id"
+    if line.line.said and (line_of(here), here.login_by_line) != (line.line, line.login_by_line):
+        yield "line"
     given = _addresses(here)
     yield from (name for name in vars(given) if getattr(given, name) != getattr(line.addresses, name))
 
@@ -315,7 +365,8 @@ def _row(line: SubscriberLine, plan_id: int) -> dict[str, Any]:
         "framed_routes": "\n".join(addresses.routes),
         "framed_ipv6_routes": "\n".join(addresses.ipv6_routes),
         "external_id": line.external_id,
-        "login_by_line": False,
+        **{f"bound_{field.name}": getattr(line.line, field.name) for field in fields(LineIdentity)},
+        "login_by_line": line.login_by_line,
         "origin": "imported",
         "request_fingerprint": request.fingerprint,
     }
