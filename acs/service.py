@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import structlog
@@ -69,8 +69,7 @@ class GenieAcsService:
 
         inputs = _complete(template, serial, given)
         device = await self._bind(serial, spelt=device_serial.strip(), customer_id=customer_id, service_id=service_id)
-        if wifi_ref(serial) not in {*device.inputs.values(), *given.values()} and wifi_ref(serial) in inputs.values():
-            await self._secrets.seal(self._db, wifi_ref(serial), new_wifi_passphrase())
+        await self._seal_generated_wifi(serial, inputs, known=[*device.inputs.values(), *given.values()])
         device.template, device.data_model, device.inputs = template.name, template.data_model, inputs
         self._renew(device, render(template, inputs), "Its settings were written down.")
         await self._db.flush()
@@ -84,6 +83,27 @@ class GenieAcsService:
         )
         answer = provisioned(device)
         return answer if request_id is None else await self._remembered(request_id, digest, device, answer)
+
+    async def render_again(self, *, device_serial: str, config_template: str | None = None) -> ProvisionedDevice:
+        """Write down what a bound CPE is to have by its template as it is now, or by another; its inputs stay.
+
+        An input that the other template doesn't know is a fault: nothing a customer has gets lost on the way. When
+        nothing changes by it, the CPE is left alone.
+
+        Raises: SerialMalformed, DeviceUnknown, TemplateUnknown, TemplateInputsRefused.
+        """
+        serial = canonical_serial(device_serial)
+        device = await self._live(serial)
+        if device is None:
+            raise DeviceUnknown(serial)
+        template = self._templates.get(config_template or device.template)
+        inputs = _complete(template, serial, device.inputs)
+        settings = render(template, inputs)
+        await self._seal_generated_wifi(serial, inputs, known=device.inputs.values())
+        device.template, device.data_model, device.inputs = template.name, template.data_model, inputs
+        self._renew(device, settings, "Its template was changed.")
+        await self._db.flush()
+        return provisioned(device)
 
     async def withdraw_device(self, *, device_serial: str, service_id: int | None = None) -> ProvisionedDevice | None:
         """Unbind a CPE: nothing will be sent to it any more, and a passphrase we generated for it is forgotten.
@@ -175,6 +195,13 @@ class GenieAcsService:
             self._renew(device, [Setting.from_row(row) for row in device.parameters], "A secret of it was changed.")
         await self._db.flush()
         return [provisioned(device) for device in changed]
+
+    async def _seal_generated_wifi(
+        self, serial: str, inputs: Mapping[str, InputValue], *, known: Iterable[InputValue]
+    ) -> None:
+        """Make the passphrase that the inputs refer to, unless it was there before."""
+        if wifi_ref(serial) in inputs.values() and wifi_ref(serial) not in known:
+            await self._secrets.seal(self._db, wifi_ref(serial), new_wifi_passphrase())
 
     async def _bind(self, serial: str, *, spelt: str, customer_id: int, service_id: int | None) -> AcsDevice:
         """The live row of that serial for that service, made when there is none. Raises: SerialBoundElsewhere."""
@@ -304,12 +331,15 @@ def wifi_ref(serial: str) -> str:
 
 
 def _complete(template: Template, serial: str, given: Mapping[str, InputValue]) -> dict[str, str | int]:
-    """The inputs with defaults, and a place for the passphrase where the template wants one and none was given.
+    """The inputs, and a place for the passphrase where the template wants one and none was given.
+
+    Defaults are left to the template: what it says of them later is so for this CPE as well.
 
     Raises: TemplateInputsRefused.
     """
     generated = {wanted.name: wifi_ref(serial) for wanted in template.inputs.values() if wanted.generate is not None}
-    return checked_inputs(template, {**generated, **given})
+    inputs = {**generated, **given}
+    return {name: value for name, value in checked_inputs(template, inputs).items() if name in inputs}
 
 
 def _digest(customer_id: int, serial: str, template: str, service_id: int | None, values: Mapping[str, object]) -> str:
