@@ -4,6 +4,7 @@
 * ``DeviceConvergence`` finds the CPE at the ACS, gives it its settings in one session, all or none, and reads them back
   in a later one. It believes only proof: a tag our script sets after the CPE has taken the values, and readings newer
   than the write. What reads back blank (passwords) is ``accepted_unverifiable``.
+* ``CampaignService`` and ``CampaignTurns`` bring a change to a group of CPEs, a few first, until too many fail.
 * ``NbiClient`` speaks the northbound interface of GenieACS: outcomes instead of booleans, every request checked before
   it is sent, because one bad request costs GenieACS a worker.
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
@@ -25,6 +26,18 @@ Everything is checked when Firstlight starts, and all faults are named at once.
 ``tests/acs/templates/test_rendering.py`` checks every template that comes with Firstlight.
 """
 
+from acs.campaigns.errors import (
+    CampaignError,
+    CampaignNameTaken,
+    CampaignNotThere,
+    CampaignRefused,
+    CampaignUnknown,
+)
+from acs.campaigns.pacing import MemberState
+from acs.campaigns.records import CampaignRecord, CampaignState, MemberRecord
+from acs.campaigns.service import CampaignService
+from acs.campaigns.targets import Group
+from acs.campaigns.turning import CampaignTurns
 from acs.convergence.applying import ApplyOutcome
 from acs.convergence.device_convergence import DeviceConvergence, WithdrawOutcome
 from acs.convergence.resetting import ResetOutcome, ResetRequest
@@ -103,6 +116,15 @@ __all__ = [
     "AwaitingFirstInform",
     "Begin",
     "CallOutcome",
+    "CampaignError",
+    "CampaignNameTaken",
+    "CampaignNotThere",
+    "CampaignRecord",
+    "CampaignRefused",
+    "CampaignService",
+    "CampaignState",
+    "CampaignTurns",
+    "CampaignUnknown",
     "DataModel",
     "DesiredStateChanged",
     "DeviceConvergence",
@@ -119,6 +141,9 @@ __all__ = [
     "Finding",
     "Found",
     "GenieAcsService",
+    "Group",
+    "MemberRecord",
+    "MemberState",
     "NbiClient",
     "NbiDeviceInSession",
     "NbiError",

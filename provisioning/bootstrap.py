@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import GenieAcsService, TemplateLibrary
+from acs import CampaignService, CampaignTurns, GenieAcsService, TemplateLibrary
 from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
 from provisioning.access import forget_old_keys
 from provisioning.addresses import AddressDesk
+from provisioning.campaigns import Teller
 from provisioning.commercial import (
     BillingService,
     CommunicationsService,
@@ -234,6 +235,22 @@ class Appliance:
             cpes=services.genieacs_service,
             network=self.network_upkeep(db),
             addresses=services.network_service,
+        )
+
+    def campaigns(self, db: AsyncSession) -> CampaignService:
+        """Changes for many CPEs, bound to this transaction."""
+        return CampaignService(db, tenant_id=self.tenant_id, now=self.clock, templates=self.templates)
+
+    @property
+    def campaign_turns(self) -> CampaignTurns:
+        """What carries campaigns on."""
+        return CampaignTurns(
+            self.database.begin,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            zone=self.zone,
+            devices=lambda db: self.services(db).genieacs_service,
+            told=Teller(self.publish),
         )
 
     def nas_desk(self, db: AsyncSession) -> NasDesk:

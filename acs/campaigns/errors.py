@@ -1,4 +1,13 @@
-"""What can go wrong with campaigns: a branch of ``acs.errors``."""
+"""What can go wrong with campaigns: a branch of ``acs.errors``.
+
+::
+
+    CampaignError
+    ├── CampaignUnknown     no campaign of that name
+    ├── CampaignNameTaken   another one has that name
+    ├── CampaignRefused     its terms or group are wrong; all faults at once
+    └── CampaignNotThere    its state allows no such verb
+"""
 
 from __future__ import annotations
 
