@@ -33,6 +33,7 @@ from acs.campaigns.errors import (
     CampaignRefused,
     CampaignUnknown,
 )
+from acs.campaigns.invariants import campaigns_called_complete_too_early
 from acs.campaigns.pacing import MemberState
 from acs.campaigns.records import CampaignRecord, CampaignState, MemberRecord
 from acs.campaigns.service import CampaignService
@@ -187,6 +188,7 @@ __all__ = [
     "WithdrawOutcome",
     "WriteOutcome",
     "WrongDataModel",
+    "campaigns_called_complete_too_early",
     "canonical_serial",
     "checked_inputs",
     "claims_without_proof",
