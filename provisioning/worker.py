@@ -36,7 +36,7 @@ from provisioning.settings import SettingsRefused
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, Retention, WebhookSender
-from radius import Kept, Reaper, Retransmission, SessionArchive, SessionControl, UsageCount
+from radius import Kept, Reaper, ReopenedSessions, Retransmission, SessionArchive, SessionControl, UsageCount
 from workflows import (
     Dispatch,
     Interpreter,
@@ -67,6 +67,7 @@ class Pace:
     session_changes_every_seconds: float = 1.0
     reap_every_seconds: float = 60.0
     session_upkeep_every_seconds: float = 120.0
+    data_caps_every_seconds: float = 120.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
@@ -246,9 +247,13 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         await archive.tend()
 
     reaper = Reaper(begin, tenant_id=appliance.tenant_id, now=clock)
+    reopened = ReopenedSessions(appliance.database.begin, begin, tenant_id=appliance.tenant_id, now=clock)
     return [
         Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
+        Tick("silent NASes", pace.reap_every_seconds, appliance.tell_silent_nases),
+        Tick("sessions open again", pace.reap_every_seconds, reopened.tell),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
+        Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
     ]
 
 
