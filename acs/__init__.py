@@ -4,6 +4,8 @@
 * ``DeviceConvergence`` finds the CPE at the ACS, gives it its settings in one session, all or none, and reads them back
   in a later one. It believes only proof: a tag our script sets after the CPE has taken the values, and readings newer
   than the write. What reads back blank (passwords) is ``accepted_unverifiable``.
+* ``ConvergenceBySite`` is the same where several GenieACS serve the CPEs, each bound to one of them.
+* ``PresetInstaller`` keeps the handful of presets and scripts at an ACS that are ours as they should be.
 * ``NbiClient`` speaks the northbound interface of GenieACS: outcomes instead of booleans, every request checked before
   it is sent, because one bad request costs GenieACS a worker.
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
@@ -34,13 +36,18 @@ from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
 from acs.errors import (
     AcsError,
+    AcsUnknown,
     AwaitingFirstInform,
     DesiredStateChanged,
     DeviceDrifted,
     DeviceError,
     DeviceUnknown,
     DeviceUnreachable,
+    NothingToRollBack,
     NotYet,
+    PresetInstallUnderWay,
+    PresetsNotTaken,
+    PresetsPoisoned,
     Refusal,
     RequestConflict,
     SerialAmbiguous,
@@ -53,6 +60,7 @@ from acs.errors import (
     TemplateUnknown,
     WrongDataModel,
 )
+from acs.estate import AcsFleet, ConvergenceBySite
 from acs.invariants import (
     Finding,
     claims_without_proof,
@@ -67,6 +75,7 @@ from acs.nbi.errors import (
     NbiDeviceInSession,
     NbiError,
     NbiGarbled,
+    NbiLeftInPeace,
     NbiPoisoned,
     NbiRejected,
     NbiRequestInvalid,
@@ -79,30 +88,45 @@ from acs.nbi.outcomes import (
     Fault,
     Faulted,
     NotReached,
+    Operation,
     Queued,
     Rejected,
+    StoredFile,
     Task,
     TaskOutcome,
     Unknown,
     Why,
     WriteOutcome,
 )
+from acs.nbi.preset import Condition, Preset
 from acs.ports import Begin, Now, Secrets, Sleep
+from acs.presets.baseline import Baseline, baseline
+from acs.presets.differences import Change, Differences
+from acs.presets.installing import InstallOutcome, PresetInstaller
+from acs.presets.tables import AcsPresetInstall
 from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
-from acs.tables import AcsBase, AcsDevice, AcsRequest
+from acs.tables import DEFAULT_ACS, AcsBase, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
 from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs, render
 
 __all__ = [
+    "DEFAULT_ACS",
     "AcsBase",
     "AcsDevice",
     "AcsError",
+    "AcsFleet",
+    "AcsPresetInstall",
     "AcsRequest",
+    "AcsUnknown",
     "ApplyOutcome",
     "AwaitingFirstInform",
+    "Baseline",
     "Begin",
     "CallOutcome",
+    "Change",
+    "Condition",
+    "ConvergenceBySite",
     "DataModel",
     "DesiredStateChanged",
     "DeviceConvergence",
@@ -112,6 +136,7 @@ __all__ = [
     "DeviceState",
     "DeviceUnknown",
     "DeviceUnreachable",
+    "Differences",
     "Done",
     "Drift",
     "Fault",
@@ -119,10 +144,12 @@ __all__ = [
     "Finding",
     "Found",
     "GenieAcsService",
+    "InstallOutcome",
     "NbiClient",
     "NbiDeviceInSession",
     "NbiError",
     "NbiGarbled",
+    "NbiLeftInPeace",
     "NbiPoisoned",
     "NbiRejected",
     "NbiRequestInvalid",
@@ -130,8 +157,15 @@ __all__ = [
     "NbiUnreachable",
     "NotReached",
     "NotYet",
+    "NothingToRollBack",
     "Now",
+    "Operation",
     "Patience",
+    "Preset",
+    "PresetInstallUnderWay",
+    "PresetInstaller",
+    "PresetsNotTaken",
+    "PresetsPoisoned",
     "ProvisionedDevice",
     "Queued",
     "Refusal",
@@ -148,6 +182,7 @@ __all__ = [
     "SettingsFailed",
     "SettingsRefused",
     "Sleep",
+    "StoredFile",
     "Task",
     "TaskOutcome",
     "Template",
@@ -162,6 +197,7 @@ __all__ = [
     "WithdrawOutcome",
     "WriteOutcome",
     "WrongDataModel",
+    "baseline",
     "canonical_serial",
     "checked_inputs",
     "claims_without_proof",
