@@ -34,6 +34,7 @@ from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
+from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
 from acs.errors import (
     AcsError,
     AcsUnknown,
@@ -114,10 +115,13 @@ __all__ = [
     "DEFAULT_ACS",
     "AcsBase",
     "AcsDevice",
+    "AcsDoor",
     "AcsError",
+    "AcsExamination",
     "AcsFleet",
     "AcsPresetInstall",
     "AcsRequest",
+    "AcsTrap",
     "AcsUnknown",
     "ApplyOutcome",
     "AwaitingFirstInform",
@@ -202,7 +206,9 @@ __all__ = [
     "checked_inputs",
     "claims_without_proof",
     "devices_of_ended_services",
+    "examine_acs",
     "is_serial",
+    "own_addresses",
     "pon_serial",
     "render",
     "require_verified",

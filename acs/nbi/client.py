@@ -93,3 +93,8 @@ class NbiClient(DeviceCalls, LibraryCalls):
     def genieacs_version(self) -> str | None:
         """What the last answer said in ``GenieACS-Version``; None before the first one, or behind a shy proxy."""
         return self._transport.genieacs_version
+
+    @property
+    def clock_of_acs(self) -> str | None:
+        """The ``Date`` header of the last answer (RFC 9110 s6.6.1); None where there is none."""
+        return self._transport.clock_of_acs
