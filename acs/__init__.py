@@ -5,6 +5,8 @@
   in a later one. It believes only proof: a tag our script sets after the CPE has taken the values, and readings newer
   than the write. What reads back blank (passwords) is ``accepted_unverifiable``.
 * ``CampaignService`` and ``CampaignTurns`` bring a change to a group of CPEs, a few first, until too many fail.
+* ``ConvergenceBySite`` is the same where several GenieACS serve the CPEs, each bound to one of them.
+* ``PresetInstaller`` keeps the handful of presets and scripts at an ACS that are ours as they should be.
 * ``NbiClient`` speaks the northbound interface of GenieACS: outcomes instead of booleans, every request checked before
   it is sent, because one bad request costs GenieACS a worker.
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
@@ -46,15 +48,21 @@ from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
+from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
 from acs.errors import (
     AcsError,
+    AcsUnknown,
     AwaitingFirstInform,
     DesiredStateChanged,
     DeviceDrifted,
     DeviceError,
     DeviceUnknown,
     DeviceUnreachable,
+    NothingToRollBack,
     NotYet,
+    PresetInstallUnderWay,
+    PresetsNotTaken,
+    PresetsPoisoned,
     Refusal,
     RequestConflict,
     SerialAmbiguous,
@@ -67,6 +75,7 @@ from acs.errors import (
     TemplateUnknown,
     WrongDataModel,
 )
+from acs.estate import AcsFleet, ConvergenceBySite
 from acs.invariants import (
     Finding,
     claims_without_proof,
@@ -81,6 +90,7 @@ from acs.nbi.errors import (
     NbiDeviceInSession,
     NbiError,
     NbiGarbled,
+    NbiLeftInPeace,
     NbiPoisoned,
     NbiRejected,
     NbiRequestInvalid,
@@ -93,28 +103,43 @@ from acs.nbi.outcomes import (
     Fault,
     Faulted,
     NotReached,
+    Operation,
     Queued,
     Rejected,
+    StoredFile,
     Task,
     TaskOutcome,
     Unknown,
     Why,
     WriteOutcome,
 )
+from acs.nbi.preset import Condition, Preset
 from acs.ports import Begin, Now, Secrets, Sleep
+from acs.presets.baseline import Baseline, baseline
+from acs.presets.differences import Change, Differences
+from acs.presets.installing import InstallOutcome, PresetInstaller
+from acs.presets.tables import AcsPresetInstall
 from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
-from acs.tables import AcsBase, AcsDevice, AcsRequest
+from acs.tables import DEFAULT_ACS, AcsBase, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
 from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs, render
 
 __all__ = [
+    "DEFAULT_ACS",
     "AcsBase",
     "AcsDevice",
+    "AcsDoor",
     "AcsError",
+    "AcsExamination",
+    "AcsFleet",
+    "AcsPresetInstall",
     "AcsRequest",
+    "AcsTrap",
+    "AcsUnknown",
     "ApplyOutcome",
     "AwaitingFirstInform",
+    "Baseline",
     "Begin",
     "CallOutcome",
     "CampaignError",
@@ -126,6 +151,9 @@ __all__ = [
     "CampaignState",
     "CampaignTurns",
     "CampaignUnknown",
+    "Change",
+    "Condition",
+    "ConvergenceBySite",
     "DataModel",
     "DesiredStateChanged",
     "DeviceConvergence",
@@ -135,6 +163,7 @@ __all__ = [
     "DeviceState",
     "DeviceUnknown",
     "DeviceUnreachable",
+    "Differences",
     "Done",
     "Drift",
     "Fault",
@@ -143,12 +172,14 @@ __all__ = [
     "Found",
     "GenieAcsService",
     "Group",
+    "InstallOutcome",
     "MemberRecord",
     "MemberState",
     "NbiClient",
     "NbiDeviceInSession",
     "NbiError",
     "NbiGarbled",
+    "NbiLeftInPeace",
     "NbiPoisoned",
     "NbiRejected",
     "NbiRequestInvalid",
@@ -156,8 +187,15 @@ __all__ = [
     "NbiUnreachable",
     "NotReached",
     "NotYet",
+    "NothingToRollBack",
     "Now",
+    "Operation",
     "Patience",
+    "Preset",
+    "PresetInstallUnderWay",
+    "PresetInstaller",
+    "PresetsNotTaken",
+    "PresetsPoisoned",
     "ProvisionedDevice",
     "Queued",
     "Refusal",
@@ -174,6 +212,7 @@ __all__ = [
     "SettingsFailed",
     "SettingsRefused",
     "Sleep",
+    "StoredFile",
     "Task",
     "TaskOutcome",
     "Template",
@@ -188,12 +227,15 @@ __all__ = [
     "WithdrawOutcome",
     "WriteOutcome",
     "WrongDataModel",
+    "baseline",
     "campaigns_called_complete_too_early",
     "canonical_serial",
     "checked_inputs",
     "claims_without_proof",
     "devices_of_ended_services",
+    "examine_acs",
     "is_serial",
+    "own_addresses",
     "pon_serial",
     "render",
     "require_verified",

@@ -20,7 +20,7 @@ from acs.device_records import DEVICE, RECORDS, DeviceRecord, DeviceState, Provi
 from acs.errors import DesiredStateChanged, DeviceUnknown, RequestConflict, SerialBoundElsewhere
 from acs.ports import Now, Secrets
 from acs.serials import canonical_serial
-from acs.tables import AcsDevice, AcsRequest
+from acs.tables import DEFAULT_ACS, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
 from acs.templates.passphrases import new_wifi_passphrase
 from acs.templates.rendering import InputValue, Setting, Template, checked_inputs, render, revision_of
@@ -32,13 +32,21 @@ class GenieAcsService:
     """Desired state of CPEs, within the caller's transaction."""
 
     def __init__(
-        self, db: AsyncSession, *, tenant_id: str, now: Now, templates: TemplateLibrary, secrets: Secrets
+        self,
+        db: AsyncSession,
+        *,
+        tenant_id: str,
+        now: Now,
+        templates: TemplateLibrary,
+        secrets: Secrets,
+        acs_by_node: Mapping[str, str] | None = None,
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._templates = templates
         self._secrets = secrets
+        self._acs_by_node = acs_by_node or {}
 
     async def provision_device(
         self,
@@ -48,14 +56,16 @@ class GenieAcsService:
         config_template: str,
         service_id: int | None = None,
         values: Mapping[str, str | int | None] | None = None,
+        access_node: str | None = None,
         request_id: str | None = None,
     ) -> ProvisionedDevice:
         """Bind a CPE to a service and write down what it is to have. The CPE need not have reported yet.
 
         For a serial bound to the same service already the wish is replaced. ``values`` are the template's inputs;
         passwords come as references. A WiFi passphrase the template wants and nobody gave is generated and sealed
-        under ``secret:device/<serial>/wifi``. With a ``request_id`` the same request made again gives the same answer
-        (and binds the serial anew, should it have been withdrawn meanwhile).
+        under ``secret:device/<serial>/wifi``. The ACS that a new binding is for is that of its ``access_node``; one
+        that is bound already stays with its own. With a ``request_id`` the same request made again gives the same
+        answer (and binds the serial anew, should it have been withdrawn meanwhile).
 
         Raises: SerialMalformed, TemplateUnknown, TemplateInputsRefused, SerialBoundElsewhere, RequestConflict.
         """
@@ -68,7 +78,10 @@ class GenieAcsService:
             return answered
 
         inputs = _complete(template, serial, given)
-        device = await self._bind(serial, spelt=device_serial.strip(), customer_id=customer_id, service_id=service_id)
+        acs_name = self._acs_by_node.get(access_node or "", DEFAULT_ACS)
+        device = await self._bind(
+            serial, spelt=device_serial.strip(), customer_id=customer_id, service_id=service_id, acs_name=acs_name
+        )
         await self._seal_generated_wifi(serial, inputs, known=[*device.inputs.values(), *given.values()])
         device.template, device.data_model, device.inputs = template.name, template.data_model, inputs
         self._renew(device, render(template, inputs), "Its settings were written down.")
@@ -203,9 +216,11 @@ class GenieAcsService:
         if wifi_ref(serial) in inputs.values() and wifi_ref(serial) not in known:
             await self._secrets.seal(self._db, wifi_ref(serial), new_wifi_passphrase())
 
-    async def _bind(self, serial: str, *, spelt: str, customer_id: int, service_id: int | None) -> AcsDevice:
+    async def _bind(
+        self, serial: str, *, spelt: str, customer_id: int, service_id: int | None, acs_name: str
+    ) -> AcsDevice:
         """The live row of that serial for that service, made when there is none. Raises: SerialBoundElsewhere."""
-        device = await self._live(serial) or await self._insert(serial, spelt, customer_id, service_id)
+        device = await self._live(serial) or await self._insert(serial, spelt, customer_id, service_id, acs_name)
         # Somebody else was quicker: theirs it is, unless it is gone again already.
         device = device or await self._live(serial)
         if device is None:
@@ -219,7 +234,9 @@ class GenieAcsService:
             )
         return device
 
-    async def _insert(self, serial: str, spelt: str, customer_id: int, service_id: int | None) -> AcsDevice | None:
+    async def _insert(
+        self, serial: str, spelt: str, customer_id: int, service_id: int | None, acs_name: str
+    ) -> AcsDevice | None:
         """A new row, its wish still to be filled in; None when the serial has a live one by now."""
         now = self._now()
         device = AcsDevice(
@@ -228,6 +245,7 @@ class GenieAcsService:
             serial_as_given=spelt,
             customer_id=customer_id,
             service_id=service_id,
+            acs_name=acs_name,
             template="",
             data_model="",
             inputs={},

@@ -197,7 +197,13 @@ class Appliance:
             line_service=LineService(db, **common),
             network_service=NetworkService(db, **common, username_realm=self.settings.username_realm),
             radius_service=RadiusService(db, **common, secrets=self.vault),
-            genieacs_service=GenieAcsService(db, **common, templates=self.templates, secrets=self.vault),
+            genieacs_service=GenieAcsService(
+                db,
+                **common,
+                templates=self.templates,
+                secrets=self.vault,
+                acs_by_node=self.settings.genieacs_by_node,
+            ),
         )
 
     def desk(self, db: AsyncSession) -> InstallationDesk:
