@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import GenieAcsService, TemplateLibrary
+from acs import CampaignService, CampaignTurns, GenieAcsService, TemplateLibrary
 from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
 from provisioning.access import forget_old_keys
 from provisioning.addresses import AddressDesk
+from provisioning.campaigns import Teller
 from provisioning.commercial import (
     BillingService,
     CommunicationsService,
@@ -196,7 +197,13 @@ class Appliance:
             line_service=LineService(db, **common),
             network_service=NetworkService(db, **common, username_realm=self.settings.username_realm),
             radius_service=RadiusService(db, **common, secrets=self.vault),
-            genieacs_service=GenieAcsService(db, **common, templates=self.templates, secrets=self.vault),
+            genieacs_service=GenieAcsService(
+                db,
+                **common,
+                templates=self.templates,
+                secrets=self.vault,
+                acs_by_node=self.settings.genieacs_by_node,
+            ),
         )
 
     def desk(self, db: AsyncSession) -> InstallationDesk:
@@ -269,6 +276,22 @@ class Appliance:
             zone=self.zone,
             billing_days=days,
             tell=tell,
+        )
+
+    def campaigns(self, db: AsyncSession) -> CampaignService:
+        """Changes for many CPEs, bound to this transaction."""
+        return CampaignService(db, tenant_id=self.tenant_id, now=self.clock, templates=self.templates)
+
+    @property
+    def campaign_turns(self) -> CampaignTurns:
+        """What carries campaigns on."""
+        return CampaignTurns(
+            self.database.begin,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            zone=self.zone,
+            devices=lambda db: self.services(db).genieacs_service,
+            told=Teller(self.publish),
         )
 
     def nas_desk(self, db: AsyncSession) -> NasDesk:

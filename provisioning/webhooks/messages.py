@@ -23,6 +23,8 @@ SUBSCRIBER_CHANGED = "subscriber.state_changed"
 EVENT_TYPES: tuple[str, ...] = (
     RUN_CHANGED,
     SUBSCRIBER_CHANGED,
+    "campaign.completed",
+    "campaign.stopped",
     "lead.qualified",
     "nas.heard_again",
     "nas.silent",
