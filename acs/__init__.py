@@ -32,6 +32,7 @@ from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
+from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
 from acs.errors import (
     AcsError,
     AwaitingFirstInform,
@@ -41,6 +42,7 @@ from acs.errors import (
     DeviceUnknown,
     DeviceUnreachable,
     NotYet,
+    OverridesRefused,
     Refusal,
     RequestConflict,
     SerialAmbiguous,
@@ -52,6 +54,7 @@ from acs.errors import (
     TemplatesInvalid,
     TemplateUnknown,
     WrongDataModel,
+    WrongModel,
 )
 from acs.invariants import (
     Finding,
@@ -92,7 +95,8 @@ from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
 from acs.tables import AcsBase, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
-from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs, render
+from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs
+from acs.templates.settings import render
 
 __all__ = [
     "AcsBase",
@@ -109,6 +113,7 @@ __all__ = [
     "DeviceDrifted",
     "DeviceError",
     "DeviceRecord",
+    "DeviceSettings",
     "DeviceState",
     "DeviceUnknown",
     "DeviceUnreachable",
@@ -131,11 +136,14 @@ __all__ = [
     "NotReached",
     "NotYet",
     "Now",
+    "OverridesRefused",
     "Patience",
     "ProvisionedDevice",
     "Queued",
     "Refusal",
     "Rejected",
+    "RenderedDevice",
+    "RenderedParameter",
     "RequestConflict",
     "ResetOutcome",
     "ResetRequest",
@@ -151,6 +159,7 @@ __all__ = [
     "Task",
     "TaskOutcome",
     "Template",
+    "TemplateEntry",
     "TemplateInput",
     "TemplateInputsRefused",
     "TemplateLibrary",
@@ -162,6 +171,7 @@ __all__ = [
     "WithdrawOutcome",
     "WriteOutcome",
     "WrongDataModel",
+    "WrongModel",
     "canonical_serial",
     "checked_inputs",
     "claims_without_proof",

@@ -44,6 +44,9 @@ class DeviceRecord(ProvisionedDevice):
     reason: str
     details: list[dict[str, str | int | bool | None]]
     device_id: str | None
+    plan: str | None
+    rows: dict[str, str]
+    """The rows that the CPE has chosen by what it reports, by selector."""
     applied_revision: str | None
     bound_at: datetime
     last_inform_at: datetime | None
@@ -68,6 +71,8 @@ RECORDS = select(
     DEVICE.reason,
     DEVICE.details,
     DEVICE.device_id,
+    DEVICE.plan,
+    DEVICE.rows,
     DEVICE.applied_revision,
     DEVICE.bound_at,
     DEVICE.last_inform_at,
@@ -102,6 +107,8 @@ def record_of(device: AcsDevice | Row[*tuple[Any, ...]]) -> DeviceRecord:
         reason=device.reason,
         details=list(device.details),
         device_id=device.device_id,
+        plan=device.plan,
+        rows=dict(device.rows),
         applied_revision=device.applied_revision,
         bound_at=device.bound_at,
         last_inform_at=device.last_inform_at,

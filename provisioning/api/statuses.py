@@ -232,6 +232,7 @@ CODES: dict[int, tuple[str, ...]] = {
     413: ("api.body_too_large",),
     415: ("api.media_type_unsupported",),
     422: (
+        "acs.overrides_refused",
         "acs.serial_malformed",
         "acs.template_inputs_refused",
         "acs.template_unknown",
@@ -304,6 +305,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.nbi_request_invalid",
         "acs.settings_refused",
         "acs.wrong_data_model",
+        "acs.wrong_model",
         "line.olt_answer_malformed",
         "line.olt_error",
         "line.refused",
