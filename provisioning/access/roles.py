@@ -11,6 +11,7 @@ Permission = Literal[
     "customers.read",
     "customers.write",
     "devices.read",
+    "devices.write",
     "events.publish",
     "events.read",
     "installations.order",
@@ -60,6 +61,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     | {
         "addresses.write",
         "audit.read",
+        "devices.write",
         "events.publish",
         "installations.order",
         "lines.answer",
