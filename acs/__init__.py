@@ -48,6 +48,7 @@ from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
+from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
 from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
 from acs.errors import (
     AcsError,
@@ -60,6 +61,7 @@ from acs.errors import (
     DeviceUnreachable,
     NothingToRollBack,
     NotYet,
+    OverridesRefused,
     PresetInstallUnderWay,
     PresetsNotTaken,
     PresetsPoisoned,
@@ -74,6 +76,7 @@ from acs.errors import (
     TemplatesInvalid,
     TemplateUnknown,
     WrongDataModel,
+    WrongModel,
 )
 from acs.estate import AcsFleet, ConvergenceBySite
 from acs.invariants import (
@@ -123,7 +126,8 @@ from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
 from acs.tables import DEFAULT_ACS, AcsBase, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
-from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs, render
+from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs
+from acs.templates.settings import render
 
 __all__ = [
     "DEFAULT_ACS",
@@ -160,6 +164,7 @@ __all__ = [
     "DeviceDrifted",
     "DeviceError",
     "DeviceRecord",
+    "DeviceSettings",
     "DeviceState",
     "DeviceUnknown",
     "DeviceUnreachable",
@@ -190,6 +195,7 @@ __all__ = [
     "NothingToRollBack",
     "Now",
     "Operation",
+    "OverridesRefused",
     "Patience",
     "Preset",
     "PresetInstallUnderWay",
@@ -200,6 +206,8 @@ __all__ = [
     "Queued",
     "Refusal",
     "Rejected",
+    "RenderedDevice",
+    "RenderedParameter",
     "RequestConflict",
     "ResetOutcome",
     "ResetRequest",
@@ -216,6 +224,7 @@ __all__ = [
     "Task",
     "TaskOutcome",
     "Template",
+    "TemplateEntry",
     "TemplateInput",
     "TemplateInputsRefused",
     "TemplateLibrary",
@@ -227,6 +236,7 @@ __all__ = [
     "WithdrawOutcome",
     "WriteOutcome",
     "WrongDataModel",
+    "WrongModel",
     "baseline",
     "campaigns_called_complete_too_early",
     "canonical_serial",

@@ -21,6 +21,9 @@ class Quirks:
 
     The rest: RPCs in `unsupported` are answered 9000 (by their CWMP names: Reboot, FactoryReset, Download, ...);
     `session_seconds` keeps every session open so much longer; `transfer_seconds` passes before TransferComplete.
+
+    With `wan_restart_seconds` the ACS reaches it over the WAN that carries the service: a write that changes that WAN
+    takes it off the network for so long, after the session or, with `wan_restart_cuts_session`, in the middle of it.
     """
 
     reachable: bool = True
@@ -37,6 +40,8 @@ class Quirks:
     session_seconds: float = 0.0
     transfer_seconds: float = 60.0
     reboot_seconds: float = 30.0
+    wan_restart_seconds: float | None = None
+    wan_restart_cuts_session: bool = False
 
     def dump(self) -> dict[str, Any]:
         return asdict(self) | {"unsupported": sorted(self.unsupported)}

@@ -237,6 +237,7 @@ CODES: dict[int, tuple[str, ...]] = {
     422: (
         "acs.campaign_error",
         "acs.campaign_refused",
+        "acs.overrides_refused",
         "acs.serial_malformed",
         "acs.template_inputs_refused",
         "acs.template_unknown",
@@ -309,6 +310,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.nbi_request_invalid",
         "acs.settings_refused",
         "acs.wrong_data_model",
+        "acs.wrong_model",
         "line.olt_answer_malformed",
         "line.olt_error",
         "line.refused",
