@@ -7,6 +7,8 @@
 * ``NbiClient`` speaks the northbound interface of GenieACS: outcomes instead of booleans, every request checked before
   it is sent, because one bad request costs GenieACS a worker.
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
+* ``DeviceOperations`` and ``CustomerWishes`` write down what is to be done to a CPE once (reboot, firmware, a ping,
+  another WiFi name, a swap), ``OperationCarrier`` does it and calls it done by its effect.
 * The functions named ``serials_bound_twice`` and the like are the invariants of ``firstlight check``.
 
 To add a CPE template, put one TOML file into ``acs/cpe_templates/`` (or a folder given to ``TemplateLibrary.load``):
@@ -87,6 +89,19 @@ from acs.nbi.outcomes import (
     Why,
     WriteOutcome,
 )
+from acs.operations.carrier import OperationCarrier
+from acs.operations.customer_wishes import CustomerWishes
+from acs.operations.errors import (
+    OperationError,
+    OperationOver,
+    OperationRefused,
+    OperationUnderWay,
+    OperationUnknown,
+    ParameterOwned,
+)
+from acs.operations.records import OperationKind, OperationRecord, OperationState
+from acs.operations.service import DeviceOperations
+from acs.operations.tables import AcsOperation
 from acs.ports import Begin, Now, Secrets, Sleep
 from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
@@ -98,16 +113,19 @@ __all__ = [
     "AcsBase",
     "AcsDevice",
     "AcsError",
+    "AcsOperation",
     "AcsRequest",
     "ApplyOutcome",
     "AwaitingFirstInform",
     "Begin",
     "CallOutcome",
+    "CustomerWishes",
     "DataModel",
     "DesiredStateChanged",
     "DeviceConvergence",
     "DeviceDrifted",
     "DeviceError",
+    "DeviceOperations",
     "DeviceRecord",
     "DeviceState",
     "DeviceUnknown",
@@ -131,6 +149,16 @@ __all__ = [
     "NotReached",
     "NotYet",
     "Now",
+    "OperationCarrier",
+    "OperationError",
+    "OperationKind",
+    "OperationOver",
+    "OperationRecord",
+    "OperationRefused",
+    "OperationState",
+    "OperationUnderWay",
+    "OperationUnknown",
+    "ParameterOwned",
     "Patience",
     "ProvisionedDevice",
     "Queued",

@@ -20,6 +20,7 @@
     │   └── NotYet               waiting; the reason says for what                        (transient)
     │       ├── AwaitingFirstInform
     │       └── DeviceUnreachable
+    ├── OperationError           an operation on a CPE; this branch stands in ``acs.operations.errors``
     └── NbiError                 the ACS itself; this branch stands in ``acs.nbi.errors``
         ├── NbiRequestInvalid    refused on our side before it was sent
         ├── NbiRejected          GenieACS (or a proxy before it) refused the request

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from acs.testing.cpe import LabCpe
 from acs.testing.cpe_network import TransferResult
+from acs.testing.cpe_tests import make_tests
 from acs.testing.errors import CpeGone, CwmpFault
 from acs.testing.parameter_tree import Value
 
@@ -57,6 +58,7 @@ class CpeRpcs:
         for path, value in accepted.items():
             self.cpe.tree.put(path, value)
         self.cpe.changed(set(accepted), "acs")
+        make_tests(self.cpe, accepted)
         return 0
 
     def add_object(self, table_path: str) -> int:
@@ -100,7 +102,9 @@ class CpeRpcs:
         fault, text = (0, "") if found is not None else (9016, "HTTP 404")
         cpe.transfers.append(TransferResult(command_key, fault, text, started, clock.now()))
         events = ["7 TRANSFER COMPLETE", "M Download"]
-        if found is not None and file_type == FIRMWARE:
+        if found is not None and file_type == FIRMWARE and cpe.quirks.keeps_version:
+            events.insert(0, "1 BOOT")
+        elif found is not None and file_type == FIRMWARE:
             cpe.tree.put(f"{cpe.roles.root}.DeviceInfo.SoftwareVersion", str(found.get("version", "")))
             events.insert(0, "1 BOOT")
         await cpe.inform(*events)
