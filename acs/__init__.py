@@ -99,6 +99,7 @@ from acs.operations.errors import (
     OperationUnknown,
     ParameterOwned,
 )
+from acs.operations.readings import DeviceReading, DeviceReadings, LateCpe, LateCpes, Reading
 from acs.operations.records import OperationKind, OperationRecord, OperationState
 from acs.operations.service import DeviceOperations
 from acs.operations.tables import AcsOperation
@@ -126,6 +127,8 @@ __all__ = [
     "DeviceDrifted",
     "DeviceError",
     "DeviceOperations",
+    "DeviceReading",
+    "DeviceReadings",
     "DeviceRecord",
     "DeviceState",
     "DeviceUnknown",
@@ -137,6 +140,8 @@ __all__ = [
     "Finding",
     "Found",
     "GenieAcsService",
+    "LateCpe",
+    "LateCpes",
     "NbiClient",
     "NbiDeviceInSession",
     "NbiError",
@@ -162,6 +167,7 @@ __all__ = [
     "Patience",
     "ProvisionedDevice",
     "Queued",
+    "Reading",
     "Refusal",
     "Rejected",
     "RequestConflict",

@@ -70,7 +70,7 @@ class ReadStep:
             for path, leaf in leaves.items()
         }
         result = {"parameters": values, "missing": missing}
-        if missing:
+        if missing and not operation.arguments.get("as_far_as_there"):
             return Over("faulted", f"The CPE has no {', '.join(missing)}.", result)
         return Over("done", "The CPE was asked, and has answered.", result)
 

@@ -54,11 +54,14 @@ class DeviceOperations(OperationBook):
         *,
         device_serial: str,
         paths: Sequence[str],
+        as_far_as_there: bool = False,
         by: str,
         request_id: str | None = None,
         within: timedelta | None = None,
     ) -> OperationRecord:
         """Read parameters; of secret ones only whether they are there is told.
+
+        One that the CPE lacks is a fault, unless they are asked for ``as_far_as_there``.
 
         Raises: SerialMalformed, DeviceUnknown, OperationRefused, RequestConflict.
         """
@@ -66,7 +69,8 @@ class DeviceOperations(OperationBook):
         faults = path_faults(paths)
         faults += [f"reading {path} would blank it at the ACS" for path in paths if "ConnectionRequestPassword" in path]
         require("The reading", device, faults, within)
-        return await self.keep("get", device, {"paths": list(paths)}, by=by, request_id=request_id, within=within)
+        asked = {"paths": list(paths)} | ({"as_far_as_there": True} if as_far_as_there else {})
+        return await self.keep("get", device, asked, by=by, request_id=request_id, within=within)
 
     # What is done to it
 
