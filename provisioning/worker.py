@@ -30,6 +30,7 @@ from provisioning.configured import (
     trusted_authorities,
 )
 from provisioning.database import sync_url
+from provisioning.device_operations import operation_carrier
 from provisioning.errors import Fault
 from provisioning.line import LineHandOver, line_adapters
 from provisioning.settings import SettingsRefused
@@ -72,6 +73,7 @@ class Pace:
     pools_every_seconds: float = 300.0
     logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
+    device_operations_every_seconds: float = 2.0
     cpe_patience: Patience = field(default_factory=Patience)
     nas_retransmission: Retransmission = field(default_factory=Retransmission)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
@@ -148,6 +150,8 @@ async def open_worker(
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
         ticks += _session_ticks(appliance, pace)
+        operations = operation_carrier(appliance, outside.acs)
+        ticks.append(Tick("operations on cpes", pace.device_operations_every_seconds, operations.drive))
         ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
         clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])
         await dispatch.open()

@@ -80,18 +80,18 @@ class OperationBook:
         await self._db.flush()
         return record_of_operation(row)
 
+    async def by_request(self, request_id: str) -> OperationRecord | None:
+        """What that request has led to, if it was made before."""
+        row = await self._by_request(request_id)
+        return None if row is None else record_of_operation(row)
+
     async def earlier(
         self, request_id: str | None, kind: OperationKind, arguments: dict[str, Any]
     ) -> AcsOperation | None:
-        """What that request has led to before. Raises: RequestConflict."""
-        if request_id is None:
-            return None
-        found = await self._db.scalars(
-            select(AcsOperation).where(AcsOperation.tenant_id == self._tenant_id, AcsOperation.request_id == request_id)
-        )
-        row = found.one_or_none()
+        """The operation of that very request, if it was made before. Raises: RequestConflict."""
+        row = None if request_id is None else await self._by_request(request_id)
         if row is not None and (row.kind, row.arguments) != (kind, arguments):
-            raise RequestConflict(request_id)
+            raise RequestConflict(str(request_id))
         return row
 
     async def keep(
@@ -149,6 +149,12 @@ class OperationBook:
         if row is not None and row.device_serial != device.serial:
             raise RequestConflict(str(request_id))
         return None if row is None else record_of_operation(row)
+
+    async def _by_request(self, request_id: str) -> AcsOperation | None:
+        found = await self._db.scalars(
+            select(AcsOperation).where(AcsOperation.tenant_id == self._tenant_id, AcsOperation.request_id == request_id)
+        )
+        return found.one_or_none()
 
     async def _in_the_way(self, serial: str) -> OperationUnderWay | DesiredStateChanged:
         found = await self._db.scalars(

@@ -21,6 +21,7 @@ CODES: dict[int, tuple[str, ...]] = {
     404: (
         "access.token_unknown",
         "acs.device_unknown",
+        "acs.operation_unknown",
         "billing.extension_unknown",
         "billing.subscription_unknown",
         "customer.unknown",
@@ -60,6 +61,10 @@ CODES: dict[int, tuple[str, ...]] = {
     ),
     409: (
         "acs.desired_state_changed",
+        "acs.operation_error",
+        "acs.operation_over",
+        "acs.operation_under_way",
+        "acs.parameter_owned",
         "addresses.error",
         "addresses.line_on_olt",
         "addresses.service_served",
@@ -87,6 +92,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "deployment.place_unknown",
         "deployment.released",
         "deployment.slot_taken",
+        "device.olt_has_old_cpe",
         "field.error",
         "field.technician_busy",
         "field.technician_conflict",
@@ -232,6 +238,7 @@ CODES: dict[int, tuple[str, ...]] = {
     413: ("api.body_too_large",),
     415: ("api.media_type_unsupported",),
     422: (
+        "acs.operation_refused",
         "acs.serial_malformed",
         "acs.template_inputs_refused",
         "acs.template_unknown",
