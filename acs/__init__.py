@@ -99,6 +99,7 @@ from acs.operations.errors import (
     OperationUnknown,
     ParameterOwned,
 )
+from acs.operations.invariants import operations_nobody_ends, operations_with_secrets
 from acs.operations.readings import DeviceReading, DeviceReadings, LateCpe, LateCpes, Reading
 from acs.operations.records import OperationKind, OperationRecord, OperationState
 from acs.operations.service import DeviceOperations
@@ -201,6 +202,8 @@ __all__ = [
     "claims_without_proof",
     "devices_of_ended_services",
     "is_serial",
+    "operations_nobody_ends",
+    "operations_with_secrets",
     "pon_serial",
     "render",
     "require_verified",

@@ -28,6 +28,14 @@ def root_of(path: str) -> str:
     return path.partition(".")[0]
 
 
+def is_at(path: str, owned: str) -> bool:
+    """Whether a path is the one that a template means, which may leave numbers of rows open: ``{wan}``."""
+    segments, meant = path.split("."), owned.split(".")
+    return len(segments) == len(meant) and all(
+        one == other or (other.startswith("{") and one.isdigit()) for one, other in zip(segments, meant, strict=True)
+    )
+
+
 def path_faults(paths: Iterable[str]) -> list[str]:
     """What is wrong with each of them, in words."""
     named = list(paths)

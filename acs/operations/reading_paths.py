@@ -63,7 +63,11 @@ def readings_known() -> tuple[str, ...]:
 
 def paths_for(seen: SeenDevice, parameters: Sequence[str]) -> list[ReadingPath]:
     """Those that fit the CPE, the PPP connection in place that its login was set in (``parameters``)."""
-    logins = [path.rpartition(".")[0] for path in parameters if path.endswith(".Username") and "PPP" in path]
+    logins = [
+        path.rpartition(".")[0]
+        for path in parameters
+        if path.endswith(".Username") and "PPP" in path and "{" not in path
+    ]
     fitting = [each for each in reading_paths() if each.fits(seen)]
     return [
         ReadingPath(

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from acs.nbi.requests import is_xml_value
 from acs.operations.book import OperationBook, require
 from acs.operations.errors import ParameterOwned
-from acs.operations.paths import below_management, holds_secret, path_faults, refresh_faults
+from acs.operations.paths import below_management, holds_secret, is_at, path_faults, refresh_faults
 from acs.operations.records import OperationRecord
 from acs.ports import Now
 from acs.tables import AcsDevice
@@ -183,16 +183,18 @@ class DeviceOperations(OperationBook):
         if device.template in self._templates.names:
             sources = {each.path: each.source for each in self._templates.get(device.template).parameters}
         owners: dict[str, str] = {}
-        for path in (Setting.from_row(row).path for row in device.parameters):
-            if path not in values:
-                continue
-            if path not in sources:
-                owners[path] = "an override of this CPE"
-            elif sources[path] is None:
-                owners[path] = f"template {device.template}"
-            else:
-                owners[path] = f"input {sources[path]} of template {device.template}"
+        for owned in (Setting.from_row(row).path for row in device.parameters):
+            for path in values:
+                if is_at(path, owned):
+                    owners[path] = _owner(device.template, owned, sources)
         return owners
+
+
+def _owner(template: str, path: str, sources: Mapping[str, str | None]) -> str:
+    if path not in sources:
+        return "an override of this CPE"
+    source = sources[path]
+    return f"template {template}" if source is None else f"input {source} of template {template}"
 
 
 def _objects_of(device: AcsDevice) -> list[str]:
