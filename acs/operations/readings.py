@@ -5,7 +5,7 @@ And who has not reported when it should have. Nothing here is asked of a CPE: a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -22,6 +22,7 @@ from acs.templates.rendering import Setting
 
 STALE_AFTER = timedelta(minutes=15)
 SHORTEST_INTERVAL_SECONDS = 60
+PAGE = 1000
 INFORM_INTERVAL = ".ManagementServer.PeriodicInformInterval"
 
 
@@ -117,41 +118,54 @@ class DeviceReadings:
                 silent[str(document.get("_id"))] = last
         late: list[LateCpe] = []
         service_ids: list[int] = []
-        async with self._begin() as db:
-            rows = await db.stream(
-                select(
-                    AcsDevice.serial,
-                    AcsDevice.customer_id,
-                    AcsDevice.service_id,
-                    AcsDevice.device_id,
-                    AcsDevice.parameters,
-                )
-                .where(
-                    AcsDevice.tenant_id == self._tenant_id,
-                    AcsDevice.state != "withdrawn",
-                    AcsDevice.device_id.is_not(None),
-                )
-                .order_by(AcsDevice.id)
-                .execution_options(yield_per=1000)
-            )
-            async for serial, customer_id, service_id, device_id, parameters in rows:
-                service_ids += [] if service_id is None else [service_id]
-                interval, last = _interval(parameters), silent.get(device_id)
-                if interval is None or last is None:
-                    continue
-                missed = int((now - last).total_seconds() // interval)
-                if missed >= missed_at_least:
-                    late.append(
-                        LateCpe(
-                            device_serial=serial,
-                            customer_id=customer_id,
-                            service_id=service_id,
-                            last_inform_at=last,
-                            interval_seconds=interval,
-                            missed=missed,
-                        )
+        async for serial, customer_id, service_id, device_id, parameters in self._bound():
+            service_ids += [] if service_id is None else [service_id]
+            interval, last = _interval(parameters), silent.get(device_id)
+            if interval is None or last is None:
+                continue
+            missed = int((now - last).total_seconds() // interval)
+            if missed >= missed_at_least:
+                late.append(
+                    LateCpe(
+                        device_serial=serial,
+                        customer_id=customer_id,
+                        service_id=service_id,
+                        last_inform_at=last,
+                        interval_seconds=interval,
+                        missed=missed,
                     )
+                )
         return LateCpes(late=late, service_ids=service_ids)
+
+    async def _bound(self) -> AsyncIterator[tuple[str, int, int | None, str, list[list[object]]]]:
+        """Every bound CPE that the ACS has shown us, a page at a time: its settings are long."""
+        after = 0
+        while True:
+            async with self._begin() as db:
+                found = await db.execute(
+                    select(
+                        AcsDevice.id,
+                        AcsDevice.serial,
+                        AcsDevice.customer_id,
+                        AcsDevice.service_id,
+                        AcsDevice.device_id,
+                        AcsDevice.parameters,
+                    )
+                    .where(
+                        AcsDevice.tenant_id == self._tenant_id,
+                        AcsDevice.state != "withdrawn",
+                        AcsDevice.device_id.is_not(None),
+                        AcsDevice.id > after,
+                    )
+                    .order_by(AcsDevice.id)
+                    .limit(PAGE)
+                )
+                rows = found.all()
+            for row in rows:
+                yield row.serial, row.customer_id, row.service_id, row.device_id, row.parameters
+            if len(rows) < PAGE:
+                return
+            after = rows[-1].id
 
     async def _places(self, device_serial: str) -> tuple[str, SeenDevice, list[ReadingPath]]:
         serial = canonical_serial(device_serial)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from acs import LateCpe, LateCpes
 from acs.testing import LabAcs, LabCpe, WallClock
@@ -16,9 +19,19 @@ from workflows import list_events
 SERIAL = "HWTC0000CAFE"
 
 
-async def test_a_reboot_is_carried_out_and_its_end_is_published(migrated_sqlite: Original, tmp_path: Path) -> None:
-    lab = LabAcs(WallClock(0.02))
+@pytest.fixture
+async def lab() -> AsyncIterator[LabAcs]:
+    lab = LabAcs(WallClock(0.1))
     await lab.start()
+    yield lab
+    for cpe in lab.cpes.values():
+        await cpe.power_off()
+    await lab.stop()
+
+
+async def test_a_reboot_is_carried_out_and_its_end_is_published(
+    migrated_sqlite: Original, tmp_path: Path, lab: LabAcs
+) -> None:
     cpe = lab.attach(LabCpe(SERIAL))
     await cpe.power_on()
     async with open_appliance(migrated_sqlite.copy(tmp_path, genieacs_nbi_url=lab.url)) as appliance:
@@ -36,7 +49,6 @@ async def test_a_reboot_is_carried_out_and_its_end_is_published(migrated_sqlite:
             late = await acs.readings.late(missed_at_least=1)
         async with appliance.database.read() as db:
             [event] = await list_events(db, tenant_id=appliance.tenant_id, event_type=OPERATION_ENDED)
-    await lab.stop()
     assert (done["state"], [rpc for rpc, _ in cpe.rpcs_seen].count("Reboot")) == ("done", 1)
     assert (event.subject, event.data["state"], event.data["customer_id"]) == ("device_operation/1", "done", 42)
     assert (light["value"], light["note"]) == (None, "the ACS has not read it from this CPE")
