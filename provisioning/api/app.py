@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from provisioning.access import KnownCallers, note_wanted_changes
 from provisioning.api import (
+    acs,
     addresses,
     addresses_files,
     addresses_nat,
@@ -85,6 +86,7 @@ NOUNS: Sequence[APIRouter] = (
     addresses_upkeep.doors,
     addresses_nat.doors,
     devices.doors,
+    acs.doors,
     mails.doors,
     webhooks.doors,
     audit.doors,

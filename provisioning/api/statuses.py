@@ -20,6 +20,7 @@ CODES: dict[int, tuple[str, ...]] = {
     403: ("access.forbidden", "link.error", "link.forged", "partner.suspended", "provisioning.tenant_mismatch"),
     404: (
         "access.token_unknown",
+        "acs.acs_unknown",
         "acs.device_unknown",
         "billing.extension_unknown",
         "billing.subscription_unknown",
@@ -60,6 +61,9 @@ CODES: dict[int, tuple[str, ...]] = {
     ),
     409: (
         "acs.desired_state_changed",
+        "acs.nothing_to_roll_back",
+        "acs.preset_install_under_way",
+        "acs.presets_poisoned",
         "addresses.error",
         "addresses.line_on_olt",
         "addresses.service_served",
@@ -302,6 +306,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.nbi_poisoned",
         "acs.nbi_rejected",
         "acs.nbi_request_invalid",
+        "acs.presets_not_taken",
         "acs.settings_refused",
         "acs.wrong_data_model",
         "line.olt_answer_malformed",
@@ -321,6 +326,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.device_unreachable",
         "acs.nbi_device_in_session",
         "acs.nbi_garbled",
+        "acs.nbi_left_in_peace",
         "acs.nbi_timed_out",
         "acs.nbi_unreachable",
         "acs.not_yet",
