@@ -4,11 +4,14 @@
 * ``DeviceConvergence`` finds the CPE at the ACS, gives it its settings in one session, all or none, and reads them back
   in a later one. It believes only proof: a tag our script sets after the CPE has taken the values, and readings newer
   than the write. What reads back blank (passwords) is ``accepted_unverifiable``.
+* ``CampaignService`` and ``CampaignTurns`` bring a change to a group of CPEs, a few first, until too many fail.
 * ``ConvergenceBySite`` is the same where several GenieACS serve the CPEs, each bound to one of them.
 * ``PresetInstaller`` keeps the handful of presets and scripts at an ACS that are ours as they should be.
 * ``NbiClient`` speaks the northbound interface of GenieACS: outcomes instead of booleans, every request checked before
   it is sent, because one bad request costs GenieACS a worker.
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
+* ``DeviceOperations`` and ``CustomerWishes`` write down what is to be done to a CPE once (reboot, firmware, a ping,
+  another WiFi name, a swap), ``OperationCarrier`` does it and calls it done by its effect.
 * The functions named ``serials_bound_twice`` and the like are the invariants of ``firstlight check``.
 
 To add a CPE template, put one TOML file into ``acs/cpe_templates/`` (or a folder given to ``TemplateLibrary.load``):
@@ -27,6 +30,19 @@ Everything is checked when Firstlight starts, and all faults are named at once.
 ``tests/acs/templates/test_rendering.py`` checks every template that comes with Firstlight.
 """
 
+from acs.campaigns.errors import (
+    CampaignError,
+    CampaignNameTaken,
+    CampaignNotThere,
+    CampaignRefused,
+    CampaignUnknown,
+)
+from acs.campaigns.invariants import campaigns_called_complete_too_early
+from acs.campaigns.pacing import MemberState
+from acs.campaigns.records import CampaignRecord, CampaignState, MemberRecord
+from acs.campaigns.service import CampaignService
+from acs.campaigns.targets import Group
+from acs.campaigns.turning import CampaignTurns
 from acs.convergence.applying import ApplyOutcome
 from acs.convergence.device_convergence import DeviceConvergence, WithdrawOutcome
 from acs.convergence.resetting import ResetOutcome, ResetRequest
@@ -34,6 +50,7 @@ from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
+from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
 from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
 from acs.errors import (
     AcsError,
@@ -46,6 +63,7 @@ from acs.errors import (
     DeviceUnreachable,
     NothingToRollBack,
     NotYet,
+    OverridesRefused,
     PresetInstallUnderWay,
     PresetsNotTaken,
     PresetsPoisoned,
@@ -60,6 +78,7 @@ from acs.errors import (
     TemplatesInvalid,
     TemplateUnknown,
     WrongDataModel,
+    WrongModel,
 )
 from acs.estate import AcsFleet, ConvergenceBySite
 from acs.invariants import (
@@ -100,6 +119,21 @@ from acs.nbi.outcomes import (
     WriteOutcome,
 )
 from acs.nbi.preset import Condition, Preset
+from acs.operations.carrier import OperationCarrier
+from acs.operations.customer_wishes import CustomerWishes
+from acs.operations.errors import (
+    OperationError,
+    OperationOver,
+    OperationRefused,
+    OperationUnderWay,
+    OperationUnknown,
+    ParameterOwned,
+)
+from acs.operations.invariants import operations_nobody_ends, operations_with_secrets
+from acs.operations.readings import DeviceReading, DeviceReadings, LateCpe, LateCpes, Reading
+from acs.operations.records import OperationKind, OperationRecord, OperationState
+from acs.operations.service import DeviceOperations
+from acs.operations.tables import AcsOperation
 from acs.ports import Begin, Now, Secrets, Sleep
 from acs.presets.baseline import Baseline, baseline
 from acs.presets.differences import Change, Differences
@@ -109,7 +143,8 @@ from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
 from acs.tables import DEFAULT_ACS, AcsBase, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
-from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs, render
+from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs
+from acs.templates.settings import render
 
 __all__ = [
     "DEFAULT_ACS",
@@ -119,6 +154,7 @@ __all__ = [
     "AcsError",
     "AcsExamination",
     "AcsFleet",
+    "AcsOperation",
     "AcsPresetInstall",
     "AcsRequest",
     "AcsTrap",
@@ -128,15 +164,29 @@ __all__ = [
     "Baseline",
     "Begin",
     "CallOutcome",
+    "CampaignError",
+    "CampaignNameTaken",
+    "CampaignNotThere",
+    "CampaignRecord",
+    "CampaignRefused",
+    "CampaignService",
+    "CampaignState",
+    "CampaignTurns",
+    "CampaignUnknown",
     "Change",
     "Condition",
     "ConvergenceBySite",
+    "CustomerWishes",
     "DataModel",
     "DesiredStateChanged",
     "DeviceConvergence",
     "DeviceDrifted",
     "DeviceError",
+    "DeviceOperations",
+    "DeviceReading",
+    "DeviceReadings",
     "DeviceRecord",
+    "DeviceSettings",
     "DeviceState",
     "DeviceUnknown",
     "DeviceUnreachable",
@@ -148,7 +198,12 @@ __all__ = [
     "Finding",
     "Found",
     "GenieAcsService",
+    "Group",
     "InstallOutcome",
+    "LateCpe",
+    "LateCpes",
+    "MemberRecord",
+    "MemberState",
     "NbiClient",
     "NbiDeviceInSession",
     "NbiError",
@@ -164,6 +219,17 @@ __all__ = [
     "NothingToRollBack",
     "Now",
     "Operation",
+    "OperationCarrier",
+    "OperationError",
+    "OperationKind",
+    "OperationOver",
+    "OperationRecord",
+    "OperationRefused",
+    "OperationState",
+    "OperationUnderWay",
+    "OperationUnknown",
+    "OverridesRefused",
+    "ParameterOwned",
     "Patience",
     "Preset",
     "PresetInstallUnderWay",
@@ -172,8 +238,11 @@ __all__ = [
     "PresetsPoisoned",
     "ProvisionedDevice",
     "Queued",
+    "Reading",
     "Refusal",
     "Rejected",
+    "RenderedDevice",
+    "RenderedParameter",
     "RequestConflict",
     "ResetOutcome",
     "ResetRequest",
@@ -190,6 +259,7 @@ __all__ = [
     "Task",
     "TaskOutcome",
     "Template",
+    "TemplateEntry",
     "TemplateInput",
     "TemplateInputsRefused",
     "TemplateLibrary",
@@ -201,13 +271,17 @@ __all__ = [
     "WithdrawOutcome",
     "WriteOutcome",
     "WrongDataModel",
+    "WrongModel",
     "baseline",
+    "campaigns_called_complete_too_early",
     "canonical_serial",
     "checked_inputs",
     "claims_without_proof",
     "devices_of_ended_services",
     "examine_acs",
     "is_serial",
+    "operations_nobody_ends",
+    "operations_with_secrets",
     "own_addresses",
     "pon_serial",
     "render",

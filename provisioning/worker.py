@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from acs import ConvergenceBySite, Patience
+from acs import DEFAULT_ACS, ConvergenceBySite, Patience
 from provisioning.bootstrap import Appliance
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
@@ -31,11 +31,12 @@ from provisioning.configured import (
     trusted_authorities,
 )
 from provisioning.database import sync_url
+from provisioning.device_operations import operation_carrier
 from provisioning.line import LineHandOver, line_adapters
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, Retention, WebhookSender
-from radius import Kept, Reaper, Retransmission, SessionArchive, SessionControl, UsageCount
+from radius import Kept, Reaper, ReopenedSessions, Retransmission, SessionArchive, SessionControl, UsageCount
 from workflows import (
     Dispatch,
     Interpreter,
@@ -66,11 +67,15 @@ class Pace:
     session_changes_every_seconds: float = 1.0
     reap_every_seconds: float = 60.0
     session_upkeep_every_seconds: float = 120.0
+    data_caps_every_seconds: float = 120.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
+    campaigns_every_seconds: float = 5.0
     logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
+    inform_intervals_every_seconds: float = 20.0
+    device_operations_every_seconds: float = 2.0
     cpe_patience: Patience = field(default_factory=Patience)
     nas_retransmission: Retransmission = field(default_factory=Retransmission)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
@@ -147,6 +152,8 @@ async def open_worker(
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
         ticks += _session_ticks(appliance, pace)
+        operations = operation_carrier(appliance, outside.acs.of(DEFAULT_ACS))
+        ticks.append(Tick("operations on cpes", pace.device_operations_every_seconds, operations.drive))
         ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
         clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])
         await dispatch.open()
@@ -206,6 +213,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
     return [
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
+        Tick("inform intervals", pace.inform_intervals_every_seconds, outside.acs.slow_verified),
         Tick("events", WHEN_DUE, lambda: appliance.events.take_up(appliance.database.begin)),
         Tick("timers", WHEN_DUE, dispatch.wake_due),
         Tick("device_informed", WHEN_DUE, watchers.watch_informs),
@@ -219,6 +227,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
         Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),
         Tick("pools", pace.pools_every_seconds, appliance.tell_pool_levels),
+        Tick("campaigns", pace.campaigns_every_seconds, appliance.campaign_turns.turn),
         Tick("old logins", pace.logins_every_seconds, appliance.forget_old_logins),
         Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
     ]
@@ -239,9 +248,13 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         await archive.tend()
 
     reaper = Reaper(begin, tenant_id=appliance.tenant_id, now=clock)
+    reopened = ReopenedSessions(appliance.database.begin, begin, tenant_id=appliance.tenant_id, now=clock)
     return [
         Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
+        Tick("silent NASes", pace.reap_every_seconds, appliance.tell_silent_nases),
+        Tick("sessions open again", pace.reap_every_seconds, reopened.tell),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
+        Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
     ]
 
 

@@ -10,7 +10,9 @@ Permission = Literal[
     "audit.read",
     "customers.read",
     "customers.write",
+    "devices.operate",
     "devices.read",
+    "devices.write",
     "events.publish",
     "events.read",
     "installations.order",
@@ -60,6 +62,8 @@ ROLES: dict[Role, frozenset[Permission]] = {
     | {
         "addresses.write",
         "audit.read",
+        "devices.write",
+        "devices.operate",
         "events.publish",
         "installations.order",
         "lines.answer",
