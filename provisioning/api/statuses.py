@@ -208,6 +208,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "radius.nas_address_taken",
         "radius.nas_error",
         "radius.nas_name_taken",
+        "radius.no_data_cap",
         "radius.plan_error",
         "radius.projection_error",
         "radius.request_conflict",
