@@ -43,6 +43,7 @@ class DeviceRecord(ProvisionedDevice):
     inputs: dict[str, str | int]
     reason: str
     details: list[dict[str, str | int | bool | None]]
+    acs_name: str
     device_id: str | None
     applied_revision: str | None
     bound_at: datetime
@@ -67,6 +68,7 @@ RECORDS = select(
     DEVICE.state,
     DEVICE.reason,
     DEVICE.details,
+    DEVICE.acs_name,
     DEVICE.device_id,
     DEVICE.applied_revision,
     DEVICE.bound_at,
@@ -101,6 +103,7 @@ def record_of(device: AcsDevice | Row[*tuple[Any, ...]]) -> DeviceRecord:
         inputs=dict(device.inputs),
         reason=device.reason,
         details=list(device.details),
+        acs_name=device.acs_name,
         device_id=device.device_id,
         applied_revision=device.applied_revision,
         bound_at=device.bound_at,

@@ -36,6 +36,7 @@ class Desired:
     settings: tuple[Setting, ...]
     state: DeviceState
     reason: str
+    acs_name: str
     device_id: str | None
     task_id: str | None
     queued_at: datetime | None
@@ -192,6 +193,7 @@ def _desired(device: AcsDevice) -> Desired:
         settings=tuple(Setting.from_row(row) for row in device.parameters),
         state=cast(DeviceState, device.state),
         reason=device.reason,
+        acs_name=device.acs_name,
         device_id=device.device_id,
         task_id=device.task_id,
         queued_at=device.queued_at,

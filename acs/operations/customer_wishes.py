@@ -123,8 +123,10 @@ class CustomerWishes:
             config_template=record["template"],
             values=inputs,
         )
+        row = await self._row(new)
+        row.acs_name = record["acs_name"]  # the line is where it was, so the new one reports where the old one did
         log.info("cpe swapped", old_serial=old, serial=new, customer_id=record["customer_id"])
-        return await self._operations.keep("swap", await self._row(new), arguments, by=by, request_id=request_id)
+        return await self._operations.keep("swap", row, arguments, by=by, request_id=request_id)
 
     async def _same_wifi(
         self, earlier: AcsOperation, serial: str, passphrase: str | None, request_id: str

@@ -20,6 +20,7 @@ CODES: dict[int, tuple[str, ...]] = {
     403: ("access.forbidden", "link.error", "link.forged", "partner.suspended", "provisioning.tenant_mismatch"),
     404: (
         "access.token_unknown",
+        "acs.campaign_unknown",
         "acs.device_unknown",
         "acs.operation_unknown",
         "billing.extension_unknown",
@@ -60,6 +61,8 @@ CODES: dict[int, tuple[str, ...]] = {
         "workflow.run_unknown",
     ),
     409: (
+        "acs.campaign_name_taken",
+        "acs.campaign_not_there",
         "acs.desired_state_changed",
         "acs.operation_error",
         "acs.operation_over",
@@ -239,6 +242,8 @@ CODES: dict[int, tuple[str, ...]] = {
     415: ("api.media_type_unsupported",),
     422: (
         "acs.operation_refused",
+        "acs.campaign_error",
+        "acs.campaign_refused",
         "acs.serial_malformed",
         "acs.template_inputs_refused",
         "acs.template_unknown",

@@ -17,7 +17,7 @@ SQLITE = pytest.mark.parametrize("acs_database", ["sqlite"], indirect=True)
 
 def looks(ops: Ops) -> DeviceReadings:
     return DeviceReadings(
-        ops.bench.devices.database.begin, ops.bench.nbi, tenant_id=TENANT, now=ops.bench.lab.clock.now
+        ops.bench.devices.database.begin, {"default": ops.bench.nbi}, tenant_id=TENANT, now=ops.bench.lab.clock.now
     )
 
 
