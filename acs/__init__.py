@@ -50,6 +50,7 @@ from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
+from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
 from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
 from acs.errors import (
     AcsError,
@@ -62,6 +63,7 @@ from acs.errors import (
     DeviceUnreachable,
     NothingToRollBack,
     NotYet,
+    OverridesRefused,
     PresetInstallUnderWay,
     PresetsNotTaken,
     PresetsPoisoned,
@@ -76,6 +78,7 @@ from acs.errors import (
     TemplatesInvalid,
     TemplateUnknown,
     WrongDataModel,
+    WrongModel,
 )
 from acs.estate import AcsFleet, ConvergenceBySite
 from acs.invariants import (
@@ -140,7 +143,8 @@ from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
 from acs.tables import DEFAULT_ACS, AcsBase, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
-from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs, render
+from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs
+from acs.templates.settings import render
 
 __all__ = [
     "DEFAULT_ACS",
@@ -182,6 +186,7 @@ __all__ = [
     "DeviceReading",
     "DeviceReadings",
     "DeviceRecord",
+    "DeviceSettings",
     "DeviceState",
     "DeviceUnknown",
     "DeviceUnreachable",
@@ -223,6 +228,7 @@ __all__ = [
     "OperationState",
     "OperationUnderWay",
     "OperationUnknown",
+    "OverridesRefused",
     "ParameterOwned",
     "Patience",
     "Preset",
@@ -235,6 +241,8 @@ __all__ = [
     "Reading",
     "Refusal",
     "Rejected",
+    "RenderedDevice",
+    "RenderedParameter",
     "RequestConflict",
     "ResetOutcome",
     "ResetRequest",
@@ -251,6 +259,7 @@ __all__ = [
     "Task",
     "TaskOutcome",
     "Template",
+    "TemplateEntry",
     "TemplateInput",
     "TemplateInputsRefused",
     "TemplateLibrary",
@@ -262,6 +271,7 @@ __all__ = [
     "WithdrawOutcome",
     "WriteOutcome",
     "WrongDataModel",
+    "WrongModel",
     "baseline",
     "campaigns_called_complete_too_early",
     "canonical_serial",

@@ -6,6 +6,7 @@
     ├── TemplatesInvalid         a CPE template file is wrong; all faults of all files at once
     ├── TemplateUnknown          no template of that name
     ├── TemplateInputsRefused    inputs missing, unknown or ill-typed; all named at once
+    ├── OverridesRefused         overrides that do not fit the template; all named at once
     ├── SerialMalformed          no CPE has such a serial number
     ├── SerialBoundElsewhere     the serial already serves somebody else
     ├── RequestConflict          a request id came again with other input
@@ -18,6 +19,7 @@
     ├── DeviceError              the CPE, as the ACS sees it
     │   ├── SerialAmbiguous      several CPEs at the ACS carry that serial
     │   ├── WrongDataModel       the template is for the other TR-069 data model
+    │   ├── WrongModel           the template is for another maker's CPEs, or another model of them
     │   ├── SettingsRefused      the CPE (or the apply script) refused; by parameter
     │   ├── SettingsFailed       the CPE or its session failed; another attempt may do     (transient)
     │   ├── DeviceDrifted        the CPE does not have what was applied                   (transient)
@@ -25,8 +27,8 @@
     │   └── NotYet               waiting; the reason says for what                        (transient)
     │       ├── AwaitingFirstInform
     │       └── DeviceUnreachable
-    ├── OperationError           an operation on a CPE; this branch stands in ``acs.operations.errors``
     ├── CampaignError            a campaign can't do that; this branch stands in ``acs.campaigns.errors``
+    ├── OperationError           an operation on a CPE; this branch stands in ``acs.operations.errors``
     └── NbiError                 the ACS itself; this branch stands in ``acs.nbi.errors``
         ├── NbiRequestInvalid    refused on our side before it was sent
         ├── NbiRejected          GenieACS (or a proxy before it) refused the request
@@ -94,6 +96,17 @@ class TemplateInputsRefused(AcsError):
         self.template = template
         self.faults = tuple(faults)
         super().__init__(f"The inputs do not fit CPE template {template}: " + "; ".join(self.faults) + ".")
+
+
+class OverridesRefused(AcsError):
+    """The overrides do not fit the CPE template."""
+
+    code = "acs.overrides_refused"
+
+    def __init__(self, template: str, faults: Sequence[str]) -> None:
+        self.template = template
+        self.faults = tuple(faults)
+        super().__init__(f"The overrides do not fit CPE template {template}: " + "; ".join(self.faults) + ".")
 
 
 class SerialMalformed(AcsError):
@@ -249,6 +262,22 @@ class WrongDataModel(DeviceError):
         )
 
 
+class WrongModel(DeviceError):
+    """The template is for other CPEs than this one."""
+
+    code = "acs.wrong_model"
+
+    def __init__(self, serial: str, *, template: str, wanted: Sequence[str], reported: str) -> None:
+        self.template = template
+        self.wanted = tuple(wanted)
+        self.reported = reported
+        super().__init__(
+            serial,
+            f"CPE {serial} is a {reported}, but template {template} is for {', '.join(wanted)}. Nothing was sent."
+            " Choose a template for this CPE.",
+        )
+
+
 class SettingsRefused(DeviceError):
     """The CPE refused its settings."""
 
@@ -297,7 +326,7 @@ class NotYet(DeviceError):
     """The CPE has not taken or confirmed its settings yet.
 
     ``reason`` is a slug: ``no_session``, ``in_progress``, ``no_data_model``, ``not_applied``, ``not_read_back``,
-    ``not_seen_since_reset``, or one of the subclasses' own.
+    ``not_seen_since_reset``, ``path_restarting``, or one of the subclasses' own.
     """
 
     code = "acs.not_yet"

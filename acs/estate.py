@@ -7,7 +7,7 @@ What is bound stays where it is, whatever the settings say later: a CPE reports 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -78,7 +78,14 @@ class ConvergenceBySite:
         self._fleet = fleet
         self._by_acs = {
             name: DeviceConvergence(
-                begin, nbi, tenant_id=tenant_id, now=now, secrets=secrets, sleep=sleep, patience=patience
+                begin,
+                nbi,
+                tenant_id=tenant_id,
+                now=now,
+                secrets=secrets,
+                acs_name=name,
+                sleep=sleep,
+                patience=patience,
             )
             for name, nbi in fleet.items()
         }
@@ -92,9 +99,11 @@ class ConvergenceBySite:
 
     async def prepare(self) -> None:
         """At every ACS; one that cannot be asked holds up no other. Raises: the first AcsError, when all were tried."""
-        errors = [error for error in [await _tried(each) for each in self._by_acs.values()] if error is not None]
-        if errors:
-            raise errors[0]
+        await self._everywhere(DeviceConvergence.prepare)
+
+    async def slow_verified(self) -> None:
+        """At every ACS; one that cannot be asked holds up no other. Raises: the first AcsError, when all were tried."""
+        await self._everywhere(DeviceConvergence.slow_verified)
 
     async def by_acs(self, serials: Mapping[str, datetime]) -> list[tuple[DeviceConvergence, dict[str, datetime]]]:
         """The serials in groups that one ACS can be asked for, so that one that is down hides no other's CPEs.
@@ -136,15 +145,20 @@ class ConvergenceBySite:
     async def see_reset(self, request: ResetRequest, *, last_look: bool) -> ResetOutcome:
         return await (await self._serving(request["device_serial"])).see_reset(request, last_look=last_look)
 
+    async def _everywhere(self, act: Callable[[DeviceConvergence], Awaitable[object]]) -> None:
+        errors = [error for error in [await _tried(act(each)) for each in self._by_acs.values()] if error is not None]
+        if errors:
+            raise errors[0]
+
     async def _serving(self, device_serial: str) -> DeviceConvergence:
         """The one of the serial's binding, or of its last. Raises: SerialMalformed, AcsUnknown."""
         desired = await self._states.last_or_none(device_serial)
         return self.of(DEFAULT_ACS if desired is None else desired.acs_name)
 
 
-async def _tried(convergence: DeviceConvergence) -> AcsError | None:
+async def _tried(act: Awaitable[object]) -> AcsError | None:
     try:
-        await convergence.prepare()
+        await act
     except AcsError as error:
         return error
     return None

@@ -23,7 +23,8 @@ from acs.serials import canonical_serial
 from acs.tables import DEFAULT_ACS, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
 from acs.templates.passphrases import new_wifi_passphrase
-from acs.templates.rendering import InputValue, Setting, Template, checked_inputs, render, revision_of
+from acs.templates.rendering import InputValue, Setting, Template, checked_inputs
+from acs.wishes import rendering_of, renew, write_wish
 
 log = structlog.get_logger(__name__)
 
@@ -57,22 +58,25 @@ class GenieAcsService:
         service_id: int | None = None,
         values: Mapping[str, str | int | None] | None = None,
         access_node: str | None = None,
+        plan: str | None = None,
         request_id: str | None = None,
     ) -> ProvisionedDevice:
         """Bind a CPE to a service and write down what it is to have. The CPE need not have reported yet.
 
         For a serial bound to the same service already the wish is replaced. ``values`` are the template's inputs;
-        passwords come as references. A WiFi passphrase the template wants and nobody gave is generated and sealed
-        under ``secret:device/<serial>/wifi``. The ACS that a new binding is for is that of its ``access_node``; one
-        that is bound already stays with its own. With a ``request_id`` the same request made again gives the same
-        answer (and binds the serial anew, should it have been withdrawn meanwhile).
+        passwords come as references. What the ``plan`` and this CPE have otherwise than the template says counts; the
+        CPE's own overrides stay when the wish is replaced. A WiFi passphrase the template wants and nobody gave is
+        generated and sealed under ``secret:device/<serial>/wifi``. The ACS that a new binding is for is that of its
+        ``access_node``; one that is bound already stays with its own. With a ``request_id`` the same request made
+        again gives the same answer (and binds the serial anew, should it have been withdrawn meanwhile).
 
-        Raises: SerialMalformed, TemplateUnknown, TemplateInputsRefused, SerialBoundElsewhere, RequestConflict.
+        Raises: SerialMalformed, TemplateUnknown, TemplateInputsRefused, OverridesRefused, SerialBoundElsewhere,
+            RequestConflict.
         """
         serial = canonical_serial(device_serial)
         template = self._templates.get(config_template)
         given = {name: value for name, value in (values or {}).items() if value is not None}
-        digest = _digest(customer_id, serial, config_template, service_id, given)
+        digest = _digest(customer_id, serial, config_template, service_id, given, plan)
         answered = await self._answered(request_id, digest)
         if answered is not None:
             return answered
@@ -84,7 +88,8 @@ class GenieAcsService:
         )
         await self._seal_generated_wifi(serial, inputs, known=[*device.inputs.values(), *given.values()])
         device.template, device.data_model, device.inputs = template.name, template.data_model, inputs
-        self._renew(device, render(template, inputs), "Its settings were written down.")
+        device.plan = plan
+        await self._write_wish(device, template, inputs, "Its settings were written down.")
         await self._db.flush()
         log.info(
             "device bound",
@@ -103,7 +108,7 @@ class GenieAcsService:
         An input that the other template doesn't know is a fault: nothing a customer has gets lost on the way. When
         nothing changes by it, the CPE is left alone.
 
-        Raises: SerialMalformed, DeviceUnknown, TemplateUnknown, TemplateInputsRefused.
+        Raises: SerialMalformed, DeviceUnknown, TemplateUnknown, TemplateInputsRefused, OverridesRefused.
         """
         serial = canonical_serial(device_serial)
         device = await self._live(serial)
@@ -111,10 +116,10 @@ class GenieAcsService:
             raise DeviceUnknown(serial)
         template = self._templates.get(config_template or device.template)
         inputs = _complete(template, serial, device.inputs)
-        settings = render(template, inputs)
+        wish = await rendering_of(self._db, device, template, inputs)
         await self._seal_generated_wifi(serial, inputs, known=device.inputs.values())
         device.template, device.data_model, device.inputs = template.name, template.data_model, inputs
-        self._renew(device, settings, "Its template was changed.")
+        write_wish(device, wish, why="Its template was changed.", at=self._now())
         await self._db.flush()
         return provisioned(device)
 
@@ -250,6 +255,9 @@ class GenieAcsService:
             data_model="",
             inputs={},
             parameters=[],
+            delivery={},
+            overrides={},
+            rows={},
             secret_version=1,
             revision="",
             state="awaiting_first_inform",
@@ -265,20 +273,15 @@ class GenieAcsService:
             return None
         return device
 
+    async def _write_wish(
+        self, device: AcsDevice, template: Template, inputs: Mapping[str, InputValue], why: str
+    ) -> None:
+        """Raises: TemplateInputsRefused, OverridesRefused."""
+        write_wish(device, await rendering_of(self._db, device, template, inputs), why=why, at=self._now())
+
     def _renew(self, device: AcsDevice, settings: Sequence[Setting], why: str) -> None:
         """Set what the device is to have; when that is something new, its way begins again."""
-        revision = revision_of(device.data_model, settings, secret_version=device.secret_version)
-        if device.revision == revision:
-            return
-        device.revision = revision
-        device.parameters = [list(setting.as_row()) for setting in settings]
-        device.details = []
-        device.task_id = None
-        device.reading_after = None
-        seen = device.device_id is not None
-        device.state = "queued" if seen else "awaiting_first_inform"
-        device.reason = f"{why} They are on their way." if seen else f"{why} The CPE has not reported to the ACS yet."
-        device.updated_at = self._now()
+        renew(device, settings, why=why, at=self._now())
 
     async def _live(self, serial: str, *, locked: bool = True) -> AcsDevice | None:
         """The binding that counts; ``locked`` for whoever is going to change it, which a reader must not."""
@@ -360,6 +363,13 @@ def _complete(template: Template, serial: str, given: Mapping[str, InputValue]) 
     return {name: value for name, value in checked_inputs(template, inputs).items() if name in inputs}
 
 
-def _digest(customer_id: int, serial: str, template: str, service_id: int | None, values: Mapping[str, object]) -> str:
-    whole = [customer_id, serial, template, service_id, sorted(values.items())]
+def _digest(
+    customer_id: int,
+    serial: str,
+    template: str,
+    service_id: int | None,
+    values: Mapping[str, object],
+    plan: str | None,
+) -> str:
+    whole = [customer_id, serial, template, service_id, sorted(values.items()), *([plan] if plan is not None else [])]
     return hashlib.sha256(json.dumps(whole, ensure_ascii=True, default=repr).encode()).hexdigest()

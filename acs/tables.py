@@ -97,6 +97,14 @@ class AcsDevice(AcsBase):
     """The template's inputs; secrets by reference only."""
     parameters: Mapped[list[list[Any]]] = mapped_column(JSON)
     """``[path, value, xsd type, is secret]`` each; the value of a secret is its reference."""
+    delivery: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
+    """How they are delivered (``acs.templates.delivery``): which rows the CPE chooses, what may not be cut."""
+    plan: Mapped[str | None] = mapped_column(Text)
+    """The network plan whose overrides count."""
+    overrides: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
+    """What this CPE has otherwise than its template says (``acs.templates.overriding``)."""
+    rows: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
+    """The rows that its last session has chosen, by selector."""
     secret_version: Mapped[int] = mapped_column(Integer, default=1)
     """Counts up when a secret changes under the same reference, since the reference alone would not show it."""
     revision: Mapped[str] = mapped_column(String(64))
@@ -118,6 +126,13 @@ class AcsDevice(AcsBase):
     reading_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """While a verification is under way: only what was read later than this counts, by the ACS's clock."""
 
+    inform_slowed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The ACS's time of the first look that found the interval of a verified CPE; a later reading proves it."""
+    inform_settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When that interval was read back."""
+    inform_reason: Mapped[str | None] = mapped_column(Text)
+    """Why it goes on reporting every minute, if something keeps it from that."""
+
     bound_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_inform_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -126,6 +141,19 @@ class AcsDevice(AcsBase):
     withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cleared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When nothing of ours was left at the ACS after the withdrawal."""
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class AcsPlanOverrides(AcsBase):
+    """What every CPE of a network plan has otherwise than its template says."""
+
+    __tablename__ = "acs_plan_overrides"
+    __table_args__ = (UniqueConstraint("tenant_id", "plan", name="acs_plan_overrides_once"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Text)
+    plan: Mapped[str] = mapped_column(Text)
+    overrides: Mapped[dict[str, Any]] = mapped_column(JSON)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

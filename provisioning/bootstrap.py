@@ -14,7 +14,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import CampaignService, CampaignTurns, CustomerWishes, DeviceOperations, GenieAcsService, TemplateLibrary
+from acs import (
+    CampaignService,
+    CampaignTurns,
+    CustomerWishes,
+    DeviceOperations,
+    DeviceSettings,
+    GenieAcsService,
+    TemplateLibrary,
+)
 from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
 from provisioning.access import forget_old_keys
 from provisioning.addresses import AddressDesk
@@ -206,6 +214,10 @@ class Appliance:
                 acs_by_node=self.settings.genieacs_by_node,
             ),
         )
+
+    def device_settings(self, db: AsyncSession) -> DeviceSettings:
+        """What CPEs are set to, and their overrides, bound to this transaction."""
+        return DeviceSettings(db, tenant_id=self.tenant_id, now=self.clock, templates=self.templates)
 
     def desk(self, db: AsyncSession) -> InstallationDesk:
         """The door for installation tickets, bound to this transaction."""

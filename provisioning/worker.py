@@ -74,6 +74,7 @@ class Pace:
     campaigns_every_seconds: float = 5.0
     logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
+    inform_intervals_every_seconds: float = 20.0
     device_operations_every_seconds: float = 2.0
     cpe_patience: Patience = field(default_factory=Patience)
     nas_retransmission: Retransmission = field(default_factory=Retransmission)
@@ -212,6 +213,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
     return [
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
+        Tick("inform intervals", pace.inform_intervals_every_seconds, outside.acs.slow_verified),
         Tick("events", WHEN_DUE, lambda: appliance.events.take_up(appliance.database.begin)),
         Tick("timers", WHEN_DUE, dispatch.wake_due),
         Tick("device_informed", WHEN_DUE, watchers.watch_informs),

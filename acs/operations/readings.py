@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from typing_extensions import TypedDict
@@ -18,6 +19,7 @@ from acs.operations.reading_paths import ReadingPath, paths_for, readings_known,
 from acs.ports import Begin, Now
 from acs.serials import canonical_serial
 from acs.tables import AcsDevice
+from acs.templates.delivery import ChosenRows, Delivery
 from acs.templates.rendering import Setting
 
 STALE_AFTER = timedelta(minutes=15)
@@ -119,9 +121,9 @@ class DeviceReadings:
                     silent[acs_name, str(document.get("_id"))] = last
         late: list[LateCpe] = []
         service_ids: list[int] = []
-        async for serial, customer_id, service_id, at_acs, parameters in self._bound():
+        async for serial, customer_id, service_id, at_acs, interval in self._bound():
             service_ids += [] if service_id is None else [service_id]
-            interval, last = _interval(parameters), silent.get(at_acs)
+            last = silent.get(at_acs)
             if interval is None or last is None:
                 continue
             missed = int((now - last).total_seconds() // interval)
@@ -138,7 +140,7 @@ class DeviceReadings:
                 )
         return LateCpes(late=late, service_ids=service_ids)
 
-    async def _bound(self) -> AsyncIterator[tuple[str, int, int | None, tuple[str, str], list[list[object]]]]:
+    async def _bound(self) -> AsyncIterator[tuple[str, int, int | None, tuple[str, str], int | None]]:
         """Every bound CPE that the ACS has shown us, a page at a time: its settings are long."""
         after = 0
         while True:
@@ -152,6 +154,8 @@ class DeviceReadings:
                         AcsDevice.acs_name,
                         AcsDevice.device_id,
                         AcsDevice.parameters,
+                        AcsDevice.inform_slowed_at,
+                        AcsDevice.inform_settled_at,
                     )
                     .where(
                         AcsDevice.tenant_id == self._tenant_id,
@@ -164,7 +168,9 @@ class DeviceReadings:
                 )
                 rows = found.all()
             for row in rows:
-                yield row.serial, row.customer_id, row.service_id, (row.acs_name, row.device_id), row.parameters
+                slowed = row.inform_slowed_at is not None or row.inform_settled_at is not None
+                interval = _interval(row.parameters, slowed=slowed)
+                yield row.serial, row.customer_id, row.service_id, (row.acs_name, row.device_id), interval
             if len(rows) < PAGE:
                 return
             after = rows[-1].id
@@ -182,10 +188,13 @@ class DeviceReadings:
                 raise DeviceUnknown(serial)
             spelt, device_id, nbi = device.serial_as_given, device.device_id, self._fleet[device.acs_name]
             parameters = [Setting.from_row(row).path for row in device.parameters]
+            selectors = Delivery.from_json(device.delivery or {}).selectors
         seen = await find_known(nbi, spelt, device_id)
         if seen is None:
             raise AwaitingFirstInform(serial)
-        return serial, nbi, seen, paths_for(seen, parameters)
+        chosen = ChosenRows.by_tags(selectors, seen["tags"])
+        placed = parameters if chosen is None else [chosen.placed(path) for path in parameters]
+        return serial, nbi, seen, paths_for(seen, placed)
 
 
 def _reading(name: str, places: Sequence[ReadingPath], leaves: dict[str, Leaf], old: datetime) -> Reading:
@@ -212,9 +221,10 @@ def _without(name: str, note: str) -> Reading:
     return Reading(reading=name, value=None, path=None, sure=None, read_at=None, is_stale=False, note=note)
 
 
-def _interval(parameters: Sequence[Sequence[object]]) -> int | None:
-    """The interval in seconds that the CPE was given; None where it keeps its own."""
-    for path, value, *_ in parameters:
-        if str(path).endswith(INFORM_INTERVAL) and isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
+def _interval(parameters: Sequence[Sequence[Any]], *, slowed: bool) -> int | None:
+    """The interval in seconds that the CPE has, by whether it was let report seldom; None: it keeps its own."""
+    for setting in map(Setting.from_row, parameters):
+        if setting.path.endswith(INFORM_INTERVAL):
+            value = setting.settled if slowed and setting.settled is not None else setting.value
+            return int(value) if str(value).isdigit() and int(value) > 0 else None
     return None

@@ -62,8 +62,8 @@ ROLES: dict[Role, frozenset[Permission]] = {
     | {
         "addresses.write",
         "audit.read",
-        "devices.operate",
         "devices.write",
+        "devices.operate",
         "events.publish",
         "installations.order",
         "lines.answer",

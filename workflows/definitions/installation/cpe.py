@@ -48,6 +48,7 @@ async def provision_device(services: Services, run: Installation) -> Provisioned
             "wifi_ssid": run.input.wifi_ssid,
         },
         access_node=allocated["access_node"],
+        plan=run.input.bandwidth_plan,
         request_id=run.key(provision_device),
     )
 
