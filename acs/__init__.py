@@ -5,6 +5,9 @@
   in a later one. It believes only proof: a tag our script sets after the CPE has taken the values, and readings newer
   than the write. What reads back blank (passwords) is ``accepted_unverifiable``.
 * ``DeviceSettings`` shows what exactly a CPE is set to, and lets single CPEs and plans have something otherwise.
+* ``CampaignService`` and ``CampaignTurns`` bring a change to a group of CPEs, a few first, until too many fail.
+* ``ConvergenceBySite`` is the same where several GenieACS serve the CPEs, each bound to one of them.
+* ``PresetInstaller`` keeps the handful of presets and scripts at an ACS that are ours as they should be.
 * ``NbiClient`` speaks the northbound interface of GenieACS: outcomes instead of booleans, every request checked before
   it is sent, because one bad request costs GenieACS a worker.
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
@@ -32,6 +35,19 @@ Everything is checked when Firstlight starts, and all faults are named at once.
 ``tests/acs/templates/test_rendering.py`` checks every template that comes with Firstlight.
 """
 
+from acs.campaigns.errors import (
+    CampaignError,
+    CampaignNameTaken,
+    CampaignNotThere,
+    CampaignRefused,
+    CampaignUnknown,
+)
+from acs.campaigns.invariants import campaigns_called_complete_too_early
+from acs.campaigns.pacing import MemberState
+from acs.campaigns.records import CampaignRecord, CampaignState, MemberRecord
+from acs.campaigns.service import CampaignService
+from acs.campaigns.targets import Group
+from acs.campaigns.turning import CampaignTurns
 from acs.convergence.applying import ApplyOutcome
 from acs.convergence.device_convergence import DeviceConvergence, WithdrawOutcome
 from acs.convergence.resetting import ResetOutcome, ResetRequest
@@ -40,16 +56,22 @@ from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
 from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
+from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
 from acs.errors import (
     AcsError,
+    AcsUnknown,
     AwaitingFirstInform,
     DesiredStateChanged,
     DeviceDrifted,
     DeviceError,
     DeviceUnknown,
     DeviceUnreachable,
+    NothingToRollBack,
     NotYet,
     OverridesRefused,
+    PresetInstallUnderWay,
+    PresetsNotTaken,
+    PresetsPoisoned,
     Refusal,
     RequestConflict,
     SerialAmbiguous,
@@ -63,6 +85,7 @@ from acs.errors import (
     WrongDataModel,
     WrongModel,
 )
+from acs.estate import AcsFleet, ConvergenceBySite
 from acs.invariants import (
     Finding,
     claims_without_proof,
@@ -77,6 +100,7 @@ from acs.nbi.errors import (
     NbiDeviceInSession,
     NbiError,
     NbiGarbled,
+    NbiLeftInPeace,
     NbiPoisoned,
     NbiRejected,
     NbiRequestInvalid,
@@ -89,31 +113,58 @@ from acs.nbi.outcomes import (
     Fault,
     Faulted,
     NotReached,
+    Operation,
     Queued,
     Rejected,
+    StoredFile,
     Task,
     TaskOutcome,
     Unknown,
     Why,
     WriteOutcome,
 )
+from acs.nbi.preset import Condition, Preset
 from acs.ports import Begin, Now, Secrets, Sleep
+from acs.presets.baseline import Baseline, baseline
+from acs.presets.differences import Change, Differences
+from acs.presets.installing import InstallOutcome, PresetInstaller
+from acs.presets.tables import AcsPresetInstall
 from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
-from acs.tables import AcsBase, AcsDevice, AcsRequest
+from acs.tables import DEFAULT_ACS, AcsBase, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
 from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs
 from acs.templates.settings import render
 
 __all__ = [
+    "DEFAULT_ACS",
     "AcsBase",
     "AcsDevice",
+    "AcsDoor",
     "AcsError",
+    "AcsExamination",
+    "AcsFleet",
+    "AcsPresetInstall",
     "AcsRequest",
+    "AcsTrap",
+    "AcsUnknown",
     "ApplyOutcome",
     "AwaitingFirstInform",
+    "Baseline",
     "Begin",
     "CallOutcome",
+    "CampaignError",
+    "CampaignNameTaken",
+    "CampaignNotThere",
+    "CampaignRecord",
+    "CampaignRefused",
+    "CampaignService",
+    "CampaignState",
+    "CampaignTurns",
+    "CampaignUnknown",
+    "Change",
+    "Condition",
+    "ConvergenceBySite",
     "DataModel",
     "DesiredStateChanged",
     "DeviceConvergence",
@@ -124,6 +175,7 @@ __all__ = [
     "DeviceState",
     "DeviceUnknown",
     "DeviceUnreachable",
+    "Differences",
     "Done",
     "Drift",
     "Fault",
@@ -131,10 +183,15 @@ __all__ = [
     "Finding",
     "Found",
     "GenieAcsService",
+    "Group",
+    "InstallOutcome",
+    "MemberRecord",
+    "MemberState",
     "NbiClient",
     "NbiDeviceInSession",
     "NbiError",
     "NbiGarbled",
+    "NbiLeftInPeace",
     "NbiPoisoned",
     "NbiRejected",
     "NbiRequestInvalid",
@@ -142,9 +199,16 @@ __all__ = [
     "NbiUnreachable",
     "NotReached",
     "NotYet",
+    "NothingToRollBack",
     "Now",
+    "Operation",
     "OverridesRefused",
     "Patience",
+    "Preset",
+    "PresetInstallUnderWay",
+    "PresetInstaller",
+    "PresetsNotTaken",
+    "PresetsPoisoned",
     "ProvisionedDevice",
     "Queued",
     "Refusal",
@@ -163,6 +227,7 @@ __all__ = [
     "SettingsFailed",
     "SettingsRefused",
     "Sleep",
+    "StoredFile",
     "Task",
     "TaskOutcome",
     "Template",
@@ -179,11 +244,15 @@ __all__ = [
     "WriteOutcome",
     "WrongDataModel",
     "WrongModel",
+    "baseline",
+    "campaigns_called_complete_too_early",
     "canonical_serial",
     "checked_inputs",
     "claims_without_proof",
     "devices_of_ended_services",
+    "examine_acs",
     "is_serial",
+    "own_addresses",
     "pon_serial",
     "render",
     "require_verified",

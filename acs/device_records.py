@@ -43,6 +43,7 @@ class DeviceRecord(ProvisionedDevice):
     inputs: dict[str, str | int]
     reason: str
     details: list[dict[str, str | int | bool | None]]
+    acs_name: str
     device_id: str | None
     plan: str | None
     rows: dict[str, str]
@@ -70,6 +71,7 @@ RECORDS = select(
     DEVICE.state,
     DEVICE.reason,
     DEVICE.details,
+    DEVICE.acs_name,
     DEVICE.device_id,
     DEVICE.plan,
     DEVICE.rows,
@@ -106,6 +108,7 @@ def record_of(device: AcsDevice | Row[*tuple[Any, ...]]) -> DeviceRecord:
         inputs=dict(device.inputs),
         reason=device.reason,
         details=list(device.details),
+        acs_name=device.acs_name,
         device_id=device.device_id,
         plan=device.plan,
         rows=dict(device.rows),

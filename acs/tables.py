@@ -34,6 +34,8 @@ DEVICE_STATES = (
     "unreachable",
     "withdrawn",
 )
+DEFAULT_ACS = "default"
+"""The name of the ACS that serves whatever no other is named for."""
 _STATE_LIST = ", ".join(f"'{state}'" for state in DEVICE_STATES)
 _LIVE = text("state <> 'withdrawn'")
 
@@ -112,6 +114,8 @@ class AcsDevice(AcsBase):
     """Why it is in that state, in words."""
     details: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     """By parameter: what was refused (faulted) or differs (drifted)."""
+    acs_name: Mapped[str] = mapped_column(String(64), default=DEFAULT_ACS, server_default=DEFAULT_ACS)
+    """The ACS that it reports to; stays as it was when the CPE was bound."""
     device_id: Mapped[str | None] = mapped_column(Text)
     """``_id`` at the ACS, once the CPE has been seen there."""
     task_id: Mapped[str | None] = mapped_column(Text)

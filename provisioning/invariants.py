@@ -187,6 +187,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: acs.traces_left_at_the_acs(on.db, **on.scope, withdrawn_before=on.now - TRACES_GONE_AFTER),
     ),
     Invariant(
+        "acs.campaign_complete",
+        "a campaign is complete when every CPE in it has ended",
+        lambda on: acs.campaigns_called_complete_too_early(on.db, **on.scope),
+    ),
+    Invariant(
         "line.of_ended_service",
         "no line stays on an OLT for a service that has ended",
         lambda on: line.lines_of_ended_services(on.db, **on.scope, live_service_ids=on.live),

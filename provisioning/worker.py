@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from acs import DeviceConvergence, NbiClient, Patience
+from acs import ConvergenceBySite, Patience
 from provisioning.bootstrap import Appliance
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
@@ -25,18 +25,17 @@ from provisioning.commercial.payments import (
     payment_gateways,
 )
 from provisioning.configured import (
+    acs_fleet,
     line_webhook_settings,
     smtp_settings,
     trusted_authorities,
 )
 from provisioning.database import sync_url
-from provisioning.errors import Fault
 from provisioning.line import LineHandOver, line_adapters
-from provisioning.settings import SettingsRefused
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, Retention, WebhookSender
-from radius import Kept, Reaper, Retransmission, SessionArchive, SessionControl, UsageCount
+from radius import Kept, Reaper, ReopenedSessions, Retransmission, SessionArchive, SessionControl, UsageCount
 from workflows import (
     Dispatch,
     Interpreter,
@@ -67,9 +66,11 @@ class Pace:
     session_changes_every_seconds: float = 1.0
     reap_every_seconds: float = 60.0
     session_upkeep_every_seconds: float = 120.0
+    data_caps_every_seconds: float = 120.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
+    campaigns_every_seconds: float = 5.0
     logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
     inform_intervals_every_seconds: float = 20.0
@@ -160,11 +161,7 @@ async def open_worker(
 
 async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> Outside:
     settings = appliance.settings
-    if settings.genieacs_nbi_url is None:
-        raise SettingsRefused([Fault("FIRSTLIGHT_GENIEACS_NBI_URL", "is needed by a worker: where GenieACS answers")])
-    nbi = await stack.enter_async_context(
-        NbiClient(settings.genieacs_nbi_url, tls=trusted_authorities(), sleep=pace.sleep)
-    )
+    fleet = await stack.enter_async_context(acs_fleet(settings, sleep=pace.sleep))
     http = await stack.enter_async_context(outgoing_http())
     common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock}
     adapters = line_adapters(
@@ -179,8 +176,8 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
     begin = appliance.database.begin
     return Outside(
         radius=appliance.projector,
-        acs=DeviceConvergence(
-            begin, nbi, **common, secrets=appliance.vault, sleep=pace.sleep, patience=pace.cpe_patience
+        acs=ConvergenceBySite(
+            begin, fleet, **common, secrets=appliance.vault, sleep=pace.sleep, patience=pace.cpe_patience
         ),
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=smtp_settings(settings), **common),
@@ -226,6 +223,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
         Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),
         Tick("pools", pace.pools_every_seconds, appliance.tell_pool_levels),
+        Tick("campaigns", pace.campaigns_every_seconds, appliance.campaign_turns.turn),
         Tick("old logins", pace.logins_every_seconds, appliance.forget_old_logins),
         Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
     ]
@@ -246,9 +244,13 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         await archive.tend()
 
     reaper = Reaper(begin, tenant_id=appliance.tenant_id, now=clock)
+    reopened = ReopenedSessions(appliance.database.begin, begin, tenant_id=appliance.tenant_id, now=clock)
     return [
         Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
+        Tick("silent NASes", pace.reap_every_seconds, appliance.tell_silent_nases),
+        Tick("sessions open again", pace.reap_every_seconds, reopened.tell),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
+        Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
     ]
 
 

@@ -39,6 +39,7 @@ class Desired:
     delivery: Delivery
     state: DeviceState
     reason: str
+    acs_name: str
     device_id: str | None
     task_id: str | None
     queued_at: datetime | None
@@ -125,8 +126,8 @@ class DesiredStates:
             bound = {device.serial: _desired(device) for device in found}
         return {given: bound[serial] for given, serial in canonical.items() if serial in bound}
 
-    async def reporting_often(self, *, behind: int, limit: int) -> list[tuple[Desired, datetime | None]]:
-        """Verified CPEs that are not known to have their interval of verified ones, by row, and the mark of each."""
+    async def reporting_often(self, *, acs_name: str, behind: int, limit: int) -> list[tuple[Desired, datetime | None]]:
+        """Verified CPEs of an ACS not known to have their interval of verified ones, by row, and the mark of each."""
         async with self._begin() as db:
             found = await db.scalars(
                 select(AcsDevice)
@@ -134,6 +135,7 @@ class DesiredStates:
                     AcsDevice.tenant_id == self._tenant_id,
                     AcsDevice.state.in_(("verified", "accepted_unverifiable")),
                     AcsDevice.inform_settled_at.is_(None),
+                    AcsDevice.acs_name == acs_name,
                     AcsDevice.id > behind,
                 )
                 .order_by(AcsDevice.id)
@@ -221,6 +223,7 @@ def _desired(device: AcsDevice) -> Desired:
         delivery=Delivery.from_json(device.delivery or {}),
         state=cast(DeviceState, device.state),
         reason=device.reason,
+        acs_name=device.acs_name,
         device_id=device.device_id,
         task_id=device.task_id,
         queued_at=device.queued_at,

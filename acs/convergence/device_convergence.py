@@ -27,6 +27,7 @@ from acs.nbi.client import NbiClient
 from acs.nbi.outcomes import Rejected, require_done
 from acs.ports import Begin, Now, Secrets, Sleep
 from acs.serials import canonical_serial
+from acs.tables import DEFAULT_ACS
 from acs.templates.delivery import is_row_tag
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ class DeviceConvergence:
         tenant_id: str,
         now: Now,
         secrets: Secrets,
+        acs_name: str = DEFAULT_ACS,
         sleep: Sleep = asyncio.sleep,
         patience: Patience | None = None,
     ) -> None:
@@ -60,7 +62,7 @@ class DeviceConvergence:
         self._informs = Informs(nbi, self._states, now=now)
         self._applying = Applying(nbi, self._states, sessions, now=now, sleep=sleep)
         self._verifying = Verifying(nbi, self._states, sessions, now=now)
-        self._slowing = Slowing(nbi, self._states, now=now)
+        self._slowing = Slowing(nbi, self._states, acs_name=acs_name, now=now)
         self._resetting = Resetting(nbi, self._states, sessions)
 
     async def prepare(self) -> None:

@@ -33,9 +33,10 @@ AT_ONCE = 200
 class Slowing:
     """The steps of ``DeviceConvergence.slow_verified``."""
 
-    def __init__(self, nbi: NbiClient, states: DesiredStates, *, now: Now) -> None:
+    def __init__(self, nbi: NbiClient, states: DesiredStates, *, acs_name: str, now: Now) -> None:
         self._nbi = nbi
         self._states = states
+        self._acs_name = acs_name
         self._now = now
         self._behind: int = 0
 
@@ -44,7 +45,7 @@ class Slowing:
 
         Raises: NbiError when the ACS cannot be asked; what is wrong with one CPE holds up no other.
         """
-        waiting = await self._states.reporting_often(behind=self._behind, limit=AT_ONCE)
+        waiting = await self._states.reporting_often(acs_name=self._acs_name, behind=self._behind, limit=AT_ONCE)
         self._behind = waiting[-1][0].row_id if len(waiting) == AT_ONCE else 0
         settled = 0
         for desired, slowed_at in waiting:

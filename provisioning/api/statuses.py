@@ -20,6 +20,7 @@ CODES: dict[int, tuple[str, ...]] = {
     403: ("access.forbidden", "link.error", "link.forged", "partner.suspended", "provisioning.tenant_mismatch"),
     404: (
         "access.token_unknown",
+        "acs.campaign_unknown",
         "acs.device_unknown",
         "billing.extension_unknown",
         "billing.subscription_unknown",
@@ -59,6 +60,8 @@ CODES: dict[int, tuple[str, ...]] = {
         "workflow.run_unknown",
     ),
     409: (
+        "acs.campaign_name_taken",
+        "acs.campaign_not_there",
         "acs.desired_state_changed",
         "addresses.error",
         "addresses.line_on_olt",
@@ -232,6 +235,8 @@ CODES: dict[int, tuple[str, ...]] = {
     413: ("api.body_too_large",),
     415: ("api.media_type_unsupported",),
     422: (
+        "acs.campaign_error",
+        "acs.campaign_refused",
         "acs.overrides_refused",
         "acs.serial_malformed",
         "acs.template_inputs_refused",

@@ -73,6 +73,24 @@ CORRUPTIONS = (
         ours=(f"UPDATE acs_device SET state = 'withdrawn', withdrawn_at = {LONG_AGO}, cleared_at = NULL",),
     ),
     Corruption(
+        "a campaign that ended before its CPEs",
+        (
+            (
+                "acs.campaign_complete",
+                "campaign wifi",
+                "Campaign wifi is called completed, but 1 of its CPEs have not ended.",
+            ),
+        ),
+        ours=(
+            "INSERT INTO acs_campaign (id, tenant_id, name, kind, arguments, canary, batch_size, most_failed_percent,"
+            " patience_seconds, state, reason, pardoned_done, pardoned_failed, planned_by, planned_at, updated_at)"
+            f" SELECT 1, 'default', 'wifi', 'template', '{{}}', 0, 1, 0, 60, 'completed', '', 0, 0, 'x', {LONG_AGO},"
+            f" {LONG_AGO}",
+            "INSERT INTO acs_campaign_member (id, tenant_id, campaign_id, device_row_id, serial, state, reason)"
+            " SELECT 1, 'default', 1, id, serial, 'waiting', '' FROM acs_device",
+        ),
+    ),
+    Corruption(
         "a line in another VLAN than its service",
         (
             (
