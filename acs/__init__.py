@@ -11,6 +11,8 @@
 * ``NbiClient`` speaks the northbound interface of GenieACS: outcomes instead of booleans, every request checked before
   it is sent, because one bad request costs GenieACS a worker.
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
+* ``DeviceOperations`` and ``CustomerWishes`` write down what is to be done to a CPE once (reboot, firmware, a ping,
+  another WiFi name, a swap), ``OperationCarrier`` does it and calls it done by its effect.
 * The functions named ``serials_bound_twice`` and the like are the invariants of ``firstlight check``.
 
 To add a CPE template, put one TOML file into ``acs/cpe_templates/`` (or a folder given to ``TemplateLibrary.load``);
@@ -124,6 +126,21 @@ from acs.nbi.outcomes import (
     WriteOutcome,
 )
 from acs.nbi.preset import Condition, Preset
+from acs.operations.carrier import OperationCarrier
+from acs.operations.customer_wishes import CustomerWishes
+from acs.operations.errors import (
+    OperationError,
+    OperationOver,
+    OperationRefused,
+    OperationUnderWay,
+    OperationUnknown,
+    ParameterOwned,
+)
+from acs.operations.invariants import operations_nobody_ends, operations_with_secrets
+from acs.operations.readings import DeviceReading, DeviceReadings, LateCpe, LateCpes, Reading
+from acs.operations.records import OperationKind, OperationRecord, OperationState
+from acs.operations.service import DeviceOperations
+from acs.operations.tables import AcsOperation
 from acs.ports import Begin, Now, Secrets, Sleep
 from acs.presets.baseline import Baseline, baseline
 from acs.presets.differences import Change, Differences
@@ -144,6 +161,7 @@ __all__ = [
     "AcsError",
     "AcsExamination",
     "AcsFleet",
+    "AcsOperation",
     "AcsPresetInstall",
     "AcsRequest",
     "AcsTrap",
@@ -165,11 +183,15 @@ __all__ = [
     "Change",
     "Condition",
     "ConvergenceBySite",
+    "CustomerWishes",
     "DataModel",
     "DesiredStateChanged",
     "DeviceConvergence",
     "DeviceDrifted",
     "DeviceError",
+    "DeviceOperations",
+    "DeviceReading",
+    "DeviceReadings",
     "DeviceRecord",
     "DeviceSettings",
     "DeviceState",
@@ -185,6 +207,8 @@ __all__ = [
     "GenieAcsService",
     "Group",
     "InstallOutcome",
+    "LateCpe",
+    "LateCpes",
     "MemberRecord",
     "MemberState",
     "NbiClient",
@@ -202,7 +226,17 @@ __all__ = [
     "NothingToRollBack",
     "Now",
     "Operation",
+    "OperationCarrier",
+    "OperationError",
+    "OperationKind",
+    "OperationOver",
+    "OperationRecord",
+    "OperationRefused",
+    "OperationState",
+    "OperationUnderWay",
+    "OperationUnknown",
     "OverridesRefused",
+    "ParameterOwned",
     "Patience",
     "Preset",
     "PresetInstallUnderWay",
@@ -211,6 +245,7 @@ __all__ = [
     "PresetsPoisoned",
     "ProvisionedDevice",
     "Queued",
+    "Reading",
     "Refusal",
     "Rejected",
     "RenderedDevice",
@@ -252,6 +287,8 @@ __all__ = [
     "devices_of_ended_services",
     "examine_acs",
     "is_serial",
+    "operations_nobody_ends",
+    "operations_with_secrets",
     "own_addresses",
     "pon_serial",
     "render",

@@ -28,6 +28,7 @@
     │       ├── AwaitingFirstInform
     │       └── DeviceUnreachable
     ├── CampaignError            a campaign can't do that; this branch stands in ``acs.campaigns.errors``
+    ├── OperationError           an operation on a CPE; this branch stands in ``acs.operations.errors``
     └── NbiError                 the ACS itself; this branch stands in ``acs.nbi.errors``
         ├── NbiRequestInvalid    refused on our side before it was sent
         ├── NbiRejected          GenieACS (or a proxy before it) refused the request

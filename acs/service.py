@@ -22,6 +22,7 @@ from acs.ports import Now, Secrets
 from acs.serials import canonical_serial
 from acs.tables import DEFAULT_ACS, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
+from acs.templates.overriding import without
 from acs.templates.passphrases import new_wifi_passphrase
 from acs.templates.rendering import InputValue, Setting, Template, checked_inputs
 from acs.wishes import plan_overrides, rendering_of, renew, write_wish
@@ -213,6 +214,25 @@ class GenieAcsService:
             self._renew(device, [Setting.from_row(row) for row in device.parameters], "A secret of it was changed.")
         await self._db.flush()
         return [provisioned(device) for device in changed]
+
+    async def take_over_overrides(self, *, former_serial: str, device_serial: str) -> None:
+        """Let a CPE have what the one before it, withdrawn by now, had otherwise than the template that both have.
+
+        A row that an operator named was the former CPE's, and stays behind.
+
+        Raises: SerialMalformed, DeviceUnknown, TemplateUnknown, TemplateInputsRefused, OverridesRefused.
+        """
+        device = await self._live(canonical_serial(device_serial))
+        former = await self._latest_withdrawn(canonical_serial(former_serial), None)
+        if device is None:
+            raise DeviceUnknown(device_serial)
+        if former is None or not former.overrides:
+            return
+        template = self._templates.get(device.template)
+        rows = [selector.name for selector in template.delivery.selectors]
+        device.overrides = {**without(former.overrides, rows), **device.overrides}
+        await self._write_wish(device, template, device.inputs, "Its settings were taken over.")
+        await self._db.flush()
 
     async def plan_changed(self, *, service_id: int, plan: str) -> list[ProvisionedDevice]:
         """A service has another plan now: those of its CPEs that have something otherwise by it, to be applied.

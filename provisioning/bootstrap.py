@@ -14,7 +14,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import CampaignService, CampaignTurns, DeviceSettings, GenieAcsService, TemplateLibrary
+from acs import (
+    CampaignService,
+    CampaignTurns,
+    CustomerWishes,
+    DeviceOperations,
+    DeviceSettings,
+    GenieAcsService,
+    TemplateLibrary,
+)
 from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
 from provisioning.access import forget_old_keys
 from provisioning.addresses import AddressDesk
@@ -50,6 +58,7 @@ from provisioning.configured import (
 from provisioning.data_caps import billed_plan, billing_days, tell_lifted, tell_of_cap
 from provisioning.database import Database, sync_url
 from provisioning.days import day_of
+from provisioning.device_desk import DeviceDesk
 from provisioning.ended_terms import EndedTerms
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
@@ -296,6 +305,19 @@ class Appliance:
             zone=self.zone,
             devices=lambda db: self.services(db).genieacs_service,
             told=Teller(self.publish),
+        )
+
+    def device_desk(self, db: AsyncSession) -> DeviceDesk:
+        """The door for what is done to CPEs, bound to this transaction."""
+        services = self.services(db)
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "templates": self.templates}
+        return DeviceDesk(
+            db,
+            operations=DeviceOperations(db, **common),
+            wishes=CustomerWishes(db, **common, secrets=self.vault, devices=services.genieacs_service),
+            devices=services.genieacs_service,
+            lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
+            tenant_id=self.tenant_id,
         )
 
     def nas_desk(self, db: AsyncSession) -> NasDesk:

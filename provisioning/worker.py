@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from acs import ConvergenceBySite, Patience
+from acs import DEFAULT_ACS, ConvergenceBySite, Patience
 from provisioning.bootstrap import Appliance
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
@@ -31,6 +31,7 @@ from provisioning.configured import (
     trusted_authorities,
 )
 from provisioning.database import sync_url
+from provisioning.device_operations import operation_carrier
 from provisioning.line import LineHandOver, line_adapters
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
@@ -74,6 +75,7 @@ class Pace:
     logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
     inform_intervals_every_seconds: float = 20.0
+    device_operations_every_seconds: float = 2.0
     cpe_patience: Patience = field(default_factory=Patience)
     nas_retransmission: Retransmission = field(default_factory=Retransmission)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
@@ -150,6 +152,8 @@ async def open_worker(
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
         ticks += _session_ticks(appliance, pace)
+        operations = operation_carrier(appliance, outside.acs.of(DEFAULT_ACS))
+        ticks.append(Tick("operations on cpes", pace.device_operations_every_seconds, operations.drive))
         ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
         clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])
         await dispatch.open()

@@ -65,6 +65,11 @@ class DeviceConvergence:
         self._slowing = Slowing(nbi, self._states, acs_name=acs_name, now=now)
         self._resetting = Resetting(nbi, self._states, sessions)
 
+    @property
+    def nbi(self) -> NbiClient:
+        """The GenieACS it goes through."""
+        return self._nbi
+
     async def prepare(self) -> None:
         """Install our apply script at the ACS if need be; done by ``apply`` too, which then waits 5 s for it.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from acs.testing.cpe import LabCpe
 from acs.testing.cpe_network import TransferResult
+from acs.testing.cpe_tests import make_tests
 from acs.testing.errors import CpeGone, CwmpFault
 from acs.testing.parameter_tree import Value
 
@@ -64,6 +65,7 @@ class CpeRpcs:
             raise CpeGone(self.cpe.serial)
         if restarts:
             self.cpe.after_session = self._restart_wan
+        make_tests(self.cpe, accepted)
         return 0
 
     def _restarts_wan(self, accepted: Mapping[str, Value]) -> bool:
@@ -123,7 +125,9 @@ class CpeRpcs:
         fault, text = (0, "") if found is not None else (9016, "HTTP 404")
         cpe.transfers.append(TransferResult(command_key, fault, text, started, clock.now()))
         events = ["7 TRANSFER COMPLETE", "M Download"]
-        if found is not None and file_type == FIRMWARE:
+        if found is not None and file_type == FIRMWARE and cpe.quirks.keeps_version:
+            events.insert(0, "1 BOOT")
+        elif found is not None and file_type == FIRMWARE:
             cpe.tree.put(f"{cpe.roles.root}.DeviceInfo.SoftwareVersion", str(found.get("version", "")))
             events.insert(0, "1 BOOT")
         await cpe.inform(*events)

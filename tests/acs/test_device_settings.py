@@ -254,3 +254,19 @@ async def test_a_secret_that_only_an_override_names_makes_a_new_revision_when_it
     async with devices.database.begin() as db:
         assert len(await devices.service(db).secret_changed(ref=ref)) == 1
     assert (await row(devices)).revision != before
+
+
+async def test_a_cpe_in_the_place_of_another_takes_over_what_that_one_had_otherwise(devices: Devices) -> None:
+    await provision(devices, **HUAWEI)
+    fixed = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.3.WANPPPConnection.2"
+    await override(devices, wifi_ssid="Mine", internet=fixed)
+    async with devices.database.begin() as db:
+        service = devices.service(db)
+        await service.withdraw_device(device_serial=SERIAL)
+        await service.provision_device(
+            customer_id=1, device_serial="HWTC00000002", config_template="huawei-tr098", service_id=7, values=VALUES
+        )
+        await service.take_over_overrides(former_serial=SERIAL, device_serial="HWTC00000002")
+        shown = await devices.settings(db).rendered(device_serial="HWTC00000002")
+    assert shown["overrides"] == {"wifi_ssid": "Mine"}
+    assert said(shown)[f"{WLAN}.1.SSID"] == ("Mine", "device override", "wifi_ssid")

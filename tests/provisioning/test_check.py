@@ -91,6 +91,28 @@ CORRUPTIONS = (
         ),
     ),
     Corruption(
+        "an operation that nobody carries, with a passphrase in it",
+        (
+            (
+                "acs.operation_ends",
+                "operation 7",
+                f"Operation 7 (wifi of CPE {SERIAL}) should have ended by 2026-01-01 00:00 UTC: does a worker run, and"
+                " does it reach the ACS?",
+            ),
+            (
+                "acs.operation_without_secret",
+                "operation 7",
+                f"Operation 7 has the passphrase of CPE {SERIAL} in clear.",
+            ),
+        ),
+        ours=(
+            "INSERT INTO acs_operation (id, tenant_id, device_serial, kind, arguments, alone, state, reason,"
+            " cancel_wanted, step, stage, looks, attempts, baseline, requested_by, requested_at, expires_at, due_at)"
+            f" VALUES (7, 'default', '{SERIAL}', 'wifi', '{{\"passphrase\": \"seven bottles\"}}', false, 'requested',"
+            f" '', false, 0, 'new', 0, 0, '{{}}', 'nora', {LONG_AGO}, {LONG_AGO}, {LONG_AGO})",
+        ),
+    ),
+    Corruption(
         "a line in another VLAN than its service",
         (
             (
