@@ -42,7 +42,7 @@ class WithdrawOutcome(TypedDict):
 
 
 class DeviceConvergence:
-    """From desired state to the CPE, through one GenieACS."""
+    """From desired state to the CPE, through one GenieACS; ``acs_name`` where there are others."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class DeviceConvergence:
         patience: Patience | None = None,
     ) -> None:
         self._nbi = nbi
-        self._states = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets)
+        self._states = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets, acs_name=acs_name)
         self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience())
         self._informs = Informs(nbi, self._states, now=now)
         self._applying = Applying(nbi, self._states, sessions, now=now, sleep=sleep)
@@ -160,6 +160,8 @@ class DeviceConvergence:
         serial = canonical_serial(device_serial)
         to_clear = await self._states.to_clear(serial)
         live = await self._states.live_or_none(serial)
+        if live is not None and self._states.acs_name not in (None, live.acs_name):
+            live = None  # its apply replaces nothing here
         seen = None
         if live is None and to_clear:
             seen = await find_device(self._nbi, to_clear[-1].serial_as_given)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from provisioning.access import KnownCallers, note_wanted_changes
 from provisioning.api import (
+    acs,
     addresses,
     addresses_files,
     addresses_nat,
@@ -89,6 +90,7 @@ NOUNS: Sequence[APIRouter] = (
     addresses_nat.doors,
     device_settings.doors,
     devices.doors,
+    acs.doors,
     campaigns.doors,
     devices_verbs.doors,
     devices_verbs.records,
