@@ -18,6 +18,7 @@ from acs.convergence.desired_states import Desired, DesiredStates
 from acs.convergence.informs import Informs
 from acs.convergence.resetting import ResetOutcome, ResetRequest, Resetting
 from acs.convergence.seen_devices import SeenDevice, find_device, find_known, look_again
+from acs.convergence.session_window import SessionWindow
 from acs.convergence.sessions import Patience, Sessions
 from acs.convergence.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, concluded_since, was_reset
 from acs.errors import AwaitingFirstInform, NotYet, WrongDataModel
@@ -50,10 +51,13 @@ class DeviceConvergence:
         secrets: Secrets,
         sleep: Sleep = asyncio.sleep,
         patience: Patience | None = None,
+        states: DesiredStates | None = None,
+        window: SessionWindow | None = None,
     ) -> None:
+        """``states`` and ``window`` are for whoever does this for many CPEs at a time (``acs.fleet``)."""
         self._nbi = nbi
-        self._states = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets)
-        self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience())
+        self._states = states or DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets)
+        self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience(), window=window)
         self._informs = Informs(nbi, self._states, now=now)
         self._applying = Applying(nbi, self._states, sessions, now=now, sleep=sleep)
         self._verifying = Verifying(nbi, self._states, sessions, now=now)

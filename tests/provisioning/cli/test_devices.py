@@ -19,6 +19,4 @@ def test_cpes_are_listed_and_one_is_shown_with_what_keeps_it(isp: Settings, type
     shown = type_("devices", "show", verified[0]["device_serial"].lower()).out
     assert f"template {verified[0]['template']} (TR-181), revision {verified[0]['revision']}" in shown
     assert "The CPE has its settings; its secrets it took and does not show." in shown
-    assert (
-        type_("devices", "show", "NOSUCH").err == "refused: CPE NOSUCH is not bound to any service.\n"
-    )
+    assert type_("devices", "show", "NOSUCH").err == "refused: CPE NOSUCH is not bound to any service.\n"
