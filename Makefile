@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 WORKERS ?= 3
 # What is compiled once is not compiled again for each of the many processes that tests and the demo start.
 unexport PYTHONDONTWRITEBYTECODE
-export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE ONLY ROWS
+export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE ONLY ROWS CPES TASKS DEVICES
 
 .PHONY: help demo test turns durability bench bench-ipam bench-radius bench-acs check lint types imports lock docs picture mails clean ready-demo ready-test
 

@@ -4,6 +4,8 @@
 * ``DeviceConvergence`` finds the CPE at the ACS, gives it its settings in one session, all or none, and reads them back
   in a later one. It believes only proof: a tag our script sets after the CPE has taken the values, and readings newer
   than the write. What reads back blank (passwords) is ``accepted_unverifiable``.
+* ``FleetConvergence`` does that for thousands at a time; ``Sweep`` looks at all CPEs of an ACS for news, and
+  ``FleetTender`` is what goes on by itself: first Informs, factory resets, drift, with a limit to repairs.
 * ``NbiClient`` speaks the northbound interface of GenieACS: outcomes instead of booleans, every request checked before
   it is sent, because one bad request costs GenieACS a worker.
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
@@ -53,6 +55,15 @@ from acs.errors import (
     TemplateUnknown,
     WrongDataModel,
 )
+from acs.fleet.converging import FleetConvergence, FleetProgress
+from acs.fleet.overview import CauseCount, FleetOverview, StateCount
+from acs.fleet.overview import overview as fleet_overview
+from acs.fleet.repairing import RepairLimit
+from acs.fleet.resuming import resume_devices
+from acs.fleet.seen_rows import UnboundDevice
+from acs.fleet.seen_rows import unbound as unbound_devices
+from acs.fleet.sweeping import Sweep, SweepOutcome
+from acs.fleet.tending import FleetTender
 from acs.invariants import (
     Finding,
     claims_without_proof,
@@ -103,6 +114,7 @@ __all__ = [
     "AwaitingFirstInform",
     "Begin",
     "CallOutcome",
+    "CauseCount",
     "DataModel",
     "DesiredStateChanged",
     "DeviceConvergence",
@@ -117,6 +129,10 @@ __all__ = [
     "Fault",
     "Faulted",
     "Finding",
+    "FleetConvergence",
+    "FleetOverview",
+    "FleetProgress",
+    "FleetTender",
     "Found",
     "GenieAcsService",
     "NbiClient",
@@ -136,6 +152,7 @@ __all__ = [
     "Queued",
     "Refusal",
     "Rejected",
+    "RepairLimit",
     "RequestConflict",
     "ResetOutcome",
     "ResetRequest",
@@ -148,6 +165,9 @@ __all__ = [
     "SettingsFailed",
     "SettingsRefused",
     "Sleep",
+    "StateCount",
+    "Sweep",
+    "SweepOutcome",
     "Task",
     "TaskOutcome",
     "Template",
@@ -156,6 +176,7 @@ __all__ = [
     "TemplateLibrary",
     "TemplateUnknown",
     "TemplatesInvalid",
+    "UnboundDevice",
     "Unknown",
     "VerifyOutcome",
     "Why",
@@ -166,14 +187,17 @@ __all__ = [
     "checked_inputs",
     "claims_without_proof",
     "devices_of_ended_services",
+    "fleet_overview",
     "is_serial",
     "pon_serial",
     "render",
     "require_verified",
+    "resume_devices",
     "revisions_that_do_not_fit",
     "same_serial",
     "secrets_in_clear",
     "serials_bound_twice",
     "traces_left_at_the_acs",
+    "unbound_devices",
     "wifi_ref",
 ]

@@ -31,6 +31,7 @@ from provisioning.configured import (
 )
 from provisioning.database import sync_url
 from provisioning.errors import Fault
+from provisioning.fleet import FLEET_CONNECTIONS, fleet_tender
 from provisioning.line import LineHandOver, line_adapters
 from provisioning.settings import SettingsRefused
 from provisioning.sole_worker import sole_worker
@@ -72,6 +73,8 @@ class Pace:
     pools_every_seconds: float = 300.0
     logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
+    fleet_look_every_seconds: float = 10.0
+    fleet_sweep_every_seconds: float = 1800.0
     cpe_patience: Patience = field(default_factory=Patience)
     nas_retransmission: Retransmission = field(default_factory=Retransmission)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
@@ -148,6 +151,7 @@ async def open_worker(
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
         ticks += _session_ticks(appliance, pace)
+        ticks += _fleet_ticks(appliance, outside, stack, pace)
         ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
         clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])
         await dispatch.open()
@@ -162,7 +166,9 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
     if settings.genieacs_nbi_url is None:
         raise SettingsRefused([Fault("FIRSTLIGHT_GENIEACS_NBI_URL", "is needed by a worker: where GenieACS answers")])
     nbi = await stack.enter_async_context(
-        NbiClient(settings.genieacs_nbi_url, tls=trusted_authorities(), sleep=pace.sleep)
+        NbiClient(
+            settings.genieacs_nbi_url, tls=trusted_authorities(), max_connections=FLEET_CONNECTIONS, sleep=pace.sleep
+        )
     )
     http = await stack.enter_async_context(outgoing_http())
     common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock}
@@ -247,6 +253,16 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
     return [
         Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
+    ]
+
+
+def _fleet_ticks(appliance: Appliance, outside: Outside, stack: AsyncExitStack, pace: Pace) -> list[Tick]:
+    """CPEs that have news, and a look at everybody now and then: what nobody tells of shows only there."""
+    tender = fleet_tender(appliance, outside.acs.nbi, sleep=pace.sleep)
+    stack.push_async_callback(tender.stop)
+    return [
+        Tick("cpes with news", pace.fleet_look_every_seconds, tender.look),
+        Tick("all cpes", pace.fleet_sweep_every_seconds, tender.sweep),
     ]
 
 

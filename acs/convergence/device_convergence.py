@@ -63,6 +63,11 @@ class DeviceConvergence:
         self._verifying = Verifying(nbi, self._states, sessions, now=now)
         self._resetting = Resetting(nbi, self._states, sessions)
 
+    @property
+    def nbi(self) -> NbiClient:
+        """The ACS it goes through."""
+        return self._nbi
+
     async def prepare(self) -> None:
         """Install our apply script at the ACS if need be; done by ``apply`` too, which then waits 5 s for it.
 

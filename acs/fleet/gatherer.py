@@ -65,11 +65,12 @@ class Gatherer(Generic[Item, Answer]):
                 await self._settle(batch)
 
     async def _settle(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
-        asked = asyncio.create_task(self._answer([item for item, _ in batch]))
+        asking = {asyncio.create_task(self._answer([item for item, _ in batch]))}
         try:
-            await asyncio.wait({asked})
+            [asked], _ = await asyncio.wait(asking)
         finally:
-            asked.cancel()
+            for task in asking:
+                task.cancel()
         if asked.cancelled():
             for _, answered in batch:
                 answered.cancel()

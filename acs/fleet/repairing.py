@@ -62,7 +62,9 @@ def begin_repair(
 
 
 def resume(device: AcsDevice, *, now: datetime) -> None:
-    """A person has looked: the count begins anew."""
+    """A person has looked: the count begins anew, and one that lacks its settings is to get them."""
     device.repairs, device.repairs_since, device.handed_over_at, device.updated_at = 0, None, None, now
-    if device.state == "faulted":
-        device.state, device.reason, device.task_id = "drifted", "Its settings are given to it again.", None
+    if device.state in ("faulted", "drifted"):
+        device.state = "queued" if device.device_id is not None else "awaiting_first_inform"
+        device.reason, device.task_id = "A person has it converged again.", None
+        device.applied_revision = None  # what it took once is no proof of what it has

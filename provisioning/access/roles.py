@@ -10,6 +10,7 @@ Permission = Literal[
     "audit.read",
     "customers.read",
     "customers.write",
+    "devices.operate",
     "devices.read",
     "events.publish",
     "events.read",
@@ -60,6 +61,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     | {
         "addresses.write",
         "audit.read",
+        "devices.operate",
         "events.publish",
         "installations.order",
         "lines.answer",

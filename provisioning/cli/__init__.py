@@ -16,6 +16,7 @@ from provisioning.cli import (
     audit,
     customers,
     devices,
+    devices_fleet,
     events,
     keys,
     leads,
@@ -43,6 +44,7 @@ from provisioning.cli import (
 from provisioning.cli.audited import remember_what_is_typed
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.doctor import add_to as add_doctor
+from provisioning.cli.lab import app as lab
 from provisioning.cli.operate import add_to as add_operations
 from provisioning.cli.printing import say
 
@@ -59,6 +61,7 @@ app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(nas.app, name="nas")
+devices_fleet.add_to(devices.app)
 app.add_typer(devices.app, name="devices")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(plans.app, name="plans")
@@ -80,6 +83,7 @@ app.add_typer(tickets.app, name="tickets")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.app, name="audit")
+app.add_typer(lab, name="lab")
 add_operations(app)
 add_doctor(app)
 add_demo(app)

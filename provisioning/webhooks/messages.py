@@ -23,6 +23,7 @@ SUBSCRIBER_CHANGED = "subscriber.state_changed"
 EVENT_TYPES: tuple[str, ...] = (
     RUN_CHANGED,
     SUBSCRIBER_CHANGED,
+    "device.handed_over",
     "lead.qualified",
     "partner.customer.created",
     "pool.critical",
