@@ -68,10 +68,12 @@ from acs.invariants import (
     Finding,
     claims_without_proof,
     devices_of_ended_services,
+    handed_over_and_not_at_rest,
     revisions_that_do_not_fit,
     secrets_in_clear,
     serials_bound_twice,
     traces_left_at_the_acs,
+    unreached_without_a_cause,
 )
 from acs.nbi.client import Found, NbiClient
 from acs.nbi.errors import (
@@ -188,6 +190,7 @@ __all__ = [
     "claims_without_proof",
     "devices_of_ended_services",
     "fleet_overview",
+    "handed_over_and_not_at_rest",
     "is_serial",
     "pon_serial",
     "render",
@@ -199,5 +202,6 @@ __all__ = [
     "serials_bound_twice",
     "traces_left_at_the_acs",
     "unbound_devices",
+    "unreached_without_a_cause",
     "wifi_ref",
 ]

@@ -230,6 +230,7 @@ class GenieAcsService:
         device.details = []
         device.task_id = None
         device.reading_after = None
+        device.repairs, device.repairs_since, device.handed_over_at = 0, None, None  # those were of the former wish
         seen = device.device_id is not None
         device.state = "queued" if seen else "awaiting_first_inform"
         device.reason = f"{why} They are on their way." if seen else f"{why} The CPE has not reported to the ACS yet."

@@ -182,10 +182,10 @@ def leaf_of(document: Mapping[str, Any], path: str) -> Leaf | None:
     """One parameter of a record, if it is there."""
     node: object = document
     for name in path.split("."):
-        if not isinstance(node, Mapping):
+        if not isinstance(node, dict):
             return None
         node = node.get(name)
-    if not isinstance(node, Mapping) or not ({"_value", "_timestamp"} & set(node)):
+    if not isinstance(node, dict) or not ({"_value", "_timestamp"} & set(node)):
         return None
     value = node.get("_value")
     return Leaf(value if isinstance(value, str | int | bool) else None, moment(node.get("_timestamp")))

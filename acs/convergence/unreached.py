@@ -13,8 +13,9 @@ from typing import Any
 
 from acs.errors import NotYet
 
-REACHED: Mapping[str, Any] = {"unreached_why": None, "unreached_since": None}
-"""What is written down of a CPE that has held a session with us."""
+REACHED: Mapping[str, Any] = {"unreached_why": None, "unreached_since": None, "handed_over_at": None}
+"""What is written down of a CPE that has held a session with us. One that was handed over to a person is only written
+to because that person, or an order, wished it."""
 
 
 @dataclass(frozen=True, slots=True)

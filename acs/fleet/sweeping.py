@@ -273,10 +273,9 @@ class _Page:
         else:
             outcome.first_informs += judgement.news == "first_inform"
             outcome.rebooted += judgement.news == "rebooted"
-            facts = self._facts.setdefault(row.id, {})
             if judgement.news == "first_inform":
                 reason = "The CPE has reported; its settings are next."
-                facts.update(known, state="queued", reason=reason)
+                self._facts.setdefault(row.id, {}).update(known, state="queued", reason=reason)
             outcome.due.append(row.serial)
 
     async def write(self, db: AsyncSession, tell: Tell) -> None:

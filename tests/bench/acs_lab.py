@@ -66,8 +66,8 @@ async def lab_of(cpes: int) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def bound(cpes: int) -> AsyncIterator[Database]:
-    """A database in which the first so many of the lab's CPEs are bound and have got nothing yet."""
+async def bound(cpes: int, *, converged: bool = False) -> AsyncIterator[Database]:
+    """A database in which the first so many of the lab's CPEs are bound, and have got nothing yet or everything."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite+aiosqlite:///{Path(folder)}/acs.db")
         async with database.engine.begin() as connection:
@@ -76,13 +76,13 @@ async def bound(cpes: int) -> AsyncIterator[Database]:
         for first in range(0, cpes, 1_000):
             async with database.begin() as db:
                 await db.execute(
-                    insert(AcsDevice), [_row(n, templates) for n in range(first, min(first + 1_000, cpes))]
+                    insert(AcsDevice), [_row(n, templates, converged) for n in range(first, min(first + 1_000, cpes))]
                 )
         yield database
         await database.close()
 
 
-def _row(number: int, templates: TemplateLibrary) -> dict[str, object]:
+def _row(number: int, templates: TemplateLibrary, converged: bool) -> dict[str, object]:
     template = templates.get("tr098-pppoe" if number % 2 else "tr181-pppoe")
     inputs = {
         "pppoe_username": f"u{number}@isp.example",
@@ -93,6 +93,8 @@ def _row(number: int, templates: TemplateLibrary) -> dict[str, object]:
     }
     settings = render(template, inputs)
     now = utc_now()
+    revision = revision_of(template.data_model, settings, secret_version=1)
+    taken = {"state": "accepted_unverifiable", "applied_revision": revision, "applied_at": now, "written_at": now}
     return {
         "tenant_id": TENANT,
         "serial": serial_of(number),
@@ -104,10 +106,11 @@ def _row(number: int, templates: TemplateLibrary) -> dict[str, object]:
         "inputs": inputs,
         "parameters": [list(setting.as_row()) for setting in settings],
         "secret_version": 1,
-        "revision": revision_of(template.data_model, settings, secret_version=1),
+        "revision": revision,
         "state": "queued",
         "reason": "",
         "details": [],
         "bound_at": now,
         "updated_at": now,
+        **(taken if converged else {}),
     }
