@@ -6,9 +6,14 @@
   than the write. What reads back blank (passwords) is ``accepted_unverifiable``.
 * ``FleetConvergence`` does that for thousands at a time; ``Sweep`` looks at all CPEs of an ACS for news, and
   ``FleetTender`` is what goes on by itself: first Informs, factory resets, drift, with a limit to repairs.
+* ``CampaignService`` and ``CampaignTurns`` bring a change to a group of CPEs, a few first, until too many fail.
+* ``ConvergenceBySite`` is the same where several GenieACS serve the CPEs, each bound to one of them.
+* ``PresetInstaller`` keeps the handful of presets and scripts at an ACS that are ours as they should be.
 * ``NbiClient`` speaks the northbound interface of GenieACS: outcomes instead of booleans, every request checked before
   it is sent, because one bad request costs GenieACS a worker.
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
+* ``DeviceOperations`` and ``CustomerWishes`` write down what is to be done to a CPE once (reboot, firmware, a ping,
+  another WiFi name, a swap), ``OperationCarrier`` does it and calls it done by its effect.
 * The functions named ``serials_bound_twice`` and the like are the invariants of ``firstlight check``.
 
 To add a CPE template, put one TOML file into ``acs/cpe_templates/`` (or a folder given to ``TemplateLibrary.load``):
@@ -27,6 +32,19 @@ Everything is checked when Firstlight starts, and all faults are named at once.
 ``tests/acs/templates/test_rendering.py`` checks every template that comes with Firstlight.
 """
 
+from acs.campaigns.errors import (
+    CampaignError,
+    CampaignNameTaken,
+    CampaignNotThere,
+    CampaignRefused,
+    CampaignUnknown,
+)
+from acs.campaigns.invariants import campaigns_called_complete_too_early
+from acs.campaigns.pacing import MemberState
+from acs.campaigns.records import CampaignRecord, CampaignState, MemberRecord
+from acs.campaigns.service import CampaignService
+from acs.campaigns.targets import Group
+from acs.campaigns.turning import CampaignTurns
 from acs.convergence.applying import ApplyOutcome
 from acs.convergence.device_convergence import DeviceConvergence, WithdrawOutcome
 from acs.convergence.resetting import ResetOutcome, ResetRequest
@@ -34,15 +52,23 @@ from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
+from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
+from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
 from acs.errors import (
     AcsError,
+    AcsUnknown,
     AwaitingFirstInform,
     DesiredStateChanged,
     DeviceDrifted,
     DeviceError,
     DeviceUnknown,
     DeviceUnreachable,
+    NothingToRollBack,
     NotYet,
+    OverridesRefused,
+    PresetInstallUnderWay,
+    PresetsNotTaken,
+    PresetsPoisoned,
     Refusal,
     RequestConflict,
     SerialAmbiguous,
@@ -54,7 +80,9 @@ from acs.errors import (
     TemplatesInvalid,
     TemplateUnknown,
     WrongDataModel,
+    WrongModel,
 )
+from acs.estate import AcsFleet, ConvergenceBySite
 from acs.fleet.converging import FleetConvergence, FleetProgress
 from acs.fleet.overview import CauseCount, FleetOverview, StateCount
 from acs.fleet.overview import overview as fleet_overview
@@ -80,6 +108,7 @@ from acs.nbi.errors import (
     NbiDeviceInSession,
     NbiError,
     NbiGarbled,
+    NbiLeftInPeace,
     NbiPoisoned,
     NbiRejected,
     NbiRequestInvalid,
@@ -92,40 +121,90 @@ from acs.nbi.outcomes import (
     Fault,
     Faulted,
     NotReached,
+    Operation,
     Queued,
     Rejected,
+    StoredFile,
     Task,
     TaskOutcome,
     Unknown,
     Why,
     WriteOutcome,
 )
+from acs.nbi.preset import Condition, Preset
+from acs.operations.carrier import OperationCarrier
+from acs.operations.customer_wishes import CustomerWishes
+from acs.operations.errors import (
+    OperationError,
+    OperationOver,
+    OperationRefused,
+    OperationUnderWay,
+    OperationUnknown,
+    ParameterOwned,
+)
+from acs.operations.invariants import operations_nobody_ends, operations_with_secrets
+from acs.operations.readings import DeviceReading, DeviceReadings, LateCpe, LateCpes, Reading
+from acs.operations.records import OperationKind, OperationRecord, OperationState
+from acs.operations.service import DeviceOperations
+from acs.operations.tables import AcsOperation
 from acs.ports import Begin, Now, Secrets, Sleep
+from acs.presets.baseline import Baseline, baseline
+from acs.presets.differences import Change, Differences
+from acs.presets.installing import InstallOutcome, PresetInstaller
+from acs.presets.tables import AcsPresetInstall
 from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
 from acs.service import GenieAcsService, wifi_ref
-from acs.tables import AcsBase, AcsDevice, AcsRequest
+from acs.tables import DEFAULT_ACS, AcsBase, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
-from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs, render
+from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs
+from acs.templates.settings import render
 
 __all__ = [
+    "DEFAULT_ACS",
     "AcsBase",
     "AcsDevice",
+    "AcsDoor",
     "AcsError",
+    "AcsExamination",
+    "AcsFleet",
+    "AcsOperation",
+    "AcsPresetInstall",
     "AcsRequest",
+    "AcsTrap",
+    "AcsUnknown",
     "ApplyOutcome",
     "AwaitingFirstInform",
+    "Baseline",
     "Begin",
     "CallOutcome",
+    "CampaignError",
+    "CampaignNameTaken",
+    "CampaignNotThere",
+    "CampaignRecord",
+    "CampaignRefused",
+    "CampaignService",
+    "CampaignState",
+    "CampaignTurns",
+    "CampaignUnknown",
     "CauseCount",
+    "Change",
+    "Condition",
+    "ConvergenceBySite",
+    "CustomerWishes",
     "DataModel",
     "DesiredStateChanged",
     "DeviceConvergence",
     "DeviceDrifted",
     "DeviceError",
+    "DeviceOperations",
+    "DeviceReading",
+    "DeviceReadings",
     "DeviceRecord",
+    "DeviceSettings",
     "DeviceState",
     "DeviceUnknown",
     "DeviceUnreachable",
+    "Differences",
     "Done",
     "Drift",
     "Fault",
@@ -137,10 +216,17 @@ __all__ = [
     "FleetTender",
     "Found",
     "GenieAcsService",
+    "Group",
+    "InstallOutcome",
+    "LateCpe",
+    "LateCpes",
+    "MemberRecord",
+    "MemberState",
     "NbiClient",
     "NbiDeviceInSession",
     "NbiError",
     "NbiGarbled",
+    "NbiLeftInPeace",
     "NbiPoisoned",
     "NbiRejected",
     "NbiRequestInvalid",
@@ -148,12 +234,33 @@ __all__ = [
     "NbiUnreachable",
     "NotReached",
     "NotYet",
+    "NothingToRollBack",
     "Now",
+    "Operation",
+    "OperationCarrier",
+    "OperationError",
+    "OperationKind",
+    "OperationOver",
+    "OperationRecord",
+    "OperationRefused",
+    "OperationState",
+    "OperationUnderWay",
+    "OperationUnknown",
+    "OverridesRefused",
+    "ParameterOwned",
     "Patience",
+    "Preset",
+    "PresetInstallUnderWay",
+    "PresetInstaller",
+    "PresetsNotTaken",
+    "PresetsPoisoned",
     "ProvisionedDevice",
     "Queued",
+    "Reading",
     "Refusal",
     "Rejected",
+    "RenderedDevice",
+    "RenderedParameter",
     "RepairLimit",
     "RequestConflict",
     "ResetOutcome",
@@ -168,11 +275,13 @@ __all__ = [
     "SettingsRefused",
     "Sleep",
     "StateCount",
+    "StoredFile",
     "Sweep",
     "SweepOutcome",
     "Task",
     "TaskOutcome",
     "Template",
+    "TemplateEntry",
     "TemplateInput",
     "TemplateInputsRefused",
     "TemplateLibrary",
@@ -185,13 +294,20 @@ __all__ = [
     "WithdrawOutcome",
     "WriteOutcome",
     "WrongDataModel",
+    "WrongModel",
+    "baseline",
+    "campaigns_called_complete_too_early",
     "canonical_serial",
     "checked_inputs",
     "claims_without_proof",
     "devices_of_ended_services",
+    "examine_acs",
     "fleet_overview",
     "handed_over_and_not_at_rest",
     "is_serial",
+    "operations_nobody_ends",
+    "operations_with_secrets",
+    "own_addresses",
     "pon_serial",
     "render",
     "require_verified",

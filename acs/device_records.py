@@ -43,7 +43,11 @@ class DeviceRecord(ProvisionedDevice):
     inputs: dict[str, str | int]
     reason: str
     details: list[dict[str, str | int | bool | None]]
+    acs_name: str
     device_id: str | None
+    plan: str | None
+    rows: dict[str, str]
+    """The rows that the CPE has chosen by what it reports, by selector."""
     applied_revision: str | None
     bound_at: datetime
     last_inform_at: datetime | None
@@ -67,7 +71,10 @@ RECORDS = select(
     DEVICE.state,
     DEVICE.reason,
     DEVICE.details,
+    DEVICE.acs_name,
     DEVICE.device_id,
+    DEVICE.plan,
+    DEVICE.rows,
     DEVICE.applied_revision,
     DEVICE.bound_at,
     DEVICE.last_inform_at,
@@ -101,7 +108,10 @@ def record_of(device: AcsDevice | Row[*tuple[Any, ...]]) -> DeviceRecord:
         inputs=dict(device.inputs),
         reason=device.reason,
         details=list(device.details),
+        acs_name=device.acs_name,
         device_id=device.device_id,
+        plan=device.plan,
+        rows=dict(device.rows),
         applied_revision=device.applied_revision,
         bound_at=device.bound_at,
         last_inform_at=device.last_inform_at,

@@ -6,13 +6,20 @@
     ├── TemplatesInvalid         a CPE template file is wrong; all faults of all files at once
     ├── TemplateUnknown          no template of that name
     ├── TemplateInputsRefused    inputs missing, unknown or ill-typed; all named at once
+    ├── OverridesRefused         overrides that do not fit the template; all named at once
     ├── SerialMalformed          no CPE has such a serial number
     ├── SerialBoundElsewhere     the serial already serves somebody else
     ├── RequestConflict          a request id came again with other input
     ├── DeviceUnknown            nothing is bound to that serial
+    ├── AcsUnknown               no ACS of that name is configured
+    ├── PresetsPoisoned          presets of others stop all CPE sessions of the ACS
+    ├── PresetsNotTaken          the ACS did not keep a preset or script as it was sent
+    ├── PresetInstallUnderWay    an install at that ACS has not ended
+    ├── NothingToRollBack        no install at that ACS could be taken back
     ├── DeviceError              the CPE, as the ACS sees it
     │   ├── SerialAmbiguous      several CPEs at the ACS carry that serial
     │   ├── WrongDataModel       the template is for the other TR-069 data model
+    │   ├── WrongModel           the template is for another maker's CPEs, or another model of them
     │   ├── SettingsRefused      the CPE (or the apply script) refused; by parameter
     │   ├── SettingsFailed       the CPE or its session failed; another attempt may do     (transient)
     │   ├── DeviceDrifted        the CPE does not have what was applied                   (transient)
@@ -20,11 +27,14 @@
     │   └── NotYet               waiting; the reason says for what                        (transient)
     │       ├── AwaitingFirstInform
     │       └── DeviceUnreachable
+    ├── CampaignError            a campaign can't do that; this branch stands in ``acs.campaigns.errors``
+    ├── OperationError           an operation on a CPE; this branch stands in ``acs.operations.errors``
     └── NbiError                 the ACS itself; this branch stands in ``acs.nbi.errors``
         ├── NbiRequestInvalid    refused on our side before it was sent
         ├── NbiRejected          GenieACS (or a proxy before it) refused the request
         ├── NbiPoisoned          the request costs the ACS its workers; not sent again
         ├── NbiUnreachable       nobody answers at that address                           (transient)
+        │   └── NbiLeftInPeace   it was in trouble a moment ago and is not asked before a pause is over
         ├── NbiTimedOut          no answer in time; for a write its outcome is unknown    (transient)
         ├── NbiGarbled           an answer that is not a GenieACS answer, or a part of one (transient)
         └── NbiDeviceInSession   the ACS is busy with this very device                    (transient)
@@ -34,7 +44,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, TypedDict
 
 
@@ -88,6 +98,17 @@ class TemplateInputsRefused(AcsError):
         super().__init__(f"The inputs do not fit CPE template {template}: " + "; ".join(self.faults) + ".")
 
 
+class OverridesRefused(AcsError):
+    """The overrides do not fit the CPE template."""
+
+    code = "acs.overrides_refused"
+
+    def __init__(self, template: str, faults: Sequence[str]) -> None:
+        self.template = template
+        self.faults = tuple(faults)
+        super().__init__(f"The overrides do not fit CPE template {template}: " + "; ".join(self.faults) + ".")
+
+
 class SerialMalformed(AcsError):
     """That is no serial number of a CPE."""
 
@@ -138,6 +159,69 @@ class DeviceUnknown(AcsError):
         super().__init__(f"CPE {serial} is not bound to any service.")
 
 
+class AcsUnknown(AcsError):
+    """There is no ACS of that name."""
+
+    code = "acs.acs_unknown"
+
+    def __init__(self, acs_name: str, known: Iterable[str]) -> None:
+        self.acs_name = acs_name
+        self.known = tuple(sorted(known))
+        super().__init__(
+            f"There is no ACS {acs_name!r}; known are: {', '.join(self.known) or 'none'}."
+            " CPEs bound to it stay bound to it until it is named in the settings again."
+        )
+
+
+class PresetsPoisoned(AcsError):
+    """Presets at the ACS stop all CPE sessions."""
+
+    code = "acs.presets_poisoned"
+
+    def __init__(self, acs_name: str, faults: Mapping[str, Sequence[str]]) -> None:
+        self.acs_name = acs_name
+        self.names = tuple(sorted(faults))
+        found = "; ".join(f"{name}: {', '.join(faults[name])}" for name in self.names)
+        super().__init__(
+            f"Presets at ACS {acs_name} stop the sessions of all CPEs ({found}). They are not ours, so nothing was"
+            " changed: delete or mend them in GenieACS."
+        )
+
+
+class PresetsNotTaken(AcsError):
+    """The ACS did not keep what it was sent."""
+
+    code = "acs.presets_not_taken"
+
+    def __init__(self, acs_name: str, name: str, why: str) -> None:
+        self.acs_name = acs_name
+        self.name = name
+        super().__init__(f"ACS {acs_name} did not take {name}: {why}. Everything was put back as it was.")
+
+
+class PresetInstallUnderWay(AcsError):
+    """An install at that ACS has not ended."""
+
+    code = "acs.preset_install_under_way"
+
+    def __init__(self, acs_name: str) -> None:
+        self.acs_name = acs_name
+        super().__init__(
+            f"An install at ACS {acs_name} has not ended. Wait for it, or, if it was killed, take it back first:"
+            " firstlight devices acs rollback."
+        )
+
+
+class NothingToRollBack(AcsError):
+    """No install at that ACS could be taken back."""
+
+    code = "acs.nothing_to_roll_back"
+
+    def __init__(self, acs_name: str) -> None:
+        self.acs_name = acs_name
+        super().__init__(f"Nothing was installed at ACS {acs_name} that could be taken back.")
+
+
 class DeviceError(AcsError):
     """The CPE is not as it should be."""
 
@@ -175,6 +259,22 @@ class WrongDataModel(DeviceError):
             serial,
             f"CPE {serial} speaks {' and '.join(self.reported)}, but template {template} is for {wanted}."
             " Nothing was sent. Choose a template for this CPE.",
+        )
+
+
+class WrongModel(DeviceError):
+    """The template is for other CPEs than this one."""
+
+    code = "acs.wrong_model"
+
+    def __init__(self, serial: str, *, template: str, wanted: Sequence[str], reported: str) -> None:
+        self.template = template
+        self.wanted = tuple(wanted)
+        self.reported = reported
+        super().__init__(
+            serial,
+            f"CPE {serial} is a {reported}, but template {template} is for {', '.join(wanted)}. Nothing was sent."
+            " Choose a template for this CPE.",
         )
 
 
@@ -226,7 +326,7 @@ class NotYet(DeviceError):
     """The CPE has not taken or confirmed its settings yet.
 
     ``reason`` is a slug: ``no_session``, ``in_progress``, ``no_data_model``, ``not_applied``, ``not_read_back``,
-    ``not_seen_since_reset``, or one of the subclasses' own.
+    ``not_seen_since_reset``, ``path_restarting``, or one of the subclasses' own.
     """
 
     code = "acs.not_yet"

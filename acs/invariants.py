@@ -99,6 +99,7 @@ async def revisions_that_do_not_fit(db: AsyncSession, *, tenant_id: str) -> list
             device.data_model,
             [Setting.from_row(row) for row in device.parameters],
             secret_version=device.secret_version,
+            delivery=device.delivery,
         )
     ]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import structlog
@@ -20,10 +20,11 @@ from acs.device_records import DEVICE, RECORDS, DeviceRecord, DeviceState, Provi
 from acs.errors import DesiredStateChanged, DeviceUnknown, RequestConflict, SerialBoundElsewhere
 from acs.ports import Now, Secrets
 from acs.serials import canonical_serial
-from acs.tables import AcsDevice, AcsRequest
+from acs.tables import DEFAULT_ACS, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
 from acs.templates.passphrases import new_wifi_passphrase
-from acs.templates.rendering import InputValue, Setting, Template, checked_inputs, render, revision_of
+from acs.templates.rendering import InputValue, Setting, Template, checked_inputs
+from acs.wishes import rendering_of, renew, write_wish
 
 log = structlog.get_logger(__name__)
 
@@ -32,13 +33,21 @@ class GenieAcsService:
     """Desired state of CPEs, within the caller's transaction."""
 
     def __init__(
-        self, db: AsyncSession, *, tenant_id: str, now: Now, templates: TemplateLibrary, secrets: Secrets
+        self,
+        db: AsyncSession,
+        *,
+        tenant_id: str,
+        now: Now,
+        templates: TemplateLibrary,
+        secrets: Secrets,
+        acs_by_node: Mapping[str, str] | None = None,
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._templates = templates
         self._secrets = secrets
+        self._acs_by_node = acs_by_node or {}
 
     async def provision_device(
         self,
@@ -48,31 +57,39 @@ class GenieAcsService:
         config_template: str,
         service_id: int | None = None,
         values: Mapping[str, str | int | None] | None = None,
+        access_node: str | None = None,
+        plan: str | None = None,
         request_id: str | None = None,
     ) -> ProvisionedDevice:
         """Bind a CPE to a service and write down what it is to have. The CPE need not have reported yet.
 
         For a serial bound to the same service already the wish is replaced. ``values`` are the template's inputs;
-        passwords come as references. A WiFi passphrase the template wants and nobody gave is generated and sealed
-        under ``secret:device/<serial>/wifi``. With a ``request_id`` the same request made again gives the same answer
-        (and binds the serial anew, should it have been withdrawn meanwhile).
+        passwords come as references. What the ``plan`` and this CPE have otherwise than the template says counts; the
+        CPE's own overrides stay when the wish is replaced. A WiFi passphrase the template wants and nobody gave is
+        generated and sealed under ``secret:device/<serial>/wifi``. The ACS that a new binding is for is that of its
+        ``access_node``; one that is bound already stays with its own. With a ``request_id`` the same request made
+        again gives the same answer (and binds the serial anew, should it have been withdrawn meanwhile).
 
-        Raises: SerialMalformed, TemplateUnknown, TemplateInputsRefused, SerialBoundElsewhere, RequestConflict.
+        Raises: SerialMalformed, TemplateUnknown, TemplateInputsRefused, OverridesRefused, SerialBoundElsewhere,
+            RequestConflict.
         """
         serial = canonical_serial(device_serial)
         template = self._templates.get(config_template)
         given = {name: value for name, value in (values or {}).items() if value is not None}
-        digest = _digest(customer_id, serial, config_template, service_id, given)
+        digest = _digest(customer_id, serial, config_template, service_id, given, plan)
         answered = await self._answered(request_id, digest)
         if answered is not None:
             return answered
 
         inputs = _complete(template, serial, given)
-        device = await self._bind(serial, spelt=device_serial.strip(), customer_id=customer_id, service_id=service_id)
-        if wifi_ref(serial) not in {*device.inputs.values(), *given.values()} and wifi_ref(serial) in inputs.values():
-            await self._secrets.seal(self._db, wifi_ref(serial), new_wifi_passphrase())
+        acs_name = self._acs_by_node.get(access_node or "", DEFAULT_ACS)
+        device = await self._bind(
+            serial, spelt=device_serial.strip(), customer_id=customer_id, service_id=service_id, acs_name=acs_name
+        )
+        await self._seal_generated_wifi(serial, inputs, known=[*device.inputs.values(), *given.values()])
         device.template, device.data_model, device.inputs = template.name, template.data_model, inputs
-        self._renew(device, render(template, inputs), "Its settings were written down.")
+        device.plan = plan
+        await self._write_wish(device, template, inputs, "Its settings were written down.")
         await self._db.flush()
         log.info(
             "device bound",
@@ -84,6 +101,27 @@ class GenieAcsService:
         )
         answer = provisioned(device)
         return answer if request_id is None else await self._remembered(request_id, digest, device, answer)
+
+    async def render_again(self, *, device_serial: str, config_template: str | None = None) -> ProvisionedDevice:
+        """Write down what a bound CPE is to have by its template as it is now, or by another; its inputs stay.
+
+        An input that the other template doesn't know is a fault: nothing a customer has gets lost on the way. When
+        nothing changes by it, the CPE is left alone.
+
+        Raises: SerialMalformed, DeviceUnknown, TemplateUnknown, TemplateInputsRefused, OverridesRefused.
+        """
+        serial = canonical_serial(device_serial)
+        device = await self._live(serial)
+        if device is None:
+            raise DeviceUnknown(serial)
+        template = self._templates.get(config_template or device.template)
+        inputs = _complete(template, serial, device.inputs)
+        wish = await rendering_of(self._db, device, template, inputs)
+        await self._seal_generated_wifi(serial, inputs, known=device.inputs.values())
+        device.template, device.data_model, device.inputs = template.name, template.data_model, inputs
+        write_wish(device, wish, why="Its template was changed.", at=self._now())
+        await self._db.flush()
+        return provisioned(device)
 
     async def withdraw_device(self, *, device_serial: str, service_id: int | None = None) -> ProvisionedDevice | None:
         """Unbind a CPE: nothing will be sent to it any more, and a passphrase we generated for it is forgotten.
@@ -176,9 +214,18 @@ class GenieAcsService:
         await self._db.flush()
         return [provisioned(device) for device in changed]
 
-    async def _bind(self, serial: str, *, spelt: str, customer_id: int, service_id: int | None) -> AcsDevice:
+    async def _seal_generated_wifi(
+        self, serial: str, inputs: Mapping[str, InputValue], *, known: Iterable[InputValue]
+    ) -> None:
+        """Make the passphrase that the inputs refer to, unless it was there before."""
+        if wifi_ref(serial) in inputs.values() and wifi_ref(serial) not in known:
+            await self._secrets.seal(self._db, wifi_ref(serial), new_wifi_passphrase())
+
+    async def _bind(
+        self, serial: str, *, spelt: str, customer_id: int, service_id: int | None, acs_name: str
+    ) -> AcsDevice:
         """The live row of that serial for that service, made when there is none. Raises: SerialBoundElsewhere."""
-        device = await self._live(serial) or await self._insert(serial, spelt, customer_id, service_id)
+        device = await self._live(serial) or await self._insert(serial, spelt, customer_id, service_id, acs_name)
         # Somebody else was quicker: theirs it is, unless it is gone again already.
         device = device or await self._live(serial)
         if device is None:
@@ -192,7 +239,9 @@ class GenieAcsService:
             )
         return device
 
-    async def _insert(self, serial: str, spelt: str, customer_id: int, service_id: int | None) -> AcsDevice | None:
+    async def _insert(
+        self, serial: str, spelt: str, customer_id: int, service_id: int | None, acs_name: str
+    ) -> AcsDevice | None:
         """A new row, its wish still to be filled in; None when the serial has a live one by now."""
         now = self._now()
         device = AcsDevice(
@@ -201,10 +250,14 @@ class GenieAcsService:
             serial_as_given=spelt,
             customer_id=customer_id,
             service_id=service_id,
+            acs_name=acs_name,
             template="",
             data_model="",
             inputs={},
             parameters=[],
+            delivery={},
+            overrides={},
+            rows={},
             secret_version=1,
             revision="",
             state="awaiting_first_inform",
@@ -220,21 +273,15 @@ class GenieAcsService:
             return None
         return device
 
+    async def _write_wish(
+        self, device: AcsDevice, template: Template, inputs: Mapping[str, InputValue], why: str
+    ) -> None:
+        """Raises: TemplateInputsRefused, OverridesRefused."""
+        write_wish(device, await rendering_of(self._db, device, template, inputs), why=why, at=self._now())
+
     def _renew(self, device: AcsDevice, settings: Sequence[Setting], why: str) -> None:
         """Set what the device is to have; when that is something new, its way begins again."""
-        revision = revision_of(device.data_model, settings, secret_version=device.secret_version)
-        if device.revision == revision:
-            return
-        device.revision = revision
-        device.parameters = [list(setting.as_row()) for setting in settings]
-        device.details = []
-        device.task_id = None
-        device.reading_after = None
-        device.repairs, device.repairs_since, device.handed_over_at = 0, None, None  # those were of the former wish
-        seen = device.device_id is not None
-        device.state = "queued" if seen else "awaiting_first_inform"
-        device.reason = f"{why} They are on their way." if seen else f"{why} The CPE has not reported to the ACS yet."
-        device.updated_at = self._now()
+        renew(device, settings, why=why, at=self._now())
 
     async def _live(self, serial: str, *, locked: bool = True) -> AcsDevice | None:
         """The binding that counts; ``locked`` for whoever is going to change it, which a reader must not."""
@@ -305,14 +352,24 @@ def wifi_ref(serial: str) -> str:
 
 
 def _complete(template: Template, serial: str, given: Mapping[str, InputValue]) -> dict[str, str | int]:
-    """The inputs with defaults, and a place for the passphrase where the template wants one and none was given.
+    """The inputs, and a place for the passphrase where the template wants one and none was given.
+
+    Defaults are left to the template: what it says of them later is so for this CPE as well.
 
     Raises: TemplateInputsRefused.
     """
     generated = {wanted.name: wifi_ref(serial) for wanted in template.inputs.values() if wanted.generate is not None}
-    return checked_inputs(template, {**generated, **given})
+    inputs = {**generated, **given}
+    return {name: value for name, value in checked_inputs(template, inputs).items() if name in inputs}
 
 
-def _digest(customer_id: int, serial: str, template: str, service_id: int | None, values: Mapping[str, object]) -> str:
-    whole = [customer_id, serial, template, service_id, sorted(values.items())]
+def _digest(
+    customer_id: int,
+    serial: str,
+    template: str,
+    service_id: int | None,
+    values: Mapping[str, object],
+    plan: str | None,
+) -> str:
+    whole = [customer_id, serial, template, service_id, sorted(values.items()), *([plan] if plan is not None else [])]
     return hashlib.sha256(json.dumps(whole, ensure_ascii=True, default=repr).encode()).hexdigest()

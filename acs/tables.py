@@ -34,6 +34,8 @@ DEVICE_STATES = (
     "unreachable",
     "withdrawn",
 )
+DEFAULT_ACS = "default"
+"""The name of the ACS that serves whatever no other is named for."""
 _STATE_LIST = ", ".join(f"'{state}'" for state in DEVICE_STATES)
 _LIVE = text("state <> 'withdrawn'")
 
@@ -95,6 +97,14 @@ class AcsDevice(AcsBase):
     """The template's inputs; secrets by reference only."""
     parameters: Mapped[list[list[Any]]] = mapped_column(JSON)
     """``[path, value, xsd type, is secret]`` each; the value of a secret is its reference."""
+    delivery: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
+    """How they are delivered (``acs.templates.delivery``): which rows the CPE chooses, what may not be cut."""
+    plan: Mapped[str | None] = mapped_column(Text)
+    """The network plan whose overrides count."""
+    overrides: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
+    """What this CPE has otherwise than its template says (``acs.templates.overriding``)."""
+    rows: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
+    """The rows that its last session has chosen, by selector."""
     secret_version: Mapped[int] = mapped_column(Integer, default=1)
     """Counts up when a secret changes under the same reference, since the reference alone would not show it."""
     revision: Mapped[str] = mapped_column(String(64))
@@ -104,6 +114,8 @@ class AcsDevice(AcsBase):
     """Why it is in that state, in words."""
     details: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     """By parameter: what was refused (faulted) or differs (drifted)."""
+    acs_name: Mapped[str] = mapped_column(String(64), default=DEFAULT_ACS, server_default=DEFAULT_ACS)
+    """The ACS that it reports to; stays as it was when the CPE was bound."""
     device_id: Mapped[str | None] = mapped_column(Text)
     """``_id`` at the ACS, once the CPE has been seen there."""
     task_id: Mapped[str | None] = mapped_column(Text)
@@ -113,6 +125,13 @@ class AcsDevice(AcsBase):
     """When the values reached the CPE, by the ACS's clock: a reading proves something only if it is newer."""
     reading_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """While a verification is under way: only what was read later than this counts, by the ACS's clock."""
+
+    inform_slowed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The ACS's time of the first look that found the interval of a verified CPE; a later reading proves it."""
+    inform_settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When that interval was read back."""
+    inform_reason: Mapped[str | None] = mapped_column(Text)
+    """Why it goes on reporting every minute, if something keeps it from that."""
 
     bound_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_inform_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -131,6 +150,19 @@ class AcsDevice(AcsBase):
     repairs_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     handed_over_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When repairing it was given up; only an operator resumes it."""
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class AcsPlanOverrides(AcsBase):
+    """What every CPE of a network plan has otherwise than its template says."""
+
+    __tablename__ = "acs_plan_overrides"
+    __table_args__ = (UniqueConstraint("tenant_id", "plan", name="acs_plan_overrides_once"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Text)
+    plan: Mapped[str] = mapped_column(Text)
+    overrides: Mapped[dict[str, Any]] = mapped_column(JSON)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -1,7 +1,8 @@
 """The door for what changes a live service's addresses: whatever rests on them follows in the same transaction.
 
 FreeRADIUS is told by whoever projects next (the worker does it by itself): the subscriber's wish is part of the change.
-A session that is open keeps what it was given until it ends.
+A session that is open is ended where the service moves, since it could not be given another address; where only what
+is routed to it changes, it keeps what it was given until it ends.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from provisioning.line import LineOrderRecord, live_line_orders
 from provisioning.projections import ALLOCATION, ENDING
 from provisioning.signals import TOLD_FROM_OUTSIDE
 from provisioning.under_way import refuse_under_way
-from radius import SubscriberUnknown, SubscriberView
+from radius import SessionChangeView, SubscriberUnknown, SubscriberVerbs, SubscriberView
 from workflows import Services, framed_addresses
 
 IN_SERVICE = ("active", "suspended")
@@ -33,17 +34,22 @@ ANEW = "End the service and install it anew, so that the OLT is told."
 
 
 class ChangedService(TypedDict):
-    """What a service holds now. ``projected``: whether FreeRADIUS shows it by now; None: it has no subscriber."""
+    """What a service holds now. ``projected``: whether FreeRADIUS shows it by now; None: it has no subscriber.
+    ``change`` is what its open sessions are to follow; None: they keep what they have."""
 
     resources: AllocatedResources
     projected: bool | None
+    change: SessionChangeView | None
 
 
 class AddressDesk:
     """Moves, routes, re-homes and releases within the caller's transaction: all of it or nothing."""
 
-    def __init__(self, db: AsyncSession, *, services: Services, tenant_id: str, now: Clock) -> None:
+    def __init__(
+        self, db: AsyncSession, *, services: Services, verbs: SubscriberVerbs, tenant_id: str, now: Clock
+    ) -> None:
         self._db = db
+        self._verbs = verbs
         self._network = services.network_service
         self._radius = services.radius_service
         self._lookup = AddressLookup(db, tenant_id=tenant_id, now=now)
@@ -99,7 +105,7 @@ class AddressDesk:
                 request_id=request_id,
                 static=static,
             )
-            return await self._followed(given)
+            return await self._followed(given, ends=True)
 
     async def route(self, *, service_id: int, pool: str, prefix: str | None = None) -> ChangedService:
         """A prefix of the pool is routed to the service besides.
@@ -139,7 +145,7 @@ class AddressDesk:
             held = {each["service_id"]: each for each in await self._network.all_resources()} if moved else {}
             lines = await self._lines([each["service_id"] for each in moved])
             for each in moved:
-                await self._follow(held[each["service_id"]], lines.get(each["service_id"]))
+                await self._follow(held[each["service_id"]], lines.get(each["service_id"]), ends=True)
         return moved
 
     async def release(self, *, service_id: int) -> ReleasedResources:
@@ -177,20 +183,24 @@ class AddressDesk:
         """Behind which BNG each of these access nodes is; those that there are."""
         return await self._lookup.bngs_of(access_nodes)
 
-    async def _followed(self, given: AllocatedResources) -> ChangedService:
-        lines = await self._lines([given["service_id"]])
-        return ChangedService(resources=given, projected=await self._follow(given, lines.get(given["service_id"])))
+    async def _followed(self, given: AllocatedResources, *, ends: bool = False) -> ChangedService:
+        line = (await self._lines([given["service_id"]])).get(given["service_id"])
+        projected, change = await self._follow(given, line, ends=ends)
+        return ChangedService(resources=given, projected=projected, change=change)
 
-    async def _follow(self, given: AllocatedResources, line: LineOrderRecord | None) -> bool | None:
-        """What rests on the addresses says the same as they do."""
+    async def _follow(
+        self, given: AllocatedResources, line: LineOrderRecord | None, *, ends: bool
+    ) -> tuple[bool | None, SessionChangeView | None]:
+        """What rests on the addresses says the same as they do; it ``ends`` the sessions that have others."""
         if line is not None and (wanted := _otherwise(line, given)) is not None:
             raise _in_the_way(line, wanted)
         subscriber = await self._subscriber(given["username"], given["service_id"])
         if subscriber is None:
-            return None
-        addresses = framed_addresses(given)
-        after = await self._radius.give_addresses(subscriber_id=subscriber["subscriber_id"], addresses=addresses)
-        return after["projected"]
+            return None, None
+        number, addresses = subscriber["subscriber_id"], framed_addresses(given)
+        change = await self._verbs.readdress(subscriber_id=number, addresses=addresses) if ends else None
+        after = await self._radius.give_addresses(subscriber_id=number, addresses=addresses)
+        return after["projected"], change
 
     async def _subscriber(self, username: str, service_id: int) -> SubscriberView | None:
         """Who is, or is to be, served with what the service holds."""

@@ -5,7 +5,7 @@ Every process opens one. What moves runs besides is put together in ``worker``, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -14,10 +14,19 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import GenieAcsService, TemplateLibrary
+from acs import (
+    CampaignService,
+    CampaignTurns,
+    CustomerWishes,
+    DeviceOperations,
+    DeviceSettings,
+    GenieAcsService,
+    TemplateLibrary,
+)
 from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
 from provisioning.access import forget_old_keys
 from provisioning.addresses import AddressDesk
+from provisioning.campaigns import Teller
 from provisioning.commercial import (
     BillingService,
     CommunicationsService,
@@ -46,8 +55,10 @@ from provisioning.configured import (
     mail_templates,
     stripe_settings,
 )
+from provisioning.data_caps import billed_plan, billing_days, tell_lifted, tell_of_cap
 from provisioning.database import Database, sync_url
 from provisioning.days import day_of
+from provisioning.device_desk import DeviceDesk
 from provisioning.ended_terms import EndedTerms
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
@@ -63,6 +74,7 @@ from provisioning.projections import ALLOCATION, Projections
 from provisioning.quotes import QuoteDesk
 from provisioning.settings import Settings
 from provisioning.signals import SignalDesk
+from provisioning.silent_nases import tell_silence
 from provisioning.starters import Starters
 from provisioning.subscriber_desk import SubscriberDesk
 from provisioning.terminations import TerminationDesk
@@ -73,6 +85,8 @@ from provisioning.visits import VisitDesk
 from provisioning.webhooks import FactRecorder, Targets, Webhooks
 from radius import (
     BulkProjector,
+    CapCrossing,
+    DataCaps,
     Diagnoses,
     DiagnosisTerms,
     LoginLog,
@@ -192,8 +206,18 @@ class Appliance:
             line_service=LineService(db, **common),
             network_service=NetworkService(db, **common, username_realm=self.settings.username_realm),
             radius_service=RadiusService(db, **common, secrets=self.vault),
-            genieacs_service=GenieAcsService(db, **common, templates=self.templates, secrets=self.vault),
+            genieacs_service=GenieAcsService(
+                db,
+                **common,
+                templates=self.templates,
+                secrets=self.vault,
+                acs_by_node=self.settings.genieacs_by_node,
+            ),
         )
+
+    def device_settings(self, db: AsyncSession) -> DeviceSettings:
+        """What CPEs are set to, and their overrides, bound to this transaction."""
+        return DeviceSettings(db, tenant_id=self.tenant_id, now=self.clock, templates=self.templates)
 
     def desk(self, db: AsyncSession) -> InstallationDesk:
         """The door for installation tickets, bound to this transaction."""
@@ -223,7 +247,13 @@ class Appliance:
 
     def address_desk(self, db: AsyncSession) -> AddressDesk:
         """The door for what changes a live service's addresses, bound to this transaction."""
-        return AddressDesk(db, services=self.services(db), tenant_id=self.tenant_id, now=self.clock)
+        return AddressDesk(
+            db,
+            services=self.services(db),
+            verbs=self.subscriber_verbs(db),
+            tenant_id=self.tenant_id,
+            now=self.clock,
+        )
 
     def subscriber_desk(self, db: AsyncSession) -> SubscriberDesk:
         """The door for what is done to subscribers that are served, bound to this transaction."""
@@ -234,6 +264,60 @@ class Appliance:
             cpes=services.genieacs_service,
             network=self.network_upkeep(db),
             addresses=services.network_service,
+            period_of=lambda service_id: self.data_caps.period_of(db, service_id),
+            billed_plan=lambda service_id: billed_plan(db, self.tenant_id, service_id),
+            tell_lifted=lambda done: tell_lifted(db, self.publish, done["subscriber"], done["change"]),
+        )
+
+    @property
+    def data_caps(self) -> DataCaps:
+        """What was used of data caps, and bringing subscribers to what their plans say of it."""
+
+        async def days(db: AsyncSession, service_ids: Collection[int]) -> Mapping[int, int]:
+            return await billing_days(db, self.tenant_id, service_ids)
+
+        async def tell(db: AsyncSession, crossing: CapCrossing) -> None:
+            await tell_of_cap(db, self.publish, crossing)
+
+        return DataCaps(
+            self.database.begin,
+            self.radius_database.read,
+            read=self.database.read,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            secrets=self.vault,
+            zone=self.zone,
+            billing_days=days,
+            tell=tell,
+        )
+
+    def campaigns(self, db: AsyncSession) -> CampaignService:
+        """Changes for many CPEs, bound to this transaction."""
+        return CampaignService(db, tenant_id=self.tenant_id, now=self.clock, templates=self.templates)
+
+    @property
+    def campaign_turns(self) -> CampaignTurns:
+        """What carries campaigns on."""
+        return CampaignTurns(
+            self.database.begin,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            zone=self.zone,
+            devices=lambda db: self.services(db).genieacs_service,
+            told=Teller(self.publish),
+        )
+
+    def device_desk(self, db: AsyncSession) -> DeviceDesk:
+        """The door for what is done to CPEs, bound to this transaction."""
+        services = self.services(db)
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "templates": self.templates}
+        return DeviceDesk(
+            db,
+            operations=DeviceOperations(db, **common),
+            wishes=CustomerWishes(db, **common, secrets=self.vault, devices=services.genieacs_service),
+            devices=services.genieacs_service,
+            lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
+            tenant_id=self.tenant_id,
         )
 
     def nas_desk(self, db: AsyncSession) -> NasDesk:
@@ -425,6 +509,12 @@ class Appliance:
     async def tell_pool_levels(self) -> int:
         """Tells of every pool that has begun to run low, or has room again."""
         return await tell_levels(self.database.begin, publish=self.publish, tenant_id=self.tenant_id, now=self.clock)
+
+    async def tell_silent_nases(self) -> int:
+        """Tells of every NAS from which no accounting comes any more, or comes again."""
+        guards = await self.session_looks.guards()
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        return await tell_silence(self.database.begin, guards, publish=self.publish, **common)
 
     async def end_terms(self) -> int:
         """Ends every subscription whose term is over and was not renewed."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -10,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from acs import DEFAULT_ACS, AcsFleet, NbiClient
 from provisioning.commercial import (
     MailTemplates,
     SmtpSettings,
@@ -20,6 +23,7 @@ from provisioning.commercial.payments import (
 from provisioning.errors import Fault
 from provisioning.line import ANSWER_PATH, LineWebhookSettings
 from provisioning.settings import Settings, SettingsRefused
+from provisioning.settings.values import read_line
 from workflows import (
     DEFINITIONS,
     Definition,
@@ -30,6 +34,45 @@ from workflows import (
 def trusted_authorities() -> ssl.SSLContext:
     """Whose certificates count for HTTPS: read once in a process, since it takes a tenth of a second."""
     return httpx.create_ssl_context(trust_env=False)
+
+
+ACS_CONNECTIONS = 48
+"""To one ACS: a CPE that does not answer its call holds one for 2 s."""
+
+
+def acs_fleet(settings: Settings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> AcsFleet:
+    """Clients of every ACS that the settings name, to be opened.
+
+    Raises: SettingsRefused where there is none, or where our certificate cannot be used.
+    """
+    if settings.genieacs_nbi_url is None:
+        raise SettingsRefused([Fault("FIRSTLIGHT_GENIEACS_NBI_URL", "is needed: where GenieACS answers")])
+    urls = {DEFAULT_ACS: settings.genieacs_nbi_url, **settings.genieacs_nbi_urls}
+    token = settings.genieacs_token_file
+    authorization = f"Bearer {read_line(token)}" if token is not None else None
+    tls = acs_tls(settings)
+    return AcsFleet(
+        {
+            name: NbiClient(url, authorization=authorization, tls=tls, max_connections=ACS_CONNECTIONS, sleep=sleep)
+            for name, url in urls.items()
+        }
+    )
+
+
+def acs_tls(settings: Settings) -> ssl.SSLContext:
+    """Raises: SettingsRefused."""
+    authority, certificate = settings.genieacs_authority_file, settings.genieacs_certificate_file
+    if authority is None and certificate is None:
+        return trusted_authorities()
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        if certificate is not None:
+            context.load_cert_chain(certificate)
+    except ssl.SSLError as error:  # its text names no content of the files
+        raise SettingsRefused(
+            [Fault("FIRSTLIGHT_GENIEACS_CERTIFICATE_FILE", f"(or the authority's file) cannot be used: {error.reason}")]
+        ) from error
+    return context
 
 
 def line_webhook_settings(settings: Settings) -> LineWebhookSettings | None:

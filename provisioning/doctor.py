@@ -1,11 +1,13 @@
-"""``firstlight doctor``: is the FreeRADIUS that runs here free of what is known to hurt? Only reads."""
+"""``firstlight doctor``: are FreeRADIUS and the ACSes free of what is known to hurt? Only reads."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
 
+from acs import AcsDoor, AcsExamination, examine_acs, own_addresses
 from provisioning.bootstrap import Appliance
+from provisioning.configured import acs_fleet
 from provisioning.settings import freeradius_variables
 from radius import AuthDoor, Examination, Patient, examine, nas_doors
 
@@ -44,3 +46,21 @@ async def examine_freeradius(appliance: Appliance, config_dir: Path | None = Non
         nas_lifetime=timedelta(seconds=settings.radius_nas_lifetime_seconds),
     )
     return await examine(patient, appliance.radius_database.read, now=appliance.clock())
+
+
+async def examine_acses(appliance: Appliance) -> AcsExamination:
+    """Looks at every ACS that the settings name, and at how we come to it."""
+    settings = appliance.settings
+    whole = AcsExamination(traps=[], not_looked_at=[])
+    if settings.genieacs_nbi_url is None:
+        whole["not_looked_at"].append("the ACS: FIRSTLIGHT_GENIEACS_NBI_URL is not set")
+        return whole
+    authenticated = settings.genieacs_token_file is not None or settings.genieacs_certificate_file is not None
+    addresses = own_addresses()
+    async with acs_fleet(settings) as fleet:
+        for name, nbi in fleet.items():
+            door = AcsDoor(name, nbi.base_url, authenticated, addresses)
+            found = await examine_acs(door, nbi, now=appliance.clock)
+            whole["traps"] += found["traps"]
+            whole["not_looked_at"] += found["not_looked_at"]
+    return whole

@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, SecretStr, ValidationError
+from pydantic import AwareDatetime, Field, SecretStr, StrictBool, StrictInt, StrictStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from acs import DeviceSettings
 from ipam import LocationUnknown, NetworkEstate, NetworkEstateSpec, NetworkService
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import (
@@ -33,6 +34,15 @@ from provisioning.estate_radius import NasSpec, RadiusSpec, RateSpec, write_rate
 from provisioning.field import Technicians
 from provisioning.intake import faults_of
 from radius import RadiusService
+
+
+class CpePlanSpec(Part):
+    """What every CPE of a network plan has otherwise than its template says: inputs, paths, ``management``,
+    ``inform.verified_seconds`` by name, and paths that are left alone. See docs/cpe-templates.md."""
+
+    plan: str
+    overrides: dict[str, StrictBool | StrictInt | StrictStr] = Field(default_factory=dict)
+    left_alone: tuple[str, ...] = ()
 
 
 class OfferSpec(Part):
@@ -130,6 +140,7 @@ class EstateSpec(Part):
     rates: tuple[RateSpec, ...] = Field(default=(), alias="rate")
     radius: RadiusSpec = Field(default_factory=RadiusSpec)
     nas: tuple[NasSpec, ...] = ()
+    cpe_plans: tuple[CpePlanSpec, ...] = Field(default=(), alias="cpe_plan")
     offers: tuple[OfferSpec, ...] = Field(default=(), alias="offer")
     teams: tuple[TeamSpec, ...] = Field(default=(), alias="team")
     technicians: tuple[TechnicianSpec, ...] = Field(default=(), alias="technician")
@@ -161,6 +172,7 @@ class EstateServices:
     network: NetworkEstate
     premises: NetworkService
     radius: RadiusService
+    cpes: DeviceSettings
     offers: OfferCatalogue
     teams: Teams
     technicians: Technicians
@@ -184,6 +196,8 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         nases=spec.nas,
         password_storage=spec.radius.password_storage,
     )
+    for cpe_plan in spec.cpe_plans:
+        faults += await _cpe_plan(services, cpe_plan)
     for offer in spec.offers:
         faults += await _offer(services, offer)
     for team in spec.teams:
@@ -202,6 +216,7 @@ async def apply_estate(db: AsyncSession, spec: EstateSpec, services: EstateServi
         "locations": len(spec.network.locations),
         "rates": len(spec.rates),
         "nas": len(spec.nas),
+        "cpe_plans": len(spec.cpe_plans),
         "offers": len(spec.offers),
         "teams": len(spec.teams),
         "technicians": len(spec.technicians),
@@ -230,6 +245,16 @@ async def _offer(services: EstateServices, spec: OfferSpec) -> list[Fault]:
     if plan is not None:
         await attempt(faults, f"{where}: plan", lambda: services.premises.plan(plan))
         await attempt(faults, f"{where}: plan", lambda: services.radius.plan(name=plan))
+    return faults
+
+
+async def _cpe_plan(services: EstateServices, spec: CpePlanSpec) -> list[Fault]:
+    """Every fault of what a plan's CPEs have otherwise, and a plan that the network doesn't know."""
+    faults: list[Fault] = []
+    where = f"cpe_plan {spec.plan}"
+    overrides = {**spec.overrides, **dict.fromkeys(spec.left_alone)}
+    await attempt(faults, f"{where}: plan", lambda: services.premises.plan(spec.plan))
+    await attempt(faults, where, lambda: services.cpes.define_plan_overrides(plan=spec.plan, overrides=overrides))
     return faults
 
 
@@ -301,6 +326,7 @@ async def import_estate(appliance: Appliance, file: Path) -> dict[str, int]:
             network=NetworkEstate(db, tenant_id=tenant_id, now=now),
             premises=appliance.services(db).network_service,
             radius=RadiusService(db, tenant_id=tenant_id, now=now, secrets=appliance.vault),
+            cpes=appliance.device_settings(db),
             offers=OfferCatalogue(db, tenant_id=tenant_id),
             teams=appliance.teams(db),
             technicians=Technicians(db, tenant_id=tenant_id),

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
+from acs import AcsError
 from ipam import IpamError
 from provisioning.errors import Fault, InvalidRequest, ProvisioningError
 from radius import RadiusError
@@ -33,7 +34,7 @@ async def attempt(faults: list[Fault], where: str, act: Callable[..., Awaitable[
         await act()
     except InvalidRequest as error:
         faults += [Fault(f"{where}: {fault.field}", fault.reason) for fault in error.faults]
-    except (ProvisioningError, IpamError, RadiusError) as error:
+    except (ProvisioningError, IpamError, RadiusError, AcsError) as error:
         faults += faults_in(where, error)
 
 

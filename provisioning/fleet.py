@@ -11,15 +11,13 @@ from acs import AcsDevice, FleetConvergence, FleetTender, NbiClient, RepairLimit
 from provisioning.bootstrap import Appliance
 from workflows import customers_of_open_runs
 
-FLEET_CONNECTIONS = 48
-"""To the ACS: a CPE that does not answer its call holds one for 2 s."""
 HANDED_OVER = "device.handed_over"
 BY = "fleet"
 
 SleepFor = Callable[[float], Awaitable[None]]
 
 
-def fleet_sweep(appliance: Appliance, nbi: NbiClient) -> Sweep:
+def fleet_sweep(appliance: Appliance, nbi: NbiClient, *, acs_name: str) -> Sweep:
     """Looks at all CPEs of the ACS, and leaves those to their run that one is busy with."""
     settings = appliance.settings
     return Sweep(
@@ -31,10 +29,11 @@ def fleet_sweep(appliance: Appliance, nbi: NbiClient) -> Sweep:
         inform_interval=timedelta(seconds=settings.acs_inform_interval_seconds),
         tell=lambda db, device: _tell_handed_over(appliance, db, device),
         in_hand=lambda: _in_hand(appliance),
+        acs_name=acs_name,
     )
 
 
-def fleet_convergence(appliance: Appliance, nbi: NbiClient, *, sleep: SleepFor) -> FleetConvergence:
+def fleet_convergence(appliance: Appliance, nbi: NbiClient, *, acs_name: str, sleep: SleepFor) -> FleetConvergence:
     """Brings CPEs to what they should have."""
     return FleetConvergence(
         appliance.database.begin,
@@ -44,17 +43,19 @@ def fleet_convergence(appliance: Appliance, nbi: NbiClient, *, sleep: SleepFor) 
         secrets=appliance.vault,
         sleep=sleep,
         cwmp_workers=appliance.settings.acs_cwmp_workers,
+        acs_name=acs_name,
     )
 
 
-def fleet_tender(appliance: Appliance, nbi: NbiClient, *, sleep: SleepFor) -> FleetTender:
+def fleet_tender(appliance: Appliance, nbi: NbiClient, *, acs_name: str, sleep: SleepFor) -> FleetTender:
     """What the worker does for the fleet by itself."""
     return FleetTender(
         appliance.database.begin,
-        fleet_sweep(appliance, nbi),
-        fleet_convergence(appliance, nbi, sleep=sleep),
+        fleet_sweep(appliance, nbi, acs_name=acs_name),
+        fleet_convergence(appliance, nbi, acs_name=acs_name, sleep=sleep),
         tenant_id=appliance.tenant_id,
         in_hand=lambda: _in_hand(appliance),
+        acs_name=acs_name,
     )
 
 

@@ -42,6 +42,7 @@ NOTICE_STUCK_AFTER = timedelta(hours=1)
 TERM_OVER_AFTER = timedelta(days=1)
 WEBHOOK_STUCK_AFTER = timedelta(hours=1)
 TRACES_GONE_AFTER = timedelta(minutes=15)
+OPERATION_ENDS_AFTER = timedelta(hours=1)
 
 
 class Found(Protocol):
@@ -195,6 +196,21 @@ INVARIANTS: tuple[Invariant, ...] = (
         "acs.traces_left",
         "nothing is left at the ACS for a CPE that was taken back",
         lambda on: acs.traces_left_at_the_acs(on.db, **on.scope, withdrawn_before=on.now - TRACES_GONE_AFTER),
+    ),
+    Invariant(
+        "acs.campaign_complete",
+        "a campaign is complete when every CPE in it has ended",
+        lambda on: acs.campaigns_called_complete_too_early(on.db, **on.scope),
+    ),
+    Invariant(
+        "acs.operation_ends",
+        "what is done to a CPE ends: done, refused, expired, or given up as unknown",
+        lambda on: acs.operations_nobody_ends(on.db, **on.scope, now=on.now, after=OPERATION_ENDS_AFTER),
+    ),
+    Invariant(
+        "acs.operation_without_secret",
+        "no password or passphrase stands in the record of what was done to a CPE",
+        lambda on: acs.operations_with_secrets(on.db, **on.scope),
     ),
     Invariant(
         "line.of_ended_service",

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 from typing_extensions import TypedDict
 
-from acs import GenieAcsService
+from acs import GenieAcsService, TemplateInputsRefused, TemplateUnknown
 from ipam import NetworkService, NetworkUpkeep
 from provisioning.errors import ProvisioningError
 from radius import (
+    CapPeriod,
     LineIdentity,
     RadiusService,
     SessionChangeView,
@@ -29,10 +30,16 @@ from radius import (
 
 
 class ChangedSubscriber(TypedDict):
-    """What is committed, and how far the sessions that are open have followed."""
+    """What is committed, and how far the sessions that are open have followed.
+
+    ``billed_as`` is the plan that its bill goes on for, where that is another one than it is served by now.
+    ``cpes_to_be_told`` are the serials of CPEs whose settings were written down anew, and have yet to be applied.
+    """
 
     subscriber: SubscriberView
     change: SessionChangeView
+    billed_as: str | None
+    cpes_to_be_told: list[str]
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,14 @@ class ExternalId:
     value: str
 
 
-Who = str | ExternalId
+@dataclass(frozen=True)
+class SubscriberNumber:
+    """Our own number of a subscriber, in its username's place."""
+
+    value: int
+
+
+Who = str | ExternalId | SubscriberNumber
 """A username, or what stands in its place."""
 
 
@@ -55,8 +69,9 @@ class CpeHoldsUsername(ProvisioningError):
         self.username = username
         self.serials = tuple(serials)
         super().__init__(
-            f"CPE {', '.join(self.serials)} was given the name {username} and would not log in again; nothing was"
-            " changed. Tell it the new name right after this, and say so: --cpe-by-hand."
+            f"CPE {', '.join(self.serials)} was given the name {username} and can't be told another one, since its"
+            " template is gone or takes no such name; nothing was changed. Tell it the new name right after this, and"
+            " say so: --cpe-by-hand."
         )
 
 
@@ -93,21 +108,48 @@ class SubscriberDesk:
         cpes: GenieAcsService,
         network: NetworkUpkeep,
         addresses: NetworkService,
+        period_of: Callable[[int | None], Awaitable[CapPeriod]],
+        tell_lifted: Callable[[ChangedSubscriber], Awaitable[None]],
+        billed_plan: Callable[[int], Awaitable[str | None]],
     ) -> None:
+        """``period_of`` says the billing month that goes on for a service; ``tell_lifted`` tells others of a data cap
+        that serves nobody otherwise any more; ``billed_plan`` says for which plan a service is billed."""
         self._radius = radius
         self._verbs = verbs
         self._cpes = cpes
         self._network = network
         self._addresses = addresses
+        self._period_of = period_of
+        self._tell_lifted = tell_lifted
+        self._billed_plan = billed_plan
 
     async def named(self, who: Who) -> SubscriberView:
         """The subscriber as it shall be now. Raises: SubscriberUnknown."""
         if isinstance(who, ExternalId):
             return await self._radius.subscriber_known_as(external_id=who.value)
+        if isinstance(who, SubscriberNumber):
+            return await self._radius.subscriber(subscriber_id=who.value)
         return await self._radius.subscriber_named(username=who)
 
+    async def names(self, who: Who) -> list[str]:
+        """A subscriber's name, and those it gave up that nobody has taken since: sessions stand under the one they
+        logged in with. A name that nobody has is one of its own, whoever had it.
+
+        Raises: SubscriberUnknown, unless it is a username.
+        """
+        try:
+            found = await self.named(who)
+        except SubscriberUnknown:
+            if isinstance(who, str):
+                return [who]
+            raise
+        return [found["username"], *await self._radius.former_names(subscriber_id=found["subscriber_id"])]
+
     async def change_plan(self, who: Who, *, plan: str, request_id: str | None = None) -> ChangedSubscriber:
-        """Raises: as ``SubscriberVerbs.change_plan``."""
+        """What FreeRADIUS and the sessions are told; the bill stays as it is, and ``billed_as`` says so.
+
+        Raises: as ``SubscriberVerbs.change_plan``.
+        """
         return await self._done(
             who, lambda number: self._verbs.change_plan(subscriber_id=number, plan=plan, request_id=request_id)
         )
@@ -121,6 +163,22 @@ class SubscriberDesk:
     async def resume(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.resume``."""
         return await self._done(who, lambda number: self._verbs.resume(subscriber_id=number, request_id=request_id))
+
+    async def lift_cap(
+        self, who: Who, *, octets: int | None = None, request_id: str | None = None
+    ) -> ChangedSubscriber:
+        """Raises: as ``SubscriberVerbs.lift_cap``."""
+        before = await self.named(who)
+        period = await self._period_of(before["service_id"])
+        done = await self._done(
+            who,
+            lambda number: self._verbs.lift_cap(
+                subscriber_id=number, period=period, octets=octets, request_id=request_id
+            ),
+        )
+        if before["capped"] is not None and done["subscriber"]["capped"] is None:
+            await self._tell_lifted(done)
+        return done
 
     async def activate(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """Let in whom no run lets in. Raises: RunLooksAfter, and as ``SubscriberVerbs.activate``."""
@@ -162,26 +220,43 @@ class SubscriberDesk:
         cpe_by_hand: bool = False,
         request_id: str | None = None,
     ) -> ChangedSubscriber:
-        """Another name, also where its addresses are kept. ``cpe_by_hand``: whoever asks tells the CPE.
+        """Another name, also where its addresses are kept, and among the settings of a CPE that logs in by it, which
+        are to be applied then. ``cpe_by_hand``: whoever asks tells the CPE.
 
         Raises:
-            CpeHoldsUsername: a CPE of ours has the former name, and nobody tells it the new one.
+            CpeHoldsUsername: the settings of such a CPE can't be written anew.
             UsernameTaken (of ``radius`` or ``ipam``), and as ``SubscriberVerbs.rename``.
         """
         before = await self._renamed(who, username)
         number, service_id = before["subscriber_id"], before["service_id"]
+        told: list[str] = []
         if service_id is not None and not cpe_by_hand and before["username"] != username:
-            bound = await self._cpes.devices_of_service(service_id=service_id)
-            holding = [each["device_serial"] for each in bound if before["username"] in each["inputs"].values()]
-            if holding:
-                raise CpeHoldsUsername(before["username"], holding)
+            told = await self._tell_cpes(service_id, former=before["username"], username=username)
         change = await self._verbs.rename(
             subscriber_id=number, username=username, end_sessions=end_sessions, request_id=request_id
         )
         after = await self._radius.subscriber(subscriber_id=number)
         if service_id is not None:
             await self._network.rename_service(service_id=service_id, username=after["username"])
-        return ChangedSubscriber(subscriber=after, change=change)
+        return await self._changed(after, change, cpes=told)
+
+    async def _tell_cpes(self, service_id: int, *, former: str, username: str) -> list[str]:
+        """Write the new name down for each CPE of the service that has the former one; their serials."""
+        bound = await self._cpes.devices_of_service(service_id=service_id)
+        holding = [each for each in bound if former in each["inputs"].values()]
+        for each in holding:
+            values = {name: username if value == former else value for name, value in each["inputs"].items()}
+            try:
+                await self._cpes.provision_device(
+                    customer_id=each["customer_id"],
+                    device_serial=each["device_serial"],
+                    config_template=each["template"],
+                    service_id=service_id,
+                    values=values,
+                )
+            except (TemplateUnknown, TemplateInputsRefused) as error:
+                raise CpeHoldsUsername(former, [each["device_serial"]]) from error
+        return [each["device_serial"] for each in holding]
 
     async def bind(
         self, who: Who, *, line: LineIdentity, logs_in: bool = False, request_id: str | None = None
@@ -206,7 +281,7 @@ class SubscriberDesk:
         try:
             return await self.named(who)
         except SubscriberUnknown:
-            if isinstance(who, ExternalId):
+            if not isinstance(who, str):
                 raise
             former = await self._radius.subscriber_formerly_named(username=who)
             if former["username"] != username:
@@ -216,4 +291,16 @@ class SubscriberDesk:
     async def _done(self, who: Who, act: Callable[[int], Awaitable[SessionChangeView]]) -> ChangedSubscriber:
         number = (await self.named(who))["subscriber_id"]
         change = await act(number)
-        return ChangedSubscriber(subscriber=await self._radius.subscriber(subscriber_id=number), change=change)
+        return await self._changed(await self._radius.subscriber(subscriber_id=number), change)
+
+    async def _changed(
+        self, subscriber: SubscriberView, change: SessionChangeView, *, cpes: Sequence[str] = ()
+    ) -> ChangedSubscriber:
+        service_id = subscriber["service_id"]
+        billed = None if service_id is None else await self._billed_plan(service_id)
+        return ChangedSubscriber(
+            subscriber=subscriber,
+            change=change,
+            billed_as=None if billed == subscriber["plan"] else billed,
+            cpes_to_be_told=list(cpes),
+        )

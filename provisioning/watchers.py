@@ -6,7 +6,7 @@ twice counts once, so watchers may run in every process.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import AcsError, DeviceConvergence
+from acs import AcsError, ConvergenceBySite, DeviceConvergence, SeenDevice
 from radius import RadiusError, SessionReader
 from workflows import Lookout, RunNotOpenFor, Runs, RunSummary, WorkflowError, waiting_runs
 
@@ -33,7 +33,7 @@ class Watchers:
         begin: Callable[[], AbstractAsyncContextManager[AsyncSession]],
         runs: Runs,
         lookout: Lookout,
-        acs: DeviceConvergence,
+        acs: DeviceConvergence | ConvergenceBySite,
         sessions: SessionReader,
         tenant_id: str,
     ) -> None:
@@ -51,13 +51,28 @@ class Watchers:
             return 0
         since = {serial: (run.waiting_since or run.created_at) - CLOCK_TOLERANCE for serial, run in waiting.items()}
         try:
-            informed = await self._acs.informed_many(since)
+            groups = await self._acs.by_acs(since) if isinstance(self._acs, ConvergenceBySite) else [(self._acs, since)]
         except AcsError as error:
-            runs = [{"run_id": run.id, "customer_id": run.customer_id} for run in waiting.values()]
-            log.warning("the ACS could not be asked", serials=sorted(waiting), runs=runs, code=error.code)
-            for run in waiting.values():
-                await self._lost(run, "the ACS can't be asked", error)
-            return 0
+            return await self._nobody_asked(waiting, error)
+        told = 0
+        for acs, group in groups:
+            their_runs = {serial: waiting[serial] for serial in group}
+            try:
+                informed = await acs.informed_many(group)
+            except AcsError as error:
+                told += await self._nobody_asked(their_runs, error)
+            else:
+                told += await self._informed(their_runs, informed)
+        return told
+
+    async def _nobody_asked(self, waiting: Mapping[str, RunSummary], error: AcsError) -> int:
+        runs = [{"run_id": run.id, "customer_id": run.customer_id} for run in waiting.values()]
+        log.warning("the ACS could not be asked", serials=sorted(waiting), runs=runs, code=error.code)
+        for run in waiting.values():
+            await self._lost(run, "the ACS can't be asked", error)
+        return 0
+
+    async def _informed(self, waiting: Mapping[str, RunSummary], informed: Mapping[str, SeenDevice]) -> int:
         for run in waiting.values():
             await self._regained(run, "the ACS can be asked again")
         told = 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from acs import DeviceConvergence, NbiClient, Patience
+from acs import DEFAULT_ACS, AcsFleet, ConvergenceBySite, Patience
 from provisioning.bootstrap import Appliance
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
@@ -25,19 +25,19 @@ from provisioning.commercial.payments import (
     payment_gateways,
 )
 from provisioning.configured import (
+    acs_fleet,
     line_webhook_settings,
     smtp_settings,
     trusted_authorities,
 )
 from provisioning.database import sync_url
-from provisioning.errors import Fault
-from provisioning.fleet import FLEET_CONNECTIONS, fleet_tender
+from provisioning.device_operations import operation_carrier
+from provisioning.fleet import fleet_tender
 from provisioning.line import LineHandOver, line_adapters
-from provisioning.settings import SettingsRefused
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, Retention, WebhookSender
-from radius import Kept, Reaper, Retransmission, SessionArchive, SessionControl, UsageCount
+from radius import Kept, Reaper, ReopenedSessions, Retransmission, SessionArchive, SessionControl, UsageCount
 from workflows import (
     Dispatch,
     Interpreter,
@@ -68,13 +68,17 @@ class Pace:
     session_changes_every_seconds: float = 1.0
     reap_every_seconds: float = 60.0
     session_upkeep_every_seconds: float = 120.0
+    data_caps_every_seconds: float = 120.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
+    campaigns_every_seconds: float = 5.0
     logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
     fleet_look_every_seconds: float = 10.0
     fleet_sweep_every_seconds: float = 1800.0
+    inform_intervals_every_seconds: float = 20.0
+    device_operations_every_seconds: float = 2.0
     cpe_patience: Patience = field(default_factory=Patience)
     nas_retransmission: Retransmission = field(default_factory=Retransmission)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # between looks at the ACS
@@ -151,7 +155,9 @@ async def open_worker(
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
         ticks += _session_ticks(appliance, pace)
-        ticks += _fleet_ticks(appliance, outside, stack, pace)
+        ticks += _fleet_ticks(appliance, outside.acs.fleet, stack, pace)
+        operations = operation_carrier(appliance, outside.acs.of(DEFAULT_ACS))
+        ticks.append(Tick("operations on cpes", pace.device_operations_every_seconds, operations.drive))
         ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
         clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])
         await dispatch.open()
@@ -163,13 +169,7 @@ async def open_worker(
 
 async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> Outside:
     settings = appliance.settings
-    if settings.genieacs_nbi_url is None:
-        raise SettingsRefused([Fault("FIRSTLIGHT_GENIEACS_NBI_URL", "is needed by a worker: where GenieACS answers")])
-    nbi = await stack.enter_async_context(
-        NbiClient(
-            settings.genieacs_nbi_url, tls=trusted_authorities(), max_connections=FLEET_CONNECTIONS, sleep=pace.sleep
-        )
-    )
+    fleet = await stack.enter_async_context(acs_fleet(settings, sleep=pace.sleep))
     http = await stack.enter_async_context(outgoing_http())
     common: dict[str, Any] = {"tenant_id": appliance.tenant_id, "now": appliance.clock}
     adapters = line_adapters(
@@ -184,8 +184,8 @@ async def _outside(appliance: Appliance, stack: AsyncExitStack, pace: Pace) -> O
     begin = appliance.database.begin
     return Outside(
         radius=appliance.projector,
-        acs=DeviceConvergence(
-            begin, nbi, **common, secrets=appliance.vault, sleep=pace.sleep, patience=pace.cpe_patience
+        acs=ConvergenceBySite(
+            begin, fleet, **common, secrets=appliance.vault, sleep=pace.sleep, patience=pace.cpe_patience
         ),
         line=LineHandOver(begin, adapters, **common, adapter=settings.line_adapter),
         mail=MailDelivery(begin, smtp=smtp_settings(settings), **common),
@@ -217,6 +217,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
     return [
         # installed before the first CPE needs it: the ACS takes some seconds to notice a new script
         Tick("apply script", pace.apply_script_every_seconds, outside.acs.prepare, at_once=True),
+        Tick("inform intervals", pace.inform_intervals_every_seconds, outside.acs.slow_verified),
         Tick("events", WHEN_DUE, lambda: appliance.events.take_up(appliance.database.begin)),
         Tick("timers", WHEN_DUE, dispatch.wake_due),
         Tick("device_informed", WHEN_DUE, watchers.watch_informs),
@@ -230,6 +231,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("expiring subscriptions", pace.expire_every_seconds, appliance.announce_expiring),
         Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),
         Tick("pools", pace.pools_every_seconds, appliance.tell_pool_levels),
+        Tick("campaigns", pace.campaigns_every_seconds, appliance.campaign_turns.turn),
         Tick("old logins", pace.logins_every_seconds, appliance.forget_old_logins),
         Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
     ]
@@ -250,20 +252,27 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         await archive.tend()
 
     reaper = Reaper(begin, tenant_id=appliance.tenant_id, now=clock)
+    reopened = ReopenedSessions(appliance.database.begin, begin, tenant_id=appliance.tenant_id, now=clock)
     return [
         Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
+        Tick("silent NASes", pace.reap_every_seconds, appliance.tell_silent_nases),
+        Tick("sessions open again", pace.reap_every_seconds, reopened.tell),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
+        Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
     ]
 
 
-def _fleet_ticks(appliance: Appliance, outside: Outside, stack: AsyncExitStack, pace: Pace) -> list[Tick]:
+def _fleet_ticks(appliance: Appliance, fleet: AcsFleet, stack: AsyncExitStack, pace: Pace) -> list[Tick]:
     """CPEs that have news, and a look at everybody now and then: what nobody tells of shows only there."""
-    tender = fleet_tender(appliance, outside.acs.nbi, sleep=pace.sleep)
-    stack.push_async_callback(tender.stop)
-    return [
-        Tick("cpes with news", pace.fleet_look_every_seconds, tender.look),
-        Tick("all cpes", pace.fleet_sweep_every_seconds, tender.sweep),
-    ]
+    ticks: list[Tick] = []
+    for name, nbi in fleet.items():
+        tender = fleet_tender(appliance, nbi, acs_name=name, sleep=pace.sleep)
+        stack.push_async_callback(tender.stop)
+        ticks += [
+            Tick(f"cpes with news at {name}", pace.fleet_look_every_seconds, tender.look),
+            Tick(f"all cpes at {name}", pace.fleet_sweep_every_seconds, tender.sweep),
+        ]
+    return ticks
 
 
 def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:

@@ -2,10 +2,12 @@
 
 What we want stands in our own tables (``RadiusService``, and ``SubscriberVerbs`` for what an operator does to a
 subscriber that is served; one transaction, no network). ``RadiusProjector`` carries it into FreeRADIUS' own tables, as
-often as it is asked to, and finds what differs there; ``SessionChanges`` carries it to the sessions that are open.
+often as it is asked to, and finds what differs there; ``SessionChanges`` carries it to the sessions that are open,
+``ReopenedSessions`` to those that were closed too early.
 ``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
 ``SessionLooks`` and ``UsageLooks`` answer operators; ``Reaper`` closes what has fallen silent, ``UsageCount`` splits
 what was used by days, and ``SessionArchive`` keeps radacct small.
+``DataCaps`` looks at what was used of a billing month, and brings subscribers to what their plans say of that.
 ``LoginLog`` reads who was let in and who was not, ``Diagnoses`` says why somebody can't log in, and ``examine`` looks
 for what is known to hurt in the server itself.
 The server's configuration is ``deploy/freeradius``; a real server and a NAS for a lab are in ``radius.testing``.
@@ -29,9 +31,12 @@ How to add
 
 from __future__ import annotations
 
+from radius.caps.caps import DataCaps, DataCapView
+from radius.caps.periods import CapPeriod
 from radius.coa.disconnect import NasSaid
 from radius.coa.doors import nas_doors
 from radius.coa.dynamic_authorization import Retransmission
+from radius.coa.reopened import ReopenedSessions
 from radius.coa.session_changes import SessionChanges
 from radius.coa.session_control import SessionControl
 from radius.dialects import Rate, dialect_named
@@ -89,6 +94,7 @@ from radius.logins.logins import LoginLog, LoginView, UnknownNas, UnknownUser
 from radius.nas.canary import AuthDoor
 from radius.nas.nases import CoaTerms
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
+from radius.nas.silence import NasSilence, note_silence
 from radius.plans.applying import PlanChanges, tell_of_plan
 from radius.plans.terms import PlanTerms
 from radius.projection.drift import Drift
@@ -128,13 +134,14 @@ from radius.sessions.sessions import Session, SessionReader
 from radius.sessions.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
 from radius.sessions.usage_count import UsageCount
 from radius.states import State
+from radius.subscribers.cap_verbs import CapCrossing
 from radius.subscribers.changes import SubscriberChange, subscriber_changes
 from radius.subscribers.line_identity import LineIdentity
 from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.subscribers.standing import live_username_of_service, states_of_customer
 from radius.subscribers.verbs import SubscriberVerbs
 from radius.tables import RadiusBase
-from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken
+from radius.verb_errors import AccessUnfit, ExternalIdTaken, GardenUnfit, LineRefused, LineTaken, NoDataCap
 
 __all__ = [
     "LOGIN_METHODS",
@@ -149,8 +156,12 @@ __all__ = [
     "BroughtIn",
     "Bulk",
     "BulkProjector",
+    "CapCrossing",
+    "CapPeriod",
     "CoaTerms",
     "CreatedSubscriber",
+    "DataCapView",
+    "DataCaps",
     "DefinedNas",
     "DefinedPlan",
     "Diagnoses",
@@ -183,7 +194,9 @@ __all__ = [
     "NasNameTaken",
     "NasRefused",
     "NasSaid",
+    "NasSilence",
     "NasUnknown",
+    "NoDataCap",
     "PasswordStorage",
     "PasswordStorageRefused",
     "Patient",
@@ -208,6 +221,7 @@ __all__ = [
     "Reaper",
     "RenderedPlan",
     "RenderedRow",
+    "ReopenedSessions",
     "ReplyRow",
     "RequestConflict",
     "RequestRefused",
@@ -260,6 +274,7 @@ __all__ = [
     "examine",
     "live_username_of_service",
     "nas_doors",
+    "note_silence",
     "probe_coa",
     "probe_log",
     "probe_login",

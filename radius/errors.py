@@ -25,7 +25,8 @@
     |   |-- RateNotExpressible        a NAS dialect in use has no word for such a rate
     |   |-- TermsNotExpressible       ... or for something else that the plan says
     |   |-- SeveralNotExpressible     more than one of these at once
-    |   |-- GardenUnfit               a walled garden of another access; these two in ``radius.verb_errors``
+    |   |-- GardenUnfit               a walled garden of another access; these three in ``radius.verb_errors``
+    |   |-- NoDataCap                 there is nothing to lift
     |   `-- AccessUnfit               a line logs in on a plan for IPoE alone
     |-- NasError
     |   |-- NasRefused                a value of the NAS cannot be meant

@@ -29,7 +29,8 @@ class CreatedSubscriber(TypedDict):
 class SubscriberView(TypedDict):
     """A subscriber as we want it. ``projected`` is true when FreeRADIUS' tables show exactly this wish.
 
-    ``garden`` is the plan by which a suspended one is served; None: its logins are refused. ``routes`` and
+    ``garden`` is the plan by which a suspended one is served; None: its logins are refused. ``capped`` is the plan that
+    serves one which has used up its data cap, unless it is suspended. ``routes`` and
     ``ipv6_routes`` as in ``FramedAddresses``. ``external_id`` is the ISP's own number of it. ``line`` is where it may
     log in from (``LineIdentity``; nothing: from anywhere), ``login_by_line`` whether that line does so by itself.
     ``origin``: what was *imported*, no run ends.
@@ -42,6 +43,7 @@ class SubscriberView(TypedDict):
     plan: str
     state: State
     garden: str | None
+    capped: str | None
     testing_until: datetime | None
     ipv4: str | None
     ipv4_pool: str | None

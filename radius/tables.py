@@ -125,6 +125,10 @@ class Plan(Projected, RadiusBase):
     garden_filter: Mapped[str | None] = mapped_column(String(32))
     garden_url: Mapped[str | None] = mapped_column(Text)
     second_login: Mapped[str] = mapped_column(String(8), default="replace", server_default="replace")
+    data_cap_octets: Mapped[int | None] = mapped_column(BigInteger)
+    data_cap_counts: Mapped[str] = mapped_column(String(8), default="both", server_default="both")
+    at_cap: Mapped[str] = mapped_column(String(8), default="tell", server_default="tell")
+    cap_plan: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -195,6 +199,8 @@ class Subscriber(Projected, RadiusBase):
     state: Mapped[State] = mapped_column(String(16))
     garden_plan_id: Mapped[int | None] = mapped_column(BigInteger)
     """The plan that a suspended subscriber is served by in place of its own; None: its logins are refused."""
+    capped_plan_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The plan that serves one that has used up its data cap, in place of its own."""
     testing_until: Mapped[datetime | None]
     framed_ipv4: Mapped[str | None] = mapped_column(String(15))
     framed_pool: Mapped[str | None] = mapped_column(String(253))
@@ -217,6 +223,11 @@ class Subscriber(Projected, RadiusBase):
     request_fingerprint: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+    @property
+    def over_plan_id(self) -> int | None:
+        """The plan that serves it in place of its own: a suspended one's garden, or what its data cap has led to."""
+        return self.garden_plan_id if self.state == "suspended" else self.capped_plan_id
 
     @property
     def password_ref(self) -> str:
@@ -289,6 +300,8 @@ class Nas(Projected, RadiusBase):
     """Whether a session that it refuses to change is ended."""
     lines: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether FreeRADIUS believes it whose line is whose, without a password (IPoE)."""
+    silent_told_at: Mapped[datetime | None]
+    """Since when it is told as silent; None: it is heard, as far as anybody was told."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

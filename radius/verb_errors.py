@@ -21,6 +21,17 @@ class GardenUnfit(PlanError):
         )
 
 
+class NoDataCap(PlanError):
+    """The plan has no data cap."""
+
+    code = "radius.no_data_cap"
+
+    def __init__(self, username: str, plan: str) -> None:
+        self.username = username
+        self.plan = plan
+        super().__init__(f"{username} is on plan {plan}, which has no data cap; nothing was changed.")
+
+
 class ExternalIdTaken(SubscriberError):
     """The ISP's own number belongs to another subscriber."""
 

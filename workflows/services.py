@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, NotRequired, Protocol
 
 from typing_extensions import Doc, TypedDict
 
-from acs import DeviceConvergence, GenieAcsService
+from acs import ConvergenceBySite, GenieAcsService
 from ipam import NetworkService
 from radius import RadiusProjector, RadiusService, SessionControl, SessionReader
 from workflows.answers import (
@@ -489,7 +489,7 @@ class Outside:
     """Everything that talks to the other side."""
 
     radius: RadiusProjector
-    acs: DeviceConvergence
+    acs: ConvergenceBySite
     line: LineHandOver
     mail: MailDelivery
     sessions: SessionReader

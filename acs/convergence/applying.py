@@ -30,10 +30,11 @@ from acs.errors import (
 )
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiError, NbiRejected, NbiTimedOut
-from acs.nbi.faults import in_words, is_passing
+from acs.nbi.faults import in_words, is_cut_session, is_passing
 from acs.nbi.outcomes import Fault, Rejected, Unknown, require_done
 from acs.nbi.requests import is_xml_value
 from acs.ports import Now, Sleep
+from acs.templates.delivery import ChosenRows, is_row_tag
 from acs.templates.rendering import Setting
 
 log = structlog.get_logger(__name__)
@@ -221,12 +222,27 @@ class Applying:
 
     async def _failed(self, desired: Desired, fault: Fault) -> SettingsRefused | SettingsFailed:
         refusals, words = fault.refusals, in_words(fault)
+        if desired.delivery.management == "same_wan" and is_cut_session(fault):
+            raise await self._cut_off(desired)
         await self._states.record(desired, state="faulted", reason=words, details=[dict(each) for each in refusals])
         log.warning("cpe refused its settings", serial=desired.serial, fault_code=fault.code, why=words)
         kind = SettingsFailed if is_passing(fault) else SettingsRefused
         return kind(desired.serial, fault_code=fault.code, refusals=refusals, message=words)
 
+    async def _cut_off(self, desired: Desired) -> NotYet:
+        """What it was given restarts the WAN that the session runs over, so the session's end was to be expected."""
+        message = (
+            f"CPE {desired.serial} was given its settings over the WAN that they restart, and the session broke off;"
+            " its next Inform tells whether it took them."
+        )
+        await self._states.record(desired, state="queued", reason=message)
+        return NotYet(desired.serial, reason="path_restarting", message=message)
+
     async def _applied(self, desired: Desired, seen: SeenDevice) -> ApplyOutcome:
+        located = desired.located(seen["tags"])
+        if located is None:
+            raise await self._vanished(desired)
+        desired = located
         paths = [setting.path for setting in desired.settings]
         leaves = await read_leaves(self._nbi, seen["device_id"], (), paths) or {}
         if was_reset_since_written(desired, seen, leaves):
@@ -243,6 +259,9 @@ class Applying:
             applied_at=applied_at,
             written_at=max(stamps, default=seen["last_inform"]),
             reading_after=None,
+            rows=chosen_rows(desired, seen["tags"]),
+            inform_slowed_at=None,
+            inform_settled_at=None,
             last_inform_at=seen["last_inform"],
             **REACHED,
         )
@@ -272,6 +291,13 @@ def was_reset_since_written(desired: Desired, seen: SeenDevice, leaves: Mapping[
     return bootstrap is not None and (written is None or bootstrap > written)
 
 
+def chosen_rows(desired: Desired, tags: Sequence[str]) -> dict[str, str]:
+    """The rows that a session of the CPE has chosen, as an operator is shown them."""
+    selectors = desired.delivery.selectors
+    chosen = ChosenRows.by_tags(selectors, tags)
+    return {} if chosen is None else chosen.rows(selectors)
+
+
 def _script_argument(desired: Desired, revealed: Sequence[Setting], tags: Sequence[str]) -> str:
     """What the script is told. Raises: SettingsRefused for a value no CPE could be sent; it is not repeated."""
     unsendable = [setting.path for setting in revealed if not is_xml_value(setting.value)]
@@ -282,9 +308,22 @@ def _script_argument(desired: Desired, revealed: Sequence[Setting], tags: Sequen
         {
             "rev": desired.revision,
             "params": [setting.as_row() for setting in revealed],
-            "stale_tags": _stale_tags(desired, tags),
+            "stale_tags": _stale_tags(desired, tags) + row_tags(tags),
+            **choices(desired, with_guard=True),
         }
     )
+
+
+def choices(desired: Desired, *, with_guard: bool) -> dict[str, object]:
+    """What the script is told beside the settings: what it has to choose, and what it must not cut."""
+    select = [selector.as_row() for selector in desired.delivery.selectors]
+    guard = desired.delivery.guard if with_guard else None
+    return {key: value for key, value in (("select", select), ("guard", guard)) if value}
+
+
+def row_tags(tags: Sequence[str]) -> list[str]:
+    """Those that earlier sessions have left; the script keeps what it chooses again."""
+    return sorted(tag for tag in tags if is_row_tag(tag))
 
 
 def _stale_tags(desired: Desired, tags: Sequence[str]) -> list[str]:

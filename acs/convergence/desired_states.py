@@ -19,6 +19,7 @@ from acs.ports import Begin, Now, Secrets
 from acs.serials import canonical_serial, is_serial
 from acs.service import GenieAcsService
 from acs.tables import AcsDevice
+from acs.templates.delivery import ChosenRows, Delivery
 from acs.templates.library import TemplateLibrary
 from acs.templates.rendering import Setting
 
@@ -34,8 +35,11 @@ class Desired:
     data_model: str
     revision: str
     settings: tuple[Setting, ...]
+    """Their paths may leave open what the CPE chooses; ``located`` fills that in."""
+    delivery: Delivery
     state: DeviceState
     reason: str
+    acs_name: str
     device_id: str | None
     task_id: str | None
     queued_at: datetime | None
@@ -57,6 +61,15 @@ class Desired:
             "verified",
             "accepted_unverifiable",
         )
+
+    def located(self, tags: Iterable[str]) -> Desired | None:
+        """The same with every path complete, by the rows that a session of the CPE has chosen; None before one has."""
+        if not self.delivery.selectors:
+            return self
+        rows = ChosenRows.by_tags(self.delivery.selectors, tags)
+        if rows is None:
+            return None
+        return replace(self, settings=tuple(replace(each, path=rows.placed(each.path)) for each in self.settings))
 
     @property
     def may_be_under_way(self) -> bool:
@@ -112,6 +125,23 @@ class DesiredStates:
             )
             bound = {device.serial: desired_of(device) for device in found}
         return {given: bound[serial] for given, serial in canonical.items() if serial in bound}
+
+    async def reporting_often(self, *, acs_name: str, behind: int, limit: int) -> list[tuple[Desired, datetime | None]]:
+        """Verified CPEs of an ACS not known to have their interval of verified ones, by row, and the mark of each."""
+        async with self._begin() as db:
+            found = await db.scalars(
+                select(AcsDevice)
+                .where(
+                    AcsDevice.tenant_id == self._tenant_id,
+                    AcsDevice.state.in_(("verified", "accepted_unverifiable")),
+                    AcsDevice.inform_settled_at.is_(None),
+                    AcsDevice.acs_name == acs_name,
+                    AcsDevice.id > behind,
+                )
+                .order_by(AcsDevice.id)
+                .limit(limit)
+            )
+            return [(desired_of(device), device.inform_slowed_at) for device in found]
 
     async def unbind(self, device_serial: str, *, service_id: int | None) -> None:
         """Withdraws the binding, as the service's verb does, in a transaction of its own."""
@@ -198,8 +228,10 @@ def desired_of(device: AcsDevice) -> Desired:
         data_model=device.data_model,
         revision=device.revision,
         settings=tuple(Setting.from_row(row) for row in device.parameters),
+        delivery=Delivery.from_json(device.delivery or {}),
         state=cast(DeviceState, device.state),
         reason=device.reason,
+        acs_name=device.acs_name,
         device_id=device.device_id,
         task_id=device.task_id,
         queued_at=device.queued_at,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 import structlog
 from typing_extensions import TypedDict
@@ -20,12 +22,15 @@ from acs.convergence.resetting import ResetOutcome, ResetRequest, Resetting
 from acs.convergence.seen_devices import SeenDevice, find_device, find_known, look_again
 from acs.convergence.session_window import SessionWindow
 from acs.convergence.sessions import Patience, Sessions
+from acs.convergence.slowing import SLOWING_KEY, Slowing
 from acs.convergence.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, concluded_since, was_reset
-from acs.errors import AwaitingFirstInform, NotYet, WrongDataModel
+from acs.errors import AwaitingFirstInform, NotYet, WrongDataModel, WrongModel
 from acs.nbi.client import NbiClient
 from acs.nbi.outcomes import Rejected, require_done
 from acs.ports import Begin, Now, Secrets, Sleep
 from acs.serials import canonical_serial
+from acs.tables import DEFAULT_ACS
+from acs.templates.delivery import is_row_tag
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +41,14 @@ class WithdrawOutcome(TypedDict):
     device_serial: str
     device_id: str | None
     cleared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What those have in common who converge many CPEs at a time: their transactions, and the room for sessions."""
+
+    states: DesiredStates
+    window: SessionWindow
 
 
 class DeviceConvergence:
@@ -49,23 +62,26 @@ class DeviceConvergence:
         tenant_id: str,
         now: Now,
         secrets: Secrets,
+        acs_name: str = DEFAULT_ACS,
         sleep: Sleep = asyncio.sleep,
         patience: Patience | None = None,
-        states: DesiredStates | None = None,
-        window: SessionWindow | None = None,
+        shared: Shared | None = None,
     ) -> None:
-        """``states`` and ``window`` are for whoever does this for many CPEs at a time (``acs.fleet``)."""
+        """``shared`` is for whoever does this for many CPEs at a time (``acs.fleet``)."""
         self._nbi = nbi
-        self._states = states or DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets)
+        own = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets)
+        self._states = own if shared is None else shared.states
+        window = None if shared is None else shared.window
         self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience(), window=window)
         self._informs = Informs(nbi, self._states, now=now)
         self._applying = Applying(nbi, self._states, sessions, now=now, sleep=sleep)
         self._verifying = Verifying(nbi, self._states, sessions, now=now)
+        self._slowing = Slowing(nbi, self._states, acs_name=acs_name, now=now)
         self._resetting = Resetting(nbi, self._states, sessions)
 
     @property
     def nbi(self) -> NbiClient:
-        """The ACS it goes through."""
+        """The GenieACS it goes through."""
         return self._nbi
 
     async def prepare(self) -> None:
@@ -90,14 +106,15 @@ class DeviceConvergence:
 
         A CPE that has taken this very revision, and neither drifted nor was reset since, is left alone.
 
-        Raises: DeviceUnknown, AwaitingFirstInform, SerialAmbiguous, WrongDataModel, SettingsRefused, SettingsFailed,
-            NotYet (with the reason), DesiredStateChanged, NbiError.
+        Raises: DeviceUnknown, AwaitingFirstInform, SerialAmbiguous, WrongDataModel, WrongModel, SettingsRefused,
+            SettingsFailed, NotYet (with the reason), DesiredStateChanged, NbiError.
         """
         desired = await self._states.live(device_serial)
         # Before something new is sent, the serial is looked up in full: two CPEs may carry it by now.
         is_new = desired.task_id is None and not desired.is_applied
         seen = await self._found(desired, None if is_new else desired.device_id)
         await self._require_data_model(desired, seen)
+        await self._require_model(desired, seen)
         if desired.is_applied and desired.applied_at is not None and not was_reset(desired, seen):
             return ApplyOutcome(
                 device_serial=desired.serial,
@@ -127,6 +144,16 @@ class DeviceConvergence:
                 message=f"CPE {desired.serial} has not taken its settings yet, so there is nothing to read back.",
             )
         return await self._verifying.verify(desired, await self._found(desired, desired.device_id))
+
+    async def slow_verified(self) -> int:
+        """One step for each verified CPE towards its interval of verified ones; how many were read back to have it.
+
+        To be called again and again: a step takes an Inform. The CPE's own reading ends it, so whoever is killed in
+        between loses nothing.
+
+        Raises: NbiError.
+        """
+        return await self._slowing.go_on()
 
     async def verified(self, device_serial: str, *, since: datetime) -> VerifyOutcome | None:
         """What a verification has written down at ``since`` or later, if it found the CPE to have just these settings.
@@ -195,7 +222,7 @@ class DeviceConvergence:
 
     async def _clear(self, seen: SeenDevice) -> None:
         device_id = seen["device_id"]
-        for key in (CONFIGURATION_KEY, VERIFICATION_KEY):
+        for key in (CONFIGURATION_KEY, VERIFICATION_KEY, SLOWING_KEY):
             for task in await self._nbi.tasks(device_id, unique_key=key):
                 # The fault's deletion takes the task along, and is done as well when there is no fault.
                 require_done(await self._nbi.delete_fault(f"{device_id}:task_{task.id}"), "the deletion of a fault")
@@ -203,7 +230,7 @@ class DeviceConvergence:
                 if not (isinstance(gone, Rejected) and gone.status == 404):
                     require_done(gone, "the deletion of a task")
         for tag in seen["tags"]:
-            if tag.startswith("cfg_"):
+            if tag.startswith("cfg_") or is_row_tag(tag):
                 require_done(await self._nbi.remove_tag(device_id, tag), "the removal of a tag")
         log.info("traces of a withdrawn cpe removed from the acs", device_id=device_id)
 
@@ -232,3 +259,16 @@ class DeviceConvergence:
         )
         await self._states.record(desired, state="faulted", reason=str(error), device_id=seen["device_id"])
         raise error
+
+    async def _require_model(self, desired: Desired, seen: SeenDevice) -> None:
+        """What a CPE does not tell of itself cannot be compared, and keeps it from nothing."""
+        delivery = desired.delivery
+        for reported, wanted in (
+            (seen["manufacturer"], delivery.manufacturers),
+            (seen["product_class"], delivery.models),
+        ):
+            if not reported or not wanted or any(fnmatchcase(reported, each) for each in wanted):
+                continue
+            error = WrongModel(desired.serial, template=desired.template, wanted=wanted, reported=reported)
+            await self._states.record(desired, state="faulted", reason=str(error), device_id=seen["device_id"])
+            raise error

@@ -14,7 +14,7 @@ since ``apply`` looks for itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -23,12 +23,8 @@ from acs.convergence.desired_states import Desired, DesiredStates
 from acs.convergence.seen_devices import SeenDevice, find_devices
 from acs.errors import DesiredStateChanged, SerialMalformed
 from acs.nbi.client import NbiClient
-from acs.nbi.errors import NbiTimedOut, NbiUnreachable
 from acs.ports import Now
 from acs.serials import canonical_serial
-
-LONGEST_PAUSE_SECONDS = 60.0
-"""The longest time an ACS that is down is left in peace."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,27 +37,16 @@ class Informs:
         self._states = states
         self._now = now
         self._first_looks: dict[str, tuple[datetime, datetime | None]] = {}
-        self._failures = 0
-        self._resume_at: datetime | None = None
 
     async def many(self, serials: Mapping[str, datetime]) -> dict[str, SeenDevice]:
-        """Raises: NbiError; NbiUnreachable without asking while the ACS is left in peace."""
+        """Raises: NbiError; NbiLeftInPeace without asking while the ACS is left in peace."""
         self._forget_all_but(serials)
         if not serials:
             return {}
         looked_at = self._now()
-        if self._resume_at is not None and looked_at < self._resume_at:
-            pause = (self._resume_at - looked_at).total_seconds()
-            raise NbiUnreachable(f"The ACS could not be asked; it is asked again in {pause:.0f} s.")
         bound = await self._states.live_of(serials)
         known = {serial: bound[serial].device_id if serial in bound else None for serial in serials}
-        try:
-            found = await find_devices(self._nbi, known)
-        except (NbiUnreachable, NbiTimedOut):
-            self._failures += 1
-            self._resume_at = self._now() + timedelta(seconds=min(2.0**self._failures, LONGEST_PAUSE_SECONDS))
-            raise
-        self._failures, self._resume_at = 0, None
+        found = await find_devices(self._nbi, known)
         informed: dict[str, SeenDevice] = {}
         for serial, since in serials.items():
             try:

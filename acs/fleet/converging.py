@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy import ColumnElement, func, select
 
-from acs.convergence.device_convergence import DeviceConvergence
+from acs.convergence.device_convergence import DeviceConvergence, Shared
 from acs.convergence.session_window import SessionWindow
 from acs.convergence.sessions import Patience
 from acs.device_records import DeviceState
@@ -26,7 +26,7 @@ from acs.fleet.grouped_states import GroupedStates
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiError, NbiPoisoned, NbiRejected, NbiRequestInvalid, NbiUnreachable
 from acs.ports import Begin, Now, Secrets, Sleep
-from acs.tables import AcsDevice
+from acs.tables import DEFAULT_ACS, AcsDevice
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +54,14 @@ class FleetProgress:
     by_why: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: FleetProgress) -> None:
+        """What another ACS's CPEs have come to."""
+        self.total = None if self.total is None or other.total is None else self.total + other.total
+        self.done += other.done
+        self.by_state += other.by_state
+        self.by_why += other.by_why
+        self.errors += other.errors
+
     @property
     def converged(self) -> int:
         return self.by_state["verified"] + self.by_state["accepted_unverifiable"]
@@ -76,6 +84,7 @@ class FleetConvergence:
         sleep: Sleep = asyncio.sleep,
         patience: Patience = FLEET_PATIENCE,
         cwmp_workers: int = 1,
+        acs_name: str = DEFAULT_ACS,
     ) -> None:
         self._begin = begin
         self._nbi = nbi
@@ -85,6 +94,7 @@ class FleetConvergence:
         self._sleep = sleep
         self._patience = patience
         self._cwmp_workers = cwmp_workers
+        self._acs_name = acs_name
 
     async def converge_many(
         self, serials: Iterable[str] | None = None, *, on_progress: OnProgress = lambda _progress: None
@@ -110,8 +120,7 @@ class FleetConvergence:
             secrets=self._secrets,
             sleep=self._sleep,
             patience=self._patience,
-            states=states,
-            window=self._window(),
+            shared=Shared(states, self._window()),
         )
         run = _Run(convergence, states, progress, on_progress)
         try:
@@ -121,6 +130,21 @@ class FleetConvergence:
             await nbi.close()
             await states.close()
         return progress
+
+    async def own(self, serials: Sequence[str]) -> list[str]:
+        """Those of the canonical serials that are bound to this ACS."""
+        found: list[str] = []
+        for start in range(0, len(serials), PAGE):
+            async with self._begin() as db:
+                found += await db.scalars(
+                    select(AcsDevice.serial).where(
+                        AcsDevice.tenant_id == self._tenant_id,
+                        AcsDevice.acs_name == self._acs_name,
+                        AcsDevice.state != "withdrawn",
+                        AcsDevice.serial.in_(serials[start : start + PAGE]),
+                    )
+                )
+        return found
 
     def _window(self) -> SessionWindow:
         workers = self._cwmp_workers
@@ -146,6 +170,7 @@ class FleetConvergence:
     def _wanted(self) -> tuple[ColumnElement[bool], ...]:
         return (
             AcsDevice.tenant_id == self._tenant_id,
+            AcsDevice.acs_name == self._acs_name,
             AcsDevice.state.in_(UNCONVERGED),
             AcsDevice.handed_over_at.is_(None),
         )

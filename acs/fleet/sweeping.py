@@ -7,7 +7,7 @@ devices again for every page. ``Sweep.recent`` asks for those alone that have re
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiGarbled
 from acs.ports import Begin, Now
 from acs.serials import canonical_serial, is_serial
-from acs.tables import AcsDevice
+from acs.tables import DEFAULT_ACS, AcsDevice
 from acs.templates.rendering import ROOTS
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,7 @@ _COLUMNS = (
     AcsDevice.id,
     AcsDevice.serial,
     AcsDevice.customer_id,
+    AcsDevice.acs_name,
     AcsDevice.state,
     AcsDevice.reason,
     AcsDevice.details,
@@ -70,6 +71,11 @@ class SweepOutcome:
     due: list[str] = field(default_factory=list)
     handed_over: list[str] = field(default_factory=list)
 
+    def add(self, other: SweepOutcome) -> None:
+        """What was found at another ACS."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
 
 InHand = Callable[[], Awaitable[Collection[int]]]
 """Customers whose CPEs a run is busy with: they are left to it."""
@@ -94,6 +100,7 @@ class Sweep:
         inform_interval: timedelta = timedelta(minutes=5),
         tell: Tell = nobody_is_told,
         in_hand: InHand = nobody,
+        acs_name: str = DEFAULT_ACS,
     ) -> None:
         """``inform_interval``: of CPEs of which neither their settings nor the ACS's record say it."""
         self._begin = begin
@@ -104,6 +111,7 @@ class Sweep:
         self._inform_interval = inform_interval
         self._tell = tell
         self._in_hand = in_hand
+        self._acs_name = acs_name
         self._latest: datetime | None = None
 
     async def everything(self) -> SweepOutcome:
@@ -155,7 +163,12 @@ class Sweep:
                 .group_by(AcsDevice.template)
             )
             rows = list(await db.scalars(select(AcsDevice.parameters).where(AcsDevice.id.in_(some))))
-        paths = list(dict.fromkeys(str(row[0]) for parameters in rows for row in parameters if not row[3]))
+        # A path that leaves open which row of a table the CPE chooses is not looked at here.
+        paths = list(
+            dict.fromkeys(
+                str(row[0]) for parameters in rows for row in parameters if not row[3] and "{" not in str(row[0])
+            )
+        )
         shown: list[str] = []
         length = 0
         for path in paths:
@@ -197,6 +210,9 @@ class Sweep:
             )
             page = _Page(self._limit, self._inform_interval, self._now(), frozenset(plain), outcome)
             for serial, row in rows.items():
+                if row.acs_name != self._acs_name:
+                    outcome.ambiguous += 1
+                    continue
                 page.look(row, seen_by_serial[serial], in_hand=row.customer_id in in_hand, whole=whole)
             await page.write(db, self._tell)
 
@@ -251,6 +267,8 @@ class _Page:
             self._outcome.silent += 1
             if row.unreached_why is None:
                 self._facts.setdefault(row.id, {}).update(unreached_why="silent", unreached_since=last_inform)
+            elif row.unreached_why == "nat":  # it reported by itself, and does so no more
+                self._facts.setdefault(row.id, {}).update(unreached_why="offline")
             return
         if row.unreached_why == "silent":
             self._outcome.back += 1

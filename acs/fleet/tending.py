@@ -16,7 +16,7 @@ from acs.errors import AcsError
 from acs.fleet.converging import FleetConvergence
 from acs.fleet.sweeping import InHand, Sweep, SweepOutcome
 from acs.ports import Begin
-from acs.tables import AcsDevice
+from acs.tables import DEFAULT_ACS, AcsDevice
 
 log = structlog.get_logger(__name__)
 
@@ -26,12 +26,22 @@ MOST_AT_A_LOOK = 5_000
 class FleetTender:
     """Looks, and converges what is due. ``in_hand``: customers whose CPEs a run is busy with."""
 
-    def __init__(self, begin: Begin, sweep: Sweep, fleet: FleetConvergence, *, tenant_id: str, in_hand: InHand) -> None:
+    def __init__(
+        self,
+        begin: Begin,
+        sweep: Sweep,
+        fleet: FleetConvergence,
+        *,
+        tenant_id: str,
+        in_hand: InHand,
+        acs_name: str = DEFAULT_ACS,
+    ) -> None:
         self._begin = begin
         self._sweep = sweep
         self._fleet = fleet
         self._tenant_id = tenant_id
         self._in_hand = in_hand
+        self._acs_name = acs_name
         self._under_way: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -70,6 +80,7 @@ class FleetTender:
                 select(AcsDevice.serial, AcsDevice.customer_id)
                 .where(
                     AcsDevice.tenant_id == self._tenant_id,
+                    AcsDevice.acs_name == self._acs_name,
                     AcsDevice.state == "queued",
                     AcsDevice.task_id.is_(None),
                     AcsDevice.device_id.is_not(None),

@@ -55,6 +55,17 @@ class NbiUnreachable(NbiError):
     transient = True
 
 
+class NbiLeftInPeace(NbiUnreachable):
+    """The ACS was in trouble a moment ago and is left in peace; nothing was sent."""
+
+    code = "acs.nbi_left_in_peace"
+
+    def __init__(self, acs: str, *, why: str, seconds: float | None) -> None:
+        self.seconds = seconds
+        when = "it is being tried at this moment" if seconds is None else f"it is asked again in {seconds:.0f} s"
+        super().__init__(f"The ACS at {acs} is left in peace; {when}. Before: {why}")
+
+
 class NbiTimedOut(NbiError):
     """The ACS did not answer in time."""
 

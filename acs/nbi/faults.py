@@ -43,11 +43,18 @@ _GENIEACS: Mapping[str, str] = {
 # Another attempt may succeed though nobody changes anything.
 _PASSING = {"9001", "9002", "9004", *_GENIEACS}
 
-_SCRIPT_FOUND = re.compile(r"(missing|read-only) (\S+)")
+_SCRIPT_FOUND = re.compile(r"(missing|read-only|cuts management) (\S+)")
 _SCRIPT_MEANINGS: Mapping[str, str] = {
     "missing": "the CPE has no such parameter",
     "read-only": "the parameter cannot be written on this CPE",
+    "cuts management": (
+        "the CPE reports that the ACS reaches it over this very WAN, which the change would cut; where that is meant,"
+        " let it have management = same_wan"
+    ),
 }
+_CHOICE = re.compile(r"(no instance|ambiguous) ([a-z_]+): ?(.*)", re.DOTALL)
+_LONGEST_SHOWN = 400
+"""Characters of what a CPE reports of its own rows."""
 
 
 def meaning_of(code: str, said: str = "") -> str:
@@ -58,12 +65,39 @@ def meaning_of(code: str, said: str = "") -> str:
 
 def script_refusals(code: str, message: str) -> tuple[Refusal, ...]:
     """The parameters our apply script found missing or read-only; ``message`` is the fault's own, not cut."""
-    found = _SCRIPT_FOUND.fullmatch(message) if code.startswith("script.") else None
+    if not code.startswith("script."):
+        return ()
+    choice = _CHOICE.fullmatch(message)
+    if choice is not None:
+        return (_choice_refusal(choice[1], choice[2], choice[3]),)
+    found = _SCRIPT_FOUND.fullmatch(message)
     if not found:
         return ()
     return tuple(
         Refusal(path=path, code=found[1], meaning=_SCRIPT_MEANINGS[found[1]]) for path in found[2].split(",") if path
     )
+
+
+def _choice_refusal(kind: str, name: str, among: str) -> Refusal:
+    """No row, or several, are what a selector asks for: the CPE's own words say which it has."""
+    shown = among if len(among) <= _LONGEST_SHOWN else f"{among[:_LONGEST_SHOWN]}..."
+    rows = ", ".join(shown.split(";")) if shown else "none at all"
+    meaning = (
+        f"the CPE has no row that is its {name}; it has {rows}"
+        if kind == "no instance"
+        else f"the CPE has several rows that may be its {name}: {rows}"
+    )
+    return Refusal(path=name, code=kind.replace(" ", "_"), meaning=meaning)
+
+
+def is_row_choice(fault: Fault) -> bool:
+    """Whether the CPE had no row, or several, where exactly one was to be chosen."""
+    return any(refusal["code"] in ("no_instance", "ambiguous") for refusal in fault.refusals)
+
+
+def is_cut_session(fault: Fault) -> bool:
+    """Whether the session just broke off, as it does when the CPE restarts what it runs over."""
+    return fault.code in ("timeout", "session_terminated")
 
 
 def is_passing(fault: Fault) -> bool:

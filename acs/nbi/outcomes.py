@@ -6,6 +6,7 @@ phrase; then the client looks at /tasks and /faults.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -113,6 +114,61 @@ class Task:
             return value if isinstance(value, str) else None
 
         return cls(text("_id") or "", text("device") or "", text("name") or "", text("uniqueKey"), text("expiry"))
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a CPE has begun and not ended; its arguments are left at the ACS."""
+
+    id: str
+    device_id: str
+    name: str
+    """``Download``."""
+    task_ids: tuple[str, ...]
+    """The tasks it came of."""
+    begun_at: str | None
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Operation:
+        """Reads a record of /operations; nothing in it is trusted to be there or to be text."""
+        operation_id = str(document.get("_id", ""))
+        begun = document.get("timestamp")
+        try:
+            channels = json.loads(str(document.get("channels", "{}")))
+        except ValueError:
+            channels = {}
+        names = [str(name) for name in channels] if isinstance(channels, Mapping) else []
+        return cls(
+            operation_id,
+            operation_id.rpartition(":")[0],
+            printable(document.get("name")),
+            tuple(name.removeprefix("task_") for name in names if name.startswith("task_")),
+            begun if isinstance(begun, str) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that CPEs can be told to download, as /files lists it."""
+
+    name: str
+    length_bytes: int
+    file_type: str
+    oui: str
+    product_class: str
+    version: str
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> StoredFile:
+        """Reads a record of /files; nothing in it is trusted to be there."""
+        metadata = document.get("metadata")
+        said = metadata if isinstance(metadata, Mapping) else {}
+        length = document.get("length")
+        return cls(
+            str(document.get("_id", "")),
+            length if isinstance(length, int) else 0,
+            *(printable(said.get(key)) for key in ("fileType", "oui", "productClass", "version")),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,9 @@ LARGEST_BODY = 1_000_000
 _DEVICE_ID = re.compile(r"(?:[A-Za-z0-9_-]|%[0-9A-Fa-f]{2}){1,256}")
 _TASK_ID = re.compile(r"[0-9a-f]{24}")
 _CHANNEL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _UNIQUE_KEY = re.compile(r"[A-Za-z0-9:._-]{1,128}")
-_PATH = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+PATH = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_%-]*(\.[A-Za-z0-9_%-]+)*")
 _XSD_TYPE = re.compile(r"xsd:[A-Za-z]+")
 _EXPANDED = re.compile(r"/.*/[a-z]*", re.DOTALL)
@@ -80,8 +80,9 @@ def tag_segment(tag: str) -> str:
 
 
 def name_segment(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise NbiRequestInvalid([f"{name[:80]!r} is no name for a provision"])
+    """Of a preset, a script, an object, a file."""
+    if not NAME.fullmatch(name):
+        raise NbiRequestInvalid([f"{name[:80]!r} is no name for anything at the ACS"])
     return _quoted(name)
 
 
@@ -200,8 +201,8 @@ def _literal_faults(key: str, value: object) -> list[str]:
     return []
 
 
-def _path_faults(path: object) -> list[str]:
-    if not isinstance(path, str) or not _PATH.fullmatch(path) or len(path) > 256:
+def path_faults(path: object) -> list[str]:
+    if not isinstance(path, str) or not PATH.fullmatch(path) or len(path) > 256:
         return [f"{str(path)[:80]!r} is no parameter path"]
     return []
 
@@ -209,7 +210,7 @@ def _path_faults(path: object) -> list[str]:
 def _read_faults(paths: object) -> list[str]:
     if not isinstance(paths, list) or not paths:
         return ["parameterNames are missing"]
-    faults = [fault for path in paths for fault in _path_faults(path)]
+    faults = [fault for path in paths for fault in path_faults(path)]
     blanked = [path for path in paths if isinstance(path, str) and _holds_connection_request_password(path)]
     return faults + [f"reading {path} would blank the connection request password the ACS knows" for path in blanked]
 
@@ -221,7 +222,7 @@ def _holds_connection_request_password(path: str) -> bool:
 
 
 def _refresh_faults(path: object) -> list[str]:
-    faults = _path_faults(path)
+    faults = path_faults(path)
     if not faults and (str(path).count(".") == 0 or ".ManagementServer" in str(path)):
         faults.append(f"a refresh of {path} would blank the connection request password the ACS knows")
     return faults
@@ -235,7 +236,7 @@ def _value_faults(values: object, *, relative: bool = False) -> list[str]:
         if not isinstance(each, list | tuple) or len(each) not in (2, 3):
             faults.append("a parameter value is path, value and type")
             continue
-        faults += _path_faults(each[0])
+        faults += path_faults(each[0])
         faults += [] if is_xml_value(each[1]) else [f"the value for {each[0]} cannot be sent to a CPE"]
         if len(each) == 3 and not (isinstance(each[2], str) and _XSD_TYPE.fullmatch(each[2])):
             faults.append(f"the type for {each[0]} is no XML schema type")
@@ -257,7 +258,7 @@ def _provision_faults(provisions: object) -> list[str]:
         return ["provisions are missing"]
     faults: list[str] = []
     for each in provisions:
-        if not isinstance(each, list) or not each or not isinstance(each[0], str) or not _NAME.fullmatch(each[0]):
+        if not isinstance(each, list) or not each or not isinstance(each[0], str) or not NAME.fullmatch(each[0]):
             faults.append("a provision is its name and its arguments")
         elif not all(isinstance(argument, str | int | bool) for argument in each[1:]):
             faults.append(f"the arguments of {each[0]} are text or numbers")
@@ -282,10 +283,10 @@ _TASKS: Mapping[str, tuple[frozenset[str], Callable[[Json], list[str]]]] = {
     "addObject": (
         frozenset({"objectName", "parameterValues"}),
         lambda task: (
-            _path_faults(task.get("objectName")) + _value_faults(task.get("parameterValues", []), relative=True)
+            path_faults(task.get("objectName")) + _value_faults(task.get("parameterValues", []), relative=True)
         ),
     ),
-    "deleteObject": (frozenset({"objectName"}), lambda task: _path_faults(task.get("objectName"))),
+    "deleteObject": (frozenset({"objectName"}), lambda task: path_faults(task.get("objectName"))),
     "provisions": (frozenset({"provisions"}), lambda task: _provision_faults(task.get("provisions"))),
     "download": (frozenset({"fileType", "fileName", "targetFileName"}), _file_faults),
     "reboot": (frozenset(), lambda task: []),

@@ -16,6 +16,7 @@ import httpx
 import structlog
 
 from acs.nbi.answers import Answer
+from acs.nbi.breaker import CircuitBreaker
 from acs.nbi.documents import read_documents, total_of
 from acs.nbi.errors import (
     NbiDeviceInSession,
@@ -28,6 +29,18 @@ from acs.nbi.errors import (
     NbiUnreachable,
 )
 from acs.nbi.outcomes import Unknown
+from acs.nbi.timing import (
+    CONNECT_RETRY_SECONDS,
+    CONNECT_SECONDS,
+    CUT_OFF_RETRY_SECONDS,
+    IN_SESSION_RETRY_SECONDS,
+    KEEPALIVE_EXPIRY_SECONDS,
+    POISON_SILENCE_SECONDS,
+    READ_SECONDS,
+    SECONDS_OF_A_WRITE,
+    Silence,
+    Wait,
+)
 from acs.ports import Sleep
 
 log = structlog.get_logger(__name__)
@@ -36,22 +49,6 @@ if find_spec("sniffio") is None:
     # httpcore imports it with every request to ask which event loop runs, and where it is not installed, each time the
     # whole path is searched for it: a quarter of what a request costs us. This says at once that it is not there.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
-
-# GenieACS closes an idle connection after 5 s; ours must be gone before.
-KEEPALIVE_EXPIRY_SECONDS = 4.0
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 130.0
-"""A query without an index scans the whole collection twice."""
-WRITE_SECONDS = 10.0
-SESSION_SECONDS = 160.0
-"""A task with a connection request may wait 30 s for a lock, 4 s for the session's start and 120 s for its end."""
-
-POISON_SILENCE_SECONDS = 15.0
-"""A worker that dies of a request keeps the connection 20 s and then drops it (21.0 s observed, 12 of 12)."""
-
-CONNECT_RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
-IN_SESSION_RETRY_SECONDS = (1.0, 2.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0)
-CUT_OFF_RETRY_SECONDS = (0.2, 1.0)
 
 HARMLESS = "/devices?query=%7B%22_id%22%3A%22%22%7D&projection=_id"
 """Asks for no device at all, by the one index there is: milliseconds, and it kills no worker."""
@@ -75,8 +72,12 @@ class NbiTransport:
         sleep: Sleep,
         monotonic: Callable[[], float],
         jitter: Callable[[], float],
+        breaker: CircuitBreaker,
     ) -> None:
         self.genieacs_version: str | None = None
+        self.clock_of_acs: str | None = None
+        """The ``Date`` header of the last answer, where there is one."""
+        self._breaker = breaker
         self._answered: set[str] = set()
         self._base_url = _checked_base_url(base_url)
         self._sleep = sleep
@@ -87,7 +88,8 @@ class NbiTransport:
             headers["Authorization"] = authorization
         self._http = httpx.AsyncClient(
             headers=headers,
-            verify=tls if tls is not None else True,
+            # reading all authorities takes a tenth of a second, which plain http does not need
+            verify=tls if tls is not None else self._base_url.startswith("https:"),
             limits=httpx.Limits(
                 max_connections=max_connections,
                 max_keepalive_connections=max_connections,
@@ -105,7 +107,7 @@ class NbiTransport:
 
         async def ask() -> Mapping[str, str]:
             async with self._response("HEAD", target, None, READ_SECONDS) as response:
-                _require_ok(target, await _whole(response))
+                self._require_ok(target, await _whole(response))
                 return response.headers
 
         return await self._again_when_cut_off(ask, kind)
@@ -134,17 +136,21 @@ class NbiTransport:
             raise NbiGarbled(str(cut)) from cut
 
     async def write(
-        self, method: str, target: str, body: bytes | None, *, waits: bool = False, own_504: bool = False
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        *,
+        wait: Wait = "short",
+        own_504: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer | Unknown:
-        """A request with an effect; sent again only when it was not taken.
+        """A request with an effect; sent again only when it was not taken. ``own_504``: a 504 may be GenieACS's own.
 
-        ``waits``: for the end of a CPE's session. ``own_504``: a 504 may be GenieACS's own.
-
-        Raises: NbiUnreachable, NbiDeviceInSession; NbiPoisoned only where it waits for nothing.
+        Raises: NbiUnreachable, NbiDeviceInSession; NbiPoisoned only where it waits for the ACS alone.
         """
-        seconds = SESSION_SECONDS if waits else WRITE_SECONDS
         for pause in (*IN_SESSION_RETRY_SECONDS, None):
-            answer = await self._write_once(method, target, body, seconds, waits=waits)
+            answer = await self._write_once(method, target, body, wait=wait, headers=headers)
             if not isinstance(answer, Answer) or not answer.is_in_session:
                 break
             if pause is None:
@@ -154,17 +160,19 @@ class NbiTransport:
                 )
             await self._sleep(pause)
         if isinstance(answer, Answer) and answer.status >= 500 and not (own_504 and answer.status == 504):
-            return Unknown(f"The answer was {answer.status} {answer.said}.", _asked(method, target))
+            why = f"The answer was {answer.status} {answer.said}."
+            self._breaker.unreachable(why)
+            return Unknown(why, _asked(method, target))
         return answer
 
     async def _write_once(
-        self, method: str, target: str, body: bytes | None, seconds: float, *, waits: bool
+        self, method: str, target: str, body: bytes | None, *, wait: Wait, headers: Mapping[str, str] | None
     ) -> Answer | Unknown:
         asked = _asked(method, target)
-        # Who waits for a session is told nothing meanwhile; its worker may die of somebody else's request.
-        nothing_heard = (NbiTimedOut, NbiGarbled, _CutOff, *((NbiPoisoned,) if waits else ()))
+        # Who waits long is told nothing meanwhile; its worker may die of somebody else's request.
+        nothing_heard = (NbiTimedOut, NbiGarbled, _CutOff, *((NbiPoisoned,) if wait != "short" else ()))
         try:
-            async with self._response(method, target, body, seconds) as response:
+            async with self._response(method, target, body, SECONDS_OF_A_WRITE[wait], headers) as response:
                 return await _whole(response)
         except nothing_heard as silence:
             log.warning("outcome of a request to the acs is unknown", asked=asked, why=str(silence))
@@ -174,53 +182,66 @@ class NbiTransport:
     async def _documents(self, target: str) -> AsyncIterator[tuple[Mapping[str, str], AsyncIterator[dict[str, Any]]]]:
         async with self._response("GET", target, None, READ_SECONDS) as response:
             if response.status_code != 200:
-                _require_ok(target, await _whole(response))
+                self._require_ok(target, await _whole(response))
             yield response.headers, read_documents(response.aiter_raw())
 
     @asynccontextmanager
     async def _response(
-        self, method: str, target: str, body: bytes | None, seconds: float
+        self, method: str, target: str, body: bytes | None, seconds: float, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[httpx.Response]:
         """One exchange; everything httpx may raise becomes an error of ours, until the body is read to its end."""
         asked = _asked(method, target)
-        silence = _Silence(self._monotonic)
+        silence = Silence(self._monotonic)
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=seconds)
+        request = self._http.build_request(
+            method,
+            self._base_url + target,
+            content=body,
+            headers=headers,
+            timeout=timeout,
+            extensions={"trace": silence.follow},
+        )
         try:
-            response = await self._connected(method, target, body, seconds, silence)
+            with self._breaker.asking() as is_probe:
+                response = await self._connected(request, patient=not is_probe)
+                self._breaker.answered()
             silence.broken()
             try:
                 self.genieacs_version = response.headers.get("GenieACS-Version", self.genieacs_version)
+                self.clock_of_acs = response.headers.get("Date", self.clock_of_acs)
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise NbiGarbled(f"The ACS answered {asked} compressed, which was not asked for.")
                 yield response
             finally:
                 await response.aclose()
         except httpx.TimeoutException as error:
-            raise NbiTimedOut(f"The ACS did not answer {asked} within {seconds:.0f} s.") from error
+            why = f"The ACS did not answer {asked} within {seconds:.0f} s."
+            self._breaker.silent(why)
+            raise NbiTimedOut(why) from error
         except httpx.LocalProtocolError as error:
             raise NbiRequestInvalid([f"{asked} is no valid HTTP request"]) from error
         except httpx.RequestError as error:
             if silence.seconds >= POISON_SILENCE_SECONDS:
                 raise NbiPoisoned(asked, silence_seconds=silence.seconds) from error
-            raise _CutOff(f"The ACS cut the connection during {asked}.") from error
+            why = f"The ACS cut the connection during {asked}."
+            self._breaker.silent(why)
+            raise _CutOff(why) from error
 
-    async def _connected(
-        self, method: str, target: str, body: bytes | None, seconds: float, silence: _Silence
-    ) -> httpx.Response:
-        """Sends the request; tried again as long as it could not even be begun."""
-        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=seconds)
-        request = self._http.build_request(
-            method, self._base_url + target, content=body, timeout=timeout, extensions={"trace": silence.follow}
-        )
-        for pause in (*CONNECT_RETRY_SECONDS, None):
+    async def _connected(self, request: httpx.Request, *, patient: bool) -> httpx.Response:
+        """Sends the request; tried again, where it is patient, as long as it could not even be begun."""
+        for pause in (*(CONNECT_RETRY_SECONDS if patient else ()), None):
             try:
                 return await self._http.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 if pause is None:
-                    raise NbiUnreachable(f"The ACS at {self._base_url} cannot be reached.") from error
+                    why = f"The ACS at {self._base_url} cannot be reached."
+                    self._breaker.unreachable(why)
+                    raise NbiUnreachable(why) from error
             except httpx.PoolTimeout as error:
                 raise NbiUnreachable("All connections to the ACS are taken; nothing was sent.") from error
             log.info("acs cannot be reached, trying again", acs=self._base_url, pause_seconds=pause)
             await self._sleep(pause * (0.5 + self._jitter()))
+            self._breaker.require_peace_is_over()  # another has found out meanwhile
         raise AssertionError("the last pause is None")
 
     async def _again_when_cut_off(self, ask: Callable[[], Awaitable[_Read]], kind: str) -> _Read:
@@ -264,28 +285,14 @@ class NbiTransport:
         except (NbiError, _CutOff):
             return False
 
-
-class _Silence:
-    """How long the ACS has said nothing since the request was written; a worker that dies of it does not say a word.
-
-    What goes before (waiting for a free connection, connecting, TLS) is not the ACS's silence.
-    """
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._since: float | None = None
-
-    async def follow(self, event: str, _info: Mapping[str, Any]) -> None:
-        """What httpx tells of the progress of a request (its ``trace`` extension)."""
-        if event == "http11.send_request_headers.started":
-            self._since = self._monotonic()
-
-    def broken(self) -> None:
-        self._since = None
-
-    @property
-    def seconds(self) -> float:
-        return 0.0 if self._since is None else self._monotonic() - self._since
+    def _require_ok(self, target: str, answer: Answer) -> None:
+        """Raises: NbiUnreachable for a proxy without a GenieACS behind it, NbiRejected."""
+        if answer.status >= 500:
+            why = f"The ACS cannot be asked now: {answer.status} {answer.said}."
+            self._breaker.unreachable(why)
+            raise NbiUnreachable(why)
+        if answer.status != 200:
+            raise NbiRejected(f"the query {_asked('GET', target)}", status=answer.status, said=answer.said)
 
 
 class _CutOff(Exception):
@@ -299,14 +306,6 @@ async def _whole(response: httpx.Response) -> Answer:
         if len(body) > LARGEST_ANSWER:
             raise NbiGarbled(f"The ACS sent more than {LARGEST_ANSWER} bytes where a few were due.")
     return Answer(response.status_code, response.reason_phrase, response.headers, bytes(body))
-
-
-def _require_ok(target: str, answer: Answer) -> None:
-    """Raises: NbiUnreachable for a proxy without a GenieACS behind it, NbiRejected."""
-    if answer.status >= 500:
-        raise NbiUnreachable(f"The ACS cannot be asked now: {answer.status} {answer.said}.")
-    if answer.status != 200:
-        raise NbiRejected(f"the query {_asked('GET', target)}", status=answer.status, said=answer.said)
 
 
 def _asked(method: str, target: str) -> str:

@@ -73,9 +73,11 @@ class LabControl:
         inform_interval_seconds: int = 300,
         line_up: bool = True,
         quirks: dict[str, Any] | None = None,
+        model: str | None = None,
     ) -> CpeState:
         """Put a CPE there, without power; one that is there already stays as it is."""
         body = {
+            "model": model,
             "serial": serial,
             "oui": oui,
             "product_class": product_class,

@@ -128,8 +128,12 @@ class ControlApi:
         """The same CPE again is no error: whoever drives the lab may have died before it heard the answer."""
         identity = dict(body)
         serial, quirks = identity.pop("serial"), Quirks.load(identity.pop("quirks", {}))
-        known = self._lab.cpes.get(serial)
-        return known if known is not None else self._lab.attach(LabCpe(serial, quirks=quirks, **identity))
+        known, model = self._lab.cpes.get(serial), identity.pop("model", None)
+        if known is not None:
+            return known
+        if model is not None:
+            return self._lab.attach(LabCpe.of_model(serial, model, quirks=quirks, **_beside_model(identity)))
+        return self._lab.attach(LabCpe(serial, quirks=quirks, **identity))
 
     async def _happenings(self, after: int, wait_seconds: float) -> list[dict[str, Any]]:
         """Those with a higher number; if there are none yet, wait so long (real time) for one."""
@@ -139,6 +143,11 @@ class ControlApi:
         except TimeoutError:
             pass
         return [one.dump() for one in self._lab.happenings[after:]]
+
+
+def _beside_model(identity: dict[str, Any]) -> dict[str, Any]:
+    """What a model leaves open: who it is and what it has are the model's."""
+    return {name: said for name, said in identity.items() if name not in ("oui", "product_class", "data_model")}
 
 
 def state_of(cpe: LabCpe) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 
+from acs.testing.cpe_models import MODELS
 from acs.testing.cpe_network import (
     Change,
     ChangeCallback,
@@ -30,7 +32,10 @@ from acs.testing.quirks import Quirks
 
 
 class LabCpe:
-    """Make it, `lab.attach(cpe)`, `await cpe.power_on()`. With `line_up=False` it stays dark until `light()`."""
+    """Make it, `lab.attach(cpe)`, `await cpe.power_on()`. With `line_up=False` it stays dark until `light()`.
+
+    `LabCpe.of_model` makes one of a maker's.
+    """
 
     def __init__(
         self,
@@ -45,6 +50,7 @@ class LabCpe:
         quirks: Quirks | None = None,
         parameters: Mapping[str, Parameter] | None = None,
     ) -> None:
+        self.model: str | None = None
         self.serial = serial
         self.oui = oui
         self.product_class = product_class
@@ -74,6 +80,19 @@ class LabCpe:
         self._network: Network | None = None
         self._booting: asyncio.Task[None] | None = None
         self.timers = InformTimers(self)
+
+    @classmethod
+    def of_model(cls, serial: str, model: str, **further: Any) -> LabCpe:
+        """One that a model of `cpe_models.MODELS` describes; `further` as for any other."""
+        known = MODELS[model]
+        said = {"manufacturer": known.manufacturer, "product_class": known.product_class}
+        parameters = {**known.parameters, **(further.pop("parameters", None) or {})}
+        cpe = cls(serial, **{**said, **further, "data_model": known.data_model}, parameters=parameters)
+        for path in known.removed:
+            cpe.tree.remove(path)
+        cpe.tree.keep_as_factory_default()
+        cpe.roles, cpe.model = known.roles, model
+        return cpe
 
     # --- identity -------------------------------------------------------------------------------------------------
 

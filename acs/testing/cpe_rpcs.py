@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from acs.testing.cpe import LabCpe
 from acs.testing.cpe_network import TransferResult
+from acs.testing.cpe_tests import make_tests
 from acs.testing.errors import CpeGone, CwmpFault
 from acs.testing.parameter_tree import Value
 
@@ -54,10 +55,34 @@ class CpeRpcs:
         if quirks.status_one:
             self.cpe.staged |= accepted
             return 1
+        restarts = self._restarts_wan(accepted)
         for path, value in accepted.items():
             self.cpe.tree.put(path, value)
         self.cpe.changed(set(accepted), "acs")
+        if restarts and quirks.wan_restart_cuts_session:
+            self.cpe.line_up = False
+            self.cpe.network.spawn(self._come_back())
+            raise CpeGone(self.cpe.serial)
+        if restarts:
+            self.cpe.after_session = self._restart_wan
+        make_tests(self.cpe, accepted)
         return 0
+
+    def _restarts_wan(self, accepted: Mapping[str, Value]) -> bool:
+        """Whether these are another VLAN or login than it has, on the WAN that the ACS reaches it over."""
+        roles = self.cpe.roles
+        wan = {roles.ppp_username, roles.ppp_password, roles.ppp_enable, roles.vlan_id}
+        other = any(path in wan and self.cpe.tree.value(path) != value for path, value in accepted.items())
+        return other and self.cpe.quirks.wan_restart_seconds is not None
+
+    async def _restart_wan(self) -> None:
+        """The line is what the session ran over; it informs when it is up again."""
+        await self.cpe.darken()
+        self.cpe.network.spawn(self._come_back())
+
+    async def _come_back(self) -> None:
+        await self.cpe.network.clock.sleep(self.cpe.quirks.wan_restart_seconds or 0.0, background=True)
+        await self.cpe.light()
 
     def add_object(self, table_path: str) -> int:
         self._called("AddObject", table_path)
@@ -100,7 +125,9 @@ class CpeRpcs:
         fault, text = (0, "") if found is not None else (9016, "HTTP 404")
         cpe.transfers.append(TransferResult(command_key, fault, text, started, clock.now()))
         events = ["7 TRANSFER COMPLETE", "M Download"]
-        if found is not None and file_type == FIRMWARE:
+        if found is not None and file_type == FIRMWARE and cpe.quirks.keeps_version:
+            events.insert(0, "1 BOOT")
+        elif found is not None and file_type == FIRMWARE:
             cpe.tree.put(f"{cpe.roles.root}.DeviceInfo.SoftwareVersion", str(found.get("version", "")))
             events.insert(0, "1 BOOT")
         await cpe.inform(*events)

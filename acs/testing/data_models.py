@@ -99,6 +99,7 @@ _TR181: dict[str, Parameter] = {
     "PPP.Interface.1.Alias": _TEXT_W,
     "PPP.Interface.1.ConnectionStatus": Parameter("Unconfigured"),
     "PPP.Interface.1.LastConnectionError": Parameter("ERROR_NONE"),
+    "PPP.Interface.1.LastChange": _COUNT,
     "PPP.Interface.1.Username": _USERNAME_W,
     "PPP.Interface.1.Password": replace(_SECRET_W, maximum=64),
     "PPP.Interface.1.PPPoE.ServiceName": _TEXT_W,
@@ -131,6 +132,7 @@ _WIFI_181 = {
     "SSID.{n}.SSID": replace(_SSID_W, value="Lab-{n}"),
     "SSID.{n}.LowerLayers": Parameter("Device.WiFi.Radio.{n}."),
     "AccessPoint.{n}.Enable": replace(_FLAG_W, value=True),
+    "AccessPoint.{n}.AssociatedDeviceNumberOfEntries": _COUNT,
     "AccessPoint.{n}.SSIDReference": Parameter("Device.WiFi.SSID.{n}."),
     "AccessPoint.{n}.Security.ModesSupported": Parameter("None,WPA2-Personal,WPA3-Personal"),
     "AccessPoint.{n}.Security.ModeEnabled": replace(_TEXT_W, value="WPA2-Personal"),
@@ -143,12 +145,14 @@ _TR098: dict[str, Parameter] = {
     f"{_WAN}.ConnectionType": replace(_TEXT_W, value="IP_Routed"),
     f"{_WAN}.ConnectionStatus": Parameter("Unconfigured"),
     f"{_WAN}.LastConnectionError": Parameter("ERROR_NONE"),
+    f"{_WAN}.Uptime": _COUNT,
     f"{_WAN}.ExternalIPAddress": Parameter("0.0.0.0"),
     f"{_WAN}.Username": _USERNAME_W,
     f"{_WAN}.Password": replace(_SECRET_W, maximum=64),
     f"{_WAN}.X_HW_SERVICELIST": replace(_TEXT_W, value="INTERNET"),
     f"{_WAN}.X_HW_VLAN": _VLAN_W,
     "WANDevice.1.WANConnectionDevice.1.WANPPPConnectionNumberOfEntries": replace(_COUNT, value=1),
+    "WANDevice.1.X_GponInterafceConfig.RXPower": Parameter("-21"),
     "LANDevice.1.LANHostConfigManagement.IPInterface.1.IPInterfaceIPAddress": replace(_TEXT_W, value="192.168.1.1"),
 }
 _WIFI_098 = {
@@ -157,10 +161,40 @@ _WIFI_098 = {
     "{n}.BeaconType": replace(_TEXT_W, value="WPAand11i"),
     "{n}.Channel": replace(_COUNT_W, value=6, maximum=165),
     "{n}.AutoChannelEnable": replace(_FLAG_W, value=True),
+    "{n}.TotalAssociations": _COUNT,
     "{n}.KeyPassphrase": replace(_PASSPHRASE_W, value="factory-{n}-passphrase"),
     "{n}.PreSharedKey.1.KeyPassphrase": replace(_PASSPHRASE_W, value="factory-{n}-passphrase"),
     "{n}.PreSharedKey.1.PreSharedKey": replace(_PASSPHRASE_W, value="factory-{n}-passphrase"),
 }
+
+
+_PING = {
+    "DiagnosticsState": replace(_TEXT_W, value="None"),
+    "Interface": _TEXT_W,
+    "Host": _TEXT_W,
+    "NumberOfRepetitions": replace(_COUNT_W, value=1, minimum=1),
+    "Timeout": replace(_COUNT_W, value=1000, minimum=1),
+    "DataBlockSize": replace(_COUNT_W, value=32, minimum=1, maximum=65535),
+    "SuccessCount": _COUNT,
+    "FailureCount": _COUNT,
+    "AverageResponseTime": _COUNT,
+    "MinimumResponseTime": _COUNT,
+    "MaximumResponseTime": _COUNT,
+}
+_DOWNLOAD = {
+    "DiagnosticsState": replace(_TEXT_W, value="None"),
+    "Interface": _TEXT_W,
+    "DownloadURL": _TEXT_W,
+    "BOMTime": Parameter("0001-01-01T00:00:00Z", DATE_TIME),
+    "EOMTime": Parameter("0001-01-01T00:00:00Z", DATE_TIME),
+    "TestBytesReceived": _COUNT,
+}
+_TESTS_181 = {"IP.Diagnostics.IPPing": _PING, "IP.Diagnostics.DownloadDiagnostics": _DOWNLOAD}
+_TESTS_098 = {"IPPingDiagnostics": _PING, "DownloadDiagnostics": _DOWNLOAD}
+
+
+def _tests(objects: Mapping[str, Mapping[str, Parameter]]) -> dict[str, Parameter]:
+    return {f"{base}.{name}": parameter for base, leaves in objects.items() for name, parameter in leaves.items()}
 
 
 def build_tree(data_model: DataModel, identity: Mapping[str, str], extra: Mapping[str, Parameter]) -> ParameterTree:
@@ -168,10 +202,10 @@ def build_tree(data_model: DataModel, identity: Mapping[str, str], extra: Mappin
     root = ROLES[data_model].root
     relative = dict(_COMMON)
     if data_model == "TR-181":
-        relative |= _TR181 | _instances("WiFi.", _WIFI_181)
+        relative |= _TR181 | _instances("WiFi.", _WIFI_181) | _tests(_TESTS_181)
         tables = {f"{root}.NAT.PortMapping": _PORT_MAPPING}
     else:
-        relative |= _TR098 | _instances(f"{_WLAN}.", _WIFI_098)
+        relative |= _TR098 | _instances(f"{_WLAN}.", _WIFI_098) | _tests(_TESTS_098)
         tables = {f"{root}.{_WAN}.PortMapping": _PORT_MAPPING}
     for name, value in identity.items():
         relative[name] = replace(relative.get(name, Parameter("", STRING)), value=value)

@@ -21,7 +21,12 @@ class Quirks:
 
     The rest: RPCs in `unsupported` are answered 9000 (by their CWMP names: Reboot, FactoryReset, Download, ...);
     `forgets` loses every setting at a boot, which it calls no BOOTSTRAP; `session_seconds` keeps every session open so
-    much longer; `transfer_seconds` passes before TransferComplete.
+    much longer; `transfer_seconds` passes before TransferComplete;
+    `test_seconds` before the end of a ping or download that the CPE was asked for; `keeps_version` takes a firmware and
+    runs the old one on.
+
+    With `wan_restart_seconds` the ACS reaches it over the WAN that carries the service: a write that changes that WAN
+    takes it off the network for so long, after the session or, with `wan_restart_cuts_session`, in the middle of it.
     """
 
     reachable: bool = True
@@ -39,6 +44,10 @@ class Quirks:
     session_seconds: float = 0.0
     transfer_seconds: float = 60.0
     reboot_seconds: float = 30.0
+    wan_restart_seconds: float | None = None
+    wan_restart_cuts_session: bool = False
+    test_seconds: float = 4.0
+    keeps_version: bool = False
 
     def dump(self) -> dict[str, Any]:
         return asdict(self) | {"unsupported": sorted(self.unsupported)}

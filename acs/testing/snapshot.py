@@ -68,6 +68,7 @@ def _dump_cpe(cpe: LabCpe) -> dict[str, Any]:
             "inform_interval_seconds": cpe.factory_inform_interval_seconds,
             "line_up": cpe.line_up,
         },
+        "model": cpe.model,
         "parameters": {path: dataclasses.asdict(one) for path, one in cpe.extra_parameters.items()},
         "quirks": cpe.quirks.dump(),
         "tree": cpe.tree.dump(),
@@ -83,12 +84,13 @@ def _dump_cpe(cpe: LabCpe) -> dict[str, Any]:
 
 
 def _load_cpe(lab: LabAcs, dumped: dict[str, Any]) -> None:
-    cpe = LabCpe(
-        dumped["serial"],
+    further = {
         **dumped["identity"],
-        quirks=Quirks.load(dumped["quirks"]),
-        parameters={path: Parameter(**one) for path, one in dumped["parameters"].items()},
-    )
+        "quirks": Quirks.load(dumped["quirks"]),
+        "parameters": {path: Parameter(**one) for path, one in dumped["parameters"].items()},
+    }
+    model = dumped.get("model")
+    cpe = LabCpe(dumped["serial"], **further) if model is None else LabCpe.of_model(dumped["serial"], model, **further)
     lab.attach(cpe)
     cpe.tree.load(dumped["tree"])
     for name in ("powered", "bootstrapped", "booted_at", "pending_events", "staged"):

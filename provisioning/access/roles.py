@@ -12,6 +12,7 @@ Permission = Literal[
     "customers.write",
     "devices.operate",
     "devices.read",
+    "devices.write",
     "events.publish",
     "events.read",
     "installations.order",
@@ -61,6 +62,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     | {
         "addresses.write",
         "audit.read",
+        "devices.write",
         "devices.operate",
         "events.publish",
         "installations.order",

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import Path
-
 from provisioning.api.calls import InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, page_of, row_of
 from provisioning.api.routes import Doors
+from provisioning.api.whom import Whom
 from radius import Diagnosis, LoginView, UnknownNas, UnknownUser
 
 doors = Doors(prefix="/logins", tags=["logins"])
 of_subscribers = Doors(prefix="/subscribers", tags=["subscribers"])
-
-Username = Annotated[str, Path(max_length=253)]
 
 
 @doors.get("/unknown-users", permission="subscribers.read")
@@ -30,15 +25,16 @@ async def unknown_nases(call: InCall) -> Page[UnknownNas]:
     return Page(items=await call.appliance.logins.unknown_nases())
 
 
-@of_subscribers.get("/{username}/logins", permission="subscribers.read", responses={404: problem(WORDS[404])})
-async def logins(call: InCall, username: Username, after: After = None, limit: Limit = 50) -> Page[LoginView]:
+@of_subscribers.get("/{username:path}/logins", permission="subscribers.read", responses={404: problem(WORDS[404])})
+async def logins(call: InCall, who: Whom, after: After = None, limit: Limit = 50) -> Page[LoginView]:
     """When and where they tried to log in, how, and why they were refused, the newest first."""
-    known = await call.appliance.services(call.db).radius_service.subscriber_named(username=username)
+    known = await call.appliance.subscriber_desk(call.db).named(who)
     found = await call.appliance.logins.logins_of(known["username"], before_id=row_of(after), limit=limit + 1)
     return page_of(call, found, [each["login_id"] for each in found], limit)
 
 
-@of_subscribers.get("/{username}/diagnosis", permission="subscribers.read")
-async def diagnosis(call: InCall, username: Username) -> Diagnosis:
+@of_subscribers.get("/{username:path}/diagnosis", permission="subscribers.read")
+async def diagnosis(call: InCall, who: Whom) -> Diagnosis:
     """Why they can't log in: findings with evidence and the next act, the gravest first; also of a name nobody has."""
-    return await call.appliance.diagnoses.of(username)
+    names = await call.appliance.subscriber_desk(call.db).names(who)
+    return await call.appliance.diagnoses.of(names[0])

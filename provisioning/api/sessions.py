@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Query
 
 from provisioning.api.calls import InCall
 from provisioning.api.pages import After, Limit, Moment, Page, page_of, row_of
 from provisioning.api.routes import Doors
+from provisioning.api.whom import Whom
 from radius import NasGuard, SessionView, UsageView
 
 doors = Doors(prefix="/sessions", tags=["sessions"])
-
-Username = Annotated[str, Path(max_length=253)]
 
 
 @doors.get("", permission="subscribers.read")
@@ -54,16 +53,18 @@ async def who_had(
 @doors.get("/of/{username:path}/usage", permission="subscribers.read")
 async def usage(
     call: InCall,
-    username: Username,
+    who: Whom,
     first_day: Annotated[date, Query(description="The first day (UTC)")],
     last_day: Annotated[date, Query(description="The last day (UTC)")],
 ) -> UsageView:
-    """What a username used on these days. What could not be split by days is told apart from what could."""
-    return await call.appliance.usage_looks.of_user(username, first_day=first_day, last_day=last_day)
+    """What a subscriber used on these days, under former names too. What could not be split is told apart from that."""
+    names = await call.appliance.subscriber_desk(call.db).names(who)
+    return await call.appliance.usage_looks.of_user(*names, first_day=first_day, last_day=last_day)
 
 
 @doors.get("/of/{username:path}", permission="subscribers.read")
-async def show(call: InCall, username: Username, after: After = None, limit: Limit = 50) -> Page[SessionView]:
-    """Every session that is known of a username, open and past, the newest first."""
-    found = await call.appliance.session_looks.of_user(username, before=row_of(after), limit=limit + 1)
+async def show(call: InCall, who: Whom, after: After = None, limit: Limit = 50) -> Page[SessionView]:
+    """Every session that is known of a subscriber, open and past, the newest first; those under former names too."""
+    names = await call.appliance.subscriber_desk(call.db).names(who)
+    found = await call.appliance.session_looks.of_user(*names, before=row_of(after), limit=limit + 1)
     return page_of(call, found, [each["number"] for each in found], limit)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Query
 from pydantic import Field
 
 from provisioning.api.calls import Call, InCall
@@ -17,13 +17,13 @@ from provisioning.api.idempotency import key_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
+from provisioning.api.whom import Whom
 from provisioning.api.wishes import Wish
-from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk
-from radius import LineIdentity, State, SubscriberView
+from provisioning.subscriber_desk import ChangedSubscriber, SubscriberDesk, Who
+from radius import DataCapView, LineIdentity, State, SubscriberView
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
 
-Username = Annotated[str, Path(max_length=253)]
 PlanName = Annotated[str, Field(min_length=1, max_length=200)]
 LineName = Annotated[str, Field(min_length=1, max_length=253)]
 
@@ -46,12 +46,23 @@ class Suspension(Why):
     garden: PlanName | None = None
 
 
+class CapLift(Why):
+    """How many octets more it may use in this billing month; null: as many as it likes."""
+
+    octets: Annotated[int | None, Field(ge=1, le=10**16)] = None
+
+
 class Rename(Why):
     """The name it logs in by from now on, and what becomes of sessions and CPE under the former one."""
 
     username: Annotated[str, Field(min_length=1, max_length=128)]
     end_sessions: bool = False
-    cpe_by_hand: Annotated[bool, Field(description="The CPE is told the new name by whoever asks for this")] = False
+    cpe_by_hand: Annotated[
+        bool,
+        Field(
+            description="The CPE is told the new name by whoever asks for this; else its settings get it, to be applied"
+        ),
+    ] = False
 
 
 class Line(Why):
@@ -88,87 +99,102 @@ async def list_(
     return page_of(call, found, [each["subscriber_id"] for each in found], limit)
 
 
-@doors.get("/{username}", permission="subscribers.read")
-async def show(call: InCall, username: Username) -> SubscriberView:
-    """One subscriber by their username, realm included."""
-    return await call.appliance.services(call.db).radius_service.subscriber_named(username=username)
+@doors.get("/{username:path}/data-cap", permission="subscribers.read", responses={404: problem(WORDS[404])})
+async def data_cap(call: InCall, who: Whom) -> DataCapView | None:
+    """What it has used of its data cap in this billing month; null: its plan has none."""
+    found = await call.appliance.subscriber_desk(call.db).named(who)
+    return await call.appliance.data_caps.of(found["subscriber_id"])
 
 
-@doors.post("/{username}/change-plan", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def change_plan(call: InCall, username: Username, wish: PlanChange) -> ChangedSubscriber:
+@doors.post("/{username:path}/change-plan", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def change_plan(call: InCall, who: Whom, wish: PlanChange) -> ChangedSubscriber:
     """Gives another plan, to the next login and to the sessions that are open."""
-    desk = await _seen(call, username, wish.reason)
-    return await desk.change_plan(username, plan=wish.plan, request_id=_request_id(call))
+    desk = await _seen(call, who, wish.reason)
+    return await desk.change_plan(who, plan=wish.plan, request_id=_request_id(call))
 
 
-@doors.post("/{username}/suspend", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def suspend(call: InCall, username: Username, wish: Suspension) -> ChangedSubscriber:
+@doors.post("/{username:path}/suspend", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def suspend(call: InCall, who: Whom, wish: Suspension) -> ChangedSubscriber:
     """Refuses logins and ends the sessions that are open, or keeps the line in a walled garden; the password stays."""
-    desk = await _seen(call, username, wish.reason)
-    return await desk.suspend(username, garden=wish.garden, request_id=_request_id(call))
+    desk = await _seen(call, who, wish.reason)
+    return await desk.suspend(who, garden=wish.garden, request_id=_request_id(call))
 
 
-@doors.post("/{username}/resume", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def resume(call: InCall, username: Username, wish: Why) -> ChangedSubscriber:
+@doors.post("/{username:path}/resume", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def resume(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Ends a suspension: the same password, plan and addresses as before."""
-    desk = await _seen(call, username, wish.reason)
-    return await desk.resume(username, request_id=_request_id(call))
+    desk = await _seen(call, who, wish.reason)
+    return await desk.resume(who, request_id=_request_id(call))
 
 
-@doors.post("/{username}/activate", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def activate(call: InCall, username: Username, wish: Why) -> ChangedSubscriber:
+@doors.post("/{username:path}/lift-cap", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def lift_cap(call: InCall, who: Whom, wish: CapLift) -> ChangedSubscriber:
+    """Lets it use more than its data cap in this billing month; it is served by its own plan if that is enough."""
+    desk = await _seen(call, who, wish.reason)
+    return await desk.lift_cap(who, octets=wish.octets, request_id=_request_id(call))
+
+
+@doors.post("/{username:path}/activate", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def activate(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Lets in one that was brought in as pending, or has no service: whom no run lets in."""
-    desk = await _seen(call, username, wish.reason)
-    return await desk.activate(username, request_id=_request_id(call))
+    desk = await _seen(call, who, wish.reason)
+    return await desk.activate(who, request_id=_request_id(call))
 
 
-@doors.post("/{username}/end", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def end(call: InCall, username: Username, wish: Why) -> ChangedSubscriber:
+@doors.post("/{username:path}/end", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def end(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Ends at once one that was brought in, or has no service: no login any more, and its sessions are ended."""
-    desk = await _seen(call, username, wish.reason)
-    return await desk.end(username, request_id=_request_id(call))
+    desk = await _seen(call, who, wish.reason)
+    return await desk.end(who, request_id=_request_id(call))
 
 
-@doors.post("/{username}/rotate-password", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def rotate_password(call: InCall, username: Username, wish: Why) -> ChangedSubscriber:
+@doors.post("/{username:path}/rotate-password", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def rotate_password(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Makes a new random password, which is sealed and not shown; sessions go on, and the CPE needs to be told."""
-    desk = await _seen(call, username, wish.reason)
-    return await desk.rotate_password(username, request_id=_request_id(call))
+    desk = await _seen(call, who, wish.reason)
+    return await desk.rotate_password(who, request_id=_request_id(call))
 
 
-@doors.post("/{username}/rename", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def rename(call: InCall, username: Username, wish: Rename) -> ChangedSubscriber:
+@doors.post("/{username:path}/rename", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def rename(call: InCall, who: Whom, wish: Rename) -> ChangedSubscriber:
     """Lets it log in under another name alone; the former one is free when no session is open under it."""
-    desk = await _seen(call, username, wish.reason)
+    desk = await _seen(call, who, wish.reason)
     said = wish.model_dump(exclude={"reason"})
-    return await desk.rename(username, **said, request_id=_request_id(call))
+    return await desk.rename(who, **said, request_id=_request_id(call))
 
 
-@doors.post("/{username}/bind", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def bind(call: InCall, username: Username, wish: Line) -> ChangedSubscriber:
+@doors.post("/{username:path}/bind", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def bind(call: InCall, who: Whom, wish: Line) -> ChangedSubscriber:
     """Lets it log in from one line alone, in place of the one it was bound to."""
-    desk = await _seen(call, username, wish.reason)
+    desk = await _seen(call, who, wish.reason)
     line = LineIdentity(wish.station, wish.port, wish.circuit, wish.remote)
-    return await desk.bind(username, line=line, logs_in=wish.logs_in, request_id=_request_id(call))
+    return await desk.bind(who, line=line, logs_in=wish.logs_in, request_id=_request_id(call))
 
 
-@doors.post("/{username}/unbind", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def unbind(call: InCall, username: Username, wish: Why) -> ChangedSubscriber:
+@doors.post("/{username:path}/unbind", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def unbind(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     """Lets it log in from any line, with its password."""
-    desk = await _seen(call, username, wish.reason)
-    return await desk.unbind(username, request_id=_request_id(call))
+    desk = await _seen(call, who, wish.reason)
+    return await desk.unbind(who, request_id=_request_id(call))
 
 
-@doors.post("/{username}/identify", permission="subscribers.write", responses={404: problem(WORDS[404])})
-async def identify(call: InCall, username: Username, wish: OwnId) -> SubscriberView:
+@doors.post("/{username:path}/identify", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def identify(call: InCall, who: Whom, wish: OwnId) -> SubscriberView:
     """Lets it be known by the ISP's own id of it: `GET /subscribers?external_id=`."""
-    desk = await _seen(call, username, wish.reason)
-    return await desk.identify(username, external_id=wish.external_id)
+    desk = await _seen(call, who, wish.reason)
+    return await desk.identify(who, external_id=wish.external_id)
 
 
-async def _seen(call: Call, username: str, reason: str) -> SubscriberDesk:
+# behind the others, of which it would be a username: a name may have a / in it
+@doors.get("/{username:path}", permission="subscribers.read")
+async def show(call: InCall, who: Whom) -> SubscriberView:
+    """One subscriber by their username, realm included."""
+    return await call.appliance.subscriber_desk(call.db).named(who)
+
+
+async def _seen(call: Call, who: Who, reason: str) -> SubscriberDesk:
     desk = call.appliance.subscriber_desk(call.db)
-    before = await desk.named(username)
+    before = await desk.named(who)
     call.tells(
         subject=f"subscriber/{before['subscriber_id']}",
         customer_id=before["customer_id"],

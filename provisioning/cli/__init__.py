@@ -14,6 +14,7 @@ import typer
 from provisioning.cli import (
     addresses,
     audit,
+    campaigns,
     customers,
     devices,
     devices_fleet,
@@ -63,6 +64,7 @@ app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(nas.app, name="nas")
 devices_fleet.add_to(devices.app)
 app.add_typer(devices.app, name="devices")
+app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(plans.app, name="plans")
 app.add_typer(addresses.app, name="addresses")

@@ -14,6 +14,7 @@ from provisioning.cli.addresses_looks import Cvlan, DelegatedPrefix, Ip, Wan6, s
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, run
+from provisioning.cli.subscribers_verbs import carried, print_change
 
 Service = Annotated[int, typer.Argument(help="The service's number.")]
 Note = Annotated[str, typer.Option(help="Why, for whoever finds it later.")]
@@ -49,7 +50,7 @@ def allocate(
                 static=static_of(ip, wan6, pd, cvlan),
             )
             tells(subject=subject_of("service", held["service_id"]))
-        print_json(held) if json_ else _print(ChangedService(resources=held, projected=None))
+        print_json(held) if json_ else _print(ChangedService(resources=held, projected=None, change=None))
 
     run(act, as_json=json_)
 
@@ -116,7 +117,16 @@ def _change(act: Callable[[AddressDesk], Awaitable[ChangedService]], after: dict
         tells(after=after)
         async with appliance.database.begin() as db:
             changed = await act(appliance.address_desk(db))
-        print_json(changed) if as_json else _print(changed)
+        not_carried = None
+        if changed["change"] is not None:
+            changed["change"], not_carried = await carried(appliance, changed["change"])
+            changed["projected"] = not_carried is None
+        if as_json:
+            print_json({**changed, "not_carried_over": not_carried})
+            return
+        _print(changed)
+        if not_carried is not None:
+            say(f"  committed, not carried over yet: {not_carried}")
 
     run(done, as_json=as_json)
 
@@ -131,5 +141,7 @@ def _print(changed: ChangedService) -> None:
     say(f"  {', '.join(each for each in addresses if each) or 'no address of ours'}")
     for each in routes:
         say(f"  routed: {each}")
-    if changed["projected"] is False:
+    if changed["change"] is not None:
+        print_change(changed["change"])
+    elif changed["projected"] is False:
         say("FreeRADIUS is told by the worker; a session that is open keeps what it was given until it ends")

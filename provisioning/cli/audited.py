@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -48,14 +48,17 @@ def tells(**facts: Any) -> None:
 
 def remember_what_is_typed(app: typer.Typer) -> None:
     """Every command of this application, and of those inside of it, remembers its words while it runs."""
-    groups: Sequence[tuple[str, typer.Typer]] = [
-        (f"{group.name} ", group.typer_instance) for group in app.registered_groups if group.typer_instance is not None
-    ]
-    for before, inner in (("", app), *groups):
-        for command in inner.registered_commands:
-            assert command.callback is not None, "a command does something"
-            name = command.name or command.callback.__name__.strip("_").replace("_", "-")
-            command.callback = _remembering(before + name, command.callback)
+    _remember(app, "")
+
+
+def _remember(app: typer.Typer, before: str) -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None, "a command does something"
+        name = command.name or command.callback.__name__.strip("_").replace("_", "-")
+        command.callback = _remembering(before + name, command.callback)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _remember(group.typer_instance, f"{before}{group.name} ")
 
 
 def audit_changes(appliance: Appliance) -> None:

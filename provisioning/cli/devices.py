@@ -8,10 +8,14 @@ import typer
 
 from acs import DeviceRecord, DeviceState
 from provisioning.bootstrap import Appliance
+from provisioning.cli import device_settings, devices_acs, devices_verbs
 from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 
 app = typer.Typer(no_args_is_help=True, help="CPEs: what each is to have, and how far it has come.")
+app.add_typer(devices_acs.app, name="acs")
+device_settings.add_to(app)
+devices_verbs.add_to(app)
 
 Serial = Annotated[str, typer.Argument(help="The CPE's serial number, in any spelling of it.")]
 
@@ -79,6 +83,8 @@ def _print_device(device: DeviceRecord) -> None:
         say("  " + ", ".join(f"{name} {value}" for name, value in each.items() if value is not None))
     say(f"template {device['template']} ({device['data_model']}), revision {device['revision']}")
     say(f"at the ACS: {device['device_id'] or 'not seen yet'}")
+    for name, row in device["rows"].items():
+        say(f"{name}: {row}")
     for what in ("last_inform_at", "queued_at", "applied_at", "verified_at", "withdrawn_at"):
         if moment := clock_time(device[what]):
             say(f"{what.removesuffix('_at').replace('_', ' ')} {moment}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from acs import (
     FleetOverview,
     FleetProgress,
-    NbiClient,
     NbiError,
     SweepOutcome,
     UnboundDevice,
@@ -25,10 +24,9 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import carrying
 from provisioning.cli.printing import Entry, clock_time, err, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
-from provisioning.configured import trusted_authorities
+from provisioning.configured import acs_fleet
 from provisioning.errors import Fault, InvalidRequest
-from provisioning.fleet import FLEET_CONNECTIONS, fleet_convergence, fleet_sweep
-from provisioning.settings import SettingsRefused
+from provisioning.fleet import fleet_convergence, fleet_sweep
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,10 +53,14 @@ def converge(
         if serial:
             async with appliance.database.begin() as db:
                 wanted = await resume_devices(db, serial, tenant_id=appliance.tenant_id, now=appliance.clock())
-        async with _nbi(appliance) as nbi:
-            many = fleet_convergence(appliance, nbi, sleep=asyncio.sleep)
-            with carrying(appliance), _bar(shown=not json_) as moved:
-                return await many.converge_many(wanted, on_progress=moved)
+        async with acs_fleet(appliance.settings) as acses:
+            whole = FleetProgress(total=0)
+            for name, nbi in acses.items():
+                many = fleet_convergence(appliance, nbi, acs_name=name, sleep=asyncio.sleep)
+                with carrying(appliance), _bar(shown=not json_) as moved:
+                    mine = None if wanted is None else await many.own(wanted)
+                    whole.add(await many.converge_many(mine, on_progress=moved))
+            return whole
 
     progress = run(act, as_json=json_)
     print_json(_as_json(progress)) if json_ else _print_progress(progress)
@@ -70,9 +72,12 @@ def sweep(json_: AsJson = False) -> None:
     """Look at all CPEs of the ACS: who is new, reset, changed, silent or back. The worker repairs what is found."""
 
     async def act(appliance: Appliance) -> SweepOutcome:
-        async with _nbi(appliance) as nbi:
+        async with acs_fleet(appliance.settings) as acses:
+            whole = SweepOutcome()
             with carrying(appliance):
-                return await fleet_sweep(appliance, nbi).everything()
+                for name, nbi in acses.items():
+                    whole.add(await fleet_sweep(appliance, nbi, acs_name=name).everything())
+            return whole
 
     found = run(act, as_json=json_)
     if json_:
@@ -116,7 +121,7 @@ def unknown(
 def fleet(json_: AsJson = False) -> None:
     """Count the CPEs by state, with the oldest in each, say why some are not reached, and how the ACS is."""
 
-    async def act(appliance: Appliance) -> tuple[FleetOverview, str]:
+    async def act(appliance: Appliance) -> tuple[FleetOverview, dict[str, str]]:
         async with appliance.database.read() as db:
             found = await fleet_overview(db, tenant_id=appliance.tenant_id)
         return found, await _health(appliance)
@@ -132,7 +137,10 @@ def fleet(json_: AsJson = False) -> None:
         say(f"{cause['devices']:>8}  not reached: {cause['words']} (first {cause['oldest_serial']}). {cause['remedy']}")
     say(f"{found['handed_over']:>8}  handed over to a person")
     say(f"{found['unbound']:>8}  at the ACS and nobody's (`firstlight devices unknown`)")
-    say(f"ACS: {health}")
+    for name, said in health.items():
+        say(f"ACS {name}: {said}")
+    if not health:
+        say("no ACS: FIRSTLIGHT_GENIEACS_NBI_URL is not set")
 
 
 def _require_one(serials: list[str] | None, all_not_converged: bool, reason: str | None) -> None:
@@ -145,27 +153,22 @@ def _require_one(serials: list[str] | None, all_not_converged: bool, reason: str
         raise InvalidRequest("The request", faults)
 
 
-@asynccontextmanager
-async def _nbi(appliance: Appliance) -> AsyncIterator[NbiClient]:
-    url = appliance.settings.genieacs_nbi_url
-    if url is None:
-        raise SettingsRefused([Fault("FIRSTLIGHT_GENIEACS_NBI_URL", "is needed: where GenieACS answers")])
-    async with NbiClient(url, tls=trusted_authorities(), max_connections=FLEET_CONNECTIONS) as nbi:
-        yield nbi
-
-
-async def _health(appliance: Appliance) -> str:
+async def _health(appliance: Appliance) -> dict[str, str]:
+    """By the ACS's name."""
     if appliance.settings.genieacs_nbi_url is None:
-        return "no FIRSTLIGHT_GENIEACS_NBI_URL is set"
-    async with _nbi(appliance) as nbi:
-        try:
-            devices = await nbi.count("devices", {})
-            tasks, faults = await nbi.count("tasks", {}), await nbi.count("faults", {})
-        except NbiError as error:
-            return str(error)
-        return (
-            f"GenieACS {nbi.genieacs_version or 'of unknown version'}, {devices} CPEs, {tasks} tasks, {faults} faults"
-        )
+        return {}
+    health: dict[str, str] = {}
+    async with acs_fleet(appliance.settings) as acses:
+        for name, nbi in acses.items():
+            try:
+                devices = await nbi.count("devices", {})
+                tasks, faults = await nbi.count("tasks", {}), await nbi.count("faults", {})
+            except NbiError as error:
+                health[name] = str(error)
+                continue
+            version = nbi.genieacs_version or "of unknown version"
+            health[name] = f"GenieACS {version}, {devices} CPEs, {tasks} tasks, {faults} faults"
+    return health
 
 
 @contextmanager

@@ -10,10 +10,11 @@ import typer
 
 from provisioning.bootstrap import Appliance
 from provisioning.cli.addresses_looks import At
+from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import Entry, clock_minute, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
-from provisioning.cli.whom import ByExternalId, Username, username_of
-from radius import SessionView, UnsplitUsage, UsageView, UsedOctets
+from provisioning.cli.whom import ByExternalId, Username, names_of
+from radius import DataCapView, SessionView, SubscriberUnknown, UnsplitUsage, UsageView, UsedOctets
 
 app = typer.Typer(no_args_is_help=True, help="RADIUS sessions: who is online, who was, and what was used.")
 
@@ -52,12 +53,12 @@ def show(
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
-    """List the sessions of one username, open and past, the newest first."""
+    """List the sessions of one subscriber, open and past, the newest first; those under its former names too."""
 
     async def act(appliance: Appliance) -> None:
-        name = await username_of(appliance, username, external_id)
-        found = await appliance.session_looks.of_user(name, before=before, limit=limit)
-        print_json(found) if json_ else _print_sessions(found, f"no session of {name} is known")
+        names = await names_of(appliance, username, external_id)
+        found = await appliance.session_looks.of_user(*names, before=before, limit=limit)
+        print_json(found) if json_ else _print_sessions(found, f"no session of {names[0]} is known")
 
     run(act, as_json=json_)
 
@@ -77,9 +78,15 @@ def usage(
     async def act(appliance: Appliance) -> None:
         last = appliance.clock().date() if to is None else to.date()
         first = last - timedelta(days=30) if from_ is None else from_.date()
-        name = await username_of(appliance, username, external_id)
-        found = await appliance.usage_looks.of_user(name, first_day=first, last_day=last)
-        print_json(found) if json_ else _print_usage(found)
+        names = await names_of(appliance, username, external_id)
+        found = await appliance.usage_looks.of_user(*names, first_day=first, last_day=last)
+        cap, in_words = await _cap_of(appliance, names[0])
+        if json_:
+            print_json({**found, "data_cap": cap})
+            return
+        _print_usage(found)
+        if in_words is not None:
+            say(in_words)
 
     run(act, as_json=json_)
 
@@ -114,6 +121,16 @@ def guard(json_: AsJson = False) -> None:
             say("no NAS with open sessions was looked at: the worker does that every minute")
 
     run(act, as_json=json_)
+
+
+async def _cap_of(appliance: Appliance, name: str) -> tuple[DataCapView | None, str | None]:
+    """Of whoever has the name; nobody may have it any more."""
+    async with appliance.database.read() as db:
+        try:
+            subscriber = await appliance.subscriber_desk(db).named(name)
+        except SubscriberUnknown:
+            return None, None
+    return await cap_of(appliance, subscriber["subscriber_id"])
 
 
 def _print_sessions(found: Sequence[SessionView], nothing: str) -> None:

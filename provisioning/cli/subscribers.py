@@ -10,6 +10,7 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli import logins, subscribers_files, subscribers_verbs
 from provisioning.cli.audited import tells
+from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import clock_time, print_json, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.cli.whom import ByExternalId, Username, whom
@@ -31,7 +32,13 @@ def show(username: Username, external_id: ByExternalId = False, json_: AsJson = 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
             found = await appliance.subscriber_desk(db).named(whom(username, external_id))
-        print_json(found) if json_ else _print(found)
+        cap, in_words = await cap_of(appliance, found["subscriber_id"])
+        if json_:
+            print_json({**found, "data_cap": cap})
+            return
+        _print(found)
+        if in_words is not None:
+            say(in_words)
 
     run(act, as_json=json_)
 
@@ -178,7 +185,8 @@ def _print(found: SubscriberView) -> None:
     routes = [*found["routes"], *found["ipv6_routes"]]
     say(f"{found['username']}  customer {found['customer_id']}, {service}")
     garden = f" in garden {found['garden']}" if found["garden"] else ""
-    say(f"{found['state']}{garden}{until} on plan {found['plan']}")
+    capped = f", served by {found['capped']} since its data cap is used up" if found["capped"] else ""
+    say(f"{found['state']}{garden}{until} on plan {found['plan']}{capped}")
     say(f"addresses: {', '.join(each for each in addresses if each) or 'none'}")
     for route in routes:
         say(f"routed: {route}")

@@ -1,5 +1,5 @@
-"""``firstlight subscribers change-plan | suspend | resume | rotate-password | rename | bind | unbind | changes``: what
-is done to who is served.
+"""``firstlight subscribers change-plan | suspend | resume | lift-cap | rotate-password | rename | bind | unbind |
+changes``: what is done to who is served.
 
 A command commits, then goes to FreeRADIUS and to each open session at once and says what each did. What it could not
 bring about, the worker goes on with.
@@ -31,7 +31,7 @@ Request = Annotated[str | None, typer.Option(help="Names this act: the same agai
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (change_plan, suspend, resume, activate, rotate_password, rename, bind, unbind, changes):
+    for command in (change_plan, suspend, resume, activate, lift_cap, rotate_password, rename, bind, unbind, changes):
         app.command()(command)
 
 
@@ -91,6 +91,24 @@ def activate(
     change(whom(username, external_id), lambda desk, who: desk.activate(who, request_id=request), as_json=json_)
 
 
+def lift_cap(
+    username: Username,
+    reason: Reason,
+    octets: Annotated[
+        int | None, typer.Option(min=1, help="So many octets more; left out, as many as it likes until the month ends.")
+    ] = None,
+    request: Request = None,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
+    """Let it use more than its data cap in this billing month, and serve it by its own plan if that is enough."""
+    change(
+        whom(username, external_id),
+        lambda desk, who: desk.lift_cap(who, octets=octets, request_id=request),
+        as_json=json_,
+    )
+
+
 def rotate_password(
     username: Username,
     reason: Reason,
@@ -111,7 +129,7 @@ def rename(
     ] = False,
     cpe_by_hand: Annotated[
         bool,
-        typer.Option("--cpe-by-hand", help="You tell the CPE the new name; needed where the ACS told it the former."),
+        typer.Option("--cpe-by-hand", help="You tell the CPE the new name; else its settings get it, to be applied."),
     ] = False,
     request: Request = None,
     external_id: ByExternalId = False,
@@ -127,7 +145,7 @@ def rename(
     )
 
 
-def bind(
+def bind(  # noqa: PLR0913, PLR0917 - each is a fact about the line
     username: Username,
     reason: Reason,
     station: Annotated[str | None, typer.Option(help="Its Calling-Station-Id; a MAC address in any spelling.")] = None,
@@ -135,6 +153,7 @@ def bind(
     circuit: Annotated[str | None, typer.Option(help="Its Agent-Circuit-Id, as the access node sends it.")] = None,
     remote: Annotated[str | None, typer.Option(help="Its Agent-Remote-Id, as the access node sends it.")] = None,
     ipoe: Annotated[bool, typer.Option("--ipoe", help="The line logs in by itself, without a password.")] = False,
+    request: Request = None,
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
@@ -142,7 +161,7 @@ def bind(
     line = LineIdentity(station, port, circuit, remote)
     change(
         whom(username, external_id),
-        lambda desk, who: desk.bind(who, line=line, logs_in=ipoe),
+        lambda desk, who: desk.bind(who, line=line, logs_in=ipoe, request_id=request),
         as_json=json_,
     )
 
@@ -177,7 +196,7 @@ def changes(
             print_json(found)
             return
         for each in found:
-            _print_change(each)
+            print_change(each)
 
     run(act, as_json=json_)
 
@@ -190,13 +209,7 @@ def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubsc
             changed = await act(appliance.subscriber_desk(db), who)
             subscriber = changed["subscriber"]
             tells(subject=subject_of("subscriber", subscriber["subscriber_id"]), customer_id=subscriber["customer_id"])
-        not_carried = None
-        try:
-            with carrying(appliance):
-                changes_now = appliance.session_changes(AT_ONCE)
-                changed["change"] = await changes_now.deliver(changed["change"]["change_id"])
-        except (RadiusError, VaultError) as error:  # what is committed stands, and the worker goes on with it
-            not_carried = str(error)
+        changed["change"], not_carried = await carried(appliance, changed["change"])
         if not_carried is None:
             async with appliance.database.read() as db:
                 desk = appliance.subscriber_desk(db)
@@ -211,14 +224,29 @@ def change(who: Who, act: Callable[[SubscriberDesk, Who], Awaitable[ChangedSubsc
     run(done, as_json=as_json)
 
 
+async def carried(appliance: Appliance, change: SessionChangeView) -> tuple[SessionChangeView, str | None]:
+    """What has come of a committed change at once, and why it could not be carried over; the worker goes on with it."""
+    try:
+        with carrying(appliance):
+            return await appliance.session_changes(AT_ONCE).deliver(change["change_id"]), None
+    except (RadiusError, VaultError) as error:
+        return change, str(error)
+
+
 def _print(changed: ChangedSubscriber) -> None:
     found = changed["subscriber"]
     garden = f" in garden {found['garden']}" if found["garden"] else ""
-    say(f"{found['username']}: {found['state']}{garden} on plan {found['plan']}")
-    _print_change(changed["change"])
+    capped = f", served by {found['capped']} since its data cap is used up" if found["capped"] else ""
+    say(f"{found['username']}: {found['state']}{garden} on plan {found['plan']}{capped}")
+    if changed["billed_as"] is not None:
+        say(f"  the bill goes on for plan {changed['billed_as']}: this changes what the line gets, and no subscription")
+    for serial in changed["cpes_to_be_told"]:
+        say(f"  CPE {serial} is to be told the name: its settings are written down, and not applied yet")
+    print_change(changed["change"])
 
 
-def _print_change(change: SessionChangeView) -> None:
+def print_change(change: SessionChangeView) -> None:
+    """How far a change is, and what each session did."""
     act = change["act"].replace("_", " ")
     say(f"  change {change['change_id']} of subscriber {change['subscriber_id']}, {act}: {change['state']}")
     if change["carried_at"] is not None and not change["sessions"]:

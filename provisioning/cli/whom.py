@@ -18,9 +18,13 @@ def whom(word: str, by_external_id: bool) -> Who:
     return ExternalId(word) if by_external_id else word
 
 
-async def username_of(appliance: Appliance, word: str, by_external_id: bool) -> str:
-    """The username itself, whoever has it or had it; or that of the subscriber with this id, or SubscriberUnknown."""
-    if not by_external_id:
-        return word
+async def names_of(appliance: Appliance, word: str, by_external_id: bool) -> list[str]:
+    """The username itself, whoever has it or had it, or that of the subscriber with this id; then the names that were
+    given up for it. Raises: SubscriberUnknown."""
     async with appliance.database.read() as db:
-        return (await appliance.subscriber_desk(db).named(ExternalId(word)))["username"]
+        return await appliance.subscriber_desk(db).names(whom(word, by_external_id))
+
+
+async def username_of(appliance: Appliance, word: str, by_external_id: bool) -> str:
+    """The first of these."""
+    return word if not by_external_id else (await names_of(appliance, word, by_external_id))[0]

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
 from provisioning.errors import Fault, ProvisioningError
+from provisioning.settings.acs import Acs
 from provisioning.settings.freeradius import FreeRadius
 from provisioning.settings.line import Line
 from provisioning.settings.messages import Messages
@@ -38,7 +39,7 @@ class SettingsRefused(ProvisioningError):
         super().__init__(f"{count} wrong, nothing was started: {'; '.join(f'{f.field}: {f.reason}' for f in faults)}.")
 
 
-class Settings(Waiting, Selling, Messages, Line, Surroundings, FreeRadius, Storage, BaseSettings):
+class Settings(Waiting, Selling, Messages, Line, Acs, Surroundings, FreeRadius, Storage, BaseSettings):
     """Everything an operator can set, checked. Plain values only; a file named here has been found readable.
 
     Pydantic reads the fields of the last class first, and so does the table of ``docs/settings.md``.

@@ -23,8 +23,13 @@ SUBSCRIBER_CHANGED = "subscriber.state_changed"
 EVENT_TYPES: tuple[str, ...] = (
     RUN_CHANGED,
     SUBSCRIBER_CHANGED,
+    "campaign.completed",
+    "campaign.stopped",
     "device.handed_over",
+    "device.operation_ended",
     "lead.qualified",
+    "nas.heard_again",
+    "nas.silent",
     "partner.customer.created",
     "pool.critical",
     "pool.exhausted",
@@ -32,6 +37,9 @@ EVENT_TYPES: tuple[str, ...] = (
     "pool.running_low",
     "quote.accepted",
     "service.termination_requested",
+    "subscriber.data_cap_lifted",
+    "subscriber.data_cap_reached",
+    "subscriber.data_cap_warning",
     "subscription.expiring",
     "ticket.installation_approved",
 )

@@ -41,7 +41,7 @@ async def served_terms(db: AsyncSession, subscriber: Subscriber) -> PlanTerms:
 
 async def _plans_of(db: AsyncSession, subscriber: Subscriber) -> tuple[Plan, Plan | None]:
     plan = await db.get_one(Plan, subscriber.plan_id)
-    garden_id = subscriber.garden_plan_id
+    garden_id = subscriber.over_plan_id
     return plan, None if garden_id is None else await db.get_one(Plan, garden_id)
 
 

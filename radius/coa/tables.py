@@ -34,6 +34,11 @@ Act = Literal[
     "apply_plan",
     "activate",
     "terminate",
+    "cap",
+    "uncap",
+    "lift_cap",
+    "reopened",
+    "readdress",
 ]
 ChangeState = Literal["pending", "confirmed", "superseded"]
 """

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, func, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from radius.doctor.privileges import privilege_traps
 from radius.doctor.traps import KNOWN_SECRETS, SHORTEST_SECRET, Trap
 from radius.logins.tables import radius_login
 from radius.ports import Begin
@@ -178,6 +179,7 @@ async def _log_not_written(db: AsyncSession, oldest: datetime) -> list[Trap]:
 
 _LOOKS: Sequence[tuple[str, Callable[[AsyncSession, datetime], Awaitable[list[Trap]]]]] = (
     ("indexes", _of_tables),
+    ("what the server's role may do", privilege_traps),
     ("passwords in radpostauth", _of_passwords),
     ("secrets in table nas", _of_secrets),
     ("how long logins are kept", _of_old_logins),

@@ -133,7 +133,7 @@ class BulkProjector:
     def _rendered(self, read: _Read) -> list[Wish]:
         wishes = []
         for subscriber in read.subscribers:
-            garden = None if subscriber.garden_plan_id is None else read.plans[subscriber.garden_plan_id]
+            garden = None if subscriber.over_plan_id is None else read.plans[subscriber.over_plan_id]
             password = read.passwords.get(subscriber.password_ref)
             try:
                 rows = rows_for(subscriber, read.plans[subscriber.plan_id], password, read.storage, garden=garden)
@@ -178,4 +178,4 @@ class _Read:
     @property
     def plan_ids(self) -> set[int]:
         used = {each.plan_id for each in self.subscribers}
-        return used | {each.garden_plan_id for each in self.subscribers if each.garden_plan_id is not None}
+        return used | {each.over_plan_id for each in self.subscribers if each.over_plan_id is not None}

@@ -142,6 +142,10 @@ def _in_service(facts: Facts) -> Iterator[Finding]:
         yield finding("test_over", "cause", words, [], "Scan again, or look at the run that installs it.")
     elif state == "testing" and until is not None:
         yield finding("testing", "fine", f"{name} is tested until {clock(until)}, on its full plan.", [], None)
+    elif subscriber["capped"] is not None:
+        words = f"{name} has used up the data cap of plan {subscriber['plan']} and is served by {subscriber['capped']}."
+        act = f"`firstlight subscribers lift-cap {name} --reason ...`, or wait for the billing month to end."
+        yield finding("data_cap_reached", "note", words, [], act)
     else:
         yield finding("active", "fine", f"{name} is active on plan {subscriber['plan']}.", [], None)
 

@@ -172,7 +172,7 @@ class Diagnoses:
         """Of its own rows, else of its plan's."""
         wishes = Wishes(tenant_id=self._tenant_id, secrets=self._secrets)
         own = await drift_of(self._read, self._radius_read, wishes, "subscriber", subscriber["username"])
-        plan = plan_group(self._tenant_id, subscriber["garden"] or subscriber["plan"])
+        plan = plan_group(self._tenant_id, _served_by(subscriber))
         return own or await drift_of(self._read, self._radius_read, wishes, "plan", plan)
 
     async def _misfits(self) -> tuple[Mapping[str, SecretMisfit] | None, str]:
@@ -183,6 +183,11 @@ class Diagnoses:
             return await asyncio.to_thread(secret_misfits, self._terms.log_file), ""
         except OSError as error:
             return None, f"{self._terms.log_file} can't be read ({error.strerror})"
+
+
+def _served_by(subscriber: SubscriberView) -> str:
+    capped = None if subscriber["state"] == "suspended" else subscriber["capped"]
+    return subscriber["garden"] or capped or subscriber["plan"]
 
 
 async def _read(unread: dict[Part, ProjectionError], part: Part, reading: Coroutine[Any, Any, Found]) -> Found:

@@ -26,7 +26,7 @@ from radius.tables import FormerUsername, Plan, Subscriber
 
 AT_ONCE = 400
 """So many subscribers in one transaction."""
-TELLING = ("change_plan", "suspend", "resume", "apply_plan")
+TELLING = ("change_plan", "suspend", "resume", "apply_plan", "cap", "uncap", "lift_cap", "reopened")
 """Acts by which a session is brought to all that its plan says."""
 
 
@@ -139,7 +139,7 @@ async def _make(db: AsyncSession, plan: Plan, which: ColumnElement[bool], *, lim
     done: list[int] = []
     said: dict[tuple[int, int | None], list[FormerTerms]] = {}  # asked once of all that are served by the same
     for subscriber in list(held):
-        served = (subscriber.plan_id, subscriber.garden_plan_id)
+        served = (subscriber.plan_id, subscriber.over_plan_id)
         mark = fingerprint("apply_plan", subscriber.id, plan=plan.name, version=plan.version)
         if served not in said:
             said[served] = await former_of(db, subscriber)

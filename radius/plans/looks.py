@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import DIALECTS, dialect_named
 from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
+from radius.plans.plans import serves_another
 from radius.plans.terms import PlanTerms, columns_of, terms_of
 from radius.plans.wording import words_of
 from radius.projection.projection import plan_group, plan_rows
@@ -49,11 +50,11 @@ async def _counted(db: AsyncSession, tenant_id: str, which: ColumnElement[bool],
 
 
 def served_by(plan: Plan) -> ColumnElement[bool]:
-    """Whose sessions have something of this plan: those on it, and those whom it is a walled garden for."""
+    """Whose sessions have something of this plan: those on it, and those whom it serves in place of theirs."""
     return (
         (Subscriber.tenant_id == plan.tenant_id)
         & Subscriber.state.in_(UNDER_PLAN)
-        & or_(Subscriber.plan_id == plan.id, Subscriber.garden_plan_id == plan.id)
+        & or_(Subscriber.plan_id == plan.id, serves_another(plan))
     )
 
 

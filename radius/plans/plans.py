@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,7 +20,7 @@ from radius.errors import (
     SeveralNotExpressible,
     TermsNotExpressible,
 )
-from radius.plans.gardens import pieces_of
+from radius.plans.gardens import pieces_of, withholds_addresses
 from radius.plans.history import keep_former
 from radius.plans.terms import PlanTerms, columns_of, in_one_spelling, terms_of
 from radius.plans.wording import common_words, words_of
@@ -58,6 +58,8 @@ async def define_plan(
     common_words(name, terms)
     if not pairs_later:
         refuse_unsayable({name: terms}, await _dialects_in_use(db, tenant_id))
+        known = {each.name: terms_of(each) for each in await _plans(db, tenant_id)}
+        refuse_unfit_caps({**known, name: terms}, told_of=name)
     mine = select(Plan).where(Plan.tenant_id == tenant_id, Plan.name == name).with_for_update()
     plan = await db.scalar(mine)
     if plan is None:
@@ -86,7 +88,7 @@ async def _refuse_other_access(db: AsyncSession, plan: Plan) -> None:
     """
     on_it = Subscriber.plan_id == plan.id
     by_line = on_it & Subscriber.login_by_line
-    in_garden = Subscriber.garden_plan_id.is_not(None) & (on_it | (Subscriber.garden_plan_id == plan.id))
+    in_garden = served_by_another() & (on_it | serves_another(plan))
     mine = (Subscriber.tenant_id == plan.tenant_id, Subscriber.state != "terminated", or_(by_line, in_garden))
     count = await db.scalar(select(func.count()).select_from(Subscriber).where(*mine))
     if count:
@@ -96,10 +98,20 @@ async def _refuse_other_access(db: AsyncSession, plan: Plan) -> None:
         )
 
 
+def served_by_another() -> ColumnElement[bool]:
+    """Who has a plan that serves it in place of its own: a garden, or what its data cap has led to."""
+    return or_(Subscriber.garden_plan_id.is_not(None), Subscriber.capped_plan_id.is_not(None))
+
+
+def serves_another(plan: Plan) -> ColumnElement[bool]:
+    """For whom this plan is the one in place of its own."""
+    return or_(Subscriber.garden_plan_id == plan.id, Subscriber.capped_plan_id == plan.id)
+
+
 async def _renew_in_gardens(db: AsyncSession, plan: Plan, now: datetime) -> None:
     """Which groups a line in a walled garden is in depends on what its plan and the garden say of addressing."""
-    concerned = or_(Subscriber.plan_id == plan.id, Subscriber.garden_plan_id == plan.id)
-    mine = (Subscriber.tenant_id == plan.tenant_id, Subscriber.garden_plan_id.is_not(None), concerned)
+    concerned = or_(Subscriber.plan_id == plan.id, serves_another(plan))
+    mine = (Subscriber.tenant_id == plan.tenant_id, served_by_another(), concerned)
     await db.execute(update(Subscriber).where(*mine).values(version=Subscriber.version + 1, updated_at=now))
 
 
@@ -129,9 +141,51 @@ async def refuse_unsayable_pairs(db: AsyncSession, tenant_id: str) -> None:
 
     Raises:
         RateNotExpressible, TermsNotExpressible, SeveralNotExpressible
+        PlanRefused: the plan that is to serve at a data cap does not fit.
     """
-    plans = await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name))
-    refuse_unsayable({plan.name: terms_of(plan) for plan in plans}, await _dialects_in_use(db, tenant_id))
+    plans = {plan.name: terms_of(plan) for plan in await _plans(db, tenant_id)}
+    refuse_unsayable(plans, await _dialects_in_use(db, tenant_id))
+    refuse_unfit_caps(plans)
+
+
+async def _plans(db: AsyncSession, tenant_id: str) -> list[Plan]:
+    return list(await db.scalars(select(Plan).where(Plan.tenant_id == tenant_id).order_by(Plan.name)))
+
+
+def refuse_unfit_caps(plans: Mapping[str, PlanTerms], *, told_of: str | None = None) -> None:
+    """Every plan that serves at a data cap fits the one it serves in place of. ``told_of``: the plan that is being
+    defined, which is at fault.
+
+    Raises:
+        PlanRefused
+    """
+    for name, terms in plans.items():
+        if terms.cap_plan is None or (told_of is not None and told_of not in (name, terms.cap_plan)):
+            continue
+        faults = _unfit_cap(name, terms, plans.get(terms.cap_plan))
+        if faults:
+            raise PlanRefused(told_of or name, faults)
+
+
+def _unfit_cap(name: str, terms: PlanTerms, served_by: PlanTerms | None) -> list[str]:
+    cap = f"{terms.cap_plan}, the cap_plan of {name},"
+    if served_by is None:
+        return [f"{cap} is no plan"]
+    if terms.cap_plan == name:
+        return [f"{cap} is that plan itself"]
+    faults = []
+    if served_by.access != terms.access:
+        faults.append(f"{cap} is for {served_by.access} lines, and {name} for {terms.access}")
+    is_garden = bool(served_by.garden_filter or served_by.garden_url or withholds_addresses(served_by))
+    if terms.at_cap == "garden" and not is_garden:
+        faults.append(f"{cap} is no walled garden: it has no garden_filter, garden_url or pool")
+    if terms.at_cap == "throttle" and is_garden:
+        faults.append(f"{cap} is a walled garden or has a pool, and at_cap is throttle")
+    if terms.at_cap == "throttle" and (
+        served_by.download_kbps > terms.download_kbps or served_by.upload_kbps > terms.upload_kbps
+    ):
+        faults.append(f"{cap} is faster than {name}")
+    return faults
 
 
 async def _dialects_in_use(db: AsyncSession, tenant_id: str) -> list[str]:

@@ -14,6 +14,8 @@ from radius.tables import Plan
 
 Access = Literal["pppoe", "ipoe"]
 SecondLogin = Literal["replace", "reject", "allow"]
+CapCounts = Literal["both", "download"]
+AtCap = Literal["tell", "throttle", "garden"]
 
 Option = Literal[
     "burst",
@@ -33,6 +35,7 @@ Option = Literal[
 MAX_RATE_KBPS = 400_000_000
 MIN_INTERIM_SECONDS = 60
 """RFC 2869 s5.16: no interval below a minute."""
+MAX_CAP_OCTETS = 10**16
 MAX_DNS = 2
 """Vendors have a primary and a secondary."""
 
@@ -77,6 +80,9 @@ class PlanTerms:
     ``second_login`` of one who is online already: *replace* lets it in, and a former session of the same line is over;
     *reject* refuses it, unless it is the same line; *allow* lets it in, and every session goes on.
     ``garden_filter`` names what keeps a line in a walled garden at the NAS, ``garden_url`` where its browser is sent.
+    ``data_cap_octets`` may be used in a billing month, and ``data_cap_counts`` whether both directions or the download
+    count. ``at_cap`` is what happens then: *tell* only tells of it, *throttle* and *garden* serve the line by
+    ``cap_plan``, a plan, in place of this one until the month ends.
     """
 
     download_kbps: int
@@ -100,6 +106,10 @@ class PlanTerms:
     garden_filter: str | None = None
     garden_url: str | None = None
     second_login: SecondLogin = "replace"
+    data_cap_octets: int | None = None
+    data_cap_counts: CapCounts = "both"
+    at_cap: AtCap = "tell"
+    cap_plan: str | None = None
 
     @property
     def rate(self) -> Rate:
@@ -120,7 +130,7 @@ class PlanTerms:
 
     def faults(self) -> list[str]:
         """Everything wrong with these terms, in plain phrases."""
-        return [*self._numbers(), *self._burst(), *self._names(), *self._servers()]
+        return [*self._numbers(), *self._burst(), *self._names(), *self._servers(), *self._cap()]
 
     def _numbers(self) -> Iterator[str]:
         bounds = (
@@ -134,6 +144,7 @@ class PlanTerms:
             ("idle_timeout_seconds", 60, MAX_INTEGER),
             ("interim_interval_seconds", MIN_INTERIM_SECONDS, 86_400),
             ("session_cap_megabytes", 1, 1_000_000_000),
+            ("data_cap_octets", 1, MAX_CAP_OCTETS),
         )
         for name, low, high in bounds:
             value = getattr(self, name)
@@ -162,6 +173,18 @@ class PlanTerms:
             yield from _refused("ipv4_pool", "Framed-Pool", self.ipv4_pool)
         if self.garden_url is not None and not _URL.fullmatch(self.garden_url):
             yield "garden_url needs to be http:// or https:// and up to 230 characters that can be seen, no blank"
+
+    def _cap(self) -> Iterator[str]:
+        if self.data_cap_counts not in get_args(CapCounts):
+            yield f"data_cap_counts is {self.data_cap_counts[:40]!r}, not {' or '.join(get_args(CapCounts))}"
+        if self.at_cap not in get_args(AtCap):
+            yield f"at_cap is {self.at_cap[:40]!r}, not {', '.join(get_args(AtCap))}"
+        elif self.at_cap == "tell" and self.cap_plan is not None:
+            yield "cap_plan needs at_cap to be throttle or garden"
+        elif self.at_cap != "tell" and self.cap_plan is None:
+            yield f"at_cap {self.at_cap} needs cap_plan, the plan that serves the line then"
+        if self.data_cap_octets is None and (self.at_cap != "tell" or self.cap_plan is not None):
+            yield "at_cap and cap_plan need data_cap_octets"
 
     def _servers(self) -> Iterator[str]:
         for name, attribute in _LISTS.items():

@@ -94,8 +94,8 @@ class RadiusProjector:
                 owner = await owner_of(db, self._tenant_id, asked.username)
                 plan = await db.get_one(Plan, owner.plan_id)
                 members = [plan]
-                if owner.garden_plan_id is not None:
-                    members.append(await db.get_one(Plan, owner.garden_plan_id))
+                if owner.over_plan_id is not None:
+                    members.append(await db.get_one(Plan, owner.over_plan_id))
                 plans = [await self._wishes.for_plan(db, each) for each in members]
                 return _Read(await self._wishes.for_subscriber(db, owner, plan), tuple(plans))
 

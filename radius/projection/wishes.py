@@ -31,8 +31,8 @@ class Wishes:
         self, db: AsyncSession, subscriber: Subscriber, plan: Plan, storage: PasswordStorage
     ) -> Wish:
         password = garden = None
-        if subscriber.garden_plan_id is not None:
-            garden = await db.get_one(Plan, subscriber.garden_plan_id)
+        if subscriber.over_plan_id is not None:
+            garden = await db.get_one(Plan, subscriber.over_plan_id)
         if not is_refused(subscriber) and subscriber.state != "terminated":
             password = await self._secrets.reveal(db, subscriber.password_ref)
         rows = rows_for(subscriber, plan, password, storage, garden=garden)

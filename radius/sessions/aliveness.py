@@ -26,6 +26,8 @@ REOPENS = "firstlight"
 REAPED = "Lost-Carrier-Reaped"
 """The cause of a session that was closed for its silence: its next word opens it again, its Stop corrects it."""
 
+REOPENED = "Reopened"
+"""What stands in the cause's place of a session that is open again, until it is told what has changed meanwhile."""
 REPLACED = "Replaced"
 """The cause of a session whose line has begun another: as above, if that word is of a time after the other's Start."""
 

@@ -124,26 +124,30 @@ class SessionLooks:
             page = _sessions(radacct, db).where(*wanted).order_by(radacct.c.radacctid.desc()).limit(limit)
             return await self._views(db, list(await db.execute(page)))
 
-    async def of_user(self, username: str, *, before: int | None = None, limit: int = 50) -> list[SessionView]:
+    async def of_user(
+        self, username: str, *former: str, before: int | None = None, limit: int = 50
+    ) -> list[SessionView]:
         """Every session that is known of a username, as it stands in accounting, the one that began last first.
+        ``former`` are other names that count as this one.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        name = in_accounting(username)
+        names = [in_accounting(each) for each in (username, *former)]
         async with radius_transaction(self._radius_read) as db:
-            began = None if before is None else await _began(db, name, before)
+            began = None if before is None else await _began(db, names, before)
             if before is not None and began is None:
                 return []
             rows: list[Row[Any]] = []
             for table in BOTH:
                 at, number = table.c.acctstarttime, table.c.radacctid
-                page = _sessions(table, db).where(
-                    table.c.username == name, at.is_not(None), ours(table, self._tenant_id)
-                )
-                if began is not None:
-                    page = page.where(at <= began, or_(at < began, number < before))
-                rows += await db.execute(page.order_by(at.desc(), number.desc()).limit(limit))
+                for name in names:  # each by the index of its own newest ones
+                    page = _sessions(table, db).where(
+                        table.c.username == name, at.is_not(None), ours(table, self._tenant_id)
+                    )
+                    if began is not None:
+                        page = page.where(at <= began, or_(at < began, number < before))
+                    rows += await db.execute(page.order_by(at.desc(), number.desc()).limit(limit))
             rows.sort(key=_newness, reverse=True)
             return await self._views(db, rows[:limit])
 
@@ -200,9 +204,9 @@ def _newness(row: Row[Any]) -> tuple[datetime, int]:
     return row.acctstarttime, row.radacctid
 
 
-async def _began(db: AsyncSession, username: str, number: int) -> datetime | None:
+async def _began(db: AsyncSession, usernames: Sequence[str], number: int) -> datetime | None:
     for table in BOTH:
-        which = select(table.c.acctstarttime).where(table.c.username == username, table.c.radacctid == number)
+        which = select(table.c.acctstarttime).where(table.c.username.in_(usernames), table.c.radacctid == number)
         began: datetime | None = await db.scalar(which)
         if began is not None:
             return began

@@ -112,7 +112,7 @@ def session_of(row: Row[Any]) -> Session:
         duration_seconds=row.acctsessiontime or 0,
         input_octets=row.acctinputoctets or 0,
         output_octets=row.acctoutputoctets or 0,
-        terminate_cause=row.acctterminatecause or None,
+        terminate_cause=None if row.acctstoptime is None else row.acctterminatecause or None,
     )
 
 

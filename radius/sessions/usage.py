@@ -155,23 +155,23 @@ class UsageLooks:
         self._radius_read = radius_read
         self._tenant_id = tenant_id
 
-    async def of_user(self, username: str, *, first_day: date, last_day: date) -> UsageView:
-        """What was used on these days, up to the newest interim.
+    async def of_user(self, username: str, *former: str, first_day: date, last_day: date) -> UsageView:
+        """What was used on these days, up to the newest interim. ``former`` are other names that count as this one.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
             LookRefused: the span ends before it begins, or has more than 400 days.
         """
-        name = in_accounting(username)
+        names = [in_accounting(each) for each in (username, *former)]
         named = first_day >= FIRST_DAY and last_day <= LAST_DAY
         if not named or not timedelta(0) <= last_day - first_day < LONGEST_SPAN:
             raise LookRefused([f"{first_day} to {last_day} is no span of 1 to {LONGEST_SPAN.days} days"])
         async with radius_transaction(self._radius_read) as db:
-            used = [*await self._counted(db, name, first_day, last_day), *await self._uncounted(db, name, last_day)]
+            used = [*await self._counted(db, names, first_day, last_day), *await self._uncounted(db, names, last_day)]
         of_the_span = [one for one in used if one.last_day >= first_day and one.first_day <= last_day]
-        return _view(name, first_day, last_day, _summed(of_the_span))
+        return _view(names[0], first_day, last_day, _summed(of_the_span))
 
-    async def _counted(self, db: AsyncSession, name: str, first_day: date, last_day: date) -> list[Used]:
+    async def _counted(self, db: AsyncSession, names: Sequence[str], first_day: date, last_day: date) -> list[Used]:
         columns = radius_usage_daily.c
         found = select(
             columns.username,
@@ -181,22 +181,23 @@ class UsageLooks:
             columns.output_octets,
             columns.session_seconds,
         ).where(
-            columns.username == name,
+            columns.username.in_(names),
             columns.day >= first_day,
             columns.since_day <= last_day,
             ours(radius_usage_daily, self._tenant_id),
         )
         return [Used(*row) for row in await db.execute(found)]
 
-    async def _uncounted(self, db: AsyncSession, name: str, last_day: date) -> list[Used]:
+    async def _uncounted(self, db: AsyncSession, names: Sequence[str], last_day: date) -> list[Used]:
         began = radacct.c.acctstarttime < midnight(last_day + timedelta(days=1))
         rows = await db.execute(
-            sessions_and_counted(radacct.c.username == name, began, ours(radacct, self._tenant_id), _may_have_grown())
+            sessions_and_counted(radacct.c.username.in_(names), began, ours(radacct, self._tenant_id), may_have_grown())
         )
         return [one for row in rows if (one := growth(row)) is not None]
 
 
-def _may_have_grown() -> ColumnElement[bool]:
+def may_have_grown() -> ColumnElement[bool]:
+    """Of sessions in radacct: nothing is counted of them, or less than they tell of."""
     counted = radius_usage_counted.c
     return or_(
         counted.radacctid.is_(None),

@@ -231,7 +231,7 @@ async def move(
     if until is not None and until <= now:
         raise TestingWindowOver(subscriber.username, until.isoformat())
     subscriber.state = wanted
-    subscriber.garden_plan_id = None
+    subscriber.garden_plan_id = subscriber.capped_plan_id = None
     subscriber.testing_until = until
     subscriber.version += 1
     subscriber.updated_at = now

@@ -10,19 +10,19 @@ from typing import Literal
 
 from radius.coa.outbox import as_served, fingerprint, former_of
 from radius.errors import IllegalMove
-from radius.plans.gardens import withholds_addresses
 from radius.plans.plans import find_plan, random_password
-from radius.plans.terms import terms_of
+from radius.projection.projection import FramedAddresses, is_refused
 from radius.results import SessionChangeView
 from radius.states import State, may_become
 from radius.subscribers import subscribers
 from radius.subscribers.acts import in_service
-from radius.subscribers.identity_verbs import IdentityVerbs, fits
-from radius.tables import Plan, Subscriber, password_ref_of
+from radius.subscribers.cap_verbs import CapVerbs
+from radius.subscribers.identity_verbs import fits
+from radius.tables import Plan, password_ref_of
 from radius.verb_errors import GardenUnfit
 
 
-class SubscriberVerbs(IdentityVerbs):
+class SubscriberVerbs(CapVerbs):
     """Acts on one tenant's subscribers, in the caller's transaction."""
 
     async def change_plan(self, *, subscriber_id: int, plan: str, request_id: str | None = None) -> SessionChangeView:
@@ -43,9 +43,13 @@ class SubscriberVerbs(IdentityVerbs):
         if subscriber.garden_plan_id is not None:
             _fits(await self._db.get_one(Plan, subscriber.garden_plan_id), wanted)
         before = await former_of(self._db, subscriber)
-        changes = subscriber.plan_id != wanted.id
-        subscriber.plan_id = wanted.id
-        return await self._end(subscriber, "change_plan", before, (request_id, mark), changes=changes)
+        changes, must_end = subscriber.plan_id != wanted.id, False
+        if changes:
+            subscriber.plan_id = wanted.id
+            _is_served_otherwise, must_end = await self._serve_at_cap(subscriber, wanted)
+        return await self._end(
+            subscriber, "change_plan", before, (request_id, mark), changes=changes, must_end=must_end
+        )
 
     async def suspend(
         self, *, subscriber_id: int, garden: str | None = None, request_id: str | None = None
@@ -91,7 +95,8 @@ class SubscriberVerbs(IdentityVerbs):
         before, was_withheld = await former_of(self._db, subscriber), await self._withheld(subscriber)
         changes = subscriber.state != "active"
         subscriber.state, subscriber.garden_plan_id = "active", None
-        return await self._end(subscriber, "resume", before, (request_id, mark), changes=changes, must_end=was_withheld)
+        must_end = was_withheld != await self._withheld(subscriber)
+        return await self._end(subscriber, "resume", before, (request_id, mark), changes=changes, must_end=must_end)
 
     async def rotate_password(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
         """A new random password, sealed where the former one was. Sessions that are open go on.
@@ -112,6 +117,24 @@ class SubscriberVerbs(IdentityVerbs):
         # sessions go on with what they have, also where their plan was changed since
         before = await as_served(self._db, subscriber)
         return await self._end(subscriber, "rotate_password", before, (request_id, mark), changes=True)
+
+    async def readdress(self, *, subscriber_id: int, addresses: FramedAddresses) -> SessionChangeView | None:
+        """Let its line have these addresses from now on: the sessions that are open are ended, since none can be given
+        another address. None: it has them already, or is given none of them now (refused, or in a pool garden).
+
+        Raises:
+            ValueRefused, AddressConflict: FreeRADIUS could not carry them.
+            SubscriberUnknown
+        """
+        subscriber = await subscribers.locked(self._db, self._tenant_id, subscriber_id)
+        before, was = await as_served(self._db, subscriber), subscriber.version
+        await subscribers.give_addresses(self._db, subscriber, addresses, self._now())
+        is_given = not is_refused(subscriber) and not await self._withheld(subscriber)
+        if subscriber.version == was or not is_given:
+            return None
+        subscriber.version = was  # counted once, below
+        mark = fingerprint("readdress", subscriber_id, version=was)
+        return await self._end(subscriber, "readdress", before, (None, mark), changes=True, must_end=True)
 
     async def activate(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
         """Let it in on its full plan. For whom no run does that.
@@ -145,11 +168,6 @@ class SubscriberVerbs(IdentityVerbs):
         await subscribers.move(self._db, subscriber, wanted, now=self._now())
         changes, subscriber.version = subscriber.version != was, was  # counted once, below
         return await self._end(subscriber, act, before, (request_id, mark), changes=changes)
-
-    async def _withheld(self, subscriber: Subscriber) -> bool:
-        if subscriber.garden_plan_id is None:
-            return False
-        return withholds_addresses(terms_of(await self._db.get_one(Plan, subscriber.garden_plan_id)))
 
 
 def _fits(garden: Plan, plan: Plan) -> None:

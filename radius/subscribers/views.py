@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import ColumnElement, Label, Row, and_, select
 
 from radius.results import SubscriberView
 from radius.subscribers.line_identity import line_of
 from radius.tables import Plan, Subscriber, password_ref_of
 
-SUBSCRIBER, PLAN, _GARDEN = Subscriber.__table__.c, Plan.__table__.c, Plan.__table__.alias("garden")
+SUBSCRIBER, PLAN, _OTHER = Subscriber.__table__.c, Plan.__table__.c, Plan.__table__.alias("other")
+
+
+def _named(plan_id: ColumnElement[Any], label: str) -> Label[str]:
+    mine = select(_OTHER.c.name).where(_OTHER.c.tenant_id == SUBSCRIBER.tenant_id, _OTHER.c.id == plan_id)
+    return mine.scalar_subquery().label(label)
+
+
 VIEWS = select(
     SUBSCRIBER.id,
     SUBSCRIBER.customer_id,
     SUBSCRIBER.service_id,
     SUBSCRIBER.username,
     PLAN.name.label("plan"),
-    select(_GARDEN.c.name)
-    .where(_GARDEN.c.tenant_id == SUBSCRIBER.tenant_id, _GARDEN.c.id == SUBSCRIBER.garden_plan_id)
-    .scalar_subquery()
-    .label("garden"),
+    _named(SUBSCRIBER.garden_plan_id, "garden"),
+    _named(SUBSCRIBER.capped_plan_id, "capped"),
     SUBSCRIBER.state,
     SUBSCRIBER.testing_until,
     SUBSCRIBER.framed_ipv4,
@@ -41,7 +46,9 @@ VIEWS = select(
 ).join(Plan.__table__, and_(PLAN.tenant_id == SUBSCRIBER.tenant_id, PLAN.id == SUBSCRIBER.plan_id))
 
 
-def subscriber_view(subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str, garden: str | None) -> SubscriberView:
+def subscriber_view(
+    subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str, garden: str | None, capped: str | None
+) -> SubscriberView:
     return SubscriberView(
         subscriber_id=subscriber.id,
         customer_id=subscriber.customer_id,
@@ -50,6 +57,7 @@ def subscriber_view(subscriber: Subscriber | Row[*tuple[Any, ...]], plan: str, g
         plan=plan,
         state=subscriber.state,
         garden=garden,
+        capped=capped,
         testing_until=subscriber.testing_until,
         ipv4=subscriber.framed_ipv4,
         ipv4_pool=subscriber.framed_pool,

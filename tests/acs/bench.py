@@ -50,7 +50,8 @@ class Bench:
             )
 
     async def power_on(self, **identity: Any) -> LabCpe:
-        cpe = self.lab.attach(LabCpe(**{"serial": SERIAL, **identity}))
+        made = LabCpe.of_model if "model" in identity else LabCpe
+        cpe = self.lab.attach(made(**{"serial": SERIAL, **identity}))
         await cpe.power_on()
         return cpe
 

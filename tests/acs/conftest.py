@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import AcsBase, DeviceConvergence, GenieAcsService, NbiClient, TemplateLibrary
+from acs import AcsBase, DeviceConvergence, DeviceSettings, GenieAcsService, NbiClient, TemplateLibrary
 from provisioning.database import Database
 from tests.conftest import DATABASES
 from tests.support.postgres import PostgresServer
@@ -99,6 +99,9 @@ class Devices:
         return GenieAcsService(
             db, tenant_id=tenant_id, now=self.clock.now, templates=self.templates, secrets=self.secrets
         )
+
+    def settings(self, db: AsyncSession, tenant_id: str = TENANT) -> DeviceSettings:
+        return DeviceSettings(db, tenant_id=tenant_id, now=self.clock.now, templates=self.templates)
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ async def test_a_cpe_that_never_reported_is_bound_and_awaited(devices: Devices, 
     }
     async with devices.database.begin() as db:
         record = await devices.service(db).device(device_serial="4857544312345678")
-    assert record["inputs"] == {**VALUES, "wifi_passphrase": WIFI_REF, "inform_interval_seconds": 300}
+    assert record["inputs"] == {**VALUES, "wifi_passphrase": WIFI_REF}, "a default is left to the template"
     assert record["bound_at"] == devices.clock.now()
     assert (record["customer_id"], record["service_id"], record["device_id"]) == (1, 7, None)
 

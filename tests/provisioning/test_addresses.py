@@ -113,6 +113,7 @@ async def test_a_move_within_reach_of_its_line_follows_into_radius_and_the_same_
     allocated, told = await given(appliance)
     assert allocated == told == {**before, "ipv4": "100.64.1.77"}
     assert again["resources"] == moved["resources"]
+    assert (moved["change"]["act"], moved["change"]["state"], again["change"]) == ("readdress", "pending", None)
     await appliance.projections.catch_up()
     assert await broken(appliance) == set()
 

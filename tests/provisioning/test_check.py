@@ -95,6 +95,46 @@ CORRUPTIONS = (
         ours=(f"UPDATE acs_device SET unreached_why = 'moods' WHERE serial = '{SERIAL}'",),
     ),
     Corruption(
+        "a campaign that ended before its CPEs",
+        (
+            (
+                "acs.campaign_complete",
+                "campaign wifi",
+                "Campaign wifi is called completed, but 1 of its CPEs have not ended.",
+            ),
+        ),
+        ours=(
+            "INSERT INTO acs_campaign (id, tenant_id, name, kind, arguments, canary, batch_size, most_failed_percent,"
+            " patience_seconds, state, reason, pardoned_done, pardoned_failed, planned_by, planned_at, updated_at)"
+            f" SELECT 1, 'default', 'wifi', 'template', '{{}}', 0, 1, 0, 60, 'completed', '', 0, 0, 'x', {LONG_AGO},"
+            f" {LONG_AGO}",
+            "INSERT INTO acs_campaign_member (id, tenant_id, campaign_id, device_row_id, serial, state, reason)"
+            " SELECT 1, 'default', 1, id, serial, 'waiting', '' FROM acs_device",
+        ),
+    ),
+    Corruption(
+        "an operation that nobody carries, with a passphrase in it",
+        (
+            (
+                "acs.operation_ends",
+                "operation 7",
+                f"Operation 7 (wifi of CPE {SERIAL}) should have ended by 2026-01-01 00:00 UTC: does a worker run, and"
+                " does it reach the ACS?",
+            ),
+            (
+                "acs.operation_without_secret",
+                "operation 7",
+                f"Operation 7 has the passphrase of CPE {SERIAL} in clear.",
+            ),
+        ),
+        ours=(
+            "INSERT INTO acs_operation (id, tenant_id, device_serial, kind, arguments, alone, state, reason,"
+            " cancel_wanted, step, stage, looks, attempts, baseline, requested_by, requested_at, expires_at, due_at)"
+            f" VALUES (7, 'default', '{SERIAL}', 'wifi', '{{\"passphrase\": \"seven bottles\"}}', false, 'requested',"
+            f" '', false, 0, 'new', 0, 0, '{{}}', 'nora', {LONG_AGO}, {LONG_AGO}, {LONG_AGO})",
+        ),
+    ),
+    Corruption(
         "a line in another VLAN than its service",
         (
             (

@@ -14,6 +14,7 @@ const NOW = 1772442000000;
 const cpe = given.cpe;
 const tags = new Set(given.tags);
 const known = new Map(); // path -> {value, writable} or null, as read in this session
+const rows = new Map(); // path with * for whole segments -> the paths that fit it, as read in this session
 const read = [];
 const sent = [];
 let committed = 0;
@@ -32,7 +33,7 @@ function session() {
     return known.get(path);
   }
   function declare(path, timestamps, values) {
-    if (path.includes("*")) throw new Error("Invalid parameter path");
+    if (path.includes("*")) return declareRows(path, timestamps, values);
     if (timestamps && !known.has(path)) {
       if (timestamps.value !== NOW || timestamps.path !== NOW) throw new Error("reads an old copy of " + path);
       reads.push(path);
@@ -44,12 +45,37 @@ function session() {
       get value() { return [look(path).value, "xsd:string"]; },
     };
   }
+  function declareRows(path, timestamps, values) {
+    if (path.split(".").some((segment) => segment.includes("*") && segment !== "*")) {
+      throw new Error("Invalid parameter path");
+    }
+    if (values) throw new Error("writes into every row");
+    if (!rows.has(path)) {
+      if (timestamps.value !== NOW || timestamps.path !== NOW) throw new Error("reads an old copy of " + path);
+      reads.push(path);
+    }
+    return {
+      *[Symbol.iterator]() {
+        if (!rows.has(path)) throw new Yield();
+        for (const leaf of rows.get(path)) {
+          yield {path: leaf, get size() { return 1; }, get value() { return [known.get(leaf).value, "xsd:string"]; }};
+        }
+      },
+    };
+  }
   function commit() {
     if (!done()) { flush(); committed += 1; throw new Yield(); }
     commits += 1;
   }
   function fetch() {
+    const fetched = [];
     for (const path of reads) {
+      if (!path.includes("*")) { fetched.push(path); continue; }
+      const fits = new RegExp("^" + path.replace(/[.]/g, "[.]").replace(/[*]/g, "[^.]+") + "$");
+      rows.set(path, Object.keys(cpe).filter((leaf) => fits.test(leaf)));
+      fetched.push(...rows.get(path));
+    }
+    for (const path of fetched) {
       const leaf = cpe[path];
       read.push(path);
       known.set(path, leaf ? {value: leaf.secret ? "" : leaf.value, writable: leaf.writable} : null);

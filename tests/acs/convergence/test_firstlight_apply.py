@@ -35,12 +35,14 @@ def run(
     stale_tags: list[str] | None = None,
     tags: list[str] | None = None,
     rev: str = "abc123",
+    **further: object,
 ) -> dict[str, Any]:
     wanted = [[SSID, "Home", "xsd:string", False], [PASSPHRASE, "correct horse", "xsd:string", True]]
     argument = {
         "rev": rev,
         "params": [*wanted, [VLAN, 100, "xsd:unsignedInt", False]] if params is None else params,
         "stale_tags": stale_tags or [],
+        **further,
     }
     script = (files("acs") / "provisions" / "firstlight_apply.js").read_text(encoding="utf-8")
     given = {"script": script, "args": [json.dumps(argument)], "cpe": cpe, "tags": tags or []}

@@ -151,6 +151,7 @@ async def test_an_acs_that_goes_down_ends_it_and_the_next_call_goes_on(
     with pytest.raises(NbiUnreachable):
         await fleet.converge_many(serials)
     await lab.come_back()
+    await lab.clock.sleep(120)  # so long an ACS that was down is left in peace
     assert (await fleet.converge_many(serials)).converged == 20
 
 

@@ -23,6 +23,7 @@ from acs import (
     Unknown,
     Why,
 )
+from acs.nbi import timing
 from tests.acs.scripted_nbi import SILENCE, ScriptedNbi, answer, documents, scripted
 
 DEVICE = "00259E-HG%2D8245-HWTC12345678"
@@ -217,7 +218,7 @@ async def test_a_write_that_was_cut_off_is_unknown_and_not_sent_again(cut: bytes
 
 
 async def test_a_write_without_an_answer_in_time_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("acs.nbi_transport.WRITE_SECONDS", 0.05)
+    monkeypatch.setitem(timing.SECONDS_OF_A_WRITE, "short", 0.05)
     async with scripted(SILENCE) as (nbi, server):
         outcome = await nbi.queue_task(DEVICE, TASK)
     assert isinstance(outcome, Unknown)
@@ -226,7 +227,7 @@ async def test_a_write_without_an_answer_in_time_is_unknown(monkeypatch: pytest.
 
 
 async def test_a_read_without_an_answer_in_time_is_trouble_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("acs.nbi_transport.READ_SECONDS", 0.05)
+    monkeypatch.setattr("acs.nbi.transport.READ_SECONDS", 0.05)
     async with scripted(SILENCE) as (nbi, _):
         with pytest.raises(NbiTimedOut):
             await nbi.find("devices", {}, ("_id",))

@@ -19,6 +19,7 @@ from acs import (
     Unknown,
     Why,
 )
+from acs.nbi.breaker import CircuitBreaker
 from acs.nbi.transport import NbiTransport
 from acs.testing import LabAcs, LabCpe
 
@@ -121,14 +122,19 @@ async def test_deleting_the_fault_of_a_task_deletes_the_task(nbi: NbiClient, cpe
 async def unchecked(lab: LabAcs) -> AsyncIterator[NbiTransport]:
     """Below the checks of the client, which would not let poison through."""
     started = lab.clock.now()
+
+    def monotonic() -> float:
+        return (lab.clock.now() - started).total_seconds()
+
     transport = NbiTransport(
         lab.url,
         authorization=None,
         tls=None,
         max_connections=4,
         sleep=lab.clock.sleep,
-        monotonic=lambda: (lab.clock.now() - started).total_seconds(),
+        monotonic=monotonic,
         jitter=lambda: 0.5,
+        breaker=CircuitBreaker(lab.url, monotonic=monotonic),
     )
     yield transport
     await transport.aclose()

@@ -34,6 +34,7 @@ class Case:
     read_only: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     wanted: list[list[object]] = field(default_factory=lambda: list(WANTED))
+    further: dict[str, object] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
 
@@ -54,6 +55,27 @@ class Outcome:
     sent: tuple[tuple[str, ...], ...]
     holds: dict[str, object]
     tags: tuple[str, ...]
+
+
+ROW = "Device.X_LAB.Connection.{}.PPP.{}"
+LIST = f"{ROW}.X_LAB_ServiceList"
+ROWS: dict[str, str | int] = {
+    LIST.format(1, 1): "TR069",
+    f"{ROW.format(1, 1)}.Username": "acs",
+    LIST.format(2, 1): "VOIP, INTERNET",
+    f"{ROW.format(2, 1)}.Username": "",
+}
+IN_A_ROW: list[list[object]] = [[f"{ROW.format('{wan}', '{ppp}')}.Username", "u42@isp", "xsd:string", False]]
+URL = "Device.ManagementServer.ConnectionRequestURL"
+ADDRESS = "Device.X_LAB.Address"
+
+
+def selector(test: str, *values: str) -> list[object]:
+    return ["internet", ROW.format("{wan}", "{ppp}"), "X_LAB_ServiceList", test, list(values)]
+
+
+def guard(*signs: list[object]) -> dict[str, object]:
+    return {"signs": list(signs), "restarting": [SSID]}
 
 
 TAKEN: dict[str, str | int] = {SSID: "Home", PASSPHRASE: "correct horse", VLAN: 100}
@@ -106,6 +128,96 @@ CASES = [
         tags_after=("cfg_r1", "gold"),
     ),
     Case("nothing is wanted", wanted=[], tags_after=("cfg_r1",)),
+    Case(
+        "the row is the one whose list has it, whatever its number",
+        held=ROWS,
+        wanted=IN_A_ROW,
+        further={"select": [selector("has", "INTERNET")]},
+        tags=("row_internet_9_9", "row_internet_2_1"),
+        stale=("row_internet_9_9",),
+        sent=((f"{ROW.format(2, 1)}.Username",),),
+        holds={**ROWS, f"{ROW.format(2, 1)}.Username": "u42@isp"},
+        tags_after=("cfg_r1", "row_internet_2_1"),
+    ),
+    Case(
+        "a token is a whole one",
+        held=ROWS,
+        wanted=IN_A_ROW,
+        further={"select": [selector("has", "INTER", "TR06")]},
+        fault=f"no instance internet: {ROW.format(1, 1)}=TR069;{ROW.format(2, 1)}=VOIP, INTERNET",
+        holds=ROWS,
+    ),
+    Case(
+        "several rows are none",
+        held={**ROWS, LIST.format(3, 2): "INTERNET"},
+        wanted=IN_A_ROW,
+        further={"select": [selector("has", "INTERNET")]},
+        tags=("cfg_r0",),
+        stale=("cfg_r0",),
+        fault=f"ambiguous internet: {ROW.format(2, 1)}=VOIP, INTERNET;{ROW.format(3, 2)}=INTERNET",
+        holds={**ROWS, LIST.format(3, 2): "INTERNET"},
+        tags_after=("cfg_r0",),
+    ),
+    Case(
+        "a value is the whole value",
+        held=ROWS,
+        wanted=IN_A_ROW,
+        further={"select": [selector("is", "TR069")]},
+        sent=((f"{ROW.format(1, 1)}.Username",),),
+        holds={**ROWS, f"{ROW.format(1, 1)}.Username": "u42@isp"},
+        tags_after=("cfg_r1", "row_internet_1_1"),
+    ),
+    Case(
+        "the only row has to be the only one",
+        held=ROWS,
+        wanted=IN_A_ROW,
+        further={"select": [selector("only")]},
+        fault=f"ambiguous internet: {ROW.format(1, 1)}=TR069;{ROW.format(2, 1)}=VOIP, INTERNET",
+        holds=ROWS,
+    ),
+    Case(
+        "no row at all",
+        held={SSID: "factory"},
+        wanted=IN_A_ROW,
+        further={"select": [selector("only")]},
+        fault="no instance internet: ",
+        holds={SSID: "factory"},
+    ),
+    Case(
+        "reading chooses too, and neither writes nor claims anything",
+        held=ROWS,
+        wanted=IN_A_ROW,
+        further={"select": [selector("has", "INTERNET")], "read": True},
+        tags=("cfg_r0",),
+        holds=ROWS,
+        tags_after=("cfg_r0", "row_internet_2_1"),
+    ),
+    Case(
+        "what would cut the connection to the ACS is refused",
+        further={"guard": guard([SSID, "is", ["factory"]])},
+        fault=f"cuts management {SSID}",
+    ),
+    Case(
+        "what restarts nothing may change there",
+        further={"guard": {**guard([SSID, "is", ["factory"]]), "restarting": [VLAN]}},
+        sent=((SSID, PASSPHRASE),),
+        holds=TAKEN,
+        tags_after=("cfg_r1",),
+    ),
+    Case(
+        "another WAN may change",
+        further={"guard": guard([SSID, "has", ["TR069"]])},
+        sent=((SSID, PASSPHRASE),),
+        holds=TAKEN,
+        tags_after=("cfg_r1",),
+    ),
+    Case(
+        "the address of the connection request tells as well",
+        held={**HELD, URL: "http://10.9.0.7:7547/x", ADDRESS: "10.9.0.7"},
+        further={"guard": guard([ADDRESS, "host_of", [URL]])},
+        fault=f"cuts management {SSID}",
+        holds={**HELD, URL: "http://10.9.0.7:7547/x", ADDRESS: "10.9.0.7"},
+    ),
 ]
 
 
@@ -114,7 +226,7 @@ def expected(case: Case) -> Outcome:
 
 
 def argument(case: Case) -> str:
-    return json.dumps({"rev": "r1", "params": case.wanted, "stale_tags": list(case.stale)})
+    return json.dumps({"rev": "r1", "params": case.wanted, "stale_tags": list(case.stale), **case.further})
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -124,7 +236,8 @@ def test_the_script_in_node(case: Case) -> None:
         for path, value in case.held.items()
         if path not in case.missing
     }
-    done = run(cpe, params=case.wanted, stale_tags=list(case.stale), tags=list(case.tags), rev="r1")
+    stale = list(case.stale)
+    done = run(cpe, params=case.wanted, stale_tags=stale, tags=list(case.tags), rev="r1", **case.further)
     sent = tuple(tuple(path for path, _ in message) for message in done["sent"])
     assert Outcome(done["fault"], sent, done["cpe"], tuple(done["tags"])) == expected(case)
 
@@ -133,7 +246,9 @@ def test_the_script_in_node(case: Case) -> None:
 async def test_its_twin_in_the_lab(case: Case, nbi: Nbi, lab: LabAcs) -> None:
     types = {SSID: "xsd:string", PASSPHRASE: "xsd:string", VLAN: UNSIGNED}
     parameters = {
-        path: Parameter(value, types[path], writable=path not in case.read_only, secret=path == PASSPHRASE)
+        path: Parameter(
+            value, types.get(path, "xsd:string"), writable=path not in case.read_only, secret=path == PASSPHRASE
+        )
         for path, value in case.held.items()
     }
     cpe = lab.attach(LabCpe("TWIN", parameters=parameters))

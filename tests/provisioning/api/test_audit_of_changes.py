@@ -36,6 +36,7 @@ MAKES = {
     "/addresses/imports",
     "/subscribers/imports",
     "/nas",
+    "/campaigns",
 }
 """There was nothing before."""
 OF_NO_CUSTOMER = {"/leads", "/leads/{lead_id}/qualify", "/leads/{lead_id}/disqualify"}
@@ -45,6 +46,7 @@ OTHERS = (
     "/webhooks",
     "/plans",
     "/nas",
+    "/campaigns",
     "/subscribers/imports",
     *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "shrink")),
 )
@@ -102,6 +104,7 @@ async def test_every_change_tells_for_whom_why_before_and_after(script: Script) 
     await partners_and_webhooks(script)
     await subscribers(script)
     await addresses(script)
+    await campaigns(script)
     assert set(changing(script.api.app)) - script.called == CHANGES_NOTHING
     count = len(await script.api.audit(limit=200))
     seen = await script.api.post("/mails/preview", {"template": "service_activated"})
@@ -262,6 +265,17 @@ async def subscribers(script: Script) -> None:
     kept_in_audit = str(await script.api.audit(limit=3))
     assert added["secret"] not in kept_in_audit
     assert rotated["secret"] not in kept_in_audit
+
+
+async def campaigns(script: Script) -> None:
+    group = {"template": "tr181-pppoe"}
+    await script("/campaigns", {"name": "wifi", "template": "tr181-pppoe", "group": group, "canary": 1})
+    for verb in ("start", "pause", "resume", "cancel"):
+        await script(f"/campaigns/{{name}}/{verb}", {"reason": WHY}, name="wifi")
+    assert (script.last["before"], script.last["after"]) == (
+        {"state": "running"},
+        {"campaign": "wifi", "state": "cancelled"},
+    )
 
 
 async def addresses(script: Script) -> None:

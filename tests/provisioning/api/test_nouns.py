@@ -392,6 +392,10 @@ async def test_what_an_installation_has_made_is_found_by_customer_service_addres
     assert any(pool["assigned"] for pool in (await api.get("/addresses/pools")).json())
     subscriber = (await api.get(f"/subscribers/{username}")).json()
     assert subscriber["state"] == "active" and subscriber["password"].startswith("secret:")
+    for number in (subscriber["subscriber_id"], 10**18, "x"):
+        found = await api.get(f"/subscribers/{number}?by=id")
+        assert found.json() == subscriber if number == subscriber["subscriber_id"] else found.status_code == 404
+    assert (await api.get(f"/subscribers/{subscriber['subscriber_id']}/data-cap?by=id")).json() is None
     customer = run["run"]["customer_id"]
     assert [each["username"] for each in await items(api, f"/subscribers?customer={customer}")] == [username]
     [device] = await items(api, f"/devices?customer={customer}")

@@ -45,10 +45,15 @@ async def test_a_subscriber_is_identified_renamed_bound_and_unbound(api: Api) ->
     assert identified.json()["external_id"] == "ERP-9"
     [found] = await items(api, "/subscribers?external_id=ERP-9")
     assert found["username"] == DONE
-    held = await api.post(f"{path}/rename", {"username": "anna@isp.example", **WHY})
-    assert (held.status_code, held.json()["code"]) == (409, "subscriber.cpe_holds_username")
-    renamed = await api.post(f"{path}/rename", {"username": "anna@isp.example", "cpe_by_hand": True, **WHY})
+    by_hand = await api.post(f"{path}/rename", {"username": "a@isp.example", "cpe_by_hand": True, **WHY})
+    assert (by_hand.status_code, by_hand.json()["cpes_to_be_told"]) == (200, [])
+    await api.post("/subscribers/a@isp.example/rename", {"username": DONE, "cpe_by_hand": True, **WHY})
+    renamed = await api.post(f"{path}/rename", {"username": "anna@isp.example", **WHY})
     assert (renamed.status_code, renamed.json()["change"]["act"]) == (200, "rename")
+    [serial] = renamed.json()["cpes_to_be_told"]
+    cpe = (await api.get(f"/devices/{serial}")).json()
+    assert cpe["inputs"]["pppoe_username"] == "anna@isp.example"
+    assert cpe["applied_revision"] not in (None, cpe["revision"])  # it has the former one
     assert (await api.get(path)).status_code == 404
     path = "/subscribers/anna@isp.example"
     bound = await api.post(f"{path}/bind", {"station": "00-1A-2B-3C-4D-5E", "circuit": "olt 1#2", **WHY})

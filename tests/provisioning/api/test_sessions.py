@@ -88,3 +88,23 @@ async def test_who_had_an_address_is_told_with_the_session_that_shows_it(any_api
         assert (session["username"], session["session_id"], session["nas_address"]) == (ANNA, "S-1", "10.0.0.1")
         assert (await any_api.get(f"/sessions/who-had?address={address}")).json() == []
     assert (await any_api.get("/sessions/guard")).json() == []
+
+
+async def test_sessions_under_a_former_name_are_the_subscribers_by_name_number_and_own_id(any_api: Api) -> None:
+    await account_for(any_api.appliance)
+    number = (await any_api.get(f"/subscribers/{ANNA}")).json()["subscriber_id"]
+    async with any_api.appliance.database.begin() as db:
+        desk = any_api.appliance.subscriber_desk(db)
+        await desk.identify(ANNA, external_id="ERP/7")
+        await desk.rename(ANNA, username="anna@isp.example", cpe_by_hand=True)
+    span = f"first_day={NOW.date() - timedelta(days=1)}&last_day={NOW.date()}"
+    for path in (f"{number}", "anna@isp.example", "ERP/7", ANNA):
+        by = {"anna@isp.example": "username", ANNA: "username", "ERP/7": "external_id"}.get(path, "id")
+        page = (await any_api.get(f"/sessions/of/{path}?by={by}")).json()
+        assert [one["number"] for one in page["items"]] == [3, 2, 1]
+        used = (await any_api.get(f"/sessions/of/{path}/usage?by={by}&{span}")).json()
+        assert used["output_octets"] == 21
+    again = await any_api.get("/subscribers/ERP/7?by=external_id")
+    assert again.json()["username"] == "anna@isp.example"
+    assert (await any_api.get("/subscribers/ERP/7/diagnosis?by=external_id")).json()["username"] == "anna@isp.example"
+    assert (await any_api.get("/sessions/of/ERP/8?by=external_id")).status_code == 404

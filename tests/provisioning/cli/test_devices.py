@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
+
+SERIAL = "HWTC00000001"
 
 
 def test_cpes_are_listed_and_one_is_shown_with_what_keeps_it(isp: Settings, type_: Type) -> None:
@@ -20,3 +24,46 @@ def test_cpes_are_listed_and_one_is_shown_with_what_keeps_it(isp: Settings, type
     assert f"template {verified[0]['template']} (TR-181), revision {verified[0]['revision']}" in shown
     assert "The CPE has its settings; its secrets it took and does not show." in shown
     assert type_("devices", "show", "NOSUCH").err == "refused: CPE NOSUCH is not bound to any service.\n"
+
+
+def test_what_is_done_to_a_cpe_is_written_down_listed_and_taken_back(isp: Settings, type_: Type) -> None:
+    asked = type_("devices", "reboot", SERIAL, "--reason", "it hangs", "--by", "nora", "--json").json
+    assert (asked["state"], asked["kind"], asked["requested_by"]) == ("requested", "reboot", "nora")
+    number = asked["operation_id"]
+    assert f"operation {number}: reboot of CPE {SERIAL}" in type_("devices", "operation", number).out
+    assert "It is written down; nothing was sent yet." in type_("devices", "operations", SERIAL).out
+    busy = type_("devices", "factory-reset", SERIAL, "--reason", "again")
+    assert (busy.status, "is in the middle of operation" in busy.err) == (2, True)
+    taken_back = type_("devices", "cancel", number, "--reason", "it works again")
+    assert (taken_back.status, "It was cancelled. Nothing was sent." in taken_back.out) == (0, True)
+    entries = type_("audit", "list", "--json").json
+    assert {entry["subject"] for entry in entries} == {f"device_operation/{number}"}
+    assert {entry["reason"] for entry in entries} == {"it hangs", "it works again"}
+
+
+def test_a_setting_is_path_and_value_and_what_a_template_sets_is_changed_there(isp: Settings, type_: Type) -> None:
+    asked = type_("devices", "set", SERIAL, "Device.WiFi.Radio.1.Channel=11", "--reason", "interference", "--json").json
+    assert asked["arguments"] == {"values": {"Device.WiFi.Radio.1.Channel": "11"}}
+    wrong = type_("devices", "set", SERIAL, "Channel", "A.B=1", "A.B=2", "--reason", "x")
+    assert (wrong.status, "'Channel' is no PATH=VALUE" in wrong.err, "A.B is set twice" in wrong.err) == (2, True, True)
+    owned = type_("devices", "set", SERIAL, "Device.PPP.Interface.1.Enable=false", "--reason", "x")
+    assert (owned.status, "is set by template tr181-pppoe" in " ".join(owned.err.split())) == (2, True)
+
+
+def test_a_passphrase_comes_from_a_file_and_is_not_shown(isp: Settings, type_: Type, tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("seven green bottles\n")
+    changed = type_(
+        "devices", "wifi", SERIAL, "--ssid", "Attic", "--passphrase-file", tmp_path / "passphrase", "--reason", "asked"
+    )
+    assert changed.status == 0, changed.err
+    assert "wifi of CPE" in changed.out
+    assert "green" not in changed.out + str(type_("audit", "list", "--json").json)
+    assert type_("devices", "show", SERIAL, "--json").json["inputs"]["wifi_ssid"] == "Attic"
+    short = type_("devices", "wifi", SERIAL, "--reason", "asked")
+    assert (short.status, "neither a name nor a passphrase is given" in short.err) == (2, True)
+
+
+def test_who_asks_the_acs_needs_to_know_where_it_is(isp: Settings, type_: Type) -> None:
+    for command in (("readings", SERIAL), ("missed-informs",)):
+        refused = type_("devices", *command)
+        assert (refused.status, "FIRSTLIGHT_GENIEACS_NBI_URL" in refused.err) == (2, True), command

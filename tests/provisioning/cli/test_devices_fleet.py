@@ -61,7 +61,7 @@ def test_cpes_at_the_acs_are_found_and_one_is_bound_and_converged(isp: Settings,
 
     told = type_("devices", "fleet").out
     assert f"{3 + others}  at the ACS and nobody's" in told
-    assert "ACS: GenieACS 1.2.16+lab, 4 CPEs, 0 tasks, 0 faults" in told
+    assert "ACS default: GenieACS 1.2.16+lab, 4 CPEs, 0 tasks, 0 faults" in told
     [deed] = [each for each in type_("audit", "list", "--json").json if each["action"] == "devices converge"]
     assert deed["reason"] == "new in the lab"
 

@@ -20,8 +20,9 @@ def test_a_server_that_is_down_is_a_finding_and_an_unread_configuration_is_said(
         1,
         ["configuration_unread", "no_answer"],
     )
-    [unseen] = found.json["not_looked_at"]
+    unseen, acs = found.json["not_looked_at"]
+    assert acs == "the ACS: FIRSTLIGHT_GENIEACS_NBI_URL is not set"
     assert unseen.startswith("the configuration: ") and unseen.endswith("can't be read (No such file or directory)")
     said = type_("doctor", "--config", RADDB).out.splitlines()
-    assert [line for line in said if line.startswith("?")] == []
+    assert [line for line in said if line.startswith("?")] == [f"? not looked at: {acs}"]
     assert [line for line in said if line.startswith("✗ no_answer: FreeRADIUS at 127.0.0.1 port 1812")]

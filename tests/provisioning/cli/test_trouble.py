@@ -118,7 +118,7 @@ def test_all_wrong_settings_are_named_at_once(type_: Type, monkeypatch: pytest.M
 def test_a_worker_without_an_acs_says_which_setting_it_needs(isp: Settings, type_: Type) -> None:
     typed = type_("worker")
     assert typed.status == 2
-    assert "FIRSTLIGHT_GENIEACS_NBI_URL: is needed by a worker: where GenieACS answers" in typed.err
+    assert "FIRSTLIGHT_GENIEACS_NBI_URL: is needed: where GenieACS answers" in typed.err
 
 
 def test_a_reader_who_has_seen_enough_is_no_error(isp: Settings) -> None:

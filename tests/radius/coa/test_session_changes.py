@@ -311,3 +311,14 @@ async def test_nothing_is_done_to_who_is_not_in_service(line: Line) -> None:
         await line.site.service(db).terminate(subscriber_id=line.id)
     with pytest.raises(SubscriberTerminated):
         await line.act("change_plan", plan=FASTER)
+
+
+@ON_ONE
+async def test_another_address_ends_the_session_and_is_given_to_the_next_login(line: Line) -> None:
+    wanted = replace(ADDRESSES, ipv4="100.64.7.10")
+    told = await line.changes.deliver((await line.act("readdress", addresses=wanted))["change_id"])
+    assert [one["said"] for one in told["sessions"]] == ["disconnected"]
+    assert (await line.login()).framed_ip_address == "100.64.7.10"
+    assert await line.act("readdress", addresses=wanted) is None
+    await line.act("suspend", garden=POOL_GARDEN)
+    assert await line.act("readdress", addresses=ADDRESSES) is None  # it is given none of them there

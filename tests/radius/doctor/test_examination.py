@@ -15,9 +15,11 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Executable, create_engine, insert, select, text
 from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.database import Database, sync_url
 from radius import AuthDoor, Examination, Patient, ensure_freeradius_tables, examine, nas_doors
+from radius.doctor.privileges import privilege_traps
 from radius.doctor.raddb import read_raddb
 from radius.doctor.traps import config_traps, lifetime_traps, signing_traps
 from radius.logins.tables import radius_login, radius_unknown_nas, radius_unknown_user
@@ -346,6 +348,41 @@ async def test_replies_and_requests_without_a_message_authenticator_are_seen_on_
     finally:
         await asyncio.to_thread(server.stop)
     assert sorted(trap["trap"] for trap in found["traps"]) == ["replies_unsigned", "unsigned_requests"]
+
+
+async def test_every_grant_that_the_server_s_role_lacks_is_named_with_its_statement(
+    postgresql_freeradius: RadiusBackend,
+) -> None:
+    role = f"freeradius_{uuid4().hex[:8]}"
+    schema = postgresql_freeradius.schema
+    url = as_superuser(postgresql_freeradius.database_url).render_as_string(hide_password=False)
+    opened = Database(url, schema=schema)
+    try:
+        async with opened.engine.connect() as connection, AsyncSession(connection) as db:  # nothing of it is kept
+
+            async def lacking() -> dict[str, str]:
+                traps = await privilege_traps(db, datetime.now(UTC))
+                return {trap["what"]: trap["fix"] for trap in traps if role in trap["what"]}
+
+            await db.execute(text(f"CREATE ROLE {role} LOGIN"))
+            assert await lacking() == {}  # a report's, as far as anybody can tell
+            await db.execute(text(f"GRANT INSERT ON {schema}.radius_login TO {role}"))
+            lacks = await lacking()
+            assert lacks[f"role {role} may not SELECT and INSERT and UPDATE radacct"] == (
+                f"GRANT SELECT, INSERT, UPDATE ON {schema}.radacct TO {role};"
+            )
+            assert {f"role {role} may not SELECT {table}" for table in ("nas", "radius_line")} <= lacks.keys()
+            for fix in lacks.values():
+                await db.execute(text(fix))
+            assert await lacking() == {}
+            await db.execute(text(f"REVOKE SELECT ON {schema}.radius_session_archive FROM {role}"))
+            fix = f"GRANT SELECT ON {schema}.radius_session_archive TO {role};"
+            assert await lacking() == {f"role {role} may not SELECT radius_session_archive": fix}
+            sequence = f"{schema}.radius_login_id_seq"
+            await db.execute(text(f"REVOKE USAGE ON SEQUENCE {sequence} FROM {role}"))
+            assert f"GRANT USAGE ON SEQUENCE {sequence} TO {role};" in (await lacking()).values()
+    finally:
+        await opened.close()
 
 
 def test_with_the_grants_of_the_document_a_role_can_write_the_log(

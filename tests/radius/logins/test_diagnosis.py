@@ -90,6 +90,7 @@ def subscriber(state: str = "active", **other: Any) -> SubscriberView:
         "plan": "fiber-100",
         "state": state,
         "garden": None,
+        "capped": None,
         "testing_until": None,
         "ipv4": None,
         "ipv4_pool": "cgnat-1",

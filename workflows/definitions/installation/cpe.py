@@ -47,6 +47,8 @@ async def provision_device(services: Services, run: Installation) -> Provisioned
             "cpe_vlan_id": allocated["cpe_vlan_id"],
             "wifi_ssid": run.input.wifi_ssid,
         },
+        access_node=allocated["access_node"],
+        plan=run.input.bandwidth_plan,
         request_id=run.key(provision_device),
     )
 

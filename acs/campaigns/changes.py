@@ -1,0 +1,84 @@
+"""What a campaign brings to a CPE, and how it is seen to be there: one class a kind.
+
+Nothing is sent in here: what a CPE is to have is written down, and whoever carries such wishes over does so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs.campaigns.pacing import MemberState
+from acs.errors import AcsError
+from acs.service import GenieAcsService
+from acs.tables import AcsDevice
+
+DONE_STATES = ("verified", "accepted_unverifiable")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one CPE of a campaign stands, and why; ``mark`` is by what the change is known at it once begun."""
+
+    state: MemberState
+    reason: str
+    mark: str | None = None
+
+
+class Change(Protocol):
+    """One kind of change, within the caller's transaction."""
+
+    async def begin(self, device_row_id: int) -> Standing:
+        """Write down for one CPE what it is to have; it is under way, or it can't begin and the reason says why."""
+        ...
+
+    async def look(self, under_way: Mapping[int, str | None]) -> dict[int, Standing]:
+        """How the CPEs stand that have begun; they are given by their rows, each with its mark."""
+        ...
+
+
+class TemplateChange:
+    """Brings CPEs to a template as it is now: to another one, or to what theirs has become."""
+
+    def __init__(self, db: AsyncSession, devices: GenieAcsService, *, template: str) -> None:
+        self._db = db
+        self._devices = devices
+        self._template = template
+
+    async def begin(self, device_row_id: int) -> Standing:
+        device = await self._db.get(AcsDevice, device_row_id)
+        if device is None or device.state == "withdrawn":
+            return Standing("skipped", "It is bound to no service any more.")
+        try:
+            rendered = await self._devices.render_again(device_serial=device.serial, config_template=self._template)
+        except AcsError as error:
+            if error.transient:
+                raise
+            return Standing("failed", str(error))
+        return Standing("under_way", "It is to have new settings.", rendered["revision"])
+
+    async def look(self, under_way: Mapping[int, str | None]) -> dict[int, Standing]:
+        found = await self._db.scalars(select(AcsDevice).where(AcsDevice.id.in_(list(under_way))))
+        return {device.id: self._standing(device) for device in found}
+
+    def _standing(self, device: AcsDevice) -> Standing:
+        mark = device.revision
+        if device.state == "withdrawn":
+            return Standing("skipped", "It was withdrawn from its service meanwhile.", mark)
+        if device.template != self._template:
+            return Standing("skipped", f"It was given template {device.template} meanwhile.", mark)
+        if device.state in DONE_STATES and device.applied_revision == device.revision:
+            return Standing("done", device.reason, mark)
+        if device.state == "faulted":
+            return Standing("failed", device.reason, mark)
+        return Standing("under_way", device.reason, mark)
+
+
+def change_of(kind: str, arguments: Mapping[str, Any], *, db: AsyncSession, devices: GenieAcsService) -> Change:
+    """What a campaign of that kind does; its arguments were checked when it was planned."""
+    assert kind == "template", f"no campaign of kind {kind} is ever planned"
+    return TemplateChange(db, devices, template=arguments["template"])

@@ -1,0 +1,72 @@
+"""Who is in a campaign's group: bound CPEs by template, model, data model, state, or by serial number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs.serials import canonical_serial, is_serial
+from acs.tables import AcsDevice
+
+SERIALS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All of what is given must be so. ``model`` is the product class by which the CPE reports to the ACS."""
+
+    template: str | None = None
+    model: str | None = None
+    serials: tuple[str, ...] = ()
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with it, each in words."""
+        if self.template is None and self.model is None and not self.serials:
+            return ["a group needs a template, a model or serial numbers"]
+        return [f"{serial!r} is no serial number" for serial in self.serials if not is_serial(serial)]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A CPE of a group."""
+
+    row_id: int
+    serial: str
+
+
+async def targets(db: AsyncSession, group: Group, *, tenant_id: str) -> tuple[list[Target], list[str]]:
+    """The CPEs of a group in the order of their binding, and those of its serials that aren't among them."""
+    query = select(AcsDevice.id, AcsDevice.serial, AcsDevice.device_id).where(
+        AcsDevice.tenant_id == tenant_id, AcsDevice.state != "withdrawn"
+    )
+    if group.template is not None:
+        query = query.where(AcsDevice.template == group.template)
+    if not group.serials:
+        return await _found(db, query, group.model), []
+    wanted = list(dict.fromkeys(canonical_serial(serial) for serial in group.serials))
+    found: list[Target] = []
+    for start in range(0, len(wanted), SERIALS_AT_ONCE):
+        some = query.where(AcsDevice.serial.in_(wanted[start : start + SERIALS_AT_ONCE]))
+        found += await _found(db, some, group.model)
+    there = {target.serial for target in found}
+    return sorted(found, key=lambda target: target.row_id), [serial for serial in wanted if serial not in there]
+
+
+async def _found(db: AsyncSession, query: Select[int, str, str | None], model: str | None) -> list[Target]:
+    rows = await db.execute(query.order_by(AcsDevice.id))
+    return [
+        Target(row_id, serial)
+        for row_id, serial, device_id in rows
+        if model is None or product_class(device_id) == model
+    ]
+
+
+def product_class(device_id: str | None) -> str | None:
+    """The second part of the ACS's ``OUI-ProductClass-Serial``, whose parts have no bare dash; None without one."""
+    parts: Sequence[str] = (device_id or "").split("-")
+    return unquote(parts[1]) if len(parts) == 3 else None

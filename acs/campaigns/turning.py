@@ -1,0 +1,160 @@
+"""Carries campaigns on: looks at the CPEs under way, then begins those whose turn it is. One short transaction each.
+
+It may be done at any time and by several workers at once: a campaign's row is locked, and all that is known of it
+stands in the database. So a restart goes on where the last tick ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs.campaigns.changes import Change, Standing, change_of
+from acs.campaigns.pacing import Begin, Complete, Counts, Stop, Terms, Wait, Window, what_is_next
+from acs.campaigns.records import CampaignRecord, CampaignState, campaign_record
+from acs.campaigns.service import member_counts
+from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
+from acs.ports import Begin as BeginTransaction
+from acs.ports import Now
+from acs.service import GenieAcsService
+
+log = structlog.get_logger(__name__)
+
+Told = Callable[[AsyncSession, CampaignRecord], Awaitable[None]]
+"""Is told, within the transaction, of a campaign that has stopped or is complete."""
+
+
+class CampaignTurns:
+    """The turns of all campaigns of one tenant."""
+
+    def __init__(
+        self,
+        begin: BeginTransaction,
+        *,
+        tenant_id: str,
+        now: Now,
+        zone: ZoneInfo,
+        devices: Callable[[AsyncSession], GenieAcsService],
+        told: Told,
+    ) -> None:
+        self._begin = begin
+        self._tenant_id = tenant_id
+        self._now = now
+        self._zone = zone
+        self._devices = devices
+        self._told = told
+
+    async def turn(self) -> int:
+        """One turn of every campaign that runs or has CPEs under way; returns of how many CPEs it wrote something."""
+        async with self._begin() as db:
+            under_way = (
+                select(AcsCampaignMember.id)
+                .where(AcsCampaignMember.campaign_id == AcsCampaign.id, AcsCampaignMember.state == "under_way")
+                .exists()
+            )
+            found = await db.scalars(
+                select(AcsCampaign.id)
+                .where(AcsCampaign.tenant_id == self._tenant_id, or_(AcsCampaign.state == "running", under_way))
+                .order_by(AcsCampaign.id)
+            )
+            campaigns = list(found)
+        return sum([await self._turn(campaign_id) for campaign_id in campaigns])
+
+    async def _turn(self, campaign_id: int) -> int:
+        async with self._begin() as db:
+            campaign = await db.get(AcsCampaign, campaign_id, with_for_update=True)
+            if campaign is None:
+                return 0
+            change = change_of(campaign.kind, campaign.arguments, db=db, devices=self._devices(db))
+            touched = await self._look(db, campaign, change)
+            if campaign.state == "running":
+                touched += await self._go_on(db, campaign, change)
+            return touched
+
+    async def _look(self, db: AsyncSession, campaign: AcsCampaign, change: Change) -> int:
+        """What has become of those under way."""
+        members = await self._members(db, campaign, "under_way")
+        if not members:
+            return 0
+        standings = await change.look({member.device_row_id: member.mark for member in members})
+        now, patience = self._now(), timedelta(seconds=campaign.patience_seconds)
+        touched = 0
+        for member in members:
+            standing = standings.get(member.device_row_id) or Standing("skipped", "Nothing is known of it any more.")
+            begun_at = member.begun_at or now
+            if standing.state == "under_way" and now - begun_at >= patience:
+                standing = Standing("unreached", f"Not heard in time: {standing.reason}", standing.mark)
+            touched += self._set(member, standing, now)
+        await db.flush()
+        return touched
+
+    async def _go_on(self, db: AsyncSession, campaign: AcsCampaign, change: Change) -> int:
+        """Begin those whose turn it is, or say why none does."""
+        counts = Counts(**await member_counts(db, campaign.id))
+        pardoned = Counts(done=campaign.pardoned_done, failed=campaign.pardoned_failed)
+        match what_is_next(_terms(campaign), counts, pardoned=pardoned, at=self._now(), zone=self._zone):
+            case Begin(how_many):
+                return await self._begin_members(db, campaign, change, how_many)
+            case Wait(reason):
+                self._say(campaign, "running", reason)
+            case Stop(reason):
+                await self._end(db, campaign, "stopped", reason)
+            case Complete():
+                campaign.ended_at = self._now()
+                words = (
+                    f"{counts.done} CPEs are done, {counts.failed} failed, {counts.unreached} were not heard in time"
+                )
+                await self._end(db, campaign, "completed", f"{words}, {counts.skipped} were left out.")
+        return 0
+
+    async def _begin_members(self, db: AsyncSession, campaign: AcsCampaign, change: Change, how_many: int) -> int:
+        now = self._now()
+        for member in await self._members(db, campaign, "waiting", limit=how_many):
+            member.begun_at = now
+            self._set(member, await change.begin(member.device_row_id), now)
+        await db.flush()
+        self._say(campaign, "running", f"{how_many} more CPEs were begun.")
+        return how_many
+
+    def _set(self, member: AcsCampaignMember, standing: Standing, now: datetime) -> bool:
+        before = (member.state, member.reason, member.mark)
+        member.state, member.reason, member.mark = standing.state, standing.reason, standing.mark
+        if standing.state != "under_way":
+            member.ended_at = now
+        return before != (member.state, member.reason, member.mark)
+
+    def _say(self, campaign: AcsCampaign, state: CampaignState, reason: str) -> None:
+        if (campaign.state, campaign.reason) != (state, reason):
+            campaign.state, campaign.reason, campaign.updated_at = state, reason, self._now()
+
+    async def _end(self, db: AsyncSession, campaign: AcsCampaign, state: CampaignState, reason: str) -> None:
+        self._say(campaign, state, reason)
+        await db.flush()
+        log.info("campaign moved", campaign=campaign.name, state=state, reason=reason)
+        await self._told(db, campaign_record(campaign, await member_counts(db, campaign.id)))
+
+    async def _members(
+        self, db: AsyncSession, campaign: AcsCampaign, state: str, *, limit: int | None = None
+    ) -> list[AcsCampaignMember]:
+        found = await db.scalars(
+            select(AcsCampaignMember)
+            .where(AcsCampaignMember.campaign_id == campaign.id, AcsCampaignMember.state == state)
+            .order_by(AcsCampaignMember.id)
+            .limit(limit)
+        )
+        return list(found)
+
+
+def _terms(campaign: AcsCampaign) -> Terms:
+    begins, ends = campaign.window_begins, campaign.window_ends
+    return Terms(
+        canary=campaign.canary,
+        batch_size=campaign.batch_size,
+        most_failed_percent=campaign.most_failed_percent,
+        window=Window(begins, ends) if begins is not None and ends is not None else None,
+    )

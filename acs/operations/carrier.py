@@ -1,0 +1,138 @@
+"""Carries operations to CPEs, one look at a time, and calls them done by proof alone.
+
+Killed at any moment, the next look goes on: what may have been sent is looked for at the ACS by the operation's own key
+(``firstlight:op:<number>``) and by its effect. A reboot, factory reset or firmware is sent again only when it certainly
+never arrived: the queue does not have it and the CPE has had no session since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from acs.convergence.device_convergence import DeviceConvergence
+from acs.convergence.sessions import Patience, Sessions
+from acs.errors import AcsError
+from acs.nbi.client import NbiClient
+from acs.operations.kinds import steps_of
+from acs.operations.ledger import LeaseLost, Operation, OperationLedger, Told
+from acs.operations.records import OperationRecord
+from acs.operations.steps import Step, TaskStep
+from acs.operations.task_looks import TaskLooks, pause
+from acs.ports import Begin, Now, Sleep
+
+AT_ONCE = 8
+"""Operations under way at one time: GenieACS's CWMP workers take 20 sessions each."""
+
+log = structlog.get_logger(__name__)
+
+
+class OperationCarrier:
+    """Every open operation of one tenant, through one GenieACS."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        nbi: NbiClient,
+        convergence: DeviceConvergence,
+        *,
+        tenant_id: str,
+        now: Now,
+        told: Told | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._nbi = nbi
+        self._convergence = convergence
+        self._ledger = OperationLedger(begin, tenant_id=tenant_id, now=now, told=told)
+        sessions = Sessions(nbi, sleep=sleep, patience=Patience())
+        self._looks = TaskLooks(nbi, convergence, self._ledger, sessions, now=now)
+        self._now = now
+        self._sleep = sleep
+
+    async def drive(self, *, limit: int = 4 * AT_ONCE) -> int:
+        """Look once at every operation that is due, several at a time; returns how many.
+
+        Each is tried; what went wrong with one is raised when all have been.
+        """
+        due = await self._ledger.due(limit=limit)
+        turn = asyncio.Semaphore(AT_ONCE)
+
+        async def look(operation_id: int) -> None:
+            async with turn:
+                await self.carry(operation_id)
+
+        outcomes = await asyncio.gather(*(look(each) for each in due), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return len(due)
+
+    async def carry(self, operation_id: int) -> OperationRecord:
+        """One look at one operation, and whatever is next for it. Raises: OperationUnknown."""
+        operation = await self._ledger.claim(operation_id)
+        if operation is not None:
+            try:
+                await self._advance(operation)
+            except LeaseLost:
+                log.info("operation is carried by another process", operation_id=operation_id)
+        return await self._ledger.record(operation_id)
+
+    async def wait(
+        self, operation_id: int, *, seconds: float, heard: Callable[[OperationRecord], None] | None = None
+    ) -> OperationRecord:
+        """Carry it until it ends, or so long; ``heard`` is told of every look. Raises: OperationUnknown."""
+        waited, pause = 0.0, 0.5
+        while True:
+            record = await self.carry(operation_id)
+            if heard is not None:
+                heard(record)
+            if record["ended_at"] is not None or waited >= seconds:
+                return record
+            await self._sleep(pause)
+            waited += pause
+            pause = min(pause * 1.3, 3.0)
+
+    async def _advance(self, operation: Operation) -> None:
+        moved: Operation | None = operation
+        while moved is not None:
+            operation, moved = moved, None
+            step = steps_of(operation, self._nbi, self._convergence)[operation.step]
+            try:
+                moved = await self._moved(operation, step)
+            except AcsError as error:
+                await self._in_trouble(operation, error)
+
+    async def _in_trouble(self, operation: Operation, error: AcsError) -> None:
+        """The ACS or the CPE could not be asked. Where nothing was sent and nothing will help, that is the end."""
+        log.warning("operation could not be carried", operation_id=operation.id, code=error.code, why=str(error))
+        if operation.stage == "new" and not error.transient:
+            await self._ledger.end(operation, "faulted", str(error), {"code": error.code})
+            return
+        await self._looks.rest(operation, str(error), pause(operation, 2.0))
+
+    async def _moved(self, operation: Operation, step: Step) -> Operation | None:
+        """One look. Gives the operation when there is more to do at once, None when it rests or has ended."""
+        if self._now() >= operation.given_up_at:
+            await self._give_up(operation, step)
+            return None
+        if isinstance(step, TaskStep):
+            return await self._looks.look_at_task(operation, step)
+        if not operation.still_bound:
+            await self._ledger.end(operation, "cancelled", "The CPE was withdrawn from its service meanwhile.")
+            return None
+        if operation.state == "requested":
+            operation = await self._ledger.note(operation, state="queued", queued_at=self._now())
+        outcome = await step.call(operation)
+        return await self._looks.follow(operation, outcome)
+
+    async def _give_up(self, operation: Operation, step: Step) -> None:
+        if not isinstance(step, TaskStep):
+            late = "Its time is over. What the CPE is to have stays written down, and is applied when it reports."
+            await self._ledger.end(operation, "expired", late)
+        elif operation.stage == "new":
+            await self._ledger.end(operation, "expired", "Its time is over, and nothing more was sent.")
+        else:
+            late = f"Its time is over, and whether it was done is not known. Last: {operation.reason}"
+            await self._ledger.end(operation, "unknown", late)

@@ -1,0 +1,31 @@
+"""Of which steps each kind of operation consists, in order. To add a kind: here, in ``records.KINDS``, and its verb in
+``service``."""
+
+from __future__ import annotations
+
+from acs.convergence.device_convergence import DeviceConvergence
+from acs.nbi.client import NbiClient
+from acs.operations.commands import FirmwareStep, RebootStep, ResetStep
+from acs.operations.diagnostics import ReadTestStep, RequestTestStep
+from acs.operations.ledger import Operation
+from acs.operations.parameters import ReadBackStep, ReadStep, RefreshStep, WriteStep
+from acs.operations.settling import ClearingStep, SettingsStep
+from acs.operations.steps import Step
+
+
+def steps_of(operation: Operation, nbi: NbiClient, convergence: DeviceConvergence) -> tuple[Step, ...]:
+    """The steps of that operation."""
+    settings = SettingsStep(convergence)
+    steps: dict[str, tuple[Step, ...]] = {
+        "refresh": (RefreshStep(nbi),),
+        "get": (ReadStep(nbi),),
+        "set": (WriteStep(nbi), ReadBackStep(nbi)),
+        "reboot": (RebootStep(),),
+        "factory_reset": (ResetStep(), settings),
+        "firmware": (FirmwareStep(nbi),),
+        "ping": (RequestTestStep("ping"), ReadTestStep("ping", nbi)),
+        "download": (RequestTestStep("download"), ReadTestStep("download", nbi)),
+        "wifi": (settings,),
+        "swap": (ClearingStep(convergence), settings),
+    }
+    return steps[operation.kind]

@@ -1,0 +1,184 @@
+"""The short transactions of operations: who works on which one, and how far it has come.
+
+An operation is carried by one process at a time: it takes a lease, and what it writes counts only while it holds that.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs.convergence.seen_devices import moment
+from acs.operations.errors import OperationUnknown
+from acs.operations.records import KINDS, OperationKind, OperationRecord, OperationState, record_of_operation
+from acs.operations.tables import AcsOperation
+from acs.ports import Begin, Now
+from acs.tables import AcsDevice
+
+LEASE = timedelta(seconds=90)
+"""Longer than any one request that has an effect; each thing written down renews it."""
+
+Told = Callable[[AsyncSession, OperationRecord], Awaitable[None]]
+"""Hears of the end of an operation, in the transaction that writes it down."""
+
+
+class LeaseLost(Exception):
+    """Somebody else carries it by now; what this process knows of it is old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation as whoever carries it has read it."""
+
+    id: int
+    serial: str
+    serial_as_given: str
+    still_bound: bool
+    kind: OperationKind
+    arguments: dict[str, Any]
+    state: OperationState
+    reason: str
+    step: int
+    stage: str
+    looks: int
+    attempts: int
+    baseline: dict[str, Any]
+    device_id: str | None
+    task_id: str | None
+    sent_at: datetime | None
+    expires_at: datetime
+    cancel_wanted: bool
+    lease: str
+
+    @property
+    def unique_key(self) -> str:
+        return f"firstlight:op:{self.id}"
+
+    @property
+    def given_up_at(self) -> datetime:
+        """When its effect is not waited for any more."""
+        return self.expires_at + KINDS[self.kind].settling
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """What the steps before this one have found."""
+        found: dict[str, Any] = self.baseline.get("found", {})
+        return found
+
+    def noted(self, fact: str) -> datetime | None:
+        """A time of the baseline, by the ACS's clock."""
+        return moment(self.baseline.get(fact))
+
+
+class OperationLedger:
+    """Reads and writes ``acs_operation`` for one tenant."""
+
+    def __init__(self, begin: Begin, *, tenant_id: str, now: Now, told: Told | None) -> None:
+        self._begin = begin
+        self._tenant_id = tenant_id
+        self._now = now
+        self._told = told
+
+    async def due(self, *, limit: int) -> list[int]:
+        """Operations that it is time to look at, the longest due first."""
+        now = self._now()
+        async with self._begin() as db:
+            found = await db.scalars(
+                select(AcsOperation.id)
+                .where(
+                    AcsOperation.tenant_id == self._tenant_id,
+                    AcsOperation.ended_at.is_(None),
+                    AcsOperation.due_at <= now,
+                    or_(AcsOperation.leased_until.is_(None), AcsOperation.leased_until < now),
+                )
+                .order_by(AcsOperation.due_at, AcsOperation.id)
+                .limit(limit)
+            )
+            return list(found)
+
+    async def record(self, operation_id: int) -> OperationRecord:
+        """Raises: OperationUnknown."""
+        async with self._begin() as db:
+            return record_of_operation(await self._row(db, operation_id, locked=False))
+
+    async def claim(self, operation_id: int) -> Operation | None:
+        """Take it in hand; None when it has ended, or somebody else has it. Raises: OperationUnknown."""
+        now = self._now()
+        async with self._begin() as db:
+            row = await self._row(db, operation_id)
+            if row.ended_at is not None or (row.leased_until is not None and row.leased_until >= now):
+                return None
+            row.leased_until, row.leased_by = now + LEASE, secrets.token_hex(16)
+            device = None if row.device_row_id is None else await db.get(AcsDevice, row.device_row_id)
+            return _operation(row, device)
+
+    async def note(self, operation: Operation, **facts: Any) -> Operation:
+        """Write down how far it has come, and go on with it. Raises: LeaseLost."""
+        async with self._begin() as db:
+            row = await self._leased(db, operation)
+            row.leased_until = self._now() + LEASE
+            for column, value in facts.items():
+                setattr(row, column, value)
+            device = None if row.device_row_id is None else await db.get(AcsDevice, row.device_row_id)
+            return _operation(row, device)
+
+    async def rest(self, operation: Operation, *, seconds: float, **facts: Any) -> None:
+        """Write it down and let go of it until so much later. Raises: LeaseLost."""
+        due_at = self._now() + timedelta(seconds=seconds)
+        await self.note(operation, **facts, due_at=due_at, leased_until=None, leased_by=None)
+
+    async def end(
+        self, operation: Operation, state: OperationState, reason: str, result: dict[str, Any] | None = None
+    ) -> None:
+        """Write down how it ended, and tell. Raises: LeaseLost."""
+        async with self._begin() as db:
+            row = await self._leased(db, operation)
+            row.state, row.reason, row.ended_at = state, reason, self._now()
+            row.result = {**operation.found, **(result or {})} or None
+            row.leased_until = row.leased_by = None
+            await db.flush()
+            if self._told is not None:
+                await self._told(db, record_of_operation(row))
+
+    async def _leased(self, db: AsyncSession, operation: Operation) -> AcsOperation:
+        row = await self._row(db, operation.id)
+        if row.leased_by != operation.lease or row.ended_at is not None:
+            raise LeaseLost
+        return row
+
+    async def _row(self, db: AsyncSession, operation_id: int, *, locked: bool = True) -> AcsOperation:
+        query = select(AcsOperation).where(AcsOperation.tenant_id == self._tenant_id, AcsOperation.id == operation_id)
+        row = (await db.scalars(query.with_for_update() if locked else query)).one_or_none()
+        if row is None:
+            raise OperationUnknown(operation_id)
+        return row
+
+
+def _operation(row: AcsOperation, device: AcsDevice | None) -> Operation:
+    return Operation(
+        id=row.id,
+        serial=row.device_serial,
+        serial_as_given=row.device_serial if device is None else device.serial_as_given,
+        still_bound=device is not None and device.state != "withdrawn",
+        kind=cast(OperationKind, row.kind),
+        arguments=dict(row.arguments),
+        state=cast(OperationState, row.state),
+        reason=row.reason,
+        step=row.step,
+        stage=row.stage,
+        looks=row.looks,
+        attempts=row.attempts,
+        baseline=dict(row.baseline),
+        device_id=row.device_id,
+        task_id=row.task_id,
+        sent_at=row.sent_at,
+        expires_at=row.expires_at,
+        cancel_wanted=row.cancel_wanted,
+        lease=row.leased_by or "",
+    )

@@ -1,0 +1,65 @@
+"""What a bound CPE is to have, written down: its template, its inputs and the overrides become settings and a revision.
+
+Within the caller's transaction; nothing here commits or talks to the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs.tables import AcsDevice, AcsPlanOverrides
+from acs.templates.overriding import OverrideValue
+from acs.templates.rendering import InputValue, Setting, Template, revision_of
+from acs.templates.settings import Rendering, rendering
+
+
+async def plan_overrides(db: AsyncSession, *, tenant_id: str, plan: str | None) -> dict[str, OverrideValue]:
+    """What every CPE of that plan has otherwise; nothing for a plan that says nothing."""
+    if plan is None:
+        return {}
+    found = await db.scalars(
+        select(AcsPlanOverrides).where(AcsPlanOverrides.tenant_id == tenant_id, AcsPlanOverrides.plan == plan)
+    )
+    said = found.one_or_none()
+    return {} if said is None else dict(said.overrides)
+
+
+async def rendering_of(
+    db: AsyncSession, device: AcsDevice, template: Template, inputs: Mapping[str, InputValue]
+) -> Rendering:
+    """What that CPE is to have by that template now, with the overrides of its plan and its own.
+
+    Raises: TemplateInputsRefused, OverridesRefused.
+    """
+    plan = await plan_overrides(db, tenant_id=device.tenant_id, plan=device.plan)
+    return rendering(template, inputs, serial=device.serial, plan=plan, device=device.overrides or {})
+
+
+def write_wish(device: AcsDevice, wish: Rendering, *, why: str, at: datetime) -> None:
+    """Set what the device is to have and how it is delivered; when that is something new, its way begins again."""
+    device.delivery = wish.delivery.as_json()
+    renew(device, wish.settings, why=why, at=at)
+
+
+def renew(device: AcsDevice, settings: Sequence[Setting], *, why: str, at: datetime) -> None:
+    """A new revision, unless the settings are the ones that are written down."""
+    revision = revision_of(
+        device.data_model, settings, secret_version=device.secret_version, delivery=device.delivery or {}
+    )
+    if device.revision == revision:
+        return
+    device.revision = revision
+    device.parameters = [list(setting.as_row()) for setting in settings]
+    device.details = []
+    device.task_id = None
+    device.reading_after = None
+    device.repairs, device.repairs_since, device.handed_over_at = 0, None, None  # those were of the former wish
+    device.inform_slowed_at = device.inform_settled_at = device.inform_reason = None
+    seen = device.device_id is not None
+    device.state = "queued" if seen else "awaiting_first_inform"
+    device.reason = f"{why} They are on their way." if seen else f"{why} The CPE has not reported to the ACS yet."
+    device.updated_at = at

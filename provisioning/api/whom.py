@@ -1,0 +1,31 @@
+"""Which subscriber a route is about: by username, by our number or by the ISP's own id of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Depends, Path, Query
+
+from provisioning.subscriber_desk import ExternalId, SubscriberNumber, Who
+from radius import SubscriberUnknown
+
+By = Literal["username", "id", "external_id"]
+LONGEST_NUMBER = 19
+
+
+def _whom(
+    username: Annotated[str, Path(max_length=253, description="The username, realm included, or what `by` says")],
+    by: Annotated[
+        By, Query(description="What stands in the username's place: our number of it, or the ISP's own id")
+    ] = "username",
+) -> Who:
+    if by == "external_id":
+        return ExternalId(username)
+    if by == "username":
+        return username
+    if not (username.isascii() and username.isdigit() and len(username) <= LONGEST_NUMBER):
+        raise SubscriberUnknown(username)
+    return SubscriberNumber(int(username))
+
+
+Whom = Annotated[Who, Depends(_whom)]

@@ -1,0 +1,134 @@
+"""Sessions that were closed without their Stop and turn out to go on: they are told what has changed meanwhile.
+
+A change counts as confirmed when accounting shows that a session is over. One that was reaped, or whose NAS knew
+nothing of it, may be open again with its next interim (``queries.conf`` of ``deploy/freeradius`` marks it then), and
+has what its subscriber had at that time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.coa.outbox import add_change, fingerprint, former_of, former_terms, treatments_of
+from radius.coa.tables import SessionChange
+from radius.coa.wish import CLOCKS_DIFFER
+from radius.errors import SubscriberUnknown
+from radius.plans.history import FormerTerms
+from radius.ports import Begin, Now
+from radius.projection.freeradius_tables import radacct
+from radius.projection.radius_database import radius_transaction
+from radius.sessions.aliveness import REOPENED, ours
+from radius.subscribers import subscribers
+from radius.subscribers.former_names import who_was
+from radius.tables import Subscriber
+
+AT_ONCE = 1000
+MOST_CHANGES = 50
+"""So many changes of a subscriber, the newest ones, say what a session of it may have."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Reopened:
+    number: int
+    username: str
+    began: datetime | None
+
+
+class ReopenedSessions:
+    """Of one tenant's subscribers. May be repeated, also at the same time."""
+
+    def __init__(self, begin: Begin, radius_begin: Begin, *, tenant_id: str, now: Now) -> None:
+        self._begin = begin
+        self._radius_begin = radius_begin
+        self._tenant_id = tenant_id
+        self._now = now
+
+    async def tell(self) -> int:
+        """Makes a change for each subscriber who has such a session, for ``SessionChanges`` to carry out, unless
+        nothing has changed since it began; for how many one was made. A process that dies in between makes it again.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit: those made before stand.
+        """
+        made = 0
+        found = await self._found()
+        for username in dict.fromkeys(each.username for each in found):
+            theirs = [each for each in found if each.username == username]
+            async with self._begin() as db:
+                made += await self._make(db, username, theirs)
+            await self._unmark([each.number for each in theirs])
+        return made
+
+    async def _found(self) -> list[_Reopened]:
+        mine = (
+            select(radacct.c.radacctid, radacct.c.username, radacct.c.acctstarttime)
+            .where(
+                radacct.c.acctstoptime.is_(None),
+                radacct.c.acctterminatecause == REOPENED,
+                ours(radacct, self._tenant_id),
+            )
+            .order_by(radacct.c.radacctid)
+            .limit(AT_ONCE)
+        )
+        async with radius_transaction(self._radius_begin) as db:
+            return [_Reopened(*row) for row in await db.execute(mine)]
+
+    async def _make(self, db: AsyncSession, username: str, theirs: Sequence[_Reopened]) -> bool:
+        subscriber = await self._whose(db, username)
+        if subscriber is None:
+            return False
+        known = [each.began for each in theirs if each.began is not None]
+        since = min(known) - CLOCKS_DIFFER if len(known) == len(theirs) else None
+        changes = select(SessionChange).where(
+            SessionChange.tenant_id == self._tenant_id, SessionChange.subscriber_id == subscriber.id
+        )
+        if since is not None:
+            changes = changes.where(SessionChange.created_at >= since)
+        missed = list(await db.scalars(changes.order_by(SessionChange.id.desc()).limit(MOST_CHANGES)))
+        if not missed or await self._is_unknown_to_its_nas(db, missed[0], theirs):
+            return False
+        had: list[FormerTerms] = [*await former_of(db, subscriber)]
+        for change in missed:
+            had += former_terms(change)
+        mark = fingerprint("reopened", subscriber.id, sessions=[each.number for each in theirs])
+        must_end = any(change.must_end for change in missed)
+        await add_change(
+            db, subscriber, "reopened", former=had, must_end=must_end, request=(None, mark), now=self._now()
+        )
+        log.warning("a session is open again and is told what has changed", username=username)
+        return True
+
+    async def _is_unknown_to_its_nas(
+        self, db: AsyncSession, newest: SessionChange, theirs: Sequence[_Reopened]
+    ) -> bool:
+        """It was told before that it is open again, and its NAS, which accounts for it, says that it has none such."""
+        if newest.act != "reopened":
+            return False
+        said = {each.radacct_id: each.said for each in await treatments_of(db, [newest.id])}
+        return all(said.get(each.number) == "unknown_to_nas" for each in theirs)
+
+    async def _whose(self, db: AsyncSession, username: str) -> Subscriber | None:
+        """Of this name, or of whom it was; held."""
+        try:
+            number = (await subscribers.owner_of(db, self._tenant_id, username)).id
+        except SubscriberUnknown:
+            former = await who_was(db, self._tenant_id, username)
+            if former is None:
+                return None
+            number = former
+        return await subscribers.locked(db, self._tenant_id, number)
+
+    async def _unmark(self, numbers: Sequence[int]) -> None:
+        async with radius_transaction(self._radius_begin) as db:
+            marked = (radacct.c.radacctid.in_(numbers), radacct.c.acctterminatecause == REOPENED)
+            await db.execute(
+                update(radacct).where(*marked, radacct.c.acctstoptime.is_(None)).values(acctterminatecause=None)
+            )

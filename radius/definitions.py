@@ -1,0 +1,169 @@
+"""What a plan and a NAS shall be: the part of ``RadiusService`` that is defined once and not for each subscriber."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.nas import nases
+from radius.nas.nases import CoaTerms, NasTerms
+from radius.plans import plans
+from radius.plans.looks import list_plans, plan_view, render_plan
+from radius.plans.terms import PlanTerms
+from radius.ports import Now, Secrets
+from radius.results import DefinedNas, DefinedPlan, ListedPlan, RenderedPlan
+from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
+from radius.tables import Nas
+
+
+class Definitions:
+    """Plans and NASes of one tenant, in the caller's transaction."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Now, secrets: Secrets) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+        self._secrets = secrets
+
+    async def define_plan(self, *, name: str, terms: PlanTerms, pairs_later: bool = False) -> DefinedPlan:
+        """Make a plan, or bring it to these terms. Rates are the subscriber's: download comes to the subscriber.
+        ``pairs_later``: whether every NAS can be told it is asked at the end, by ``refuse_unsayable_pairs``.
+
+        Raises:
+            PlanRefused: a name or term that cannot be meant.
+            RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS in use could not be told it.
+        """
+        plan = await plans.define_plan(self._db, self._tenant_id, name, terms, self._now(), pairs_later=pairs_later)
+        return plan_view(plan)
+
+    async def refuse_unsayable_pairs(self) -> None:
+        """After definitions with ``pairs_later``, in the same transaction.
+
+        Raises:
+            RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a NAS could not be told a plan.
+        """
+        await plans.refuse_unsayable_pairs(self._db, self._tenant_id)
+
+    async def plan(self, *, name: str) -> DefinedPlan:
+        """The plan of that name, or ``PlanUnknown``."""
+        return plan_view(await plans.find_plan(self._db, self._tenant_id, name))
+
+    async def plans(self, *, after_id: int = 0, limit: int = 50) -> list[ListedPlan]:
+        """Plans by their numbers, a page at a time, each with how many subscribers it has."""
+        return await list_plans(self._db, self._tenant_id, after_id=after_id, limit=limit)
+
+    async def render_plan(
+        self, *, name: str, terms: PlanTerms | None = None, dialect: str | None = None
+    ) -> list[RenderedPlan]:
+        """What NASes are told of a plan, or would be if it had these terms; nothing is written.
+
+        Raises:
+            PlanUnknown, DialectUnknown
+            PlanRefused: a name or term that cannot be meant.
+        """
+        if terms is None:
+            terms = (await self.plan(name=name))["terms"]
+        return render_plan(self._tenant_id, name, plans.meant(name, terms), dialect)
+
+    async def define_nas(
+        self,
+        *,
+        name: str,
+        address: str,
+        dialect: str,
+        coa_port: int = 3799,
+        login_methods: Sequence[str] = LOGIN_METHODS,
+        lines: bool = False,
+        secret: str | None = None,
+        coa: CoaTerms | None = None,
+        pairs_later: bool = False,
+    ) -> DefinedNas:
+        """Make a NAS, or bring it to these terms. ``secret`` is what the NAS was told; without it a random one is made.
+        ``login_methods`` are those by which its subscribers may log in (pap, chap, mschapv2), ``coa`` how it takes
+        requests about its sessions; ``lines``: it tells of lines that log in by themselves (``NasTerms``);
+        ``pairs_later`` as of ``define_plan``.
+
+        Raises:
+            NasRefused: a value that cannot be meant.
+            NasAddressTaken, DialectUnknown
+            RateNotExpressible, TermsNotExpressible, SeveralNotExpressible: a plan could not be said in that dialect.
+        """
+        terms = NasTerms(address, dialect, coa_port, tuple(login_methods), lines, coa or CoaTerms())
+        nas = await nases.define_nas(
+            self._db,
+            self._tenant_id,
+            name,
+            terms,
+            secret,
+            secrets=self._secrets,
+            now=self._now(),
+            pairs_later=pairs_later,
+        )
+        return _nas_view(nas)
+
+    async def add_nas(
+        self,
+        *,
+        name: str,
+        address: str,
+        dialect: str,
+        coa_port: int = 3799,
+        login_methods: Sequence[str] = LOGIN_METHODS,
+        lines: bool = False,
+        coa: CoaTerms | None = None,
+    ) -> tuple[DefinedNas, bool]:
+        """Make a NAS with a random secret; whether it is new. The same again gives the one there is.
+
+        Raises:
+            NasNameTaken: there is one of that name on other terms.
+            As ``define_nas``.
+        """
+        terms = NasTerms(address, dialect, coa_port, tuple(login_methods), lines, coa or CoaTerms())
+        nas, is_new = await nases.add_nas(
+            self._db, self._tenant_id, name, terms, secrets=self._secrets, now=self._now()
+        )
+        return _nas_view(nas), is_new
+
+    async def rotate_nas_secret(self, *, name: str) -> DefinedNas:
+        """Give a NAS another random secret, or ``NasUnknown``."""
+        nas = await nases.rotate_secret(self._db, self._tenant_id, name, secrets=self._secrets, now=self._now())
+        return _nas_view(nas)
+
+    async def nas_named(self, *, name: str) -> DefinedNas:
+        """The NAS of that name as we want it, or ``NasUnknown``."""
+        return _nas_view(await nases.nas_named(self._db, self._tenant_id, name))
+
+    async def define_password_storage(self, *, storage: str) -> None:
+        """Let FreeRADIUS keep every password as cleartext, nt or ssha2-512 from its next projection on.
+
+        Raises:
+            PasswordStorageRefused: a NAS lets its subscribers log in by what could not be checked then.
+        """
+        await nases.define_password_storage(self._db, self._tenant_id, storage, self._now())
+
+    async def password_storage(self) -> PasswordStorage:
+        """How FreeRADIUS keeps the passwords."""
+        return await nases.password_storage(self._db, self._tenant_id)
+
+    async def nas_list(self) -> list[DefinedNas]:
+        """Every NAS as we want it, by name."""
+        found = await self._db.scalars(select(Nas).where(Nas.tenant_id == self._tenant_id).order_by(Nas.name))
+        return [_nas_view(nas) for nas in found]
+
+
+def _nas_view(nas: Nas) -> DefinedNas:
+    return DefinedNas(
+        nas_id=nas.id,
+        name=nas.name,
+        address=nas.address,
+        dialect=nas.dialect,
+        coa_port=nas.coa_port,
+        login_methods=nas.login_methods.split(),
+        lines=nas.lines,
+        secret=nas.secret_ref,
+        version=nas.version,
+        projected=not nas.dirty,
+        projected_at=nas.projected_at,
+    )

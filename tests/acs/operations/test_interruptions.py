@@ -1,0 +1,93 @@
+"""Our process, or an answer of the ACS, is lost at any moment: the reboot happens once, and its outcome is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from acs.testing import NbiTrouble
+
+# the harness that strikes before or after any one request
+from tests.acs.convergence.test_interruptions import Killed, Saboteur
+from tests.acs.operations.conftest import Ops, sent
+
+pytestmark = pytest.mark.parametrize("acs_database", ["sqlite"], indirect=True)
+
+MOMENTS = 30
+"""More requests than a reboot makes; the sweep says when it went past the last."""
+
+
+@pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
+async def test_killed_at_any_request_the_cpe_reboots_once_and_that_is_known(
+    ops: Ops, monkeypatch: pytest.MonkeyPatch, after_effect: bool
+) -> None:
+    cpe = await ops.configured()
+    saboteur = Saboteur(monkeypatch)
+    for number in range(1, MOMENTS):
+        cpe.rpcs_seen.clear()
+        asked = await ops.ask("reboot")
+        saboteur.strike(number, after_effect=after_effect)
+        struck = False
+        try:
+            await ops.done(asked)
+        except Killed:
+            struck = True
+        saboteur.rest()
+        await ops.later(91)  # the dead process's lease is over
+        over = await ops.done(asked)
+        assert (over["state"], sent(cpe, "Reboot")) == ("done", 1), f"killed at request {number}: {over['reason']}"
+        if not struck:
+            break
+    else:
+        pytest.fail("the sweep did not reach the end")
+    assert number > 5
+
+
+async def test_an_answer_that_is_lost_is_looked_for_and_nothing_is_sent_again(ops: Ops) -> None:
+    cpe = await ops.configured()
+    cpe.quirks.reachable = False
+    queue_task = ops.bench.nbi.queue_task
+
+    asked = await ops.ask("reboot")
+
+    async def loses_its_answer(*args: object, **more: object) -> object:
+        ops.bench.lab.trouble = NbiTrouble(lose_answers=1)
+        return await queue_task(*args, **more)  # type: ignore[arg-type]
+
+    ops.bench.nbi.queue_task = loses_its_answer  # type: ignore[method-assign,assignment]
+    unsure = await ops.carrier.carry(asked["operation_id"])
+    assert (unsure["state"], unsure["ended_at"]) == ("unknown", None)
+    assert unsure["reason"].startswith("Whether the ACS took it is not known, and is looked for:")
+    known = await ops.done(asked, seconds=5.0)
+    assert (known["state"], len(await ops.bench.nbi.tasks(cpe.device_id))) == ("queued", 1)
+    await cpe.periodic_inform()
+    assert ((await ops.done(asked))["state"], sent(cpe, "Reboot")) == ("done", 1)
+
+
+async def test_one_whose_task_is_gone_though_the_cpe_had_a_session_is_not_sent_again_on_a_guess(ops: Ops) -> None:
+    cpe = await ops.configured()
+    cpe.quirks.reachable = False
+    asked = await ops.ask("reboot")
+    await ops.carrier.carry(asked["operation_id"])
+    async with ops.bench.devices.database.begin() as db:  # as a process leaves it that dies as it sends
+        row = await ops.row(asked)
+        row.stage, row.task_id, row.state = "sending", None, "requested"
+        await db.merge(row)
+    cpe.quirks.reboot_seconds = 50_000.0
+    await cpe.periodic_inform()
+    await ops.later(120)
+    unsure = await ops.done(asked, seconds=30.0)
+    assert (unsure["state"], unsure["ended_at"], sent(cpe, "Reboot")) == ("unknown", None, 1)
+    await cpe.power_on()
+    assert ((await ops.done(asked))["state"], sent(cpe, "Reboot")) == ("done", 1)
+
+
+async def test_an_acs_that_is_down_delays_it_and_loses_nothing(ops: Ops) -> None:
+    cpe = await ops.configured()
+    asked = await ops.ask("reboot")
+    await ops.bench.lab.go_down()
+    waiting = await ops.carrier.carry(asked["operation_id"])
+    assert (waiting["state"], waiting["ended_at"]) == ("requested", None)
+    await ops.bench.lab.come_back()
+    await ops.later(60)
+    assert await ops.carrier.drive() == 1
+    assert ((await ops.done(asked))["state"], sent(cpe, "Reboot")) == ("done", 1)

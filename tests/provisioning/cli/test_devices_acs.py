@@ -1,0 +1,43 @@
+"""``firstlight devices acs``, as an operator types it, against a lab ACS in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from provisioning.settings import Settings
+from tests.provisioning.cli.conftest import Type
+
+
+@pytest.fixture
+def acs(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with subprocess.Popen([sys.executable, "-m", "acs.testing"], stdout=subprocess.PIPE, text=True) as lab:
+        assert lab.stdout is not None
+        url = str(json.loads(lab.stdout.readline())["url"])
+        monkeypatch.setenv("FIRSTLIGHT_GENIEACS_NBI_URL", url)
+        yield url
+        lab.terminate()
+
+
+def test_what_is_ours_is_shown_installed_and_taken_back(isp: Settings, type_: Type, acs: str) -> None:
+    [listed] = type_("devices", "acs", "list", "--json").json
+    assert (listed["acs"], listed["url"], listed["cpes"], listed["trouble"]) == ("default", acs, 0, "")
+    assert listed["version"].startswith("1.2.16")
+    lines = type_("devices", "acs", "diff").out.splitlines()
+    assert lines[:2] == ["+ script firstlight_apply", "+ script firstlight_bootstrap"]
+    assert lines[-1] == "0 presets and scripts of others stay as they are"
+    nothing = type_("devices", "acs", "rollback")
+    assert (nothing.status, nothing.err) == (
+        2,
+        "refused: Nothing was installed at ACS default that could be taken back.\n",
+    )
+
+
+def test_an_acs_that_no_setting_names_is_refused(isp: Settings, type_: Type, acs: str) -> None:
+    typed = type_("devices", "acs", "diff", "--acs", "south")
+    assert typed.status == 2
+    assert "There is no ACS 'south'; known are: default." in typed.err
