@@ -12,9 +12,9 @@ MAKEFLAGS += --no-print-directory
 WORKERS ?= 3
 # What is compiled once is not compiled again for each of the many processes that tests and the demo start.
 unexport PYTHONDONTWRITEBYTECODE
-export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE ONLY ROWS
+export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE ONLY ROWS CPES TASKS DEVICES
 
-.PHONY: help demo test turns durability bench bench-ipam bench-radius check lint types imports lock docs picture mails clean ready-demo ready-test
+.PHONY: help demo test turns durability bench bench-ipam bench-radius bench-acs check lint types imports lock docs picture mails clean ready-demo ready-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,9 @@ bench-ipam: ready-test ## what an allocation costs beside a bare INSERT, as JSON
 
 bench-radius: ready-test ## imports, logins, sessions and CoA beside their floors, as JSON lines (QUICK=1, RUNS, SECONDS, ONLY=radius.auth, ROWS)
 	@.venv/bin/python -m tests.bench.radius
+
+bench-acs: ready-test ## enqueueing, converging and sweeping CPEs through a GenieACS, as JSON lines (QUICK=1, CPES, ONLY=acs.sweep)
+	@.venv/bin/python -m tests.bench.acs
 
 check: lint types imports test ## everything that must hold before a change is handed in
 

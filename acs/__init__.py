@@ -5,6 +5,8 @@
   in a later one. It believes only proof: a tag our script sets after the CPE has taken the values, and readings newer
   than the write. What reads back blank (passwords) is ``accepted_unverifiable``.
 * ``DeviceSettings`` shows what exactly a CPE is set to, and lets single CPEs and plans have something otherwise.
+* ``FleetConvergence`` does that for thousands at a time; ``Sweep`` looks at all CPEs of an ACS for news, and
+  ``FleetTender`` is what goes on by itself: first Informs, factory resets, drift, with a limit to repairs.
 * ``CampaignService`` and ``CampaignTurns`` bring a change to a group of CPEs, a few first, until too many fail.
 * ``ConvergenceBySite`` is the same where several GenieACS serve the CPEs, each bound to one of them.
 * ``PresetInstaller`` keeps the handful of presets and scripts at an ACS that are ours as they should be.
@@ -88,14 +90,25 @@ from acs.errors import (
     WrongModel,
 )
 from acs.estate import AcsFleet, ConvergenceBySite
+from acs.fleet.converging import FleetConvergence, FleetProgress
+from acs.fleet.overview import CauseCount, FleetOverview, StateCount
+from acs.fleet.overview import overview as fleet_overview
+from acs.fleet.repairing import RepairLimit
+from acs.fleet.resuming import resume_devices
+from acs.fleet.seen_rows import UnboundDevice
+from acs.fleet.seen_rows import unbound as unbound_devices
+from acs.fleet.sweeping import Sweep, SweepOutcome
+from acs.fleet.tending import FleetTender
 from acs.invariants import (
     Finding,
     claims_without_proof,
     devices_of_ended_services,
+    handed_over_and_not_at_rest,
     revisions_that_do_not_fit,
     secrets_in_clear,
     serials_bound_twice,
     traces_left_at_the_acs,
+    unreached_without_a_cause,
 )
 from acs.nbi.client import Found, NbiClient
 from acs.nbi.errors import (
@@ -180,6 +193,7 @@ __all__ = [
     "CampaignState",
     "CampaignTurns",
     "CampaignUnknown",
+    "CauseCount",
     "Change",
     "Condition",
     "ConvergenceBySite",
@@ -203,6 +217,10 @@ __all__ = [
     "Fault",
     "Faulted",
     "Finding",
+    "FleetConvergence",
+    "FleetOverview",
+    "FleetProgress",
+    "FleetTender",
     "Found",
     "GenieAcsService",
     "Group",
@@ -250,6 +268,7 @@ __all__ = [
     "Rejected",
     "RenderedDevice",
     "RenderedParameter",
+    "RepairLimit",
     "RequestConflict",
     "ResetOutcome",
     "ResetRequest",
@@ -262,7 +281,10 @@ __all__ = [
     "SettingsFailed",
     "SettingsRefused",
     "Sleep",
+    "StateCount",
     "StoredFile",
+    "Sweep",
+    "SweepOutcome",
     "Task",
     "TaskOutcome",
     "Template",
@@ -272,6 +294,7 @@ __all__ = [
     "TemplateLibrary",
     "TemplateUnknown",
     "TemplatesInvalid",
+    "UnboundDevice",
     "Unknown",
     "VerifyOutcome",
     "Why",
@@ -286,6 +309,8 @@ __all__ = [
     "claims_without_proof",
     "devices_of_ended_services",
     "examine_acs",
+    "fleet_overview",
+    "handed_over_and_not_at_rest",
     "is_serial",
     "operations_nobody_ends",
     "operations_with_secrets",
@@ -293,10 +318,13 @@ __all__ = [
     "pon_serial",
     "render",
     "require_verified",
+    "resume_devices",
     "revisions_that_do_not_fit",
     "same_serial",
     "secrets_in_clear",
     "serials_bound_twice",
     "traces_left_at_the_acs",
+    "unbound_devices",
+    "unreached_without_a_cause",
     "wifi_ref",
 ]

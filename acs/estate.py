@@ -76,6 +76,7 @@ class ConvergenceBySite:
     ) -> None:
         self._states = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets)
         self._fleet = fleet
+        self.fleet = fleet
         self._by_acs = {
             name: DeviceConvergence(
                 begin,

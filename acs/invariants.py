@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from acs.convergence.unreached import CAUSES
 from acs.tables import AcsDevice
 from acs.templates.rendering import SECRET_REF, Setting, revision_of
 
@@ -133,6 +134,29 @@ async def traces_left_at_the_acs(db: AsyncSession, *, tenant_id: str, withdrawn_
             " was never taken back.",
         )
         for device in found
+    ]
+
+
+async def handed_over_and_not_at_rest(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
+    """What was handed over to a person waits for that person: nothing goes on with it by itself."""
+    return [
+        Finding(device.serial, f"CPE {device.serial} was handed over to a person, and is {device.state} all the same.")
+        for device in await _live(db, tenant_id)
+        if device.handed_over_at is not None and device.state not in ("faulted", "awaiting_first_inform")
+    ]
+
+
+async def unreached_without_a_cause(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
+    """A CPE that cannot be reached is so for a cause that has words, since a time."""
+    return [
+        Finding(
+            device.serial,
+            f"CPE {device.serial} cannot be reached ({device.unreached_why}, since {device.unreached_since}): that is"
+            " no cause with a time.",
+        )
+        for device in await _live(db, tenant_id)
+        if (device.unreached_why is None) != (device.unreached_since is None)
+        or (device.unreached_why is not None and device.unreached_why not in CAUSES)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -27,6 +27,10 @@ class Secrets(Protocol):
 
     async def reveal(self, db: AsyncSession, ref: str) -> str:
         """The plaintext under ``ref``."""
+        ...
+
+    async def reveal_many(self, db: AsyncSession, refs: Collection[str]) -> dict[str, str]:
+        """The plaintexts by reference; one that is not kept or does not open is left out."""
         ...
 
     async def discard(self, db: AsyncSession, ref: str) -> None:

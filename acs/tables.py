@@ -141,6 +141,15 @@ class AcsDevice(AcsBase):
     withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cleared_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When nothing of ours was left at the ACS after the withdrawal."""
+
+    unreached_why: Mapped[str | None] = mapped_column(Text)
+    """A slug of ``acs.convergence.unreached.CAUSES`` while the CPE cannot be reached."""
+    unreached_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    repairs: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    """How often it was given its settings again by itself since ``repairs_since``."""
+    repairs_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    handed_over_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When repairing it was given up; only an operator resumes it."""
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -170,3 +179,26 @@ class AcsRequest(AcsBase):
     device_row_id: Mapped[int] = mapped_column(ForeignKey("acs_device.id"))
     answer: Mapped[dict[str, Any]] = mapped_column(JSON)
     made_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class AcsSeenDevice(AcsBase):
+    """A CPE that the ACS knows and that serves nobody: plugged in before its order, or after its end, or not ours."""
+
+    __tablename__ = "acs_seen_device"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "device_id", name="acs_seen_device_once"),
+        Index("ix_acs_seen_device_serial", "tenant_id", "serial"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Text)
+    device_id: Mapped[str] = mapped_column(Text)
+    """``_id`` at the ACS."""
+    serial: Mapped[str] = mapped_column(Text)
+    """As the CPE reports it; canonical where it is a serial number at all."""
+    oui: Mapped[str | None] = mapped_column(Text)
+    product_class: Mapped[str | None] = mapped_column(Text)
+    first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When we first saw it there."""
+    last_inform_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """By the ACS's clock."""

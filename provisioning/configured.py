@@ -36,6 +36,10 @@ def trusted_authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
+ACS_CONNECTIONS = 48
+"""To one ACS: a CPE that does not answer its call holds one for 2 s."""
+
+
 def acs_fleet(settings: Settings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> AcsFleet:
     """Clients of every ACS that the settings name, to be opened.
 
@@ -48,7 +52,10 @@ def acs_fleet(settings: Settings, *, sleep: Callable[[float], Awaitable[None]] =
     authorization = f"Bearer {read_line(token)}" if token is not None else None
     tls = acs_tls(settings)
     return AcsFleet(
-        {name: NbiClient(url, authorization=authorization, tls=tls, sleep=sleep) for name, url in urls.items()}
+        {
+            name: NbiClient(url, authorization=authorization, tls=tls, max_connections=ACS_CONNECTIONS, sleep=sleep)
+            for name, url in urls.items()
+        }
     )
 
 

@@ -183,6 +183,16 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: acs.secrets_in_clear(on.db, **on.scope),
     ),
     Invariant(
+        "acs.handed_over_at_rest",
+        "a CPE that was handed over to a person is left alone until then",
+        lambda on: acs.handed_over_and_not_at_rest(on.db, **on.scope),
+    ),
+    Invariant(
+        "acs.unreached_for_a_cause",
+        "a CPE that cannot be reached is so for a known cause, since a time",
+        lambda on: acs.unreached_without_a_cause(on.db, **on.scope),
+    ),
+    Invariant(
         "acs.traces_left",
         "nothing is left at the ACS for a CPE that was taken back",
         lambda on: acs.traces_left_at_the_acs(on.db, **on.scope, withdrawn_before=on.now - TRACES_GONE_AFTER),

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from acs import ConvergenceBySite, Patience
+from acs import AcsFleet, ConvergenceBySite, Patience
 from provisioning.bootstrap import Appliance
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
@@ -32,6 +32,7 @@ from provisioning.configured import (
 )
 from provisioning.database import sync_url
 from provisioning.device_operations import operation_carrier
+from provisioning.fleet import fleet_tender
 from provisioning.line import LineHandOver, line_adapters
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
@@ -74,6 +75,8 @@ class Pace:
     campaigns_every_seconds: float = 5.0
     logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
+    fleet_look_every_seconds: float = 10.0
+    fleet_sweep_every_seconds: float = 1800.0
     inform_intervals_every_seconds: float = 20.0
     device_operations_every_seconds: float = 2.0
     cpe_patience: Patience = field(default_factory=Patience)
@@ -152,6 +155,7 @@ async def open_worker(
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
         ticks += _session_ticks(appliance, pace)
+        ticks += _fleet_ticks(appliance, outside.acs.fleet, stack, pace)
         operations = operation_carrier(appliance, outside.acs)
         ticks.append(Tick("operations on cpes", pace.device_operations_every_seconds, operations.drive))
         ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
@@ -256,6 +260,19 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
         Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
     ]
+
+
+def _fleet_ticks(appliance: Appliance, fleet: AcsFleet, stack: AsyncExitStack, pace: Pace) -> list[Tick]:
+    """CPEs that have news, and a look at everybody now and then: what nobody tells of shows only there."""
+    ticks: list[Tick] = []
+    for name, nbi in fleet.items():
+        tender = fleet_tender(appliance, nbi, acs_name=name, sleep=pace.sleep)
+        stack.push_async_callback(tender.stop)
+        ticks += [
+            Tick(f"cpes with news at {name}", pace.fleet_look_every_seconds, tender.look),
+            Tick(f"all cpes at {name}", pace.fleet_sweep_every_seconds, tender.sweep),
+        ]
+    return ticks
 
 
 def _notice_ticks(notices: NoticeDelivery, pace: Pace) -> list[Tick]:

@@ -17,9 +17,17 @@ from typing_extensions import TypedDict
 
 from acs.convergence.desired_states import Desired, DesiredStates
 from acs.convergence.seen_devices import Leaf, SeenDevice, look_again, read_leaves
-from acs.convergence.sessions import Sessions, not_yet
+from acs.convergence.sessions import Sessions
+from acs.convergence.unreached import REACHED, unreached
 from acs.device_records import DeviceState
-from acs.errors import AwaitingFirstInform, DesiredStateChanged, NotYet, SettingsFailed, SettingsRefused
+from acs.errors import (
+    AwaitingFirstInform,
+    DesiredStateChanged,
+    DeviceUnreachable,
+    NotYet,
+    SettingsFailed,
+    SettingsRefused,
+)
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiError, NbiRejected, NbiTimedOut
 from acs.nbi.faults import in_words, is_cut_session, is_passing
@@ -106,16 +114,15 @@ class Applying:
 
     async def _await_session(self, desired: Desired, device_id: str, watch: _Watch) -> None:
         """Raises: DeviceUnreachable, NotYet."""
-        unreached = await self._sessions.call(desired.serial, device_id)
 
         async def has_ended() -> bool:
             await self._look(desired, device_id, watch)
             return watch.has_ended
 
-        if not await self._sessions.until(has_ended, reached=unreached is None):
-            waiting = not_yet(desired.serial, unreached, what="it gets its settings")
-            state = "queued" if unreached is None else "unreachable"
-            await self._states.record(desired, state=state, reason=str(waiting))
+        waiting = await self._sessions.run(desired.serial, device_id, has_ended, what="it gets its settings")
+        if waiting is not None:
+            state = "unreachable" if isinstance(waiting, DeviceUnreachable) else "queued"
+            await self._states.record(desired, state=state, reason=str(waiting), **unreached(waiting))
             raise waiting
 
     async def _queued_before(self, desired: Desired, seen: SeenDevice) -> str | None:
@@ -256,6 +263,7 @@ class Applying:
             inform_slowed_at=None,
             inform_settled_at=None,
             last_inform_at=seen["last_inform"],
+            **REACHED,
         )
         for tag in _stale_tags(desired, seen["tags"]):
             require_done(await self._nbi.remove_tag(seen["device_id"], tag), "the removal of a tag")

@@ -5,7 +5,7 @@ Nothing talks to the network in here, and no transaction stays open while somebo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -100,7 +100,7 @@ class DesiredStates:
         serial = canonical_serial(device_serial)
         async with self._begin() as db:
             device = await self._one(db, AcsDevice.serial == serial, AcsDevice.state != "withdrawn")
-            return None if device is None else _desired(device)
+            return None if device is None else desired_of(device)
 
     async def last_or_none(self, device_serial: str) -> Desired | None:
         """The binding that this serial has, or had last."""
@@ -113,7 +113,7 @@ class DesiredStates:
                 .limit(1)
             )
             device = found.one_or_none()
-            return None if device is None else _desired(device)
+            return None if device is None else desired_of(device)
 
     async def live_of(self, device_serials: Iterable[str]) -> dict[str, Desired]:
         """Those of the serials that are bound, under the spelling asked for; what is no serial is left out."""
@@ -126,7 +126,7 @@ class DesiredStates:
                     AcsDevice.state != "withdrawn",
                 )
             )
-            bound = {device.serial: _desired(device) for device in found}
+            bound = {device.serial: desired_of(device) for device in found}
         return {given: bound[serial] for given, serial in canonical.items() if serial in bound}
 
     async def reporting_often(self, *, acs_name: str, behind: int, limit: int) -> list[tuple[Desired, datetime | None]]:
@@ -144,7 +144,7 @@ class DesiredStates:
                 .order_by(AcsDevice.id)
                 .limit(limit)
             )
-            return [(_desired(device), device.inform_slowed_at) for device in found]
+            return [(desired_of(device), device.inform_slowed_at) for device in found]
 
     async def unbind(self, device_serial: str, *, service_id: int | None) -> None:
         """Withdraws the binding, as the service's verb does, in a transaction of its own."""
@@ -170,7 +170,7 @@ class DesiredStates:
                 )
                 .order_by(AcsDevice.id)
             )
-            return [_desired(device) for device in found]
+            return [desired_of(device) for device in found]
 
     async def revealed(self, desired: Desired) -> tuple[Setting, ...]:
         """The settings with their secrets open, to be sent and forgotten."""
@@ -206,16 +206,24 @@ class DesiredStates:
                     self._set(device, {"cleared_at": self._now(), "task_id": None})
 
     def _set(self, device: AcsDevice, facts: dict[str, Any]) -> None:
-        for column, value in facts.items():
-            setattr(device, column, value)
-        device.updated_at = self._now()
+        write_facts(device, facts, at=self._now())
 
     async def _one(self, db: AsyncSession, *where: ColumnElement[bool], locked: bool = False) -> AcsDevice | None:
         query = select(AcsDevice).where(AcsDevice.tenant_id == self._tenant_id, *where)
         return (await db.scalars(query.with_for_update() if locked else query)).one_or_none()
 
 
-def _desired(device: AcsDevice) -> Desired:
+def write_facts(device: AcsDevice, facts: Mapping[str, Any], *, at: datetime) -> None:
+    """Since when it cannot be reached is the first time that this was found, for whatever cause."""
+    for column, value in facts.items():
+        setattr(device, column, value)
+    if device.unreached_why is not None and device.unreached_since is None:
+        device.unreached_since = at
+    device.updated_at = at
+
+
+def desired_of(device: AcsDevice) -> Desired:
+    """The row as convergence reads it."""
     return Desired(
         row_id=device.id,
         serial=device.serial,

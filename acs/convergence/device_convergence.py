@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -19,6 +20,7 @@ from acs.convergence.desired_states import Desired, DesiredStates
 from acs.convergence.informs import Informs
 from acs.convergence.resetting import ResetOutcome, ResetRequest, Resetting
 from acs.convergence.seen_devices import SeenDevice, find_device, find_known, look_again
+from acs.convergence.session_window import SessionWindow
 from acs.convergence.sessions import Patience, Sessions
 from acs.convergence.slowing import SLOWING_KEY, Slowing
 from acs.convergence.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, concluded_since, was_reset
@@ -41,6 +43,14 @@ class WithdrawOutcome(TypedDict):
     cleared: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What those have in common who converge many CPEs at a time: their transactions, and the room for sessions."""
+
+    states: DesiredStates
+    window: SessionWindow
+
+
 class DeviceConvergence:
     """From desired state to the CPE, through one GenieACS; ``acs_name`` where there are others."""
 
@@ -55,10 +65,14 @@ class DeviceConvergence:
         acs_name: str = DEFAULT_ACS,
         sleep: Sleep = asyncio.sleep,
         patience: Patience | None = None,
+        shared: Shared | None = None,
     ) -> None:
+        """``shared`` is for whoever does this for many CPEs at a time (``acs.fleet``)."""
         self._nbi = nbi
-        self._states = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets, acs_name=acs_name)
-        self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience())
+        own = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets, acs_name=acs_name)
+        self._states = own if shared is None else shared.states
+        window = None if shared is None else shared.window
+        self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience(), window=window)
         self._informs = Informs(nbi, self._states, now=now)
         self._applying = Applying(nbi, self._states, sessions, now=now, sleep=sleep)
         self._verifying = Verifying(nbi, self._states, sessions, now=now)

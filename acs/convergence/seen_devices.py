@@ -21,7 +21,7 @@ from acs.serials import canonical_serial, is_serial, same_serial, spellings
 from acs.templates.rendering import ROOTS, DataModel, SettingValue
 
 # SoftwareVersion is in every Inform (TR-069 3.7.1.5), so a CPE that has reported has it under its root.
-_FIELDS = (
+FIELDS = (
     "_id",
     "_deviceId",
     "_registered",
@@ -68,8 +68,8 @@ async def find_device(nbi: NbiClient, serial: str) -> SeenDevice | None:
 
     Raises: SerialMalformed, SerialAmbiguous, NbiError.
     """
-    found = await nbi.find("devices", {"_deviceId._SerialNumber": {"$in": list(spellings(serial))}}, _FIELDS)
-    exact = [seen for seen in map(_seen, found.documents) if same_serial(seen["serial"], serial)]
+    found = await nbi.find("devices", {"_deviceId._SerialNumber": {"$in": list(spellings(serial))}}, FIELDS)
+    exact = [seen for seen in map(seen_of, found.documents) if same_serial(seen["serial"], serial)]
     if len(exact) > 1:
         raise SerialAmbiguous(serial, sorted(seen["device_id"] for seen in exact))
     return exact[0] if exact else None
@@ -103,9 +103,9 @@ async def _ask_for(nbi: NbiClient, field: str, terms: Mapping[str, Sequence[str]
     found: dict[str, SeenDevice] = {}
     for some in _batches(terms):
         asked_for = list(dict.fromkeys(term for serial in some for term in terms[serial]))
-        answer = await nbi.find("devices", {field: {"$in": asked_for}}, _FIELDS)
+        answer = await nbi.find("devices", {field: {"$in": asked_for}}, FIELDS)
         seen_by_serial: dict[str, list[SeenDevice]] = {}
-        for seen in map(_seen, answer.documents):
+        for seen in map(seen_of, answer.documents):
             if is_serial(seen["serial"]):
                 seen_by_serial.setdefault(canonical_serial(seen["serial"]), []).append(seen)
         for serial in some:
@@ -133,8 +133,8 @@ def _batches(terms: Mapping[str, Sequence[str]]) -> Iterable[list[str]]:
 async def look_again(nbi: NbiClient, device_id: str) -> SeenDevice | None:
     """The same CPE now, by its id at the ACS. Raises: NbiError."""
     device_segment(device_id)
-    found = await nbi.find("devices", {"_id": device_id}, _FIELDS)
-    exact = [seen for seen in map(_seen, found.documents) if seen["device_id"] == device_id]
+    found = await nbi.find("devices", {"_id": device_id}, FIELDS)
+    exact = [seen for seen in map(seen_of, found.documents) if seen["device_id"] == device_id]
     return exact[0] if exact else None
 
 
@@ -154,11 +154,12 @@ async def read_leaves(
         for document in found.documents:
             if document.get("_id") == device_id:
                 known = True
-                leaves |= {path: leaf for path, _ in some if (leaf := _leaf(document, path)) is not None}
+                leaves |= {path: leaf for path, _ in some if (leaf := leaf_of(document, path)) is not None}
     return leaves if known else None
 
 
-def _seen(document: Mapping[str, Any]) -> SeenDevice:
+def seen_of(document: Mapping[str, Any]) -> SeenDevice:
+    """A record with ``FIELDS`` as a CPE; nothing in it is trusted to be there."""
     identity = document.get("_deviceId")
     identity = identity if isinstance(identity, Mapping) else {}
     tags = document.get("_tags")
@@ -177,13 +178,14 @@ def _seen(document: Mapping[str, Any]) -> SeenDevice:
     )
 
 
-def _leaf(document: Mapping[str, Any], path: str) -> Leaf | None:
+def leaf_of(document: Mapping[str, Any], path: str) -> Leaf | None:
+    """One parameter of a record, if it is there."""
     node: object = document
     for name in path.split("."):
-        if not isinstance(node, Mapping):
+        if not isinstance(node, dict):
             return None
         node = node.get(name)
-    if not isinstance(node, Mapping) or not ({"_value", "_timestamp"} & set(node)):
+    if not isinstance(node, dict) or not ({"_value", "_timestamp"} & set(node)):
         return None
     value = node.get("_value")
     return Leaf(value if isinstance(value, str | int | bool) else None, moment(node.get("_timestamp")))

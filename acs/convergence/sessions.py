@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from acs.convergence.session_window import SessionWindow
 from acs.errors import AwaitingFirstInform, DeviceUnreachable, NotYet
 from acs.nbi.client import NbiClient
 from acs.nbi.outcomes import NotReached, Rejected, Why
@@ -35,12 +36,29 @@ class Patience:
 
 
 class Sessions:
-    """Calls CPEs and waits, within ``Patience``."""
+    """Calls CPEs and waits, within ``Patience`` and, for whoever calls many, within a ``SessionWindow``."""
 
-    def __init__(self, nbi: NbiClient, *, sleep: Sleep, patience: Patience) -> None:
+    def __init__(
+        self, nbi: NbiClient, *, sleep: Sleep, patience: Patience, window: SessionWindow | None = None
+    ) -> None:
         self._nbi = nbi
         self._sleep = sleep
+        self._window = window or SessionWindow.boundless()
         self.patience = patience
+
+    async def run(
+        self, serial: str, device_id: str, has_ended: Callable[[], Awaitable[bool]], *, what: str
+    ) -> NotYet | None:
+        """Call the CPE and look until ``has_ended``; the reason why ``what`` has not happened when patience ends.
+
+        Raises: AwaitingFirstInform, NbiError, and what ``has_ended`` raises.
+        """
+        async with self._window.slot() as slot:
+            unreached = await slot.called(self.call(serial, device_id))
+            if not await self.until(has_ended, reached=unreached is None, meanwhile=slot.waited):
+                return not_yet(serial, unreached, what=what)
+            slot.ended()
+        return None
 
     async def call(self, serial: str, device_id: str) -> NotReached | None:
         """A connection request; None when the CPE answered it (or nobody knows).
@@ -56,8 +74,14 @@ class Sessions:
             return NotReached(Why.CONNECTION_REQUEST_FAILED, outcome.said)
         return None
 
-    async def until(self, look: Callable[[], Awaitable[bool]], *, reached: bool) -> bool:
-        """Look until it is so; False when patience ends."""
+    async def until(
+        self,
+        look: Callable[[], Awaitable[bool]],
+        *,
+        reached: bool,
+        meanwhile: Callable[[float], None] = lambda _waited_seconds: None,
+    ) -> bool:
+        """Look until it is so; False when patience ends. ``meanwhile`` hears how many seconds were waited so far."""
         patience = self.patience.reached_seconds if reached else self.patience.unreached_seconds
         waited, pause = 0.0, self.patience.first_poll_seconds
         while not await look():
@@ -65,6 +89,7 @@ class Sessions:
                 return False
             await self._sleep(pause)
             waited += pause
+            meanwhile(waited)
             pause = min(pause * 1.5, self.patience.slowest_poll_seconds)
         return True
 

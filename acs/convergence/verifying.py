@@ -16,13 +16,14 @@ from typing_extensions import TypedDict
 from acs.convergence.applying import PROVISION, choices, chosen_rows, row_tags
 from acs.convergence.desired_states import Desired, DesiredStates
 from acs.convergence.seen_devices import Leaf, SeenDevice, look_again, read_leaves
-from acs.convergence.sessions import Sessions, not_yet
+from acs.convergence.sessions import Sessions
+from acs.convergence.unreached import REACHED, unreached
 from acs.device_records import DeviceState
 from acs.errors import AwaitingFirstInform, DeviceDrifted, DeviceUnreachable, NotYet
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiRejected
 from acs.nbi.faults import in_words, is_row_choice
-from acs.nbi.outcomes import Fault, NotReached, Rejected
+from acs.nbi.outcomes import Fault, Rejected
 from acs.ports import Now
 from acs.templates.rendering import Setting, SettingValue
 
@@ -153,7 +154,6 @@ class Verifying:
 
     async def _wait_for_reading(self, desired: Desired, seen: SeenDevice) -> None:
         device_id = seen["device_id"]
-        unreached: NotReached | None = await self._sessions.call(desired.serial, device_id)
 
         async def has_ended() -> bool:
             queued = await self._nbi.tasks(device_id, unique_key=VERIFICATION_KEY)
@@ -167,12 +167,12 @@ class Verifying:
                     raise await self._noted(desired, NotYet(desired.serial, reason="not_read_back", message=message))
             return not queued
 
-        if not await self._sessions.until(has_ended, reached=unreached is None):
-            waiting = not_yet(desired.serial, unreached, what="it is read back")
+        waiting = await self._sessions.run(desired.serial, device_id, has_ended, what="it is read back")
+        if waiting is not None:
             raise await self._noted(desired, _path_restarting(desired, seen, waiting))
 
     async def _noted(self, desired: Desired, error: NotYet) -> NotYet:
-        await self._states.record(desired, reason=str(error))
+        await self._states.record(desired, reason=str(error), **unreached(error))
         return error
 
     async def _concluded(
@@ -196,6 +196,7 @@ class Verifying:
             rows=chosen_rows(desired, seen["tags"]),
             **({"inform_settled_at": None, "inform_slowed_at": None} if _reports_often(desired, leaves or {}) else {}),
             last_inform_at=seen["last_inform"],
+            **REACHED,
         )
         log.info("cpe read back", serial=desired.serial, state=state, drifted_paths=[each["path"] for each in drift])
         return _outcome(desired, seen["device_id"], state, reason, verified_at, drift)

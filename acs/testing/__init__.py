@@ -24,11 +24,14 @@ from acs.testing.cpe_network import Change, PppState
 from acs.testing.data_models import ROLES, DataModel, Roles
 from acs.testing.errors import LabError, LabRefused
 from acs.testing.parameter_tree import Parameter
+from acs.testing.population import HONEST, SHARES, Temper, populate, serial_of
 from acs.testing.quirks import Quirks
 from acs.testing.server import Happening, LabAcs, NbiTrouble
 
 __all__ = [
+    "HONEST",
     "ROLES",
+    "SHARES",
     "Change",
     "Clock",
     "ControlApi",
@@ -47,5 +50,8 @@ __all__ = [
     "PppState",
     "Quirks",
     "Roles",
+    "Temper",
     "WallClock",
+    "populate",
+    "serial_of",
 ]

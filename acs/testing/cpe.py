@@ -250,6 +250,9 @@ class LabCpe:
 
     async def _boot(self) -> bool:
         self.booted_at = self.network.clock.now()
+        if self.quirks.forgets and self.bootstrapped:
+            self.tree.factory_reset()
+            self.changed(set(self.tree.leaves()), "reset")
         for path, value in self.staged.items():
             self.tree.put(path, value)
         if self.staged:

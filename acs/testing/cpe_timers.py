@@ -20,13 +20,16 @@ class InformTimers:
         self._periodic: asyncio.Task[None] | None = None
         self._refusals = 0
 
-    def restart(self) -> None:
-        """Begin (or, without power, end) the periodic timer; one that is in a session ends by itself."""
+    def restart(self, *, first_after_seconds: float | None = None) -> None:
+        """Begin (or, without power, end) the periodic timer; one that is in a session ends by itself.
+
+        The first Inform may come earlier than an interval from now: those of many CPEs are spread that way.
+        """
         previous, self._periodic = self._periodic, None
         if previous is not None and not self._cpe.in_session:
             previous.cancel()
         if self._cpe.powered:
-            self._periodic = self._cpe.network.spawn(self._inform_periodically())
+            self._periodic = self._cpe.network.spawn(self._inform_periodically(first_after_seconds))
 
     def accepted(self) -> None:
         """The ACS took an Inform: the next refusal is the first one."""
@@ -38,10 +41,12 @@ class InformTimers:
         self._refusals += 1
         self._cpe.network.spawn(self._retry(wait))
 
-    async def _inform_periodically(self) -> None:
+    async def _inform_periodically(self, first_after_seconds: float | None) -> None:
         cpe, me = self._cpe, asyncio.current_task()
+        wait = first_after_seconds
         while self._periodic is me:
-            await cpe.network.clock.sleep(cpe.inform_interval_seconds, background=True)
+            await cpe.network.clock.sleep(cpe.inform_interval_seconds if wait is None else wait, background=True)
+            wait = None
             if self._periodic is me and cpe.value(cpe.path("ManagementServer.PeriodicInformEnable")):
                 await cpe.periodic_inform()
 

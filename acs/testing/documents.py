@@ -6,6 +6,7 @@ touches the CPE.
 
 from __future__ import annotations
 
+import bisect
 import copy
 import functools
 import itertools
@@ -13,7 +14,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from acs.testing.query import Document, convert_types, device_key, expand_device_query, instant, matches, object_id
+from acs.testing.query import (
+    Document,
+    convert_types,
+    device_key,
+    exact_texts,
+    expand_device_query,
+    instant,
+    matches,
+    object_id,
+    text_after,
+)
 
 COLLECTIONS = (
     "devices",
@@ -38,7 +49,9 @@ class Documents:
     """All collections, each a dictionary by `_id` in order of insertion."""
 
     def __init__(self) -> None:
-        self._collections: dict[str, dict[str, Document]] = {name: {} for name in COLLECTIONS}
+        self._tasks = TasksByDevice()
+        self._collections: dict[str, dict[str, Document]] = {name: {} for name in COLLECTIONS} | {"tasks": self._tasks}
+        self._orders: dict[str, list[str]] = {}
         self._numbers = itertools.count(1)
 
     def __getitem__(self, collection: str) -> dict[str, Document]:
@@ -54,12 +67,26 @@ class Documents:
         elif collection in {"faults", "operations"}:
             query = convert_types(query, {"timestamp": instant})
         matches({}, query)  # an operator nobody knows throws even when there is nothing to search
-        return [document for document in self._collections[collection].values() if matches(document, query)]
+        return [document for document in self._candidates(collection, query) if matches(document, query)]
+
+    def _candidates(self, collection: str, query: object) -> Iterable[Document]:
+        """What an index leaves to look at, in its order: all there are of _id, and of a task's device (1.2.16)."""
+        documents = self._collections[collection]
+        if not isinstance(query, dict):
+            return documents.values()
+        if (ids := exact_texts(query.get("_id"))) is not None:
+            return [documents[key] for key in ids if key in documents]
+        if (after := text_after(query.get("_id"))) is not None:
+            if (order := self._orders.get(collection)) is None or len(order) != len(documents):
+                order = self._orders[collection] = sorted(documents)
+            return (documents[key] for key in order[bisect.bisect_right(order, after) :])
+        if collection == "tasks" and (devices := exact_texts(query.get("device"))) is not None:
+            return [task for device in devices for task in self.tasks_of(device)]
+        return documents.values()
 
     def tasks_of(self, device_id: str) -> list[Document]:
         """A device's queue, in the order in which it runs."""
-        own = [task for task in self["tasks"].values() if task.get("device") == device_id]
-        return sorted(own, key=lambda task: task["timestamp"])
+        return sorted(self._tasks.of(device_id), key=lambda task: task["timestamp"])
 
     def new_task_id(self, now: datetime) -> str:
         """24 hex digits that begin with the second, as an ObjectId's do."""
@@ -69,8 +96,8 @@ class Documents:
         """Drop a device with all that hangs on it."""
         self["devices"].pop(device_id, None)
         for name in ("tasks", "faults"):
-            kept = {key: one for key, one in self[name].items() if one.get("device") != device_id}
-            self._collections[name] = kept
+            for key in [key for key, one in self[name].items() if one.get("device") == device_id]:
+                del self[name][key]
         kept = {key: one for key, one in self["operations"].items() if not key.startswith(f"{device_id}:")}
         self._collections["operations"] = kept
 
@@ -80,9 +107,48 @@ class Documents:
 
     def load(self, dumped: dict[str, list[Document]]) -> None:
         for name in COLLECTIONS:
-            self._collections[name] = {one["_id"]: one for one in copy.deepcopy(dumped.get(name, []))}
+            self[name].clear()
+            self[name].update({one["_id"]: one for one in copy.deepcopy(dumped.get(name, []))})
         # A restored lab must not give an id twice.
         self._numbers = itertools.count(1 + max((int(key[-6:], 16) for key in self["tasks"]), default=0))
+
+
+class TasksByDevice(dict[str, Document]):
+    """The tasks by ``_id``, and which of them are a device's without looking at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of: dict[str, dict[str, Document]] = {}
+
+    def of(self, device_id: str) -> list[Document]:
+        return list(self._of.get(device_id, {}).values())
+
+    def __setitem__(self, key: str, task: Document) -> None:
+        super().__setitem__(key, task)
+        self._of.setdefault(str(task.get("device")), {})[key] = task
+
+    def __delitem__(self, key: str) -> None:
+        self._forget(key)
+        super().__delitem__(key)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self._forget(key)
+        return super().pop(key, *default)
+
+    def update(self, tasks: Any = (), /, **more: Any) -> None:
+        for key, task in dict(tasks, **more).items():
+            self[key] = task
+
+    def clear(self) -> None:
+        super().clear()
+        self._of.clear()
+
+    def _forget(self, key: str) -> None:
+        device_id = str(self.get(key, {}).get("device"))
+        own = self._of.get(device_id, {})
+        own.pop(key, None)
+        if not own:
+            self._of.pop(device_id, None)
 
 
 def project(document: Document, paths: Iterable[str]) -> Document:

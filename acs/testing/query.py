@@ -80,6 +80,24 @@ def instant(value: object) -> object:
     return (parse_date(value) or value) if isinstance(value, str) else value
 
 
+def exact_texts(condition: object) -> list[str] | None:
+    """The texts that alone can fulfil a condition, each once; None when others can (a pattern, another operator)."""
+    is_list = isinstance(condition, dict) and set(condition) == {"$in"}
+    wanted = condition["$in"] if is_list and isinstance(condition, dict) else [condition]
+    if not isinstance(wanted, list):
+        return None
+    texts = [one for each in wanted for one in _alternatives(each) if not isinstance(one, float | datetime)]
+    return list(dict.fromkeys(texts)) if all(isinstance(one, str) for one in texts) else None
+
+
+def text_after(condition: object) -> str | None:
+    """The text that all which fulfil a condition come after; None when it isn't such a condition."""
+    if not isinstance(condition, dict) or set(condition) != {"$gt"}:
+        return None
+    texts = [one for one in _alternatives(condition["$gt"]) if isinstance(one, str)]
+    return texts[0] if texts else None
+
+
 def matches(document: Document, query: object) -> bool:
     """Raises: WorkerCrash for an unknown operator."""
     if not isinstance(query, dict):

@@ -20,7 +20,8 @@ class Quirks:
     reboot. Reading: `secret_mask` is what every secret reads back as, blank by default.
 
     The rest: RPCs in `unsupported` are answered 9000 (by their CWMP names: Reboot, FactoryReset, Download, ...);
-    `session_seconds` keeps every session open so much longer; `transfer_seconds` passes before TransferComplete;
+    `forgets` loses every setting at a boot, which it calls no BOOTSTRAP; `session_seconds` keeps every session open so
+    much longer; `transfer_seconds` passes before TransferComplete;
     `test_seconds` before the end of a ping or download that the CPE was asked for; `keeps_version` takes a firmware and
     runs the old one on.
 
@@ -39,6 +40,7 @@ class Quirks:
     lies: bool = False
     status_one: bool = False
     unsupported: frozenset[str] = frozenset()
+    forgets: bool = False
     session_seconds: float = 0.0
     transfer_seconds: float = 60.0
     reboot_seconds: float = 30.0

@@ -76,6 +76,7 @@ class LabAcs:
         self._happened = asyncio.Event()
         self.cwmp = Cwmp(self.documents, self.clock, self.note)
         self.cpes: dict[str, LabCpe] = {}
+        self._by_device_id: dict[str, LabCpe] = {}
         self._nbi = Nbi(
             self.documents, self.cwmp, TaskQueue(self.documents, self.cwmp, self.clock, self._cpe_of), self.clock
         )
@@ -128,7 +129,7 @@ class LabAcs:
         """Connect a CPE to this ACS; it says nothing before `power_on`."""
         if cpe.serial in self.cpes:
             raise LabRefused(f"a CPE with serial {cpe.serial} is attached already")
-        self.cpes[cpe.serial] = cpe
+        self.cpes[cpe.serial] = self._by_device_id[cpe.device_id] = cpe
         cpe.join(self)
         return cpe
 
@@ -190,7 +191,7 @@ class LabAcs:
             self.defects.append(error)
 
     def _cpe_of(self, device_id: str) -> LabCpe | None:
-        return next((cpe for cpe in self.cpes.values() if cpe.device_id == device_id), None)
+        return self._by_device_id.get(device_id)
 
     # --- the NBI's workers ----------------------------------------------------------------------------------------
 

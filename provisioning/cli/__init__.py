@@ -17,6 +17,7 @@ from provisioning.cli import (
     campaigns,
     customers,
     devices,
+    devices_fleet,
     events,
     keys,
     leads,
@@ -44,6 +45,7 @@ from provisioning.cli import (
 from provisioning.cli.audited import remember_what_is_typed
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.doctor import add_to as add_doctor
+from provisioning.cli.lab import app as lab
 from provisioning.cli.operate import add_to as add_operations
 from provisioning.cli.printing import say
 
@@ -60,6 +62,7 @@ app.add_typer(visits.app, name="visits")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(nas.app, name="nas")
+devices_fleet.add_to(devices.app)
 app.add_typer(devices.app, name="devices")
 app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(sessions.app, name="sessions")
@@ -82,6 +85,7 @@ app.add_typer(tickets.app, name="tickets")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.app, name="audit")
+app.add_typer(lab, name="lab")
 add_operations(app)
 add_doctor(app)
 add_demo(app)

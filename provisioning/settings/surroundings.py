@@ -29,6 +29,28 @@ class Surroundings(BaseModel):
         description="GenieACS' NBI, for example http://127.0.0.1:7557. Unset: the demo starts its lab ACS.",
         json_schema_extra={"default": "unset"},
     )
+    acs_cwmp_workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="How many genieacs-cwmp workers there are: 8 to 16 CPEs are called at once for each.",
+    )
+    acs_inform_interval_seconds: int = Field(
+        default=300,
+        ge=30,
+        le=604_800,
+        description="How often a CPE informs of which neither its settings nor GenieACS say it; after three intervals"
+        " it counts as silent.",
+    )
+    acs_repairs: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="How often a CPE that has lost its settings gets them again by itself, within the window.",
+    )
+    acs_repair_window_hours: int = Field(
+        default=24, ge=1, le=720, description="The window; then the CPE is handed over to a person."
+    )
     webhook_private_networks: Annotated[tuple[NetworkText, ...], NoDecode, WORDS] = Field(
         default=(),
         description="Networks inside of which webhooks may lead, also by http, for example `10.20.0.0/16,127.0.0.0/8`;"

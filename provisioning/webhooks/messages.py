@@ -25,6 +25,7 @@ EVENT_TYPES: tuple[str, ...] = (
     SUBSCRIBER_CHANGED,
     "campaign.completed",
     "campaign.stopped",
+    "device.handed_over",
     "device.operation_ended",
     "lead.qualified",
     "nas.heard_again",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,9 @@ class KeptSecrets:
 
     async def reveal(self, db: AsyncSession, ref: str) -> str:
         return self.plaintexts[ref]
+
+    async def reveal_many(self, db: AsyncSession, refs: Collection[str]) -> dict[str, str]:
+        return {ref: self.plaintexts[ref] for ref in refs if ref in self.plaintexts}
 
     async def discard(self, db: AsyncSession, ref: str) -> None:
         self.plaintexts.pop(ref, None)

@@ -15,10 +15,12 @@ from acs import (
     Finding,
     claims_without_proof,
     devices_of_ended_services,
+    handed_over_and_not_at_rest,
     revisions_that_do_not_fit,
     secrets_in_clear,
     serials_bound_twice,
     traces_left_at_the_acs,
+    unreached_without_a_cause,
 )
 from tests.acs.conftest import TENANT, Clockwork, Devices
 
@@ -35,6 +37,8 @@ def checks(clockwork: Clockwork) -> dict[str, Check]:
         "revision_does_not_fit": lambda db: revisions_that_do_not_fit(db, tenant_id=TENANT),
         "secret_in_clear": lambda db: secrets_in_clear(db, tenant_id=TENANT),
         "trace_left": lambda db: traces_left_at_the_acs(db, tenant_id=TENANT, withdrawn_before=hour_ago),
+        "handed_over_at_rest": lambda db: handed_over_and_not_at_rest(db, tenant_id=TENANT),
+        "unreached_for_a_cause": lambda db: unreached_without_a_cause(db, tenant_id=TENANT),
     }
 
 
@@ -114,6 +118,22 @@ async def test_a_claim_without_proof_is_found(healthy: Devices, facts: dict[str,
     async with healthy.database.begin() as db:
         await set_facts(db, SERIAL, **facts)
     assert await found(healthy) == ["claim_without_proof"]
+
+
+async def test_a_cpe_that_goes_on_though_it_was_handed_over_is_found(healthy: Devices) -> None:
+    async with healthy.database.begin() as db:
+        await set_facts(db, SERIAL, handed_over_at=healthy.clock.now())
+    assert await found(healthy) == ["handed_over_at_rest"]
+
+
+@pytest.mark.parametrize("facts", [{"unreached_why": "offline"}, {"unreached_why": "moods", "unreached_since": True}])
+async def test_a_cpe_that_is_not_reached_for_no_cause_or_since_no_time_is_found(
+    healthy: Devices, facts: dict[str, Any]
+) -> None:
+    since = {"unreached_since": healthy.clock.now()} if facts.get("unreached_since") else {}
+    async with healthy.database.begin() as db:
+        await set_facts(db, SERIAL, **{**facts, **since})
+    assert await found(healthy) == ["unreached_for_a_cause"]
 
 
 async def test_settings_changed_behind_the_revision_are_found(healthy: Devices) -> None:

@@ -73,6 +73,28 @@ CORRUPTIONS = (
         ours=(f"UPDATE acs_device SET state = 'withdrawn', withdrawn_at = {LONG_AGO}, cleared_at = NULL",),
     ),
     Corruption(
+        "a CPE that goes on though it was handed over",
+        (
+            (
+                "acs.handed_over_at_rest",
+                SERIAL,
+                f"CPE {SERIAL} was handed over to a person, and is accepted_unverifiable all the same.",
+            ),
+        ),
+        ours=(f"UPDATE acs_device SET handed_over_at = {LONG_AGO} WHERE serial = '{SERIAL}'",),
+    ),
+    Corruption(
+        "a CPE that is not reached for no cause",
+        (
+            (
+                "acs.unreached_for_a_cause",
+                SERIAL,
+                f"CPE {SERIAL} cannot be reached (moods, since None): that is no cause with a time.",
+            ),
+        ),
+        ours=(f"UPDATE acs_device SET unreached_why = 'moods' WHERE serial = '{SERIAL}'",),
+    ),
+    Corruption(
         "a campaign that ended before its CPEs",
         (
             (

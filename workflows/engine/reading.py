@@ -196,6 +196,17 @@ async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) ->
     return await _summaries(db, query)
 
 
+async def customers_of_open_runs(db: AsyncSession, *, tenant_id: str) -> set[int]:
+    """Those whom a run has to do with that has not ended, also one that is held."""
+    return set(
+        await db.scalars(
+            select(RunRow.customer_id).where(
+                RunRow.tenant_id == tenant_id, RunRow.state.not_in(ENDED), RunRow.customer_id.is_not(None)
+            )
+        )
+    )
+
+
 async def show_run(db: AsyncSession, run_id: int, *, tenant_id: str, definitions: Definitions) -> RunView:
     """Raises: RunUnknown; CodeMissing if this release has no definition for the run's version."""
     row = (await db.execute(_WHOLE.where(_RUN.id == run_id, _RUN.tenant_id == tenant_id))).one_or_none()

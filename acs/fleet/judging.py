@@ -1,0 +1,102 @@
+"""What the ACS's record of a bound CPE says about it: news that needs doing, or nothing.
+
+The record proves only what is younger than the write: a value read from the CPE since (by somebody's refresh, or an
+Inform that carried it) and another than the wish is drift. A record that agrees proves nothing, and is not taken for
+a reading. Times compared with each other are both the ACS's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Row
+
+from acs.convergence.seen_devices import Leaf, SeenDevice, leaf_of
+from acs.convergence.verifying import Drift, is_same
+from acs.tables import AcsDevice
+from acs.templates.rendering import ROOTS, Setting
+
+INTERVAL = "ManagementServer.PeriodicInformInterval"
+TAKEN = ("applied", "verified", "accepted_unverifiable")
+SILENT_INTERVALS = 3
+
+News = Literal["none", "first_inform", "reported", "rebooted", "reset", "drifted"]
+"""* first_inform: it was awaited. reported: it has settings to get, or to be read back, and has reported since.
+* rebooted: it has booted since it was read back, so it may have forgotten. reset, drifted: it has lost its settings.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``why`` in a sentence, for reset and drifted ones."""
+
+    news: News
+    why: str = ""
+    drift: list[Any] = field(default_factory=list)
+
+
+NOTHING = Judgement("none")
+Known = AcsDevice | Row[*tuple[Any, ...]]
+"""What our row says, or as much of it as is judged."""
+
+
+def judge(device: Known, seen: SeenDevice, leaves: Mapping[str, Leaf], projected: Collection[str]) -> Judgement:
+    """``leaves``: what the record says of the ``projected`` parameters."""
+    last_inform = seen["last_inform"]
+    if device.state == "awaiting_first_inform":
+        return Judgement("first_inform") if last_inform is not None else NOTHING
+    if device.state == "faulted":
+        return NOTHING
+    if device.state == "drifted":  # a verification found that; the details are its own
+        return Judgement("drifted", device.reason, list(device.details))
+    if device.state in TAKEN and device.applied_revision == device.revision and device.written_at is not None:
+        return _taken(device, seen, _shown_drift(device, leaves, projected))
+    reported = last_inform is not None and (device.last_inform_at is None or last_inform > device.last_inform_at)
+    return Judgement("reported") if reported else NOTHING
+
+
+def _taken(device: Known, seen: SeenDevice, drift: list[Drift]) -> Judgement:
+    """Of one that has taken its settings: whether it still has them."""
+    bootstrap, boot, written = seen["last_bootstrap"], seen["last_boot"], device.written_at
+    if written is not None and bootstrap is not None and bootstrap > written:
+        return Judgement("reset", f"It was reset to factory default at {bootstrap:%Y-%m-%d %H:%M} UTC.")
+    if drift:
+        shown = "; ".join(f"{each['path']} is {each['reported']!r} instead of {each['wanted']!r}" for each in drift)
+        return Judgement("drifted", f"{shown}.", drift)
+    if device.state == "applied":
+        return Judgement("reported")
+    # What it held was read in a session after the Inform that stands in our row.
+    heard = device.last_inform_at or written
+    return Judgement("rebooted") if boot is not None and heard is not None and boot > heard else NOTHING
+
+
+def is_silent(last_inform: datetime | None, interval: timedelta, now: datetime) -> bool:
+    return last_inform is not None and now - last_inform > interval * SILENT_INTERVALS
+
+
+def inform_interval(device: Known, document: Mapping[str, Any], otherwise: timedelta) -> timedelta:
+    """How often it is to inform: as its settings say, or as it said itself, or as the ACS sets it for all."""
+    wished = [row[1] for row in device.parameters if str(row[0]).endswith(INTERVAL)]
+    told = [_interval_in(document, root) for root in ROOTS.values()]
+    seconds = next((each for each in (*wished, *told) if isinstance(each, int) and each > 0), None)
+    return otherwise if seconds is None else timedelta(seconds=seconds)
+
+
+def _shown_drift(device: Known, leaves: Mapping[str, Leaf], projected: Collection[str]) -> list[Drift]:
+    drift: list[Drift] = []
+    for row in device.parameters:
+        path = str(row[0])
+        leaf = leaves.get(path) if path in projected else None
+        if leaf is None or leaf.stamp is None or leaf.value is None or device.written_at is None or row[3]:
+            continue
+        if leaf.stamp > device.written_at and not is_same(setting := Setting.from_row(row), leaf.value):
+            drift.append(Drift(path=path, wanted=setting.value, reported=leaf.value))
+    return drift
+
+
+def _interval_in(document: Mapping[str, Any], root: str) -> object:
+    leaf = leaf_of(document, f"{root}.{INTERVAL}")
+    return None if leaf is None else leaf.value

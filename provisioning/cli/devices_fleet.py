@@ -1,0 +1,217 @@
+"""``firstlight devices converge | sweep | unknown | fleet``: all CPEs of an ACS, and many of them at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from acs import (
+    FleetOverview,
+    FleetProgress,
+    NbiError,
+    SweepOutcome,
+    UnboundDevice,
+    fleet_overview,
+    resume_devices,
+    unbound_devices,
+)
+from provisioning.bootstrap import Appliance
+from provisioning.cli.audited import carrying
+from provisioning.cli.printing import Entry, clock_time, err, print_json, print_list, say, state_text
+from provisioning.cli.running import AsJson, run
+from provisioning.configured import acs_fleet
+from provisioning.errors import Fault, InvalidRequest
+from provisioning.fleet import fleet_convergence, fleet_sweep
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    for command in (converge, sweep, unknown, fleet):
+        app.command()(command)
+
+
+def converge(
+    serial: Annotated[list[str] | None, typer.Argument(help="The CPEs' serial numbers.")] = None,
+    all_not_converged: Annotated[
+        bool, typer.Option("--all-not-converged", help="All that are bound and do not have what they should.")
+    ] = False,
+    reason: Annotated[
+        str | None, typer.Option(help="Why, for the audit. Needed with serials: it resumes a repair given up.")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Give CPEs their settings and read them back. One that cannot be called gets them at its next Inform."""
+
+    async def act(appliance: Appliance) -> FleetProgress:
+        _require_one(serial, all_not_converged, reason)
+        wanted: list[str] | None = None
+        if serial:
+            async with appliance.database.begin() as db:
+                wanted = await resume_devices(db, serial, tenant_id=appliance.tenant_id, now=appliance.clock())
+        async with acs_fleet(appliance.settings) as acses:
+            whole = FleetProgress(total=0)
+            for name, nbi in acses.items():
+                many = fleet_convergence(appliance, nbi, acs_name=name, sleep=asyncio.sleep)
+                with carrying(appliance), _bar(shown=not json_) as moved:
+                    mine = None if wanted is None else await many.own(wanted)
+                    whole.add(await many.converge_many(mine, on_progress=moved))
+            return whole
+
+    progress = run(act, as_json=json_)
+    print_json(_as_json(progress)) if json_ else _print_progress(progress)
+    if progress.converged < progress.done:
+        raise typer.Exit(1)
+
+
+def sweep(json_: AsJson = False) -> None:
+    """Look at all CPEs of the ACS: who is new, reset, changed, silent or back. The worker repairs what is found."""
+
+    async def act(appliance: Appliance) -> SweepOutcome:
+        async with acs_fleet(appliance.settings) as acses:
+            whole = SweepOutcome()
+            with carrying(appliance):
+                for name, nbi in acses.items():
+                    whole.add(await fleet_sweep(appliance, nbi, acs_name=name).everything())
+            return whole
+
+    found = run(act, as_json=json_)
+    if json_:
+        print_json({name: getattr(found, name) for name in SweepOutcome.__dataclass_fields__})
+        return
+    say(f"{found.devices} CPEs in {found.pages} pages: {found.unbound} serve nobody ({found.new_unbound} of them new)")
+    say(
+        f"{found.first_informs} reported for the first time, {found.resets} were reset, {found.drifted} changed,"
+        f" {found.rebooted} booted since they were read back, {found.silent} silent, {found.back} back"
+    )
+    if found.ambiguous:
+        say(f"{found.ambiguous} left alone: several CPEs report their serial number")
+    for serial in found.handed_over:
+        say(f"{serial}: handed over to a person")
+    if found.due:
+        say(
+            f"{len(found.due)} are due; the worker converges them, or `firstlight devices converge --all-not-converged`"
+        )
+
+
+def unknown(
+    before: Annotated[int | None, typer.Option(help="Only those behind this number: the next page.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 50,
+    json_: AsJson = False,
+) -> None:
+    """List the CPEs that the ACS knows and that serve nobody, the newest first."""
+
+    async def act(appliance: Appliance) -> list[UnboundDevice]:
+        async with appliance.database.read() as db:
+            return await unbound_devices(db, tenant_id=appliance.tenant_id, before=before, limit=limit)
+
+    found = run(act, as_json=json_)
+    if json_:
+        print_json(found)
+    elif not found:
+        say("every CPE that was seen at the ACS serves somebody")
+    else:
+        print_list(("#", "serial", "product class", "seen first", "last inform"), [_entry(each) for each in found])
+
+
+def fleet(json_: AsJson = False) -> None:
+    """Count the CPEs by state, with the oldest in each, say why some are not reached, and how the ACS is."""
+
+    async def act(appliance: Appliance) -> tuple[FleetOverview, dict[str, str]]:
+        async with appliance.database.read() as db:
+            found = await fleet_overview(db, tenant_id=appliance.tenant_id)
+        return found, await _health(appliance)
+
+    found, health = run(act, as_json=json_)
+    if json_:
+        print_json({**found, "acs": health})
+        return
+    for state in found["states"]:
+        since = clock_time(state["oldest_since"])
+        say(f"{state['devices']:>8}  {state['state']}, the longest {state['oldest_serial']}, since {since}")
+    for cause in found["unreached"]:
+        say(f"{cause['devices']:>8}  not reached: {cause['words']} (first {cause['oldest_serial']}). {cause['remedy']}")
+    say(f"{found['handed_over']:>8}  handed over to a person")
+    say(f"{found['unbound']:>8}  at the ACS and nobody's (`firstlight devices unknown`)")
+    for name, said in health.items():
+        say(f"ACS {name}: {said}")
+    if not health:
+        say("no ACS: FIRSTLIGHT_GENIEACS_NBI_URL is not set")
+
+
+def _require_one(serials: list[str] | None, all_not_converged: bool, reason: str | None) -> None:
+    faults: list[Fault] = []
+    if bool(serials) == all_not_converged:
+        faults.append(Fault("serial", "give serial numbers, or --all-not-converged"))
+    if serials and not (reason or "").strip():
+        faults.append(Fault("reason", "is needed: what is known of these CPEs is set aside"))
+    if faults:
+        raise InvalidRequest("The request", faults)
+
+
+async def _health(appliance: Appliance) -> dict[str, str]:
+    """By the ACS's name."""
+    if appliance.settings.genieacs_nbi_url is None:
+        return {}
+    health: dict[str, str] = {}
+    async with acs_fleet(appliance.settings) as acses:
+        for name, nbi in acses.items():
+            try:
+                devices = await nbi.count("devices", {})
+                tasks, faults = await nbi.count("tasks", {}), await nbi.count("faults", {})
+            except NbiError as error:
+                health[name] = str(error)
+                continue
+            version = nbi.genieacs_version or "of unknown version"
+            health[name] = f"GenieACS {version}, {devices} CPEs, {tasks} tasks, {faults} faults"
+    return health
+
+
+@contextmanager
+def _bar(*, shown: bool) -> Iterator[Callable[[FleetProgress], None]]:
+    """A bar on standard error, for as long as a person looks."""
+    if not (shown and err.is_terminal):
+        yield lambda _progress: None
+        return
+    columns = (TextColumn("CPEs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda progress: bar.update(task, total=progress.total, completed=progress.done)
+
+
+def _as_json(progress: FleetProgress) -> dict[str, object]:
+    return {
+        "total": progress.total,
+        "done": progress.done,
+        "converged": progress.converged,
+        "states": dict(progress.by_state),
+        "why": dict(progress.by_why),
+        "errors": dict(progress.errors),
+    }
+
+
+def _print_progress(progress: FleetProgress) -> None:
+    say(f"{progress.converged} of {progress.done} CPEs have what they should")
+    for state, count in sorted(progress.by_state.items()):
+        say(state_text(state).append(f": {count}"))
+    for why, count in sorted(progress.by_why.items()):
+        say(f"  {why}: {count}")
+    for code, count in sorted(progress.errors.items()):
+        say(f"{code}: {count}")
+
+
+def _entry(device: UnboundDevice) -> Entry:
+    return Entry(
+        (
+            str(device["number"]),
+            device["serial"],
+            device["product_class"] or "",
+            clock_time(device["first_seen_at"]),
+            clock_time(device["last_inform_at"]),
+        ),
+        "",
+    )

@@ -1,0 +1,200 @@
+"""What a sweep finds, and what becomes of it; the CPEs themselves tell whether it was true."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs import AcsDevice, NbiClient
+from acs.fleet.converging import FleetConvergence
+from acs.fleet.repairing import RepairLimit, resume
+from acs.fleet.seen_rows import unbound
+from acs.fleet.sweeping import Sweep
+from acs.testing import LabAcs, LabCpe, Quirks
+from tests.acs.conftest import TENANT, Devices, KeptSecrets
+from tests.acs.fleet.test_converging import bind, plug_in, serial_of
+
+SSID = "Device.PPP.Interface.1.Username"
+
+
+class Tending:
+    """A sweep and the convergence of what it finds due, as the worker does it."""
+
+    def __init__(self, devices: Devices, nbi: NbiClient, lab: LabAcs, secrets: KeptSecrets) -> None:
+        self.devices, self.lab = devices, lab
+        self.told: list[str] = []
+        self.busy: set[int] = set()
+        self.sweep = Sweep(
+            devices.database.begin,
+            nbi,
+            tenant_id=TENANT,
+            now=lab.clock.now,
+            limit=RepairLimit(2, timedelta(hours=24)),
+            tell=self.tell,
+            in_hand=self.in_hand,
+        )
+        self.fleet = FleetConvergence(
+            devices.database.begin, nbi, tenant_id=TENANT, now=lab.clock.now, secrets=secrets, sleep=lab.clock.sleep
+        )
+
+    async def tell(self, _db: AsyncSession, device: AcsDevice) -> None:
+        self.told.append(device.serial)
+
+    async def in_hand(self) -> set[int]:
+        return self.busy
+
+    async def look(self) -> list[str]:
+        due = (await self.sweep.recent()).due
+        await self.fleet.converge_many(due)
+        return due
+
+    async def row(self, number: int) -> AcsDevice:
+        async with self.devices.database.begin() as db:
+            return (await db.scalars(select(AcsDevice).where(AcsDevice.serial == serial_of(number)))).one()
+
+
+@pytest.fixture
+def tending(devices: Devices, nbi: NbiClient, lab: LabAcs, secrets: KeptSecrets) -> Tending:
+    return Tending(devices, nbi, lab, secrets)
+
+
+async def test_a_cpe_that_was_bound_before_it_reported_gets_its_settings_after_its_first_inform(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 2)
+    assert await tending.look() == []
+    [cpe, _] = await plug_in(lab, 2)
+    tending.busy = {1}  # the customer of the other: a run is at it
+    assert await tending.look() == [serial_of(0)]
+    assert cpe.ppp.username == "u0@isp"
+    assert (await tending.row(0)).state == "accepted_unverifiable"
+    assert (await tending.row(1)).state == "awaiting_first_inform"
+    assert await tending.look() == []
+
+
+async def test_cpes_that_serve_nobody_are_listed_once_and_until_they_do(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await plug_in(lab, 3)
+    await bind(devices, 1)
+    first, second = await tending.sweep.everything(), await tending.sweep.everything()
+    assert (first.devices, first.unbound, first.new_unbound, second.new_unbound) == (3, 2, 2, 0)
+    async with devices.database.begin() as db:
+        assert [each["serial"] for each in await unbound(db, tenant_id=TENANT)] == [serial_of(2), serial_of(1)]
+    await bind(devices, 1, first=2)
+    async with devices.database.begin() as db:
+        assert [each["serial"] for each in await unbound(db, tenant_id=TENANT)] == [serial_of(1)]
+
+
+async def test_a_factory_reset_and_a_customers_change_are_noticed_and_repaired(
+    tending: Tending, devices: Devices, nbi: NbiClient, lab: LabAcs
+) -> None:
+    await bind(devices, 3)
+    cpes = await plug_in(lab, 3)
+    await tending.look()
+    await lab.clock.sleep(60)
+    await cpes[0].factory_reset()
+    cpes[2].customer_sets(SSID, "mine")
+    await cpes[2].periodic_inform()
+    assert (await tending.look(), cpes[0].ppp.username) == ([serial_of(0)], "u0@isp")
+    assert (await tending.row(0)).repairs == 1
+    # An Inform does not tell the change; whoever reads the parameter makes it known.
+    await nbi.queue_task(cpes[2].device_id, {"name": "getParameterValues", "parameterNames": [SSID]})
+    await cpes[2].periodic_inform()
+    found = await tending.sweep.recent()
+    assert (found.drifted, found.due) == (1, [serial_of(2)])
+    assert (await tending.row(2)).details == [{"path": SSID, "wanted": "u2@isp", "reported": "mine"}]
+    await tending.fleet.converge_many(found.due)
+    assert cpes[2].ppp.username == "u2@isp"
+    assert (await tending.row(2)).state == "accepted_unverifiable"
+
+
+async def test_firmware_that_forgets_is_repaired_so_often_and_then_handed_to_a_person(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 1)
+    [cpe] = await plug_in(lab, 1, lambda _number: Quirks(forgets=True))
+    await tending.look()
+    for repair in (1, 2):
+        await lab.clock.sleep(60)
+        await cpe.power_on()
+        assert cpe.ppp.username == ""
+        assert await tending.look() == [serial_of(0)]  # it has booted: it is read, and found to have forgotten
+        assert (await tending.row(0)).state == "drifted"
+        assert await tending.look() == [serial_of(0)]
+        assert (cpe.ppp.username, (await tending.row(0)).repairs) == ("u0@isp", repair)
+    await lab.clock.sleep(60)
+    await cpe.power_on()
+    await tending.look()
+    assert await tending.look() == []
+    row = await tending.row(0)
+    assert (row.state, row.handed_over_at is not None, tending.told) == ("faulted", True, [serial_of(0)])
+    assert row.reason.startswith("Repair loop: handed over to a person. It was given its settings again 2 times")
+    await cpe.periodic_inform()
+    assert await tending.look() == []
+    assert (await tending.fleet.converge_many()).done == 0  # nor with everything that has not converged
+    assert cpe.ppp.username == ""
+    async with devices.database.begin() as db:
+        resume(await db.get_one(AcsDevice, row.id), now=lab.clock.now())
+    assert (await tending.fleet.converge_many()).converged == 1
+    assert (cpe.ppp.username, (await tending.row(0)).repairs) == ("u0@isp", 0)
+
+
+async def test_the_limit_counts_within_its_window(tending: Tending, devices: Devices, lab: LabAcs) -> None:
+    await bind(devices, 1)
+    [cpe] = await plug_in(lab, 1)
+    await tending.look()
+    for _ in range(4):
+        await lab.clock.sleep(13 * 3600)
+        await cpe.factory_reset()
+        await tending.look()
+        assert cpe.ppp.username == "u0@isp"
+    assert (tending.told, (await tending.row(0)).repairs) == ([], 2)
+
+
+async def test_who_is_silent_is_noted_with_its_last_inform_and_forgotten_when_it_is_back(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 2)
+    cpes = await plug_in(lab, 2)
+    await tending.look()
+    await cpes[0].power_off()
+    heard = (await tending.sweep.everything(), await tending.row(0))[1].last_inform_at
+    await lab.clock.sleep(3600)
+    await cpes[1].periodic_inform()
+    assert (await tending.sweep.everything()).silent == 1
+    silent, other = await tending.row(0), await tending.row(1)
+    assert (silent.unreached_why, silent.unreached_since) == ("silent", heard)
+    assert (silent.state, other.unreached_why) == ("accepted_unverifiable", None)
+    await cpes[0].power_on()
+    assert (await tending.sweep.recent()).back == 1
+    assert (await tending.row(0)).unreached_why is None
+
+
+async def test_a_cpe_that_cannot_be_called_and_reports_all_the_same_is_behind_nat(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 1)
+    [cpe] = await plug_in(lab, 1, lambda _number: Quirks(reachable=False))
+    await tending.look()
+    assert ((await tending.row(0)).state, (await tending.row(0)).unreached_why) == ("unreachable", "offline")
+    await lab.clock.sleep(280)
+    await cpe.periodic_inform()  # takes its settings
+    await tending.sweep.recent()
+    assert (await tending.row(0)).unreached_why == "nat"
+    await cpe.power_off()
+    await lab.clock.sleep(600)
+    await tending.sweep.everything()
+    assert (await tending.row(0)).unreached_why == "offline"
+
+
+async def test_two_cpes_with_one_serial_are_left_alone(tending: Tending, devices: Devices, lab: LabAcs) -> None:
+    await bind(devices, 1)
+    await plug_in(lab, 1)
+    other = lab.attach(LabCpe(serial_of(0).lower(), oui="ACDE48"))
+    await other.power_on()
+    found = await tending.sweep.everything()
+    assert (found.ambiguous, found.due, found.unbound) == (1, [], 0)
