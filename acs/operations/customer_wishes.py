@@ -21,7 +21,6 @@ from acs.serials import canonical_serial
 from acs.service import GenieAcsService, wifi_ref
 from acs.tables import AcsDevice
 from acs.templates.library import TemplateLibrary
-from acs.wishes import rendering_of, write_wish
 
 log = structlog.get_logger(__name__)
 
@@ -119,8 +118,7 @@ class CustomerWishes:
             if value == wifi_ref(old):
                 await self._secrets.seal(self._db, wifi_ref(new), await self._secrets.reveal(self._db, wifi_ref(old)))
                 inputs[name] = wifi_ref(new)
-        before = await self._row(old)
-        overrides, acs_name = dict(before.overrides or {}), before.acs_name
+        acs_name = (await self._row(old)).acs_name
         await self._devices.withdraw_device(device_serial=old)
         await self._devices.provision_device(
             customer_id=record["customer_id"],
@@ -130,13 +128,10 @@ class CustomerWishes:
             values=inputs,
             plan=record["plan"],
         )
+        await self._devices.take_over_overrides(former_serial=old, device_serial=new)
         row = await self._row(new)
         row.acs_name = acs_name  # the line is where it was, so the new one reports where the old one did
-        if overrides:
-            row.overrides = overrides
-            wish = await rendering_of(self._db, row, self._templates.get(row.template), row.inputs)
-            write_wish(row, wish, why="It took the place of another CPE.", at=self._now())
-            await self._db.flush()
+        await self._db.flush()
         log.info("cpe swapped", old_serial=old, serial=new, customer_id=record["customer_id"])
         return await self._operations.keep("swap", row, arguments, by=by, request_id=request_id)
 
