@@ -181,6 +181,7 @@ class TaskLooks:
                 stage="ran",
                 state="unknown",
                 looks=0,
+                expires_at=self._now(),  # what it did, if it did, shows within the time that its kind settles in
                 reason="Whether the CPE was sent it is not known; it is not sent again, and its effect is looked for.",
             )
         if in_flight:

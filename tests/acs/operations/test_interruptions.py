@@ -34,7 +34,14 @@ async def test_killed_at_any_request_the_cpe_reboots_once_and_that_is_known(
         saboteur.rest()
         await ops.later(91)  # the dead process's lease is over
         over = await ops.done(asked)
-        assert (over["state"], sent(cpe, "Reboot")) == ("done", 1), f"killed at request {number}: {over['reason']}"
+        if (
+            over["ended_at"] is None
+        ):  # never sent, but the CPE had a session since: nobody knows that, so it is not sent
+            await ops.later(16 * 60)
+            over = await ops.carrier.carry(asked["operation_id"])
+        outcome = (over["state"], over["ended_at"] is not None, sent(cpe, "Reboot"))
+        allowed = [("done", True, 1)] + [("unknown", True, 0)] * (struck and not after_effect)
+        assert outcome in allowed, f"killed at request {number}: {over['reason']}"
         if not struck:
             break
     else:
