@@ -46,4 +46,6 @@ async def converge(call: InCall, wish: Converge) -> Converging:
     """Has CPEs converged again, also where repairing was given up; the worker begins at its next look."""
     appliance = call.appliance
     serials = await resume_devices(call.db, wish.serials, tenant_id=appliance.tenant_id, now=appliance.clock())
+    subject = f"device/{serials[0]}" if len(serials) == 1 else "devices"
+    call.tells(subject=subject, reason=wish.reason, before={"converging": 0}, after={"converging": len(serials)})
     return Converging(serials=serials)
