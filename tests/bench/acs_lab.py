@@ -21,7 +21,7 @@ from acs.testing import serial_of
 from provisioning.database import Database
 
 QUICK = bool(os.environ.get("QUICK"))
-REAL = os.environ.get("FIRSTLIGHT_GENIEACS_NBI_URL")
+REAL = os.environ.get("FIRSTLIGHT_GENIEACS_NBI_URL", "")
 TENANT = "bench"
 WORKERS = 2
 """CWMP workers: what GenieACS begins by itself on two cores."""
@@ -84,7 +84,7 @@ async def bound(cpes: int, *, converged: bool = False) -> AsyncIterator[Database
 
 def _row(number: int, templates: TemplateLibrary, converged: bool) -> dict[str, object]:
     template = templates.get("tr098-pppoe" if number % 2 else "tr181-pppoe")
-    inputs = {
+    inputs: dict[str, str | int | None] = {
         "pppoe_username": f"u{number}@isp.example",
         "pppoe_password": f"secret:subscriber/{number}",
         "cpe_vlan_id": 100,
