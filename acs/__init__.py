@@ -4,6 +4,7 @@
 * ``DeviceConvergence`` finds the CPE at the ACS, gives it its settings in one session, all or none, and reads them back
   in a later one. It believes only proof: a tag our script sets after the CPE has taken the values, and readings newer
   than the write. What reads back blank (passwords) is ``accepted_unverifiable``.
+* ``DeviceSettings`` shows what exactly a CPE is set to, and lets single CPEs and plans have something otherwise.
 * ``FleetConvergence`` does that for thousands at a time; ``Sweep`` looks at all CPEs of an ACS for news, and
   ``FleetTender`` is what goes on by itself: first Informs, factory resets, drift, with a limit to repairs.
 * ``CampaignService`` and ``CampaignTurns`` bring a change to a group of CPEs, a few first, until too many fail.
@@ -16,17 +17,23 @@
   another WiFi name, a swap), ``OperationCarrier`` does it and calls it done by its effect.
 * The functions named ``serials_bound_twice`` and the like are the invariants of ``firstlight check``.
 
-To add a CPE template, put one TOML file into ``acs/cpe_templates/`` (or a folder given to ``TemplateLibrary.load``):
+To add a CPE template, put one TOML file into ``acs/cpe_templates/`` (or a folder given to ``TemplateLibrary.load``);
+``docs/cpe-templates.md`` shows a whole one:
 
-1. Copy ``tr181-pppoe.toml`` or ``tr098-pppoe.toml``. The file's name is the template's name.
+1. Copy the one that is nearest. The file's name is the template's name; ``models`` and ``manufacturers`` say for which
+   CPEs it is.
 2. ``data_model`` is TR-181 (paths begin with ``Device.``) or TR-098 (``InternetGatewayDevice.``).
-3. ``[instances]`` name the table rows the service lives in; paths use them as ``{wan}``.
+3. ``[instances]`` name the table rows the service lives in, by number or by what the CPE reports of them (``row``,
+   ``where``, and ``has`` or ``is``); paths use them as ``{wan}``. ``[[management_signs]]`` say by what such a row shows
+   that it carries the connection to the ACS.
 4. ``[inputs.<name>]`` are what a ticket gives: ``string`` (``max_bytes``), ``integer`` (``minimum``, ``maximum``) or
-   ``secret`` (a reference), each with ``default`` or ``optional`` where it need not be given. Of an optional input
-   without a value the parameters are left out.
+   ``secret`` (a reference), each with ``default`` or ``optional`` where it need not be given; ``refused`` (``reason``)
+   for what such a CPE cannot be given. Of an optional input without a value the parameters are left out.
 5. ``[[parameters]]`` have a ``path``, an ``xsd`` type and either ``from`` (an input) or ``value`` (a constant);
    ``secret = true`` for what must not be shown and reads back blank; ``when`` (an input) for a constant that belongs to
-   an optional input.
+   an optional input; ``restarts_wan`` where a change restarts the WAN; ``sureness`` and ``source`` of the path.
+6. One row in the table of ``docs/cpe-templates.md``; a CPE of it in ``acs/testing/cpe_models.py``, and one line in
+   ``tests/acs/convergence/test_rows.py``.
 
 Everything is checked when Firstlight starts, and all faults are named at once.
 ``tests/acs/templates/test_rendering.py`` checks every template that comes with Firstlight.

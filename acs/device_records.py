@@ -48,6 +48,8 @@ class DeviceRecord(ProvisionedDevice):
     plan: str | None
     rows: dict[str, str]
     """The rows that the CPE has chosen by what it reports, by selector."""
+    inform_reason: str | None
+    """Why a verified CPE goes on reporting often, if something keeps it from its interval."""
     applied_revision: str | None
     bound_at: datetime
     last_inform_at: datetime | None
@@ -75,6 +77,7 @@ RECORDS = select(
     DEVICE.device_id,
     DEVICE.plan,
     DEVICE.rows,
+    DEVICE.inform_reason,
     DEVICE.applied_revision,
     DEVICE.bound_at,
     DEVICE.last_inform_at,
@@ -112,6 +115,7 @@ def record_of(device: AcsDevice | Row[*tuple[Any, ...]]) -> DeviceRecord:
         device_id=device.device_id,
         plan=device.plan,
         rows=dict(device.rows),
+        inform_reason=device.inform_reason,
         applied_revision=device.applied_revision,
         bound_at=device.bound_at,
         last_inform_at=device.last_inform_at,

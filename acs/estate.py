@@ -135,10 +135,18 @@ class ConvergenceBySite:
         return await (await self._serving(device_serial)).verified(device_serial, since=since)
 
     async def withdraw(self, device_serial: str) -> WithdrawOutcome:
-        return await (await self._serving(device_serial)).withdraw(device_serial)
+        """At every ACS where a withdrawn binding of that serial may have left something."""
+        left_at = dict.fromkeys(each.acs_name for each in await self._states.to_clear(device_serial))
+        places = [self.of(acs_name) for acs_name in left_at] or [await self._serving(device_serial)]
+        outcomes = [await place.withdraw(device_serial) for place in places]
+        cleared = all(outcome["cleared"] for outcome in outcomes)
+        return WithdrawOutcome(
+            device_serial=outcomes[-1]["device_serial"], device_id=outcomes[-1]["device_id"], cleared=cleared
+        )
 
     async def release(self, device_serial: str, *, service_id: int | None = None) -> WithdrawOutcome:
-        return await (await self._serving(device_serial)).release(device_serial, service_id=service_id)
+        await self._states.unbind(device_serial, service_id=service_id)
+        return await self.withdraw(device_serial)
 
     async def request_reset(self, device_serial: str, *, within: timedelta) -> ResetRequest:
         return await (await self._serving(device_serial)).request_reset(device_serial, within=within)

@@ -22,9 +22,10 @@ from acs.ports import Now, Secrets
 from acs.serials import canonical_serial
 from acs.tables import DEFAULT_ACS, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
+from acs.templates.overriding import without
 from acs.templates.passphrases import new_wifi_passphrase
 from acs.templates.rendering import InputValue, Setting, Template, checked_inputs
-from acs.wishes import rendering_of, renew, write_wish
+from acs.wishes import plan_overrides, rendering_of, renew, write_wish
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +65,8 @@ class GenieAcsService:
         """Bind a CPE to a service and write down what it is to have. The CPE need not have reported yet.
 
         For a serial bound to the same service already the wish is replaced. ``values`` are the template's inputs;
-        passwords come as references. What the ``plan`` and this CPE have otherwise than the template says counts; the
-        CPE's own overrides stay when the wish is replaced. A WiFi passphrase the template wants and nobody gave is
+        passwords come as references. What the ``plan`` and this CPE have otherwise than the template says counts; both
+        stay when the wish is replaced and no plan is named. A WiFi passphrase the template wants and nobody gave is
         generated and sealed under ``secret:device/<serial>/wifi``. The ACS that a new binding is for is that of its
         ``access_node``; one that is bound already stays with its own. With a ``request_id`` the same request made
         again gives the same answer (and binds the serial anew, should it have been withdrawn meanwhile).
@@ -88,7 +89,7 @@ class GenieAcsService:
         )
         await self._seal_generated_wifi(serial, inputs, known=[*device.inputs.values(), *given.values()])
         device.template, device.data_model, device.inputs = template.name, template.data_model, inputs
-        device.plan = plan
+        device.plan = plan if plan is not None else device.plan
         await self._write_wish(device, template, inputs, "Its settings were written down.")
         await self._db.flush()
         log.info(
@@ -202,15 +203,62 @@ class GenieAcsService:
             .where(
                 AcsDevice.tenant_id == self._tenant_id,
                 AcsDevice.state != "withdrawn",
-                cast_sql(AcsDevice.inputs, Text).contains(ref, autoescape=True),
+                cast_sql(AcsDevice.parameters, Text).contains(ref, autoescape=True),
             )
             .order_by(AcsDevice.id)
             .with_for_update()
         )
-        changed = [device for device in live if ref in device.inputs.values()]
+        changed = [device for device in live if any(ref == value for _, value, *_ in device.parameters)]
         for device in changed:
             device.secret_version += 1
             self._renew(device, [Setting.from_row(row) for row in device.parameters], "A secret of it was changed.")
+        await self._db.flush()
+        return [provisioned(device) for device in changed]
+
+    async def take_over_overrides(self, *, former_serial: str, device_serial: str) -> None:
+        """Let a CPE have what the one before it, withdrawn by now, had otherwise than the template that both have.
+
+        A row that an operator named was the former CPE's, and stays behind.
+
+        Raises: SerialMalformed, DeviceUnknown, TemplateUnknown, TemplateInputsRefused, OverridesRefused.
+        """
+        device = await self._live(canonical_serial(device_serial))
+        former = await self._latest_withdrawn(canonical_serial(former_serial), None)
+        if device is None:
+            raise DeviceUnknown(device_serial)
+        if former is None or not former.overrides:
+            return
+        template = self._templates.get(device.template)
+        rows = [selector.name for selector in template.delivery.selectors]
+        device.overrides = {**without(former.overrides, rows), **device.overrides}
+        await self._write_wish(device, template, device.inputs, "Its settings were taken over.")
+        await self._db.flush()
+
+    async def plan_changed(self, *, service_id: int, plan: str) -> list[ProvisionedDevice]:
+        """A service has another plan now: those of its CPEs that have something otherwise by it, to be applied.
+
+        Raises: TemplateUnknown, TemplateInputsRefused, OverridesRefused.
+        """
+        bound = await self._db.scalars(
+            select(AcsDevice)
+            .where(
+                AcsDevice.tenant_id == self._tenant_id,
+                AcsDevice.service_id == service_id,
+                AcsDevice.state != "withdrawn",
+                AcsDevice.plan.is_distinct_from(plan),
+            )
+            .order_by(AcsDevice.id)
+            .with_for_update()
+        )
+        changed: list[AcsDevice] = []
+        said = await plan_overrides(self._db, tenant_id=self._tenant_id, plan=plan)
+        for device in bound:
+            former = await plan_overrides(self._db, tenant_id=self._tenant_id, plan=device.plan)
+            revision, device.plan = device.revision, plan
+            if said != former:
+                template = self._templates.get(device.template)
+                await self._write_wish(device, template, device.inputs, "Its plan was changed.")
+            changed += [device] if device.revision != revision else []
         await self._db.flush()
         return [provisioned(device) for device in changed]
 

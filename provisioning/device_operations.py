@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from acs import DeviceConvergence, DeviceReadings, LateCpe, LateCpes, NbiClient, OperationCarrier, OperationRecord
+from acs import (
+    ConvergenceBySite,
+    DeviceConvergence,
+    DeviceReadings,
+    LateCpe,
+    LateCpes,
+    OperationCarrier,
+    OperationRecord,
+)
 from ipam import AllocatedResources
 from provisioning.bootstrap import Appliance
-from provisioning.configured import trusted_authorities
-from provisioning.errors import Fault
-from provisioning.settings import SettingsRefused
+from provisioning.configured import acs_fleet
 
 OPERATION_ENDED = "device.operation_ended"
 BY = "operations"
@@ -51,12 +57,12 @@ def told_of(appliance: Appliance) -> Callable[[AsyncSession, OperationRecord], A
     return told
 
 
-def operation_carrier(appliance: Appliance, convergence: DeviceConvergence) -> OperationCarrier:
-    """What carries every open operation."""
+def operation_carrier(appliance: Appliance, convergence: ConvergenceBySite | DeviceConvergence) -> OperationCarrier:
+    """What carries every open operation, through the ACS of each CPE, or the one that there is."""
+    by_site = convergence.of if isinstance(convergence, ConvergenceBySite) else lambda _: convergence
     return OperationCarrier(
         appliance.database.begin,
-        convergence.nbi,
-        convergence,
+        by_site,
         tenant_id=appliance.tenant_id,
         now=appliance.clock,
         told=told_of(appliance),
@@ -65,16 +71,11 @@ def operation_carrier(appliance: Appliance, convergence: DeviceConvergence) -> O
 
 @asynccontextmanager
 async def acs_side(appliance: Appliance) -> AsyncIterator[AcsSide]:
-    """The ACS, for the time of the block. Raises: SettingsRefused if there is none to talk to."""
-    url = appliance.settings.genieacs_nbi_url
-    if url is None:
-        raise SettingsRefused(
-            [Fault("FIRSTLIGHT_GENIEACS_NBI_URL", "is needed to ask the ACS: where GenieACS answers")]
-        )
-    async with NbiClient(url, tls=trusted_authorities()) as nbi:
+    """The ACSes, for the time of the block. Raises: SettingsRefused if there is none to talk to."""
+    async with acs_fleet(appliance.settings) as fleet:
         begin, scope = appliance.database.begin, appliance.tenant_id
-        convergence = DeviceConvergence(begin, nbi, tenant_id=scope, now=appliance.clock, secrets=appliance.vault)
-        readings = DeviceReadings(appliance.database.read, nbi, tenant_id=scope, now=appliance.clock)
+        convergence = ConvergenceBySite(begin, fleet, tenant_id=scope, now=appliance.clock, secrets=appliance.vault)
+        readings = DeviceReadings(appliance.database.read, fleet, tenant_id=scope, now=appliance.clock)
         yield AcsSide(operation_carrier(appliance, convergence), readings)
 
 

@@ -172,6 +172,7 @@ ProvisioningError
 |-- AddressError                  a live service's addresses; drawn in ``provisioning.address_errors``
 |-- ServiceUnderWay               in ``provisioning.under_way``: a run goes on with the service
 |-- CpeHoldsUsername              in ``provisioning.subscriber_desk``: a CPE logs in under the name that is to change
+|-- OltHasOldCpe                  in ``provisioning.device_desk``: the OLT lets in the CPE that is to be replaced
 |-- RunLooksAfter                 in ``provisioning.subscriber_desk``: a run begins and ends this subscriber
 |-- AccessError                   tokens and permissions; drawn in ``provisioning.access.errors``
 |-- ApiError                      a request as HTTP; drawn in ``provisioning.api.errors``

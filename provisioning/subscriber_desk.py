@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from typing_extensions import TypedDict
 
-from acs import GenieAcsService, TemplateInputsRefused, TemplateUnknown
+from acs import GenieAcsService, OverridesRefused, TemplateInputsRefused, TemplateUnknown
 from ipam import NetworkService, NetworkUpkeep
 from provisioning.errors import ProvisioningError
 from radius import (
@@ -146,13 +146,20 @@ class SubscriberDesk:
         return [found["username"], *await self._radius.former_names(subscriber_id=found["subscriber_id"])]
 
     async def change_plan(self, who: Who, *, plan: str, request_id: str | None = None) -> ChangedSubscriber:
-        """What FreeRADIUS and the sessions are told; the bill stays as it is, and ``billed_as`` says so.
+        """What FreeRADIUS and the sessions are told; the bill stays as it is, and ``billed_as`` says so. What CPEs of
+        the plan have otherwise than their templates say is written down for those of its service.
 
-        Raises: as ``SubscriberVerbs.change_plan``.
+        Raises: as ``SubscriberVerbs.change_plan`` and ``GenieAcsService.plan_changed``.
         """
-        return await self._done(
+        changed = await self._done(
             who, lambda number: self._verbs.change_plan(subscriber_id=number, plan=plan, request_id=request_id)
         )
+        service_id = changed["subscriber"]["service_id"]
+        if service_id is None:
+            return changed
+        told = await self._cpes.plan_changed(service_id=service_id, plan=changed["subscriber"]["plan"])
+        changed["cpes_to_be_told"] = [device["device_serial"] for device in told]
+        return changed
 
     async def suspend(self, who: Who, *, garden: str | None = None, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.suspend``."""
@@ -254,7 +261,7 @@ class SubscriberDesk:
                     service_id=service_id,
                     values=values,
                 )
-            except (TemplateUnknown, TemplateInputsRefused) as error:
+            except (TemplateUnknown, TemplateInputsRefused, OverridesRefused) as error:
                 raise CpeHoldsUsername(former, [each["device_serial"]]) from error
         return [each["device_serial"] for each in holding]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from acs import DEFAULT_ACS, AcsFleet, ConvergenceBySite, Patience
+from acs import AcsFleet, ConvergenceBySite, Patience
 from provisioning.bootstrap import Appliance
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
@@ -156,7 +156,7 @@ async def open_worker(
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
         ticks += _session_ticks(appliance, pace)
         ticks += _fleet_ticks(appliance, outside.acs.fleet, stack, pace)
-        operations = operation_carrier(appliance, outside.acs.of(DEFAULT_ACS))
+        operations = operation_carrier(appliance, outside.acs)
         ticks.append(Tick("operations on cpes", pace.device_operations_every_seconds, operations.drive))
         ticks.append(Tick("session changes", pace.session_changes_every_seconds, changes.start_due))
         clock = Clock([Tick("look", pace.look_every_seconds, lambda: _look(appliance, clock)), *ticks])

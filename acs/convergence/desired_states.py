@@ -78,9 +78,12 @@ class Desired:
 
 
 class DesiredStates:
-    """Reads and writes ``acs_device`` for one tenant."""
+    """Reads and writes ``acs_device`` for one tenant; what is left at an ACS, for one ACS where it is named."""
 
-    def __init__(self, begin: Begin, *, tenant_id: str, now: Now, secrets: Secrets) -> None:
+    def __init__(
+        self, begin: Begin, *, tenant_id: str, now: Now, secrets: Secrets, acs_name: str | None = None
+    ) -> None:
+        self.acs_name = acs_name
         self._begin = begin
         self._tenant_id = tenant_id
         self._now = now
@@ -163,6 +166,7 @@ class DesiredStates:
                     AcsDevice.serial == serial,
                     AcsDevice.state == "withdrawn",
                     AcsDevice.cleared_at.is_(None),
+                    *([] if self.acs_name is None else [AcsDevice.acs_name == self.acs_name]),
                 )
                 .order_by(AcsDevice.id)
             )

@@ -52,7 +52,7 @@ class Shared:
 
 
 class DeviceConvergence:
-    """From desired state to the CPE, through one GenieACS."""
+    """From desired state to the CPE, through one GenieACS; ``acs_name`` where there are others."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class DeviceConvergence:
     ) -> None:
         """``shared`` is for whoever does this for many CPEs at a time (``acs.fleet``)."""
         self._nbi = nbi
-        own = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets)
+        own = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets, acs_name=acs_name)
         self._states = own if shared is None else shared.states
         window = None if shared is None else shared.window
         self._sessions = sessions = Sessions(nbi, sleep=sleep, patience=patience or Patience(), window=window)
@@ -174,6 +174,8 @@ class DeviceConvergence:
         serial = canonical_serial(device_serial)
         to_clear = await self._states.to_clear(serial)
         live = await self._states.live_or_none(serial)
+        if live is not None and self._states.acs_name not in (None, live.acs_name):
+            live = None  # its apply replaces nothing here
         seen = None
         if live is None and to_clear:
             seen = await find_device(self._nbi, to_clear[-1].serial_as_given)

@@ -15,7 +15,6 @@ import structlog
 from acs.convergence.device_convergence import DeviceConvergence
 from acs.convergence.sessions import Patience, Sessions
 from acs.errors import AcsError
-from acs.nbi.client import NbiClient
 from acs.operations.kinds import steps_of
 from acs.operations.ledger import LeaseLost, Operation, OperationLedger, Told
 from acs.operations.records import OperationRecord
@@ -26,28 +25,27 @@ from acs.ports import Begin, Now, Sleep
 AT_ONCE = 8
 """Operations under way at one time: GenieACS's CWMP workers take 20 sessions each."""
 
+ConvergenceOf = Callable[[str], DeviceConvergence]
+"""What brings CPEs to their settings through the ACS of that name. Raises: AcsUnknown."""
+
 log = structlog.get_logger(__name__)
 
 
 class OperationCarrier:
-    """Every open operation of one tenant, through one GenieACS."""
+    """Every open operation of one tenant, each through the GenieACS that serves its CPE."""
 
     def __init__(
         self,
         begin: Begin,
-        nbi: NbiClient,
-        convergence: DeviceConvergence,
+        convergence_of: ConvergenceOf,
         *,
         tenant_id: str,
         now: Now,
         told: Told | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._nbi = nbi
-        self._convergence = convergence
+        self._convergence_of = convergence_of
         self._ledger = OperationLedger(begin, tenant_id=tenant_id, now=now, told=told)
-        sessions = Sessions(nbi, sleep=sleep, patience=Patience())
-        self._looks = TaskLooks(nbi, convergence, self._ledger, sessions, now=now)
         self._now = now
         self._sleep = sleep
 
@@ -98,9 +96,8 @@ class OperationCarrier:
         moved: Operation | None = operation
         while moved is not None:
             operation, moved = moved, None
-            step = steps_of(operation, self._nbi, self._convergence)[operation.step]
             try:
-                moved = await self._moved(operation, step)
+                moved = await self._moved(operation)
             except AcsError as error:
                 await self._in_trouble(operation, error)
 
@@ -110,22 +107,26 @@ class OperationCarrier:
         if operation.stage == "new" and not error.transient:
             await self._ledger.end(operation, "faulted", str(error), {"code": error.code})
             return
-        await self._looks.rest(operation, str(error), pause(operation, 2.0))
+        seconds = pause(operation, 2.0)
+        await self._ledger.rest(operation, seconds=seconds, looks=operation.looks + 1, reason=str(error))
 
-    async def _moved(self, operation: Operation, step: Step) -> Operation | None:
+    async def _moved(self, operation: Operation) -> Operation | None:
         """One look. Gives the operation when there is more to do at once, None when it rests or has ended."""
+        convergence = self._convergence_of(operation.acs_name)
+        step = steps_of(operation, convergence.nbi, convergence)[operation.step]
         if self._now() >= operation.given_up_at:
             await self._give_up(operation, step)
             return None
+        sessions = Sessions(convergence.nbi, sleep=self._sleep, patience=Patience())
+        looks = TaskLooks(convergence.nbi, convergence, self._ledger, sessions, now=self._now)
         if isinstance(step, TaskStep):
-            return await self._looks.look_at_task(operation, step)
+            return await looks.look_at_task(operation, step)
         if not operation.still_bound:
             await self._ledger.end(operation, "cancelled", "The CPE was withdrawn from its service meanwhile.")
             return None
         if operation.state == "requested":
             operation = await self._ledger.note(operation, state="queued", queued_at=self._now())
-        outcome = await step.call(operation)
-        return await self._looks.follow(operation, outcome)
+        return await looks.follow(operation, await step.call(operation))
 
     async def _give_up(self, operation: Operation, step: Step) -> None:
         if not isinstance(step, TaskStep):

@@ -42,6 +42,8 @@ class CustomerWishes:
     ) -> None:
         self._db = db
         self._tenant_id = tenant_id
+        self._now = now
+        self._templates = templates
         self._secrets = secrets
         self._devices = devices
         self._operations = DeviceOperations(db, tenant_id=tenant_id, now=now, templates=templates)
@@ -85,6 +87,7 @@ class CustomerWishes:
             device_serial=serial,
             config_template=record["template"],
             values=values,
+            plan=record["plan"],
         )
         if passphrase is not None:
             await self._devices.secret_changed(ref=ref)
@@ -115,6 +118,7 @@ class CustomerWishes:
             if value == wifi_ref(old):
                 await self._secrets.seal(self._db, wifi_ref(new), await self._secrets.reveal(self._db, wifi_ref(old)))
                 inputs[name] = wifi_ref(new)
+        acs_name = (await self._row(old)).acs_name
         await self._devices.withdraw_device(device_serial=old)
         await self._devices.provision_device(
             customer_id=record["customer_id"],
@@ -122,9 +126,14 @@ class CustomerWishes:
             device_serial=new_serial,
             config_template=record["template"],
             values=inputs,
+            plan=record["plan"],
         )
+        await self._devices.take_over_overrides(former_serial=old, device_serial=new)
+        row = await self._row(new)
+        row.acs_name = acs_name  # the line is where it was, so the new one reports where the old one did
+        await self._db.flush()
         log.info("cpe swapped", old_serial=old, serial=new, customer_id=record["customer_id"])
-        return await self._operations.keep("swap", await self._row(new), arguments, by=by, request_id=request_id)
+        return await self._operations.keep("swap", row, arguments, by=by, request_id=request_id)
 
     async def _same_wifi(
         self, earlier: AcsOperation, serial: str, passphrase: str | None, request_id: str

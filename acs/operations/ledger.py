@@ -19,7 +19,7 @@ from acs.operations.errors import OperationUnknown
 from acs.operations.records import KINDS, OperationKind, OperationRecord, OperationState, record_of_operation
 from acs.operations.tables import AcsOperation
 from acs.ports import Begin, Now
-from acs.tables import AcsDevice
+from acs.tables import DEFAULT_ACS, AcsDevice
 
 LEASE = timedelta(seconds=90)
 """Longer than any one request that has an effect; each thing written down renews it."""
@@ -40,6 +40,7 @@ class Operation:
     serial: str
     serial_as_given: str
     still_bound: bool
+    acs_name: str
     kind: OperationKind
     arguments: dict[str, Any]
     state: OperationState
@@ -166,6 +167,7 @@ def _operation(row: AcsOperation, device: AcsDevice | None) -> Operation:
         serial=row.device_serial,
         serial_as_given=row.device_serial if device is None else device.serial_as_given,
         still_bound=device is not None and device.state != "withdrawn",
+        acs_name=DEFAULT_ACS if device is None else device.acs_name,
         kind=cast(OperationKind, row.kind),
         arguments=dict(row.arguments),
         state=cast(OperationState, row.state),

@@ -5,8 +5,9 @@ And who has not reported when it should have. Nothing here is asked of a CPE: a 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from typing_extensions import TypedDict
@@ -18,6 +19,7 @@ from acs.operations.reading_paths import ReadingPath, paths_for, readings_known,
 from acs.ports import Begin, Now
 from acs.serials import canonical_serial
 from acs.tables import AcsDevice
+from acs.templates.delivery import ChosenRows, Delivery
 from acs.templates.rendering import Setting
 
 STALE_AFTER = timedelta(minutes=15)
@@ -73,19 +75,19 @@ class LateCpes(TypedDict):
 class DeviceReadings:
     """Looks at the ACS on behalf of one tenant."""
 
-    def __init__(self, begin: Begin, nbi: NbiClient, *, tenant_id: str, now: Now) -> None:
+    def __init__(self, begin: Begin, fleet: Mapping[str, NbiClient], *, tenant_id: str, now: Now) -> None:
         self._begin = begin
-        self._nbi = nbi
+        self._fleet = fleet
         self._tenant_id = tenant_id
         self._now = now
 
     async def of(self, device_serial: str, *, stale_after: timedelta = STALE_AFTER) -> DeviceReading:
         """Every reading there is for that model.
 
-        Raises: SerialMalformed, DeviceUnknown, AwaitingFirstInform, SerialAmbiguous, NbiError.
+        Raises: SerialMalformed, DeviceUnknown, AwaitingFirstInform, SerialAmbiguous, AcsUnknown, NbiError.
         """
-        serial, seen, places = await self._places(device_serial)
-        leaves = await read_leaves(self._nbi, seen["device_id"], [place.path for place in places]) or {}
+        serial, nbi, seen, places = await self._places(device_serial)
+        leaves = await read_leaves(nbi, seen["device_id"], [place.path for place in places]) or {}
         old = self._now() - stale_after
         return DeviceReading(
             device_serial=serial,
@@ -101,26 +103,27 @@ class DeviceReadings:
 
     async def paths(self, device_serial: str) -> list[str]:
         """What a CPE is asked for fresh readings. Raises: as ``of``."""
-        _, _, places = await self._places(device_serial)
+        *_, places = await self._places(device_serial)
         return list(dict.fromkeys(place.path for place in places))
 
     async def late(self, *, missed_at_least: int = 2) -> LateCpes:
         """Every bound CPE that has missed so many periodic Informs, by the interval it was given.
 
-        One projected question to the ACS, however many there are. Raises: NbiError.
+        One projected question to each ACS, however many there are. Raises: NbiError.
         """
         now = self._now()
         latest = now - timedelta(seconds=SHORTEST_INTERVAL_SECONDS * missed_at_least)
-        silent: dict[str, datetime] = {}
+        silent: dict[tuple[str, str], datetime] = {}
         query = {"_lastInform": {"$lt": latest.isoformat().replace("+00:00", "Z")}}
-        async for document in self._nbi.stream("devices", query, ("_id", "_lastInform")):
-            if (last := moment(document.get("_lastInform"))) is not None:
-                silent[str(document.get("_id"))] = last
+        for acs_name, nbi in self._fleet.items():
+            async for document in nbi.stream("devices", query, ("_id", "_lastInform")):
+                if (last := moment(document.get("_lastInform"))) is not None:
+                    silent[acs_name, str(document.get("_id"))] = last
         late: list[LateCpe] = []
         service_ids: list[int] = []
-        async for serial, customer_id, service_id, device_id, parameters in self._bound():
+        async for serial, customer_id, service_id, at_acs, interval in self._bound():
             service_ids += [] if service_id is None else [service_id]
-            interval, last = _interval(parameters), silent.get(device_id)
+            last = silent.get(at_acs)
             if interval is None or last is None:
                 continue
             missed = int((now - last).total_seconds() // interval)
@@ -137,7 +140,7 @@ class DeviceReadings:
                 )
         return LateCpes(late=late, service_ids=service_ids)
 
-    async def _bound(self) -> AsyncIterator[tuple[str, int, int | None, str, list[list[object]]]]:
+    async def _bound(self) -> AsyncIterator[tuple[str, int, int | None, tuple[str, str], int | None]]:
         """Every bound CPE that the ACS has shown us, a page at a time: its settings are long."""
         after = 0
         while True:
@@ -148,8 +151,11 @@ class DeviceReadings:
                         AcsDevice.serial,
                         AcsDevice.customer_id,
                         AcsDevice.service_id,
+                        AcsDevice.acs_name,
                         AcsDevice.device_id,
                         AcsDevice.parameters,
+                        AcsDevice.inform_slowed_at,
+                        AcsDevice.inform_settled_at,
                     )
                     .where(
                         AcsDevice.tenant_id == self._tenant_id,
@@ -162,12 +168,14 @@ class DeviceReadings:
                 )
                 rows = found.all()
             for row in rows:
-                yield row.serial, row.customer_id, row.service_id, row.device_id, row.parameters
+                slowed = row.inform_slowed_at is not None or row.inform_settled_at is not None
+                interval = _interval(row.parameters, slowed=slowed)
+                yield row.serial, row.customer_id, row.service_id, (row.acs_name, row.device_id), interval
             if len(rows) < PAGE:
                 return
             after = rows[-1].id
 
-    async def _places(self, device_serial: str) -> tuple[str, SeenDevice, list[ReadingPath]]:
+    async def _places(self, device_serial: str) -> tuple[str, NbiClient, SeenDevice, list[ReadingPath]]:
         serial = canonical_serial(device_serial)
         async with self._begin() as db:
             found = await db.scalars(
@@ -178,12 +186,15 @@ class DeviceReadings:
             device = found.one_or_none()
             if device is None:
                 raise DeviceUnknown(serial)
-            spelt, device_id = device.serial_as_given, device.device_id
+            spelt, device_id, nbi = device.serial_as_given, device.device_id, self._fleet[device.acs_name]
             parameters = [Setting.from_row(row).path for row in device.parameters]
-        seen = await find_known(self._nbi, spelt, device_id)
+            selectors = Delivery.from_json(device.delivery or {}).selectors
+        seen = await find_known(nbi, spelt, device_id)
         if seen is None:
             raise AwaitingFirstInform(serial)
-        return serial, seen, paths_for(seen, parameters)
+        chosen = ChosenRows.by_tags(selectors, seen["tags"])
+        placed = parameters if chosen is None else [chosen.placed(path) for path in parameters]
+        return serial, nbi, seen, paths_for(seen, placed)
 
 
 def _reading(name: str, places: Sequence[ReadingPath], leaves: dict[str, Leaf], old: datetime) -> Reading:
@@ -210,9 +221,10 @@ def _without(name: str, note: str) -> Reading:
     return Reading(reading=name, value=None, path=None, sure=None, read_at=None, is_stale=False, note=note)
 
 
-def _interval(parameters: Sequence[Sequence[object]]) -> int | None:
-    """The interval in seconds that the CPE was given; None where it keeps its own."""
-    for path, value, *_ in parameters:
-        if str(path).endswith(INFORM_INTERVAL) and isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
+def _interval(parameters: Sequence[Sequence[Any]], *, slowed: bool) -> int | None:
+    """The interval in seconds that the CPE has, by whether it was let report seldom; None: it keeps its own."""
+    for setting in map(Setting.from_row, parameters):
+        if setting.path.endswith(INFORM_INTERVAL):
+            value = setting.settled if slowed and setting.settled is not None else setting.value
+            return int(value) if str(value).isdigit() and int(value) > 0 else None
     return None

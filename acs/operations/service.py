@@ -18,6 +18,7 @@ from acs.operations.paths import below_management, holds_secret, is_at, path_fau
 from acs.operations.records import OperationRecord
 from acs.ports import Now
 from acs.tables import AcsDevice
+from acs.templates.delivery import fits
 from acs.templates.library import TemplateLibrary
 from acs.templates.rendering import ROOTS, Setting, SettingValue
 
@@ -185,12 +186,14 @@ class DeviceOperations(OperationBook):
         owners: dict[str, str] = {}
         for owned in (Setting.from_row(row).path for row in device.parameters):
             for path in values:
-                if is_at(path, owned):
+                if is_at(path, owned) or fits(path, owned):
                     owners[path] = _owner(device.template, owned, sources)
         return owners
 
 
 def _owner(template: str, path: str, sources: Mapping[str, str | None]) -> str:
+    if ".ManagementServer.PeriodicInform" in path:
+        return f"the inform policy of template {template}"
     if path not in sources:
         return "an override of this CPE"
     source = sources[path]

@@ -162,6 +162,11 @@ class ChosenRows:
         return {selector.name: self.placed(selector.row) for selector in selectors}
 
 
+def fits(path: str, pattern: str) -> bool:
+    """Whether a whole path is one of those that leave numbers open, ``Device.PPP.Interface.{ppp}.Enable``."""
+    return re.fullmatch(PLACEHOLDER.sub("[0-9]+", re.sub(r"[.\-]", r"\\\g<0>", pattern)), path) is not None
+
+
 def is_row_tag(tag: str) -> bool:
     """Whether a session of ours left that tag to say which row it chose."""
     return _ROW_TAG.fullmatch(tag) is not None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from acs.errors import TemplatesInvalid, TemplateUnknown
 from acs.templates.reading import read_template
-from acs.templates.rendering import DataModel, Template
+from acs.templates.rendering import Template
 
 
 class TemplateLibrary:
@@ -46,14 +45,3 @@ class TemplateLibrary:
         if name not in self._templates:
             raise TemplateUnknown(name, self._templates)
         return self._templates[name]
-
-    def fitting(self, product_class: str | None, data_models: Iterable[DataModel]) -> tuple[str, ...]:
-        """Those that are meant for such a CPE by its product class; ones for any CPE are not among them."""
-        models = set(data_models)
-        return tuple(
-            name
-            for name, template in sorted(self._templates.items())
-            if template.data_model in models
-            and product_class is not None
-            and any(fnmatchcase(product_class, model) for model in template.delivery.models)
-        )

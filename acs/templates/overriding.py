@@ -6,6 +6,7 @@ An override names one of
 * a parameter by its path, as the template writes it or any other of the data model: that value, or nothing (``None``)
   for a parameter that is to be left alone;
 * a selector (``internet``): the whole path of the row, for a CPE that does not report what the selector looks at;
+* ``models``: a product class, with * for any letters, that the template is for as well; ``*`` is any CPE;
 * ``management``, ``inform.until_verified_seconds`` or ``inform.verified_seconds``.
 
 Layers are merged in order, the later one wins: the template, the ticket's inputs, the plan, the CPE.
@@ -29,6 +30,7 @@ Origin = Literal["template", "default", "input", "plan override", "device overri
 LAYERS: tuple[Origin, ...] = ("plan override", "device override")
 
 MANAGEMENT_KEY = "management"
+MODELS_KEY = "models"
 INFORM_KEYS = ("inform.until_verified_seconds", "inform.verified_seconds")
 SHORTEST_INFORM_SECONDS, LONGEST_INFORM_SECONDS = 30, 7 * 86_400
 
@@ -87,7 +89,7 @@ def _concerns(template: Template, key: str, value: OverrideValue) -> bool:
     """Whether what a plan says is about such CPEs: those of one plan may have any template."""
     if key in INFORM_KEYS:
         return template.inform is not None
-    named = {MANAGEMENT_KEY, *template.inputs, *(selector.name for selector in template.delivery.selectors)}
+    named = {MANAGEMENT_KEY, MODELS_KEY, *template.inputs, *(selector.name for selector in template.delivery.selectors)}
     if value is None:
         return key in template.inputs or any(key == each.path for each in template.parameters)
     return key in named or key.startswith(f"{ROOTS[template.data_model]}.")
@@ -98,6 +100,8 @@ def _fault_of(template: Template, key: str, value: OverrideValue) -> str | None:
         return _fault_of_input(template, key, value)
     if key == MANAGEMENT_KEY:
         return None if value in MANAGEMENT else f"has to be {' or '.join(MANAGEMENT)}"
+    if key == MODELS_KEY:
+        return None if isinstance(value, str) and value.strip() else "has to be a product class, or *"
     if key in INFORM_KEYS:
         return _fault_of_interval(template, value)
     selector = next((each for each in template.delivery.selectors if each.name == key), None)

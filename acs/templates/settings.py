@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from acs.templates.delivery import ChosenRows, Delivery, Management, Sign
-from acs.templates.overriding import INFORM_KEYS, MANAGEMENT_KEY, Merged, Origin, Overrides, merged, xsd_type_of
+from acs.templates.overriding import (
+    INFORM_KEYS,
+    MANAGEMENT_KEY,
+    MODELS_KEY,
+    Merged,
+    Origin,
+    Overrides,
+    merged,
+    xsd_type_of,
+)
 from acs.templates.rendering import (
     ROOTS,
     SECRET_REF,
@@ -161,6 +170,9 @@ class _Rendering:
     def _delivery(self) -> Delivery:
         delivery = self.template.delivery
         management = self.overrides.of(MANAGEMENT_KEY)
+        models = self.overrides.of(MODELS_KEY)
+        if models is not None:
+            delivery = replace(delivery, models=(*delivery.models, str(models[0])), manufacturers=())
         fixed = [selector for selector in delivery.selectors if self.overrides.of(selector.name) is not None]
         return replace(
             delivery,

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from provisioning.access import KnownCallers, note_wanted_changes
 from provisioning.api import (
+    acs,
     addresses,
     addresses_files,
     addresses_nat,
@@ -91,6 +92,7 @@ NOUNS: Sequence[APIRouter] = (
     devices_fleet.doors,
     device_settings.doors,
     devices.doors,
+    acs.doors,
     campaigns.doors,
     devices_verbs.doors,
     devices_verbs.records,

@@ -85,6 +85,8 @@ def _print_device(device: DeviceRecord) -> None:
     say(f"at the ACS: {device['device_id'] or 'not seen yet'}")
     for name, row in device["rows"].items():
         say(f"{name}: {row}")
+    if device["inform_reason"]:
+        say(device["inform_reason"])
     for what in ("last_inform_at", "queued_at", "applied_at", "verified_at", "withdrawn_at"):
         if moment := clock_time(device[what]):
             say(f"{what.removesuffix('_at').replace('_', ' ')} {moment}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from radius.encoder import encode, safe_username
@@ -17,6 +17,7 @@ from radius.errors import EncodingRefused, SeveralRefused
 from radius.importing.errors import ImportUnreadable
 from radius.projection.projection import FramedAddresses, checked_addresses
 from radius.subscribers.external_ids import external_id_faults
+from radius.subscribers.line_identity import LineIdentity
 from radius.subscribers.subscribers import MAX_ID
 
 ImportedState = Literal["pending", "active", "suspended"]
@@ -25,6 +26,7 @@ IMPORTED_STATES: tuple[ImportedState, ...] = ("pending", "active", "suspended")
 COLUMNS = (
     *("username", "customer_id", "plan", "state", "password", "service_id", "external_id"),
     *("ipv4", "ipv4_pool", "ipv6_wan_prefix", "delegated_prefix", "routes", "ipv6_routes"),
+    *("station", "port", "circuit", "remote", "login_by_line"),
 )
 NEEDED = ("username", "customer_id", "plan")
 ERROR = "error"
@@ -32,12 +34,16 @@ ERROR = "error"
 BETWEEN_ROUTES = ";"
 _SEPARATORS = ",;\t"
 NO_ADDRESSES = FramedAddresses()
-_TO_THE_LETTER = ("username", "password", "external_id")
+NO_LINE = LineIdentity()
+_TO_THE_LETTER = ("username", "password", "external_id", "port", "circuit", "remote")
+_YES_OR_NO = {"": False, "no": False, "yes": True}
 
 
 @dataclass(frozen=True, repr=False)
 class SubscriberLine:
     """One subscriber as a list has it; ``faults`` say what is wrong with it. ``password`` None: it gets a random one.
+
+    ``line`` is where it may log in from, and ``login_by_line`` whether that line does so by itself (IPoE).
 
     ``seen`` is the digest of the rows that it was read from, where these are to be taken over.
     """
@@ -51,6 +57,8 @@ class SubscriberLine:
     service_id: int | None = None
     external_id: str | None = None
     addresses: FramedAddresses = NO_ADDRESSES
+    line: LineIdentity = NO_LINE
+    login_by_line: bool = False
     faults: tuple[str, ...] = ()
     seen: str | None = None
 
@@ -116,6 +124,9 @@ def read_cells(number: int, cells: Mapping[str, str], *, seen: str | None = None
     service_id = _number(given, "service_id", faults)
     external_id = given.get("external_id") or None
     faults += external_id_faults(external_id)
+    line, by_line = _bound(given, faults)
+    if by_line and password is not None:
+        faults.append("password: a line that logs in by itself has none")
     return SubscriberLine(
         number=number,
         username=username,
@@ -126,6 +137,8 @@ def read_cells(number: int, cells: Mapping[str, str], *, seen: str | None = None
         service_id=service_id,
         external_id=external_id,
         addresses=_addresses(username, given, faults),
+        line=line,
+        login_by_line=by_line,
         faults=tuple(faults),
         seen=seen,
     )
@@ -190,6 +203,18 @@ def _state(text: str, faults: list[str]) -> ImportedState:
     if text:
         faults.append(f"state: {text[:60]!r} is none of {', '.join(IMPORTED_STATES)}")
     return "active"
+
+
+def _bound(cells: Mapping[str, str], faults: list[str]) -> tuple[LineIdentity, bool]:
+    names = (field.name for field in fields(LineIdentity))
+    line = LineIdentity(**{name: cells.get(name) or None for name in names}).in_one_spelling
+    said = cells.get("login_by_line", "").lower()
+    if said not in _YES_OR_NO:
+        faults.append(f"login_by_line: {said[:60]!r} is not yes or no")
+    by_line = _YES_OR_NO.get(said, False)
+    if line != NO_LINE or by_line:
+        faults += line.faults(logs_in=by_line)
+    return line, by_line
 
 
 def _addresses(username: str, cells: Mapping[str, str], faults: list[str]) -> FramedAddresses:

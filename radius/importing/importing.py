@@ -12,38 +12,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Row, Select, Table, select
+from sqlalchemy import Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from radius.importing.comparing import (
+    EXISTING,
+    LOGS_IN_BY,
+    addresses_here,
+    differing,
+    line_twice,
+    own,
+    row_of,
+    twice,
+)
 from radius.importing.errors import ImportRefused
 from radius.importing.files import NO_ADDRESSES, SubscriberLine
 from radius.importing.many import chunks, insert_new
 from radius.plans.plans import random_password
 from radius.ports import ManySecrets, Now
-from radius.projection.projection import FramedAddresses
 from radius.subscribers.former_names import across_tenants
-from radius.subscribers.subscribers import PASSWORD_LENGTH, SubscriberRequest
-from radius.tables import FormerUsername, Plan, Subscriber, password_ref_of
+from radius.subscribers.subscribers import PASSWORD_LENGTH
+from radius.tables import FormerUsername, Nas, Plan, Subscriber, password_ref_of
 
 _SUBSCRIBER = cast(Table, Subscriber.__table__)
 _COLUMNS = _SUBSCRIBER.c
-_EXISTING: Select[Any] = select(
-    _COLUMNS.tenant_id,
-    _COLUMNS.id,
-    _COLUMNS.customer_id,
-    _COLUMNS.service_id,
-    _COLUMNS.username,
-    _COLUMNS.plan_id,
-    _COLUMNS.state,
-    _COLUMNS.garden_plan_id,
-    _COLUMNS.framed_ipv4,
-    _COLUMNS.framed_pool,
-    _COLUMNS.ipv6_wan_prefix,
-    _COLUMNS.delegated_prefix,
-    _COLUMNS.framed_routes,
-    _COLUMNS.framed_ipv6_routes,
-    _COLUMNS.external_id,
-)
+
+_ANOTHERS = "its username or its line belongs to another ISP of this server"
 
 
 @dataclass(frozen=True)
@@ -78,8 +72,10 @@ class SubscriberImport:
         for line in lines:
             faults[line.number] += line.faults
         for name in ("username", "external_id"):
-            for line, other in _twice(lines, name):
+            for line, other in twice(lines, name):
                 faults[line.number].append(f"{name} {getattr(line, name)} stands in line {other.number} already")
+        for line, other, how in line_twice(lines):
+            faults[line.number].append(f"{how} logs in for {other.username} in line {other.number} already")
         for number, found in (await self._given_twice(lines)).items():
             faults[number] += found
         settled = await self._settle(lines)
@@ -102,7 +98,7 @@ class SubscriberImport:
         unchanged = dict(settled.unchanged)
         if late:  # somebody was quicker
             again = await self._settle(late)
-            unseen = {line.number: ("its username belongs to another ISP of this server",) for line in again.new}
+            unseen = {line.number: (_ANOTHERS,) for line in again.new}
             if again.faults or unseen:
                 raise ImportRefused({**again.faults, **unseen})
             unchanged |= again.unchanged
@@ -146,6 +142,7 @@ class SubscriberImport:
                 standing, given_up = await self._standing(names), await self._given_up(names)
             passwords = await self._passwords({line.username for line in sound if line.password is not None}, standing)
             numbers = await self._external_ids(sound)
+            by_line = await self._lines_of_others(sound)
             for line in some:
                 if line.plan and line.plan not in plans:
                     faults[line.number].append(f"plan: there is no RADIUS plan {line.plan[:80]!r}")
@@ -159,6 +156,7 @@ class SubscriberImport:
                     found += self._former(line, given_up)
                 if numbers.get(line.external_id, name) != name:
                     found.append(f"external_id: {line.external_id} is {numbers[line.external_id]}'s")
+                found += by_line.get(line.number, [])
                 faults[line.number] += found
                 if not found and here is not None and here.state != "terminated":
                     unchanged[name] = here.id
@@ -168,7 +166,7 @@ class SubscriberImport:
 
     async def _standing(self, names: Iterable[str]) -> dict[str, Row[Any]]:
         """Who has, or had last, each of the names, whichever ISP's that may be seen here."""
-        mine = _EXISTING.where(_COLUMNS.username.in_(list(names))).order_by(_COLUMNS.id)
+        mine = EXISTING.where(_COLUMNS.username.in_(list(names))).order_by(_COLUMNS.id)
         found = (await self._db.execute(mine)).all()
         live = {row.username: row for row in found if row.state != "terminated"}
         return {row.username: row for row in found} | live
@@ -180,6 +178,34 @@ class SubscriberImport:
             _COLUMNS.tenant_id == self._tenant_id, _COLUMNS.state != "terminated", _COLUMNS.external_id.in_(numbers)
         )
         return {number: name for number, name in await self._db.execute(mine)} if numbers else {}
+
+    async def _lines_of_others(self, lines: Iterable[SubscriberLine]) -> dict[int, list[str]]:
+        """What is wrong with the lines that log in by themselves: by whom, at which NAS and on which plan."""
+        by_line = [line for line in lines if line.login_by_line]
+        if not by_line:
+            return {}
+        faults: defaultdict[int, list[str]] = defaultdict(list)
+        tell_of_lines = select(Nas.id).where(Nas.tenant_id == self._tenant_id, Nas.lines).limit(1)
+        is_told = await self._db.scalar(tell_of_lines) is not None
+        ipoe = select(Plan.name).where(Plan.tenant_id == self._tenant_id, Plan.access == "ipoe")
+        fit = set(await self._db.scalars(ipoe))
+        whose: dict[tuple[str, str], str] = {}
+        for how in LOGS_IN_BY:
+            column = _COLUMNS[f"bound_{how}"]
+            values = [value for line in by_line if (value := getattr(line.line, how)) is not None]
+            live = (_COLUMNS.state != "terminated", _COLUMNS.login_by_line, column.in_(values))
+            found = await self._db.execute(select(column, _COLUMNS.username).where(*live))
+            whose |= {(how, value): username for value, username in found}
+        for line in by_line:
+            if not is_told:
+                faults[line.number].append("login_by_line: no NAS here tells of lines (`lines` of the NAS)")
+            if line.plan not in fit:
+                faults[line.number].append(f"login_by_line: plan {line.plan[:80]} is not for IPoE (access)")
+            for how in LOGS_IN_BY:
+                other = whose.get((how, getattr(line.line, how)), line.username)
+                if other != line.username:
+                    faults[line.number].append(f"{how}: {getattr(line.line, how)} logs in for {other} already")
+        return dict(faults)
 
     async def _given_up(self, names: Iterable[str]) -> dict[str, list[tuple[str, int, bool]]]:
         """Who gave each of the names up for another one: the ISP, the customer, and whether the name is free by now."""
@@ -215,12 +241,12 @@ class SubscriberImport:
         if here is None:
             return
         if here.tenant_id != self._tenant_id:
-            yield "its username belongs to another ISP of this server"
+            yield _ANOTHERS
         elif here.state == "terminated":
             if here.customer_id != line.customer_id:
                 yield f"its username was customer {here.customer_id}'s, whose sessions stay in the accounting under it"
         else:
-            differs = list(_differing(line, here, plan_id, passwords))
+            differs = list(differing(line, here, plan_id, passwords))
             if differs:
                 yield f"is here already, and not with this {', '.join(differs)}"
 
@@ -230,11 +256,11 @@ class SubscriberImport:
         if all(line.addresses == NO_ADDRESSES for line in lines):
             return faults
         whose: dict[tuple[str, str], str] = {}
-        live = _EXISTING.where(_COLUMNS.tenant_id == self._tenant_id, _COLUMNS.state != "terminated")
+        live = EXISTING.where(_COLUMNS.tenant_id == self._tenant_id, _COLUMNS.state != "terminated")
         for row in await self._db.execute(live):
-            whose |= dict.fromkeys(_own(_addresses(row)), row.username)
+            whose |= dict.fromkeys(own(addresses_here(row)), row.username)
         for line in lines:
-            for kind, value in _own(line.addresses):
+            for kind, value in own(line.addresses):
                 other = whose.setdefault((kind, value), line.username)
                 if other != line.username:
                     faults[line.number].append(f"{kind}: {value} is given to {other} already")
@@ -243,79 +269,9 @@ class SubscriberImport:
     async def _make(self, lines: Sequence[SubscriberLine], at: datetime) -> dict[str, int]:
         plans = await self._plan_ids()
         same = {"tenant_id": self._tenant_id, "version": 1, "created_at": at, "updated_at": at}
-        rows = [_row(line, plans[line.plan]) for line in lines]
+        rows = [row_of(line, plans[line.plan]) for line in lines]
         return await insert_new(self._db, _SUBSCRIBER, rows, same=same, key="username")
 
     async def _plan_ids(self) -> dict[str, int]:
         found = await self._db.execute(select(Plan.name, Plan.id).where(Plan.tenant_id == self._tenant_id))
         return {name: plan_id for name, plan_id in found}
-
-
-def _twice(lines: Iterable[SubscriberLine], name: str) -> Iterator[tuple[SubscriberLine, SubscriberLine]]:
-    first: dict[str, SubscriberLine] = {}
-    for line in lines:
-        value = getattr(line, name)
-        if value and first.setdefault(value, line) is not line:
-            yield line, first[value]
-
-
-def _own(addresses: FramedAddresses) -> Iterator[tuple[str, str]]:
-    """What can be one line's only, each with the name of its column."""
-    for kind in ("ipv4", "ipv6_wan_prefix", "delegated_prefix"):
-        value = getattr(addresses, kind)
-        if value is not None:
-            yield kind, value
-    yield from (("routes", route) for route in (*addresses.routes, *addresses.ipv6_routes))
-
-
-def _addresses(row: Row[Any]) -> FramedAddresses:
-    return FramedAddresses(
-        ipv4=row.framed_ipv4,
-        ipv4_pool=row.framed_pool,
-        ipv6_wan_prefix=row.ipv6_wan_prefix,
-        delegated_prefix=row.delegated_prefix,
-        routes=tuple(row.framed_routes.splitlines()),
-        ipv6_routes=tuple(row.framed_ipv6_routes.splitlines()),
-    )
-
-
-def _differing(line: SubscriberLine, here: Row[Any], plan_id: int, passwords: Mapping[str, str]) -> Iterator[str]:
-    """The columns of a line that say otherwise than what is here."""
-    if line.customer_id != here.customer_id:
-        yield "customer_id"
-    if plan_id != here.plan_id:
-        yield "plan"
-    if line.state != here.state or here.garden_plan_id is not None:
-        yield "state"
-    if line.password is not None and passwords.get(password_ref_of(here.id)) != line.password:
-        yield "password"
-    if line.service_id != here.service_id:
-        yield "service_id"
-    if line.external_id is not None and line.external_id != here.external_id:
-        yield "external_id"
-    given = _addresses(here)
-    yield from (name for name in vars(given) if getattr(given, name) != getattr(line.addresses, name))
-
-
-def _row(line: SubscriberLine, plan_id: int) -> dict[str, Any]:
-    addresses = line.addresses
-    request = SubscriberRequest(
-        line.customer_id, line.username, line.plan, line.service_id, addresses, line.external_id
-    )
-    return {
-        "customer_id": line.customer_id,
-        "service_id": line.service_id,
-        "username": line.username,
-        "plan_id": plan_id,
-        "state": line.state,
-        "framed_ipv4": addresses.ipv4,
-        "framed_pool": addresses.ipv4_pool,
-        "ipv6_wan_prefix": addresses.ipv6_wan_prefix,
-        "delegated_prefix": addresses.delegated_prefix,
-        "framed_routes": "\n".join(addresses.routes),
-        "framed_ipv6_routes": "\n".join(addresses.ipv6_routes),
-        "external_id": line.external_id,
-        "login_by_line": False,
-        "origin": "imported",
-        "request_fingerprint": request.fingerprint,
-    }

@@ -225,3 +225,48 @@ async def test_a_vlan_is_refused_where_no_parameter_for_it_is_known(devices: Dev
     with pytest.raises(TemplateInputsRefused, match="cpe_vlan_id cannot be set on this CPE: RouterOS has no TR-181"):
         await provision(devices, config_template="mikrotik-tr181")
     await provision(devices, config_template="mikrotik-tr181", values={**VALUES, "cpe_vlan_id": None})
+
+
+async def test_a_change_of_plan_changes_what_the_plan_says_and_no_more(devices: Devices) -> None:
+    await define_plan(devices, wifi_ssid="Fiber")
+    await provision(devices, **HUAWEI)
+    before = (await row(devices)).revision
+    for plan, ssid in (("fiber-300", "Home"), ("fiber-500", "Home"), ("fiber-100", "Fiber")):
+        async with devices.database.begin() as db:
+            told = await devices.service(db).plan_changed(service_id=7, plan=plan)
+        assert said(await rendered(devices))[f"{WLAN}.1.SSID"][0] == ssid
+        assert [device["device_serial"] for device in told] == ([] if plan == "fiber-500" else [SERIAL])
+    assert (await row(devices)).revision == before
+
+
+async def test_a_wish_that_names_no_plan_keeps_the_plan(devices: Devices) -> None:
+    await define_plan(devices, wifi_ssid="Fiber")
+    await provision(devices, **HUAWEI)
+    await provision(devices, config_template="huawei-tr098", request_id=None)
+    assert said(await rendered(devices))[f"{WLAN}.1.SSID"][0] == "Fiber"
+
+
+async def test_a_secret_that_only_an_override_names_makes_a_new_revision_when_it_changes(devices: Devices) -> None:
+    await provision(devices, **HUAWEI)
+    ref = "secret:device/guest/wifi"
+    await override_by_name(devices, {f"{WLAN}.2.PreSharedKey.1.PreSharedKey": ref})
+    before = (await row(devices)).revision
+    async with devices.database.begin() as db:
+        assert len(await devices.service(db).secret_changed(ref=ref)) == 1
+    assert (await row(devices)).revision != before
+
+
+async def test_a_cpe_in_the_place_of_another_takes_over_what_that_one_had_otherwise(devices: Devices) -> None:
+    await provision(devices, **HUAWEI)
+    fixed = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.3.WANPPPConnection.2"
+    await override(devices, wifi_ssid="Mine", internet=fixed)
+    async with devices.database.begin() as db:
+        service = devices.service(db)
+        await service.withdraw_device(device_serial=SERIAL)
+        await service.provision_device(
+            customer_id=1, device_serial="HWTC00000002", config_template="huawei-tr098", service_id=7, values=VALUES
+        )
+        await service.take_over_overrides(former_serial=SERIAL, device_serial="HWTC00000002")
+        shown = await devices.settings(db).rendered(device_serial="HWTC00000002")
+    assert shown["overrides"] == {"wifi_ssid": "Mine"}
+    assert said(shown)[f"{WLAN}.1.SSID"] == ("Mine", "device override", "wifi_ssid")

@@ -79,6 +79,19 @@ async def test_each_cpe_is_applied_and_verified_through_its_own_acs(
     assert not any(tag.startswith("cfg_") for tag in (south.document(SOUTHERN) or {})["_tags"])
 
 
+async def test_what_a_cpe_left_at_another_acs_is_taken_back_there_though_it_is_bound_anew(
+    devices: Devices, lab: LabAcs, south: LabAcs, by_site: ConvergenceBySite
+) -> None:
+    await bind(devices, SOUTHERN, "OLT-3", acs_by_node={"OLT-3": "south"})
+    await south.attach(LabCpe(SOUTHERN)).power_on()
+    await by_site.apply(SOUTHERN)
+    async with devices.database.begin() as db:
+        await devices.service(db).withdraw_device(device_serial=SOUTHERN)
+    assert await bind(devices, SOUTHERN, "OLT-1", acs_by_node={"OLT-3": "south"}) == "default"
+    assert (await by_site.withdraw(SOUTHERN))["cleared"]
+    assert not any(tag.startswith("cfg_") for tag in (south.document(SOUTHERN) or {})["_tags"])
+
+
 async def test_an_acs_that_is_down_hides_no_other_acs_cpes(
     devices: Devices, lab: LabAcs, south: LabAcs, by_site: ConvergenceBySite
 ) -> None:

@@ -19,7 +19,7 @@ BOUND_SHARE = 0.9
 async def measure() -> None:
     """One sweep; nine tenths of the CPEs are bound and converged, the others are found to be nobody's."""
     async with AsyncExitStack() as stack:
-        url: str = REAL or await stack.enter_async_context(lab_of(DEVICES))
+        url = REAL if REAL else await stack.enter_async_context(lab_of(DEVICES))
         database = await stack.enter_async_context(bound(int(DEVICES * BOUND_SHARE), converged=True))
         nbi = await stack.enter_async_context(NbiClient(url))
         sweep = Sweep(database.begin, nbi, tenant_id=TENANT, now=utc_now)

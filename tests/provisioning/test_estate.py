@@ -60,6 +60,7 @@ async def test_an_estate_reaches_our_tables_and_freeradius(appliance: Appliance)
         "locations": 2,
         "rates": 1,
         "nas": 1,
+        "cpe_plans": 0,
         "offers": 2,
         "teams": 4,
         "technicians": 1,
@@ -267,6 +268,21 @@ async def test_the_example_of_the_documentation_is_imported_and_names_every_term
         plan = await appliance.services(db).radius_service.plan(name="fiber-100")
     assert (plan["terms"].qos_profile, plan["terms"].dns_ipv6) == ("gold", ("2001:db8::53",))
     assert [name for name in RateSpec.model_fields if name != "plan" and f"`{name}`" not in text] == []
+
+
+async def test_the_documentations_example_of_a_plan_s_cpes_is_imported(appliance: Appliance, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cpe-templates.md").read_text(encoding="utf-8")
+    example = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[-1]
+    file = tmp_path / "cpes.toml"
+    file.write_text(example)
+    with pytest.raises(InvalidRequest, match="cpe_plan fiber-100: plan"):
+        await import_estate(appliance, file)
+    await import_estate(appliance, ESTATE)
+    file.write_text(example.replace("fiber-100", read_estate(ESTATE).rates[0].plan))
+    assert [(await import_estate(appliance, file))["cpe_plans"] for _ in range(2)] == [1, 1]
+    async with appliance.database.begin() as db:
+        [said] = (await appliance.device_settings(db).plans()).values()
+    assert (said["wifi_ssid"], said["inform.verified_seconds"], list(said.values())[-1]) == ("Fiber", 43200, None)
 
 
 async def test_the_documentations_example_of_passwords_is_imported(appliance: Appliance, tmp_path: Path) -> None:

@@ -170,6 +170,7 @@ async def test_an_acs_that_is_down_is_trouble_that_passes(
         await convergence.apply(SERIAL)
     assert caught.value.transient
     await lab.come_back()
+    await lab.clock.sleep(2)  # so long it is left in peace
     assert (await convergence.apply(SERIAL))["state"] == "applied"
 
 

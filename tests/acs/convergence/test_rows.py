@@ -143,6 +143,17 @@ async def test_a_template_for_other_cpes_is_noticed_before_anything_is_sent(benc
     assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
 
 
+async def test_an_operator_may_know_that_a_template_fits_another_model(bench: Bench) -> None:
+    await bench.bind(template="huawei-tr098")
+    cpe = await bench.power_on(**HUAWEI, product_class="XG8010", manufacturer="OEM")
+    with pytest.raises(WrongModel):
+        await bench.convergence.apply(SERIAL)
+    async with bench.devices.database.begin() as db:
+        await bench.devices.settings(db).override(device_serial=SERIAL, changes={"models": "XG80*"})
+    await bench.convergence.apply(SERIAL)
+    assert cpe.value(f"{CUSTOMER_WAN}.Username") == "u42@isp"
+
+
 @pytest.mark.parametrize(
     ("template", "model", "vlan"),
     [

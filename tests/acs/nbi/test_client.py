@@ -10,19 +10,22 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from acs import (
+    Condition,
     Done,
     NbiClient,
     NbiRequestInvalid,
     NotReached,
+    Preset,
     Queued,
     Rejected,
     SerialAmbiguous,
     SerialMalformed,
+    StoredFile,
     Why,
 )
 from acs.convergence.seen_devices import find_device, look_again, read_leaves
@@ -201,6 +204,45 @@ async def test_a_provision_that_is_no_javascript_is_rejected(server: Server) -> 
     assert isinstance(outcome, Rejected)
     assert outcome.status == 400
     assert outcome.said.startswith("SyntaxError")
+
+
+async def test_a_preset_is_stored_as_it_was_built_and_fits_nobody(server: Server) -> None:
+    nobody = Condition("DeviceID.SerialNumber", "=", "firstlight_test, nobody's")
+    preset = Preset("firstlight_test", ({"type": "add_tag", "tag": "firstlight_test"},), conditions=(nobody,))
+    with pytest.raises(NbiRequestInvalid):  # a quote is more than a precondition may carry
+        await server.nbi.put_preset(preset)
+    nobody = Condition("DeviceID.SerialNumber", "=", "firstlight_test, of nobody")
+    preset = replace(preset, conditions=(nobody,))
+    assert await server.nbi.put_preset(preset) == Done()
+    assert await server.nbi.preset("firstlight_test") == preset.document
+    assert "firstlight_test" in await server.nbi.presets()
+    assert await server.nbi.delete_preset("firstlight_test") == Done()
+    assert await server.nbi.preset("firstlight_test") is None
+
+
+async def test_a_file_is_stored_and_a_missing_one_costs_no_worker(server: Server) -> None:
+    name, kind = "firstlight_test.bin", "3 Vendor Configuration File"
+    assert await server.nbi.delete_file(name) == Rejected(404, "No such file")
+    assert await server.nbi.put_file(name, b"firstlight", file_type=kind, version="1") == Done()
+    assert await server.nbi.file(name) == StoredFile(name, 10, kind, "", "", "1")
+    assert await server.nbi.delete_file(name) == Done()
+    assert await server.nbi.file(name) is None
+
+
+async def test_a_virtual_parameter_and_an_object_come_and_go(server: Server) -> None:
+    script = 'return {writable: false, value: ["x", "xsd:string"]};'
+    assert await server.nbi.put_virtual_parameter("firstlight_test", script) == Done()
+    assert await server.nbi.virtual_parameter("firstlight_test") == script
+    assert await server.nbi.delete_virtual_parameter("firstlight_test") == Done()
+    assert await server.nbi.put_object("firstlight_test", {"Enable": True}) == Done()
+    assert await server.nbi.object("firstlight_test", ("Enable",)) == {"Enable": True}
+    assert await server.nbi.delete_object("firstlight_test") == Done()
+
+
+async def test_nothing_is_under_way_with_a_cpe_that_nothing_was_asked_of(server: Server) -> None:
+    assert await server.nbi.operations(UNKNOWN_DEVICE) == ()
+    found = [one["_id"] async for one in server.nbi.find_in("devices", "_id", [server.device_id, "a"], ("_id",))]
+    assert found == [server.device_id]
 
 
 async def test_a_connection_request_reaches_the_cpe_or_says_why_not(server: Server) -> None:

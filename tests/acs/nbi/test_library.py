@@ -38,20 +38,6 @@ async def test_a_preset_that_would_stop_all_sessions_stops_here(nbi: NbiClient, 
     assert lab.documents["presets"] == {}
 
 
-async def test_a_virtual_parameter_and_an_object_come_and_go(nbi: NbiClient) -> None:
-    script = 'return {writable: false, value: ["x", "xsd:string"]};'
-    assert await nbi.put_virtual_parameter("pppoe", script) == Done()
-    assert await nbi.virtual_parameter("pppoe") == script
-    refused = await nbi.put_virtual_parameter("pppoe", "return {")
-    assert isinstance(refused, Rejected)
-    assert await nbi.delete_virtual_parameter("pppoe") == Done()
-    assert await nbi.virtual_parameter("pppoe") is None
-    assert await nbi.put_object("web", {"ExternalPort": 8080, "Enable": True}) == Done()
-    assert await nbi.object("web", ("ExternalPort", "Enable")) == {"ExternalPort": 8080, "Enable": True}
-    assert await nbi.delete_object("web") == Done()
-    assert await nbi.object("web", ("Enable",)) is None
-
-
 async def test_a_file_is_listed_with_what_it_is_for_and_a_missing_one_costs_no_worker(
     nbi: NbiClient, lab: LabAcs
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acs import NbiRequestInvalid
+from acs.nbi.calls import batches
 from acs.nbi.requests import (
     checked_task,
     device_segment,
@@ -173,6 +176,31 @@ def test_no_id_reaches_another_device(device_id: str) -> None:
     assert "/" not in segment
     assert "?" not in segment
     assert unquote(segment) == device_id  # decoded once by the server, it is the id as stored
+
+
+@given(st.sampled_from([fault_segment, tag_segment, name_segment, task_segment]), st.text(max_size=40))
+def test_no_segment_is_more_than_one_or_arrives_as_something_else(
+    segment_of: Callable[[str], str], given_text: str
+) -> None:
+    try:
+        segment = segment_of(given_text)
+    except NbiRequestInvalid:
+        return
+    assert re.fullmatch(r"[A-Za-z0-9_%-]+", segment)
+    assert unquote(segment) == given_text
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), min_size=1, max_size=8))
+def test_many_values_arrive_as_they_were_meant_or_not_at_all(values: list[str]) -> None:
+    try:
+        groups = list(batches("devices", "_id", values, ("_id",)))
+    except NbiRequestInvalid as refused:
+        assert refused.faults
+        return
+    targets = [query_target("devices", {"_id": {"$in": group}}, ("_id",)) for group in groups]
+    asked = [json.loads(parse_qs(urlsplit(target).query)["query"][0])["_id"]["$in"] for target in targets]
+    assert [value for group in asked for value in group] == list(dict.fromkeys(values))
+    assert not any("*" in value or re.fullmatch(r"/.*/[a-z]*", value, re.DOTALL) for value in values)
 
 
 @given(st.text(max_size=60))

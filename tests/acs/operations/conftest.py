@@ -98,8 +98,7 @@ def ops(bench: Bench, convergence: DeviceConvergence) -> Ops:
 
     carrier = OperationCarrier(
         bench.devices.database.begin,
-        bench.nbi,
-        convergence,
+        lambda acs_name: convergence,
         tenant_id=TENANT,
         now=bench.lab.clock.now,
         told=told,

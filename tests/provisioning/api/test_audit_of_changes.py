@@ -94,7 +94,7 @@ def changing(app: FastAPI) -> Iterator[tuple[str, str]]:
     for route in iter_route_contexts(app.routes):
         door = route.original_route
         if isinstance(door, Door) and not door.terms.reads and door.terms.permission != PUBLIC:
-            yield door.terms.method, str(route.path)
+            yield door.terms.method, str(route.path).replace(":path}", "}")
 
 
 async def test_every_change_tells_for_whom_why_before_and_after(script: Script) -> None:
@@ -249,10 +249,11 @@ async def subscribers(script: Script) -> None:
     await script("/subscribers/{username}/identify", {"external_id": "ERP-9", "reason": WHY}, username=DONE)
     renamed = {"username": "anna@isp.example", "cpe_by_hand": True, "reason": WHY}
     await script("/subscribers/{username}/rename", renamed, username=DONE)
-    terms = {"download_kbps": 400_000, "upload_kbps": 100_000, "reason": WHY}
+    terms = {"download_kbps": 400_000, "upload_kbps": 100_000, "data_cap_octets": 10**12, "reason": WHY}
     await script("/plans/{name}/define", terms, name="fiber-300")
     assert script.last["subject"].startswith("plan/")
     await script("/plans/{name}/apply", {"reason": WHY}, name="fiber-300")
+    await script("/subscribers/{username}/lift-cap", {"octets": 10**9, "reason": WHY}, username="anna@isp.example")
     listed = "username,customer_id,plan,password\nold1@isp.example,2001,fiber-300,pass-1\n"
     assert (await script("/subscribers/imports", {"content": listed, "reason": WHY}))["created"] == 1
     late = "username,customer_id,plan,state\nold2@isp.example,2002,fiber-300,pending\n"

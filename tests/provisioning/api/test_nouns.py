@@ -400,6 +400,14 @@ async def test_what_an_installation_has_made_is_found_by_customer_service_addres
     assert [each["username"] for each in await items(api, f"/subscribers?customer={customer}")] == [username]
     [device] = await items(api, f"/devices?customer={customer}")
     assert (await api.get(f"/devices/{device['device_serial']}")).json() == device
+    settings = f"/devices/{device['device_serial']}/settings"
+    assert (await api.get(settings)).json()["revision"] == device["revision"]
+    assert "huawei-tr098" in {each["name"] for each in await items(api, "/devices/templates")}
+    other = {"changes": {"wifi_ssid": "Mine"}, "reason": "asked by phone"}
+    told = (await api.post(f"/devices/{device['device_serial']}/overrides", other, role="noc")).json()
+    assert (told["overrides"], told["state"]) == ({"wifi_ssid": "Mine"}, "queued")
+    wrong = await api.post(f"/devices/{device['device_serial']}/overrides", {**other, "changes": {"colour": 1}})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "acs.overrides_refused")
     line = results["authorise_line"]["line_order_id"]
     assert (await api.get(f"/line-orders/{line}")).json()["device_serial"] == device["device_serial"]
     [subscription] = await items(api, f"/subscriptions?customer={customer}")

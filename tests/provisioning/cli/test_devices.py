@@ -67,3 +67,35 @@ def test_who_asks_the_acs_needs_to_know_where_it_is(isp: Settings, type_: Type) 
     for command in (("readings", SERIAL), ("missed-informs",)):
         refused = type_("devices", *command)
         assert (refused.status, "FIRSTLIGHT_GENIEACS_NBI_URL" in refused.err) == (2, True), command
+
+
+def test_a_cpe_s_settings_are_shown_and_overridden_with_a_reason(isp: Settings, type_: Type) -> None:
+    serial = next(each for each in type_("devices", "list", "--json").json if each["customer_id"] == 1001)[
+        "device_serial"
+    ]
+    shown = type_("devices", "render", serial).out
+    assert "Device.PPP.Interface.1.Username" in shown
+    assert "secret:" in shown
+
+    before = type_("devices", "render", serial, "--json").json
+    ssid = "Device.WiFi.SSID.1.SSID"
+    told = type_("devices", "override", serial, "wifi_ssid=Mine", "--reason", "asked by phone", "--json").json
+    assert told["revision"] != before["revision"]
+    assert [each["value"] for each in told["parameters"] if each["path"] == ssid] == ["Mine"]
+    [entry] = [each for each in type_("audit", "list", "--json").json if each["action"] == "devices override"]
+    assert (entry["reason"], entry["after"]["overrides"]) == ("asked by phone", ["wifi_ssid"])
+
+    assert type_("devices", "override", serial, "--remove", "wifi_ssid", "--reason", "enough").out.count(ssid) == 1
+    assert type_("devices", "render", serial, "--json").json["revision"] == before["revision"]
+
+    refused = type_("devices", "override", serial, "colour", "wifi_ssid=x", "--remove", "wifi_ssid")
+    assert refused.status == 2
+    for fault in ("colour: is not NAME=VALUE", "wifi_ssid: is changed and removed", "--reason: says nothing"):
+        assert fault in refused.err
+
+
+def test_the_templates_are_listed_with_how_sure_they_are(isp: Settings, type_: Type) -> None:
+    listed = type_("devices", "templates").out
+    assert "huawei-tr098" in listed
+    assert "refuses cpe_vlan_id." in listed
+    assert {each["name"] for each in type_("devices", "templates", "--json").json} > {"tr098-pppoe", "mikrotik-tr181"}

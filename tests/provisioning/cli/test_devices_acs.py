@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from acs.presets import health
 from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 
@@ -35,6 +36,22 @@ def test_what_is_ours_is_shown_installed_and_taken_back(isp: Settings, type_: Ty
         2,
         "refused: Nothing was installed at ACS default that could be taken back.\n",
     )
+
+
+def test_an_install_is_done_once_taken_back_once_and_kept_in_the_audit(
+    isp: Settings, type_: Type, acs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "TAKE_EFFECT_SECONDS", 0.0)
+    installed = type_("devices", "acs", "install", "--by", "noc", "--json").json
+    assert installed["state"] == "installed"
+    assert installed["reason"] == "No CPE has ever reported to this ACS, so none was waited for."
+    assert type_("devices", "acs", "diff", "--json").json["changes"] == []
+    assert type_("devices", "acs", "install").out.startswith("unchanged at ACS default: ")
+    kept = type_("audit", "list", "--json").json
+    assert any(entry["action"] == "devices acs install" for entry in kept), kept
+    back = type_("devices", "acs", "rollback", "--by", "noc").out.splitlines()
+    assert back[0] == "rolled back at ACS default: Taken back by noc."
+    assert len(type_("devices", "acs", "diff", "--json").json["changes"]) == 5
 
 
 def test_an_acs_that_no_setting_names_is_refused(isp: Settings, type_: Type, acs: str) -> None:

@@ -13,6 +13,7 @@ from radius import (
     FramedAddresses,
     ImportRefused,
     ImportUnreadable,
+    PlanTerms,
     SubscriberImport,
     SubscriberLine,
     SubscriberVerbs,
@@ -256,3 +257,50 @@ async def test_a_name_that_was_given_up_and_a_number_that_is_somebody_s_are_faul
     }
     await brought_in(site, lines[3:])
     assert (await subscribers(site))[names[1]].external_id == "A-2"
+
+
+LINES = "username,customer_id,plan,password,station,port,circuit,remote,login_by_line\n"
+
+
+async def test_lines_are_brought_in_bound_and_log_in_by_themselves_where_a_nas_tells_of_them(site: Site) -> None:
+    names = [site.new_username() for _ in range(4)]
+    station = f"02:00:{names[0][1:3]}:{names[0][3:5]}:{names[0][5:7]}:{names[0][7:9]}"
+    bound = f"{names[0]},1,{PLAN},pass-1,{station},,,,no\n"
+    by_line = f"{names[1]},2,ipoe-100,,{station.upper()},,olt {names[1]}#1,,yes\n"
+    wrong = (
+        f"{names[2]},3,{PLAN},pass-3,,,olt {names[1]}#1,,yes\n{names[3]},4,{PLAN},,,eth 1/1,,,perhaps\n"
+        f"{names[3]}x,5,{PLAN},,,,,agent,yes\n"
+    )
+    async with site.database.begin() as db:
+        terms = PlanTerms(download_kbps=100_000, upload_kbps=20_000, access="ipoe")
+        await site.service(db).define_plan(name="ipoe-100", terms=terms)
+    assert await checked(site, lines_of(by_line, LINES)) == {
+        2: ["login_by_line: no NAS here tells of lines (`lines` of the NAS)"]
+    }
+    nas = await site.nas(lines=True)
+    assert await checked(site, lines_of(bound + by_line + wrong, LINES)) == {
+        4: [
+            "password: a line that logs in by itself has none",
+            f"circuit olt {names[1]}#1 logs in for {names[1]} in line 3 already",
+        ],
+        5: ["login_by_line: 'perhaps' is not yes or no"],
+        6: ["a line logs in by its station or its circuit, and neither is said"],
+    }
+    good = lines_of(bound + by_line, LINES)
+    assert await brought_in(site, good) == (2, 0, 1, 1)  # whose line logs in is the projector's
+    assert await brought_in(site, good) == (0, 2, 0, 1)
+    for name in names[:2]:
+        async with site.database.begin() as db:
+            found = await site.service(db).subscriber_named(username=name)
+        await site.projector.project_subscriber(found["subscriber_id"])
+        assert found["line"]["station"] == station.replace(":", "")
+    assert found["login_by_line"] is True
+    here = await nas.login(names[0], "pass-1", calling_station=station.replace(":", "-"))
+    elsewhere = await nas.login(names[0], "pass-1", calling_station="02-00-00-00-00-01")
+    assert (here.code, elsewhere.code) == ("Access-Accept", "Access-Reject")
+
+    taken = f"{names[2]},3,ipoe-100,,{station},,,,yes\n{names[0]},1,{PLAN},pass-1,02:00:00:00:00:01,,,,\n"
+    assert await checked(site, lines_of(taken, LINES)) == {
+        2: [f"station: {station.replace(':', '')} logs in for {names[1]} already"],
+        3: ["is here already, and not with this line"],
+    }
