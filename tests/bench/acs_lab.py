@@ -21,7 +21,7 @@ from acs.testing import serial_of
 from provisioning.database import Database
 
 QUICK = bool(os.environ.get("QUICK"))
-REAL = os.environ.get("FIRSTLIGHT_GENIEACS_NBI_URL")
+REAL = os.environ.get("FIRSTLIGHT_GENIEACS_NBI_URL", "")
 TENANT = "bench"
 WORKERS = 2
 """CWMP workers: what GenieACS begins by itself on two cores."""

@@ -40,7 +40,6 @@ MAKES = {
     "/nas",
     "/campaigns",
     *(f"/devices/{{serial}}/{verb}" for verb in VERBS),
-    "/devices/{serial}/swap",
     "/devices/{serial}/wifi",
 }
 """There was nothing before."""
@@ -52,7 +51,7 @@ OTHERS = (
     "/plans",
     "/nas",
     "/campaigns",
-    "/devices/converge",
+    "/fleet/converge",
     "/devices/{serial}/overrides",
     "/subscribers/imports",
     *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "shrink")),
@@ -300,9 +299,9 @@ async def devices(script: Script) -> None:
     for verb in VERBS:
         asked = await script(f"/devices/{{serial}}/{verb}", told.get(verb, {}), serial=CPE)
         await script("/device-operations/{operation_id}/cancel", {"reason": WHY}, **asked)
-    wish = {"changes": {"inform_interval_seconds": 600}, "reason": WHY}
+    wish = {"changes": {"wifi_ssid": "Attic 2"}, "reason": WHY}
     await script("/devices/{serial}/overrides", wish, serial=CPE)
-    await script("/devices/converge", {"serials": [CPE], "reason": WHY})
+    await script("/fleet/converge", {"serials": [CPE], "reason": WHY})
     await script("/devices/{serial}/wifi", {"request_id": "1", "ssid": "Attic", "reason": WHY}, serial=CPE)
     new = {"new_serial": "HWTC0000000A", "line_by_hand": True, "reason": WHY}
     await script("/devices/{serial}/swap", new, serial=CPE)
