@@ -39,6 +39,7 @@ Everything is checked when Firstlight starts, and all faults are named at once.
 ``tests/acs/templates/test_rendering.py`` checks every template that comes with Firstlight.
 """
 
+from acs.campaigns.changes import Desks
 from acs.campaigns.errors import (
     CampaignError,
     CampaignNameTaken,
@@ -47,6 +48,7 @@ from acs.campaigns.errors import (
     CampaignUnknown,
 )
 from acs.campaigns.invariants import campaigns_called_complete_too_early
+from acs.campaigns.pace import Pace
 from acs.campaigns.pacing import MemberState
 from acs.campaigns.records import CampaignRecord, CampaignState, MemberRecord
 from acs.campaigns.service import CampaignService
@@ -200,6 +202,7 @@ __all__ = [
     "CustomerWishes",
     "DataModel",
     "DesiredStateChanged",
+    "Desks",
     "DeviceConvergence",
     "DeviceDrifted",
     "DeviceError",
@@ -254,6 +257,7 @@ __all__ = [
     "OperationUnderWay",
     "OperationUnknown",
     "OverridesRefused",
+    "Pace",
     "ParameterOwned",
     "Patience",
     "Preset",

@@ -18,6 +18,7 @@ from acs import (
     CampaignService,
     CampaignTurns,
     CustomerWishes,
+    Desks,
     DeviceOperations,
     DeviceSettings,
     GenieAcsService,
@@ -295,6 +296,10 @@ class Appliance:
         """Changes for many CPEs, bound to this transaction."""
         return CampaignService(db, tenant_id=self.tenant_id, now=self.clock, templates=self.templates)
 
+    def _campaign_desks(self, db: AsyncSession) -> Desks:
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "templates": self.templates}
+        return Desks(devices=self.services(db).genieacs_service, operations=DeviceOperations(db, **common))
+
     @property
     def campaign_turns(self) -> CampaignTurns:
         """What carries campaigns on."""
@@ -303,7 +308,7 @@ class Appliance:
             tenant_id=self.tenant_id,
             now=self.clock,
             zone=self.zone,
-            devices=lambda db: self.services(db).genieacs_service,
+            desks=self._campaign_desks,
             told=Teller(self.publish),
         )
 

@@ -6,7 +6,7 @@ from datetime import time
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import CampaignRecord
+from acs import CampaignRecord, CampaignService, Group, Pace
 from provisioning.commercial import PublishEvent
 from provisioning.errors import Fault, InvalidRequest
 
@@ -25,7 +25,8 @@ class Teller:
         subject = f"campaign/{campaign['campaign_id']}"
         devices = campaign["devices"]
         # A campaign that goes on after a stop may stop again: by then more CPEs have ended.
-        key = f"{subject}/{campaign['state']}/{devices['done'] + devices['failed']}"
+        ended = devices["done"] + devices["failed"] + devices["unreached"] + devices["skipped"]
+        key = f"{subject}/{campaign['state']}/{ended}"
         data = {
             "campaign_id": campaign["campaign_id"],
             "campaign": campaign["name"],
@@ -33,6 +34,17 @@ class Teller:
             "devices": dict(devices),
         }
         await self._publish(db, CAMPAIGN_EVENTS[campaign["state"]], subject, data, key, BY)
+
+
+async def planned(
+    service: CampaignService, *, name: str, template: str | None, file: str | None, group: Group, by: str, pace: Pace
+) -> CampaignRecord:
+    """Plan a campaign for a template or for the file of a firmware. Raises: InvalidRequest, and as the service does."""
+    if template is not None and file is None:
+        return await service.plan_template(name=name, template=template, group=group, by=by, pace=pace)
+    if file is not None and template is None:
+        return await service.plan_firmware(name=name, file=file, group=group, by=by, pace=pace)
+    raise InvalidRequest("The campaign", [Fault("template", "give either a template or a firmware")])
 
 
 def window_of(text: str | None) -> tuple[time, time] | None:

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.campaigns.pacing import MemberState
+from acs.campaigns.tables import AcsCampaign
 from acs.errors import AcsError
+from acs.operations.errors import OperationError, OperationUnderWay
+from acs.operations.service import DeviceOperations
+from acs.operations.tables import AcsOperation
 from acs.service import GenieAcsService
 from acs.tables import AcsDevice
 
@@ -27,6 +32,17 @@ class Standing:
     state: MemberState
     reason: str
     mark: str | None = None
+
+
+GONE = Standing("skipped", "It is bound to no service any more.")
+OUTCOMES: Mapping[str, MemberState] = {
+    "done": "done",
+    "faulted": "failed",
+    "unknown": "failed",
+    "expired": "unreached",
+    "cancelled": "skipped",
+}
+"""Of an operation that has ended."""
 
 
 class Change(Protocol):
@@ -52,7 +68,7 @@ class TemplateChange:
     async def begin(self, device_row_id: int) -> Standing:
         device = await self._db.get(AcsDevice, device_row_id)
         if device is None or device.state == "withdrawn":
-            return Standing("skipped", "It is bound to no service any more.")
+            return GONE
         try:
             rendered = await self._devices.render_again(device_serial=device.serial, config_template=self._template)
         except AcsError as error:
@@ -78,7 +94,65 @@ class TemplateChange:
         return Standing("under_way", device.reason, mark)
 
 
-def change_of(kind: str, arguments: Mapping[str, Any], *, db: AsyncSession, devices: GenieAcsService) -> Change:
-    """What a campaign of that kind does; its arguments were checked when it was planned."""
-    assert kind == "template", f"no campaign of kind {kind} is ever planned"
-    return TemplateChange(db, devices, template=arguments["template"])
+class FirmwareChange:
+    """Gives CPEs a firmware that the ACS has for them: an operation each, done when the CPE runs it."""
+
+    def __init__(
+        self, db: AsyncSession, operations: DeviceOperations, *, file: str, campaign_id: int, patience: timedelta
+    ) -> None:
+        self._db = db
+        self._operations = operations
+        self._file = file
+        self._campaign_id = campaign_id
+        self._patience = patience
+
+    async def begin(self, device_row_id: int) -> Standing:
+        device = await self._db.get(AcsDevice, device_row_id)
+        if device is None or device.state == "withdrawn":
+            return GONE
+        try:
+            operation = await self._operations.firmware(
+                device_serial=device.serial,
+                file=self._file,
+                by=f"campaign {self._campaign_id}",
+                request_id=f"campaign/{self._campaign_id}/{device_row_id}",
+                within=self._patience,
+            )
+        except OperationUnderWay as error:
+            return Standing("skipped", str(error))
+        except OperationError as error:
+            return Standing("failed", str(error))
+        return Standing("under_way", operation["reason"], str(operation["operation_id"]))
+
+    async def look(self, under_way: Mapping[int, str | None]) -> dict[int, Standing]:
+        rows = {int(mark): row for row, mark in under_way.items() if mark is not None}
+        found = await self._db.scalars(select(AcsOperation).where(AcsOperation.id.in_(list(rows))))
+        return {rows[each.id]: _standing_of(each) for each in found}
+
+
+def _standing_of(operation: AcsOperation) -> Standing:
+    """One whose outcome nobody knows counts as failed: it is a person's turn to look."""
+    state = OUTCOMES.get(operation.state, "under_way")
+    return Standing(state, f"Operation {operation.id}: {operation.reason}", str(operation.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Desks:
+    """What changes are written down with, in one transaction."""
+
+    devices: GenieAcsService
+    operations: DeviceOperations
+
+
+def change_of(campaign: AcsCampaign, *, db: AsyncSession, desks: Desks) -> Change:
+    """What a campaign does; its arguments were checked when it was planned."""
+    if campaign.kind == "template":
+        return TemplateChange(db, desks.devices, template=campaign.arguments["template"])
+    assert campaign.kind == "firmware", f"no campaign of kind {campaign.kind} is ever planned"
+    return FirmwareChange(
+        db,
+        desks.operations,
+        file=campaign.arguments["file"],
+        campaign_id=campaign.id,
+        patience=timedelta(seconds=campaign.patience_seconds),
+    )

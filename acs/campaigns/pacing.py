@@ -135,7 +135,7 @@ def what_is_next(terms: Terms, counts: Counts, *, pardoned: Counts, at: datetime
         return _begin(terms, min(terms.canary - begun, counts.waiting), at, zone)
     if counts.ended < terms.canary:
         return Wait(f"The first {terms.canary} CPEs are looked at before the others follow.")
-    if terms.canary and not counts.done and not pardoned.ended:
+    if terms.canary and not counts.done and not pardoned.total:
         return Stop(f"None of the first {counts.ended} CPEs has come through, so the others were left alone.")
     free = terms.batch_size - counts.under_way
     if free <= 0:

@@ -11,7 +11,7 @@ from acs.campaigns.pacing import MemberState
 from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
 
 CampaignState = Literal["planned", "running", "paused", "stopped", "cancelled", "completed"]
-CampaignKind = Literal["template"]
+CampaignKind = Literal["template", "firmware"]
 
 
 class MemberCounts(TypedDict):
@@ -30,7 +30,7 @@ class CampaignRecord(TypedDict):
 
     campaign_id: int
     name: str
-    kind: str
+    kind: CampaignKind
     arguments: dict[str, Any]
     canary: int
     batch_size: int
@@ -62,7 +62,7 @@ def campaign_record(campaign: AcsCampaign, counts: MemberCounts) -> CampaignReco
     return CampaignRecord(
         campaign_id=campaign.id,
         name=campaign.name,
-        kind=campaign.kind,
+        kind=cast(CampaignKind, campaign.kind),
         arguments=dict(campaign.arguments),
         canary=campaign.canary,
         batch_size=campaign.batch_size,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import time
 
 import structlog
 from sqlalchemy import Select, func, insert, select
@@ -11,8 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.campaigns.errors import CampaignNameTaken, CampaignNotThere, CampaignRefused, CampaignUnknown
-from acs.campaigns.pacing import Window
+from acs.campaigns.pace import Pace
 from acs.campaigns.records import (
+    CampaignKind,
     CampaignRecord,
     CampaignState,
     MemberCounts,
@@ -21,7 +21,7 @@ from acs.campaigns.records import (
     member_record,
 )
 from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
-from acs.campaigns.targets import Group, targets
+from acs.campaigns.targets import Group, Target, targets
 from acs.ports import Now
 from acs.templates.library import TemplateLibrary
 
@@ -41,19 +41,7 @@ class CampaignService:
         self._now = now
         self._templates = templates
 
-    async def plan_template(
-        self,
-        *,
-        name: str,
-        template: str,
-        group: Group,
-        by: str,
-        canary: int = 5,
-        batch_size: int = 50,
-        most_failed_percent: int = 10,
-        patience_seconds: int = 24 * 3600,
-        window: tuple[time, time] | None = None,
-    ) -> CampaignRecord:
+    async def plan_template(self, *, name: str, template: str, group: Group, by: str, pace: Pace) -> CampaignRecord:
         """Plan to bring a group of CPEs to a template as it is now. Nothing begins before ``start``.
 
         The group is looked up here and stays as it is. The same plan again is the same campaign.
@@ -61,24 +49,26 @@ class CampaignService:
         Raises: CampaignRefused with every fault, TemplateUnknown, CampaignNameTaken.
         """
         self._templates.get(template)
-        faults = [*_faults(name, canary, batch_size, most_failed_percent, patience_seconds, window), *group.faults]
+        return await self._plan(name, "template", {"template": template}, group=group, by=by, pace=pace)
+
+    async def plan_firmware(self, *, name: str, file: str, group: Group, by: str, pace: Pace) -> CampaignRecord:
+        """Plan to give a group of CPEs a firmware by its name at the ACS; whether it is there is looked up for each.
+
+        Raises: as ``plan_template``, but for the template.
+        """
+        return await self._plan(name, "firmware", {"file": file}, group=group, by=by, pace=pace)
+
+    async def _plan(
+        self, name: str, kind: CampaignKind, what: dict[str, str], *, group: Group, by: str, pace: Pace
+    ) -> CampaignRecord:
+        faults = [*_name_faults(name), *pace.faults, *group.faults]
         found, strangers = ([], []) if faults else await targets(self._db, group, tenant_id=self._tenant_id)
         faults += [f"{serial} is bound to no service, or not of this template and model" for serial in strangers]
         if not faults and not found:
             faults.append("no bound CPE is in this group")
         if faults:
             raise CampaignRefused(faults)
-        arguments = {"template": template, "of": {"template": group.template, "model": group.model}}
-        terms = {
-            "kind": "template",
-            "arguments": arguments,
-            "canary": canary,
-            "batch_size": batch_size,
-            "most_failed_percent": most_failed_percent,
-            "patience_seconds": patience_seconds,
-            "window_begins": window[0] if window else None,
-            "window_ends": window[1] if window else None,
-        }
+        terms = {"kind": kind, "arguments": {**what, "of": group.as_json()}, **pace.as_columns()}
         now = self._now()
         campaign = AcsCampaign(
             **terms,
@@ -88,6 +78,7 @@ class CampaignService:
             reason="It was planned and waits to be started.",
             pardoned_done=0,
             pardoned_failed=0,
+            pardoned_others=0,
             planned_by=by,
             planned_at=now,
             updated_at=now,
@@ -97,6 +88,11 @@ class CampaignService:
                 self._db.add(campaign)
         except IntegrityError:
             return await self._as_planned_before(name, terms, [target.row_id for target in found])
+        await self._add_members(campaign, found)
+        log.info("campaign planned", campaign=name, kind=kind, devices=len(found))
+        return await self._record(campaign)
+
+    async def _add_members(self, campaign: AcsCampaign, found: Sequence[Target]) -> None:
         for start in range(0, len(found), MEMBERS_AT_ONCE):
             await self._db.execute(
                 insert(AcsCampaignMember),
@@ -112,8 +108,6 @@ class CampaignService:
                     for target in found[start : start + MEMBERS_AT_ONCE]
                 ],
             )
-        log.info("campaign planned", campaign=name, template=template, devices=len(found))
-        return await self._record(campaign)
 
     async def start(self, *, name: str) -> CampaignRecord:
         """Let a planned campaign run; one that runs stays as it is. Raises: CampaignUnknown, CampaignNotThere."""
@@ -143,6 +137,7 @@ class CampaignService:
         if campaign.state == "stopped":
             counts = await self._counts(campaign.id)
             campaign.pardoned_done, campaign.pardoned_failed = counts["done"], counts["failed"]
+            campaign.pardoned_others = counts["unreached"] + counts["skipped"]
         if campaign.state in ("paused", "stopped"):
             self._move(campaign, "running", "It goes on.")
         elif campaign.state != "running":
@@ -242,23 +237,6 @@ async def member_counts(db: AsyncSession, campaign_id: int) -> MemberCounts:
     return counts
 
 
-def _faults(
-    name: str,
-    canary: int,
-    batch_size: int,
-    most_failed_percent: int,
-    patience_seconds: int,
-    window: tuple[time, time] | None,
-) -> list[str]:
-    """What is wrong with the terms, each in words."""
-    wrong = {
-        f"a name has 1 to {LONGEST_NAME} printable characters": not (
-            name.strip() == name and name.isprintable() and 0 < len(name) <= LONGEST_NAME
-        ),
-        "the canaries are 0 or more": canary < 0,
-        "a batch is 1 CPE or more": batch_size < 1,
-        "the most that may fail is 0 to 100 percent": not 0 <= most_failed_percent <= 100,
-        "patience is a minute or more": patience_seconds < 60,
-        "a window begins and ends at different times": window is not None and Window(*window).is_empty,
-    }
-    return [fault for fault, holds in wrong.items() if holds]
+def _name_faults(name: str) -> list[str]:
+    is_one = name.strip() == name and name.isprintable() and 0 < len(name) <= LONGEST_NAME
+    return [] if is_one else [f"a name has 1 to {LONGEST_NAME} printable characters"]

@@ -50,8 +50,9 @@ class AcsCampaign(AcsBase):
     reason: Mapped[str] = mapped_column(Text)
     """Why it is in that state, or what it waits for, in words."""
     pardoned_done: Mapped[int] = mapped_column(Integer, default=0)
-    """How many had ended done, and failed, when a person last let it go on after a stop."""
+    """How many had ended done, failed, and neither, when a person last let it go on after a stop."""
     pardoned_failed: Mapped[int] = mapped_column(Integer, default=0)
+    pardoned_others: Mapped[int] = mapped_column(Integer, default=0)
 
     planned_by: Mapped[str] = mapped_column(Text)
     planned_at: Mapped[datetime] = mapped_column(UtcDateTime)

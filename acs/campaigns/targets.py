@@ -23,6 +23,10 @@ class Group:
     model: str | None = None
     serials: tuple[str, ...] = ()
 
+    def as_json(self) -> dict[str, str | None]:
+        """By what it was chosen; its serial numbers are its members' own."""
+        return {"template": self.template, "model": self.model}
+
     @property
     def faults(self) -> list[str]:
         """What is wrong with it, each in words."""

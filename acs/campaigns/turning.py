@@ -14,14 +14,14 @@ import structlog
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs.campaigns.changes import Change, Standing, change_of
+from acs.campaigns.changes import Change, Desks, Standing, change_of
 from acs.campaigns.pacing import Begin, Complete, Counts, Stop, Terms, Wait, Window, what_is_next
 from acs.campaigns.records import CampaignRecord, CampaignState, campaign_record
 from acs.campaigns.service import member_counts
 from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
 from acs.ports import Begin as BeginTransaction
 from acs.ports import Now
-from acs.service import GenieAcsService
+from acs.tables import AcsDevice
 
 log = structlog.get_logger(__name__)
 
@@ -39,14 +39,14 @@ class CampaignTurns:
         tenant_id: str,
         now: Now,
         zone: ZoneInfo,
-        devices: Callable[[AsyncSession], GenieAcsService],
+        desks: Callable[[AsyncSession], Desks],
         told: Told,
     ) -> None:
         self._begin = begin
         self._tenant_id = tenant_id
         self._now = now
         self._zone = zone
-        self._devices = devices
+        self._desks = desks
         self._told = told
 
     async def turn(self) -> int:
@@ -70,7 +70,7 @@ class CampaignTurns:
             campaign = await db.get(AcsCampaign, campaign_id, with_for_update=True)
             if campaign is None:
                 return 0
-            change = change_of(campaign.kind, campaign.arguments, db=db, devices=self._devices(db))
+            change = change_of(campaign, db=db, desks=self._desks(db))
             touched = await self._look(db, campaign, change)
             if campaign.state == "running":
                 touched += await self._go_on(db, campaign, change)
@@ -96,7 +96,7 @@ class CampaignTurns:
     async def _go_on(self, db: AsyncSession, campaign: AcsCampaign, change: Change) -> int:
         """Begin those whose turn it is, or say why none does."""
         counts = Counts(**await member_counts(db, campaign.id))
-        pardoned = Counts(done=campaign.pardoned_done, failed=campaign.pardoned_failed)
+        pardoned = _pardoned(campaign)
         match what_is_next(_terms(campaign), counts, pardoned=pardoned, at=self._now(), zone=self._zone):
             case Begin(how_many):
                 return await self._begin_members(db, campaign, change, how_many)
@@ -116,10 +116,20 @@ class CampaignTurns:
         now = self._now()
         for member in await self._members(db, campaign, "waiting", limit=how_many):
             member.begun_at = now
-            self._set(member, await change.begin(member.device_row_id), now)
+            self._set(
+                member, await self._left_group(db, campaign, member) or await change.begin(member.device_row_id), now
+            )
         await db.flush()
         self._say(campaign, "running", f"{how_many} more CPEs were begun.")
         return how_many
+
+    async def _left_group(self, db: AsyncSession, campaign: AcsCampaign, member: AcsCampaignMember) -> Standing | None:
+        """Whether it has become, since it was chosen, what the campaign is not for."""
+        wanted = campaign.arguments["of"]["template"]
+        device = await db.get(AcsDevice, member.device_row_id)
+        if wanted is None or device is None or device.template == wanted:
+            return None
+        return Standing("skipped", f"It has template {device.template} by now.")
 
     def _set(self, member: AcsCampaignMember, standing: Standing, now: datetime) -> bool:
         before = (member.state, member.reason, member.mark)
@@ -158,3 +168,9 @@ def _terms(campaign: AcsCampaign) -> Terms:
         most_failed_percent=campaign.most_failed_percent,
         window=Window(begins, ends) if begins is not None and ends is not None else None,
     )
+
+
+def _pardoned(campaign: AcsCampaign) -> Counts:
+    """How it stood when a person last let it go on; ``unreached`` stands for all that tell nothing of the change."""
+    others = campaign.pardoned_others
+    return Counts(done=campaign.pardoned_done, failed=campaign.pardoned_failed, unreached=others)

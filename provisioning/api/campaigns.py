@@ -10,13 +10,13 @@ from typing import Annotated
 from fastapi import Path, Query, Response
 from pydantic import Field
 
-from acs import CampaignRecord, CampaignState, Group, MemberRecord, MemberState
+from acs import CampaignRecord, CampaignState, Group, MemberRecord, MemberState, Pace
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish, WithReason
-from provisioning.campaigns import window_of
+from provisioning.campaigns import planned, window_of
 
 doors = Doors(prefix="/campaigns", tags=["campaigns"])
 
@@ -33,15 +33,16 @@ class OfGroup(Wish):
 
 
 class Plan(Wish):
-    """A template as it is now, for a group."""
+    """A template as it is now, or a firmware, for a group."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
-    template: Annotated[str, Field(min_length=1, max_length=64)]
+    template: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    firmware: Annotated[str | None, Field(min_length=1, max_length=200, description="Its file at the ACS")] = None
     group: OfGroup
     canary: Annotated[int, Field(ge=0, le=10_000, description="How many go first, alone")] = 5
     batch_size: Annotated[int, Field(ge=1, le=10_000, description="How many are under way at once")] = 50
     most_failed_percent: Annotated[int, Field(ge=0, le=100, description="It stops when more fail")] = 10
-    patience_seconds: Annotated[int, Field(ge=60, le=31 * 86_400)] = 24 * 3600
+    patience_seconds: Annotated[int, Field(ge=60, le=30 * 86_400)] = 24 * 3600
     window: Annotated[str | None, Field(max_length=20, description="By the ISP's clock, like 23:00-05:00")] = None
 
 
@@ -60,9 +61,17 @@ async def list_(
 @doors.post("", permission="devices.write", status_code=201)
 async def plan(call: InCall, wish: Plan, response: Response) -> CampaignRecord:
     """Plans a campaign; nothing begins before it is started. The same plan again is the same campaign."""
-    terms = wish.model_dump(exclude={"group", "window"})
-    campaign = await call.appliance.campaigns(call.db).plan_template(
-        **terms, group=Group(**wish.group.model_dump()), window=window_of(wish.window), by=call.by
+    pace = Pace(
+        canary=wish.canary,
+        batch_size=wish.batch_size,
+        most_failed_percent=wish.most_failed_percent,
+        patience_seconds=wish.patience_seconds,
+        window=window_of(wish.window),
+    )
+    group = Group(**wish.group.model_dump())
+    service = call.appliance.campaigns(call.db)
+    campaign = await planned(
+        service, name=wish.name, template=wish.template, file=wish.firmware, group=group, by=call.by, pace=pace
     )
     response.headers["Location"] = call.address(f"campaigns/{campaign['name']}")
     return _told(call, campaign, None)

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from acs import CampaignRecord, CampaignService, CampaignState, Group, MemberRecord, MemberState
+from acs import CampaignRecord, CampaignService, CampaignState, Group, MemberRecord, MemberState, Pace
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
-from provisioning.campaigns import window_of
+from provisioning.campaigns import planned, window_of
 from provisioning.cli.account import account
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import Entry, clock_time, err, print_json, print_list, say, state_text
@@ -32,7 +32,8 @@ ENDS = ("stopped", "cancelled", "completed", "paused")
 @app.command()
 def plan(  # noqa: PLR0913, PLR0917 - each is a term of the campaign
     name: Name,
-    template: Annotated[str, typer.Argument(help="The template they are to have, as it is now.")],
+    template: Annotated[str | None, typer.Option(help="The template they are to have, as it is now.")] = None,
+    firmware: Annotated[str | None, typer.Option(help="In its place: a firmware, by its file at the ACS.")] = None,
     of_template: Annotated[str | None, typer.Option(help="Those that have this template.")] = None,
     model: Annotated[str | None, typer.Option(help="Those that report this product class.")] = None,
     serial: Annotated[list[str] | None, typer.Option(help="Those of these serial numbers; may be repeated.")] = None,
@@ -41,27 +42,22 @@ def plan(  # noqa: PLR0913, PLR0917 - each is a term of the campaign
     batch: Annotated[int, typer.Option(help="How many are under way at once after that.")] = 50,
     most_failed: Annotated[int, typer.Option(help="It stops when more than this percentage fails.")] = 10,
     patience_hours: Annotated[float, typer.Option(help="After this a CPE that isn't heard is left behind.")] = 24.0,
-    window: Annotated[
-        str | None, typer.Option(help="When CPEs may be changed, by the ISP's clock: 23:00-05:00.")
-    ] = None,
+    window: Annotated[str | None, typer.Option(help="When CPEs may be begun, by the ISP's clock: 23:00-05:00.")] = None,
     json_: AsJson = False,
 ) -> None:
-    """Plan to give a group of bound CPEs a template; all that is said of the group must be so of each."""
-    wanted = [*(serial or ()), *(_lines_of(serials) if serials is not None else ())]
-    group = Group(template=of_template, model=model, serials=tuple(wanted))
+    """Plan to give a group of bound CPEs a template or a firmware; all that is said of the group must be so of each."""
 
     async def act(service: CampaignService) -> CampaignRecord:
-        return await service.plan_template(
-            name=name,
-            template=template,
-            group=group,
-            by=account(),
+        wanted = [*(serial or ()), *(_lines_of(serials) if serials is not None else ())]
+        pace = Pace(
             canary=canary,
             batch_size=batch,
             most_failed_percent=most_failed,
             patience_seconds=round(patience_hours * 3600),
             window=window_of(window),
         )
+        group = Group(template=of_template, model=model, serials=tuple(wanted))
+        return await planned(service, name=name, template=template, file=firmware, group=group, by=account(), pace=pace)
 
     _change(act, as_json=json_)
 
@@ -201,7 +197,8 @@ def _total(campaign: CampaignRecord) -> int:
 
 
 def _what(campaign: CampaignRecord) -> str:
-    return f"{campaign['kind']} {campaign['arguments'].get('template', '')}".strip()
+    arguments = campaign["arguments"]
+    return f"{campaign['kind']} {arguments.get('template') or arguments.get('file')}"
 
 
 def _entry(campaign: CampaignRecord) -> Entry:

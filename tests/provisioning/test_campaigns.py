@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from acs import Group
+from acs import Group, Pace
 from provisioning.bootstrap import open_appliance
 from provisioning.webhooks.messages import EVENT_TYPES
 from tests.support.healthy_estate import HealthyEstate
@@ -16,7 +16,9 @@ async def test_the_end_of_a_campaign_is_one_event(sqlite_estate: HealthyEstate, 
         async with appliance.database.begin() as db:
             campaigns = appliance.campaigns(db)
             group = Group(template="tr181-pppoe")
-            await campaigns.plan_template(name="wifi", template="tr181-pppoe", group=group, by="nora", canary=0)
+            await campaigns.plan_template(
+                name="wifi", template="tr181-pppoe", group=group, by="nora", pace=Pace(canary=0)
+            )
             await campaigns.start(name="wifi")
         for _ in range(4):
             await appliance.campaign_turns.turn()

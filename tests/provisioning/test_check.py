@@ -105,8 +105,9 @@ CORRUPTIONS = (
         ),
         ours=(
             "INSERT INTO acs_campaign (id, tenant_id, name, kind, arguments, canary, batch_size, most_failed_percent,"
-            " patience_seconds, state, reason, pardoned_done, pardoned_failed, planned_by, planned_at, updated_at)"
-            f" SELECT 1, 'default', 'wifi', 'template', '{{}}', 0, 1, 0, 60, 'completed', '', 0, 0, 'x', {LONG_AGO},"
+            " patience_seconds, state, reason, pardoned_done, pardoned_failed, pardoned_others,"
+            " planned_by, planned_at, updated_at)"
+            f" SELECT 1, 'default', 'wifi', 'template', '{{}}', 0, 1, 0, 60, 'completed', '', 0, 0, 0, 'x', {LONG_AGO},"
             f" {LONG_AGO}",
             "INSERT INTO acs_campaign_member (id, tenant_id, campaign_id, device_row_id, serial, state, reason)"
             " SELECT 1, 'default', 1, id, serial, 'waiting', '' FROM acs_device",

@@ -31,7 +31,10 @@ def upgrade() -> None:
         *(sa.Column(name, sa.Time()) for name in ("window_begins", "window_ends")),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        *(sa.Column(name, sa.Integer(), nullable=False) for name in ("pardoned_done", "pardoned_failed")),
+        *(
+            sa.Column(name, sa.Integer(), nullable=False)
+            for name in ("pardoned_done", "pardoned_failed", "pardoned_others")
+        ),
         sa.Column("planned_by", sa.Text(), nullable=False),
         sa.Column("planned_at", sa.DateTime(timezone=True), nullable=False),
         *(sa.Column(name, sa.DateTime(timezone=True)) for name in ("started_at", "ended_at")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import AcsDevice, Template, TemplateLibrary
+from acs import AcsDevice, Desks, DeviceOperations, Pace, Template, TemplateLibrary
 from acs.campaigns.records import CampaignRecord
 from acs.campaigns.service import CampaignService
 from acs.campaigns.targets import Group
@@ -34,9 +35,13 @@ class Fleet:
             tenant_id=TENANT,
             now=self.clock.now,
             zone=BERLIN,
-            devices=devices.service,
+            desks=self.desks,
             told=self._note,
         )
+
+    def desks(self, db: AsyncSession) -> Desks:
+        operations = DeviceOperations(db, tenant_id=TENANT, now=self.clock.now, templates=self.devices.templates)
+        return Desks(devices=self.devices.service(db), operations=operations)
 
     async def _note(self, db: AsyncSession, campaign: CampaignRecord) -> None:
         self.told.append((campaign["state"], campaign["reason"]))
@@ -77,10 +82,10 @@ class Fleet:
         return CampaignService(db, tenant_id=TENANT, now=self.clock.now, templates=self.devices.templates)
 
     async def plan(self, name: str = "wpa3", *, group: Group | None = None, **terms: Any) -> CampaignRecord:
-        wished = {"canary": 1, "batch_size": 2, "most_failed_percent": 30, "by": "ann", **terms}
+        pace = Pace(**{"canary": 1, "batch_size": 2, "most_failed_percent": 30, **terms})
         async with self.devices.database.begin() as db:
             return await self.service(db).plan_template(
-                name=name, template=NEW, group=group or Group(template=OLD), **wished
+                name=name, template=NEW, group=group or Group(template=OLD), by="ann", pace=pace
             )
 
     async def do(self, act: Callable[[CampaignService], Awaitable[CampaignRecord]]) -> CampaignRecord:
@@ -117,7 +122,8 @@ def templates() -> TemplateLibrary:
         else each
         for each in old.parameters
     ]
-    return TemplateLibrary([old, Template(NEW, "the same with WPA3", old.data_model, old.inputs, wpa3)])
+    another = replace(old, name="another")
+    return TemplateLibrary([old, another, Template(NEW, "the same with WPA3", old.data_model, old.inputs, wpa3)])
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import time
 
 import pytest
 
-from acs import TemplateUnknown
+from acs import Pace, TemplateUnknown
 from acs.campaigns.errors import CampaignNameTaken, CampaignNotThere, CampaignRefused, CampaignUnknown
 from acs.campaigns.targets import Group, product_class
 from tests.acs.campaigns.conftest import NEW, NIGHT, OLD, Fleet
@@ -43,7 +43,7 @@ async def test_every_fault_of_a_plan_is_named_at_once_and_nothing_is_left(fleet:
         "a name has 1 to 64 printable characters",
         "the canaries are 0 or more",
         "a batch is 1 CPE or more",
-        "patience is a minute or more",
+        "patience is a minute to 30 days",
         "a window begins and ends at different times",
         "a group needs a template, a model or serial numbers",
     )
@@ -56,7 +56,9 @@ async def test_every_fault_of_a_plan_is_named_at_once_and_nothing_is_left(fleet:
         await fleet.plan(group=Group(serials=("/x/*",)))
     with pytest.raises(TemplateUnknown):
         await fleet.do(
-            lambda service: service.plan_template(name="x", template="none", group=Group(template=OLD), by="ann")
+            lambda service: service.plan_template(
+                name="x", template="none", group=Group(template=OLD), by="ann", pace=Pace()
+            )
         )
     with pytest.raises(CampaignUnknown):
         await fleet.look()

@@ -66,6 +66,20 @@ async def test_it_stops_by_itself_at_its_fault_rate_and_goes_on_when_a_person_sa
     assert (await fleet.look())["reason"] == "2 of 2 CPEs failed, which is more than 30 %."
 
 
+async def test_canaries_of_which_none_is_heard_stop_it_until_a_person_lets_the_others_follow(fleet: Fleet) -> None:
+    await fleet.bind(range(1, 4))
+    await fleet.plan(patience_seconds=3600)
+    await fleet.start()
+    await fleet.turns.turn()
+    fleet.clock.time += timedelta(hours=1)
+    await fleet.turns.turn()
+    assert await fleet.states() == ["unreached", "waiting", "waiting"]
+    assert (await fleet.look())["reason"] == "None of the first 1 CPEs has come through, so the others were left alone."
+    await fleet.do(lambda service: service.resume(name="wpa3"))
+    await fleet.turns.turn()
+    assert await fleet.states() == ["unreached", "under_way", "under_way"]
+
+
 async def test_a_pause_begins_nothing_more_and_a_cancelled_one_still_learns_how_its_cpes_ended(fleet: Fleet) -> None:
     await fleet.bind(range(1, 4))
     await fleet.plan(canary=0, batch_size=1)

@@ -14,7 +14,9 @@ def test_a_campaign_is_planned_started_paused_and_looked_at(isp: Settings, type_
     ]
     listed = tmp_path / "serials.txt"
     listed.write_text("\n".join(serials) + "\n\n")
-    planned = type_("campaigns", "plan", "wifi", "tr181-pppoe", "--serials", str(listed), "--window", "23:00-05:00")
+    planned = type_(
+        "campaigns", "plan", "wifi", "--template", "tr181-pppoe", "--serials", str(listed), "--window", "23:00-05:00"
+    )
     assert f"{len(serials)} CPEs: {len(serials)} waiting" in planned.out
     assert "5 first, then 50 at once, between 23:00-05:00; it stops when more than 10 % fail" in planned.out
     assert type_("campaigns", "start", "wifi", "--json").json["state"] == "running"
@@ -30,15 +32,17 @@ def test_a_campaign_is_planned_started_paused_and_looked_at(isp: Settings, type_
 
 
 def test_what_is_wrong_with_a_plan_is_said_at_once(isp: Settings, type_: Type, tmp_path: Path) -> None:
-    refused = type_("campaigns", "plan", "wifi", "tr181-pppoe", "--canary", "-1", "--batch", "0")
+    refused = type_("campaigns", "plan", "wifi", "--template", "tr181-pppoe", "--canary", "-1", "--batch", "0")
     assert refused.status == 2
     assert refused.err.splitlines()[1:] == [
         "  the canaries are 0 or more",
         "  a batch is 1 CPE or more",
         "  a group needs a template, a model or serial numbers",
     ]
-    window = type_("campaigns", "plan", "wifi", "tr181-pppoe", "--model", "x", "--window", "night")
+    window = type_("campaigns", "plan", "wifi", "--template", "tr181-pppoe", "--model", "x", "--window", "night")
     assert "'night' is no window; 23:00-05:00 would be one, by the ISP's clock" in window.err
     missing = tmp_path / "missing.txt"
-    assert f"{missing} can't be read" in type_("campaigns", "plan", "w", "tr181-pppoe", "--serials", str(missing)).err
+    plan = ("campaigns", "plan", "w", "--template", "tr181-pppoe")
+    assert f"{missing} can't be read" in type_(*plan, "--serials", str(missing)).err
+    assert "give either a template or a firmware" in type_(*plan, "--firmware", "v2.bin", "--model", "x").err
     assert type_("campaigns", "list").out == "no campaigns\n"
