@@ -21,6 +21,7 @@
     │   ├── WrongDataModel       the template is for the other TR-069 data model
     │   ├── WrongModel           the template is for another maker's CPEs, or another model of them
     │   ├── SettingsRefused      the CPE (or the apply script) refused; by parameter
+    │   │   └── SettingsUnsendable   the ACS itself does not take them
     │   ├── SettingsFailed       the CPE or its session failed; another attempt may do     (transient)
     │   ├── DeviceDrifted        the CPE does not have what was applied                   (transient)
     │   ├── DesiredStateChanged  the wish changed while it was being carried out          (transient)
@@ -287,6 +288,16 @@ class SettingsRefused(DeviceError):
         self.fault_code = fault_code
         self.refusals = tuple(refusals)
         super().__init__(serial, f"CPE {serial} refused its settings: {message}")
+
+
+class SettingsUnsendable(SettingsRefused):
+    """The ACS does not take the settings, or does not survive them; they were not sent to the CPE."""
+
+    code = "acs.settings_unsendable"
+
+    def __init__(self, serial: str, *, fault_code: str, message: str) -> None:
+        super().__init__(serial, fault_code=fault_code, refusals=(), message=message)
+        self.args = (message,)
 
 
 class SettingsFailed(DeviceError):

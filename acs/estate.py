@@ -106,23 +106,23 @@ class ConvergenceBySite:
         """At every ACS; one that cannot be asked holds up no other. Raises: the first AcsError, when all were tried."""
         await self._everywhere(DeviceConvergence.slow_verified)
 
-    async def by_acs(self, serials: Mapping[str, datetime]) -> list[tuple[DeviceConvergence, dict[str, datetime]]]:
+    async def by_acs(self, serials: Mapping[str, datetime]) -> dict[str, dict[str, datetime]]:
         """The serials in groups that one ACS can be asked for, so that one that is down hides no other's CPEs.
 
-        A serial that is not bound is looked for at the default one. Raises: AcsUnknown.
+        A serial that is not bound is looked for at the default one. ``of`` knows whether that ACS is configured.
         """
         bound = await self._states.live_of(serials)
         groups: dict[str, dict[str, datetime]] = {}
         for serial, since in serials.items():
             name = bound[serial].acs_name if serial in bound else DEFAULT_ACS
             groups.setdefault(name, {})[serial] = since
-        return [(self.of(name), group) for name, group in groups.items()]
+        return groups
 
     async def informed_many(self, serials: Mapping[str, datetime]) -> dict[str, SeenDevice]:
         """Raises: as ``DeviceConvergence.informed_many``, of the first ACS that cannot be asked."""
         found: dict[str, SeenDevice] = {}
-        for convergence, group in await self.by_acs(serials):
-            found |= await convergence.informed_many(group)
+        for acs_name, group in (await self.by_acs(serials)).items():
+            found |= await self.of(acs_name).informed_many(group)
         return found
 
     async def apply(self, device_serial: str) -> ApplyOutcome:

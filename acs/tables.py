@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     DateTime,
     Dialect,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -148,6 +150,8 @@ class AcsDevice(AcsBase):
     repairs: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
     """How often it was given its settings again by itself since ``repairs_since``."""
     repairs_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    repair_waits: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """One of these repairs was begun, and the settings are yet to be queued."""
     handed_over_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When repairing it was given up; only an operator resumes it."""
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)

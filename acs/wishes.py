@@ -57,6 +57,7 @@ def renew(device: AcsDevice, settings: Sequence[Setting], *, why: str, at: datet
     device.details = []
     device.task_id = None
     device.reading_after = None
+    device.repair_waits = False
     device.repairs, device.repairs_since, device.handed_over_at = 0, None, None  # those were of the former wish
     device.inform_slowed_at = device.inform_settled_at = device.inform_reason = None
     seen = device.device_id is not None

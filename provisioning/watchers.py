@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import AcsError, ConvergenceBySite, DeviceConvergence, SeenDevice
+from acs import AcsError, ConvergenceBySite, SeenDevice
 from radius import RadiusError, SessionReader
 from workflows import Lookout, RunNotOpenFor, Runs, RunSummary, WorkflowError, waiting_runs
 
@@ -33,7 +33,7 @@ class Watchers:
         begin: Callable[[], AbstractAsyncContextManager[AsyncSession]],
         runs: Runs,
         lookout: Lookout,
-        acs: DeviceConvergence | ConvergenceBySite,
+        acs: ConvergenceBySite,
         sessions: SessionReader,
         tenant_id: str,
     ) -> None:
@@ -50,15 +50,11 @@ class Watchers:
         if not waiting:
             return 0
         since = {serial: (run.waiting_since or run.created_at) - CLOCK_TOLERANCE for serial, run in waiting.items()}
-        try:
-            groups = await self._acs.by_acs(since) if isinstance(self._acs, ConvergenceBySite) else [(self._acs, since)]
-        except AcsError as error:
-            return await self._nobody_asked(waiting, error)
         told = 0
-        for acs, group in groups:
+        for acs_name, group in (await self._acs.by_acs(since)).items():
             their_runs = {serial: waiting[serial] for serial in group}
             try:
-                informed = await acs.informed_many(group)
+                informed = await self._acs.of(acs_name).informed_many(group)
             except AcsError as error:
                 told += await self._nobody_asked(their_runs, error)
             else:

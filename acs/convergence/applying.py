@@ -27,11 +27,12 @@ from acs.errors import (
     NotYet,
     SettingsFailed,
     SettingsRefused,
+    SettingsUnsendable,
 )
 from acs.nbi.client import NbiClient
-from acs.nbi.errors import NbiError, NbiRejected, NbiTimedOut
+from acs.nbi.errors import NbiError, NbiPoisoned, NbiRequestInvalid, NbiTimedOut
 from acs.nbi.faults import in_words, is_cut_session, is_passing
-from acs.nbi.outcomes import Fault, Rejected, Unknown, require_done
+from acs.nbi.outcomes import Fault, Rejected, TaskOutcome, Unknown, require_done
 from acs.nbi.requests import is_xml_value
 from acs.ports import Now, Sleep
 from acs.templates.delivery import ChosenRows, is_row_tag
@@ -151,17 +152,14 @@ class Applying:
             last_inform_at=seen["last_inform"],
             task_id=None,
             queued_at=self._now(),
+            repair_waits=False,
         )
-        outcome = await self._nbi.queue_task(
-            device_id,
-            {"name": "provisions", "provisions": [[PROVISION, argument]]},
-            unique_key=CONFIGURATION_KEY,
-            expiry_seconds=CONFIGURATION_EXPIRY_SECONDS,
-        )
+        outcome = await self._sent(desired, device_id, argument)
+        if isinstance(outcome, Rejected) and outcome.status == 404:
+            raise AwaitingFirstInform(desired.serial)
         if isinstance(outcome, Rejected):
-            if outcome.status == 404:
-                raise AwaitingFirstInform(desired.serial)
-            raise NbiRejected(f"the settings of CPE {desired.serial}", status=outcome.status, said=outcome.said)
+            said = f"The ACS rejected the settings of CPE {desired.serial} ({outcome.status}): {outcome.said}."
+            raise await self._not_taken_by_the_acs(desired, "rejected", said)
         task_id = None if isinstance(outcome, Unknown) else outcome.task_id
         if task_id is None:
             task_id = await self._reconciled(desired, device_id, before)
@@ -173,6 +171,25 @@ class Applying:
             raise
         await self._delete_orphan_faults(device_id)
         return task_id
+
+    async def _sent(self, desired: Desired, device_id: str, argument: str) -> TaskOutcome:
+        """What the ACS says to the settings. Raises: SettingsUnsendable for what it does not survive."""
+        try:
+            return await self._nbi.queue_task(
+                device_id,
+                {"name": "provisions", "provisions": [[PROVISION, argument]]},
+                unique_key=CONFIGURATION_KEY,
+                expiry_seconds=CONFIGURATION_EXPIRY_SECONDS,
+            )
+        except (NbiPoisoned, NbiRequestInvalid) as error:
+            why = f"The settings of CPE {desired.serial} are not sent again: {error}"
+            raise await self._not_taken_by_the_acs(desired, error.code.removeprefix("acs."), why) from error
+
+    async def _not_taken_by_the_acs(self, desired: Desired, fault_code: str, why: str) -> SettingsUnsendable:
+        """Whoever sent them again would have the same answer, at the price of one of its workers: a person looks."""
+        await self._states.record(desired, state="faulted", reason=why)
+        log.error("settings not taken by the acs", serial=desired.serial, fault_code=fault_code, why=why)
+        return SettingsUnsendable(desired.serial, fault_code=fault_code, message=why)
 
     async def _reconciled(self, desired: Desired, device_id: str, before: set[str]) -> str:
         """No answer came: has the ACS taken the task? Sending it once more replaces it, so both ways are safe."""

@@ -50,6 +50,8 @@ def judge(device: Known, seen: SeenDevice, leaves: Mapping[str, Leaf], projected
         return Judgement("first_inform") if last_inform is not None else NOTHING
     if device.state == "faulted":
         return NOTHING
+    if device.repair_waits:  # counted already: it is yet to be carried out
+        return Judgement("reported")
     if device.state == "drifted":  # a verification found that; the details are its own
         return Judgement("drifted", device.reason, list(device.details))
     if device.state in TAKEN and device.applied_revision == device.revision and device.written_at is not None:

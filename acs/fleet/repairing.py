@@ -56,7 +56,7 @@ def begin_repair(
         log.warning("cpe handed over to a person", serial=device.serial, repairs=device.repairs, why=why)
         return False
     device.repairs += 1
-    device.state, device.reason = "drifted", why
+    device.state, device.reason, device.repair_waits = "drifted", why, True
     log.info("cpe is repaired", serial=device.serial, repairs=device.repairs, why=why)
     return True
 
@@ -64,6 +64,7 @@ def begin_repair(
 def resume(device: AcsDevice, *, now: datetime) -> None:
     """A person has looked: the count begins anew, and one that lacks its settings is to get them."""
     device.repairs, device.repairs_since, device.handed_over_at, device.updated_at = 0, None, None, now
+    device.repair_waits = False
     if device.state in ("faulted", "drifted"):
         device.state = "queued" if device.device_id is not None else "awaiting_first_inform"
         device.reason, device.task_id = "A person has it converged again.", None

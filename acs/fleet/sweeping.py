@@ -49,6 +49,7 @@ _COLUMNS = (
     AcsDevice.written_at,
     AcsDevice.last_inform_at,
     AcsDevice.unreached_why,
+    AcsDevice.repair_waits,
     AcsDevice.handed_over_at,
 )
 
@@ -317,7 +318,8 @@ class _Page:
                     setattr(device, column, value)
                 if device.id in self._repairs:
                     row, judgement = self._repairs[device.id]
-                    if (device.revision, device.state, device.written_at) == (row.revision, row.state, row.written_at):
+                    before = (row.revision, row.state, row.written_at, row.repair_waits)
+                    if (device.revision, device.state, device.written_at, device.repair_waits) == before:
                         await self._repair(db, device, judgement, tell)
 
     async def _repair(self, db: AsyncSession, device: AcsDevice, judgement: Judgement, tell: Tell) -> None:

@@ -204,7 +204,8 @@ class NbiTransport:
         try:
             with self._breaker.asking() as is_probe:
                 response = await self._connected(request, patient=not is_probe)
-                self._breaker.answered()
+                if response.status_code < 500:  # else it may be a proxy that speaks for a GenieACS that is down
+                    self._breaker.answered()
             silence.broken()
             try:
                 self.genieacs_version = response.headers.get("GenieACS-Version", self.genieacs_version)

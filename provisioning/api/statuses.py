@@ -322,6 +322,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.nbi_request_invalid",
         "acs.presets_not_taken",
         "acs.settings_refused",
+        "acs.settings_unsendable",
         "acs.wrong_data_model",
         "acs.wrong_model",
         "line.olt_answer_malformed",

@@ -39,7 +39,12 @@ def list_(json_: AsJson = False) -> None:
             return
         rows = [
             Entry(
-                (str(one["acs"]), str(one["url"]), str(one["version"] or ""), str(one["cpes"] or 0)),
+                (
+                    str(one["acs"]),
+                    str(one["url"]),
+                    str(one["version"] or ""),
+                    "?" if one["cpes"] is None else str(one["cpes"]),
+                ),
                 str(one["trouble"]),
             )
             for one in found

@@ -102,10 +102,10 @@ async def test_an_acs_that_is_down_hides_no_other_acs_cpes(
     await lab.attach(LabCpe(NORTHERN)).power_on()
     await south.go_down()
     groups = await by_site.by_acs({NORTHERN: since, SOUTHERN: since})
-    assert [list(group) for _, group in groups] == [[NORTHERN], [SOUTHERN]]
-    assert list(await groups[0][0].informed_many(groups[0][1])) == [NORTHERN]
+    assert groups == {"default": {NORTHERN: since}, "south": {SOUTHERN: since}}
+    assert list(await by_site.of("default").informed_many(groups["default"])) == [NORTHERN]
     with pytest.raises(NbiUnreachable):
-        await groups[1][0].informed_many(groups[1][1])
+        await by_site.of("south").informed_many(groups["south"])
     with pytest.raises(NbiUnreachable):
         await by_site.prepare()
     assert "firstlight_apply" in lab.documents["provisions"]

@@ -24,7 +24,7 @@ from acs import Done, NbiClient, NbiRejected, NotReached, Preset, Queued, Reject
 from acs.testing import LabAcs, LabCpe, WallClock
 from tests.deploy.conftest import ROOT
 
-TOKEN = "Bearer 0123456789abcdef"
+TOKEN = f"Bearer {'0123456789abcdef' * 4}"  # as long as the comment's own
 TAG = {"type": "add_tag", "tag": "seen"}
 # Debian's own, since /usr/sbin is in no ordinary user's PATH
 NGINX = shutil.which("nginx", path="/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin")

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import select, update
 
-from acs import DeviceConvergence, NbiUnreachable
+from acs import ConvergenceBySite, NbiUnreachable
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.watchers import CLOCK_TOLERANCE, Watchers
 from radius import RadiusDatabaseUnavailable, Session, SessionReader
@@ -34,6 +34,13 @@ class Acs:
         self.informed: dict[str, datetime] = {}
         self.asked: list[dict[str, datetime]] = []
         self.down = False
+
+    async def by_acs(self, serials: Mapping[str, datetime]) -> dict[str, dict[str, datetime]]:
+        return {"default": dict(serials)}
+
+    def of(self, acs_name: str) -> Acs:
+        assert acs_name == "default"
+        return self
 
     async def informed_many(self, since: Mapping[str, datetime]) -> dict[str, Any]:
         self.asked.append(dict(since))
@@ -69,7 +76,7 @@ class Watch:
             begin=appliance.database.begin,
             runs=appliance.runs,
             lookout=Lookout(definitions=appliance.definitions, clock=lambda: NOW, tenant_id=appliance.tenant_id),
-            acs=cast(DeviceConvergence, self.acs),
+            acs=cast(ConvergenceBySite, self.acs),
             sessions=cast(SessionReader, self.accounting),
             tenant_id=appliance.tenant_id,
         )

@@ -20,6 +20,7 @@ def _columns() -> tuple[sa.Column[object], ...]:
         sa.Column("unreached_since", sa.DateTime(timezone=True)),
         sa.Column("repairs", sa.Integer(), nullable=False, server_default=sa.text("0")),
         sa.Column("repairs_since", sa.DateTime(timezone=True)),
+        sa.Column("repair_waits", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("handed_over_at", sa.DateTime(timezone=True)),
     )
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import AcsDevice, NbiClient, NbiUnreachable
+from acs import AcsDevice, NbiClient, NbiPoisoned, NbiUnreachable
 from acs.fleet.converging import FleetConvergence
 from acs.nbi.transport import NbiTransport
 from acs.testing import DataModel, LabAcs, LabCpe, Quirks
@@ -236,3 +236,26 @@ async def forget(cpes: list[LabCpe], lab: LabAcs) -> None:
     await lab.clock.sleep(5)
     for cpe in cpes:
         await cpe.factory_reset()
+
+
+async def test_settings_that_would_kill_the_acs_hold_up_no_other_cpe_and_are_not_sent_again(
+    fleet: FleetConvergence, devices: Devices, lab: LabAcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    write = NbiTransport.write
+
+    async def poisoned(self: NbiTransport, method: str, target: str, body: bytes | None = None, **how: Any) -> Any:
+        if serial_of(1) in target and body is not None:
+            sent.append(target)
+            raise NbiPoisoned(f"{method} {target}", silence_seconds=21)
+        return await write(self, method, target, body, **how)
+
+    monkeypatch.setattr(NbiTransport, "write", poisoned)
+    await bind(devices, 4)
+    await plug_in(lab, 4)
+    progress = await fleet.converge_many([serial_of(number) for number in range(4)])
+    assert dict(progress.by_state) == {"accepted_unverifiable": 3, "faulted": 1}
+    async with devices.database.begin() as db:
+        row = (await db.scalars(select(AcsDevice).where(AcsDevice.serial == serial_of(1)))).one()
+    assert (row.state, len(sent)) == ("faulted", 1)
+    assert row.reason.startswith(f"The settings of CPE {serial_of(1)} are not sent again: The ACS hung up on POST")

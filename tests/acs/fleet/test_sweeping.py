@@ -198,3 +198,26 @@ async def test_two_cpes_with_one_serial_are_left_alone(tending: Tending, devices
     await other.power_on()
     found = await tending.sweep.everything()
     assert (found.ambiguous, found.due, found.unbound) == (1, [], 0)
+
+
+async def test_a_repair_that_is_yet_to_be_carried_out_is_counted_once_however_often_it_is_looked_at(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 1)
+    [cpe] = await plug_in(lab, 1)
+    await tending.look()
+    await lab.clock.sleep(60)
+    await cpe.factory_reset()
+    for _ in range(4):
+        assert (await tending.sweep.everything()).due == [serial_of(0)]  # nobody has come to converge it yet
+        await cpe.periodic_inform()
+    row = await tending.row(0)
+    assert (row.state, row.repairs, row.repair_waits, tending.told) == ("drifted", 1, True, [])
+    await tending.fleet.converge_many([serial_of(0)])
+    row = await tending.row(0)
+    assert (cpe.ppp.username, row.state, row.repairs, row.repair_waits) == (
+        "u0@isp",
+        "accepted_unverifiable",
+        1,
+        False,
+    )
