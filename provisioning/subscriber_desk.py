@@ -28,6 +28,9 @@ from radius import (
     SubscriberView,
 )
 
+LOGIN_INPUT = "pppoe_username"
+"""What a CPE template calls the name its CPE logs in with."""
+
 
 class ChangedSubscriber(TypedDict):
     """What is committed, and how far the sessions that are open have followed.
@@ -250,9 +253,9 @@ class SubscriberDesk:
     async def _tell_cpes(self, service_id: int, *, former: str, username: str) -> list[str]:
         """Write the new name down for each CPE of the service that has the former one; their serials."""
         bound = await self._cpes.devices_of_service(service_id=service_id)
-        holding = [each for each in bound if former in each["inputs"].values()]
+        holding = [each for each in bound if each["inputs"].get(LOGIN_INPUT) == former]
         for each in holding:
-            values = {name: username if value == former else value for name, value in each["inputs"].items()}
+            values = {**each["inputs"], LOGIN_INPUT: username}  # a WiFi may have the same name, and keeps it
             try:
                 await self._cpes.provision_device(
                     customer_id=each["customer_id"],
@@ -260,6 +263,7 @@ class SubscriberDesk:
                     config_template=each["template"],
                     service_id=service_id,
                     values=values,
+                    plan=each["plan"],
                 )
             except (TemplateUnknown, TemplateInputsRefused, OverridesRefused) as error:
                 raise CpeHoldsUsername(former, [each["device_serial"]]) from error

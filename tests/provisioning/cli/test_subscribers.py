@@ -151,7 +151,13 @@ def test_a_subscriber_is_renamed_with_its_service_and_its_cpe_and_bound_to_its_l
     with vandal(any_isp.radius_database_url, any_isp.radius_database_schema) as hand:
         hand.execute("UPDATE radacct SET acctstoptime = acctstarttime WHERE acctstoptime IS NULL")
     why, new = ("--reason", "married"), "anna.new@isp.example"
+    cpe = ("devices", "show", "HWTC00000001", "--json")
+    assert type_("devices", "wifi", "HWTC00000001", "--ssid", DONE, *why).status == 0
+    plan = type_(*cpe).json["plan"]
     typed = type_("subscribers", "rename", DONE, new, *why)
+    inputs = type_(*cpe).json["inputs"]
+    assert (inputs["pppoe_username"], inputs["wifi_ssid"]) == (new, DONE), "a WiFi of that name keeps it"
+    assert (type_(*cpe).json["plan"], plan) == ("fiber-300", "fiber-300")
     told = "  CPE HWTC00000001 is to be told the name: its settings are written down, and not applied yet"
     assert (typed.status, typed.out.splitlines()[:2]) == (0, [f"{new}: active on plan fiber-300", told])
     assert type_("subscribers", "show", DONE).status == 2
