@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.caps.periods import CapPeriod, period_at
-from radius.caps.standing import CapLevel, events_of, events_of_each, level_of, served_at_cap, standing
+from radius.caps.standing import CapLevel, events_of, events_of_each, level_of, of_period, served_at_cap, standing
 from radius.caps.use import MonthsUse, used_since
 from radius.plans.terms import AtCap, CapCounts, terms_of
 from radius.ports import Begin, Now, Secrets
@@ -122,7 +122,8 @@ class DataCaps:
             if plan.data_cap_octets is None:
                 return None
             [watched] = await self._with_periods(db, [(subscriber, plan)])
-            stands = standing(plan, await events_of(db, subscriber, now=self._now()))
+            events = of_period(await events_of(db, subscriber, now=self._now()), watched.period)
+            stands = standing(plan, events)
             over = subscriber.over_plan_id
             served_by = None if over is None else (await db.get_one(Plan, over)).name
         used = max((await self._used([watched]))[subscriber_id], stands.known_octets)
@@ -210,7 +211,7 @@ class DataCaps:
                 for plan in {each.plan.id: each.plan for each in watched}.values()
             }
             for each in watched:
-                stands = standing(each.plan, events[each.subscriber.id])
+                stands = standing(each.plan, of_period(events[each.subscriber.id], each.period))
                 level = level_of(max(used[each.subscriber.id], stands.known_octets), stands.allowance_octets)
                 wanted = serves[each.plan.id] if level == "reached" else None
                 if level not in ("none", stands.level) or wanted != each.subscriber.capped_plan_id:

@@ -60,6 +60,11 @@ async def served_at_cap(db: AsyncSession, plan: Plan, level: CapLevel) -> int | 
     return (await find_plan(db, plan.tenant_id, plan.cap_plan)).id
 
 
+def of_period(events: Sequence[DataCapEvent], period: CapPeriod) -> list[DataCapEvent]:
+    """Those of exactly this billing month: where a billing day has become known since, two go on at one time."""
+    return [event for event in events if event.period_begins == period.begins]
+
+
 async def events_of(db: AsyncSession, subscriber: Subscriber, *, now: datetime) -> list[DataCapEvent]:
     """Those of the billing month that goes on now, the earliest first."""
     return (await events_of_each(db, subscriber.tenant_id, [subscriber.id], now=now))[subscriber.id]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from radius.caps.periods import CapPeriod
-from radius.caps.standing import CapLevel, events_of, level_of, note, served_at_cap, standing
+from radius.caps.standing import CapLevel, events_of, level_of, note, of_period, served_at_cap, standing
 from radius.caps.tables import CapEventKind, DataCapEvent
 from radius.coa.outbox import fingerprint, former_of
 from radius.coa.tables import Act
@@ -66,7 +66,7 @@ class CapVerbs(IdentityVerbs):
         if plan.data_cap_octets is None:
             raise NoDataCap(subscriber.username, plan.name)
         now = self._now()
-        before = standing(plan, await events_of(self._db, subscriber, now=now))
+        before = standing(plan, of_period(await events_of(self._db, subscriber, now=now), period))
         had = await former_of(self._db, subscriber)
         is_new = before.allowance_octets is not None
         if before.allowance_octets is not None:
@@ -90,7 +90,9 @@ class CapVerbs(IdentityVerbs):
         if subscriber.state not in ("active", "suspended"):
             return []
         plan, now = await self._db.get_one(Plan, subscriber.plan_id), self._now()
-        stands = standing(plan, await events_of(self._db, subscriber, now=now))
+        if period.ends <= now:
+            return []  # the month has turned since its use was read: the next look knows of the new one
+        stands = standing(plan, of_period(await events_of(self._db, subscriber, now=now), period))
         used_octets = max(used_octets, stands.known_octets)
         level = level_of(used_octets, stands.allowance_octets)
         happened = [] if level == stands.level else _NOTED[level]

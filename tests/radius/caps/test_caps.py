@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from radius import (
     NoDataCap,
     PlanRefused,
     PlanTerms,
+    SubscriberVerbs,
     SubscriberView,
 )
 from radius.caps.tables import DataCapEvent
@@ -294,3 +295,20 @@ async def test_a_plan_that_cannot_serve_at_a_cap_is_refused(site: Site) -> None:
     await define(site, PLAN, **cap, cap_plan=SLOW)
     with pytest.raises(PlanRefused, match="is for ipoe lines"):
         await define(site, SLOW, download_kbps=1000, upload_kbps=500, access="ipoe")
+
+
+async def test_use_of_a_month_that_is_over_or_is_another_one_by_now_throttles_nobody(capped: Capped) -> None:
+    site, whole, month = capped.line.site, 101 * GIGABYTE, await capped.period()
+    over = replace(month, ends=datetime.now(UTC))
+    begun_since = replace(month, begins=month.begins + timedelta(hours=1))
+
+    async def keep(period: CapPeriod, used_octets: int) -> list[str]:
+        async with site.database.begin() as db:
+            verbs = SubscriberVerbs(db, tenant_id=site.tenant_id, now=capped.now, secrets=site.secrets)
+            kept = await verbs.keep_to_cap(subscriber_id=capped.line.id, period=period, used_octets=used_octets)
+            return [each.kind for each in kept]
+
+    assert await keep(over, whole) == []  # it turned between the look and the act
+    assert await keep(month, whole) == ["reached"]
+    assert await keep(month, 0) == [], "what was known of this month stays known"
+    assert await keep(begun_since, 0) == ["ended"], "the subscription's own month began after the calendar's"
