@@ -83,6 +83,15 @@ async def examine_acs(
                 fix=f"delete or mend preset {poison['name']} in GenieACS",
             )
         )
+    for rival in found["rivals"]:
+        traps.append(
+            AcsTrap(
+                trap="inform_interval_rival",
+                what=f"ACS {door.acs_name}: script {rival}, which is not ours, says how often CPEs report",
+                why="It and we set intervals in turn: that reads as drift, is repaired, and ends as a repair loop.",
+                fix=f"take PeriodicInformEnable and PeriodicInformInterval out of provision {rival} in GenieACS",
+            )
+        )
     if found["changes"]:
         traps.append(
             AcsTrap(

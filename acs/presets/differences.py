@@ -39,6 +39,8 @@ class Differences(TypedDict):
     foreign: int
     """Presets and scripts of others, which stay as they are."""
     poison: list[Poison]
+    rivals: list[str]
+    """Scripts of others that set how often CPEs report, which is ours to say."""
 
 
 async def differences(nbi: NbiClient, wanted: Baseline) -> Differences:
@@ -56,7 +58,13 @@ async def differences(nbi: NbiClient, wanted: Baseline) -> Differences:
         unchanged=sorted({*same_scripts, *same_presets}),
         foreign=sum(not name.startswith(PREFIX) for name in (*scripts, *presets)),
         poison=[Poison(name=name, faults=found) for name, found in sorted(faults.items()) if found],
+        rivals=sorted(name for name, script in scripts.items() if not name.startswith(PREFIX) and _is_rival(script)),
     )
+
+
+def _is_rival(script: str) -> bool:
+    """GenieACS comes with such a script (``inform``), which writes its own interval to every CPE in every session."""
+    return "PeriodicInformInterval" in script or "PeriodicInformEnable" in script
 
 
 def _ours(stored: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,9 @@ from provisioning.database import Database
 from tests.acs.conftest import TENANT
 from tests.acs.scripted_nbi import answer, scripted
 
+STOCK_INFORM = json.dumps(
+    {"_id": "inform", "script": "declare('Device.ManagementServer.PeriodicInformInterval', {value: 1}, {value: 300})"}
+)
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
@@ -23,12 +26,13 @@ def door(url: str, *, authenticated: bool = False, own: tuple[str, ...] = ()) ->
     return AcsDoor("default", url, authenticated, own)
 
 
-def well(*, version: str = "1.2.16+x", at: datetime = NOW, preset: str = "") -> tuple[bytes, bytes]:
+def well(*, version: str = "1.2.16+x", at: datetime = NOW, preset: str = "", script: str = "") -> tuple[bytes, bytes]:
     """An ACS that has our scripts and presets, as it answers the two questions."""
     wanted = baseline()
     scripts = [json.dumps({"_id": name, "script": script}) for name, script in wanted.scripts.items()]
     presets = [json.dumps({"_id": name, **one.document}) for name, one in wanted.presets.items()]
     presets += [preset] if preset else []
+    scripts += [script] if script else []
     said = []
     for lines in (scripts, presets):
         body = ("[\n" + ",\n".join(lines) + "\n]").encode()
@@ -47,6 +51,8 @@ def well(*, version: str = "1.2.16+x", at: datetime = NOW, preset: str = "") -> 
         (well(at=NOW + timedelta(minutes=3)), "clock_skew"),
         (well(at=NOW - timedelta(seconds=50)), None),
         (well(preset='{"_id": "theirs", "weight": 0}'), "preset_stops_sessions"),
+        (well(script=STOCK_INFORM), "inform_interval_rival"),
+        (well(script='{"_id": "theirs", "script": "declare(1)"}'), None),
         ((well()[0], well(preset="")[1].replace(b'"weight": -1000', b'"weight": -1001')), "presets_differ"),
         ((answer("502 Bad Gateway"),), "acs_no_answer"),
     ],
