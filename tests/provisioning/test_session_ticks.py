@@ -44,7 +44,7 @@ async def test_a_worker_closes_counts_and_archives_sessions(migrated_sqlite: Ori
     rows = [
         _session("old", long_ago, long_ago + timedelta(hours=1), **over),
         _session("ghost", NOW - timedelta(hours=3), an_hour_ago),
-        _session("alive", NOW - timedelta(hours=3), NOW),
+        _session("alive", NOW - timedelta(hours=3), datetime.now(UTC)),
     ]
     settings = migrated_sqlite.copy(tmp_path, genieacs_nbi_url=NBI)
     async with open_appliance(settings) as appliance:

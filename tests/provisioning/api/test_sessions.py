@@ -32,7 +32,7 @@ async def account_for(appliance: Appliance, *, sessions: int = 3) -> None:
                 "framedipaddress": f"100.64.9.{number}",
                 "delegatedipv6prefix": f"2001:db8:{number}00::/56",
                 "acctstarttime": began,
-                "acctupdatetime": NOW if number == sessions else began + timedelta(minutes=50),
+                "acctupdatetime": datetime.now(UTC) if number == sessions else began + timedelta(minutes=50),
                 "acctinputoctets": 5 * 2**32,
                 "acctoutputoctets": 7,
                 "acctsessiontime": 3000,
