@@ -11,7 +11,6 @@ from typing_extensions import TypedDict
 
 from acs import (
     ConvergenceBySite,
-    DeviceConvergence,
     DeviceReadings,
     LateCpe,
     LateCpes,
@@ -57,12 +56,11 @@ def told_of(appliance: Appliance) -> Callable[[AsyncSession, OperationRecord], A
     return told
 
 
-def operation_carrier(appliance: Appliance, convergence: ConvergenceBySite | DeviceConvergence) -> OperationCarrier:
-    """What carries every open operation, through the ACS of each CPE, or the one that there is."""
-    by_site = convergence.of if isinstance(convergence, ConvergenceBySite) else lambda _: convergence
+def operation_carrier(appliance: Appliance, convergence: ConvergenceBySite) -> OperationCarrier:
+    """What carries every open operation, through the ACS of each CPE."""
     return OperationCarrier(
         appliance.database.begin,
-        by_site,
+        convergence.of,
         tenant_id=appliance.tenant_id,
         now=appliance.clock,
         told=told_of(appliance),

@@ -26,10 +26,8 @@ from tests.deploy.conftest import ROOT
 
 TOKEN = f"Bearer {'0123456789abcdef' * 4}"  # as long as the comment's own
 TAG = {"type": "add_tag", "tag": "seen"}
-# Debian's own, since /usr/sbin is in no ordinary user's PATH
-NGINX = shutil.which("nginx", path="/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin")
-
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed; `make test` sees to it")
+PLACES = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
+"""Debian's own among them: /usr/sbin is in no ordinary user's PATH."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,14 @@ def write_configuration(folder: Path, *, nbi_port: int, port: int) -> Path:
     return whole
 
 
+def the_nginx() -> str:
+    """Raises: FileNotFoundError."""
+    found = shutil.which("nginx", path=PLACES)
+    if found is None:
+        raise FileNotFoundError("nginx is not installed: `make test` sees to it, or `apt-get install nginx`")
+    return found
+
+
 @pytest.fixture
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     lab = LabAcs(clock=WallClock())
@@ -106,7 +112,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
     write_certificate(tmp_path)
     configuration = write_configuration(tmp_path, nbi_port=int(lab.url.rpartition(":")[2]), port=port)
     nginx = await asyncio.create_subprocess_exec(
-        str(NGINX), "-c", str(configuration), "-e", str(tmp_path / "error.log")
+        the_nginx(), "-c", str(configuration), "-e", str(tmp_path / "error.log")
     )
     door = Door(lab, f"https://127.0.0.1:{port}", tmp_path)
     try:
