@@ -111,11 +111,11 @@ class JourneyLab:
         await self.appliance.end_terms()
         for _ in range(NOTICE_TURNS):
             result = await check_everything(self.appliance)
-            if {found.invariant for found in result.findings} != {"notice.not_stuck"}:
+            findings = [found for found in result.findings if found.invariant != "radius.nas_heard"]
+            if {found.invariant for found in findings} != {"notice.not_stuck"}:
                 break
             await self.happening()
         assert result.asked >= 20
-        findings = [found for found in result.findings if found.invariant != "radius.nas_heard"]
         return [f"{found.invariant}: {found.subject}: {found.message}" for found in findings]
 
     async def reveal_nas_secret(self) -> str:
