@@ -15,10 +15,11 @@ UNDOING = ("undone", "planned")
 
 @dataclass(frozen=True)
 class Kept:
-    """One thing that stays taken as long as the run is open."""
+    """One thing that stays taken as long as the run is open, and the step that has taken it."""
 
     what: str
     particulars: str
+    step: str
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,11 @@ class Act:
 def kept(view: RunView) -> list[Kept]:
     """What a run has given and taken, from addresses to bills, as far as it has come and not undone it."""
     results = {step.name: step.result for step in view.steps if step.state == "completed" and step.result}
-    found = [describe(results[name]) for name, describe in DESCRIPTIONS.items() if name in results]
-    return [Kept(what, ", ".join(str(part) for part in parts if part not in (None, ""))) for what, parts in found]
+    found = [(name, *describe(results[name])) for name, describe in DESCRIPTIONS.items() if name in results]
+    return [
+        Kept(what, ", ".join(str(part) for part in parts if part not in (None, "")), step)
+        for step, what, parts in found
+    ]
 
 
 def snippet(view: RunView) -> str | None:
@@ -262,3 +266,14 @@ DESCRIPTIONS: dict[str, Callable[[Any], tuple[str, list[Any]]]] = {
     "extend_subscription": _extension,
 }
 """Of which steps something is kept, and how it reads."""
+TELL_AMOUNTS = frozenset(
+    {
+        "capture_payment",
+        "create_order_from_quote",
+        "create_renewal_quote",
+        "process_payment",
+        "process_renewal_payment",
+        "record_commission",
+    }
+)
+"""Of which of them the particulars tell amounts of money."""

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from provisioning.api import serve
 from provisioning.api.errors import AddressUnusable
+from provisioning.serving import serve
 from provisioning.sole_worker import WorkerRunning, sole_worker
 from tests.support.api import Api
 

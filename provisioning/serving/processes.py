@@ -18,7 +18,7 @@ from multiprocessing.context import ForkProcess
 
 import structlog
 
-from provisioning.api.serving import Seat, listen
+from provisioning.serving.server import Seat, listen
 
 FAILED = 1
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
