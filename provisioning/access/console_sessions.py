@@ -30,6 +30,7 @@ KEPT_FOR = timedelta(days=30)
 """How long one that is over stays, to be asked about."""
 TOKEN_BYTES = 32
 _FORM = b"firstlight console form"
+_OF_THE_PERSON = ("login_name", "display_name", "role", "partner_id", "technician_id", "disabled_at")
 
 
 class ConsoleSession(ProvisioningBase):
@@ -94,11 +95,10 @@ class ConsoleSessions:
         sessions, users = _sessions(), _users()
         query = (
             select(
-                sessions.c.id,
+                sessions.c.id.label("session_id"),
                 sessions.c.ends_at,
-                *(users.c[name] for name in ("id", "login_name", "display_name", "role", "partner_id")),
-                users.c.technician_id,
-                users.c.disabled_at,
+                users.c.id.label("user_id"),
+                *(users.c[name] for name in _OF_THE_PERSON),
             )
             .join(users, users.c.id == sessions.c.user_id)
             .where(sessions.c.tenant_id == self._tenant_id, sessions.c.digest == bindparam("digest"))
@@ -106,17 +106,16 @@ class ConsoleSessions:
         row = (await self._db.execute(query, {"digest": _digest(token)})).one_or_none()
         if row is None or row.disabled_at is not None or row.ends_at <= self._now():
             raise SessionOver
-        session_id, ends_at, user_id, login_name, display_name, role, partner_id, technician_id, _ = row
         caller = Caller(
-            name=login_name,
-            role=role,
-            partner_id=partner_id,
-            technician_id=technician_id,
-            permissions=ROLES[cast(Role, role)],
-            expires_at=ends_at,
-            user_id=user_id,
+            name=row.login_name,
+            role=row.role,
+            partner_id=row.partner_id,
+            technician_id=row.technician_id,
+            permissions=ROLES[cast(Role, row.role)],
+            expires_at=row.ends_at,
+            user_id=row.user_id,
         )
-        return SignedIn(session_id, caller, display_name, role, ends_at, form_token(token))
+        return SignedIn(row.session_id, caller, row.display_name, row.role, row.ends_at, form_token(token))
 
     async def end(self, session_id: int) -> None:
         """Signs out; one that is over stays over."""

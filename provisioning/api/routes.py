@@ -93,7 +93,7 @@ class Terms:
 
 
 class Door(APIRoute):
-    """One route. Refuses to exist without terms. Who comes is known by a bearer token; another way in says otherwise."""
+    """One route, which refuses to exist without terms. Who comes is known by a bearer token."""
 
     name_in_audit: ClassVar = "api"
     takes: ClassVar[frozenset[str]] = PERMISSIONS | {PUBLIC}

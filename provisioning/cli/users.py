@@ -55,7 +55,7 @@ def add(
 
 @app.command()
 def link(login_name: LoginName, json_: AsJson = False) -> None:
-    """Make a new link at which a person chooses a password, also a forgotten one's; an older link opens nothing more."""
+    """Make a new link at which a person chooses a password, also for a forgotten one; older links open nothing more."""
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:

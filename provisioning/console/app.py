@@ -37,6 +37,7 @@ def add_console(app: FastAPI, appliance: Appliance, *, passwords: Passwords | No
     Raises: AssetsMissing.
     """
     assets.assets()
+    app.state.home = sign_in.HOME
     app.state.sign_ins = SignIns(passwords or Passwords())
     app.state.live = LiveStreams(appliance.database, marks_of(appliance))
     for router in PAGES:

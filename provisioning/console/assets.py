@@ -1,5 +1,7 @@
-"""What pages load: our own sheet and script, and what ``deploy/assets`` has fetched from npm, each under an address that
-changes with its content, so that a browser may keep it for good."""
+"""What pages load: our own sheet and script, and what ``deploy/assets`` has fetched from npm.
+
+Each stands under an address that changes with its content, so that a browser may keep it for good.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ token of its session. What nobody needs to be signed in for (signing in) is held
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi.responses import HTMLResponse
@@ -58,7 +58,7 @@ class ConsoleDoor(Door):
         signed_in = await sessions.find(request.cookies.get(COOKIE))
         request.state.signed_in = signed_in
         if self.terms.permission != SIGNED_IN:
-            signed_in.caller.require(cast(Permission, self.terms.permission))
+            signed_in.caller.require(self.terms.permission)
         return signed_in.caller
 
     def _check_body(self, request: Request, body: bytes) -> None:

@@ -77,7 +77,9 @@ def refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> R
 def _to_sign_in(request: Request) -> Response:
     """A part of a page can't be led away, its page can (htmx reads the header)."""
     came_for = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    address = SIGN_IN if request.method != "GET" or came_for == "/" else f"{SIGN_IN}?next={quote(came_for, safe='/')}"
+    address = (
+        SIGN_IN if request.method != "GET" or came_for == "/home" else f"{SIGN_IN}?next={quote(came_for, safe='/')}"
+    )
     if request.headers.get("hx-request"):
         return Response(status_code=200, headers={**HEADERS, "HX-Redirect": SIGN_IN})
     return to(address)

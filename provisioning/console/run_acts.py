@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 from urllib.parse import urlencode
 
 from fastapi import Query, Response
@@ -115,12 +115,12 @@ async def _form_of_one(call: Call, view: RunView, seen: Preview, *, from_step: s
     )
 
 
-async def _choices(call: Call, verb: Verb) -> dict[str, object]:
+async def _choices(call: Call, verb: Verb) -> dict[str, Any]:
     """What the form asks for besides."""
     teams: Sequence[str] = []
     if verb == "hand-over":
         call.caller.require("tickets.write")
-        teams = [team["name"] for team in await call.appliance.teams(call.db).teams()]
+        teams = [team["team"] for team in await call.appliance.teams(call.db).teams()]
     return {"teams": teams, "titles": TITLES, "needs_reason": verb in NEEDS_REASON}
 
 
@@ -149,7 +149,7 @@ def _decision(call: Call, verb: Verb, form: Form) -> Decision:
     )
 
 
-def _told(decided: Decided, decision: Decision) -> dict[str, object]:
+def _told(decided: Decided, decision: Decision) -> dict[str, Any]:
     """What the audit keeps of one run's decision."""
     after = _standing(decided.after) if decided.after else {}
     if decided.ticket_id is not None:
@@ -164,7 +164,7 @@ def _told(decided: Decided, decision: Decision) -> dict[str, object]:
     }
 
 
-def _standing(run: RunSummary) -> dict[str, object]:
+def _standing(run: RunSummary) -> dict[str, Any]:
     return {"state": run.state, "current_step": run.current_step, "reason": run.reason}
 
 

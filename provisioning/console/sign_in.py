@@ -1,4 +1,4 @@
-"""``/``, ``/sign-in``, ``/sign-out``: who one is, and where one begins."""
+"""``/home``, ``/sign-in``, ``/sign-out``: who one is, and where one begins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from provisioning.console.doors import COOKIE, ConsoleDoors, form_of, signed_in
 from provisioning.console.navigation import places_of
 from provisioning.console.pages import SIGN_IN, show, to
 
-HOME = "/"
+HOME = "/home"
 SHOWN_NAME = 64
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ MARKS = {
     "pending": "…",
     "unknown": "?",
     "held": "✗",
-    "skipped": "–",
+    "skipped": "-",
     "completed": "✓",
     "partial": "!",
     "undone": "↩",

@@ -35,7 +35,7 @@ async def test_who_signs_in_comes_to_where_they_wanted_to_go(any_console: Consol
 async def test_nobody_is_led_elsewhere_by_signing_in(console: Console, elsewhere: str) -> None:
     await add_user(console.appliance, "nora", "noc")
     answer = await console.anybody().sign_in("nora", next=elsewhere)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/home")
 
 
 async def test_behind_tls_the_cookie_never_goes_without(console: Console) -> None:
@@ -157,7 +157,7 @@ async def test_the_first_start_makes_a_link_that_makes_an_administrator_once(any
     assert "short" not in faulty.text
     form = {"login_name": "Nora", "display_name": "Nora Bell", "password": PASSWORD, "again": PASSWORD}
     done = await person.send(path, form)
-    assert (done.status_code, done.headers["location"]) == (303, "/")
+    assert (done.status_code, done.headers["location"]) == (303, "/home")
     assert "Nora Bell" in (await person.get("/queue")).text
     assert (await any_console.anybody().get(path)).status_code == 410
     assert await first_link(any_console.appliance, base="http://isp.test") is None
