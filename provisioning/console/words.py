@@ -79,8 +79,10 @@ def age(value: datetime, now: datetime) -> str:
 
 
 def length(value: timedelta) -> str:
-    """A length of time in words: ``0.4 s``, ``12 s``, ``5 min``, ``3 h``, ``4 days``."""
+    """A length of time in words: ``40 ms``, ``1.4 s``, ``12 s``, ``5 min``, ``3 h``, ``4 days``."""
     seconds = max(value.total_seconds(), 0.0)
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 100:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
 import pytest
 from playwright.async_api import expect
 
@@ -14,15 +17,22 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 REFUSED = "line profile fiber-300 is not configured"
 
 
-async def refused_by_the_olt(lab: JourneyLab) -> tuple[Installation, Household]:
-    """An installation that is held, since the OLT says no."""
+@asynccontextmanager
+async def refused_by_the_olt(lab: JourneyLab) -> AsyncIterator[tuple[Installation, Household]]:
+    """An installation that is held, since the OLT says no; it is over afterwards, whatever came of it."""
     house = lab.household()
     run = await lab.order(house)
     await run.until_waiting_for("visit")
     lab.world.olt.refuse(house.serial, REFUSED)
     await run.plug_and_scan(house)
     await run.until_held()
-    return run, house
+    try:
+        yield run, house
+    finally:
+        lab.world.olt.refuse(house.serial, None)
+        if (await run.view()).summary.state == "held":
+            await run.roll_back("the test is over")
+        await run.until_ended()
 
 
 async def test_a_run_shows_its_plan_from_the_first_second_and_moves_by_itself(
@@ -48,14 +58,13 @@ async def test_a_run_shows_its_plan_from_the_first_second_and_moves_by_itself(
 async def test_a_broken_run_is_found_retried_after_a_preview_and_seen_to_be_live(
     lab: JourneyLab, machine: Machine
 ) -> None:
-    run, house = await refused_by_the_olt(lab)
-    async with machine.looker() as nora:
+    async with refused_by_the_olt(lab) as (run, house), machine.looker() as nora:
         await nora.sign_in("nora")
         await expect(nora.page.get_by_role("heading", level=1)).to_have_text("Fallout queue")
         card = nora.page.locator("li.card", has=nora.page.get_by_role("link", name=f"Run {run.id} ")).first
         await expect(card).to_contain_text(REFUSED)
         await machine.picture(nora, "queue")
-        await nora.page.get_by_role("link", name=f"Look at run {run.id}").click()
+        await nora.page.get_by_role("link", name=f"Look and decide: run {run.id}").click()
         await expect(nora.page.locator("section[aria-label='Why it is held']")).to_contain_text(REFUSED)
         await expect(nora.page.locator("dl.facts")).to_contain_text(house.serial)
         await machine.picture(nora, "run-held")
@@ -70,8 +79,7 @@ async def test_a_broken_run_is_found_retried_after_a_preview_and_seen_to_be_live
 
 
 async def test_who_sees_what_has_moved_since_decides_nothing(lab: JourneyLab, machine: Machine) -> None:
-    run, house = await refused_by_the_olt(lab)
-    async with machine.looker() as nora:
+    async with refused_by_the_olt(lab) as (run, house), machine.looker() as nora:
         await nora.sign_in("nora")
         await nora.go(f"/runs/{run.id}/acts/roll-back")
         await nora.page.get_by_label("Why").fill("the customer has moved")
@@ -85,8 +93,8 @@ async def test_who_sees_what_has_moved_since_decides_nothing(lab: JourneyLab, ma
 
 
 async def test_all_that_are_held_for_the_same_reason_are_retried_at_once(lab: JourneyLab, machine: Machine) -> None:
-    broken = [await refused_by_the_olt(lab) for _ in range(2)]
-    async with machine.looker() as nora:
+    async with AsyncExitStack() as stack, machine.looker() as nora:
+        broken = [await stack.enter_async_context(refused_by_the_olt(lab)) for _ in range(2)]
         await nora.sign_in("nora")
         group = nora.page.locator("section[aria-labelledby=reasons] li.card", has_text=REFUSED)
         await expect(group).to_contain_text("2 runs")
@@ -107,16 +115,13 @@ async def test_the_queue_shows_by_itself_what_has_just_been_held(lab: JourneyLab
     async with machine.looker() as nora:
         await nora.sign_in("nora")
         await expect(nora.page.locator("#live")).to_have_text("live")
-        run, house = await refused_by_the_olt(lab)
-        await expect(nora.page.get_by_role("link", name=f"Run {run.id} ").first).to_be_visible()
-        lab.world.olt.refuse(house.serial, None)
-        await run.retry()
+        async with refused_by_the_olt(lab) as (run, _house):
+            await expect(nora.page.get_by_role("link", name=f"Run {run.id} ").first).to_be_visible()
         await expect(nora.page.locator(".box.good")).to_contain_text("All quiet")
 
 
 async def test_a_held_run_is_handed_over_noted_and_rolled_back(lab: JourneyLab, machine: Machine) -> None:
-    run, house = await refused_by_the_olt(lab)
-    async with machine.looker() as nora:
+    async with refused_by_the_olt(lab) as (run, _house), machine.looker() as nora:
         await nora.sign_in("nora")
         await nora.go(f"/runs/{run.id}")
         await nora.page.get_by_role("link", name="Hand over").click()
@@ -133,7 +138,6 @@ async def test_a_held_run_is_handed_over_noted_and_rolled_back(lab: JourneyLab, 
         await nora.page.get_by_label("Why").fill("the customer has moved")
         await nora.page.get_by_role("button", name="Roll back").click()
         await expect(nora.page.locator(".lead .chip")).to_contain_text("failed")
-    lab.world.olt.refuse(house.serial, None)
     assert (await run.states())["allocate_resources"] == "undone"
 
 
@@ -141,26 +145,23 @@ async def test_a_held_run_is_handed_over_noted_and_rolled_back(lab: JourneyLab, 
 async def test_every_page_is_clean_for_axe_and_fits(
     lab: JourneyLab, machine: Machine, size: tuple[int, int], scheme: Scheme
 ) -> None:
-    run, house = await refused_by_the_olt(lab)
-    held = (await run.view()).summary
-    same = f"journey={held.journey}&step={held.current_step}&code={held.reason_code}"
-    paths = ["/queue", "/runs", f"/runs/{run.id}", "/visits"]
-    paths += [f"/runs/{run.id}/acts/{verb}" for verb in ("retry", "retry-from", "skip", "roll-back", "hand-over")]
-    paths += [f"/queue/acts/skip?{same}"]
     kind = f"{'phone' if size == PHONE else 'desk'}-{scheme}"
-    async with machine.looker(size=size, scheme=scheme) as nora:
+    async with refused_by_the_olt(lab) as (run, _house), machine.looker(size=size, scheme=scheme) as nora:
+        held = (await run.view()).summary
+        same = f"journey={held.journey}&step={held.current_step}&code={held.reason_code}"
+        verbs = ("retry", "retry-from", "skip", "roll-back", "hand-over", "note")
+        paths = ["/queue", "/runs", f"/runs/{run.id}", "/visits", f"/queue/acts/skip?{same}"]
+        paths += [f"/runs/{run.id}/acts/{verb}" for verb in verbs]
         await nora.go("/sign-in")
         assert (await nora.axe(), await nora.sideways()) == ([], 0)
         await machine.picture(nora, f"{kind}-sign-in")
         await nora.sign_in("nora")
         for path in paths:
             await nora.go(path)
+            name = path.partition("?")[0].replace(f"/runs/{run.id}", "/run").replace("/", "-")
             found = await nora.axe(), await nora.sideways()
-            await machine.picture(nora, f"{kind}{path.partition('?')[0].replace('/', '-').replace(str(run.id), 'n')}")
+            await machine.picture(nora, kind + name)
             assert found == ([], 0), path
-    lab.world.olt.refuse(house.serial, None)
-    await run.roll_back("the test is over")
-    await run.until_ended()
 
 
 async def test_the_slash_leads_to_the_search_and_the_page_can_be_used_without_a_mouse(
