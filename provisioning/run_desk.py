@@ -19,7 +19,7 @@ from provisioning.errors import ProvisioningError
 from provisioning.intake import Clock
 from provisioning.keeps import kept
 from provisioning.run_previews import Preview, Verb, named, preview
-from workflows import Definition, Runs, RunSummary, RunView, WorkflowError, show_run
+from workflows import Definition, RunNotOpenFor, Runs, RunSummary, RunView, WorkflowError, show_run
 
 MOST_AT_ONCE = 200
 """Of the runs that one decision takes together."""
@@ -145,6 +145,8 @@ class RunDesk:
     async def _hand_over(self, view: RunView, decision: Decision, by: str) -> TicketRecord:
         """One ticket for each time that a run stands still; the run itself stays as it is."""
         run = view.summary
+        if run.state != "held":
+            raise RunNotOpenFor(run.id, "handed over", run.state, "only a held run can be")
         ticket = await self._tickets.open(
             title=f"Run {run.id} is held in {named(run.current_step or '')}",
             description=_description(view, decision.reason),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,7 +20,7 @@ PEOPLE = {"ada": "admin", "nora": "noc", "dora": "dispatch"}
 @pytest_asyncio.fixture(scope="package", loop_scope="session", params=DATABASES)
 async def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[JourneyLab]:
     """The whole ISP; ada, nora and dora may sign in."""
-    settings = {}
+    settings: dict[str, Any] = {}
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres")
         settings = {"database_url": server.create_database(), "radius_database_url": server.create_database()}
