@@ -36,10 +36,10 @@ from tests.bench.load import Client, Loaded
 from tests.bench.routes import FLOOR, Route, routes_of
 from tests.bench.seed import Callers, Size, seed
 
-SIZE = Size(customers=int(os.environ.get("CUSTOMERS", "100000")), steps=int(os.environ.get("STEPS", "1000000")))
-RATE = float(os.environ.get("RATE", "200"))
-SECONDS = float(os.environ.get("SECONDS", "5"))
-PROCESSES = os.environ.get("PROCESSES", "2")
+SIZE = Size(customers=int(os.environ.get("CUSTOMERS") or 100_000), steps=int(os.environ.get("STEPS") or 1_000_000))
+RATE = float(os.environ.get("RATE") or 200)
+SECONDS = float(os.environ.get("SECONDS") or 5)
+PROCESSES = os.environ.get("PROCESSES") or "2"
 GOAL_P99_MS = 50.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
