@@ -8,7 +8,7 @@ whatever has moved a run, also in another process, and costs nothing while nobod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -56,7 +56,7 @@ class LiveStreams:
         self._watcher: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def changes(self, topics: Collection[str]) -> AsyncIterator[dict[str, str]]:
+    async def changes(self, topics: Collection[str]) -> AsyncGenerator[dict[str, str]]:
         """The marks of those that have moved, as they move; at first of all of them, since the page may be older than
         the stream. Ends when the streams are closed or the database can't be asked: a browser comes again."""
         follower = _Follower(frozenset(topics), over=self._closed)

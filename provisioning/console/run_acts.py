@@ -53,7 +53,7 @@ async def decide(call: InCall, run_id: RunNumber, verb: str) -> Response:
     form, known = form_of(call), _known(verb, FOR_ONE)
     decision = _decision(call, known, form)
     decided = await _desk(call).decide(run_id, decision, by=call.by, seen=form.text("seen"))
-    call.tells(**_told(decided, decision))
+    call.tells(action=f"runs {known}", **_told(decided, decision))
     return to(f"/runs/{run_id}?done={known}")
 
 
