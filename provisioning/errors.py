@@ -176,6 +176,7 @@ ProvisioningError
 |-- OltHasOldCpe                  in ``provisioning.device_desk``: the OLT lets in the CPE that is to be replaced
 |-- RunLooksAfter                 in ``provisioning.subscriber_desk``: a run begins and ends this subscriber
 |-- AccessError                   tokens and permissions; drawn in ``provisioning.access.errors``
+|-- ConsoleError                  in ``provisioning.console.errors``: what the console's pages load is missing
 |-- ApiError                      a request as HTTP; drawn in ``provisioning.api.errors``
 |-- LineError                     the OLT's side; drawn in ``provisioning.line.errors``
 `-- VaultError                    secrets and their keys; drawn in ``provisioning.vault.errors``

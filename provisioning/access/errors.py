@@ -6,7 +6,7 @@ AccessError
 |-- TokenUnknown     no token of that number
 |-- SessionOver      not signed in at the console, or not any more
 |-- SignInRefused    unknown, disabled or a wrong password: which, an answer never tells
-|-- SignInsTooMany   (t) tried too often
+|-- SignInsTooMany   tried too often
 |-- RequestForged    not sent from a page of the console
 |-- InvitationOver   used, too old, taken back or made up
 |-- UserUnknown      nobody of that name
@@ -63,7 +63,6 @@ class SignInsTooMany(AccessError):
     """There were too many tries to sign in; wait a quarter of an hour."""
 
     code = "access.sign_ins_too_many"
-    transient = True
 
 
 class RequestForged(AccessError):

@@ -308,6 +308,8 @@ CODES: dict[int, tuple[str, ...]] = {
     428: ("api.precondition_missing",),
     429: ("access.sign_ins_too_many",),
     500: (
+        "console.assets_missing",
+        "console.error",
         "acs.error",
         "acs.templates_invalid",
         "api.address_unusable",
