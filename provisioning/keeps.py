@@ -68,6 +68,17 @@ def acts(view: RunView) -> list[Act]:
     return [*_answers(summary, run, results), *([cancel] if can_be_undone else [])]
 
 
+def ways(view: RunView) -> list[Act]:
+    """What else makes the run go on, besides a decision: what it waits for is told, or what holds it is mended."""
+    summary = view.summary
+    results = {step.name: step.result for step in view.steps if step.result}
+    if summary.state == HELD:
+        return ways_on(summary.id, summary.journey, summary.current_step, results)
+    if summary.state != "pending" or summary.waiting_for == "retry":
+        return []
+    return _answers(summary, f"firstlight runs {{}} {summary.id}", results)
+
+
 def ways_on(run_id: int, journey: str, step: str | None, results: Mapping[str, Any]) -> list[Act]:
     """What else a person may do about an order or a renewal that is held at this step."""
     asked = results.get("process_payment") or results.get("process_renewal_payment") or {}

@@ -20,7 +20,7 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._nobodys = self._hasher.hash("what nobody types, since it holds\na line break")
+        self._nobodys = self._hasher.hash("nobody's")
 
     async def hash(self, password: str) -> str:
         """What is kept of it."""
@@ -30,11 +30,8 @@ class Passwords:
     async def matches(self, password_hash: str | None, password: str) -> bool:
         """Whether it is this password; for nobody (None) it takes as long, and never is."""
         async with self._turns:
-            return await asyncio.to_thread(self._verify, password_hash or self._nobodys, password)
-
-    def is_outdated(self, password_hash: str) -> bool:
-        """Whether it was hashed with less than is recommended by now."""
-        return self._hasher.check_needs_rehash(password_hash)
+            matches = await asyncio.to_thread(self._verify, password_hash or self._nobodys, password)
+        return matches and password_hash is not None
 
     def _verify(self, password_hash: str, password: str) -> bool:
         try:

@@ -17,7 +17,7 @@ from provisioning.console.pages import show
 from provisioning.console.topics import NEWEST, run_topic
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import LARGEST_NUMBER
-from provisioning.keeps import kept, snippet
+from provisioning.keeps import kept, snippet, ways
 from provisioning.run_previews import VERBS
 from workflows import DEFINITIONS, RoundView, RunState, RunView, StepView, list_runs
 
@@ -131,6 +131,7 @@ async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
         keeps=keeps if amounts else kept_without_amounts(keeps),
         snippet=snippet(view),
         verbs=_verbs(call, view),
+        ways=ways(view) if "runs.signal" in call.caller.permissions else [],
         ticket=handed.get(run_id),
         done=DONE.get(done, ""),
     )
