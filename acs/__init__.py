@@ -15,6 +15,7 @@
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
 * ``DeviceOperations`` and ``CustomerWishes`` write down what is to be done to a CPE once (reboot, firmware, a ping,
   another WiFi name, a swap), ``OperationCarrier`` does it and calls it done by its effect.
+* ``DeviceSearch`` finds CPEs by the beginning of a serial number in any of its spellings.
 * The functions named ``serials_bound_twice`` and the like are the invariants of ``firstlight check``.
 
 To add a CPE template, put one TOML file into ``acs/cpe_templates/`` (or a folder given to ``TemplateLibrary.load``);
@@ -61,6 +62,7 @@ from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
+from acs.device_search import DeviceSearch, UnboundSerial, beginnings_of_serial
 from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
 from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
 from acs.errors import (
@@ -211,6 +213,7 @@ __all__ = [
     "DeviceReading",
     "DeviceReadings",
     "DeviceRecord",
+    "DeviceSearch",
     "DeviceSettings",
     "DeviceState",
     "DeviceUnknown",
@@ -301,6 +304,7 @@ __all__ = [
     "TemplateUnknown",
     "TemplatesInvalid",
     "UnboundDevice",
+    "UnboundSerial",
     "Unknown",
     "VerifyOutcome",
     "Why",
@@ -309,6 +313,7 @@ __all__ = [
     "WrongDataModel",
     "WrongModel",
     "baseline",
+    "beginnings_of_serial",
     "campaigns_called_complete_too_early",
     "canonical_serial",
     "checked_inputs",

@@ -25,7 +25,7 @@ from acs import (
     TemplateLibrary,
 )
 from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
-from provisioning.access import forget_old_keys
+from provisioning.access import Caller, forget_old_keys
 from provisioning.addresses import AddressDesk
 from provisioning.campaigns import Teller
 from provisioning.commercial import (
@@ -73,7 +73,9 @@ from provisioning.payments import PaymentDesk
 from provisioning.pool_levels import tell_levels
 from provisioning.projections import ALLOCATION, Projections
 from provisioning.quotes import QuoteDesk
+from provisioning.search import USUAL_HITS, Lines, Papers, SearchDesk
 from provisioning.settings import Settings
+from provisioning.sight import Sight, sight_of
 from provisioning.signals import SignalDesk
 from provisioning.silent_nases import tell_silence
 from provisioning.starters import Starters
@@ -98,6 +100,7 @@ from radius import (
     SessionChanges,
     SessionLooks,
     SessionReader,
+    StationLooks,
     SubscriberImport,
     SubscriberVerbs,
     UsageLooks,
@@ -140,6 +143,7 @@ class Appliance:
         self.sessions = SessionReader(self.radius_database.begin)
         self.logins = LoginLog(self.radius_database.read, self.radius_database.begin)
         self.session_looks = SessionLooks(self.radius_database.read, tenant_id=settings.tenant_id, now=clock)
+        self.stations = StationLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.usage_looks = UsageLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.targets = Targets(tuple(ip_network(each) for each in settings.webhook_private_networks))
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
@@ -395,6 +399,22 @@ class Appliance:
     def address_lookup(self, db: AsyncSession) -> AddressLookup:
         """What is asked about addresses, bound to this transaction."""
         return AddressLookup(db, tenant_id=self.tenant_id, now=self.clock)
+
+    def sight(self, db: AsyncSession, caller: Caller) -> Sight:
+        """What a caller sees of what is found for everybody, bound to this transaction."""
+        return sight_of(caller, db, tenant_id=self.tenant_id, now=self.clock)
+
+    def search_desk(self, db: AsyncSession, sight: Sight, *, limit: int = USUAL_HITS) -> SearchDesk:
+        """The door for whoever looks for something, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "sight": sight, "limit": limit}
+        lines = Lines(
+            db,
+            **common,
+            stations=self.stations,
+            sessions=self.session_looks,
+            addresses=self.address_lookup(db),
+        )
+        return SearchDesk(lines=lines, papers=Papers(db, **common), sight=sight, limit=limit)
 
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""

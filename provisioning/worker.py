@@ -37,7 +37,16 @@ from provisioning.line import LineHandOver, line_adapters
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, Retention, WebhookSender
-from radius import Kept, Reaper, ReopenedSessions, Retransmission, SessionArchive, SessionControl, UsageCount
+from radius import (
+    Kept,
+    Reaper,
+    ReopenedSessions,
+    Retransmission,
+    SessionArchive,
+    SessionControl,
+    StationBook,
+    UsageCount,
+)
 from workflows import (
     Dispatch,
     Interpreter,
@@ -68,6 +77,7 @@ class Pace:
     session_changes_every_seconds: float = 1.0
     reap_every_seconds: float = 60.0
     session_upkeep_every_seconds: float = 120.0
+    stations_every_seconds: float = 10.0
     data_caps_every_seconds: float = 120.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
@@ -246,10 +256,12 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         archive=None if forgotten is None else timedelta(days=forgotten),
     )
     count, archive = UsageCount(begin, now=clock), SessionArchive(begin, now=clock, kept=kept)
+    stations = StationBook(begin, now=clock, kept=kept)
 
     async def tend() -> None:
         await count.count()
         await archive.tend()
+        await stations.forget()
 
     reaper = Reaper(begin, tenant_id=appliance.tenant_id, now=clock)
     reopened = ReopenedSessions(appliance.database.begin, begin, tenant_id=appliance.tenant_id, now=clock)
@@ -258,6 +270,7 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         Tick("silent NASes", pace.reap_every_seconds, appliance.tell_silent_nases),
         Tick("sessions open again", pace.reap_every_seconds, reopened.tell),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
+        Tick("mac addresses", pace.stations_every_seconds, stations.note),
         Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
     ]
 

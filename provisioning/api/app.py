@@ -46,6 +46,7 @@ from provisioning.api import (
     public_tenant,
     quotes,
     runs,
+    search,
     session_changes,
     sessions,
     subscribers,
@@ -99,6 +100,7 @@ NOUNS: Sequence[APIRouter] = (
     mails.doors,
     webhooks.doors,
     audit.doors,
+    search.doors,
 )
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = (

@@ -24,6 +24,8 @@ from provisioning.commercial.bills.activations import StoppedBilling, WithdrawnA
 from provisioning.commercial.bills.billing import BillingService
 from provisioning.commercial.bills.expiry import announce_expiring
 from provisioning.commercial.customers.customer import CustomerRecord, CustomerService
+from provisioning.commercial.customers.customer_keys import CustomerSearch, FoundCustomer
+from provisioning.commercial.customers.words import words_of
 from provisioning.commercial.errors import (
     BillingError,
     CustomerConflict,
@@ -215,6 +217,7 @@ __all__ = [
     "CustomerInUse",
     "CustomerOfAnotherPartner",
     "CustomerRecord",
+    "CustomerSearch",
     "CustomerService",
     "CustomerUnknown",
     "CustomerWithdrawn",
@@ -229,6 +232,7 @@ __all__ = [
     "DomainTaken",
     "ExtensionNotLast",
     "ExtensionUnknown",
+    "FoundCustomer",
     "HostedTenants",
     "LeadConversionWithdrawn",
     "LeadConverted",
@@ -364,4 +368,5 @@ __all__ = [
     "require_valid_license",
     "tenant_url",
     "verify_license_key",
+    "words_of",
 ]

@@ -188,6 +188,28 @@ def _newest_among(
     return union(*(select(one.c.id) for one in newest))
 
 
+async def find_runs(
+    db: AsyncSession,
+    *,
+    tenant_id: str,
+    run_id: int | None = None,
+    journeys: Collection[str] = (),
+    keys: Sequence[str] = (),
+    among: Among | None = None,
+) -> list[RunSummary]:
+    """The run of that number, and those of these journeys that have one of the business keys; the newest first."""
+    known = select(_RUN.id).where(_RUN.tenant_id == tenant_id)
+    ways = [] if run_id is None else [known.where(_RUN.id == run_id)]
+    if keys:
+        ways.append(known.where(_RUN.journey.in_(journeys), _RUN.business_key.in_(keys)))
+    if not ways:
+        return []
+    query = _SUMMARIES.where(_RUN.tenant_id == tenant_id, or_(*(_RUN.id.in_(way) for way in ways)))
+    if among is not None:
+        query = query.where(or_(*_among(among)))
+    return await _summaries(db, query.order_by(_RUN.id.desc()))
+
+
 async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) -> list[RunSummary]:
     """Runs that wait for this signal, the longest waiting first; ``waiting_on`` names what about."""
     query = _SUMMARIES.where(

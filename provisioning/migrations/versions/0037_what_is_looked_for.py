@@ -1,0 +1,76 @@
+"""what customers, subscribers and CPEs are found by"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from provisioning.commercial.customers.words import keys_of
+
+revision = "0037"
+down_revision = "0033"
+branch_labels = None
+depends_on = None
+
+SETTING = "nullif(current_setting('firstlight.tenant_id', true), '')"
+KEY, SUBSCRIBER, DEVICE, SEEN = "customer_key", "radius_subscriber", "acs_device", "acs_seen_device"
+AT_ONCE = 1_000
+
+
+def upgrade() -> None:
+    op.create_table(
+        KEY,
+        sa.Column("tenant_id", sa.String(64), nullable=False),
+        sa.Column("customer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "customer_id"],
+            ["customer.tenant_id", "customer.id"],
+            name="fk_customer_key_tenant_id_customer",
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "customer_id", "kind", "key", name="pk_customer_key"),
+    )
+    _fill()
+    by_bytes = {"key": "text_pattern_ops", "serial": "text_pattern_ops"}
+    op.create_index("ix_customer_key_found", KEY, ["tenant_id", "kind", "key", "customer_id"], postgresql_ops=by_bytes)
+    op.create_index("ix_acs_device_serial", DEVICE, ["tenant_id", "serial"], postgresql_ops=by_bytes)
+    op.create_index("ix_acs_seen_device_begins", SEEN, ["tenant_id", "serial"], postgresql_ops=by_bytes)
+    is_postgresql = op.get_bind().dialect.name == "postgresql"
+    name = "lower(username) text_pattern_ops" if is_postgresql else "lower(username)"
+    op.create_index("ix_radius_subscriber_begins", SUBSCRIBER, ["tenant_id", sa.text(name)])
+    op.create_index("ix_radius_subscriber_service", SUBSCRIBER, ["tenant_id", "service_id"])
+    for index, column in (("address", "framed_ipv4"), ("station", "bound_station")):
+        where = sa.text(f"{column} IS NOT NULL")
+        op.create_index(
+            f"ix_radius_subscriber_{index}",
+            SUBSCRIBER,
+            ["tenant_id", column],
+            sqlite_where=where,
+            postgresql_where=where,
+        )
+    if is_postgresql:
+        op.execute(f"CREATE POLICY {KEY}_own ON {KEY} USING (tenant_id = {SETTING} OR {SETTING} = '*')")
+        op.execute(f"ALTER TABLE {KEY} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+
+
+def downgrade() -> None:
+    for index in ("station", "address", "service", "begins"):
+        op.drop_index(f"ix_radius_subscriber_{index}", SUBSCRIBER)
+    op.drop_index("ix_acs_seen_device_begins", SEEN)
+    op.drop_index("ix_acs_device_serial", DEVICE)
+    op.drop_table(KEY)
+
+
+def _fill() -> None:
+    """What those are found by who are customers already."""
+    connection = op.get_bind()
+    key = sa.table(KEY, *(sa.column(name) for name in ("tenant_id", "customer_id", "kind", "key")))
+    customer = sa.table("customer", *(sa.column(name) for name in ("tenant_id", "id", "name", "email", "phone")))
+    for some in connection.execute(sa.select(*customer.c)).partitions(AT_ONCE):
+        rows = [
+            {"tenant_id": one.tenant_id, "customer_id": one.id, "kind": kind, "key": spelt}
+            for one in some
+            for kind, spelt in keys_of(name=one.name, email=one.email, phone=one.phone)
+        ]
+        connection.execute(sa.insert(key), rows)
