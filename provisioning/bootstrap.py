@@ -100,6 +100,7 @@ from radius import (
     SessionChanges,
     SessionLooks,
     SessionReader,
+    StationBook,
     StationLooks,
     SubscriberImport,
     SubscriberVerbs,
@@ -399,6 +400,13 @@ class Appliance:
     def address_lookup(self, db: AsyncSession) -> AddressLookup:
         """What is asked about addresses, bound to this transaction."""
         return AddressLookup(db, tenant_id=self.tenant_id, now=self.clock)
+
+    @property
+    def station_book(self) -> StationBook:
+        """What keeps by MAC address who has logged in, as long as their sessions are kept."""
+        days = self.settings.session_archive_days
+        forgotten = None if days is None else timedelta(days=days)
+        return StationBook(self.radius_database.begin, now=self.clock, kept=forgotten)
 
     def sight(self, db: AsyncSession, caller: Caller) -> Sight:
         """What a caller sees of what is found for everybody, bound to this transaction."""

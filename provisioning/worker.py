@@ -44,7 +44,6 @@ from radius import (
     Retransmission,
     SessionArchive,
     SessionControl,
-    StationBook,
     UsageCount,
 )
 from workflows import (
@@ -256,7 +255,7 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         archive=None if forgotten is None else timedelta(days=forgotten),
     )
     count, archive = UsageCount(begin, now=clock), SessionArchive(begin, now=clock, kept=kept)
-    stations = StationBook(begin, now=clock, kept=kept)
+    stations = appliance.station_book
 
     async def tend() -> None:
         await count.count()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, select
@@ -21,7 +21,6 @@ from radius.ports import Begin, Now
 from radius.projection.freeradius_tables import nas, radacct
 from radius.projection.radius_database import radius_transaction
 from radius.sessions.aliveness import in_accounting, ours
-from radius.sessions.archive import Kept
 from radius.sessions.sessions import host
 from radius.sessions.tables import insert_into, radius_read_up_to, radius_station
 from radius.sessions.usage_count import BETWEEN_BATCHES_SECONDS
@@ -61,13 +60,15 @@ def mac_of(station: str | None) -> str | None:
 
 
 class StationBook:
-    """Keeps the list. Reads everybody's sessions; may be repeated, also at the same time."""
+    """Keeps the list. Reads everybody's sessions; may be repeated, also at the same time. ``kept``: how long an address
+    stays that is seen no more; None: for ever.
+    """
 
-    def __init__(self, radius_begin: Begin, *, now: Now, kept: Kept, at_once: int = AT_ONCE) -> None:
+    def __init__(self, radius_begin: Begin, *, now: Now, kept: timedelta | None, at_once: int = AT_ONCE) -> None:
         self._radius_begin = radius_begin
         self._now = now
         self._kept = kept
-        self._at_once = max(at_once, READ_AGAIN + 1)
+        self._at_once = max(at_once, 2 * READ_AGAIN)
         self._newest = 0
 
     async def note(self) -> int:
@@ -86,15 +87,15 @@ class StationBook:
         return read
 
     async def forget(self) -> None:
-        """What was seen last before the archive begins, if sessions are not kept for ever.
+        """What was seen too long ago.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        if self._kept.archive is None:
+        if self._kept is None:
             return
         async with radius_transaction(self._radius_begin) as db:
-            await db.execute(delete(radius_station).where(radius_station.c.seen_at < self._now() - self._kept.archive))
+            await db.execute(delete(radius_station).where(radius_station.c.seen_at < self._now() - self._kept))
 
     async def _batch(self, db: AsyncSession) -> int:
         mark = radius_read_up_to.c
@@ -109,7 +110,7 @@ class StationBook:
         if (read := self._newest - READ_AGAIN) > behind:
             at = insert_into(db, radius_read_up_to).values(reader=_READER, radacctid=read)
             excluded = at.excluded.radacctid
-            await db.execute(at.on_conflict_do_update([mark.reader], set_={"radacctid": excluded}))
+            await db.execute(at.on_conflict_do_update(index_elements=[mark.reader], set_={"radacctid": excluded}))
         return len(rows)
 
 
@@ -185,7 +186,7 @@ async def _note(db: AsyncSession, rows: list[Any]) -> None:
     table = radius_station
     noted = insert_into(db, table)
     later = noted.on_conflict_do_update(
-        [table.c.station, table.c.username],
+        index_elements=[table.c.station, table.c.username],
         set_={"seen_at": noted.excluded.seen_at},
         where=table.c.seen_at < noted.excluded.seen_at,
     )
