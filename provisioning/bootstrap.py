@@ -27,6 +27,7 @@ from acs import (
 from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
 from provisioning.access import Caller, forget_old_keys
 from provisioning.addresses import AddressDesk
+from provisioning.attention import AttentionDesk, Work
 from provisioning.campaigns import Teller
 from provisioning.commercial import (
     BillingService,
@@ -99,6 +100,7 @@ from radius import (
     Retransmission,
     SessionChanges,
     SessionLooks,
+    SessionLosses,
     SessionReader,
     StationBook,
     StationLooks,
@@ -423,6 +425,20 @@ class Appliance:
             addresses=self.address_lookup(db),
         )
         return SearchDesk(lines=lines, papers=Papers(db, **common), sight=sight, limit=limit)
+
+    def attention_desk(self, db: AsyncSession, sight: Sight) -> AttentionDesk:
+        """The door to what needs a person, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        return AttentionDesk(
+            db,
+            **common,
+            sight=sight,
+            work=Work(db, **common, zone=self.zone, definitions=self.definitions, sight=sight),
+            addresses=self.address_lookup(db),
+            pools=self.services(db).network_service,
+            sessions=self.session_looks,
+            losses=SessionLosses(self.radius_database.read, **common),
+        )
 
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""

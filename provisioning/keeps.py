@@ -11,6 +11,19 @@ from workflows import RunSummary, RunView
 HELD = "held"
 ORDER, RENEWAL = "quote_accepted_to_order", "customer_renewal_process"
 UNDOING = ("undone", "planned")
+MONEY_STEPS = frozenset(
+    {
+        "create_order_from_quote",
+        "process_payment",
+        "capture_payment",
+        "payment_settled",
+        "payment_method",
+        "create_renewal_quote",
+        "process_renewal_payment",
+        "record_commission",
+    }
+)
+"""What they make, and why they are held, may tell an amount."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +42,18 @@ class Act:
     meaning: str
 
 
-def kept(view: RunView) -> list[Kept]:
-    """What a run has given and taken, from addresses to bills, as far as it has come and not undone it."""
+def kept(view: RunView, *, with_money: bool = True) -> list[Kept]:
+    """What a run has given and taken, from addresses to bills, as far as it has come and not undone it. Without money:
+    for who sees no amounts."""
     results = {step.name: step.result for step in view.steps if step.state == "completed" and step.result}
-    found = [describe(results[name]) for name, describe in DESCRIPTIONS.items() if name in results]
-    return [Kept(what, ", ".join(str(part) for part in parts if part not in (None, ""))) for what, parts in found]
+    found = []
+    for name, describe in DESCRIPTIONS.items():
+        if name in results:
+            what, parts = describe(results[name])
+            is_told = with_money or name not in MONEY_STEPS
+            particulars = ", ".join(str(part) for part in parts if part not in (None, ""))
+            found.append(Kept(what, particulars if is_told else ""))
+    return found
 
 
 def snippet(view: RunView) -> str | None:

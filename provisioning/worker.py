@@ -14,6 +14,7 @@ import httpx
 
 from acs import AcsFleet, ConvergenceBySite, Patience
 from provisioning.bootstrap import Appliance
+from provisioning.checking import PeriodicCheck
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
     MailDelivery,
@@ -81,6 +82,7 @@ class Pace:
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
+    check_looks_every_seconds: float = 60.0
     campaigns_every_seconds: float = 5.0
     logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
@@ -164,6 +166,7 @@ async def open_worker(
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
         ticks += _session_ticks(appliance, pace)
+        ticks += _check_ticks(appliance, pace)
         ticks += _fleet_ticks(appliance, outside.acs.fleet, stack, pace)
         operations = operation_carrier(appliance, outside.acs)
         ticks.append(Tick("operations on cpes", pace.device_operations_every_seconds, operations.drive))
@@ -244,6 +247,12 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("old logins", pace.logins_every_seconds, appliance.forget_old_logins),
         Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
     ]
+
+
+def _check_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
+    """It looks more often than it checks: a process that was started anew doesn't begin to count anew."""
+    check = PeriodicCheck(appliance, every=timedelta(minutes=appliance.settings.check_every_minutes))
+    return [Tick("check", pace.check_looks_every_seconds, check.look)]
 
 
 def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:

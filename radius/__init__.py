@@ -131,6 +131,7 @@ from radius.results import (
 from radius.service import RadiusService
 from radius.sessions.archive import Archived, Kept, SessionArchive
 from radius.sessions.looks import SessionLooks, SessionState, SessionView
+from radius.sessions.losses import LostSession, SessionLosses
 from radius.sessions.reaper import NasGuard, Reaped, Reaper
 from radius.sessions.sessions import Session, SessionReader
 from radius.sessions.stations import OnlineView, StationBook, StationLooks, StationView
@@ -193,6 +194,7 @@ __all__ = [
     "LoginLog",
     "LoginView",
     "LookRefused",
+    "LostSession",
     "NasAddressTaken",
     "NasGuard",
     "NasNameTaken",
@@ -239,6 +241,7 @@ __all__ = [
     "SessionChanges",
     "SessionControl",
     "SessionLooks",
+    "SessionLosses",
     "SessionReader",
     "SessionState",
     "SessionView",

@@ -20,6 +20,7 @@ from provisioning.api import (
     addresses_services,
     addresses_upkeep,
     api_pages,
+    attention,
     audit,
     campaigns,
     customers,
@@ -101,6 +102,7 @@ NOUNS: Sequence[APIRouter] = (
     webhooks.doors,
     audit.doors,
     search.doors,
+    attention.doors,
 )
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = (

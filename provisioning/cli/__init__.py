@@ -42,6 +42,7 @@ from provisioning.cli import (
     visits,
     webhooks,
 )
+from provisioning.cli.attention import add_to as add_attention
 from provisioning.cli.audited import remember_what_is_typed
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.doctor import add_to as add_doctor
@@ -90,6 +91,7 @@ app.add_typer(lab, name="lab")
 add_operations(app)
 add_doctor(app)
 add_find(app)
+add_attention(app)
 add_demo(app)
 remember_what_is_typed(app)
 

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
-from provisioning.check import check_everything
-from provisioning.cli.audited import tells
+from provisioning.checking import check_and_record
+from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import print_indented, print_json, say
 from provisioning.cli.running import AsJson, guarded, run
 from provisioning.estate import import_estate
@@ -135,7 +135,8 @@ def check(json_: AsJson = False) -> None:
     """Ask whether everything that must always hold does hold; exit status 1 if anything doesn't."""
 
     async def act(appliance: Appliance) -> int:
-        result = await check_everything(appliance)
+        with carrying(appliance):  # that it was asked is kept with what was found, and nothing was decided
+            result = await check_and_record(appliance)
         if json_:
             print_json(result)
         else:

@@ -87,6 +87,7 @@ from provisioning.commercial.licences.licence_templates import LicenseTemplates
 from provisioning.commercial.licences.license import LARGEST_ALLOCATION, LicenseService
 from provisioning.commercial.mails.communications import CommunicationsService
 from provisioning.commercial.mails.delivery import MailDelivery
+from provisioning.commercial.mails.failing import FailingMessages, failing_messages
 from provisioning.commercial.mails.mail_samples import MailPreview, MailTemplate
 from provisioning.commercial.mails.outbox import Outbox
 from provisioning.commercial.mails.rendering import MailTemplates, RenderedMail
@@ -232,6 +233,7 @@ __all__ = [
     "DomainTaken",
     "ExtensionNotLast",
     "ExtensionUnknown",
+    "FailingMessages",
     "FoundCustomer",
     "HostedTenants",
     "LeadConversionWithdrawn",
@@ -358,6 +360,7 @@ __all__ = [
     "WithdrawnActivation",
     "announce_expiring",
     "common_stylesheet",
+    "failing_messages",
     "public_key_pem",
     "public_keys",
     "read_customer_data",

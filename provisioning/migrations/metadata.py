@@ -7,6 +7,7 @@ from sqlalchemy import MetaData
 import provisioning.access.audit
 import provisioning.access.request_keys
 import provisioning.access.tokens
+import provisioning.check_records
 import provisioning.commercial.customers.customer_keys
 import provisioning.commercial.helpdesk.ticket_tables
 import provisioning.commercial.licences.licence_tables

@@ -1,4 +1,4 @@
-"""what customers, subscribers and CPEs are found by"""
+"""what customers, subscribers and CPEs are found by, and what checks have found"""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ branch_labels = None
 depends_on = None
 
 SETTING = "nullif(current_setting('firstlight.tenant_id', true), '')"
-KEY, SUBSCRIBER, DEVICE, SEEN = "customer_key", "radius_subscriber", "acs_device", "acs_seen_device"
+KEY, CHECK = "customer_key", "invariant_check"
+SUBSCRIBER, DEVICE, SEEN = "radius_subscriber", "acs_device", "acs_seen_device"
 AT_ONCE = 1_000
 
 
@@ -49,17 +50,43 @@ def upgrade() -> None:
             sqlite_where=where,
             postgresql_where=where,
         )
+    _keep_checks()
+    failed = sa.text("state = 'failed'")
+    op.create_index(
+        "ix_webhook_delivery_failed",
+        "webhook_delivery",
+        ["tenant_id", "next_try_at"],
+        sqlite_where=failed,
+        postgresql_where=failed,
+    )
     if is_postgresql:
-        op.execute(f"CREATE POLICY {KEY}_own ON {KEY} USING (tenant_id = {SETTING} OR {SETTING} = '*')")
-        op.execute(f"ALTER TABLE {KEY} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+        for table in (KEY, CHECK):
+            op.execute(f"CREATE POLICY {table}_own ON {table} USING (tenant_id = {SETTING} OR {SETTING} = '*')")
+            op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
 
 
 def downgrade() -> None:
+    op.drop_index("ix_webhook_delivery_failed", "webhook_delivery")
+    op.drop_table(CHECK)
     for index in ("station", "address", "service", "begins"):
         op.drop_index(f"ix_radius_subscriber_{index}", SUBSCRIBER)
     op.drop_index("ix_acs_seen_device_begins", SEEN)
     op.drop_index("ix_acs_device_serial", DEVICE)
     op.drop_table(KEY)
+
+
+def _keep_checks() -> None:
+    op.create_table(
+        CHECK,
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, autoincrement=True),
+        sa.Column("tenant_id", sa.String(64), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("took_seconds", sa.Float(), nullable=False),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in ("asked", "failed", "found")),
+        sa.Column("findings", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_invariant_check"),
+    )
+    op.create_index("ix_invariant_check_newest", CHECK, ["tenant_id", "id"])
 
 
 def _fill() -> None:
