@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +15,7 @@ from provisioning.attention.items import Attention, Item, Target, summed_up, wor
 from provisioning.attention.outages import LostLine, Outage, elsewhere, outages, outages_at_nases
 from provisioning.attention.work import Work, of_check
 from provisioning.check_records import last_check
-from provisioning.commercial import failing_messages
+from provisioning.commercial import CustomerSearch, failing_messages
 from provisioning.days import minute
 from provisioning.field import VisitRecord
 from provisioning.intake import Clock
@@ -24,7 +25,7 @@ from radius import LostSession, NasGuard, SessionLooks, SessionLosses
 from workflows import RunSummary
 
 WINDOW = timedelta(minutes=10)
-MOST_FOLDED = 20
+MOST_FOLDED, MOST_NAMED = 20, 3
 
 
 class AttentionDesk:
@@ -78,10 +79,22 @@ class AttentionDesk:
             looked_at=looked_at,
             is_quiet=not items,
             sentence=summed_up(items, looked_at),
-            items=worst_first(items),
+            items=await self._named(worst_first(items)),
             checked_at=last.checked_at if last is not None and self._sight.may("runs.operate") else None,
             lost_elsewhere=lost_elsewhere,
         )
+
+    async def _named(self, items: Sequence[Item]) -> list[Item]:
+        """Each with the names of the first of those whom it concerns, as far as these may be seen."""
+        wanted = sorted({number for item in items for number in item.customers[:MOST_NAMED]})
+        if not wanted or not self._sight.may("customers.read"):
+            return list(items)
+        search = CustomerSearch(self._db, tenant_id=self._tenant_id, among=self._sight.customers)
+        names = await search.numbered(wanted)
+        return [
+            replace(item, for_whom=[names[number] for number in item.customers[:MOST_NAMED] if number in names])
+            for item in items
+        ]
 
     async def _guards(self) -> list[NasGuard]:
         return await self._sessions.guards() if self._sight.may("subscribers.read") else []

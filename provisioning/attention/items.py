@@ -57,8 +57,8 @@ class Target:
 @dataclass(frozen=True)
 class Item:
     """One thing that needs a person. ``count``: how many things it stands for; ``customers`` whom it concerns, as far
-    as they are known and few; ``held_meanwhile`` what stays taken as long as nobody acts; ``folded`` what has the same
-    cause, in sentences, and is no item of its own.
+    as they are known, and ``for_whom`` the names of the first of them; ``held_meanwhile`` what stays taken as long as
+    nobody acts; ``folded`` what has the same cause, in sentences, and is no item of its own.
     """
 
     kind: AttentionKind
@@ -68,6 +68,7 @@ class Item:
     since: datetime | None = None
     count: int = 1
     customers: list[int] = field(default_factory=list)
+    for_whom: list[str] = field(default_factory=list)
     held_meanwhile: list[str] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
 

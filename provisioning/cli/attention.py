@@ -44,6 +44,8 @@ def _print_item(item: Item) -> None:
     print_indented(item.sentence, first=f"{item.urgency:<7}", indent=7, style=STYLES[item.urgency])
     if item.since is not None:
         print_indented(f"since {clock_time(item.since)}", indent=9, style="dim")
+    if item.for_whom:
+        print_indented(f"for {', '.join(item.for_whom)}", indent=9, style="dim")
     for each in item.held_meanwhile:
         print_indented(each, first="         held meanwhile: ", indent=11)
     for each in item.folded:
