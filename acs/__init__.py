@@ -96,8 +96,9 @@ from acs.errors import (
 )
 from acs.estate import AcsFleet, ConvergenceBySite
 from acs.fleet.converging import FleetConvergence, FleetProgress
-from acs.fleet.overview import CauseCount, FleetOverview, StateCount
+from acs.fleet.overview import CauseCount, FleetOverview, FleetTrouble, StateCount
 from acs.fleet.overview import overview as fleet_overview
+from acs.fleet.overview import trouble as fleet_trouble
 from acs.fleet.repairing import RepairLimit
 from acs.fleet.resuming import resume_devices
 from acs.fleet.seen_rows import UnboundDevice
@@ -228,6 +229,7 @@ __all__ = [
     "FleetOverview",
     "FleetProgress",
     "FleetTender",
+    "FleetTrouble",
     "Found",
     "GenieAcsService",
     "Group",
@@ -321,6 +323,7 @@ __all__ = [
     "devices_of_ended_services",
     "examine_acs",
     "fleet_overview",
+    "fleet_trouble",
     "handed_over_and_not_at_rest",
     "is_serial",
     "operations_nobody_ends",

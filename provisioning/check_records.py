@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, delete, select
+from sqlalchemy import JSON, Float, Index, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,7 +27,7 @@ class InvariantCheck(ProvisioningBase):
     id: Mapped[RowId]
     tenant_id: Mapped[TenantId]
     checked_at: Mapped[datetime]
-    took_seconds: Mapped[float]
+    took_seconds: Mapped[float] = mapped_column(Float(53))
     asked: Mapped[int]
     failed: Mapped[int]
     found: Mapped[int]

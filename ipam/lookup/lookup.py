@@ -91,9 +91,9 @@ class AddressLookup:
         """Where the lines of these usernames are; those that have an active service."""
         return await places.places_of(self._db, self._tenant_id, usernames)
 
-    async def services_behind(self, bngs: Collection[str]) -> dict[Behind, int]:
-        """How many services are active behind each port of these BNGs."""
-        return await places.services_behind(self._db, self._tenant_id, bngs)
+    async def services_behind(self, place: Sequence[str | None], *, most: int) -> int:
+        """How many services are active behind a BNG, an access node or a port, counted up to ``most``."""
+        return await places.services_behind(self._db, self._tenant_id, place, most=most)
 
     async def places_of_locations(self, locations: Collection[str]) -> dict[str, Behind]:
         """Where these premises are connected; those that there are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
@@ -29,31 +29,46 @@ class LinePlace(TypedDict):
 
 
 async def places_of(db: AsyncSession, tenant_id: str, usernames: Sequence[str]) -> list[LinePlace]:
-    """Of the services with these usernames, as far as they are ours."""
+    """Of the active services with these usernames, as far as they are ours."""
     columns = (Service.username, Service.service_id, Service.customer_id, Bng.name, AccessNode.name, AccessPort.name)
+    query: Any = (
+        select(Service.tenant_id, *columns)
+        .join(Location, Location.id == Service.location_id)
+        .join(AccessNode, AccessNode.id == Location.node_id)
+        .join(Bng, Bng.id == AccessNode.bng_id)
+        .outerjoin(AccessPort, AccessPort.id == Location.port_id)
+    )
     found = []
     for start in range(0, len(usernames), MOST_VALUES):
-        some = usernames[start : start + MOST_VALUES]
-        for row in await db.execute(_of_services(tenant_id, *columns).where(Service.username.in_(some))):
-            username, service_id, customer_id, bng, node, port = row
-            found.append(
-                LinePlace(
-                    username=username,
-                    service_id=service_id,
-                    customer_id=customer_id,
-                    bng=bng,
-                    access_node=node,
-                    port=port,
-                )
-            )
+        some = Service.username.in_(usernames[start : start + MOST_VALUES])
+        # whose they are is looked at afterwards: by tenant SQLite would read all services
+        for owner, *place in await db.execute(query.where(some, Service.state == "active")):
+            if owner == tenant_id:
+                found.append(_place(*place))
     return found
 
 
-async def services_behind(db: AsyncSession, tenant_id: str, bngs: Collection[str]) -> dict[Behind, int]:
-    """How many services are active behind each port of these BNGs; without a port: those whose port nobody knows."""
-    place = (Bng.name, AccessNode.name, AccessPort.name)
-    query = _of_services(tenant_id, *place, func.count()).where(Bng.name.in_(bngs)).group_by(*place)
-    return {(bng, node, port): count for bng, node, port, count in await db.execute(query)}
+def _place(username: str, service_id: int, customer_id: int, bng: str, node: str, port: str | None) -> LinePlace:
+    return LinePlace(
+        username=username, service_id=service_id, customer_id=customer_id, bng=bng, access_node=node, port=port
+    )
+
+
+async def services_behind(db: AsyncSession, tenant_id: str, place: Sequence[str | None], *, most: int) -> int:
+    """How many services are active there, counted up to ``most``. ``place``: a BNG; an access node behind it as well;
+    or also a port of that, where None is one that nobody knows."""
+    bng, *inside = place
+    nodes = select(AccessNode.id).join(Bng, Bng.id == AccessNode.bng_id)
+    nodes = nodes.where(AccessNode.tenant_id == tenant_id, Bng.name == bng)
+    if inside:
+        nodes = nodes.where(AccessNode.name == inside[0])
+    lines: Any = select(Service.service_id).join(Location, Location.id == Service.location_id)
+    node_ids = list(await db.scalars(nodes))
+    lines = lines.where(Location.node_id.in_(node_ids), Service.state == "active")
+    if len(inside) > 1:
+        port = select(AccessPort.id).where(AccessPort.node_id.in_(node_ids), AccessPort.name == inside[1])
+        lines = lines.where(Location.port_id.is_(None) if inside[1] is None else Location.port_id.in_(port))
+    return await db.scalar(select(func.count()).select_from(lines.limit(most).subquery())) or 0
 
 
 async def places_of_locations(db: AsyncSession, tenant_id: str, locations: Collection[str]) -> dict[str, Behind]:
@@ -66,15 +81,3 @@ async def places_of_locations(db: AsyncSession, tenant_id: str, locations: Colle
         .where(Location.tenant_id == tenant_id, Location.name.in_(locations))
     )
     return {name: (bng, node, port) for name, bng, node, port in await db.execute(query)}
-
-
-def _of_services(tenant_id: str, *columns: ColumnElement[Any] | Any) -> Any:
-    return (
-        select(*columns)
-        .select_from(Service)
-        .join(Location, Location.id == Service.location_id)
-        .join(AccessNode, AccessNode.id == Location.node_id)
-        .join(Bng, Bng.id == AccessNode.bng_id)
-        .outerjoin(AccessPort, AccessPort.id == Location.port_id)
-        .where(Service.tenant_id == tenant_id, Service.state == "active")
-    )

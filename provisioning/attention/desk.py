@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import fleet_overview
+from acs import fleet_trouble
 from ipam import AddressLookup, NetworkService
 from provisioning.attention import network
 from provisioning.attention.items import Attention, Item, Target, summed_up, worst_first
@@ -105,7 +105,8 @@ class AttentionDesk:
         if sight.may("addresses.read"):
             items += network.of_pools(await self._pools.outlook(), now)
         if sight.may("devices.read"):
-            items += network.of_cpes(await fleet_overview(self._db, tenant_id=self._tenant_id), now)
+            states = network.WAITING_STATES
+            items += network.of_cpes(await fleet_trouble(self._db, tenant_id=self._tenant_id, states=states), now)
         if sight.may("webhooks.read") or sight.may("runs.operate"):
             items += network.of_webhooks(await failing_webhooks(self._db, tenant_id=self._tenant_id, now=now))
         if sight.may("mails.read"):
@@ -129,7 +130,11 @@ class AttentionDesk:
             )
             for each in places
         ]
-        found = outages(lines, await self._addresses.services_behind({line.behind[0] for line in lines}))
+
+        async def count(place: Sequence[str | None], most: int) -> int:
+            return await self._addresses.services_behind(place, most=most)
+
+        found = await outages(lines, count)
         placed = {line.username for line in lines}
         nowhere = [each for name, each in lost.items() if name not in placed]
         at_nases = _down_nases(nowhere, guards, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from acs import FleetOverview
+from acs import FleetTrouble
 from ipam import PoolOutlook
 from provisioning.attention.items import Item, Target, Urgency, several
 from provisioning.commercial import FailingMessages
@@ -62,7 +62,7 @@ def of_pools(pools: Sequence[PoolOutlook], now: datetime) -> list[Item]:
     return items
 
 
-def of_cpes(fleet: FleetOverview, now: datetime) -> list[Item]:
+def of_cpes(fleet: FleetTrouble, now: datetime) -> list[Item]:
     """CPEs that wait for an hour, were handed over to a person, or cannot be reached."""
     items = []
     if fleet["handed_over"]:

@@ -6,7 +6,7 @@ is told once: the BNG and not its access nodes, the access node and not its port
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -18,6 +18,10 @@ LEAST_LOST = 3
 LEAST_SHARE = 0.5
 
 Level = Literal["port", "access_node", "bng"]
+LEVELS: Mapping[Level, int] = {"bng": 1, "access_node": 2, "port": 3}
+"""How many of BNG, access node and port name such a place. A BNG is down when several of its access nodes are hit, an
+access node when several of its ports are."""
+CountBehind = Callable[[Sequence[str | None], int], Awaitable[int]]
 
 
 @dataclass(frozen=True)
@@ -57,17 +61,20 @@ class Outage:
         return self.bng == bng and self.access_node in (None, node) and self.port in (None, port)
 
 
-def outages(lost: Sequence[LostLine], behind: Mapping[Behind, int]) -> list[Outage]:
-    """The places that are down, the largest first; ``behind`` says how many services there are behind each port."""
+async def outages(lost: Sequence[LostLine], count: CountBehind) -> list[Outage]:
+    """The places that are down, the largest first. ``count`` says how many services there are behind a place, up to a
+    number: more than twice what was lost need not be counted."""
     found: list[Outage] = []
-    for level, key, part in _LEVELS:
-        of = _summed(behind, key)
-        for place, lines in _grouped(lost, key).items():
-            if any(each.holds(lines[0].behind) for each in found):
+    for level, depth in LEVELS.items():
+        for place, lines in _grouped(lost, depth).items():
+            if len(lines) < LEAST_LOST or any(each.holds(lines[0].behind) for each in found):
                 continue
-            is_whole = part is None or len({part(line.behind) for line in lines}) > 1
-            if is_whole and _is_down(len(lines), of.get(place, len(lines))):
-                found.append(_outage(level, lines, of.get(place, len(lines))))
+            parts = {line.behind[: depth + 1] for line in lines}
+            if level != "port" and len(parts) == 1:
+                continue
+            of = await count(place, int(len(lines) / LEAST_SHARE) + 1)
+            if _is_down(len(lines), of):
+                found.append(_outage(level, lines, of))
     return sorted(found, key=lambda one: (-one.lost, one.where))
 
 
@@ -86,42 +93,15 @@ def elsewhere(lost: Collection[LostLine], found: Sequence[Outage]) -> int:
     return sum(not any(outage.holds(line.behind) for outage in found) for line in lost)
 
 
-def _bng(behind: Behind) -> Hashable:
-    return behind[0]
-
-
-def _node(behind: Behind) -> Hashable:
-    return behind[:2]
-
-
-def _port(behind: Behind) -> Hashable:
-    return behind
-
-
-_LEVELS: tuple[tuple[Level, Callable[[Behind], Hashable], Callable[[Behind], Hashable] | None], ...] = (
-    ("bng", _bng, _node),
-    ("access_node", _node, _port),
-    ("port", _port, None),
-)
-"""Each with that of which several must be hit, for the place to be down as a whole."""
-
-
 def _is_down(lost: int, of: int) -> bool:
     return lost >= LEAST_LOST and lost >= LEAST_SHARE * of
 
 
-def _grouped(lost: Sequence[LostLine], key: Callable[[Behind], Hashable]) -> dict[Hashable, list[LostLine]]:
-    groups: dict[Hashable, list[LostLine]] = {}
+def _grouped(lost: Sequence[LostLine], depth: int) -> dict[tuple[str | None, ...], list[LostLine]]:
+    groups: dict[tuple[str | None, ...], list[LostLine]] = {}
     for line in lost:
-        groups.setdefault(key(line.behind), []).append(line)
+        groups.setdefault(line.behind[:depth], []).append(line)
     return groups
-
-
-def _summed(behind: Mapping[Behind, int], key: Callable[[Behind], Hashable]) -> dict[Hashable, int]:
-    sums: dict[Hashable, int] = {}
-    for place, count in behind.items():
-        sums[key(place)] = sums.get(key(place), 0) + count
-    return sums
 
 
 def _outage(level: Level, lines: Sequence[LostLine], of: int) -> Outage:

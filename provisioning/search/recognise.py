@@ -27,6 +27,8 @@ _SPACE = re.compile(r"\s+")
 _PAIRS = re.compile(r"[0-9a-f]{2}([:. -][0-9a-f]{2})*([:. -][0-9a-f]?)?")
 _FOURS = re.compile(r"[0-9a-f]{4}([:. -][0-9a-f]{4})*([:. -][0-9a-f]{0,3})?")
 _SIXES = re.compile(r"[0-9a-f]{6}[:-][0-9a-f]{0,6}")
+_SPELT_MAC = re.compile(r"(?=.*[A-Fa-f])[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){2,5}")
+"""Pairs, of which one has a letter: it is nothing else."""
 _BARE = re.compile(r"[0-9a-f]{4,12}")
 _SOME_OCTETS = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?\.?")
 _PHONE = re.compile(r"\+?[0-9()./\s-]+")
@@ -64,14 +66,14 @@ def recognise(text: str) -> tuple[Clue, ...]:
     address = _address(typed)
     if address is not None:
         return (Clue("address", address),)
-    token = _TOKEN.fullmatch(typed) is not None
+    if _SPELT_MAC.fullmatch(typed):  # a line may log in under its MAC address
+        return (*_mac(typed), Clue("username", typed.lower()))
     clues = [*numbers, *_mac(typed), *_serials(typed), *_email(typed), *_phone(typed)]
     if _USERNAME.fullmatch(typed):
         clues.append(Clue("username", typed.lower()))
-    if token:
+    if _TOKEN.fullmatch(typed) and any(each.isdigit() for each in typed):
         clues += [Clue("external_id", typed), Clue("run_key", typed)]
-    clues += _name(typed)
-    return tuple(clues)
+    return (*clues, *_name(typed))
 
 
 def _numbers(typed: str) -> tuple[Clue, ...]:
@@ -125,9 +127,10 @@ def _phone(typed: str) -> list[Clue]:
 
 
 def _name(typed: str) -> list[Clue]:
+    """One of its words, at least, has no digit in it."""
     words = words_of(typed)
-    has_letters = any(each.isalpha() for each in typed)
-    return [Clue("name", " ".join(words))] if words and has_letters and "@" not in typed else []
+    is_name = any(word.isalpha() for word in words) and "@" not in typed
+    return [Clue("name", " ".join(words))] if is_name else []
 
 
 def network_of(address: str) -> IPv4Network | IPv6Network:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 from radius.ports import Begin, Now
 from radius.projection.freeradius_tables import nas, radacct
 from radius.projection.radius_database import radius_transaction
-from radius.sessions.aliveness import in_accounting, ours
+from radius.sessions.aliveness import dialect_of, in_accounting, ours
 from radius.sessions.sessions import host
 from radius.sessions.tables import insert_into, radius_read_up_to, radius_station
 from radius.sessions.usage_count import BETWEEN_BATCHES_SECONDS
@@ -146,20 +146,26 @@ class StationLooks:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        if not usernames:
-            return {}
+        names = [in_accounting(each) for each in usernames]
         async with radius_transaction(self._radius_read) as db:
-            rows = list(await db.execute(_open_of([in_accounting(each) for each in usernames])))
-            addresses = {host(row.nasipaddress) for row in rows}
-            known = select(nas.c.nasname, nas.c.shortname).where(nas.c.nasname.in_(addresses))
-            names = {address: name for address, name in await db.execute(known)}
-        return {row.username: _online(row, names) for row in rows}
+            rows: list[Any] = []
+            for some in [names] if dialect_of(db) == "postgresql" else [[name] for name in names]:
+                rows += await db.execute(_open_of(some))  # of several SQLite would read all open sessions
+            known = await _names_of(db, {host(row.nasipaddress) for row in rows})
+        return {row.username: _online(row, known) for row in sorted(rows, key=lambda row: row.radacctid)}
 
 
-def _open_of(usernames: list[str]) -> Any:
-    columns = ("username", "callingstationid", "framedipaddress", "nasipaddress", "acctstarttime")
+def _open_of(usernames: Sequence[str]) -> Any:
+    columns = ("radacctid", "username", "callingstationid", "framedipaddress", "nasipaddress", "acctstarttime")
     mine = and_(radacct.c.acctstoptime.is_(None), radacct.c.username.in_(usernames))
-    return select(*(radacct.c[name] for name in columns)).where(mine).order_by(radacct.c.radacctid)
+    return select(*(radacct.c[name] for name in columns)).where(mine)
+
+
+async def _names_of(db: AsyncSession, addresses: set[str]) -> dict[str, str]:
+    if not addresses:
+        return {}
+    known = select(nas.c.nasname, nas.c.shortname).where(nas.c.nasname.in_(addresses))
+    return {address: name for address, name in await db.execute(known)}
 
 
 def _online(row: Any, names: dict[str, str]) -> OnlineView:

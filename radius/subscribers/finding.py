@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import ColumnElement, and_, func, literal_column
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.results import SubscriberView
@@ -13,6 +13,8 @@ from radius.subscribers.views import SUBSCRIBER, VIEWS, subscriber_view
 
 LAST = "\U0010ffff"
 HEX_DIGITS_OF_A_MAC = 12
+# A literal, not a parameter: only so can the partial index be chosen.
+_LIVES = SUBSCRIBER.state != literal_column("'terminated'")
 
 
 class SubscriberSearch:
@@ -45,8 +47,8 @@ class SubscriberSearch:
         return await self._found(SUBSCRIBER.customer_id.in_(customer_ids), limit) if customer_ids else []
 
     async def known_as(self, external_id: str) -> list[SubscriberView]:
-        """Those under that number of the ISP's own."""
-        return await self._found(SUBSCRIBER.external_id == external_id, None)
+        """Those under that number of the ISP's own who are not terminated: only of these it is one's alone."""
+        return await self._found(and_(SUBSCRIBER.external_id == external_id, _LIVES), None)
 
     async def given(self, ipv4: str, *, limit: int) -> list[SubscriberView]:
         """Those who are given that address when they log in."""
@@ -60,8 +62,12 @@ class SubscriberSearch:
     async def _found(
         self, wanted: ColumnElement[bool], limit: int | None, *, order: ColumnElement[Any] | None = None
     ) -> list[SubscriberView]:
+        """Put in order here, unless an index has that order: for the newest first SQLite would walk through all."""
         query = VIEWS.where(SUBSCRIBER.tenant_id == self._tenant_id, wanted)
-        query = query.order_by(SUBSCRIBER.id.desc() if order is None else order)
-        rows = await self._db.execute(query if limit is None else query.limit(limit))
+        if order is not None:
+            query = query.order_by(order)
+        rows = list(await self._db.execute(query if limit is None else query.limit(limit)))
+        if order is None:
+            rows.sort(key=lambda row: row.id, reverse=True)
         found = [subscriber_view(row, row.plan, row.garden, row.capped) for row in rows]
         return sorted(found, key=lambda one: one["state"] == "terminated")

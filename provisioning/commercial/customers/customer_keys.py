@@ -64,6 +64,8 @@ class FoundCustomer:
     key: str
 
 
+Wanted = tuple[KeyKind, ColumnElement[bool]]
+"""A kind of key, and which of them."""
 _KEY, _CUSTOMER = CustomerKey.__table__.c, Customer.__table__.c
 
 
@@ -93,12 +95,14 @@ class CustomerSearch:
         if not words:
             return []
         rarest, *others = words
-        wanted = [self._begins("name", spellings(rarest)), *(self._has_word(word) for word in others)]
-        return await self._found(wanted, limit)
+        besides = [self._has_word(word) for word in others]
+        return await self._found(
+            [("name", self._range(_KEY.key, spelt)) for spelt in spellings(rarest)], limit, besides
+        )
 
     async def at(self, email: str, *, limit: int) -> list[FoundCustomer]:
         """Those whose mail address begins so."""
-        return await self._found([self._begins("email", [email.casefold()])], limit)
+        return await self._found([("email", self._range(_KEY.key, email.casefold()))], limit)
 
     async def called(self, phone: str, *, limit: int) -> list[FoundCustomer]:
         """Those whose telephone number begins or ends so, whichever of both has the country's code."""
@@ -107,10 +111,10 @@ class CustomerSearch:
             return []
         ends = digits[::-1]
         shorter = [ends[:-code] for code in range(1, LONGEST_COUNTRY_CODE + 1) if len(ends) - code >= SHORTEST_NUMBER]
-        wanted = [self._begins("phone", [digits]), self._begins("phone_end", [ends])]
+        wanted: list[Wanted] = [("phone_end", self._range(_KEY.key, ends)), ("phone", self._range(_KEY.key, digits))]
         if is_international and shorter:
-            wanted.append(and_(_KEY.kind == "phone_end", _KEY.key.in_(shorter)))
-        return await self._found([or_(*wanted)], limit)
+            wanted.append(("phone_end", _KEY.key.in_(shorter)))
+        return await self._found(wanted, limit)
 
     async def numbered(self, numbers: Sequence[int]) -> dict[int, str]:
         """The names of those of these customers whom the caller may know, by number."""
@@ -121,35 +125,29 @@ class CustomerSearch:
             query = query.where(_CUSTOMER.id.in_(self._among))
         return {number: name for number, name in await self._db.execute(query)}
 
-    async def _found(self, wanted: Sequence[ColumnElement[bool]], limit: int) -> list[FoundCustomer]:
-        """One that has several such keys comes once, with the first of them."""
+    async def _found(
+        self, wanted: Sequence[Wanted], limit: int, besides: Sequence[ColumnElement[bool]] = ()
+    ) -> list[FoundCustomer]:
+        """One that has several such keys comes once, with the first of them. Each way is asked by itself, along the
+        index: SQLite would read all keys for an OR."""
+        columns = (_CUSTOMER.name, _CUSTOMER.email, _CUSTOMER.phone, _CUSTOMER.state)
         query = (
-            select(
-                _KEY.customer_id,
-                _CUSTOMER.name,
-                _CUSTOMER.email,
-                _CUSTOMER.phone,
-                _CUSTOMER.state,
-                _KEY.kind,
-                _KEY.key,
-            )
+            select(_KEY.customer_id, *columns, _KEY.kind, _KEY.key)
             .join(
                 Customer.__table__,
                 and_(_CUSTOMER.tenant_id == _KEY.tenant_id, _CUSTOMER.id == _KEY.customer_id),
             )
-            .where(_KEY.tenant_id == self._tenant_id, *wanted)
-            .order_by(_KEY.kind, _KEY.key, _KEY.customer_id)
+            .where(_KEY.tenant_id == self._tenant_id, *besides)
+            .order_by(_KEY.key, _KEY.customer_id)
             .limit(2 * limit)
         )
         if self._among is not None:
             query = query.where(_KEY.customer_id.in_(self._among))
         first: dict[int, FoundCustomer] = {}
-        for row in await self._db.execute(query):
-            first.setdefault(row.customer_id, FoundCustomer(*row))
-        return list(first.values())[:limit]
-
-    def _begins(self, kind: KeyKind, keys: Sequence[str]) -> ColumnElement[bool]:
-        return and_(_KEY.kind == kind, or_(*(self._range(_KEY.key, key) for key in keys)))
+        for kind, has_key in wanted:
+            for row in await self._db.execute(query.where(_KEY.kind == kind, has_key)):
+                first.setdefault(row.customer_id, FoundCustomer(*row))
+        return sorted(first.values(), key=lambda one: (one.kind, one.key, one.customer_id))[:limit]
 
     def _has_word(self, word: str) -> ColumnElement[bool]:
         other = CustomerKey.__table__.alias().c

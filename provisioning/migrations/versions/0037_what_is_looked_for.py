@@ -50,6 +50,10 @@ def upgrade() -> None:
             sqlite_where=where,
             postgresql_where=where,
         )
+    for index, column in (("unreached", "unreached_why"), ("handed_over", "handed_over_at")):
+        where = sa.text(f"{column} IS NOT NULL")
+        name = f"ix_acs_device_{index}"
+        op.create_index(name, DEVICE, ["tenant_id", column], sqlite_where=where, postgresql_where=where)
     _keep_checks()
     failed = sa.text("state = 'failed'")
     op.create_index(
@@ -71,7 +75,8 @@ def downgrade() -> None:
     for index in ("station", "address", "service", "begins"):
         op.drop_index(f"ix_radius_subscriber_{index}", SUBSCRIBER)
     op.drop_index("ix_acs_seen_device_begins", SEEN)
-    op.drop_index("ix_acs_device_serial", DEVICE)
+    for index in ("handed_over", "unreached", "serial"):
+        op.drop_index(f"ix_acs_device_{index}", DEVICE)
     op.drop_table(KEY)
 
 
@@ -81,7 +86,7 @@ def _keep_checks() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, autoincrement=True),
         sa.Column("tenant_id", sa.String(64), nullable=False),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("took_seconds", sa.Float(), nullable=False),
+        sa.Column("took_seconds", sa.Float(53), nullable=False),
         *(sa.Column(name, sa.Integer(), nullable=False) for name in ("asked", "failed", "found")),
         sa.Column("findings", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_invariant_check"),
