@@ -1,6 +1,6 @@
 """How long the console's two read models take, as one JSON object a line: `make bench-console`.
 
-    make bench-console QUICK=1               2,000 customers and 60,000 accounting rows: within 50 seconds
+    make bench-console QUICK=1               1,000 customers and 30,000 accounting rows: within 50 seconds
     make bench-console                       100,000 customers and 5,000,000 accounting rows, on both databases
     make bench-console DATABASE=sqlite ONLY=console.search
 
@@ -42,9 +42,9 @@ from tests.bench.seed import Size, address_of, name_of, phone_of, seed
 from tests.support.postgres import PostgresServer
 
 QUICK = bool(os.environ.get("QUICK"))
-CUSTOMERS = int(os.environ.get("CUSTOMERS") or (2_000 if QUICK else 100_000))
-ROWS = int(os.environ.get("ROWS") or (60_000 if QUICK else 5_000_000))
-TIMES, WARM = (30 if QUICK else 300), 10
+CUSTOMERS = int(os.environ.get("CUSTOMERS") or (1_000 if QUICK else 100_000))
+ROWS = int(os.environ.get("ROWS") or (30_000 if QUICK else 5_000_000))
+TIMES, WARM = (20 if QUICK else 300), 10
 DATABASES = [os.environ["DATABASE"]] if os.environ.get("DATABASE") else ["sqlite", "postgresql"]
 ONLY = os.environ.get("ONLY", "")
 
