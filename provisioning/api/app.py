@@ -129,6 +129,7 @@ def create_app(appliance: Appliance) -> FastAPI:
     app.state.appliance = appliance
     appliance.database.hear(note_wanted_changes)
     app.state.known = KnownCallers(appliance.clock)
+    app.state.home = None  # where `/` leads at the appliance's own address
     app.state.noting = set[int]()  # tokens whose use is being written down
     app.router.routes.extend(_doors().routes)
     app.add_exception_handler(HTTPException, answer_problem)
