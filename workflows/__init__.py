@@ -40,7 +40,6 @@ from workflows.engine.reading import (
     RunView,
     StepView,
     begun_rounds,
-    customers_of_open_runs,
     inputs_of,
     knows_run,
     list_runs,
@@ -50,6 +49,7 @@ from workflows.engine.reading import (
     run_state,
     runs_of_keys,
     show_run,
+    subjects_at_steps,
     waiting_runs,
 )
 from workflows.engine.runs import Runs
@@ -111,7 +111,6 @@ __all__ = [
     "UtcDateTime",
     "WorkflowError",
     "begun_rounds",
-    "customers_of_open_runs",
     "framed_addresses",
     "inputs_of",
     "knows_run",
@@ -132,6 +131,7 @@ __all__ = [
     "show_event",
     "show_run",
     "stuck_events",
+    "subjects_at_steps",
     "unfinished_ends",
     "unknown_outcomes",
     "waiting_runs",
