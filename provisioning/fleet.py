@@ -73,6 +73,12 @@ def in_hand(tenant_id: str) -> InHand:
     return select(serial, literal("run ") + cast(run_id, Text) + literal(", which is at ") + step)
 
 
+async def holder_of(db: AsyncSession, serial: str, *, tenant_id: str) -> str | None:
+    """The run that is busy with the CPE of that canonical serial, in words; the fleet leaves it to that."""
+    busy, holder = in_hand(tenant_id).subquery().c
+    return (await db.scalars(select(holder).where(busy == serial).limit(1))).first()
+
+
 async def _tell_handed_over(appliance: Appliance, db: AsyncSession, device: AcsDevice) -> None:
     subject = f"device/{device.serial}"
     data = {"device_id": device.id, "customer_id": device.customer_id, "service_id": device.service_id}
