@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy import ColumnElement, SQLColumnExpression, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.campaigns.pacing import Window
@@ -24,7 +24,7 @@ def window_of(campaign: AcsCampaign) -> Window | None:
     return Window(begins, ends) if begins is not None and ends is not None else None
 
 
-def has_to_move(campaign_id: ColumnElement[int]) -> ColumnElement[bool]:
+def has_to_move(campaign_id: SQLColumnExpression[int]) -> ColumnElement[bool]:
     """Whether a campaign has CPEs that wait for its next window, also when it has ended otherwise."""
     return exists().where(
         AcsCampaignMember.campaign_id == campaign_id,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import ColumnElement, and_, or_, select
@@ -24,6 +25,7 @@ from acs.tables import DEFAULT_ACS, AcsDevice
 log = structlog.get_logger(__name__)
 
 MOST_AT_A_LOOK = 5_000
+CALLED_AGAIN_AFTER = timedelta(minutes=15)
 
 
 class FleetTender:
@@ -99,10 +101,17 @@ class FleetTender:
 
     async def _due_by_rows(self) -> Sequence[str]:
         """CPEs that the ACS knows and that have no news there: those whose present wish was never sent (a changed
-        secret, a resumed repair), whose next attempt is due, or whose queued settings are to be taken back."""
+        secret, a resumed repair), whose next attempt is due, whose queued settings are to be taken back, or who were
+        not called or did not come: the process that was at it may have been killed."""
         now = self._now()
         is_new = and_(AcsDevice.state == "queued", AcsDevice.task_id.is_(None), is_sendable(now))
         is_again = and_(AcsDevice.state == "faulted", AcsDevice.try_again_at <= now, is_sendable(now))
+        is_left = and_(
+            AcsDevice.state == "queued",
+            AcsDevice.task_id.is_not(None),
+            AcsDevice.updated_at <= now - CALLED_AGAIN_AFTER,
+            is_sendable(now),
+        )
         is_too_late = and_(
             AcsDevice.state.in_(("queued", "unreachable", "faulted")),
             or_(AcsDevice.state != "faulted", AcsDevice.try_again_at.is_not(None)),
@@ -118,7 +127,7 @@ class FleetTender:
                     AcsDevice.device_id.is_not(None),
                     AcsDevice.handed_over_at.is_(None),
                     or_(AcsDevice.unreached_why.is_(None), AcsDevice.unreached_why != AMBIGUOUS),
-                    or_(is_new, is_again, is_too_late),
+                    or_(is_new, is_again, is_left, is_too_late),
                     *self._not_in_hand(),
                 )
                 .order_by(AcsDevice.id)

@@ -17,7 +17,7 @@ from acs.fleet.sweeping import Sweep
 from acs.fleet.tending import FleetTender
 from acs.testing import LabAcs, LabCpe, Quirks
 from tests.acs.conftest import TENANT, Devices, KeptSecrets
-from tests.acs.fleet.test_converging import bind, plug_in, serial_of
+from tests.acs.fleet.test_converging import Killed, Mortal, bind, plug_in, serial_of
 
 USERNAME = "Device.PPP.Interface.1.Username"
 IN_HAND_PLAN = "a run is at it"
@@ -257,3 +257,69 @@ async def test_a_cpe_that_resets_itself_when_it_is_configured_is_handed_to_a_per
     row = await tender.row(0)
     assert (row.state, row.repairs, row.handed_over_at is not None) == ("faulted", 2, True)
     assert sent(cpe) == 3
+
+
+async def test_one_that_was_not_called_or_did_not_come_is_called_again(
+    tender: Tender, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 1)
+    [cpe] = await plug_in(lab, 1, lambda _number: Quirks(cr_ignored=True))
+    await tender.look()
+    row = await tender.row(0)
+    assert (row.state, row.unreached_why) == ("queued", "no_session")
+    cpe.quirks.cr_ignored = False
+    for minutes, state in ((14, "queued"), (1, "accepted_unverifiable")):
+        cpe.line_up = False  # so that it does not come by itself
+        await lab.clock.sleep(minutes * 60)
+        cpe.line_up = True
+        await tender.look()
+        assert (await tender.row(0)).state == state
+    assert cpe.ppp.username == "u0@isp"
+
+
+@pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
+async def test_killed_at_any_moment_of_a_look_and_started_again_nothing_is_lost_or_counted_twice(
+    devices: Devices,
+    nbi: NbiClient,
+    lab: LabAcs,
+    secrets: KeptSecrets,
+    after_effect: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reset, a customer's change that somebody has read, and a boot that forgets, each on a page of its own."""
+    monkeypatch.setattr("acs.fleet.sweeping.PAGE", 1)
+    process = Mortal(devices.database, monkeypatch, after_effect=after_effect)
+    await bind(devices, 3)
+    cpes = await plug_in(lab, 3, lambda number: Quirks(forgets=number == 1))
+    common: dict[str, Any] = {"tenant_id": TENANT, "now": lab.clock.now}
+
+    async def process_of_its_own() -> None:
+        """Begins with a whole sweep, as every process does, and looks once more."""
+        sweep = Sweep(process.begin, nbi, **common, limit=RepairLimit(100, timedelta(days=9)))
+        fleet = FleetConvergence(process.begin, nbi, **common, secrets=secrets, sleep=lab.clock.sleep)
+        tender = FleetTender(process.begin, sweep, fleet, **common)
+        for look in (sweep.everything, sweep.recent):
+            await fleet.converge_many([*(await look()).due, *await tender._due_by_rows()])
+
+    await process_of_its_own()
+    deaths = 0
+    for repaired, moment in enumerate((1, 2, 3, 4, 5, 7, 10, 14, 19, 25), start=1):
+        await lab.clock.sleep(60)
+        await cpes[0].factory_reset()
+        await cpes[1].power_on()
+        cpes[2].customer_sets(USERNAME, "mine")
+        await nbi.queue_task(cpes[2].device_id, {"name": "getParameterValues", "parameterNames": [USERNAME]})
+        await cpes[2].periodic_inform()
+        process.live_until(moment)
+        try:
+            await process_of_its_own()
+        except Killed:
+            deaths += 1
+            process.live_until(0)
+            await lab.clock.sleep(901)
+            await process_of_its_own()
+        assert [cpe.ppp.username for cpe in cpes] == ["u0@isp", "u1@isp", "u2@isp"], moment
+        async with devices.database.begin() as db:
+            rows = list(await db.scalars(select(AcsDevice).order_by(AcsDevice.id)))
+        assert [(row.state, row.repairs) for row in rows] == [("accepted_unverifiable", repaired)] * 3, moment
+    assert deaths > 3
