@@ -96,14 +96,16 @@ from acs.errors import (
 )
 from acs.estate import AcsFleet, ConvergenceBySite
 from acs.fleet.converging import FleetConvergence, FleetProgress
+from acs.fleet.judged_page import SweepOutcome
 from acs.fleet.overview import CauseCount, FleetOverview, FleetTrouble, StateCount
 from acs.fleet.overview import overview as fleet_overview
 from acs.fleet.overview import trouble as fleet_trouble
 from acs.fleet.repairing import RepairLimit
+from acs.fleet.rereading import Rereading
 from acs.fleet.resuming import resume_devices
 from acs.fleet.seen_rows import UnboundDevice
 from acs.fleet.seen_rows import unbound as unbound_devices
-from acs.fleet.sweeping import Sweep, SweepOutcome
+from acs.fleet.sweeping import InHand, Sweep
 from acs.fleet.tending import FleetTender
 from acs.invariants import (
     Finding,
@@ -233,6 +235,7 @@ __all__ = [
     "Found",
     "GenieAcsService",
     "Group",
+    "InHand",
     "InstallOutcome",
     "LateCpe",
     "LateCpes",
@@ -280,6 +283,7 @@ __all__ = [
     "RenderedParameter",
     "RepairLimit",
     "RequestConflict",
+    "Rereading",
     "ResetOutcome",
     "ResetRequest",
     "Secrets",

@@ -337,7 +337,7 @@ class NotYet(DeviceError):
     """The CPE has not taken or confirmed its settings yet.
 
     ``reason`` is a slug: ``no_session``, ``in_progress``, ``no_data_model``, ``not_applied``, ``not_read_back``,
-    ``not_seen_since_reset``, ``path_restarting``, or one of the subclasses' own.
+    ``not_seen_since_reset``, ``reset_meanwhile``, ``held_back``, ``path_restarting``, or one of the subclasses' own.
     """
 
     code = "acs.not_yet"

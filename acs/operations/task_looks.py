@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import structlog
 
-from acs.convergence.applying import PROVISION
 from acs.convergence.device_convergence import DeviceConvergence
+from acs.convergence.script_task import PROVISION
 from acs.convergence.seen_devices import SeenDevice, find_known
 from acs.convergence.sessions import Sessions
 from acs.errors import AcsError

@@ -106,7 +106,7 @@ async def test_a_tag_proves_nothing_of_a_cpe_that_was_reset_meanwhile(bench: Ben
     assert cpe.value(USERNAME) == ""
     with pytest.raises(NotYet, match="was reset to factory default") as caught:
         await bench.convergence.apply(SERIAL)
-    assert (caught.value.reason, (await bench.row()).state) == ("not_applied", "queued")
+    assert (caught.value.reason, (await bench.row()).state) == ("reset_meanwhile", "drifted")
     assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
     assert cpe.value(USERNAME) == "u42@isp"
 
