@@ -63,6 +63,7 @@ from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
 from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
 from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
+from acs.doctor_of_records import examine_acs_records
 from acs.errors import (
     AcsError,
     AcsUnknown,
@@ -76,6 +77,7 @@ from acs.errors import (
     NotYet,
     OverridesRefused,
     PresetInstallUnderWay,
+    PresetInstallUnfinished,
     PresetsNotTaken,
     PresetsPoisoned,
     Refusal,
@@ -263,6 +265,7 @@ __all__ = [
     "Patience",
     "Preset",
     "PresetInstallUnderWay",
+    "PresetInstallUnfinished",
     "PresetInstaller",
     "PresetsNotTaken",
     "PresetsPoisoned",
@@ -315,6 +318,7 @@ __all__ = [
     "claims_without_proof",
     "devices_of_ended_services",
     "examine_acs",
+    "examine_acs_records",
     "fleet_overview",
     "handed_over_and_not_at_rest",
     "is_serial",

@@ -14,12 +14,13 @@ from acs.operations.tables import AcsOperation
 OperationKind = Literal[
     "refresh", "get", "set", "reboot", "factory_reset", "firmware", "ping", "download", "wifi", "swap"
 ]
-OperationState = Literal["requested", "queued", "done", "faulted", "expired", "unknown", "cancelled"]
+OperationState = Literal["requested", "queued", "done", "faulted", "expired", "partial", "unknown", "cancelled"]
 """* requested: written down; nothing is at the ACS yet.
 * queued: it waits for the CPE's session, or its effect is awaited.
 * done: proven by what the CPE has shown since.
 * faulted: the CPE, or the ACS, said no.
 * expired: its time is over, and it was not done.
+* partial: its first part was done, and the rest was not before it ended; the reason says what.
 * unknown: it may have happened. While it has not ended its effect is looked for.
 * cancelled: taken back before it ran.
 """

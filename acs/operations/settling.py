@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from acs.convergence.device_convergence import DeviceConvergence
+from acs.convergence.sessions import Patience
 from acs.errors import AcsError, DesiredStateChanged, NotYet, SettingsFailed
 from acs.operations.ledger import Operation
 from acs.operations.steps import Again, Next, Over, Wait
 
-LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 120.0
+BRIEF = Patience(reached_seconds=5.0, unreached_seconds=1.0)
+"""One look. Whoever carries an operation comes back, and others wait for their turn."""
 
 
 class SettingsStep:
@@ -18,9 +21,10 @@ class SettingsStep:
 
     async def call(self, operation: Operation) -> Wait | Again | Next | Over:
         pause = min(2.0 * 1.5 ** min(operation.looks, 20), LONGEST_PAUSE_SECONDS)
+        convergence = self._convergence.with_patience(BRIEF)
         try:
-            await self._convergence.apply(operation.serial)
-            seen = await self._convergence.verify(operation.serial)
+            await convergence.apply(operation.serial)
+            seen = await convergence.verify(operation.serial)
         except (NotYet, DesiredStateChanged) as waiting:
             return Wait(str(waiting), pause)
         except SettingsFailed as failed:
@@ -44,7 +48,9 @@ class ClearingStep:
     async def call(self, operation: Operation) -> Wait | Again | Next | Over:
         old = str(operation.arguments["old_serial"])
         cleared = await self._convergence.withdraw(old)
+        cleared_away = f"Nothing of CPE {old} is left at the ACS"
         return Next(
-            f"Nothing of CPE {old} is left at the ACS; CPE {operation.serial} gets its settings.",
+            f"{cleared_away}; CPE {operation.serial} gets its settings.",
             result={"old_cleared": cleared["cleared"]},
+            proven=(cleared_away, f"CPE {operation.serial} was not seen to have its settings"),
         )

@@ -67,6 +67,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.desired_state_changed",
         "acs.nothing_to_roll_back",
         "acs.preset_install_under_way",
+        "acs.preset_install_unfinished",
         "acs.presets_poisoned",
         "acs.operation_error",
         "acs.operation_over",
