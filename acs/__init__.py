@@ -155,6 +155,7 @@ from acs.operations.errors import (
     ParameterOwned,
 )
 from acs.operations.invariants import operations_nobody_ends, operations_with_secrets
+from acs.operations.moving import DeviceMoving
 from acs.operations.readings import DeviceReading, DeviceReadings, LateCpe, LateCpes, Reading
 from acs.operations.records import OperationKind, OperationRecord, OperationState
 from acs.operations.service import DeviceOperations
@@ -209,6 +210,7 @@ __all__ = [
     "DeviceConvergence",
     "DeviceDrifted",
     "DeviceError",
+    "DeviceMoving",
     "DeviceOperations",
     "DeviceReading",
     "DeviceReadings",

@@ -19,6 +19,7 @@ from acs import (
     CampaignTurns,
     CustomerWishes,
     Desks,
+    DeviceMoving,
     DeviceOperations,
     DeviceSettings,
     GenieAcsService,
@@ -51,6 +52,7 @@ from provisioning.commercial.payments import (
     webhook_readers,
 )
 from provisioning.configured import (
+    acs_names,
     definitions_of,
     isp_name,
     mail_templates,
@@ -320,6 +322,7 @@ class Appliance:
             db,
             operations=DeviceOperations(db, **common),
             wishes=CustomerWishes(db, **common, secrets=self.vault, devices=services.genieacs_service),
+            moving=DeviceMoving(db, tenant_id=self.tenant_id, now=self.clock, configured=acs_names(self.settings)),
             devices=services.genieacs_service,
             lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
             tenant_id=self.tenant_id,

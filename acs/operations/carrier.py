@@ -13,13 +13,13 @@ from functools import partial
 
 import structlog
 
-from acs.convergence.device_convergence import DeviceConvergence
 from acs.convergence.sessions import Patience, Sessions
 from acs.errors import AcsError
 from acs.leases import kept
 from acs.operations.kinds import steps_of
 from acs.operations.ledger import RENEWED_EVERY_SECONDS, LeaseLost, Operation, OperationLedger, Told
 from acs.operations.records import OperationRecord
+from acs.operations.settling import ConvergenceOf
 from acs.operations.steps import Step, TaskStep
 from acs.operations.task_looks import TaskLooks, pause
 from acs.ports import Begin, Now, Sleep
@@ -28,9 +28,6 @@ AT_ONCE = 8
 """Operations under way at one time: GenieACS's CWMP workers take 20 sessions each."""
 SETTLING_AT_ONCE = 4
 """Of those that give a CPE its settings. They wait for weeks for CPEs that are off, and hold up nobody else."""
-
-ConvergenceOf = Callable[[str], DeviceConvergence]
-"""What brings CPEs to their settings through the ACS of that name. Raises: AcsUnknown."""
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +126,7 @@ class OperationCarrier:
     async def _moved(self, operation: Operation) -> Operation | None:
         """One look. Gives the operation when there is more to do at once, None when it rests or has ended."""
         convergence = self._convergence_of(operation.acs_name)
-        step = steps_of(operation, convergence.nbi, convergence)[operation.step]
+        step = steps_of(operation, self._convergence_of)[operation.step]
         if self._now() >= operation.given_up_at:
             await self._give_up(operation, step)
             return None

@@ -16,7 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.convergence.seen_devices import moment
 from acs.operations.errors import OperationUnknown
-from acs.operations.records import KINDS, OperationKind, OperationRecord, OperationState, record_of_operation
+from acs.operations.records import (
+    ALWAYS_OURS,
+    KINDS,
+    OperationKind,
+    OperationRecord,
+    OperationState,
+    record_of_operation,
+)
 from acs.operations.tables import AcsOperation
 from acs.ports import Begin, Now
 from acs.tables import DEFAULT_ACS, AcsDevice
@@ -100,7 +107,8 @@ class OperationLedger:
         """
         now = self._now()
         gives_settings = or_(
-            AcsOperation.kind.in_(("wifi", "swap")), and_(AcsOperation.kind == "factory_reset", AcsOperation.step > 0)
+            AcsOperation.kind.in_(ALWAYS_OURS),
+            and_(AcsOperation.kind == "factory_reset", AcsOperation.step > 0),
         )
         async with self._begin() as db:
             found = await db.scalars(

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from acs.operations.tables import AcsOperation
 
 OperationKind = Literal[
-    "refresh", "get", "set", "reboot", "factory_reset", "firmware", "ping", "download", "wifi", "swap"
+    "refresh", "get", "set", "reboot", "factory_reset", "firmware", "ping", "download", "wifi", "swap", "move"
 ]
 OperationState = Literal["requested", "queued", "done", "faulted", "expired", "partial", "unknown", "cancelled"]
 """* requested: written down; nothing is at the ACS yet.
@@ -66,8 +66,11 @@ KINDS: Mapping[OperationKind, KindFacts] = {
     "download": KindFacts(timedelta(minutes=30), exclusive=True),
     "wifi": KindFacts(timedelta(days=30)),
     "swap": KindFacts(timedelta(days=30)),
+    "move": KindFacts(timedelta(days=30)),
 }
 LONGEST = timedelta(days=30)
+ALWAYS_OURS: tuple[OperationKind, ...] = ("wifi", "swap", "move")
+"""What the CPE is to have has changed with these already, and waits for it as long as they do."""
 
 
 def record_of_operation(row: AcsOperation) -> OperationRecord:

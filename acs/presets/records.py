@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -128,7 +128,7 @@ class InstallRecords:
             self._mine().where(AcsPresetInstall.id == held.id, AcsPresetInstall.leased_by == held.lease)
         )
 
-    def _mine(self) -> Any:
+    def _mine(self) -> Select[tuple[AcsPresetInstall]]:
         return (
             select(AcsPresetInstall)
             .where(AcsPresetInstall.tenant_id == self._tenant_id, AcsPresetInstall.acs_name == self._acs_name)

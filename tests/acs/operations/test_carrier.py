@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from acs import CustomerWishes, DeviceConvergence, OperationCarrier, OperationRecord
-from acs.convergence.device_convergence import VerifyOutcome
+from acs.convergence.verifying import VerifyOutcome
 from acs.operations.ledger import LEASE
 from tests.acs.bench import PASSPHRASE, SERIAL, SSID, USERNAME
 from tests.acs.conftest import TENANT
@@ -145,7 +145,8 @@ async def test_values_that_were_taken_and_not_read_back_are_told_as_taken(ops: O
 
 
 async def test_a_swap_whose_new_cpe_never_comes_says_that_the_old_one_is_cleared(ops: Ops) -> None:
-    await ops.configured()
+    cpe = await ops.configured()
+    await cpe.power_off()
     async with ops.wishes() as wishes:
         asked = await wishes.swap(device_serial=SERIAL, new_serial="HWTC0000BEEF", by="nora")
     await ops.done(asked, seconds=5.0)

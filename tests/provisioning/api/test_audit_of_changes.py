@@ -303,6 +303,10 @@ async def devices(script: Script) -> None:
     await script("/devices/{serial}/overrides", wish, serial=CPE)
     await script("/fleet/converge", {"serials": [CPE], "reason": WHY})
     await script("/devices/{serial}/wifi", {"request_id": "1", "ssid": "Attic", "reason": WHY}, serial=CPE)
+    urls = {"genieacs_nbi_url": "http://127.0.0.1:7557", "genieacs_nbi_urls": {"west": "http://127.0.0.1:7558"}}
+    script.api.appliance.settings = script.api.appliance.settings.model_copy(update=urls)
+    await script("/devices/{serial}/move", {"acs": "west", "reason": WHY}, serial=CPE)
+    assert (script.last["before"], script.last["after"]) == ({"acs": "default"}, {"acs": "west"})
     new = {"new_serial": "HWTC0000000A", "line_by_hand": True, "reason": WHY}
     await script("/devices/{serial}/swap", new, serial=CPE)
 
