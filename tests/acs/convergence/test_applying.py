@@ -18,6 +18,8 @@ from acs import (
     SettingsRefused,
     WrongDataModel,
 )
+from acs.testing import LabCpe
+from acs.testing.parameter_tree import Parameter
 from tests.acs.bench import PASSPHRASE, PASSWORD, SERIAL, SSID, USERNAME, VLAN, WIFI_REF, Bench
 
 
@@ -141,6 +143,17 @@ async def test_a_parameter_the_cpe_does_not_have_ends_it_before_anything_is_writ
     refusals = [(each["path"], each["code"]) for each in caught.value.refusals]
     assert refusals == [(USERNAME, "missing"), (SSID, "missing")]
     assert bench.written(cpe) == 0
+
+
+async def test_a_parameter_that_the_cpe_has_read_only_ends_it_before_anything_is_written(bench: Bench) -> None:
+    """The ACS would answer 200 to all of it, and send the rest."""
+    await bench.bind()
+    cpe = bench.lab.attach(LabCpe(SERIAL, parameters={SSID: Parameter("Factory")}))
+    await cpe.power_on()
+    with pytest.raises(SettingsRefused) as caught:
+        await bench.convergence.apply(SERIAL)
+    assert [(each["path"], each["code"]) for each in caught.value.refusals] == [(SSID, "read-only")]
+    assert (bench.written(cpe), cpe.value(SSID)) == (0, "Factory")
 
 
 async def test_a_failure_that_may_pass_is_transient_and_the_next_attempt_succeeds(bench: Bench) -> None:
