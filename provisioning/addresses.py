@@ -96,7 +96,7 @@ class AddressDesk:
             LineOnOlt: its line would need another VLAN, node or port than its OLT was told.
             As ``NetworkService.move_service``.
         """
-        await self._refuse_under_way([service_id])
+        await self._hold(service_id)
         async with self._db.begin_nested():
             given = await self._network.move_service(
                 service_id=service_id,
@@ -114,7 +114,7 @@ class AddressDesk:
             ServiceUnderWay
             As ``NetworkService.route_prefix``.
         """
-        await self._refuse_under_way([service_id])
+        await self._hold(service_id)
         async with self._db.begin_nested():
             return await self._followed(
                 await self._network.route_prefix(service_id=service_id, pool=pool, prefix=prefix)
@@ -127,7 +127,7 @@ class AddressDesk:
             ServiceUnderWay
             As ``NetworkService.withdraw_prefix``.
         """
-        await self._refuse_under_way([service_id])
+        await self._hold(service_id)
         async with self._db.begin_nested():
             return await self._followed(await self._network.withdraw_prefix(service_id=service_id, prefix=prefix))
 
@@ -212,6 +212,14 @@ class AddressDesk:
 
     async def _lines(self, service_ids: Collection[int]) -> Mapping[int, LineOrderRecord]:
         return await live_line_orders(self._db, self._tenant_id, service_ids)
+
+    async def _hold(self, service_id: int) -> None:
+        """The service is locked before it is asked whether a run is at it: a step that began since waits.
+
+        Raises: ServiceUnknown, ServiceUnderWay
+        """
+        await self._lookup.service(service_id, hold=True)
+        await self._refuse_under_way([service_id])
 
     async def _refuse_under_way(self, service_ids: Collection[int]) -> None:
         """

@@ -112,17 +112,20 @@ class SubscriberDesk:
         network: NetworkUpkeep,
         addresses: NetworkService,
         period_of: Callable[[int | None], Awaitable[CapPeriod]],
+        used_of: Callable[[int], Awaitable[int]],
         tell_lifted: Callable[[ChangedSubscriber], Awaitable[None]],
         billed_plan: Callable[[int], Awaitable[str | None]],
     ) -> None:
-        """``period_of`` says the billing month that goes on for a service; ``tell_lifted`` tells others of a data cap
-        that serves nobody otherwise any more; ``billed_plan`` says for which plan a service is billed."""
+        """``period_of`` says the billing month that goes on for a service, ``used_of`` how many octets a subscriber has
+        used of its data cap in it; ``tell_lifted`` tells others of a data cap that
+        serves nobody otherwise any more; ``billed_plan`` says for which plan a service is billed."""
         self._radius = radius
         self._verbs = verbs
         self._cpes = cpes
         self._network = network
         self._addresses = addresses
         self._period_of = period_of
+        self._used_of = used_of
         self._tell_lifted = tell_lifted
         self._billed_plan = billed_plan
 
@@ -154,9 +157,11 @@ class SubscriberDesk:
 
         Raises: as ``SubscriberVerbs.change_plan`` and ``GenieAcsService.plan_changed``.
         """
+        before = await self.named(who)
         changed = await self._done(
             who, lambda number: self._verbs.change_plan(subscriber_id=number, plan=plan, request_id=request_id)
         )
+        await self._tell_if_lifted(before, changed)
         service_id = changed["subscriber"]["service_id"]
         if service_id is None:
             return changed
@@ -177,18 +182,23 @@ class SubscriberDesk:
     async def lift_cap(
         self, who: Who, *, octets: int | None = None, request_id: str | None = None
     ) -> ChangedSubscriber:
-        """Raises: as ``SubscriberVerbs.lift_cap``."""
+        """Raises: RadiusDatabaseUnavailable, RadiusDatabaseUnfit: whether that is enough is not known; and as
+        ``SubscriberVerbs.lift_cap``."""
         before = await self.named(who)
         period = await self._period_of(before["service_id"])
+        used_octets = await self._used_of(before["subscriber_id"])
         done = await self._done(
             who,
             lambda number: self._verbs.lift_cap(
-                subscriber_id=number, period=period, octets=octets, request_id=request_id
+                subscriber_id=number, period=period, used_octets=used_octets, octets=octets, request_id=request_id
             ),
         )
+        await self._tell_if_lifted(before, done)
+        return done
+
+    async def _tell_if_lifted(self, before: SubscriberView, done: ChangedSubscriber) -> None:
         if before["capped"] is not None and done["subscriber"]["capped"] is None:
             await self._tell_lifted(done)
-        return done
 
     async def activate(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
         """Let in whom no run lets in. Raises: RunLooksAfter, and as ``SubscriberVerbs.activate``."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, LargeBinary, String, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -14,8 +14,11 @@ from ipam.addresses import BITS, from_bytes, parse_address, to_bytes
 from ipam.allocation.places import AnySelect
 from ipam.answers import ServiceAt, value_of
 from ipam.errors import RequestInvalid
-from ipam.tables import AllocationEvent, FormerPrefix, Location, Pool, Prefix, Service, ServiceMove, Vrf
+from ipam.tables import AllocationEvent, FormerPrefix, Location, Pool, Prefix, Service, ServiceMove, UtcDateTime, Vrf
 from ipam.upkeep.answers import UnitEvent
+
+_STORED, _TENANT_ID = bindparam("stored", type_=LargeBinary), bindparam("tenant_id", type_=String)
+_AT, _EVENT_ID = bindparam("at", type_=UtcDateTime), bindparam("event_id", type_=Integer)
 
 HOLDING = ("assigned", "moved")
 """After these a service has the unit."""
@@ -34,6 +37,17 @@ class Numbered:
     @property
     def value(self) -> str:
         return value_of(self.base, self.unit_length, self.unit)
+
+
+def _pools_around(prefix: type[Prefix | FormerPrefix], of_pool: ColumnElement[bool]) -> AnySelect:
+    """The pools whose prefix the address ``stored`` lies (or lay) in, in the order of their VRFs' names."""
+    return (
+        select(Vrf.name, Pool.id, Pool.name, prefix.first_address, Pool.unit_length)
+        .join(prefix, prefix.vrf_id == Vrf.id)
+        .join(Pool, of_pool)
+        .where(prefix.first_address <= _STORED, prefix.last_address >= _STORED, prefix.tenant_id == _TENANT_ID)
+        .order_by(Vrf.name)
+    )
 
 
 async def service_at(
@@ -59,16 +73,13 @@ async def unit_at(db: AsyncSession, *, tenant_id: str, address: str, at: datetim
     except ValueError as exc:
         raise RequestInvalid("address", f"can't be looked up: {exc}") from exc
     stored = to_bytes(family, number)
-    now = await _pools(db, Prefix, stored, Prefix.tenant_id == tenant_id, Pool.prefix_id == Prefix.id)
-    then = await _pools(
-        db,
-        FormerPrefix,
-        stored,
-        FormerPrefix.tenant_id == tenant_id,
-        FormerPrefix.pool_id == Pool.id,
-        FormerPrefix.until > at,
-    )
-    found = {name: pool for name, pool in (now | then).items() if vrf in (None, name)}
+    asked = {"tenant_id": tenant_id, "stored": stored, "at": at}
+    found = {
+        name: (pool_id, pool, base, unit_length or 0)
+        for statement in (_POOLS_NOW, _POOLS_THEN)
+        for name, pool_id, pool, base, unit_length in await db.execute(statement, asked)
+        if vrf in (None, name)
+    }
     if len(found) > 1:
         raise RequestInvalid("address", f"{address} exists in the VRFs {', '.join(found)}: say which one")
     for pool_id, pool, base, unit_length in found.values():
@@ -77,31 +88,52 @@ async def unit_at(db: AsyncSession, *, tenant_id: str, address: str, at: datetim
     return None
 
 
-async def _pools(
-    db: AsyncSession, prefix: type[Prefix | FormerPrefix], stored: bytes, *which: ColumnElement[bool]
-) -> dict[str, tuple[int, str, bytes, int]]:
-    """By VRF, in the order of their names: the pool whose prefix the address lies (or lay) in."""
-    rows = await db.execute(
-        select(Vrf.name, Pool.id, Pool.name, prefix.first_address, Pool.unit_length)
-        .join(prefix, prefix.vrf_id == Vrf.id)
-        .join(Pool, which[1])
-        .where(prefix.first_address <= stored, prefix.last_address >= stored, which[0], *which[2:])
-        .order_by(Vrf.name)
+def _service_with_place() -> AnySelect:
+    """Where the service ``service_id`` was at ``at``: where its next move took it away from, or where it still is."""
+    here, there = aliased(Location), aliased(Location)
+    then = (
+        select(there.name)
+        .join(ServiceMove, ServiceMove.from_location_id == there.id)
+        .where(ServiceMove.service_id == Service.service_id, ServiceMove.at > _AT)
+        .order_by(ServiceMove.id)
+        .limit(1)
+        .correlate(Service)
+        .scalar_subquery()
     )
-    return {vrf: (pool_id, pool, base, unit_length or 0) for vrf, pool_id, pool, base, unit_length in rows}
+    return (
+        select(Service.customer_id, Service.username, here.name.label("now"), then.label("then"))
+        .join(here, here.id == Service.location_id)
+        .where(Service.service_id == bindparam("service_id", type_=Integer))
+    )
+
+
+# Made once: to make them costs more than to have them answered.
+_POOLS_NOW = _pools_around(Prefix, Pool.prefix_id == Prefix.id)
+_POOLS_THEN = _pools_around(FormerPrefix, FormerPrefix.pool_id == Pool.id).where(FormerPrefix.until > _AT)
+_EVENTS = select(AllocationEvent).where(
+    AllocationEvent.pool_id == bindparam("pool_id", type_=Integer),
+    AllocationEvent.unit == bindparam("unit", type_=BigInteger),
+)
+_BACKWARDS = _EVENTS.order_by(AllocationEvent.id.desc()).limit(1)
+_LAST = _BACKWARDS.where(AllocationEvent.at <= _AT)
+_GIVEN = _BACKWARDS.where(AllocationEvent.id <= _EVENT_ID, AllocationEvent.what == "assigned")
+_BACK = (
+    _EVENTS.where(AllocationEvent.id > _EVENT_ID, AllocationEvent.what == "released")
+    .order_by(AllocationEvent.id)
+    .limit(1)
+)
+_SERVICE = _service_with_place()
 
 
 async def holder_at(db: AsyncSession, unit: Numbered, at: datetime) -> ServiceAt | None:
     """Which service had the unit then."""
-    events = select(AllocationEvent).where(AllocationEvent.pool_id == unit.pool_id, AllocationEvent.unit == unit.unit)
-    backwards = events.order_by(AllocationEvent.id.desc()).limit(1)
-    last = await db.scalar(backwards.where(AllocationEvent.at <= at))
+    asked = {"pool_id": unit.pool_id, "unit": unit.unit, "at": at}
+    last = await db.scalar(_LAST, asked)
     if last is None or last.service_id is None or last.what not in HOLDING:
         return None
-    given = await db.scalar(backwards.where(AllocationEvent.id <= last.id, AllocationEvent.what == "assigned"))
-    after = events.where(AllocationEvent.id > last.id, AllocationEvent.what == "released")
-    back = await db.scalar(after.order_by(AllocationEvent.id).limit(1))
-    service = (await db.execute(_service_with_place(at).where(Service.service_id == last.service_id))).one()
+    given = await db.scalar(_GIVEN, {**asked, "event_id": last.id})
+    back = await db.scalar(_BACK, {**asked, "event_id": last.id})
+    service = (await db.execute(_SERVICE, {"service_id": last.service_id, "at": at})).one()
     return ServiceAt(
         service_id=last.service_id,
         customer_id=service.customer_id,
@@ -111,23 +143,6 @@ async def holder_at(db: AsyncSession, unit: Numbered, at: datetime) -> ServiceAt
         value=unit.value,
         since=(given or last).at,
         until=back.at if back else None,
-    )
-
-
-def _service_with_place(at: datetime) -> AnySelect:
-    """Where the service was then: where its next move took it away from, or where it still is."""
-    here, there = aliased(Location), aliased(Location)
-    then = (
-        select(there.name)
-        .join(ServiceMove, ServiceMove.from_location_id == there.id)
-        .where(ServiceMove.service_id == Service.service_id, ServiceMove.at > at)
-        .order_by(ServiceMove.id)
-        .limit(1)
-        .correlate(Service)
-        .scalar_subquery()
-    )
-    return select(Service.customer_id, Service.username, here.name.label("now"), then.label("then")).join(
-        here, here.id == Service.location_id
     )
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Select, String, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import PoolUsage
-from ipam.tables import Pool, PoolSample, table_of
+from ipam.tables import Pool, PoolSample, UtcDateTime, table_of
 from ipam.upkeep.answers import PoolCrossing, PoolOutlook
 from ipam.usage import usage
 from ipam.usage.running_dry import Level, Limits, days_left, level_of, units_per_day
@@ -88,13 +88,14 @@ async def _is_alone(db: AsyncSession, tenant_id: str) -> bool:
     return bool(await db.scalar(select(func.pg_try_advisory_xact_lock(key))))
 
 
-async def _pools(db: AsyncSession, tenant_id: str, at: datetime) -> dict[str, _Pool]:
-    """By name, each with its last sample and the oldest of late; one look-up along the index for each."""
+def _with_samples() -> Select[Any]:
+    """Every pool with its last sample and the oldest since ``since``; one look-up along the index for each."""
     of_pool = select(PoolSample.id).where(PoolSample.pool_id == Pool.id).limit(1).correlate(Pool)
+    since = bindparam("since", type_=UtcDateTime)
     last_id = of_pool.order_by(PoolSample.at.desc()).scalar_subquery()
-    first_id = of_pool.where(PoolSample.at >= at - LOOK_BACK).order_by(PoolSample.at).scalar_subquery()
+    first_id = of_pool.where(PoolSample.at >= since).order_by(PoolSample.at).scalar_subquery()
     last, first = (table_of(PoolSample).alias(name) for name in ("last", "first"))
-    rows = await db.execute(
+    return (
         select(
             Pool.id,
             Pool.name,
@@ -109,8 +110,15 @@ async def _pools(db: AsyncSession, tenant_id: str, at: datetime) -> dict[str, _P
         .select_from(Pool)
         .outerjoin(last, last.c.id == last_id)
         .outerjoin(first, first.c.id == first_id)
-        .where(Pool.tenant_id == tenant_id, Pool.framed_pool.is_(None))
+        .where(Pool.tenant_id == bindparam("tenant_id", type_=String), Pool.framed_pool.is_(None))
     )
+
+
+_WITH_SAMPLES = _with_samples()  # made once: to make it costs more than to have it answered
+
+
+async def _pools(db: AsyncSession, tenant_id: str, at: datetime) -> dict[str, _Pool]:
+    rows = await db.execute(_WITH_SAMPLES, {"tenant_id": tenant_id, "since": at - LOOK_BACK})
     return {
         row.name: _Pool(
             row.id,

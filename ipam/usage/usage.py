@@ -9,44 +9,62 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, String, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import PoolUsage
 from ipam.tables import IN_QUARANTINE, RESERVED, Allocation, FreeRange, Pool, Prefix, Svlan, UtcDateTime, VlanGroup
 from ipam.upkeep.drained_units import nobodys_by_pool
 
+# Made once: to make them costs more than to have them answered.
+_TENANT_ID, _AT = bindparam("tenant_id", type_=String), bindparam("at", type_=UtcDateTime)
+_NEVER_USED = (
+    select(FreeRange.pool_id, func.sum(FreeRange.last_unit - FreeRange.next_unit + 1))
+    .where(FreeRange.tenant_id == _TENANT_ID)
+    .group_by(FreeRange.pool_id)
+)
+_POOLS = (
+    select(
+        Pool.id,
+        Pool.name,
+        Pool.kind,
+        Prefix.role,
+        Pool.size,
+        Prefix.network,
+        VlanGroup.name.label("vlan_group"),
+        Svlan.vid,
+    )
+    .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
+    .outerjoin(Svlan, Svlan.id == Pool.svlan_id)
+    .outerjoin(VlanGroup, VlanGroup.id == Svlan.group_id)
+    .where(Pool.tenant_id == _TENANT_ID, Pool.framed_pool.is_(None))
+    .order_by(Pool.name)
+)
+
+
+def _counted(state: ColumnElement[bool]) -> Select[int, int, datetime | None]:
+    """By pool the units in that state, and when the first of them is available again."""
+    return (
+        select(Pool.id, func.count(), func.min(Allocation.available_at, type_=UtcDateTime))
+        .join(Allocation, Allocation.pool_id == Pool.id)
+        .where(Pool.tenant_id == _TENANT_ID, state)
+        .group_by(Pool.id)
+    )
+
+
+_RESTED = _counted(IN_QUARANTINE & (Allocation.available_at <= _AT))
+_COOLING = _counted(IN_QUARANTINE & (Allocation.available_at > _AT))
+_KEPT = _counted(RESERVED)
+
 
 async def read(db: AsyncSession, tenant_id: str, *, at: datetime) -> list[PoolUsage]:
     """All pools that are ours to hand out, by name. What has rested by then is as free as what was never used."""
-    never_used = {
-        pool_id: int(units)
-        for pool_id, units in await db.execute(
-            select(FreeRange.pool_id, func.sum(FreeRange.last_unit - FreeRange.next_unit + 1))
-            .where(FreeRange.tenant_id == tenant_id)
-            .group_by(FreeRange.pool_id)
-        )
-    }
-    rested = await _unassigned(db, tenant_id, IN_QUARANTINE & (Allocation.available_at <= at))
-    cooling = await _unassigned(db, tenant_id, IN_QUARANTINE & (Allocation.available_at > at))
-    kept = await _unassigned(db, tenant_id, RESERVED)
-    pools = await db.execute(
-        select(
-            Pool.id,
-            Pool.name,
-            Pool.kind,
-            Prefix.role,
-            Pool.size,
-            Prefix.network,
-            VlanGroup.name.label("vlan_group"),
-            Svlan.vid,
-        )
-        .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
-        .outerjoin(Svlan, Svlan.id == Pool.svlan_id)
-        .outerjoin(VlanGroup, VlanGroup.id == Svlan.group_id)
-        .where(Pool.tenant_id == tenant_id, Pool.framed_pool.is_(None))
-        .order_by(Pool.name)
-    )
+    asked = {"tenant_id": tenant_id, "at": at}
+    never_used = {pool_id: int(units) for pool_id, units in await db.execute(_NEVER_USED, asked)}
+    rested = await _unassigned(db, _RESTED, asked)
+    cooling = await _unassigned(db, _COOLING, asked)
+    kept = await _unassigned(db, _KEPT, asked)
+    pools = await db.execute(_POOLS, asked)
     draining = await nobodys_by_pool(db, tenant_id)
     usage: list[PoolUsage] = []
     for pool in pools:
@@ -74,13 +92,6 @@ async def read(db: AsyncSession, tenant_id: str, *, at: datetime) -> list[PoolUs
 
 
 async def _unassigned(
-    db: AsyncSession, tenant_id: str, state: ColumnElement[bool]
+    db: AsyncSession, counted: Select[int, int, datetime | None], asked: dict[str, object]
 ) -> dict[int, tuple[int, datetime | None]]:
-    """By pool the units in that state, and when the first of them is available again."""
-    counted = await db.execute(
-        select(Pool.id, func.count(), func.min(Allocation.available_at, type_=UtcDateTime))
-        .join(Allocation, Allocation.pool_id == Pool.id)
-        .where(Pool.tenant_id == tenant_id, state)
-        .group_by(Pool.id)
-    )
-    return {pool_id: (count, soonest) for pool_id, count, soonest in counted}
+    return {pool_id: (count, soonest) for pool_id, count, soonest in await db.execute(counted, asked)}

@@ -18,7 +18,7 @@ from multiprocessing.context import ForkProcess
 
 import structlog
 
-from provisioning.api.serving import Seat, listen
+from provisioning.api.serving import Seat, listen_for_each
 
 FAILED = 1
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -39,7 +39,7 @@ class _Child:
 class _Keeper:
     """Starts the processes, and starts them anew. They are forked, so nothing may run here but this."""
 
-    def __init__(self, serve: Serve, seat: Callable[[Connection], Seat], woken: int, alive: int) -> None:
+    def __init__(self, serve: Serve, seat: Callable[[Connection, int], Seat], woken: int, alive: int) -> None:
         self._serve = serve
         self._seat = seat
         self._woken = woken
@@ -99,7 +99,7 @@ class _Keeper:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.close(self._alive)
-        self._serve(self._seat(telling), number)
+        self._serve(self._seat(telling, number), number)
 
 
 def serve_in_processes(serve: Serve, *, host: str, port: int, count: int) -> int:
@@ -107,10 +107,15 @@ def serve_in_processes(serve: Serve, *, host: str, port: int, count: int) -> int
 
     Raises: AddressUnusable.
     """
-    with listen(host, port) as listening, _signals() as woken:
+    with listen_for_each(host, port, count) as sockets, _signals() as woken:
         ends, alive = os.pipe()
         gc.freeze()  # what is there by now is shared by all of them, as long as nobody writes to it
-        keeper = _Keeper(serve, lambda telling: Seat(listening, ends, lambda: telling.send(True)), woken, alive)
+
+        def seat(telling: Connection, number: int) -> Seat:
+            # All sockets stay open here: what waits at one whose process has died is answered by its successor.
+            return Seat(sockets[number], ends, lambda: telling.send(True))
+
+        keeper = _Keeper(serve, seat, woken, alive)
         try:
             return keeper.keep(count)
         finally:

@@ -7,7 +7,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,14 +123,33 @@ async def _start_worker(appliance: Appliance, stack: AsyncExitStack, wanted: boo
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
     """A socket at this address. Raises: AddressUnusable."""
-    try:
-        listening = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
-        )
-    except OSError as error:
-        raise AddressUnusable(host, port, error.strerror or str(error)) from error
-    with listening:
+    with listen_for_each(host, port, 1) as [listening]:
         yield listening
+
+
+@contextmanager
+def listen_for_each(host: str, port: int, count: int) -> Iterator[list[socket.socket]]:
+    """So many sockets at this one address; the kernel spreads the connections evenly over them (SO_REUSEPORT).
+
+    Of processes that accept from one socket, whoever is awake takes most connections, and keeps them.
+
+    Raises: AddressUnusable.
+    """
+    with ExitStack() as stack:
+        try:
+            if count > 1:  # of sockets that share an address, nobody is told that it was in use
+                _create_server(host, port).close()
+            first = stack.enter_context(_create_server(host, port, shared=count > 1))
+            port = first.getsockname()[1]
+            others = [stack.enter_context(_create_server(host, port, shared=True)) for _ in range(count - 1)]
+        except OSError as error:
+            raise AddressUnusable(host, port, error.strerror or str(error)) from error
+        yield [first, *others]
+
+
+def _create_server(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048, reuse_port=shared)
 
 
 @contextmanager

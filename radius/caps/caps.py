@@ -143,6 +143,11 @@ class DataCaps:
             served_by=served_by,
         )
 
+    async def used_of(self, subscriber_id: int) -> int:
+        """What its data cap counts of this month's use; 0: its plan has none. Raises: as ``of``."""
+        stands = await self.of(subscriber_id)
+        return 0 if stands is None else stands["used_octets"]
+
     async def period_of(self, db: AsyncSession, service_id: int | None) -> CapPeriod:
         """The billing month that goes on for this service."""
         services = [] if service_id is None else [service_id]

@@ -61,7 +61,7 @@ def seconds_of(moment: Column[Any], dialect: str) -> ColumnElement[Any]:
     return type_coerce(moment, Integer) if dialect == "sqlite" else extract("epoch", moment)
 
 
-def silent_at(sessions: Table, moment: float, dialect: str) -> ColumnElement[bool]:
+def silent_at(sessions: Table, moment: float | ColumnElement[Any], dialect: str) -> ColumnElement[bool]:
     """Whether a session has missed its interims by then (seconds since 1970); NULL where its interval is not known."""
     last = func.coalesce(seconds_of(sessions.c.acctupdatetime, dialect), seconds_of(sessions.c.acctstarttime, dialect))
     return last + MISSED_INTERIMS * interval_of(sessions, dialect) < moment
@@ -82,7 +82,7 @@ async def worth_a_look_after(db: AsyncSession) -> timedelta:
     return MISSED_INTERIMS * timedelta(seconds=max(least, MIN_INTERIM_SECONDS))
 
 
-def ours(sessions: Table, tenant_id: str) -> ColumnElement[bool]:
+def ours(sessions: Table, tenant_id: str | ColumnElement[Any]) -> ColumnElement[bool]:
     """Sessions of this tenant's subscribers, and those of nobody who is known here."""
     anothers = select(radius_projection.c.name).where(
         radius_projection.c.kind == "subscriber",

@@ -11,15 +11,14 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, any_, cast, func, or_, select, tuple_
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.coa.treatment import MISSED_INTERIMS
 from radius.errors import LookRefused
 from radius.ports import Begin, Now
-from radius.projection.freeradius_tables import nas, radacct, radusergroup
+from radius.projection.freeradius_tables import nas, radacct
 from radius.projection.projection import plan_group
 from radius.projection.radius_database import radius_transaction
 from radius.sessions.aliveness import (
@@ -28,11 +27,9 @@ from radius.sessions.aliveness import (
     REPLACED,
     dialect_of,
     in_accounting,
-    interval_of,
-    ours,
-    silent_at,
     worth_a_look_after,
 )
+from radius.sessions.look_statements import last_begun, numbered, online_page, users_page
 from radius.sessions.reaper import NasGuard, guards
 from radius.sessions.sessions import Session, host, session_of
 from radius.sessions.tables import radius_session_archive
@@ -43,8 +40,6 @@ BOTH = (radacct, radius_session_archive)
 ENDED_AT_LAST_WORD = (REAPED, REPLACED)
 SHORTEST_PREFIX = 32
 """No line is given a shorter IPv6 prefix."""
-STARTS_LOOKED_AT = 50
-"""An address is one session's at a time, so who had it began last before; this many of those are looked at."""
 
 
 class SessionView(TypedDict):
@@ -105,24 +100,20 @@ class SessionLooks:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
             LookRefused: the NAS' address is none.
         """
-        wanted = [radacct.c.acctstoptime.is_(None), ours(radacct, self._tenant_id)]
+        asked: dict[str, Any] = {"limit": limit}
         if nas_address is not None:
-            wanted.append(radacct.c.nasipaddress == str(_network(nas_address).network_address))
+            asked["nas_address"] = str(_network(nas_address).network_address)
         if plan is not None:
-            member = select(radusergroup.c.username).where(
-                radusergroup.c.username == radacct.c.username,
-                radusergroup.c.groupname == plan_group(self._tenant_id, plan),
-            )
-            wanted.append(member.exists())
+            asked["group"] = plan_group(self._tenant_id, plan)
         if before is not None:
-            wanted.append(radacct.c.radacctid < before)
+            asked["before"] = before
         async with radius_transaction(self._radius_read) as db:
             if doubtful:
-                last = func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime)
-                wanted.append(last < self._now() - await worth_a_look_after(db))
-                wanted.append(silent_at(radacct, self._now().timestamp(), dialect_of(db)))
-            page = _sessions(radacct, db).where(*wanted).order_by(radacct.c.radacctid.desc()).limit(limit)
-            return await self._views(db, list(await db.execute(page)))
+                now = self._now()
+                asked["not_since"] = now - await worth_a_look_after(db)
+                asked["moment"] = now.timestamp()
+            page = online_page(dialect_of(db), frozenset(asked))
+            return await self._views(db, list(await db.execute(page, {**asked, "tenant_id": self._tenant_id})))
 
     async def of_user(
         self, username: str, *former: str, before: int | None = None, limit: int = 50
@@ -138,16 +129,14 @@ class SessionLooks:
             began = None if before is None else await _began(db, names, before)
             if before is not None and began is None:
                 return []
+            asked = {"tenant_id": self._tenant_id, "limit": limit}
+            if began is not None:
+                asked |= {"began": began, "before": before}
             rows: list[Row[Any]] = []
             for table in BOTH:
-                at, number = table.c.acctstarttime, table.c.radacctid
+                page = users_page(table, dialect_of(db), is_first=began is None)
                 for name in names:  # each by the index of its own newest ones
-                    page = _sessions(table, db).where(
-                        table.c.username == name, at.is_not(None), ours(table, self._tenant_id)
-                    )
-                    if began is not None:
-                        page = page.where(at <= began, or_(at < began, number < before))
-                    rows += await db.execute(page.order_by(at.desc(), number.desc()).limit(limit))
+                    rows += await db.execute(page, {**asked, "username": name})
             rows.sort(key=_newness, reverse=True)
             return await self._views(db, rows[:limit])
 
@@ -166,14 +155,21 @@ class SessionLooks:
             uncertain: set[int] = set()
             for table in BOTH:
                 keys: set[tuple[int, datetime]] = set()
-                for given in _given(table, asked, dialect_of(db)):
-                    for held in await _held(db, table, and_(given, ours(table, self._tenant_id)), at):
+                for column, values in _given(asked):
+                    for held in await self._held(db, table, column, values, at):
                         keys.add((held.radacctid, held.acctstarttime))
                         uncertain |= {held.radacctid} if _is_uncertain(held, at) else set()
                 if keys:
-                    same = tuple_(table.c.radacctid, table.c.acctstarttime).in_(keys)
-                    rows += await db.execute(_sessions(table, db).where(same))
+                    rows += await db.execute(numbered(table, dialect_of(db)), {"keys": list(keys)})
             return await self._views(db, sorted(rows, key=_newness, reverse=True), uncertain)
+
+    async def _held(
+        self, db: AsyncSession, table: Table, column: str, values: list[str], at: datetime
+    ) -> list[Row[Any]]:
+        """Number, beginning and end of the sessions that had it then, or may have had it."""
+        asked = {"tenant_id": self._tenant_id, "at": at, "values": values}
+        rows = await db.execute(last_begun(table, dialect_of(db), column), asked)
+        return [row for row in rows if row.acctstoptime is None or row.acctstoptime >= at or _is_uncertain(row, at)]
 
     async def guards(self) -> list[NasGuard]:
         """Every NAS with open sessions, and whether accounting comes from it; the silent ones first.
@@ -195,11 +191,6 @@ class SessionLooks:
         return [_view(row, names, self._now(), row.radacctid in uncertain) for row in rows]
 
 
-def _sessions(table: Table, db: AsyncSession) -> Select[Any]:
-    """Each with the interval at which it accounts."""
-    return select(table, interval_of(table, dialect_of(db)).label("interval_seconds"))
-
-
 def _newness(row: Row[Any]) -> tuple[datetime, int]:
     return row.acctstarttime, row.radacctid
 
@@ -213,25 +204,6 @@ async def _began(db: AsyncSession, usernames: Sequence[str], number: int) -> dat
     return None
 
 
-async def _held(db: AsyncSession, table: Table, given: ColumnElement[bool], at: datetime) -> list[Row[Any]]:
-    """Number, beginning and end of the sessions that had it then, or may have had it."""
-    began = table.c.acctstarttime
-    last: Select[Any] = (
-        select(
-            table.c.radacctid,
-            began,
-            table.c.acctstoptime,
-            table.c.acctterminatecause,
-            interval_of(table, dialect_of(db)).label("interval_seconds"),
-        )
-        .where(given, began <= at)
-        .order_by(began.desc())
-        .limit(STARTS_LOOKED_AT)
-    )
-    rows: Any = await db.execute(last)  # the columns' types are the table's
-    return [row for row in rows if row.acctstoptime is None or row.acctstoptime >= at or _is_uncertain(row, at)]
-
-
 def _is_uncertain(row: Row[Any], at: datetime) -> bool:
     """Its end is its last word, in the place of a Stop that nobody has heard."""
     if row.acctstoptime is None or row.acctterminatecause not in ENDED_AT_LAST_WORD:
@@ -240,24 +212,17 @@ def _is_uncertain(row: Row[Any], at: datetime) -> bool:
     return bool(row.acctstoptime < at <= row.acctstoptime + patience)
 
 
-def _given(table: Table, asked: IPv4Network | IPv6Network, dialect: str) -> Iterator[ColumnElement[bool]]:
-    """The columns that may say it, each by equality: that is what an index answers on both databases."""
+def _given(asked: IPv4Network | IPv6Network) -> Iterator[tuple[str, list[str]]]:
+    """The columns that may say it, and by which values."""
     if isinstance(asked, IPv4Network):
-        yield table.c.framedipaddress == str(asked.network_address)
+        yield "framedipaddress", [str(asked.network_address)]
         return
     shortest = min(SHORTEST_PREFIX, asked.prefixlen)
     containing = [str(asked.supernet(new_prefix=length)) for length in range(shortest, asked.prefixlen + 1)]
-    for name in ("framedipv6prefix", "delegatedipv6prefix"):
-        yield and_(table.c[name].is_not(None), _one_of(table.c[name], containing, dialect))
+    yield "framedipv6prefix", containing
+    yield "delegatedipv6prefix", containing
     if asked.prefixlen == asked.max_prefixlen:
-        alone = table.c.framedipv6address
-        yield and_(alone.is_not(None), _one_of(alone, [str(asked.network_address), str(asked)], dialect))
-
-
-def _one_of(column: ColumnElement[Any], values: list[str], dialect: str) -> ColumnElement[bool]:
-    if dialect == "postgresql":  # as one parameter: a hundred cost more than the question
-        return column == any_(cast(values, postgresql.ARRAY(postgresql.INET)))
-    return column.in_(values)
+        yield "framedipv6address", [str(asked.network_address), str(asked)]
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

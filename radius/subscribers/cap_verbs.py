@@ -43,10 +43,16 @@ class CapVerbs(IdentityVerbs):
     """Keeps subscribers to their data caps."""
 
     async def lift_cap(
-        self, *, subscriber_id: int, period: CapPeriod, octets: int | None = None, request_id: str | None = None
+        self,
+        *,
+        subscriber_id: int,
+        period: CapPeriod,
+        used_octets: int = 0,
+        octets: int | None = None,
+        request_id: str | None = None,
     ) -> SessionChangeView:
         """Let it use ``octets`` more in this billing month, or as much as it likes until the month ends. Whom that is
-        enough for is served as its plan says again.
+        enough for, after the ``used_octets`` of the month so far, is served as its plan says again.
 
         Without a request id every call that names octets adds them.
 
@@ -74,7 +80,7 @@ class CapVerbs(IdentityVerbs):
             await note(
                 self._db, subscriber, plan, "lifted", period, allowance_octets=more, extra_octets=octets, now=now
             )
-        is_served_otherwise, must_end = await self._serve_at_cap(subscriber, plan)
+        is_served_otherwise, must_end = await self._serve_at_cap(subscriber, plan, used_octets)
         return await self._end(
             subscriber, "lift_cap", had, (request_id, mark), changes=is_served_otherwise or is_new, must_end=must_end
         )
@@ -133,11 +139,11 @@ class CapVerbs(IdentityVerbs):
         mark = fingerprint(act, subscriber.id, plan=wanted)
         await self._end(subscriber, act, had, (None, mark), changes=True, must_end=must_end)
 
-    async def _serve_at_cap(self, subscriber: Subscriber, plan: Plan) -> tuple[bool, bool]:
-        """Within another act: by what serves it on this plan, as far as its use is known. Whether that is another one
-        than before, and whether only a new session could have it."""
+    async def _serve_at_cap(self, subscriber: Subscriber, plan: Plan, used_octets: int = 0) -> tuple[bool, bool]:
+        """Within another act: by what serves it on this plan after so much use, or as much as is known of. Whether
+        that is another one than before, and whether only a new session could have it."""
         stands = standing(plan, await events_of(self._db, subscriber, now=self._now()))
-        level = level_of(stands.known_octets, stands.allowance_octets)
+        level = level_of(max(used_octets, stands.known_octets), stands.allowance_octets)
         was_withheld, was_served_by = await self._withheld(subscriber), subscriber.over_plan_id
         subscriber.capped_plan_id = await served_at_cap(self._db, plan, level)
         return subscriber.over_plan_id != was_served_by, was_withheld != await self._withheld(subscriber)

@@ -1,6 +1,6 @@
 """How long the API's reading routes take under a steady load, one JSON object a route.
 
-    make bench CUSTOMERS=100000 STEPS=1000000 RATE=200 SECONDS=5 PROCESSES=2
+    make bench CUSTOMERS=100000 STEPS=1000000 RATE=200 SECONDS=5 PROCESSES=2 ONLY=pools
 
 A database of that size is made by bulk insert in a folder that is thrown away, or in an empty ``DATABASE_URL``;
 ``firstlight serve`` answers in processes of its own. The goal is a p99 under 50 ms at that rate, each request answered.
@@ -36,10 +36,12 @@ from tests.bench.load import Client, Loaded
 from tests.bench.routes import FLOOR, Route, routes_of
 from tests.bench.seed import Callers, Size, seed
 
-SIZE = Size(customers=int(os.environ.get("CUSTOMERS", "100000")), steps=int(os.environ.get("STEPS", "1000000")))
-RATE = float(os.environ.get("RATE", "200"))
-SECONDS = float(os.environ.get("SECONDS", "5"))
-PROCESSES = os.environ.get("PROCESSES", "2")
+SIZE = Size(customers=int(os.environ.get("CUSTOMERS") or 100_000), steps=int(os.environ.get("STEPS") or 1_000_000))
+RATE = float(os.environ.get("RATE") or 200)
+SECONDS = float(os.environ.get("SECONDS") or 5)
+PROCESSES = os.environ.get("PROCESSES") or "2"
+ONLY = os.environ.get("ONLY") or ""
+"""Only routes whose name has this in it."""
 GOAL_P99_MS = 50.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -86,7 +88,7 @@ async def serve(settings: Settings, folder: str) -> tuple[asyncio.subprocess.Pro
 
 async def measure(engine: Engine, port: int, server_pid: int, callers: Callers) -> int:
     """One line a route, and one for all of them in turn."""
-    routes = routes_of(SIZE)
+    routes = [route for route in routes_of(SIZE) if ONLY in route.name]
     await until_served(port)
     async with Client("127.0.0.1", port) as client:
         requests = {route.name: client.request(route.path, route.token(callers)) for route in (FLOOR, *routes)}

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 
 from provisioning.api import serve
 from provisioning.api.errors import AddressUnusable
+from provisioning.api.serving import listen_for_each
 from provisioning.sole_worker import WorkerRunning, sole_worker
 from tests.support.api import Api
 
@@ -45,3 +47,25 @@ async def test_a_second_worker_and_a_taken_address_are_refused_before_anybody_is
         await serve(api.appliance, host="127.0.0.1", port=0, with_worker=True)
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AddressUnusable, match="in use"):
         await serve(api.appliance, host="127.0.0.1", port=taken.getsockname()[1], with_worker=False)
+
+
+def test_connections_are_spread_over_the_sockets_of_one_address_that_nobody_else_gets() -> None:
+    with listen_for_each("127.0.0.1", 0, 2) as sockets, ExitStack() as stack:
+        [(host, port)] = {one.getsockname() for one in sockets}
+        for _ in range(64):
+            stack.enter_context(socket.create_connection((host, port)))
+        accepted = []
+        for one in sockets:
+            one.setblocking(False)
+            accepted.append(0)
+            with suppress(BlockingIOError):
+                while True:
+                    stack.enter_context(one.accept()[0])
+                    accepted[-1] += 1
+        assert sum(accepted) == 64
+        assert min(accepted) > 10
+        with (
+            pytest.raises(AddressUnusable, match=f"port {port}: Address already in use"),
+            listen_for_each(host, port, 2),
+        ):
+            raise AssertionError("two have one address")
