@@ -69,6 +69,7 @@ NOUNS: Sequence[APIRouter] = (
     tickets.doors,
     visits.doors,
     lines.doors,
+    lines.found_doors,
     leads.doors,
     offers.doors,
     quotes.doors,
