@@ -128,7 +128,7 @@ class InstallRecords:
             self._mine().where(AcsPresetInstall.id == held.id, AcsPresetInstall.leased_by == held.lease)
         )
 
-    def _mine(self) -> Select[tuple[AcsPresetInstall]]:
+    def _mine(self) -> Select[AcsPresetInstall]:
         return (
             select(AcsPresetInstall)
             .where(AcsPresetInstall.tenant_id == self._tenant_id, AcsPresetInstall.acs_name == self._acs_name)

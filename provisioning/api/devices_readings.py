@@ -11,6 +11,7 @@ from fastapi import Path, Query
 
 from acs import DEFAULT_ACS, AcsUnknown, DeviceReading, DeviceReadings
 from provisioning.api.calls import Call, InCall
+from provisioning.api.openapi import WORDS, problem
 from provisioning.api.routes import Doors
 from provisioning.configured import acs_fleet
 from provisioning.device_operations import SilentPort, by_port
@@ -33,7 +34,7 @@ async def readings(
         return await acs.of(serial, stale_after=timedelta(minutes=stale_minutes))
 
 
-@fleet_doors.get("/missed-informs", permission="devices.read")
+@fleet_doors.get("/missed-informs", permission="devices.read", responses={404: problem(WORDS[404])})
 async def missed_informs(
     call: InCall,
     at_least: Annotated[int, Query(ge=1, le=1000, description="Only CPEs that have missed so many in a row")] = 2,
