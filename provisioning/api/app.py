@@ -20,6 +20,7 @@ from provisioning.api import (
     addresses_services,
     addresses_upkeep,
     api_pages,
+    attention,
     audit,
     campaigns,
     customers,
@@ -47,6 +48,7 @@ from provisioning.api import (
     public_tenant,
     quotes,
     runs,
+    search,
     session_changes,
     sessions,
     subscribers,
@@ -103,6 +105,8 @@ NOUNS: Sequence[APIRouter] = (
     mails.doors,
     webhooks.doors,
     audit.doors,
+    search.doors,
+    attention.doors,
 )
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = (
@@ -129,6 +133,7 @@ def create_app(appliance: Appliance) -> FastAPI:
     app.state.appliance = appliance
     appliance.database.hear(note_wanted_changes)
     app.state.known = KnownCallers(appliance.clock)
+    app.state.home = None  # where `/` leads at the appliance's own address
     app.state.noting = set[int]()  # tokens whose use is being written down
     app.router.routes.extend(_doors().routes)
     app.add_exception_handler(HTTPException, answer_problem)

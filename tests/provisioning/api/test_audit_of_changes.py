@@ -129,6 +129,10 @@ async def runs_and_events(script: Script) -> None:
     await script("/runs/{run_id}/signals", {"name": "appointment", "payload": payload}, run_id=2)
     assert script.last["after"] == {"signal": "appointment", "new": True, "told": payload}
     assert (script.last["before"]["state"], script.last["customer_id"]) == ("pending", 1002)
+    handed = await script("/runs/{run_id}/hand-over", {"reason": WHY, "team": "onboarding"}, run_id=3)
+    assert script.last["after"] == {"run_id": 3, **handed}
+    await script("/runs/{run_id}/notes", {"text": "called the customer"}, run_id=3)
+    assert script.last["reason"] == "called the customer"
     await script("/runs/{run_id}/retry", {"reason": WHY}, run_id=3)
     for verb in ("skip", "roll-back"):
         await script.set(update(RunRow).where(RunRow.id == 3).values(state="held"))
