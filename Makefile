@@ -14,7 +14,7 @@ WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE ONLY ROWS CPES TASKS DEVICES
 
-.PHONY: help demo test turns durability bench bench-ipam bench-radius bench-acs check lint types imports lock docs picture pictures mails clean ready-demo ready-test
+.PHONY: help demo test turns durability bench bench-ipam bench-radius bench-acs bench-console check lint types imports lock docs picture pictures mails clean ready-demo ready-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -42,6 +42,9 @@ bench-radius: ready-test ## imports, logins, sessions and CoA beside their floor
 
 bench-acs: ready-test ## enqueueing, converging and sweeping CPEs through a GenieACS, as JSON lines (QUICK=1, CPES, ONLY=acs.sweep)
 	@.venv/bin/python -m tests.bench.acs
+
+bench-console: ready-test ## searches and looks at what needs a person, as JSON lines (QUICK=1, CUSTOMERS, ROWS, DATABASE=sqlite, ONLY=console.search)
+	@.venv/bin/python -m tests.bench.console
 
 check: lint types imports test ## everything that must hold before a change is handed in
 

@@ -81,6 +81,15 @@ class AcsDevice(AcsBase):
         # A CPE serves one service at a time; withdrawn rows are history.
         Index("acs_device_live_serial", "tenant_id", "serial", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
         Index("acs_device_service", "tenant_id", "service_id"),
+        # By its bytes, whatever order the database's language has: so the beginning of a serial number is a range.
+        *(
+            Index(name, "tenant_id", column, sqlite_where=text(where), postgresql_where=text(where))
+            for name, column, where in (
+                ("ix_acs_device_unreached", "unreached_why", "unreached_why IS NOT NULL"),
+                ("ix_acs_device_handed_over", "handed_over_at", "handed_over_at IS NOT NULL"),
+            )
+        ),
+        Index("ix_acs_device_serial", "tenant_id", "serial", postgresql_ops={"serial": "text_pattern_ops"}),
         CheckConstraint(f"state IN ({_STATE_LIST})", name="acs_device_state"),
         CheckConstraint("(state = 'withdrawn') = (withdrawn_at IS NOT NULL)", name="acs_device_withdrawn"),
     )
@@ -134,6 +143,8 @@ class AcsDevice(AcsBase):
     """When that interval was read back."""
     inform_reason: Mapped[str | None] = mapped_column(Text)
     """Why it goes on reporting every minute, if something keeps it from that."""
+    inform_attempts: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    """How often it was given that interval since it was last verified."""
 
     bound_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_inform_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -154,6 +165,14 @@ class AcsDevice(AcsBase):
     """One of these repairs was begun, and the settings are yet to be queued."""
     handed_over_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When repairing it was given up; only an operator resumes it."""
+    failures: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    """How often in a row it did not take this revision for a cause that may pass."""
+    try_again_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """After such a failure: when it is given its settings again. A faulted one without a time needs a person."""
+    send_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """What it has not taken yet is sent to it until then, and after that only when this was moved (a campaign)."""
+    reread_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When its turn last came to be read back once more though nothing had happened."""
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -192,6 +211,7 @@ class AcsSeenDevice(AcsBase):
     __table_args__ = (
         UniqueConstraint("tenant_id", "device_id", name="acs_seen_device_once"),
         Index("ix_acs_seen_device_serial", "tenant_id", "serial"),
+        Index("ix_acs_seen_device_begins", "tenant_id", "serial", postgresql_ops={"serial": "text_pattern_ops"}),
     )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)

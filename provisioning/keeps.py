@@ -11,6 +11,19 @@ from workflows import RunSummary, RunView
 HELD = "held"
 ORDER, RENEWAL = "quote_accepted_to_order", "customer_renewal_process"
 UNDOING = ("undone", "planned")
+MONEY_STEPS = frozenset(
+    {
+        "create_order_from_quote",
+        "process_payment",
+        "capture_payment",
+        "payment_settled",
+        "payment_method",
+        "create_renewal_quote",
+        "process_renewal_payment",
+        "record_commission",
+    }
+)
+"""What they make, and why they are held, may tell an amount."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +43,18 @@ class Act:
     meaning: str
 
 
-def kept(view: RunView) -> list[Kept]:
-    """What a run has given and taken, from addresses to bills, as far as it has come and not undone it."""
+def kept(view: RunView, *, with_money: bool = True) -> list[Kept]:
+    """What a run has given and taken, from addresses to bills, as far as it has come and not undone it. Without money:
+    for who sees no amounts."""
     results = {step.name: step.result for step in view.steps if step.state == "completed" and step.result}
-    found = [(name, *describe(results[name])) for name, describe in DESCRIPTIONS.items() if name in results]
-    return [
-        Kept(what, ", ".join(str(part) for part in parts if part not in (None, "")), step)
-        for step, what, parts in found
-    ]
+    found = []
+    for step, describe in DESCRIPTIONS.items():
+        if step in results:
+            what, parts = describe(results[step])
+            is_told = with_money or step not in MONEY_STEPS
+            particulars = ", ".join(str(part) for part in parts if part not in (None, ""))
+            found.append(Kept(what, particulars if is_told else "", step))
+    return found
 
 
 def snippet(view: RunView) -> str | None:
@@ -277,14 +294,3 @@ DESCRIPTIONS: dict[str, Callable[[Any], tuple[str, list[Any]]]] = {
     "extend_subscription": _extension,
 }
 """Of which steps something is kept, and how it reads."""
-TELL_AMOUNTS = frozenset(
-    {
-        "capture_payment",
-        "create_order_from_quote",
-        "create_renewal_quote",
-        "process_payment",
-        "process_renewal_payment",
-        "record_commission",
-    }
-)
-"""Of which of them the particulars tell amounts of money."""

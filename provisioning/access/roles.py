@@ -7,6 +7,7 @@ from typing import Literal, get_args
 Permission = Literal[
     "addresses.read",
     "addresses.write",
+    "attention.read",
     "audit.read",
     "customers.read",
     "customers.write",
@@ -40,6 +41,7 @@ Permission = Literal[
     "runs.read",
     "runs.signal",
     "runs.start",
+    "search.read",
     "subscribers.read",
     "subscribers.write",
     "subscriptions.end",
@@ -83,6 +85,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "dispatch": frozenset(
         {
             "addresses.read",
+            "attention.read",
             "customers.read",
             "devices.read",
             "installations.order",
@@ -91,6 +94,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
             "orders.read",
             "runs.read",
             "runs.signal",
+            "search.read",
             "subscribers.read",
             "tickets.read",
             "tickets.write",
@@ -100,6 +104,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     ),
     "sales": frozenset(
         {
+            "attention.read",
             "customers.read",
             "customers.write",
             "leads.read",
@@ -117,14 +122,25 @@ ROLES: dict[Role, frozenset[Permission]] = {
             "quotes.read",
             "quotes.write",
             "runs.read",
+            "search.read",
             "subscriptions.end",
             "subscriptions.read",
             "tickets.read",
             "tickets.write",
         }
     ),
-    "partner": frozenset({"customers.read", "offers.read", "partners.order", "partners.read", "runs.read"}),
-    "technician": frozenset({"visits.read", "visits.report"}),
+    "partner": frozenset(
+        {
+            "attention.read",
+            "customers.read",
+            "offers.read",
+            "partners.order",
+            "partners.read",
+            "runs.read",
+            "search.read",
+        }
+    ),
+    "technician": frozenset({"attention.read", "search.read", "visits.read", "visits.report"}),
     "read-only": READING,
 }
 """What each role may do. Of what a partner or a technician may do, only their own."""

@@ -43,9 +43,11 @@ from provisioning.cli import (
     visits,
     webhooks,
 )
+from provisioning.cli.attention import add_to as add_attention
 from provisioning.cli.audited import remember_what_is_typed
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.doctor import add_to as add_doctor
+from provisioning.cli.find import add_to as add_find
 from provisioning.cli.lab import app as lab
 from provisioning.cli.operate import add_to as add_operations
 from provisioning.cli.printing import say
@@ -90,6 +92,8 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(lab, name="lab")
 add_operations(app)
 add_doctor(app)
+add_find(app)
+add_attention(app)
 add_demo(app)
 remember_what_is_typed(app)
 

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
-from provisioning.check import check_everything
-from provisioning.cli.audited import tells
+from provisioning.checking import check_and_record
+from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import print_indented, print_json, say
 from provisioning.cli.running import AsJson, guarded, run
 from provisioning.estate import import_estate
@@ -23,6 +23,11 @@ from provisioning.migrations import migrate as migrate_databases
 from provisioning.settings import load_settings
 from provisioning.vault import create_keyring
 from provisioning.worker import open_worker
+
+CPE_PLANS = (
+    "what a [[cpe_plan]] says counts for CPEs bound from now on; to those that are bound a campaign brings it:"
+    " firstlight campaigns plan NAME --template TEMPLATE --of-template TEMPLATE"
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -65,6 +70,8 @@ def import_(file: Annotated[Path, typer.Argument(help="TOML file of the estate."
             print_json({"imported": counts})
         else:
             say("imported: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count))
+            if counts["cpe_plans"]:
+                say(CPE_PLANS)
 
     run(act, as_json=json_)
 
@@ -142,7 +149,8 @@ def check(json_: AsJson = False) -> None:
     """Ask whether everything that must always hold does hold; exit status 1 if anything doesn't."""
 
     async def act(appliance: Appliance) -> int:
-        result = await check_everything(appliance)
+        with carrying(appliance):  # that it was asked is kept with what was found, and nothing was decided
+            result = await check_and_record(appliance)
         if json_:
             print_json(result)
         else:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from provisioning.access import Caller
-from provisioning.keeps import TELL_AMOUNTS, Kept
 
 NOT_SHOWN = "(not shown)"
 
 _AMOUNT = re.compile(r"(^|_)(amount|price|total|subtotal|tax|discount|fee|minor|currency|commission)(_|$)")
-
-
-def sees_money(caller: Caller) -> bool:
-    """Whether amounts are this caller's business: whoever may read payments, and a partner of their own customers."""
-    return "payments.read" in caller.permissions or caller.partner_id is not None
 
 
 def without_amounts(value: Any) -> Any:
@@ -29,8 +21,3 @@ def without_amounts(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_amounts(inner) for inner in value]
     return value
-
-
-def kept_without_amounts(kept: Sequence[Kept]) -> list[Kept]:
-    """What a run keeps, without how much of money it is."""
-    return [Kept(each.what, "", each.step) if each.step in TELL_AMOUNTS else each for each in kept]

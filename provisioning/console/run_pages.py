@@ -12,13 +12,14 @@ from provisioning.api import Call, InCall
 from provisioning.api.own import own_runs, require_own_run
 from provisioning.api.pages import After, RunNumber, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
-from provisioning.console.money import kept_without_amounts, sees_money, without_amounts
+from provisioning.console.money import without_amounts
 from provisioning.console.pages import show
 from provisioning.console.topics import NEWEST, run_topic
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import LARGEST_NUMBER
 from provisioning.keeps import kept, snippet, ways
 from provisioning.run_previews import VERBS
+from provisioning.sight import sees_money
 from workflows import DEFINITIONS, RoundView, RunState, RunView, StepView, list_runs
 
 ON_A_PAGE = 50
@@ -118,7 +119,6 @@ async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
     summary = view.summary
     amounts = sees_money(call.caller)
     handed = await desk.handed_over([summary]) if summary.state == "held" else {}
-    keeps = kept(view)
     return show(
         call,
         template,
@@ -128,7 +128,7 @@ async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
         run=summary,
         steps=[_shown(view, step, call.appliance.clock(), amounts=amounts) for step in view.steps],
         notes=list(reversed(view.notes)),
-        keeps=keeps if amounts else kept_without_amounts(keeps),
+        keeps=kept(view, with_money=amounts),
         snippet=snippet(view),
         verbs=_verbs(call, view),
         ways=ways(view) if "runs.signal" in call.caller.permissions else [],

@@ -10,6 +10,8 @@ import provisioning.access.invitations
 import provisioning.access.request_keys
 import provisioning.access.tokens
 import provisioning.access.users
+import provisioning.check_records
+import provisioning.commercial.customers.customer_keys
 import provisioning.commercial.helpdesk.ticket_tables
 import provisioning.commercial.licences.licence_tables
 import provisioning.commercial.notices.notice_tables

@@ -51,6 +51,13 @@ class Surroundings(BaseModel):
     acs_repair_window_hours: int = Field(
         default=24, ge=1, le=720, description="The window; then the CPE is handed over to a person."
     )
+    acs_reread_hours: int = Field(
+        default=24,
+        ge=1,
+        le=720,
+        description="Within how many hours every verified CPE is read back once more, so that a change that nobody"
+        " reported is noticed.",
+    )
     webhook_private_networks: Annotated[tuple[NetworkText, ...], NoDecode, WORDS] = Field(
         default=(),
         description="Networks inside of which webhooks may lead, also by http, for example `10.20.0.0/16,127.0.0.0/8`;"
@@ -59,6 +66,12 @@ class Surroundings(BaseModel):
     )
     webhook_keep_days: int = Field(
         default=30, ge=7, le=365, description="How long what webhooks were told is kept, so that it can be replayed."
+    )
+    check_every_minutes: int = Field(
+        default=60,
+        ge=5,
+        le=10_080,
+        description="How often the worker asks whether everything that must hold does, as `firstlight check` does.",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], IN_ANY_CASE] = Field(
         default="info", description="The least urgent thing worth a log line."

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, and_, or_, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, and_, func, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from workflows.engine.journal import NOT_BEGUN, Definitions
+from workflows.engine.journal import NOT_BEGUN, Definitions, waits_on
 from workflows.engine.steps import Step
 from workflows.engine.tables import ENDED, Direction, RunNote, RunRow, RunState, SignalRow, StepRow, StepState
 from workflows.errors import CodeMissing, RunUnknown
@@ -193,6 +193,28 @@ def _newest_among(
     return union(*(select(one.c.id) for one in newest))
 
 
+async def find_runs(
+    db: AsyncSession,
+    *,
+    tenant_id: str,
+    run_id: int | None = None,
+    journeys: Collection[str] = (),
+    keys: Sequence[str] = (),
+    among: Among | None = None,
+) -> list[RunSummary]:
+    """The run of that number, and those of these journeys that have one of the business keys; the newest first."""
+    known = select(_RUN.id).where(_RUN.tenant_id == tenant_id)
+    ways = [] if run_id is None else [known.where(_RUN.id == run_id)]
+    if keys:
+        ways.append(known.where(_RUN.journey.in_(journeys), _RUN.business_key.in_(keys)))
+    if not ways:
+        return []
+    query = _SUMMARIES.where(_RUN.tenant_id == tenant_id, or_(*(_RUN.id.in_(way) for way in ways)))
+    if among is not None:
+        query = query.where(or_(*among_conditions(among)))
+    return await _summaries(db, query.order_by(_RUN.id.desc()))
+
+
 async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) -> list[RunSummary]:
     """Runs that wait for this signal, the longest waiting first; ``waiting_on`` names what about."""
     query = _SUMMARIES.where(
@@ -201,13 +223,19 @@ async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) ->
     return await _summaries(db, query)
 
 
-async def customers_of_open_runs(db: AsyncSession, *, tenant_id: str) -> set[int]:
-    """Those whom a run has to do with that has not ended, also one that is held."""
-    return set(
-        await db.scalars(
-            select(RunRow.customer_id).where(
-                RunRow.tenant_id == tenant_id, RunRow.state.not_in(ENDED), RunRow.customer_id.is_not(None)
-            )
+def subjects_at_steps(*, tenant_id: str, signal: str, steps: Sequence[str]) -> Select[str, int, str]:
+    """What open runs are busy with: of each that is, or is held, at one of ``steps`` the subject about which it waits
+    or has waited for ``signal``, its number, and the step. A query, for others to look into."""
+    prefix = waits_on(signal, "")
+    return (
+        select(func.substr(StepRow.waits_on, len(prefix) + 1), RunRow.id, RunRow.current_step)
+        .join(RunRow, RunRow.id == StepRow.run_id)
+        .where(
+            RunRow.tenant_id == tenant_id,
+            RunRow.state.not_in(ENDED),
+            RunRow.current_step.in_(steps),
+            StepRow.waits_on.startswith(prefix, autoescape=True),
+            StepRow.state != StepState.UNDONE,
         )
     )
 

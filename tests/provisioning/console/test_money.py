@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from provisioning.access import ROLES, Caller, Role
 from provisioning.access.roles import MONEY
-from provisioning.console.money import NOT_SHOWN, kept_without_amounts, sees_money, without_amounts
-from provisioning.keeps import DESCRIPTIONS, TELL_AMOUNTS, Kept
+from provisioning.console.money import NOT_SHOWN, without_amounts
+from provisioning.sight import sees_money
 
 
 def caller(role: Role) -> Caller:
@@ -42,9 +42,3 @@ def test_amounts_are_left_out_wherever_they_stand_and_nothing_else_is() -> None:
     }
     assert without_amounts(None) is None
     assert result["total_amount"] == "49.90"
-
-
-def test_what_a_run_keeps_is_told_without_how_much_it_is() -> None:
-    kept = [Kept("payment 3", "49.90 EUR, card", "process_payment"), Kept("CPE", "HWTC1", "provision_device")]
-    assert kept_without_amounts(kept) == [Kept("payment 3", "", "process_payment"), kept[1]]
-    assert set(DESCRIPTIONS) >= TELL_AMOUNTS
