@@ -1,6 +1,6 @@
 """Where the parts of an appliance are put together: settings become values, and no part is handed the settings.
 
-Every process opens one. What moves runs besides is put together in ``worker``, what answers HTTP in ``api.serving``.
+Every process opens one. What moves runs besides is put together in ``worker``, what answers HTTP in ``serving``.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from acs import (
     CampaignTurns,
     CustomerWishes,
     Desks,
+    DeviceMoving,
     DeviceOperations,
     DeviceSettings,
     GenieAcsService,
     TemplateLibrary,
 )
 from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
-from provisioning.access import Caller, forget_old_keys
+from provisioning.access import Caller, forget_old_keys, forget_old_sessions
 from provisioning.addresses import AddressDesk
 from provisioning.attention import AttentionDesk, Work
 from provisioning.campaigns import Teller
@@ -44,6 +45,7 @@ from provisioning.commercial import (
     SalesService,
     Teams,
     TenantDirectory,
+    TicketDesk,
     TicketingService,
     announce_expiring,
 )
@@ -52,6 +54,7 @@ from provisioning.commercial.payments import (
     webhook_readers,
 )
 from provisioning.configured import (
+    acs_names,
     definitions_of,
     isp_name,
     mail_templates,
@@ -62,6 +65,7 @@ from provisioning.database import Database, sync_url
 from provisioning.days import day_of
 from provisioning.device_desk import DeviceDesk
 from provisioning.ended_terms import EndedTerms
+from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
@@ -74,6 +78,7 @@ from provisioning.payments import PaymentDesk
 from provisioning.pool_levels import tell_levels
 from provisioning.projections import ALLOCATION, Projections
 from provisioning.quotes import QuoteDesk
+from provisioning.run_desk import RunDesk
 from provisioning.search import USUAL_HITS, Lines, Papers, SearchDesk
 from provisioning.settings import Settings
 from provisioning.sight import Sight, sight_of
@@ -328,6 +333,7 @@ class Appliance:
             db,
             operations=DeviceOperations(db, **common),
             wishes=CustomerWishes(db, **common, secrets=self.vault, devices=services.genieacs_service),
+            moving=DeviceMoving(db, tenant_id=self.tenant_id, now=self.clock, configured=acs_names(self.settings)),
             devices=services.genieacs_service,
             lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
             tenant_id=self.tenant_id,
@@ -451,9 +457,32 @@ class Appliance:
         database = self.database
         return OrderVisits(database.begin, read=database.read, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
 
+    def run_desk(self, db: AsyncSession) -> RunDesk:
+        """The desk for decisions about runs, bound to this transaction."""
+        return RunDesk(
+            db,
+            runs=self.runs,
+            definitions=self.definitions,
+            tickets=TicketDesk(db, tenant_id=self.tenant_id, now=self.clock),
+            tenant_id=self.tenant_id,
+            now=self.clock,
+        )
+
     def line_desk(self, db: AsyncSession) -> LineDesk:
         """The door for the OLT side's answers, bound to this transaction."""
         return LineDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
+
+    def found_ont_desk(self, db: AsyncSession) -> FoundOntDesk:
+        """The door for ONTs that the OLT shows, bound to this transaction."""
+        services = self.services(db)
+        return FoundOntDesk(
+            db,
+            visits=self.visit_desk(db),
+            network=services.network_service,
+            devices=services.genieacs_service,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+        )
 
     def signal_desk(self, db: AsyncSession) -> SignalDesk:
         """The door for everything else that is told to a run, bound to this transaction."""
@@ -532,9 +561,10 @@ class Appliance:
             await self.quotes(db).expire_overdue()
 
     async def forget_old_keys(self) -> None:
-        """Forgets the API's requests that nobody repeats any more."""
+        """Forgets the API's requests that nobody repeats any more, and sign-ins that have long been over."""
         async with self.database.begin() as db:
             await forget_old_keys(db, tenant_id=self.tenant_id, now=self.clock())
+            await forget_old_sessions(db, tenant_id=self.tenant_id, now=self.clock())
 
     async def forget_old_logins(self) -> int:
         """Forgets the logins that nobody asks about any more."""

@@ -28,10 +28,11 @@ MONEY_STEPS = frozenset(
 
 @dataclass(frozen=True)
 class Kept:
-    """One thing that stays taken as long as the run is open."""
+    """One thing that stays taken as long as the run is open, and the step that has taken it."""
 
     what: str
     particulars: str
+    step: str
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,12 @@ def kept(view: RunView, *, with_money: bool = True) -> list[Kept]:
     for who sees no amounts."""
     results = {step.name: step.result for step in view.steps if step.state == "completed" and step.result}
     found = []
-    for name, describe in DESCRIPTIONS.items():
-        if name in results:
-            what, parts = describe(results[name])
-            is_told = with_money or name not in MONEY_STEPS
+    for step, describe in DESCRIPTIONS.items():
+        if step in results:
+            what, parts = describe(results[step])
+            is_told = with_money or step not in MONEY_STEPS
             particulars = ", ".join(str(part) for part in parts if part not in (None, ""))
-            found.append(Kept(what, particulars if is_told else ""))
+            found.append(Kept(what, particulars if is_told else "", step))
     return found
 
 
@@ -82,6 +83,17 @@ def acts(view: RunView) -> list[Act]:
     if summary.state != "pending":
         return []
     return [*_answers(summary, run, results), *([cancel] if can_be_undone else [])]
+
+
+def ways(view: RunView) -> list[Act]:
+    """What else makes the run go on, besides a decision: what it waits for is told, or what holds it is mended."""
+    summary = view.summary
+    results = {step.name: step.result for step in view.steps if step.result}
+    if summary.state == HELD:
+        return ways_on(summary.id, summary.journey, summary.current_step, results)
+    if summary.state != "pending" or summary.waiting_for == "retry":
+        return []
+    return _answers(summary, f"firstlight runs {{}} {summary.id}", results)
 
 
 def ways_on(run_id: int, journey: str, step: str | None, results: Mapping[str, Any]) -> list[Act]:

@@ -57,10 +57,14 @@ Role = Literal["admin", "noc", "dispatch", "sales", "partner", "technician", "re
 
 PERMISSIONS: frozenset[Permission] = frozenset(get_args(Permission))
 READING = frozenset(each for each in PERMISSIONS if each.endswith(".read")) - {"audit.read", "webhooks.read"}
+MONEY: frozenset[Permission] = frozenset(
+    {"offers.read", "orders.read", "partners.read", "payments.read", "quotes.read", "subscriptions.read"}
+)
+"""What tells prices, amounts and commissions: no business of who keeps the network going."""
 
 ROLES: dict[Role, frozenset[Permission]] = {
     "admin": PERMISSIONS,
-    "noc": READING
+    "noc": (READING - MONEY)
     | {
         "addresses.write",
         "audit.read",

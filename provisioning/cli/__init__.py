@@ -39,6 +39,7 @@ from provisioning.cli import (
     tenants,
     tickets,
     tokens,
+    users,
     visits,
     webhooks,
 )
@@ -85,6 +86,7 @@ app.add_typer(mails.app, name="mails")
 app.add_typer(notices.app, name="notices")
 app.add_typer(tickets.app, name="tickets")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(users.app, name="users")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.app, name="audit")
 app.add_typer(lab, name="lab")

@@ -24,6 +24,11 @@ from provisioning.settings import load_settings
 from provisioning.vault import create_keyring
 from provisioning.worker import open_worker
 
+CPE_PLANS = (
+    "what a [[cpe_plan]] says counts for CPEs bound from now on; to those that are bound a campaign brings it:"
+    " firstlight campaigns plan NAME --template TEMPLATE --of-template TEMPLATE"
+)
+
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands that are no noun's."""
@@ -65,6 +70,8 @@ def import_(file: Annotated[Path, typer.Argument(help="TOML file of the estate."
             print_json({"imported": counts})
         else:
             say("imported: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count))
+            if counts["cpe_plans"]:
+                say(CPE_PLANS)
 
     run(act, as_json=json_)
 
@@ -100,15 +107,18 @@ def serve(
         int, typer.Option(min=1, max=64, help="How many processes answer; the first of them moves runs, if any does.")
     ] = 1,
 ) -> None:
-    """Answer HTTP until told to stop (SIGTERM, Ctrl-C): the API under /api/v1, its description at /docs."""
+    """Answer HTTP until told to stop (SIGTERM, Ctrl-C): the console at /, the API under /api/v1, described at /docs."""
 
-    from provisioning.api import Seat, run_serving, serve_in, serve_in_processes  # a web framework, which no other
-    from provisioning.api import serve as serve_api  # command waits for
+    from provisioning.serving import Seat, run_serving, serve_in, serve_in_processes  # a web framework, which no other
+    from provisioning.serving import serve as serve_here  # command waits for
 
     def one_of_several(seat: Seat, number: int) -> None:
         async def act() -> None:
             async with open_appliance(settings) as appliance:
-                await serve_in(seat, appliance, with_worker=with_worker if number == 0 else False)
+                first = number == 0
+                await serve_in(
+                    seat, appliance, with_worker=with_worker if first else False, tell=say if first else _hear_nothing
+                )
 
         try:
             guarded(lambda: run_serving(act()), as_json=False)
@@ -117,7 +127,7 @@ def serve(
 
     async def alone() -> None:
         async with open_appliance(settings) as appliance:
-            await serve_api(appliance, host=host, port=port, with_worker=with_worker)
+            await serve_here(appliance, host=host, port=port, with_worker=with_worker, tell=say)
 
     def act() -> int:
         if processes == 1:
@@ -129,6 +139,10 @@ def serve(
     configure_logs(level=settings.log_level, form=settings.log_format)
     if status := guarded(act, as_json=False):
         raise typer.Exit(status)
+
+
+def _hear_nothing(_sentence: str) -> None:
+    """The first process has said it."""
 
 
 def check(json_: AsJson = False) -> None:

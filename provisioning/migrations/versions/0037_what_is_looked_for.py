@@ -8,7 +8,7 @@ from alembic import op
 from provisioning.commercial.customers.words import keys_of
 
 revision = "0037"
-down_revision = "0033"
+down_revision = "0036"
 branch_labels = None
 depends_on = None
 
