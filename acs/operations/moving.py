@@ -31,7 +31,7 @@ KEPT = {
     *("id", "tenant_id", "serial", "serial_as_given", "customer_id", "service_id", "bound_at"),
     *("template", "data_model", "inputs", "parameters", "delivery", "plan", "overrides", "secret_version", "revision"),
 }
-"""Who the CPE is, whom it serves, and what it is to have. All else is what the former ACS knew, by its ids and clock."""
+"""Who it is, whom it serves, and what it is to have. All else is what the former ACS knew, by its ids and its clock."""
 
 
 class DeviceMoving:
