@@ -17,6 +17,7 @@ import structlog
 
 from acs.nbi.answers import Answer
 from acs.nbi.breaker import CircuitBreaker
+from acs.nbi.connections import Connections
 from acs.nbi.documents import read_documents, total_of
 from acs.nbi.errors import (
     NbiDeviceInSession,
@@ -88,12 +89,11 @@ class NbiTransport:
             headers["Authorization"] = authorization
         self._http = httpx.AsyncClient(
             headers=headers,
-            # reading all authorities takes a tenth of a second, which plain http does not need
-            verify=tls if tls is not None else self._base_url.startswith("https:"),
-            limits=httpx.Limits(
+            transport=Connections(
+                # reading all authorities takes a tenth of a second, which plain http does not need
+                verify=tls if tls is not None else self._base_url.startswith("https:"),
                 max_connections=max_connections,
-                max_keepalive_connections=max_connections,
-                keepalive_expiry=KEEPALIVE_EXPIRY_SECONDS,
+                keepalive_seconds=KEEPALIVE_EXPIRY_SECONDS,
             ),
             follow_redirects=False,
             trust_env=False,

@@ -27,14 +27,11 @@ log = structlog.get_logger(__name__)
 
 FINDS_ITS_ACS = ("wifi", "swap")
 """Operations that ask anew with each look which ACS serves the CPE."""
-OF_THE_FORMER: dict[str, Any] = {
-    **dict.fromkeys(("device_id", "task_id", "applied_revision", "written_at", "reading_after")),
-    **dict.fromkeys(("inform_slowed_at", "inform_settled_at", "inform_reason", "last_inform_at")),
-    **dict.fromkeys(("queued_at", "applied_at", "verified_at", "unreached_why", "unreached_since")),
-    **dict.fromkeys(("repairs_since", "handed_over_at")),
-    **{"rows": {}, "details": [], "repairs": 0, "repair_waits": False},
+KEPT = {
+    *("id", "tenant_id", "serial", "serial_as_given", "customer_id", "service_id", "bound_at"),
+    *("template", "data_model", "inputs", "parameters", "delivery", "plan", "overrides", "secret_version", "revision"),
 }
-"""What is known of the CPE by the former ACS, by its ids and its clock."""
+"""Who it is, whom it serves, and what it is to have. All else is what the former ACS knew, by its ids and its clock."""
 
 
 class DeviceMoving:
@@ -73,10 +70,14 @@ class DeviceMoving:
         await self._require_nothing_in_between(serial)
         now = self._now()
         self._db.add(_left_behind(device, acs_name, now))
-        for column, value in OF_THE_FORMER.items():
-            setattr(device, column, value)
-        device.acs_name, device.state, device.updated_at = acs_name, "awaiting_first_inform", now
-        device.reason = f"It was moved to ACS {acs_name} and has not reported there yet."
+        anew = {
+            "acs_name": acs_name,
+            "state": "awaiting_first_inform",
+            "reason": f"It was moved to ACS {acs_name} and has not reported there yet.",
+            "updated_at": now,
+        }
+        for name, value in (_as_of_a_new_one() | anew).items():
+            setattr(device, name, value)
         await self._db.flush()
         log.info("cpe moved", serial=serial, former_acs=former, acs=acs_name)
         arguments = {"from": former, "to": acs_name}
@@ -94,6 +95,17 @@ class DeviceMoving:
         )
         if (row := found.first()) is not None:
             raise OperationUnderWay(serial, operation_id=row.id, kind=row.kind)
+
+
+def _as_of_a_new_one() -> dict[str, Any]:
+    """What a row says of a CPE that has never reported, but for what is kept."""
+    fresh: dict[str, Any] = {}
+    for column in AcsDevice.__table__.columns:
+        if column.name not in KEPT:
+            default = column.default
+            assert default is None or default.is_scalar or default.is_callable
+            fresh[column.name] = None if default is None else default.arg(None) if default.is_callable else default.arg
+    return fresh
 
 
 def _left_behind(device: AcsDevice, acs_name: str, now: datetime) -> AcsDevice:

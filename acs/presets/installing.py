@@ -19,7 +19,6 @@ from typing import Any, Literal
 import structlog
 from typing_extensions import TypedDict
 
-from acs.convergence.script_task import PROVISION
 from acs.errors import PresetInstallUnfinished, PresetsNotTaken, PresetsPoisoned
 from acs.leases import kept
 from acs.nbi.client import NbiClient
@@ -27,7 +26,7 @@ from acs.nbi.errors import NbiError, NbiRequestInvalid
 from acs.nbi.outcomes import Rejected, Unknown, WriteOutcome, require_done
 from acs.nbi.preset import Preset
 from acs.ports import Begin, Now, Sleep
-from acs.presets.baseline import PREFIX, Baseline, baseline
+from acs.presets.baseline import APPLY, PREFIX, Baseline, baseline
 from acs.presets.differences import Change, Differences, differences
 from acs.presets.health import faults_of, goes_on
 from acs.presets.records import RENEWED_EVERY_SECONDS, HeldInstall, InstallRecords
@@ -191,13 +190,13 @@ class PresetInstaller:
 
 
 def _restorable(changes: Sequence[Change]) -> list[Change]:
-    return [change for change in changes if change["name"] != PROVISION]
+    return [change for change in changes if change["name"] != APPLY]
 
 
 def _kept_script(changes: Sequence[Change]) -> str:
-    if all(change["name"] != PROVISION for change in changes):
+    if all(change["name"] != APPLY for change in changes):
         return ""
-    return f" {PROVISION} stays: CPEs get their settings by it, and it is as this release has it."
+    return f" {APPLY} stays: CPEs get their settings by it, and it is as this release has it."
 
 
 def _left_out(names: Sequence[str]) -> str:
