@@ -15,6 +15,7 @@
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
 * ``DeviceOperations`` and ``CustomerWishes`` write down what is to be done to a CPE once (reboot, firmware, a ping,
   another WiFi name, a swap), ``OperationCarrier`` does it and calls it done by its effect.
+* ``DeviceSearch`` finds CPEs by the beginning of a serial number in any of its spellings.
 * The functions named ``serials_bound_twice`` and the like are the invariants of ``firstlight check``.
 
 To add a CPE template, put one TOML file into ``acs/cpe_templates/`` (or a folder given to ``TemplateLibrary.load``);
@@ -61,8 +62,10 @@ from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
+from acs.device_search import DeviceSearch, UnboundSerial, beginnings_of_serial
 from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
 from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
+from acs.doctor_of_records import examine_acs_records
 from acs.errors import (
     AcsError,
     AcsUnknown,
@@ -76,6 +79,7 @@ from acs.errors import (
     NotYet,
     OverridesRefused,
     PresetInstallUnderWay,
+    PresetInstallUnfinished,
     PresetsNotTaken,
     PresetsPoisoned,
     Refusal,
@@ -95,8 +99,9 @@ from acs.errors import (
 from acs.estate import AcsFleet, ConvergenceBySite
 from acs.fleet.converging import FleetConvergence, FleetProgress
 from acs.fleet.judged_page import SweepOutcome
-from acs.fleet.overview import CauseCount, FleetOverview, StateCount
+from acs.fleet.overview import CauseCount, FleetOverview, FleetTrouble, StateCount
 from acs.fleet.overview import overview as fleet_overview
+from acs.fleet.overview import trouble as fleet_trouble
 from acs.fleet.repairing import RepairLimit
 from acs.fleet.rereading import Rereading
 from acs.fleet.resuming import resume_devices
@@ -155,6 +160,7 @@ from acs.operations.errors import (
     ParameterOwned,
 )
 from acs.operations.invariants import operations_nobody_ends, operations_with_secrets
+from acs.operations.moving import DeviceMoving
 from acs.operations.readings import DeviceReading, DeviceReadings, LateCpe, LateCpes, Reading
 from acs.operations.records import OperationKind, OperationRecord, OperationState
 from acs.operations.service import DeviceOperations
@@ -209,10 +215,12 @@ __all__ = [
     "DeviceConvergence",
     "DeviceDrifted",
     "DeviceError",
+    "DeviceMoving",
     "DeviceOperations",
     "DeviceReading",
     "DeviceReadings",
     "DeviceRecord",
+    "DeviceSearch",
     "DeviceSettings",
     "DeviceState",
     "DeviceUnknown",
@@ -227,6 +235,7 @@ __all__ = [
     "FleetOverview",
     "FleetProgress",
     "FleetTender",
+    "FleetTrouble",
     "Found",
     "GenieAcsService",
     "Group",
@@ -266,6 +275,7 @@ __all__ = [
     "Patience",
     "Preset",
     "PresetInstallUnderWay",
+    "PresetInstallUnfinished",
     "PresetInstaller",
     "PresetsNotTaken",
     "PresetsPoisoned",
@@ -305,6 +315,7 @@ __all__ = [
     "TemplateUnknown",
     "TemplatesInvalid",
     "UnboundDevice",
+    "UnboundSerial",
     "Unknown",
     "VerifyOutcome",
     "Why",
@@ -313,13 +324,16 @@ __all__ = [
     "WrongDataModel",
     "WrongModel",
     "baseline",
+    "beginnings_of_serial",
     "campaigns_called_complete_too_early",
     "canonical_serial",
     "checked_inputs",
     "claims_without_proof",
     "devices_of_ended_services",
     "examine_acs",
+    "examine_acs_records",
     "fleet_overview",
+    "fleet_trouble",
     "handed_over_and_not_at_rest",
     "is_serial",
     "operations_nobody_ends",

@@ -81,6 +81,15 @@ class AcsDevice(AcsBase):
         # A CPE serves one service at a time; withdrawn rows are history.
         Index("acs_device_live_serial", "tenant_id", "serial", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
         Index("acs_device_service", "tenant_id", "service_id"),
+        # By its bytes, whatever order the database's language has: so the beginning of a serial number is a range.
+        *(
+            Index(name, "tenant_id", column, sqlite_where=text(where), postgresql_where=text(where))
+            for name, column, where in (
+                ("ix_acs_device_unreached", "unreached_why", "unreached_why IS NOT NULL"),
+                ("ix_acs_device_handed_over", "handed_over_at", "handed_over_at IS NOT NULL"),
+            )
+        ),
+        Index("ix_acs_device_serial", "tenant_id", "serial", postgresql_ops={"serial": "text_pattern_ops"}),
         CheckConstraint(f"state IN ({_STATE_LIST})", name="acs_device_state"),
         CheckConstraint("(state = 'withdrawn') = (withdrawn_at IS NOT NULL)", name="acs_device_withdrawn"),
     )
@@ -202,6 +211,7 @@ class AcsSeenDevice(AcsBase):
     __table_args__ = (
         UniqueConstraint("tenant_id", "device_id", name="acs_seen_device_once"),
         Index("ix_acs_seen_device_serial", "tenant_id", "serial"),
+        Index("ix_acs_seen_device_begins", "tenant_id", "serial", postgresql_ops={"serial": "text_pattern_ops"}),
     )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)

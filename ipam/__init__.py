@@ -197,6 +197,7 @@ from ipam.lookup.answers import (
     ServiceFacts,
 )
 from ipam.lookup.lookup import AddressLookup
+from ipam.lookup.places import Behind, LinePlace
 from ipam.nat.deterministic import Algorithm as NatAlgorithm
 from ipam.nat.logged_blocks import LoggedBlock
 from ipam.nat.port_blocks import PortBlocks
@@ -239,6 +240,7 @@ __all__ = [
     "AddressLookup",
     "AliasTaken",
     "AllocatedResources",
+    "Behind",
     "BindingSpec",
     "BngSpec",
     "Change",
@@ -261,6 +263,7 @@ __all__ = [
     "LeftBehind",
     "LeftOut",
     "LineFault",
+    "LinePlace",
     "LocationFacts",
     "LocationSpec",
     "LocationUnknown",

@@ -1,6 +1,6 @@
 """Where the parts of an appliance are put together: settings become values, and no part is handed the settings.
 
-Every process opens one. What moves runs besides is put together in ``worker``, what answers HTTP in ``api.serving``.
+Every process opens one. What moves runs besides is put together in ``worker``, what answers HTTP in ``serving``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from acs import (
     CampaignTurns,
     CustomerWishes,
     Desks,
+    DeviceMoving,
     DeviceOperations,
     DeviceSettings,
     GenieAcsService,
     TemplateLibrary,
 )
 from ipam import AddressInventory, AddressLookup, NetworkService, NetworkUpkeep, PortBlocks
-from provisioning.access import forget_old_keys
+from provisioning.access import Caller, forget_old_keys, forget_old_sessions
 from provisioning.addresses import AddressDesk
+from provisioning.attention import AttentionDesk, Work
 from provisioning.campaigns import Teller
 from provisioning.commercial import (
     BillingService,
@@ -43,6 +45,7 @@ from provisioning.commercial import (
     SalesService,
     Teams,
     TenantDirectory,
+    TicketDesk,
     TicketingService,
     announce_expiring,
 )
@@ -51,6 +54,7 @@ from provisioning.commercial.payments import (
     webhook_readers,
 )
 from provisioning.configured import (
+    acs_names,
     definitions_of,
     isp_name,
     mail_templates,
@@ -61,6 +65,7 @@ from provisioning.database import Database, sync_url
 from provisioning.days import day_of
 from provisioning.device_desk import DeviceDesk
 from provisioning.ended_terms import EndedTerms
+from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
@@ -73,7 +78,10 @@ from provisioning.payments import PaymentDesk
 from provisioning.pool_levels import tell_levels
 from provisioning.projections import ALLOCATION, Projections
 from provisioning.quotes import QuoteDesk
+from provisioning.run_desk import RunDesk
+from provisioning.search import USUAL_HITS, Lines, Papers, SearchDesk
 from provisioning.settings import Settings
+from provisioning.sight import Sight, sight_of
 from provisioning.signals import SignalDesk
 from provisioning.silent_nases import tell_silence
 from provisioning.starters import Starters
@@ -97,7 +105,10 @@ from radius import (
     Retransmission,
     SessionChanges,
     SessionLooks,
+    SessionLosses,
     SessionReader,
+    StationBook,
+    StationLooks,
     SubscriberImport,
     SubscriberVerbs,
     UsageLooks,
@@ -140,6 +151,7 @@ class Appliance:
         self.sessions = SessionReader(self.radius_database.begin)
         self.logins = LoginLog(self.radius_database.read, self.radius_database.begin)
         self.session_looks = SessionLooks(self.radius_database.read, tenant_id=settings.tenant_id, now=clock)
+        self.stations = StationLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.usage_looks = UsageLooks(self.radius_database.read, tenant_id=settings.tenant_id)
         self.targets = Targets(tuple(ip_network(each) for each in settings.webhook_private_networks))
         self.bell = Bell(sync_url(self.database.url), tenant_id=settings.tenant_id)
@@ -321,6 +333,7 @@ class Appliance:
             db,
             operations=DeviceOperations(db, **common),
             wishes=CustomerWishes(db, **common, secrets=self.vault, devices=services.genieacs_service),
+            moving=DeviceMoving(db, tenant_id=self.tenant_id, now=self.clock, configured=acs_names(self.settings)),
             devices=services.genieacs_service,
             lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
             tenant_id=self.tenant_id,
@@ -397,6 +410,43 @@ class Appliance:
         """What is asked about addresses, bound to this transaction."""
         return AddressLookup(db, tenant_id=self.tenant_id, now=self.clock)
 
+    @property
+    def station_book(self) -> StationBook:
+        """What keeps by MAC address who has logged in, as long as their sessions are kept."""
+        days = self.settings.session_archive_days
+        forgotten = None if days is None else timedelta(days=days)
+        return StationBook(self.radius_database.begin, now=self.clock, kept=forgotten)
+
+    def sight(self, db: AsyncSession, caller: Caller) -> Sight:
+        """What a caller sees of what is found for everybody, bound to this transaction."""
+        return sight_of(caller, db, tenant_id=self.tenant_id, now=self.clock)
+
+    def search_desk(self, db: AsyncSession, sight: Sight, *, limit: int = USUAL_HITS) -> SearchDesk:
+        """The door for whoever looks for something, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "sight": sight, "limit": limit}
+        lines = Lines(
+            db,
+            **common,
+            stations=self.stations,
+            sessions=self.session_looks,
+            addresses=self.address_lookup(db),
+        )
+        return SearchDesk(lines=lines, papers=Papers(db, **common), sight=sight, limit=limit)
+
+    def attention_desk(self, db: AsyncSession, sight: Sight) -> AttentionDesk:
+        """The door to what needs a person, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        return AttentionDesk(
+            db,
+            **common,
+            sight=sight,
+            work=Work(db, **common, zone=self.zone, definitions=self.definitions, sight=sight),
+            addresses=self.address_lookup(db),
+            pools=self.services(db).network_service,
+            sessions=self.session_looks,
+            losses=SessionLosses(self.radius_database.read, **common),
+        )
+
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""
         return VisitDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
@@ -407,9 +457,32 @@ class Appliance:
         database = self.database
         return OrderVisits(database.begin, read=database.read, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
 
+    def run_desk(self, db: AsyncSession) -> RunDesk:
+        """The desk for decisions about runs, bound to this transaction."""
+        return RunDesk(
+            db,
+            runs=self.runs,
+            definitions=self.definitions,
+            tickets=TicketDesk(db, tenant_id=self.tenant_id, now=self.clock),
+            tenant_id=self.tenant_id,
+            now=self.clock,
+        )
+
     def line_desk(self, db: AsyncSession) -> LineDesk:
         """The door for the OLT side's answers, bound to this transaction."""
         return LineDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
+
+    def found_ont_desk(self, db: AsyncSession) -> FoundOntDesk:
+        """The door for ONTs that the OLT shows, bound to this transaction."""
+        services = self.services(db)
+        return FoundOntDesk(
+            db,
+            visits=self.visit_desk(db),
+            network=services.network_service,
+            devices=services.genieacs_service,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+        )
 
     def signal_desk(self, db: AsyncSession) -> SignalDesk:
         """The door for everything else that is told to a run, bound to this transaction."""
@@ -488,9 +561,10 @@ class Appliance:
             await self.quotes(db).expire_overdue()
 
     async def forget_old_keys(self) -> None:
-        """Forgets the API's requests that nobody repeats any more."""
+        """Forgets the API's requests that nobody repeats any more, and sign-ins that have long been over."""
         async with self.database.begin() as db:
             await forget_old_keys(db, tenant_id=self.tenant_id, now=self.clock())
+            await forget_old_sessions(db, tenant_id=self.tenant_id, now=self.clock())
 
     async def forget_old_logins(self) -> int:
         """Forgets the logins that nobody asks about any more."""

@@ -1,4 +1,5 @@
-"""``firstlight check``: whether everything that must always hold does hold, asked of both databases. Read-only.
+"""``firstlight check``: whether everything that must always hold does hold, asked of both databases. Read-only;
+``provisioning.checking`` keeps what it finds.
 
 The questions are ``provisioning.invariants.INVARIANTS``, ``radius.RADIUS_INVARIANTS`` and the comparison of FreeRADIUS'
 rows with what we want of them.
@@ -8,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.bootstrap import Appliance
 from provisioning.commercial.invariants import running_bills
 from provisioning.invariants import INVARIANTS, Found, Whole
 from provisioning.projections import ALLOCATION, ENDING, usernames_in_work
@@ -19,6 +20,9 @@ from provisioning.signals import TOLD_FROM_OUTSIDE
 from provisioning.vault import VaultError
 from radius import RADIUS_INVARIANTS, Drift, drift_findings
 from workflows import open_results
+
+if TYPE_CHECKING:  # an appliance's pages show what was found, so that it imports this
+    from provisioning.bootstrap import Appliance
 
 ROWS_AS_WISHED = "radius.rows_as_wished"
 

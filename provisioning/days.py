@@ -14,6 +14,11 @@ UTC_DAYS = ZoneInfo("UTC")
 """What the setting says as long as nobody sets it."""
 
 
+def minute(moment: datetime) -> str:
+    """A moment to the minute, in UTC, as sentences tell it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+
+
 def day_of(moment: datetime, zone: ZoneInfo) -> date:
     """The day that it is there at this moment."""
     return moment.astimezone(zone).date()

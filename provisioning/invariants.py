@@ -23,6 +23,7 @@ from ipam import AllocatedResources
 from provisioning import agreement
 from provisioning.commercial import invariants as commercial
 from provisioning.commercial.bills.term_invariants import active_after_their_end, terms_not_as_paid
+from provisioning.commercial.customers.key_invariants import customers_badly_found
 from provisioning.commercial.mails import message_invariants as messages
 from provisioning.commercial.partners import partner_invariants as partners
 from provisioning.commercial.payments import invariants as payments
@@ -306,6 +307,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         "billing.service_live",
         "a bill is for a service that lives, or for a product that needs none",
         lambda on: commercial.bills_without_service(on.db, on.tenant_id, live_service_ids=on.live),
+    ),
+    Invariant(
+        "customer.found_by_their_names",
+        "a customer is found by their name, mail address and telephone number, and by nothing else",
+        lambda on: customers_badly_found(on.db, **on.scope),
     ),
     Invariant(
         "selling.lead_has_its_customer",

@@ -11,14 +11,28 @@ from workflows import RunSummary, RunView
 HELD = "held"
 ORDER, RENEWAL = "quote_accepted_to_order", "customer_renewal_process"
 UNDOING = ("undone", "planned")
+MONEY_STEPS = frozenset(
+    {
+        "create_order_from_quote",
+        "process_payment",
+        "capture_payment",
+        "payment_settled",
+        "payment_method",
+        "create_renewal_quote",
+        "process_renewal_payment",
+        "record_commission",
+    }
+)
+"""What they make, and why they are held, may tell an amount."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """One thing that stays taken as long as the run is open."""
+    """One thing that stays taken as long as the run is open, and the step that has taken it."""
 
     what: str
     particulars: str
+    step: str
 
 
 @dataclass(frozen=True)
@@ -29,11 +43,18 @@ class Act:
     meaning: str
 
 
-def kept(view: RunView) -> list[Kept]:
-    """What a run has given and taken, from addresses to bills, as far as it has come and not undone it."""
+def kept(view: RunView, *, with_money: bool = True) -> list[Kept]:
+    """What a run has given and taken, from addresses to bills, as far as it has come and not undone it. Without money:
+    for who sees no amounts."""
     results = {step.name: step.result for step in view.steps if step.state == "completed" and step.result}
-    found = [describe(results[name]) for name, describe in DESCRIPTIONS.items() if name in results]
-    return [Kept(what, ", ".join(str(part) for part in parts if part not in (None, ""))) for what, parts in found]
+    found = []
+    for step, describe in DESCRIPTIONS.items():
+        if step in results:
+            what, parts = describe(results[step])
+            is_told = with_money or step not in MONEY_STEPS
+            particulars = ", ".join(str(part) for part in parts if part not in (None, ""))
+            found.append(Kept(what, particulars if is_told else "", step))
+    return found
 
 
 def snippet(view: RunView) -> str | None:
@@ -62,6 +83,17 @@ def acts(view: RunView) -> list[Act]:
     if summary.state != "pending":
         return []
     return [*_answers(summary, run, results), *([cancel] if can_be_undone else [])]
+
+
+def ways(view: RunView) -> list[Act]:
+    """What else makes the run go on, besides a decision: what it waits for is told, or what holds it is mended."""
+    summary = view.summary
+    results = {step.name: step.result for step in view.steps if step.result}
+    if summary.state == HELD:
+        return ways_on(summary.id, summary.journey, summary.current_step, results)
+    if summary.state != "pending" or summary.waiting_for == "retry":
+        return []
+    return _answers(summary, f"firstlight runs {{}} {summary.id}", results)
 
 
 def ways_on(run_id: int, journey: str, step: str | None, results: Mapping[str, Any]) -> list[Act]:

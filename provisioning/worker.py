@@ -14,6 +14,7 @@ import httpx
 
 from acs import AcsFleet, ConvergenceBySite, Patience
 from provisioning.bootstrap import Appliance
+from provisioning.checking import PeriodicCheck
 from provisioning.clock import Clock, Tick
 from provisioning.commercial import (
     MailDelivery,
@@ -37,7 +38,15 @@ from provisioning.line import LineHandOver, line_adapters
 from provisioning.sole_worker import sole_worker
 from provisioning.watchers import Watchers
 from provisioning.webhooks import Deliveries, Retention, WebhookSender
-from radius import Kept, Reaper, ReopenedSessions, Retransmission, SessionArchive, SessionControl, UsageCount
+from radius import (
+    Kept,
+    Reaper,
+    ReopenedSessions,
+    Retransmission,
+    SessionArchive,
+    SessionControl,
+    UsageCount,
+)
 from workflows import (
     Dispatch,
     Interpreter,
@@ -68,10 +77,12 @@ class Pace:
     session_changes_every_seconds: float = 1.0
     reap_every_seconds: float = 60.0
     session_upkeep_every_seconds: float = 120.0
+    stations_every_seconds: float = 10.0
     data_caps_every_seconds: float = 120.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
     pools_every_seconds: float = 300.0
+    check_looks_every_seconds: float = 60.0
     campaigns_every_seconds: float = 5.0
     logins_every_seconds: float = 300.0
     apply_script_every_seconds: float = 600.0
@@ -156,6 +167,7 @@ async def open_worker(
         told = await _webhook_ticks(appliance, stack, pace)
         ticks = [*_ticks(appliance, dispatch, watchers, outside, pace), *_notice_ticks(notices, pace), *told]
         ticks += _session_ticks(appliance, pace)
+        ticks += _check_ticks(appliance, pace)
         ticks += _fleet_ticks(appliance, outside.acs.fleet, stack, pace)
         operations = operation_carrier(appliance, outside.acs)
         ticks.append(Tick("operations on cpes", pace.device_operations_every_seconds, operations.drive))
@@ -238,6 +250,12 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
     ]
 
 
+def _check_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
+    """It looks more often than it checks: a process that was started anew doesn't begin to count anew."""
+    check = PeriodicCheck(appliance, every=timedelta(minutes=appliance.settings.check_every_minutes))
+    return [Tick("check", pace.check_looks_every_seconds, check.look)]
+
+
 def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
     """What becomes of accounting by itself; the second is done once a night, and each look asks whether it is."""
     begin, clock, settings = appliance.radius_database.begin, appliance.clock, appliance.settings
@@ -247,10 +265,12 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         archive=None if forgotten is None else timedelta(days=forgotten),
     )
     count, archive = UsageCount(begin, now=clock), SessionArchive(begin, now=clock, kept=kept)
+    stations = appliance.station_book
 
     async def tend() -> None:
         await count.count()
         await archive.tend()
+        await stations.forget()
 
     reaper = Reaper(begin, tenant_id=appliance.tenant_id, now=clock)
     reopened = ReopenedSessions(appliance.database.begin, begin, tenant_id=appliance.tenant_id, now=clock)
@@ -259,6 +279,7 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
         Tick("silent NASes", pace.reap_every_seconds, appliance.tell_silent_nases),
         Tick("sessions open again", pace.reap_every_seconds, reopened.tell),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
+        Tick("mac addresses", pace.stations_every_seconds, stations.note),
         Tick("data caps", pace.data_caps_every_seconds, appliance.data_caps.look),
     ]
 

@@ -7,6 +7,8 @@ often as it is asked to, and finds what differs there; ``SessionChanges`` carrie
 ``SessionReader`` reads the sessions FreeRADIUS has written down, and ``SessionControl`` asks their NASes to end them.
 ``SessionLooks`` and ``UsageLooks`` answer operators; ``Reaper`` closes what has fallen silent, ``UsageCount`` splits
 what was used by days, and ``SessionArchive`` keeps radacct small.
+``StationBook`` keeps by MAC address who has logged in, for ``StationLooks``; ``SubscriberSearch`` finds subscribers by
+whatever of them is known.
 ``DataCaps`` looks at what was used of a billing month, and brings subscribers to what their plans say of that.
 ``LoginLog`` reads who was let in and who was not, ``Diagnoses`` says why somebody can't log in, and ``examine`` looks
 for what is known to hurt in the server itself.
@@ -129,13 +131,16 @@ from radius.results import (
 from radius.service import RadiusService
 from radius.sessions.archive import Archived, Kept, SessionArchive
 from radius.sessions.looks import SessionLooks, SessionState, SessionView
+from radius.sessions.losses import LostSession, SessionLosses
 from radius.sessions.reaper import NasGuard, Reaped, Reaper
 from radius.sessions.sessions import Session, SessionReader
+from radius.sessions.stations import OnlineView, StationBook, StationLooks, StationView
 from radius.sessions.usage import UnsplitUsage, UsageLooks, UsageOfDay, UsageView, UsedOctets
 from radius.sessions.usage_count import UsageCount
 from radius.states import State
 from radius.subscribers.cap_verbs import CapCrossing
 from radius.subscribers.changes import SubscriberChange, subscriber_changes
+from radius.subscribers.finding import SubscriberSearch
 from radius.subscribers.line_identity import LineIdentity
 from radius.subscribers.password_storage import LOGIN_METHODS, PasswordStorage
 from radius.subscribers.standing import live_username_of_service, states_of_customer
@@ -189,6 +194,7 @@ __all__ = [
     "LoginLog",
     "LoginView",
     "LookRefused",
+    "LostSession",
     "NasAddressTaken",
     "NasGuard",
     "NasNameTaken",
@@ -197,6 +203,7 @@ __all__ = [
     "NasSilence",
     "NasUnknown",
     "NoDataCap",
+    "OnlineView",
     "PasswordStorage",
     "PasswordStorageRefused",
     "Patient",
@@ -234,6 +241,7 @@ __all__ = [
     "SessionChanges",
     "SessionControl",
     "SessionLooks",
+    "SessionLosses",
     "SessionReader",
     "SessionState",
     "SessionView",
@@ -243,10 +251,14 @@ __all__ = [
     "SeveralNotExpressible",
     "SeveralRefused",
     "State",
+    "StationBook",
+    "StationLooks",
+    "StationView",
     "SubscriberChange",
     "SubscriberFile",
     "SubscriberImport",
     "SubscriberLine",
+    "SubscriberSearch",
     "SubscriberTerminated",
     "SubscriberUnknown",
     "SubscriberVerbs",

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    func,
     text,
     true,
 )
@@ -160,6 +161,11 @@ def _while_it_lives(name: str, *columns: str, only: str | None = None) -> Index:
     return Index(name, *columns, unique=True, sqlite_where=where, postgresql_where=where)
 
 
+def _where_given(name: str, column: str) -> Index:
+    where = text(f"{column} IS NOT NULL")
+    return Index(name, "tenant_id", column, sqlite_where=where, postgresql_where=where)
+
+
 class Subscriber(Projected, RadiusBase):
     """One RADIUS username and the service it stands for. The password is sealed under ``secret:subscriber/<id>``."""
 
@@ -185,6 +191,16 @@ class Subscriber(Projected, RadiusBase):
         Index("ix_radius_subscriber_customer", "tenant_id", "customer_id"),
         Index("ix_radius_subscriber_named", "tenant_id", "username", "id"),
         Index("ix_radius_subscriber_state", "tenant_id", "state", "id"),
+        # By its bytes, whatever order the database's language has: so the beginning of a name is a range.
+        Index(
+            "ix_radius_subscriber_begins",
+            "tenant_id",
+            func.lower(text("username")).label("small"),
+            postgresql_ops={"small": "text_pattern_ops"},
+        ),
+        Index("ix_radius_subscriber_service", "tenant_id", "service_id"),
+        _where_given("ix_radius_subscriber_address", "framed_ipv4"),
+        _where_given("ix_radius_subscriber_station", "bound_station"),
         CheckConstraint(f"state IN ({', '.join(repr(state) for state in STATES)})", name="state"),
         CheckConstraint("(state = 'testing') = (testing_until IS NOT NULL)", name="testing_until"),
         CheckConstraint("framed_ipv4 IS NULL OR framed_pool IS NULL", name="address_or_pool"),

@@ -13,8 +13,9 @@ LONGEST_REASON = 1000
 _LINE = re.compile(PRINTABLE + "*")
 
 
-def checked_reason(reason: str) -> str:
-    """Why somebody decided something, without the blanks around it; it stands in the run's log for good.
+def checked_reason(reason: str, *, what: str = "reason") -> str:
+    """Why somebody decided something, without the blanks around it; it stands in the run's log for good. ``what``: what
+    else it is.
 
     Raises: InputRefused.
     """
@@ -27,4 +28,4 @@ def checked_reason(reason: str) -> str:
         fault = f"is longer than {LONGEST_REASON} characters"
     else:
         return text
-    raise InputRefused("the reason", [("reason", fault)])
+    raise InputRefused(f"the {what}", [(what, fault)])

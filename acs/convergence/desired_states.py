@@ -50,6 +50,8 @@ class Desired:
     verified_at: datetime | None
     failures: int
     send_until: datetime | None
+    rows: Mapping[str, str]
+    """The rows that its last session has chosen, by selector."""
 
     @property
     def tag(self) -> str:
@@ -75,6 +77,14 @@ class Desired:
         rows = ChosenRows.by_tags(self.delivery.selectors, tags)
         if rows is None:
             return None
+        return replace(self, settings=tuple(replace(each, path=rows.placed(each.path)) for each in self.settings))
+
+    def in_its_rows(self) -> Desired:
+        """The same with every path as complete as is written down of the rows that the CPE has chosen."""
+        numbers: dict[str, str] = {}
+        for selector in self.delivery.selectors:
+            numbers |= selector.numbers_of(self.rows.get(selector.name, "")) or {}
+        rows = ChosenRows(numbers)
         return replace(self, settings=tuple(replace(each, path=rows.placed(each.path)) for each in self.settings))
 
     @property
@@ -270,4 +280,5 @@ def desired_of(device: AcsDevice) -> Desired:
         verified_at=device.verified_at,
         failures=device.failures,
         send_until=device.send_until,
+        rows=dict(device.rows or {}),
     )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 
 import structlog
 from typing_extensions import TypedDict
@@ -78,6 +79,17 @@ class DeviceConvergence:
         """``shared`` is for whoever does this for many CPEs at a time (``acs.fleet``)."""
         self._nbi = nbi
         self._now = now
+        self._made_with = partial(
+            DeviceConvergence,
+            begin,
+            nbi,
+            tenant_id=tenant_id,
+            now=now,
+            secrets=secrets,
+            acs_name=acs_name,
+            sleep=sleep,
+            shared=shared,
+        )
         own = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets, acs_name=acs_name)
         self._states = own if shared is None else shared.states
         window = None if shared is None else shared.window
@@ -92,6 +104,10 @@ class DeviceConvergence:
     def nbi(self) -> NbiClient:
         """The GenieACS it goes through."""
         return self._nbi
+
+    def with_patience(self, patience: Patience) -> DeviceConvergence:
+        """The same, for whoever waits longer or less for a CPE."""
+        return self._made_with(patience=patience)
 
     async def prepare(self) -> None:
         """Install our apply script at the ACS if need be; done by ``apply`` too, which then waits 5 s for it.

@@ -265,7 +265,7 @@ def concluded_since(desired: Desired, since: datetime) -> VerifyOutcome | None:
         return None
     if desired.device_id is None or desired.verified_at is None or desired.verified_at < since:
         return None
-    return _outcome(desired, desired.device_id, desired.state, desired.reason, desired.verified_at, [])
+    return _outcome(desired.in_its_rows(), desired.device_id, desired.state, desired.reason, desired.verified_at, [])
 
 
 def _outcome(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
@@ -41,15 +42,53 @@ class FleetOverview(TypedDict):
     unbound: int
 
 
+class FleetTrouble(TypedDict):
+    """Of a fleet only what is not as it should be, as in ``FleetOverview``."""
+
+    states: list[StateCount]
+    unreached: list[CauseCount]
+    handed_over: int
+
+
 async def overview(db: AsyncSession, *, tenant_id: str) -> FleetOverview:
     """Counted in the database; CPEs that were withdrawn are left out."""
     live = (AcsDevice.tenant_id == tenant_id, AcsDevice.state != "withdrawn")
+    bound = select(AcsDevice.serial).where(*live)
+    unbound = await db.scalar(
+        select(func.count()).where(AcsSeenDevice.tenant_id == tenant_id, AcsSeenDevice.serial.not_in(bound))
+    )
+    return FleetOverview(
+        states=await _states(db, live),
+        unreached=await _unreached(db, live),
+        handed_over=await _handed_over(db, live),
+        unbound=unbound or 0,
+    )
+
+
+async def trouble(db: AsyncSession, *, tenant_id: str, states: Collection[str]) -> FleetTrouble:
+    """How many CPEs are in these states, cannot be reached or are left to a person: along indexes that know no others,
+    so that it costs little where all is well."""
+    mine = AcsDevice.tenant_id == tenant_id
+    live = (mine, AcsDevice.state != "withdrawn")
+    return FleetTrouble(
+        states=await _states(db, (mine, AcsDevice.state.in_(states))),
+        unreached=await _unreached(db, live),
+        handed_over=await _handed_over(db, live),
+    )
+
+
+async def _states(db: AsyncSession, which: Sequence[ColumnElement[bool]]) -> list[StateCount]:
     states: list[StateCount] = []
-    by_state = select(AcsDevice.state, func.count(), func.min(AcsDevice.updated_at)).where(*live)
+    by_state = select(AcsDevice.state, func.count(), func.min(AcsDevice.updated_at)).where(*which)
     for state, devices, since in await db.execute(by_state.group_by(AcsDevice.state).order_by(AcsDevice.state)):
-        oldest = select(AcsDevice.serial).where(*live, AcsDevice.state == state, AcsDevice.updated_at == since)
-        serial = (await db.scalars(oldest.order_by(AcsDevice.id).limit(1))).one()
+        oldest = select(AcsDevice.serial).where(*which, AcsDevice.state == state, AcsDevice.updated_at == since)
+        # + 0 keeps a planner from walking all CPEs in that order until it meets the one
+        serial = (await db.scalars(oldest.order_by(AcsDevice.id + 0).limit(1))).one()
         states.append(StateCount(state=state, devices=devices, oldest_serial=serial, oldest_since=since))
+    return states
+
+
+async def _unreached(db: AsyncSession, live: Sequence[ColumnElement[bool]]) -> list[CauseCount]:
     unreached: list[CauseCount] = []
     why_and_since = select(AcsDevice.unreached_why, func.count(), func.min(AcsDevice.unreached_since))
     known = why_and_since.where(*live, AcsDevice.unreached_why.is_not(None)).group_by(AcsDevice.unreached_why)
@@ -69,9 +108,8 @@ async def overview(db: AsyncSession, *, tenant_id: str) -> FleetOverview:
                 oldest_since=first,
             )
         )
-    handed_over = await db.scalar(select(func.count()).where(*live, AcsDevice.handed_over_at.is_not(None)))
-    bound = select(AcsDevice.serial).where(*live)
-    unbound = await db.scalar(
-        select(func.count()).where(AcsSeenDevice.tenant_id == tenant_id, AcsSeenDevice.serial.not_in(bound))
-    )
-    return FleetOverview(states=states, unreached=unreached, handed_over=handed_over or 0, unbound=unbound or 0)
+    return unreached
+
+
+async def _handed_over(db: AsyncSession, live: Sequence[ColumnElement[bool]]) -> int:
+    return await db.scalar(select(func.count()).where(*live, AcsDevice.handed_over_at.is_not(None))) or 0

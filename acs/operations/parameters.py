@@ -94,6 +94,7 @@ class WriteStep:
             "The CPE has taken it; it is read back in a later session.",
             {"settled": False},
             forget_tag=tag_of(operation),
+            proven=("The CPE has taken the values", "they were not read back"),
         )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import holdings
-from ipam.lookup import address_facts
+from ipam.lookup import address_facts, places
 from ipam.lookup.answers import AddressFacts, Occupation, PlaceKind, PlaceUsage, ServiceFacts
+from ipam.lookup.places import Behind, LinePlace
 from ipam.nat.port_blocks import PortBlocks
 from ipam.tables import AccessNode, Bng, Service
 from ipam.upkeep.pool_units import find_pool
@@ -85,6 +86,18 @@ class AddressLookup:
             .where(AccessNode.tenant_id == self._tenant_id, AccessNode.name.in_(access_nodes))
         )
         return {node: bng for node, bng in found}
+
+    async def places_of(self, usernames: Sequence[str]) -> list[LinePlace]:
+        """Where the lines of these usernames are; those that have an active service."""
+        return await places.places_of(self._db, self._tenant_id, usernames)
+
+    async def services_behind(self, place: Sequence[str | None], *, most: int) -> int:
+        """How many services are active behind a BNG, an access node or a port, counted up to ``most``."""
+        return await places.services_behind(self._db, self._tenant_id, place, most=most)
+
+    async def places_of_locations(self, locations: Collection[str]) -> dict[str, Behind]:
+        """Where these premises are connected; those that there are."""
+        return await places.places_of_locations(self._db, self._tenant_id, locations)
 
     async def usage_by_place(self, of: PlaceKind) -> list[PlaceUsage]:
         """How full the pools are that are bound to each BNG, site or access node, or inside of it."""

@@ -4,6 +4,13 @@ AccessError
 |-- TokenMissing     nobody said who they are
 |-- TokenRefused     unknown, expired or revoked: which, an answer never tells
 |-- TokenUnknown     no token of that number
+|-- SessionOver      not signed in at the console, or not any more
+|-- SignInRefused    unknown, disabled or a wrong password: which, an answer never tells
+|-- SignInsTooMany   tried too often
+|-- RequestForged    not sent from a page of the console
+|-- InvitationOver   used, too old, taken back or made up
+|-- UserUnknown      nobody of that name
+|-- LoginNameTaken   by somebody else
 `-- Forbidden        known, and not allowed to
 """
 
@@ -38,6 +45,54 @@ class TokenUnknown(AccessError):
     def __init__(self, token_id: int) -> None:
         self.token_id = token_id
         super().__init__(f"There is no token {token_id}.")
+
+
+class SessionOver(AccessError):
+    """You are not signed in, or not any more: sign in."""
+
+    code = "access.session_over"
+
+
+class SignInRefused(AccessError):
+    """The name or the password isn't right."""
+
+    code = "access.sign_in_refused"
+
+
+class SignInsTooMany(AccessError):
+    """There were too many tries to sign in; wait a quarter of an hour."""
+
+    code = "access.sign_ins_too_many"
+
+
+class RequestForged(AccessError):
+    """This was not sent from a page of this console, nothing was done: open the page again and send it from there."""
+
+    code = "access.request_forged"
+
+
+class InvitationOver(AccessError):
+    """This link opens nothing: it was used, is too old, or a newer one has taken its place. Ask for a new one."""
+
+    code = "access.invitation_over"
+
+
+class UserUnknown(AccessError):
+    """Nobody signs in with this name."""
+
+    code = "access.user_unknown"
+
+    def __init__(self, login_name: str) -> None:
+        super().__init__(f"Nobody signs in as {login_name}.")
+
+
+class LoginNameTaken(AccessError):
+    """Somebody signs in with this name already."""
+
+    code = "access.login_name_taken"
+
+    def __init__(self, login_name: str) -> None:
+        super().__init__(f"Somebody signs in as {login_name} already.")
 
 
 class Forbidden(AccessError):

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 Permission = Literal[
     "addresses.read",
     "addresses.write",
+    "attention.read",
     "audit.read",
     "customers.read",
     "customers.write",
@@ -40,6 +41,7 @@ Permission = Literal[
     "runs.read",
     "runs.signal",
     "runs.start",
+    "search.read",
     "subscribers.read",
     "subscribers.write",
     "subscriptions.end",
@@ -55,10 +57,14 @@ Role = Literal["admin", "noc", "dispatch", "sales", "partner", "technician", "re
 
 PERMISSIONS: frozenset[Permission] = frozenset(get_args(Permission))
 READING = frozenset(each for each in PERMISSIONS if each.endswith(".read")) - {"audit.read", "webhooks.read"}
+MONEY: frozenset[Permission] = frozenset(
+    {"offers.read", "orders.read", "partners.read", "payments.read", "quotes.read", "subscriptions.read"}
+)
+"""What tells prices, amounts and commissions: no business of who keeps the network going."""
 
 ROLES: dict[Role, frozenset[Permission]] = {
     "admin": PERMISSIONS,
-    "noc": READING
+    "noc": (READING - MONEY)
     | {
         "addresses.write",
         "audit.read",
@@ -79,6 +85,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "dispatch": frozenset(
         {
             "addresses.read",
+            "attention.read",
             "customers.read",
             "devices.read",
             "installations.order",
@@ -87,6 +94,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
             "orders.read",
             "runs.read",
             "runs.signal",
+            "search.read",
             "subscribers.read",
             "tickets.read",
             "tickets.write",
@@ -96,6 +104,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     ),
     "sales": frozenset(
         {
+            "attention.read",
             "customers.read",
             "customers.write",
             "leads.read",
@@ -113,14 +122,25 @@ ROLES: dict[Role, frozenset[Permission]] = {
             "quotes.read",
             "quotes.write",
             "runs.read",
+            "search.read",
             "subscriptions.end",
             "subscriptions.read",
             "tickets.read",
             "tickets.write",
         }
     ),
-    "partner": frozenset({"customers.read", "offers.read", "partners.order", "partners.read", "runs.read"}),
-    "technician": frozenset({"visits.read", "visits.report"}),
+    "partner": frozenset(
+        {
+            "attention.read",
+            "customers.read",
+            "offers.read",
+            "partners.order",
+            "partners.read",
+            "runs.read",
+            "search.read",
+        }
+    ),
+    "technician": frozenset({"attention.read", "search.read", "visits.read", "visits.report"}),
     "read-only": READING,
 }
 """What each role may do. Of what a partner or a technician may do, only their own."""

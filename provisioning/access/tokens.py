@@ -12,7 +12,7 @@ import hmac
 import re
 import secrets
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -126,6 +126,7 @@ class Caller:
     permissions: frozenset[Permission] = frozenset()
     use_noted: bool = True
     expires_at: datetime | None = None
+    user_id: int | None = None
 
     def require(self, permission: Permission) -> None:
         """Raises: Forbidden."""
@@ -274,13 +275,18 @@ def _check(name: str, role: str, days: int, scopes: list[str], whose: dict[str, 
     for scope in scopes:
         if scope not in may:
             faults.add("scope", f"{scope} is nothing that {role} may do: {', '.join(sorted(may))}")
+    check_whose(faults, role, whose)
+    faults.refuse_if_any()
+
+
+def check_whose(faults: Faults, role: str, whose: Mapping[str, Any]) -> None:
+    """A partner's or a technician's role has their number, and no other has any."""
     for field_name, number in whose.items():
         needed = _WHOSE.get(role) == field_name
         if needed:
             faults.number(field_name, number)
         elif number is not None:
             faults.add(field_name, f"has no meaning for the role {role}")
-    faults.refuse_if_any()
 
 
 def _digest(secret: str) -> bytes:

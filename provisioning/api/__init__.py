@@ -1,6 +1,6 @@
 """The HTTP API: thin routes on the same doors that the command line uses, one module a noun.
 
-``create_app(appliance)`` is the application, ``serve`` runs it, ``serve_in_processes`` in several processes. To add a
+``create_app(appliance)`` is the application; ``provisioning.serving`` runs it, together with the console. To add a
 noun: a module with ``doors = Doors(...)`` (see ``routes``), and its name in ``app.NOUNS``, or in ``app.OUTSIDE`` for
 what has an address of its own; every route names its permission, and the answers' types are those of the services. No
 rule of the business stands in a route.
@@ -8,9 +8,7 @@ rule of the business stands in a route.
 
 from provisioning.api.app import create_app
 from provisioning.api.calls import Call, InCall
-from provisioning.api.processes import serve_in_processes
 from provisioning.api.routes import PUBLIC, Door, Doors
-from provisioning.api.serving import Seat, run_serving, serve, serve_in
 
 __all__ = [
     "PUBLIC",
@@ -18,10 +16,5 @@ __all__ = [
     "Door",
     "Doors",
     "InCall",
-    "Seat",
     "create_app",
-    "run_serving",
-    "serve",
-    "serve_in",
-    "serve_in_processes",
 ]

@@ -20,12 +20,14 @@ from provisioning.api import (
     addresses_services,
     addresses_upkeep,
     api_pages,
+    attention,
     audit,
     campaigns,
     customers,
     device_settings,
     devices,
     devices_fleet,
+    devices_readings,
     devices_verbs,
     events,
     installations,
@@ -46,6 +48,7 @@ from provisioning.api import (
     public_tenant,
     quotes,
     runs,
+    search,
     session_changes,
     sessions,
     subscribers,
@@ -68,6 +71,7 @@ NOUNS: Sequence[APIRouter] = (
     tickets.doors,
     visits.doors,
     lines.doors,
+    lines.found_doors,
     leads.doors,
     offers.doors,
     quotes.doors,
@@ -90,6 +94,8 @@ NOUNS: Sequence[APIRouter] = (
     addresses_upkeep.doors,
     addresses_nat.doors,
     devices_fleet.doors,
+    devices_readings.doors,
+    devices_readings.fleet_doors,
     device_settings.doors,
     devices.doors,
     acs.doors,
@@ -99,6 +105,8 @@ NOUNS: Sequence[APIRouter] = (
     mails.doors,
     webhooks.doors,
     audit.doors,
+    search.doors,
+    attention.doors,
 )
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = (
@@ -125,6 +133,7 @@ def create_app(appliance: Appliance) -> FastAPI:
     app.state.appliance = appliance
     appliance.database.hear(note_wanted_changes)
     app.state.known = KnownCallers(appliance.clock)
+    app.state.home = None  # where `/` leads at the appliance's own address
     app.state.noting = set[int]()  # tokens whose use is being written down
     app.router.routes.extend(_doors().routes)
     app.add_exception_handler(HTTPException, answer_problem)

@@ -8,25 +8,25 @@ from __future__ import annotations
 from sqlalchemy import Select
 
 from provisioning.api.calls import Call
-from provisioning.commercial import PartnerService, PartnerUnknown
+from provisioning.commercial import PartnerUnknown
 from provisioning.field import VisitRecord, VisitUnknown
+from provisioning.sight import Sight
 from workflows import Among, RunUnknown, knows_run
 
-PARTNERS_JOURNEY = "partner_customer_provisioning"
+
+def own_sight(call: Call) -> Sight:
+    """What the caller sees of what is found for everybody."""
+    return call.appliance.sight(call.db, call.caller)
 
 
 def own_customers(call: Call) -> Select[int] | None:
     """The query for the numbers that a partner may know; None: everybody."""
-    if call.caller.partner_id is None:
-        return None
-    partners = PartnerService(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
-    return partners.customer_numbers(call.caller.partner_id)
+    return own_sight(call).customers
 
 
 def own_runs(call: Call) -> Among | None:
     """Runs for a partner's customers, and those that are about to make one; None: every run."""
-    customers = own_customers(call)
-    return None if customers is None else Among(customers, PARTNERS_JOURNEY, f"partner/{call.caller.partner_id}/")
+    return own_sight(call).runs
 
 
 async def require_own_run(call: Call, run_id: int) -> None:

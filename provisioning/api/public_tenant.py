@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from provisioning.api.calls import Call, InCall
 from provisioning.api.public_pages import Pages, message, page, stylesheet
@@ -35,8 +35,13 @@ async def customer_page(call: InCall, slug: str) -> Response:
 
 @doors.shown("/")
 async def page_of_the_host(call: InCall) -> Response:
-    """The page of the customer whose domain was asked for."""
-    return await _answer(call, host=_host(call))
+    """The page of the customer whose domain was asked for; at the appliance's own the way to the console, if it has
+    one."""
+    answer = await _answer(call, host=_host(call))
+    home: str | None = call.request.app.state.home
+    if answer.status_code == 404 and home is not None:
+        return RedirectResponse(home, status_code=303)
+    return answer
 
 
 @doors.shown(BRAND_STYLESHEET)

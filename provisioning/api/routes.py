@@ -20,7 +20,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 
 import structlog
 from fastapi import APIRouter
@@ -78,7 +78,7 @@ class Terms:
     what it answers is the answer.
     """
 
-    permission: Permission | Literal["public"]
+    permission: Permission | Literal["public", "signed in"]
     method: Method
     keyed: bool
     takes_json: bool
@@ -93,10 +93,14 @@ class Terms:
 
 
 class Door(APIRoute):
-    """One route. Refuses to exist without terms."""
+    """One route, which refuses to exist without terms. Who comes is known by a bearer token."""
+
+    name_in_audit: ClassVar = "api"
+    takes: ClassVar[frozenset[str]] = PERMISSIONS | {PUBLIC}
+    """What may stand in the place of its permission."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], *, terms: Terms | None = None, **options: Any) -> None:
-        if terms is None or (terms.permission != PUBLIC and terms.permission not in PERMISSIONS):
+        if terms is None or terms.permission not in self.takes:
             raise TypeError(f"{path} declares no permission that there is: use the methods of Doors")
         self.terms = terms
         super().__init__(path, endpoint, **options)
@@ -139,8 +143,7 @@ class Door(APIRoute):
         caller = await self._let_in(appliance, request)
         key = key_of(request) if terms.keyed else None
         body = await read_body(request, most_bytes=terms.most_bytes)
-        if terms.takes_json and not (terms.takes_csv and is_csv(request)):
-            check_json(request, body)
+        self._check_body(request, body)
         repeatable = replayed(request, body)
         if terms.first is not None:
             async with appliance.database.read() as db:
@@ -164,6 +167,11 @@ class Door(APIRoute):
             await keep_answer(db, taken, response, shown_once=called.state.call.shown_once)
             return response
 
+    def _check_body(self, request: Request, body: bytes) -> None:
+        """Raises: MediaTypeUnsupported, RequestMalformed."""
+        if self.terms.takes_json and not (self.terms.takes_csv and is_csv(request)):
+            check_json(request, body)
+
     async def _audited(self, request: Request, handler: Handler) -> Response:
         call: Call = request.state.call
         want_changes(call.db)
@@ -183,7 +191,7 @@ class Door(APIRoute):
             known: KnownCallers = request.app.state.known
             caller = known.find(_token(request))
             if caller is not None:
-                caller.require(self.terms.permission)
+                caller.require(cast(Permission, self.terms.permission))
                 return caller
         async with appliance.database.read() as db:
             return await self._caller(appliance, db, request)
@@ -197,12 +205,12 @@ class Door(APIRoute):
             asked_at = appliance.clock()
             caller = await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).caller(token)
             known.keep(token, caller, asked_at=asked_at)
-        caller.require(self.terms.permission)
+        caller.require(cast(Permission, self.terms.permission))
         return caller
 
     def _called(self, request: Request, appliance: Appliance, db: AsyncSession, caller: Caller) -> Request:
         action = " ".join([*map(str, self.tags[:1]), self.name.replace("_", "-")])
-        deed = Deed(action=action, actor=caller.name, door="api", token_id=caller.token_id)
+        deed = Deed(action=action, actor=caller.name, door=self.name_in_audit, token_id=caller.token_id)
         request.state.call = Call(appliance, db, caller, deed, request)
         return request
 
@@ -210,8 +218,10 @@ class Door(APIRoute):
 class Doors(APIRouter):
     """A router of doors."""
 
+    kind: ClassVar[type[Door]] = Door
+
     def __init__(self, **options: Any) -> None:
-        super().__init__(route_class=Door, **options)
+        super().__init__(route_class=self.kind, **options)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As the framework finds it, but for one look before: it would try each route of each noun, twice."""
@@ -224,7 +234,7 @@ class Doors(APIRouter):
         method: Method,
         path: str,
         *,
-        permission: Permission | Literal["public"],
+        permission: Permission | Literal["public", "signed in"],
         keyed: bool | None = None,
         takes_json: bool | None = None,
         most_bytes: int = MOST_BYTES,
@@ -251,7 +261,7 @@ class Doors(APIRouter):
         documented["openapi_extra"] = {**documented.get("openapi_extra", {}), **options.get("openapi_extra", {})}
 
         def declare(endpoint: Endpoint) -> Endpoint:
-            route = cast("type[APIRoute]", partial(Door, terms=terms))
+            route = cast("type[APIRoute]", partial(self.kind, terms=terms))
             methods: list[str] = ["GET", "HEAD"] if refusal is not None and method == "GET" else [method]
             self.add_api_route(path, endpoint, methods=methods, route_class_override=route, **documented)
             return endpoint

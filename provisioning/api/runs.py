@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query, Response
 from pydantic import Field
 
-from provisioning.api.calls import Call, InCall, etag_of
+from provisioning.api.calls import Call, InCall
 from provisioning.api.causes import body_of, input_by_journey, require_to_cause
 from provisioning.api.own import own_runs, require_own_run
 from provisioning.api.pages import LARGEST_RUN, After, Limit, Moment, Page, RunNumber, Wanted, page_of, row_of
@@ -19,7 +18,10 @@ from provisioning.api.wishes import Wish, WithReason
 from provisioning.errors import ProvisioningError
 from provisioning.keeps import Kept, kept
 from provisioning.logs import mask_secrets
+from provisioning.run_desk import Decision, mark_of
+from provisioning.run_previews import Preview, Verb
 from workflows import EventRefused, NoteView, RunState, RunSummary, StepView, list_runs, show_run
+from workflows.answers import TicketPriority
 
 doors = Doors(prefix="/runs", tags=["runs"])
 
@@ -87,6 +89,27 @@ class Because(Wish):
     reason: str = Field(max_length=1000)
 
 
+class Note(Wish):
+    """One line for the run's log."""
+
+    text: str = Field(min_length=1, max_length=1000)
+
+
+class HandOver(Wish):
+    """To which team, why, and how much it hurries."""
+
+    team: str = Field(min_length=1, max_length=64)
+    reason: str = Field(min_length=1, max_length=1000)
+    priority: TicketPriority = "normal"
+
+
+class HandedOver(Wish):
+    """The team's ticket; the run stays as it is."""
+
+    run_id: int
+    ticket_id: int
+
+
 @doors.get("", permission="runs.read")
 async def list_(
     call: InCall,
@@ -136,6 +159,42 @@ async def show(call: InCall, run_id: RunNumber, response: Response) -> RunDocume
     document = await _document(call, run_id)
     response.headers["ETag"] = _etag(document.run)
     return document
+
+
+@doors.get("/{run_id}/preview", permission="runs.read")
+async def preview(
+    call: InCall,
+    run_id: RunNumber,
+    verb: Annotated[Verb, Query(description="The decision")],
+    from_step: Annotated[str | None, Query(max_length=100, description="Of `retry-from`: the step")] = None,
+) -> Preview:
+    """What a decision about this run would touch; nothing is changed."""
+    await require_own_run(call, run_id)
+    _, seen = await call.appliance.run_desk(call.db).preview(run_id, verb, from_step=from_step)
+    return seen
+
+
+@doors.post("/{run_id}/notes", permission="runs.operate", status_code=201)
+async def note(call: InCall, run_id: RunNumber, wish: Note) -> RunDocument:
+    """Writes a line into the run's log, whatever its state; nothing else of it changes."""
+    before = (await _document(call, run_id)).run
+    await call.appliance.runs.note(call.db, run_id, by=call.by, text=wish.text)
+    standing = _standing(before)
+    call.tells(subject=f"run/{run_id}", run_id=run_id, customer_id=before.customer_id, before=standing, after=standing)
+    call.tells(reason=wish.text)
+    await call.db.flush()
+    return await _document(call, run_id)
+
+
+@doors.post("/{run_id}/hand-over", permission="runs.operate", status_code=201, if_match=True)
+async def hand_over(call: InCall, run_id: RunNumber, wish: HandOver) -> HandedOver:
+    """Opens a ticket for a team with what is held and why; tickets.write is asked for as well. The run stays held."""
+    call.caller.require("tickets.write")
+    await _seen(call, run_id, reason=wish.reason)
+    decision = Decision("hand-over", reason=wish.reason, team=wish.team, priority=wish.priority)
+    decided = await call.appliance.run_desk(call.db).decide(run_id, decision, by=call.by)
+    assert decided.ticket_id is not None, "handing over opens one"
+    return HandedOver(run_id=run_id, ticket_id=decided.ticket_id)
 
 
 @doors.post("/{run_id}/signals", permission="runs.signal", status_code=201)
@@ -218,5 +277,4 @@ def _standing(run: RunSummary) -> dict[str, Any]:
 
 
 def _etag(run: RunSummary) -> str:
-    moments: list[datetime | None] = [run.updated_at, run.finished_at, run.wake_at]
-    return etag_of(run.id, run.state, run.current_step, run.waiting_for, run.waiting_on, run.reason, *moments)
+    return f'"{mark_of(run)}"'

@@ -39,12 +39,15 @@ from provisioning.cli import (
     tenants,
     tickets,
     tokens,
+    users,
     visits,
     webhooks,
 )
+from provisioning.cli.attention import add_to as add_attention
 from provisioning.cli.audited import remember_what_is_typed
 from provisioning.cli.demo import add_to as add_demo
 from provisioning.cli.doctor import add_to as add_doctor
+from provisioning.cli.find import add_to as add_find
 from provisioning.cli.lab import app as lab
 from provisioning.cli.operate import add_to as add_operations
 from provisioning.cli.printing import say
@@ -83,11 +86,14 @@ app.add_typer(mails.app, name="mails")
 app.add_typer(notices.app, name="notices")
 app.add_typer(tickets.app, name="tickets")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(users.app, name="users")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(audit.app, name="audit")
 app.add_typer(lab, name="lab")
 add_operations(app)
 add_doctor(app)
+add_find(app)
+add_attention(app)
 add_demo(app)
 remember_what_is_typed(app)
 

@@ -8,7 +8,7 @@ import typer
 
 from acs import DeviceRecord, DeviceState
 from provisioning.bootstrap import Appliance
-from provisioning.cli import device_settings, devices_acs, devices_verbs
+from provisioning.cli import device_settings, devices_acs, devices_looking, devices_verbs, devices_wishes
 from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.fleet import holder_of
@@ -17,6 +17,8 @@ app = typer.Typer(no_args_is_help=True, help="CPEs: what each is to have, and ho
 app.add_typer(devices_acs.app, name="acs")
 device_settings.add_to(app)
 devices_verbs.add_to(app)
+devices_wishes.add_to(app)
+devices_looking.add_to(app)
 
 Serial = Annotated[str, typer.Argument(help="The CPE's serial number, in any spelling of it.")]
 

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
-from provisioning.check import check_everything
-from provisioning.cli.audited import tells
+from provisioning.checking import check_and_record
+from provisioning.cli.audited import carrying, tells
 from provisioning.cli.printing import print_indented, print_json, say
 from provisioning.cli.running import AsJson, guarded, run
 from provisioning.estate import import_estate
@@ -107,15 +107,18 @@ def serve(
         int, typer.Option(min=1, max=64, help="How many processes answer; the first of them moves runs, if any does.")
     ] = 1,
 ) -> None:
-    """Answer HTTP until told to stop (SIGTERM, Ctrl-C): the API under /api/v1, its description at /docs."""
+    """Answer HTTP until told to stop (SIGTERM, Ctrl-C): the console at /, the API under /api/v1, described at /docs."""
 
-    from provisioning.api import Seat, run_serving, serve_in, serve_in_processes  # a web framework, which no other
-    from provisioning.api import serve as serve_api  # command waits for
+    from provisioning.serving import Seat, run_serving, serve_in, serve_in_processes  # a web framework, which no other
+    from provisioning.serving import serve as serve_here  # command waits for
 
     def one_of_several(seat: Seat, number: int) -> None:
         async def act() -> None:
             async with open_appliance(settings) as appliance:
-                await serve_in(seat, appliance, with_worker=with_worker if number == 0 else False)
+                first = number == 0
+                await serve_in(
+                    seat, appliance, with_worker=with_worker if first else False, tell=say if first else _hear_nothing
+                )
 
         try:
             guarded(lambda: run_serving(act()), as_json=False)
@@ -124,7 +127,7 @@ def serve(
 
     async def alone() -> None:
         async with open_appliance(settings) as appliance:
-            await serve_api(appliance, host=host, port=port, with_worker=with_worker)
+            await serve_here(appliance, host=host, port=port, with_worker=with_worker, tell=say)
 
     def act() -> int:
         if processes == 1:
@@ -138,11 +141,16 @@ def serve(
         raise typer.Exit(status)
 
 
+def _hear_nothing(_sentence: str) -> None:
+    """The first process has said it."""
+
+
 def check(json_: AsJson = False) -> None:
     """Ask whether everything that must always hold does hold; exit status 1 if anything doesn't."""
 
     async def act(appliance: Appliance) -> int:
-        result = await check_everything(appliance)
+        with carrying(appliance):  # that it was asked is kept with what was found, and nothing was decided
+            result = await check_and_record(appliance)
         if json_:
             print_json(result)
         else:

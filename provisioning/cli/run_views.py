@@ -18,6 +18,7 @@ from provisioning.cli.printing import (
     state_text,
 )
 from provisioning.keeps import acts, kept, snippet
+from provisioning.run_previews import Preview
 from workflows import RoundView, RunSummary, RunView, StepView
 
 
@@ -59,6 +60,22 @@ def print_run(view: RunView) -> None:
     say(Text("\nlog", style="bold"))
     for note in view.notes:
         print_indented(f"{note.by}: {note.text}", first=f"{clock_time(note.at)}  ", indent=22, style="dim")
+
+
+def print_preview(seen: Preview) -> None:
+    """What a decision about a run would touch."""
+    if seen.refused:
+        say(seen.refused)
+        return
+    for sentence in seen.touches:
+        print_indented(sentence, indent=0)
+    for each in seen.undone:
+        because = "undone" if each.nothing_because is None else f"nothing to undo, {each.nothing_because}"
+        print_indented(f"{each.step}: {because}")
+    for given_back in seen.given_back:
+        print_indented(given_back, first="  given back: ", indent=14)
+    if seen.ends:
+        say(f"the run is then: {seen.ends}")
 
 
 def run_json(view: RunView) -> dict[str, Any]:

@@ -12,14 +12,17 @@ from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import tells
 from provisioning.cli.printing import print_json, say
-from provisioning.cli.run_views import print_run, print_runs, run_json
+from provisioning.cli.run_views import print_preview, print_run, print_runs, run_json
 from provisioning.cli.running import AsJson, By, run
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.run_desk import Decision
+from provisioning.run_previews import Verb
 from provisioning.tickets import read_ticket
 from workflows import RunState, RunView, list_runs, show_run
 
 app = typer.Typer(no_args_is_help=True, help="Runs of journeys: start, list, show, and what an operator may decide.")
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would touch.")]
 RunId = Annotated[int, typer.Argument(help="The run's number.")]
 Reason = Annotated[str, typer.Option(help="Why; it stands in the run's log.")]
 
@@ -115,10 +118,13 @@ def retry(
     from_step: Annotated[
         str | None, typer.Option(help="Undo back to and with this step first, then go forward again.")
     ] = None,
+    dry_run: DryRun = False,
     by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Try a held run again, or at once one that waits for its next try."""
+    if dry_run:
+        return _preview(run_id, "retry-from" if from_step else "retry", json_, from_step)
     _decide(run_id, "retry", json_, by=by, from_step=from_step)
 
 
@@ -127,23 +133,73 @@ def skip(
     run_id: RunId,
     reason: Reason,
     result: Annotated[str | None, typer.Option(help="JSON: the step's result, if later steps need it.")] = None,
+    dry_run: DryRun = False,
     by: By = "",
     json_: AsJson = False,
 ) -> None:
     """Pass over the held step; the run will end as partial."""
+    if dry_run:
+        return _preview(run_id, "skip", json_)
     _decide(run_id, "skip", json_, by=by, reason=reason, result=result)
 
 
 @app.command("roll-back")
-def roll_back(run_id: RunId, reason: Reason, by: By = "", json_: AsJson = False) -> None:
+def roll_back(run_id: RunId, reason: Reason, dry_run: DryRun = False, by: By = "", json_: AsJson = False) -> None:
     """Undo a held run, newest step first; it ends as failed."""
+    if dry_run:
+        return _preview(run_id, "roll-back", json_)
     _decide(run_id, "roll_back", json_, by=by, reason=reason)
 
 
 @app.command()
-def cancel(run_id: RunId, reason: Reason, by: By = "", json_: AsJson = False) -> None:
+def cancel(run_id: RunId, reason: Reason, dry_run: DryRun = False, by: By = "", json_: AsJson = False) -> None:
     """Ask a run to undo itself; a step under way is finished first."""
+    if dry_run:
+        return _preview(run_id, "cancel", json_)
     _decide(run_id, "cancel", json_, by=by, reason=reason)
+
+
+@app.command()
+def note(
+    run_id: RunId,
+    text: Annotated[str, typer.Argument(help="One line for the run's log.")],
+    by: By = "",
+    json_: AsJson = False,
+) -> None:
+    """Write a line into a run's log; nothing else of it changes."""
+    _decide(run_id, "note", json_, by=by, text=text)
+
+
+@app.command("hand-over")
+def hand_over(
+    run_id: RunId,
+    team: Annotated[str, typer.Option(help="The team that is to see to it.")],
+    reason: Reason,
+    priority: Annotated[str, typer.Option(help="How much it hurries: low, normal, high or urgent.")] = "normal",
+    by: By = "",
+    json_: AsJson = False,
+) -> None:
+    """Open a ticket for a team with what is held, why, and what it keeps; the run stays held."""
+
+    async def act(appliance: Appliance) -> None:
+        decision = Decision("hand-over", reason=reason, team=team, priority=priority)
+        async with appliance.database.begin() as db:
+            decided = await appliance.run_desk(db).decide(run_id, decision, by=by)
+        if json_:
+            print_json({"run": run_id, "ticket": decided.ticket_id})
+        else:
+            say(f"run {run_id} is handed over to {team} as ticket {decided.ticket_id}")
+
+    run(act, as_json=json_)
+
+
+def _preview(run_id: int, verb: Verb, as_json: bool, from_step: str | None = None) -> None:
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            _, seen = await appliance.run_desk(db).preview(run_id, verb, from_step=from_step)
+        print_json(seen) if as_json else print_preview(seen)
+
+    run(act, as_json=as_json)
 
 
 def _decide(run_id: int, decision: str, as_json: bool, **arguments: Any) -> None:

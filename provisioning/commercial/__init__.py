@@ -24,6 +24,8 @@ from provisioning.commercial.bills.activations import StoppedBilling, WithdrawnA
 from provisioning.commercial.bills.billing import BillingService
 from provisioning.commercial.bills.expiry import announce_expiring
 from provisioning.commercial.customers.customer import CustomerRecord, CustomerService
+from provisioning.commercial.customers.customer_keys import CustomerSearch, FoundCustomer
+from provisioning.commercial.customers.words import words_of
 from provisioning.commercial.errors import (
     BillingError,
     CustomerConflict,
@@ -85,6 +87,7 @@ from provisioning.commercial.licences.licence_templates import LicenseTemplates
 from provisioning.commercial.licences.license import LARGEST_ALLOCATION, LicenseService
 from provisioning.commercial.mails.communications import CommunicationsService
 from provisioning.commercial.mails.delivery import MailDelivery
+from provisioning.commercial.mails.failing import FailingMessages, failing_messages
 from provisioning.commercial.mails.mail_samples import MailPreview, MailTemplate
 from provisioning.commercial.mails.outbox import Outbox
 from provisioning.commercial.mails.rendering import MailTemplates, RenderedMail
@@ -215,6 +218,7 @@ __all__ = [
     "CustomerInUse",
     "CustomerOfAnotherPartner",
     "CustomerRecord",
+    "CustomerSearch",
     "CustomerService",
     "CustomerUnknown",
     "CustomerWithdrawn",
@@ -229,6 +233,8 @@ __all__ = [
     "DomainTaken",
     "ExtensionNotLast",
     "ExtensionUnknown",
+    "FailingMessages",
+    "FoundCustomer",
     "HostedTenants",
     "LeadConversionWithdrawn",
     "LeadConverted",
@@ -354,6 +360,7 @@ __all__ = [
     "WithdrawnActivation",
     "announce_expiring",
     "common_stylesheet",
+    "failing_messages",
     "public_key_pem",
     "public_keys",
     "read_customer_data",
@@ -364,4 +371,5 @@ __all__ = [
     "require_valid_license",
     "tenant_url",
     "verify_license_key",
+    "words_of",
 ]

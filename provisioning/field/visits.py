@@ -34,6 +34,7 @@ from workflows.services import VisitState
 
 SHORTEST_VISIT_MINUTES = 5
 LONGEST_VISIT_MINUTES = 24 * 60
+LONGEST_EVER = timedelta(days=7)
 LONGEST_ADDRESS = 500
 
 ALLOWED: dict[VisitState, frozenset[VisitOutcome]] = {
@@ -218,8 +219,8 @@ class Visits:
             .order_by(Visit.starts_at, Visit.id)
             .execution_options(populate_existing=True)
         )
-        if starts_at is not None:
-            query = query.where(Visit.ends_at > starts_at)
+        if starts_at is not None:  # the second is what an index answers; no visit lasts for days
+            query = query.where(Visit.ends_at > starts_at, Visit.starts_at > starts_at - LONGEST_EVER)
         if ends_at is not None:
             query = query.where(Visit.starts_at < ends_at)
         if technician_id is not None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 import provisioning.access.audit
+import provisioning.access.console_sessions
+import provisioning.access.invitations
 import provisioning.access.request_keys
 import provisioning.access.tokens
+import provisioning.access.users
+import provisioning.check_records
+import provisioning.commercial.customers.customer_keys
 import provisioning.commercial.helpdesk.ticket_tables
 import provisioning.commercial.licences.licence_tables
 import provisioning.commercial.notices.notice_tables

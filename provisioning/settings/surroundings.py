@@ -67,6 +67,12 @@ class Surroundings(BaseModel):
     webhook_keep_days: int = Field(
         default=30, ge=7, le=365, description="How long what webhooks were told is kept, so that it can be replayed."
     )
+    check_every_minutes: int = Field(
+        default=60,
+        ge=5,
+        le=10_080,
+        description="How often the worker asks whether everything that must hold does, as `firstlight check` does.",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], IN_ANY_CASE] = Field(
         default="info", description="The least urgent thing worth a log line."
     )

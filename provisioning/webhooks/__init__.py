@@ -17,6 +17,7 @@ from provisioning.webhooks.errors import (
     WebhookError,
     WebhookUnknown,
 )
+from provisioning.webhooks.failing import FailingWebhook, failing_webhooks
 from provisioning.webhooks.messages import EVENT_TYPES
 from provisioning.webhooks.recording import FactRecorder
 from provisioning.webhooks.records import DeliveryRecord, WebhookRecord, WebhookWithSecret, impersonal_webhook
@@ -30,6 +31,7 @@ __all__ = [
     "Deliveries",
     "DeliveryRecord",
     "FactRecorder",
+    "FailingWebhook",
     "MessageUnknown",
     "Retention",
     "TargetRefused",
@@ -42,5 +44,6 @@ __all__ = [
     "WebhookUnknown",
     "WebhookWithSecret",
     "Webhooks",
+    "failing_webhooks",
     "impersonal_webhook",
 ]

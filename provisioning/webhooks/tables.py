@@ -80,6 +80,13 @@ class WebhookDelivery(ProvisioningBase):
         UniqueConstraint("webhook_id", "message_row", name="uq_webhook_delivery_once"),
         Index("ix_webhook_delivery_message", "message_row"),
         Index(
+            "ix_webhook_delivery_failed",
+            "tenant_id",
+            "next_try_at",
+            sqlite_where=text("state = 'failed'"),
+            postgresql_where=text("state = 'failed'"),
+        ),
+        Index(
             "ix_webhook_delivery_due",
             "webhook_id",
             "subject",

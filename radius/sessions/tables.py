@@ -89,6 +89,29 @@ radius_nas_heard = Table(
     Column("open_sessions", Integer, nullable=False, server_default=text("0")),
 )
 
+radius_station = Table(
+    "radius_station",
+    freeradius_metadata,
+    # Which MAC addresses (Calling-Station-Id, as twelve hexadecimal digits) have logged in under which username, and
+    # when a session of theirs began last. Digits alone are in the same order in every language.
+    Column("station", String(12), nullable=False),
+    Column("username", Text, nullable=False),
+    Column("from_its_end", String(12), nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    PrimaryKeyConstraint("station", "username"),
+    Index("radius_station_from_its_end", "from_its_end"),
+    Index("radius_station_by_user", "username"),
+    Index("radius_station_by_time", "seen_at"),
+)
+
+radius_read_up_to = Table(
+    "radius_read_up_to",
+    freeradius_metadata,
+    # Up to which number somebody has read radacct.
+    Column("reader", String(32), primary_key=True),
+    Column("radacctid", _Number, nullable=False),
+)
+
 radius_upkeep = Table(
     "radius_upkeep",
     freeradius_metadata,

@@ -20,6 +20,8 @@ from acs.tables import AcsDevice
 from ipam.tables import AddressPlan, Allocation, AllocationEvent, FreeRange, Location, Pool, Service, Svlan
 from provisioning.access import Tokens
 from provisioning.bootstrap import Appliance
+from provisioning.commercial.customers.customer_keys import CustomerKey
+from provisioning.commercial.customers.words import keys_of
 from provisioning.commercial.helpdesk.ticket_tables import Ticket
 from provisioning.commercial.partners.partner_tables import PartnerLink
 from provisioning.commercial.tables import Customer
@@ -35,6 +37,62 @@ PARTNER = 21
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS_A_RUN = len(ISP_TICKET_TO_DEPLOYMENT.steps)
 CHUNK = 5_000
+FIRST_NAMES = [
+    "Anna",
+    "Björn",
+    "Chloé",
+    "Dmitri",
+    "Elif",
+    "François",
+    "Grażyna",
+    "Håkon",
+    "Inés",
+    "Jörg",
+    "Katharina",
+    "Łukasz",
+    "María",
+    "Noël",
+    "Özge",
+    "Paul",
+]
+FAMILY_BEGINS = [
+    "Acker",
+    "Berg",
+    "Cron",
+    "Dorn",
+    "Eich",
+    "Fels",
+    "Grün",
+    "Hoch",
+    "Klein",
+    "Lind",
+    "Müll",
+    "Nord",
+    "Ost",
+    "Rosen",
+    "Schön",
+    "Stein",
+    "Wald",
+    "Zinn",
+]
+FAMILY_ENDS = [
+    "bauer",
+    "berger",
+    "brandt",
+    "er",
+    "feld",
+    "hoff",
+    "hofer",
+    "huber",
+    "inger",
+    "mann",
+    "meier",
+    "rath",
+    "stein",
+    "thal",
+    "wald",
+    "weiß",
+]
 
 Row = dict[str, Any]
 
@@ -95,6 +153,7 @@ async def seed(appliance: Appliance, size: Size) -> Callers:
         async with appliance.database.begin() as db:
             await _fill(db, table, (make(number) for number in range(1, count + 1)))
     async with appliance.database.begin() as db:
+        await _fill(db, CustomerKey, rows.customers_keys())
         for pool in (numbers.v4, numbers.pd):
             await _leave_the_rest(db, pool, used=size.customers)
         tokens = Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock)
@@ -131,6 +190,19 @@ def address_of(customer: int) -> str:
     return f"100.{64 + (customer >> 16)}.{customer >> 8 & 255}.{customer & 255}"
 
 
+def name_of(customer: int) -> str:
+    """A first name that many have, and a family name that a hundred have or so."""
+    first = FIRST_NAMES[customer % len(FIRST_NAMES)]
+    return (
+        f"{first} {FAMILY_BEGINS[customer // 7 % len(FAMILY_BEGINS)]}{FAMILY_ENDS[customer // 11 % len(FAMILY_ENDS)]}"
+    )
+
+
+def phone_of(customer: int) -> str:
+    """With its country's code for every second one."""
+    return f"+4930{customer:07}" if customer % 2 else f"030{customer:07}"
+
+
 class _Rows:
     """One row of each table by its number, from 1."""
 
@@ -146,11 +218,19 @@ class _Rows:
     def customer(self, number: int) -> Row:
         return self._mine(
             id=number,
-            name=f"Customer {number}",
+            name=name_of(number),
             email=f"customer{number}@example.net",
+            phone=phone_of(number),
             state="active",
             registered_at=moment_of(number),
         )
+
+    def customers_keys(self) -> Iterator[Row]:
+        """What each is found by."""
+        for number in range(1, self._size.customers + 1):
+            row = self.customer(number)
+            for kind, key in keys_of(name=row["name"], email=row["email"], phone=row["phone"]):
+                yield self._mine(customer_id=number, kind=kind, key=key)
 
     def partner_link(self, number: int) -> Row:
         return self._mine(partner_id=PARTNER, customer_id=number * 100, linked_at=moment_of(number))

@@ -32,13 +32,16 @@ class Machine:
         self.policy = folder / "sbin" / "policy-rc.d"
         for path in (self.bin, self.policy.parent, self.root / "deploy" / "requirements"):
             path.mkdir(parents=True)
-        for name in ("setup", "quiet-services.sh"):
+        for name in ("setup", "assets", "quiet-services.sh"):
             shutil.copy(ROOT / "deploy" / name, self.root / "deploy" / name)
         for name in ESSENTIAL:
             (self.bin / name).symlink_to(shutil.which(name) or f"/missing/{name}")
         (self.root / "deploy" / "requirements" / "runtime.txt").write_text("alpha==1\n")
         (self.root / "deploy" / "requirements" / "dev.txt").write_text("alpha==1\nbeta==1\n")
         (self.root / "pyproject.toml").write_text("[project]\n")
+        (self.root / "package.json").write_text("{}\n")
+        (self.root / "package-lock.json").write_text("{}\n")
+        self.have_assets("demo", "test")
         self.needs("")
         self.log.touch()
         self.log.chmod(0o666)
@@ -65,6 +68,18 @@ class Machine:
             lock = self.root / "deploy" / "requirements" / f"{each}.txt"
             content = lock.read_bytes() + (self.root / "pyproject.toml").read_bytes()
             (self.root / ".venv" / f".ready-{each}").write_text(hashlib.sha256(content).hexdigest() + "\n")
+
+    def have_assets(self, *kinds: str) -> None:
+        """What the console's pages load, as it was fetched by the locks as they are now."""
+        fetched, vendor = self.root / ".npm", self.root / "provisioning" / "console" / "vendor"
+        for folder in (fetched, vendor):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name in ("htmx.min.js", "htmx.LICENSE", "pico.min.css", "pico.LICENSE"):
+            (vendor / name).write_text(name)
+        locks = [self.root / "package.json", self.root / "package-lock.json", self.root / "deploy" / "assets"]
+        stamp = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()
+        for kind in kinds:
+            (fetched / f".ready-{kind}").write_text(f"{stamp}\n")
 
     def set_up(self, *arguments: str, unprivileged: bool = False) -> subprocess.CompletedProcess[str]:
         command = [str(self.root / "deploy" / "setup"), *arguments]

@@ -31,7 +31,8 @@ def _packages() -> list[tuple[str, list[str], str]]:
 def test_every_locked_requirement_has_a_version_and_a_hash(name: str) -> None:
     joined = (REQUIREMENTS / name).read_text().replace("\\\n", " ")
     lines = [line for line in joined.splitlines() if line.strip()]
-    assert len(lines) == len(_locked(name)) > 20
+    pins = PIN.findall(joined)  # of a package two, where the newer one needs a newer Python
+    assert len(lines) == len(pins) > 20
     assert [line for line in lines if not re.search(r" --hash=sha256:[0-9a-f]{64}\b", line)] == []
 
 

@@ -346,6 +346,17 @@ CORRUPTIONS = (
     ),
     # -- what was sold -------------------------------------------------------------------------------------------------
     Corruption(
+        "a customer who is called otherwise than they are found",
+        (
+            (
+                "customer.found_by_their_names",
+                "customer 1002",
+                "Customer 1002 is not found by 1 of the things that they are called, and by 1 that they are not.",
+            ),
+        ),
+        ours=("UPDATE customer_key SET key = 'nobody' WHERE customer_id = 1002 AND key = 'customer'",),
+    ),
+    Corruption(
         "a lead whose customer was taken away",
         (
             (

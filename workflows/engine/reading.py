@@ -97,6 +97,7 @@ class RunView:
     steps: Sequence[StepView]
     notes: Sequence[NoteView]
     past_return: bool = False
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ async def list_runs(
 
 async def knows_run(db: AsyncSession, run_id: int, *, tenant_id: str, among: Among) -> bool:
     """Whether this run is one of those that somebody may know of."""
-    query = select(_RUN.id).where(_RUN.id == run_id, _RUN.tenant_id == tenant_id, or_(*_among(among)))
+    query = select(_RUN.id).where(_RUN.id == run_id, _RUN.tenant_id == tenant_id, or_(*among_conditions(among)))
     return await db.scalar(query) is not None
 
 
@@ -173,7 +174,8 @@ def _is_older_than(run_id: int | None) -> ColumnElement[bool]:
     return or_(_RUN.created_at < moment, and_(_RUN.created_at == moment, _RUN.id < run_id))
 
 
-def _among(among: Among) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def among_conditions(among: Among) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The two ways to know a run."""
     prefix = _RUN.business_key.startswith(among.key_prefix, autoescape=True)
     return _RUN.customer_id.in_(among.customers), and_(_RUN.journey == among.journey, prefix)
 
@@ -184,8 +186,33 @@ def _newest_among(
     """Each of the two ways to know a run has an index of its own, which their OR would leave unused. ``+ 0`` keeps a
     planner from walking all runs in their order until it has met enough of the few that are wanted."""
     order = (_RUN.created_at.desc(), _RUN.id.desc()) if by_time else ((_RUN.id + 0).desc(),)
-    newest = [select(_RUN.id).where(*conditions, one).order_by(*order).limit(limit).subquery() for one in _among(among)]
+    newest = [
+        select(_RUN.id).where(*conditions, one).order_by(*order).limit(limit).subquery()
+        for one in among_conditions(among)
+    ]
     return union(*(select(one.c.id) for one in newest))
+
+
+async def find_runs(
+    db: AsyncSession,
+    *,
+    tenant_id: str,
+    run_id: int | None = None,
+    journeys: Collection[str] = (),
+    keys: Sequence[str] = (),
+    among: Among | None = None,
+) -> list[RunSummary]:
+    """The run of that number, and those of these journeys that have one of the business keys; the newest first."""
+    known = select(_RUN.id).where(_RUN.tenant_id == tenant_id)
+    ways = [] if run_id is None else [known.where(_RUN.id == run_id)]
+    if keys:
+        ways.append(known.where(_RUN.journey.in_(journeys), _RUN.business_key.in_(keys)))
+    if not ways:
+        return []
+    query = _SUMMARIES.where(_RUN.tenant_id == tenant_id, or_(*(_RUN.id.in_(way) for way in ways)))
+    if among is not None:
+        query = query.where(or_(*among_conditions(among)))
+    return await _summaries(db, query.order_by(_RUN.id.desc()))
 
 
 async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) -> list[RunSummary]:
@@ -231,6 +258,7 @@ async def show_run(db: AsyncSession, run_id: int, *, tenant_id: str, definitions
         steps=[_view(step, rounds.get(step.name, [])) for step in definition.steps],
         notes=[NoteView(*note) for note in notes],
         past_return=definition.no_return is not None and _is_begun(rounds.get(definition.no_return.name, [])),
+        version=row.version,
     )
 
 
@@ -351,6 +379,13 @@ async def missing_code(db: AsyncSession, definitions: Definitions, *, tenant_id:
         if (journey, version) not in definitions:
             counts[journey, version] = counts.get((journey, version), 0) + 1
     return [(journey, version, count) for (journey, version), count in sorted(counts.items())]
+
+
+async def summaries(
+    db: AsyncSession, conditions: Sequence[ColumnElement[bool]], *, order: Sequence[ColumnElement[Any]], limit: int
+) -> list[RunSummary]:
+    """The runs of which this holds, in this order."""
+    return await _summaries(db, _SUMMARIES.where(*conditions).order_by(*order).limit(limit))
 
 
 async def _summaries(db: AsyncSession, query: Select[Any]) -> list[RunSummary]:

@@ -285,6 +285,15 @@ class Runs:
             self._revive_for_undo(course)
             await self._ring(course)
 
+    async def note(self, db: AsyncSession, run_id: int, *, by: str, text: str) -> None:
+        """Writes a line into the run's log, whatever its state; nothing else of it changes.
+
+        Raises: InputRefused if the line says nothing; RunUnknown.
+        """
+        text = checked_reason(text, what="note")
+        course = await self._course(db, run_id)
+        course.note(text, by=by)
+
     def _refuse_past_return(self, course: Course, act: str) -> None:
         pivot = course.definition.no_return
         if pivot is not None and course.past_return:

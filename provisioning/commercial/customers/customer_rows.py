@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.customers.customer_keys import note_keys
 from provisioning.commercial.errors import CustomerUnknown
 from provisioning.commercial.selling.selling_errors import CustomerInUse, CustomerWithdrawn
 from provisioning.commercial.selling.selling_tables import SalesOrder
@@ -44,7 +45,8 @@ async def try_to_add(db: AsyncSession, tenant_id: str, *, number: int | None, no
             .values(tenant_id=tenant_id, id=number or next_number, registered_at=now, **facts)
             .returning(Customer)
         )
-    assert row is not None
+        assert row is not None
+        await note_keys(db, tenant_id, row.id, name=row.name, email=row.email, phone=row.phone)
     return row
 
 

@@ -212,6 +212,13 @@ class TicketDesk:
             query = query.where(tuple_(_TICKET.due_at, _TICKET.id) > (last.due_at, last.id))
         return [_record(row) for row in await self._db.execute(query.limit(min(limit, MOST_AT_ONCE)))]
 
+    async def of_requests(self, request_ids: Sequence[str]) -> dict[str, TicketRecord]:
+        """The tickets that these requests have opened, by request."""
+        query = _RECORDS.add_columns(_TICKET.request_id).where(
+            _TICKET.tenant_id == self._tenant_id, _TICKET.request_id.in_(request_ids)
+        )
+        return {str(row.request_id): _record(row) for row in await self._db.execute(query)}
+
     def _move(self, row: Ticket, wanted: TicketState | None) -> None:
         if wanted is None or wanted == row.state:
             return

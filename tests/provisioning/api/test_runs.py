@@ -150,3 +150,41 @@ async def test_a_partner_knows_only_the_runs_of_their_own_customers(api: Api) ->
         )
     assert [run["id"] for run in (await api.get("/runs", role="partner")).json()["items"]] == [COMPLETED]
     assert (await api.get(f"/runs/{COMPLETED}", role="partner")).status_code == 200
+
+
+async def test_a_decision_shows_what_it_would_touch_and_is_no_different_for_it(api: Api) -> None:
+    before = (await api.get(f"/runs/{HELD}")).json()["run"]
+    seen = (await api.get(f"/runs/{HELD}/preview", params={"verb": "roll-back"}, role="read-only")).json()
+    assert (seen["refused"], seen["ends"], seen["step"]) == (None, "failed", "confirm_port")
+    undone = {each["step"]: each["nothing_because"] for each in seen["undone"]}
+    assert (undone["allocate_resources"], undone["get_site_survey"]) == (None, "a survey is only read")
+    assert list(undone)[-1] == "get_site_survey"
+    assert any(kept.startswith("service 3: ") for kept in seen["given_back"])
+    back = (await api.get(f"/runs/{HELD}/preview", params={"verb": "retry-from", "from_step": "authorise_line"})).json()
+    assert [each["step"] for each in back["undone"]][-1] == "authorise_line"
+    refused = (await api.get(f"/runs/{WAITING}/preview", params={"verb": "skip"})).json()
+    assert (refused["refused"], refused["undone"]) == ("The run is pending by now; this is for held runs.", [])
+    unknown = await api.get(f"/runs/{HELD}/preview", params={"verb": "retry-from", "from_step": "tea"})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "workflow.step_unknown")
+    assert (await api.get(f"/runs/{HELD}")).json()["run"] == before
+
+
+async def test_a_held_run_is_handed_over_once_for_each_time_that_it_stands_still(any_api: Api) -> None:
+    wish = {"team": "onboarding", "reason": "the fibre ends elsewhere"}
+    etag = (await any_api.get(f"/runs/{HELD}")).headers["etag"]
+    first = await any_api.post(f"/runs/{HELD}/hand-over", wish, match=etag, role="noc")
+    assert first.status_code == 201, first.text
+    ticket = (await any_api.get(f"/tickets/{first.json()['ticket_id']}")).json()
+    assert (ticket["assigned_team"], ticket["customer_id"]) == ("onboarding", 1003)
+    assert "the fibre ends elsewhere" in ticket["description"] and "Held meanwhile: service 3" in ticket["description"]
+    again = await any_api.post(f"/runs/{HELD}/hand-over", wish, match=etag, role="noc")
+    assert again.json() == first.json()
+    run = (await any_api.get(f"/runs/{HELD}")).json()
+    assert run["run"]["state"] == "held"
+    assert run["notes"][-1]["text"].startswith("handed over to onboarding as ticket ")
+    refused = await any_api.post(f"/runs/{WAITING}/hand-over", wish, match="*", role="noc")
+    assert (refused.status_code, refused.json()["code"]) == (409, "workflow.run_not_open")
+    noted = await any_api.post(f"/runs/{WAITING}/notes", {"text": "called twice"}, role="noc")
+    assert (noted.status_code, noted.json()["notes"][-1]["text"]) == (201, "called twice")
+    forged = await any_api.post(f"/runs/{WAITING}/notes", {"text": "one\ntwo"}, role="noc")
+    assert forged.status_code == 422

@@ -15,15 +15,19 @@ import structlog
 import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
-from provisioning.api.app import create_app
+from provisioning.api import create_app
 from provisioning.api.errors import AddressUnusable
 from provisioning.bootstrap import Appliance
+from provisioning.console import LiveStreams, add_console, first_link
 from provisioning.settings import SettingsRefused
 from provisioning.sole_worker import WorkerRunning
 from provisioning.worker import open_worker
 
 GRACE_SECONDS = 20
 """How long requests under way may take after the word to stop."""
+
+Tell = Callable[[str], None]
+"""Takes a sentence for whoever has started the server; no log, since it may hold a link that opens once."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +46,14 @@ class Seat:
 class _Server(uvicorn.Server):
     """Leaves signals to us: uvicorn raises them again when it is done, and the worker would die in mid-step."""
 
-    def __init__(self, appliance: Appliance, tell: Callable[[], None] = lambda: None) -> None:
-        self._tell = tell
+    def __init__(self, appliance: Appliance, ready: Callable[[], None] = lambda: None) -> None:
+        self._ready = ready
         self.moves_runs = False
+        application = create_app(appliance)
+        self._streams: LiveStreams = add_console(application, appliance)
         super().__init__(
             uvicorn.Config(
-                create_app(appliance),
+                application,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -57,10 +63,14 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._tell()
+        self._ready()
         for listening in sockets or ():
             host, port = listening.getsockname()[:2]
             log.info("serving", host=host, port=port, worker=self.moves_runs)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._streams.close()  # they would go on for as long as somebody looks
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -73,24 +83,29 @@ def run_serving(answering: Coroutine[Any, Any, None]) -> None:
         runner.run(answering)
 
 
-async def serve(appliance: Appliance, *, host: str, port: int, with_worker: bool | None) -> None:
-    """Answers until SIGTERM or SIGINT. ``with_worker``: whether runs are moved here too; None: on SQLite, which bears
+async def serve(
+    appliance: Appliance, *, host: str, port: int, with_worker: bool | None, tell: Tell = lambda _: None
+) -> None:
+    """Answers until SIGTERM or SIGINT. ``tell`` hears how the first person signs in, as long as there is nobody.
+    ``with_worker``: whether runs are moved here too; None: on SQLite, which bears
     one worker, if there is none and it can be started.
 
     Raises: AddressUnusable; with ``with_worker=True`` what ``open_worker`` raises.
     """
     server = _Server(appliance)
     with _stopped_by_signals(server), listen(host, port) as listening:
+        await _welcome(appliance, listening, tell)
         await _serve(appliance, server, listening, with_worker)
 
 
-async def serve_in(seat: Seat, appliance: Appliance, *, with_worker: bool | None) -> None:
+async def serve_in(seat: Seat, appliance: Appliance, *, with_worker: bool | None, tell: Tell = lambda _: None) -> None:
     """The same in one of several processes, also until the process that has made it ends.
 
     Raises: with ``with_worker=True`` what ``open_worker`` raises.
     """
     server = _Server(appliance, seat.tell)
     with _stopped_by_signals(server), _stopped_by_end(server, seat.stop):
+        await _welcome(appliance, seat.listening, tell)
         await _serve(appliance, server, seat.listening, with_worker)
 
 
@@ -103,6 +118,14 @@ async def _serve(appliance: Appliance, server: _Server, listening: socket.socket
             await server.serve(sockets=[listening])
         finally:
             gc.unfreeze()
+
+
+async def _welcome(appliance: Appliance, listening: socket.socket, tell: Tell) -> None:
+    """Says how the first person signs in: there is no password before somebody has chosen one."""
+    host, port = listening.getsockname()[:2]
+    here = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if (link := await first_link(appliance, base=str(appliance.settings.public_url or here))) is not None:
+        tell(f"Nobody can sign in yet. This link makes the first administrator; it opens once, for 24 hours: {link}")
 
 
 async def _start_worker(appliance: Appliance, stack: AsyncExitStack, wanted: bool | None) -> bool:

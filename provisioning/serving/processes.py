@@ -18,7 +18,7 @@ from multiprocessing.context import ForkProcess
 
 import structlog
 
-from provisioning.api.serving import Seat, listen_for_each
+from provisioning.serving.server import Seat, listen_for_each
 
 FAILED = 1
 SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -13,11 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from provisioning.api import serve
 from provisioning.api.errors import AddressUnusable
-from provisioning.api.serving import listen_for_each
+from provisioning.serving import serve
+from provisioning.serving.server import GRACE_SECONDS, listen_for_each
 from provisioning.sole_worker import WorkerRunning, sole_worker
 from tests.support.api import Api
+from tests.support.console import PASSWORD, SAME_ORIGIN, add_user
 
 
 async def test_it_answers_until_it_is_told_to_stop(api: Api, log_lines: Callable[[], list[dict[str, Any]]]) -> None:
@@ -69,3 +70,25 @@ def test_connections_are_spread_over_the_sockets_of_one_address_that_nobody_else
             listen_for_each(host, port, 2),
         ):
             raise AssertionError("two have one address")
+
+
+async def test_it_stops_at_once_although_somebody_looks_at_a_live_page(
+    api: Api, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    await add_user(api.appliance, "nora", "noc")
+    told: list[str] = []
+    serving = asyncio.create_task(serve(api.appliance, host="127.0.0.1", port=0, with_worker=False, tell=told.append))
+    while not (started := [line for line in log_lines() if line["event"] == "serving"]):
+        assert not serving.done()
+        await asyncio.sleep(0.01)
+    base = f"http://127.0.0.1:{started[0]['port']}"
+    async with httpx.AsyncClient(trust_env=False, base_url=base) as client:
+        form = {"login_name": "nora", "password": PASSWORD}
+        assert (await client.post("/sign-in", data=form, headers=SAME_ORIGIN)).status_code == 303
+        async with client.stream("GET", "/live", params={"topic": "held"}) as stream:
+            lines = stream.aiter_lines()
+            assert [await anext(lines), await anext(lines)] == ["event: moved", "data: held"]
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.wait_for(serving, GRACE_SECONDS / 2)
+            assert [line async for line in lines if line and not line.startswith(":")] == []
+    assert told == []  # somebody can sign in

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -49,9 +50,15 @@ async def served(api: Api, *options: str) -> AsyncIterator[Keeper]:
         "FIRSTLIGHT_DATA_DIR": str(settings.sealing_key_file.parent),
         "FIRSTLIGHT_DATABASE_URL": settings.database_url,
         "FIRSTLIGHT_LOG_FORMAT": "json",
+        "FIRSTLIGHT_PUBLIC_URL": "https://isp.example",
     }
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, *options, env=environment, stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
+        *COMMAND,
+        *options,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         yield Keeper(process)
@@ -103,3 +110,18 @@ async def test_one_that_can_not_start_ends_all_with_its_own_sentence_and_status(
         assert await keeper.process.wait() == 2
     assert "FIRSTLIGHT_GENIEACS_NBI_URL" in said
     assert "a serving process could not start" in said
+
+
+async def test_the_first_start_prints_the_link_of_the_first_administrator_once_and_logs_it_never(api: Api) -> None:
+    async with asyncio.timeout(60), served(api, "--processes", "2", "--no-worker") as keeper:
+        port = (await keeper.until("serving", times=2))["port"]
+        assert keeper.process.stdout is not None
+        said = (await keeper.process.stdout.readline()).decode()
+        found = re.search(r"https://isp\.example(/welcome/[\w-]{43})$", said.strip())
+        assert found is not None, said
+        async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client:
+            assert "Nobody can sign in yet" in (await client.get(found[1])).text
+        keeper.process.terminate()
+        assert (await keeper.process.stdout.read()).decode() == ""
+        assert keeper.process.stderr is not None
+        assert found[1] not in str(keeper.said) + (await keeper.process.stderr.read()).decode()

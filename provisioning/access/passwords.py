@@ -1,0 +1,52 @@
+"""Passwords of people: argon2id (RFC 9106), hashed beside the event loop and few at once, since each takes 64 MiB."""
+
+from __future__ import annotations
+
+import asyncio
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from provisioning.intake import Faults
+
+SHORTEST = 12
+LONGEST = 200
+AT_ONCE = 2
+
+
+class Passwords:
+    """Hashes and compares. ``hasher``: RFC 9106's second recommendation, unless told otherwise."""
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._nobodys = self._hasher.hash("nobody's")
+
+    async def hash(self, password: str) -> str:
+        """What is kept of it."""
+        async with self._turns:
+            return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def matches(self, password_hash: str | None, password: str) -> bool:
+        """Whether it is this password; for nobody (None) it takes as long, and never is."""
+        async with self._turns:
+            matches = await asyncio.to_thread(self._verify, password_hash or self._nobodys, password)
+        return matches and password_hash is not None
+
+    def _verify(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def check_password(faults: Faults, password: str, *, login_name: str) -> None:
+    """Long enough, and not the name (NIST SP 800-63B section 3.1.1.2: length, and no rules of composition)."""
+    if len(password) < SHORTEST:
+        faults.add("password", f"has fewer than {SHORTEST} characters")
+    elif len(password) > LONGEST:
+        faults.add("password", f"has more than {LONGEST} characters")
+    if login_name and login_name.casefold() in password.casefold():
+        faults.add("password", "holds the name")
+    if password and len(set(password)) < SHORTEST // 3:
+        faults.add("password", "is nearly always the same character")

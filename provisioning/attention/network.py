@@ -1,0 +1,150 @@
+"""What of the network needs a person: NASes, pools, CPEs, and messages to others that don't arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from acs import FleetTrouble
+from ipam import PoolOutlook
+from provisioning.attention.items import Item, Target, Urgency, several
+from provisioning.commercial import FailingMessages
+from provisioning.days import minute
+from provisioning.webhooks import FailingWebhook
+from radius import NasGuard
+
+SOON = timedelta(days=60)
+"""A pool that lasts for longer is nobody's business yet, unless it is low."""
+TODAY = timedelta(days=7)
+BACKLOG_AFTER = timedelta(hours=1)
+WAITING_STATES = {
+    "queued": "have settings waiting for them at the ACS",
+    "drifted": "have other settings than they should",
+    "faulted": "have refused their settings",
+}
+PATIENT_CAUSES = ("nat", "busy")
+"""Of these nothing need be done."""
+
+
+def of_nases(guards: Sequence[NasGuard]) -> list[Item]:
+    """NASes from which no accounting comes."""
+    return [
+        Item(
+            kind="nas_silent",
+            urgency="now",
+            sentence=guard["sentence"],
+            target=Target("nas", guard["nas"] or guard["nas_address"]),
+            since=guard["silent_since"],
+            count=guard["open_sessions"],
+        )
+        for guard in guards
+        if guard["silent_since"] is not None
+    ]
+
+
+def of_pools(pools: Sequence[PoolOutlook], now: datetime) -> list[Item]:
+    """Pools that are full, about to be, running low, or full within two months if it goes on like this."""
+    items = []
+    for pool in pools:
+        days = pool["days_to_exhaustion"]
+        left = None if days is None else timedelta(days=min(days, 36_500))
+        if pool["level"] == "ok" and (left is None or left > SOON):
+            continue
+        items.append(
+            Item(
+                kind="pool_running_dry",
+                urgency=_urgency_of(pool["level"], left),
+                sentence=f"{_how_full(pool)}{_until(pool, left, now)}",
+                target=Target("pool", pool["pool"]),
+                count=pool["free"],
+            )
+        )
+    return items
+
+
+def of_cpes(fleet: FleetTrouble, now: datetime) -> list[Item]:
+    """CPEs that wait for an hour, were handed over to a person, or cannot be reached."""
+    items = []
+    if fleet["handed_over"]:
+        sentence = f"{several(fleet['handed_over'], 'CPE')} went wrong again and again and is left to a person."
+        if fleet["handed_over"] > 1:
+            sentence = f"{fleet['handed_over']} CPEs went wrong again and again and are left to a person."
+        target = Target("devices", "handed_over")
+        items.append(Item("cpes_handed_over", "today", sentence, target, count=fleet["handed_over"]))
+    for each in fleet["states"]:
+        words = WAITING_STATES.get(each["state"])
+        if words is not None and now - each["oldest_since"] >= BACKLOG_AFTER:
+            sentence = (
+                f"CPEs that {words}: {each['devices']}; the first, {each['oldest_serial']}, since"
+                f" {minute(each['oldest_since'])}."
+            )
+            target = Target("devices", each["state"])
+            items.append(Item("acs_backlog", "today", sentence, target, each["oldest_since"], each["devices"]))
+    for cause in fleet["unreached"]:
+        if cause["why"] not in PATIENT_CAUSES:
+            sentence = f"CPEs that cannot be reached: {cause['devices']}; {cause['words']}. {cause['remedy']}"
+            target = Target("devices", cause["why"])
+            items.append(Item("cpes_unreached", "soon", sentence, target, cause["oldest_since"], cause["devices"]))
+    return items
+
+
+def of_webhooks(failing: Sequence[FailingWebhook]) -> list[Item]:
+    """Webhooks that don't hear what they should."""
+    return [
+        Item(
+            kind="webhook_failing",
+            urgency="today",
+            sentence=f"Webhook {each.webhook_id} {each.reason}."
+            + (f" {several(each.given_up, 'message')} given up since yesterday." if each.given_up else ""),
+            target=Target("webhook", str(each.webhook_id)),
+            since=each.since,
+            count=max(each.given_up, 1),
+        )
+        for each in failing
+    ]
+
+
+def of_messages(failing: Sequence[FailingMessages]) -> list[Item]:
+    """Mails and notices that have not arrived."""
+    words = {
+        "refused": "refused by their server",
+        "unknown": "of which nobody knows whether they arrived",
+        "queued": "still queued after a quarter of an hour",
+        "failed": "given up",
+    }
+    items = []
+    for each in failing:
+        why = f": {each.why}" if each.why else "."
+        told = f"{several(each.count, each.kind)} {words[each.state]}; the last, {each.kind} {each.last}{why}"
+        items.append(
+            Item(
+                kind="mail_failing" if each.kind == "mail" else "notice_failing",
+                urgency="today",
+                sentence=told,
+                target=Target("mails" if each.kind == "mail" else "notices", each.state),
+                since=each.since,
+                count=each.count,
+            )
+        )
+    return items
+
+
+def _urgency_of(level: str, left: timedelta | None) -> Urgency:
+    if level == "exhausted":
+        return "now"
+    return "today" if level == "critical" or (left is not None and left <= TODAY) else "soon"
+
+
+def _how_full(pool: PoolOutlook) -> str:
+    if pool["free"] <= 0:
+        return f"Pool {pool['pool']} is full: 0 of {pool['size']} are free"
+    return f"Pool {pool['pool']} has {pool['free']} of {pool['size']} free"
+
+
+def _until(pool: PoolOutlook, left: timedelta | None, now: datetime) -> str:
+    if pool["free"] <= 0:
+        soonest = pool["next_available_at"]
+        return "." if soonest is None else f"; the next one is free again at {minute(soonest)}."
+    if left is None:
+        return "."
+    return f", and is full on {now + left:%Y-%m-%d} if it goes on like this."

@@ -1,0 +1,52 @@
+"""``firstlight attention``: what needs a person now."""
+
+from __future__ import annotations
+
+import typer
+from rich.text import Text
+
+from provisioning.attention import Attention, Item
+from provisioning.bootstrap import Appliance
+from provisioning.cli.printing import clock_time, print_indented, print_json, say
+from provisioning.cli.running import AsJson, run
+from provisioning.sight import ALL_SIGHT
+
+STYLES = {"now": "bold red", "today": "yellow", "soon": ""}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(attention)
+
+
+def attention(json_: AsJson = False) -> None:
+    """Say what needs a person now, the worst first, or that all is quiet."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            seen = await appliance.attention_desk(db, ALL_SIGHT).look()
+        print_json(seen) if json_ else _print(seen)
+
+    run(act, as_json=json_)
+
+
+def _print(seen: Attention) -> None:
+    say(Text(seen.sentence, style="green" if seen.is_quiet else "bold"))
+    for item in seen.items:
+        _print_item(item)
+    if seen.lost_elsewhere:
+        say(f"sessions lost in the last ten minutes that are no outage: {seen.lost_elsewhere}")
+    if seen.checked_at is not None:
+        say(f"last check: {clock_time(seen.checked_at)}")
+
+
+def _print_item(item: Item) -> None:
+    print_indented(item.sentence, first=f"{item.urgency:<7}", indent=7, style=STYLES[item.urgency])
+    if item.since is not None:
+        print_indented(f"since {clock_time(item.since)}", indent=9, style="dim")
+    if item.for_whom:
+        print_indented(f"for {', '.join(item.for_whom)}", indent=9, style="dim")
+    for each in item.held_meanwhile:
+        print_indented(each, first="         held meanwhile: ", indent=11)
+    for each in item.folded:
+        print_indented(each, indent=9)

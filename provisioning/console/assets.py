@@ -1,0 +1,64 @@
+"""What pages load: our own sheet and script, and what ``deploy/assets`` has fetched from npm.
+
+Each stands under an address that changes with its content, so that a browser may keep it for good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fastapi import Response
+from starlette.exceptions import HTTPException
+
+from provisioning.api import PUBLIC, InCall
+from provisioning.console.doors import ConsoleDoors
+from provisioning.console.errors import AssetsMissing
+
+HERE = Path(__file__).parent
+FOLDERS = (HERE / "vendor", HERE / "assets")
+MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+NEEDED = ("htmx.min.js", "pico.min.css", "console.css", "console.js", "icon.svg")
+FOR_GOOD = "public, max-age=31536000, immutable"
+
+doors = ConsoleDoors(name="assets")
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file, held in memory."""
+
+    content: bytes
+    media_type: str
+    address: str
+
+
+@cache
+def assets() -> dict[str, Asset]:
+    """By file name. Raises: AssetsMissing naming what was not fetched."""
+    found = {}
+    for file in (file for folder in FOLDERS if folder.is_dir() for file in sorted(folder.iterdir())):
+        if file.suffix in MEDIA_TYPES:
+            content = file.read_bytes()
+            mark = hashlib.sha256(content).hexdigest()[:12]
+            found[file.name] = Asset(content, MEDIA_TYPES[file.suffix], f"/assets/{mark}/{file.name}")
+    if missing := [name for name in NEEDED if name not in found]:
+        raise AssetsMissing(missing)
+    return found
+
+
+def address_of(name: str) -> str:
+    """Where a page loads this from."""
+    return assets()[name].address
+
+
+@doors.page("/assets/{mark}/{name}", permission=PUBLIC)
+async def asset(call: InCall, mark: str, name: str) -> Response:
+    """A file; under another mark it is another file, and nobody has that one any more."""
+    found = assets().get(name)
+    if found is None or found.address != call.request.url.path:
+        raise HTTPException(404)
+    headers = {"Cache-Control": FOR_GOOD, "X-Content-Type-Options": "nosniff"}
+    return Response(found.content, media_type=found.media_type, headers=headers)

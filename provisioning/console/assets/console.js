@@ -1,0 +1,77 @@
+// What the console's pages do beside showing: follow what they show, tell how old it is, and take "/" to the search.
+(() => {
+  "use strict";
+  const AGES_EVERY_MS = 10000;
+
+  // -- ages --------------------------------------------------------------------------------------------------------
+
+  const length = (seconds) => {
+    if (seconds < 100) return `${Math.max(Math.round(seconds), 0)} s`;
+    if (seconds < 6000) return `${Math.round(seconds / 60)} min`;
+    if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+    return `${Math.round(seconds / 86400)} days`;
+  };
+
+  const age = () => {
+    for (const each of document.querySelectorAll("time[data-age]")) {
+      each.textContent = length((Date.now() - Date.parse(each.dateTime)) / 1000);
+    }
+  };
+  setInterval(age, AGES_EVERY_MS);
+
+  // -- live --------------------------------------------------------------------------------------------------------
+
+  const topics = (document.body.dataset.topics || "").split(" ").filter(Boolean);
+  const told = document.getElementById("live");
+  let stream = null;
+
+  const tell = (words, isLive) => {
+    told.hidden = false;
+    told.textContent = words;
+    told.classList.toggle("good", isLive);
+  };
+
+  const follow = () => {
+    const asked = topics.map((topic) => `topic=${encodeURIComponent(topic)}`).join("&");
+    stream = new EventSource(`/live?${asked}`);
+    stream.addEventListener("open", () => tell("live", true));
+    stream.addEventListener("error", () => tell(`not live since ${new Date().toLocaleTimeString()}`, false));
+    stream.addEventListener("moved", (event) => {
+      for (const part of document.querySelectorAll("[data-topic]")) {
+        if (part.dataset.topic === event.data) htmx.trigger(part, "moved");
+      }
+    });
+    stream.addEventListener("over", () => {
+      stream.close();
+      location.assign("/sign-in");
+    });
+  };
+
+  // A browser keeps few connections to one address open: what nobody looks at gives its own back.
+  const look = () => {
+    if (document.hidden && stream) {
+      stream.close();
+      stream = null;
+    } else if (!document.hidden && !stream) {
+      follow();
+    }
+  };
+
+  if (topics.length && told) {
+    document.addEventListener("visibilitychange", look);
+    look();
+  }
+  window.addEventListener("pagehide", () => stream && stream.close());
+
+  // -- keyboard ----------------------------------------------------------------------------------------------------
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, select, textarea, [contenteditable]");
+    const search = document.querySelector("[data-search]");
+    if (event.key === "/" && !typing && search && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      search.focus();
+      search.select();
+    }
+  });
+})();

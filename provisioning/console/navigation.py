@@ -1,0 +1,28 @@
+"""The console's places, and who may see which: nobody is led to a door that doesn't open for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provisioning.access import Caller, Permission
+
+
+@dataclass(frozen=True)
+class Place:
+    """One entry of the navigation."""
+
+    path: str
+    title: str
+    permission: Permission
+
+
+PLACES = (
+    Place("/queue", "Fallout queue", "runs.read"),
+    Place("/runs", "Runs", "runs.read"),
+    Place("/visits", "Visits", "visits.read"),
+)
+
+
+def places_of(caller: Caller) -> list[Place]:
+    """What this caller may see, in order; the first is where they begin."""
+    return [place for place in PLACES if place.permission in caller.permissions]

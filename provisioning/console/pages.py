@@ -1,0 +1,123 @@
+"""How pages are made: one frame, strict headers, times and states in words; no script and no style stands in a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+
+from provisioning.access import SignedIn
+from provisioning.api import Call
+from provisioning.api.problems import Problem
+from provisioning.console.navigation import places_of
+from provisioning.console.words import FILTERS
+
+TEMPLATES = Path(__file__).parent / "templates"
+FORM_TOKEN = "form_token"  # noqa: S105 - the field's name
+SIGN_IN = "/sign-in"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",  # Pico's marks of form fields are pictures inside of its sheet
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def show(
+    call: Call, template: str, title: str, *, topics: Iterable[str] = (), status: int = 200, **variables: object
+) -> HTMLResponse:
+    """A page in the console's frame. ``topics``: what it follows while it is looked at."""
+    return _page(call.request, template, status=status, title=title, topics=" ".join(topics), **variables)
+
+
+def to(path: str) -> RedirectResponse:
+    """Leads there when a form has done its work."""
+    return RedirectResponse(path, status_code=303, headers=HEADERS)
+
+
+def refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
+    """The page of a problem: its sentence and every fault. Who isn't signed in is led to where they can."""
+    if problem["code"] == "access.session_over":
+        return _to_sign_in(request)
+    page = _page(
+        request,
+        "problem.html.j2",
+        status=problem["status"],
+        title=problem["title"],
+        topics="",
+        sentence=problem["detail"],
+        faults=problem.get("errors", []),
+    )
+    page.headers.update({name: value for name, value in headers.items() if name.lower() == "retry-after"})
+    return page
+
+
+def _to_sign_in(request: Request) -> Response:
+    """A part of a page can't be led away, its page can (htmx reads the header)."""
+    came_for = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    address = (
+        SIGN_IN if request.method != "GET" or came_for == "/home" else f"{SIGN_IN}?next={quote(came_for, safe='/')}"
+    )
+    if request.headers.get("hx-request"):
+        return Response(status_code=200, headers={**HEADERS, "HX-Redirect": SIGN_IN})
+    return to(address)
+
+
+def _page(request: Request, template: str, *, status: int, **variables: object) -> HTMLResponse:
+    appliance = request.app.state.appliance
+    who: SignedIn | None = getattr(request.state, "signed_in", None)
+    content = (
+        environment()
+        .get_template(template)
+        .render(
+            isp=appliance.isp_name,
+            now=appliance.clock(),
+            who=who,
+            places=places_of(who.caller) if who else [],
+            here=request.url.path,
+            may=who.caller.permissions if who else frozenset(),
+            form_token_name=FORM_TOKEN,
+            **variables,
+        )
+    )
+    return HTMLResponse(content, status_code=status, headers=HEADERS)
+
+
+@cache
+def environment() -> Environment:
+    """Templates of ours: what they are not given they can't name, and what they are given is escaped."""
+    from provisioning.console.assets import address_of
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(FILTERS)
+    given: dict[str, Any] = {"asset": address_of}
+    made.globals.update(given)
+    return made

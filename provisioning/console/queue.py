@@ -1,0 +1,72 @@
+"""``/queue``: the fallout queue. What is held, by reason, for whom and since when; one decision for one or for all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from provisioning.api import Call, InCall
+from provisioning.api.own import own_runs
+from provisioning.api.pages import After, page_of, row_of
+from provisioning.console.doors import ConsoleDoors
+from provisioning.console.pages import show
+from provisioning.console.run_pages import read_customer
+from provisioning.console.topics import HELD
+from workflows import DEFINITIONS, HeldFor, held_groups, held_runs
+
+ON_A_PAGE = 50
+
+doors = ConsoleDoors(name="runs")
+
+Word = Annotated[str, Query(max_length=200)]
+
+
+@doors.page("/queue", permission="runs.read")
+async def queue(
+    call: InCall, journey: Word = "", step: Word = "", code: Word = "", customer: Word = "", after: After = None
+) -> Response:
+    """All that is held. With ``step`` and ``code`` those of one reason."""
+    return await _queue(call, "queue.html.j2", journey, step, code, customer, after)
+
+
+@doors.page("/queue/now", permission="runs.read")
+async def queue_now(
+    call: InCall, journey: Word = "", step: Word = "", code: Word = "", customer: Word = "", after: After = None
+) -> Response:
+    """The same without its frame, as it is now."""
+    return await _queue(call, "queue_now.html.j2", journey, step, code, customer, after)
+
+
+async def _queue(
+    call: Call, template: str, journey: str, step: str, code: str, customer: str, after: str | None
+) -> Response:
+    chosen = HeldFor(journey, step, code) if journey and step else None
+    among = own_runs(call)
+    found = await held_runs(
+        call.db,
+        tenant_id=call.tenant_id,
+        held_for=chosen,
+        journey=journey or None,
+        customer_id=read_customer(customer),
+        among=among,
+        before_id=row_of(after),
+        limit=ON_A_PAGE + 1,
+    )
+    page = page_of(call, found, [run.id for run in found], ON_A_PAGE)
+    groups = await held_groups(call.db, tenant_id=call.tenant_id, among=among)
+    return show(
+        call,
+        template,
+        "Fallout queue",
+        topics=[] if after else [HELD],
+        runs=page.items,
+        next=page.next.replace("/queue/now", "/queue") if page.next else None,
+        groups=[group for group in groups if not journey or group.held_for.journey == journey],
+        total=sum(group.count for group in groups),
+        chosen=chosen,
+        handed=await call.appliance.run_desk(call.db).handed_over(page.items),
+        journeys=sorted({name for name, _ in DEFINITIONS}),
+        wanted={"journey": journey, "step": step, "code": code, "customer": customer},
+        query=call.request.url.query,
+    )

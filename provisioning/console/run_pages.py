@@ -1,0 +1,176 @@
+"""``/runs``: the list, and one run: its plan of named steps from the first second, what it keeps, its log; live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+
+from provisioning.api import Call, InCall
+from provisioning.api.own import own_runs, require_own_run
+from provisioning.api.pages import After, RunNumber, page_of, row_of
+from provisioning.console.doors import ConsoleDoors
+from provisioning.console.money import without_amounts
+from provisioning.console.pages import show
+from provisioning.console.topics import NEWEST, run_topic
+from provisioning.errors import Fault, InvalidRequest
+from provisioning.intake import LARGEST_NUMBER
+from provisioning.keeps import kept, snippet, ways
+from provisioning.run_previews import VERBS
+from provisioning.sight import sees_money
+from workflows import DEFINITIONS, RoundView, RunState, RunView, StepView, list_runs
+
+ON_A_PAGE = 50
+DONE = {
+    "retry": "Asked for: the step is tried again. What comes of it shows here.",
+    "retry-from": "Asked for: the run goes back first, then forward again. What comes of it shows here.",
+    "skip": "The step is passed over. What comes of it shows here.",
+    "roll-back": "Asked for: everything is undone, newest step first. What comes of it shows here.",
+    "cancel": "Asked for: the run undoes itself. What comes of it shows here.",
+    "hand-over": "Handed over: the ticket is open, the run stays as it is.",
+    "note": "Noted.",
+}
+
+doors = ConsoleDoors(name="runs")
+
+State = Annotated[str, Query(max_length=30)]
+
+
+@dataclass(frozen=True)
+class ShownStep:
+    """A step as the page shows it."""
+
+    step: StepView
+    took: timedelta | None
+    result: Any
+    is_current: bool
+
+
+@doors.page("/runs", permission="runs.read")
+async def runs(
+    call: InCall,
+    state: State = "",
+    journey: Annotated[str, Query(max_length=100)] = "",
+    customer: Annotated[str, Query(max_length=20)] = "",
+    after: After = None,
+) -> Response:
+    """Runs, the newest first."""
+    return await _list(call, "runs.html.j2", state, journey, customer, after)
+
+
+@doors.page("/runs/now", permission="runs.read")
+async def runs_now(
+    call: InCall,
+    state: State = "",
+    journey: Annotated[str, Query(max_length=100)] = "",
+    customer: Annotated[str, Query(max_length=20)] = "",
+    after: After = None,
+) -> Response:
+    """The list alone, as it is now."""
+    return await _list(call, "runs_now.html.j2", state, journey, customer, after)
+
+
+@doors.page("/runs/{run_id}", permission="runs.read")
+async def run(call: InCall, run_id: RunNumber, done: Annotated[str, Query(max_length=20)] = "") -> Response:
+    """One run, whole."""
+    return await _run(call, "run.html.j2", run_id, done)
+
+
+@doors.page("/runs/{run_id}/now", permission="runs.read")
+async def run_now(call: InCall, run_id: RunNumber) -> Response:
+    """The same without its frame, as it is now."""
+    return await _run(call, "run_now.html.j2", run_id, "")
+
+
+async def _list(call: Call, template: str, state: str, journey: str, customer: str, after: str | None) -> Response:
+    if state and state not in list(RunState):
+        raise InvalidRequest("The list", [Fault("state", f"is none of {', '.join(RunState)}: {state}")])
+    found = await list_runs(
+        call.db,
+        tenant_id=call.tenant_id,
+        states=[state] if state else (),
+        journey=journey or None,
+        customer_id=read_customer(customer),
+        among=own_runs(call),
+        before_id=row_of(after),
+        limit=ON_A_PAGE + 1,
+    )
+    page = page_of(call, found, [one.id for one in found], ON_A_PAGE)
+    return show(
+        call,
+        template,
+        "Runs",
+        topics=[] if after else [NEWEST],
+        runs=page.items,
+        next=page.next.replace("/runs/now", "/runs") if page.next else None,
+        states=list(RunState),
+        journeys=sorted({name for name, _ in DEFINITIONS}),
+        wanted={"state": state, "journey": journey, "customer": customer},
+        query=call.request.url.query,
+    )
+
+
+async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
+    await require_own_run(call, run_id)
+    desk = call.appliance.run_desk(call.db)
+    view = await desk.run(run_id)
+    summary = view.summary
+    amounts = sees_money(call.caller)
+    handed = await desk.handed_over([summary]) if summary.state == "held" else {}
+    return show(
+        call,
+        template,
+        f"Run {run_id}",
+        topics=[run_topic(run_id)],
+        topic=run_topic(run_id),
+        run=summary,
+        steps=[_shown(view, step, call.appliance.clock(), amounts=amounts) for step in view.steps],
+        notes=list(reversed(view.notes)),
+        keeps=kept(view, with_money=amounts),
+        snippet=snippet(view),
+        verbs=_verbs(call, view),
+        ways=ways(view) if "runs.signal" in call.caller.permissions else [],
+        ticket=handed.get(run_id),
+        done=DONE.get(done, ""),
+    )
+
+
+def read_customer(text: str) -> int | None:
+    """A customer's number in a filter; None if nothing was typed. Raises: InvalidRequest."""
+    if not text.strip():
+        return None
+    if not (text.strip().isascii() and text.strip().isdigit() and 0 < int(text) <= LARGEST_NUMBER):
+        raise InvalidRequest("The list", [Fault("customer", f"is no customer's number: {text}")])
+    return int(text)
+
+
+def _verbs(call: Call, view: RunView) -> list[str]:
+    """What this caller may decide about the run as it stands."""
+    if "runs.operate" not in call.caller.permissions:
+        return []
+    state, waiting = view.summary.state, view.summary.waiting_for
+    if state == "held":
+        back = [] if view.past_return else ["retry-from", "roll-back"]
+        wanted = ["retry", *back, "skip", "hand-over", "note"]
+        return [verb for verb in VERBS if verb in wanted]
+    at_once = ["retry"] if state == "pending" and waiting == "retry" else []
+    cancel = ["cancel"] if state in ("acknowledged", "inProgress", "pending") and not view.past_return else []
+    return [*at_once, *cancel, "note"]
+
+
+def _shown(view: RunView, step: StepView, now: datetime, *, amounts: bool) -> ShownStep:
+    return ShownStep(
+        step=step,
+        took=_took(step, now),
+        result=step.result if amounts else without_amounts(step.result),
+        is_current=step.name == view.summary.current_step,
+    )
+
+
+def _took(step: StepView | RoundView, now: datetime) -> timedelta | None:
+    """How long it took, or has been under way."""
+    if step.started_at is None or step.state == "planned":
+        return None
+    return (step.finished_at or now) - step.started_at

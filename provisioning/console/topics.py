@@ -1,0 +1,66 @@
+"""What pages follow: single runs, the held ones, the newest ones; and whether the looker's own session still runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.access import ConsoleSessions
+from provisioning.api import Call
+from provisioning.api.own import require_own_run
+from provisioning.bootstrap import Appliance
+from provisioning.errors import Fault, InvalidRequest
+from workflows import held_mark, newest_mark, run_marks
+
+HELD, NEWEST = "held", "runs"
+OVER, RUNS_ON = "over", "runs on"
+MOST_TOPICS = 20
+
+_RUN = re.compile(r"run/([1-9][0-9]{0,8})")
+_SESSION = "session/"
+
+
+def run_topic(run_id: int) -> str:
+    """One run."""
+    return f"run/{run_id}"
+
+
+def session_topic(session_id: int) -> str:
+    """A session; no page can ask for one."""
+    return f"{_SESSION}{session_id}"
+
+
+async def checked_topics(call: Call, topics: Sequence[str]) -> frozenset[str]:
+    """The topics, if the caller may follow them. Raises: InvalidRequest with all faults; Forbidden, RunUnknown."""
+    strange = [topic for topic in topics if topic not in (HELD, NEWEST) and not _RUN.fullmatch(topic)]
+    if strange or len(topics) > MOST_TOPICS:
+        faults = [Fault("topic", f"is nothing that moves: {topic}") for topic in strange]
+        raise InvalidRequest("The stream", faults or [Fault("topic", f"more than {MOST_TOPICS}")])
+    call.caller.require("runs.read")
+    for topic in topics:
+        if found := _RUN.fullmatch(topic):
+            await require_own_run(call, int(found[1]))
+    return frozenset(topics)
+
+
+def marks_of(appliance: Appliance) -> Callable[[AsyncSession, Collection[str]], Awaitable[Mapping[str, str]]]:
+    """What tells the marks of this appliance's topics."""
+    tenant_id = appliance.tenant_id
+
+    async def marks(db: AsyncSession, topics: Collection[str]) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        if runs := [int(match[1]) for topic in topics if (match := _RUN.fullmatch(topic))]:
+            moved = await run_marks(db, tenant_id=tenant_id, run_ids=runs)
+            found |= {run_topic(run_id): mark for run_id, mark in moved.items()}
+        if HELD in topics:
+            found[HELD] = await held_mark(db, tenant_id=tenant_id)
+        if NEWEST in topics:
+            found[NEWEST] = await newest_mark(db, tenant_id=tenant_id)
+        if sessions := [int(topic.removeprefix(_SESSION)) for topic in topics if topic.startswith(_SESSION)]:
+            running = await ConsoleSessions(db, tenant_id=tenant_id, now=appliance.clock).running(sessions)
+            found |= {session_topic(one): RUNS_ON if one in running else OVER for one in sessions}
+        return found
+
+    return marks

@@ -1,0 +1,40 @@
+"""``/visits``: whom technicians go to. A technician sees only their own of today."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+from fastapi import Response
+
+from provisioning.api import Call, InCall
+from provisioning.console.doors import ConsoleDoors
+from provisioning.console.pages import show
+from provisioning.field import Visits
+
+ON_A_PAGE = 200
+
+doors = ConsoleDoors(name="visits")
+
+
+@doors.page("/visits", permission="visits.read")
+async def visits(call: InCall) -> Response:
+    """Today's visits, in the ISP's time zone, the earliest first."""
+    begins, ends = _today(call)
+    found = await Visits(call.db, tenant_id=call.tenant_id, now=call.appliance.clock).visits(
+        starts_at=begins, ends_at=ends, technician_id=call.caller.technician_id, limit=ON_A_PAGE
+    )
+    return show(
+        call,
+        "visits.html.j2",
+        "Today's visits",
+        visits=found,
+        zone=call.appliance.zone,
+        day=begins.date(),
+        is_own=call.caller.technician_id is not None,
+    )
+
+
+def _today(call: Call) -> tuple[datetime, datetime]:
+    day = call.appliance.clock().astimezone(call.appliance.zone).date()
+    begins = datetime.combine(day, time(), call.appliance.zone)
+    return begins, datetime.combine(day + timedelta(days=1), time(), call.appliance.zone)

@@ -1,0 +1,30 @@
+"""The one search box: names, telephone numbers, mail addresses, usernames, MAC addresses, IP addresses, serial numbers,
+and numbers of orders, tickets, runs, visits and customers, however they are written.
+
+``recognise`` says what a text may mean (pure), ``SearchDesk`` asks for each meaning, of what the caller may see
+(``provisioning.sight``), and ``hits`` puts together what was found, with the reasons.
+
+To add a kind: a name in ``recognise.ClueKind`` and its recogniser, one question by index in the package that owns the
+rows, a method in ``lines`` or ``papers`` that makes hits of the answers, and one line in ``SearchDesk._asked``.
+"""
+
+from provisioning.search.desk import MOST_HITS, USUAL_HITS, SearchDesk
+from provisioning.search.hits import Found, Hit, Noun
+from provisioning.search.lines import Lines
+from provisioning.search.papers import Papers
+from provisioning.search.recognise import LONGEST, Clue, ClueKind, recognise
+
+__all__ = [
+    "LONGEST",
+    "MOST_HITS",
+    "USUAL_HITS",
+    "Clue",
+    "ClueKind",
+    "Found",
+    "Hit",
+    "Lines",
+    "Noun",
+    "Papers",
+    "SearchDesk",
+    "recognise",
+]

@@ -1,0 +1,235 @@
+"""What has to do with a line: subscribers, their CPEs, their addresses. Each clue is a question or two, by index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs import DeviceRecord, DeviceSearch
+from ipam import AddressFacts, AddressLookup, RequestInvalid
+from provisioning.intake import Clock
+from provisioning.search.hits import ASIDE, BEGINS, NEARLY, PAST, WHOLE, Hit
+from provisioning.search.recognise import LONGEST_MAC, Clue, ClueKind, network_of
+from provisioning.sight import Sight
+from radius import SessionLooks, StationLooks, StationView, SubscriberSearch, SubscriberView
+
+
+class Lines:
+    """Finds what has to do with lines, within the caller's transaction and one of the radius database."""
+
+    def __init__(
+        self,
+        db: AsyncSession,
+        *,
+        tenant_id: str,
+        now: Clock,
+        sight: Sight,
+        stations: StationLooks,
+        sessions: SessionLooks,
+        addresses: AddressLookup,
+        limit: int,
+    ) -> None:
+        self._now = now
+        self._sight = sight
+        self._stations = stations
+        self._sessions = sessions
+        self._addresses = addresses
+        self._subscribers = SubscriberSearch(db, tenant_id=tenant_id)
+        self._devices = DeviceSearch(db, tenant_id=tenant_id)
+        self._limit = limit
+
+    async def with_mac(self, clue: Clue) -> list[Hit]:
+        """Who has logged in from such a MAC address, and whose line it is."""
+        if not self._sight.may("subscribers.read"):
+            return []
+        score = WHOLE if len(clue.value) == LONGEST_MAC else BEGINS
+        seen = await self._stations.with_mac(clue.value, limit=self._limit)
+        known = _by_name(await self._subscribers.with_names({each["username"] for each in seen}))
+        hits = [_logged_in(each, known.get(each["username"]), score) for each in seen]
+        bound = await self._subscribers.bound_to(clue.value, limit=self._limit)
+        return hits + [
+            subscriber_hit(each, f"its line is {spelt(each['line']['station'])}", "mac", score) for each in bound
+        ]
+
+    async def with_address(self, clue: Clue) -> list[Hit]:
+        """Whose session has it, who is given it, and what it is in the address plan."""
+        hits: list[Hit] = []
+        if self._sight.may("subscribers.read"):
+            hits += await self._in_sessions(clue.value)
+        if self._sight.may("addresses.read"):
+            hits += await self._in_plan(clue.value)
+        return hits
+
+    async def with_serial(self, clue: Clue) -> list[Hit]:
+        """CPEs with such a serial number."""
+        if not self._sight.may("devices.read"):
+            return []
+        devices = await self._devices.bound(clue.value, limit=self._limit)
+        services = {each["service_id"] for each in devices if each["service_id"] and each["state"] != "withdrawn"}
+        names: dict[int, str] = {}
+        if self._sight.may("subscribers.read"):
+            lines = await self._subscribers.of_services(services)
+            names = {each["service_id"]: each["username"] for each in reversed(lines) if each["service_id"] is not None}
+        hits = [_device_hit(each, clue.value, names) for each in devices]
+        for each in await self._devices.unbound(clue.value, limit=self._limit):
+            maker = " ".join(part for part in (each["oui"], each["product_class"]) if part)
+            about = f"reports to the ACS as {each['device_id']} and serves nobody"
+            score = ASIDE if each["serial"] != clue.value else NEARLY
+            hits.append(
+                Hit("device", each["serial"], each["serial"], about, [f"serial number, {maker}"], ["serial"], score)
+            )
+        return hits
+
+    async def named(self, clue: Clue) -> list[Hit]:
+        """Subscribers whose username begins so, and who had that very name before."""
+        if not self._sight.may("subscribers.read"):
+            return []
+        found = await self._subscribers.named(clue.value, limit=self._limit)
+        formerly = await self._subscribers.formerly_named(clue.value)
+        return [subscriber_hit(each, f"it was {clue.value} before", "username", NEARLY) for each in formerly] + [
+            subscriber_hit(each, "its username" if whole else "its username begins so", "username", score)
+            for each in found
+            for whole in [each["username"].lower() == clue.value]
+            for score in [WHOLE if whole else BEGINS]
+        ]
+
+    async def known_as(self, clue: Clue) -> list[Hit]:
+        """Subscribers under that number of the ISP's own."""
+        if not self._sight.may("subscribers.read"):
+            return []
+        found = await self._subscribers.known_as(clue.value)
+        return [subscriber_hit(each, f"it is {clue.value} to you", "external_id", WHOLE) for each in found]
+
+    async def of_service(self, number: int, score: int) -> list[Hit]:
+        """Who logs in to that service."""
+        if not self._sight.may("subscribers.read"):
+            return []
+        found = await self._subscribers.of_services([number])
+        return [subscriber_hit(each, f"it is of service {number}", "number", score) for each in found]
+
+    async def usernames_of(self, customers: Sequence[int]) -> dict[int, str]:
+        """Of each of these customers that has one line in service, who logs in to it."""
+        if not self._sight.may("subscribers.read"):
+            return {}
+        by_customer: dict[int, list[str]] = {}
+        for each in await self._subscribers.of_customers(customers, limit=10 * self._limit):
+            if each["state"] != "terminated":
+                by_customer.setdefault(each["customer_id"], []).append(each["username"])
+        return {customer: names[0] for customer, names in by_customer.items() if len(names) == 1}
+
+    async def sessions_of(self, usernames: Iterable[str]) -> dict[str, str]:
+        """Of those who are online: since when and where, in words."""
+        return {
+            username: f"online since {moment(each['started_at'])} at {each['nas']} with {each['ipv4'] or 'no IPv4'}"
+            for username, each in (await self._stations.online(set(usernames))).items()
+        }
+
+    async def _in_sessions(self, value: str) -> list[Hit]:
+        network, hits = network_of(value), []
+        is_one = network.prefixlen == network.max_prefixlen
+        if network.version == 6 or is_one:
+            had = await self._sessions.who_had(value, at=self._now())
+            since = {each["username"]: each["started_at"] for each in had}
+            known = _by_name(await self._subscribers.with_names(since))
+            for username, began in since.items():
+                why = f"its session has {value} since {moment(began)}"
+                hits.append(_of_name(username, known.get(username), why, "address", WHOLE))
+        if network.version == 4 and is_one:
+            given = await self._subscribers.given(str(network.network_address), limit=self._limit)
+            hits += [subscriber_hit(each, f"it is given {value}", "address", NEARLY) for each in given]
+        return hits
+
+    async def _in_plan(self, value: str) -> list[Hit]:
+        try:
+            facts = await self._addresses.find(value)
+        except RequestInvalid as several:  # VRFs, each with such an address
+            return [Hit("address", value, value, str(several), ["the address"], ["address"], NEARLY)]
+        if facts["pool"] is None and facts["network"] is None:
+            return []
+        if facts["state"] == "several":
+            return [_pool_hit(facts, value)]
+        hits = [Hit("address", value, value, _standing(facts), ["the address"], ["address"], NEARLY)]
+        if facts["holder"] is not None and self._sight.may("subscribers.read"):
+            why = f"{facts['value']} is given to its service {facts['holder']['service_id']}"
+            lines = await self._subscribers.of_services([facts["holder"]["service_id"]])
+            hits += [subscriber_hit(each, why, "address", WHOLE) for each in lines]
+        return hits
+
+
+def subscriber_hit(subscriber: SubscriberView, why: str, kind: ClueKind, score: int) -> Hit:
+    """A subscriber; one that was terminated is told after all others."""
+    is_over = subscriber["state"] == "terminated"
+    return Hit(
+        noun="subscriber",
+        id=subscriber["username"],
+        title=subscriber["username"],
+        about=f"{subscriber['state']}, {subscriber['plan']}",
+        why=[why],
+        matched=[kind],
+        score=PAST if is_over else score,
+        customer_id=subscriber["customer_id"],
+        username=None if is_over else subscriber["username"],
+    )
+
+
+def spelt(digits: str) -> str:
+    """A MAC address as most labels have it."""
+    return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2)) if len(digits) == LONGEST_MAC else digits
+
+
+def moment(at: datetime | None) -> str:
+    return "a time that nobody told" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%MZ}"
+
+
+def _by_name(found: Iterable[SubscriberView]) -> Mapping[str, SubscriberView]:
+    known: dict[str, SubscriberView] = {}
+    for each in found:
+        known.setdefault(each["username"], each)  # those in service come first
+    return known
+
+
+def _of_name(username: str, subscriber: SubscriberView | None, why: str, kind: ClueKind, score: int) -> Hit:
+    """A name in accounting; one that is no subscriber of ours leads to its sessions."""
+    if subscriber is not None:
+        return subscriber_hit(subscriber, why, kind, score)
+    about = "in accounting, and no subscriber here"
+    return Hit("session", username, username, about, [why], [kind], min(score, ASIDE), username=username)
+
+
+def _logged_in(seen: StationView, subscriber: SubscriberView | None, score: int) -> Hit:
+    why = f"it has logged in from {spelt(seen['station'])}, last at {moment(seen['seen_at'])}"
+    return _of_name(seen["username"], subscriber, why, "mac", score)
+
+
+def _device_hit(device: DeviceRecord, beginning: str, names: Mapping[int, str]) -> Hit:
+    serial, is_history = device["device_serial"], device["state"] == "withdrawn"
+    whole = serial == beginning
+    service = "no service" if device["service_id"] is None else f"service {device['service_id']}"
+    return Hit(
+        noun="device",
+        id=serial,
+        title=serial,
+        about=f"{device['state']}, {'was ' if is_history else ''}bound to {service}",
+        why=["its serial number" if whole else "its serial number begins so"],
+        matched=["serial"],
+        score=PAST if is_history else (WHOLE if whole else BEGINS),
+        customer_id=device["customer_id"],
+        username=None if is_history else names.get(device["service_id"] or 0),
+    )
+
+
+def _pool_hit(facts: AddressFacts, value: str) -> Hit:
+    pool = str(facts["pool"])
+    held = len(facts["within"])
+    about = (
+        f"{value} lies in {facts['network']}; at least {held} in use" if held else f"{value} lies in it; none in use"
+    )
+    return Hit("pool", pool, pool, about, [f"{value} is a part of it"], ["address"], NEARLY)
+
+
+def _standing(facts: AddressFacts) -> str:
+    where = f"in pool {facts['pool']}" if facts["pool"] is not None else f"in {facts['network']}, in no pool"
+    note = f" ({facts['note']})" if facts["note"] else ""
+    return f"{facts['state']} {where}{note}"

@@ -1,0 +1,9 @@
+"""Serving both doors at one address until told to stop: the API under ``/api/v1``, the console at ``/``.
+
+``serve`` answers in this process, ``serve_in_processes`` in several that one keeper starts.
+"""
+
+from provisioning.serving.processes import serve_in_processes
+from provisioning.serving.server import Seat, Tell, run_serving, serve, serve_in
+
+__all__ = ["Seat", "Tell", "run_serving", "serve", "serve_in", "serve_in_processes"]

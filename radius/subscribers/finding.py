@@ -1,0 +1,81 @@
+"""Subscribers by whatever of them is known: the beginning of a name, a line's MAC address, an address, a number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.results import SubscriberView
+from radius.subscribers.views import SUBSCRIBER, VIEWS, subscriber_view
+from radius.tables import FormerUsername
+
+LAST = "\U0010ffff"
+HEX_DIGITS_OF_A_MAC = 12
+# A literal, not a parameter: only so can the partial index be chosen.
+_LIVES = SUBSCRIBER.state != literal_column("'terminated'")
+
+
+class SubscriberSearch:
+    """Finds subscribers of one tenant, those in service before the terminated ones. Reads only."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str) -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._is_postgresql = db.get_bind().dialect.name == "postgresql"
+
+    async def named(self, beginning: str, *, limit: int) -> list[SubscriberView]:
+        """Those whose username begins so, however it is written; in the order of the names."""
+        name, wanted = func.lower(SUBSCRIBER.username), beginning.lower()
+        if self._is_postgresql:  # the operators of text_pattern_ops
+            begins = and_(name.op("~>=~")(wanted), name.op("~<~")(wanted + LAST))
+        else:
+            begins = and_(name >= wanted, name < wanted + LAST)
+        return await self._found(begins, limit, order=name)
+
+    async def with_names(self, usernames: Collection[str]) -> list[SubscriberView]:
+        """Those of exactly these names."""
+        return await self._found(SUBSCRIBER.username.in_(usernames), None) if usernames else []
+
+    async def formerly_named(self, username: str) -> list[SubscriberView]:
+        """Those who had exactly this name before the one that they have."""
+        former = FormerUsername.__table__.c
+        gave_up = select(former.subscriber_id).where(former.tenant_id == self._tenant_id, former.username == username)
+        numbers = list(await self._db.scalars(gave_up))
+        return await self._found(SUBSCRIBER.id.in_(numbers), None) if numbers else []
+
+    async def of_services(self, service_ids: Collection[int]) -> list[SubscriberView]:
+        """Those who log in to these services."""
+        return await self._found(SUBSCRIBER.service_id.in_(service_ids), None) if service_ids else []
+
+    async def of_customers(self, customer_ids: Collection[int], *, limit: int) -> list[SubscriberView]:
+        """Those of these customers."""
+        return await self._found(SUBSCRIBER.customer_id.in_(customer_ids), limit) if customer_ids else []
+
+    async def known_as(self, external_id: str) -> list[SubscriberView]:
+        """Those under that number of the ISP's own who are not terminated: only of these it is one's alone."""
+        return await self._found(and_(SUBSCRIBER.external_id == external_id, _LIVES), None)
+
+    async def given(self, ipv4: str, *, limit: int) -> list[SubscriberView]:
+        """Those who are given that address when they log in."""
+        return await self._found(SUBSCRIBER.framed_ipv4 == ipv4, limit)
+
+    async def bound_to(self, digits: str, *, limit: int) -> list[SubscriberView]:
+        """Those whose line is a MAC address that begins with these hexadecimal digits."""
+        first, last = (digits.ljust(HEX_DIGITS_OF_A_MAC, filler) for filler in "0f")
+        return await self._found(SUBSCRIBER.bound_station.between(first, last), limit)
+
+    async def _found(
+        self, wanted: ColumnElement[bool], limit: int | None, *, order: ColumnElement[Any] | None = None
+    ) -> list[SubscriberView]:
+        """Put in order here, unless an index has that order: for the newest first SQLite would walk through all."""
+        query = VIEWS.where(SUBSCRIBER.tenant_id == self._tenant_id, wanted)
+        if order is not None:
+            query = query.order_by(order)
+        rows = list(await self._db.execute(query if limit is None else query.limit(limit)))
+        if order is None:
+            rows.sort(key=lambda row: row.id, reverse=True)
+        found = [subscriber_view(row, row.plan, row.garden, row.capped) for row in rows]
+        return sorted(found, key=lambda one: one["state"] == "terminated")

@@ -1,0 +1,195 @@
+"""``/attention``: what needs a person, the worst first; nobody sees what isn't theirs, and the NOC no money."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, update
+
+from ipam.tables import Pool
+from provisioning.access import Role
+from provisioning.check import CheckResult, Finding
+from provisioning.check_records import record_check
+from provisioning.checking import check_and_record
+from provisioning.commercial.tables import Mail
+from provisioning.field import Visit
+from radius.projection.freeradius_tables import radacct
+from radius.sessions.tables import radius_nas_heard
+from tests.support.api import Api
+from workflows.engine.tables import RunRow
+
+HELD, WAITING = 3, 2
+USERS = [f"c100{number}-s{number}@isp.example" for number in (1, 2, 3)]
+
+
+async def look(api: Api, role: Role = "noc", **more: Any) -> dict[str, Any]:
+    answer = await api.get("/attention", role=role, **more)
+    assert answer.status_code == 200, answer.text
+    seen: dict[str, Any] = answer.json()
+    return seen
+
+
+async def kinds(api: Api, role: Role = "noc", **more: Any) -> list[str]:
+    return [item["kind"] for item in (await look(api, role, **more))["items"]]
+
+
+async def change(api: Api, *statements: Any) -> None:
+    async with api.appliance.database.begin() as db:
+        for statement in statements:
+            await db.execute(statement)
+
+
+@pytest.fixture
+async def checked(any_api: Api) -> Api:
+    """Everything holds, as was asked a moment ago."""
+    result = await check_and_record(any_api.appliance)
+    assert result.findings == []
+    return any_api
+
+
+@pytest.mark.both_databases
+async def test_a_held_run_is_told_with_what_it_keeps_and_the_rest_is_quiet(checked: Api) -> None:
+    seen = await look(checked)
+    [item] = seen["items"]
+    assert (item["kind"], item["urgency"], item["target"]) == ("run_held", "now", {"noun": "run", "id": str(HELD)})
+    assert item["sentence"].startswith("Run 3 (ticket/T-3) for customer 1003 is held in confirm_port: ONT HWTC00000003")
+    assert (item["customers"], item["for_whom"]) == ([1003], ["Customer 3"])
+    assert any(kept.startswith("service 3: 100.64.") for kept in item["held_meanwhile"])
+    assert (seen["is_quiet"], seen["sentence"][:26]) == (False, "1 thing needs a person at ")
+    await change(checked, update(RunRow).where(RunRow.id == HELD).values(state="pending"))
+    quiet = await look(checked)
+    assert (quiet["items"], quiet["is_quiet"]) == ([], True)
+    assert quiet["sentence"].startswith("All quiet at 20") and quiet["checked_at"] is not None
+
+
+@pytest.mark.both_databases
+async def test_lines_that_are_down_are_one_outage_with_visits_and_runs_folded_into_it(checked: Api) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    gone = {"nasipaddress": "10.0.0.9", "acctstarttime": now - timedelta(hours=5), "acctstoptime": now}
+    rows = [
+        {"acctsessionid": name, "acctuniqueid": name, "username": name, "acctterminatecause": "Lost-Carrier", **gone}
+        for name in USERS
+    ]
+    asked_for = {"acctsessionid": "x", "acctuniqueid": "x", "username": "x@isp", "acctterminatecause": "User-Request"}
+    async with checked.appliance.radius_database.begin() as db:
+        await db.execute(delete(radacct))
+        await db.execute(insert(radacct), [*rows, {**asked_for, **gone}])
+    today = {"starts_at": now, "ends_at": now + timedelta(minutes=1)}
+    await change(checked, update(Visit).where(Visit.customer_id == 1002).values(**today))
+    [outage] = (await look(checked))["items"]
+    assert (outage["kind"], outage["count"], outage["customers"]) == ("outage", 3, [1001, 1002, 1003])
+    assert " is down since 20" in outage["sentence"] and "3 of 3 lines lost their session" in outage["sentence"]
+    assert [each.split()[0] for each in outage["folded"]] == ["Visit", "Run"]
+    assert await kinds(checked, "sales") == ["run_held"]
+    async with checked.appliance.radius_database.begin() as db:
+        back = {**rows[0], "acctuniqueid": "back", "acctstoptime": None, "acctterminatecause": None}
+        await db.execute(insert(radacct), [back])
+    seen = await look(checked)
+    assert ([item["kind"] for item in seen["items"]], seen["lost_elsewhere"]) == (["run_held"], 2)
+
+
+async def test_a_silent_nas_a_pool_that_is_full_and_mails_that_were_refused_are_told_in_their_order(
+    checked: Api,
+) -> None:
+    now = datetime.now(UTC)
+    async with checked.appliance.radius_database.begin() as db:
+        heard = {"heard_at": now, "changed_at": now - timedelta(minutes=20), "looked_at": now, "open_sessions": 7}
+        await db.execute(delete(radius_nas_heard))
+        await db.execute(insert(radius_nas_heard).values(nasipaddress="10.9.9.9", heard_since=None, **heard))
+    await change(
+        checked,
+        update(Pool).where(Pool.name == "north-v4").values(warn_percent=1, crit_percent=1, minimum_free=5_000),
+        update(Mail)
+        .where(Mail.id == 1)
+        .values(state="refused", sent_at=None, queued_at=now, reason="550 no such user"),
+    )
+    items = (await look(checked))["items"]
+    assert [item["kind"] for item in items] == ["nas_silent", "run_held", "pool_running_dry", "mail_failing"]
+    assert items[0]["target"] == {"noun": "nas", "id": "10.9.9.9"}
+    assert items[0]["sentence"].startswith("Nothing has come from NAS 10.9.9.9 since")
+    assert items[2]["sentence"].startswith("Pool north-v4 has ")
+    assert items[3]["sentence"] == "1 mail refused by their server; the last, mail 1: 550 no such user"
+    assert await kinds(checked, "sales") == ["run_held", "mail_failing"]
+    assert await kinds(checked, "dispatch") == ["nas_silent", "run_held", "pool_running_dry"]
+    assert await kinds(checked, "partner") == []
+
+
+async def test_a_visit_that_nobody_reported_is_at_risk_and_a_technician_sees_their_own(checked: Api) -> None:
+    now = datetime.now(UTC)
+    past = {"starts_at": now - timedelta(hours=4), "ends_at": now - timedelta(hours=2)}
+    await change(checked, update(Visit).where(Visit.customer_id == 1002).values(**past))
+    [visit] = [each for each in (await checked.get("/visits")).json()["items"] if each["customer_id"] == 1002]
+    items = (await look(checked, "dispatch"))["items"]
+    [risk] = [item for item in items if item["kind"] == "visit_at_risk"]
+    assert risk["target"] == {"noun": "visit", "id": str(visit["visit_id"])}
+    assert "nobody has reported what came of it" in risk["sentence"]
+    own = await checked.token("technician", technician_id=visit["technician_id"])
+    assert [item["target"] for item in (await look(checked, token=own))["items"]] == [risk["target"]]
+    assert await kinds(checked, token=await checked.token("technician", technician_id=999)) == []
+    soon = {"starts_at": now, "ends_at": now + timedelta(seconds=30)}
+    await change(checked, update(Visit).where(Visit.customer_id == 1003).values(**soon, state="scanned"))
+    sentences = [item["sentence"] for item in (await look(checked))["items"] if item["kind"] == "visit_at_risk"]
+    assert any("and run 3 for them is held." in sentence for sentence in sentences)
+
+
+async def test_the_noc_sees_no_money_and_a_partner_only_runs_for_their_own(checked: Api) -> None:
+    ada = (await checked.get("/customers?email=ada@example.net")).json()["items"][0]["customer_id"]
+    paying = {
+        "state": "held",
+        "current_step": "capture_payment",
+        "reason": "49.90 EUR were refused",
+        "customer_id": ada,
+    }
+    await change(checked, update(RunRow).where(RunRow.id == WAITING).values(**paying))
+    told = {role: str((await look(checked, role))["items"]) for role in ("noc", "admin", "sales", "partner")}
+    assert {role: "49.90" in text for role, text in told.items()} == {
+        "noc": False,
+        "admin": True,
+        "sales": True,
+        "partner": False,
+    }
+    assert "whoever settles payments is told why" in told["noc"]
+    assert [item["target"]["id"] for item in (await look(checked, "partner"))["items"]] == [str(WAITING)]
+
+
+async def test_runs_held_for_one_reason_are_one_item(checked: Api) -> None:
+    same = {"state": "held", "current_step": "confirm_port", "reason": "moved", "reason_code": "x.y"}
+    await change(checked, update(RunRow).values(**same, journey="isp_ticket_to_deployment"))
+    [item] = (await look(checked))["items"]
+    assert (item["count"], item["target"]) == (4, {"noun": "runs", "id": "x.y"})
+    assert item["sentence"].startswith("4 runs of isp_ticket_to_deployment are held in confirm_port; the one")
+
+
+async def test_what_the_last_check_found_is_told_with_its_time_and_money_to_who_sees_money(any_api: Api) -> None:
+    appliance = any_api.appliance
+    assert "not_checked" in await kinds(any_api)
+    findings = [
+        Finding("ipam.leaked", "service 9", "Service 9 holds 100.64.0.9, and nobody wants it."),
+        Finding("payment.once", "order 7", "Order 7 was paid twice: 49.90 EUR."),
+    ]
+    at = appliance.clock() - timedelta(hours=2)
+    async with appliance.database.begin() as db:
+        result = CheckResult(70, 2, findings)
+        await record_check(db, result, tenant_id=appliance.tenant_id, checked_at=at, took_seconds=1.5)
+    seen = await look(any_api)
+    [broken] = [item for item in seen["items"] if item["kind"] == "invariant_broken"]
+    assert broken["sentence"].endswith("(ipam.leaked): Service 9 holds 100.64.0.9, and nobody wants it.")
+    assert (broken["target"], broken["since"]) == ({"noun": "check", "id": "ipam.leaked"}, seen["checked_at"])
+    assert [item["kind"] for item in seen["items"]].count("not_checked") == 0
+    assert (await kinds(any_api, "admin")).count("invariant_broken") == 2
+    assert "invariant_broken" not in await kinds(any_api, "dispatch") + await kinds(any_api, "sales")
+    assert (await look(any_api, "dispatch"))["checked_at"] is None
+    async with appliance.database.begin() as db:
+        old = appliance.clock() - timedelta(days=2)
+        await record_check(db, result, tenant_id=appliance.tenant_id, checked_at=old, took_seconds=1.5)
+    assert (await kinds(any_api)).count("not_checked") == 1
+
+
+async def test_whoever_may_not_look_is_refused(any_api: Api) -> None:
+    assert (await any_api.get("/attention", role=None)).status_code == 401
+    blind = await any_api.token("noc", scopes=["runs.read"])
+    assert (await any_api.get("/attention", token=blind)).status_code == 403
+    narrow = await any_api.token("noc", scopes=["attention.read"])
+    assert (await look(any_api, token=narrow))["items"] == []

@@ -1,0 +1,143 @@
+"""``/search``: whatever somebody has in hand leads to the subscriber, and nobody is shown what isn't theirs to see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from provisioning.access import Role
+from radius.projection.freeradius_tables import radacct
+from radius.tables import FormerUsername, Subscriber
+from tests.support.api import PARTNER, Api
+from workflows.engine.tables import RunRow
+
+ANNA, SERIAL = "c1001-s1@isp.example", "HWTC00000001"
+STATION = "A4-7B-2C-11-22-3F"
+
+
+async def search(api: Api, q: str, role: Role = "noc", **more: Any) -> list[dict[str, Any]]:
+    answer = await api.get("/search", params={"q": q, **more.pop("params", {})}, role=role, **more)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["hits"]
+    return found
+
+
+def nouns(hits: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    return {(hit["noun"], hit["id"]) for hit in hits}
+
+
+@pytest.fixture
+async def online(any_api: Api) -> Api:
+    """The completed installation's session is open, from a CPE whose MAC address its NAS tells."""
+    async with any_api.appliance.radius_database.begin() as db:
+        await db.execute(update(radacct).where(radacct.c.username == ANNA).values(callingstationid=STATION))
+    await any_api.appliance.station_book.note()
+    return any_api
+
+
+@pytest.mark.both_databases
+async def test_half_a_mac_an_address_a_serial_and_a_name_lead_to_the_same_subscriber(online: Api) -> None:
+    subscriber = (await online.get(f"/subscribers/{ANNA}")).json()
+    for q in ("a4:7b:2c", "11223f", "A47B.2C11.223F", ANNA, "C1001-S1@", subscriber["ipv4"], "service 1"):
+        best = (await search(online, q))[0]
+        assert (best["noun"], best["id"], best["username"]) == ("subscriber", ANNA, ANNA), q
+        assert best["is_online"] is True, q
+        assert "customer 1001, Customer 1" in best["about"], q
+        assert best["why"], q
+    for q in (SERIAL, "hwtc-0000 0001", "4857544300000001", "4857544300000"):
+        [device] = [hit for hit in await search(online, q) if hit["id"] == SERIAL]
+        assert (device["noun"], device["username"], device["customer_id"]) == ("device", ANNA, 1001), q
+    for q in ("customer1@example.net", "customer 1001"):
+        assert (await search(online, q))[0]["username"] == ANNA, q
+    [mac] = await search(online, "a4-7b-2c-11-22-3f")
+    assert mac["why"][0].startswith("it has logged in from a4:7b:2c:11:22:3f, last at 20")
+    assert (mac["matched"], mac["score"]) == (["mac"], 100)
+
+
+async def test_an_address_says_where_it_lies_and_a_prefix_which_pool_it_is_a_part_of(online: Api) -> None:
+    delegated = (await online.get(f"/subscribers/{ANNA}")).json()["delegated_prefix"]
+    inside = delegated.replace("::/56", "::17")
+    assert {(hit["noun"], hit["title"]) for hit in await search(online, inside)} >= {("subscriber", ANNA)}
+    [pool] = await search(online, "100.64.0.0/24")
+    assert (pool["noun"], pool["id"]) == ("pool", "north-v4")
+    free = await search(online, "100.64.3.250")
+    assert [(hit["noun"], hit["about"]) for hit in free] == [("address", "free in pool north-v4")]
+    assert await search(online, "198.51.100.7") == []
+
+
+async def test_numbers_of_orders_tickets_runs_and_visits_are_found_and_no_amount_is_told(any_api: Api) -> None:
+    order = (await any_api.get("/orders")).json()["items"][0]
+    [hit] = await search(any_api, f"order {order['order_id']}")
+    assert nouns([hit]) == {("order", str(order["order_id"]))}
+    assert not {"total_minor", "currency"} & set(hit) and "49" not in hit["about"]
+    assert nouns(await search(any_api, "run 1")) == {("run", "1")}
+    assert nouns(await search(any_api, "T-1")) >= {("run", "1")}
+    assert {("run", "1"), ("visit", "1"), ("order", str(order["order_id"]))} <= nouns(await search(any_api, "1"))
+    assert await search(any_api, "run 999999999999") == await search(any_api, "ticket 7") == []
+    bob = await search(any_api, "bob hill", role="sales")
+    assert [(hit["noun"], hit["title"], hit["username"]) for hit in bob] == [("customer", "Bob Hill", None)]
+
+
+@pytest.mark.both_databases
+async def test_a_subscriber_is_found_by_its_line_by_your_number_and_by_the_name_that_it_had(any_api: Api) -> None:
+    waiting = "c1002-s2@isp.example"
+    bound = {"bound_station": "f0761c0000aa", "external_id": "K-77/b"}
+    async with any_api.appliance.database.begin() as db:
+        await db.execute(update(Subscriber).where(Subscriber.username == waiting).values(**bound))
+        number = await db.scalar(select(Subscriber.id).where(Subscriber.username == waiting))
+        tenant_id, now = any_api.appliance.tenant_id, any_api.appliance.clock()
+        former = {"tenant_id": tenant_id, "subscriber_id": number, "username": "old-name@isp", "given_up_at": now}
+        await db.execute(insert(FormerUsername).values(**former))
+    for q, why in (
+        ("f0:76:1c", "its line is f0:76:1c:00:00:aa"),
+        ("K-77/b", "it is K-77/b to you"),
+        ("old-name@isp", "it was old-name@isp before"),
+    ):
+        [hit] = await search(any_api, q)
+        assert (hit["id"], hit["why"], hit["is_online"]) == (waiting, [why], False), q
+
+
+async def test_each_role_sees_what_its_permissions_say(online: Api) -> None:
+    assert await search(online, "a4:7b:2c", role="sales") == await search(online, SERIAL, role="sales") == []
+    assert await search(online, "order 1", role="dispatch") != []
+    assert [hit["is_online"] for hit in await search(online, "customer 1001", role="sales")] == [None]
+    narrowed = await online.token("noc", scopes=["search.read", "customers.read"])
+    assert nouns(await search(online, "1", token=narrowed)) <= {("customer", "1")}
+    no_search = await online.token("noc", scopes=["customers.read"])
+    assert (await online.get("/search?q=anna", token=no_search)).status_code == 403
+    assert (await online.get("/search?q=anna", role=None)).status_code == 401
+
+
+async def test_a_partner_finds_only_their_own_customers_and_a_technician_only_their_own_visits(online: Api) -> None:
+    [ada] = await search(online, "ada byr", role="partner")
+    assert (ada["noun"], ada["title"], ada["username"]) == ("customer", "Ada Byron", None)
+    for q in ("customer", "bob", ANNA, SERIAL, "a4:7b:2c", "run 1", "1", "order 1", "customer1@example.net"):
+        found = await search(online, q, role="partner")
+        assert all(hit["customer_id"] == ada["customer_id"] for hit in found), q
+    async with online.appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id == 2).values(customer_id=ada["customer_id"]))
+    assert nouns(await search(online, "run 2", role="partner")) == {("run", "2")}
+    assert nouns(await search(online, f"customer {ada['customer_id']}", role="partner")) != set()
+    stranger = await online.token("partner", partner_id=PARTNER + 1)
+    assert await search(online, "ada", token=stranger) == []
+
+    visits = (await online.get("/visits")).json()["items"]
+    for technician in {visit["technician_id"] for visit in visits}:
+        token = await online.token("technician", technician_id=technician)
+        own = {("visit", str(visit["visit_id"])) for visit in visits if visit["technician_id"] == technician}
+        for visit in visits:
+            assert nouns(await search(online, str(visit["visit_id"]), token=token)) <= own
+        assert await search(online, "customer", token=token) == await search(online, ANNA, token=token) == []
+
+
+async def test_as_many_as_were_asked_for_and_the_rest_is_said_to_be_there(any_api: Api) -> None:
+    answer = (await any_api.get("/search", params={"q": "customer", "limit": 2})).json()
+    assert (len(answer["hits"]), answer["more"], answer["asked"]) == (2, True, "customer")
+    assert "name" in answer["read_as"]
+    short = await any_api.get("/search?q=a")
+    assert (short.status_code, short.json()["errors"][0]["field"]) == (422, "q")
+    assert (await any_api.get("/search", params={"q": "x" * 201})).status_code == 422
+    for q in ("%", "' OR 1=1 --", "\\", "_", "🦊🦊", "\u202eevil", "1" * 60):
+        assert await search(any_api, q + "zz") == []

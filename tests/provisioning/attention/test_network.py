@@ -1,0 +1,78 @@
+"""What is told of NASes, pools, CPEs and messages: a sentence with a date, and no more alarm than it deserves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ipam import PoolOutlook
+from provisioning.attention import network
+from provisioning.commercial import FailingMessages
+from provisioning.webhooks import FailingWebhook
+
+NOW = datetime(2026, 3, 10, 3, 0, tzinfo=UTC)
+
+
+def a_pool(**said: Any) -> PoolOutlook:
+    usual = {"pool": "north-1", "kind": "ipv4", "role": "cgnat", "network": "100.64.0.0/22", "size": 1022}
+    counts = {"assigned": 900, "quarantined": 0, "reserved": 0, "draining": 0, "free": 122, "used_percent": 88.1}
+    outlook = {"next_available_at": None, "level": "low", "units_per_day": 10.0, "days_to_exhaustion": 12.2}
+    return PoolOutlook(**{**usual, **counts, **outlook, **said})  # type: ignore[typeddict-item]
+
+
+def test_a_pool_that_runs_dry_is_told_with_the_date() -> None:
+    [item] = network.of_pools([a_pool()], NOW)
+    assert item.sentence == ("Pool north-1 has 122 of 1022 free, and is full on 2026-03-22 if it goes on like this.")
+    assert (item.urgency, item.target.noun, item.target.id) == ("soon", "pool", "north-1")
+
+
+def test_how_urgent_a_pool_is_follows_from_its_level_and_its_date() -> None:
+    cases: list[tuple[dict[str, Any], list[str]]] = [
+        ({"level": "ok", "days_to_exhaustion": None}, []),
+        ({"level": "ok", "days_to_exhaustion": 400.0}, []),
+        ({"level": "ok", "days_to_exhaustion": 30.0}, ["soon"]),
+        ({"level": "low", "days_to_exhaustion": None}, ["soon"]),
+        ({"level": "low", "days_to_exhaustion": 3.0}, ["today"]),
+        ({"level": "critical", "days_to_exhaustion": None}, ["today"]),
+        ({"level": "exhausted", "free": 0, "days_to_exhaustion": 0.0}, ["now"]),
+    ]
+    for said, urgencies in cases:
+        assert [item.urgency for item in network.of_pools([a_pool(**said)], NOW)] == urgencies, said
+    [full] = network.of_pools([a_pool(level="exhausted", free=0, next_available_at=NOW + timedelta(hours=1))], NOW)
+    assert full.sentence == "Pool north-1 is full: 0 of 1022 are free; the next one is free again at 2026-03-10 04:00Z."
+    [late] = network.of_pools([a_pool(days_to_exhaustion=1e12)], NOW)
+    assert "full on 2126" in late.sentence
+
+
+def test_cpes_that_wait_or_are_left_to_a_person_are_counted() -> None:
+    hours = [NOW - timedelta(hours=count) for count in (0, 2)]
+    states = [
+        {"state": "queued", "devices": 3, "oldest_serial": "HWTC1", "oldest_since": hours[1]},
+        {"state": "drifted", "devices": 1, "oldest_serial": "HWTC2", "oldest_since": hours[0]},
+        {"state": "verified", "devices": 900, "oldest_serial": "HWTC3", "oldest_since": hours[1]},
+    ]
+    cause = {"words": "it is off", "remedy": "Look.", "oldest_serial": "HWTC4", "oldest_since": hours[1]}
+    unreached = [{"why": "offline", "devices": 2, **cause}, {"why": "nat", "devices": 5, **cause}]
+    fleet: Any = {"states": states, "unreached": unreached, "handed_over": 1, "unbound": 4}
+    assert [(item.kind, item.sentence, item.count) for item in network.of_cpes(fleet, NOW)] == [
+        ("cpes_handed_over", "1 CPE went wrong again and again and is left to a person.", 1),
+        (
+            "acs_backlog",
+            "CPEs that have settings waiting for them at the ACS: 3; the first, HWTC1, since 2026-03-10 01:00Z.",
+            3,
+        ),
+        ("cpes_unreached", "CPEs that cannot be reached: 2; it is off. Look.", 2),
+    ]
+
+
+def test_messages_that_do_not_arrive_say_why_the_last_one_has_not() -> None:
+    failing = [
+        FailingMessages("mail", "refused", 2, NOW, 17, "550 no such user"),
+        FailingMessages("notice", "queued", 1, NOW, 4, None),
+    ]
+    assert [item.sentence for item in network.of_messages(failing)] == [
+        "2 mails refused by their server; the last, mail 17: 550 no such user",
+        "1 notice still queued after a quarter of an hour; the last, notice 4.",
+    ]
+    [hook] = network.of_webhooks([FailingWebhook(3, "is disabled: 410 Gone", NOW, 2)])
+    assert hook.sentence == "Webhook 3 is disabled: 410 Gone. 2 messages given up since yesterday."

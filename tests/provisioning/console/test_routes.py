@@ -1,0 +1,146 @@
+"""Every route of the console for every role: who may goes in, who may not is told so, and nobody sees a traceback."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from provisioning.access import PERMISSIONS, ROLES, Role
+from provisioning.api import PUBLIC
+from provisioning.api.routes import Terms
+from provisioning.console.doors import SIGNED_IN, ConsoleDoor, ConsoleDoors
+from provisioning.console.navigation import PLACES
+from tests.support.console import SAME_ORIGIN, Console
+
+VALUES = {"run_id": "3", "verb": "retry", "token": "x" * 43, "mark": "0", "name": "x.css"}
+NEEDS: dict[str, dict[str, str]] = {
+    "/live": {"topic": "held"},
+    "/queue/acts/{verb}": {"journey": "isp_ticket_to_deployment", "step": "visit"},
+}
+
+
+def doors_of(app: FastAPI) -> Iterator[tuple[str, str, Terms]]:
+    """(method, path, terms) of every route of the console."""
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, ConsoleDoor):
+            terms = route.original_route.terms
+            yield terms.method, str(route.path), terms
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_gets_through_the_doors_of_its_permissions_and_no_other(console: Console, role: Role) -> None:
+    person = await console.somebody(role)
+    walked = 0
+    for method, path, terms in doors_of(console.app):
+        if terms.permission == PUBLIC or path in ("/live", "/sign-out", "/home"):
+            continue
+        address = re.sub(r"{(\w+)}", lambda found: VALUES[found[1]], path)
+        answer = await call(person.client, method, address, NEEDS.get(path, {}))
+        may = terms.permission == SIGNED_IN or terms.permission in ROLES[role]
+        if may:
+            assert answer.status_code not in (401, 403, 500) or method == "POST", (method, path, answer.text)
+        else:
+            assert answer.status_code == 403, (method, path, answer.status_code)
+            assert f"it takes the permission {terms.permission}" in answer.text
+        walked += 1
+    assert walked >= 10
+
+
+async def test_who_is_not_signed_in_is_led_to_where_they_can(console: Console) -> None:
+    person = console.anybody()
+    for method, path, terms in doors_of(console.app):
+        if terms.permission == PUBLIC:
+            continue
+        address = re.sub(r"{(\w+)}", lambda found: VALUES[found[1]], path)
+        answer = await call(person.client, method, address, NEEDS.get(path, {}))
+        assert answer.status_code == 303, (method, path, answer.status_code)
+        assert answer.headers["location"].startswith("/sign-in"), (method, path)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_the_navigation_shows_what_the_role_may_see_and_leads_there(console: Console, role: Role) -> None:
+    person = await console.somebody(role)
+    first = await person.get("/")
+    assert (first.status_code, first.headers["location"]) == (303, "/home")
+    start = await person.get("/home")
+    assert start.status_code == 303
+    page = await person.get(start.headers["location"])
+    shown = set(re.findall(r'<li><a href="([^"]+)"', page.text))
+    assert shown == {place.path for place in PLACES if place.permission in ROLES[role]}
+    for path in shown:
+        assert (await person.get(path)).status_code == 200
+    assert 'aria-current="page"' in page.text
+
+
+async def test_every_page_forbids_what_it_does_not_need(console: Console) -> None:
+    person = await console.somebody("admin")
+    for path in ("/queue", "/runs", "/runs/3", "/visits", "/sign-in", "/nothing", "/runs/999"):
+        answer = await person.get(path, headers={"Accept": "text/html"})
+        policy = dict(each.strip().split(" ", 1) for each in answer.headers["content-security-policy"].split(";"))
+        assert policy == {
+            "default-src": "'none'",
+            "script-src": "'self'",
+            "style-src": "'self'",
+            "img-src": "'self' data:",
+            "connect-src": "'self'",
+            "form-action": "'self'",
+            "base-uri": "'none'",
+            "frame-ancestors": "'none'",
+        }
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert not re.search(r"<style|<script(?! src=)|\son\w+=|style=|https?://", answer.text), path
+
+
+async def test_what_a_page_loads_may_be_kept_for_good_and_is_small(console: Console) -> None:
+    person = console.anybody()
+    page = await person.get("/sign-in")
+    addresses = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page.text)
+    assert len(addresses) == 5
+    weight = len(page.content)
+    for address in addresses:
+        answer = await person.get(address)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        weight += len(answer.content)
+    assert weight < 200 * 1024
+    other = re.sub(r"/assets/\w+/", "/assets/000000000000/", addresses[0])
+    assert (await person.get(other)).status_code == 404
+
+
+async def test_an_address_that_leads_nowhere_is_a_page_for_people_and_a_problem_for_programs(console: Console) -> None:
+    person = await console.somebody("noc")
+    page = await person.get("/nothing/here", headers={"Accept": "text/html,*/*"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    for path, accept in (("/nothing", "*/*"), ("/api/v1/nothing", "text/html")):
+        problem = await person.get(path, headers={"Accept": accept})
+        assert (problem.status_code, problem.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_no_page_stands_in_the_api_s_description_and_the_cookie_opens_no_door_of_it(console: Console) -> None:
+    person = await console.somebody("admin")
+    assert not {path for _, path, _ in doors_of(console.app)} & set(console.app.openapi()["paths"])
+    assert (await person.get("/api/v1/runs")).status_code == 401
+
+
+async def test_a_page_without_a_permission_does_not_come_to_be() -> None:
+    doors = ConsoleDoors(name="probe")
+    with pytest.raises(TypeError, match="declares no permission"):
+        doors.page("/open", permission="no.such")(_nothing)
+    with pytest.raises(TypeError, match="declares no permission"):
+        doors.add_api_route("/open", _nothing)
+    assert not {SIGNED_IN, PUBLIC} & PERMISSIONS
+
+
+async def _nothing() -> None: ...
+
+
+async def call(client: Any, method: str, address: str, fields: dict[str, str]) -> Any:
+    if method == "GET":
+        return await client.get(address, params=fields)
+    return await client.post(address, data=fields, headers=SAME_ORIGIN)

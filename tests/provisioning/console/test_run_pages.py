@@ -1,0 +1,72 @@
+"""The run page: the whole plan, what failed in words, results without secrets; and today's visits, each their own."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from sqlalchemy import select, text, update
+
+from provisioning.field.tables import Visit
+from tests.support.console import Console
+from workflows import show_run
+from workflows.engine.tables import StepRow
+
+
+async def test_a_run_shows_every_step_of_its_plan_why_it_is_held_and_what_it_keeps(any_console: Console) -> None:
+    appliance = any_console.appliance
+    async with appliance.database.read() as db:
+        view = await show_run(db, 3, tenant_id=appliance.tenant_id, definitions=appliance.definitions)
+    nora = await any_console.somebody("noc")
+    page = (await nora.get("/runs/3")).text
+    for step in view.steps:
+        assert f"<strong>{step.name.replace('_', ' ')}</strong>" in page
+    assert str(view.summary.reason) in page.replace("&#39;", "'")
+    assert "service 3" in page and "c1003-s3@isp.example" in page
+    part = (await nora.get("/runs/3/now")).text
+    assert "<html" not in part and "<strong>get site survey</strong>" in part
+
+
+async def test_no_secret_of_a_result_is_shown_and_nothing_of_it_is_taken_for_markup(console: Console) -> None:
+    async with console.appliance.database.begin() as db:
+        one = (StepRow.run_id == 1, StepRow.step == "visit")
+        told = json.loads(str(await db.scalar(select(StepRow.result).where(*one))))
+        told |= {"note": "<script>alert(1)</script>"}
+        await db.execute(update(StepRow).where(*one).values(result=json.dumps(told)))
+    page = (await (await console.somebody("noc")).get("/runs/1")).text
+    assert "<script>alert" not in page and "&lt;script&gt;alert(1)" in page
+    assert "secret:subscriber" in page  # a reference, which opens nothing
+    async with console.appliance.database.begin() as db:
+        password = await console.appliance.vault.reveal(db, "secret:subscriber/1")
+    assert password not in page
+
+
+async def test_a_list_goes_on_where_its_page_ends(console: Console) -> None:
+    nora = await console.somebody("noc")
+    async with console.appliance.database.begin() as db:
+        columns = [row[1] for row in await db.execute(text("PRAGMA table_info(run)"))]
+        for number in range(100, 160):
+            values = ", ".join({"id": str(number), "business_key": f"'k{number}'"}.get(c, f'"{c}"') for c in columns)
+            names = ", ".join(f'"{c}"' for c in columns)
+            await db.execute(text(f"INSERT INTO run ({names}) SELECT {values} FROM run WHERE id = 1"))
+    first = (await nora.get("/runs")).text
+    assert 'href="/runs/159"' in first and 'href="/runs/109"' not in first and 'data-topics="runs"' in first
+    address = first.partition('<p><a href="/runs?')[2].partition('"')[0].replace("&amp;", "&")
+    second = (await nora.get(f"/runs?{address}")).text
+    assert 'href="/runs/109"' in second and 'href="/runs/3"' in second and "data-topics" not in second
+
+
+async def test_a_technician_sees_today_s_own_visits_and_dispatch_all(console: Console) -> None:
+    now = console.appliance.clock()
+    today = {"starts_at": now, "ends_at": now + timedelta(minutes=1)}
+    async with console.appliance.database.begin() as db:
+        await db.execute(update(Visit).where(Visit.id == 2).values(**today, technician_id=7002, address="1 Own Street"))
+        await db.execute(update(Visit).where(Visit.id == 1).values(starts_at=now - timedelta(days=3)))
+        await db.execute(update(Visit).where(Visit.id == 1).values(ends_at=now - timedelta(days=2)))
+    dispatch = (await (await console.somebody("dispatch")).get("/visits")).text
+    assert "1 Own Street" in dispatch and "visit 1 " not in dispatch
+    technician = await console.somebody("technician")
+    assert "1 Own Street" not in (await technician.get("/visits")).text
+    async with console.appliance.database.begin() as db:
+        await db.execute(text("UPDATE console_user SET technician_id = 7002 WHERE login_name = 'technician'"))
+    assert "1 Own Street" in (await technician.get("/visits")).text

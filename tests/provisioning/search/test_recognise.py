@@ -1,0 +1,121 @@
+"""What a text may mean: every spelling of a thing is one clue, and a text that may mean several things is several."""
+
+from __future__ import annotations
+
+import pytest
+
+from provisioning.search import Clue, ClueKind, recognise
+
+
+def of_kind(text: str, kind: ClueKind) -> list[str]:
+    return [clue.value for clue in recognise(text) if clue.kind == kind]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a4:7b:2c:11:22:3f", "A4-7B-2C-11-22-3F", "a47b.2c11.223f", "A47B-2C11-223F", "a47b2c-11223f", "A47B2C11223F"],
+)
+def test_a_mac_address_is_the_same_in_every_spelling(text: str) -> None:
+    assert of_kind(text, "mac") == ["a47b2c11223f"]
+    assert recognise(f" {text}\t")[0] == Clue("mac", "a47b2c11223f")
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [("a4:7b:2c", "a47b2c"), ("a4:7b:2", "a47b2"), ("a4:7b:", "a47b"), ("11-22-3f", "11223f"), ("a47b.2c", "a47b2c")],
+)
+def test_half_of_a_mac_address_is_one(text: str, digits: str) -> None:
+    assert of_kind(text, "mac") == [digits]
+
+
+@pytest.mark.parametrize("text", ["a4", "a4:7b:2c:11:22:3f:aa", "anna", "a4:7g:2c", "10.0.0.1", "2001:db8::1"])
+def test_what_is_no_mac_address_is_not_looked_for_as_one(text: str) -> None:
+    assert of_kind(text, "mac") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("100.64.12.9", "100.64.12.9"),
+        ("100.64.12.9/22", "100.64.12.0/22"),
+        ("100.64.12.", "100.64.12.0/24"),
+        ("100.64", "100.64.0.0/16"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8:7900::/56", "2001:db8:7900::/56"),
+    ],
+)
+def test_an_address_or_prefix_means_nothing_else(text: str, address: str) -> None:
+    assert recognise(text) == (Clue("address", address),)
+
+
+@pytest.mark.parametrize("text", ["100.64.12.900", "300.1", "fe80::1%eth0", "1.2.3.4.5"])
+def test_what_looks_like_an_address_and_is_none_is_not_looked_for_as_one(text: str) -> None:
+    assert of_kind(text, "address") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "beginnings"),
+    [
+        ("HWTC1A2B3C4D", ["HWTC1A2B3C4D"]),
+        ("hwtc1a2b", ["HWTC1A2B"]),
+        ("485754431A2B3C4D", ["HWTC1A2B3C4D"]),
+        ("48 57 54 43 1a 2b", ["HWTC1A2B", "485754431A2B"]),
+        ("HWTC-1A2B", ["HWTC-1A2B", "HWTC1A2B"]),
+        ("0102030405060708", ["0102030405060708"]),
+        ("HWTC", []),
+    ],
+)
+def test_a_serial_number_is_found_in_hexadecimal_and_with_its_vendor(text: str, beginnings: list[str]) -> None:
+    assert of_kind(text, "serial") == beginnings
+
+
+@pytest.mark.parametrize("text", ["+49 (0)30 12 34 567", "0049-30-1234567", "030/1234567", "0301234567"])
+def test_a_telephone_number_may_be_written_in_many_ways(text: str) -> None:
+    assert of_kind(text, "phone") == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "clue"),
+    [
+        ("17", Clue("number", "17")),
+        ("#0017", Clue("number", "17")),
+        ("order 17", Clue("number", "17", "order")),
+        ("Run #7", Clue("number", "7", "run")),
+        ("customer/1001", Clue("number", "1001", "customer")),
+        ("ticket:9", Clue("number", "9", "ticket")),
+        ("7", Clue("number", "7")),
+    ],
+)
+def test_a_number_may_say_what_it_is_a_number_of(text: str, clue: Clue) -> None:
+    assert recognise(text)[0] == clue
+
+
+def test_a_name_is_its_words_and_a_mail_address_is_none() -> None:
+    assert of_kind("  Anna   Müller-Lüdenscheidt ", "name") == ["Anna Müller Lüdenscheidt"]
+    assert of_kind("Łukasz", "name") == ["Łukasz"]
+    assert (of_kind("Anna@Example.net", "email"), of_kind("anna@example.net", "name")) == (["anna@example.net"], [])
+    assert of_kind("C7-S7@isp", "username") == ["c7-s7@isp"]
+
+
+@pytest.mark.parametrize("text", ["", " ", "a", "\x00\x07", "\u200b", "0"])
+def test_what_is_too_short_means_nothing(text: str) -> None:
+    assert recognise(text) == ()
+
+
+def test_a_text_of_any_kind_is_read_without_an_error() -> None:
+    for text in (
+        "%",
+        "''--",
+        "\\",
+        "a" * 5_000,
+        "\U0010ffff\U0010ffff",
+        "\uff19\uff19",
+        "²²",
+        "::",
+        "1/2",
+        "@",
+        "a@",
+        "🦊🦊",
+    ):
+        recognise(text)

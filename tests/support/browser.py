@@ -1,0 +1,129 @@
+"""Debian's Chromium at the real server: one browser for all its tests, a context of their own for each person."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.async_api import Browser, ConsoleMessage, Page, Response, async_playwright
+
+from provisioning.bootstrap import Appliance
+from provisioning.serving import Seat, serve_in
+from tests.support.console import PASSWORD
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+AXE = Path(__file__).parents[2] / ".npm" / "node_modules" / "axe-core" / "axe.min.js"
+PATIENCE_MS = 20_000
+ABORTED = "net::ERR_ABORTED"
+DESK, PHONE = (1280, 900), (360, 740)
+Scheme = Literal["light", "dark"]
+
+
+@dataclass
+class Looker:
+    """Somebody at a page, and what their browser had to complain of."""
+
+    page: Page
+    base: str
+    complaints: list[str] = field(default_factory=list)
+
+    async def go(self, path: str) -> Response | None:
+        return await self.page.goto(self.base + path)
+
+    async def sign_in(self, login_name: str) -> None:
+        await self.go("/sign-in")
+        await self.page.get_by_label("Name").fill(login_name)
+        await self.page.get_by_label("Password").fill(PASSWORD)
+        await self.page.get_by_role("button", name="Sign in").click()
+        await self.page.get_by_role("button", name="Sign out").wait_for()
+
+    async def axe(self) -> list[str]:
+        """What WCAG 2.2 AA finds wrong with the page as it stands: rule and where.
+
+        The script is put in by the debugger, beside the page's policy, which would not let it in.
+        """
+        await self.page.evaluate(AXE.read_text(encoding="utf-8") + "; undefined")
+        found = await self.page.evaluate(
+            "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+        )
+        return [f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]]
+
+    async def sideways(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        measured: int = await self.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        return measured
+
+
+@dataclass
+class Machine:
+    """A browser and the server that it looks at."""
+
+    browser: Browser
+    base: str
+    pictures: Path | None
+
+    @asynccontextmanager
+    async def looker(self, *, size: tuple[int, int] = DESK, scheme: Scheme = "light") -> AsyncIterator[Looker]:
+        """Somebody new, who has never been here. At the end their browser must have complained of nothing."""
+        context = await self.browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce"
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        looker = Looker(await context.new_page(), self.base)
+        looker.page.on("console", lambda message: _hear(looker, message))
+        looker.page.on("pageerror", lambda error: looker.complaints.append(str(error)))
+        looker.page.on("requestfailed", lambda request: _hear_failure(looker, request))
+        try:
+            yield looker
+        finally:
+            await context.close()
+        assert not looker.complaints, looker.complaints
+
+    async def picture(self, looker: Looker, name: str) -> None:
+        """Keeps a screenshot where ``FIRSTLIGHT_TEST_PICTURES`` says, for a person to look at."""
+        if self.pictures is not None:
+            await looker.page.screenshot(path=self.pictures / f"{name}.png", full_page=True)
+
+
+@asynccontextmanager
+async def open_browser(appliance: Appliance) -> AsyncIterator[Machine]:
+    """The appliance served at a free port, and a browser."""
+    pictures = os.environ.get("FIRSTLIGHT_TEST_PICTURES")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ends, alive = os.pipe()
+        ready = asyncio.Event()
+        seat = Seat(listening, ends, ready.set)
+        serving = asyncio.create_task(serve_in(seat, appliance, with_worker=False))
+        try:
+            await asyncio.wait_for(ready.wait(), 20)
+            async with async_playwright() as playwright:
+                browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+                base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+                yield Machine(browser, base, Path(pictures) if pictures else None)
+                await browser.close()
+        finally:
+            os.close(alive)
+            await asyncio.wait_for(serving, 30)
+            os.close(ends)
+
+
+def _hear(looker: Looker, message: ConsoleMessage) -> None:
+    if message.type in ("error", "warning"):
+        looker.complaints.append(f"{message.type}: {message.text}")
+
+
+def _hear_failure(looker: Looker, request: Any) -> None:
+    if request.failure != ABORTED:  # a page that is left lets go of its stream, and of parts that were on their way
+        looker.complaints.append(f"{request.url}: {request.failure}")
