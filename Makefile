@@ -70,7 +70,7 @@ picture: ready-test ## renew docs/demo.svg from a real run of the demo
 pictures: ready-test ## renew docs/console-*.png from a browser's walk over the console
 	@mkdir -p .npm/pictures
 	@FIRSTLIGHT_TEST_PICTURES=$$PWD/.npm/pictures .venv/bin/pytest -q tests/browser -k "preview_and_seen_to_be_live or rolled_back"
-	@for name in home run-held preview-roll-back; do cp .npm/pictures/$$name.png docs/console-$$name.png; done
+	@for name in queue run-held preview-roll-back; do cp .npm/pictures/$$name.png docs/console-$$name.png; done
 
 mails: ready-test ## render the sample of every mail anew, for the tests to compare (look at the difference)
 	@.venv/bin/python -m tests.support.golden_mails

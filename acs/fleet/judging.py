@@ -97,11 +97,14 @@ def placed_paths(
     parameters: Sequence[Sequence[Any]], delivery: Mapping[str, Any], rows: Mapping[str, str]
 ) -> list[str]:
     """The paths of its parameters, in the rows that its last session has chosen; those nobody has chosen stay open."""
+    paths = [str(row[0]) for row in parameters]
+    if not rows or not any("{" in path for path in paths):
+        return paths
     numbers: dict[str, str] = {}
-    for selector in Delivery.from_json(delivery).selectors if rows else ():
+    for selector in Delivery.from_json(delivery).selectors:
         numbers |= selector.numbers_of(rows.get(selector.name, "")) or {}
     chosen = ChosenRows(numbers)
-    return [chosen.placed(str(row[0])) for row in parameters]
+    return [chosen.placed(path) if "{" in path else path for path in paths]
 
 
 def _shown_drift(device: Known, leaves: Mapping[str, Leaf]) -> list[Drift]:

@@ -14,9 +14,8 @@ from provisioning.api.app import refuse_unguarded
 from provisioning.api.calls import PREFIX
 from provisioning.api.problems import answer_problem, problem_of
 from provisioning.bootstrap import Appliance
-from provisioning.console import assets, home, live, queue, run_acts, run_pages, search, sign_in, visits, welcome
+from provisioning.console import assets, live, queue, run_acts, run_pages, sign_in, visits, welcome
 from provisioning.console.live import LiveStreams
-from provisioning.console.navigation import HOME
 from provisioning.console.pages import refused
 from provisioning.console.topics import marks_of
 
@@ -25,8 +24,6 @@ PAGES: Sequence[APIRouter] = (
     sign_in.doors,
     welcome.doors,
     live.doors,
-    home.doors,
-    search.doors,
     queue.doors,
     run_acts.doors,
     run_pages.doors,
@@ -40,7 +37,7 @@ def add_console(app: FastAPI, appliance: Appliance, *, passwords: Passwords | No
     Raises: AssetsMissing.
     """
     assets.assets()
-    app.state.home = HOME
+    app.state.home = sign_in.HOME
     app.state.sign_ins = SignIns(passwords or Passwords())
     app.state.live = LiveStreams(appliance.database, marks_of(appliance))
     for router in PAGES:

@@ -16,9 +16,7 @@ class Place:
     permission: Permission
 
 
-HOME = "/home"
 PLACES = (
-    Place(HOME, "Now", "attention.read"),
     Place("/queue", "Fallout queue", "runs.read"),
     Place("/runs", "Runs", "runs.read"),
     Place("/visits", "Visits", "visits.read"),

@@ -16,9 +16,8 @@ from provisioning.access import (
 )
 from provisioning.api import PUBLIC, Call, InCall
 from provisioning.console.doors import ConsoleDoors, form_of
-from provisioning.console.navigation import HOME
 from provisioning.console.pages import show, to
-from provisioning.console.sign_in import begin_session
+from provisioning.console.sign_in import HOME, begin_session
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults
 
