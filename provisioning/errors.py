@@ -178,6 +178,10 @@ ProvisioningError
 |-- AccessError                   tokens and permissions; drawn in ``provisioning.access.errors``
 |-- ConsoleError                  in ``provisioning.console.errors``: what the console's pages load is missing
 |-- ApiError                      a request as HTTP; drawn in ``provisioning.api.errors``
+|-- OntNotBound                   in ``provisioning.found_onts``: an ONT was found, and whose it is, is not known
+|   |-- OntNotAwaited
+|   |-- OntAmbiguous
+|   `-- OntServes
 |-- LineError                     the OLT's side; drawn in ``provisioning.line.errors``
 `-- VaultError                    secrets and their keys; drawn in ``provisioning.vault.errors``
 """
