@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import CustomerWishes, DeviceOperations, GenieAcsService, OperationRecord, canonical_serial, same_serial
+from acs import (
+    CustomerWishes,
+    DeviceOperations,
+    DeviceRecord,
+    GenieAcsService,
+    OperationRecord,
+    canonical_serial,
+    same_serial,
+)
 from provisioning.errors import ProvisioningError
 from provisioning.line import LineService
 from provisioning.projections import ALLOCATION
@@ -46,6 +54,10 @@ class DeviceDesk:
         self._devices = devices
         self._lines = lines
         self._tenant_id = tenant_id
+
+    async def of_service(self, service_id: int) -> list[DeviceRecord]:
+        """The CPEs that are bound to it, the oldest binding first."""
+        return await self._devices.devices_of_service(service_id=service_id)
 
     async def change_wifi(
         self,

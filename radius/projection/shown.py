@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.ports import Begin, Now, Secrets
@@ -15,6 +16,7 @@ from radius.projection.freeradius_tables import radius_projection
 from radius.projection.projection import Row, plan_group
 from radius.projection.radius_database import actual_rows, radius_transaction
 from radius.projection.wishes import Wishes
+from radius.tables import Subscriber
 
 Login = Literal["let in", "refused", "unknown"]
 DriftReason = Literal["missing", "different", "extra", "foreign"]
@@ -54,6 +56,12 @@ class SubscriberRows:
         self._tenant_id = tenant_id
         self._now = now
         self._wishes = Wishes(tenant_id=tenant_id, secrets=secrets)
+
+    async def wanted_since(self, db: AsyncSession, subscriber_id: int) -> datetime | None:
+        """Since when it is wanted as it is, in the caller's transaction; None: there is none of that number."""
+        mine = (Subscriber.tenant_id == self._tenant_id, Subscriber.id == subscriber_id)
+        since: datetime | None = await db.scalar(select(Subscriber.updated_at).where(*mine))
+        return since
 
     async def of(self, username: str, *, plan: str) -> ShownSubscriber:
         """What stands under this name; ``plan`` is the one that it is to be served by.
