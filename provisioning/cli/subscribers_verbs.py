@@ -1,5 +1,5 @@
-"""``firstlight subscribers change-plan | suspend | resume | disconnect | set-right | lift-cap | rotate-password | rename |
-bind | unbind | changes``: what is done to who is served.
+"""``firstlight subscribers change-plan | suspend | resume | disconnect | set-right | lift-cap | rotate-password |
+rename | bind | unbind | changes``: what is done to who is served.
 
 A command commits, then goes to FreeRADIUS and to each open session at once and says what each did. What it could not
 bring about, the worker goes on with.

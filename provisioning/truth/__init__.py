@@ -4,8 +4,8 @@
 be asked is told as not known, with the reason. ``previews`` says what an act would touch before it is taken,
 ``outcomes`` what came of it by proof, ``Timeline`` all that has happened.
 
-To add a matter: a name in ``facts.Matter``, a function in ``comparing`` that says of it what each side has, and one line
-in ``comparisons``.
+To add a matter: a name in ``facts.Matter``, a function in ``comparing`` that says of it what each side has, and one
+line in ``comparisons``.
 """
 
 from provisioning.truth.desk import SubscriberMoved, TruthDesk

@@ -31,8 +31,8 @@ WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Sides:
-    """What was found. In the place of what could not be read stands why: ``rows``, ``sessions`` (those that are open, the
-    newest first), ``devices``, and of a CPE its ``readings`` by serial."""
+    """What was found. In the place of what could not be read stands why: ``rows``, ``sessions`` (those that are open,
+    the newest first), ``devices``, and of a CPE its ``readings`` by serial."""
 
     subscriber: SubscriberView
     wanted_since: datetime | None
@@ -350,7 +350,7 @@ def _settings(sides: Sides, device: DeviceRecord) -> Comparison:
 
 def _of_rows(sides: Sides, rows: ShownSubscriber, reason: str, compared: Sequence[Comparison]) -> Difference:
     name = sides.subscriber["username"]
-    first = next((each.matter for each in compared if "radius" in each.differs), "other_rows")
+    first: Matter = next((each.matter for each in compared if "radius" in each.differs), "other_rows")
     told = [
         f"{each.matter.replace('_', ' ')} is {each.radius.value or 'none'} instead of {each.wanted.value or 'none'}"
         for each in compared
@@ -387,7 +387,5 @@ def _of_cpe(each: Comparison, sides: Sides) -> Difference:
         told = device["inputs"][LOGIN_INPUT] if device else each.cpe.value
         sentence = f"The CPE is to log in as {told}, and nobody lets that name in for this line: rename tells it anew."
         return Difference("username", "cpe", sentence, None)
-    sentence = (
-        f"The CPE has address {each.cpe.value}, and its session {each.session.value}: one of them is not its own."
-    )
+    sentence = f"The CPE has address {each.cpe.value}, its session {each.session.value}: one is not its own."
     return Difference(each.matter, "cpe", sentence, None)

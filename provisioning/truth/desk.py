@@ -28,6 +28,7 @@ from radius import (
     SessionView,
     ShownSubscriber,
     SubscriberRows,
+    SubscriberUnknown,
     SubscriberVerbs,
     SubscriberView,
 )
@@ -88,6 +89,22 @@ class TruthDesk:
         service_id = subscriber["service_id"]
         devices = [] if service_id is None else await self._devices.of_service(service_id)
         return _mark(subscriber, devices, await self._asked(subscriber, devices))
+
+    async def live_mark(self, who: Who) -> str:
+        """Another one as soon as anything of it has moved that the databases tell, sessions among it."""
+        try:
+            subscriber = await self._desk.named(who)
+        except SubscriberUnknown:
+            return "unknown"
+        devices = await self._bound(subscriber["service_id"])
+        bound = [] if isinstance(devices, str) else devices
+        asked = await self._asked(subscriber, bound)
+        sessions, ended = await self._of_sessions([subscriber["username"]])
+        standing: list[object] = [(each.target, each.standing, each.sentence) for each in asked]
+        standing += [(each["state"], each["verified_at"], each["reason"]) for each in bound]
+        standing += [sessions if isinstance(sessions, str) else [each["number"] for each in sessions]]
+        standing += [ended["number"] if ended else None, subscriber["projected"], subscriber["version"]]
+        return hashlib.sha256(repr(standing).encode()).hexdigest()[:16]
 
     async def require_seen(self, who: Who, mark: str) -> None:
         """Raises: SubscriberMoved, SubscriberUnknown."""

@@ -35,8 +35,8 @@ class Fact:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One matter on all four sides. ``about`` is the serial of the CPE where it is one CPE's; ``differs`` the sides that
-    say something else than is wanted."""
+    """One matter on all four sides. ``about`` is the serial of the CPE where it is one CPE's; ``differs`` the sides
+    that say something else than is wanted."""
 
     matter: Matter
     about: str | None

@@ -1,4 +1,4 @@
-"""What came of what was asked for, told from the desks' own records: confirmed by proof, asked for, unknown, or not done."""
+"""What came of what was asked for, by the desks' own records: confirmed by proof, asked for, unknown, or not done."""
 
 from __future__ import annotations
 

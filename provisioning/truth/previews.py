@@ -1,4 +1,4 @@
-"""What an act on a subscriber or its CPE would touch, in sentences, before it is taken: a pure function of the truth."""
+"""What an act on a subscriber or its CPE would touch, in sentences, before it is taken: pure functions of the truth."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ Act = Literal["disconnect", "suspend", "resume", "change-plan", "set-right", "re
 ACTS: tuple[Act, ...] = get_args(Act)
 OF_CPES: frozenset[Act] = frozenset({"refresh", "reboot", "converge"})
 SERVED = ("active", "suspended")
+NONE_OPEN = "No session is known to be open."
 PROOF = "It is confirmed when accounting has shown it, and not before."
 
 
@@ -53,7 +54,7 @@ def preview(truth: Truth, act: Act, *, serial: str | None = None, plan: str = ""
     touches: dict[Act, Callable[[], list[str]]] = {
         "disconnect": lambda: [
             *_ended(truth),
-            "Nothing of the subscriber changes: the next login is served as before.",
+            "Nothing else changes: the next login is served as before.",
         ],
         "suspend": lambda: _suspended(truth, garden),
         "resume": lambda: _resumed(truth),
@@ -92,7 +93,7 @@ def _told(truth: Truth, what: str) -> list[str]:
         f"Session {each} is told {what}, or ended where its NAS can't be told while it is up."
         for each in _sessions(truth)
     ]
-    return said or ["No session is known to be open."]
+    return said or [NONE_OPEN]
 
 
 def _suspended(truth: Truth, garden: str) -> list[str]:

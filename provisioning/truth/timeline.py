@@ -1,7 +1,7 @@
 """All that has happened to one subscriber, the newest first, from every record that is kept of it.
 
-Each record is paged by its own numbers, and the cursor has the number of each: so nothing is lost or told twice, however
-much is written meanwhile.
+Each record is paged by its own numbers, and the cursor has the number of each: so nothing is lost or told twice,
+however much is written meanwhile.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ class ShownSubscriber(TypedDict):
 
     ``login``: *refused* by a row, *let in* with what else they say, or *unknown*: there is no row. ``plans``: whose
     groups it is a member of, the one that counts first; a group that is none of ours stands there by its whole name.
-    ``differs``: why its rows, or those of a plan that serves it (``plan_differs``), are not as they shall be; None: they
-    are. ``written_at``: when we wrote them last; None: we never did.
+    ``differs``: why its rows, or those of a plan that serves it (``plan_differs``), are not as they shall be; None:
+    they are. ``written_at``: when we wrote them last; None: we never did.
     """
 
     username: str
