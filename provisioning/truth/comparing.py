@@ -133,7 +133,9 @@ def _wanted(sides: Sides, value: str | None, note: str = "") -> Fact:
 def _radius(sides: Sides, value: str | None, note: str = "") -> Fact:
     if isinstance(sides.rows, str):
         return unknown(sides.rows, RADIUS)
-    return known(value, RADIUS, sides.rows["written_at"] or sides.rows["read_at"], note)
+    # since when they are what we wrote last is known as long as nobody else has written there
+    written_at = None if sides.rows["differs"] else sides.rows["written_at"]
+    return known(value, RADIUS, written_at or sides.rows["read_at"], note)
 
 
 def _session(sides: Sides, value: str | None, silent: str) -> Fact:
