@@ -14,7 +14,26 @@ from provisioning.api.app import refuse_unguarded
 from provisioning.api.calls import PREFIX
 from provisioning.api.problems import answer_problem, problem_of
 from provisioning.bootstrap import Appliance
-from provisioning.console import assets, live, queue, run_acts, run_pages, sign_in, visits, welcome
+from provisioning.console import (
+    assets,
+    audit,
+    checks,
+    devices,
+    home,
+    live,
+    partners,
+    payments,
+    pools,
+    queue,
+    run_acts,
+    run_pages,
+    search,
+    sessions,
+    sign_in,
+    visits,
+    webhooks,
+    welcome,
+)
 from provisioning.console.live import LiveStreams
 from provisioning.console.pages import refused
 from provisioning.console.topics import marks_of
@@ -24,10 +43,20 @@ PAGES: Sequence[APIRouter] = (
     sign_in.doors,
     welcome.doors,
     live.doors,
+    home.doors,
+    search.doors,
     queue.doors,
     run_acts.doors,
     run_pages.doors,
     visits.doors,
+    sessions.doors,
+    pools.doors,
+    devices.doors,
+    webhooks.doors,
+    partners.doors,
+    payments.doors,
+    checks.doors,
+    audit.doors,
 )
 
 
