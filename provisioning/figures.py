@@ -89,7 +89,9 @@ class FiguresDesk:
 
 
 def of_sessions(open_at_nases: Sequence[int]) -> Figure:
-    """How many sessions are open, at how many NASes."""
+    """How many sessions are open, at how many NASes, as the worker has counted them; unknown, where it has not."""
+    if not open_at_nases:
+        return Figure("Sessions open", "not counted", gap="No worker has counted open sessions lately.")
     many, nases = sum(open_at_nases), len(open_at_nases)
     return Figure("Sessions open", f"{many} at {nases} {'NAS' if nases == 1 else 'NASes'}", gap=NOT_KEPT)
 

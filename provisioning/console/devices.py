@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, cast, get_args
+from typing import Annotated, TypeVar, get_args
 
 from fastapi import Path, Query, Response
 
@@ -22,6 +22,8 @@ MOST_FAULTED = 200
 MOST_PARAMETERS = 10
 STATES: tuple[DeviceState, ...] = get_args(DeviceState)
 CAMPAIGN_STATES: tuple[CampaignState, ...] = get_args(CampaignState)
+
+State = TypeVar("State", bound=str)
 
 doors = ConsoleDoors(name="devices")
 
@@ -48,7 +50,7 @@ async def devices(
     after: After = None,
 ) -> Response:
     """The fleet at a glance, and the CPEs of a state or cause, the newest binding first."""
-    wanted_state = _state(state)
+    wanted_state = _one_of(STATES, state)
     acs = call.appliance.services(call.db).genieacs_service
     overview = await fleet_overview(call.db, tenant_id=call.tenant_id)
     found = await acs.devices(
@@ -83,10 +85,9 @@ async def device(call: InCall, serial: Annotated[str, Path(max_length=64)]) -> R
 @doors.page("/campaigns", permission="devices.read")
 async def campaigns(call: InCall, state: Word = "", after: After = None) -> Response:
     """Changes for many CPEs, the newest first."""
-    if state and state not in CAMPAIGN_STATES:
-        raise InvalidRequest("The list", [Fault("state", f"is none of {', '.join(CAMPAIGN_STATES)}: {state}")])
+    wanted = _one_of(CAMPAIGN_STATES, state)
     found = await call.appliance.campaigns(call.db).campaigns(
-        state=cast(CampaignState, state) if state else None, before_id=row_of(after), limit=ON_A_PAGE + 1
+        state=wanted, before_id=row_of(after), limit=ON_A_PAGE + 1
     )
     page = page_of(call, found, [each["campaign_id"] for each in found], ON_A_PAGE)
     return show(
@@ -127,7 +128,9 @@ async def _faults(call: Call) -> list[ParameterFault]:
     return by_parameter([each for state in states for each in await acs.devices(state=state, limit=MOST_FAULTED)])
 
 
-def _state(state: str) -> DeviceState | None:
-    if state and state not in STATES:
-        raise InvalidRequest("The list", [Fault("state", f"is none of {', '.join(STATES)}: {state}")])
-    return cast(DeviceState, state) if state else None
+def _one_of(states: Sequence[State], asked: str) -> State | None:
+    """The state that a filter names; None: none was chosen. Raises: InvalidRequest."""
+    known = next((state for state in states if state == asked), None)
+    if asked and known is None:
+        raise InvalidRequest("The list", [Fault("state", f"is none of {', '.join(states)}: {asked}")])
+    return known

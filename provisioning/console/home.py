@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import Response
 
 from provisioning.api import Call, InCall
@@ -44,13 +46,13 @@ async def figures_now(call: InCall) -> Response:
     return show(call, "figures_now.html.j2", "Numbers", **await _figures(call))
 
 
-async def _attention(call: Call) -> dict[str, object]:
+async def _attention(call: Call) -> dict[str, Any]:
     seen = await call.appliance.attention_desk(call.db, own_sight(call)).look()
     may = call.caller.permissions
     items = [(item, TONES[item.urgency], of_target(item.target, may), command_for(item.target)) for item in seen.items]
     return {"seen": seen, "items": items}
 
 
-async def _figures(call: Call) -> dict[str, object]:
+async def _figures(call: Call) -> dict[str, Any]:
     found = await call.appliance.figures_desk(call.db, own_sight(call)).look()
     return {"figures": [(figure, spark(figure.points, figure.name, figure.most)) for figure in found]}

@@ -88,5 +88,4 @@ def _line(pool: PoolOutlook, samples: dict[str, list[PoolSampleAt]], now: dateti
 
 
 def _network(call: Call) -> NetworkService:
-    found: NetworkService = call.appliance.services(call.db).network_service  # type: ignore[assignment]
-    return found
+    return call.appliance.services(call.db).network_service

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from provisioning.figures import Point
 from provisioning.logs import mask_secrets
@@ -199,6 +199,14 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
+def sentence(text: str) -> Markup:
+    """What stands between backticks is something to type."""
+    parts = escape(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
+
+
 def octets(number: int) -> str:
     """An amount of data in the unit that reads best, a thousand each: ``812 B``, ``4.2 GB``."""
     amount, units = float(number), ["B", "kB", "MB", "GB", "TB"]
@@ -228,4 +236,5 @@ FILTERS: dict[str, Callable[..., str]] = {
     "result": result,
     "counted": counted,
     "octets": octets,
+    "sentence": sentence,
 }

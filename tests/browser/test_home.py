@@ -62,12 +62,17 @@ async def test_the_first_page_the_search_and_every_list_are_clean_for_axe_and_fi
     lab: JourneyLab, machine: Machine, size: tuple[int, int], scheme: Scheme
 ) -> None:
     kind = f"{'phone' if size == PHONE else 'desk'}-{scheme}"
+    done = lab.household()
+    ended = await lab.order(done)
+    await ended.until_waiting_for("visit")
+    await ended.plug_and_scan(done)
+    await ended.until_ended()
     async with refused_by_the_olt(lab) as (run, house), machine.looker(size=size, scheme=scheme) as ada:
         await ada.sign_in("ada")
         paths = [place.path for place in PLACES]
         paths += ["/search", f"/search?q={house.serial}", f"/search?q=run+{run.id}", "/search?q=zzzzzz"]
-        paths += ["/campaigns", f"/devices/{house.serial}", "/pools/of?pool=north-v4", "/devices?state=verified"]
-        paths += ["/sessions/of?username=nobody"]
+        paths += ["/campaigns", f"/devices/{done.serial}", "/pools/of?pool=north-v4", "/devices?state=verified"]
+        paths += [f"/sessions/of?username=c{done.customer_id}-s{done.number}@isp.example"]
         for number, path in enumerate(paths):
             await ada.go(path)
             found = await ada.axe(), await ada.sideways()
