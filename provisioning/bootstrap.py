@@ -67,6 +67,7 @@ from provisioning.database import Database, sync_url
 from provisioning.days import day_of
 from provisioning.device_desk import DeviceDesk
 from provisioning.ended_terms import EndedTerms
+from provisioning.figures import FiguresDesk
 from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
@@ -489,6 +490,21 @@ class Appliance:
             sessions=self.session_looks,
             losses=SessionLosses(self.radius_database.read, **common),
         )
+
+    def figures_desk(self, db: AsyncSession, sight: Sight) -> FiguresDesk:
+        """The door to the calm numbers, bound to this transaction."""
+        return FiguresDesk(
+            db,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            sight=sight,
+            pools=self.services(db).network_service,
+            sessions=self.session_looks,
+        )
+
+    def licences(self, db: AsyncSession) -> LicenseService:
+        """Licences, bound to this transaction."""
+        return LicenseService(db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault)
 
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""
