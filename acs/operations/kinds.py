@@ -25,7 +25,7 @@ def steps_of(operation: Operation, convergence_of: ConvergenceOf) -> tuple[Step,
         "ping": (RequestTestStep("ping"), ReadTestStep("ping", nbi)),
         "download": (RequestTestStep("download"), ReadTestStep("download", nbi)),
         "wifi": (settings,),
-        "swap": (ClearingStep(convergence), settings),
+        "swap": (ClearingStep(convergence, convergence_of), settings),
         "move": (SettledThereStep(convergence), LeavingStep(convergence_of)),
     }
     return steps[operation.kind]

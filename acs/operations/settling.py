@@ -47,18 +47,42 @@ class SettingsStep:
 class ClearingStep:
     """What was queued for the CPE that was replaced is taken back, so that it reaches nobody who plugs it in."""
 
-    def __init__(self, convergence: DeviceConvergence) -> None:
+    def __init__(self, convergence: DeviceConvergence, convergence_of: ConvergenceOf) -> None:
         self._convergence = convergence
+        self._convergence_of = convergence_of
 
     async def call(self, operation: Operation) -> Wait | Again | Next | Over:
         old = str(operation.arguments["old_serial"])
-        cleared = await self._convergence.withdraw(old)
-        cleared_away = f"Nothing of CPE {old} is left at the ACS"
+        # The new CPE may have been moved meanwhile; the old one has left its traces where it was bound.
+        lost = await _cleared(self._convergence, self._convergence_of, old)
+        if lost:
+            cleared_away = (
+                f"What ACS {', '.join(lost)} holds of CPE {old} stays there, as it is not configured any more"
+            )
+        else:
+            cleared_away = f"Nothing of CPE {old} is left at the ACS"
         return Next(
             f"{cleared_away}; CPE {operation.serial} gets its settings.",
-            result={"old_cleared": cleared["cleared"]},
+            result={"old_cleared": not lost},
             proven=(cleared_away, f"CPE {operation.serial} was not seen to have its settings"),
         )
+
+
+async def _cleared(convergence: DeviceConvergence, convergence_of: ConvergenceOf, serial: str) -> list[str]:
+    """Take back what withdrawn bindings of that serial left, each at its own ACS; the names of those that are not
+    configured any more, where it stays.
+
+    Raises: as ``DeviceConvergence.withdraw``.
+    """
+    lost: list[str] = []
+    for acs_name in await convergence.left_at(serial):
+        try:
+            place = convergence_of(acs_name)
+        except AcsUnknown:
+            lost.append(acs_name)
+        else:
+            await place.withdraw(serial)
+    return lost
 
 
 class SettledThereStep:

@@ -36,12 +36,18 @@ class Sites:
     carrier: OperationCarrier
     west_nbi: NbiClient
 
-    async def move(self, acs_name: str = "west", request_id: str | None = None) -> OperationRecord:
+    async def move(
+        self, acs_name: str = "west", request_id: str | None = None, *, serial: str = SERIAL
+    ) -> OperationRecord:
         async with self.ops.bench.devices.database.begin() as db:
             moving = DeviceMoving(
                 db, tenant_id=TENANT, now=self.ops.bench.lab.clock.now, configured=("default", "west")
             )
-            return await moving.move(device_serial=SERIAL, acs_name=acs_name, by="nora", request_id=request_id)
+            return await moving.move(device_serial=serial, acs_name=acs_name, by="nora", request_id=request_id)
+
+    async def swap(self, new_serial: str) -> OperationRecord:
+        async with self.ops.wishes() as wishes:
+            return await wishes.swap(device_serial=SERIAL, new_serial=new_serial, by="nora")
 
     async def rows(self) -> list[AcsDevice]:
         async with self.ops.bench.devices.database.begin() as db:
@@ -132,3 +138,13 @@ async def test_what_cannot_be_moved_stays_where_it_is(sites: Sites) -> None:
     await sites.move(request_id="m1")
     with pytest.raises(RequestConflict):
         await sites.move("default", request_id="m1")
+
+
+async def test_the_old_cpe_of_a_swap_is_cleared_at_its_own_acs_though_the_new_one_was_moved_since(sites: Sites) -> None:
+    swap = await sites.swap("HWTC0000BEEF")
+    await sites.move(serial="HWTC0000BEEF")
+    assert await sites.ops.bench.tags() != []
+    going = await sites.carrier.carry(swap["operation_id"])
+    assert (going["state"], await sites.ops.bench.tags()) == ("queued", [])
+    [old] = [row for row in await sites.rows() if row.serial == SERIAL]
+    assert (old.acs_name, old.cleared_at is not None) == ("default", True)
