@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from sqlalchemy import and_, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -166,9 +166,19 @@ class OperationLedger:
         await self.note(operation, **facts, due_at=due_at, leased_until=None, leased_by=None)
 
     async def end(
-        self, operation: Operation, state: OperationState, reason: str, result: dict[str, Any] | None = None
+        self,
+        operation: Operation,
+        state: OperationState,
+        reason: str,
+        result: dict[str, Any] | None = None,
+        *,
+        disproven: bool = False,
     ) -> None:
-        """Write down how it ended, and tell. Raises: LeaseLost."""
+        """Write down how it ended, and tell. What ends before it is done, and had a step proven by then, is *partial*,
+        and says what was done, unless that was ``disproven``. Raises: LeaseLost."""
+        if state != "done" and operation.proven is not None and not disproven:
+            done, missing = operation.proven
+            state, reason = "partial", f"{done}, and {missing}. {reason}"
         async with self._begin() as db:
             row = await self._leased(db, operation)
             row.state, row.reason, row.ended_at = state, reason, self._now()
@@ -177,14 +187,6 @@ class OperationLedger:
             await db.flush()
             if self._told is not None:
                 await self._told(db, record_of_operation(row))
-
-    async def stop(self, operation: Operation, state: Literal["expired", "cancelled", "unknown"], reason: str) -> None:
-        """It ends before it is done. Where a step of it was proven by then, that is told. Raises: LeaseLost."""
-        if operation.proven is None:
-            await self.end(operation, state, reason)
-            return
-        done, missing = operation.proven
-        await self.end(operation, "partial", f"{done}, and {missing}. {reason}")
 
     async def _leased(self, db: AsyncSession, operation: Operation) -> AcsOperation:
         row = await self._row(db, operation.id)

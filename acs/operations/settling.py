@@ -104,18 +104,17 @@ class SettledThereStep:
 
 
 class LeavingStep:
-    """What the ACS that a CPE was moved away from still holds of it is taken back there."""
+    """What ACSes that a CPE was moved away from still hold of it is taken back there."""
 
-    def __init__(self, convergence_of: ConvergenceOf) -> None:
+    def __init__(self, convergence: DeviceConvergence, convergence_of: ConvergenceOf) -> None:
+        self._convergence = convergence
         self._convergence_of = convergence_of
 
     async def call(self, operation: Operation) -> Wait | Again | Next | Over:
         former, here = str(operation.arguments["from"]), operation.arguments["to"]
         has_them = f"CPE {operation.serial} has its settings through ACS {here}"
-        try:
-            place = self._convergence_of(former)
-        except AcsUnknown:
-            left = f"ACS {former} is not configured any more, and what it holds of the CPE stays there"
+        lost = await _cleared(self._convergence, self._convergence_of, operation.serial)
+        if lost:
+            left = f"ACS {', '.join(lost)} is not configured any more, and what it holds of the CPE stays there"
             return Over("done", f"{has_them}. {left}.", {"former_cleared": False})
-        await place.withdraw(operation.serial)
         return Over("done", f"{has_them}, and nothing of it is left at ACS {former}.", {"former_cleared": True})
