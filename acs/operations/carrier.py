@@ -17,7 +17,7 @@ from acs.convergence.sessions import Patience, Sessions
 from acs.errors import AcsError, AcsUnknown
 from acs.leases import kept
 from acs.operations.kinds import gives_settings, steps_of
-from acs.operations.ledger import RENEWED_EVERY_SECONDS, LeaseLost, Operation, OperationLedger, Told
+from acs.operations.ledger import LEASE, RENEWED_EVERY_SECONDS, LeaseLost, Operation, OperationLedger, Told
 from acs.operations.records import OperationRecord
 from acs.operations.settling import ConvergenceOf
 from acs.operations.steps import TaskStep
@@ -83,7 +83,10 @@ class OperationCarrier:
         if operation is not None:
             try:
                 async with kept(
-                    partial(self._ledger.renew, operation), every_seconds=RENEWED_EVERY_SECONDS, pulse=self._pulse
+                    partial(self._ledger.renew, operation),
+                    every_seconds=RENEWED_EVERY_SECONDS,
+                    lease=LEASE,
+                    pulse=self._pulse,
                 ):
                     await self._advance(operation)
             except LeaseLost:
