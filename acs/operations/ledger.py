@@ -48,6 +48,10 @@ class Operation:
     serial: str
     serial_as_given: str
     still_bound: bool
+    handed_over: str | None
+    """Why the CPE was left to a person since this was asked for."""
+    tried_again_in: timedelta | None
+    """How much later a CPE that has failed at its settings is given them again."""
     acs_name: str
     kind: OperationKind
     arguments: dict[str, Any]
@@ -139,7 +143,7 @@ class OperationLedger:
                 return None
             row.leased_until, row.leased_by = now + LEASE, secrets.token_hex(16)
             device = None if row.device_row_id is None else await db.get(AcsDevice, row.device_row_id)
-            return _operation(row, device)
+            return _operation(row, device, self._now())
 
     async def note(self, operation: Operation, **facts: Any) -> Operation:
         """Write down how far it has come, and go on with it. Raises: LeaseLost."""
@@ -149,7 +153,7 @@ class OperationLedger:
             for column, value in facts.items():
                 setattr(row, column, value)
             device = None if row.device_row_id is None else await db.get(AcsDevice, row.device_row_id)
-            return _operation(row, device)
+            return _operation(row, device, self._now())
 
     async def renew(self, operation: Operation) -> bool:
         """Hold it for as long again; False when it is not held any more."""
@@ -202,12 +206,26 @@ class OperationLedger:
         return row
 
 
-def _operation(row: AcsOperation, device: AcsDevice | None) -> Operation:
+def _handed_over(row: AcsOperation, device: AcsDevice | None) -> str | None:
+    if device is None or device.handed_over_at is None or device.handed_over_at < row.requested_at:
+        return None
+    return device.reason
+
+
+def _tried_again_in(device: AcsDevice | None, now: datetime) -> timedelta | None:
+    if device is None or device.state != "faulted" or device.try_again_at is None or device.try_again_at <= now:
+        return None
+    return device.try_again_at - now
+
+
+def _operation(row: AcsOperation, device: AcsDevice | None, now: datetime) -> Operation:
     return Operation(
         id=row.id,
         serial=row.device_serial,
         serial_as_given=row.device_serial if device is None else device.serial_as_given,
         still_bound=device is not None and device.state != "withdrawn",
+        handed_over=_handed_over(row, device),
+        tried_again_in=_tried_again_in(device, now),
         acs_name=DEFAULT_ACS if device is None else device.acs_name,
         kind=cast(OperationKind, row.kind),
         arguments=dict(row.arguments),

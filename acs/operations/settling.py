@@ -25,23 +25,34 @@ class SettingsStep:
         self._convergence = convergence
 
     async def call(self, operation: Operation) -> Wait | Again | Next | Over:
+        if operation.handed_over is not None:
+            return Over("faulted", operation.handed_over)
+        if operation.tried_again_in is not None:
+            return Wait(operation.reason, operation.tried_again_in.total_seconds())
         pause = min(2.0 * 1.5 ** min(operation.looks, 20), LONGEST_PAUSE_SECONDS)
         convergence = self._convergence.with_patience(BRIEF)
         try:
             await convergence.apply(operation.serial)
             seen = await convergence.verify(operation.serial)
-        except (NotYet, DesiredStateChanged) as waiting:
-            return Wait(str(waiting), pause)
-        except SettingsFailed as failed:
-            return Again(str(failed), pause)
         except AcsError as error:
-            if error.transient:
-                return Wait(str(error), pause)
-            return Over("faulted", str(error), {"code": error.code})
+            return _after(error, pause)
         result = {"revision": seen["revision"], "settings": seen["state"]}
         if seen["state"] == "drifted":
             return Again(f"The CPE took its settings and does not have them: {seen['reason']}", pause)
         return Over("done", seen["reason"], result)
+
+
+def _after(error: AcsError, pause: float) -> Wait | Again | Over:
+    """What is next when a CPE has not come to its settings."""
+    if isinstance(error, SettingsFailed):  # the attempts are the row's, and few; the fleet makes them as well
+        if error.again_after is None:
+            return Over("faulted", f"{error} A person has to look.", {"code": error.code})
+        return Wait(str(error), error.again_after.total_seconds())
+    if isinstance(error, NotYet) and error.reason == "reset_meanwhile":
+        return Again(str(error), pause)  # one that resets itself when it is configured would do so for ever
+    if error.transient or isinstance(error, DesiredStateChanged):
+        return Wait(str(error), pause)
+    return Over("faulted", str(error), {"code": error.code})
 
 
 class ClearingStep:
