@@ -19,6 +19,7 @@ from acs import (
     CampaignTurns,
     CustomerWishes,
     Desks,
+    DeviceMoving,
     DeviceOperations,
     DeviceSettings,
     GenieAcsService,
@@ -53,6 +54,7 @@ from provisioning.commercial.payments import (
     webhook_readers,
 )
 from provisioning.configured import (
+    acs_names,
     definitions_of,
     isp_name,
     mail_templates,
@@ -64,6 +66,7 @@ from provisioning.days import day_of
 from provisioning.device_desk import DeviceDesk
 from provisioning.ended_terms import EndedTerms
 from provisioning.figures import FiguresDesk
+from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
@@ -331,6 +334,7 @@ class Appliance:
             db,
             operations=DeviceOperations(db, **common),
             wishes=CustomerWishes(db, **common, secrets=self.vault, devices=services.genieacs_service),
+            moving=DeviceMoving(db, tenant_id=self.tenant_id, now=self.clock, configured=acs_names(self.settings)),
             devices=services.genieacs_service,
             lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
             tenant_id=self.tenant_id,
@@ -483,6 +487,18 @@ class Appliance:
     def line_desk(self, db: AsyncSession) -> LineDesk:
         """The door for the OLT side's answers, bound to this transaction."""
         return LineDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
+
+    def found_ont_desk(self, db: AsyncSession) -> FoundOntDesk:
+        """The door for ONTs that the OLT shows, bound to this transaction."""
+        services = self.services(db)
+        return FoundOntDesk(
+            db,
+            visits=self.visit_desk(db),
+            network=services.network_service,
+            devices=services.genieacs_service,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+        )
 
     def signal_desk(self, db: AsyncSession) -> SignalDesk:
         """The door for everything else that is told to a run, bound to this transaction."""
