@@ -21,6 +21,7 @@ from acs import (
     Desks,
     DeviceMoving,
     DeviceOperations,
+    DeviceReadings,
     DeviceSettings,
     GenieAcsService,
     TemplateLibrary,
@@ -54,6 +55,7 @@ from provisioning.commercial.payments import (
     webhook_readers,
 )
 from provisioning.configured import (
+    acs_fleet,
     acs_names,
     definitions_of,
     isp_name,
@@ -89,6 +91,7 @@ from provisioning.starters import Starters
 from provisioning.subscriber_desk import SubscriberDesk
 from provisioning.terminations import TerminationDesk
 from provisioning.tickets import InstallationDesk
+from provisioning.truth import Timeline, TruthDesk
 from provisioning.under_way import refuse_under_way
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
@@ -111,6 +114,7 @@ from radius import (
     StationBook,
     StationLooks,
     SubscriberImport,
+    SubscriberRows,
     SubscriberVerbs,
     UsageLooks,
 )
@@ -433,6 +437,45 @@ class Appliance:
             addresses=self.address_lookup(db),
         )
         return SearchDesk(lines=lines, papers=Papers(db, **common), sight=sight, limit=limit)
+
+    def truth_desk(self, db: AsyncSession, sight: Sight) -> TruthDesk:
+        """The door to all that is known of one subscriber, bound to this transaction."""
+        return TruthDesk(
+            db,
+            now=self.clock,
+            sight=sight,
+            desk=self.subscriber_desk(db),
+            verbs=self.subscriber_verbs(db),
+            devices=self.device_desk(db),
+            rows=SubscriberRows(
+                self.database.read,
+                self.radius_database.read,
+                tenant_id=self.tenant_id,
+                now=self.clock,
+                secrets=self.vault,
+            ),
+            sessions=self.session_looks,
+            readings=self._readings,
+        )
+
+    def timeline(self, db: AsyncSession, sight: Sight) -> Timeline:
+        """All that has happened to one subscriber, bound to this transaction."""
+        return Timeline(
+            db,
+            tenant_id=self.tenant_id,
+            sight=sight,
+            desk=self.subscriber_desk(db),
+            verbs=self.subscriber_verbs(db),
+            devices=self.device_desk(db),
+            logins=LoginLog(self.radius_database.read, self.radius_database.read),
+            sessions=self.session_looks,
+        )
+
+    @asynccontextmanager
+    async def _readings(self) -> AsyncIterator[DeviceReadings]:
+        """What the ACSes have read, for the time of the block. Raises: SettingsRefused if there is none to ask."""
+        async with acs_fleet(self.settings) as fleet:
+            yield DeviceReadings(self.database.read, fleet, tenant_id=self.tenant_id, now=self.clock)
 
     def attention_desk(self, db: AsyncSession, sight: Sight) -> AttentionDesk:
         """The door to what needs a person, bound to this transaction."""

@@ -12,6 +12,7 @@ from acs import (
     CustomerWishes,
     DeviceMoving,
     DeviceOperations,
+    DeviceRecord,
     GenieAcsService,
     OperationRecord,
     canonical_serial,
@@ -56,6 +57,10 @@ class DeviceDesk:
         self._devices = devices
         self._lines = lines
         self._tenant_id = tenant_id
+
+    async def of_service(self, service_id: int) -> list[DeviceRecord]:
+        """The CPEs that are bound to it, the oldest binding first."""
+        return await self._devices.devices_of_service(service_id=service_id)
 
     async def change_wifi(
         self,

@@ -173,6 +173,7 @@ ProvisioningError
 |-- RunMoved                      in ``provisioning.run_desk``: somebody else was quicker with the run
 |-- ServiceUnderWay               in ``provisioning.under_way``: a run goes on with the service
 |-- CpeHoldsUsername              in ``provisioning.subscriber_desk``: a CPE logs in under the name that is to change
+|-- SubscriberMoved               in ``provisioning.truth``: somebody else was quicker with the subscriber
 |-- OltHasOldCpe                  in ``provisioning.device_desk``: the OLT lets in the CPE that is to be replaced
 |-- RunLooksAfter                 in ``provisioning.subscriber_desk``: a run begins and ends this subscriber
 |-- AccessError                   tokens and permissions; drawn in ``provisioning.access.errors``

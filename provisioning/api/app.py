@@ -55,6 +55,7 @@ from provisioning.api import (
     subscribers_imports,
     subscriptions,
     tickets,
+    truth,
     visits,
     webhooks,
 )
@@ -86,6 +87,7 @@ NOUNS: Sequence[APIRouter] = (
     sessions.doors,
     logins.doors,
     logins.of_subscribers,
+    truth.doors,
     subscribers.doors,
     nas.doors,
     addresses.doors,

@@ -240,6 +240,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "run.moved",
         "service.under_way",
         "subscriber.cpe_holds_username",
+        "subscriber.moved",
         "subscriber.run_looks_after",
         "team.error",
         "tenant.domain_taken",

@@ -20,6 +20,7 @@ PLACES = (
     Place("/home", "Now", "attention.read"),
     Place("/queue", "Fallout queue", "runs.read"),
     Place("/runs", "Runs", "runs.read"),
+    Place("/subscribers", "Subscribers", "subscribers.read"),
     Place("/visits", "Visits", "visits.read"),
     Place("/sessions", "Sessions", "subscribers.read"),
     Place("/pools", "Pools", "addresses.read"),

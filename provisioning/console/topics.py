@@ -1,4 +1,4 @@
-"""What pages follow: what needs a person, runs; and whether the looker's own session still runs."""
+"""What pages follow: what needs a person, runs, subscribers; and whether the looker's own session still runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from provisioning.api import Call
 from provisioning.api.own import require_own_run
 from provisioning.bootstrap import Appliance
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.sight import ALL_SIGHT
+from provisioning.subscriber_desk import SubscriberNumber
 from workflows import held_mark, newest_mark, run_marks
 
 HELD, NEWEST = "held", "runs"
@@ -22,12 +24,18 @@ OVER, RUNS_ON = "over", "runs on"
 MOST_TOPICS = 20
 
 _RUN = re.compile(r"run/([1-9][0-9]{0,8})")
+_SUBSCRIBER = re.compile(r"subscriber/([1-9][0-9]{0,17})")
 _SESSION = "session/"
 
 
 def run_topic(run_id: int) -> str:
     """One run."""
     return f"run/{run_id}"
+
+
+def subscriber_topic(subscriber_id: int) -> str:
+    """One subscriber: its changes, sessions and CPEs."""
+    return f"subscriber/{subscriber_id}"
 
 
 def session_topic(session_id: int) -> str:
@@ -37,13 +45,18 @@ def session_topic(session_id: int) -> str:
 
 async def checked_topics(call: Call, topics: Sequence[str]) -> frozenset[str]:
     """The topics, if the caller may follow them. Raises: InvalidRequest with all faults; Forbidden, RunUnknown."""
-    strange = [topic for topic in topics if topic not in (HELD, NEWEST, *LOOKS_ANEW) and not _RUN.fullmatch(topic)]
+    of_subscribers = [topic for topic in topics if _SUBSCRIBER.fullmatch(topic)]
+    of_runs = [topic for topic in topics if topic in (HELD, NEWEST) or _RUN.fullmatch(topic)]
+    anew = [topic for topic in topics if topic in LOOKS_ANEW]
+    strange = [topic for topic in topics if topic not in (*of_subscribers, *of_runs, *anew)]
     if strange or len(topics) > MOST_TOPICS:
         faults = [Fault("topic", f"is nothing that moves: {topic}") for topic in strange]
         raise InvalidRequest("The stream", faults or [Fault("topic", f"more than {MOST_TOPICS}")])
-    if not LOOKS_ANEW.keys().isdisjoint(topics):
+    if of_subscribers:
+        call.caller.require("subscribers.read")
+    if anew:
         call.caller.require("attention.read")
-    if not LOOKS_ANEW.keys() >= set(topics):
+    if of_runs or not topics:
         call.caller.require("runs.read")
     for topic in topics:
         if found := _RUN.fullmatch(topic):
@@ -67,6 +80,9 @@ def marks_of(appliance: Appliance) -> Callable[[AsyncSession, Collection[str]], 
             found[topic] = f"{held} {int(appliance.clock().timestamp()) // LOOKS_ANEW[topic]}"
         if NEWEST in topics:
             found[NEWEST] = await newest_mark(db, tenant_id=tenant_id)
+        for topic in topics:
+            if match := _SUBSCRIBER.fullmatch(topic):
+                found[topic] = await appliance.truth_desk(db, ALL_SIGHT).live_mark(SubscriberNumber(int(match[1])))
         if sessions := [int(topic.removeprefix(_SESSION)) for topic in topics if topic.startswith(_SESSION)]:
             running = await ConsoleSessions(db, tenant_id=tenant_id, now=appliance.clock).running(sessions)
             found |= {session_topic(one): RUNS_ON if one in running else OVER for one in sessions}

@@ -22,8 +22,6 @@ MARKS = {
     "disabled": "✗",
     "enabled": "✓",
     "revoked": "✗",
-    "suspended": "!",
-    "active": "✓",
     "refunded": "↩",
     "requested": "·",
     "awaiting": "…",
@@ -67,6 +65,12 @@ MARKS = {
     "scanned": "✓",
     "no_access": "✗",
     "not_feasible": "✗",
+    "confirmed": "✓",
+    "asked_for": "…",
+    "not_done": "✗",
+    "active": "✓",
+    "testing": "▸",
+    "suspended": "!",
 }
 TONES = {
     "under_way": "calm",
@@ -77,8 +81,6 @@ TONES = {
     "disabled": "bad",
     "enabled": "good",
     "revoked": "quiet",
-    "suspended": "warn",
-    "active": "good",
     "refunded": "quiet",
     "requested": "calm",
     "awaiting": "calm",
@@ -116,6 +118,12 @@ TONES = {
     "inProgress": "calm",
     "completed": "good",
     "scanned": "good",
+    "confirmed": "good",
+    "asked_for": "calm",
+    "not_done": "bad",
+    "active": "good",
+    "testing": "calm",
+    "suspended": "warn",
 }
 STATES = {
     "acknowledged": "accepted",

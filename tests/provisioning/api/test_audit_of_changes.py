@@ -264,6 +264,8 @@ async def subscribers(script: Script) -> None:
         "suspend": {"garden": "fiber-300"},
         "resume": {},
         "rotate-password": {},
+        "disconnect": {},
+        "set-right": {},
     }
     for verb, wish in said.items():
         changed = await script(f"/subscribers/{{username}}/{verb}", wish | {"reason": WHY}, username=DONE)
