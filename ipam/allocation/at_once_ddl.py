@@ -16,11 +16,13 @@ from __future__ import annotations
 # - Where to start among the free ranges is drawn by lot: writers spread, and no single row is rewritten all day long
 #   while somebody's old snapshot keeps its dead versions.
 # - "Nothing unlocked" isn't "empty": the next pool of a chain is tried only when this one shows nothing at all.
-# - Plans are kept: planning costs far more than what a better one could save, for each look-up is by a whole key.
+# - Plans are kept: planning costs far more than what a better one could save, for each look-up is by a whole key. And
+#   each goes by its index: a plan that is kept was made when a table was small, or nobody had counted its rows.
 _GIVE = """
 CREATE OR REPLACE FUNCTION ipam_give_at_once(
     of_tenant text, for_customer bigint, at_place text, on_plan text, by_request text, at_realm text, now_at timestamptz
-) RETURNS text LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET bytea_output = hex AS $$
+) RETURNS text LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET bytea_output = hex
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
     asked record;
     bound record;
@@ -138,8 +140,11 @@ BEGIN
                 END IF;
                 SELECT f.seq, f.next_unit, f.last_unit INTO front FROM ipam_free_range AS f
                 WHERE f.pool_id = this_pool AND f.seq >= (
-                    SELECT min(e.seq) + CAST(floor(random() * (max(e.seq) - min(e.seq) + 1)) AS integer)
-                    FROM ipam_free_range AS e WHERE e.pool_id = this_pool)
+                    SELECT first.seq + CAST(floor(random() * (last.seq - first.seq + 1)) AS integer)
+                    FROM (SELECT e.seq FROM ipam_free_range AS e WHERE e.pool_id = this_pool
+                        ORDER BY e.pool_id, e.seq LIMIT 1) AS first,
+                    (SELECT e.seq FROM ipam_free_range AS e WHERE e.pool_id = this_pool
+                        ORDER BY e.pool_id DESC, e.seq DESC LIMIT 1) AS last)
                 ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED;
                 IF NOT FOUND THEN
                     SELECT f.seq, f.next_unit, f.last_unit INTO front FROM ipam_free_range AS f
