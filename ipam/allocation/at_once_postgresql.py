@@ -86,21 +86,25 @@ async def _begun_and_asked(driven: psycopg.AsyncConnection[Any], asked: tuple[An
         last = (await driven.wait(execute(driven.pgconn)))[-1]
     if last.status != ExecStatus.TUPLES_OK:
         raise psycopg.errors.error_from_result(last)
-    return last.get_value(0, 0)
+    answer: bytes | None = last.get_value(0, 0)
+    return answer
 
 
 def _given(told: dict[str, Any]) -> Given:
-    asked = list(told["asked"].values())
+    facts = told["facts"]
+    # Many premises are served alike, so that the rest may be what was worked out for another one.
+    here = {name: told[name] for name in ("location_id", "location", "onu")}
+    asked = list({**facts["asked"], **here}.values())
     held = [
         Held(
-            told["kinds"][each],
+            facts["kinds"][each],
             unit,
-            _bytes(told["bases"][each]),
-            told["unit_lengths"][each],
-            told["lengths"][each],
-            _bytes(told["gateways"][each]),
-            told["vids"][each],
-            told["framed"][each],
+            _bytes(facts["bases"][each]),
+            facts["unit_lengths"][each],
+            facts["lengths"][each],
+            _bytes(facts["gateways"][each]),
+            facts["vids"][each],
+            facts["framed"][each],
         )
         for each, unit in zip((number - 1 for number in told["chosen"]), told["units"], strict=True)
     ]
