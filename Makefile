@@ -14,7 +14,7 @@ WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE ONLY ROWS CPES TASKS DEVICES
 
-.PHONY: help demo test turns durability bench bench-ipam bench-radius bench-acs bench-console check lint types imports lock docs picture mails clean ready-demo ready-test
+.PHONY: help demo test turns durability bench bench-ipam bench-radius bench-acs bench-console check lint types imports lock docs picture pictures mails clean ready-demo ready-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -66,6 +66,11 @@ docs: ready-test ## renew the tables in docs/ that are made from the code
 
 picture: ready-test ## renew docs/demo.svg from a real run of the demo
 	@.venv/bin/python deploy/renew_demo_picture.py
+
+pictures: ready-test ## renew docs/console-*.png from a browser's walk over the console
+	@mkdir -p .npm/pictures
+	@FIRSTLIGHT_TEST_PICTURES=$$PWD/.npm/pictures .venv/bin/pytest -q tests/browser -k "preview_and_seen_to_be_live or rolled_back"
+	@for name in queue run-held preview-roll-back; do cp .npm/pictures/$$name.png docs/console-$$name.png; done
 
 mails: ready-test ## render the sample of every mail anew, for the tests to compare (look at the difference)
 	@.venv/bin/python -m tests.support.golden_mails

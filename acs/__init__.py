@@ -65,6 +65,7 @@ from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
 from acs.device_search import DeviceSearch, UnboundSerial, beginnings_of_serial
 from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
 from acs.doctor import AcsDoor, AcsExamination, AcsTrap, examine_acs, own_addresses
+from acs.doctor_of_records import examine_acs_records
 from acs.errors import (
     AcsError,
     AcsUnknown,
@@ -78,6 +79,7 @@ from acs.errors import (
     NotYet,
     OverridesRefused,
     PresetInstallUnderWay,
+    PresetInstallUnfinished,
     PresetsNotTaken,
     PresetsPoisoned,
     Refusal,
@@ -96,14 +98,16 @@ from acs.errors import (
 )
 from acs.estate import AcsFleet, ConvergenceBySite
 from acs.fleet.converging import FleetConvergence, FleetProgress
+from acs.fleet.judged_page import SweepOutcome
 from acs.fleet.overview import CauseCount, FleetOverview, FleetTrouble, StateCount
 from acs.fleet.overview import overview as fleet_overview
 from acs.fleet.overview import trouble as fleet_trouble
 from acs.fleet.repairing import RepairLimit
+from acs.fleet.rereading import Rereading
 from acs.fleet.resuming import resume_devices
 from acs.fleet.seen_rows import UnboundDevice
 from acs.fleet.seen_rows import unbound as unbound_devices
-from acs.fleet.sweeping import Sweep, SweepOutcome
+from acs.fleet.sweeping import InHand, Sweep
 from acs.fleet.tending import FleetTender
 from acs.invariants import (
     Finding,
@@ -156,6 +160,7 @@ from acs.operations.errors import (
     ParameterOwned,
 )
 from acs.operations.invariants import operations_nobody_ends, operations_with_secrets
+from acs.operations.moving import DeviceMoving
 from acs.operations.readings import DeviceReading, DeviceReadings, LateCpe, LateCpes, Reading
 from acs.operations.records import OperationKind, OperationRecord, OperationState
 from acs.operations.service import DeviceOperations
@@ -210,6 +215,7 @@ __all__ = [
     "DeviceConvergence",
     "DeviceDrifted",
     "DeviceError",
+    "DeviceMoving",
     "DeviceOperations",
     "DeviceReading",
     "DeviceReadings",
@@ -233,6 +239,7 @@ __all__ = [
     "Found",
     "GenieAcsService",
     "Group",
+    "InHand",
     "InstallOutcome",
     "LateCpe",
     "LateCpes",
@@ -268,6 +275,7 @@ __all__ = [
     "Patience",
     "Preset",
     "PresetInstallUnderWay",
+    "PresetInstallUnfinished",
     "PresetInstaller",
     "PresetsNotTaken",
     "PresetsPoisoned",
@@ -280,6 +288,7 @@ __all__ = [
     "RenderedParameter",
     "RepairLimit",
     "RequestConflict",
+    "Rereading",
     "ResetOutcome",
     "ResetRequest",
     "Secrets",
@@ -322,6 +331,7 @@ __all__ = [
     "claims_without_proof",
     "devices_of_ended_services",
     "examine_acs",
+    "examine_acs_records",
     "fleet_overview",
     "fleet_trouble",
     "handed_over_and_not_at_rest",

@@ -14,7 +14,8 @@
     ├── AcsUnknown               no ACS of that name is configured
     ├── PresetsPoisoned          presets of others stop all CPE sessions of the ACS
     ├── PresetsNotTaken          the ACS did not keep a preset or script as it was sent
-    ├── PresetInstallUnderWay    an install at that ACS has not ended
+    ├── PresetInstallUnderWay    an install at that ACS is under way
+    ├── PresetInstallUnfinished  the ACS went away in the middle of an install
     ├── NothingToRollBack        no install at that ACS could be taken back
     ├── DeviceError              the CPE, as the ACS sees it
     │   ├── SerialAmbiguous      several CPEs at the ACS carry that serial
@@ -201,15 +202,29 @@ class PresetsNotTaken(AcsError):
 
 
 class PresetInstallUnderWay(AcsError):
-    """An install at that ACS has not ended."""
+    """An install at that ACS is under way."""
 
     code = "acs.preset_install_under_way"
 
     def __init__(self, acs_name: str) -> None:
         self.acs_name = acs_name
         super().__init__(
-            f"An install at ACS {acs_name} has not ended. Wait for it, or, if it was killed, take it back first:"
-            " firstlight devices acs rollback."
+            f"An install at ACS {acs_name}, or its taking back, is under way. Wait for it; if its process was killed,"
+            " the next one takes it up in half a minute."
+        )
+
+
+class PresetInstallUnfinished(AcsError):
+    """The ACS went away in the middle of an install, so part of it may be there."""
+
+    code = "acs.preset_install_unfinished"
+
+    def __init__(self, acs_name: str, why: str) -> None:
+        self.acs_name = acs_name
+        super().__init__(
+            f"Part of what was being changed at ACS {acs_name} may be there: {why} When it answers again, `firstlight"
+            f" devices acs install --acs {acs_name}` goes on, and `firstlight devices acs rollback --acs {acs_name}`"
+            " takes it back."
         )
 
 
@@ -337,7 +352,7 @@ class NotYet(DeviceError):
     """The CPE has not taken or confirmed its settings yet.
 
     ``reason`` is a slug: ``no_session``, ``in_progress``, ``no_data_model``, ``not_applied``, ``not_read_back``,
-    ``not_seen_since_reset``, ``path_restarting``, or one of the subclasses' own.
+    ``not_seen_since_reset``, ``reset_meanwhile``, ``held_back``, ``path_restarting``, or one of the subclasses' own.
     """
 
     code = "acs.not_yet"

@@ -5,22 +5,20 @@ These methods write our database and nothing else. ``acs.convergence.device_conv
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
 
 import structlog
 from sqlalchemy import Text, select
 from sqlalchemy import cast as cast_sql
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from acs.bindings import Bindings
 from acs.device_records import DEVICE, RECORDS, DeviceRecord, DeviceState, ProvisionedDevice, provisioned, record_of
-from acs.errors import DesiredStateChanged, DeviceUnknown, RequestConflict, SerialBoundElsewhere
+from acs.errors import DeviceUnknown
 from acs.ports import Now, Secrets
+from acs.remembered_requests import RememberedRequests, digest_of
 from acs.serials import canonical_serial
-from acs.tables import DEFAULT_ACS, AcsDevice, AcsRequest
+from acs.tables import DEFAULT_ACS, AcsDevice
 from acs.templates.library import TemplateLibrary
 from acs.templates.overriding import without
 from acs.templates.passphrases import new_wifi_passphrase
@@ -49,6 +47,8 @@ class GenieAcsService:
         self._templates = templates
         self._secrets = secrets
         self._acs_by_node = acs_by_node or {}
+        self._bindings = Bindings(db, tenant_id=tenant_id, now=now)
+        self._requests = RememberedRequests(db, tenant_id=tenant_id, now=now)
 
     async def provision_device(
         self,
@@ -77,14 +77,14 @@ class GenieAcsService:
         serial = canonical_serial(device_serial)
         template = self._templates.get(config_template)
         given = {name: value for name, value in (values or {}).items() if value is not None}
-        digest = _digest(customer_id, serial, config_template, service_id, given, plan)
-        answered = await self._answered(request_id, digest)
+        digest = digest_of(customer_id, serial, config_template, service_id, given, plan)
+        answered = await self._requests.answered(request_id, digest)
         if answered is not None:
             return answered
 
         inputs = _complete(template, serial, given)
         acs_name = self._acs_by_node.get(access_node or "", DEFAULT_ACS)
-        device = await self._bind(
+        device = await self._bindings.bind(
             serial, spelt=device_serial.strip(), customer_id=customer_id, service_id=service_id, acs_name=acs_name
         )
         await self._seal_generated_wifi(serial, inputs, known=[*device.inputs.values(), *given.values()])
@@ -101,7 +101,7 @@ class GenieAcsService:
             revision=device.revision,
         )
         answer = provisioned(device)
-        return answer if request_id is None else await self._remembered(request_id, digest, device, answer)
+        return answer if request_id is None else await self._requests.remember(request_id, digest, device, answer)
 
     async def render_again(self, *, device_serial: str, config_template: str | None = None) -> ProvisionedDevice:
         """Write down what a bound CPE is to have by its template as it is now, or by another; its inputs stay.
@@ -112,7 +112,7 @@ class GenieAcsService:
         Raises: SerialMalformed, DeviceUnknown, TemplateUnknown, TemplateInputsRefused, OverridesRefused.
         """
         serial = canonical_serial(device_serial)
-        device = await self._live(serial)
+        device = await self._bindings.live(serial)
         if device is None:
             raise DeviceUnknown(serial)
         template = self._templates.get(config_template or device.template)
@@ -133,9 +133,9 @@ class GenieAcsService:
         Raises: SerialMalformed.
         """
         serial = canonical_serial(device_serial)
-        device = await self._live(serial)
+        device = await self._bindings.live(serial)
         if device is None or (service_id is not None and device.service_id != service_id):
-            past = await self._latest_withdrawn(serial, service_id)
+            past = await self._bindings.latest_withdrawn(serial, service_id)
             return None if past is None else provisioned(past)
         device.state = "withdrawn"
         device.reason = "Withdrawn from its service."
@@ -151,7 +151,7 @@ class GenieAcsService:
     async def device(self, *, device_serial: str) -> DeviceRecord:
         """All we know of the CPE bound under that serial. Raises: SerialMalformed, DeviceUnknown."""
         serial = canonical_serial(device_serial)
-        device = await self._live(serial, locked=False)
+        device = await self._bindings.live(serial, locked=False)
         if device is None:
             raise DeviceUnknown(serial)
         return record_of(device)
@@ -193,7 +193,7 @@ class GenieAcsService:
         Raises: SerialMalformed.
         """
         serial = canonical_serial(device_serial)
-        device = await self._live(serial)
+        device = await self._bindings.live(serial)
         return device is not None and wifi_ref(serial) in device.inputs.values()
 
     async def secret_changed(self, *, ref: str) -> list[ProvisionedDevice]:
@@ -222,8 +222,8 @@ class GenieAcsService:
 
         Raises: SerialMalformed, DeviceUnknown, TemplateUnknown, TemplateInputsRefused, OverridesRefused.
         """
-        device = await self._live(canonical_serial(device_serial))
-        former = await self._latest_withdrawn(canonical_serial(former_serial), None)
+        device = await self._bindings.live(canonical_serial(device_serial))
+        former = await self._bindings.latest_withdrawn(canonical_serial(former_serial), None)
         if device is None:
             raise DeviceUnknown(device_serial)
         if former is None or not former.overrides:
@@ -269,58 +269,6 @@ class GenieAcsService:
         if wifi_ref(serial) in inputs.values() and wifi_ref(serial) not in known:
             await self._secrets.seal(self._db, wifi_ref(serial), new_wifi_passphrase())
 
-    async def _bind(
-        self, serial: str, *, spelt: str, customer_id: int, service_id: int | None, acs_name: str
-    ) -> AcsDevice:
-        """The live row of that serial for that service, made when there is none. Raises: SerialBoundElsewhere."""
-        device = await self._live(serial) or await self._insert(serial, spelt, customer_id, service_id, acs_name)
-        # Somebody else was quicker: theirs it is, unless it is gone again already.
-        device = device or await self._live(serial)
-        if device is None:
-            raise DesiredStateChanged(serial)
-        if (device.customer_id, device.service_id) != (customer_id, service_id):
-            raise SerialBoundElsewhere(
-                serial,
-                customer_id=customer_id,
-                bound_service_id=device.service_id,
-                bound_customer_id=device.customer_id,
-            )
-        return device
-
-    async def _insert(
-        self, serial: str, spelt: str, customer_id: int, service_id: int | None, acs_name: str
-    ) -> AcsDevice | None:
-        """A new row, its wish still to be filled in; None when the serial has a live one by now."""
-        now = self._now()
-        device = AcsDevice(
-            tenant_id=self._tenant_id,
-            serial=serial,
-            serial_as_given=spelt,
-            customer_id=customer_id,
-            service_id=service_id,
-            acs_name=acs_name,
-            template="",
-            data_model="",
-            inputs={},
-            parameters=[],
-            delivery={},
-            overrides={},
-            rows={},
-            secret_version=1,
-            revision="",
-            state="awaiting_first_inform",
-            reason="",
-            details=[],
-            bound_at=now,
-            updated_at=now,
-        )
-        try:
-            async with self._db.begin_nested():
-                self._db.add(device)
-        except IntegrityError:
-            return None
-        return device
-
     async def _write_wish(
         self, device: AcsDevice, template: Template, inputs: Mapping[str, InputValue], why: str
     ) -> None:
@@ -330,68 +278,6 @@ class GenieAcsService:
     def _renew(self, device: AcsDevice, settings: Sequence[Setting], why: str) -> None:
         """Set what the device is to have; when that is something new, its way begins again."""
         renew(device, settings, why=why, at=self._now())
-
-    async def _live(self, serial: str, *, locked: bool = True) -> AcsDevice | None:
-        """The binding that counts; ``locked`` for whoever is going to change it, which a reader must not."""
-        query = select(AcsDevice).where(
-            AcsDevice.tenant_id == self._tenant_id, AcsDevice.serial == serial, AcsDevice.state != "withdrawn"
-        )
-        return (await self._db.scalars(query.with_for_update() if locked else query)).one_or_none()
-
-    async def _latest_withdrawn(self, serial: str, service_id: int | None) -> AcsDevice | None:
-        query = select(AcsDevice).where(
-            AcsDevice.tenant_id == self._tenant_id, AcsDevice.serial == serial, AcsDevice.state == "withdrawn"
-        )
-        if service_id is not None:
-            query = query.where(AcsDevice.service_id == service_id)
-        found = await self._db.scalars(query.order_by(AcsDevice.id.desc()).limit(1))
-        return found.one_or_none()
-
-    async def _request(self, request_id: str) -> AcsRequest | None:
-        found = await self._db.scalars(
-            select(AcsRequest).where(AcsRequest.tenant_id == self._tenant_id, AcsRequest.request_id == request_id)
-        )
-        return found.one_or_none()
-
-    async def _answered(self, request_id: str | None, digest: str) -> ProvisionedDevice | None:
-        """The answer given to that request before, while its binding lives. Raises: RequestConflict."""
-        request = await self._request(request_id) if request_id is not None else None
-        if request is None:
-            return None
-        if request.input_digest != digest:
-            raise RequestConflict(request.request_id)
-        device = await self._db.get(AcsDevice, request.device_row_id)
-        if device is None or device.state == "withdrawn":
-            return None
-        return cast(ProvisionedDevice, dict(request.answer))
-
-    async def _remembered(
-        self, request_id: str, digest: str, device: AcsDevice, answer: ProvisionedDevice
-    ) -> ProvisionedDevice:
-        """Keep the answer under the request's id; gives the one that counts. Raises: RequestConflict."""
-        known = await self._request(request_id)
-        if known is not None:  # its binding was withdrawn, and this is the new one
-            known.device_row_id = device.id
-            known.answer = dict(answer)
-            await self._db.flush()
-            return answer
-        request = AcsRequest(
-            tenant_id=self._tenant_id,
-            request_id=request_id,
-            input_digest=digest,
-            device_row_id=device.id,
-            answer=dict(answer),
-            made_at=self._now(),
-        )
-        try:
-            async with self._db.begin_nested():
-                self._db.add(request)
-        except IntegrityError as error:  # made twice at the same time
-            answered = await self._answered(request_id, digest)
-            if answered is None:
-                raise DesiredStateChanged(device.serial) from error
-            return answered
-        return answer
 
 
 def wifi_ref(serial: str) -> str:
@@ -409,15 +295,3 @@ def _complete(template: Template, serial: str, given: Mapping[str, InputValue]) 
     generated = {wanted.name: wifi_ref(serial) for wanted in template.inputs.values() if wanted.generate is not None}
     inputs = {**generated, **given}
     return {name: value for name, value in checked_inputs(template, inputs).items() if name in inputs}
-
-
-def _digest(
-    customer_id: int,
-    serial: str,
-    template: str,
-    service_id: int | None,
-    values: Mapping[str, object],
-    plan: str | None,
-) -> str:
-    whole = [customer_id, serial, template, service_id, sorted(values.items()), *([plan] if plan is not None else [])]
-    return hashlib.sha256(json.dumps(whole, ensure_ascii=True, default=repr).encode()).hexdigest()

@@ -143,6 +143,8 @@ class AcsDevice(AcsBase):
     """When that interval was read back."""
     inform_reason: Mapped[str | None] = mapped_column(Text)
     """Why it goes on reporting every minute, if something keeps it from that."""
+    inform_attempts: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    """How often it was given that interval since it was last verified."""
 
     bound_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_inform_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -163,6 +165,14 @@ class AcsDevice(AcsBase):
     """One of these repairs was begun, and the settings are yet to be queued."""
     handed_over_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When repairing it was given up; only an operator resumes it."""
+    failures: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    """How often in a row it did not take this revision for a cause that may pass."""
+    try_again_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """After such a failure: when it is given its settings again. A faulted one without a time needs a person."""
+    send_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """What it has not taken yet is sent to it until then, and after that only when this was moved (a campaign)."""
+    reread_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When its turn last came to be read back once more though nothing had happened."""
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

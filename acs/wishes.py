@@ -58,8 +58,11 @@ def renew(device: AcsDevice, settings: Sequence[Setting], *, why: str, at: datet
     device.task_id = None
     device.reading_after = None
     device.repair_waits = False
-    device.repairs, device.repairs_since, device.handed_over_at = 0, None, None  # those were of the former wish
+    # All of that was of the former wish.
+    device.repairs, device.repairs_since, device.handed_over_at = 0, None, None
+    device.failures, device.try_again_at, device.send_until = 0, None, None
     device.inform_slowed_at = device.inform_settled_at = device.inform_reason = None
+    device.inform_attempts = 0
     seen = device.device_id is not None
     device.state = "queued" if seen else "awaiting_first_inform"
     device.reason = f"{why} They are on their way." if seen else f"{why} The CPE has not reported to the ACS yet."

@@ -19,7 +19,9 @@ from acs import (
     CampaignTurns,
     CustomerWishes,
     Desks,
+    DeviceMoving,
     DeviceOperations,
+    DeviceReadings,
     DeviceSettings,
     GenieAcsService,
     TemplateLibrary,
@@ -53,6 +55,8 @@ from provisioning.commercial.payments import (
     webhook_readers,
 )
 from provisioning.configured import (
+    acs_fleet,
+    acs_names,
     definitions_of,
     isp_name,
     mail_templates,
@@ -63,6 +67,7 @@ from provisioning.database import Database, sync_url
 from provisioning.days import day_of
 from provisioning.device_desk import DeviceDesk
 from provisioning.ended_terms import EndedTerms
+from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
 from provisioning.links import SignedLinks
@@ -85,6 +90,7 @@ from provisioning.starters import Starters
 from provisioning.subscriber_desk import SubscriberDesk
 from provisioning.terminations import TerminationDesk
 from provisioning.tickets import InstallationDesk
+from provisioning.truth import Timeline, TruthDesk
 from provisioning.under_way import refuse_under_way
 from provisioning.vault import SecretVault, load_keyring
 from provisioning.visits import VisitDesk
@@ -107,6 +113,7 @@ from radius import (
     StationBook,
     StationLooks,
     SubscriberImport,
+    SubscriberRows,
     SubscriberVerbs,
     UsageLooks,
 )
@@ -330,6 +337,7 @@ class Appliance:
             db,
             operations=DeviceOperations(db, **common),
             wishes=CustomerWishes(db, **common, secrets=self.vault, devices=services.genieacs_service),
+            moving=DeviceMoving(db, tenant_id=self.tenant_id, now=self.clock, configured=acs_names(self.settings)),
             devices=services.genieacs_service,
             lines=LineService(db, tenant_id=self.tenant_id, now=self.clock),
             tenant_id=self.tenant_id,
@@ -429,6 +437,45 @@ class Appliance:
         )
         return SearchDesk(lines=lines, papers=Papers(db, **common), sight=sight, limit=limit)
 
+    def truth_desk(self, db: AsyncSession, sight: Sight) -> TruthDesk:
+        """The door to all that is known of one subscriber, bound to this transaction."""
+        return TruthDesk(
+            db,
+            now=self.clock,
+            sight=sight,
+            desk=self.subscriber_desk(db),
+            verbs=self.subscriber_verbs(db),
+            devices=self.device_desk(db),
+            rows=SubscriberRows(
+                self.database.read,
+                self.radius_database.read,
+                tenant_id=self.tenant_id,
+                now=self.clock,
+                secrets=self.vault,
+            ),
+            sessions=self.session_looks,
+            readings=self._readings,
+        )
+
+    def timeline(self, db: AsyncSession, sight: Sight) -> Timeline:
+        """All that has happened to one subscriber, bound to this transaction."""
+        return Timeline(
+            db,
+            tenant_id=self.tenant_id,
+            sight=sight,
+            desk=self.subscriber_desk(db),
+            verbs=self.subscriber_verbs(db),
+            devices=self.device_desk(db),
+            logins=LoginLog(self.radius_database.read, self.radius_database.read),
+            sessions=self.session_looks,
+        )
+
+    @asynccontextmanager
+    async def _readings(self) -> AsyncIterator[DeviceReadings]:
+        """What the ACSes have read, for the time of the block. Raises: SettingsRefused if there is none to ask."""
+        async with acs_fleet(self.settings) as fleet:
+            yield DeviceReadings(self.database.read, fleet, tenant_id=self.tenant_id, now=self.clock)
+
     def attention_desk(self, db: AsyncSession, sight: Sight) -> AttentionDesk:
         """The door to what needs a person, bound to this transaction."""
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
@@ -467,6 +514,18 @@ class Appliance:
     def line_desk(self, db: AsyncSession) -> LineDesk:
         """The door for the OLT side's answers, bound to this transaction."""
         return LineDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
+
+    def found_ont_desk(self, db: AsyncSession) -> FoundOntDesk:
+        """The door for ONTs that the OLT shows, bound to this transaction."""
+        services = self.services(db)
+        return FoundOntDesk(
+            db,
+            visits=self.visit_desk(db),
+            network=services.network_service,
+            devices=services.genieacs_service,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+        )
 
     def signal_desk(self, db: AsyncSession) -> SignalDesk:
         """The door for everything else that is told to a run, bound to this transaction."""

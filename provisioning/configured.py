@@ -40,6 +40,11 @@ ACS_CONNECTIONS = 48
 """To one ACS: a CPE that does not answer its call holds one for 2 s."""
 
 
+def acs_names(settings: Settings) -> tuple[str, ...]:
+    """The ACSes that the settings name."""
+    return () if settings.genieacs_nbi_url is None else (DEFAULT_ACS, *settings.genieacs_nbi_urls)
+
+
 def acs_fleet(settings: Settings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> AcsFleet:
     """Clients of every ACS that the settings name, to be opened.
 

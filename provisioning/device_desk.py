@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import CustomerWishes, DeviceOperations, GenieAcsService, OperationRecord, canonical_serial, same_serial
+from acs import (
+    CustomerWishes,
+    DeviceMoving,
+    DeviceOperations,
+    DeviceRecord,
+    GenieAcsService,
+    OperationRecord,
+    canonical_serial,
+    same_serial,
+)
 from provisioning.errors import ProvisioningError
 from provisioning.line import LineService
 from provisioning.projections import ALLOCATION
@@ -36,6 +45,7 @@ class DeviceDesk:
         *,
         operations: DeviceOperations,
         wishes: CustomerWishes,
+        moving: DeviceMoving,
         devices: GenieAcsService,
         lines: LineService,
         tenant_id: str,
@@ -43,9 +53,14 @@ class DeviceDesk:
         self._db = db
         self.operations = operations
         self._wishes = wishes
+        self._moving = moving
         self._devices = devices
         self._lines = lines
         self._tenant_id = tenant_id
+
+    async def of_service(self, service_id: int) -> list[DeviceRecord]:
+        """The CPEs that are bound to it, the oldest binding first."""
+        return await self._devices.devices_of_service(service_id=service_id)
 
     async def change_wifi(
         self,
@@ -75,6 +90,12 @@ class DeviceDesk:
             if line is not None and not line_by_hand and not same_serial(line["device_serial"], new_serial):
                 raise OltHasOldCpe(canonical_serial(serial), new_serial.strip()[:80], line["access_node"])
         return await self._wishes.swap(device_serial=serial, new_serial=new_serial, by=by, request_id=request_id)
+
+    async def move(self, serial: str, *, acs_name: str, by: str, request_id: str | None = None) -> OperationRecord:
+        """Look for a CPE at another ACS from now on. Raises: ServiceUnderWay, and as ``DeviceMoving.move``."""
+        if request_id is None or await self.operations.by_request(request_id) is None:
+            await self._not_under_way(serial)
+        return await self._moving.move(device_serial=serial, acs_name=acs_name, by=by, request_id=request_id)
 
     async def _not_under_way(self, serial: str) -> int | None:
         """The service of that CPE, which no run is bringing in. Raises: DeviceUnknown, ServiceUnderWay."""

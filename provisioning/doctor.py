@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from acs import AcsDoor, AcsExamination, examine_acs, own_addresses
+from acs import AcsDoor, AcsExamination, examine_acs, examine_acs_records, own_addresses
 from provisioning.bootstrap import Appliance
 from provisioning.configured import acs_fleet
 from provisioning.settings import freeradius_variables
@@ -63,4 +63,8 @@ async def examine_acses(appliance: Appliance) -> AcsExamination:
             found = await examine_acs(door, nbi, now=appliance.clock)
             whole["traps"] += found["traps"]
             whole["not_looked_at"] += found["not_looked_at"]
+        async with appliance.database.read() as db:
+            whole["traps"] += await examine_acs_records(
+                db, tenant_id=appliance.tenant_id, configured=[*fleet], now=appliance.clock()
+            )
     return whole

@@ -4,9 +4,9 @@ What is no class of this file stands with its package or module: the branches of
 in ``provisioning.commercial.errors``, what is sold in its ``.selling_errors``, ``.quote_errors``, ``.money`` and
 ``.payments.errors``, licences, partners and pages in its ``.licence_errors``, ``.partner_errors`` and
 ``.tenant_errors``, notices and tickets in its ``.notice_errors`` and ``.ticket_errors``; links in
-``provisioning.links``, that of field work in ``provisioning.field.errors``, of a live service's addresses in
-``provisioning.address_errors``; those of the HTTP API's doors in ``provisioning.access.errors`` and
-``provisioning.api.errors``.
+``provisioning.links``, ONTs that were found in ``provisioning.found_onts``, that of field work in
+``provisioning.field.errors``, of a live service's addresses in ``provisioning.address_errors``; those of the HTTP API's
+doors in ``provisioning.access.errors`` and ``provisioning.api.errors``.
 
 ProvisioningError
 |-- InvalidRequest                the words given can't be meant: every fault named at once
@@ -173,11 +173,16 @@ ProvisioningError
 |-- RunMoved                      in ``provisioning.run_desk``: somebody else was quicker with the run
 |-- ServiceUnderWay               in ``provisioning.under_way``: a run goes on with the service
 |-- CpeHoldsUsername              in ``provisioning.subscriber_desk``: a CPE logs in under the name that is to change
+|-- SubscriberMoved               in ``provisioning.truth``: somebody else was quicker with the subscriber
 |-- OltHasOldCpe                  in ``provisioning.device_desk``: the OLT lets in the CPE that is to be replaced
 |-- RunLooksAfter                 in ``provisioning.subscriber_desk``: a run begins and ends this subscriber
 |-- AccessError                   tokens and permissions; drawn in ``provisioning.access.errors``
 |-- ConsoleError                  in ``provisioning.console.errors``: what the console's pages load is missing
 |-- ApiError                      a request as HTTP; drawn in ``provisioning.api.errors``
+|-- OntNotBound                   in ``provisioning.found_onts``: an ONT was found, and whose it is, is not known
+|   |-- OntNotAwaited
+|   |-- OntAmbiguous
+|   `-- OntServes
 |-- LineError                     the OLT's side; drawn in ``provisioning.line.errors``
 `-- VaultError                    secrets and their keys; drawn in ``provisioning.vault.errors``
 """

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from sqlalchemy import Text, cast, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import AcsDevice, FleetConvergence, FleetTender, NbiClient, RepairLimit, Sweep
+from acs import AcsDevice, FleetConvergence, FleetTender, InHand, NbiClient, RepairLimit, Rereading, Sweep
 from provisioning.bootstrap import Appliance
-from workflows import customers_of_open_runs
+from workflows import subjects_at_steps
+from workflows.definitions.installation import CPE_STEPS
 
 HANDED_OVER = "device.handed_over"
 BY = "fleet"
@@ -28,7 +30,7 @@ def fleet_sweep(appliance: Appliance, nbi: NbiClient, *, acs_name: str) -> Sweep
         limit=RepairLimit(settings.acs_repairs, timedelta(hours=settings.acs_repair_window_hours)),
         inform_interval=timedelta(seconds=settings.acs_inform_interval_seconds),
         tell=lambda db, device: _tell_handed_over(appliance, db, device),
-        in_hand=lambda: _in_hand(appliance),
+        in_hand=in_hand(appliance.tenant_id),
         acs_name=acs_name,
     )
 
@@ -47,21 +49,34 @@ def fleet_convergence(appliance: Appliance, nbi: NbiClient, *, acs_name: str, sl
     )
 
 
-def fleet_tender(appliance: Appliance, nbi: NbiClient, *, acs_name: str, sleep: SleepFor) -> FleetTender:
+def fleet_tender(
+    appliance: Appliance, nbi: NbiClient, *, acs_name: str, sleep: SleepFor, reread_every: timedelta
+) -> FleetTender:
     """What the worker does for the fleet by itself."""
     return FleetTender(
         appliance.database.begin,
         fleet_sweep(appliance, nbi, acs_name=acs_name),
         fleet_convergence(appliance, nbi, acs_name=acs_name, sleep=sleep),
         tenant_id=appliance.tenant_id,
-        in_hand=lambda: _in_hand(appliance),
+        now=appliance.clock,
+        in_hand=in_hand(appliance.tenant_id),
+        rereading=Rereading(within=timedelta(hours=appliance.settings.acs_reread_hours), every=reread_every),
         acs_name=acs_name,
     )
 
 
-async def _in_hand(appliance: Appliance) -> set[int]:
-    async with appliance.database.read() as db:
-        return await customers_of_open_runs(db, tenant_id=appliance.tenant_id)
+def in_hand(tenant_id: str) -> InHand:
+    """CPEs that a run is busy with, and which. What else the run's customer has is the fleet's as ever."""
+    serial, run_id, step = (
+        subjects_at_steps(tenant_id=tenant_id, signal="device_informed", steps=CPE_STEPS).subquery().c
+    )
+    return select(serial, literal("run ") + cast(run_id, Text) + literal(", which is at ") + step)
+
+
+async def holder_of(db: AsyncSession, serial: str, *, tenant_id: str) -> str | None:
+    """The run that is busy with the CPE of that canonical serial, in words; the fleet leaves it to that."""
+    busy, holder = in_hand(tenant_id).subquery().c
+    return (await db.scalars(select(holder).where(busy == serial).limit(1))).first()
 
 
 async def _tell_handed_over(appliance: Appliance, db: AsyncSession, device: AcsDevice) -> None:

@@ -179,6 +179,14 @@ class SubscriberDesk:
         """Raises: as ``SubscriberVerbs.resume``."""
         return await self._done(who, lambda number: self._verbs.resume(subscriber_id=number, request_id=request_id))
 
+    async def disconnect(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
+        """Raises: as ``SubscriberVerbs.disconnect``."""
+        return await self._done(who, lambda number: self._verbs.disconnect(subscriber_id=number, request_id=request_id))
+
+    async def set_right(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
+        """Raises: as ``SubscriberVerbs.set_right``."""
+        return await self._done(who, lambda number: self._verbs.set_right(subscriber_id=number, request_id=request_id))
+
     async def lift_cap(
         self, who: Who, *, octets: int | None = None, request_id: str | None = None
     ) -> ChangedSubscriber:

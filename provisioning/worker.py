@@ -88,6 +88,7 @@ class Pace:
     apply_script_every_seconds: float = 600.0
     fleet_look_every_seconds: float = 10.0
     fleet_sweep_every_seconds: float = 1800.0
+    fleet_reread_every_seconds: float = 300.0
     inform_intervals_every_seconds: float = 20.0
     device_operations_every_seconds: float = 2.0
     cpe_patience: Patience = field(default_factory=Patience)
@@ -287,11 +288,13 @@ def _fleet_ticks(appliance: Appliance, fleet: AcsFleet, stack: AsyncExitStack, p
     """CPEs that have news, and a look at everybody now and then: what nobody tells of shows only there."""
     ticks: list[Tick] = []
     for name, nbi in fleet.items():
-        tender = fleet_tender(appliance, nbi, acs_name=name, sleep=pace.sleep)
+        every = timedelta(seconds=pace.fleet_reread_every_seconds)
+        tender = fleet_tender(appliance, nbi, acs_name=name, sleep=pace.sleep, reread_every=every)
         stack.push_async_callback(tender.stop)
         ticks += [
             Tick(f"cpes with news at {name}", pace.fleet_look_every_seconds, tender.look),
             Tick(f"all cpes at {name}", pace.fleet_sweep_every_seconds, tender.sweep),
+            Tick(f"verified cpes at {name}", pace.fleet_reread_every_seconds, tender.reread),
         ]
     return ticks
 

@@ -104,6 +104,7 @@ from radius.projection.freeradius_tables import ensure_freeradius_tables
 from radius.projection.projection import FramedAddresses
 from radius.projection.projector import RadiusProjector
 from radius.projection.replies import ReplyRow, address_replies
+from radius.projection.shown import ShownSubscriber, SubscriberRows
 from radius.projection_errors import (
     ForeignRows,
     ProjectionError,
@@ -250,6 +251,7 @@ __all__ = [
     "Settled",
     "SeveralNotExpressible",
     "SeveralRefused",
+    "ShownSubscriber",
     "State",
     "StationBook",
     "StationLooks",
@@ -258,6 +260,7 @@ __all__ = [
     "SubscriberFile",
     "SubscriberImport",
     "SubscriberLine",
+    "SubscriberRows",
     "SubscriberSearch",
     "SubscriberTerminated",
     "SubscriberUnknown",

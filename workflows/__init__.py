@@ -51,7 +51,6 @@ from workflows.engine.reading import (
     RunView,
     StepView,
     begun_rounds,
-    customers_of_open_runs,
     find_runs,
     inputs_of,
     knows_run,
@@ -62,6 +61,7 @@ from workflows.engine.reading import (
     run_state,
     runs_of_keys,
     show_run,
+    subjects_at_steps,
     waiting_runs,
 )
 from workflows.engine.runs import Runs
@@ -126,7 +126,6 @@ __all__ = [
     "UtcDateTime",
     "WorkflowError",
     "begun_rounds",
-    "customers_of_open_runs",
     "find_runs",
     "framed_addresses",
     "held_groups",
@@ -153,6 +152,7 @@ __all__ = [
     "show_event",
     "show_run",
     "stuck_events",
+    "subjects_at_steps",
     "unfinished_ends",
     "unknown_outcomes",
     "waiting_runs",

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.campaigns.pacing import MemberState
+from acs.campaigns.sending import window_of
 from acs.campaigns.tables import AcsCampaign
 from acs.errors import AcsError
-from acs.operations.errors import OperationError, OperationUnderWay
+from acs.operations.errors import OperationError, OperationOver, OperationUnderWay
 from acs.operations.service import DeviceOperations
 from acs.operations.tables import AcsOperation
 from acs.service import GenieAcsService
@@ -43,17 +44,28 @@ OUTCOMES: Mapping[str, MemberState] = {
     "cancelled": "skipped",
 }
 """Of an operation that has ended."""
+RECALLED = "recalled:"
+"""Before the number of an operation that its campaign has taken back itself."""
+SHORTEST = timedelta(minutes=1)
+"""An operation is given no less time than that."""
 
 
 class Change(Protocol):
     """One kind of change, within the caller's transaction."""
 
-    async def begin(self, device_row_id: int) -> Standing:
-        """Write down for one CPE what it is to have; it is under way, or it can't begin and the reason says why."""
+    async def begin(self, device_row_id: int, *, at: datetime, until: datetime | None) -> Standing:
+        """Write down for one CPE what it is to have; it is under way, or it can't begin and the reason says why.
+
+        ``until``: when the window closes, in which alone anything may be sent.
+        """
         ...
 
     async def look(self, under_way: Mapping[int, str | None]) -> dict[int, Standing]:
         """How the CPEs stand that have begun; they are given by their rows, each with its mark."""
+        ...
+
+    async def recall(self, mark: str | None) -> str | None:
+        """Take back what has not been sent to a CPE yet, since the campaign has stopped; the mark it has then."""
         ...
 
 
@@ -65,7 +77,7 @@ class TemplateChange:
         self._devices = devices
         self._template = template
 
-    async def begin(self, device_row_id: int) -> Standing:
+    async def begin(self, device_row_id: int, *, at: datetime, until: datetime | None) -> Standing:
         device = await self._db.get(AcsDevice, device_row_id)
         if device is None or device.state == "withdrawn":
             return GONE
@@ -79,17 +91,19 @@ class TemplateChange:
 
     async def look(self, under_way: Mapping[int, str | None]) -> dict[int, Standing]:
         found = await self._db.scalars(select(AcsDevice).where(AcsDevice.id.in_(list(under_way))))
-        return {device.id: self._standing(device) for device in found}
+        return {device.id: self._standing(device, under_way[device.id]) for device in found}
 
-    def _standing(self, device: AcsDevice) -> Standing:
-        mark = device.revision
+    async def recall(self, mark: str | None) -> str | None:
+        return mark  # the rows of all its CPEs say until when they are sent anything (``acs.campaigns.sending``)
+
+    def _standing(self, device: AcsDevice, mark: str | None) -> Standing:
         if device.state == "withdrawn":
             return Standing("skipped", "It was withdrawn from its service meanwhile.", mark)
         if device.template != self._template:
             return Standing("skipped", f"It was given template {device.template} meanwhile.", mark)
         if device.state in DONE_STATES and device.applied_revision == device.revision:
             return Standing("done", device.reason, mark)
-        if device.state == "faulted":
+        if device.state == "faulted" and device.try_again_at is None:
             return Standing("failed", device.reason, mark)
         return Standing("under_way", device.reason, mark)
 
@@ -98,25 +112,36 @@ class FirmwareChange:
     """Gives CPEs a firmware that the ACS has for them: an operation each, done when the CPE runs it."""
 
     def __init__(
-        self, db: AsyncSession, operations: DeviceOperations, *, file: str, campaign_id: int, patience: timedelta
+        self,
+        db: AsyncSession,
+        operations: DeviceOperations,
+        *,
+        file: str,
+        campaign_id: int,
+        patience: timedelta,
+        windowed: bool,
     ) -> None:
         self._db = db
         self._operations = operations
         self._file = file
         self._campaign_id = campaign_id
         self._patience = patience
+        self._windowed = windowed
 
-    async def begin(self, device_row_id: int) -> Standing:
+    async def begin(self, device_row_id: int, *, at: datetime, until: datetime | None) -> Standing:
         device = await self._db.get(AcsDevice, device_row_id)
         if device is None or device.state == "withdrawn":
             return GONE
+        within = self._patience if until is None else min(self._patience, until - at)
+        if within < SHORTEST:
+            return Standing("waiting", "The window is about to close.")
         try:
             operation = await self._operations.firmware(
                 device_serial=device.serial,
                 file=self._file,
                 by=f"campaign {self._campaign_id}",
-                request_id=f"campaign/{self._campaign_id}/{device_row_id}",
-                within=self._patience,
+                request_id=f"campaign/{self._campaign_id}/{device_row_id}/{at:%Y%m%dT%H%M%S%f}",
+                within=within,
             )
         except OperationUnderWay as error:
             return Standing("skipped", str(error))
@@ -125,15 +150,29 @@ class FirmwareChange:
         return Standing("under_way", operation["reason"], str(operation["operation_id"]))
 
     async def look(self, under_way: Mapping[int, str | None]) -> dict[int, Standing]:
-        rows = {int(mark): row for row, mark in under_way.items() if mark is not None}
+        rows = {int(mark.removeprefix(RECALLED)): (row, mark) for row, mark in under_way.items() if mark is not None}
         found = await self._db.scalars(select(AcsOperation).where(AcsOperation.id.in_(list(rows))))
-        return {rows[each.id]: _standing_of(each) for each in found}
+        return {rows[each.id][0]: self._standing(each, rows[each.id][1]) for each in found}
 
+    async def recall(self, mark: str | None) -> str | None:
+        if mark is None or mark.startswith(RECALLED):
+            return mark
+        try:
+            await self._operations.cancel(operation_id=int(mark))
+        except OperationOver:  # the CPE was sent it
+            return mark
+        return f"{RECALLED}{mark}"
 
-def _standing_of(operation: AcsOperation) -> Standing:
-    """One whose outcome nobody knows counts as failed: it is a person's turn to look."""
-    state = OUTCOMES.get(operation.state, "under_way")
-    return Standing(state, f"Operation {operation.id}: {operation.reason}", str(operation.id))
+    def _standing(self, operation: AcsOperation, mark: str) -> Standing:
+        """One whose outcome nobody knows counts as failed: it is a person's turn to look. One that the campaign itself
+        took back, or that only its window has ended, waits for its turn again."""
+        state = OUTCOMES.get(operation.state, "under_way")
+        reason = f"Operation {operation.id}: {operation.reason}"
+        if state == "skipped" and mark.startswith(RECALLED):
+            return Standing("waiting", "It was taken back before it was sent, since the campaign had stopped.")
+        if state == "unreached" and self._windowed:
+            return Standing("waiting", f"It waits for the next window. {reason}")
+        return Standing(state, reason, mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +194,5 @@ def change_of(campaign: AcsCampaign, *, db: AsyncSession, desks: Desks) -> Chang
         file=campaign.arguments["file"],
         campaign_id=campaign.id,
         patience=timedelta(seconds=campaign.patience_seconds),
+        windowed=window_of(campaign) is not None,
     )

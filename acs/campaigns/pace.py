@@ -15,8 +15,8 @@ LONGEST_PATIENCE_SECONDS = 30 * DAY_SECONDS
 @dataclass(frozen=True, slots=True)
 class Pace:
     """``canary`` CPEs first, alone (0: none), then ``batch_size`` at once; it stops when more than
-    ``most_failed_percent`` fail. A CPE is given ``patience_seconds``. ``window``: when CPEs may be begun, by the ISP's
-    clock, both ends times of day.
+    ``most_failed_percent`` fail. A CPE is given ``patience_seconds``. ``window``: when CPEs may be sent anything, by
+    the ISP's clock, both ends times of day.
     """
 
     canary: int = 5

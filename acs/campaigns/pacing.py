@@ -37,6 +37,10 @@ class Window:
         opens = today if today > local else (today + timedelta(days=1)).replace(fold=0)
         return opens.astimezone(at.tzinfo)
 
+    def closes_next(self, at: datetime, zone: ZoneInfo) -> datetime:
+        """When it closes, in UTC, for a moment at which it is open."""
+        return Window(self.ends, self.begins).opens_next(at, zone)
+
     @property
     def is_empty(self) -> bool:
         return self.begins == self.ends

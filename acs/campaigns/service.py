@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import Select, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,9 +20,11 @@ from acs.campaigns.records import (
     campaign_record,
     member_record,
 )
+from acs.campaigns.sending import STILL_TO_GET
 from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
 from acs.campaigns.targets import Group, Target, targets
 from acs.ports import Now
+from acs.tables import AcsDevice
 from acs.templates.library import TemplateLibrary
 
 log = structlog.get_logger(__name__)
@@ -145,17 +147,44 @@ class CampaignService:
         return await self._record(campaign)
 
     async def cancel(self, *, name: str) -> CampaignRecord:
-        """End it: what has begun goes on by itself, what waits is left alone.
+        """End it: what has begun goes on by itself, what waits is left alone. After a stop nothing more is sent.
 
         Raises: CampaignUnknown, CampaignNotThere.
         """
         campaign = await self._locked(name)
         if campaign.state in OPEN_STATES:
+            reason = "It was cancelled; what had begun goes on by itself."
+            if campaign.state == "stopped":
+                await self._leave_unsent(campaign)
+                reason = "It was cancelled after it had stopped; what was not sent by then is not sent."
             campaign.ended_at = self._now()
-            self._move(campaign, "cancelled", "It was cancelled; what had begun goes on by itself.")
+            self._move(campaign, "cancelled", reason)
         elif campaign.state != "cancelled":
             raise CampaignNotThere(name, state=campaign.state, wanted="cancelled")
         return await self._record(campaign)
+
+    async def _leave_unsent(self, campaign: AcsCampaign) -> None:
+        """Those that have not taken their settings get them no more by this campaign."""
+        unsent = select(AcsDevice.id).where(
+            AcsDevice.tenant_id == self._tenant_id,
+            AcsDevice.send_until.is_not(None),
+            or_(AcsDevice.applied_revision.is_(None), AcsDevice.applied_revision != AcsDevice.revision),
+        )
+        await self._db.execute(
+            update(AcsCampaignMember)
+            .where(
+                AcsCampaignMember.campaign_id == campaign.id,
+                AcsCampaignMember.state.in_(STILL_TO_GET),
+                AcsCampaignMember.device_row_id.in_(unsent),
+            )
+            .values(
+                state="skipped",
+                ended_at=self._now(),
+                reason="The campaign was cancelled before this was sent. Give the CPE another template, or have it"
+                " converged all the same: `firstlight devices converge SERIAL --reason ...`.",
+            )
+            .execution_options(synchronize_session=False)
+        )
 
     async def campaign(self, *, name: str) -> CampaignRecord:
         """Raises: CampaignUnknown."""

@@ -1,12 +1,14 @@
 """Carries campaigns on: looks at the CPEs under way, then begins those whose turn it is. One short transaction each.
 
 It may be done at any time and by several workers at once: a campaign's row is locked, and all that is known of it
-stands in the database. So a restart goes on where the last tick ended.
+stands in the database. So a restart goes on where the last tick ended. No campaign holds up another, be it a huge one
+or one that something is wrong with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,8 +17,9 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.campaigns.changes import Change, Desks, Standing, change_of
-from acs.campaigns.pacing import Begin, Complete, Counts, Stop, Terms, Wait, Window, what_is_next
+from acs.campaigns.pacing import ENDED, Begin, Complete, Counts, Stop, Terms, Wait, what_is_next
 from acs.campaigns.records import CampaignRecord, CampaignState, campaign_record
+from acs.campaigns.sending import has_to_move, move_sending, stop_sending, window_of
 from acs.campaigns.service import member_counts
 from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
 from acs.ports import Begin as BeginTransaction
@@ -25,6 +28,8 @@ from acs.tables import AcsDevice
 
 log = structlog.get_logger(__name__)
 
+AT_ONCE = 200
+"""CPEs that are looked at, or begun, in one transaction."""
 Told = Callable[[AsyncSession, CampaignRecord], Awaitable[None]]
 """Is told, within the transaction, of a campaign that has stopped or is complete."""
 
@@ -50,47 +55,73 @@ class CampaignTurns:
         self._told = told
 
     async def turn(self) -> int:
-        """One turn of every campaign that runs or has CPEs under way; returns of how many CPEs it wrote something."""
+        """One turn of every campaign that runs or has CPEs under way; returns of how many CPEs it wrote something.
+
+        Each is tried; what went wrong with one is raised when all have been.
+        """
+        outcomes: list[int | BaseException] = []
+        for campaign_id in await self._to_turn():
+            outcomes += await asyncio.gather(self._turn(campaign_id), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return sum(outcome for outcome in outcomes if isinstance(outcome, int))
+
+    async def _to_turn(self) -> list[int]:
+        under_way = (
+            select(AcsCampaignMember.id)
+            .where(AcsCampaignMember.campaign_id == AcsCampaign.id, AcsCampaignMember.state == "under_way")
+            .exists()
+        )
         async with self._begin() as db:
-            under_way = (
-                select(AcsCampaignMember.id)
-                .where(AcsCampaignMember.campaign_id == AcsCampaign.id, AcsCampaignMember.state == "under_way")
-                .exists()
-            )
             found = await db.scalars(
                 select(AcsCampaign.id)
-                .where(AcsCampaign.tenant_id == self._tenant_id, or_(AcsCampaign.state == "running", under_way))
+                .where(
+                    AcsCampaign.tenant_id == self._tenant_id,
+                    or_(AcsCampaign.state == "running", under_way, has_to_move(AcsCampaign.id)),
+                )
                 .order_by(AcsCampaign.id)
             )
-            campaigns = list(found)
-        return sum([await self._turn(campaign_id) for campaign_id in campaigns])
+            return list(found)
 
     async def _turn(self, campaign_id: int) -> int:
+        touched = await self._look(campaign_id)
         async with self._begin() as db:
             campaign = await db.get(AcsCampaign, campaign_id, with_for_update=True)
             if campaign is None:
-                return 0
-            change = change_of(campaign, db=db, desks=self._desks(db))
-            touched = await self._look(db, campaign, change)
+                return touched
             if campaign.state == "running":
-                touched += await self._go_on(db, campaign, change)
+                touched += await self._go_on(db, campaign, change_of(campaign, db=db, desks=self._desks(db)))
+            await move_sending(db, campaign, at=self._now(), zone=self._zone)
             return touched
 
-    async def _look(self, db: AsyncSession, campaign: AcsCampaign, change: Change) -> int:
-        """What has become of those under way."""
-        members = await self._members(db, campaign, "under_way")
-        if not members:
-            return 0
+    async def _look(self, campaign_id: int) -> int:
+        """What has become of those under way, so many in one transaction."""
+        touched, behind = 0, 0
+        while True:
+            async with self._begin() as db:
+                campaign = await db.get(AcsCampaign, campaign_id, with_for_update=True)
+                if campaign is None:
+                    return touched
+                members = await self._members(db, campaign, "under_way", behind=behind, limit=AT_ONCE)
+                if members:
+                    change = change_of(campaign, db=db, desks=self._desks(db))
+                    touched += await self._look_at(campaign, change, members)
+                    await db.flush()
+            if len(members) < AT_ONCE:
+                return touched
+            behind = members[-1].id
+
+    async def _look_at(self, campaign: AcsCampaign, change: Change, members: Sequence[AcsCampaignMember]) -> int:
         standings = await change.look({member.device_row_id: member.mark for member in members})
         now, patience = self._now(), timedelta(seconds=campaign.patience_seconds)
         touched = 0
         for member in members:
             standing = standings.get(member.device_row_id) or Standing("skipped", "Nothing is known of it any more.")
-            begun_at = member.begun_at or now
-            if standing.state == "under_way" and now - begun_at >= patience:
+            is_over = now - (member.begun_at or now) >= patience
+            if standing.state in ("under_way", "waiting") and is_over:
                 standing = Standing("unreached", f"Not heard in time: {standing.reason}", standing.mark)
             touched += self._set(member, standing, now)
-        await db.flush()
         return touched
 
     async def _go_on(self, db: AsyncSession, campaign: AcsCampaign, change: Change) -> int:
@@ -99,10 +130,12 @@ class CampaignTurns:
         pardoned = _pardoned(campaign)
         match what_is_next(_terms(campaign), counts, pardoned=pardoned, at=self._now(), zone=self._zone):
             case Begin(how_many):
-                return await self._begin_members(db, campaign, change, how_many)
+                # The others begin at the next turn: no campaign is to hold up another.
+                return await self._begin_members(db, campaign, change, min(how_many, AT_ONCE))
             case Wait(reason):
                 self._say(campaign, "running", reason)
             case Stop(reason):
+                await self._recall(db, campaign, change)
                 await self._end(db, campaign, "stopped", reason)
             case Complete():
                 campaign.ended_at = self._now()
@@ -112,13 +145,25 @@ class CampaignTurns:
                 await self._end(db, campaign, "completed", f"{words}, {counts.skipped} were left out.")
         return 0
 
+    async def _recall(self, db: AsyncSession, campaign: AcsCampaign, change: Change) -> None:
+        """It stops: what has begun and was not sent yet is not sent."""
+        await stop_sending(db, campaign, at=self._now())
+        for member in await self._members(db, campaign, "under_way"):
+            member.mark = await change.recall(member.mark)
+
     async def _begin_members(self, db: AsyncSession, campaign: AcsCampaign, change: Change, how_many: int) -> int:
-        now = self._now()
+        now, window = self._now(), window_of(campaign)
+        until = None if window is None else window.closes_next(now, self._zone)
+        patience = timedelta(seconds=campaign.patience_seconds)
         for member in await self._members(db, campaign, "waiting", limit=how_many):
-            member.begun_at = now
-            self._set(
-                member, await self._left_group(db, campaign, member) or await change.begin(member.device_row_id), now
-            )
+            standing = await self._left_group(db, campaign, member)
+            if standing is None and member.begun_at is not None and now - member.begun_at >= patience:
+                standing = Standing("unreached", f"Not heard in time: {member.reason}")
+            if standing is None:
+                standing = await change.begin(member.device_row_id, at=now, until=until)
+            if standing.state != "waiting":
+                member.begun_at = member.begun_at or now
+            self._set(member, standing, now)
         await db.flush()
         self._say(campaign, "running", f"{how_many} more CPEs were begun.")
         return how_many
@@ -134,7 +179,7 @@ class CampaignTurns:
     def _set(self, member: AcsCampaignMember, standing: Standing, now: datetime) -> bool:
         before = (member.state, member.reason, member.mark)
         member.state, member.reason, member.mark = standing.state, standing.reason, standing.mark
-        if standing.state != "under_way":
+        if standing.state in ENDED:
             member.ended_at = now
         return before != (member.state, member.reason, member.mark)
 
@@ -149,11 +194,15 @@ class CampaignTurns:
         await self._told(db, campaign_record(campaign, await member_counts(db, campaign.id)))
 
     async def _members(
-        self, db: AsyncSession, campaign: AcsCampaign, state: str, *, limit: int | None = None
+        self, db: AsyncSession, campaign: AcsCampaign, state: str, *, behind: int = 0, limit: int | None = None
     ) -> list[AcsCampaignMember]:
         found = await db.scalars(
             select(AcsCampaignMember)
-            .where(AcsCampaignMember.campaign_id == campaign.id, AcsCampaignMember.state == state)
+            .where(
+                AcsCampaignMember.campaign_id == campaign.id,
+                AcsCampaignMember.state == state,
+                AcsCampaignMember.id > behind,
+            )
             .order_by(AcsCampaignMember.id)
             .limit(limit)
         )
@@ -161,12 +210,11 @@ class CampaignTurns:
 
 
 def _terms(campaign: AcsCampaign) -> Terms:
-    begins, ends = campaign.window_begins, campaign.window_ends
     return Terms(
         canary=campaign.canary,
         batch_size=campaign.batch_size,
         most_failed_percent=campaign.most_failed_percent,
-        window=Window(begins, ends) if begins is not None and ends is not None else None,
+        window=window_of(campaign),
     )
 
 

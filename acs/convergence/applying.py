@@ -6,16 +6,17 @@ session. It is removed before the task is queued, so that a tag found later was 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.resources import files
+from typing import Any
 
 import structlog
 from typing_extensions import TypedDict
 
 from acs.convergence.desired_states import Desired, DesiredStates
+from acs.convergence.script_task import PROVISION, chosen_rows, script_argument, stale_tags
 from acs.convergence.seen_devices import Leaf, SeenDevice, look_again, read_leaves
 from acs.convergence.sessions import Sessions
 from acs.convergence.unreached import REACHED, unreached
@@ -33,18 +34,16 @@ from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiError, NbiPoisoned, NbiRequestInvalid, NbiTimedOut
 from acs.nbi.faults import in_words, is_cut_session, is_passing
 from acs.nbi.outcomes import Fault, Rejected, TaskOutcome, Unknown, require_done
-from acs.nbi.requests import is_xml_value
 from acs.ports import Now, Sleep
-from acs.templates.delivery import ChosenRows, is_row_tag
-from acs.templates.rendering import Setting
 
 log = structlog.get_logger(__name__)
 
-PROVISION = "firstlight_apply"
 CONFIGURATION_KEY = "firstlight:cfg"
 """A later configuration task of a CPE takes the place of an earlier one."""
 CONFIGURATION_EXPIRY_SECONDS = 12 * 3600
 """Settings nobody has taken back and nobody asks for any more must not wait at the ACS for whoever plugs in next."""
+TRIED_AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 4, 16, 64))
+"""After each failure in a row that may pass; one more is a person's turn."""
 
 
 class ApplyOutcome(TypedDict):
@@ -113,6 +112,24 @@ class Applying:
             raise await self._vanished(desired)
         return await self._applied(desired, watch.done)
 
+    async def hold_back(self, desired: Desired, seen: SeenDevice) -> ApplyOutcome:
+        """Take back what waits at the ACS, since it is not to be sent now; what the CPE has taken already, it has.
+
+        Raises: NotYet (``held_back``), and as ``apply``.
+        """
+        if desired.may_be_under_way and desired.tag not in seen["tags"]:
+            for task in await self._nbi.tasks(seen["device_id"], unique_key=CONFIGURATION_KEY):
+                await take_back(self._nbi, seen["device_id"], task.id)
+            seen = await look_again(self._nbi, seen["device_id"]) or seen
+        if desired.task_id is not None and desired.tag in seen["tags"]:
+            return await self.apply(desired, seen)
+        message = (
+            f"The settings of CPE {desired.serial} wait: its campaign sends them in its window alone, or was stopped."
+        )
+        if (desired.state, desired.reason, desired.task_id) != ("queued", message, None):
+            await self._states.record(desired, state="queued", reason=message, task_id=None)
+        raise NotYet(desired.serial, reason="held_back", message=message)
+
     async def _await_session(self, desired: Desired, device_id: str, watch: _Watch) -> None:
         """Raises: DeviceUnreachable, NotYet."""
 
@@ -139,7 +156,7 @@ class Applying:
 
     async def _queue(self, desired: Desired, seen: SeenDevice) -> str:
         device_id = seen["device_id"]
-        argument = _script_argument(desired, await self._states.revealed(desired), seen["tags"])
+        argument = script_argument(desired, await self._states.revealed(desired), seen["tags"])
         if desired.tag in seen["tags"]:
             require_done(await self._nbi.remove_tag(device_id, desired.tag), "the removal of a tag")
         before = {task.id for task in await self._nbi.tasks(device_id, unique_key=CONFIGURATION_KEY)}
@@ -154,7 +171,7 @@ class Applying:
             queued_at=self._now(),
             repair_waits=False,
         )
-        outcome = await self._sent(desired, device_id, argument)
+        outcome = await self._sent(desired, device_id, argument, expiry_seconds=self._expiry_seconds(desired))
         if isinstance(outcome, Rejected) and outcome.status == 404:
             raise AwaitingFirstInform(desired.serial)
         if isinstance(outcome, Rejected):
@@ -166,20 +183,25 @@ class Applying:
         try:
             await self._states.record(desired, task_id=task_id)
         except DesiredStateChanged:  # withdrawn or changed this very moment: the old wish must not reach the CPE
-            await self._nbi.delete_fault(f"{device_id}:task_{task_id}")
-            await self._nbi.delete_task(task_id)
+            await take_back(self._nbi, device_id, task_id)
             raise
         await self._delete_orphan_faults(device_id)
         return task_id
 
-    async def _sent(self, desired: Desired, device_id: str, argument: str) -> TaskOutcome:
+    def _expiry_seconds(self, desired: Desired) -> int:
+        if desired.send_until is None:
+            return CONFIGURATION_EXPIRY_SECONDS
+        left = (desired.send_until - self._now()).total_seconds()
+        return max(1, min(int(left), CONFIGURATION_EXPIRY_SECONDS))
+
+    async def _sent(self, desired: Desired, device_id: str, argument: str, *, expiry_seconds: int) -> TaskOutcome:
         """What the ACS says to the settings. Raises: SettingsUnsendable for what it does not survive."""
         try:
             return await self._nbi.queue_task(
                 device_id,
                 {"name": "provisions", "provisions": [[PROVISION, argument]]},
                 unique_key=CONFIGURATION_KEY,
-                expiry_seconds=CONFIGURATION_EXPIRY_SECONDS,
+                expiry_seconds=expiry_seconds,
             )
         except (NbiPoisoned, NbiRequestInvalid) as error:
             why = f"The settings of CPE {desired.serial} are not sent again: {error}"
@@ -232,19 +254,33 @@ class Applying:
         return NotYet(desired.serial, reason="not_applied", message=message)
 
     async def _reset_meanwhile(self, desired: Desired) -> NotYet:
-        """The tag is the ACS's memory; the CPE has forgotten what it proves. The next apply queues them again."""
-        message = f"CPE {desired.serial} was reset to factory default after it had taken its settings; once more."
-        await self._states.record(desired, state="queued", task_id=None, reason=message)
-        return NotYet(desired.serial, reason="not_applied", message=message)
+        """The tag is the ACS's memory; the CPE has forgotten what it proves. Giving it them again is a repair, and
+        counts: a CPE that resets itself whenever it takes its settings would be given them for ever."""
+        message = f"CPE {desired.serial} was reset to factory default after it had taken its settings."
+        await self._states.record(desired, state="drifted", task_id=None, reason=message, details=[])
+        return NotYet(desired.serial, reason="reset_meanwhile", message=message)
 
     async def _failed(self, desired: Desired, fault: Fault) -> SettingsRefused | SettingsFailed:
         refusals, words = fault.refusals, in_words(fault)
         if desired.delivery.management == "same_wan" and is_cut_session(fault):
             raise await self._cut_off(desired)
-        await self._states.record(desired, state="faulted", reason=words, details=[dict(each) for each in refusals])
+        details = [dict(each) for each in refusals]
+        passing = is_passing(fault)
+        facts = self._after_failure(desired, words) if passing else {"reason": words}
+        await self._states.record(desired, state="faulted", details=details, **facts)
         log.warning("cpe refused its settings", serial=desired.serial, fault_code=fault.code, why=words)
-        kind = SettingsFailed if is_passing(fault) else SettingsRefused
+        kind = SettingsFailed if passing else SettingsRefused
         return kind(desired.serial, fault_code=fault.code, refusals=refusals, message=words)
+
+    def _after_failure(self, desired: Desired, words: str) -> dict[str, Any]:
+        """What is written down of a failure that may pass: when the next attempt is due, if there is one more."""
+        failures = desired.failures + 1
+        if failures > len(TRIED_AGAIN_AFTER):
+            reason = f"{words} It went so {failures} times in a row; a person has to look."
+            return {"failures": failures, "reason": reason}
+        at = self._now() + TRIED_AGAIN_AFTER[failures - 1]
+        reason = f"{words} It is given its settings again at {at:%Y-%m-%d %H:%M} UTC."
+        return {"failures": failures, "try_again_at": at, "reason": reason}
 
     async def _cut_off(self, desired: Desired) -> NotYet:
         """What it was given restarts the WAN that the session runs over, so the session's end was to be expected."""
@@ -279,10 +315,13 @@ class Applying:
             rows=chosen_rows(desired, seen["tags"]),
             inform_slowed_at=None,
             inform_settled_at=None,
+            inform_attempts=0,
+            failures=0,
+            send_until=None,
             last_inform_at=seen["last_inform"],
             **REACHED,
         )
-        for tag in _stale_tags(desired, seen["tags"]):
+        for tag in stale_tags(desired, seen["tags"]):
             require_done(await self._nbi.remove_tag(seen["device_id"], tag), "the removal of a tag")
         log.info("cpe has taken its settings", serial=desired.serial, revision=desired.revision)
         return ApplyOutcome(
@@ -293,6 +332,15 @@ class Applying:
             state="applied",
             applied_at=applied_at,
         )
+
+
+async def take_back(nbi: NbiClient, device_id: str, task_id: str) -> None:
+    """Delete a task and its fault, if they are there (still). Raises: NbiError."""
+    # The fault's deletion takes the task along, and is done as well when there is no fault.
+    require_done(await nbi.delete_fault(f"{device_id}:task_{task_id}"), "the deletion of a fault")
+    gone = await nbi.delete_task(task_id)
+    if not (isinstance(gone, Rejected) and gone.status == 404):
+        require_done(gone, "the deletion of a task")
 
 
 def was_reset_since_written(desired: Desired, seen: SeenDevice, leaves: Mapping[str, Leaf]) -> bool:
@@ -306,42 +354,3 @@ def was_reset_since_written(desired: Desired, seen: SeenDevice, leaves: Mapping[
     stamps = [leaves[path].stamp for path in secret or leaves if path in leaves]
     written = max((stamp for stamp in stamps if stamp is not None), default=None)
     return bootstrap is not None and (written is None or bootstrap > written)
-
-
-def chosen_rows(desired: Desired, tags: Sequence[str]) -> dict[str, str]:
-    """The rows that a session of the CPE has chosen, as an operator is shown them."""
-    selectors = desired.delivery.selectors
-    chosen = ChosenRows.by_tags(selectors, tags)
-    return {} if chosen is None else chosen.rows(selectors)
-
-
-def _script_argument(desired: Desired, revealed: Sequence[Setting], tags: Sequence[str]) -> str:
-    """What the script is told. Raises: SettingsRefused for a value no CPE could be sent; it is not repeated."""
-    unsendable = [setting.path for setting in revealed if not is_xml_value(setting.value)]
-    if unsendable:
-        message = f"the values for {', '.join(unsendable)} contain characters that cannot be sent."
-        raise SettingsRefused(desired.serial, fault_code="unsendable", refusals=(), message=message)
-    return json.dumps(
-        {
-            "rev": desired.revision,
-            "params": [setting.as_row() for setting in revealed],
-            "stale_tags": _stale_tags(desired, tags) + row_tags(tags),
-            **choices(desired, with_guard=True),
-        }
-    )
-
-
-def choices(desired: Desired, *, with_guard: bool) -> dict[str, object]:
-    """What the script is told beside the settings: what it has to choose, and what it must not cut."""
-    select = [selector.as_row() for selector in desired.delivery.selectors]
-    guard = desired.delivery.guard if with_guard else None
-    return {key: value for key, value in (("select", select), ("guard", guard)) if value}
-
-
-def row_tags(tags: Sequence[str]) -> list[str]:
-    """Those that earlier sessions have left; the script keeps what it chooses again."""
-    return sorted(tag for tag in tags if is_row_tag(tag))
-
-
-def _stale_tags(desired: Desired, tags: Sequence[str]) -> list[str]:
-    return sorted(tag for tag in tags if tag.startswith("cfg_") and tag != desired.tag)

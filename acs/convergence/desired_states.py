@@ -48,6 +48,10 @@ class Desired:
     written_at: datetime | None
     reading_after: datetime | None
     verified_at: datetime | None
+    failures: int
+    send_until: datetime | None
+    rows: Mapping[str, str]
+    """The rows that its last session has chosen, by selector."""
 
     @property
     def tag(self) -> str:
@@ -62,6 +66,10 @@ class Desired:
             "accepted_unverifiable",
         )
 
+    def is_held_back(self, now: datetime) -> bool:
+        """Whether what it has not taken yet is not to be sent to it at this time."""
+        return self.send_until is not None and self.send_until <= now
+
     def located(self, tags: Iterable[str]) -> Desired | None:
         """The same with every path complete, by the rows that a session of the CPE has chosen; None before one has."""
         if not self.delivery.selectors:
@@ -71,10 +79,28 @@ class Desired:
             return None
         return replace(self, settings=tuple(replace(each, path=rows.placed(each.path)) for each in self.settings))
 
+    def in_its_rows(self) -> Desired:
+        """The same with every path as complete as is written down of the rows that the CPE has chosen."""
+        numbers: dict[str, str] = {}
+        for selector in self.delivery.selectors:
+            numbers |= selector.numbers_of(self.rows.get(selector.name, "")) or {}
+        rows = ChosenRows(numbers)
+        return replace(self, settings=tuple(replace(each, path=rows.placed(each.path)) for each in self.settings))
+
     @property
     def may_be_under_way(self) -> bool:
         """Whether a task may be at the ACS, or on its way there from a process that was queueing it."""
         return self.queued_at is not None and (self.applied_at is None or self.applied_at < self.queued_at)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportsOften:
+    """A verified CPE on its way to its interval of verified ones; ``slowed_at`` marks when it was seen to have it."""
+
+    desired: Desired
+    slowed_at: datetime | None
+    attempts: int
+    reason: str | None
 
 
 class DesiredStates:
@@ -129,8 +155,9 @@ class DesiredStates:
             bound = {device.serial: desired_of(device) for device in found}
         return {given: bound[serial] for given, serial in canonical.items() if serial in bound}
 
-    async def reporting_often(self, *, acs_name: str, behind: int, limit: int) -> list[tuple[Desired, datetime | None]]:
-        """Verified CPEs of an ACS not known to have their interval of verified ones, by row, and the mark of each."""
+    async def reporting_often(self, *, acs_name: str, behind: int, limit: int, attempts: int) -> list[ReportsOften]:
+        """Verified CPEs of an ACS not known to have their interval of verified ones, by row; those that were given it
+        less often than ``attempts``."""
         async with self._begin() as db:
             found = await db.scalars(
                 select(AcsDevice)
@@ -138,13 +165,17 @@ class DesiredStates:
                     AcsDevice.tenant_id == self._tenant_id,
                     AcsDevice.state.in_(("verified", "accepted_unverifiable")),
                     AcsDevice.inform_settled_at.is_(None),
+                    AcsDevice.inform_attempts < attempts,
                     AcsDevice.acs_name == acs_name,
                     AcsDevice.id > behind,
                 )
                 .order_by(AcsDevice.id)
                 .limit(limit)
             )
-            return [(desired_of(device), device.inform_slowed_at) for device in found]
+            return [
+                ReportsOften(desired_of(device), device.inform_slowed_at, device.inform_attempts, device.inform_reason)
+                for device in found
+            ]
 
     async def unbind(self, device_serial: str, *, service_id: int | None) -> None:
         """Withdraws the binding, as the service's verb does, in a transaction of its own."""
@@ -214,7 +245,10 @@ class DesiredStates:
 
 
 def write_facts(device: AcsDevice, facts: Mapping[str, Any], *, at: datetime) -> None:
-    """Since when it cannot be reached is the first time that this was found, for whatever cause."""
+    """Since when it cannot be reached is the first time that this was found, for whatever cause. A new state leaves no
+    appointment of the former one."""
+    if "state" in facts:
+        device.try_again_at = None
     for column, value in facts.items():
         setattr(device, column, value)
     if device.unreached_why is not None and device.unreached_since is None:
@@ -244,4 +278,7 @@ def desired_of(device: AcsDevice) -> Desired:
         written_at=device.written_at,
         reading_after=device.reading_after,
         verified_at=device.verified_at,
+        failures=device.failures,
+        send_until=device.send_until,
+        rows=dict(device.rows or {}),
     )

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 
 import structlog
 from typing_extensions import TypedDict
 
-from acs.convergence.applying import CONFIGURATION_KEY, Applying, ApplyOutcome
+from acs.convergence.applying import CONFIGURATION_KEY, Applying, ApplyOutcome, take_back
 from acs.convergence.desired_states import Desired, DesiredStates
 from acs.convergence.informs import Informs
 from acs.convergence.resetting import ResetOutcome, ResetRequest, Resetting
@@ -23,10 +24,18 @@ from acs.convergence.seen_devices import SeenDevice, find_device, find_known, lo
 from acs.convergence.session_window import SessionWindow
 from acs.convergence.sessions import Patience, Sessions
 from acs.convergence.slowing import SLOWING_KEY, Slowing
-from acs.convergence.verifying import VERIFICATION_KEY, Verifying, VerifyOutcome, concluded_since, was_reset
-from acs.errors import AwaitingFirstInform, NotYet, WrongDataModel, WrongModel
+from acs.convergence.unreached import unreached
+from acs.convergence.verifying import (
+    VERIFICATION_KEY,
+    Verifying,
+    VerifyOutcome,
+    concluded_since,
+    serves_nobody,
+    was_reset,
+)
+from acs.errors import AwaitingFirstInform, NotYet, SerialAmbiguous, WrongDataModel, WrongModel
 from acs.nbi.client import NbiClient
-from acs.nbi.outcomes import Rejected, require_done
+from acs.nbi.outcomes import require_done
 from acs.ports import Begin, Now, Secrets, Sleep
 from acs.serials import canonical_serial
 from acs.tables import DEFAULT_ACS
@@ -69,6 +78,18 @@ class DeviceConvergence:
     ) -> None:
         """``shared`` is for whoever does this for many CPEs at a time (``acs.fleet``)."""
         self._nbi = nbi
+        self._now = now
+        self._made_with = partial(
+            DeviceConvergence,
+            begin,
+            nbi,
+            tenant_id=tenant_id,
+            now=now,
+            secrets=secrets,
+            acs_name=acs_name,
+            sleep=sleep,
+            shared=shared,
+        )
         own = DesiredStates(begin, tenant_id=tenant_id, now=now, secrets=secrets, acs_name=acs_name)
         self._states = own if shared is None else shared.states
         window = None if shared is None else shared.window
@@ -83,6 +104,10 @@ class DeviceConvergence:
     def nbi(self) -> NbiClient:
         """The GenieACS it goes through."""
         return self._nbi
+
+    def with_patience(self, patience: Patience) -> DeviceConvergence:
+        """The same, for whoever waits longer or less for a CPE."""
+        return self._made_with(patience=patience)
 
     async def prepare(self) -> None:
         """Install our apply script at the ACS if need be; done by ``apply`` too, which then waits 5 s for it.
@@ -104,7 +129,8 @@ class DeviceConvergence:
     async def apply(self, device_serial: str) -> ApplyOutcome:
         """Give the CPE its settings and wait (a bounded time) for its word that it took them.
 
-        A CPE that has taken this very revision, and neither drifted nor was reset since, is left alone.
+        A CPE that has taken this very revision, and neither drifted nor was reset since, is left alone. So is one whose
+        campaign does not send at this time (``held_back``), unless it has no settings at all: it carries nobody then.
 
         Raises: DeviceUnknown, AwaitingFirstInform, SerialAmbiguous, WrongDataModel, WrongModel, SettingsRefused,
             SettingsFailed, NotYet (with the reason), DesiredStateChanged, NbiError.
@@ -124,6 +150,11 @@ class DeviceConvergence:
                 state=desired.state,
                 applied_at=desired.applied_at,
             )
+        if desired.is_held_back(self._now()):
+            if not serves_nobody(desired, seen):
+                return await self._applying.hold_back(desired, seen)
+            await self._states.record(desired, send_until=None)
+            desired = replace(desired, send_until=None)
         return await self._applying.apply(desired, seen)
 
     async def verify(self, device_serial: str) -> VerifyOutcome:
@@ -226,18 +257,18 @@ class DeviceConvergence:
         device_id = seen["device_id"]
         for key in (CONFIGURATION_KEY, VERIFICATION_KEY, SLOWING_KEY):
             for task in await self._nbi.tasks(device_id, unique_key=key):
-                # The fault's deletion takes the task along, and is done as well when there is no fault.
-                require_done(await self._nbi.delete_fault(f"{device_id}:task_{task.id}"), "the deletion of a fault")
-                gone = await self._nbi.delete_task(task.id)
-                if not (isinstance(gone, Rejected) and gone.status == 404):
-                    require_done(gone, "the deletion of a task")
+                await take_back(self._nbi, device_id, task.id)
         for tag in seen["tags"]:
             if tag.startswith("cfg_") or is_row_tag(tag):
                 require_done(await self._nbi.remove_tag(device_id, tag), "the removal of a tag")
         log.info("traces of a withdrawn cpe removed from the acs", device_id=device_id)
 
     async def _found(self, desired: Desired, device_id: str | None) -> SeenDevice:
-        seen = await find_known(self._nbi, desired.serial_as_given, device_id)
+        try:
+            seen = await find_known(self._nbi, desired.serial_as_given, device_id)
+        except SerialAmbiguous as twins:
+            await self._states.record(desired, reason=str(twins), **unreached(twins))
+            raise
         if seen is None:
             error = AwaitingFirstInform(desired.serial)
             await self._states.record(desired, state="awaiting_first_inform", reason=str(error), device_id=None)

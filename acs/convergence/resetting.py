@@ -12,6 +12,7 @@ from typing import Literal
 import structlog
 from typing_extensions import TypedDict
 
+from acs.convergence.applying import take_back
 from acs.convergence.desired_states import DesiredStates
 from acs.convergence.seen_devices import find_known, look_again
 from acs.convergence.sessions import Sessions, not_yet
@@ -19,7 +20,7 @@ from acs.errors import NotYet
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiRejected, NbiTimedOut
 from acs.nbi.faults import in_words, is_passing
-from acs.nbi.outcomes import NotReached, Rejected, Unknown, require_done
+from acs.nbi.outcomes import NotReached, Rejected, Unknown
 from acs.serials import canonical_serial
 
 log = structlog.get_logger(__name__)
@@ -159,10 +160,7 @@ class Resetting:
     async def _take_back(self, device_id: str) -> None:
         """Or it would reach whoever plugs the CPE in next."""
         for task in await self._nbi.tasks(device_id, unique_key=RESET_KEY):
-            require_done(await self._nbi.delete_fault(f"{device_id}:task_{task.id}"), "the deletion of a fault")
-            gone = await self._nbi.delete_task(task.id)
-            if not (isinstance(gone, Rejected) and gone.status == 404):
-                require_done(gone, "the deletion of a task")
+            await take_back(self._nbi, device_id, task.id)
 
 
 def _not_over_yet(serial: str, unreached: NotReached | None, *, queued: bool) -> NotYet:

@@ -9,11 +9,10 @@ whether or not the CPE has it; and only a value that was read later than it was 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import structlog
 
-from acs.convergence.desired_states import Desired, DesiredStates
+from acs.convergence.desired_states import Desired, DesiredStates, ReportsOften
 from acs.convergence.seen_devices import Leaf, read_leaves
 from acs.errors import AcsError, DesiredStateChanged
 from acs.nbi.client import NbiClient
@@ -26,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 SLOWING_KEY = "firstlight:inform"
 EXPIRY_SECONDS = 86_400
+MOST_ATTEMPTS = 3
+"""A CPE that refuses the interval, or says that it took it and has another, keeps the one it has until it was verified
+anew."""
 AT_ONCE = 200
 """CPEs looked at in one go; the next go takes the next ones."""
 
@@ -45,21 +47,24 @@ class Slowing:
 
         Raises: NbiError when the ACS cannot be asked; what is wrong with one CPE holds up no other.
         """
-        waiting = await self._states.reporting_often(acs_name=self._acs_name, behind=self._behind, limit=AT_ONCE)
-        self._behind = waiting[-1][0].row_id if len(waiting) == AT_ONCE else 0
+        waiting = await self._states.reporting_often(
+            acs_name=self._acs_name, behind=self._behind, limit=AT_ONCE, attempts=MOST_ATTEMPTS + 1
+        )
+        self._behind = waiting[-1].desired.row_id if len(waiting) == AT_ONCE else 0
         settled = 0
-        for desired, slowed_at in waiting:
+        for cpe in waiting:
             try:
-                settled += await self._step(desired, slowed_at)
+                settled += await self._step(cpe)
             except (NbiUnreachable, NbiTimedOut):
                 raise
             except DesiredStateChanged:
                 continue  # it has another wish by now, which begins at the beginning
             except AcsError as error:
-                log.warning("a cpe could not be let report seldom", serial=desired.serial, why=str(error))
+                log.warning("a cpe could not be let report seldom", serial=cpe.desired.serial, why=str(error))
         return settled
 
-    async def _step(self, desired: Desired, slowed_at: datetime | None) -> bool:
+    async def _step(self, cpe: ReportsOften) -> bool:
+        desired, slowed_at = cpe.desired, cpe.slowed_at
         wanted = [setting for setting in desired.settings if setting.settled is not None]
         device_id = desired.device_id
         if not wanted or device_id is None:
@@ -69,7 +74,7 @@ class Slowing:
             return False
         leaves = await read_leaves(self._nbi, device_id, [setting.path for setting in wanted]) or {}
         if not all(_is_settled(setting, leaves.get(setting.path)) for setting in wanted):
-            await self._write(desired, device_id, wanted)
+            await self._write(cpe, device_id, wanted)
             return False
         stamps = [leaf.stamp for leaf in leaves.values() if leaf.stamp is not None]
         if slowed_at is not None and stamps and min(stamps) > slowed_at:
@@ -96,10 +101,20 @@ class Slowing:
             return True
         return bool(queued)
 
-    async def _write(self, desired: Desired, device_id: str, wanted: Sequence[Setting]) -> None:
-        await self._states.record(desired, inform_slowed_at=None)
+    async def _write(self, cpe: ReportsOften, device_id: str, wanted: Sequence[Setting]) -> None:
+        if cpe.attempts >= MOST_ATTEMPTS:
+            await self._give_up(cpe)
+            return
+        await self._states.record(cpe.desired, inform_slowed_at=None, inform_attempts=cpe.attempts + 1)
         values = [[setting.path, setting.settled, setting.xsd_type] for setting in wanted]
         await self._queue(device_id, {"name": "setParameterValues", "parameterValues": values})
+
+    async def _give_up(self, cpe: ReportsOften) -> None:
+        """What it said when it refused stays the reason."""
+        reason = cpe.reason or "It goes on reporting often: it takes its interval and then has another."
+        ended = f"It was given that {cpe.attempts} times, and is again when it was read back anew."
+        await self._states.record(cpe.desired, inform_attempts=cpe.attempts + 1, inform_reason=f"{reason} {ended}")
+        log.warning("cpe keeps reporting often", serial=cpe.desired.serial, attempts=cpe.attempts)
 
     async def _queue(self, device_id: str, task: dict[str, object]) -> None:
         """Whatever comes of it is seen at the next look: the same step again replaces this one."""

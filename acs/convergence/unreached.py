@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from acs.errors import NotYet
+from acs.errors import DeviceError, NotYet, SerialAmbiguous
 
 REACHED: Mapping[str, Any] = {"unreached_why": None, "unreached_since": None, "handed_over_at": None}
 """What is written down of a CPE that has held a session with us. One that was handed over to a person is only written
 to because that person, or an order, wished it."""
+
+AMBIGUOUS = "ambiguous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,18 @@ CAUSES: Mapping[str, Cause] = {
         "it has missed three informs",
         "Look at the line and the CPE's power; when many on one port are silent, look at the port.",
     ),
+    AMBIGUOUS: Cause(
+        "the ACS knows several CPEs with its serial number, so nothing is sent to any of them",
+        "Delete the wrong one at the ACS: `firstlight devices show` names them.",
+    ),
 }
 
 
-def unreached(error: NotYet) -> dict[str, Any]:
+def unreached(error: DeviceError) -> dict[str, Any]:
     """The facts to write down of a CPE that did not come; none when that is not why it is not done."""
-    return {"unreached_why": error.reason} if error.reason in CAUSES else {}
+    if isinstance(error, SerialAmbiguous):
+        return {"unreached_why": AMBIGUOUS}
+    return {"unreached_why": error.reason} if isinstance(error, NotYet) and error.reason in CAUSES else {}
 
 
 def cause_of(why: str, *, last_inform_at: datetime | None, inform_interval: timedelta, now: datetime) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import structlog
 from typing_extensions import TypedDict
 
-from acs.convergence.applying import PROVISION, choices, chosen_rows, row_tags
 from acs.convergence.desired_states import Desired, DesiredStates
+from acs.convergence.script_task import PROVISION, choices, chosen_rows, row_tags
 from acs.convergence.seen_devices import Leaf, SeenDevice, look_again, read_leaves
 from acs.convergence.sessions import Sessions
 from acs.convergence.unreached import REACHED, unreached
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 VERIFICATION_KEY = "firstlight:verify"
 EXPIRY_SECONDS = 86_400
 """A reading that nobody waits for any more is dropped."""
+REPORTS_OFTEN: Mapping[str, Any] = {"inform_settled_at": None, "inform_slowed_at": None, "inform_attempts": 0}
+"""What is written down of a CPE that was read back and is yet to get its interval of verified ones."""
 READINGS = 3
 """A reading served from the ACS's copy is repeated this often in all."""
 
@@ -194,7 +197,7 @@ class Verifying:
             reading_after=None,
             verified_at=None if state == "drifted" else verified_at,
             rows=chosen_rows(desired, seen["tags"]),
-            **({"inform_settled_at": None, "inform_slowed_at": None} if _reports_often(desired, leaves or {}) else {}),
+            **(REPORTS_OFTEN if _reports_often(desired, leaves or {}) else {}),
             last_inform_at=seen["last_inform"],
             **REACHED,
         )
@@ -262,7 +265,7 @@ def concluded_since(desired: Desired, since: datetime) -> VerifyOutcome | None:
         return None
     if desired.device_id is None or desired.verified_at is None or desired.verified_at < since:
         return None
-    return _outcome(desired, desired.device_id, desired.state, desired.reason, desired.verified_at, [])
+    return _outcome(desired.in_its_rows(), desired.device_id, desired.state, desired.reason, desired.verified_at, [])
 
 
 def _outcome(
@@ -287,6 +290,11 @@ def was_reset(desired: Desired, seen: SeenDevice) -> bool:
     """Whether the CPE went back to factory default after it had taken its settings; both times are the ACS's."""
     bootstrap, written = seen["last_bootstrap"], desired.written_at
     return bootstrap is not None and written is not None and bootstrap > written
+
+
+def serves_nobody(desired: Desired, seen: SeenDevice) -> bool:
+    """Whether it has no settings of anybody: it never took any, or has lost them in a reset."""
+    return desired.written_at is None or was_reset(desired, seen)
 
 
 def is_fresh(leaf: Leaf, after: datetime) -> bool:

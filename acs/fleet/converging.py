@@ -10,17 +10,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from acs.convergence.device_convergence import DeviceConvergence, Shared
 from acs.convergence.session_window import SessionWindow
 from acs.convergence.sessions import Patience
+from acs.convergence.unreached import AMBIGUOUS
 from acs.device_records import DeviceState
-from acs.errors import AcsError, DesiredStateChanged, DeviceUnreachable, NotYet, SettingsRefused
+from acs.errors import (
+    AcsError,
+    DesiredStateChanged,
+    DeviceUnreachable,
+    NotYet,
+    SerialAmbiguous,
+    SettingsFailed,
+    SettingsRefused,
+)
 from acs.fleet.gathering_nbi import GatheringNbi
 from acs.fleet.grouped_states import GroupedStates
 from acs.nbi.client import NbiClient
@@ -39,6 +49,11 @@ PAGE = 500
 ATTEMPTS = 3
 UNCONVERGED: tuple[DeviceState, ...] = ("queued", "applied", "drifted", "unreachable", "faulted")
 """Those that an operator means by "everything that has not converged"; one that never reported has no queue yet."""
+STATE_OF_WAITING: Mapping[str, DeviceState] = {
+    "awaiting_first_inform": "awaiting_first_inform",
+    "reset_meanwhile": "drifted",
+}
+"""The state of a CPE that is waited for, by why it is; *queued* for any other reason."""
 TO_BE_GONE_ON_WITH = frozenset({"not_applied", "in_progress"})
 FLEET_PATIENCE = Patience(first_poll_seconds=0.1, reached_seconds=30.0, unreached_seconds=1.0)
 
@@ -173,7 +188,13 @@ class FleetConvergence:
             AcsDevice.acs_name == self._acs_name,
             AcsDevice.state.in_(UNCONVERGED),
             AcsDevice.handed_over_at.is_(None),
+            is_sendable(self._now()),
         )
+
+
+def is_sendable(now: datetime) -> ColumnElement[bool]:
+    """Whether no campaign keeps what a CPE is to have from being sent at this time."""
+    return or_(AcsDevice.send_until.is_(None), AcsDevice.send_until > now)
 
 
 class _Run:
@@ -208,9 +229,11 @@ class _Run:
         except DeviceUnreachable as error:
             progress.by_state["unreachable"] += 1
             progress.by_why[error.reason] += 1
+        except SerialAmbiguous:
+            progress.by_state["unreachable"] += 1
+            progress.by_why[AMBIGUOUS] += 1
         except NotYet as error:
-            waits = error.reason == "awaiting_first_inform"
-            progress.by_state["awaiting_first_inform" if waits else "queued"] += 1
+            progress.by_state[STATE_OF_WAITING.get(error.reason, "queued")] += 1
             progress.by_why[error.reason] += 1
         except (NbiUnreachable, NbiPoisoned, NbiRejected, NbiRequestInvalid):
             raise
@@ -232,6 +255,8 @@ class _Run:
                 if not error.refusals:  # refused on our side: nobody else has written that down
                     desired = await self._states.live(serial)
                     await self._states.record(desired, state="faulted", reason=str(error))
+                return "faulted"
+            except SettingsFailed:  # its row says when it is tried again
                 return "faulted"
             except NotYet as error:
                 if error.reason not in TO_BE_GONE_ON_WITH or attempt == ATTEMPTS:

@@ -7,7 +7,7 @@ a reading. Times compared with each other are both the ACS's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from sqlalchemy import Row
 from acs.convergence.seen_devices import Leaf, SeenDevice, leaf_of
 from acs.convergence.verifying import Drift, is_same
 from acs.tables import AcsDevice
+from acs.templates.delivery import ChosenRows, Delivery
 from acs.templates.rendering import ROOTS, Setting
 
 INTERVAL = "ManagementServer.PeriodicInformInterval"
@@ -24,7 +25,8 @@ TAKEN = ("applied", "verified", "accepted_unverifiable")
 SILENT_INTERVALS = 3
 
 News = Literal["none", "first_inform", "reported", "rebooted", "reset", "drifted"]
-"""* first_inform: it was awaited. reported: it has settings to get, or to be read back, and has reported since.
+"""* first_inform: it was awaited.
+* reported: it has settings to get, or to be read back, and has reported since.
 * rebooted: it has booted since it was read back, so it may have forgotten. reset, drifted: it has lost its settings.
 """
 
@@ -43,8 +45,8 @@ Known = AcsDevice | Row[*tuple[Any, ...]]
 """What our row says, or as much of it as is judged."""
 
 
-def judge(device: Known, seen: SeenDevice, leaves: Mapping[str, Leaf], projected: Collection[str]) -> Judgement:
-    """``leaves``: what the record says of the ``projected`` parameters."""
+def judge(device: Known, seen: SeenDevice, leaves: Mapping[str, Leaf]) -> Judgement:
+    """``leaves``: what the record says of parameters that it was asked for, by their paths at this CPE."""
     last_inform = seen["last_inform"]
     if device.state == "awaiting_first_inform":
         return Judgement("first_inform") if last_inform is not None else NOTHING
@@ -55,7 +57,7 @@ def judge(device: Known, seen: SeenDevice, leaves: Mapping[str, Leaf], projected
     if device.state == "drifted":  # a verification found that; the details are its own
         return Judgement("drifted", device.reason, list(device.details))
     if device.state in TAKEN and device.applied_revision == device.revision and device.written_at is not None:
-        return _taken(device, seen, _shown_drift(device, leaves, projected))
+        return _taken(device, seen, _shown_drift(device, leaves))
     reported = last_inform is not None and (device.last_inform_at is None or last_inform > device.last_inform_at)
     return Judgement("reported") if reported else NOTHING
 
@@ -72,7 +74,11 @@ def _taken(device: Known, seen: SeenDevice, drift: list[Drift]) -> Judgement:
         return Judgement("reported")
     # What it held was read in a session after the Inform that stands in our row.
     heard = device.last_inform_at or written
-    return Judgement("rebooted") if boot is not None and heard is not None and boot > heard else NOTHING
+    if boot is not None and heard is not None and boot > heard:
+        return Judgement("rebooted")
+    # A reading that was begun and could not be waited for: it may be there now.
+    is_read = device.reading_after is not None and heard is not None and (seen["last_inform"] or heard) > heard
+    return Judgement("reported") if is_read else NOTHING
 
 
 def is_silent(last_inform: datetime | None, interval: timedelta, now: datetime) -> bool:
@@ -87,12 +93,27 @@ def inform_interval(device: Known, document: Mapping[str, Any], otherwise: timed
     return otherwise if seconds is None else timedelta(seconds=seconds)
 
 
-def _shown_drift(device: Known, leaves: Mapping[str, Leaf], projected: Collection[str]) -> list[Drift]:
+def placed_paths(
+    parameters: Sequence[Sequence[Any]], delivery: Mapping[str, Any], rows: Mapping[str, str]
+) -> list[str]:
+    """The paths of its parameters, in the rows that its last session has chosen; those nobody has chosen stay open."""
+    paths = [str(row[0]) for row in parameters]
+    if not rows or not any("{" in path for path in paths):
+        return paths
+    numbers: dict[str, str] = {}
+    for selector in Delivery.from_json(delivery).selectors:
+        numbers |= selector.numbers_of(rows.get(selector.name, "")) or {}
+    chosen = ChosenRows(numbers)
+    return [chosen.placed(path) if "{" in path else path for path in paths]
+
+
+def _shown_drift(device: Known, leaves: Mapping[str, Leaf]) -> list[Drift]:
     drift: list[Drift] = []
-    for row in device.parameters:
-        path = str(row[0])
-        leaf = leaves.get(path) if path in projected else None
-        if leaf is None or leaf.stamp is None or leaf.value is None or device.written_at is None or row[3]:
+    if not leaves or device.written_at is None:
+        return drift
+    for path, row in zip(placed_paths(device.parameters, device.delivery, device.rows), device.parameters, strict=True):
+        leaf = leaves.get(path)
+        if leaf is None or leaf.stamp is None or leaf.value is None or row[3]:
             continue
         if leaf.stamp > device.written_at and not is_same(setting := Setting.from_row(row), leaf.value):
             drift.append(Drift(path=path, wanted=setting.value, reported=leaf.value))

@@ -46,6 +46,7 @@ def begin_repair(
     if device.repairs_since is None or now - device.repairs_since >= limit.window:
         device.repairs, device.repairs_since = 0, now
     device.details, device.updated_at, device.task_id, device.reading_after = details, now, None, None
+    device.try_again_at = None
     if device.repairs >= limit.repairs:
         hours = limit.window.total_seconds() / 3600
         device.state, device.handed_over_at = "faulted", now
@@ -64,6 +65,7 @@ def begin_repair(
 def resume(device: AcsDevice, *, now: datetime) -> None:
     """A person has looked: the count begins anew, and one that lacks its settings is to get them."""
     device.repairs, device.repairs_since, device.handed_over_at, device.updated_at = 0, None, None, now
+    device.failures, device.try_again_at, device.send_until = 0, None, None
     device.repair_waits = False
     if device.state in ("faulted", "drifted"):
         device.state = "queued" if device.device_id is not None else "awaiting_first_inform"

@@ -4,7 +4,8 @@
 
     closed     everybody may ask; what cannot be reached opens it at once, three silences in a row do
     open       nobody asks for 2, 4, 8 ... 60 s; who comes is told why, and when it is asked again
-    half-open  the next that comes asks, once and without patience; the others still wait for how that ends
+    half-open  the next that comes asks something harmless first, once and without patience, whatever it is about to
+               ask; the others still wait for how that ends
 
 An answer of any kind closes it: an ACS that rejects is well. A request that kills a worker (``NbiPoisoned``) says
 nothing about the ACS's health: another request is answered by another worker, or by this one in a moment.

@@ -24,7 +24,7 @@ from acs.nbi.outcomes import (
 from acs.nbi.requests import Json, checked_task, device_segment, fault_segment, tag_segment, task_segment
 
 TASK_FIELDS = ("_id", "device", "name", "uniqueKey", "expiry")
-FAULT_FIELDS = ("_id", "device", "channel", "code", "message", "detail", "retries")
+FAULT_FIELDS = ("_id", "device", "channel", "code", "message", "detail", "retries", "timestamp")
 OPERATION_FIELDS = ("_id", "name", "timestamp", "channels", "retries")
 
 

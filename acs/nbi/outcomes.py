@@ -70,6 +70,8 @@ class Fault:
     refusals: tuple[Refusal, ...] = ()
     """The parameters it is about: those the CPE named, or those our apply script found missing or read-only."""
     retries: int = 0
+    at: str | None = None
+    """By the ACS's clock: the session in which it failed, or the moment."""
 
     @property
     def task_id(self) -> str | None:
@@ -80,7 +82,7 @@ class Fault:
         """Reads what GenieACS and the CPE said; nothing in it is trusted to be there or well-formed."""
         detail = document.get("detail")
         refused = detail.get("setParameterValuesFault") if isinstance(detail, Mapping) else None
-        retries = document.get("retries")
+        retries, at = document.get("retries"), document.get("timestamp")
         code = printable(document.get("code")) or "unknown"
         # Read before the message is cut: three paths of a TR-098 CPE are longer than what is shown.
         found = script_refusals(code, printable(document.get("message"), longest=None))
@@ -92,6 +94,7 @@ class Fault:
             message=printable(document.get("message")),
             refusals=tuple(_refusals(refused)) or found,
             retries=retries if isinstance(retries, int) else 0,
+            at=at if isinstance(at, str) else None,
         )
 
 

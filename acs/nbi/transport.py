@@ -17,6 +17,7 @@ import structlog
 
 from acs.nbi.answers import Answer
 from acs.nbi.breaker import CircuitBreaker
+from acs.nbi.connections import Connections
 from acs.nbi.documents import read_documents, total_of
 from acs.nbi.errors import (
     NbiDeviceInSession,
@@ -88,12 +89,11 @@ class NbiTransport:
             headers["Authorization"] = authorization
         self._http = httpx.AsyncClient(
             headers=headers,
-            # reading all authorities takes a tenth of a second, which plain http does not need
-            verify=tls if tls is not None else self._base_url.startswith("https:"),
-            limits=httpx.Limits(
+            transport=Connections(
+                # reading all authorities takes a tenth of a second, which plain http does not need
+                verify=tls if tls is not None else self._base_url.startswith("https:"),
                 max_connections=max_connections,
-                max_keepalive_connections=max_connections,
-                keepalive_expiry=KEEPALIVE_EXPIRY_SECONDS,
+                keepalive_seconds=KEEPALIVE_EXPIRY_SECONDS,
             ),
             follow_redirects=False,
             trust_env=False,
@@ -190,6 +190,8 @@ class NbiTransport:
         self, method: str, target: str, body: bytes | None, seconds: float, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[httpx.Response]:
         """One exchange; everything httpx may raise becomes an error of ours, until the body is read to its end."""
+        if self._breaker.state == "half_open" and target != HARMLESS:
+            await self._find_out()
         asked = _asked(method, target)
         silence = Silence(self._monotonic)
         timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=seconds)
@@ -227,6 +229,17 @@ class NbiTransport:
             why = f"The ACS cut the connection during {asked}."
             self._breaker.silent(why)
             raise _CutOff(why) from error
+
+    async def _find_out(self) -> None:
+        """Is an ACS that was in trouble well again? What is asked next may take minutes, and have an effect.
+
+        Raises: NbiUnreachable, NbiLeftInPeace: nothing of what comes next was sent.
+        """
+        try:
+            async with self._response("HEAD", HARMLESS, None, HARMLESS_SECONDS) as response:
+                self._require_ok(HARMLESS, await _whole(response))
+        except (NbiTimedOut, NbiGarbled, NbiPoisoned, _CutOff) as silence:
+            raise NbiUnreachable(f"The ACS is in trouble still; nothing was sent. {silence}") from silence
 
     async def _connected(self, request: httpx.Request, *, patient: bool) -> httpx.Response:
         """Sends the request; tried again, where it is patient, as long as it could not even be begun."""

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from acs.errors import DesiredStateChanged, DeviceUnknown, RequestConflict
 from acs.operations.errors import OperationOver, OperationRefused, OperationUnderWay, OperationUnknown
 from acs.operations.records import (
+    ALWAYS_OURS,
     KINDS,
     LONGEST,
     OperationKind,
@@ -29,8 +30,6 @@ from acs.tables import AcsDevice
 log = structlog.get_logger(__name__)
 
 NOT_STARTED = "It is written down; nothing was sent yet."
-ALWAYS_OURS = ("wifi", "swap")
-"""What the CPE is to have has changed with these already."""
 
 
 class OperationBook:
@@ -173,15 +172,16 @@ class OperationBook:
             else OperationUnderWay(serial, operation_id=row.id, kind=row.kind)
         )
 
-    async def bound(self, device_serial: str) -> AcsDevice:
-        """The binding that lives. Raises: SerialMalformed, DeviceUnknown."""
+    async def bound(self, device_serial: str, *, locked: bool = False) -> AcsDevice:
+        """The binding that lives, ``locked`` for whoever changes it.
+
+        Raises: SerialMalformed, DeviceUnknown.
+        """
         serial = canonical_serial(device_serial)
-        found = await self._db.scalars(
-            select(AcsDevice).where(
-                AcsDevice.tenant_id == self._tenant_id, AcsDevice.serial == serial, AcsDevice.state != "withdrawn"
-            )
+        query = select(AcsDevice).where(
+            AcsDevice.tenant_id == self._tenant_id, AcsDevice.serial == serial, AcsDevice.state != "withdrawn"
         )
-        device = found.one_or_none()
+        device = (await self._db.scalars(query.with_for_update() if locked else query)).one_or_none()
         if device is None:
             raise DeviceUnknown(serial)
         return device

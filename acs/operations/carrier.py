@@ -8,25 +8,26 @@ never arrived: the queue does not have it and the CPE has had no session since.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 
-from acs.convergence.device_convergence import DeviceConvergence
 from acs.convergence.sessions import Patience, Sessions
 from acs.errors import AcsError
+from acs.leases import kept
 from acs.operations.kinds import steps_of
-from acs.operations.ledger import LeaseLost, Operation, OperationLedger, Told
+from acs.operations.ledger import RENEWED_EVERY_SECONDS, LeaseLost, Operation, OperationLedger, Told
 from acs.operations.records import OperationRecord
+from acs.operations.settling import ConvergenceOf
 from acs.operations.steps import Step, TaskStep
 from acs.operations.task_looks import TaskLooks, pause
 from acs.ports import Begin, Now, Sleep
 
 AT_ONCE = 8
 """Operations under way at one time: GenieACS's CWMP workers take 20 sessions each."""
-
-ConvergenceOf = Callable[[str], DeviceConvergence]
-"""What brings CPEs to their settings through the ACS of that name. Raises: AcsUnknown."""
+SETTLING_AT_ONCE = 4
+"""Of those that give a CPE its settings. They wait for weeks for CPEs that are off, and hold up nobody else."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,10 @@ class OperationCarrier:
         now: Now,
         told: Told | None = None,
         sleep: Sleep = asyncio.sleep,
+        pulse: Sleep = asyncio.sleep,
     ) -> None:
+        """``pulse`` is the wait between two renewals of a lease, in real time."""
+        self._pulse = pulse
         self._convergence_of = convergence_of
         self._ledger = OperationLedger(begin, tenant_id=tenant_id, now=now, told=told)
         self._now = now
@@ -54,25 +58,34 @@ class OperationCarrier:
 
         Each is tried; what went wrong with one is raised when all have been.
         """
-        due = await self._ledger.due(limit=limit)
-        turn = asyncio.Semaphore(AT_ONCE)
+        due = await self._ledger.due(settling=False, limit=limit)
+        settling = await self._ledger.due(settling=True, limit=2 * SETTLING_AT_ONCE)
+        outcomes = await asyncio.gather(
+            *self._looks(due, at_once=AT_ONCE), *self._looks(settling, at_once=SETTLING_AT_ONCE), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return len(outcomes)
+
+    def _looks(self, due: Sequence[int], *, at_once: int) -> list[Awaitable[None]]:
+        turn = asyncio.Semaphore(at_once)
 
         async def look(operation_id: int) -> None:
             async with turn:
                 await self.carry(operation_id)
 
-        outcomes = await asyncio.gather(*(look(each) for each in due), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return len(due)
+        return [look(each) for each in due]
 
     async def carry(self, operation_id: int) -> OperationRecord:
         """One look at one operation, and whatever is next for it. Raises: OperationUnknown."""
         operation = await self._ledger.claim(operation_id)
         if operation is not None:
             try:
-                await self._advance(operation)
+                async with kept(
+                    partial(self._ledger.renew, operation), every_seconds=RENEWED_EVERY_SECONDS, pulse=self._pulse
+                ):
+                    await self._advance(operation)
             except LeaseLost:
                 log.info("operation is carried by another process", operation_id=operation_id)
         return await self._ledger.record(operation_id)
@@ -113,7 +126,7 @@ class OperationCarrier:
     async def _moved(self, operation: Operation) -> Operation | None:
         """One look. Gives the operation when there is more to do at once, None when it rests or has ended."""
         convergence = self._convergence_of(operation.acs_name)
-        step = steps_of(operation, convergence.nbi, convergence)[operation.step]
+        step = steps_of(operation, self._convergence_of)[operation.step]
         if self._now() >= operation.given_up_at:
             await self._give_up(operation, step)
             return None
@@ -122,7 +135,7 @@ class OperationCarrier:
         if isinstance(step, TaskStep):
             return await looks.look_at_task(operation, step)
         if not operation.still_bound:
-            await self._ledger.end(operation, "cancelled", "The CPE was withdrawn from its service meanwhile.")
+            await self._ledger.stop(operation, "cancelled", "The CPE was withdrawn from its service meanwhile.")
             return None
         if operation.state == "requested":
             operation = await self._ledger.note(operation, state="queued", queued_at=self._now())
@@ -131,9 +144,9 @@ class OperationCarrier:
     async def _give_up(self, operation: Operation, step: Step) -> None:
         if not isinstance(step, TaskStep):
             late = "Its time is over. What the CPE is to have stays written down, and is applied when it reports."
-            await self._ledger.end(operation, "expired", late)
+            await self._ledger.stop(operation, "expired", late)
         elif operation.stage == "new":
-            await self._ledger.end(operation, "expired", "Its time is over, and nothing more was sent.")
+            await self._ledger.stop(operation, "expired", "Its time is over, and nothing more was sent.")
         else:
             late = f"Its time is over, and whether it was done is not known. Last: {operation.reason}"
-            await self._ledger.end(operation, "unknown", late)
+            await self._ledger.stop(operation, "unknown", late)

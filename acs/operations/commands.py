@@ -1,10 +1,16 @@
-"""Commands to a CPE that interrupt its service: reboot, factory reset, firmware. None is ever sent twice on a guess."""
+"""Commands to a CPE that interrupt its service: reboot, factory reset, firmware. None is ever sent twice on a guess.
+
+The effect is a boot after the session in which the CPE took the command. A CPE that was off takes it in the session of
+its own boot, which proves nothing. The ACS dates the answer of a CPE to a command by the session that it came in, as
+it dates boots: in ``Reboot``, ``FactoryReset`` and ``Downloads.<n>.Download`` of the CPE's record.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
-from acs.convergence.seen_devices import SeenDevice, read_leaves
+from acs.convergence.seen_devices import SeenDevice, leaf_of, moment, read_leaves
 from acs.nbi.client import NbiClient
 from acs.operations.ledger import Operation
 from acs.operations.steps import Again, Next, Over, Send, Wait, is_later, spelt
@@ -19,14 +25,22 @@ class RebootStep:
 
     repeatable: ClassVar[bool] = False
 
+    def __init__(self, nbi: NbiClient) -> None:
+        self._nbi = nbi
+
     async def begin(self, operation: Operation, seen: SeenDevice) -> Send | Wait | Over:
-        return Send({"name": "reboot"}, {"last_boot": spelt(seen["last_boot"])})
+        return Send({"name": "reboot"}, {"taken_before": spelt(await self._answered(seen))})
 
     async def effect(self, operation: Operation, seen: SeenDevice) -> Wait | Again | Next | Over:
-        booted = seen["last_boot"]
-        if booted is None or not is_later(booted, operation.noted("last_boot")):
+        taken, booted = taken_at(operation, await self._answered(seen)), seen["last_boot"]
+        if taken is None:
+            return Wait("Whether the CPE has taken the reboot is not known: the ACS has noted no answer of it.", 3.0)
+        if booted is None or booted <= taken:
             return Wait("The CPE was sent the reboot and has not reported a boot since.", 3.0)
         return Over("done", f"The CPE has booted, {booted:%Y-%m-%d %H:%M:%S} UTC.", {"booted_at": spelt(booted)})
+
+    async def _answered(self, seen: SeenDevice) -> datetime | None:
+        return await _answered(self._nbi, seen, "Reboot")
 
 
 class ResetStep:
@@ -34,14 +48,26 @@ class ResetStep:
 
     repeatable: ClassVar[bool] = False
 
+    def __init__(self, nbi: NbiClient) -> None:
+        self._nbi = nbi
+
     async def begin(self, operation: Operation, seen: SeenDevice) -> Send | Wait | Over:
-        return Send({"name": "factoryReset"}, {"last_bootstrap": spelt(seen["last_bootstrap"])})
+        return Send({"name": "factoryReset"}, {"taken_before": spelt(await self._answered(seen))})
 
     async def effect(self, operation: Operation, seen: SeenDevice) -> Wait | Again | Next | Over:
-        reset = seen["last_bootstrap"]
-        if not is_later(reset, operation.noted("last_bootstrap")):
+        taken, reset = taken_at(operation, await self._answered(seen)), seen["last_bootstrap"]
+        if taken is None:
+            return Wait("Whether the CPE has taken the reset is not known: the ACS has noted no answer of it.", 3.0)
+        if reset is None or reset <= taken:
             return Wait("The CPE was sent the reset and has not reported as a new one since.", 3.0)
-        return Next("The CPE was reset; it gets its settings again.", result={"reset_at": spelt(reset)})
+        return Next(
+            "The CPE was reset; it gets its settings again.",
+            result={"reset_at": spelt(reset)},
+            proven=("The CPE was reset to factory default", "it was not seen to have its settings again"),
+        )
+
+    async def _answered(self, seen: SeenDevice) -> datetime | None:
+        return await _answered(self._nbi, seen, "FactoryReset")
 
 
 class FirmwareStep:
@@ -66,12 +92,13 @@ class FirmwareStep:
         runs = await self._version(seen)
         if runs == version:
             return Over("done", f"The CPE runs {version} already; nothing was sent.", {"version": version})
-        baseline = {"last_boot": spelt(seen["last_boot"]), "wanted": version, "version": runs}
+        baseline = {"taken_before": spelt(await self._answered(seen, name)), "wanted": version, "version": runs}
         return Send({"name": "download", "fileType": FIRMWARE, "fileName": name}, baseline)
 
     async def effect(self, operation: Operation, seen: SeenDevice) -> Wait | Again | Next | Over:
         wanted, runs = operation.baseline["wanted"], await self._version(seen)
-        has_booted = is_later(seen["last_boot"], operation.noted("last_boot"))
+        taken = taken_at(operation, await self._answered(seen, str(operation.arguments["file"])))
+        has_booted = taken is not None and is_later(seen["last_boot"], taken)
         if has_booted and runs == wanted:
             versions = {"version": runs, "before": operation.baseline["version"]}
             return Over("done", f"The CPE has booted and runs {runs}.", versions)
@@ -83,6 +110,21 @@ class FirmwareStep:
             )
         return Wait("The CPE has ended the transfer and has not reported the new version yet.", 5.0)
 
+    async def _answered(self, seen: SeenDevice, file: str) -> datetime | None:
+        """The session in which the CPE last took a download of that file."""
+        found = await self._nbi.find("devices", {"_id": seen["device_id"]}, ("_id", "Downloads"))
+        taken: list[datetime] = []
+        for document in found.documents:
+            downloads = document.get("Downloads")
+            if document.get("_id") != seen["device_id"] or not isinstance(downloads, dict):
+                continue
+            for number in downloads:
+                name, answered = (leaf_of(downloads, f"{number}.{field}") for field in ("FileName", "Download"))
+                when = None if answered is None else moment(answered.value)
+                if name is not None and name.value == file and when is not None:
+                    taken.append(when)
+        return max(taken, default=None)
+
     async def _version(self, seen: SeenDevice) -> str | None:
         paths = [f"{ROOTS[model]}.DeviceInfo.SoftwareVersion" for model in seen["data_models"]]
         leaves = await read_leaves(self._nbi, seen["device_id"], paths) or {}
@@ -90,10 +132,21 @@ class FirmwareStep:
         return str(values[0]) if values else None
 
     async def _is_transferring(self, device_id: str) -> bool:
-        # The id of an operation is the device's, a colon and a number; the semicolon comes next after the colon.
-        between = {"$gt": f"{device_id}:", "$lt": f"{device_id};"}
-        found = await self._nbi.find("operations", {"_id": between}, ("_id",))
-        return any(str(document.get("_id", "")).startswith(f"{device_id}:") for document in found.documents)
+        return bool(await self._nbi.operations(device_id))
+
+
+def taken_at(operation: Operation, answered: datetime | None) -> datetime | None:
+    """The session in which the CPE took the command: its answer is newer than when the command was sent.
+
+    One whose session broke off may have taken it without an answer that arrived.
+    """
+    return answered if is_later(answered, operation.noted("taken_before")) else operation.noted("broke_off")
+
+
+async def _answered(nbi: NbiClient, seen: SeenDevice, command: str) -> datetime | None:
+    """The session in which the CPE last answered that command."""
+    leaf = (await read_leaves(nbi, seen["device_id"], [command]) or {}).get(command)
+    return None if leaf is None else moment(leaf.value)
 
 
 def _unfit(about: dict[str, object], seen: SeenDevice) -> list[str]:

@@ -3,29 +3,29 @@
 
 from __future__ import annotations
 
-from acs.convergence.device_convergence import DeviceConvergence
-from acs.nbi.client import NbiClient
 from acs.operations.commands import FirmwareStep, RebootStep, ResetStep
 from acs.operations.diagnostics import ReadTestStep, RequestTestStep
 from acs.operations.ledger import Operation
 from acs.operations.parameters import ReadBackStep, ReadStep, RefreshStep, WriteStep
-from acs.operations.settling import ClearingStep, SettingsStep
+from acs.operations.settling import ClearingStep, ConvergenceOf, LeavingStep, SettingsStep, SettledThereStep
 from acs.operations.steps import Step
 
 
-def steps_of(operation: Operation, nbi: NbiClient, convergence: DeviceConvergence) -> tuple[Step, ...]:
-    """The steps of that operation."""
-    settings = SettingsStep(convergence)
+def steps_of(operation: Operation, convergence_of: ConvergenceOf) -> tuple[Step, ...]:
+    """The steps of that operation. Raises: AcsUnknown."""
+    convergence = convergence_of(operation.acs_name)
+    nbi, settings = convergence.nbi, SettingsStep(convergence)
     steps: dict[str, tuple[Step, ...]] = {
         "refresh": (RefreshStep(nbi),),
         "get": (ReadStep(nbi),),
         "set": (WriteStep(nbi), ReadBackStep(nbi)),
-        "reboot": (RebootStep(),),
-        "factory_reset": (ResetStep(), settings),
+        "reboot": (RebootStep(nbi),),
+        "factory_reset": (ResetStep(nbi), settings),
         "firmware": (FirmwareStep(nbi),),
         "ping": (RequestTestStep("ping"), ReadTestStep("ping", nbi)),
         "download": (RequestTestStep("download"), ReadTestStep("download", nbi)),
         "wifi": (settings,),
         "swap": (ClearingStep(convergence), settings),
+        "move": (SettledThereStep(convergence), LeavingStep(convergence_of)),
     }
     return steps[operation.kind]

@@ -9,20 +9,28 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.convergence.seen_devices import moment
 from acs.operations.errors import OperationUnknown
-from acs.operations.records import KINDS, OperationKind, OperationRecord, OperationState, record_of_operation
+from acs.operations.records import (
+    ALWAYS_OURS,
+    KINDS,
+    OperationKind,
+    OperationRecord,
+    OperationState,
+    record_of_operation,
+)
 from acs.operations.tables import AcsOperation
 from acs.ports import Begin, Now
 from acs.tables import DEFAULT_ACS, AcsDevice
 
 LEASE = timedelta(seconds=90)
-"""Longer than any one request that has an effect; each thing written down renews it."""
+"""Longer than any one request that has an effect. Whoever carries it renews it, so a slow ACS takes it from nobody."""
+RENEWED_EVERY_SECONDS = 20.0
 
 Told = Callable[[AsyncSession, OperationRecord], Awaitable[None]]
 """Hears of the end of an operation, in the transaction that writes it down."""
@@ -72,6 +80,12 @@ class Operation:
         found: dict[str, Any] = self.baseline.get("found", {})
         return found
 
+    @property
+    def proven(self) -> tuple[str, str] | None:
+        """What the steps before this one have done for good, and what is missing without this one."""
+        said = self.baseline.get("proven")
+        return None if said is None else (str(said[0]), str(said[1]))
+
     def noted(self, fact: str) -> datetime | None:
         """A time of the baseline, by the ACS's clock."""
         return moment(self.baseline.get(fact))
@@ -86,9 +100,16 @@ class OperationLedger:
         self._now = now
         self._told = told
 
-    async def due(self, *, limit: int) -> list[int]:
-        """Operations that it is time to look at, the longest due first."""
+    async def due(self, *, settling: bool, limit: int) -> list[int]:
+        """Operations that it is time to look at, the longest due first; ``settling`` are those that give settings.
+
+        These wait for weeks for a CPE that is off; in a queue of their own nobody else waits with them.
+        """
         now = self._now()
+        gives_settings = or_(
+            AcsOperation.kind.in_(ALWAYS_OURS),
+            and_(AcsOperation.kind == "factory_reset", AcsOperation.step > 0),
+        )
         async with self._begin() as db:
             found = await db.scalars(
                 select(AcsOperation.id)
@@ -97,6 +118,7 @@ class OperationLedger:
                     AcsOperation.ended_at.is_(None),
                     AcsOperation.due_at <= now,
                     or_(AcsOperation.leased_until.is_(None), AcsOperation.leased_until < now),
+                    gives_settings if settling else not_(gives_settings),
                 )
                 .order_by(AcsOperation.due_at, AcsOperation.id)
                 .limit(limit)
@@ -129,6 +151,15 @@ class OperationLedger:
             device = None if row.device_row_id is None else await db.get(AcsDevice, row.device_row_id)
             return _operation(row, device)
 
+    async def renew(self, operation: Operation) -> bool:
+        """Hold it for as long again; False when it is not held any more."""
+        async with self._begin() as db:
+            row = await self._row(db, operation.id)
+            if row.leased_by != operation.lease:
+                return False
+            row.leased_until = self._now() + LEASE
+            return True
+
     async def rest(self, operation: Operation, *, seconds: float, **facts: Any) -> None:
         """Write it down and let go of it until so much later. Raises: LeaseLost."""
         due_at = self._now() + timedelta(seconds=seconds)
@@ -146,6 +177,14 @@ class OperationLedger:
             await db.flush()
             if self._told is not None:
                 await self._told(db, record_of_operation(row))
+
+    async def stop(self, operation: Operation, state: Literal["expired", "cancelled", "unknown"], reason: str) -> None:
+        """It ends before it is done. Where a step of it was proven by then, that is told. Raises: LeaseLost."""
+        if operation.proven is None:
+            await self.end(operation, state, reason)
+            return
+        done, missing = operation.proven
+        await self.end(operation, "partial", f"{done}, and {missing}. {reason}")
 
     async def _leased(self, db: AsyncSession, operation: Operation) -> AcsOperation:
         row = await self._row(db, operation.id)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from acs.convergence.applying import PROVISION
+from acs.convergence.script_task import PROVISION
 from acs.convergence.seen_devices import Leaf, SeenDevice, read_leaves
 from acs.nbi.client import NbiClient
 from acs.operations.ledger import Operation
@@ -94,6 +94,7 @@ class WriteStep:
             "The CPE has taken it; it is read back in a later session.",
             {"settled": False},
             forget_tag=tag_of(operation),
+            proven=("The CPE has taken the values", "they were not read back"),
         )
 
 

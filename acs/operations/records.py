@@ -12,14 +12,15 @@ from typing_extensions import TypedDict
 from acs.operations.tables import AcsOperation
 
 OperationKind = Literal[
-    "refresh", "get", "set", "reboot", "factory_reset", "firmware", "ping", "download", "wifi", "swap"
+    "refresh", "get", "set", "reboot", "factory_reset", "firmware", "ping", "download", "wifi", "swap", "move"
 ]
-OperationState = Literal["requested", "queued", "done", "faulted", "expired", "unknown", "cancelled"]
+OperationState = Literal["requested", "queued", "done", "faulted", "expired", "partial", "unknown", "cancelled"]
 """* requested: written down; nothing is at the ACS yet.
 * queued: it waits for the CPE's session, or its effect is awaited.
 * done: proven by what the CPE has shown since.
 * faulted: the CPE, or the ACS, said no.
 * expired: its time is over, and it was not done.
+* partial: its first part was done, and the rest was not before it ended; the reason says what.
 * unknown: it may have happened. While it has not ended its effect is looked for.
 * cancelled: taken back before it ran.
 """
@@ -65,8 +66,11 @@ KINDS: Mapping[OperationKind, KindFacts] = {
     "download": KindFacts(timedelta(minutes=30), exclusive=True),
     "wifi": KindFacts(timedelta(days=30)),
     "swap": KindFacts(timedelta(days=30)),
+    "move": KindFacts(timedelta(days=30)),
 }
 LONGEST = timedelta(days=30)
+ALWAYS_OURS: tuple[OperationKind, ...] = ("wifi", "swap", "move")
+"""What the CPE is to have has changed with these already, and waits for it as long as they do."""
 
 
 def record_of_operation(row: AcsOperation) -> OperationRecord:

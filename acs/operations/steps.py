@@ -44,12 +44,17 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """This step is proven; the next one begins. ``forget_tag`` is a tag of ours that has told what it had to."""
+    """This step is proven; the next one begins. ``forget_tag`` is a tag of ours that has told what it had to.
+
+    ``proven`` is for a step that leaves the CPE or the ACS another: what has been done, and what is missing if the
+    operation ends before its next step is done. Two clauses, which ``and`` will join.
+    """
 
     reason: str
     baseline: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
     forget_tag: str | None = None
+    proven: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from acs.tables import AcsBase, UtcDateTime
 
-OPERATION_STATES = ("requested", "queued", "done", "faulted", "expired", "unknown", "cancelled")
+OPERATION_STATES = ("requested", "queued", "done", "faulted", "expired", "partial", "unknown", "cancelled")
 OPERATION_STAGES = ("new", "sending", "queued", "withdrawing", "refused", "ran")
 _OPEN = text("ended_at IS NULL")
 _EXCLUSIVE = text("ended_at IS NULL AND alone")

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import structlog
 
-from acs.convergence.applying import PROVISION
 from acs.convergence.device_convergence import DeviceConvergence
+from acs.convergence.script_task import PROVISION
 from acs.convergence.seen_devices import SeenDevice, find_known
 from acs.convergence.sessions import Sessions
 from acs.errors import AcsError
@@ -76,10 +76,10 @@ class TaskLooks:
     async def _begin(self, operation: Operation, step: TaskStep, seen: SeenDevice | None) -> Operation | None:
         ending = _reason_to_stop(operation)
         if ending is not None and operation.step == 0:
-            await self._ledger.end(operation, "cancelled", f"{ending} Nothing was sent.")
+            await self._ledger.stop(operation, "cancelled", f"{ending} Nothing was sent.")
             return None
         if self._now() >= operation.expires_at:
-            await self._ledger.end(operation, "expired", "Its time is over, and nothing more was sent.")
+            await self._ledger.stop(operation, "expired", "Its time is over, and nothing more was sent.")
             return None
         if seen is None:
             waiting = "The CPE has never reported to the ACS; it waits for its first Inform."
@@ -218,10 +218,10 @@ class TaskLooks:
         if was_deleted or spelt(seen["last_inform"]) == operation.baseline.get("withdrawn_before"):
             why = _reason_to_stop(operation)
             if why is not None:
-                await self._ledger.end(operation, "cancelled", f"{why} Nothing waits at the ACS any more.")
+                await self._ledger.stop(operation, "cancelled", f"{why} Nothing waits at the ACS any more.")
             else:
                 late = "The CPE did not come for it in time; nothing waits at the ACS any more."
-                await self._ledger.end(operation, "expired", late)
+                await self._ledger.stop(operation, "expired", late)
             return None
         return await self._ledger.note(operation, stage="ran", looks=0)
 
@@ -233,6 +233,7 @@ class TaskLooks:
             "words": in_words(fault),
             "passing": is_passing(fault),
             "task_id": fault.task_id,
+            "at": fault.at,
         }
         return await self._ledger.note(
             operation,
@@ -250,7 +251,10 @@ class TaskLooks:
         result = {"fault_code": fault["fault_code"], "refusals": fault["refusals"]}
         if not step.repeatable and fault["fault_code"] in CUT_OFF:
             reason = f"The CPE was sent it and its session broke off: {fault['words']} Its effect is looked for."
-            return await self._ledger.note(operation, stage="ran", state="unknown", looks=0, reason=reason)
+            baseline = {**operation.baseline, "broke_off": fault.get("at")}
+            return await self._ledger.note(
+                operation, stage="ran", state="unknown", looks=0, reason=reason, baseline=baseline
+            )
         if step.repeatable and fault["passing"]:
             return await self.follow(operation, Again(f"The CPE failed: {fault['words']}", 2.0))
         await self._ledger.end(operation, "faulted", f"The CPE refused it: {fault['words']}", result)
@@ -263,7 +267,8 @@ class TaskLooks:
                 return await self._refused(operation, fault)
         outcome = await step.effect(operation, seen)
         if operation.baseline.get("late") and step.repeatable and not isinstance(outcome, Over | Next):
-            await self._ledger.end(operation, "expired", "The ACS has dropped it: the CPE did not come for it in time.")
+            dropped = "The ACS has dropped it: the CPE did not come for it in time."
+            await self._ledger.stop(operation, "expired", dropped)
             return None
         return await self.follow(operation, outcome)
 
@@ -303,7 +308,12 @@ class TaskLooks:
             attempts=0,
             task_id=None,
             reason=outcome.reason,
-            baseline={**operation.baseline, **outcome.baseline, "found": {**operation.found, **outcome.result}},
+            baseline={
+                **operation.baseline,
+                **outcome.baseline,
+                "found": {**operation.found, **outcome.result},
+                "proven": outcome.proven or operation.proven,
+            },
         )
         if outcome.forget_tag is not None and operation.device_id is not None:
             try:  # it has told what it had to; one that stays is taken away by the next settings

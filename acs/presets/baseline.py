@@ -10,7 +10,9 @@ from acs.nbi.preset import Preset
 
 PREFIX = "firstlight_"
 """The names that are ours at an ACS. What has another name belongs to somebody else."""
-SCRIPTS = ("firstlight_apply", "firstlight_bootstrap", "firstlight_inform")
+APPLY = "firstlight_apply"
+"""By this CPEs get their settings; whoever gives them puts it first, as the release has it."""
+SCRIPTS = (APPLY, "firstlight_bootstrap", "firstlight_inform")
 FIRST = -1000
 """What a CPE is believed to have is forgotten before anything else is done in its session."""
 

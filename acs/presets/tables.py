@@ -10,22 +10,28 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from acs.tables import AcsBase, UtcDateTime
 
-INSTALL_STATES = ("installing", "installed", "rolled_back")
-_OPEN = text("state = 'installing'")
+INSTALL_STATES = ("installing", "installed", "taking_back", "unfinished", "rolled_back")
+_OPEN = text("ended_at IS NULL")
 
 
 class AcsPresetInstall(AcsBase):
-    """One install; ``changes`` hold the contents of before, so that it can be taken back at any time."""
+    """One install; ``changes`` hold the contents of before, so that it can be taken back at any time.
+
+    ``state``: *installing* and *taking_back* while a process holds the lease, or was killed; *unfinished* when the ACS
+    could not be asked any more, so that part of it may be there; *installed* and *rolled_back* are its ends.
+    """
 
     __tablename__ = "acs_preset_install"
     __table_args__ = (
         Index("ix_acs_preset_install_newest", "tenant_id", "acs_name", "id"),
-        # One at a time at an ACS; one that was killed stays open until it is rolled back.
+        # One at a time at an ACS; one that was left in the middle is gone on with, or taken back.
         Index(
             "acs_preset_install_open", "tenant_id", "acs_name", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN
         ),
         CheckConstraint(f"state IN {INSTALL_STATES!r}", name="acs_preset_install_state"),
-        CheckConstraint("(state = 'installing') = (ended_at IS NULL)", name="acs_preset_install_ended"),
+        CheckConstraint(
+            "(state IN ('installed', 'rolled_back')) = (ended_at IS NOT NULL)", name="acs_preset_install_ended"
+        ),
     )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -38,3 +44,5 @@ class AcsPresetInstall(AcsBase):
     requested_by: Mapped[str] = mapped_column(Text)
     begun_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    leased_by: Mapped[str | None] = mapped_column(String(32))

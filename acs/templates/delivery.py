@@ -82,6 +82,11 @@ class Sign:
     values: tuple[str, ...]
     """Tokens, values, or for ``host_of`` the path of an address whose host the parameter is."""
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The parameters that are looked at."""
+        return (self.path, *(self.values if self.test == "host_of" else ()))
+
     def as_row(self) -> list[Any]:
         return [self.path, self.test, list(self.values)]
 

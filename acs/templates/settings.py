@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from acs.templates.delivery import ChosenRows, Delivery, Management, Sign
+from acs.templates.delivery import PLACEHOLDER, ChosenRows, Delivery, Management, Sign
 from acs.templates.overriding import (
     INFORM_KEYS,
     MANAGEMENT_KEY,
@@ -173,16 +173,20 @@ class _Rendering:
         models = self.overrides.of(MODELS_KEY)
         if models is not None:
             delivery = replace(delivery, models=(*delivery.models, str(models[0])), manufacturers=())
-        fixed = [selector for selector in delivery.selectors if self.overrides.of(selector.name) is not None]
+        # A row that nothing is set in need not be there: a line that comes untagged has none for its VLAN.
+        wanted = set(PLACEHOLDER.findall(" ".join(self.settings)))
+        selectors = [each for each in delivery.selectors if wanted.intersection(each.placeholders)]
+        numbers = {name for selector in selectors for name in selector.placeholders}
+        signs = [
+            Sign(self.fixed.placed(sign.path), sign.test, tuple(map(self.fixed.placed, sign.values)))
+            for sign in delivery.signs
+        ]
         return replace(
             delivery,
-            selectors=tuple(selector for selector in delivery.selectors if selector not in fixed),
+            selectors=tuple(selectors),
             management=_management(management[0]) if management is not None else delivery.management,
-            signs=tuple(
-                Sign(self.fixed.placed(sign.path), sign.test, tuple(map(self.fixed.placed, sign.values)))
-                for sign in delivery.signs
-            ),
-            restarting=tuple(map(self.fixed.placed, delivery.restarting)),
+            signs=tuple(sign for sign in signs if set(PLACEHOLDER.findall(" ".join(sign.paths))) <= numbers),
+            restarting=tuple(path for path in map(self.fixed.placed, delivery.restarting) if path in self.settings),
         )
 
 

@@ -71,7 +71,7 @@ def document_value(value: object, xsd_type: str) -> object:
 
 def _object(document: Document, path: str) -> Document:
     node = document
-    for segment in path.split("."):
+    for segment in path.split(".") if path else ():
         node = node.setdefault(segment, {})
         node["_object"] = True
     return node

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from acs.testing.clock import Clock
 from acs.testing.cpe_rpcs import CpeRpcs
 from acs.testing.device_document import document_value, leaf_at, leaves, put_name, put_value, remove
+from acs.testing.parameter_tree import DATE_TIME
 from acs.testing.query import Document
 
 RPC_SECONDS = 0.004
@@ -186,6 +187,11 @@ class DeviceSession:
             await self._rpc()
             self.rpcs.delete_object(f"{instance_path}.")
         remove(self.document, instance_path)
+
+    def answered(self, command: str) -> None:
+        """The CPE took a command: the real server dates that by the session, as it dates Informs and boots."""
+        put_name(self.document, command, True)
+        put_value(self.document, command, self.started.isoformat(), DATE_TIME, self.started)
 
     # --- plumbing -------------------------------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ class Documents:
     def delete_device(self, device_id: str) -> None:
         """Drop a device with all that hangs on it."""
         self["devices"].pop(device_id, None)
+        self._orders.pop("devices", None)  # with another in its place there would be as many as before
         for name in ("tasks", "faults"):
             for key in [key for key, one in self[name].items() if one.get("device") == device_id]:
                 del self[name][key]

@@ -123,11 +123,13 @@ async def _delete(session: DeviceSession, args: Sequence[object]) -> None:
 async def _reboot(session: DeviceSession, args: Sequence[object]) -> None:
     del args
     session.rpcs.reboot()
+    session.answered("Reboot")
 
 
 async def _reset(session: DeviceSession, args: Sequence[object]) -> None:
     del args
     session.rpcs.factory_reset()
+    session.answered("FactoryReset")
 
 
 _BUILT_IN: Mapping[str, NativeScript] = {

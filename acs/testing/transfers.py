@@ -17,8 +17,8 @@ from acs.testing.query import Document
 async def begin_transfer(documents: Documents, session: DeviceSession, args: Sequence[object]) -> None:
     """Raises: CwmpFault when the CPE refuses the Download RPC."""
     file_type, file_name, target = (str(one) for one in args)
-    at = session.clock.now()
-    command_key = f"{int(at.timestamp() * 1000):x}0000"
+    at = session.started
+    command_key = f"{int(session.clock.now().timestamp() * 1000):x}0000"
     session.rpcs.download(command_key, file_type, file_name)
     instance = _instance_for(session.document, file_type)
     device_id = session.rpcs.cpe.device_id

@@ -93,6 +93,13 @@ class Swap(Wish):
     reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
 
 
+class Move(Wish):
+    """The name of the ACS that it reports to from now on."""
+
+    acs: Annotated[str, Field(min_length=1, max_length=63)]
+    reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+
+
 class Wifi(Wish):
     """The WiFi's name and passphrase from now on; what is left out stays.
 
@@ -189,6 +196,15 @@ async def swap(call: InCall, response: Response, serial: Serial, wish: Swap) -> 
     asked = await desk.swap(
         serial, new_serial=wish.new_serial, line_by_hand=wish.line_by_hand, by=call.by, request_id=_request_id(call)
     )
+    return _accepted(call, response, asked)
+
+
+@doors.post("/{serial}/move", permission="devices.operate", status_code=202, responses=NOT_THERE)
+async def move(call: InCall, response: Response, serial: Serial, wish: Move) -> OperationRecord:
+    """Looks for this CPE at another ACS from now on, and gives it its settings there; you have it report there."""
+    desk = _desk(call, wish.reason)
+    asked = await desk.move(serial, acs_name=wish.acs, by=call.by, request_id=_request_id(call))
+    call.tells(before={"acs": asked["arguments"]["from"]}, after={"acs": asked["arguments"]["to"]})
     return _accepted(call, response, asked)
 
 

@@ -12,11 +12,13 @@ from provisioning.api.calls import Call, InCall
 from provisioning.api.pages import After, Limit, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish, WithReason
+from provisioning.found_onts import FoundOnt
 from provisioning.line import LineOrderRecord, line_order_as_it_is, line_orders
 from provisioning.line.orders import as_line_order
 from workflows.services import LineState
 
 doors = Doors(prefix="/line-orders", tags=["line orders"])
+found_doors = Doors(prefix="/found-onts", tags=["line orders"])
 
 
 class Answer(WithReason):
@@ -31,6 +33,14 @@ class Refusal(Wish):
     """Why the OLT's side can't have this line."""
 
     reason: str
+
+
+class Found(WithReason):
+    """An ONT that the OLT shows at a port and that nobody has let in."""
+
+    serial: Annotated[str, Field(min_length=1, max_length=64)]
+    access_node: Annotated[str, Field(min_length=1, max_length=100)]
+    port: Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class AnsweredLine(Wish):
@@ -91,6 +101,22 @@ async def removed(call: InCall, line_order_id: Number, wish: WithReason) -> Answ
     runs = await call.appliance.line_desk(call.db).removed(line_order_id=line_order_id, by=call.by)
     call.tells(reason=wish.reason)
     return await _told(call, before, runs)
+
+
+@found_doors.post("", permission="lines.answer")
+async def found(call: InCall, wish: Found) -> FoundOnt:
+    """Binds the ONT to the one visit that is at work at that port, as a scan there would."""
+    desk = call.appliance.found_ont_desk(call.db)
+    bound = await desk.found(serial=wish.serial, access_node=wish.access_node, port=wish.port, by=call.by)
+    call.tells(
+        subject=subject_of("visit", bound["visit_id"]),
+        customer_id=bound["customer_id"],
+        run_id=bound["runs"][0] if bound["runs"] else None,
+        reason=wish.reason,
+        before={"state": "booked" if bound["is_new"] else "scanned"},
+        after={"state": "scanned", "device_serial": bound["device_serial"], "port": bound["port"]},
+    )
+    return bound
 
 
 async def _told(call: Call, before: LineOrderRecord, runs: list[int]) -> AnsweredLine:

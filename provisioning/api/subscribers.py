@@ -127,6 +127,20 @@ async def resume(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
     return await desk.resume(who, request_id=_request_id(call))
 
 
+@doors.post("/{username:path}/disconnect", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def disconnect(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
+    """Ends the sessions that are open; whoever logs in anew is served as before."""
+    desk = await _seen(call, who, wish.reason)
+    return await desk.disconnect(who, request_id=_request_id(call))
+
+
+@doors.post("/{username:path}/set-right", permission="subscribers.write", responses={404: problem(WORDS[404])})
+async def set_right(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
+    """Brings FreeRADIUS and the open sessions to what is wanted already, whoever has changed them."""
+    desk = await _seen(call, who, wish.reason)
+    return await desk.set_right(who, request_id=_request_id(call))
+
+
 @doors.post("/{username:path}/lift-cap", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def lift_cap(call: InCall, who: Whom, wish: CapLift) -> ChangedSubscriber:
     """Lets it use more than its data cap in this billing month; it is served by its own plan if that is enough."""

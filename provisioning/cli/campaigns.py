@@ -42,7 +42,9 @@ def plan(  # noqa: PLR0913, PLR0917 - each is a term of the campaign
     batch: Annotated[int, typer.Option(help="How many are under way at once after that.")] = 50,
     most_failed: Annotated[int, typer.Option(help="It stops when more than this percentage fails.")] = 10,
     patience_hours: Annotated[float, typer.Option(help="After this a CPE that isn't heard is left behind.")] = 24.0,
-    window: Annotated[str | None, typer.Option(help="When CPEs may be begun, by the ISP's clock: 23:00-05:00.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help="When CPEs may be sent anything, by the ISP's clock: 23:00-05:00.")
+    ] = None,
     json_: AsJson = False,
 ) -> None:
     """Plan to give a group of bound CPEs a template or a firmware; all that is said of the group must be so of each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import shlex
 import signal
 import time
@@ -36,6 +37,7 @@ WITH_A_REAL_CPE_SECONDS = 1800.0
 CALLED_OFF_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 THE_LABORATORYS = ("data_dir", "database_url", "radius_database_url", "genieacs_nbi_url", "tenant_id", "username_realm")
 """The settings by which another process finds the laboratory."""
+CONSOLE_HOST, CONSOLE_PORT = "127.0.0.1", 8080
 
 
 def add_to(app: typer.Typer) -> None:
@@ -142,8 +144,10 @@ async def _demo(home: Path, estate: Path, ticket: Path, say: _Voice, *, stay: bo
 
 
 async def _stay_open(lab: Lab, say: Callable[[str], None]) -> None:
-    """Keeps the laboratory running for a person to play in, until Ctrl-C."""
+    """Keeps the laboratory running for a person to play in, its console included, until Ctrl-C."""
+    from provisioning.api.errors import AddressUnusable
     from provisioning.lab.demo import set_aside
+    from provisioning.serving import serve
 
     say("the laboratory stays open; in another terminal:")
     if aside := set_aside(lab.appliance.settings):
@@ -151,10 +155,14 @@ async def _stay_open(lab: Lab, say: Callable[[str], None]) -> None:
     for line in [*ways_in(lab.appliance.settings), *_way_to_freeradius(lab)]:
         say(f"  {line}")
     say("  .venv/bin/firstlight runs list        (Ctrl-C here ends it)")
-    stop = asyncio.Event()
-    for number in CALLED_OFF_BY:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    serving = functools.partial(serve, lab.appliance, host=CONSOLE_HOST, with_worker=False, tell=say)
+    try:
+        await serving(port=CONSOLE_PORT)
+    except AddressUnusable as taken:
+        say(f"{taken} So it is another port.")
+        await serving(port=0)
+    for number in CALLED_OFF_BY:  # it ends now; a second word must not cut the putting away short
+        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
 
 
 def ways_in(settings: Settings) -> list[str]:

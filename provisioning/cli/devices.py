@@ -8,14 +8,17 @@ import typer
 
 from acs import DeviceRecord, DeviceState
 from provisioning.bootstrap import Appliance
-from provisioning.cli import device_settings, devices_acs, devices_verbs
+from provisioning.cli import device_settings, devices_acs, devices_looking, devices_verbs, devices_wishes
 from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
+from provisioning.fleet import holder_of
 
 app = typer.Typer(no_args_is_help=True, help="CPEs: what each is to have, and how far it has come.")
 app.add_typer(devices_acs.app, name="acs")
 device_settings.add_to(app)
 devices_verbs.add_to(app)
+devices_wishes.add_to(app)
+devices_looking.add_to(app)
 
 Serial = Annotated[str, typer.Argument(help="The CPE's serial number, in any spelling of it.")]
 
@@ -52,10 +55,11 @@ def show(serial: Serial, json_: AsJson = False) -> None:
     async def act(appliance: Appliance) -> None:
         async with appliance.database.read() as db:
             device = await appliance.services(db).genieacs_service.device(device_serial=serial)
+            holder = await holder_of(db, device["device_serial"], tenant_id=appliance.tenant_id)
         if json_:
             print_json(device)
         else:
-            _print_device(device)
+            _print_device(device, holder)
 
     run(act, as_json=json_)
 
@@ -74,11 +78,13 @@ def _entry(device: DeviceRecord) -> Entry:
     )
 
 
-def _print_device(device: DeviceRecord) -> None:
+def _print_device(device: DeviceRecord, holder: str | None) -> None:
     service = f", service {device['service_id']}" if device["service_id"] is not None else ""
     say(f"{device['device_serial']}  customer {device['customer_id']}{service}, bound {clock_time(device['bound_at'])}")
     say(state_text(device["state"]))
     say(device["reason"])
+    if holder is not None:
+        say(f"left to {holder}; what happens to it meanwhile is not repaired by itself")
     for each in device["details"]:
         say("  " + ", ".join(f"{name} {value}" for name, value in each.items() if value is not None))
     say(f"template {device['template']} ({device['data_model']}), revision {device['revision']}")

@@ -89,7 +89,9 @@ def sweep(json_: AsJson = False) -> None:
         f" {found.rebooted} booted since they were read back, {found.silent} silent, {found.back} back"
     )
     if found.ambiguous:
-        say(f"{found.ambiguous} left alone: several CPEs report their serial number")
+        say(f"{found.ambiguous} left alone: several CPEs report their serial number (`firstlight devices fleet`)")
+    for sentence in found.left:
+        say(sentence)
     for serial in found.handed_over:
         say(f"{serial}: handed over to a person")
     if found.due:

@@ -54,3 +54,29 @@ def removed(order: Order, by: By = "", json_: AsJson = False) -> None:
             say(f"line order {order} is off the OLT{runs}")
 
     run(act, as_json=json_)
+
+
+@app.command()
+def found(
+    serial: Annotated[str, typer.Argument(help="The ONT's serial number, in any spelling of it.")],
+    node: Annotated[str, typer.Option(help="The access node that shows it.")],
+    port: Annotated[str, typer.Option(help="The port that it is at.")],
+    by: By = "",
+    json_: AsJson = False,
+) -> None:
+    """Say that the OLT shows an ONT nobody has let in: the one visit at work at that port gets it, as by a scan."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            bound = await appliance.found_ont_desk(db).found(serial=serial, access_node=node, port=port, by=by)
+        if json_:
+            print_json(bound)
+        else:
+            known = "" if bound["is_new"] else ", as was known"
+            told = ", ".join(f"run {number}" for number in bound["runs"])
+            say(
+                f"ONT {bound['device_serial']} belongs to visit {bound['visit_id']} of customer"
+                f" {bound['customer_id']}{known}{f'; told: {told}' if told else ''}"
+            )
+
+    run(act, as_json=json_)

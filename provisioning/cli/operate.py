@@ -24,6 +24,11 @@ from provisioning.settings import load_settings
 from provisioning.vault import create_keyring
 from provisioning.worker import open_worker
 
+CPE_PLANS = (
+    "what a [[cpe_plan]] says counts for CPEs bound from now on; to those that are bound a campaign brings it:"
+    " firstlight campaigns plan NAME --template TEMPLATE --of-template TEMPLATE"
+)
+
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands that are no noun's."""
@@ -65,6 +70,8 @@ def import_(file: Annotated[Path, typer.Argument(help="TOML file of the estate."
             print_json({"imported": counts})
         else:
             say("imported: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count))
+            if counts["cpe_plans"]:
+                say(CPE_PLANS)
 
     run(act, as_json=json_)
 

@@ -8,7 +8,7 @@ import typer
 
 from provisioning.access import subject_of
 from provisioning.bootstrap import Appliance
-from provisioning.cli import logins, subscribers_files, subscribers_verbs
+from provisioning.cli import logins, subscribers_files, subscribers_verbs, truth
 from provisioning.cli.audited import tells
 from provisioning.cli.data_cap_words import cap_of
 from provisioning.cli.printing import clock_time, print_json, say
@@ -23,6 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="RADIUS subscribers: how they shall
 subscribers_verbs.add_to(app)
 subscribers_files.add_to(app)
 logins.add_to(app)
+truth.add_to(app)
 
 
 @app.command()

@@ -1,5 +1,5 @@
-"""``firstlight subscribers change-plan | suspend | resume | lift-cap | rotate-password | rename | bind | unbind |
-changes``: what is done to who is served.
+"""``firstlight subscribers change-plan | suspend | resume | disconnect | set-right | lift-cap | rotate-password |
+rename | bind | unbind | changes``: what is done to who is served.
 
 A command commits, then goes to FreeRADIUS and to each open session at once and says what each did. What it could not
 bring about, the worker goes on with.
@@ -31,7 +31,20 @@ Request = Annotated[str | None, typer.Option(help="Names this act: the same agai
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (change_plan, suspend, resume, activate, lift_cap, rotate_password, rename, bind, unbind, changes):
+    for command in (
+        change_plan,
+        suspend,
+        resume,
+        activate,
+        disconnect,
+        set_right,
+        lift_cap,
+        rotate_password,
+        rename,
+        bind,
+        unbind,
+        changes,
+    ):
         app.command()(command)
 
 
@@ -89,6 +102,28 @@ def activate(
 ) -> None:
     """Let in one that was brought in as pending, or has no service: whom no run lets in."""
     change(whom(username, external_id), lambda desk, who: desk.activate(who, request_id=request), as_json=json_)
+
+
+def disconnect(
+    username: Username,
+    reason: Reason,
+    request: Request = None,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
+    """End the sessions that are open; whoever logs in anew is served as before."""
+    change(whom(username, external_id), lambda desk, who: desk.disconnect(who, request_id=request), as_json=json_)
+
+
+def set_right(
+    username: Username,
+    reason: Reason,
+    request: Request = None,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
+    """Bring FreeRADIUS and the open sessions to what is wanted already, whoever has changed them."""
+    change(whom(username, external_id), lambda desk, who: desk.set_right(who, request_id=request), as_json=json_)
 
 
 def lift_cap(

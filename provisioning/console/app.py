@@ -14,7 +14,18 @@ from provisioning.api.app import refuse_unguarded
 from provisioning.api.calls import PREFIX
 from provisioning.api.problems import answer_problem, problem_of
 from provisioning.bootstrap import Appliance
-from provisioning.console import assets, live, queue, run_acts, run_pages, sign_in, visits, welcome
+from provisioning.console import (
+    assets,
+    live,
+    queue,
+    run_acts,
+    run_pages,
+    sign_in,
+    subscriber_acts,
+    subscriber_pages,
+    visits,
+    welcome,
+)
 from provisioning.console.live import LiveStreams
 from provisioning.console.pages import refused
 from provisioning.console.topics import marks_of
@@ -27,6 +38,8 @@ PAGES: Sequence[APIRouter] = (
     queue.doors,
     run_acts.doors,
     run_pages.doors,
+    subscriber_acts.doors,
+    subscriber_pages.doors,
     visits.doors,
 )
 

@@ -6,6 +6,7 @@ token of its session. What nobody needs to be signed in for (signing in) is held
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -66,8 +67,10 @@ class ConsoleDoor(Door):
         if not _comes_from_here(request):
             raise RequestForged
         request.state.form = form = _read_form(request, body)
-        if self.terms.permission != PUBLIC and form.get(FORM_TOKEN) != signed_in(request).form_token:
-            raise RequestForged
+        if self.terms.permission != PUBLIC:
+            sent, own = form.get(FORM_TOKEN, ""), signed_in(request).form_token
+            if not hmac.compare_digest(sent.encode(), own.encode()):
+                raise RequestForged
 
 
 class ConsoleDoors(Doors):

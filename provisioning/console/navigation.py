@@ -19,6 +19,7 @@ class Place:
 PLACES = (
     Place("/queue", "Fallout queue", "runs.read"),
     Place("/runs", "Runs", "runs.read"),
+    Place("/subscribers", "Subscribers", "subscribers.read"),
     Place("/visits", "Visits", "visits.read"),
 )
 

@@ -1,4 +1,5 @@
-"""What pages follow: single runs, the held ones, the newest ones; and whether the looker's own session still runs."""
+"""What pages follow: single runs and subscribers, the held runs, the newest ones; and whether the looker's
+own session still runs."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from provisioning.api import Call
 from provisioning.api.own import require_own_run
 from provisioning.bootstrap import Appliance
 from provisioning.errors import Fault, InvalidRequest
+from provisioning.sight import ALL_SIGHT
+from provisioning.subscriber_desk import SubscriberNumber
 from workflows import held_mark, newest_mark, run_marks
 
 HELD, NEWEST = "held", "runs"
@@ -19,12 +22,18 @@ OVER, RUNS_ON = "over", "runs on"
 MOST_TOPICS = 20
 
 _RUN = re.compile(r"run/([1-9][0-9]{0,8})")
+_SUBSCRIBER = re.compile(r"subscriber/([1-9][0-9]{0,17})")
 _SESSION = "session/"
 
 
 def run_topic(run_id: int) -> str:
     """One run."""
     return f"run/{run_id}"
+
+
+def subscriber_topic(subscriber_id: int) -> str:
+    """One subscriber: its changes, sessions and CPEs."""
+    return f"subscriber/{subscriber_id}"
 
 
 def session_topic(session_id: int) -> str:
@@ -34,11 +43,16 @@ def session_topic(session_id: int) -> str:
 
 async def checked_topics(call: Call, topics: Sequence[str]) -> frozenset[str]:
     """The topics, if the caller may follow them. Raises: InvalidRequest with all faults; Forbidden, RunUnknown."""
-    strange = [topic for topic in topics if topic not in (HELD, NEWEST) and not _RUN.fullmatch(topic)]
+    of_subscribers = [topic for topic in topics if _SUBSCRIBER.fullmatch(topic)]
+    of_runs = [topic for topic in topics if topic in (HELD, NEWEST) or _RUN.fullmatch(topic)]
+    strange = [topic for topic in topics if topic not in of_subscribers and topic not in of_runs]
     if strange or len(topics) > MOST_TOPICS:
         faults = [Fault("topic", f"is nothing that moves: {topic}") for topic in strange]
         raise InvalidRequest("The stream", faults or [Fault("topic", f"more than {MOST_TOPICS}")])
-    call.caller.require("runs.read")
+    if of_subscribers:
+        call.caller.require("subscribers.read")
+    if of_runs or not topics:
+        call.caller.require("runs.read")
     for topic in topics:
         if found := _RUN.fullmatch(topic):
             await require_own_run(call, int(found[1]))
@@ -58,6 +72,9 @@ def marks_of(appliance: Appliance) -> Callable[[AsyncSession, Collection[str]], 
             found[HELD] = await held_mark(db, tenant_id=tenant_id)
         if NEWEST in topics:
             found[NEWEST] = await newest_mark(db, tenant_id=tenant_id)
+        for topic in topics:
+            if match := _SUBSCRIBER.fullmatch(topic):
+                found[topic] = await appliance.truth_desk(db, ALL_SIGHT).live_mark(SubscriberNumber(int(match[1])))
         if sessions := [int(topic.removeprefix(_SESSION)) for topic in topics if topic.startswith(_SESSION)]:
             running = await ConsoleSessions(db, tenant_id=tenant_id, now=appliance.clock).running(sessions)
             found |= {session_topic(one): RUNS_ON if one in running else OVER for one in sessions}

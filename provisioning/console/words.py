@@ -28,6 +28,12 @@ MARKS = {
     "scanned": "✓",
     "no_access": "✗",
     "not_feasible": "✗",
+    "confirmed": "✓",
+    "asked_for": "…",
+    "not_done": "✗",
+    "active": "✓",
+    "testing": "▸",
+    "suspended": "!",
 }
 TONES = {
     "held": "bad",
@@ -42,6 +48,12 @@ TONES = {
     "inProgress": "calm",
     "completed": "good",
     "scanned": "good",
+    "confirmed": "good",
+    "asked_for": "calm",
+    "not_done": "bad",
+    "active": "good",
+    "testing": "calm",
+    "suspended": "warn",
 }
 STATES = {
     "acknowledged": "accepted",

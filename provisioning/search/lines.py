@@ -83,11 +83,12 @@ class Lines:
         return hits
 
     async def named(self, clue: Clue) -> list[Hit]:
-        """Subscribers whose username begins so."""
+        """Subscribers whose username begins so, and who had that very name before."""
         if not self._sight.may("subscribers.read"):
             return []
         found = await self._subscribers.named(clue.value, limit=self._limit)
-        return [
+        formerly = await self._subscribers.formerly_named(clue.value)
+        return [subscriber_hit(each, f"it was {clue.value} before", "username", NEARLY) for each in formerly] + [
             subscriber_hit(each, "its username" if whole else "its username begins so", "username", score)
             for each in found
             for whole in [each["username"].lower() == clue.value]

@@ -95,8 +95,8 @@ class Papers:
         ]
 
     async def _order(self, number: int, score: int) -> list[Hit]:
-        """Its amount is nobody's business here."""
-        if not self._sight.may("orders.read"):
+        """Its amounts are nobody's business here; so whoever reads of the run that carries it out may find it."""
+        if not (self._sight.may("orders.read") or self._sight.may("runs.read")):
             return []
         found = await self._sales.orders(before_id=number + 1, limit=1)
         return [

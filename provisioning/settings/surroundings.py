@@ -51,6 +51,13 @@ class Surroundings(BaseModel):
     acs_repair_window_hours: int = Field(
         default=24, ge=1, le=720, description="The window; then the CPE is handed over to a person."
     )
+    acs_reread_hours: int = Field(
+        default=24,
+        ge=1,
+        le=720,
+        description="Within how many hours every verified CPE is read back once more, so that a change that nobody"
+        " reported is noticed.",
+    )
     webhook_private_networks: Annotated[tuple[NetworkText, ...], NoDecode, WORDS] = Field(
         default=(),
         description="Networks inside of which webhooks may lead, also by http, for example `10.20.0.0/16,127.0.0.0/8`;"

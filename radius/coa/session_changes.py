@@ -172,7 +172,7 @@ class SessionChanges:
         self, wish: ChangeWish, sessions: Sequence[Session], treated: Sequence[SessionTreatment], carried: Carried
     ) -> list[Session]:
         return to_be_asked(
-            sessions, treated, carried=carried, now=self._now(), interim=wish.longest_interim, ends=wish.ends
+            sessions, treated, carried=carried, now=self._now(), interim=wish.longest_interim, ends=wish.is_refused
         )
 
     async def _heard(self, wish: ChangeWish, answers: Sequence[tuple[Session, Answer]]) -> list[Session]:
@@ -214,6 +214,7 @@ class SessionChanges:
                 told=await last_told(db, change),
                 changed=frozenset(each.radacct_id for each in treated if each.said == "changed"),
                 former_names=await not_free_yet(db, self._tenant_id, subscriber_id),
+                is_refused=is_refused(subscriber),
             )
             carried = Carried(change.carried_at, change.right_above)
             return wish, carried, treated

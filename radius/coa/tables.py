@@ -39,6 +39,8 @@ Act = Literal[
     "lift_cap",
     "reopened",
     "readdress",
+    "disconnect",
+    "set_right",
 ]
 ChangeState = Literal["pending", "confirmed", "superseded"]
 """

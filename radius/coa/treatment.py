@@ -56,7 +56,7 @@ def to_be_asked(
     """The open sessions that are to be asked now: never asked, without an outcome, or an ACK that nothing bears out.
 
     ``interim`` is the longest interval at which one of them may account: an open session may keep its former one.
-    When it ``ends`` them no session is right, whenever it began.
+    When every login is refused (``ends``) no session is right, whenever it began.
     """
     kept = {each.radacct_id: each for each in treated}
     patience = MISSED_INTERIMS * interim

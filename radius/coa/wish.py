@@ -33,6 +33,8 @@ class ChangeWish:
     """The sessions, by number, whose NAS has said already that they are as they shall be."""
     former_names: tuple[str, ...] = ()
     """Names that it gave up and under which it may still be online."""
+    is_refused: bool = False
+    """No login of it is let in: then no session is right, whenever it began."""
 
     @property
     def interim(self) -> timedelta:

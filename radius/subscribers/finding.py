@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal_column
+from sqlalchemy import ColumnElement, and_, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.results import SubscriberView
 from radius.subscribers.views import SUBSCRIBER, VIEWS, subscriber_view
+from radius.tables import FormerUsername
 
 LAST = "\U0010ffff"
 HEX_DIGITS_OF_A_MAC = 12
@@ -37,6 +38,13 @@ class SubscriberSearch:
     async def with_names(self, usernames: Collection[str]) -> list[SubscriberView]:
         """Those of exactly these names."""
         return await self._found(SUBSCRIBER.username.in_(usernames), None) if usernames else []
+
+    async def formerly_named(self, username: str) -> list[SubscriberView]:
+        """Those who had exactly this name before the one that they have."""
+        former = FormerUsername.__table__.c
+        gave_up = select(former.subscriber_id).where(former.tenant_id == self._tenant_id, former.username == username)
+        numbers = list(await self._db.scalars(gave_up))
+        return await self._found(SUBSCRIBER.id.in_(numbers), None) if numbers else []
 
     async def of_services(self, service_ids: Collection[int]) -> list[SubscriberView]:
         """Those who log in to these services."""

@@ -6,9 +6,10 @@ The new wish and what open sessions are still to be told of it are one transacti
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
-from radius.coa.outbox import as_served, fingerprint, former_of
+from radius.coa.outbox import add_change, as_served, fingerprint, former_of, newest, views
 from radius.errors import IllegalMove
 from radius.plans.plans import find_plan, random_password
 from radius.projection.projection import FramedAddresses, is_refused
@@ -156,6 +157,44 @@ class SubscriberVerbs(CapVerbs):
         done = await self._moved(subscriber_id, "terminate", "terminated", request_id)
         await self._secrets.discard(self._db, password_ref_of(subscriber_id))
         return done
+
+    async def disconnect(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
+        """End the sessions that are open. Nothing of the subscriber changes: whoever logs in anew is served as before.
+
+        Without a request id it is the one that is still pending, if there is one.
+
+        Raises:
+            SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
+        """
+        return await self._told_anew(subscriber_id, "disconnect", request_id, must_end=True)
+
+    async def set_right(self, *, subscriber_id: int, request_id: str | None = None) -> SessionChangeView:
+        """Bring FreeRADIUS and the sessions that are open to what is wanted already, whoever has changed them: the rows
+        are written anew, and each session is told all of its plan.
+
+        Without a request id it is the one that is still pending, if there is one.
+
+        Raises:
+            SubscriberUnknown, SubscriberTerminated, RequestRefused, RequestConflict
+        """
+        return await self._told_anew(subscriber_id, "set_right", request_id, must_end=False)
+
+    async def _told_anew(
+        self, subscriber_id: int, act: Literal["disconnect", "set_right"], request_id: str | None, *, must_end: bool
+    ) -> SessionChangeView:
+        mark = fingerprint(act, subscriber_id)
+        subscriber, done = await self._begin(subscriber_id, request_id, mark)
+        if done is not None:
+            return done
+        last = await newest(self._db, subscriber)
+        if request_id is None and last is not None and (last.act, last.state) == (act, "pending"):
+            return (await views(self._db, [last]))[0]
+        # nobody knows what a session has by now, so none is believed to have it already
+        had = [replace(each, after_others=True) for each in await former_of(self._db, subscriber)]
+        change = await add_change(
+            self._db, subscriber, act, former=had, must_end=must_end, request=(request_id, mark), now=self._now()
+        )
+        return (await views(self._db, [change]))[0]
 
     async def _moved(
         self, subscriber_id: int, act: Literal["activate", "terminate"], wanted: State, request_id: str | None

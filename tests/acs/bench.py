@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from acs import AcsDevice, DeviceConvergence, NbiClient, ProvisionedDevice
 from acs.convergence.seen_devices import find_device
+from acs.templates.delivery import is_row_tag
 from acs.testing import LabAcs, LabCpe
 from tests.acs.conftest import Devices, KeptSecrets
 
@@ -63,6 +64,10 @@ class Bench:
         seen = await find_device(self.nbi, SERIAL)
         assert seen is not None
         return seen["tags"]
+
+    async def plain_tags(self) -> list[str]:
+        """But for those that say which row a session has chosen."""
+        return [tag for tag in await self.tags() if not is_row_tag(tag)]
 
     def written(self, cpe: LabCpe) -> int:
         """How often the CPE was sent values."""

@@ -15,8 +15,9 @@ from pathlib import Path
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import AcsBase, AcsDevice, TemplateLibrary, render
-from acs.templates.rendering import revision_of
+from acs import AcsBase, AcsDevice, TemplateLibrary
+from acs.templates.rendering import InputValue, revision_of
+from acs.templates.settings import rendering
 from acs.testing import serial_of
 from provisioning.database import Database
 
@@ -84,16 +85,17 @@ async def bound(cpes: int, *, converged: bool = False) -> AsyncIterator[Database
 
 def _row(number: int, templates: TemplateLibrary, converged: bool) -> dict[str, object]:
     template = templates.get("tr098-pppoe" if number % 2 else "tr181-pppoe")
-    inputs: dict[str, str | int | None] = {
+    inputs: dict[str, InputValue] = {
         "pppoe_username": f"u{number}@isp.example",
         "pppoe_password": f"secret:subscriber/{number}",
         "cpe_vlan_id": 100,
         "wifi_ssid": f"Home {number}",
         "wifi_passphrase": f"secret:device/{serial_of(number)}/wifi",
     }
-    settings = render(template, inputs)
+    wish = rendering(template, inputs)
+    delivery = wish.delivery.as_json()
     now = utc_now()
-    revision = revision_of(template.data_model, settings, secret_version=1)
+    revision = revision_of(template.data_model, wish.settings, secret_version=1, delivery=delivery)
     taken = {"state": "accepted_unverifiable", "applied_revision": revision, "applied_at": now, "written_at": now}
     return {
         "tenant_id": TENANT,
@@ -104,7 +106,8 @@ def _row(number: int, templates: TemplateLibrary, converged: bool) -> dict[str, 
         "template": template.name,
         "data_model": template.data_model,
         "inputs": inputs,
-        "parameters": [list(setting.as_row()) for setting in settings],
+        "parameters": [list(setting.as_row()) for setting in wish.settings],
+        "delivery": delivery,
         "secret_version": 1,
         "revision": revision,
         "state": "queued",

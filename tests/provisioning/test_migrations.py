@@ -157,6 +157,39 @@ async def test_visits_are_their_orders_and_their_bookers_from_now_on_and_find_th
     assert bookings == again == [(1, "installation", None, None, "ticket/1", 0), (2, "deployment", 9, 9, "quote/1", 1)]
 
 
+async def test_customers_of_old_are_found_by_what_they_are_called(database: Database, tmp_path: Path) -> None:
+    moment = "'2026-01-01 10:00:00.000000'"
+
+    def migrated_from(connection: Connection) -> list[Any]:
+        config = alembic_config(connection)
+        command.upgrade(config, "0033")
+        connection.exec_driver_sql(
+            "INSERT INTO customer (tenant_id, id, name, email, phone, registered_at, state)"
+            f" VALUES ('north', 42, 'Ada Müller', 'Ada@example.com', '+4930', {moment}, 'active')"
+        )
+        command.upgrade(config, "head")
+        keys = "SELECT kind, key FROM customer_key WHERE tenant_id = 'north' AND customer_id = 42 ORDER BY kind, key"
+        found = list(connection.execute(text(keys)))
+        command.downgrade(config, "0033")
+        command.upgrade(config, "head")
+        assert list(connection.execute(text(keys))) == found
+        return found
+
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        found = migrated_from(connection)
+    engine.dispose()
+    assert sorted(tuple(row) for row in found) == [
+        ("email", "ada@example.com"),
+        ("name", "ada"),
+        ("name", "mueller"),
+        ("name", "muller"),
+        ("phone", "4930"),
+        ("phone_end", "0394"),
+    ]
+
+
 async def test_bills_of_the_first_shape_live_on_and_find_the_way_back(database: Database, tmp_path: Path) -> None:
     columns = "id, tenant_id, customer_id, service_id, plan, state, billing_started_at, billing_stopped_at"
     moment = "'2026-01-01 00:00:00.000000'"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, and_, or_, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, and_, func, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from workflows.engine.journal import NOT_BEGUN, Definitions
+from workflows.engine.journal import NOT_BEGUN, Definitions, waits_on
 from workflows.engine.steps import Step
 from workflows.engine.tables import ENDED, Direction, RunNote, RunRow, RunState, SignalRow, StepRow, StepState
 from workflows.errors import CodeMissing, RunUnknown
@@ -223,13 +223,19 @@ async def waiting_runs(db: AsyncSession, *, tenant_id: str, waiting_for: str) ->
     return await _summaries(db, query)
 
 
-async def customers_of_open_runs(db: AsyncSession, *, tenant_id: str) -> set[int]:
-    """Those whom a run has to do with that has not ended, also one that is held."""
-    return set(
-        await db.scalars(
-            select(RunRow.customer_id).where(
-                RunRow.tenant_id == tenant_id, RunRow.state.not_in(ENDED), RunRow.customer_id.is_not(None)
-            )
+def subjects_at_steps(*, tenant_id: str, signal: str, steps: Sequence[str]) -> Select[str, int, str]:
+    """What open runs are busy with: of each that is, or is held, at one of ``steps`` the subject about which it waits
+    or has waited for ``signal``, its number, and the step. A query, for others to look into."""
+    prefix = waits_on(signal, "")
+    return (
+        select(func.substr(StepRow.waits_on, len(prefix) + 1), RunRow.id, RunRow.current_step)
+        .join(RunRow, RunRow.id == StepRow.run_id)
+        .where(
+            RunRow.tenant_id == tenant_id,
+            RunRow.state.not_in(ENDED),
+            RunRow.current_step.in_(steps),
+            StepRow.waits_on.startswith(prefix, autoescape=True),
+            StepRow.state != StepState.UNDONE,
         )
     )
 

@@ -9,7 +9,7 @@ from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from ipam.allocation.serving_tables import COUNT_CHANGES, COUNTED
 
 revision = "0038"
-down_revision = "0037"
+down_revision = "0039"
 branch_labels = None
 depends_on = None
 

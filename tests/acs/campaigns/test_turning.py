@@ -5,6 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+from sqlalchemy import update
+
+from acs import Group
+from acs.campaigns.tables import AcsCampaign
 from tests.acs.campaigns.conftest import NEW, NIGHT, OLD, Fleet
 
 
@@ -180,3 +185,35 @@ async def test_several_workers_begin_no_more_than_one_batch(fleet: Fleet) -> Non
     await asyncio.gather(*(fleet.turns.turn() for _ in range(3)))
     assert await fleet.states() == ["under_way", "under_way", *["waiting"] * 7]
     assert [await fleet.template_of(number) for number in range(1, 5)] == [NEW, NEW, OLD, OLD]
+
+
+async def test_a_huge_batch_begins_in_parts_so_that_no_other_campaign_waits_for_it(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acs.campaigns.turning.AT_ONCE", 2)
+    await fleet.bind(range(1, 8))
+    huge = Group(serials=tuple(fleet.serial(number) for number in range(1, 6)))
+    await fleet.plan(name="huge", group=huge, canary=0, batch_size=1_000)
+    await fleet.plan(name="small", group=Group(serials=(fleet.serial(6), fleet.serial(7))), canary=0)
+    await fleet.start("huge")
+    await fleet.start("small")
+    assert await fleet.turns.turn() == 4
+    assert await fleet.states("huge") == ["under_way", "under_way", "waiting", "waiting", "waiting"]
+    assert await fleet.states("small") == ["under_way", "under_way"]
+    await fleet.turns.turn()
+    await fleet.turns.turn()
+    await fleet.fare(range(1, 8), "verified")
+    await fleet.turns.turn()
+    assert await fleet.states("huge") == ["done"] * 5, "all are looked at, in parts"
+
+
+async def test_a_campaign_that_something_is_wrong_with_holds_up_no_other_and_is_told(fleet: Fleet) -> None:
+    await fleet.bind([1, 2])
+    for name, number in (("broken", 1), ("sound", 2)):
+        await fleet.plan(name=name, group=Group(serials=(fleet.serial(number),)), canary=0)
+        await fleet.start(name)
+    async with fleet.devices.database.begin() as db:
+        await db.execute(update(AcsCampaign).where(AcsCampaign.name == "broken").values(arguments={}))
+    with pytest.raises(KeyError):
+        await fleet.turns.turn()
+    assert (await fleet.states("broken"), await fleet.states("sound")) == (["waiting"], ["under_way"])

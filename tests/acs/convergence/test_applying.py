@@ -18,6 +18,8 @@ from acs import (
     SettingsRefused,
     WrongDataModel,
 )
+from acs.testing import LabCpe
+from acs.testing.parameter_tree import Parameter
 from tests.acs.bench import PASSPHRASE, PASSWORD, SERIAL, SSID, USERNAME, VLAN, WIFI_REF, Bench
 
 
@@ -35,7 +37,7 @@ async def test_the_cpe_itself_holds_what_it_should_have(bench: Bench) -> None:
     )
     assert cpe.value(SSID) == "Home"
     assert cpe.value(PASSPHRASE) == bench.secrets.plaintexts[WIFI_REF]
-    assert await bench.tags() == [f"cfg_{device['revision']}"]
+    assert await bench.plain_tags() == [f"cfg_{device['revision']}"]
     row = await bench.row()
     assert (row.state, row.applied_revision, row.task_id, row.device_id) == (
         "applied",
@@ -134,12 +136,24 @@ async def test_what_a_cpe_refuses_is_shown_by_parameter_and_in_words(bench: Benc
 async def test_a_parameter_the_cpe_does_not_have_ends_it_before_anything_is_written(bench: Bench) -> None:
     await bench.bind()
     cpe = await bench.power_on()
-    for path in (VLAN, SSID):
+    for path in (USERNAME, SSID):
         cpe.tree.remove(path)
     with pytest.raises(SettingsRefused) as caught:
         await bench.convergence.apply(SERIAL)
-    assert [(each["path"], each["code"]) for each in caught.value.refusals] == [(VLAN, "missing"), (SSID, "missing")]
+    refusals = [(each["path"], each["code"]) for each in caught.value.refusals]
+    assert refusals == [(USERNAME, "missing"), (SSID, "missing")]
     assert bench.written(cpe) == 0
+
+
+async def test_a_parameter_that_the_cpe_has_read_only_ends_it_before_anything_is_written(bench: Bench) -> None:
+    """The ACS would answer 200 to all of it, and send the rest."""
+    await bench.bind()
+    cpe = bench.lab.attach(LabCpe(SERIAL, parameters={SSID: Parameter("Factory")}))
+    await cpe.power_on()
+    with pytest.raises(SettingsRefused) as caught:
+        await bench.convergence.apply(SERIAL)
+    assert [(each["path"], each["code"]) for each in caught.value.refusals] == [(SSID, "read-only")]
+    assert (bench.written(cpe), cpe.value(SSID)) == (0, "Factory")
 
 
 async def test_a_failure_that_may_pass_is_transient_and_the_next_attempt_succeeds(bench: Bench) -> None:
@@ -247,7 +261,7 @@ async def test_a_new_wish_replaces_the_old_tag(bench: Bench) -> None:
     second = await bench.bind(cpe_vlan_id=200)
     await bench.convergence.apply(SERIAL)
     assert cpe.ppp.vlan_id == 200
-    assert sorted(await bench.tags()) == sorted(["gold", f"cfg_{second['revision']}"])
+    assert sorted(await bench.plain_tags()) == sorted(["gold", f"cfg_{second['revision']}"])
     assert first["revision"] != second["revision"]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from acs import DeviceUnreachable, NotYet, SettingsFailed, SettingsRefused, WrongModel
 from acs.testing import LabCpe
 from acs.testing.cpe_models import MANAGEMENT_ADDRESS
+from acs.testing.parameter_tree import BOOLEAN, Parameter
 from tests.acs.bench import SERIAL, Bench
 
 CONNECTION = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice"
@@ -31,6 +34,65 @@ async def test_the_settings_go_into_the_internet_wan_and_the_acs_s_own_is_left_a
     assert outcome["state"] == "accepted_unverifiable"
     assert {f"{CUSTOMER_WAN}.Username", f"{CUSTOMER_WAN}.X_HW_VLAN"} < set(outcome["verified"])
     assert f"{CUSTOMER_WAN}.Password" in outcome["unverifiable"]
+
+
+PPP, VLAN = "Device.PPP.Interface", "Device.Ethernet.VLANTermination"
+
+
+def ppp_interface(number: int) -> dict[str, Parameter]:
+    text = Parameter("", writable=True, maximum=64)
+    return {
+        f"{PPP}.{number}.Enable": Parameter(False, BOOLEAN, writable=True),
+        f"{PPP}.{number}.Username": text,
+        f"{PPP}.{number}.Password": replace(text, secret=True),
+        f"{PPP}.{number}.ConnectionStatus": Parameter("Unconfigured"),
+        f"{PPP}.{number}.IPCP.LocalIPAddress": Parameter("0.0.0.0"),
+    }
+
+
+def without(cpe: LabCpe, row: str) -> None:
+    for path in list(cpe.tree.leaves(row)):
+        cpe.tree.remove(path)
+    cpe.tree.keep_as_factory_default()
+
+
+async def test_of_the_tr_181_standard_the_wan_is_the_only_one_whatever_its_number(bench: Bench) -> None:
+    await bench.bind(template="tr181-pppoe")
+    cpe = bench.lab.attach(LabCpe(SERIAL, parameters=ppp_interface(3)))
+    cpe.roles = replace(
+        cpe.roles,
+        ppp_username=f"{PPP}.3.Username",
+        ppp_password=f"{PPP}.3.Password",
+        ppp_enable=f"{PPP}.3.Enable",
+        ppp_status=f"{PPP}.3.ConnectionStatus",
+        ppp_address=f"{PPP}.3.IPCP.LocalIPAddress",
+    )
+    without(cpe, f"{PPP}.1")
+    await cpe.power_on()
+    await bench.convergence.apply(SERIAL)
+    assert (await bench.convergence.verify(SERIAL))["state"] == "accepted_unverifiable"
+    assert (cpe.value(f"{PPP}.3.Username"), cpe.value(f"{PPP}.3.Enable")) == ("u42@isp", True)
+    assert (await bench.row()).rows == {"internet": f"{PPP}.3", "tagged": f"{VLAN}.1"}
+
+
+async def test_of_the_tr_181_standard_none_of_several_wans_is_taken_on_a_guess(bench: Bench) -> None:
+    await bench.bind(template="tr181-pppoe")
+    cpe = bench.lab.attach(LabCpe(SERIAL, parameters=ppp_interface(2)))
+    await cpe.power_on()
+    with pytest.raises(SettingsRefused, match=r"several rows that may be its internet.*Interface.1.*Interface.2"):
+        await bench.convergence.apply(SERIAL)
+    assert bench.written(cpe) == 0
+
+
+@pytest.mark.parametrize("template", ["tr181-pppoe", "tp-link-tr181"])
+async def test_a_line_that_comes_untagged_needs_no_row_for_its_vlan(bench: Bench, template: str) -> None:
+    await bench.bind(template=template, cpe_vlan_id=None)
+    cpe = bench.lab.attach(LabCpe.of_model(SERIAL, "tp-link-xx230"))
+    without(cpe, f"{VLAN}.1")
+    await cpe.power_on()
+    await bench.convergence.apply(SERIAL)
+    assert (await bench.convergence.verify(SERIAL))["state"] == "accepted_unverifiable"
+    assert cpe.value(f"{PPP}.1.Username") == "u42@isp"
 
 
 async def test_the_revision_is_the_same_whichever_row_it_is(bench: Bench) -> None:

@@ -95,3 +95,40 @@ async def test_a_cpe_that_is_refused_its_settings_keeps_the_interval_it_has(benc
         await bench.convergence.apply(SERIAL)
     assert await slowed(bench, cpe) == [0, 0, 0]
     assert cpe.value(INTERVAL) == 300
+
+
+async def test_one_that_goes_on_refusing_the_interval_is_left_alone_until_it_was_read_back_anew(bench: Bench) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    await bench.convergence.apply(SERIAL)
+    await bench.convergence.verify(SERIAL)
+    cpe.quirks.refuse[INTERVAL] = 9007
+    for _ in range(4):
+        await slowed(bench, cpe)
+    row = await bench.row()
+    assert row.inform_reason == (
+        f"It goes on reporting often: {INTERVAL}: the CPE does not accept this value (9007)."
+        " It was given that 3 times, and is again when it was read back anew."
+    )
+    written = bench.written(cpe)
+    await slowed(bench, cpe)
+    assert (bench.written(cpe), await bench.nbi.tasks(cpe.device_id)) == (written, ())
+    cpe.quirks.refuse.clear()
+    assert (await bench.convergence.verify(SERIAL))["state"] == "accepted_unverifiable"
+    assert await slowed(bench, cpe) == [0, 0, 1]
+
+
+async def test_one_that_goes_on_lying_about_it_is_left_alone_too(bench: Bench) -> None:
+    await bench.bind()
+    cpe = await bench.power_on()
+    await bench.convergence.apply(SERIAL)
+    await bench.convergence.verify(SERIAL)
+    cpe.quirks.lies = True
+    for _ in range(4):
+        await slowed(bench, cpe)
+    row = await bench.row()
+    assert (row.inform_settled_at, row.inform_attempts) == (None, 4)
+    assert row.inform_reason == (
+        "It goes on reporting often: it takes its interval and then has another."
+        " It was given that 3 times, and is again when it was read back anew."
+    )

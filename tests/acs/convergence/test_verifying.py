@@ -182,6 +182,9 @@ async def test_a_parameter_that_has_gone_is_drift(bench: Bench) -> None:
 
 async def test_a_document_that_has_lost_every_parameter_is_no_reading_and_no_drift(bench: Bench) -> None:
     await bench.bind()
+    async with bench.devices.database.begin() as db:  # its rows are named, so that it has none to choose
+        rows = {"internet": "Device.PPP.Interface.1", "tagged": "Device.Ethernet.VLANTermination.1"}
+        await bench.devices.settings(db).override(device_serial=SERIAL, changes=rows)
     cpe = await bench.power_on()
     await bench.convergence.apply(SERIAL)
     async with bench.devices.database.begin() as db:

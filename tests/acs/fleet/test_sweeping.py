@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import AcsDevice, NbiClient
+from acs import AcsDevice, NbiClient, NbiGarbled
 from acs.fleet.converging import FleetConvergence
 from acs.fleet.repairing import RepairLimit, resume
 from acs.fleet.seen_rows import unbound
@@ -18,15 +21,16 @@ from tests.acs.conftest import TENANT, Devices, KeptSecrets
 from tests.acs.fleet.test_converging import bind, plug_in, serial_of
 
 SSID = "Device.PPP.Interface.1.Username"
+IN_HAND_PLAN = "a run is at it"
+IN_HAND = select(AcsDevice.serial, literal("run 17, which is at apply")).where(AcsDevice.plan == IN_HAND_PLAN)
 
 
 class Tending:
     """A sweep and the convergence of what it finds due, as the worker does it."""
 
     def __init__(self, devices: Devices, nbi: NbiClient, lab: LabAcs, secrets: KeptSecrets) -> None:
-        self.devices, self.lab = devices, lab
+        self.devices, self.lab, self.nbi = devices, lab, nbi
         self.told: list[str] = []
-        self.busy: set[int] = set()
         self.sweep = Sweep(
             devices.database.begin,
             nbi,
@@ -34,7 +38,7 @@ class Tending:
             now=lab.clock.now,
             limit=RepairLimit(2, timedelta(hours=24)),
             tell=self.tell,
-            in_hand=self.in_hand,
+            in_hand=IN_HAND,
         )
         self.fleet = FleetConvergence(
             devices.database.begin, nbi, tenant_id=TENANT, now=lab.clock.now, secrets=secrets, sleep=lab.clock.sleep
@@ -43,8 +47,12 @@ class Tending:
     async def tell(self, _db: AsyncSession, device: AcsDevice) -> None:
         self.told.append(device.serial)
 
-    async def in_hand(self) -> set[int]:
-        return self.busy
+    async def is_in_hand(self, number: int) -> None:
+        async with self.devices.database.begin() as db:
+            await db.execute(update(AcsDevice).where(AcsDevice.customer_id == number).values(plan=IN_HAND_PLAN))
+
+    async def is_deleted_at_the_acs(self, cpe: LabCpe) -> None:
+        await self.nbi._transport.write("DELETE", f"/devices/{quote(cpe.device_id, safe='')}", None)
 
     async def look(self) -> list[str]:
         due = (await self.sweep.recent()).due
@@ -67,8 +75,10 @@ async def test_a_cpe_that_was_bound_before_it_reported_gets_its_settings_after_i
     await bind(devices, 2)
     assert await tending.look() == []
     [cpe, _] = await plug_in(lab, 2)
-    tending.busy = {1}  # the customer of the other: a run is at it
-    assert await tending.look() == [serial_of(0)]
+    await tending.is_in_hand(1)
+    found = await tending.sweep.recent()
+    assert (found.due, found.left) == ([serial_of(0)], [f"CPE {serial_of(1)} is left to run 17, which is at apply."])
+    await tending.fleet.converge_many(found.due)
     assert cpe.ppp.username == "u0@isp"
     assert (await tending.row(0)).state == "accepted_unverifiable"
     assert (await tending.row(1)).state == "awaiting_first_inform"
@@ -191,13 +201,112 @@ async def test_a_cpe_that_cannot_be_called_and_reports_all_the_same_is_behind_na
     assert (await tending.row(0)).unreached_why == "offline"
 
 
-async def test_two_cpes_with_one_serial_are_left_alone(tending: Tending, devices: Devices, lab: LabAcs) -> None:
+@pytest.mark.parametrize("page", [1, 1_000], ids=["on different pages", "on one page"])
+async def test_two_cpes_with_one_serial_are_left_alone_and_named_until_there_is_one(
+    tending: Tending, devices: Devices, lab: LabAcs, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acs.fleet.sweeping.PAGE", page)
     await bind(devices, 1)
-    await plug_in(lab, 1)
+    [cpe] = await plug_in(lab, 1)
+    await tending.look()
     other = lab.attach(LabCpe(serial_of(0).lower(), oui="ACDE48"))
     await other.power_on()
+    for _ in range(2):
+        found = await tending.sweep.everything()
+        assert (found.ambiguous, found.due, found.unbound) == (1, [], 0)
+    row = await tending.row(0)
+    assert (row.state, row.unreached_why) == ("accepted_unverifiable", "ambiguous")
+    assert row.unreached_since is not None
+    assert f"2 CPEs with serial {serial_of(0)} ({cpe.device_id}, {other.device_id})" in row.reason
+    await tending.is_deleted_at_the_acs(other)
+    assert (await tending.sweep.everything()).ambiguous == 0
+    row = await tending.row(0)
+    assert (row.unreached_why, row.unreached_since) == (None, None)
+
+
+async def test_a_serial_that_two_cpes_report_says_so_to_whoever_converges_it(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 1)
+    await plug_in(lab, 1)
+    await lab.attach(LabCpe(serial_of(0).lower(), oui="ACDE48")).power_on()
+    progress = await tending.fleet.converge_many([serial_of(0)])
+    assert (progress.by_state, progress.by_why, progress.errors) == ({"unreachable": 1}, {"ambiguous": 1}, {})
+    assert (await tending.row(0)).unreached_why == "ambiguous"
+
+
+async def test_a_cpe_that_has_another_id_at_the_acs_by_now_is_known_by_that(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    await bind(devices, 1)
+    [cpe] = await plug_in(lab, 1)
+    await tending.look()
+    await tending.is_deleted_at_the_acs(cpe)
+    await cpe.power_off()
+    other = lab.attach(LabCpe(serial_of(0).lower(), product_class="RENAMED"))
+    await other.power_on()
+    assert (await tending.sweep.everything()).ambiguous == 0
+    row = await tending.row(0)
+    assert (row.device_id, row.unreached_why) == (other.device_id, None)
+    await tending.look()
+    assert (await tending.sweep.everything()).due == []
+    assert (other.ppp.username, (await tending.row(0)).state) == ("u0@isp", "accepted_unverifiable")
+
+
+async def test_a_look_that_breaks_off_is_made_again_whole(
+    tending: Tending, devices: Devices, lab: LabAcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first pages have shown is not lost with the last."""
+    monkeypatch.setattr("acs.fleet.sweeping.PAGE", 1)
+    await bind(devices, 3)
+    cpes = await plug_in(lab, 3)
+    await tending.look()
+    await lab.clock.sleep(60)
+    for cpe in cpes:
+        await cpe.power_on()
+    stream = NbiClient.stream
+
+    async def broken(self: NbiClient, *asked: Any, **how: Any) -> AsyncIterator[dict[str, Any]]:
+        found = stream(self, *asked, **how)
+        yield await anext(found)
+        yield await anext(found)
+        raise NbiGarbled("It broke off.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(NbiClient, "stream", broken)
+        with pytest.raises(NbiGarbled):
+            await tending.sweep.recent()
+    assert sorted((await tending.sweep.recent()).due) == [serial_of(number) for number in range(3)]
+
+
+async def test_a_row_that_the_cpe_has_chosen_is_looked_at_there(
+    tending: Tending, devices: Devices, lab: LabAcs
+) -> None:
+    """Of a template that leaves the WAN's number open."""
+    async with devices.database.begin() as db:
+        await devices.service(db).provision_device(
+            customer_id=1,
+            device_serial=serial_of(0),
+            config_template="huawei-tr098",
+            values={
+                "pppoe_username": "u0@isp",
+                "pppoe_password": "secret:subscriber/42",
+                "cpe_vlan_id": 100,
+                "wifi_ssid": "Home",
+            },
+        )
+    cpe = lab.attach(LabCpe.of_model(serial_of(0), "huawei-hg8245"))
+    await cpe.power_on()
+    await tending.look()
+    assert (await tending.row(0)).state == "accepted_unverifiable"
+    username = f"{(await tending.row(0)).rows['internet']}.Username"
+    await lab.clock.sleep(60)
+    cpe.customer_sets(username, "mine")
+    await tending.nbi.queue_task(cpe.device_id, {"name": "getParameterValues", "parameterNames": [username]})
+    await cpe.periodic_inform()
     found = await tending.sweep.everything()
-    assert (found.ambiguous, found.due, found.unbound) == (1, [], 0)
+    assert (found.drifted, found.due) == (1, [serial_of(0)])
+    assert (await tending.row(0)).details == [{"path": username, "wanted": "u0@isp", "reported": "mine"}]
 
 
 async def test_a_repair_that_is_yet_to_be_carried_out_is_counted_once_however_often_it_is_looked_at(

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from acs import NbiClient, NbiLeftInPeace, NbiPoisoned, NbiTimedOut, NbiUnreachable, Unknown
+from acs import Done, NbiClient, NbiLeftInPeace, NbiPoisoned, NbiTimedOut, NbiUnreachable, Unknown
 from acs.nbi import transport
 from acs.nbi.breaker import CircuitBreaker
 from acs.testing import LabAcs, LabCpe
@@ -119,6 +119,27 @@ async def test_a_proxy_without_an_acs_behind_it_counts_as_down() -> None:
         with pytest.raises(NbiLeftInPeace, match="502 Bad Gateway"):
             await client.delete_preset("x")
         assert len(server.asked) == 1
+
+
+async def test_what_may_take_minutes_is_not_what_finds_out_whether_it_is_well_again(
+    monkeypatch: pytest.MonkeyPatch, seconds: Seconds
+) -> None:
+    monkeypatch.setattr(transport, "HARMLESS_SECONDS", 0.05)
+    async with (
+        scripted(answer("502 Bad Gateway"), SILENCE, answer("200 OK"), answer("200 OK", b"")) as (client, server),
+    ):
+        client.breaker._monotonic = seconds
+        assert isinstance(await client.delete_preset("x"), Unknown)
+        seconds.now = 2.0
+        with pytest.raises(NbiUnreachable, match="in trouble still; nothing was sent") as caught:
+            await client.delete_preset("x")
+        assert (type(caught.value), client.breaker.state) == (NbiUnreachable, "open")
+        seconds.now = 6.0
+        assert isinstance(await client.delete_preset("x"), Done)
+        assert client.breaker.state == "closed"
+    asked = [request.split(b" HTTP")[0] for request in server.asked]
+    harmless = f"HEAD {transport.HARMLESS}".encode()
+    assert asked == [b"DELETE /presets/x", harmless, harmless, b"DELETE /presets/x"]
 
 
 @pytest.fixture

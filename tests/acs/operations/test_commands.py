@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from acs import DeviceUnknown, OperationOver, OperationUnderWay, RequestConflict
@@ -65,6 +67,77 @@ async def test_one_that_cannot_be_reached_is_rebooted_at_its_next_inform_or_not_
     assert expired["reason"] == "The CPE did not come for it in time; nothing waits at the ACS any more."
     await cpe.power_on()
     assert sent(cpe, "Reboot") == 1
+
+
+async def test_a_boot_in_whose_session_the_reboot_is_taken_is_not_its_effect(ops: Ops) -> None:
+    cpe = await ops.configured()
+    await cpe.power_off()
+    asked = await ops.ask("reboot")
+    await ops.done(asked, seconds=5.0)
+    cpe.quirks.reboot_seconds = 600.0
+    await cpe.power_on()
+    powered_on = ops.bench.lab.clock.now()
+    waiting = await ops.done(asked, seconds=60.0)
+    assert (waiting["state"], waiting["ended_at"], sent(cpe, "Reboot")) == ("queued", None, 1)
+    assert waiting["reason"] == "The CPE was sent the reboot and has not reported a boot since."
+    await ops.later(600)
+    done = await ops.done(asked)
+    assert (done["state"], sent(cpe, "Reboot")) == ("done", 1)
+    assert done["result"] is not None
+    assert datetime.fromisoformat(done["result"]["booted_at"]) >= powered_on + timedelta(minutes=10)
+
+
+async def test_a_reset_by_the_pin_in_whose_session_the_reset_is_taken_is_not_its_effect(ops: Ops) -> None:
+    cpe = await ops.configured()
+    await cpe.power_off()
+    cpe.forget_settings()
+    asked = await ops.ask("factory_reset")
+    await ops.done(asked, seconds=5.0)
+    cpe.quirks.reboot_seconds = 600.0
+    await cpe.power_on()
+    waiting = await ops.done(asked, seconds=60.0)
+    assert (waiting["state"], waiting["reason"], sent(cpe, "FactoryReset")) == (
+        "queued",
+        "The CPE was sent the reset and has not reported as a new one since.",
+        1,
+    )
+    await ops.later(600)
+    done = await ops.done(asked, seconds=600.0)
+    assert (done["state"], sent(cpe, "FactoryReset"), cpe.value(USERNAME)) == ("done", 1, "u42@isp")
+
+
+async def test_a_cpe_that_fetched_its_firmware_as_it_booted_is_waited_for_to_boot_with_it(ops: Ops) -> None:
+    await upload(ops)
+    cpe = await ops.configured()
+    await cpe.power_off()
+    asked = await ops.ask("firmware", file=IMAGE)
+    await ops.done(asked, seconds=5.0)
+    cpe.quirks.transfer_seconds = 600.0
+    await cpe.power_on()
+    ops.bench.lab.documents["operations"].clear()  # as far as the ACS knows, the transfer is over
+    waiting = await ops.done(asked, seconds=60.0)
+    assert (waiting["state"], waiting["ended_at"], waiting["reason"]) == (
+        "queued",
+        None,
+        "The CPE has ended the transfer and has not reported the new version yet.",
+    )
+    await ops.later(600)
+    done = await ops.done(asked)
+    assert (done["state"], done["result"]) == ("done", {"version": "2.0", "before": "1.0.0"})
+
+
+async def test_a_reboot_that_the_cpe_never_answered_is_not_proven_by_a_boot_of_its_own(ops: Ops) -> None:
+    cpe = await ops.configured()
+    cpe.quirks.reachable = False
+    asked = await ops.ask("reboot")
+    await ops.carrier.carry(asked["operation_id"])
+    for task in await ops.bench.nbi.tasks(cpe.device_id):  # somebody takes it away at the ACS
+        await ops.bench.nbi.delete_task(task.id)
+    await cpe.power_off()
+    await cpe.power_on()
+    waiting = await ops.done(asked, seconds=60.0)
+    assert (waiting["state"], waiting["ended_at"], sent(cpe, "Reboot")) == ("queued", None, 0)
+    assert waiting["reason"].startswith("Whether the CPE has taken the reboot is not known")
 
 
 async def test_asked_twice_it_is_one_and_another_one_waits_its_turn(ops: Ops) -> None:

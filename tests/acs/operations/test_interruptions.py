@@ -9,22 +9,33 @@ from acs.testing import NbiTrouble
 # the harness that strikes before or after any one request
 from tests.acs.convergence.test_interruptions import Killed, Saboteur
 from tests.acs.operations.conftest import Ops, sent
+from tests.acs.operations.test_commands import IMAGE, upload
 
 pytestmark = pytest.mark.parametrize("acs_database", ["sqlite"], indirect=True)
 
-MOMENTS = 30
-"""More requests than a reboot makes; the sweep says when it went past the last."""
+MOMENTS = 60
+"""More requests than any of them makes; the sweep says when it went past the last."""
 
 
+COMMANDS = [
+    pytest.param("reboot", {}, "Reboot", id="reboot"),
+    pytest.param("firmware", {"file": IMAGE}, "Download", id="firmware", marks=pytest.mark.second_half),
+]
+
+
+@pytest.mark.parametrize(("verb", "arguments", "rpc"), COMMANDS)
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
-async def test_killed_at_any_request_the_cpe_reboots_once_and_that_is_known(
-    ops: Ops, monkeypatch: pytest.MonkeyPatch, after_effect: bool
+async def test_killed_at_any_request_the_cpe_is_sent_it_once_and_that_is_known(
+    ops: Ops, monkeypatch: pytest.MonkeyPatch, after_effect: bool, verb: str, arguments: dict[str, str], rpc: str
 ) -> None:
     cpe = await ops.configured()
+    cpe.quirks.transfer_seconds = 5.0
+    await upload(ops)
     saboteur = Saboteur(monkeypatch)
     for number in range(1, MOMENTS):
         cpe.rpcs_seen.clear()
-        asked = await ops.ask("reboot")
+        ops.bench.lab.documents["files"][IMAGE]["metadata"]["version"] = f"2.{number}"
+        asked = await ops.ask(verb, **arguments)
         saboteur.strike(number, after_effect=after_effect)
         struck = False
         try:
@@ -37,9 +48,9 @@ async def test_killed_at_any_request_the_cpe_reboots_once_and_that_is_known(
         if (
             over["ended_at"] is None
         ):  # never sent, but the CPE had a session since: nobody knows that, so it is not sent
-            await ops.later(16 * 60)
+            await ops.later(76 * 60)
             over = await ops.carrier.carry(asked["operation_id"])
-        outcome = (over["state"], over["ended_at"] is not None, sent(cpe, "Reboot"))
+        outcome = (over["state"], over["ended_at"] is not None, sent(cpe, rpc))
         allowed = [("done", True, 1)] + [("unknown", True, 0)] * (struck and not after_effect)
         assert outcome in allowed, f"killed at request {number}: {over['reason']}"
         if not struck:

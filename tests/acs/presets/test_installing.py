@@ -16,6 +16,7 @@ from acs import (
     Preset,
     PresetInstaller,
     PresetInstallUnderWay,
+    PresetInstallUnfinished,
     PresetsNotTaken,
     PresetsPoisoned,
 )
@@ -26,7 +27,8 @@ from tests.acs.conftest import TENANT
 
 INTERVAL = "Device.ManagementServer.PeriodicInformInterval"
 SSID = "Device.WiFi.SSID.1.SSID"
-OURS = ["firstlight_apply", "firstlight_bootstrap", "firstlight_inform"]
+APPLY = "firstlight_apply"
+OURS = [APPLY, "firstlight_bootstrap", "firstlight_inform"]
 
 
 @pytest.fixture
@@ -123,8 +125,11 @@ async def test_an_install_after_which_sessions_stop_is_taken_back_by_itself(
     outcome = await installer.install(requested_by="noc", patience_seconds=90)
     assert lab.cwmp.crashes > 0
     assert outcome["state"] == "rolled_back"
-    assert outcome["reason"] == ("Taken back: no CPE reported within 90 s, though some were called. CPEs report again.")
-    assert stored(lab) == before
+    assert outcome["reason"] == (
+        "Taken back: no CPE reported within 90 s, though some were called. CPEs report again. firstlight_apply stays:"
+        " CPEs get their settings by it, and it is as this release has it."
+    )
+    assert stored(lab) == {**before, "provisions": {APPLY: lab.documents["provisions"][APPLY]}}
     assert await states(acs_database) == ["rolled_back"]
     assert await lab.cwmp.inform(cpe, ["2 PERIODIC"])
 
@@ -156,7 +161,7 @@ async def test_poison_under_our_name_is_replaced_and_never_put_back(installer: P
     await lab.attach(LabCpe("HWTC12345678")).power_on()
     assert (await installer.install(requested_by="noc"))["state"] == "installed"
     outcome = await installer.roll_back(requested_by="noc")
-    assert outcome["reason"].endswith("since it is not of our making: firstlight_inform.")
+    assert "since it is not of our making: firstlight_inform. firstlight_apply stays" in outcome["reason"]
     assert lab.documents["presets"] == {}
 
 
@@ -170,7 +175,7 @@ async def test_a_script_that_the_acs_does_not_take_leaves_all_as_before(
     assert await states(acs_database) == ["rolled_back"]
 
 
-async def test_an_install_that_was_cut_short_bars_others_until_it_is_taken_back(
+async def test_a_preset_that_the_acs_cannot_be_sent_is_followed_by_all_as_before(
     installer: PresetInstaller, lab: LabAcs, acs_database: Database, nbi: NbiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def unreachable(*_: Any, **__: Any) -> None:
@@ -180,10 +185,103 @@ async def test_an_install_that_was_cut_short_bars_others_until_it_is_taken_back(
         patched.setattr(nbi, "put_preset", unreachable)
         with pytest.raises(NbiUnreachable):
             await installer.install(requested_by="noc")
-    with pytest.raises(PresetInstallUnderWay):
-        await installer.install(requested_by="noc")
-    await installer.roll_back(requested_by="noc")
-    assert stored(lab) == {"presets": {}, "provisions": {}}
+    assert (lab.documents["presets"], list(lab.documents["provisions"])) == ({}, [APPLY])
     assert await states(acs_database) == ["rolled_back"]
     with pytest.raises(NothingToRollBack):
         await installer.roll_back(requested_by="noc")
+
+
+async def goes_away_after(nbi: NbiClient, lab: LabAcs, patched: pytest.MonkeyPatch, name: str) -> None:
+    """The ACS goes down once it has taken that script."""
+    put = nbi.put_provision
+
+    async def goes_down(script: str, content: str) -> Any:
+        outcome = await put(script, content)
+        if script == name:
+            await lab.go_down()
+        return outcome
+
+    patched.setattr(nbi, "put_provision", goes_down)
+
+
+async def test_an_acs_that_goes_away_in_the_middle_leaves_an_install_that_the_next_one_goes_on_with(
+    installer: PresetInstaller, lab: LabAcs, acs_database: Database, nbi: NbiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await nbi.put_provision("firstlight_inform", "// of an earlier release")
+    await lab.attach(LabCpe("HWTC12345678")).power_on()
+    with monkeypatch.context() as patched:
+        await goes_away_after(nbi, lab, patched, "firstlight_inform")
+        with pytest.raises(PresetInstallUnfinished, match="Part of what was being changed at ACS default may be there"):
+            await installer.install(requested_by="noc")
+    assert await states(acs_database) == ["unfinished"]
+    await lab.come_back()
+    await lab.clock.sleep(60)
+    assert (await installer.install(requested_by="noc"))["state"] == "installed"
+    assert await states(acs_database) == ["installed"]
+    await installer.roll_back(requested_by="noc")
+    assert stored(lab)["presets"] == {}
+    scripts = {name: document["script"] for name, document in lab.documents["provisions"].items()}
+    assert scripts["firstlight_inform"] == "// of an earlier release"
+    assert sorted(scripts) == [APPLY, "firstlight_inform"]
+
+
+async def test_one_that_was_left_in_the_middle_is_taken_back_when_the_acs_answers_again(
+    installer: PresetInstaller, lab: LabAcs, acs_database: Database, nbi: NbiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        await goes_away_after(nbi, lab, patched, "firstlight_inform")
+        with pytest.raises(PresetInstallUnfinished):
+            await installer.install(requested_by="noc")
+    with pytest.raises(PresetInstallUnfinished):
+        await installer.roll_back(requested_by="noc")
+    assert await states(acs_database) == ["unfinished"]
+    await lab.come_back()
+    await lab.clock.sleep(60)
+    await installer.roll_back(requested_by="noc")
+    assert (lab.documents["presets"], list(lab.documents["provisions"])) == ({}, [APPLY])
+    assert await states(acs_database) == ["rolled_back"]
+
+
+async def test_nobody_overtakes_an_install_that_lives_and_one_that_was_killed_is_taken_up(
+    installer: PresetInstaller, lab: LabAcs, acs_database: Database, nbi: NbiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def meanwhile(*_: Any) -> None:
+        other = installer_of(acs_database, nbi, lab)
+        for overtaking in (other.roll_back, other.install):
+            with pytest.raises(PresetInstallUnderWay):
+                await overtaking(requested_by="somebody else")
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(nbi, "put_preset", meanwhile)
+        with pytest.raises(Killed):
+            await installer.install(requested_by="noc")
+    with pytest.raises(PresetInstallUnderWay):
+        await installer.roll_back(requested_by="noc")
+    await lab.clock.sleep(31)
+    assert (await installer.roll_back(requested_by="noc"))["state"] == "rolled_back"
+    assert (lab.documents["presets"], list(lab.documents["provisions"])) == ({}, [APPLY])
+    assert await states(acs_database) == ["rolled_back"]
+
+
+async def test_one_that_was_frozen_while_it_was_taken_back_changes_nothing_any_more(
+    installer: PresetInstaller, lab: LabAcs, acs_database: Database, nbi: NbiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = nbi.put_provision
+
+    async def frozen(name: str, script: str) -> Any:
+        outcome = await put(name, script)
+        if name == "firstlight_bootstrap":
+            await lab.clock.sleep(31)
+            await installer_of(acs_database, nbi, lab).roll_back(requested_by="somebody else")
+        return outcome
+
+    with monkeypatch.context() as patched:
+        patched.setattr(nbi, "put_provision", frozen)
+        with pytest.raises((PresetInstallUnderWay, PresetsNotTaken)):
+            await installer.install(requested_by="noc")
+    assert (lab.documents["presets"], list(lab.documents["provisions"])) == ({}, [APPLY])
+    assert await states(acs_database) == ["rolled_back"]

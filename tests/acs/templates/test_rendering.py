@@ -63,11 +63,11 @@ def library(folder: Path, **files: str) -> TemplateLibrary:
 
 def test_the_tr181_template_gives_pppoe_vlan_wifi_and_informs(templates: TemplateLibrary) -> None:
     assert rows(render(templates.get("tr181-pppoe"), VALUES)) == {
-        "Device.PPP.Interface.1.Username": ("u42@isp", "xsd:string", False),
-        "Device.PPP.Interface.1.Password": ("secret:subscriber/42", "xsd:string", True),
-        "Device.PPP.Interface.1.Enable": (True, "xsd:boolean", False),
-        "Device.Ethernet.VLANTermination.1.VLANID": (100, "xsd:unsignedInt", False),
-        "Device.Ethernet.VLANTermination.1.Enable": (True, "xsd:boolean", False),
+        "Device.PPP.Interface.{ppp}.Username": ("u42@isp", "xsd:string", False),
+        "Device.PPP.Interface.{ppp}.Password": ("secret:subscriber/42", "xsd:string", True),
+        "Device.PPP.Interface.{ppp}.Enable": (True, "xsd:boolean", False),
+        "Device.Ethernet.VLANTermination.{vlan}.VLANID": (100, "xsd:unsignedInt", False),
+        "Device.Ethernet.VLANTermination.{vlan}.Enable": (True, "xsd:boolean", False),
         "Device.WiFi.SSID.1.SSID": ("Home", "xsd:string", False),
         "Device.WiFi.AccessPoint.1.Security.ModeEnabled": ("WPA2-Personal", "xsd:string", False),
         "Device.WiFi.AccessPoint.1.Security.KeyPassphrase": ("secret:device/HWTC12345678/wifi", "xsd:string", True),

@@ -43,9 +43,13 @@ async def change(api: Api, *statements: Any) -> None:
 
 @pytest.fixture
 async def checked(any_api: Api) -> Api:
-    """Everything holds, as was asked a moment ago."""
+    """Everything holds, as was asked a moment ago, and no visit is today, whatever the clock says."""
     result = await check_and_record(any_api.appliance)
     assert result.findings == []
+    for visit in (await any_api.get("/visits")).json()["items"]:
+        begins = any_api.appliance.clock() + timedelta(days=10 + visit["visit_id"])
+        then = {"starts_at": begins, "ends_at": begins + timedelta(hours=2)}
+        await change(any_api, update(Visit).where(Visit.id == visit["visit_id"]).values(**then))
     return any_api
 
 
@@ -148,7 +152,7 @@ async def test_the_noc_sees_no_money_and_a_partner_only_runs_for_their_own(check
         "noc": False,
         "admin": True,
         "sales": True,
-        "partner": False,
+        "partner": True,  # of their own customer
     }
     assert "whoever settles payments is told why" in told["noc"]
     assert [item["target"]["id"] for item in (await look(checked, "partner"))["items"]] == [str(WAITING)]

@@ -14,6 +14,7 @@ from sqlalchemy import text, update
 from ipam import NetworkEstate
 from provisioning.api import PUBLIC, Door
 from provisioning.commercial.payments.tables import Payment
+from provisioning.field.tables import Visit
 from provisioning.line import LineOrderRow
 from tests.support.api import PARTNER, Api
 from workflows.engine.tables import RunRow
@@ -160,10 +161,24 @@ async def tickets_visits_and_lines(script: Script) -> None:
     await script("/tickets/{ticket_id}", {"state": "inProgress", "note": WHY}, "PATCH", **ticket)
     visits = (await api.get("/visits?state=booked")).json()["items"]
     await script("/visits/{visit_id}/reports", {"outcome": "no_access", "note": WHY}, **visits[0])
+    await found_ont(script, visits)
     said = {"answer": {"actual_port": "0/1/3", "reason": WHY}, "refused": {"reason": WHY}, "removed": {"reason": WHY}}
     for number, (verb, body) in enumerate(said.items()):
         line = await handed_over(api, service_id=42 + number, port=f"0/1/{3 + number}", is_removed=verb == "removed")
         await script(f"/line-orders/{{line_order_id}}/{verb}", body, line_order_id=line)
+
+
+async def found_ont(script: Script, visits: list[dict[str, Any]]) -> None:
+    """At the port where a technician is at work."""
+    [visit] = [each for each in visits if each["planned_port"] is not None]
+    now = script.api.appliance.clock()
+    hours = {"starts_at": now - timedelta(hours=1), "ends_at": now + timedelta(hours=1)}
+    again = {"state": "booked", "outcome_at": None, "outcome_note": None}
+    await script.set(update(Visit).where(Visit.id == visit["visit_id"]).values(**hours, **again))
+    async with script.api.appliance.database.read() as db:
+        place = await script.api.appliance.services(db).network_service.locate(visit["location"])
+    seen = {"serial": "HWTC0000F0DA", "access_node": place["access_node"], "port": visit["planned_port"]}
+    await script("/found-onts", {**seen, "reason": WHY})
 
 
 async def handed_over(api: Api, *, service_id: int, port: str, is_removed: bool) -> int:
@@ -249,6 +264,8 @@ async def subscribers(script: Script) -> None:
         "suspend": {"garden": "fiber-300"},
         "resume": {},
         "rotate-password": {},
+        "disconnect": {},
+        "set-right": {},
     }
     for verb, wish in said.items():
         changed = await script(f"/subscribers/{{username}}/{verb}", wish | {"reason": WHY}, username=DONE)
@@ -307,6 +324,10 @@ async def devices(script: Script) -> None:
     await script("/devices/{serial}/overrides", wish, serial=CPE)
     await script("/fleet/converge", {"serials": [CPE], "reason": WHY})
     await script("/devices/{serial}/wifi", {"request_id": "1", "ssid": "Attic", "reason": WHY}, serial=CPE)
+    urls = {"genieacs_nbi_url": "http://127.0.0.1:7557", "genieacs_nbi_urls": {"west": "http://127.0.0.1:7558"}}
+    script.api.appliance.settings = script.api.appliance.settings.model_copy(update=urls)
+    await script("/devices/{serial}/move", {"acs": "west", "reason": WHY}, serial=CPE)
+    assert (script.last["before"], script.last["after"]) == ({"acs": "default"}, {"acs": "west"})
     new = {"new_serial": "HWTC0000000A", "line_by_hand": True, "reason": WHY}
     await script("/devices/{serial}/swap", new, serial=CPE)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from provisioning.access import Role
 from radius.projection.freeradius_tables import radacct
+from radius.tables import FormerUsername, Subscriber
 from tests.support.api import PARTNER, Api
 from workflows.engine.tables import RunRow
 
@@ -77,6 +78,25 @@ async def test_numbers_of_orders_tickets_runs_and_visits_are_found_and_no_amount
     assert await search(any_api, "run 999999999999") == await search(any_api, "ticket 7") == []
     bob = await search(any_api, "bob hill", role="sales")
     assert [(hit["noun"], hit["title"], hit["username"]) for hit in bob] == [("customer", "Bob Hill", None)]
+
+
+@pytest.mark.both_databases
+async def test_a_subscriber_is_found_by_its_line_by_your_number_and_by_the_name_that_it_had(any_api: Api) -> None:
+    waiting = "c1002-s2@isp.example"
+    bound = {"bound_station": "f0761c0000aa", "external_id": "K-77/b"}
+    async with any_api.appliance.database.begin() as db:
+        await db.execute(update(Subscriber).where(Subscriber.username == waiting).values(**bound))
+        number = await db.scalar(select(Subscriber.id).where(Subscriber.username == waiting))
+        tenant_id, now = any_api.appliance.tenant_id, any_api.appliance.clock()
+        former = {"tenant_id": tenant_id, "subscriber_id": number, "username": "old-name@isp", "given_up_at": now}
+        await db.execute(insert(FormerUsername).values(**former))
+    for q, why in (
+        ("f0:76:1c", "its line is f0:76:1c:00:00:aa"),
+        ("K-77/b", "it is K-77/b to you"),
+        ("old-name@isp", "it was old-name@isp before"),
+    ):
+        [hit] = await search(any_api, q)
+        assert (hit["id"], hit["why"], hit["is_online"]) == (waiting, [why], False), q
 
 
 async def test_each_role_sees_what_its_permissions_say(online: Api) -> None:

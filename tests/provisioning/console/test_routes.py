@@ -17,7 +17,13 @@ from provisioning.console.doors import SIGNED_IN, ConsoleDoor, ConsoleDoors
 from provisioning.console.navigation import PLACES
 from tests.support.console import SAME_ORIGIN, Console
 
-VALUES = {"run_id": "3", "verb": "retry", "token": "x" * 43, "mark": "0", "name": "x.css"}
+VALUES = {"subscriber_id": "1", "act": "disconnect", "serial": "HWTC00000001"} | {
+    "run_id": "3",
+    "verb": "retry",
+    "token": "x" * 43,
+    "mark": "0",
+    "name": "x.css",
+}
 NEEDS: dict[str, dict[str, str]] = {
     "/live": {"topic": "held"},
     "/queue/acts/{verb}": {"journey": "isp_ticket_to_deployment", "step": "visit"},

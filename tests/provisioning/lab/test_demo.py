@@ -16,6 +16,7 @@ from email import message_from_string
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from acs.testing import LabAcs, LabCpe, WallClock
@@ -54,13 +55,13 @@ async def run_demo(home: Path, *arguments: str, environment: Mapping[str, str] |
 
 
 async def start_demo(
-    home: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    home: Path, *arguments: str, environment: Mapping[str, str] | None = None, stays: bool = False
 ) -> asyncio.subprocess.Process:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLIGHT_")}
     return await asyncio.create_subprocess_exec(
         str(FIRSTLIGHT),
         "demo",
-        "--once",
+        *([] if stays else ["--once"]),
         "--home",
         str(home),
         *arguments,
@@ -156,6 +157,26 @@ async def test_a_demo_that_is_called_off_leaves_no_freeradius(tmp_path: Path, nu
     assert process.returncode == 128 + number, told.decode()
     assert "Traceback" not in told.decode()
     assert freeradius_of(home) == []
+
+
+async def test_a_demo_stays_open_with_its_console_until_it_is_told_to_end(tmp_path: Path) -> None:
+    home = tmp_path / "lab"
+    process = await start_demo(home, stays=True)
+    assert process.stdout is not None
+    async with asyncio.timeout(100):
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+/welcome/[\w-]{43}", await _line(process.stdout))):
+            assert process.returncode is None
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(found[0])  # it listens already, and answers when it is ready
+        assert "Nobody can sign in yet" in answer.text
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+    assert process.returncode == 0
+    assert freeradius_of(home) == []
+
+
+async def _line(stream: asyncio.StreamReader) -> str:
+    return (await stream.readline()).decode()
 
 
 def freeradius_of(home: Path) -> list[int]:

@@ -322,3 +322,29 @@ async def test_another_address_ends_the_session_and_is_given_to_the_next_login(l
     assert await line.act("readdress", addresses=wanted) is None
     await line.act("suspend", garden=POOL_GARDEN)
     assert await line.act("readdress", addresses=ADDRESSES) is None  # it is given none of them there
+
+
+async def test_a_disconnection_ends_what_is_open_and_nothing_that_logs_in_since(line: Line) -> None:
+    change = await line.act("disconnect")
+    assert await line.act("disconnect") == change  # it is under way already
+    told = await line.changes.deliver(change["change_id"])
+    assert [one["said"] for one in told["sessions"]] == ["disconnected"]
+    assert not line.nas.sessions
+    assert (await line.login()).code == "Access-Accept"
+    line.behind -= timedelta(seconds=30)
+    await line.nas.accounting_start(replace(line.session, session_id="anew"))
+    told = await line.later(change)
+    assert [one["session_id"] for one in told["sessions"]] == [line.session.session_id]
+    assert told["sessions"][0]["confirmed_at"] is not None
+    assert len(line.nas.disconnects.requests) == 1
+    assert (await line.act("disconnect"))["change_id"] != change["change_id"]
+
+
+async def test_who_is_set_right_is_told_all_of_it_though_nothing_was_changed(line: Line) -> None:
+    change = await line.act("set_right")
+    told = await line.changes.deliver(change["change_id"])
+    [request] = line.nas.disconnects.requests
+    assert request.code == 43
+    assert [(one["said"], one["confirmed_at"]) for one in told["sessions"]] == [("changed", None)]
+    await line.interim()
+    assert (await line.later(change))["state"] == "confirmed"

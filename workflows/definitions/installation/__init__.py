@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workflows.definitions.input_types import Identifier, PositiveId
+from workflows.definitions.installation.cpe import CPE_STEPS
 from workflows.definitions.installation.ticket import (
     Appointment,
     DeviceInformed,
@@ -11,4 +12,13 @@ from workflows.definitions.installation.ticket import (
     VisitReport,
 )
 
-__all__ = ["Appointment", "DeviceInformed", "Identifier", "InstallTicket", "PositiveId", "SessionSeen", "VisitReport"]
+__all__ = [
+    "CPE_STEPS",
+    "Appointment",
+    "DeviceInformed",
+    "Identifier",
+    "InstallTicket",
+    "PositiveId",
+    "SessionSeen",
+    "VisitReport",
+]

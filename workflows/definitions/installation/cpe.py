@@ -109,3 +109,7 @@ async def already_read_back(outside: Outside, run: Installation) -> VerifyOutcom
 )
 async def verify_device(outside: Outside, run: Installation) -> VerifyOutcome:
     return require_verified(await outside.acs.verify(run[provision_device]["device_serial"]))
+
+
+CPE_STEPS = tuple(each.name for each in (device_informed, apply_device, verify_device))
+"""While a run is at one of these, its CPE is its own."""

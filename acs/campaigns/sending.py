@@ -1,0 +1,81 @@
+"""Until when what a campaign has begun may be sent: in its window, and while it is not stopped.
+
+A CPE that has begun and could not be reached is told its settings when it reports, which may be at noon. So every row
+says until when (``send_until``), and the ACS drops what was queued by then; the next window moves it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, exists, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from acs.campaigns.pacing import Window
+from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
+from acs.tables import AcsDevice
+
+STILL_TO_GET = ("under_way", "unreached")
+
+
+def window_of(campaign: AcsCampaign) -> Window | None:
+    begins, ends = campaign.window_begins, campaign.window_ends
+    return Window(begins, ends) if begins is not None and ends is not None else None
+
+
+def has_to_move(campaign_id: SQLColumnExpression[int]) -> ColumnElement[bool]:
+    """Whether a campaign has CPEs that wait for its next window, also when it has ended otherwise."""
+    return exists().where(
+        AcsCampaignMember.campaign_id == campaign_id,
+        AcsCampaignMember.state == "unreached",
+        AcsDevice.id == AcsCampaignMember.device_row_id,
+        AcsDevice.revision == AcsCampaignMember.mark,
+        AcsDevice.send_until.is_not(None),
+    )
+
+
+async def move_sending(db: AsyncSession, campaign: AcsCampaign, *, at: datetime, zone: ZoneInfo) -> None:
+    """Let what is still to be sent be sent to the end of the window that is open, or at any time where there is none.
+
+    In a closed window nothing is moved: what was set is over, and whom an operator has freed stays free. Nor is
+    anything while it is stopped.
+    """
+    window = window_of(campaign)
+    if campaign.kind != "template" or campaign.state == "stopped":
+        return
+    if window is None:
+        await _set(db, campaign, None)
+    elif window.is_open(at, zone):
+        await _set(db, campaign, window.closes_next(at, zone))
+
+
+async def stop_sending(db: AsyncSession, campaign: AcsCampaign, *, at: datetime) -> None:
+    """What is still to be sent is not, from now on."""
+    if campaign.kind == "template":
+        await _set(db, campaign, at)
+
+
+async def _set(db: AsyncSession, campaign: AcsCampaign, until: datetime | None) -> None:
+    members = select(AcsCampaignMember.device_row_id).where(
+        AcsCampaignMember.campaign_id == campaign.id, AcsCampaignMember.state.in_(STILL_TO_GET)
+    )
+    is_its_wish = exists().where(
+        AcsCampaignMember.campaign_id == campaign.id,
+        AcsCampaignMember.device_row_id == AcsDevice.id,
+        AcsCampaignMember.mark == AcsDevice.revision,
+    )
+    await db.execute(
+        update(AcsDevice)
+        .where(
+            AcsDevice.id.in_(members),
+            is_its_wish,
+            AcsDevice.state != "withdrawn",
+            or_(AcsDevice.applied_revision.is_(None), AcsDevice.applied_revision != AcsDevice.revision),
+            AcsDevice.send_until.is_not(None)
+            if until is None
+            else or_(AcsDevice.send_until.is_(None), AcsDevice.send_until != until),
+        )
+        .values(send_until=until)
+        .execution_options(synchronize_session=False)
+    )

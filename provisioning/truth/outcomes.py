@@ -1,0 +1,105 @@
+"""What came of what was asked for, by the desks' own records: confirmed by proof, asked for, unknown, or not done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from acs import OperationRecord, OperationState
+from radius import SessionChangeView, TreatedSession
+
+Standing = Literal["confirmed", "asked_for", "unknown", "not_done"]
+"""* confirmed: accounting, or the CPE, has shown it since.
+* asked_for: it is under way, and nothing has borne it out yet.
+* unknown: it may have happened; nobody has answered.
+* not_done: it did not happen, or something later has taken its place.
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One act. ``target`` is ``session_change/12`` or ``device_operation/5``."""
+
+    target: str
+    act: str
+    standing: Standing
+    sentence: str
+    asked_at: datetime
+    ended_at: datetime | None
+
+
+_OF_OPERATIONS: dict[OperationState, Standing] = {
+    "requested": "asked_for",
+    "queued": "asked_for",
+    "done": "confirmed",
+    "unknown": "unknown",
+    "faulted": "not_done",
+    "expired": "not_done",
+    "cancelled": "not_done",
+}
+_IN_WORDS: dict[OperationState, str] = {
+    "requested": "It is written down; the ACS has not been told yet.",
+    "queued": "The ACS has it; the CPE has not shown it yet.",
+    "done": "The CPE has shown it.",
+    "unknown": "It may have happened; its effect is looked for.",
+    "faulted": "It was refused.",
+    "expired": "Its time is over, and it was not done.",
+    "cancelled": "It was taken back before it ran.",
+}
+
+
+def of_operation(record: OperationRecord) -> Outcome:
+    """What came of an operation on a CPE."""
+    reason = f" {record['reason']}" if record["reason"] else ""
+    return Outcome(
+        target=f"device_operation/{record['operation_id']}",
+        act=f"{record['kind'].replace('_', ' ')} of CPE {record['device_serial']}",
+        standing=_OF_OPERATIONS[record["state"]],
+        sentence=_IN_WORDS[record["state"]] + reason,
+        asked_at=record["requested_at"],
+        ended_at=record["ended_at"],
+    )
+
+
+def of_change(change: SessionChangeView) -> Outcome:
+    """What came of a change of a subscriber: an ACK of a NAS is no proof, accounting is."""
+    standing, sentence = _of_change(change)
+    return Outcome(
+        target=f"session_change/{change['change_id']}",
+        act=change["act"].replace("_", " "),
+        standing=standing,
+        sentence=sentence,
+        asked_at=change["made_at"],
+        ended_at=change["settled_at"],
+    )
+
+
+def _of_change(change: SessionChangeView) -> tuple[Standing, str]:
+    sessions = change["sessions"]
+    if change["state"] == "superseded":
+        return "not_done", "A later change has taken its place."
+    if change["state"] == "confirmed":
+        if not sessions:
+            return "confirmed", "FreeRADIUS shows it; no session was open that had to follow."
+        return "confirmed", f"FreeRADIUS shows it, and accounting bears out {_counted(len(sessions))}."
+    if change["carried_at"] is None:
+        return "asked_for", "It is committed; FreeRADIUS does not show it yet."
+    waiting = [each for each in sessions if each["confirmed_at"] is None]
+    doubtful = [each for each in waiting if each["said"] in ("unanswered", "nas_unknown", "refused")]
+    if doubtful:
+        refused = all(each["said"] == "refused" for each in doubtful)
+        return ("asked_for" if refused else "unknown"), f"FreeRADIUS shows it. {_last_word(doubtful[0])}"
+    if waiting:
+        return "asked_for", f"FreeRADIUS shows it. {_last_word(waiting[0])}; accounting has not borne it out yet."
+    if sessions:
+        return "asked_for", f"FreeRADIUS shows it, and accounting bears out {_counted(len(sessions))}; others may show."
+    return "asked_for", "FreeRADIUS shows it; no session is known that had to follow, and one may still show."
+
+
+def _last_word(session: TreatedSession) -> str:
+    return f"Session {session['session_id']}: {session['reason']}"
+
+
+def _counted(number: int) -> str:
+    return "the one session" if number == 1 else f"all {number} sessions"
