@@ -19,14 +19,14 @@ def a_subscriber(**said: Any) -> SubscriberView:
     who = {"subscriber_id": 1, "customer_id": 1001, "service_id": 1, "username": NAME, "plan": "fiber-300"}
     state = {"state": "active", "garden": None, "capped": None, "testing_until": None, "origin": "ordered"}
     has = {"ipv4": "100.64.0.1", "ipv4_pool": None, "ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56"}
-    rest = {"routes": [], "ipv6_routes": [], "external_id": None, "line": {}, "login_by_line": False}
+    rest: dict[str, Any] = {"routes": [], "ipv6_routes": [], "external_id": None, "line": {}, "login_by_line": False}
     kept = {"password": "secret:subscriber/1", "version": 3, "projected": True}
     return SubscriberView(**{**who, **state, **has, **rest, **kept, **said})  # type: ignore[typeddict-item]
 
 
 def rows(**said: Any) -> ShownSubscriber:
     usual = {"username": NAME, "login": "let in", "plans": ["fiber-300"], "ipv4": "100.64.0.1", "ipv4_pool": None}
-    prefixes = {"ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56", "routes": [], "lines": []}
+    prefixes: dict[str, Any] = {"ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56", "routes": [], "lines": []}
     drift = {"differs": None, "plan_differs": None, "awaiting_projection": False, "written_at": AGO, "read_at": NOW}
     return ShownSubscriber(**{**usual, **prefixes, **drift, **said})  # type: ignore[typeddict-item]
 
