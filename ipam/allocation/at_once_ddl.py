@@ -78,8 +78,8 @@ BEGIN
         facts := spot.facts;
     ELSE
         SELECT l.id AS location_id, l.name AS location, l.node_id, l.port_id, n.site_id, n.bng_id,
-            n.name AS access_node, n.kind AS access_node_kind, n.vlan_model, n.cpe_vlan_id, n.management_vlan, o.name AS port, l.onu,
-            s.name AS site, b.name AS bng,
+            n.name AS access_node, n.kind AS access_node_kind, n.vlan_model, n.cpe_vlan_id, n.management_vlan,
+            o.name AS port, l.onu, s.name AS site, b.name AS bng,
             p.id AS plan_id, p.name, p.access, p.addressing, p.ipv4, p.ipv6_wan, p.ipv6_pd, p.cvlan,
             array_remove(ARRAY[
                 CASE WHEN p.ipv4 THEN CASE p.addressing WHEN 'framed_pool' THEN 'framed_pool' ELSE 'ipv4' END END,

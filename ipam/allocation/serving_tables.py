@@ -1,4 +1,4 @@
-"""What serves which place, as PostgreSQL's function (``at_once_ddl``) has worked it out last, to be spared it next time.
+"""What serves which place, as PostgreSQL's function (``at_once_ddl``) has worked it out last, so that it is spared it.
 
 Who serves a place follows from what the network says, which is read a thousand times as often as it is changed. A row
 holds for as long as the network is the one that it was worked out from: each transaction that changes a tenant's

@@ -48,7 +48,7 @@ async def test_the_migrated_schema_is_what_the_models_describe(database: Databas
     assert differences == []
 
 
-GIVEN_BY = "881d7aa9d5a13c6d651d7ba5f5d50b65cf3247001b2f1bfc979a8897a36c1c39"
+GIVEN_BY = "96c6488b38b6b0d921f6298663dc8d749a46f50e0d8c016b697f687891b5ba7b"
 
 
 def test_a_function_that_databases_have_is_changed_by_a_new_migration() -> None:

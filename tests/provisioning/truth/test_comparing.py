@@ -19,14 +19,14 @@ def a_subscriber(**said: Any) -> SubscriberView:
     who = {"subscriber_id": 1, "customer_id": 1001, "service_id": 1, "username": NAME, "plan": "fiber-300"}
     state = {"state": "active", "garden": None, "capped": None, "testing_until": None, "origin": "ordered"}
     has = {"ipv4": "100.64.0.1", "ipv4_pool": None, "ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56"}
-    rest = {"routes": [], "ipv6_routes": [], "external_id": None, "line": {}, "login_by_line": False}
+    rest: dict[str, Any] = {"routes": [], "ipv6_routes": [], "external_id": None, "line": {}, "login_by_line": False}
     kept = {"password": "secret:subscriber/1", "version": 3, "projected": True}
     return SubscriberView(**{**who, **state, **has, **rest, **kept, **said})  # type: ignore[typeddict-item]
 
 
 def rows(**said: Any) -> ShownSubscriber:
     usual = {"username": NAME, "login": "let in", "plans": ["fiber-300"], "ipv4": "100.64.0.1", "ipv4_pool": None}
-    prefixes = {"ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56", "routes": [], "lines": []}
+    prefixes: dict[str, Any] = {"ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56", "routes": [], "lines": []}
     drift = {"differs": None, "plan_differs": None, "awaiting_projection": False, "written_at": AGO, "read_at": NOW}
     return ShownSubscriber(**{**usual, **prefixes, **drift, **said})  # type: ignore[typeddict-item]
 
@@ -34,7 +34,7 @@ def rows(**said: Any) -> ShownSubscriber:
 def a_session(**said: Any) -> SessionView:
     usual = {"number": 7, "session_id": "a1", "username": NAME, "state": "online", "nas": "bng-1", "ipv4": "100.64.0.1"}
     where = {"nas_address": "192.0.2.1", "nas_port": None, "calling_station": None, "ipv6": None}
-    prefixes = {"ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56", "terminate_cause": None}
+    prefixes: dict[str, Any] = {"ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56", "terminate_cause": None}
     times = {"started_at": AGO, "updated_at": NOW, "stopped_at": None, "duration_seconds": 3600}
     rest = {"input_octets": 0, "output_octets": 0, "interval_seconds": 300, "uncertain": False}
     return SessionView(**{**usual, **where, **prefixes, **times, **rest, **said})  # type: ignore[typeddict-item]
