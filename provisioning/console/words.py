@@ -68,9 +68,7 @@ MARKS = {
     "confirmed": "✓",
     "asked_for": "…",
     "not_done": "✗",
-    "active": "✓",
     "testing": "▸",
-    "suspended": "!",
 }
 TONES = {
     "under_way": "calm",
@@ -121,9 +119,7 @@ TONES = {
     "confirmed": "good",
     "asked_for": "calm",
     "not_done": "bad",
-    "active": "good",
     "testing": "calm",
-    "suspended": "warn",
 }
 STATES = {
     "acknowledged": "accepted",
