@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from provisioning.sqlite_driver import BEGIN_WRITING, BUSY_TIMEOUT_MS, OneWriter, reading_driver, writing_driver
+from provisioning.sqlite_driver import BUSY_TIMEOUT_MS, OneWriter, reading_driver, writing_driver
 
 SQLITE_READERS = 16
 """Connections that stay open; a new one reads the whole schema before it answers anything."""
@@ -170,4 +170,4 @@ def _make_sqlite_honest(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_immediate(connection: Any) -> None:
-        connection.exec_driver_sql(BEGIN_WRITING)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

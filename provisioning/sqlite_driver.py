@@ -31,9 +31,6 @@ from sqlalchemy.util.concurrency import await_
 BUSY_TIMEOUT_MS = 30_000
 ON_THE_SPOT_SECONDS = 0.005
 """How long a statement that reads may hold up everything else in its process."""
-BEGIN_WRITING = "BEGIN IMMEDIATE"
-LOOK_AGAIN_SECONDS = 0.001
-"""How often who wants to write looks whether another process still does."""
 STEPS_BETWEEN_LOOKS = 2_000
 """Of SQLite's virtual machine, after which it is looked at the time: well under a millisecond."""
 NOT_ON_THE_SPOT = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY)
@@ -88,21 +85,11 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
         self._rows = deque(rows)
 
 
-class _WritingCursor(_Cursor):
-    __slots__ = ()
-
-    def execute(self, operation: Any, parameters: Any = None) -> Any:
-        if operation == BEGIN_WRITING:
-            self._act(_begin_writing)
-        else:
-            super().execute(operation, parameters)
-
-
 class _Writing(AsyncAdapt_aiosqlite_connection):
     """A connection of aiosqlite's, with a thread of its own."""
 
     __slots__ = ()
-    _cursor_cls = _WritingCursor
+    _cursor_cls = _Cursor
 
     def act(self, act: Act) -> tuple[_Outcome, list[Any]]:
         return await_(self._asked(act))
@@ -221,24 +208,6 @@ class _Reading(AsyncAdapt_aiosqlite_connection):
 
 async def _nothing() -> None:
     """Waits for nothing."""
-
-
-def _begin_writing(cursor: sqlite3.Cursor) -> list[Any]:
-    """SQLite itself looks again after 1, 2, 5, 10, ... and at last 100 ms, and finds the lock free for most of them: of
-    eight writers some waited for half a second. Whoever looks every millisecond waits for the others alone."""
-    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    cursor.execute("PRAGMA busy_timeout=0")
-    try:
-        while True:
-            try:
-                cursor.execute(BEGIN_WRITING)
-                return []
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-            time.sleep(LOOK_AGAIN_SECONDS)
-    finally:
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 
 def _whole(connection: sqlite3.Connection, act: Act, *, begins: bool = False) -> tuple[_Outcome, list[Any]]:

@@ -35,7 +35,7 @@ def rows(**said: Any) -> ShownSubscriber:
 def a_session(**said: Any) -> SessionView:
     usual = {"number": 7, "session_id": "a1", "username": NAME, "state": "online", "nas": "bng-1", "ipv4": "100.64.0.1"}
     where = {"nas_address": "192.0.2.1", "nas_port": None, "calling_station": None, "ipv6": None}
-    prefixes = {"ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56", "terminate_cause": None}
+    prefixes: dict[str, Any] = {"ipv6_wan_prefix": None, "delegated_prefix": "2001:db8::/56", "terminate_cause": None}
     times = {"started_at": AGO, "updated_at": NOW, "stopped_at": None, "duration_seconds": 3600}
     rest = {"input_octets": 0, "output_octets": 0, "interval_seconds": 300, "uncertain": False}
     return SessionView(**{**usual, **where, **prefixes, **times, **rest, **said})  # type: ignore[typeddict-item]
