@@ -136,11 +136,11 @@ async def test_silent_ones_ambiguous_ones_handed_over_ones_and_those_a_run_is_at
     await plug_in(lab, 5)
     await tender.look()
     await lab.clock.sleep(20 * HOUR)
-    await tender.write(4, unreached_why="ambiguous", unreached_since=lab.clock.now())
+    await tender.write(3, unreached_why="ambiguous", unreached_since=lab.clock.now())
     await tender.write(0, unreached_why="silent", unreached_since=lab.clock.now())
     await tender.write(1, handed_over_at=lab.clock.now())
     await tender.write(2, plan=IN_HAND_PLAN)
-    assert await tender.reread() == [serial_of(3)]
+    assert await tender.reread() == [serial_of(4)]
 
 
 async def test_a_failure_that_may_pass_is_tried_again_at_its_time_and_then_over(
