@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
-from sqlalchemy import select, text, update
+import pytest
+from sqlalchemy import func, select, text, update
 
+from provisioning.console import visits
 from provisioning.field.tables import Visit
 from tests.support.console import Console
 from workflows import show_run
@@ -54,6 +57,37 @@ async def test_a_list_goes_on_where_its_page_ends(console: Console) -> None:
     address = first.partition('<p><a href="/runs?')[2].partition('"')[0].replace("&amp;", "&")
     second = (await nora.get(f"/runs?{address}")).text
     assert 'href="/runs/109"' in second and 'href="/runs/3"' in second and "data-topics" not in second
+
+
+async def test_only_the_newest_runs_of_all_say_that_they_are_live(console: Console) -> None:
+    nora, partner = await console.somebody("noc"), await console.somebody("partner")
+    assert 'data-topics="runs"' in (await nora.get("/runs")).text
+    for narrowed in ("state=held", "journey=isp_ticket_to_deployment", "customer=1003"):
+        page = (await nora.get(f"/runs?{narrowed}")).text
+        assert "data-topics" not in page and 'id="live"' not in page, narrowed
+    assert "data-topics" not in (await partner.get("/runs")).text
+
+
+async def test_of_many_visits_the_number_is_that_of_the_day_and_the_list_goes_on(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visits, "ON_A_PAGE", 1)
+    now = console.appliance.clock()
+    async with console.appliance.database.begin() as db:
+        for number in (1, 2):
+            today = {"starts_at": now + timedelta(microseconds=number), "ends_at": now + timedelta(seconds=number)}
+            await db.execute(update(Visit).where(Visit.id == number).values(**today, technician_id=7000 + number))
+        total = await db.scalar(select(func.count()).select_from(Visit))
+    dispatch = await console.somebody("dispatch")
+    seen: list[str] = []
+    address: str | None = "/visits"
+    while address:
+        page = (await dispatch.get(address)).text
+        assert f'<p class="lead">{total} visits on ' in page
+        seen += re.findall(r"<small>visit (\d+) ", page)
+        link = re.search(r'<a href="(/visits\?[^"]+)">Later ones', page)
+        address = link[1].replace("&amp;", "&") if link else None
+    assert (len(seen), len(set(seen))) == (total, total)
 
 
 async def test_a_technician_sees_today_s_own_visits_and_dispatch_all(console: Console) -> None:
