@@ -77,7 +77,8 @@ async def test_lines_whose_port_nobody_knows_are_their_access_nodes() -> None:
 async def test_lines_whose_port_nobody_knows_are_not_the_healthy_rest_of_their_access_node(
     others: dict[str, int],
 ) -> None:
-    behind = {("bng-1", "olt-3", None): 4} | {("bng-1", "olt-3", port): count for port, count in others.items()}
+    behind: dict[Behind, int] = {("bng-1", "olt-3", None): 4}
+    behind |= {("bng-1", "olt-3", port): count for port, count in others.items()}
     lines = lost(("bng-1", "olt-3", None), 3)
     [found] = await outages(lines, behind)
     if others == {"0/1": 2}:  # 3 of all 6
@@ -107,7 +108,8 @@ def test_an_outage_may_hold_only_what_needs_its_lines_and_stopped_since(
     differs: dict[str, Any], is_plausible: bool
 ) -> None:
     outage = Outage("port", "bng-1", "olt-1", "0/1", 3, 4, NOW - timedelta(minutes=5), frozenset({1, 2, 7}))
-    run = RunSummary(**(dict.fromkeys(RunSummary.__dataclass_fields__) | HELD | differs))
+    fields: dict[str, Any] = dict.fromkeys(RunSummary.__dataclass_fields__)
+    run = RunSummary(**(fields | HELD | differs))
     assert outage.may_hold(run) is is_plausible
 
 
