@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,11 +14,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, create_engine, inspect, text
+from sqlalchemy import URL, Connection, create_engine, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 import provisioning.migrations
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
+from ipam.allocation.serving_tables import SEEN_TABLES
+from provisioning.check_records import InvariantCheck
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
 from provisioning.migrations import alembic_config, migrate
 from provisioning.migrations.metadata import ALL_TABLES
@@ -47,7 +50,7 @@ async def test_the_migrated_schema_is_what_the_models_describe(database: Databas
     assert differences == []
 
 
-GIVEN_BY = "b1e66a5ce949623f68742758f8ba6867f1fcf1996ca901993116d862adea54c0"
+GIVEN_BY = "96c6488b38b6b0d921f6298663dc8d749a46f50e0d8c016b697f687891b5ba7b"
 
 
 def test_a_function_that_databases_have_is_changed_by_a_new_migration() -> None:
@@ -67,7 +70,11 @@ async def test_triggers_and_exclusions_are_those_that_create_all_makes(database:
                 )
             )
             wanted = {"ipam_prefix_overlap", "ipam_allocation_event_append_only", "ex_visit_technician_once"}
-            wanted |= {"ipam_service_move_append_only", "ipam_give_at_once"}
+            wanted |= {
+                "ipam_service_move_append_only",
+                "ipam_give_at_once",
+                *(f"{table}_counted" for table in SEEN_TABLES),
+            }
             wanted |= {"partner_pool_ledger_append_only", "audit_entry_append_only", "audit_entry_no_truncate"}
         else:
             found = await db.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
@@ -150,6 +157,36 @@ async def test_visits_are_their_orders_and_their_bookers_from_now_on_and_find_th
     engine.dispose()
     assert back == before == [(1, "ticket/1", "cancelled"), (2, None, "booked")]
     assert bookings == again == [(1, "installation", None, None, "ticket/1", 0), (2, "deployment", 9, 9, "quote/1", 1)]
+
+
+async def test_checks_of_old_say_how_often_each_was_broken_as_far_as_it_was_kept(
+    database: Database, tmp_path: Path
+) -> None:
+    found = [
+        {"invariant": name, "subject": "s", "message": "m"} for name in ("ipam.leaked", "ipam.leaked", "bill.once")
+    ]
+
+    def migrated_from(connection: Connection) -> list[Any]:
+        config = alembic_config(connection)
+        command.upgrade(config, "0040")
+        for tenant, findings in (("north", found), ("south", [])):
+            connection.execute(
+                text(
+                    "INSERT INTO invariant_check (tenant_id, checked_at, took_seconds, asked, failed, found, findings)"
+                    f" VALUES ('{tenant}', '2026-01-01 10:00:00.000000', 1.5, 70, 3, 5000, :findings)"
+                ),
+                {"findings": json.dumps(findings)},
+            )
+        for direction, target in ((command.upgrade, "head"), (command.downgrade, "0040"), (command.upgrade, "head")):
+            direction(config, target)
+        return list(connection.scalars(select(InvariantCheck.counts).order_by(InvariantCheck.tenant_id)))
+
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        counts = migrated_from(connection)
+    engine.dispose()
+    assert counts == [{"ipam.leaked": 2, "bill.once": 1}, {}]
 
 
 async def test_customers_of_old_are_found_by_what_they_are_called(database: Database, tmp_path: Path) -> None:

@@ -18,23 +18,24 @@ from provisioning.console.navigation import PLACES
 from tests.support.console import SAME_ORIGIN, Console
 
 VALUES = {
+    "subscriber_id": "1",
+    "act": "disconnect",
     "run_id": "3",
     "verb": "retry",
     "token": "x" * 43,
     "mark": "0",
     "name": "x.css",
-    "serial": "HWTC00010001",
+    "serial": "HWTC00000001",
     "partner_id": "21",
     "payment_id": "1",
     "webhook_id": "1",
-    "subscriber_id": "1",
-    "act": "disconnect",
 }
 NEEDS: dict[str, dict[str, str]] = {
     "/live": {"topic": "held"},
     "/pools/of": {"pool": "north-v4"},
     "/pools/picture.svg": {"pool": "north-v4"},
     "/search": {"q": "run 3"},
+    "/search/subscriber": {"username": "c1001-s1@isp.example"},
     "/sessions/of": {"username": "c1001-s1@isp.example"},
     "/queue/acts/{verb}": {"journey": "isp_ticket_to_deployment", "step": "visit"},
 }
