@@ -57,6 +57,7 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                forwarded_allow_ips=list(appliance.settings.trusted_proxies),
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
