@@ -161,15 +161,22 @@ class GenieAcsService:
         *,
         customer_id: int | None = None,
         state: DeviceState | None = None,
+        unreached_why: str | None = None,
+        handed_over: bool = False,
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[DeviceRecord]:
-        """CPEs of any state, the newest binding first, a page at a time (``before_id``)."""
+        """CPEs of any state, the newest binding first, a page at a time (``before_id``). ``unreached_why``: only bound
+        ones that cannot be reached for this cause; ``handed_over``: only bound ones that were left to a person."""
         query = RECORDS.where(DEVICE.tenant_id == self._tenant_id).order_by(DEVICE.id.desc()).limit(limit)
         if customer_id is not None:
             query = query.where(DEVICE.customer_id == customer_id)
         if state is not None:
             query = query.where(DEVICE.state == state)
+        if unreached_why is not None:
+            query = query.where(DEVICE.unreached_why == unreached_why, DEVICE.state != "withdrawn")
+        if handed_over:
+            query = query.where(DEVICE.handed_over_at.is_not(None), DEVICE.state != "withdrawn")
         if before_id is not None:
             query = query.where(DEVICE.id < before_id)
         return [record_of(device) for device in await self._db.execute(query)]

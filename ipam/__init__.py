@@ -225,6 +225,7 @@ from ipam.upkeep.answers import (
     NatRuleInForce,
     PoolCrossing,
     PoolOutlook,
+    PoolSampleAt,
     PreviewedUnit,
     UnitEvent,
 )
@@ -292,6 +293,7 @@ __all__ = [
     "PoolCrossing",
     "PoolExhausted",
     "PoolOutlook",
+    "PoolSampleAt",
     "PoolSpec",
     "PoolUsage",
     "PortBlocks",

@@ -34,7 +34,7 @@ from ipam.inventory import kea
 from ipam.lookup import history
 from ipam.tables import Service
 from ipam.upkeep import moving, returning, routing
-from ipam.upkeep.answers import KeaExport, PoolOutlook, PreviewedUnit
+from ipam.upkeep.answers import KeaExport, PoolOutlook, PoolSampleAt, PreviewedUnit
 from ipam.upkeep.pool_units import checked_note
 from ipam.usage import sampling, usage
 
@@ -220,6 +220,10 @@ class NetworkService:
     async def outlook(self) -> list[PoolOutlook]:
         """How bad it is with each pool, and in how many days it will be full if it goes on like this."""
         return await sampling.outlook(self._db, tenant_id=self._tenant_id, at=self._now())
+
+    async def samples(self, *, since: datetime) -> dict[str, list[PoolSampleAt]]:
+        """How full each pool was since then, as the clock wrote it down, the oldest first."""
+        return await sampling.samples_since(self._db, tenant_id=self._tenant_id, since=since)
 
     async def service_at(self, *, address: str, at: datetime | None = None, vrf: str | None = None) -> ServiceAt | None:
         """Who had this address (or a prefix it lies in) at that time, or has it now. None: nobody.

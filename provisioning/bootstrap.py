@@ -67,6 +67,7 @@ from provisioning.database import Database, sync_url
 from provisioning.days import day_of
 from provisioning.device_desk import DeviceDesk
 from provisioning.ended_terms import EndedTerms
+from provisioning.figures import FiguresDesk
 from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
@@ -82,6 +83,7 @@ from provisioning.projections import ALLOCATION, Projections
 from provisioning.quotes import QuoteDesk
 from provisioning.run_desk import RunDesk
 from provisioning.search import USUAL_HITS, Lines, Papers, SearchDesk
+from provisioning.session_counts import note_open_sessions
 from provisioning.settings import Settings
 from provisioning.sight import Sight, sight_of
 from provisioning.signals import SignalDesk
@@ -490,6 +492,21 @@ class Appliance:
             losses=SessionLosses(self.radius_database.read, **common),
         )
 
+    def figures_desk(self, db: AsyncSession, sight: Sight) -> FiguresDesk:
+        """The door to the calm numbers, bound to this transaction."""
+        return FiguresDesk(
+            db,
+            tenant_id=self.tenant_id,
+            now=self.clock,
+            sight=sight,
+            pools=self.services(db).network_service,
+            sessions=self.session_looks,
+        )
+
+    def licences(self, db: AsyncSession) -> LicenseService:
+        """Licences, bound to this transaction."""
+        return LicenseService(db, tenant_id=self.tenant_id, now=self.clock, secrets=self.vault)
+
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""
         return VisitDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
@@ -638,6 +655,11 @@ class Appliance:
         guards = await self.session_looks.guards()
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
         return await tell_silence(self.database.begin, guards, publish=self.publish, **common)
+
+    async def note_open_sessions(self) -> int:
+        """Writes down how many sessions are open, for the line of it on the first page."""
+        guards = await self.session_looks.guards()
+        return await note_open_sessions(self.database.begin, guards, tenant_id=self.tenant_id, now=self.clock)
 
     async def end_terms(self) -> int:
         """Ends every subscription whose term is over and was not renewed."""

@@ -31,9 +31,11 @@ from workflows.engine.invariants import (
 )
 from workflows.engine.lookout import Lookout
 from workflows.engine.overview import (
+    EndedInHour,
     HeldFor,
     HeldGroup,
     Undoing,
+    ended_by_hour,
     held_groups,
     held_mark,
     held_runs,
@@ -97,6 +99,7 @@ __all__ = [
     "CodeMissing",
     "Definition",
     "Dispatch",
+    "EndedInHour",
     "EventConflict",
     "EventRefused",
     "EventView",
@@ -126,6 +129,7 @@ __all__ = [
     "UtcDateTime",
     "WorkflowError",
     "begun_rounds",
+    "ended_by_hour",
     "find_runs",
     "framed_addresses",
     "held_groups",

@@ -142,3 +142,11 @@ class PoolOutlook(PoolUsage):
     level: str
     units_per_day: float | None
     days_to_exhaustion: float | None
+
+
+class PoolSampleAt(TypedDict):
+    """How full a pool was at one moment, as it was written down then."""
+
+    at: datetime
+    free: int
+    used_percent: float

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import PoolUsage
 from ipam.tables import Pool, PoolSample, UtcDateTime, table_of
-from ipam.upkeep.answers import PoolCrossing, PoolOutlook
+from ipam.upkeep.answers import PoolCrossing, PoolOutlook, PoolSampleAt
 from ipam.usage import usage
 from ipam.usage.running_dry import Level, Limits, days_left, level_of, units_per_day
 
@@ -77,6 +77,21 @@ async def outlook(db: AsyncSession, *, tenant_id: str, at: datetime) -> list[Poo
                 days_to_exhaustion=_rounded(days_left(used["free"], per_day)),
             )
         )
+    return found
+
+
+async def samples_since(db: AsyncSession, *, tenant_id: str, since: datetime) -> dict[str, list[PoolSampleAt]]:
+    """Of each pool what was written down since then, the oldest first; a pool without any is left out."""
+    query = (
+        select(Pool.name, PoolSample.at, PoolSample.free, PoolSample.size)
+        .join(Pool, Pool.id == PoolSample.pool_id)
+        .where(PoolSample.tenant_id == tenant_id, PoolSample.at >= since)
+        .order_by(PoolSample.at)
+    )
+    found: dict[str, list[PoolSampleAt]] = {}
+    for name, at, free, size in await db.execute(query):
+        used = 100.0 if size == 0 else round(100 * (size - free) / size, 1)
+        found.setdefault(name, []).append(PoolSampleAt(at=at, free=free, used_percent=used))
     return found
 
 

@@ -11,10 +11,13 @@ items of what a package tells, and one line in ``AttentionDesk``, under the perm
 
 from provisioning.attention.desk import AttentionDesk
 from provisioning.attention.items import Attention, AttentionKind, Item, Target, TargetNoun, Urgency
+from provisioning.attention.network import WAITING_STATES
 from provisioning.attention.outages import LostLine, Outage, outages
-from provisioning.attention.work import Work
+from provisioning.attention.work import ABOUT_MONEY, Work
 
 __all__ = [
+    "ABOUT_MONEY",
+    "WAITING_STATES",
     "Attention",
     "AttentionDesk",
     "AttentionKind",

@@ -16,14 +16,24 @@ from provisioning.api.problems import answer_problem, problem_of
 from provisioning.bootstrap import Appliance
 from provisioning.console import (
     assets,
+    audit,
+    checks,
+    devices,
+    home,
     live,
+    partners,
+    payments,
+    pools,
     queue,
     run_acts,
     run_pages,
+    search,
+    sessions,
     sign_in,
     subscriber_acts,
     subscriber_pages,
     visits,
+    webhooks,
     welcome,
 )
 from provisioning.console.live import LiveStreams
@@ -35,12 +45,22 @@ PAGES: Sequence[APIRouter] = (
     sign_in.doors,
     welcome.doors,
     live.doors,
+    home.doors,
+    search.doors,
     queue.doors,
     run_acts.doors,
     run_pages.doors,
     subscriber_acts.doors,
     subscriber_pages.doors,
     visits.doors,
+    sessions.doors,
+    pools.doors,
+    devices.doors,
+    webhooks.doors,
+    partners.doors,
+    payments.doors,
+    checks.doors,
+    audit.doors,
 )
 
 

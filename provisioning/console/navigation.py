@@ -17,13 +17,23 @@ class Place:
 
 
 PLACES = (
+    Place("/home", "Now", "attention.read"),
     Place("/queue", "Fallout queue", "runs.read"),
     Place("/runs", "Runs", "runs.read"),
     Place("/subscribers", "Subscribers", "subscribers.read"),
     Place("/visits", "Visits", "visits.read"),
+    Place("/sessions", "Sessions", "subscribers.read"),
+    Place("/pools", "Pools", "addresses.read"),
+    Place("/devices", "CPEs", "devices.read"),
+    Place("/webhooks", "Webhooks", "webhooks.read"),
+    Place("/partners", "Partners", "partners.read"),
+    Place("/licences", "Licences", "partners.read"),
+    Place("/payments", "Payments", "payments.read"),
+    Place("/checks", "Checks", "runs.operate"),
+    Place("/audit", "Audit", "audit.read"),
 )
 
 
 def places_of(caller: Caller) -> list[Place]:
-    """What this caller may see, in order; the first is where they begin."""
+    """What this caller may see, in order."""
     return [place for place in PLACES if place.permission in caller.permissions]

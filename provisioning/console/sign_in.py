@@ -26,7 +26,6 @@ from provisioning.api import PUBLIC, Call, InCall
 from provisioning.api.problems import problem_of
 from provisioning.api.routes import Later
 from provisioning.console.doors import COOKIE, ConsoleDoors, form_of, signed_in
-from provisioning.console.navigation import places_of
 from provisioning.console.pages import SIGN_IN, show, to
 
 HOME = "/home"
@@ -36,13 +35,6 @@ log = structlog.get_logger(__name__)
 doors = ConsoleDoors(name="users")
 
 _PATH = re.compile(r"/(?![/\\])[^\\\s]*")
-
-
-@doors.page(HOME)
-async def home(call: InCall) -> Response:
-    """Where one's work begins."""
-    places = places_of(call.caller)
-    return to(places[0].path) if places else show(call, "nothing.html.j2", "Nothing is here for you")
 
 
 @doors.page(SIGN_IN, permission=PUBLIC)

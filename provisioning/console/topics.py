@@ -1,5 +1,4 @@
-"""What pages follow: single runs and subscribers, the held runs, the newest ones; and whether the looker's
-own session still runs."""
+"""What pages follow: what needs a person, runs, subscribers; and whether the looker's own session still runs."""
 
 from __future__ import annotations
 
@@ -18,6 +17,9 @@ from provisioning.subscriber_desk import SubscriberNumber
 from workflows import held_mark, newest_mark, run_marks
 
 HELD, NEWEST = "held", "runs"
+ATTENTION, FIGURES = "attention", "figures"
+LOOKS_ANEW = {ATTENTION: 10, FIGURES: 60}
+"""What comes of many things is looked at anew after so many seconds, and at once when a run is held or let go."""
 OVER, RUNS_ON = "over", "runs on"
 MOST_TOPICS = 20
 
@@ -45,12 +47,15 @@ async def checked_topics(call: Call, topics: Sequence[str]) -> frozenset[str]:
     """The topics, if the caller may follow them. Raises: InvalidRequest with all faults; Forbidden, RunUnknown."""
     of_subscribers = [topic for topic in topics if _SUBSCRIBER.fullmatch(topic)]
     of_runs = [topic for topic in topics if topic in (HELD, NEWEST) or _RUN.fullmatch(topic)]
-    strange = [topic for topic in topics if topic not in of_subscribers and topic not in of_runs]
+    anew = [topic for topic in topics if topic in LOOKS_ANEW]
+    strange = [topic for topic in topics if topic not in (*of_subscribers, *of_runs, *anew)]
     if strange or len(topics) > MOST_TOPICS:
         faults = [Fault("topic", f"is nothing that moves: {topic}") for topic in strange]
         raise InvalidRequest("The stream", faults or [Fault("topic", f"more than {MOST_TOPICS}")])
     if of_subscribers:
         call.caller.require("subscribers.read")
+    if anew:
+        call.caller.require("attention.read")
     if of_runs or not topics:
         call.caller.require("runs.read")
     for topic in topics:
@@ -68,8 +73,11 @@ def marks_of(appliance: Appliance) -> Callable[[AsyncSession, Collection[str]], 
         if runs := [int(match[1]) for topic in topics if (match := _RUN.fullmatch(topic))]:
             moved = await run_marks(db, tenant_id=tenant_id, run_ids=runs)
             found |= {run_topic(run_id): mark for run_id, mark in moved.items()}
+        held = await held_mark(db, tenant_id=tenant_id) if not {HELD, *LOOKS_ANEW}.isdisjoint(topics) else ""
         if HELD in topics:
-            found[HELD] = await held_mark(db, tenant_id=tenant_id)
+            found[HELD] = held
+        for topic in LOOKS_ANEW.keys() & set(topics):
+            found[topic] = f"{held} {int(appliance.clock().timestamp()) // LOOKS_ANEW[topic]}"
         if NEWEST in topics:
             found[NEWEST] = await newest_mark(db, tenant_id=tenant_id)
         for topic in topics:

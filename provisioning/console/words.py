@@ -3,13 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from markupsafe import Markup, escape
+
+from provisioning.figures import Point
 from provisioning.logs import mask_secrets
+from provisioning.sparkline_svg import sparkline_svg
 
 MARKS = {
+    "under_way": "▸",
+    "waiting": "·",
+    "unreached": "?",
+    "done": "✓",
+    "delivered": "✓",
+    "disabled": "✗",
+    "enabled": "✓",
+    "revoked": "✗",
+    "refunded": "↩",
+    "requested": "·",
+    "awaiting": "…",
+    "requires_action": "!",
+    "declined": "✗",
+    "captured": "✓",
+    "exhausted": "✗",
+    "critical": "!",
+    "low": "!",
+    "ok": "✓",
+    "stopped": "✗",
+    "paused": "…",
+    "running": "▸",
+    "withdrawn": "·",
+    "unreachable": "?",
+    "faulted": "✗",
+    "drifted": "!",
+    "awaiting_first_inform": "…",
+    "queued": "…",
+    "accepted_unverifiable": "!",
+    "applied": "▸",
+    "verified": "✓",
+    "closed": "·",
+    "doubtful": "?",
+    "online": "✓",
     "planned": "·",
     "acknowledged": "·",
     "inProgress": "▸",
@@ -31,11 +68,42 @@ MARKS = {
     "confirmed": "✓",
     "asked_for": "…",
     "not_done": "✗",
-    "active": "✓",
     "testing": "▸",
-    "suspended": "!",
 }
 TONES = {
+    "under_way": "calm",
+    "waiting": "quiet",
+    "unreached": "warn",
+    "done": "good",
+    "delivered": "good",
+    "disabled": "bad",
+    "enabled": "good",
+    "revoked": "quiet",
+    "refunded": "quiet",
+    "requested": "calm",
+    "awaiting": "calm",
+    "requires_action": "warn",
+    "declined": "bad",
+    "captured": "good",
+    "exhausted": "bad",
+    "critical": "bad",
+    "low": "warn",
+    "ok": "good",
+    "stopped": "bad",
+    "paused": "warn",
+    "running": "calm",
+    "withdrawn": "quiet",
+    "unreachable": "warn",
+    "faulted": "bad",
+    "drifted": "warn",
+    "awaiting_first_inform": "calm",
+    "queued": "calm",
+    "accepted_unverifiable": "warn",
+    "applied": "calm",
+    "verified": "good",
+    "closed": "quiet",
+    "doubtful": "warn",
+    "online": "good",
     "held": "bad",
     "failed": "bad",
     "rejected": "bad",
@@ -51,9 +119,7 @@ TONES = {
     "confirmed": "good",
     "asked_for": "calm",
     "not_done": "bad",
-    "active": "good",
     "testing": "calm",
-    "suspended": "warn",
 }
 STATES = {
     "acknowledged": "accepted",
@@ -137,6 +203,31 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
+def sentence(text: str) -> Markup:
+    """What stands between backticks is something to type."""
+    parts = escape(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
+
+
+def octets(number: int) -> str:
+    """An amount of data in the unit that reads best, a thousand each: ``812 B``, ``4.2 GB``."""
+    amount, units = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 999.5 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{number} B" if units[0] == "B" else f"{amount:.{1 if amount < 99.5 else 0}f} {units[0]}"
+
+
+def spark(points: Sequence[Point], name: str, most: float | None = None) -> Markup:
+    """The line of a series, for a page; nothing where there is none. Whoever can't see it is told its ends."""
+    if len(points) < 2:
+        return Markup()
+    first, last = points[0], points[-1]
+    label = f"{name}: from {first.value:g} at {moment(first.at)} to {last.value:g} at {moment(last.at)}"
+    return Markup(sparkline_svg([(each.at.timestamp(), each.value) for each in points], label, most=most))  # noqa: S704 - numbers, and a quoted label
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "moment": moment,
     "iso": iso,
@@ -148,4 +239,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "tone": tone,
     "result": result,
     "counted": counted,
+    "octets": octets,
+    "sentence": sentence,
 }

@@ -60,6 +60,7 @@ async def test_a_broken_run_is_found_retried_after_a_preview_and_seen_to_be_live
 ) -> None:
     async with refused_by_the_olt(lab) as (run, house), machine.looker() as nora:
         await nora.sign_in("nora")
+        await nora.page.get_by_role("link", name="Fallout queue").click()
         await expect(nora.page.get_by_role("heading", level=1)).to_have_text("Fallout queue")
         card = nora.page.locator("li.card", has=nora.page.get_by_role("link", name=f"Run {run.id} ")).first
         await expect(card).to_contain_text(REFUSED)
@@ -96,6 +97,7 @@ async def test_all_that_are_held_for_the_same_reason_are_retried_at_once(lab: Jo
     async with AsyncExitStack() as stack, machine.looker() as nora:
         broken = [await stack.enter_async_context(refused_by_the_olt(lab)) for _ in range(2)]
         await nora.sign_in("nora")
+        await nora.go("/queue")
         group = nora.page.locator("section[aria-labelledby=reasons] li.card", has_text=REFUSED)
         await expect(group).to_contain_text("2 runs")
         await group.get_by_role("link", name="Retry").click()
@@ -114,6 +116,7 @@ async def test_all_that_are_held_for_the_same_reason_are_retried_at_once(lab: Jo
 async def test_the_queue_shows_by_itself_what_has_just_been_held(lab: JourneyLab, machine: Machine) -> None:
     async with machine.looker() as nora:
         await nora.sign_in("nora")
+        await nora.go("/queue")
         await expect(nora.page.locator("#live")).to_have_text("live")
         async with refused_by_the_olt(lab) as (run, _house):
             await expect(nora.page.get_by_role("link", name=f"Run {run.id} ").first).to_be_visible()
@@ -173,7 +176,7 @@ async def test_the_slash_leads_to_the_search_and_the_page_can_be_used_without_a_
         await expect(nora.page.locator(":focus")).to_have_text("To the content")
         await nora.page.keyboard.press("Enter")
         await nora.page.keyboard.press("/")
-        await expect(nora.page.locator(":focus")).to_have_attribute("name", "customer")
+        await expect(nora.page.locator(":focus")).to_have_attribute("name", "q")
 
 
 async def test_who_is_signed_out_elsewhere_is_led_away_from_a_live_page(lab: JourneyLab, machine: Machine) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, literal, select, update
 
 from provisioning.database import Database
-from workflows import Among, HeldFor, held_groups, held_mark, held_runs, newest_mark, run_marks
+from workflows import Among, HeldFor, ended_by_hour, held_groups, held_mark, held_runs, newest_mark, run_marks
 from workflows.engine.tables import RunNote, RunRow, WorkflowBase
 
 BEGAN = datetime(2026, 3, 2, tzinfo=UTC)
@@ -97,3 +97,20 @@ async def test_a_mark_changes_with_what_it_stands_for_and_with_nothing_else(list
         await db.execute(update(RunRow).where(RunRow.id == 5).values(state="held", updated_at=moved))
     after = await marks()
     assert after[0] == noted[0] and all(now != then for now, then in zip(after[1:], noted[1:], strict=True))
+
+
+async def test_runs_are_counted_by_the_hour_in_which_they_ended(listed: Database) -> None:
+    ended = {1: 0, 2: 59, 3: 60, 4: 180, 5: 30, 6: 5}  # minutes after the beginning
+    async with listed.begin() as db:
+        for number, minutes in ended.items():
+            at = BEGAN + timedelta(minutes=minutes)
+            await db.execute(update(RunRow).where(RunRow.id == number).values(finished_at=at))
+    async with listed.read() as db:
+        hours = await ended_by_hour(db, tenant_id="main", begins=BEGAN, hours=3)
+        own = await ended_by_hour(db, tenant_id="main", begins=BEGAN, hours=3, among=Among(select(literal(8)), "", "x"))
+    assert [(hour.begins - BEGAN, hour.ended, hour.completed) for hour in hours] == [
+        (timedelta(), 3, 1),
+        (timedelta(hours=1), 1, 0),
+        (timedelta(hours=2), 0, 0),
+    ]
+    assert [hour.ended for hour in own] == [1, 0, 0]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.definition import Definition
@@ -46,6 +46,30 @@ class Undoing:
     step: str
     effect: str
     nothing_because: str | None
+
+
+@dataclass(frozen=True)
+class EndedInHour:
+    """How many runs ended within the hour that begins then, and how many of them as completed."""
+
+    begins: datetime
+    ended: int
+    completed: int
+
+
+async def ended_by_hour(
+    db: AsyncSession, *, tenant_id: str, begins: datetime, hours: int, among: Among | None = None
+) -> list[EndedInHour]:
+    """Every hour from then on, in order, those in which none ended among them."""
+    starts = [begins + timedelta(hours=number) for number in range(hours + 1)]
+    hour = case(*((_RUN.finished_at < start, number) for number, start in enumerate(starts[1:])), else_=hours)
+    query = (
+        select(hour, func.count(), func.count(case((_RUN.state == RunState.COMPLETED, 1))))
+        .where(_RUN.tenant_id == tenant_id, _RUN.finished_at >= begins, _RUN.finished_at < starts[-1], *_known(among))
+        .group_by(hour)
+    )
+    found = {number: (ended, completed) for number, ended, completed in await db.execute(query)}
+    return [EndedInHour(start, *found.get(number, (0, 0))) for number, start in enumerate(starts[:-1])]
 
 
 async def held_groups(db: AsyncSession, *, tenant_id: str, among: Among | None = None) -> list[HeldGroup]:

@@ -84,6 +84,7 @@ class Direction(StrEnum):
 
 
 IS_PENDING = text("state = 'pending'")
+IS_FINISHED = text("finished_at IS NOT NULL")
 
 
 class RunRow(WorkflowBase):
@@ -100,6 +101,7 @@ class RunRow(WorkflowBase):
         Index("ix_run_journey", "tenant_id", "journey", "id"),
         Index("ix_run_journey_state", "tenant_id", "journey", "state", "id"),
         Index("ix_run_created", "tenant_id", "created_at", "id"),
+        Index("ix_run_finished", "tenant_id", "finished_at", sqlite_where=IS_FINISHED, postgresql_where=IS_FINISHED),
         {"sqlite_autoincrement": True},  # a purged run's number, and so its segments' names, must never come back
     )
 

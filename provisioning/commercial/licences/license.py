@@ -166,7 +166,12 @@ class LicenseService:
         return license_record(await self._license(license_id))
 
     async def licenses(
-        self, *, customer_id: int | None = None, partner_id: int | None = None, after_id: int = 0
+        self,
+        *,
+        customer_id: int | None = None,
+        partner_id: int | None = None,
+        after_id: int = 0,
+        limit: int = LONGEST_LIST,
     ) -> list[LicenseRecord]:
         """Licences in the order in which they were issued, a page at a time (``after_id``)."""
         query = select(License).where(License.tenant_id == self._tenant_id, License.id > after_id)
@@ -174,7 +179,8 @@ class LicenseService:
             query = query.where(License.customer_id == customer_id)
         if partner_id is not None:
             query = query.where(License.partner_id == partner_id)
-        return [license_record(row) for row in await self._db.scalars(query.order_by(License.id).limit(LONGEST_LIST))]
+        rows = await self._db.scalars(query.order_by(License.id).limit(min(limit, LONGEST_LIST)))
+        return [license_record(row) for row in rows]
 
     async def _issued(self, wanted: tuple[int, int], request_id: str | None) -> IssuedLicense | None:
         """The licence that this request has, if any."""

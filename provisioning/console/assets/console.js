@@ -65,9 +65,21 @@
 
   // -- keyboard ----------------------------------------------------------------------------------------------------
 
+  // Down leads from the search box to the first hit, then up and down from one to the next.
+  const step = (event, search) => {
+    const hits = [...document.querySelectorAll("[data-hit]")];
+    const at = event.target === search ? -1 : hits.indexOf(event.target);
+    if (!hits.length || (at < 0 && event.target !== search)) return;
+    const next = event.key === "ArrowDown" ? at + 1 : at - 1;
+    if (next >= hits.length || next < -1) return;
+    event.preventDefault();
+    (next < 0 ? search : hits[next]).focus();
+  };
+
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, select, textarea, [contenteditable]");
     const search = document.querySelector("[data-search]");
+    if (search && (event.key === "ArrowDown" || event.key === "ArrowUp")) step(event, search);
     if (event.key === "/" && !typing && search && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       search.focus();

@@ -126,3 +126,22 @@ async def test_the_outlook_follows_from_the_last_seven_days(empty: Network) -> N
         "days_to_exhaustion": 26.8,
     }
     assert (outlook["metro/210"]["units_per_day"], outlook["metro/210"]["days_to_exhaustion"]) == (0.0, None)
+
+
+async def test_what_was_written_down_of_a_pool_is_read_in_order(empty: Network) -> None:
+    await empty.apply(one_pool("192.0.2.0/28"))
+    began = empty.clock()
+    await look(empty)
+    await empty.allocate(1)
+    empty.clock.forward(seconds=6 * 3600)
+    await look(empty)
+    async with empty.database.begin() as db:
+        service = empty.service(db)
+        known = await service.samples(since=began)
+        later = await service.samples(since=began + timedelta(hours=1))
+        none = await service.samples(since=began + timedelta(days=1))
+    assert [(each["at"] - began, each["free"], each["used_percent"]) for each in known["cgnat"]] == [
+        (timedelta(), 14, 0.0),
+        (timedelta(hours=6), 13, 7.1),
+    ]
+    assert (len(later["cgnat"]), none) == (1, {})

@@ -1,0 +1,70 @@
+"""Where what needs a person, and what was found, is acted on: an address of the console, for those who may go there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from urllib.parse import quote, urlencode
+
+from provisioning.access import Permission
+from provisioning.attention import WAITING_STATES, Target, TargetNoun
+from provisioning.search import Hit, Noun
+
+Leads = tuple[Permission, Callable[[str], str]]
+
+
+def _asking(path: str, **asked: str) -> str:
+    return f"{path}?{urlencode(asked)}"
+
+
+def _devices(which: str) -> str:
+    if which == "handed_over":
+        return "/devices?handed_over=yes"
+    return _asking("/devices", **{"state" if which in WAITING_STATES else "why": which})
+
+
+TARGETS: dict[TargetNoun, Leads] = {
+    "bng": ("subscribers.read", lambda name: _asking("/sessions", nas=name)),
+    "check": ("runs.operate", lambda _: "/checks"),
+    "devices": ("devices.read", _devices),
+    "nas": ("subscribers.read", lambda name: _asking("/sessions", nas=name)),
+    "pool": ("addresses.read", lambda name: _asking("/pools/of", pool=name)),
+    "run": ("runs.read", lambda number: f"/runs/{number}"),
+    "runs": ("runs.read", lambda _: "/queue"),
+    "visit": ("visits.read", lambda number: f"/visits#visit-{number}"),
+    "visits": ("visits.read", lambda _: "/visits"),
+    "webhook": ("webhooks.read", lambda number: f"/webhooks/{number}"),
+}
+"""What is not here has no page yet: ``COMMANDS`` says where else to look."""
+COMMANDS: dict[TargetNoun, str] = {
+    "access_node": "firstlight addresses usage --by access_node",
+    "mails": "firstlight mails list",
+    "notices": "firstlight notices list",
+}
+HITS: dict[Noun, Leads] = {
+    "device": ("devices.read", lambda serial: f"/devices/{quote(serial, safe='')}"),
+    "pool": ("addresses.read", lambda name: _asking("/pools/of", pool=name)),
+    "run": ("runs.read", lambda number: f"/runs/{number}"),
+    "session": ("subscribers.read", lambda name: _asking("/sessions/of", username=name)),
+    "subscriber": ("subscribers.read", lambda name: _asking("/search/subscriber", username=name)),
+    "visit": ("visits.read", lambda number: f"/visits#visit-{number}"),
+}
+
+
+def of_target(target: Target, may: Collection[Permission]) -> str:
+    """Where an item leads; nothing, if there is no page for it or not for them."""
+    known = TARGETS.get(target.noun)
+    return known[1](target.id) if known is not None and known[0] in may else ""
+
+
+def command_for(target: Target) -> str:
+    """Which command shows more of what has no page; nothing, if it has one."""
+    return COMMANDS.get(target.noun, "")
+
+
+def of_hit(hit: Hit, may: Collection[Permission]) -> str:
+    """Where a hit leads; one without a page of its own to its subscriber, if it has one."""
+    known = HITS.get(hit.noun)
+    if known is not None:
+        return known[1](hit.id) if known[0] in may else ""
+    permission, address = HITS["subscriber"]
+    return address(hit.username) if hit.username is not None and permission in may else ""

@@ -1,0 +1,91 @@
+"""``/pools``: how full each pool is, how that came, and when it is full; of one pool a picture of where it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from ipam import NetworkService, PoolOutlook, PoolSampleAt
+from provisioning.api import Call, InCall
+from provisioning.api.addresses import Picture
+from provisioning.console.doors import ConsoleDoors
+from provisioning.console.pages import HEADERS, show
+from provisioning.console.words import spark
+from provisioning.figures import POOLS_FOR, Point
+from provisioning.occupation_svg import occupation_svg
+
+LEVELS = {"ok": "good", "low": "warn", "critical": "bad", "exhausted": "bad"}
+LONGEST_FORECAST = timedelta(days=3650)
+
+doors = ConsoleDoors(name="addresses")
+
+PoolName = Annotated[str, Query(min_length=1, max_length=120)]
+
+
+@doors.page("/pools", permission="addresses.read")
+async def pools(call: InCall) -> Response:
+    """All pools, the fullest first."""
+    network = _network(call)
+    found, samples = await network.outlook(), await network.samples(since=call.appliance.clock() - POOLS_FOR)
+    found.sort(key=lambda pool: (-pool["used_percent"], pool["pool"]))
+    now = call.appliance.clock()
+    rows = [(pool, _line(pool, samples, now), forecast(pool, now)) for pool in found]
+    return show(call, "pools.html.j2", "Pools", rows=rows, levels=LEVELS, days=POOLS_FOR.days)
+
+
+@doors.page("/pools/of", permission="addresses.read")
+async def pool_of(call: InCall, pool: PoolName) -> Response:
+    """One pool: its numbers, its forecast, its picture."""
+    network, now = _network(call), call.appliance.clock()
+    occupation = await call.appliance.address_lookup(call.db).occupation(pool)
+    outlook = next((each for each in await network.outlook() if each["pool"] == pool), None)
+    samples = await network.samples(since=now - POOLS_FOR)
+    return show(
+        call,
+        "pool.html.j2",
+        f"Pool {pool}",
+        occupation=occupation,
+        pool=outlook,
+        line="" if outlook is None else _line(outlook, samples, now),
+        forecast="" if outlook is None else forecast(outlook, now),
+        levels=LEVELS,
+        days=POOLS_FOR.days,
+    )
+
+
+@doors.page("/pools/picture.svg", permission="addresses.read")
+async def picture(call: InCall, pool: PoolName) -> Response:
+    """Where in the pool its units are used, drawn."""
+    drawn = occupation_svg(await call.appliance.address_lookup(call.db).occupation(pool))
+    return Picture(drawn, headers={**HEADERS, "Content-Security-Policy": "default-src 'none'; sandbox"})
+
+
+def forecast(pool: PoolOutlook, now: datetime) -> str:
+    """When it is full if it goes on like this, in words."""
+    days, per_day = pool["days_to_exhaustion"], pool["units_per_day"]
+    if pool["free"] <= 0:
+        return "full"
+    if per_day is None:
+        return "too soon to say"
+    if days is None:
+        return "not going down"
+    if timedelta(days=min(days, 36_500)) > LONGEST_FORECAST:
+        return "lasts for more than ten years"
+    return f"full on {_day(now, days):%Y-%m-%d}, at {per_day:g} a day"
+
+
+def _day(now: datetime, days: float) -> date:
+    return (now + timedelta(days=days)).date()
+
+
+def _line(pool: PoolOutlook, samples: dict[str, list[PoolSampleAt]], now: datetime) -> str:
+    known: Sequence[PoolSampleAt] = samples.get(pool["pool"], [])
+    points = [Point(each["at"], each["used_percent"]) for each in known]
+    return spark([*points, Point(now, pool["used_percent"])] if points else [], f"Pool {pool['pool']}, used", 100.0)
+
+
+def _network(call: Call) -> NetworkService:
+    return call.appliance.services(call.db).network_service

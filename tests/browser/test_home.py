@@ -1,0 +1,80 @@
+"""The first page, the one search box, and the lists, as somebody in the NOC and an administrator have them."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from provisioning.console.navigation import PLACES
+from tests.browser.test_fallout import REFUSED, refused_by_the_olt
+from tests.support.browser import DESK, PHONE, Machine, Scheme
+from tests.support.lab import JourneyLab
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_what_is_held_appears_by_itself_on_the_first_page_and_leads_to_the_run(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    async with machine.looker() as nora:
+        await nora.sign_in("nora")
+        await expect(nora.page.get_by_role("heading", level=1)).to_have_text("What needs a person")
+        await expect(nora.page.locator("#live")).to_have_text("live")
+        async with refused_by_the_olt(lab) as (run, _house):
+            item = nora.page.locator("#attention li.card", has_text=REFUSED)
+            await expect(item).to_contain_text("now")
+            await expect(item).to_contain_text("Held meanwhile")
+            await machine.picture(nora, "home")
+            await item.get_by_role("link").first.click()
+            await nora.page.wait_for_url(f"**/runs/{run.id}")
+        await nora.go("/home")
+        await expect(nora.page.locator("#attention li.card", has_text=REFUSED)).to_have_count(0)
+        await expect(nora.page.locator("#figures")).to_contain_text("Runs ended")
+
+
+async def test_a_run_is_found_by_its_serial_with_the_keyboard_alone(lab: JourneyLab, machine: Machine) -> None:
+    house = lab.household()
+    run = await lab.order(house)
+    await run.until_waiting_for("visit")
+    await run.plug_and_scan(house)
+    await run.until_ended()
+    async with machine.looker() as nora:
+        await nora.sign_in("nora")
+        await nora.page.keyboard.press("/")
+        await nora.page.keyboard.type(house.serial)
+        await nora.page.keyboard.press("Enter")
+        await nora.page.wait_for_url("**/search?q=*")
+        await expect(nora.page.get_by_role("heading", name="CPEs")).to_be_visible()
+        await expect(nora.page.locator("li.card", has_text="Found by: its serial number")).to_be_visible()
+        await machine.picture(nora, "search")
+        await nora.page.keyboard.press("/")
+        await nora.page.keyboard.press("ArrowDown")
+        await expect(nora.page.locator("[data-hit]").first).to_be_focused()
+        await nora.page.keyboard.press("ArrowUp")
+        await expect(nora.page.get_by_role("searchbox")).to_be_focused()
+        await nora.page.keyboard.press("ArrowDown")
+        await nora.page.keyboard.press("Enter")
+        await expect(nora.page.get_by_role("heading", level=1)).to_have_text(f"CPE {house.serial}")
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(DESK, "light"), (DESK, "dark"), (PHONE, "light"), (PHONE, "dark")])
+async def test_the_first_page_the_search_and_every_list_are_clean_for_axe_and_fit(
+    lab: JourneyLab, machine: Machine, size: tuple[int, int], scheme: Scheme
+) -> None:
+    kind = f"{'phone' if size == PHONE else 'desk'}-{scheme}"
+    done = lab.household()
+    ended = await lab.order(done)
+    await ended.until_waiting_for("visit")
+    await ended.plug_and_scan(done)
+    await ended.until_ended()
+    async with refused_by_the_olt(lab) as (run, house), machine.looker(size=size, scheme=scheme) as ada:
+        await ada.sign_in("ada")
+        paths = [place.path for place in PLACES]
+        paths += ["/search", f"/search?q={house.serial}", f"/search?q=run+{run.id}", "/search?q=zzzzzz"]
+        paths += ["/campaigns", f"/devices/{done.serial}", "/pools/of?pool=north-v4", "/devices?state=verified"]
+        paths += [f"/sessions/of?username=c{done.customer_id}-s{done.number}@isp.example"]
+        for number, path in enumerate(paths):
+            await ada.go(path)
+            found = await ada.axe(), await ada.sideways()
+            await machine.picture(ada, f"{kind}-list-{number:02}{path.partition('?')[0].replace('/', '-')}")
+            assert found == ([], 0), path
