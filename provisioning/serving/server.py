@@ -88,8 +88,8 @@ async def serve(
     appliance: Appliance, *, host: str, port: int, with_worker: bool | None, tell: Tell | None = None
 ) -> None:
     """Answers until SIGTERM or SIGINT. ``tell`` hears how the first person signs in, as long as there is nobody;
-    without it no link is made. ``with_worker``: whether runs are moved here too; None: on SQLite, which bears one worker, if
-    there is none and it can be started.
+    without it no link is made. ``with_worker``: whether runs are moved here too; None: on SQLite, which bears one
+    worker, if there is none and it can be started.
 
     Raises: AddressUnusable; with ``with_worker=True`` what ``open_worker`` raises.
     """
