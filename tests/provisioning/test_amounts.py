@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provisioning.access import ROLES, Caller, Role
 from provisioning.access.roles import MONEY
-from provisioning.console.money import NOT_SHOWN, without_amounts
+from provisioning.amounts import NOT_SHOWN, without_amounts
 from provisioning.sight import sees_money
 
 
