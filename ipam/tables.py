@@ -25,6 +25,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ipam import ddl
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
+from ipam.allocation.serving_tables import COUNT_CHANGES, COUNTED, NetworkVersion, Serving
 from ipam.nat.tables import NatBlock, NatRule
 from ipam.network_tables import (
     AccessNode,
@@ -66,12 +67,14 @@ __all__ = [
     "LocationAlias",
     "NatBlock",
     "NatRule",
+    "NetworkVersion",
     "Pool",
     "PoolBinding",
     "PoolSample",
     "Prefix",
     "Service",
     "ServiceMove",
+    "Serving",
     "Site",
     "Svlan",
     "UtcDateTime",
@@ -295,3 +298,6 @@ class AllocationEvent(IpamBase):
 
 ddl.after_create(table_of(AllocationEvent), postgresql=ddl.POSTGRESQL_HISTORY, sqlite=ddl.SQLITE_HISTORY)
 ddl.after_create(table_of(AllocationEvent), postgresql=GIVE_AT_ONCE, sqlite=())
+for _table in IpamBase.metadata.tables.values():
+    if _table.name in COUNTED:
+        ddl.after_create(_table, postgresql=(COUNT_CHANGES, COUNTED[_table.name]), sqlite=())

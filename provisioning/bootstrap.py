@@ -83,6 +83,7 @@ from provisioning.projections import ALLOCATION, Projections
 from provisioning.quotes import QuoteDesk
 from provisioning.run_desk import RunDesk
 from provisioning.search import USUAL_HITS, Lines, Papers, SearchDesk
+from provisioning.session_counts import note_open_sessions
 from provisioning.settings import Settings
 from provisioning.sight import Sight, sight_of
 from provisioning.signals import SignalDesk
@@ -654,6 +655,11 @@ class Appliance:
         guards = await self.session_looks.guards()
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
         return await tell_silence(self.database.begin, guards, publish=self.publish, **common)
+
+    async def note_open_sessions(self) -> int:
+        """Writes down how many sessions are open, for the line of it on the first page."""
+        guards = await self.session_looks.guards()
+        return await note_open_sessions(self.database.begin, guards, tenant_id=self.tenant_id, now=self.clock)
 
     async def end_terms(self) -> int:
         """Ends every subscription whose term is over and was not renewed."""

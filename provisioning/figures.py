@@ -1,7 +1,7 @@
 """Calm numbers: how the network and the work are doing when nobody need do anything, and how they came to that.
 
-Only what was written down is shown over time: what pools were sampled at, when runs ended. Of what nobody writes down
-there is the number of now, and the word that there is no more.
+Only what was written down is shown over time: how full pools were, when runs ended, how many sessions were open. Where
+nothing was written down there is the number of now, and the word that there is no more.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import NetworkService, PoolOutlook, PoolSampleAt
 from provisioning.intake import Clock
+from provisioning.session_counts import counts_since
 from provisioning.sight import Sight
 from radius import SessionLooks
 from workflows import EndedInHour, ended_by_hour
 
 HOURS = 24
+SESSIONS_FOR = timedelta(hours=HOURS)
 POOLS_FOR = timedelta(days=7)
 FULLEST = 4
-NOT_KEPT = "How it was before is not written down."
 TOO_SOON = "No history yet."
 
 
@@ -75,7 +76,8 @@ class FiguresDesk:
         figures: list[Figure] = []
         if self._sight.may("subscribers.read"):
             nases = await self._sessions.guards()
-            figures.append(of_sessions([nas["open_sessions"] for nas in nases]))
+            before = await counts_since(self._db, tenant_id=self._tenant_id, since=self._now() - SESSIONS_FOR)
+            figures.append(of_sessions([nas["open_sessions"] for nas in nases], before, self._now()))
         if self._sight.may("runs.read"):
             begins = self._now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
             hours = await ended_by_hour(
@@ -88,12 +90,14 @@ class FiguresDesk:
         return figures
 
 
-def of_sessions(open_at_nases: Sequence[int]) -> Figure:
+def of_sessions(open_at_nases: Sequence[int], before: Sequence[tuple[datetime, int]], now: datetime) -> Figure:
     """How many sessions are open, at how many NASes, as the worker has counted them; unknown, where it has not."""
+    name, points = "Sessions open", [Point(at, many) for at, many in before]
     if not open_at_nases:
-        return Figure("Sessions open", "not counted", gap="No worker has counted open sessions lately.")
+        return Figure(name, "not counted lately", points, gap="" if len(points) > 1 else "No worker has counted them.")
     many, nases = sum(open_at_nases), len(open_at_nases)
-    return Figure("Sessions open", f"{many} at {nases} {'NAS' if nases == 1 else 'NASes'}", gap=NOT_KEPT)
+    told = f"{many} at {nases} {'NAS' if nases == 1 else 'NASes'}"
+    return Figure(name, told, [*points, Point(now, many)] if points else [], gap="" if points else TOO_SOON)
 
 
 def of_runs(hours: Sequence[EndedInHour]) -> Figure:

@@ -277,6 +277,7 @@ def _session_ticks(appliance: Appliance, pace: Pace) -> list[Tick]:
     return [
         Tick("silent sessions", pace.reap_every_seconds, reaper.sweep),
         Tick("silent NASes", pace.reap_every_seconds, appliance.tell_silent_nases),
+        Tick("open sessions", pace.reap_every_seconds, appliance.note_open_sessions),
         Tick("sessions open again", pace.reap_every_seconds, reopened.tell),
         Tick("session upkeep", pace.session_upkeep_every_seconds, tend),
         Tick("mac addresses", pace.stations_every_seconds, stations.note),

@@ -9,22 +9,38 @@ from __future__ import annotations
 # and takes in steps, which finds out why, comes again where that helps, and says so. Nothing is waited for here but the
 # outcome of the same request, made by somebody else just now, and that before anything is locked.
 #
-# - What serves the place is read anew each time. ``bound`` has all bindings of each kind, of the most specific place
-#   first and then in the order to try; ``ipam.allocation.chains`` says the same in Python, for all other uses.
+# - What serves the place is worked out anew when the network has changed since (``serving_tables``), and for who comes
+#   back, whose former pools go first. The version is read before what is worked out: what changes meanwhile makes the
+#   row one of a former version, never a wrong one of this. ``bound`` has all bindings of each kind, of the most
+#   specific place first and then in the order to try; ``ipam.allocation.chains`` says the same in Python.
+# - Whoever changes the network in this very transaction may go on to; so what it works out is kept by another.
 # - A lock is taken on a key that never changes, and what LIMIT 1 FOR UPDATE returns is the row's newest version: so a
-#   range's next unit is read from the locked row. ORDER BY names the whole key, or a kept plan may walk every pool's.
+#   range's next unit is read from the locked row, or counted up in it. ORDER BY names the whole key, or a kept plan may
+#   walk every pool's. A range's last unit, or the ranges before the one that was drawn, take a second look.
 # - Where to start among the free ranges is drawn by lot: writers spread, and no single row is rewritten all day long
 #   while somebody's old snapshot keeps its dead versions.
 # - "Nothing unlocked" isn't "empty": the next pool of a chain is tried only when this one shows nothing at all.
-# - Plans are kept: planning costs far more than what a better one could save, for each look-up is by a whole key.
+# - Plans are kept: planning costs far more than what a better one could save, for each look-up is by a whole key. And
+#   each goes by its index: a plan that is kept was made when a table was small, or nobody had counted its rows.
 _GIVE = """
 CREATE OR REPLACE FUNCTION ipam_give_at_once(
     of_tenant text, for_customer bigint, at_place text, on_plan text, by_request text, at_realm text, now_at timestamptz
-) RETURNS text LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET bytea_output = hex AS $$
+) RETURNS text LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET bytea_output = hex
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
+    spot record;
     asked record;
     bound record;
     front record;
+    facts text;
+    of_plan integer;
+    wanted integer;
+    kinds text[];
+    standings integer[];
+    pools integer[];
+    reuses boolean[];
+    known boolean[];
+    svlans integer[];
     number integer;
     login text;
     refused_by text;
@@ -37,115 +53,167 @@ DECLARE
     units bigint[] := '{}';
     reused bigint[] := '{}';
 BEGIN
-    SELECT l.id AS location_id, l.name AS location, l.node_id, l.port_id, n.site_id, n.bng_id, n.name AS access_node,
-        n.kind AS access_node_kind, n.vlan_model, n.cpe_vlan_id, n.management_vlan, o.name AS port, l.onu,
-        s.name AS site, b.name AS bng,
-        p.id AS plan_id, p.name, p.access, p.addressing, p.ipv4, p.ipv6_wan, p.ipv6_pd, p.cvlan,
+    SELECT l.id AS location_id, l.name AS location, l.node_id, l.port_id, l.onu,
         for_customer || '@' || l.id AS subject,
         EXISTS (SELECT FROM ipam_allocation AS u
             WHERE u.subject = for_customer || '@' || l.id AND u.state = 'quarantine') AS is_back,
-        array_remove(ARRAY[
-            CASE WHEN p.ipv4 THEN CASE p.addressing WHEN 'framed_pool' THEN 'framed_pool' ELSE 'ipv4' END END,
-            CASE WHEN p.ipv6_wan THEN 'ipv6_wan' END,
-            CASE WHEN p.ipv6_pd THEN 'ipv6_pd' END,
-            CASE WHEN p.cvlan = 'always' OR p.cvlan = 'by_node' AND n.vlan_model = 'one_to_one'
-                THEN 'cvlan' ELSE 'svlan' END], NULL) AS kinds
-    INTO asked
+        n.version, s.plan_id, s.wanted, s.kinds, s.standings, s.pools, s.reuses, s.svlans, s.facts
+    INTO spot
     FROM ipam_location_alias AS a JOIN ipam_location AS l ON l.id = a.location_id
-        JOIN ipam_access_node AS n ON n.id = l.node_id JOIN ipam_site AS s ON s.id = n.site_id
-        JOIN ipam_bng AS b ON b.id = n.bng_id LEFT JOIN ipam_access_port AS o ON o.id = l.port_id
-        JOIN ipam_address_plan AS p ON p.tenant_id = of_tenant AND p.name = on_plan
+        LEFT JOIN ipam_network_version AS n ON n.tenant_id = of_tenant
+        LEFT JOIN ipam_serving AS s ON s.tenant_id = of_tenant AND s.node_id = l.node_id
+            AND s.port_id = coalesce(l.port_id, 0) AND s.plan = on_plan AND s.version = n.version
     WHERE a.tenant_id = of_tenant AND a.alias = at_place;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    SELECT array_agg(kind) AS kinds, array_agg(standing) AS standings, array_agg(pool_id) AS pools,
-        array_agg(reuse_first) AS reuses, array_agg(is_known) AS known, array_agg(svlan_id) AS svlans,
-        array_agg(first_address) AS bases, array_agg(unit_length) AS unit_lengths, array_agg(length) AS lengths,
-        array_agg(gateway) AS gateways, array_agg(vid) AS vids, array_agg(framed_pool) AS framed,
-        array_agg(is_odd) AS odd, bool_or(is_odd) AS has_odd
-    INTO bound
-    FROM (
-        SELECT CASE WHEN p.id IS NULL THEN 'svlan' WHEN p.framed_pool IS NULL THEN p.kind ELSE 'framed_pool' END
-                AS kind,
-            CASE WHEN d.plan_id IS NULL THEN 0 ELSE 4 END
-                + CASE WHEN d.port_id IS NOT NULL THEN 3 WHEN d.node_id IS NOT NULL THEN 2
-                    WHEN d.site_id IS NOT NULL THEN 1 ELSE 0 END AS standing,
-            p.id AS pool_id, p.policy = 'reuse_first' AS reuse_first, v.id AS svlan_id, x.first_address, p.unit_length,
-            x.length, x.gateway, v.vid, p.framed_pool,
-            p.kind = 'cvlan' AND v.cvlan_formula IS NOT NULL
-                OR asked.access = 'ipoe' AND p.kind = 'ipv4' AND p.framed_pool IS NULL AND x.gateway IS NULL AS is_odd,
-            asked.is_back AND EXISTS (
-                SELECT FROM ipam_allocation AS a
-                WHERE a.subject = asked.subject AND a.pool_id = p.id AND a.state = 'quarantine'
-                    AND (a.sticky_until IS NULL OR a.sticky_until >= now_at)) AS is_known
-        FROM ipam_pool_binding AS d LEFT JOIN ipam_pool AS p ON p.id = d.pool_id
-            LEFT JOIN ipam_prefix AS x ON x.id = p.prefix_id
-            LEFT JOIN ipam_svlan AS v ON v.id = coalesce(p.svlan_id, d.svlan_id)
-            LEFT JOIN ipam_vlan_group AS g ON g.id = v.group_id
-        WHERE d.tenant_id = of_tenant AND (d.plan_id IS NULL OR d.plan_id = asked.plan_id)
-            AND (d.bng_id = asked.bng_id OR d.site_id = asked.site_id OR d.node_id = asked.node_id
-                OR d.port_id = asked.port_id)
-        ORDER BY 1, 2 DESC, is_known DESC, d.priority, coalesce(p.name, g.name || '/' || v.vid) COLLATE "C"
-    ) AS every
-    WHERE kind = ANY (asked.kinds);
-    IF NOT asked.kinds <@ coalesce(bound.kinds, '{}') THEN
-        RETURN NULL;
-    END IF;
-    IF bound.has_odd THEN
-        FOR i IN 1 .. cardinality(bound.kinds) LOOP
-            IF i = 1 OR bound.kinds[i] <> bound.kinds[i - 1] THEN
-                best := bound.standings[i];
-            END IF;
-            IF bound.odd[i] AND bound.standings[i] = best THEN
-                RETURN NULL;
-            END IF;
-        END LOOP;
+    IF spot.facts IS NOT NULL AND NOT spot.is_back THEN
+        of_plan := spot.plan_id;
+        wanted := spot.wanted;
+        kinds := spot.kinds;
+        standings := spot.standings;
+        pools := spot.pools;
+        reuses := spot.reuses;
+        svlans := spot.svlans;
+        facts := spot.facts;
+    ELSE
+        SELECT l.id AS location_id, l.name AS location, l.node_id, l.port_id, n.site_id, n.bng_id,
+            n.name AS access_node, n.kind AS access_node_kind, n.vlan_model, n.cpe_vlan_id, n.management_vlan,
+            o.name AS port, l.onu, s.name AS site, b.name AS bng,
+            p.id AS plan_id, p.name, p.access, p.addressing, p.ipv4, p.ipv6_wan, p.ipv6_pd, p.cvlan,
+            array_remove(ARRAY[
+                CASE WHEN p.ipv4 THEN CASE p.addressing WHEN 'framed_pool' THEN 'framed_pool' ELSE 'ipv4' END END,
+                CASE WHEN p.ipv6_wan THEN 'ipv6_wan' END,
+                CASE WHEN p.ipv6_pd THEN 'ipv6_pd' END,
+                CASE WHEN p.cvlan = 'always' OR p.cvlan = 'by_node' AND n.vlan_model = 'one_to_one'
+                    THEN 'cvlan' ELSE 'svlan' END], NULL) AS kinds
+        INTO asked
+        FROM ipam_location AS l
+            JOIN ipam_access_node AS n ON n.id = l.node_id JOIN ipam_site AS s ON s.id = n.site_id
+            JOIN ipam_bng AS b ON b.id = n.bng_id LEFT JOIN ipam_access_port AS o ON o.id = l.port_id
+            JOIN ipam_address_plan AS p ON p.tenant_id = of_tenant AND p.name = on_plan
+        WHERE l.id = spot.location_id AND l.node_id = spot.node_id AND l.port_id IS NOT DISTINCT FROM spot.port_id;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+        SELECT array_agg(kind) AS kinds, array_agg(standing) AS standings, array_agg(pool_id) AS pools,
+            array_agg(reuse_first) AS reuses, array_agg(is_known) AS known, array_agg(svlan_id) AS svlans,
+            array_agg(first_address) AS bases, array_agg(unit_length) AS unit_lengths, array_agg(length) AS lengths,
+            array_agg(gateway) AS gateways, array_agg(vid) AS vids, array_agg(framed_pool) AS framed,
+            array_agg(is_odd) AS odd, bool_or(is_odd) AS has_odd
+        INTO bound
+        FROM (
+            SELECT CASE WHEN p.id IS NULL THEN 'svlan' WHEN p.framed_pool IS NULL THEN p.kind ELSE 'framed_pool' END
+                    AS kind,
+                CASE WHEN d.plan_id IS NULL THEN 0 ELSE 4 END
+                    + CASE WHEN d.port_id IS NOT NULL THEN 3 WHEN d.node_id IS NOT NULL THEN 2
+                        WHEN d.site_id IS NOT NULL THEN 1 ELSE 0 END AS standing,
+                p.id AS pool_id, p.policy = 'reuse_first' AS reuse_first, v.id AS svlan_id, x.first_address,
+                p.unit_length, x.length, x.gateway, v.vid, p.framed_pool,
+                p.kind = 'cvlan' AND v.cvlan_formula IS NOT NULL
+                    OR asked.access = 'ipoe' AND p.kind = 'ipv4' AND p.framed_pool IS NULL AND x.gateway IS NULL
+                    AS is_odd,
+                spot.is_back AND EXISTS (
+                    SELECT FROM ipam_allocation AS a
+                    WHERE a.subject = spot.subject AND a.pool_id = p.id AND a.state = 'quarantine'
+                        AND (a.sticky_until IS NULL OR a.sticky_until >= now_at)) AS is_known
+            FROM ipam_pool_binding AS d LEFT JOIN ipam_pool AS p ON p.id = d.pool_id
+                LEFT JOIN ipam_prefix AS x ON x.id = p.prefix_id
+                LEFT JOIN ipam_svlan AS v ON v.id = coalesce(p.svlan_id, d.svlan_id)
+                LEFT JOIN ipam_vlan_group AS g ON g.id = v.group_id
+            WHERE d.tenant_id = of_tenant AND (d.plan_id IS NULL OR d.plan_id = asked.plan_id)
+                AND (d.bng_id = asked.bng_id OR d.site_id = asked.site_id OR d.node_id = asked.node_id
+                    OR d.port_id = asked.port_id)
+            ORDER BY 1, 2 DESC, is_known DESC, d.priority, coalesce(p.name, g.name || '/' || v.vid) COLLATE "C"
+        ) AS every
+        WHERE kind = ANY (asked.kinds);
+        IF NOT asked.kinds <@ coalesce(bound.kinds, '{}') THEN
+            RETURN NULL;
+        END IF;
+        IF bound.has_odd THEN
+            FOR i IN 1 .. cardinality(bound.kinds) LOOP
+                IF i = 1 OR bound.kinds[i] <> bound.kinds[i - 1] THEN
+                    best := bound.standings[i];
+                END IF;
+                IF bound.odd[i] AND bound.standings[i] = best THEN
+                    RETURN NULL;
+                END IF;
+            END LOOP;
+        END IF;
+        of_plan := asked.plan_id;
+        wanted := cardinality(asked.kinds);
+        kinds := bound.kinds;
+        standings := bound.standings;
+        pools := bound.pools;
+        reuses := bound.reuses;
+        known := bound.known;
+        svlans := bound.svlans;
+        facts := json_build_object('asked', asked, 'kinds', bound.kinds, 'bases', bound.bases,
+            'unit_lengths', bound.unit_lengths, 'lengths', bound.lengths, 'gateways', bound.gateways,
+            'vids', bound.vids, 'framed', bound.framed);
+        IF NOT spot.is_back AND spot.version IS NOT NULL
+            AND current_setting('firstlight.network_changed', true) IS DISTINCT FROM of_tenant
+            AND pg_try_advisory_xact_lock(hashtextextended(
+                concat_ws('/', 'ipam_serving', of_tenant, spot.node_id, spot.port_id, on_plan), 0)) THEN
+            INSERT INTO ipam_serving AS s (tenant_id, node_id, port_id, plan, version, plan_id, wanted, kinds,
+                standings, pools, reuses, svlans, facts)
+            VALUES (of_tenant, spot.node_id, coalesce(spot.port_id, 0), on_plan, spot.version, of_plan, wanted, kinds,
+                standings, pools, reuses, svlans, facts)
+            ON CONFLICT (tenant_id, node_id, port_id, plan) DO UPDATE
+            SET version = excluded.version, plan_id = excluded.plan_id, wanted = excluded.wanted,
+                kinds = excluded.kinds, standings = excluded.standings, pools = excluded.pools,
+                reuses = excluded.reuses, svlans = excluded.svlans, facts = excluded.facts;
+        END IF;
     END IF;
 
     number := nextval('ipam_service_service_id_seq');
     login := 'c' || for_customer || '-s' || number || at_realm;
     INSERT INTO ipam_service (tenant_id, service_id, request_id, customer_id, location_id, plan_id, username, state,
         created_at, svlan_id, framed_pool_id)
-    VALUES (of_tenant, number, by_request, for_customer, asked.location_id, asked.plan_id, login, 'active', now_at,
-        bound.svlans[array_position(bound.kinds, 'svlan')], bound.pools[array_position(bound.kinds, 'framed_pool')]);
+    VALUES (of_tenant, number, by_request, for_customer, spot.location_id, of_plan, login, 'active', now_at,
+        svlans[array_position(kinds, 'svlan')], pools[array_position(kinds, 'framed_pool')]);
 
-    FOR i IN 1 .. cardinality(bound.kinds) LOOP
-        CONTINUE WHEN bound.kinds[i] = served;
-        IF i = 1 OR bound.kinds[i] <> bound.kinds[i - 1] THEN
-            best := bound.standings[i];
+    FOR i IN 1 .. cardinality(kinds) LOOP
+        CONTINUE WHEN kinds[i] = served;
+        IF i = 1 OR kinds[i] <> kinds[i - 1] THEN
+            best := standings[i];
         END IF;
-        IF bound.standings[i] < best THEN
+        IF standings[i] < best THEN
             RAISE no_data_found;
         END IF;
         this_row := NULL;
         this_unit := NULL;
-        IF bound.kinds[i] NOT IN ('svlan', 'framed_pool') THEN
-            this_pool := bound.pools[i];
-            IF bound.known[i] THEN
+        IF kinds[i] NOT IN ('svlan', 'framed_pool') THEN
+            this_pool := pools[i];
+            IF known[i] THEN
                 SELECT a.id, a.unit INTO this_row, this_unit FROM ipam_allocation AS a
-                WHERE a.subject = asked.subject AND a.pool_id = this_pool AND a.state = 'quarantine'
+                WHERE a.subject = spot.subject AND a.pool_id = this_pool AND a.state = 'quarantine'
                     AND (a.sticky_until IS NULL OR a.sticky_until >= now_at)
                 ORDER BY a.available_at DESC, a.id DESC LIMIT 1 FOR UPDATE SKIP LOCKED;
             END IF;
             FOR turn IN 1 .. 2 LOOP
                 EXIT WHEN this_unit IS NOT NULL;
-                IF (turn = 1) = bound.reuses[i] THEN
+                IF (turn = 1) = reuses[i] THEN
                     SELECT a.id, a.unit INTO this_row, this_unit FROM ipam_allocation AS a
                     WHERE a.pool_id = this_pool AND a.state = 'quarantine' AND a.available_at <= now_at
                     ORDER BY a.available_at, a.id LIMIT 1 FOR UPDATE SKIP LOCKED;
                     CONTINUE;
                 END IF;
+                UPDATE ipam_free_range AS f SET next_unit = f.next_unit + 1
+                WHERE f.pool_id = this_pool AND f.next_unit < f.last_unit AND f.seq = (
+                    SELECT e.seq FROM ipam_free_range AS e
+                    WHERE e.pool_id = this_pool AND e.seq >= (
+                        SELECT first.seq + CAST(floor(random() * (last.seq - first.seq + 1)) AS integer)
+                        FROM (SELECT e.seq FROM ipam_free_range AS e WHERE e.pool_id = this_pool
+                            ORDER BY e.pool_id, e.seq LIMIT 1) AS first,
+                        (SELECT e.seq FROM ipam_free_range AS e WHERE e.pool_id = this_pool
+                            ORDER BY e.pool_id DESC, e.seq DESC LIMIT 1) AS last)
+                    ORDER BY e.pool_id, e.seq LIMIT 1 FOR UPDATE SKIP LOCKED)
+                RETURNING f.next_unit - 1 INTO this_unit;
+                EXIT WHEN FOUND;
                 SELECT f.seq, f.next_unit, f.last_unit INTO front FROM ipam_free_range AS f
-                WHERE f.pool_id = this_pool AND f.seq >= (
-                    SELECT min(e.seq) + CAST(floor(random() * (max(e.seq) - min(e.seq) + 1)) AS integer)
-                    FROM ipam_free_range AS e WHERE e.pool_id = this_pool)
-                ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED;
-                IF NOT FOUND THEN
-                    SELECT f.seq, f.next_unit, f.last_unit INTO front FROM ipam_free_range AS f
-                    WHERE f.pool_id = this_pool ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED;
-                    CONTINUE WHEN NOT FOUND;
-                END IF;
+                WHERE f.pool_id = this_pool ORDER BY f.pool_id, f.seq LIMIT 1 FOR UPDATE SKIP LOCKED;
+                CONTINUE WHEN NOT FOUND;
                 this_unit := front.next_unit;
                 IF front.next_unit < front.last_unit THEN
                     UPDATE ipam_free_range AS f SET next_unit = front.next_unit + 1
@@ -164,30 +232,29 @@ BEGIN
             END IF;
             IF this_row IS NOT NULL THEN
                 UPDATE ipam_allocation AS a
-                SET state = 'assigned', service_id = number, subject = asked.subject, assigned_at = now_at,
+                SET state = 'assigned', service_id = number, subject = spot.subject, assigned_at = now_at,
                     available_at = NULL, sticky_until = NULL
                 WHERE a.id = this_row;
             END IF;
         END IF;
-        served := bound.kinds[i];
+        served := kinds[i];
         chosen := chosen || i;
         units := array_append(units, this_unit);
         reused := array_append(reused, this_row);
     END LOOP;
-    IF cardinality(chosen) < cardinality(asked.kinds) THEN
+    IF cardinality(chosen) < wanted THEN
         RAISE no_data_found;
     END IF;
     WITH added AS (
         INSERT INTO ipam_allocation (tenant_id, pool_id, unit, state, service_id, subject, assigned_at)
-        SELECT of_tenant, bound.pools[u.i], u.unit, 'assigned', number, asked.subject, now_at
+        SELECT of_tenant, pools[u.i], u.unit, 'assigned', number, spot.subject, now_at
         FROM unnest(chosen, units, reused) AS u (i, unit, id) WHERE u.unit IS NOT NULL AND u.id IS NULL
     )
     INSERT INTO ipam_allocation_event (tenant_id, pool_id, unit, service_id, what, at)
-    SELECT of_tenant, bound.pools[u.i], u.unit, number, 'assigned', now_at
+    SELECT of_tenant, pools[u.i], u.unit, number, 'assigned', now_at
     FROM unnest(chosen, units) AS u (i, unit) WHERE u.unit IS NOT NULL;
-    RETURN json_build_object('service_id', number, 'username', login, 'asked', asked, 'chosen', chosen, 'units', units,
-        'kinds', bound.kinds, 'bases', bound.bases, 'unit_lengths', bound.unit_lengths, 'lengths', bound.lengths,
-        'gateways', bound.gateways, 'vids', bound.vids, 'framed', bound.framed);
+    RETURN json_build_object('service_id', number, 'username', login, 'location_id', spot.location_id,
+        'location', spot.location, 'onu', spot.onu, 'chosen', chosen, 'units', units, 'facts', facts::json);
 EXCEPTION
     WHEN lock_not_available OR no_data_found THEN
         RETURN NULL;

@@ -45,7 +45,7 @@ HITS: dict[Noun, Leads] = {
     "pool": ("addresses.read", lambda name: _asking("/pools/of", pool=name)),
     "run": ("runs.read", lambda number: f"/runs/{number}"),
     "session": ("subscribers.read", lambda name: _asking("/sessions/of", username=name)),
-    "subscriber": ("subscribers.read", lambda name: _asking("/sessions/of", username=name)),
+    "subscriber": ("subscribers.read", lambda name: _asking("/search/subscriber", username=name)),
     "visit": ("visits.read", lambda number: f"/visits#visit-{number}"),
 }
 

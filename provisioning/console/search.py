@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import Query, Response
 
@@ -11,9 +12,10 @@ from provisioning.api import InCall
 from provisioning.api.own import own_sight
 from provisioning.console.destinations import of_hit
 from provisioning.console.doors import ConsoleDoors
-from provisioning.console.pages import show
+from provisioning.console.pages import show, to
 from provisioning.errors import InvalidRequest
 from provisioning.search import LONGEST, MOST_HITS, Found, Hit, Noun
+from radius import SubscriberUnknown
 
 HEADINGS: dict[Noun, str] = {
     "subscriber": "Subscribers",
@@ -53,6 +55,16 @@ async def search(call: InCall, q: Annotated[str, Query(max_length=2000)] = "") -
         groups=[(HEADINGS[noun], [(hit, of_hit(hit, may)) for hit in hits]) for noun, hits in groups],
         status=422 if refusal else 200,
     )
+
+
+@doors.page("/search/subscriber", permission="subscribers.read")
+async def subscriber_of(call: InCall, username: Annotated[str, Query(min_length=1, max_length=253)]) -> Response:
+    """Leads to the subscriber of this name; where there is none any more, to what is known of its sessions."""
+    try:
+        found = await call.appliance.subscriber_desk(call.db).named(username)
+    except SubscriberUnknown:
+        return to(f"/sessions/of?{urlencode({'username': username})}")
+    return to(f"/subscribers/{found['subscriber_id']}")
 
 
 def by_noun(hits: Sequence[Hit]) -> list[tuple[Noun, list[Hit]]]:

@@ -1,4 +1,4 @@
-"""What pages follow: what needs a person, runs, single subscribers; and whether the looker's own session still runs."""
+"""What pages follow: what needs a person, runs, subscribers; and whether the looker's own session still runs."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def session_topic(session_id: int) -> str:
 async def checked_topics(call: Call, topics: Sequence[str]) -> frozenset[str]:
     """The topics, if the caller may follow them. Raises: InvalidRequest with all faults; Forbidden, RunUnknown."""
     of_subscribers = [topic for topic in topics if _SUBSCRIBER.fullmatch(topic)]
-    of_looks = [topic for topic in topics if topic in LOOKS_ANEW]
     of_runs = [topic for topic in topics if topic in (HELD, NEWEST) or _RUN.fullmatch(topic)]
-    strange = [topic for topic in topics if topic not in {*of_subscribers, *of_looks, *of_runs}]
+    anew = [topic for topic in topics if topic in LOOKS_ANEW]
+    strange = [topic for topic in topics if topic not in (*of_subscribers, *of_runs, *anew)]
     if strange or len(topics) > MOST_TOPICS:
         faults = [Fault("topic", f"is nothing that moves: {topic}") for topic in strange]
         raise InvalidRequest("The stream", faults or [Fault("topic", f"more than {MOST_TOPICS}")])
     if of_subscribers:
         call.caller.require("subscribers.read")
-    if of_looks:
+    if anew:
         call.caller.require("attention.read")
     if of_runs or not topics:
         call.caller.require("runs.read")

@@ -24,6 +24,7 @@ import provisioning.field.tables
 import provisioning.line.tables
 import provisioning.links
 import provisioning.reveals
+import provisioning.session_counts
 import provisioning.taken_messages
 import provisioning.vault.tables
 import provisioning.webhooks.tables  # noqa: F401 - importing a module of tables makes them known to its base

@@ -29,7 +29,7 @@ async def test_what_is_held_appears_by_itself_on_the_first_page_and_leads_to_the
             await nora.page.wait_for_url(f"**/runs/{run.id}")
         await nora.go("/home")
         await expect(nora.page.locator("#attention li.card", has_text=REFUSED)).to_have_count(0)
-        await expect(nora.page.locator("#figures")).to_contain_text("How it was before is not written down.")
+        await expect(nora.page.locator("#figures")).to_contain_text("Runs ended")
 
 
 async def test_a_run_is_found_by_its_serial_with_the_keyboard_alone(lab: JourneyLab, machine: Machine) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ipam import PoolOutlook, PoolSampleAt
 from provisioning.bootstrap import open_appliance
-from provisioning.figures import NOT_KEPT, TOO_SOON, Point, of_pools, of_runs, of_sessions
+from provisioning.figures import TOO_SOON, Point, of_pools, of_runs, of_sessions
 from provisioning.sight import ALL_SIGHT, Sight
 from tests.support.healthy_estate import HealthyEstate
 from workflows import EndedInHour
@@ -45,11 +45,21 @@ def test_the_fullest_pools_are_told_with_the_samples_that_there_are() -> None:
     assert (told[1].points, told[1].gap) == ([], TOO_SOON)
 
 
-def test_of_what_nobody_writes_down_there_is_only_now() -> None:
-    told = of_sessions([3, 4])
-    assert (told.now, told.points, told.gap) == ("7 at 2 NASes", [], NOT_KEPT)
-    assert of_sessions([1]).now == "1 at 1 NAS"
-    assert of_sessions([]).now == "not counted"
+def test_sessions_are_told_as_the_worker_has_counted_them_now_and_before() -> None:
+    before = [(NOW - timedelta(minutes=20), 5), (NOW - timedelta(minutes=10), 6)]
+    told = of_sessions([3, 4], before, NOW)
+    assert (told.now, told.gap) == ("7 at 2 NASes", "")
+    assert told.points == [*(Point(at, many) for at, many in before), Point(NOW, 7)]
+    first = of_sessions([1], [], NOW)
+    assert (first.now, first.points, first.gap) == ("1 at 1 NAS", [], TOO_SOON)
+
+
+def test_a_number_that_nobody_has_counted_is_not_told() -> None:
+    before = [(NOW - timedelta(hours=2), 5), (NOW - timedelta(hours=1), 6)]
+    told = of_sessions([], before, NOW)
+    assert (told.now, [point.value for point in told.points], told.gap) == ("not counted lately", [5, 6], "")
+    never = of_sessions([], [], NOW)
+    assert (never.now, never.points, never.gap) == ("not counted lately", [], "No worker has counted them.")
 
 
 def test_runs_that_ended_are_told_by_hour_and_a_day_without_any_has_no_line() -> None:
@@ -73,4 +83,4 @@ async def test_the_numbers_are_those_of_the_databases_and_of_what_may_be_seen(
     assert told["Runs ended"].now == "2 in 24 hours, 1 of them completed"
     assert [point.value for point in told["Runs ended"].points].count(0) >= 22
     assert len(told["Pool north-v4"].points) == 2
-    assert told["Sessions open"].now == "not counted"  # no worker has swept this copy
+    assert told["Sessions open"].now == "not counted lately"  # no worker has swept this copy

@@ -89,7 +89,7 @@ class Machine:
             yield looker
         finally:
             await context.close()
-        assert looker.complaints == [], looker.complaints
+        assert not looker.complaints, looker.complaints
 
     async def picture(self, looker: Looker, name: str) -> None:
         """Keeps a screenshot where ``FIRSTLIGHT_TEST_PICTURES`` says, for a person to look at."""

@@ -24,7 +24,7 @@ async def test_what_is_held_is_told_with_what_it_holds_and_leads_to_the_run(any_
     assert "<html" not in part and "Run 3" in part
     numbers = (await (await any_console.somebody("noc")).get("/home/figures")).text
     assert "2 in 24 hours, 1 of them completed" in numbers and '<svg class="spark" role="img"' in numbers
-    assert "How it was before is not written down." in numbers
+    assert "No worker has counted them." in numbers
 
 
 async def test_all_quiet_is_said_with_the_time_of_the_look(console: Console) -> None:

@@ -18,17 +18,17 @@ from provisioning.console.navigation import PLACES
 from tests.support.console import SAME_ORIGIN, Console, Person
 
 VALUES = {
+    "subscriber_id": "1",
+    "act": "disconnect",
     "run_id": "3",
     "verb": "retry",
     "token": "x" * 43,
     "mark": "0",
     "name": "x.css",
-    "serial": "HWTC00010001",
+    "serial": "HWTC00000001",
     "partner_id": "21",
     "payment_id": "1",
     "webhook_id": "1",
-    "subscriber_id": "1",
-    "act": "disconnect",
 }
 CPE_ACT = "/subscribers/{subscriber_id}/cpes/{serial}/acts/{act}"
 NEEDS: dict[str, dict[str, str]] = {
@@ -36,6 +36,7 @@ NEEDS: dict[str, dict[str, str]] = {
     "/pools/of": {"pool": "north-v4"},
     "/pools/picture.svg": {"pool": "north-v4"},
     "/search": {"q": "run 3"},
+    "/search/subscriber": {"username": "c1001-s1@isp.example"},
     "/sessions/of": {"username": "c1001-s1@isp.example"},
     "/queue/acts/{verb}": {"journey": "isp_ticket_to_deployment", "step": "visit"},
 }

@@ -29,7 +29,7 @@ def test_a_hit_leads_to_its_page_or_to_its_subscriber_or_says_what_is_known() ->
     may = ROLES["noc"]
     assert of_hit(hit("run", "7"), may) == "/runs/7"
     assert of_hit(hit("device", "HWTC/1"), may) == "/devices/HWTC%2F1"
-    assert of_hit(hit("customer", "1001", username="a@b"), may) == "/sessions/of?username=a%40b"
+    assert of_hit(hit("customer", "1001", username="a@b"), may) == "/search/subscriber?username=a%40b"
     assert of_hit(hit("customer", "1001"), may) == ""
     assert of_hit(hit("run", "7"), ROLES["technician"]) == ""
 
@@ -41,6 +41,14 @@ async def test_what_is_found_says_why_and_leads_on(any_console: Console) -> None
     assert "Found by: it is the run of ticket/T-3" in page
     page = (await nora.get("/search", params={"q": "c1001"})).text
     assert '<h2 id="hits-1">Subscribers' in page and "its username begins so" in page
+
+
+async def test_a_username_leads_to_its_subscriber_or_to_its_sessions(console: Console) -> None:
+    nora = await console.somebody("noc")
+    known = await nora.get("/search/subscriber", params={"username": "c1001-s1@isp.example"})
+    assert (known.status_code, known.headers["location"]) == (303, "/subscribers/1")
+    gone = await nora.get("/search/subscriber", params={"username": "a&b"})
+    assert (gone.status_code, gone.headers["location"]) == (303, "/sessions/of?username=a%26b")
 
 
 async def test_what_is_too_short_or_found_nowhere_is_told_in_words(console: Console) -> None:
@@ -60,7 +68,8 @@ async def test_every_hit_that_leads_somewhere_opens(console: Console, role: Role
     for asked in ("run 3", "HWTC00000001", "c1001-s1@isp.example", "100.64.0.1", "Customer", "visit 1"):
         page = (await person.get("/search", params={"q": asked})).text
         for link in re.findall(r'href="(/[^"#]*)[^"]*" data-hit', page):
-            assert (await person.get(link)).status_code == 200, (asked, link)
+            answer = await person.get(link)
+            assert answer.status_code == (303 if link.startswith("/search/subscriber") else 200), (asked, link)
 
 
 async def test_a_partner_finds_nobody_else_s_customers(console: Console) -> None:

@@ -1,0 +1,57 @@
+"""Before an act is taken it is said what it touches, and where it can't be taken, why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provisioning.truth import ACTS, Act, Truth, acts_of, preview
+from tests.provisioning.truth.test_comparing import NOW, SERIAL, a_device, a_session, a_subscriber
+
+
+def a_truth(**said: Any) -> Truth:
+    usual: dict[str, Any] = {"looked_at": NOW, "sentence": "", "agrees": True, "comparisons": [], "differences": []}
+    seen: dict[str, Any] = {"sessions": [a_session()], "devices": [a_device()], "readings": [], "asked": []}
+    subscriber = a_subscriber(**said.pop("subscriber", {}))
+    return Truth(subscriber=subscriber, **{**usual, **seen, **said})
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_every_act_says_what_it_touches_and_what_confirms_it(act: Act) -> None:
+    state = "suspended" if act == "resume" else "active"
+    told = preview(a_truth(subscriber={"state": state}), act, serial=SERIAL, plan="fiber-600")
+    assert told.refused is None
+    assert "confirmed when" in told.touches[-1]
+
+
+def test_a_session_that_is_to_be_ended_is_named() -> None:
+    assert preview(a_truth(), "suspend").touches[:2] == [
+        "FreeRADIUS refuses every login from now on.",
+        "The NAS is asked to end session a1 at bng-1.",
+    ]
+    told = preview(a_truth(), "suspend", garden="unpaid").touches
+    assert told[0] == "Every login is served by plan unpaid from now on."
+    assert told[1].startswith("Session a1 at bng-1 is told plan unpaid")
+    assert preview(a_truth(sessions=[]), "suspend").touches[1] == "No session is known to be open."
+
+
+def test_what_cannot_be_done_says_why() -> None:
+    cases: list[tuple[Act, dict[str, Any], str]] = [
+        ("suspend", {"state": "terminated"}, "It is terminated: nothing is done to it any more."),
+        ("suspend", {"state": "pending"}, "It is pending: a run brings it into service first."),
+        ("resume", {"state": "active"}, "It is active: there is no suspension to end."),
+    ]
+    for act, subscriber, why in cases:
+        assert preview(a_truth(subscriber=subscriber), act).refused == why
+    assert preview(a_truth(sessions=[]), "disconnect").refused is not None
+    assert preview(a_truth(), "reboot", serial="HWTC00000009").refused == (
+        "CPE HWTC00000009 is not bound to its service."
+    )
+
+
+def test_only_what_can_be_done_as_it_stands_is_offered() -> None:
+    assert acts_of(a_truth()) == ["disconnect", "suspend", "change-plan"]
+    assert acts_of(a_truth(subscriber={"state": "suspended"}, sessions=[])) == ["resume", "change-plan"]
+    assert acts_of(a_truth(subscriber={"state": "terminated"})) == []
+    assert acts_of(a_truth(subscriber={"state": "pending"}, sessions=[])) == []
