@@ -15,7 +15,7 @@ from typing import Any
 from provisioning.access import AuditView
 from provisioning.commercial.money import DECIMALS
 from provisioning.keeps import MONEY_STEPS
-from workflows import RoundView, RunSummary, RunView, StepView
+from workflows import EventView, RoundView, RunSummary, RunView, StepView
 
 NOT_SHOWN = "(not shown)"
 
@@ -68,6 +68,11 @@ def entry_without_amounts(entry: AuditView) -> AuditView:
     """An entry of the audit as who sees no money reads it; it is kept whole."""
     before, after = without_amounts(entry.before), without_amounts(entry.after)
     return replace(entry, before=before, after=after, reason=_or_none(entry.reason, None))
+
+
+def event_without_amounts(event: EventView) -> EventView:
+    """An event as who sees no money reads it."""
+    return replace(event, data=without_amounts(event.data), reason=_or_none(event.reason, None))
 
 
 def _step(step: StepView) -> StepView:

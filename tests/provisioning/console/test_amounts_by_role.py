@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+from sqlalchemy import update
 
 from provisioning.access import Deed, Tokens, keep_deed, subject_of
 from tests.support.console import Console
 from tests.support.held_runs import NOW, PAYING, REASON, hold_at_a_payment
+from workflows.engine.tables import EventRow
 
 PAGES = ["/queue", "/queue/now", f"/runs/{PAYING}", f"/runs/{PAYING}/now", "/runs", "/audit"] + [
     f"/runs/{PAYING}/acts/{verb}" for verb in ("retry", "retry-from", "skip", "roll-back", "hand-over", "note")
 ]
 SAME = "journey=quote_accepted_to_order&step=payment_settled&code=workflow.needs_a_person"
 PAGES += [f"/queue/acts/{verb}?{SAME}" for verb in ("retry", "roll-back", "skip")]
-DOORS = [f"/runs/{PAYING}", "/runs?state=held", f"/runs/{PAYING}/preview?verb=roll-back", "/audit"]
+DOORS = [f"/runs/{PAYING}", "/runs?state=held", f"/runs/{PAYING}/preview?verb=roll-back", "/audit", "/events"]
 AMOUNTS = ("49.90", "4990", "12.50")
 TOLD = "payment 7 of (not shown) by bank has not come within 14 days"
 
@@ -50,6 +54,7 @@ async def prepare(console: Console) -> None:
     appliance = console.appliance
     async with appliance.database.begin() as db:
         await hold_at_a_payment(db, appliance.tenant_id)
+        await db.execute(update(EventRow).values(data=json.dumps({"customer_id": 1, "sale_amount": "49.90"})))
         told = {"subject": subject_of("run", PAYING), "before": {"reason": REASON}, "reason": "49.90 EUR came"}
         deed = Deed(action="runs retry", actor="paul", door="console", after={"amount": "49.90"}, **told)
         await keep_deed(db, deed, tenant_id=appliance.tenant_id, at=NOW)
