@@ -106,6 +106,7 @@ async def test_no_amount_goes_into_the_ticket_of_a_hand_over(spoilable: Applianc
         await hold_at_a_payment(db, spoilable.tenant_id)
         decision = Decision("hand-over", reason="call them", team="onboarding")
         decided = await spoilable.run_desk(db).decide(PAYING, decision, by="nora")
+        assert decided.before is not None
         [ticket] = (await spoilable.run_desk(db).handed_over([decided.before])).values()
         assert ticket["description"].startswith("call them\n\nRun 77, quote_accepted_to_order")
         assert "payment 7 of (not shown) by bank has not come" in ticket["description"]
