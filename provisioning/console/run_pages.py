@@ -95,13 +95,16 @@ async def run_now(call: InCall, run_id: RunNumber) -> Response:
 async def _list(call: Call, template: str, state: str, journey: str, customer: str, after: str | None) -> Response:
     if state and state not in list(RunState):
         raise InvalidRequest("The list", [Fault("state", f"is none of {', '.join(RunState)}: {state}")])
+    customer_id, among = read_customer(customer), own_runs(call)
+    # what moves is told of the newest runs of all: a list of others is as old as it is, and doesn't say that it is live
+    is_newest = not (state or journey or customer_id or after) and among is None
     found = await list_runs(
         call.db,
         tenant_id=call.tenant_id,
         states=[state] if state else (),
         journey=journey or None,
-        customer_id=read_customer(customer),
-        among=own_runs(call),
+        customer_id=customer_id,
+        among=among,
         before_id=row_of(after),
         limit=ON_A_PAGE + 1,
     )
@@ -110,7 +113,7 @@ async def _list(call: Call, template: str, state: str, journey: str, customer: s
         call,
         template,
         "Runs",
-        topics=[] if after else [NEWEST],
+        topics=[NEWEST] if is_newest else [],
         runs=page.items,
         next=page.next.replace("/runs/now", "/runs") if page.next else None,
         states=list(RunState),

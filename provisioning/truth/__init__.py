@@ -1,8 +1,8 @@
 """The truth about one subscriber: what we want, what RADIUS has, what the session shows, what the CPE reports.
 
-``TruthDesk`` asks every side and says what differs (``comparing``, pure functions of what was found); a side that can't
-be asked is told as not known, with the reason. ``previews`` says what an act would touch before it is taken,
-``outcomes`` what came of it by proof, ``Timeline`` all that has happened.
+``TruthDesk`` asks every side and says what differs (``comparing`` and ``differing``: pure functions of what was found);
+a side that can't be asked is told as not known, with the reason. ``previews`` says what an act would touch before it is
+taken, ``outcomes`` what came of it by proof, ``Timeline`` all that has happened.
 
 To add a matter: a name in ``facts.Matter``, a function in ``comparing`` that says of it what each side has, and one
 line in ``comparisons``.

@@ -16,7 +16,8 @@ from provisioning.errors import ProvisioningError
 from provisioning.intake import Clock
 from provisioning.sight import Sight
 from provisioning.subscriber_desk import SubscriberDesk, Who
-from provisioning.truth.comparing import Sides, comparisons, differences, served_by, summed_up
+from provisioning.truth.comparing import Sides, comparisons, served_by
+from provisioning.truth.differing import differences, summed_up
 from provisioning.truth.facts import Truth
 from provisioning.truth.outcomes import Outcome, of_change, of_operation
 from provisioning.vault import VaultError

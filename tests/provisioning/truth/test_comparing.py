@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from acs import DeviceReading, DeviceRecord, Reading
-from provisioning.truth.comparing import Sides, comparisons, differences, summed_up
+from provisioning.truth.comparing import Sides, comparisons
+from provisioning.truth.differing import differences, summed_up
 from provisioning.truth.facts import Comparison, Difference
 from radius import SessionView, ShownSubscriber, SubscriberView
 
