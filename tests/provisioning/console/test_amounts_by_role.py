@@ -55,8 +55,8 @@ async def prepare(console: Console) -> None:
     async with appliance.database.begin() as db:
         await hold_at_a_payment(db, appliance.tenant_id)
         await db.execute(update(EventRow).values(data=json.dumps({"customer_id": 1, "sale_amount": "49.90"})))
-        told: dict[str, Any] = {"subject": subject_of("run", PAYING), "before": {"reason": REASON}, "reason": "49.90 EUR came"}
-        deed = Deed(action="runs retry", actor="paul", door="console", after={"amount": "49.90"}, **told)
+        deed = Deed("runs retry", "paul", "console", subject=subject_of("run", PAYING), reason="49.90 EUR came")
+        deed.before, deed.after = {"reason": REASON}, {"amount": "49.90"}
         await keep_deed(db, deed, tenant_id=appliance.tenant_id, at=NOW)
 
 
