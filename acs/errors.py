@@ -47,6 +47,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import ClassVar, TypedDict
 
 
@@ -316,12 +317,24 @@ class SettingsUnsendable(SettingsRefused):
 
 
 class SettingsFailed(DeviceError):
-    """The CPE failed while it was taking its settings; another attempt may succeed."""
+    """The CPE failed while it was taking its settings; another attempt may succeed.
+
+    ``again_after`` is how much later that is due; None once a person has to look.
+    """
 
     code = "acs.settings_failed"
     transient = True
 
-    def __init__(self, serial: str, *, fault_code: str, refusals: Sequence[Refusal], message: str) -> None:
+    def __init__(
+        self,
+        serial: str,
+        *,
+        fault_code: str,
+        refusals: Sequence[Refusal],
+        message: str,
+        again_after: timedelta | None = None,
+    ) -> None:
+        self.again_after = again_after
         self.fault_code = fault_code
         self.refusals = tuple(refusals)
         super().__init__(serial, f"CPE {serial} did not take its settings: {message}")

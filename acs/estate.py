@@ -136,13 +136,16 @@ class ConvergenceBySite:
 
     async def withdraw(self, device_serial: str) -> WithdrawOutcome:
         """At every ACS where a withdrawn binding of that serial may have left something."""
-        left_at = dict.fromkeys(each.acs_name for each in await self._states.to_clear(device_serial))
+        left_at = await self.left_at(device_serial)
         places = [self.of(acs_name) for acs_name in left_at] or [await self._serving(device_serial)]
         outcomes = [await place.withdraw(device_serial) for place in places]
         cleared = all(outcome["cleared"] for outcome in outcomes)
         return WithdrawOutcome(
             device_serial=outcomes[-1]["device_serial"], device_id=outcomes[-1]["device_id"], cleared=cleared
         )
+
+    async def left_at(self, device_serial: str) -> list[str]:
+        return await self._states.left_at(device_serial)
 
     async def release(self, device_serial: str, *, service_id: int | None = None) -> WithdrawOutcome:
         await self._states.unbind(device_serial, service_id=service_id)

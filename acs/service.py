@@ -88,6 +88,8 @@ class GenieAcsService:
             serial, spelt=device_serial.strip(), customer_id=customer_id, service_id=service_id, acs_name=acs_name
         )
         await self._seal_generated_wifi(serial, inputs, known=[*device.inputs.values(), *given.values()])
+        if device.template != template.name:
+            device.send_until = None  # what a campaign keeps back is its template, and this is another
         device.template, device.data_model, device.inputs = template.name, template.data_model, inputs
         device.plan = plan if plan is not None else device.plan
         await self._write_wish(device, template, inputs, "Its settings were written down.")

@@ -46,12 +46,16 @@ def write_wish(device: AcsDevice, wish: Rendering, *, why: str, at: datetime) ->
 
 
 def renew(device: AcsDevice, settings: Sequence[Setting], *, why: str, at: datetime) -> None:
-    """A new revision, unless the settings are the ones that are written down."""
+    """A new revision, unless the settings are the ones that are written down.
+
+    What a campaign keeps from being sent at this time stays kept back: the new settings hold its template as well.
+    """
     revision = revision_of(
         device.data_model, settings, secret_version=device.secret_version, delivery=device.delivery or {}
     )
     if device.revision == revision:
         return
+    has_taken_former = device.applied_revision == device.revision
     device.revision = revision
     device.parameters = [list(setting.as_row()) for setting in settings]
     device.details = []
@@ -60,7 +64,9 @@ def renew(device: AcsDevice, settings: Sequence[Setting], *, why: str, at: datet
     device.repair_waits = False
     # All of that was of the former wish.
     device.repairs, device.repairs_since, device.handed_over_at = 0, None, None
-    device.failures, device.try_again_at, device.send_until = 0, None, None
+    device.failures, device.try_again_at = 0, None
+    if has_taken_former:
+        device.send_until = None
     device.inform_slowed_at = device.inform_settled_at = device.inform_reason = None
     device.inform_attempts = 0
     seen = device.device_id is not None

@@ -87,6 +87,9 @@ class TemplateChange:
             if error.transient:
                 raise
             return Standing("failed", str(error))
+        if device.applied_revision != device.revision:
+            device.send_until = until
+            await self._db.flush()
         return Standing("under_way", "It is to have new settings.", rendered["revision"])
 
     async def look(self, under_way: Mapping[int, str | None]) -> dict[int, Standing]:

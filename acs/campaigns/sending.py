@@ -1,7 +1,8 @@
 """Until when what a campaign has begun may be sent: in its window, and while it is not stopped.
 
 A CPE that has begun and could not be reached is told its settings when it reports, which may be at noon. So every row
-says until when (``send_until``), and the ACS drops what was queued by then; the next window moves it.
+says until when (``send_until``), and the ACS drops what was queued by then; the next window moves it. Somebody else's
+wish for such a CPE, say another WiFi name, holds the campaign's template as well: it waits for the window with it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from acs.campaigns.pacing import Window
 from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
@@ -24,14 +26,31 @@ def window_of(campaign: AcsCampaign) -> Window | None:
     return Window(begins, ends) if begins is not None and ends is not None else None
 
 
-def has_to_move(campaign_id: SQLColumnExpression[int]) -> ColumnElement[bool]:
-    """Whether a campaign has CPEs that wait for its next window, also when it has ended otherwise."""
+def has_to_move() -> ColumnElement[bool]:
+    """Whether an ``AcsCampaign`` has CPEs that wait for its next window, also when it has ended otherwise."""
     return exists().where(
-        AcsCampaignMember.campaign_id == campaign_id,
+        AcsCampaignMember.campaign_id == AcsCampaign.id,
         AcsCampaignMember.state == "unreached",
         AcsDevice.id == AcsCampaignMember.device_row_id,
-        AcsDevice.revision == AcsCampaignMember.mark,
+        or_(AcsDevice.revision == AcsCampaignMember.mark, _carries_its_template()),
         AcsDevice.send_until.is_not(None),
+    )
+
+
+def _carries_its_template() -> ColumnElement[bool]:
+    """Whether a member's CPE is to have the campaign's template still, and no later campaign has begun there."""
+    later, of = aliased(AcsCampaignMember), aliased(AcsCampaign)
+    begun_later = exists().where(
+        later.device_row_id == AcsCampaignMember.device_row_id,
+        later.begun_at > AcsCampaignMember.begun_at,
+        of.id == later.campaign_id,
+        of.kind == "template",
+    )
+    return and_(
+        AcsCampaign.kind == "template",
+        AcsDevice.template == AcsCampaign.arguments["template"].as_string(),
+        AcsCampaignMember.begun_at.is_not(None),
+        ~begun_later,
     )
 
 
@@ -53,17 +72,22 @@ async def move_sending(db: AsyncSession, campaign: AcsCampaign, *, at: datetime,
 async def stop_sending(db: AsyncSession, campaign: AcsCampaign, *, at: datetime) -> None:
     """What is still to be sent is not, from now on."""
     if campaign.kind == "template":
-        await _set(db, campaign, at)
+        await _set(db, campaign, at, freed_too=True)
 
 
-async def _set(db: AsyncSession, campaign: AcsCampaign, until: datetime | None) -> None:
+async def _set(db: AsyncSession, campaign: AcsCampaign, until: datetime | None, *, freed_too: bool = False) -> None:
+    """``freed_too``: also for whoever carries the template by somebody else's wish, and is sent it at any time."""
     members = select(AcsCampaignMember.device_row_id).where(
         AcsCampaignMember.campaign_id == campaign.id, AcsCampaignMember.state.in_(STILL_TO_GET)
     )
+    carries = _carries_its_template()
+    if not freed_too:
+        carries = and_(carries, AcsDevice.send_until.is_not(None))
     is_its_wish = exists().where(
-        AcsCampaignMember.campaign_id == campaign.id,
+        AcsCampaign.id == campaign.id,
+        AcsCampaignMember.campaign_id == AcsCampaign.id,
         AcsCampaignMember.device_row_id == AcsDevice.id,
-        AcsCampaignMember.mark == AcsDevice.revision,
+        or_(AcsCampaignMember.mark == AcsDevice.revision, carries),
     )
     await db.execute(
         update(AcsDevice)

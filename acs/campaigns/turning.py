@@ -78,7 +78,7 @@ class CampaignTurns:
                 select(AcsCampaign.id)
                 .where(
                     AcsCampaign.tenant_id == self._tenant_id,
-                    or_(AcsCampaign.state == "running", under_way, has_to_move(AcsCampaign.id)),
+                    or_(AcsCampaign.state == "running", under_way, has_to_move()),
                 )
                 .order_by(AcsCampaign.id)
             )
@@ -86,13 +86,15 @@ class CampaignTurns:
 
     async def _turn(self, campaign_id: int) -> int:
         touched = await self._look(campaign_id)
+        # One moment for all of the transaction: a window that closes meanwhile was open for what is begun in it.
+        now = self._now()
         async with self._begin() as db:
             campaign = await db.get(AcsCampaign, campaign_id, with_for_update=True)
             if campaign is None:
                 return touched
             if campaign.state == "running":
-                touched += await self._go_on(db, campaign, change_of(campaign, db=db, desks=self._desks(db)))
-            await move_sending(db, campaign, at=self._now(), zone=self._zone)
+                touched += await self._go_on(db, campaign, change_of(campaign, db=db, desks=self._desks(db)), now)
+            await move_sending(db, campaign, at=now, zone=self._zone)
             return touched
 
     async def _look(self, campaign_id: int) -> int:
@@ -124,14 +126,14 @@ class CampaignTurns:
             touched += self._set(member, standing, now)
         return touched
 
-    async def _go_on(self, db: AsyncSession, campaign: AcsCampaign, change: Change) -> int:
+    async def _go_on(self, db: AsyncSession, campaign: AcsCampaign, change: Change, now: datetime) -> int:
         """Begin those whose turn it is, or say why none does."""
         counts = Counts(**await member_counts(db, campaign.id))
         pardoned = _pardoned(campaign)
-        match what_is_next(_terms(campaign), counts, pardoned=pardoned, at=self._now(), zone=self._zone):
+        match what_is_next(_terms(campaign), counts, pardoned=pardoned, at=now, zone=self._zone):
             case Begin(how_many):
                 # The others begin at the next turn: no campaign is to hold up another.
-                return await self._begin_members(db, campaign, change, min(how_many, AT_ONCE))
+                return await self._begin_members(db, campaign, change, min(how_many, AT_ONCE), now)
             case Wait(reason):
                 self._say(campaign, "running", reason)
             case Stop(reason):
@@ -151,8 +153,10 @@ class CampaignTurns:
         for member in await self._members(db, campaign, "under_way"):
             member.mark = await change.recall(member.mark)
 
-    async def _begin_members(self, db: AsyncSession, campaign: AcsCampaign, change: Change, how_many: int) -> int:
-        now, window = self._now(), window_of(campaign)
+    async def _begin_members(
+        self, db: AsyncSession, campaign: AcsCampaign, change: Change, how_many: int, now: datetime
+    ) -> int:
+        window = window_of(campaign)
         until = None if window is None else window.closes_next(now, self._zone)
         patience = timedelta(seconds=campaign.patience_seconds)
         for member in await self._members(db, campaign, "waiting", limit=how_many):

@@ -266,19 +266,28 @@ class Applying:
             raise await self._cut_off(desired)
         details = [dict(each) for each in refusals]
         passing = is_passing(fault)
-        facts = self._after_failure(desired, words) if passing else {"reason": words}
+        failed_at = self._now()
+        facts: dict[str, Any] = self._after_failure(desired, words, failed_at) if passing else {"reason": words}
         await self._states.record(desired, state="faulted", details=details, **facts)
         log.warning("cpe refused its settings", serial=desired.serial, fault_code=fault.code, why=words)
-        kind = SettingsFailed if passing else SettingsRefused
-        return kind(desired.serial, fault_code=fault.code, refusals=refusals, message=words)
+        if not passing:
+            return SettingsRefused(desired.serial, fault_code=fault.code, refusals=refusals, message=words)
+        again_at = facts.get("try_again_at")
+        return SettingsFailed(
+            desired.serial,
+            fault_code=fault.code,
+            refusals=refusals,
+            message=words,
+            again_after=None if again_at is None else again_at - failed_at,
+        )
 
-    def _after_failure(self, desired: Desired, words: str) -> dict[str, Any]:
+    def _after_failure(self, desired: Desired, words: str, failed_at: datetime) -> dict[str, Any]:
         """What is written down of a failure that may pass: when the next attempt is due, if there is one more."""
         failures = desired.failures + 1
         if failures > len(TRIED_AGAIN_AFTER):
             reason = f"{words} It went so {failures} times in a row; a person has to look."
             return {"failures": failures, "reason": reason}
-        at = self._now() + TRIED_AGAIN_AFTER[failures - 1]
+        at = failed_at + TRIED_AGAIN_AFTER[failures - 1]
         reason = f"{words} It is given its settings again at {at:%Y-%m-%d %H:%M} UTC."
         return {"failures": failures, "try_again_at": at, "reason": reason}
 

@@ -188,6 +188,14 @@ class DesiredStates:
 
     async def to_clear(self, device_serial: str) -> list[Desired]:
         """Withdrawn bindings of that serial whose traces may still be at the ACS."""
+        left = await self._left(device_serial)
+        return [each for each in left if self.acs_name in (None, each.acs_name)]
+
+    async def left_at(self, device_serial: str) -> list[str]:
+        """The names of all ACSes where withdrawn bindings of that serial may have left traces, the first one first."""
+        return list(dict.fromkeys(each.acs_name for each in await self._left(device_serial)))
+
+    async def _left(self, device_serial: str) -> list[Desired]:
         serial = canonical_serial(device_serial)
         async with self._begin() as db:
             found = await db.scalars(
@@ -197,7 +205,6 @@ class DesiredStates:
                     AcsDevice.serial == serial,
                     AcsDevice.state == "withdrawn",
                     AcsDevice.cleared_at.is_(None),
-                    *([] if self.acs_name is None else [AcsDevice.acs_name == self.acs_name]),
                 )
                 .order_by(AcsDevice.id)
             )

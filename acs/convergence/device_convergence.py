@@ -218,6 +218,13 @@ class DeviceConvergence:
         device_id = seen["device_id"] if seen is not None else None
         return WithdrawOutcome(device_serial=serial, device_id=device_id, cleared=live is None or bool(to_clear))
 
+    async def left_at(self, device_serial: str) -> list[str]:
+        """The names of the ACSes, configured or not, where a withdrawn binding of that serial may have left something.
+
+        Nobody is asked anything. Raises: SerialMalformed.
+        """
+        return await self._states.left_at(device_serial)
+
     async def release(self, device_serial: str, *, service_id: int | None = None) -> WithdrawOutcome:
         """Unbind a CPE from its service and take back what that left at the ACS: the undo of ``apply``.
 

@@ -83,8 +83,10 @@ class JudgedPage:
         self._looked_at = looked_at
         self._outcome = outcome
         self._informs: list[dict[str, Any]] = []
+        self._rows: dict[int, Any] = {}
+        """What was judged, of those that something is to be written of."""
         self._facts: dict[int, dict[str, Any]] = {}
-        self._repairs: dict[int, tuple[Any, Judgement]] = {}
+        self._repairs: dict[int, Judgement] = {}
         self.suspects: dict[str, bool] = {}
         """Serials that another CPE than ours reports, or several do; and whether that was known."""
 
@@ -118,17 +120,17 @@ class JudgedPage:
         if whole and is_silent(last_inform, interval, self._now):
             self._outcome.silent += 1
             if row.unreached_why is None:
-                self._facts.setdefault(row.id, {}).update(unreached_why="silent", unreached_since=last_inform)
+                self._note(row, unreached_why="silent", unreached_since=last_inform)
             elif row.unreached_why == "nat":  # it reported by itself, and does so no more
-                self._facts.setdefault(row.id, {}).update(unreached_why="offline")
+                self._note(row, unreached_why="offline")
             return
         if row.unreached_why == "silent":
             self._outcome.back += 1
-            self._facts.setdefault(row.id, {}).update(unreached_why=None, unreached_since=None)
+            self._note(row, unreached_why=None, unreached_since=None)
         elif row.unreached_why in ("offline", "nat"):
             why = cause_of("offline", last_inform_at=last_inform, inform_interval=interval, now=self._now)
             if why != row.unreached_why:
-                self._facts.setdefault(row.id, {}).update(unreached_why=why)
+                self._note(row, unreached_why=why)
 
     def _act(self, row: Any, seen: SeenDevice, judgement: Judgement) -> None:
         outcome = self._outcome
@@ -139,17 +141,22 @@ class JudgedPage:
         elif judgement.news in ("reset", "drifted"):
             outcome.resets += judgement.news == "reset"
             outcome.drifted += judgement.news == "drifted"
-            self._repairs[row.id] = (row, judgement)
+            self._rows[row.id], self._repairs[row.id] = row, judgement
         else:
             outcome.first_informs += judgement.news == "first_inform"
             outcome.rebooted += judgement.news == "rebooted"
             if judgement.news == "first_inform":
                 reason = "The CPE has reported; its settings are next."
-                self._facts.setdefault(row.id, {}).update(known, state="queued", reason=reason)
+                self._note(row, **known, state="queued", reason=reason)
             outcome.due.append(row.serial)
 
+    def _note(self, row: Any, **facts: Any) -> None:
+        self._rows[row.id] = row
+        self._facts.setdefault(row.id, {}).update(facts)
+
     async def write(self, db: AsyncSession, tell: Tell) -> None:
-        """All of it, within the caller's transaction."""
+        """All of it, within the caller's transaction; but nothing of a CPE that has come further since it was judged:
+        the next sweep judges it anew."""
         if self._informs:
             table = cast(Table, AcsDevice.__table__)
             connection = await db.connection()
@@ -157,7 +164,7 @@ class JudgedPage:
                 update(table).where(table.c.id == bindparam("row")).values({"last_inform_at": bindparam("heard")}),
                 self._informs,
             )
-        touched = sorted({*self._facts, *self._repairs})
+        touched = sorted(self._rows)
         for start in range(0, len(touched), ROWS_AT_ONCE):
             found = await db.scalars(
                 select(AcsDevice)
@@ -166,13 +173,14 @@ class JudgedPage:
                 .with_for_update()
             )
             for device in found:
+                row = self._rows[device.id]
+                before = (row.revision, row.state, row.written_at, row.repair_waits)
+                if (device.revision, device.state, device.written_at, device.repair_waits) != before:
+                    continue
                 for column, value in self._facts.get(device.id, {}).items():
                     setattr(device, column, value)
                 if device.id in self._repairs:
-                    row, judgement = self._repairs[device.id]
-                    before = (row.revision, row.state, row.written_at, row.repair_waits)
-                    if (device.revision, device.state, device.written_at, device.repair_waits) == before:
-                        await self._repair(db, device, judgement, tell)
+                    await self._repair(db, device, self._repairs[device.id], tell)
 
     async def _repair(self, db: AsyncSession, device: AcsDevice, judgement: Judgement, tell: Tell) -> None:
         drift = [dict(each) for each in judgement.drift]

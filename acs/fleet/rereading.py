@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import load_only
 
+from acs.convergence.unreached import AMBIGUOUS
 from acs.tables import AcsDevice
 
 VERIFIED = ("verified", "accepted_unverifiable")
@@ -44,7 +45,8 @@ async def take_turns(
     now: datetime,
     left_out: Sequence[ColumnElement[bool]] = (),
 ) -> list[str]:
-    """The serials of those whose turn it is, and that it was. Silent ones are passed over until they are back."""
+    """The serials of those whose turn it is, and that it was. Silent ones, and those whose serial several CPEs report,
+    are passed over until that is over."""
     mine = (
         AcsDevice.tenant_id == tenant_id,
         AcsDevice.acs_name == acs_name,
@@ -61,7 +63,7 @@ async def take_turns(
             *left_out,
             AcsDevice.verified_at <= due,
             or_(AcsDevice.reread_at.is_(None), AcsDevice.reread_at <= due),
-            or_(AcsDevice.unreached_why.is_(None), AcsDevice.unreached_why != "silent"),
+            or_(AcsDevice.unreached_why.is_(None), AcsDevice.unreached_why.not_in(("silent", AMBIGUOUS))),
         )
         .order_by(func.coalesce(AcsDevice.reread_at, AcsDevice.verified_at), AcsDevice.id)
         .limit(rereading.share_of(cpes))

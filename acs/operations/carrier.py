@@ -14,13 +14,13 @@ from functools import partial
 import structlog
 
 from acs.convergence.sessions import Patience, Sessions
-from acs.errors import AcsError
+from acs.errors import AcsError, AcsUnknown
 from acs.leases import kept
-from acs.operations.kinds import steps_of
-from acs.operations.ledger import RENEWED_EVERY_SECONDS, LeaseLost, Operation, OperationLedger, Told
+from acs.operations.kinds import gives_settings, steps_of
+from acs.operations.ledger import LEASE, RENEWED_EVERY_SECONDS, LeaseLost, Operation, OperationLedger, Told
 from acs.operations.records import OperationRecord
 from acs.operations.settling import ConvergenceOf
-from acs.operations.steps import Step, TaskStep
+from acs.operations.steps import TaskStep
 from acs.operations.task_looks import TaskLooks, pause
 from acs.ports import Begin, Now, Sleep
 
@@ -83,7 +83,10 @@ class OperationCarrier:
         if operation is not None:
             try:
                 async with kept(
-                    partial(self._ledger.renew, operation), every_seconds=RENEWED_EVERY_SECONDS, pulse=self._pulse
+                    partial(self._ledger.renew, operation),
+                    every_seconds=RENEWED_EVERY_SECONDS,
+                    lease=LEASE,
+                    pulse=self._pulse,
                 ):
                     await self._advance(operation)
             except LeaseLost:
@@ -115,38 +118,49 @@ class OperationCarrier:
                 await self._in_trouble(operation, error)
 
     async def _in_trouble(self, operation: Operation, error: AcsError) -> None:
-        """The ACS or the CPE could not be asked. Where nothing was sent and nothing will help, that is the end."""
+        """The ACS or the CPE could not be asked. Where nothing will help, that is the end: of what was sent to an ACS
+        that is not configured any more nobody learns what it did."""
         log.warning("operation could not be carried", operation_id=operation.id, code=error.code, why=str(error))
         if operation.stage == "new" and not error.transient:
             await self._ledger.end(operation, "faulted", str(error), {"code": error.code})
+            return
+        if isinstance(error, AcsUnknown):
+            words = f"What was sent of it is there, and whether it was done is not known: {error}"
+            await self._ledger.end(operation, "unknown", words, {"code": error.code})
             return
         seconds = pause(operation, 2.0)
         await self._ledger.rest(operation, seconds=seconds, looks=operation.looks + 1, reason=str(error))
 
     async def _moved(self, operation: Operation) -> Operation | None:
         """One look. Gives the operation when there is more to do at once, None when it rests or has ended."""
+        if operation.kind == "move" and operation.cancel_wanted:  # superseded; its reason says so
+            await self._ledger.end(operation, "cancelled", operation.reason)
+            return None
+        if operation.stage == "new" and operation.step == 0 and operation.cancel_wanted:
+            await self._ledger.end(operation, "cancelled", "It was cancelled. Nothing was sent.")
+            return None
+        if self._now() >= operation.given_up_at:
+            await self._give_up(operation)
+            return None
         convergence = self._convergence_of(operation.acs_name)
         step = steps_of(operation, self._convergence_of)[operation.step]
-        if self._now() >= operation.given_up_at:
-            await self._give_up(operation, step)
-            return None
         sessions = Sessions(convergence.nbi, sleep=self._sleep, patience=Patience())
         looks = TaskLooks(convergence.nbi, convergence, self._ledger, sessions, now=self._now)
         if isinstance(step, TaskStep):
             return await looks.look_at_task(operation, step)
         if not operation.still_bound:
-            await self._ledger.stop(operation, "cancelled", "The CPE was withdrawn from its service meanwhile.")
+            await self._ledger.end(operation, "cancelled", "The CPE was withdrawn from its service meanwhile.")
             return None
         if operation.state == "requested":
             operation = await self._ledger.note(operation, state="queued", queued_at=self._now())
         return await looks.follow(operation, await step.call(operation))
 
-    async def _give_up(self, operation: Operation, step: Step) -> None:
-        if not isinstance(step, TaskStep):
+    async def _give_up(self, operation: Operation) -> None:
+        if gives_settings(operation):
             late = "Its time is over. What the CPE is to have stays written down, and is applied when it reports."
-            await self._ledger.stop(operation, "expired", late)
+            await self._ledger.end(operation, "expired", late)
         elif operation.stage == "new":
-            await self._ledger.stop(operation, "expired", "Its time is over, and nothing more was sent.")
+            await self._ledger.end(operation, "expired", "Its time is over, and nothing more was sent.")
         else:
             late = f"Its time is over, and whether it was done is not known. Last: {operation.reason}"
-            await self._ledger.stop(operation, "unknown", late)
+            await self._ledger.end(operation, "unknown", late)

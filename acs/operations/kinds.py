@@ -7,8 +7,14 @@ from acs.operations.commands import FirmwareStep, RebootStep, ResetStep
 from acs.operations.diagnostics import ReadTestStep, RequestTestStep
 from acs.operations.ledger import Operation
 from acs.operations.parameters import ReadBackStep, ReadStep, RefreshStep, WriteStep
+from acs.operations.records import ALWAYS_OURS
 from acs.operations.settling import ClearingStep, ConvergenceOf, LeavingStep, SettingsStep, SettledThereStep
 from acs.operations.steps import Step
+
+
+def gives_settings(operation: Operation) -> bool:
+    """Whether its present step brings the CPE to what it is to have, rather than sends it a task of its own."""
+    return operation.kind in ALWAYS_OURS or (operation.kind == "factory_reset" and operation.step > 0)
 
 
 def steps_of(operation: Operation, convergence_of: ConvergenceOf) -> tuple[Step, ...]:
@@ -25,7 +31,7 @@ def steps_of(operation: Operation, convergence_of: ConvergenceOf) -> tuple[Step,
         "ping": (RequestTestStep("ping"), ReadTestStep("ping", nbi)),
         "download": (RequestTestStep("download"), ReadTestStep("download", nbi)),
         "wifi": (settings,),
-        "swap": (ClearingStep(convergence), settings),
-        "move": (SettledThereStep(convergence), LeavingStep(convergence_of)),
+        "swap": (ClearingStep(convergence, convergence_of), settings),
+        "move": (SettledThereStep(convergence), LeavingStep(convergence, convergence_of)),
     }
     return steps[operation.kind]

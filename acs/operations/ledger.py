@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from sqlalchemy import and_, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -48,6 +48,10 @@ class Operation:
     serial: str
     serial_as_given: str
     still_bound: bool
+    handed_over: str | None
+    """Why the CPE was left to a person since this was asked for."""
+    tried_again_in: timedelta | None
+    """How much later a CPE that has failed at its settings is given them again."""
     acs_name: str
     kind: OperationKind
     arguments: dict[str, Any]
@@ -139,7 +143,7 @@ class OperationLedger:
                 return None
             row.leased_until, row.leased_by = now + LEASE, secrets.token_hex(16)
             device = None if row.device_row_id is None else await db.get(AcsDevice, row.device_row_id)
-            return _operation(row, device)
+            return _operation(row, device, self._now())
 
     async def note(self, operation: Operation, **facts: Any) -> Operation:
         """Write down how far it has come, and go on with it. Raises: LeaseLost."""
@@ -149,7 +153,7 @@ class OperationLedger:
             for column, value in facts.items():
                 setattr(row, column, value)
             device = None if row.device_row_id is None else await db.get(AcsDevice, row.device_row_id)
-            return _operation(row, device)
+            return _operation(row, device, self._now())
 
     async def renew(self, operation: Operation) -> bool:
         """Hold it for as long again; False when it is not held any more."""
@@ -166,9 +170,19 @@ class OperationLedger:
         await self.note(operation, **facts, due_at=due_at, leased_until=None, leased_by=None)
 
     async def end(
-        self, operation: Operation, state: OperationState, reason: str, result: dict[str, Any] | None = None
+        self,
+        operation: Operation,
+        state: OperationState,
+        reason: str,
+        result: dict[str, Any] | None = None,
+        *,
+        disproven: bool = False,
     ) -> None:
-        """Write down how it ended, and tell. Raises: LeaseLost."""
+        """Write down how it ended, and tell. What ends before it is done, and had a step proven by then, is *partial*,
+        and says what was done, unless that was ``disproven``. Raises: LeaseLost."""
+        if state != "done" and operation.proven is not None and not disproven:
+            done, missing = operation.proven
+            state, reason = "partial", f"{done}, and {missing}. {reason}"
         async with self._begin() as db:
             row = await self._leased(db, operation)
             row.state, row.reason, row.ended_at = state, reason, self._now()
@@ -177,14 +191,6 @@ class OperationLedger:
             await db.flush()
             if self._told is not None:
                 await self._told(db, record_of_operation(row))
-
-    async def stop(self, operation: Operation, state: Literal["expired", "cancelled", "unknown"], reason: str) -> None:
-        """It ends before it is done. Where a step of it was proven by then, that is told. Raises: LeaseLost."""
-        if operation.proven is None:
-            await self.end(operation, state, reason)
-            return
-        done, missing = operation.proven
-        await self.end(operation, "partial", f"{done}, and {missing}. {reason}")
 
     async def _leased(self, db: AsyncSession, operation: Operation) -> AcsOperation:
         row = await self._row(db, operation.id)
@@ -200,12 +206,26 @@ class OperationLedger:
         return row
 
 
-def _operation(row: AcsOperation, device: AcsDevice | None) -> Operation:
+def _handed_over(row: AcsOperation, device: AcsDevice | None) -> str | None:
+    if device is None or device.handed_over_at is None or device.handed_over_at < row.requested_at:
+        return None
+    return device.reason
+
+
+def _tried_again_in(device: AcsDevice | None, now: datetime) -> timedelta | None:
+    if device is None or device.state != "faulted" or device.try_again_at is None or device.try_again_at <= now:
+        return None
+    return device.try_again_at - now
+
+
+def _operation(row: AcsOperation, device: AcsDevice | None, now: datetime) -> Operation:
     return Operation(
         id=row.id,
         serial=row.device_serial,
         serial_as_given=row.device_serial if device is None else device.serial_as_given,
         still_bound=device is not None and device.state != "withdrawn",
+        handed_over=_handed_over(row, device),
+        tried_again_in=_tried_again_in(device, now),
         acs_name=DEFAULT_ACS if device is None else device.acs_name,
         kind=cast(OperationKind, row.kind),
         arguments=dict(row.arguments),

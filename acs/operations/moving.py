@@ -50,7 +50,8 @@ class DeviceMoving:
     ) -> OperationRecord:
         """Look for the CPE at that ACS from now on, and give it its settings there.
 
-        Whoever asks sees to it that the CPE reports there: by DHCP, or at the CPE.
+        Whoever asks sees to it that the CPE reports there: by DHCP, or at the CPE. A move that is still open, say to
+        the wrong ACS, ends with this one, which may lead back.
 
         Raises: SerialMalformed, DeviceUnknown, AcsUnknown, OperationRefused, OperationUnderWay, RequestConflict.
         """
@@ -68,6 +69,7 @@ class DeviceMoving:
         if former == acs_name:
             raise OperationRefused(serial, "The move", [f"it is bound to ACS {acs_name} already"])
         await self._require_nothing_in_between(serial)
+        await self._supersede(serial, acs_name)
         now = self._now()
         self._db.add(_left_behind(device, acs_name, now))
         anew = {
@@ -90,11 +92,29 @@ class DeviceMoving:
                 AcsOperation.tenant_id == self._tenant_id,
                 AcsOperation.device_serial == serial,
                 AcsOperation.ended_at.is_(None),
-                AcsOperation.kind.not_in(FINDS_ITS_ACS),
+                AcsOperation.kind.not_in((*FINDS_ITS_ACS, "move")),
             )
         )
         if (row := found.first()) is not None:
             raise OperationUnderWay(serial, operation_id=row.id, kind=row.kind)
+
+    async def _supersede(self, serial: str, acs_name: str) -> None:
+        """Let the moves that are open end, at their next look; what they left anywhere is taken back by the new one."""
+        found = await self._db.scalars(
+            select(AcsOperation)
+            .where(
+                AcsOperation.tenant_id == self._tenant_id,
+                AcsOperation.device_serial == serial,
+                AcsOperation.ended_at.is_(None),
+                AcsOperation.kind == "move",
+            )
+            .order_by(AcsOperation.id)
+            .with_for_update()
+        )
+        for row in found:
+            row.cancel_wanted, row.due_at = True, self._now()
+            row.reason = f"The CPE was moved on to ACS {acs_name} before this had ended."
+            row.leased_until = row.leased_by = None  # whoever carries it at this moment writes nothing more
 
 
 def _as_of_a_new_one() -> dict[str, Any]:

@@ -122,7 +122,9 @@ class ReadBackStep:
         drift = [path for path, value in wanted.items() if not reads_as(found.get(path), value)]
         if drift:
             shown = "; ".join(f"{path} is {found.get(path)!r} instead of {wanted[path]!r}" for path in drift)
-            return Over("faulted", f"The CPE took it and does not have it: {shown}.", {"parameters": found})
+            return Over(
+                "faulted", f"The CPE took it and does not have it: {shown}.", {"parameters": found}, disproven=True
+            )
         return Over("done", "The CPE has it: it was read back.", {"parameters": found})
 
 

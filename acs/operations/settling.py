@@ -25,40 +25,75 @@ class SettingsStep:
         self._convergence = convergence
 
     async def call(self, operation: Operation) -> Wait | Again | Next | Over:
+        if operation.handed_over is not None:
+            return Over("faulted", operation.handed_over)
+        if operation.tried_again_in is not None:
+            return Wait(operation.reason, operation.tried_again_in.total_seconds())
         pause = min(2.0 * 1.5 ** min(operation.looks, 20), LONGEST_PAUSE_SECONDS)
         convergence = self._convergence.with_patience(BRIEF)
         try:
             await convergence.apply(operation.serial)
             seen = await convergence.verify(operation.serial)
-        except (NotYet, DesiredStateChanged) as waiting:
-            return Wait(str(waiting), pause)
-        except SettingsFailed as failed:
-            return Again(str(failed), pause)
         except AcsError as error:
-            if error.transient:
-                return Wait(str(error), pause)
-            return Over("faulted", str(error), {"code": error.code})
+            return _after(error, pause)
         result = {"revision": seen["revision"], "settings": seen["state"]}
         if seen["state"] == "drifted":
             return Again(f"The CPE took its settings and does not have them: {seen['reason']}", pause)
         return Over("done", seen["reason"], result)
 
 
+def _after(error: AcsError, pause: float) -> Wait | Again | Over:
+    """What is next when a CPE has not come to its settings."""
+    if isinstance(error, SettingsFailed):  # the attempts are the row's, and few; the fleet makes them as well
+        if error.again_after is None:
+            return Over("faulted", f"{error} A person has to look.", {"code": error.code})
+        return Wait(str(error), error.again_after.total_seconds())
+    if isinstance(error, NotYet) and error.reason == "reset_meanwhile":
+        return Again(str(error), pause)  # one that resets itself when it is configured would do so for ever
+    if error.transient or isinstance(error, DesiredStateChanged):
+        return Wait(str(error), pause)
+    return Over("faulted", str(error), {"code": error.code})
+
+
 class ClearingStep:
     """What was queued for the CPE that was replaced is taken back, so that it reaches nobody who plugs it in."""
 
-    def __init__(self, convergence: DeviceConvergence) -> None:
+    def __init__(self, convergence: DeviceConvergence, convergence_of: ConvergenceOf) -> None:
         self._convergence = convergence
+        self._convergence_of = convergence_of
 
     async def call(self, operation: Operation) -> Wait | Again | Next | Over:
         old = str(operation.arguments["old_serial"])
-        cleared = await self._convergence.withdraw(old)
-        cleared_away = f"Nothing of CPE {old} is left at the ACS"
+        # The new CPE may have been moved meanwhile; the old one has left its traces where it was bound.
+        lost = await _cleared(self._convergence, self._convergence_of, old)
+        if lost:
+            cleared_away = (
+                f"What ACS {', '.join(lost)} holds of CPE {old} stays there, as it is not configured any more"
+            )
+        else:
+            cleared_away = f"Nothing of CPE {old} is left at the ACS"
         return Next(
             f"{cleared_away}; CPE {operation.serial} gets its settings.",
-            result={"old_cleared": cleared["cleared"]},
+            result={"old_cleared": not lost},
             proven=(cleared_away, f"CPE {operation.serial} was not seen to have its settings"),
         )
+
+
+async def _cleared(convergence: DeviceConvergence, convergence_of: ConvergenceOf, serial: str) -> list[str]:
+    """Take back what withdrawn bindings of that serial left, each at its own ACS; the names of those that are not
+    configured any more, where it stays.
+
+    Raises: as ``DeviceConvergence.withdraw``.
+    """
+    lost: list[str] = []
+    for acs_name in await convergence.left_at(serial):
+        try:
+            place = convergence_of(acs_name)
+        except AcsUnknown:
+            lost.append(acs_name)
+        else:
+            await place.withdraw(serial)
+    return lost
 
 
 class SettledThereStep:
@@ -80,18 +115,17 @@ class SettledThereStep:
 
 
 class LeavingStep:
-    """What the ACS that a CPE was moved away from still holds of it is taken back there."""
+    """What ACSes that a CPE was moved away from still hold of it is taken back there."""
 
-    def __init__(self, convergence_of: ConvergenceOf) -> None:
+    def __init__(self, convergence: DeviceConvergence, convergence_of: ConvergenceOf) -> None:
+        self._convergence = convergence
         self._convergence_of = convergence_of
 
     async def call(self, operation: Operation) -> Wait | Again | Next | Over:
         former, here = str(operation.arguments["from"]), operation.arguments["to"]
         has_them = f"CPE {operation.serial} has its settings through ACS {here}"
-        try:
-            place = self._convergence_of(former)
-        except AcsUnknown:
-            left = f"ACS {former} is not configured any more, and what it holds of the CPE stays there"
+        lost = await _cleared(self._convergence, self._convergence_of, operation.serial)
+        if lost:
+            left = f"ACS {', '.join(lost)} is not configured any more, and what it holds of the CPE stays there"
             return Over("done", f"{has_them}. {left}.", {"former_cleared": False})
-        await place.withdraw(operation.serial)
         return Over("done", f"{has_them}, and nothing of it is left at ACS {former}.", {"former_cleared": True})

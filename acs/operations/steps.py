@@ -59,11 +59,12 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """The operation has ended."""
+    """The operation has ended. ``disproven``: what an earlier step had proven is not so, and the reason says how."""
 
     state: Ending
     reason: str
     result: dict[str, Any] | None = None
+    disproven: bool = False
 
 
 @runtime_checkable

@@ -76,10 +76,10 @@ class TaskLooks:
     async def _begin(self, operation: Operation, step: TaskStep, seen: SeenDevice | None) -> Operation | None:
         ending = _reason_to_stop(operation)
         if ending is not None and operation.step == 0:
-            await self._ledger.stop(operation, "cancelled", f"{ending} Nothing was sent.")
+            await self._ledger.end(operation, "cancelled", f"{ending} Nothing was sent.")
             return None
         if self._now() >= operation.expires_at:
-            await self._ledger.stop(operation, "expired", "Its time is over, and nothing more was sent.")
+            await self._ledger.end(operation, "expired", "Its time is over, and nothing more was sent.")
             return None
         if seen is None:
             waiting = "The CPE has never reported to the ACS; it waits for its first Inform."
@@ -218,10 +218,10 @@ class TaskLooks:
         if was_deleted or spelt(seen["last_inform"]) == operation.baseline.get("withdrawn_before"):
             why = _reason_to_stop(operation)
             if why is not None:
-                await self._ledger.stop(operation, "cancelled", f"{why} Nothing waits at the ACS any more.")
+                await self._ledger.end(operation, "cancelled", f"{why} Nothing waits at the ACS any more.")
             else:
                 late = "The CPE did not come for it in time; nothing waits at the ACS any more."
-                await self._ledger.stop(operation, "expired", late)
+                await self._ledger.end(operation, "expired", late)
             return None
         return await self._ledger.note(operation, stage="ran", looks=0)
 
@@ -268,13 +268,15 @@ class TaskLooks:
         outcome = await step.effect(operation, seen)
         if operation.baseline.get("late") and step.repeatable and not isinstance(outcome, Over | Next):
             dropped = "The ACS has dropped it: the CPE did not come for it in time."
-            await self._ledger.stop(operation, "expired", dropped)
+            await self._ledger.end(operation, "expired", dropped)
             return None
         return await self.follow(operation, outcome)
 
     async def follow(self, operation: Operation, outcome: Wait | Again | Next | Over) -> Operation | None:
         if isinstance(outcome, Over):
-            await self._ledger.end(operation, outcome.state, outcome.reason, outcome.result)
+            await self._ledger.end(
+                operation, outcome.state, outcome.reason, outcome.result, disproven=outcome.disproven
+            )
             return None
         if isinstance(outcome, Next):
             return await self._next(operation, outcome)

@@ -29,7 +29,7 @@ from acs.ports import Begin, Now, Sleep
 from acs.presets.baseline import APPLY, PREFIX, Baseline, baseline
 from acs.presets.differences import Change, Differences, differences
 from acs.presets.health import faults_of, goes_on
-from acs.presets.records import RENEWED_EVERY_SECONDS, HeldInstall, InstallRecords
+from acs.presets.records import LEASE, RENEWED_EVERY_SECONDS, HeldInstall, InstallRecords
 
 log = structlog.get_logger(__name__)
 
@@ -148,7 +148,7 @@ class PresetInstaller:
 
     def _kept(self, held: HeldInstall) -> AbstractAsyncContextManager[None]:
         renew = partial(self._records.renew, held)
-        return kept(renew, every_seconds=RENEWED_EVERY_SECONDS, pulse=self._pulse)
+        return kept(renew, every_seconds=RENEWED_EVERY_SECONDS, lease=LEASE, pulse=self._pulse)
 
     async def _make(self, change: Change) -> None:
         """Put it, then read it back. Raises: PresetsNotTaken, NbiError."""

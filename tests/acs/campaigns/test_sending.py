@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from acs import AcsDevice, Group, Pace
+from acs.campaigns.changes import Standing, TemplateChange
 from acs.operations.tables import AcsOperation
 from tests.acs.campaigns.conftest import NIGHT, OLD, Fleet
 
@@ -52,18 +53,89 @@ async def test_one_that_was_not_heard_in_time_still_gets_it_in_a_window_alone(fl
     assert await until(fleet) == [CLOSES + DAY]
 
 
-async def test_a_wish_of_somebody_else_s_is_sent_at_any_time(fleet: Fleet) -> None:
+async def wish(fleet: Fleet) -> None:
+    """Somebody, who knows nothing of the campaign, changes what the CPE is to have."""
+    async with fleet.devices.database.begin() as db:
+        await fleet.devices.service(db).secret_changed(ref="secret:subscriber/42")
+
+
+@pytest.mark.parametrize("patience_seconds", [10 * 86_400, 3600])
+async def test_somebody_else_s_wish_for_a_cpe_that_has_not_taken_the_template_waits_for_the_window_with_it(
+    fleet: Fleet, patience_seconds: int
+) -> None:
     await fleet.bind([1])
+    fleet.clock.time = OPENS
+    await fleet.plan(canary=0, window=NIGHT, patience_seconds=patience_seconds)
+    await fleet.start()
+    await fleet.turns.turn()
+    fleet.clock.time = CLOSES + timedelta(hours=6)
+    await fleet.turns.turn()
+    await wish(fleet)
+    await fleet.turns.turn()
+    assert await until(fleet) == [CLOSES], "it holds the campaign's template as well"
+    fleet.clock.time = OPENS + DAY
+    await fleet.turns.turn()
+    assert await until(fleet) == [CLOSES + DAY]
+
+
+async def test_somebody_else_s_wish_is_sent_at_any_time_once_the_template_was_taken_or_is_another(fleet: Fleet) -> None:
+    await fleet.bind([1, 2])
     fleet.clock.time = OPENS
     await fleet.plan(canary=0, window=NIGHT)
     await fleet.start()
     await fleet.turns.turn()
+    await fleet.fare([1], "verified")
     async with fleet.devices.database.begin() as db:
-        await fleet.devices.service(db).secret_changed(ref="secret:subscriber/42")
-    assert await until(fleet) == [None]
+        await fleet.devices.service(db).provision_device(
+            customer_id=2,
+            device_serial=fleet.serial(2),
+            config_template="another",
+            service_id=2,
+            values={"pppoe_username": "c2@isp.example", "pppoe_password": "secret:subscriber/42"},
+        )
+    await wish(fleet)
+    assert await until(fleet) == [None, None]
     await fleet.turns.turn()
     await fleet.turns.turn()
-    assert await until(fleet) == [None]
+    assert await until(fleet) == [None, None]
+
+
+async def test_a_stop_holds_back_the_template_also_where_somebody_else_has_wished_something_since(fleet: Fleet) -> None:
+    await fleet.bind(range(1, 5))
+    await fleet.plan(canary=1, batch_size=3)
+    await fleet.start()
+    await fleet.turns.turn()
+    await fleet.fare([1], "verified")
+    await fleet.turns.turn()
+    await wish(fleet)
+    await fleet.fare([2, 3], "faulted")
+    stopped_at = fleet.clock.now()
+    await fleet.turns.turn()
+    assert ((await fleet.look())["state"], (await until(fleet))[3]) == ("stopped", stopped_at)
+    await wish(fleet)
+    assert (await until(fleet))[3] == stopped_at
+    await fleet.do(lambda service: service.resume(name="wpa3"))
+    await fleet.turns.turn()
+    assert await until(fleet) == [None] * 4
+
+
+async def test_what_is_begun_while_the_window_closes_is_not_sent_after_it(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = TemplateChange.begin
+
+    async def slow(self: TemplateChange, device_row_id: int, *, at: datetime, until: datetime | None) -> Standing:
+        standing = await begin(self, device_row_id, at=at, until=until)
+        fleet.clock.time = CLOSES + timedelta(seconds=1)
+        return standing
+
+    monkeypatch.setattr(TemplateChange, "begin", slow)
+    await fleet.bind([1, 2])
+    fleet.clock.time = CLOSES - timedelta(seconds=1)
+    await fleet.plan(canary=0, window=NIGHT)
+    await fleet.start()
+    await fleet.turns.turn()
+    assert (await fleet.states(), await until(fleet)) == (["under_way"] * 2, [CLOSES] * 2)
 
 
 async def test_a_stop_takes_back_what_was_not_sent_and_a_person_lets_it_go_on(fleet: Fleet) -> None:

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import AcsDevice, NbiClient, NbiGarbled
 from acs.fleet.converging import FleetConvergence
-from acs.fleet.repairing import RepairLimit, resume
+from acs.fleet.judged_page import JudgedPage
+from acs.fleet.repairing import RepairLimit, Tell, resume
 from acs.fleet.seen_rows import unbound
 from acs.fleet.sweeping import Sweep
 from acs.testing import LabAcs, LabCpe, Quirks
@@ -83,6 +84,23 @@ async def test_a_cpe_that_was_bound_before_it_reported_gets_its_settings_after_i
     assert (await tending.row(0)).state == "accepted_unverifiable"
     assert (await tending.row(1)).state == "awaiting_first_inform"
     assert await tending.look() == []
+
+
+async def test_what_a_cpe_has_come_to_while_it_was_judged_is_not_overwritten(
+    tending: Tending, devices: Devices, lab: LabAcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bind(devices, 1)
+    await plug_in(lab, 1)
+    write = JudgedPage.write
+
+    async def late(self: JudgedPage, db: AsyncSession, tell: Tell) -> None:
+        await db.execute(update(AcsDevice).values(state="applied", reason="It has its settings."))
+        await write(self, db, tell)
+
+    monkeypatch.setattr(JudgedPage, "write", late)
+    await tending.sweep.everything()
+    row = await tending.row(0)
+    assert (row.state, row.reason) == ("applied", "It has its settings.")
 
 
 async def test_cpes_that_serve_nobody_are_listed_once_and_until_they_do(

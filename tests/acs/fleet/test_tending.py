@@ -129,13 +129,14 @@ async def test_a_fleet_that_was_verified_in_one_hour_is_not_read_in_one_hour_aga
     assert 348 * 144 >= 50_000, "and still all of them in the second half of the day"
 
 
-async def test_silent_ones_handed_over_ones_and_those_a_run_is_at_are_not_read(
+async def test_silent_ones_ambiguous_ones_handed_over_ones_and_those_a_run_is_at_are_not_read(
     tender: Tender, devices: Devices, lab: LabAcs
 ) -> None:
-    await bind(devices, 4)
-    await plug_in(lab, 4)
+    await bind(devices, 5)
+    await plug_in(lab, 5)
     await tender.look()
     await lab.clock.sleep(20 * HOUR)
+    await tender.write(4, unreached_why="ambiguous", unreached_since=lab.clock.now())
     await tender.write(0, unreached_why="silent", unreached_since=lab.clock.now())
     await tender.write(1, handed_over_at=lab.clock.now())
     await tender.write(2, plan=IN_HAND_PLAN)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import (
+    AcsDevice,
     AcsOperation,
     CustomerWishes,
     DeviceConvergence,
@@ -72,6 +74,10 @@ class Ops:
             row = await db.get(AcsOperation, record["operation_id"])
             assert row is not None
             return row
+
+    async def device(self) -> AcsDevice:
+        async with self.bench.devices.database.begin() as db:
+            return (await db.scalars(select(AcsDevice))).one()
 
     async def configured(self, **identity: Any) -> LabCpe:
         """A CPE in service: it has reported and has its settings."""

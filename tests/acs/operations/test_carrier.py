@@ -6,8 +6,9 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
-from acs import CustomerWishes, DeviceConvergence, OperationCarrier, OperationRecord
+from acs import AcsDevice, CustomerWishes, DeviceConvergence, OperationCarrier, OperationRecord
 from acs.convergence.verifying import VerifyOutcome
 from acs.operations.ledger import LEASE
 from tests.acs.bench import PASSPHRASE, SERIAL, SSID, USERNAME
@@ -157,3 +158,52 @@ async def test_a_swap_whose_new_cpe_never_comes_says_that_the_old_one_is_cleared
         f"Nothing of CPE {SERIAL} is left at the ACS, and CPE HWTC0000BEEF was not seen to have its settings. Its time"
     )
     assert PASSPHRASE not in over["reason"]
+
+
+async def test_settings_that_fail_are_tried_again_when_the_cpe_s_row_says_so_and_no_sooner(ops: Ops) -> None:
+    cpe = await ops.configured()
+    cpe.quirks.fault_all = 9002
+    asked = await change_wifi(ops)
+    waiting = await ops.done(asked, seconds=50)
+    row = await ops.device()
+    assert (waiting["state"], row.state, row.failures) == ("queued", "faulted", 1)
+    assert (await ops.row(asked)).due_at >= (row.try_again_at or row.updated_at + timedelta(days=1))
+    cpe.quirks.fault_all = None
+    await ops.later(61)
+    assert ((await ops.done(asked))["state"], cpe.value(SSID)) == ("done", "Attic")
+
+
+async def test_settings_that_fail_as_often_as_may_be_end_it_once(ops: Ops) -> None:
+    cpe = await ops.configured()
+    cpe.quirks.fault_all = 9002
+    asked = await change_wifi(ops)
+    for minutes in (0, 1, 4, 16, 64):
+        await ops.later(minutes * 60 + 1)
+        over = await ops.done(asked, seconds=30)
+    assert (over["state"], (await ops.device()).failures) == ("faulted", 5)
+    assert over["reason"].endswith("A person has to look.")
+
+
+async def test_a_cpe_that_resets_itself_at_its_settings_is_given_them_three_times(
+    ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ops.configured()
+    monkeypatch.setattr("acs.convergence.applying.was_reset_since_written", lambda *_: True)
+    over = await ops.done(await change_wifi(ops), seconds=600)
+    assert over["state"] == "faulted"
+    assert over["reason"].endswith(
+        "was reset to factory default after it had taken its settings. It was tried 3 times."
+    )
+
+
+async def test_one_that_is_handed_over_to_a_person_meanwhile_is_given_nothing_more(ops: Ops) -> None:
+    cpe = await ops.configured()
+    cpe.quirks.reachable = False
+    asked = await change_wifi(ops)
+    await ops.carrier.carry(asked["operation_id"])
+    async with ops.bench.devices.database.begin() as db:
+        at = ops.bench.lab.clock.now()
+        await db.execute(update(AcsDevice).values(state="faulted", handed_over_at=at, reason="Repair loop."))
+    await ops.later(60)
+    over = await ops.carrier.carry(asked["operation_id"])
+    assert (over["state"], over["reason"]) == ("faulted", "Repair loop.")

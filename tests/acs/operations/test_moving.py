@@ -10,7 +10,9 @@ from sqlalchemy import select
 
 from acs import (
     AcsDevice,
+    AcsOperation,
     AcsUnknown,
+    DeviceConvergence,
     DeviceMoving,
     NbiClient,
     OperationCarrier,
@@ -35,13 +37,21 @@ class Sites:
     cpe: LabCpe
     carrier: OperationCarrier
     west_nbi: NbiClient
+    sites: dict[str, DeviceConvergence]
+    """Those that are configured."""
 
-    async def move(self, acs_name: str = "west", request_id: str | None = None) -> OperationRecord:
+    async def move(
+        self, acs_name: str = "west", request_id: str | None = None, *, serial: str = SERIAL
+    ) -> OperationRecord:
         async with self.ops.bench.devices.database.begin() as db:
             moving = DeviceMoving(
                 db, tenant_id=TENANT, now=self.ops.bench.lab.clock.now, configured=("default", "west")
             )
-            return await moving.move(device_serial=SERIAL, acs_name=acs_name, by="nora", request_id=request_id)
+            return await moving.move(device_serial=serial, acs_name=acs_name, by="nora", request_id=request_id)
+
+    async def swap(self, new_serial: str) -> OperationRecord:
+        async with self.ops.wishes() as wishes:
+            return await wishes.swap(device_serial=SERIAL, new_serial=new_serial, by="nora")
 
     async def rows(self) -> list[AcsDevice]:
         async with self.ops.bench.devices.database.begin() as db:
@@ -70,13 +80,20 @@ async def sites(ops: Ops) -> AsyncIterator[Sites]:
             secrets=bench.secrets,
             sleep=bench.lab.clock.sleep,
         )
+        configured = {name: by_site.of(name) for name in ("default", "west")}
+
+        def convergence_of(acs_name: str) -> DeviceConvergence:
+            if acs_name not in configured:
+                raise AcsUnknown(acs_name, configured)
+            return configured[acs_name]
+
         carrier = OperationCarrier(
             bench.devices.database.begin,
-            by_site.of,
+            convergence_of,
             **common,  # type: ignore[arg-type]
             sleep=bench.lab.clock.sleep,
         )
-        yield Sites(ops, west, cpe, carrier, west_nbi)
+        yield Sites(ops, west, cpe, carrier, west_nbi, configured)
     await west.stop()
 
 
@@ -132,3 +149,88 @@ async def test_what_cannot_be_moved_stays_where_it_is(sites: Sites) -> None:
     await sites.move(request_id="m1")
     with pytest.raises(RequestConflict):
         await sites.move("default", request_id="m1")
+
+
+async def test_the_old_cpe_of_a_swap_is_cleared_at_its_own_acs_though_the_new_one_was_moved_since(sites: Sites) -> None:
+    swap = await sites.swap("HWTC0000BEEF")
+    await sites.move(serial="HWTC0000BEEF")
+    assert await sites.ops.bench.tags() != []
+    going = await sites.carrier.carry(swap["operation_id"])
+    assert (going["state"], await sites.ops.bench.tags()) == ("queued", [])
+    [old] = [row for row in await sites.rows() if row.serial == SERIAL]
+    assert (old.acs_name, old.cleared_at is not None) == ("default", True)
+
+
+async def test_a_move_to_the_wrong_acs_is_ended_by_the_one_back(sites: Sites) -> None:
+    wrong = await sites.move()
+    await sites.carrier.carry(wrong["operation_id"])
+    back = await sites.move("default")
+    ended = await sites.carrier.carry(wrong["operation_id"])
+    assert (ended["state"], ended["reason"]) == (
+        "cancelled",
+        "The CPE was moved on to ACS default before this had ended.",
+    )
+    done = await sites.carrier.wait(back["operation_id"], seconds=300)
+    assert (done["state"], done["reason"]) == (
+        "done",
+        f"CPE {SERIAL} has its settings through ACS default, and nothing of it is left at ACS west.",
+    )
+    assert [(row.acs_name, row.cleared_at is None) for row in await sites.rows() if row.state != "withdrawn"] == [
+        ("default", True)
+    ]
+    assert all(row.cleared_at is not None for row in await sites.rows() if row.state == "withdrawn")
+    assert len([tag for tag in await sites.ops.bench.tags() if tag.startswith("cfg_")]) == 1, "what serves it stays"
+
+
+@pytest.mark.parametrize("acs_database", ["sqlite"], indirect=True)
+async def test_one_that_was_moved_on_leaves_nothing_at_the_first_acs(sites: Sites) -> None:
+    await sites.move()
+    await sites.move("default")
+    last = await sites.move()
+    await sites.repointed()
+    done = await sites.carrier.wait(last["operation_id"], seconds=300)
+    assert (done["state"], await sites.ops.bench.tags()) == ("done", [])
+    assert all(row.cleared_at is not None for row in await sites.rows() if row.state == "withdrawn")
+
+
+@pytest.mark.parametrize("acs_database", ["sqlite"], indirect=True)
+async def test_what_was_sent_to_an_acs_that_is_not_configured_any_more_ends_and_the_cpe_can_be_moved(
+    sites: Sites,
+) -> None:
+    sites.cpe.quirks.reachable = False
+    reboot = await sites.ops.ask("reboot")
+    await sites.ops.carrier.carry(reboot["operation_id"])
+    assert (await sites.ops.row(reboot)).stage == "queued"
+    del sites.sites["default"]
+    ended = await sites.carrier.carry(reboot["operation_id"])
+    assert (ended["state"], ended["ended_at"] is not None) == ("unknown", True)
+    assert ended["reason"].startswith("What was sent of it is there, and whether it was done is not known: ")
+    await sites.move()
+
+
+@pytest.mark.parametrize("acs_database", ["sqlite"], indirect=True)
+async def test_what_is_cancelled_or_over_ends_so_though_its_acs_is_not_configured_any_more(sites: Sites) -> None:
+    asked = await sites.ops.ask("refresh")
+    del sites.sites["default"]
+    async with sites.ops.bench.devices.database.begin() as db:
+        (await db.get_one(AcsOperation, asked["operation_id"])).cancel_wanted = True
+    cancelled = await sites.carrier.carry(asked["operation_id"])
+    assert (cancelled["state"], cancelled["reason"]) == ("cancelled", "It was cancelled. Nothing was sent.")
+    late = await sites.ops.ask("refresh")
+    await sites.ops.later(3 * 86_400)
+    over = await sites.carrier.carry(late["operation_id"])
+    assert (over["state"], over["reason"]) == ("expired", "Its time is over, and nothing more was sent.")
+
+
+@pytest.mark.parametrize("acs_database", ["sqlite"], indirect=True)
+async def test_a_fault_after_a_step_that_is_proven_tells_what_was_done(sites: Sites) -> None:
+    swap = await sites.swap("HWTC0000BEEF")
+    await sites.carrier.carry(swap["operation_id"])
+    del sites.sites["default"]
+    await sites.ops.later(600)
+    ended = await sites.carrier.carry(swap["operation_id"])
+    assert ended["state"] == "partial"
+    assert ended["reason"].startswith(
+        f"Nothing of CPE {SERIAL} is left at the ACS, and CPE HWTC0000BEEF was not seen to have its settings. "
+    )
+    assert ended["result"] == {"old_cleared": True, "code": "acs.acs_unknown"}
