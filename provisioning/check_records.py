@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -13,13 +15,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from provisioning.check import CheckResult, Finding
 from provisioning.tables import ProvisioningBase, RowId, TenantId
 
-MOST_FINDINGS = 200
-"""Of one check; how many there were is kept beside them."""
+MOST_OF_ONE = 10
+"""So many findings of each invariant are kept, and how many there were: one that is broken often hides no other."""
 KEPT_CHECKS = 200
 
 
 class InvariantCheck(ProvisioningBase):
-    """One check: when, how many invariants were asked, how many are broken, and the first of the findings."""
+    """One check: when, how many invariants were asked, how many are broken, how often each of these, and the first
+    findings of each."""
 
     __tablename__ = "invariant_check"
     __table_args__ = (Index("ix_invariant_check_newest", "tenant_id", "id"),)
@@ -32,11 +35,15 @@ class InvariantCheck(ProvisioningBase):
     failed: Mapped[int]
     found: Mapped[int]
     findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    counts: Mapped[dict[str, int]] = mapped_column(JSON)
 
 
 @dataclass(frozen=True)
 class RecordedCheck:
-    """A check as it was kept. ``found``: how many findings there were, of which ``findings`` are the first."""
+    """A check as it was kept. ``found``: how many findings there were; ``counts``: of each broken invariant, in the
+    order of asking; ``findings``: the first of each. Of a check that an earlier release kept, ``counts`` may lack some
+    of the ``failed`` ones, and tell of others what was kept of them.
+    """
 
     checked_at: datetime
     took_seconds: float
@@ -44,6 +51,7 @@ class RecordedCheck:
     failed: int
     found: int
     findings: list[Finding]
+    counts: dict[str, int]
 
 
 async def record_check(
@@ -58,7 +66,8 @@ async def record_check(
             asked=result.asked,
             failed=result.failed,
             found=len(result.findings),
-            findings=[asdict(finding) for finding in result.findings[:MOST_FINDINGS]],
+            findings=[asdict(finding) for finding in _first_of_each(result.findings)],
+            counts=Counter(finding.invariant for finding in result.findings),
         )
     )
     await db.flush()
@@ -77,4 +86,14 @@ async def last_check(db: AsyncSession, *, tenant_id: str) -> RecordedCheck | Non
     if row is None:
         return None
     findings = [Finding(**finding) for finding in row.findings]
-    return RecordedCheck(row.checked_at, row.took_seconds, row.asked, row.failed, row.found, findings)
+    return RecordedCheck(row.checked_at, row.took_seconds, row.asked, row.failed, row.found, findings, row.counts)
+
+
+def _first_of_each(findings: Sequence[Finding]) -> list[Finding]:
+    met: Counter[str] = Counter()
+    first = []
+    for finding in findings:
+        met[finding.invariant] += 1
+        if met[finding.invariant] <= MOST_OF_ONE:
+            first.append(finding)
+    return first

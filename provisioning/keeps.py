@@ -45,8 +45,9 @@ class Act:
 
 def kept(view: RunView, *, with_money: bool = True) -> list[Kept]:
     """What a run has given and taken, from addresses to bills, as far as it has come and not undone it. Without money:
-    for who sees no amounts."""
-    results = {step.name: step.result for step in view.steps if step.state == "completed" and step.result}
+    for who sees no amounts. What an undo is held at, it has still."""
+    has = ("completed", HELD) if view.goes_back else ("completed",)
+    results = {step.name: step.result for step in view.steps if step.state in has and step.result}
     found = []
     for step, describe in DESCRIPTIONS.items():
         if step in results:
@@ -66,13 +67,15 @@ def snippet(view: RunView) -> str | None:
 
 def acts(view: RunView) -> list[Act]:
     """What an operator, dispatcher or technician may type about a run in this state."""
-    summary, can_be_undone = view.summary, not view.past_return
+    summary, can_be_undone = view.summary, not view.past_return and not view.undoes_all
     run = f"firstlight runs {{}} {summary.id}"
     cancel = Act(f"{run.format('cancel')} --reason '...'", "give it up: everything is undone, newest first")
     results = {step.name: step.result for step in view.steps if step.result}
+    roll_back = Act(f"{run.format('roll-back')} --reason '...'", "undo everything; the run ends as failed")
+    if summary.state == HELD and view.goes_back:
+        return _acts_of_an_undo(run, [roll_back, cancel] if can_be_undone else [])
     if summary.state == HELD:
         back = Act(f"{run.format('retry')} --from-step STEP", "undo back to and with that step, then go on from there")
-        roll_back = Act(f"{run.format('roll-back')} --reason '...'", "undo everything; the run ends as failed")
         return [
             *ways_on(summary.id, summary.journey, summary.current_step, results),
             Act(run.format("retry"), "the cause is gone: try the step again"),
@@ -85,10 +88,21 @@ def acts(view: RunView) -> list[Act]:
     return [*_answers(summary, run, results), *([cancel] if can_be_undone else [])]
 
 
+def _acts_of_an_undo(run: str, decisions: list[Act]) -> list[Act]:
+    """Of a run that is held while it goes back: from where it goes forward again, it was told already."""
+    return [
+        Act(run.format("retry"), "the cause is gone: try the undo of the step again"),
+        Act(f"{run.format('skip')} --reason '...'", "leave what it has made as it is; the run will end as partial"),
+        *decisions,
+    ]
+
+
 def ways(view: RunView) -> list[Act]:
     """What else makes the run go on, besides a decision: what it waits for is told, or what holds it is mended."""
     summary = view.summary
     results = {step.name: step.result for step in view.steps if step.result}
+    if summary.state == HELD and view.goes_back:
+        return []
     if summary.state == HELD:
         return ways_on(summary.id, summary.journey, summary.current_step, results)
     if summary.state != "pending" or summary.waiting_for == "retry":

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.amounts import summary_without_amounts
 from provisioning.commercial import TicketDesk, TicketRecord
 from provisioning.errors import ProvisioningError
 from provisioning.intake import Clock
@@ -21,8 +22,9 @@ from provisioning.keeps import kept
 from provisioning.run_previews import Preview, Verb, named, preview
 from workflows import Definition, RunNotOpenFor, Runs, RunSummary, RunView, WorkflowError, show_run
 
-MOST_AT_ONCE = 200
-"""Of the runs that one decision takes together."""
+MOST_AT_ONCE = 50
+"""Of the runs that one decision takes together: they are looked at one by one, and are one commit, for which others
+wait that want to write."""
 
 
 class RunMoved(ProvisioningError):
@@ -47,10 +49,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Decided:
-    """What has come of a decision for one run: ``refused`` says why nothing was done."""
+    """What has come of a decision for one run: ``refused`` says why nothing was done. Then ``before`` is not asked."""
 
     run_id: int
-    before: RunSummary
+    before: RunSummary | None
     after: RunSummary | None
     refused: str | None
     ticket_id: int | None = None
@@ -80,17 +82,37 @@ class RunDesk:
         """Raises: RunUnknown, CodeMissing."""
         return await show_run(self._db, run_id, tenant_id=self._tenant_id, definitions=self._definitions)
 
-    async def preview(self, run_id: int, verb: Verb, *, from_step: str | None = None) -> tuple[RunView, Preview]:
-        """The run as it stands, and what this decision would touch. Raises: RunUnknown, StepUnknown, CodeMissing."""
+    async def preview(
+        self, run_id: int, verb: Verb, *, from_step: str | None = None, with_money: bool = True
+    ) -> tuple[RunView, Preview]:
+        """The run as it stands, and what this decision would touch. Without money: for who sees no amounts; the run is
+        whole then, too.
+
+        Raises: RunUnknown, StepUnknown, CodeMissing.
+        """
         view = await self.run(run_id)
-        return view, preview(verb, view, self.definition_of(view), from_step=from_step)
+        definition = self.definition_of(view)
+        return view, preview(verb, view, definition, from_step=from_step, with_money=with_money)
+
+    async def preview_each(
+        self, runs: Sequence[RunSummary], verb: Verb, *, with_money: bool = True
+    ) -> list[tuple[RunSummary, Preview]]:
+        """The same for many, each for itself: what can't be read or done of one is said of it."""
+        seen = []
+        for run in runs[:MOST_AT_ONCE]:
+            try:
+                view, found = await self.preview(run.id, verb, with_money=with_money)
+                seen.append((view.summary, found))
+            except WorkflowError as refusal:
+                seen.append((run, Preview(verb, run.id, run.current_step, str(refusal))))
+        return seen
 
     def definition_of(self, view: RunView) -> Definition[Any]:
         """The definition that this run goes by."""
         return self._definitions[view.summary.journey, view.version]
 
     async def decide(self, run_id: int, decision: Decision, *, by: str, seen: str | None = None) -> Decided:
-        """Takes the decision if the run still stands as it was ``seen`` (`mark_of`).
+        """Takes the decision if the run still stands as it was ``seen`` (`mark_of`); a note is taken however it stands.
 
         Raises: RunMoved; RunUnknown, RunNotOpenFor, StepUnknown, InputRefused; for a hand-over also InvalidRequest,
         TeamUnknown, RequestConflict (handed to another team already), TicketCancelled.
@@ -98,7 +120,7 @@ class RunDesk:
         await self._runs.lock(self._db, [run_id])
         view = await self.run(run_id)
         before = view.summary
-        if seen is not None and mark_of(before) != seen:
+        if seen is not None and decision.verb != "note" and mark_of(before) != seen:
             raise RunMoved(run_id, before.state)
         ticket = await self._act(view, decision, by)
         await self._db.flush()
@@ -109,12 +131,11 @@ class RunDesk:
         """The same for many, each for itself: what can't be done for one is said of it, and the others are done."""
         done = []
         for run_id, mark in list(seen.items())[:MOST_AT_ONCE]:
-            before = (await self.run(run_id)).summary
             try:
                 async with self._db.begin_nested():
                     done.append(await self.decide(run_id, decision, by=by, seen=mark))
             except (WorkflowError, ProvisioningError) as refusal:
-                done.append(Decided(run_id, before, None, str(refusal)))
+                done.append(Decided(run_id, None, None, str(refusal)))
         return done
 
     async def handed_over(self, runs: Sequence[RunSummary]) -> dict[int, TicketRecord]:
@@ -147,8 +168,9 @@ class RunDesk:
         run = view.summary
         if run.state != "held":
             raise RunNotOpenFor(run.id, "handed over", run.state, "only a held run can be")
+        where = f"{'the undo of ' if view.goes_back else ''}{named(run.current_step or '')}"
         ticket = await self._tickets.open(
-            title=f"Run {run.id} is held in {named(run.current_step or '')}",
+            title=f"Run {run.id} is held in {where}",
             description=_description(view, decision.reason),
             customer_id=run.customer_id,
             priority=decision.priority,
@@ -172,13 +194,18 @@ def _request_of(run: RunSummary) -> str:
 
 
 def _description(view: RunView, reason: str) -> str:
-    run = view.summary
+    """Without amounts: whose ticket it becomes may see none. What a person has written stays as it is."""
+    run = summary_without_amounts(view.summary)
     lines = [
         reason.strip(),
         "",
-        f"Run {run.id}, {run.journey}, {run.business_key}: held in {run.current_step} since"
+        f"Run {run.id}, {run.journey}, {run.business_key}: held in {'the undo of ' if view.goes_back else ''}"
+        f"{run.current_step} since"
         f" {run.updated_at:%Y-%m-%d %H:%M} UTC.",
         run.reason or "",
-        *(f"Held meanwhile: {thing.what}, {thing.particulars}" for thing in kept(view)),
+        *(
+            f"Held meanwhile: {', '.join(filter(None, (thing.what, thing.particulars)))}"
+            for thing in kept(view, with_money=False)
+        ),
     ]
     return "\n".join(lines).strip()

@@ -24,6 +24,7 @@ from provisioning.access.errors import (
     RequestForged,
     SessionOver,
     SignInRefused,
+    SignInsBusy,
     SignInsTooMany,
     TokenMissing,
     TokenRefused,
@@ -42,7 +43,7 @@ from provisioning.access.keeping import (
 from provisioning.access.passwords import Passwords, check_password
 from provisioning.access.request_keys import EarlierRequest, forget_old_keys, keep_under_key, take_key
 from provisioning.access.roles import PERMISSIONS, ROLES, Permission, Role
-from provisioning.access.sign_ins import SignIns
+from provisioning.access.sign_ins import CountedTry, Recognised, SignIns
 from provisioning.access.tokens import ANYBODY, ApiToken, Caller, CreatedToken, KnownCallers, Tokens, TokenView
 from provisioning.access.users import ConsoleUser, Users, UserView, read_login_name
 
@@ -60,6 +61,7 @@ __all__ = [
     "ConsoleSession",
     "ConsoleSessions",
     "ConsoleUser",
+    "CountedTry",
     "CreatedToken",
     "Deed",
     "EarlierRequest",
@@ -72,11 +74,13 @@ __all__ = [
     "MadeInvitation",
     "Passwords",
     "Permission",
+    "Recognised",
     "RequestForged",
     "Role",
     "SessionOver",
     "SignInRefused",
     "SignIns",
+    "SignInsBusy",
     "SignInsTooMany",
     "SignedIn",
     "TokenMissing",

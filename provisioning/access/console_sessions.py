@@ -18,7 +18,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, Table, UniqueConstraint, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from provisioning.access.errors import SessionOver
+from provisioning.access.errors import SessionOver, SignInRefused
 from provisioning.access.roles import ROLES, Role
 from provisioning.access.tokens import Caller
 from provisioning.intake import Clock
@@ -71,8 +71,20 @@ class ConsoleSessions:
         self._tenant_id = tenant_id
         self._now = now
 
-    async def begin(self, user_id: int) -> str:
-        """A new session; its token, which is told the browser and nobody else."""
+    async def begin(self, user_id: int, *, password_hash: str) -> str:
+        """A new session of who knows the password of this hash; its token, which is told the browser and nobody else.
+
+        Whoever disables them or gives them another password waits until this is committed, and then ends it.
+
+        Raises: SignInRefused: either was done since the password was compared.
+        """
+        users = _users()
+        person = select(users.c.disabled_at, users.c.password_hash).where(
+            users.c.tenant_id == self._tenant_id, users.c.id == user_id
+        )
+        row = (await self._db.execute(person.with_for_update())).one()
+        if row.disabled_at is not None or row.password_hash != password_hash:
+            raise SignInRefused
         token = secrets.token_urlsafe(TOKEN_BYTES)
         self._db.add(
             ConsoleSession(
@@ -84,7 +96,6 @@ class ConsoleSessions:
             )
         )
         await self._db.flush()
-        users = _users()
         await self._db.execute(update(users).where(users.c.id == user_id).values(signed_in_at=self._now()))
         return token
 

@@ -7,6 +7,7 @@ AccessError
 |-- SessionOver      not signed in at the console, or not any more
 |-- SignInRefused    unknown, disabled or a wrong password: which, an answer never tells
 |-- SignInsTooMany   tried too often
+|-- SignInsBusy      too many at this moment
 |-- RequestForged    not sent from a page of the console
 |-- InvitationOver   used, too old, taken back or made up
 |-- UserUnknown      nobody of that name
@@ -63,6 +64,13 @@ class SignInsTooMany(AccessError):
     """There were too many tries to sign in; wait a quarter of an hour."""
 
     code = "access.sign_ins_too_many"
+
+
+class SignInsBusy(AccessError):
+    """Too many sign in at this moment, nothing was done: come again in some seconds."""
+
+    code = "access.sign_ins_busy"
+    transient = True
 
 
 class RequestForged(AccessError):

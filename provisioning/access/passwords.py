@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from provisioning.access.errors import SignInsBusy
 from provisioning.intake import Faults
 
 SHORTEST = 12
 LONGEST = 200
 AT_ONCE = 2
+MOST_WAITING = 20
+"""For their turn: a second or two. Whoever comes then is sent away."""
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 class Passwords:
@@ -20,18 +28,31 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._under_way = 0
         self._nobodys = self._hasher.hash("nobody's")
 
     async def hash(self, password: str) -> str:
-        """What is kept of it."""
-        async with self._turns:
-            return await asyncio.to_thread(self._hasher.hash, password)
+        """What is kept of it. Raises: SignInsBusy."""
+        return await self._in_turn(self._hasher.hash, password)
 
     async def matches(self, password_hash: str | None, password: str) -> bool:
-        """Whether it is this password; for nobody (None) it takes as long, and never is."""
-        async with self._turns:
-            matches = await asyncio.to_thread(self._verify, password_hash or self._nobodys, password)
+        """Whether it is this password; for nobody (None) it takes as long, and never is. Raises: SignInsBusy."""
+        matches = await self._in_turn(self._verify, password_hash or self._nobodys, password)
         return matches and password_hash is not None
+
+    def refuse_if_busy(self) -> None:
+        """Raises: SignInsBusy when as many wait as may."""
+        if self._under_way >= AT_ONCE + MOST_WAITING:
+            raise SignInsBusy
+
+    async def _in_turn(self, work: Callable[Given, Result], *args: Given.args, **options: Given.kwargs) -> Result:
+        self.refuse_if_busy()
+        self._under_way += 1
+        try:
+            async with self._turns:
+                return await asyncio.to_thread(work, *args, **options)
+        finally:
+            self._under_way -= 1
 
     def _verify(self, password_hash: str, password: str) -> bool:
         try:

@@ -7,9 +7,11 @@ from typing import Annotated
 from fastapi import Query
 
 from provisioning.access import AuditView, list_audit
+from provisioning.amounts import entry_without_amounts
 from provisioning.api.calls import InCall
 from provisioning.api.pages import After, Limit, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
+from provisioning.sight import sees_money
 
 doors = Doors(prefix="/audit", tags=["audit"])
 
@@ -24,7 +26,7 @@ async def list_(
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AuditView]:
-    """Changes, the newest first."""
+    """Changes, the newest first. Who sees no money sees no amounts in them; they are kept whole."""
     found = await list_audit(
         call.db,
         tenant_id=call.tenant_id,
@@ -35,4 +37,6 @@ async def list_(
         before_id=row_of(after),
         limit=limit + 1,
     )
+    if not sees_money(call.caller):
+        found = [entry_without_amounts(entry) for entry in found]
     return page_of(call, found, [entry.audit_id for entry in found], limit)

@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 from pydantic import Field
 
+from provisioning.amounts import event_without_amounts
 from provisioning.api.calls import InCall
 from provisioning.api.causes import body_of, data_by_type, require_to_cause
 from provisioning.api.pages import LARGEST_RUN, After, Limit, Page, RunNumber, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish, WithReason
 from provisioning.intake import LARGEST_NUMBER
+from provisioning.sight import sees_money
 from provisioning.signals import TOLD_FROM_OUTSIDE
 from workflows import EventView, list_events, show_event
 
@@ -64,6 +66,8 @@ async def list_(
         before_id=row_of(after, most=LARGEST_RUN),
         limit=limit + 1,
     )
+    if not sees_money(call.caller):
+        found = [event_without_amounts(event) for event in found]
     return page_of(call, found, [event.id for event in found], limit)
 
 

@@ -11,7 +11,8 @@
 has succeeded and its answer has been made, and leaves an audit entry, unless the function says that nothing changed.
 What the function doesn't tell of for whom it was and what was there before, the changed rows tell, as for commands.
 ``permission=PUBLIC`` is a door without a token; what proves there that anybody may change anything is looked at by
-``first``, which can't write, so that who proves nothing takes no lock and leaves nothing.
+``first``, which can't write, so that who proves nothing takes no lock and leaves nothing. What takes its time there is
+handed back as a function, which is called when the transaction that was read in is over.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Refusal = Callable[[Request, Problem, Mapping[str, str]], Response]
-First = Callable[[Call], Awaitable[Response | None]]
+Later = Callable[[], Awaitable[Response | None]]
+First = Callable[[Call], Awaitable[Response | Later | None]]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Any]])
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -75,7 +77,7 @@ class Terms:
     A page (it has a ``refusal``) that can be got can be asked for its head as well. ``keyed``: it takes an
     ``Idempotency-Key``. ``takes_json``: any body must be JSON, or CSV where its description says so (``takes_csv``).
     ``refusal``: makes the answer of a problem, where that is a page. ``first`` reads before anything may be written;
-    what it answers is the answer.
+    what it answers is the answer, and a function that it hands back is asked for one, with no transaction open.
     """
 
     permission: Permission | Literal["public", "signed in"]
@@ -148,7 +150,8 @@ class Door(APIRoute):
         if terms.first is not None:
             async with appliance.database.read() as db:
                 looked = self._called(repeatable, appliance, db, caller)
-                answer = await terms.first(looked.state.call)
+                found = await terms.first(looked.state.call)
+            answer = found if found is None or isinstance(found, Response) else await found()
             if answer is not None:
                 return answer
         async with appliance.database.begin() as db:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from pydantic import Field
 
+from provisioning.amounts import run_without_amounts, summary_without_amounts
 from provisioning.api.calls import Call, InCall
 from provisioning.api.causes import body_of, input_by_journey, require_to_cause
 from provisioning.api.own import own_runs, require_own_run
@@ -20,7 +21,8 @@ from provisioning.keeps import Kept, kept
 from provisioning.logs import mask_secrets
 from provisioning.run_desk import Decision, mark_of
 from provisioning.run_previews import Preview, Verb
-from workflows import EventRefused, NoteView, RunState, RunSummary, StepView, list_runs, show_run
+from provisioning.sight import sees_money
+from workflows import EventRefused, NoteView, RunState, RunSummary, RunView, StepView, list_runs, show_run
 from workflows.answers import TicketPriority
 
 doors = Doors(prefix="/runs", tags=["runs"])
@@ -133,6 +135,8 @@ async def list_(
         before_id=row_of(after, most=LARGEST_RUN),
         limit=limit + 1,
     )
+    if not sees_money(call.caller):
+        found = [summary_without_amounts(run) for run in found]
     return page_of(call, found, [run.id for run in found], limit)
 
 
@@ -156,9 +160,9 @@ async def start(call: InCall, wish: Start, response: Response) -> StartedRun:
 async def show(call: InCall, run_id: RunNumber, response: Response) -> RunDocument:
     """One run, with its steps and what it keeps; its ETag goes with a decision about it."""
     await require_own_run(call, run_id)
-    document = await _document(call, run_id)
-    response.headers["ETag"] = _etag(document.run)
-    return document
+    view = await _view(call, run_id)
+    response.headers["ETag"] = _etag(view.summary)
+    return _document(call, view)
 
 
 @doors.get("/{run_id}/preview", permission="runs.read")
@@ -170,20 +174,21 @@ async def preview(
 ) -> Preview:
     """What a decision about this run would touch; nothing is changed."""
     await require_own_run(call, run_id)
-    _, seen = await call.appliance.run_desk(call.db).preview(run_id, verb, from_step=from_step)
+    desk, amounts = call.appliance.run_desk(call.db), sees_money(call.caller)
+    _, seen = await desk.preview(run_id, verb, from_step=from_step, with_money=amounts)
     return seen
 
 
 @doors.post("/{run_id}/notes", permission="runs.operate", status_code=201)
 async def note(call: InCall, run_id: RunNumber, wish: Note) -> RunDocument:
     """Writes a line into the run's log, whatever its state; nothing else of it changes."""
-    before = (await _document(call, run_id)).run
+    before = (await _view(call, run_id)).summary
     await call.appliance.runs.note(call.db, run_id, by=call.by, text=wish.text)
     standing = _standing(before)
     call.tells(subject=f"run/{run_id}", run_id=run_id, customer_id=before.customer_id, before=standing, after=standing)
     call.tells(reason=wish.text)
     await call.db.flush()
-    return await _document(call, run_id)
+    return _document(call, await _view(call, run_id))
 
 
 @doors.post("/{run_id}/hand-over", permission="runs.operate", status_code=201, if_match=True)
@@ -200,7 +205,7 @@ async def hand_over(call: InCall, run_id: RunNumber, wish: HandOver) -> HandedOv
 @doors.post("/{run_id}/signals", permission="runs.signal", status_code=201)
 async def signal(call: InCall, run_id: RunNumber, wish: Told) -> ToldRun:
     """Tells a run something. What has a record (visits, lines) is told there; what a watcher sees is told by no one."""
-    before = (await _document(call, run_id)).run
+    before = (await _view(call, run_id)).summary
     new = await call.appliance.signal_desk(call.db).tell(run_id, wish.name, wish.payload, key=wish.key, by=call.by)
     told = {"signal": wish.name, "new": new, "told": mask_secrets(None, "", dict(wish.payload))}
     call.tells(subject=f"run/{run_id}", run_id=run_id, customer_id=before.customer_id, before=_standing(before))
@@ -242,7 +247,7 @@ async def cancel(call: InCall, run_id: RunNumber, wish: Because, response: Respo
 
 async def started(call: Call, response: Response, run_id: int, is_new: bool) -> StartedRun:
     """The answer of whatever starts a run."""
-    run = (await _document(call, run_id)).run
+    run = (await _view(call, run_id)).summary
     response.headers["Location"] = call.address(f"runs/{run_id}")
     after = {"journey": run.journey, "new": is_new, **_standing(run)}
     call.tells(subject=f"run/{run_id}", run_id=run_id, customer_id=run.customer_id, after=after)
@@ -252,7 +257,7 @@ async def started(call: Call, response: Response, run_id: int, is_new: bool) -> 
 async def _seen(call: Call, run_id: int, *, reason: str | None = None) -> None:
     """Nobody changes the run from here on, and it is as the caller has seen it."""
     await call.appliance.runs.lock(call.db, [run_id])
-    before = (await _document(call, run_id)).run
+    before = (await _view(call, run_id)).summary
     call.require_match(_etag(before))
     call.tells(
         subject=f"run/{run_id}", run_id=run_id, customer_id=before.customer_id, reason=reason, before=_standing(before)
@@ -261,15 +266,22 @@ async def _seen(call: Call, run_id: int, *, reason: str | None = None) -> None:
 
 async def _decided(call: Call, run_id: int, response: Response) -> RunDocument:
     await call.db.flush()
-    document = await _document(call, run_id)
-    call.tells(after=_standing(document.run))
-    response.headers["ETag"] = _etag(document.run)
-    return document
+    view = await _view(call, run_id)
+    call.tells(after=_standing(view.summary))
+    response.headers["ETag"] = _etag(view.summary)
+    return _document(call, view)
 
 
-async def _document(call: Call, run_id: int) -> RunDocument:
-    view = await show_run(call.db, run_id, tenant_id=call.tenant_id, definitions=call.appliance.definitions)
-    return RunDocument(view.summary, view.input, view.steps, view.notes, kept(view))
+async def _view(call: Call, run_id: int) -> RunView:
+    """The run as it is: what its ETag and the audit are made of."""
+    return await show_run(call.db, run_id, tenant_id=call.tenant_id, definitions=call.appliance.definitions)
+
+
+def _document(call: Call, view: RunView) -> RunDocument:
+    """The run as its caller may see it."""
+    amounts = sees_money(call.caller)
+    shown = view if amounts else run_without_amounts(view)
+    return RunDocument(shown.summary, shown.input, shown.steps, shown.notes, kept(view, with_money=amounts))
 
 
 def _standing(run: RunSummary) -> dict[str, Any]:

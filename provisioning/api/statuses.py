@@ -362,6 +362,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "payment.gateway_untrusted",
     ),
     503: (
+        "access.sign_ins_busy",
         "acs.awaiting_first_inform",
         "acs.device_drifted",
         "acs.device_unreachable",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import fleet_trouble
-from ipam import AddressLookup, NetworkService
+from ipam import AddressLookup, Behind, NetworkService
 from provisioning.attention import network
 from provisioning.attention.items import Attention, Item, Target, summed_up, worst_first
-from provisioning.attention.outages import LostLine, Outage, elsewhere, outages, outages_at_nases
+from provisioning.attention.outages import WINDOW, LostLine, Outage, elsewhere, outages, outages_at_nases
 from provisioning.attention.work import Work, of_check
 from provisioning.check_records import last_check
 from provisioning.commercial import CustomerSearch, failing_messages
@@ -24,7 +23,6 @@ from provisioning.webhooks import failing_webhooks
 from radius import LostSession, NasGuard, SessionLooks, SessionLosses
 from workflows import RunSummary
 
-WINDOW = timedelta(minutes=10)
 MOST_FOLDED, MOST_NAMED = 20, 3
 
 
@@ -62,14 +60,14 @@ class AttentionDesk:
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        held, visits = await self._work.held_runs(), await self._work.todays_visits()
+        groups, visits = await self._work.held_groups(), await self._work.todays_visits()
         guards = await self._guards()
         down, lost_elsewhere = await self._outages(guards)
-        under = {run.id for run in held if any(run.customer_id in each.customers for each in down)}
-        apart = [run for run in held if run.id not in under]
-        items = [await self._outage_item(each, held, visits, guards) for each in down]
-        items += await self._work.of_runs(apart)
-        items += self._work.of_visits(visits, held)
+        at_lines = await self._work.held_at_lines(groups) if down else []
+        folded = [run for run in at_lines if any(each.may_hold(run) for each in down)]
+        items = [await self._outage_item(each, folded, visits, guards) for each in down]
+        items += await self._work.of_runs(groups, folded)
+        items += await self._work.of_visits(visits)
         items += [each for each in network.of_nases(guards) if not _is_at(each, down)]
         items += await self._others()
         last = await last_check(self._db, tenant_id=self._tenant_id)
@@ -146,30 +144,47 @@ class AttentionDesk:
     ) -> Item:
         names = {visit["location"] for visit in visits if visit["location"]}
         places = await self._addresses.places_of_locations(names) if names else {}
-        folded = [
+        going = [
             f"Visit {visit['visit_id']} of {visit['technician_name']} at {minute(visit['starts_at'])} goes there."
             for visit in visits
-            if visit["customer_id"] in outage.customers
-            or (visit["location"] in places and outage.holds(places[visit["location"]]))
+            if _goes_there(visit, outage, places)
         ]
-        folded += [
+        runs = [
             f"Run {run.id} for customer {run.customer_id}, who is there, is held in {run.current_step}."
             for run in held
-            if run.customer_id in outage.customers
+            if outage.may_hold(run)
         ]
+        folded = _first(going, "visit goes there", "visits go there")
+        folded += _first(runs, "run for those who are there is held", "runs for those who are there are held")
         folded += [each.sentence for each in network.of_nases(guards) if _is_at(each, [outage])]
         target = Target("bng", outage.bng) if outage.level == "bng" else Target("access_node", outage.access_node or "")
         return Item(
             kind="outage",
             urgency="now",
-            sentence=f"{outage.where[:1].upper()}{outage.where[1:]} is down since {minute(outage.since)}: {outage.lost}"
-            f" of {outage.of} lines lost their session within ten minutes and are not back.",
+            sentence=f"{outage.is_down} since {minute(outage.since)}: {outage.lost} of {outage.of} lines lost their"
+            " session within ten minutes and are not back.",
             target=target,
             since=outage.since,
             count=outage.lost,
-            customers=sorted(outage.customers)[:MOST_FOLDED],
-            folded=folded[:MOST_FOLDED],
+            customers=sorted(outage.customers),
+            folded=folded,
         )
+
+
+def _goes_there(visit: VisitRecord, outage: Outage, places: Mapping[str, Behind]) -> bool:
+    """By the location that it goes to; by whom it is for only where nobody knows that."""
+    behind = places.get(visit["location"] or "")
+    if behind is not None:
+        return outage.holds(behind)
+    return visit["customer_id"] in outage.customers
+
+
+def _first(sentences: Sequence[str], one: str, many: str) -> list[str]:
+    """The first of them, and how many others there are."""
+    more = len(sentences) - MOST_FOLDED
+    if more <= 0:
+        return list(sentences)
+    return [*sentences[:MOST_FOLDED], f"And {more} more {one if more == 1 else many}."]
 
 
 def _down_nases(lost: Sequence[LostSession], guards: Sequence[NasGuard], found: Sequence[Outage]) -> list[Outage]:

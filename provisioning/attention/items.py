@@ -57,8 +57,9 @@ class Target:
 @dataclass(frozen=True)
 class Item:
     """One thing that needs a person. ``count``: how many things it stands for; ``customers`` whom it concerns, as far
-    as they are known, and ``for_whom`` the names of the first of them; ``held_meanwhile`` what stays taken as long as
-    nobody acts; ``folded`` what has the same cause, in sentences, and is no item of its own.
+    as they are known (of a great many held runs nobody is named), and ``for_whom`` the names of the first of them;
+    ``held_meanwhile`` what stays taken as long as nobody acts; ``folded`` what has the same cause, in sentences, and is
+    no item of its own.
     """
 
     kind: AttentionKind

@@ -1,18 +1,21 @@
 """Where lines are down: sessions that were lost at once, grouped by port, access node and BNG. Pure.
 
 A place is down when at least half of those behind it have lost their session within the window. What is down as a whole
-is told once: the BNG and not its access nodes, the access node and not its ports.
+is told once: the BNG and not its access nodes, the access node and not its ports. Lines of an access node whose port
+nobody knows are a place of their own, unless the whole access node is down.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from ipam import Behind
+from workflows import RunSummary
 
+WINDOW = timedelta(minutes=10)
 LEAST_LOST = 3
 """One or two at a time come and go by themselves."""
 LEAST_SHARE = 0.5
@@ -21,6 +24,23 @@ Level = Literal["port", "access_node", "bng"]
 LEVELS: Mapping[Level, int] = {"bng": 1, "access_node": 2, "port": 3}
 """How many of BNG, access node and port name such a place. A BNG is down when several of its access nodes are hit, an
 access node when several of its ports are."""
+LINE_STEPS = frozenset(
+    {
+        "hand_over_line",
+        "line_answer",
+        "device_informed",
+        "apply_device",
+        "verify_device",
+        "session_started",
+        "disconnect_sessions",
+        "request_resets",
+        "see_resets",
+        "take_line_off",
+        "line_removed",
+        "see_sessions_ended",
+    }
+)
+"""They need the OLT, the line, the CPE behind it or its session: what a line that is down may hold."""
 CountBehind = Callable[[Sequence[str | None], int], Awaitable[int]]
 
 
@@ -36,7 +56,9 @@ class LostLine:
 
 @dataclass(frozen=True)
 class Outage:
-    """A place that is down: how many lines of how many, since when, and whose they are."""
+    """A place that is down: how many lines of how many, since when, and whose they are. Without ``port`` a level of
+    ``port`` is all lines of the access node whose port nobody knows.
+    """
 
     level: Level
     bng: str
@@ -53,12 +75,26 @@ class Outage:
         if self.level == "bng":
             return f"BNG {self.bng}"
         node = f"access node {self.access_node} (BNG {self.bng})"
-        return node if self.level == "access_node" else f"port {self.port} of {node}"
+        if self.level == "access_node":
+            return node
+        return f"lines of {node} whose port is not known" if self.port is None else f"port {self.port} of {node}"
+
+    @property
+    def is_down(self) -> str:
+        """The same as a sentence begins."""
+        several = self.level == "port" and self.port is None
+        return f"{self.where[:1].upper()}{self.where[1:]} {'are' if several else 'is'} down"
 
     def holds(self, behind: Behind) -> bool:
         """Whether a place lies in this one."""
-        bng, node, port = behind
-        return self.bng == bng and self.access_node in (None, node) and self.port in (None, port)
+        depth = LEVELS[self.level]
+        return behind[:depth] == (self.bng, self.access_node, self.port)[:depth]
+
+    def may_hold(self, run: RunSummary) -> bool:
+        """Whether it is plausible that this held run is held by nothing else: it is for somebody there, stopped where
+        the line is needed, and not before the outage."""
+        is_at_line = run.customer_id in self.customers and run.current_step in LINE_STEPS
+        return is_at_line and run.updated_at >= self.since - WINDOW
 
 
 async def outages(lost: Sequence[LostLine], count: CountBehind) -> list[Outage]:
@@ -70,7 +106,7 @@ async def outages(lost: Sequence[LostLine], count: CountBehind) -> list[Outage]:
             if len(lines) < LEAST_LOST or any(each.holds(lines[0].behind) for each in found):
                 continue
             parts = {line.behind[: depth + 1] for line in lines}
-            if level != "port" and len(parts) == 1:
+            if level != "port" and len(parts) == 1 and not (depth == 2 and lines[0].behind[2] is None):
                 continue
             of = await count(place, int(len(lines) / LEAST_SHARE) + 1)
             if _is_down(len(lines), of):
@@ -106,8 +142,6 @@ def _grouped(lost: Sequence[LostLine], depth: int) -> dict[tuple[str | None, ...
 
 def _outage(level: Level, lines: Sequence[LostLine], of: int) -> Outage:
     bng, node, port = lines[0].behind
-    if port is None and level == "port":
-        level = "access_node"  # nobody knows which port it is
     return Outage(
         level=level,
         bng=bng,

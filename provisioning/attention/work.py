@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.attention.items import Item, Target, several
+from provisioning.attention.outages import LINE_STEPS
 from provisioning.check import every_invariant
 from provisioning.check_records import RecordedCheck
 from provisioning.days import day_of, end_of, minute
@@ -17,13 +19,14 @@ from provisioning.field import LIVE_STATES, VisitRecord, Visits
 from provisioning.intake import Clock
 from provisioning.keeps import MONEY_STEPS, kept
 from provisioning.sight import Sight
-from workflows import CodeMissing, Definition, RunSummary, list_runs, show_run
+from workflows import CodeMissing, Definition, HeldFor, HeldGroup, RunSummary, held_groups, held_runs, show_run
 
-MOST_HELD, SHOWN_WHOLE = 500, 12
-"""Of held runs so many are counted, and of so many it is read what they keep."""
-MOST_VISITS = 500
+SHOWN_WHOLE = 12
+"""Of so many held runs it is read what they keep."""
+AT_ONCE = 500
 LOOK_BACK = timedelta(days=14)
-TOLD_ONE_BY_ONE = 3
+TOLD_ONE_BY_ONE, NAMED_ALL = 3, 50
+"""So many runs that are held for one reason are an item each; of so many it is read for whom they are."""
 CHECK_TOO_OLD = timedelta(days=1)
 ABOUT_MONEY = ("billing.", "license.", "partner.", "payment.", "selling.")
 """Invariants whose findings tell of bills and amounts."""
@@ -50,35 +53,47 @@ class Work:
         self._sight = sight
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
 
-    async def held_runs(self) -> list[RunSummary]:
-        """Those that may be seen, the newest first."""
+    async def held_groups(self) -> list[HeldGroup]:
+        """All held runs that may be seen, by their reason."""
         if not self._sight.may("runs.read"):
             return []
-        return await list_runs(
-            self._db, tenant_id=self._tenant_id, states=["held"], among=self._sight.runs, limit=MOST_HELD
-        )
+        return await held_groups(self._db, tenant_id=self._tenant_id, among=self._sight.runs)
+
+    async def held_at_lines(self, groups: Sequence[HeldGroup]) -> list[RunSummary]:
+        """Every run of these groups that is held where the line is needed."""
+        at_lines = [group.held_for for group in groups if group.held_for.step in LINE_STEPS]
+        return [run for held_for in at_lines for run in await self._every_held(held_for=held_for)]
 
     async def todays_visits(self) -> list[VisitRecord]:
         """Those of today that have not ended, and those of late that should have; a technician's own alone."""
         if not self._sight.may("visits.read"):
             return []
-        now = self._now()
-        return await self._visits.visits(
-            starts_at=now - LOOK_BACK,
-            ends_at=end_of(day_of(now, self._zone), self._zone),
-            technician_id=self._sight.technician_id,
-            states=LIVE_STATES,
-            limit=MOST_VISITS,
-        )
+        now, visits = self._now(), list[VisitRecord]()
+        while True:
+            some = await self._visits.visits(
+                starts_at=now - LOOK_BACK,
+                ends_at=end_of(day_of(now, self._zone), self._zone),
+                technician_id=self._sight.technician_id,
+                states=LIVE_STATES,
+                after=visits[-1]["visit_id"] if visits else None,
+                limit=AT_ONCE,
+            )
+            visits += some
+            if len(some) < AT_ONCE:
+                return visits
 
-    async def of_runs(self, held: Sequence[RunSummary]) -> list[Item]:
-        """Runs that are held for the same reason at the same step are one item, if there are several."""
-        groups: dict[tuple[str, str | None, str | None], list[RunSummary]] = {}
-        for run in held:
-            groups.setdefault((run.journey, run.current_step, run.reason_code), []).append(run)
+    async def of_runs(self, groups: Sequence[HeldGroup], folded: Collection[RunSummary]) -> list[Item]:
+        """Runs that are held for the same reason at the same step are one item, if there are several; without those
+        that are told elsewhere."""
+        told = {run.id for run in folded}
+        less = Counter(_held_for(run) for run in folded)
         items: list[Item] = []
         shown = 0
-        for runs in groups.values():
+        for group in groups:
+            if not less[group.held_for] and group.count > NAMED_ALL:
+                items.append(self._of_many(group))
+                continue
+            runs = [run for run in await self._every_held(held_for=group.held_for) if run.id not in told]
             if len(runs) > TOLD_ONE_BY_ONE:
                 items.append(self._of_several(runs))
                 continue
@@ -87,16 +102,43 @@ class Work:
                 items.append(await self._of_one(run, whole=shown <= SHOWN_WHOLE))
         return items
 
-    def of_visits(self, visits: Sequence[VisitRecord], held: Collection[RunSummary]) -> list[Item]:
+    async def of_visits(self, visits: Sequence[VisitRecord]) -> list[Item]:
         """Visits that nobody has reported though they are over, and those whose run is held."""
-        now, runs = self._now(), {run.customer_id: run for run in held if run.customer_id is not None}
+        now = self._now()
         over = [visit for visit in visits if visit["ends_at"] < now]
         items = [_overdue(over)] if len(over) > TOLD_ONE_BY_ONE else [_overdue([visit]) for visit in over]
-        for visit in visits:
-            run = runs.get(visit["customer_id"])
-            if run is not None and visit["ends_at"] >= now:
-                items.append(_without_its_run(visit, run))
-        return items
+        to_come = [visit for visit in visits if visit["ends_at"] >= now]
+        runs = await self._held_for_customers({visit["customer_id"] for visit in to_come})
+        return items + [
+            _without_its_run(visit, runs[visit["customer_id"]]) for visit in to_come if visit["customer_id"] in runs
+        ]
+
+    async def _held_for_customers(self, customers: Collection[int]) -> dict[int, RunSummary]:
+        if not self._sight.may("runs.read"):
+            return {}
+        numbers, found = sorted(customers), list[RunSummary]()
+        for start in range(0, len(numbers), AT_ONCE):
+            found += await self._every_held(customer_ids=numbers[start : start + AT_ONCE])
+        return {run.customer_id: run for run in found if run.customer_id is not None}
+
+    async def _every_held(
+        self, *, held_for: HeldFor | None = None, customer_ids: Collection[int] | None = None
+    ) -> list[RunSummary]:
+        """All of them that may be seen, the newest first."""
+        runs: list[RunSummary] = []
+        while True:
+            some = await held_runs(
+                self._db,
+                tenant_id=self._tenant_id,
+                held_for=held_for,
+                customer_ids=customer_ids,
+                among=self._sight.runs,
+                before_id=runs[-1].id if runs else None,
+                limit=AT_ONCE,
+            )
+            runs += some
+            if len(some) < AT_ONCE:
+                return runs
 
     async def _of_one(self, run: RunSummary, *, whole: bool) -> Item:
         keeps = await self._kept(run.id) if whole else []
@@ -121,23 +163,43 @@ class Work:
 
     def _of_several(self, runs: Sequence[RunSummary]) -> Item:
         oldest = min(runs, key=lambda run: run.updated_at)
-        many = f"{len(runs)} or more" if len(runs) == MOST_HELD else str(len(runs))
         return Item(
             kind="run_held",
             urgency="now",
-            sentence=f"{many} runs of {oldest.journey} are held in {oldest.current_step}; the one that is held longest,"
-            f" run {oldest.id}: {self._why(oldest)}",
+            sentence=f"{len(runs)} runs of {oldest.journey} are held in {oldest.current_step}; the one that is held"
+            f" longest, run {oldest.id}: {self._why(oldest)}",
             target=Target("runs", oldest.reason_code or ""),
             since=oldest.updated_at,
             count=len(runs),
             customers=sorted({run.customer_id for run in runs if run.customer_id is not None}),
         )
 
+    def _of_many(self, group: HeldGroup) -> Item:
+        """So many that for whom they are is no help any more."""
+        held_for = group.held_for
+        return Item(
+            kind="run_held",
+            urgency="now",
+            sentence=f"{group.count} runs of {held_for.journey} are held in {held_for.step}, the first of them since"
+            f" {minute(group.oldest_since)}; the newest, run {group.newest_id}:"
+            f" {self._reason(held_for.step, group.reason)}",
+            target=Target("runs", held_for.reason_code),
+            since=group.oldest_since,
+            count=group.count,
+        )
+
     def _why(self, run: RunSummary) -> str:
+        return self._reason(run.current_step, run.reason)
+
+    def _reason(self, step: str | None, reason: str | None) -> str:
         """A payment's reason may tell an amount."""
-        if run.current_step in MONEY_STEPS and not self._sight.sees_money:
+        if step in MONEY_STEPS and not self._sight.sees_money:
             return "whoever settles payments is told why."
-        return run.reason or "no reason was told."
+        return reason or "no reason was told."
+
+
+def _held_for(run: RunSummary) -> HeldFor:
+    return HeldFor(run.journey, run.current_step or "", run.reason_code or "")
 
 
 def of_check(last: RecordedCheck | None, now: datetime, sight: Sight) -> list[Item]:
@@ -155,21 +217,37 @@ def of_check(last: RecordedCheck | None, now: datetime, sight: Sight) -> list[It
 
 
 def _broken(last: RecordedCheck, sight: Sight) -> list[Item]:
-    meanings, by_name = dict(every_invariant()), dict[str, list[str]]()
+    meanings, first = dict(every_invariant()), dict[str, str]()
     for finding in last.findings:
-        if sight.sees_money or not finding.invariant.startswith(ABOUT_MONEY):
-            by_name.setdefault(finding.invariant, []).append(finding.message)
-    return [
-        Item(
-            kind="invariant_broken",
-            urgency="today",
-            sentence=f"It does not hold that {meanings.get(name, name)} ({name}): {messages[0]}",
-            target=Target("check", name),
-            since=last.checked_at,
-            count=len(messages),
-        )
-        for name, messages in by_name.items()
-    ]
+        first.setdefault(finding.invariant, finding.message)
+    items = []
+    for name, count in last.counts.items():
+        found = _finding(name, first.get(name, ""), count, sight)
+        sentence = f"It does not hold that {meanings.get(name, name)} ({name}): {found}"
+        items.append(_broken_item(last, sentence, name, count))
+    if last.failed > len(items):  # kept by an earlier release, which told of the first findings alone
+        others = several(last.failed - len(items), "invariant does", "invariants do")
+        sentence = f"{others} not hold besides, and it was not kept which: `firstlight check` tells them."
+        items.append(_broken_item(last, sentence, "", last.failed - len(items)))
+    return items
+
+
+def _finding(name: str, first: str, count: int, sight: Sight) -> str:
+    if name.startswith(ABOUT_MONEY) and not sight.sees_money:
+        return f"{several(count, 'finding')}, of which whoever settles payments is told."
+    others = f" And {several(count - 1, 'other')}." if count > 1 else ""
+    return f"{first}{others}"
+
+
+def _broken_item(last: RecordedCheck, sentence: str, name: str, count: int) -> Item:
+    return Item(
+        kind="invariant_broken",
+        urgency="today",
+        sentence=sentence,
+        target=Target("check", name),
+        since=last.checked_at,
+        count=count,
+    )
 
 
 def _overdue(visits: Sequence[VisitRecord]) -> Item:

@@ -117,7 +117,7 @@ def serve(
             async with open_appliance(settings) as appliance:
                 first = number == 0
                 await serve_in(
-                    seat, appliance, with_worker=with_worker if first else False, tell=say if first else _hear_nothing
+                    seat, appliance, with_worker=with_worker if first else False, tell=say if first else None
                 )
 
         try:
@@ -139,10 +139,6 @@ def serve(
     configure_logs(level=settings.log_level, form=settings.log_format)
     if status := guarded(act, as_json=False):
         raise typer.Exit(status)
-
-
-def _hear_nothing(_sentence: str) -> None:
-    """The first process has said it."""
 
 
 def check(json_: AsJson = False) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from provisioning.access import list_audit
+from provisioning.amounts import entry_without_amounts
 from provisioning.api import InCall
 from provisioning.api.pages import LARGEST_RUN, After, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
-from provisioning.console.money import without_amounts
 from provisioning.console.pages import show
 from provisioning.console.run_pages import read_customer
 from provisioning.errors import Fault, InvalidRequest
@@ -38,10 +38,11 @@ async def audit(
         before_id=row_of(after),
         limit=ON_A_PAGE + 1,
     )
+    if not sees_money(call.caller):
+        found = [entry_without_amounts(entry) for entry in found]
     page = page_of(call, found, [entry.audit_id for entry in found], ON_A_PAGE)
-    amounts = sees_money(call.caller)
     changes = [
-        [(word, value if amounts else without_amounts(value)) for word, value in told if value is not None]
+        [(word, value) for word, value in told if value is not None]
         for told in ((("before", entry.before), ("after", entry.after)) for entry in page.items)
     ]
     return show(

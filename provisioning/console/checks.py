@@ -7,7 +7,7 @@ from fastapi import Response
 from provisioning.api import InCall
 from provisioning.attention import ABOUT_MONEY
 from provisioning.check import Finding, every_invariant
-from provisioning.check_records import last_check
+from provisioning.check_records import MOST_OF_ONE, last_check
 from provisioning.console.doors import ConsoleDoors
 from provisioning.console.pages import show
 from provisioning.sight import sees_money
@@ -29,5 +29,6 @@ async def checks(call: InCall) -> Response:
         "checks.html.j2",
         "Checks",
         last=last,
+        most_of_one=MOST_OF_ONE,
         broken=[(name, meanings.get(name, name), findings) for name, findings in broken.items()],
     )

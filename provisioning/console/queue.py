@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query, Response
 
+from provisioning.amounts import summary_without_amounts, words_without_amounts
 from provisioning.api import Call, InCall
 from provisioning.api.own import own_runs
 from provisioning.api.pages import After, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
 from provisioning.console.pages import show
-from provisioning.console.run_pages import read_customer
+from provisioning.console.run_pages import handed_over, read_customer
 from provisioning.console.topics import HELD
-from workflows import DEFINITIONS, HeldFor, held_groups, held_runs
+from provisioning.sight import sees_money
+from workflows import DEFINITIONS, HeldFor, HeldGroup, RunSummary, held_groups, held_runs
 
 ON_A_PAGE = 50
 
@@ -60,13 +63,23 @@ async def _queue(
         template,
         "Fallout queue",
         topics=[] if after else [HELD],
-        runs=page.items,
+        runs=[_shown(call, run) for run in page.items],
         next=page.next.replace("/queue/now", "/queue") if page.next else None,
-        groups=[group for group in groups if not journey or group.held_for.journey == journey],
+        groups=[_group(call, group) for group in groups if not journey or group.held_for.journey == journey],
         total=sum(group.count for group in groups),
         chosen=chosen,
-        handed=await call.appliance.run_desk(call.db).handed_over(page.items),
+        handed=await handed_over(call, page.items),
         journeys=sorted({name for name, _ in DEFINITIONS}),
         wanted={"journey": journey, "step": step, "code": code, "customer": customer},
         query=call.request.url.query,
     )
+
+
+def _shown(call: Call, run: RunSummary) -> RunSummary:
+    return run if sees_money(call.caller) else summary_without_amounts(run)
+
+
+def _group(call: Call, group: HeldGroup) -> HeldGroup:
+    if sees_money(call.caller) or group.reason is None:
+        return group
+    return replace(group, reason=words_without_amounts(group.reason, group.held_for.step))

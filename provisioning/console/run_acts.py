@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, cast
 from urllib.parse import urlencode
 
@@ -10,14 +11,17 @@ from fastapi import Query, Response
 from starlette.exceptions import HTTPException
 
 from provisioning.access import Deed, keep_deed, subject_of
+from provisioning.amounts import summary_without_amounts
 from provisioning.api import Call, InCall
 from provisioning.api.own import own_runs
 from provisioning.api.pages import RunNumber
 from provisioning.console.doors import ConsoleDoors, Form, form_of
-from provisioning.console.pages import show, to
+from provisioning.console.pages import show
+from provisioning.console.run_pages import leads_to_run
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.run_desk import MOST_AT_ONCE, Decided, Decision, RunDesk, mark_of
 from provisioning.run_previews import NEEDS_REASON, Preview, Verb, steps_to_go_back_to
+from provisioning.sight import sees_money
 from workflows import HeldFor, RunSummary, RunView, held_runs
 
 FOR_MANY: tuple[Verb, ...] = ("retry", "skip", "roll-back", "hand-over", "note")
@@ -31,9 +35,6 @@ TITLES: dict[Verb, str] = {
     "hand-over": "Hand over",
     "note": "Note",
 }
-PREVIEWED = 20
-"""Of many runs, how many are looked at one by one before the decision; the others are counted."""
-
 doors = ConsoleDoors(name="runs")
 
 Word = Annotated[str, Query(max_length=200)]
@@ -43,7 +44,8 @@ Word = Annotated[str, Query(max_length=200)]
 async def look(call: InCall, run_id: RunNumber, verb: str, from_step: Word = "") -> Response:
     """What this decision about the run would touch, and the form that takes it."""
     known = _known(verb, FOR_ONE)
-    view, seen = await _desk(call).preview(run_id, known, from_step=from_step or None)
+    amounts = sees_money(call.caller)
+    view, seen = await _desk(call).preview(run_id, known, from_step=from_step or None, with_money=amounts)
     return await _form_of_one(call, view, seen, from_step=from_step)
 
 
@@ -54,25 +56,26 @@ async def decide(call: InCall, run_id: RunNumber, verb: str) -> Response:
     decision = _decision(call, known, form)
     decided = await _desk(call).decide(run_id, decision, by=call.by, seen=form.text("seen"))
     call.tells(action=f"runs {known}", **_told(decided, decision))
-    return to(f"/runs/{run_id}?done={known}")
+    return leads_to_run(call, run_id, known)
 
 
 @doors.page("/queue/acts/{verb}", permission="runs.operate")
 async def look_at_many(call: InCall, verb: str, journey: Word, step: Word, code: Word = "") -> Response:
-    """What this decision about all runs that are held for this reason would touch."""
+    """What this decision about all runs that are held for this reason would touch: of each, and of no other."""
     known, held_for = _known(verb, FOR_MANY), HeldFor(journey, step, code)
     found = await _held_for(call, held_for)
-    desk = _desk(call)
-    previews = [(await desk.preview(run.id, known))[1] for run in found[:PREVIEWED]]
+    previews = await _desk(call).preview_each(found, known, with_money=sees_money(call.caller))
+    open_ = [(run, preview) for run, preview in previews if preview.refused is None]
     return show(
         call,
         "act_many.html.j2",
         f"{TITLES[known]}: all of the same reason",
         verb=known,
         held_for=held_for,
-        runs=found,
-        previews=previews,
-        marks=[f"{run.id}:{mark_of(run)}" for run in found],
+        found=len(found),
+        alike=alike(open_),
+        refused=[(run, preview) for run, preview in previews if preview.refused is not None],
+        marks=[f"{run.id}:{mark_of(run)}" for run, _ in open_],
         most=MOST_AT_ONCE,
         **await _choices(call, known),
     )
@@ -100,13 +103,22 @@ async def decide_many(call: InCall, verb: str) -> Response:
     )
 
 
+def alike(previews: Sequence[tuple[RunSummary, Preview]]) -> list[list[tuple[RunSummary, Preview]]]:
+    """Runs of which a decision touches the same, together; what each gives back is its own."""
+    groups: dict[str, list[tuple[RunSummary, Preview]]] = {}
+    for run, preview in previews:
+        said = repr(replace(preview, run_id=0, given_back=()))
+        groups.setdefault(said, []).append((run, preview))
+    return list(groups.values())
+
+
 async def _form_of_one(call: Call, view: RunView, seen: Preview, *, from_step: str) -> Response:
     return show(
         call,
         "act.html.j2",
         f"{TITLES[seen.verb]}: run {view.summary.id}",
         verb=seen.verb,
-        run=view.summary,
+        run=view.summary if sees_money(call.caller) else summary_without_amounts(view.summary),
         preview=seen,
         mark=mark_of(view.summary),
         steps=steps_to_go_back_to(view) if seen.verb == "retry-from" else [],
@@ -151,6 +163,7 @@ def _decision(call: Call, verb: Verb, form: Form) -> Decision:
 
 def _told(decided: Decided, decision: Decision) -> dict[str, Any]:
     """What the audit keeps of one run's decision."""
+    assert decided.before is not None, "of what was refused nothing is kept"
     after = _standing(decided.after) if decided.after else {}
     if decided.ticket_id is not None:
         after["ticket_id"] = decided.ticket_id
@@ -178,6 +191,8 @@ def _marks(form: Form) -> Mapping[int, str]:
         if not (number.isascii() and number.isdigit() and mark):
             raise InvalidRequest("The decision", [Fault("seen", f"is no run: {value[:40]}")])
         marks[int(number)] = mark
+    if len(marks) > MOST_AT_ONCE:
+        raise InvalidRequest("The decision", [Fault("seen", f"names more than {MOST_AT_ONCE} runs")])
     if not marks:
         raise InvalidRequest("The decision", [Fault("seen", "names no run")])
     return marks

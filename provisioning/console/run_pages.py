@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Query, Response
 
+from provisioning.amounts import run_without_amounts
 from provisioning.api import Call, InCall
 from provisioning.api.own import own_runs, require_own_run
 from provisioning.api.pages import After, RunNumber, page_of, row_of
+from provisioning.commercial import TicketRecord
 from provisioning.console.doors import ConsoleDoors
-from provisioning.console.money import without_amounts
-from provisioning.console.pages import show
+from provisioning.console.pages import show, to
 from provisioning.console.topics import NEWEST, run_topic
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import LARGEST_NUMBER
 from provisioning.keeps import kept, snippet, ways
-from provisioning.run_previews import VERBS
+from provisioning.run_previews import Verb, what_may_be_decided
 from provisioning.sight import sees_money
-from workflows import DEFINITIONS, RoundView, RunState, RunView, StepView, list_runs
+from workflows import DEFINITIONS, RoundView, RunState, RunSummary, RunView, StepView, list_runs
 
 ON_A_PAGE = 50
+JUST_DONE = "firstlight_done"
+"""The cookie that carries what was asked for to the page where it is said."""
 DONE = {
-    "retry": "Asked for: the step is tried again. What comes of it shows here.",
+    "retry": "Asked for: what it stood at is tried again. What comes of it shows here.",
     "retry-from": "Asked for: the run goes back first, then forward again. What comes of it shows here.",
     "skip": "The step is passed over. What comes of it shows here.",
     "roll-back": "Asked for: everything is undone, newest step first. What comes of it shows here.",
@@ -73,9 +77,13 @@ async def runs_now(
 
 
 @doors.page("/runs/{run_id}", permission="runs.read")
-async def run(call: InCall, run_id: RunNumber, done: Annotated[str, Query(max_length=20)] = "") -> Response:
-    """One run, whole."""
-    return await _run(call, "run.html.j2", run_id, done)
+async def run(call: InCall, run_id: RunNumber) -> Response:
+    """One run, whole; once, what was asked for just before."""
+    verb = call.request.cookies.get(JUST_DONE, "")
+    page = await _run(call, "run.html.j2", run_id, DONE.get(verb, ""))
+    if verb:
+        page.delete_cookie(JUST_DONE, path=f"/runs/{run_id}")
+    return page
 
 
 @doors.page("/runs/{run_id}/now", permission="runs.read")
@@ -87,13 +95,16 @@ async def run_now(call: InCall, run_id: RunNumber) -> Response:
 async def _list(call: Call, template: str, state: str, journey: str, customer: str, after: str | None) -> Response:
     if state and state not in list(RunState):
         raise InvalidRequest("The list", [Fault("state", f"is none of {', '.join(RunState)}: {state}")])
+    customer_id, among = read_customer(customer), own_runs(call)
+    # what moves is told of the newest runs of all: a list of others is as old as it is, and doesn't say that it is live
+    is_newest = not (state or journey or customer_id or after) and among is None
     found = await list_runs(
         call.db,
         tenant_id=call.tenant_id,
         states=[state] if state else (),
         journey=journey or None,
-        customer_id=read_customer(customer),
-        among=own_runs(call),
+        customer_id=customer_id,
+        among=among,
         before_id=row_of(after),
         limit=ON_A_PAGE + 1,
     )
@@ -102,7 +113,7 @@ async def _list(call: Call, template: str, state: str, journey: str, customer: s
         call,
         template,
         "Runs",
-        topics=[] if after else [NEWEST],
+        topics=[NEWEST] if is_newest else [],
         runs=page.items,
         next=page.next.replace("/runs/now", "/runs") if page.next else None,
         states=list(RunState),
@@ -115,10 +126,11 @@ async def _list(call: Call, template: str, state: str, journey: str, customer: s
 async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
     await require_own_run(call, run_id)
     desk = call.appliance.run_desk(call.db)
-    view = await desk.run(run_id)
-    summary = view.summary
+    whole = await desk.run(run_id)
     amounts = sees_money(call.caller)
-    handed = await desk.handed_over([summary]) if summary.state == "held" else {}
+    view = whole if amounts else run_without_amounts(whole)
+    summary = view.summary
+    handed = await handed_over(call, [summary]) if summary.state == "held" else {}
     return show(
         call,
         template,
@@ -126,15 +138,32 @@ async def _run(call: Call, template: str, run_id: int, done: str) -> Response:
         topics=[run_topic(run_id)],
         topic=run_topic(run_id),
         run=summary,
-        steps=[_shown(view, step, call.appliance.clock(), amounts=amounts) for step in view.steps],
+        steps=[_shown(view, step, call.appliance.clock()) for step in view.steps],
         notes=list(reversed(view.notes)),
-        keeps=kept(view, with_money=amounts),
-        snippet=snippet(view),
+        goes_back=view.goes_back,
+        keeps=kept(whole, with_money=amounts),
+        snippet=snippet(whole),
         verbs=_verbs(call, view),
         ways=ways(view) if "runs.signal" in call.caller.permissions else [],
         ticket=handed.get(run_id),
-        done=DONE.get(done, ""),
+        done=done,
     )
+
+
+def leads_to_run(call: Call, run_id: int, verb: Verb) -> Response:
+    """Leads to the run's page, which says once what was asked for: its address says it to nobody who comes again."""
+    answer = to(f"/runs/{run_id}")
+    secure = call.request.url.scheme == "https"
+    path = f"/runs/{run_id}"
+    answer.set_cookie(JUST_DONE, verb, path=path, max_age=60, httponly=True, samesite="lax", secure=secure)
+    return answer
+
+
+async def handed_over(call: Call, runs: Sequence[RunSummary]) -> dict[int, TicketRecord]:
+    """The tickets by which these held runs were handed over, for who may read tickets."""
+    if "tickets.read" not in call.caller.permissions:
+        return {}
+    return await call.appliance.run_desk(call.db).handed_over(runs)
 
 
 def read_customer(text: str) -> int | None:
@@ -146,25 +175,18 @@ def read_customer(text: str) -> int | None:
     return int(text)
 
 
-def _verbs(call: Call, view: RunView) -> list[str]:
+def _verbs(call: Call, view: RunView) -> list[Verb]:
     """What this caller may decide about the run as it stands."""
     if "runs.operate" not in call.caller.permissions:
         return []
-    state, waiting = view.summary.state, view.summary.waiting_for
-    if state == "held":
-        back = [] if view.past_return else ["retry-from", "roll-back"]
-        wanted = ["retry", *back, "skip", "hand-over", "note"]
-        return [verb for verb in VERBS if verb in wanted]
-    at_once = ["retry"] if state == "pending" and waiting == "retry" else []
-    cancel = ["cancel"] if state in ("acknowledged", "inProgress", "pending") and not view.past_return else []
-    return [*at_once, *cancel, "note"]
+    return what_may_be_decided(view)
 
 
-def _shown(view: RunView, step: StepView, now: datetime, *, amounts: bool) -> ShownStep:
+def _shown(view: RunView, step: StepView, now: datetime) -> ShownStep:
     return ShownStep(
         step=step,
         took=_took(step, now),
-        result=step.result if amounts else without_amounts(step.result),
+        result=step.result,
         is_current=step.name == view.summary.current_step,
     )
 

@@ -7,6 +7,7 @@ from datetime import datetime, time, timedelta
 from fastapi import Response
 
 from provisioning.api import Call, InCall
+from provisioning.api.pages import After, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
 from provisioning.console.pages import show
 from provisioning.field import Visits
@@ -17,17 +18,22 @@ doors = ConsoleDoors(name="visits")
 
 
 @doors.page("/visits", permission="visits.read")
-async def visits(call: InCall) -> Response:
+async def visits(call: InCall, after: After = None) -> Response:
     """Today's visits, in the ISP's time zone, the earliest first."""
     begins, ends = _today(call)
-    found = await Visits(call.db, tenant_id=call.tenant_id, now=call.appliance.clock).visits(
-        starts_at=begins, ends_at=ends, technician_id=call.caller.technician_id, limit=ON_A_PAGE
+    calendar = Visits(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)
+    technician = call.caller.technician_id
+    found = await calendar.visits(
+        starts_at=begins, ends_at=ends, technician_id=technician, after=row_of(after), limit=ON_A_PAGE + 1
     )
+    page = page_of(call, found, [visit["visit_id"] for visit in found], ON_A_PAGE)
     return show(
         call,
         "visits.html.j2",
         "Today's visits",
-        visits=found,
+        visits=page.items,
+        total=await calendar.count(starts_at=begins, ends_at=ends, technician_id=technician),
+        next=page.next,
         zone=call.appliance.zone,
         day=begins.date(),
         is_own=call.caller.technician_id is not None,

@@ -3,21 +3,24 @@ the name. Looking uses nothing up."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import Response
 
 from provisioning.access import (
+    InvitationOver,
     Invitations,
     Invited,
-    SignIns,
     Users,
     check_password,
     read_login_name,
     subject_of,
 )
 from provisioning.api import PUBLIC, Call, InCall
+from provisioning.api.routes import Later
 from provisioning.console.doors import ConsoleDoors, form_of
 from provisioning.console.pages import show, to
-from provisioning.console.sign_in import HOME, begin_session
+from provisioning.console.sign_in import HOME, begin_session, sign_ins_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import Faults
 
@@ -30,8 +33,8 @@ async def look(call: InCall, token: str) -> Response:
     return _form(call, await _invitations(call).open(token))
 
 
-async def _check(call: Call) -> Response | None:
-    """All faults at once, and the password's hash, before anything may be written. Raises: InvitationOver."""
+async def _check(call: Call) -> Response | Later:
+    """All faults at once, before anything may be written. Raises: InvitationOver."""
     invited = await _invitations(call).open(call.request.path_params["token"])
     form, faults = form_of(call), Faults("The password")
     name = invited.login_name or read_login_name(faults, form.get("login_name", ""))
@@ -45,10 +48,12 @@ async def _check(call: Call) -> Response | None:
         faults.refuse_if_any()
     except InvalidRequest as refusal:
         return _form(call, invited, refusal.faults, status=422)
-    sign_ins = call.request.app.state.sign_ins
-    assert isinstance(sign_ins, SignIns)
-    call.request.state.password_hash = await sign_ins.passwords.hash(password)
-    return None
+    return partial(_hash, call, password)
+
+
+async def _hash(call: Call, password: str) -> None:
+    """It takes its time, in which nothing is held of the database. Raises: SignInsBusy."""
+    call.request.state.password_hash = await sign_ins_of(call).passwords.hash(password)
 
 
 @doors.act("/welcome/{token}", permission=PUBLIC, first=_check)
@@ -61,10 +66,13 @@ async def choose(call: InCall, token: str) -> Response:
         form = form_of(call)
         added = await users.add(login_name=form["login_name"], display_name=form["display_name"], role="admin")
         user_id = added.user_id
-    user = await users.set_password_hash(user_id, call.request.state.password_hash)
+    password_hash: str = call.request.state.password_hash
+    user = await users.set_password_hash(user_id, password_hash)
+    if user.disabled_at is not None:  # since the link was looked at
+        raise InvitationOver
     call.tells(actor=user.login_name, subject=subject_of("console user", user_id), after={"role": user.role})
     answer = to(HOME)
-    await begin_session(call, answer, user_id)
+    await begin_session(call, answer, user_id, password_hash=password_hash)
     return answer
 
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import func, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import RequestConflict
 from provisioning.field.bookings import Booking, Bookings, Whose
 from provisioning.field.errors import TechnicianUnknown, VisitOver, VisitUnknown
+from provisioning.field.periods import in_period
 from provisioning.field.records import ReportedVisit, VisitRecord, as_record, as_report
 from provisioning.field.reports import Report, read_report
 from provisioning.field.tables import (
@@ -34,7 +35,6 @@ from workflows.services import VisitState
 
 SHORTEST_VISIT_MINUTES = 5
 LONGEST_VISIT_MINUTES = 24 * 60
-LONGEST_EVER = timedelta(days=7)
 LONGEST_ADDRESS = 500
 
 ALLOWED: dict[VisitState, frozenset[VisitOutcome]] = {
@@ -215,24 +215,24 @@ class Visits:
         query = (
             select(Visit, Technician)
             .join(Technician, (Technician.tenant_id == Visit.tenant_id) & (Technician.id == Visit.technician_id))
-            .where(Visit.tenant_id == self._tenant_id)
+            .where(Visit.tenant_id == self._tenant_id, *in_period(starts_at, ends_at, technician_id, states))
             .order_by(Visit.starts_at, Visit.id)
             .execution_options(populate_existing=True)
         )
-        if starts_at is not None:  # the second is what an index answers; no visit lasts for days
-            query = query.where(Visit.ends_at > starts_at, Visit.starts_at > starts_at - LONGEST_EVER)
-        if ends_at is not None:
-            query = query.where(Visit.starts_at < ends_at)
-        if technician_id is not None:
-            query = query.where(Visit.technician_id == technician_id)
-        if states:
-            query = query.where(Visit.state.in_(states))
         if after is not None:
             last = await self._visit(after)
             query = query.where(tuple_(Visit.starts_at, Visit.id) > (last.starts_at, last.id))
         if limit is not None:
             query = query.limit(limit)
         return [as_record(visit, technician) for visit, technician in await self._db.execute(query)]
+
+    async def count(
+        self, *, starts_at: datetime | None = None, ends_at: datetime | None = None, technician_id: int | None = None
+    ) -> int:
+        """How many visits touch this period."""
+        wanted = in_period(starts_at, ends_at, technician_id)
+        query = select(func.count()).select_from(Visit).where(Visit.tenant_id == self._tenant_id, *wanted)
+        return await self._db.scalar(query) or 0
 
     async def _hold_technician(self, technician_id: int) -> Technician:
         """One booking at a time per technician, so that two at once wait instead of deadlocking in the exclusion."""

@@ -57,6 +57,7 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                forwarded_allow_ips=list(appliance.settings.trusted_proxies),
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
@@ -84,11 +85,11 @@ def run_serving(answering: Coroutine[Any, Any, None]) -> None:
 
 
 async def serve(
-    appliance: Appliance, *, host: str, port: int, with_worker: bool | None, tell: Tell = lambda _: None
+    appliance: Appliance, *, host: str, port: int, with_worker: bool | None, tell: Tell | None = None
 ) -> None:
-    """Answers until SIGTERM or SIGINT. ``tell`` hears how the first person signs in, as long as there is nobody.
-    ``with_worker``: whether runs are moved here too; None: on SQLite, which bears
-    one worker, if there is none and it can be started.
+    """Answers until SIGTERM or SIGINT. ``tell`` hears how the first person signs in, as long as there is nobody;
+    without it no link is made. ``with_worker``: whether runs are moved here too; None: on SQLite, which bears one
+    worker, if there is none and it can be started.
 
     Raises: AddressUnusable; with ``with_worker=True`` what ``open_worker`` raises.
     """
@@ -98,7 +99,7 @@ async def serve(
         await _serve(appliance, server, listening, with_worker)
 
 
-async def serve_in(seat: Seat, appliance: Appliance, *, with_worker: bool | None, tell: Tell = lambda _: None) -> None:
+async def serve_in(seat: Seat, appliance: Appliance, *, with_worker: bool | None, tell: Tell | None = None) -> None:
     """The same in one of several processes, also until the process that has made it ends.
 
     Raises: with ``with_worker=True`` what ``open_worker`` raises.
@@ -120,8 +121,11 @@ async def _serve(appliance: Appliance, server: _Server, listening: socket.socket
             gc.unfreeze()
 
 
-async def _welcome(appliance: Appliance, listening: socket.socket, tell: Tell) -> None:
-    """Says how the first person signs in: there is no password before somebody has chosen one."""
+async def _welcome(appliance: Appliance, listening: socket.socket, tell: Tell | None) -> None:
+    """Says how the first person signs in: there is no password before somebody has chosen one. A link that nobody hears
+    of would close the one that was told."""
+    if tell is None:
+        return
     host, port = listening.getsockname()[:2]
     here = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if (link := await first_link(appliance, base=str(appliance.settings.public_url or here))) is not None:

@@ -19,6 +19,13 @@ class Surroundings(BaseModel):
         " pages and of links in mails.",
         json_schema_extra={"default": "unset: no customer page, and a mail that needs a link is refused"},
     )
+    trusted_proxies: Annotated[tuple[NetworkText, ...], NoDecode, WORDS] = Field(
+        default=("127.0.0.1/32", "::1/128"),
+        description="Addresses or networks of the proxies before `firstlight serve`, for example"
+        " `10.0.0.5,10.1.0.0/24`; nobody else is believed who asks (`X-Forwarded-For`) and whether by TLS"
+        " (`X-Forwarded-Proto`).",
+        json_schema_extra={"default": "`127.0.0.1,::1`"},
+    )
     time_zone: TimeZone = Field(
         default="UTC",
         description="The ISP's time zone, in which mails tell times, technicians work from 8 to 18 o'clock, and the"

@@ -47,17 +47,19 @@ async def test_what_a_check_finds_is_kept_with_the_time_at_which_it_began(spoila
     ]
 
 
-async def test_the_oldest_are_forgotten_and_of_many_findings_the_first_are_kept(
+async def test_the_oldest_are_forgotten_and_of_each_invariant_the_first_findings_are_kept(
     spoilable: Appliance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check_records, "KEPT_CHECKS", 2)
     findings = [Finding("ipam.leaked", f"service {number}", "It leaks.") for number in range(300)]
+    findings += [Finding("radius.rows", "nas 1", "It is gone.")]
     for hours_ago in (4, 3, 2, 1):
-        await keep(spoilable, CheckResult(70, 1, findings), hours_ago=hours_ago)
+        await keep(spoilable, CheckResult(70, 2, findings), hours_ago=hours_ago)
     async with spoilable.database.read() as db:
         assert await db.scalar(select(func.count()).select_from(InvariantCheck)) == 2
     kept = await newest(spoilable)
-    assert kept is not None and (kept.found, len(kept.findings)) == (300, 200)
+    assert kept is not None and (kept.found, kept.counts) == (301, {"ipam.leaked": 300, "radius.rows": 1})
+    assert kept.findings == [*findings[:10], findings[-1]]
 
 
 async def test_the_worker_checks_when_nobody_has_for_long(spoilable: Appliance) -> None:

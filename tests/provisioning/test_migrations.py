@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,12 +14,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, create_engine, inspect, text
+from sqlalchemy import URL, Connection, create_engine, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 import provisioning.migrations
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
 from ipam.allocation.serving_tables import SEEN_TABLES
+from provisioning.check_records import InvariantCheck
 from provisioning.database import EVERY_TENANT, TENANT_SETTING, Database, sync_url
 from provisioning.migrations import alembic_config, migrate
 from provisioning.migrations.metadata import ALL_TABLES
@@ -155,6 +157,36 @@ async def test_visits_are_their_orders_and_their_bookers_from_now_on_and_find_th
     engine.dispose()
     assert back == before == [(1, "ticket/1", "cancelled"), (2, None, "booked")]
     assert bookings == again == [(1, "installation", None, None, "ticket/1", 0), (2, "deployment", 9, 9, "quote/1", 1)]
+
+
+async def test_checks_of_old_say_how_often_each_was_broken_as_far_as_it_was_kept(
+    database: Database, tmp_path: Path
+) -> None:
+    found = [
+        {"invariant": name, "subject": "s", "message": "m"} for name in ("ipam.leaked", "ipam.leaked", "bill.once")
+    ]
+
+    def migrated_from(connection: Connection) -> list[Any]:
+        config = alembic_config(connection)
+        command.upgrade(config, "0040")
+        for tenant, findings in (("north", found), ("south", [])):
+            connection.execute(
+                text(
+                    "INSERT INTO invariant_check (tenant_id, checked_at, took_seconds, asked, failed, found, findings)"
+                    f" VALUES ('{tenant}', '2026-01-01 10:00:00.000000', 1.5, 70, 3, 5000, :findings)"
+                ),
+                {"findings": json.dumps(findings)},
+            )
+        for direction, target in ((command.upgrade, "head"), (command.downgrade, "0040"), (command.upgrade, "head")):
+            direction(config, target)
+        return list(connection.scalars(select(InvariantCheck.counts).order_by(InvariantCheck.tenant_id)))
+
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        counts = migrated_from(connection)
+    engine.dispose()
+    assert counts == [{"ipam.leaked": 2, "bill.once": 1}, {}]
 
 
 async def test_customers_of_old_are_found_by_what_they_are_called(database: Database, tmp_path: Path) -> None:

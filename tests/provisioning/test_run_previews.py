@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioning.run_desk import mark_of
-from provisioning.run_previews import VERBS, Verb, preview, steps_to_go_back_to
+from provisioning.run_previews import VERBS, Verb, preview, steps_to_go_back_to, what_may_be_decided
 from workflows import DEFINITIONS, RunSummary, RunView, StepView, WorkflowError
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -17,8 +17,11 @@ DEFINITION = DEFINITIONS["isp_ticket_to_deployment", JOURNEY]
 HELD_IN = "hand_over_line"
 
 
-def run(state: str = "held", *, past_return: bool = False, waiting_for: str | None = None) -> RunView:
-    """An installation that has come to the OLT."""
+def run(
+    state: str = "held", *, past_return: bool = False, waiting_for: str | None = None, way: str = "forward"
+) -> RunView:
+    """An installation that has come to the OLT; ``way``: it goes back from there (to `create_subscriber`), or undoes
+    itself."""
     names = [step.name for step in DEFINITION.steps]
     until = names.index(HELD_IN)
     steps = [
@@ -28,7 +31,8 @@ def run(state: str = "held", *, past_return: bool = False, waiting_for: str | No
     summary = RunSummary(
         7, DEFINITION.name, "ticket/7", 1, state, HELD_IN, waiting_for, None, None, None, "why", "x", NOW, NOW, None
     )
-    return RunView(summary, {}, steps, [], past_return, JOURNEY)
+    back_to = "create_subscriber" if way == "back" else None
+    return RunView(summary, {}, steps, [], past_return, JOURNEY, way, back_to)
 
 
 def step(name: str, effect: str, state: str) -> StepView:
@@ -80,6 +84,37 @@ def test_what_waits_for_its_next_try_can_be_tried_at_once() -> None:
 def test_nothing_is_undone_past_the_point_of_no_return(verb: Verb) -> None:
     refused = preview(verb, run(past_return=True), DEFINITION).refused
     assert refused == "The run has come to where it can only be completed; nothing of it is undone any more."
+
+
+@pytest.mark.parametrize(
+    ("way", "last", "then"),
+    [
+        ("undo", DEFINITION.steps[0].name, "Then the run ends; it goes forward no more."),
+        ("back", "create_subscriber", "Then the run goes forward again, from create subscriber."),
+    ],
+)
+def test_another_try_of_a_run_that_goes_back_is_another_try_of_the_undo(way: str, last: str, then: str) -> None:
+    seen = preview("retry", run(way=way), DEFINITION)
+    assert seen.touches == [
+        "The undo of hand over line is tried again; the run undoes itself, newest first.",
+        then,
+    ]
+    assert (seen.undone[0].step, seen.undone[-1].step) == (HELD_IN, last)
+    assert seen.given_back == ["line order 4: HWTC1 at OLT-3 0/0/4"]
+    assert preview("retry", run("pending", waiting_for="retry", way=way), DEFINITION).touches == seen.touches
+    left = preview("skip", run(way=way), DEFINITION)
+    assert [each.step for each in left.undone] == [each.step for each in seen.undone[1:]]
+    assert left.ends == ("partial" if way == "undo" else "partial, at the best")
+    assert steps_to_go_back_to(run(way=way)) == []
+
+
+def test_what_is_being_undone_is_not_said_to_be_undone_anew() -> None:
+    seen = preview("roll-back", run(way="undo"), DEFINITION)
+    assert seen.touches[0] == "The run is being undone already; the undo that it is held at is tried again."
+    assert preview("cancel", run(way="undo"), DEFINITION).refused == "The run is being undone already."
+    assert preview("cancel", run(way="back"), DEFINITION).refused is None
+    assert what_may_be_decided(run()) == ["retry", "retry-from", "skip", "roll-back", "hand-over", "note"]
+    assert what_may_be_decided(run("inProgress")) == ["cancel", "note"]
 
 
 def test_a_mark_changes_with_how_the_run_stands() -> None:

@@ -186,3 +186,10 @@ def test_every_setting_has_a_meaning_and_stands_in_the_documentation() -> None:
     assert all(field.description for field in Settings.model_fields.values())
     document = DOCUMENT.read_text(encoding="utf-8")
     assert render_settings_table() in document, "docs/settings.md is out of date: run `make docs`"
+
+
+def test_proxies_are_believed_by_address_or_network_and_nobody_is_by_default_but_this_machine() -> None:
+    assert load_settings().trusted_proxies == ("127.0.0.1/32", "::1/128")
+    assert load_settings(trusted_proxies="10.0.0.5, 2001:db8::/48").trusted_proxies == ("10.0.0.5/32", "2001:db8::/48")
+    for wrong in ("*", "proxy.example", "10.0.0.5/8"):
+        assert "must be networks" in next(iter(_faults(trusted_proxies=wrong).values()))

@@ -56,9 +56,10 @@ class Console:
         self._people: dict[str, Person] = {}
         self._clients: list[httpx.AsyncClient] = []
 
-    def anybody(self) -> Person:
-        """Nobody that is known."""
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://isp.test")
+    def anybody(self, address: str = "192.0.2.1") -> Person:
+        """Nobody that is known, at this address."""
+        transport = httpx.ASGITransport(self.app, client=(address, 40_000))
+        client = httpx.AsyncClient(transport=transport, base_url="http://isp.test")
         self._clients.append(client)
         return Person(client)
 

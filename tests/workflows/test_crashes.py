@@ -7,6 +7,7 @@ enough to try every instant. ``tests/durability`` does the same with processes a
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -65,6 +66,26 @@ async def test_a_crash_at_every_instant_ends_as_if_nothing_had_happened(toy: Toy
         run_id = await complete(toy, reaper, cancel=cancel)
         where = f"died at {reaper.seen[first - 1]} (instant {first})"
         await _assert_ended_well(toy, run_id, where, cancelled=cancel)
+
+
+@pytest.mark.parametrize("undone", ["open_door", "order_badge"])
+async def test_a_step_that_was_undone_has_moved_its_run_for_those_who_look_at_it(toy: Toy, undone: str) -> None:
+    run_id = await toy.start()
+    await toy.arrive(run_id)
+    await toy.dispatch().drain()
+    await act(toy, "cancel", run_id, reason="moved away")
+
+    def at(point: str) -> None:
+        if point == f"undo:{undone}.effect":
+            toy.clock.advance(timedelta(minutes=1))
+        if point == f"undo:{undone}.committed":
+            raise Died(point)
+
+    with pytest.raises(Died):
+        await toy.dispatch(at).drain()
+    seen = await view(toy, run_id)
+    assert {step.name: step.state for step in seen.steps}[undone] == "undone"
+    assert (seen.summary.state, seen.summary.updated_at) == ("pendingCancellation", toy.clock())
 
 
 async def _assert_ended_well(toy: Toy, run_id: int, where: str, *, cancelled: bool) -> None:

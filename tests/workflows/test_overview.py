@@ -66,6 +66,8 @@ async def test_what_is_held_is_grouped_by_its_reason_the_largest_group_first(lis
         ({"held_for": REFUSED}, [4, 3, 1]),
         ({"held_for": SILENT}, [2]),
         ({"held_for": REFUSED, "customer_id": 7}, [3, 1]),
+        ({"customer_ids": [8, 9]}, [4, 2]),
+        ({"customer_ids": []}, []),
         ({"before_id": 3}, [2, 1]),
         ({"journey": "other"}, []),
         ({"limit": 1}, [4]),
@@ -97,6 +99,13 @@ async def test_a_mark_changes_with_what_it_stands_for_and_with_nothing_else(list
         await db.execute(update(RunRow).where(RunRow.id == 5).values(state="held", updated_at=moved))
     after = await marks()
     assert after[0] == noted[0] and all(now != then for now, then in zip(after[1:], noted[1:], strict=True))
+
+
+async def test_a_list_s_mark_changes_with_a_run_that_moves_by_a_clock_that_is_behind(listed: Database) -> None:
+    async with listed.begin() as db:
+        before = await newest_mark(db, tenant_id="main")
+        await db.execute(update(RunRow).where(RunRow.id == 2).values(updated_at=BEGAN + timedelta(seconds=1)))
+        assert await newest_mark(db, tenant_id="main") != before
 
 
 async def test_runs_are_counted_by_the_hour_in_which_they_ended(listed: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -97,11 +98,13 @@ async def held_runs(
     held_for: HeldFor | None = None,
     journey: str | None = None,
     customer_id: int | None = None,
+    customer_ids: Collection[int] | None = None,
     among: Among | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[RunSummary]:
-    """Held runs, the newest first, a page at a time (``before_id``)."""
+    """Held runs, the newest first, a page at a time (``before_id``). ``customer_ids``: for one of these, a thousand at
+    most."""
     conditions = [_RUN.tenant_id == tenant_id, _RUN.state == RunState.HELD, *_known(among)]
     if held_for is not None:
         conditions += [
@@ -112,6 +115,8 @@ async def held_runs(
     for column, wanted in ((_RUN.journey, journey), (_RUN.customer_id, customer_id)):
         if wanted is not None:
             conditions.append(column == wanted)
+    if customer_ids is not None:
+        conditions.append(_RUN.customer_id.in_(customer_ids))
     if before_id is not None:
         conditions.append(_RUN.id < before_id)
     return await summaries(db, conditions, order=(_RUN.id.desc(),), limit=limit)
@@ -135,11 +140,10 @@ async def held_mark(db: AsyncSession, *, tenant_id: str) -> str:
 
 
 async def newest_mark(db: AsyncSession, *, tenant_id: str, of: int = 50) -> str:
-    """A mark that is another one as soon as one of the newest runs has moved."""
-    newest = (
-        select(_RUN.id, _RUN.updated_at).where(_RUN.tenant_id == tenant_id).order_by(_RUN.id.desc()).limit(of)
-    ).subquery()
-    return " ".join(map(str, (await db.execute(select(func.max(newest.c.id), func.max(newest.c.updated_at)))).one()))
+    """A mark that is another one as soon as one of the newest runs has moved, whichever process' clock it moved by."""
+    newest = select(_RUN.id, _RUN.state, _RUN.updated_at).where(_RUN.tenant_id == tenant_id)
+    rows = (await db.execute(newest.order_by(_RUN.id.desc()).limit(of))).all()
+    return sha256("".join(f"{number} {state} {moved}\n" for number, state, moved in rows).encode()).hexdigest()
 
 
 def what_is_undone(definition: Definition, view: RunView, *, from_step: str | None = None) -> Sequence[Undoing]:  # type: ignore[type-arg]

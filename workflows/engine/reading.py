@@ -89,7 +89,8 @@ class NoteView:
 class RunView:
     """A run, whole: its summary, its input, the plan of its steps from the first second, and its log.
 
-    ``past_return``: what is left of it can only be completed.
+    ``past_return``: what is left of it can only be completed. ``direction``: `forward`, `back` (it undoes down to and
+    with ``back_to``, then goes forward again) or `undo` (it undoes everything).
     """
 
     summary: RunSummary
@@ -98,6 +99,18 @@ class RunView:
     notes: Sequence[NoteView]
     past_return: bool = False
     version: int = 1
+    direction: str = Direction.FORWARD
+    back_to: str | None = None
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether its next act is an undo."""
+        return self.direction != Direction.FORWARD
+
+    @property
+    def undoes_all(self) -> bool:
+        """Whether it goes forward no more."""
+        return self.direction == Direction.UNDO
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,7 @@ class Among:
 MOST_VALUES = 1_000
 """Of an IN list; SQLite refuses a statement with more than 32,766, PostgreSQL one with more than 65,535."""
 
-_WHOLE = _SUMMARIES.add_columns(_RUN.version, _RUN.input)
+_WHOLE = _SUMMARIES.add_columns(_RUN.version, _RUN.input, _RUN.direction, _RUN.back_to)
 _ROUNDS = select(
     _STEP.step,
     _STEP.round,
@@ -259,6 +272,8 @@ async def show_run(db: AsyncSession, run_id: int, *, tenant_id: str, definitions
         notes=[NoteView(*note) for note in notes],
         past_return=definition.no_return is not None and _is_begun(rounds.get(definition.no_return.name, [])),
         version=row.version,
+        direction=row.direction,
+        back_to=row.back_to,
     )
 
 

@@ -81,6 +81,7 @@ def mark_undone(course: Course, row: StepRow, note: str | None = None) -> None:
     row.state, row.finished_at = StepState.UNDONE, course.clock()
     row.note = note
     course.row.restarts = 0
+    course.touch()
 
 
 def has_passed(row: StepRow | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,15 +17,12 @@ from provisioning.access import (
     Passwords,
     SessionOver,
     SignInRefused,
-    SignIns,
-    SignInsTooMany,
     Users,
     UserUnknown,
     check_password,
     forget_old_sessions,
 )
 from provisioning.access.console_sessions import KEPT_FOR, LASTS, form_token
-from provisioning.access.sign_ins import OF_AN_ADDRESS
 from provisioning.database import Database
 from provisioning.errors import InvalidRequest
 from provisioning.intake import Faults
@@ -82,7 +80,12 @@ async def test_a_name_is_one_person_of_one_tenant_however_it_is_written(begin: D
 async def test_a_session_is_its_persons_as_they_are_now(begin: Database) -> None:
     async with begin.begin() as db:
         nora = await users(db).add(login_name="nora", display_name="Nora", role="noc")
-        token = await sessions(db).begin(nora.user_id)
+        with pytest.raises(SignInRefused):  # they have none
+            await sessions(db).begin(nora.user_id, password_hash="a hash")
+        await users(db).set_password_hash(nora.user_id, "a hash")
+        with pytest.raises(SignInRefused):
+            await sessions(db).begin(nora.user_id, password_hash="the one before")
+        token = await sessions(db).begin(nora.user_id, password_hash="a hash")
         found = await sessions(db).find(token)
         assert (found.caller.name, found.caller.permissions, found.caller.user_id) == ("nora", ROLES["noc"], 1)
         assert found.form_token == form_token(token) and token not in found.form_token
@@ -102,11 +105,31 @@ async def test_a_session_is_its_persons_as_they_are_now(begin: Database) -> None
             with pytest.raises(SessionOver):
                 await door.find(value)
         await users(db).disable("nora")
+        with pytest.raises(SignInRefused):
+            await sessions(db).begin(nora.user_id, password_hash="a hash")
         await users(db).enable("nora")
         with pytest.raises(SessionOver):  # who is let in again signs in again
             await sessions(db).find(token)
         await forget_old_sessions(db, tenant_id="north", now=NOW + KEPT_FOR + timedelta(seconds=1))
         assert await sessions(db).running([found.session_id]) == set()
+
+
+@pytest.mark.both_databases
+async def test_who_is_disabled_while_their_session_begins_has_none_when_they_are_enabled_again(begin: Database) -> None:
+    async def disable() -> None:
+        async with begin.begin() as db:
+            await users(db).disable("nora")
+
+    async with begin.begin() as db:
+        nora = await users(db).add(login_name="nora", display_name="Nora", role="noc")
+        await users(db).set_password_hash(nora.user_id, "a hash")
+    async with asyncio.TaskGroup() as tasks, begin.begin() as db:
+        token = await sessions(db).begin(nora.user_id, password_hash="a hash")
+        tasks.create_task(disable())
+    async with begin.begin() as db:
+        await users(db).enable("nora")
+        with pytest.raises(SessionOver):
+            await sessions(db, at=NOW + timedelta(seconds=1)).find(token)
 
 
 async def test_of_a_person_only_the_newest_link_opens_and_once(begin: Database) -> None:
@@ -158,16 +181,3 @@ def test_every_fault_of_a_password_is_named(password: str, faults: list[str]) ->
         assert [fault.reason for fault in refused.faults] == faults
     else:
         assert faults == []
-
-
-async def test_an_address_that_guesses_many_names_is_stopped(begin: Database) -> None:
-    sign_ins = SignIns(Passwords(CHEAP))
-    common = {"address": "192.0.2.1", "tenant_id": "north", "now": lambda: NOW}
-    async with begin.read() as db:
-        for number in range(OF_AN_ADDRESS):
-            with pytest.raises(SignInRefused):
-                await sign_ins.check(db, f"name{number}", "guess", **common)  # type: ignore[arg-type]
-        with pytest.raises(SignInsTooMany):
-            await sign_ins.check(db, "another", "guess", **common)  # type: ignore[arg-type]
-        with pytest.raises(SignInRefused):
-            await sign_ins.check(db, "another", "guess", **{**common, "address": "192.0.2.2"})  # type: ignore[arg-type]

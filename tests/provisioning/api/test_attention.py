@@ -10,8 +10,9 @@ from sqlalchemy import delete, insert, update
 
 from ipam.tables import Pool
 from provisioning.access import Role
+from provisioning.attention import desk, work
 from provisioning.check import CheckResult, Finding
-from provisioning.check_records import record_check
+from provisioning.check_records import InvariantCheck, record_check
 from provisioning.checking import check_and_record
 from provisioning.commercial.tables import Mail
 from provisioning.field import Visit
@@ -82,16 +83,52 @@ async def test_lines_that_are_down_are_one_outage_with_visits_and_runs_folded_in
         await db.execute(insert(radacct), [*rows, {**asked_for, **gone}])
     today = {"starts_at": now, "ends_at": now + timedelta(minutes=1)}
     await change(checked, update(Visit).where(Visit.customer_id == 1002).values(**today))
-    [outage] = (await look(checked))["items"]
+    held = {"current_step": "apply_device", "updated_at": now, "reason": "no answer", "reason_code": None}
+    mail = {"state": "held", "current_step": "deliver_email", "reason": "550", "customer_id": 1001}
+    await change(checked, update(RunRow).where(RunRow.id == HELD).values(**held))
+    await change(checked, update(RunRow).where(RunRow.id == WAITING).values(**mail))
+    [outage, apart] = (await look(checked))["items"]
+    assert apart["target"] == {"noun": "run", "id": str(WAITING)}  # no line holds a mail
     assert (outage["kind"], outage["count"], outage["customers"]) == ("outage", 3, [1001, 1002, 1003])
     assert " is down since 20" in outage["sentence"] and "3 of 3 lines lost their session" in outage["sentence"]
     assert [each.split()[0] for each in outage["folded"]] == ["Visit", "Run"]
-    assert await kinds(checked, "sales") == ["run_held"]
+    assert await kinds(checked, "sales") == ["run_held", "run_held"]
+    long_ago = now - timedelta(hours=3)
+    await change(checked, update(RunRow).where(RunRow.id == HELD).values(updated_at=long_ago))
+    assert await kinds(checked) == ["outage", "run_held", "run_held"]
     async with checked.appliance.radius_database.begin() as db:
         back = {**rows[0], "acctuniqueid": "back", "acctstoptime": None, "acctterminatecause": None}
         await db.execute(insert(radacct), [back])
     seen = await look(checked)
-    assert ([item["kind"] for item in seen["items"]], seen["lost_elsewhere"]) == (["run_held"], 2)
+    assert ([item["kind"] for item in seen["items"]], seen["lost_elsewhere"]) == (["run_held", "run_held"], 2)
+
+
+async def test_what_an_outage_holds_is_told_with_the_number_of_the_rest(
+    checked: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "MOST_FOLDED", 1)
+    monkeypatch.setattr(work, "AT_ONCE", 2)
+    now = datetime.now(UTC).replace(microsecond=0)
+    gone = {"nasipaddress": "10.0.0.9", "acctstarttime": now - timedelta(hours=5), "acctstoptime": now}
+    rows = [
+        {"acctsessionid": name, "acctuniqueid": name, "username": name, "acctterminatecause": "Lost-Carrier", **gone}
+        for name in USERS
+    ]
+    async with checked.appliance.radius_database.begin() as db:
+        await db.execute(delete(radacct))
+        await db.execute(insert(radacct), rows)
+    same = {"state": "held", "current_step": "apply_device", "reason": "no answer", "reason_code": "acs.silent"}
+    await change(checked, update(RunRow).values(**same, updated_at=now, customer_id=1002))
+    today = {"starts_at": now, "ends_at": now + timedelta(minutes=1)}
+    await change(checked, update(Visit).values(**today, customer_id=1002, location=None))
+    items = (await look(checked))["items"]
+    assert [item["kind"] for item in items if item["kind"] != "visit_at_risk"] == ["outage"]
+    visits = len((await checked.get("/visits")).json()["items"])
+    assert [each.partition(" ")[0] for each in items[0]["folded"]] == ["Visit", *["And"][: visits - 1], "Run", "And"]
+    assert items[0]["folded"][-1] == "And 3 more runs for those who are there are held."
+    await change(checked, update(RunRow).where(RunRow.id == HELD).values(updated_at=now - timedelta(days=1)))
+    [alone] = [item for item in (await look(checked))["items"] if item["kind"] == "run_held"]
+    assert alone["target"] == {"noun": "run", "id": str(HELD)}
 
 
 async def test_a_silent_nas_a_pool_that_is_full_and_mails_that_were_refused_are_told_in_their_order(
@@ -166,6 +203,25 @@ async def test_runs_held_for_one_reason_are_one_item(checked: Api) -> None:
     assert item["sentence"].startswith("4 runs of isp_ticket_to_deployment are held in confirm_port; the one")
 
 
+async def test_of_many_runs_for_one_reason_the_number_is_exact_and_every_other_reason_is_told(
+    checked: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "NAMED_ALL", 2)
+    monkeypatch.setattr(work, "AT_ONCE", 2)
+    began = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
+    same = {"state": "held", "current_step": "apply_device", "reason": "silent", "reason_code": "acs.silent"}
+    await change(checked, update(RunRow).where(RunRow.id != HELD).values(**same, journey="service_termination"))
+    await change(checked, update(RunRow).where(RunRow.id == 1).values(updated_at=began))
+    many, one = sorted((await look(checked))["items"], key=lambda item: -item["count"])
+    assert (many["count"], many["customers"], many["target"]) == (3, [], {"noun": "runs", "id": "acs.silent"})
+    assert many["sentence"].startswith(
+        "3 runs of service_termination are held in apply_device, the first of them since"
+    )
+    assert many["sentence"].endswith("; the newest, run 4: silent")
+    assert datetime.fromisoformat(many["since"]) == began
+    assert one["target"] == {"noun": "run", "id": str(HELD)}
+
+
 async def test_what_the_last_check_found_is_told_with_its_time_and_money_to_who_sees_money(any_api: Api) -> None:
     appliance = any_api.appliance
     assert "not_checked" in await kinds(any_api)
@@ -178,7 +234,9 @@ async def test_what_the_last_check_found_is_told_with_its_time_and_money_to_who_
         result = CheckResult(70, 2, findings)
         await record_check(db, result, tenant_id=appliance.tenant_id, checked_at=at, took_seconds=1.5)
     seen = await look(any_api)
-    [broken] = [item for item in seen["items"] if item["kind"] == "invariant_broken"]
+    bill, broken = [item for item in seen["items"] if item["kind"] == "invariant_broken"]
+    assert bill["sentence"].endswith("(payment.once): 1 finding, of which whoever settles payments is told.")
+    assert ("49.90" in str(seen), "49.90" in str(await look(any_api, "admin"))) == (False, True)
     assert broken["sentence"].endswith("(ipam.leaked): Service 9 holds 100.64.0.9, and nobody wants it.")
     assert (broken["target"], broken["since"]) == ({"noun": "check", "id": "ipam.leaked"}, seen["checked_at"])
     assert [item["kind"] for item in seen["items"]].count("not_checked") == 0
@@ -189,6 +247,21 @@ async def test_what_the_last_check_found_is_told_with_its_time_and_money_to_who_
         old = appliance.clock() - timedelta(days=2)
         await record_check(db, result, tenant_id=appliance.tenant_id, checked_at=old, took_seconds=1.5)
     assert (await kinds(any_api)).count("not_checked") == 1
+
+
+async def test_one_invariant_that_is_broken_often_hides_no_other(any_api: Api) -> None:
+    appliance = any_api.appliance
+    findings = [Finding("license.once", f"licence {number}", f"Licence {number} is twice.") for number in range(5_000)]
+    findings += [Finding("ipam.leaked", f"service {number}", f"Service {number} leaks.") for number in (9, 10)]
+    async with appliance.database.begin() as db:
+        at, result = appliance.clock(), CheckResult(70, 2, findings)
+        await record_check(db, result, tenant_id=appliance.tenant_id, checked_at=at, took_seconds=1.5)
+    told = {item["target"]["id"]: item for item in (await look(any_api))["items"] if item["target"]["noun"] == "check"}
+    assert {name: item["count"] for name, item in told.items()} == {"license.once": 5_000, "ipam.leaked": 2}
+    assert told["ipam.leaked"]["sentence"].endswith("(ipam.leaked): Service 9 leaks. And 1 other.")
+    await change(any_api, update(InvariantCheck).values(counts={"license.once": 200}, failed=2))
+    besides, _ = [item for item in (await look(any_api))["items"] if item["target"]["noun"] == "check"]
+    assert besides["sentence"].startswith("1 invariant does not hold besides, and it was not kept which")
 
 
 async def test_whoever_may_not_look_is_refused(any_api: Api) -> None:

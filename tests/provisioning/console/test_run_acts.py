@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from provisioning.access import list_audit
 from tests.support.console import Console
+from tests.support.held_runs import hold_in_its_undo
 from workflows import show_run
 from workflows.engine.tables import RunRow
 
@@ -23,8 +24,9 @@ async def test_a_decision_is_taken_on_what_was_seen_and_kept_in_the_audit(any_co
     assert "is passed over" in seen.text and "partial" in seen.text
     form = {"reason": "the fibre is right", **hidden(seen.text)}
     answer = await nora.send(page, form)
-    assert (answer.status_code, answer.headers["location"]) == (303, f"/runs/{HELD}?done=skip")
-    assert "The step is passed over" in (await nora.get(answer.headers["location"])).text
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/runs/{HELD}")
+    for where, told in ((WAITING, False), (HELD, True), (HELD, False)):
+        assert ("The step is passed over" in (await nora.get(f"/runs/{where}")).text) == told, "there, once"
     entry = await newest(any_console)
     assert (entry["door"], entry["actor"], entry["action"]) == ("console", "noc", "runs skip")
     assert (entry["subject"], entry["customer_id"], entry["reason"]) == ("run/3", 1003, "the fibre is right")
@@ -66,20 +68,68 @@ async def test_a_preview_says_why_something_is_not_for_this_run(console: Console
 async def test_of_many_each_is_decided_for_itself_and_said_of_what_came_of_it(any_console: Console) -> None:
     nora = await any_console.somebody("noc")
     await hold_as(any_console, WAITING, HELD)
-    preview = await nora.get("/queue/acts/note", params=same(await reason_of(any_console)))
+    preview = await nora.get("/queue/acts/hand-over", params=same(await reason_of(any_console)))
     marks = re.findall(r'name="seen" value="([^"]+)"', preview.text)
     assert [mark.partition(":")[0] for mark in marks] == ["3", "2"]
     token = hidden(preview.text, "form_token")
     async with any_console.appliance.database.begin() as db:  # somebody else is quicker with one of them
         await any_console.appliance.runs.retry(db, HELD, by="paul")
-    form = {**token, "reason": "the OLT is being mended", "seen": marks}
-    answer = await nora.client.post("/queue/acts/note", data=form, headers={"Sec-Fetch-Site": "same-origin"})
+    form = {**token, "reason": "the OLT is being mended", "team": "onboarding", "seen": marks}
+    answer = await nora.client.post("/queue/acts/hand-over", data=form, headers={"Sec-Fetch-Site": "same-origin"})
     assert "1 run of 2 was taken up" in answer.text
     assert "Run 3 is not as you have seen it any more: it is inProgress now." in answer.text
     entry = await newest(any_console)
-    assert (entry["subject"], entry["action"], entry["reason"]) == ("run/2", "runs note", "the OLT is being mended")
-    noted = [await notes_of(any_console, run_id) for run_id in (WAITING, HELD)]
+    assert (entry["subject"], entry["action"]) == ("run/2", "runs hand-over")
+    assert entry["reason"] == "the OLT is being mended"
+    noted = ["\n".join(await notes_of(any_console, run_id)) for run_id in (WAITING, HELD)]
     assert ["the OLT is being mended" in notes for notes in noted] == [True, False]
+
+
+async def test_of_many_every_one_is_shown_and_what_is_not_for_one_stands_apart(console: Console) -> None:
+    nora = await console.somebody("noc")
+    await hold_as(console, WAITING, HELD)
+    code = same(await reason_of(console))
+    assert "2 runs alike" in (await nora.get("/queue/acts/note", params=code)).text
+    page = (await nora.get("/queue/acts/retry", params=code)).text
+    assert "2 runs alike" not in page and page.count('name="seen"') == 2, "their ways on are different"
+    for run_id, customer in ((2, 1002), (3, 1003)):
+        assert f'<a href="/runs/{run_id}">Run {run_id}</a> · customer {customer}' in page
+    back = (await nora.get("/queue/acts/roll-back", params=code)).text
+    assert "given back: service 3: " in back
+    async with console.appliance.database.begin() as db:
+        await db.execute(update(RunRow).where(RunRow.id == WAITING).values(version=99))
+    page = (await nora.get("/queue/acts/retry", params=code)).text
+    assert "Not for 1 run" in page and "customer 1002: open runs need definitions" in page
+    assert re.findall(r'name="seen" value="(\d+):', page) == ["3"] and "Retry: all 1<" in page
+    many = [f"{number}:x" for number in range(1, 52)]
+    form = {**hidden(page, "form_token"), "seen": many}
+    refused = await nora.client.post("/queue/acts/retry", data=form, headers={"Sec-Fetch-Site": "same-origin"})
+    assert refused.status_code == 422 and "names more than 50 runs" in refused.text
+
+
+async def test_a_hand_over_s_ticket_is_shown_to_who_reads_tickets(console: Console) -> None:
+    nora, paula = await console.somebody("noc"), await console.somebody("partner")
+    async with console.appliance.database.begin() as db:
+        own = text("UPDATE run SET customer_id = (SELECT customer_id FROM partner_customer LIMIT 1) WHERE id = 3")
+        await db.execute(own)
+    page = f"/runs/{HELD}/acts/hand-over"
+    form = {**hidden((await nora.get(page)).text), "reason": "see to it", "team": "onboarding"}
+    assert (await nora.send(page, form)).status_code == 303
+    for address in (f"/runs/{HELD}", "/queue"):
+        assert "Handed over to onboarding as ticket" in (await nora.get(address)).text
+        seen = await paula.get(address)
+        assert (seen.status_code, "Handed over to" in seen.text, "confirm port" in seen.text) == (200, False, True)
+
+
+async def test_an_undo_that_is_held_says_so_and_shows_no_button_that_is_refused(console: Console) -> None:
+    nora = await console.somebody("noc")
+    async with console.appliance.database.begin() as db:
+        await hold_in_its_undo(db, "undo")
+    page = (await nora.get(f"/runs/{HELD}")).text
+    assert "The undo of <strong>authorise line</strong> is held: the OLT is silent" in page
+    assert re.findall(rf'href="/runs/{HELD}/acts/([^"]+)"', page) == ["retry", "skip", "hand-over", "note"]
+    assert "The undo of authorise line is tried again" in (await nora.get(f"/runs/{HELD}/acts/retry")).text
+    assert "The run is being undone already." in (await nora.get(f"/runs/{HELD}/acts/cancel")).text
 
 
 async def test_many_that_nobody_has_seen_are_not_decided(console: Console) -> None:

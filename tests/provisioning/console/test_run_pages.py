@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, text, update
 
+from provisioning.console import visits
 from provisioning.field.tables import Visit
 from tests.support.console import Console
 from workflows import show_run
@@ -54,6 +57,36 @@ async def test_a_list_goes_on_where_its_page_ends(console: Console) -> None:
     address = first.partition('<p><a href="/runs?')[2].partition('"')[0].replace("&amp;", "&")
     second = (await nora.get(f"/runs?{address}")).text
     assert 'href="/runs/109"' in second and 'href="/runs/3"' in second and "data-topics" not in second
+
+
+async def test_only_the_newest_runs_of_all_say_that_they_are_live(console: Console) -> None:
+    nora, partner = await console.somebody("noc"), await console.somebody("partner")
+    assert 'data-topics="runs"' in (await nora.get("/runs")).text
+    for narrowed in ("state=held", "journey=isp_ticket_to_deployment", "customer=1003"):
+        page = (await nora.get(f"/runs?{narrowed}")).text
+        assert "data-topics" not in page and 'id="live"' not in page, narrowed
+    assert "data-topics" not in (await partner.get("/runs")).text
+
+
+async def test_of_many_visits_the_number_is_that_of_the_day_and_the_list_goes_on(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visits, "ON_A_PAGE", 1)
+    now = console.appliance.clock()
+    async with console.appliance.database.begin() as db:
+        gone = {"starts_at": now - timedelta(days=3), "ends_at": now - timedelta(days=2)}
+        await db.execute(update(Visit).where(Visit.id > 2).values(**gone))
+        for number in (1, 2):
+            today = {"starts_at": now, "ends_at": now + timedelta(seconds=number), "technician_id": 7000 + number}
+            await db.execute(update(Visit).where(Visit.id == number).values(**today))
+    dispatch = await console.somebody("dispatch")
+    first = (await dispatch.get("/visits")).text
+    assert '<p class="lead">2 visits on ' in first and "visit 1 " in first and "visit 2 " not in first
+    link = re.search(r'<a href="(/visits\?[^"]+)">Later ones', first)
+    assert link is not None
+    second = (await dispatch.get(link[1].replace("&amp;", "&"))).text
+    assert '<p class="lead">2 visits on ' in second and "visit 2 " in second and "visit 1 " not in second
+    assert "Later ones" not in second
 
 
 async def test_a_technician_sees_today_s_own_visits_and_dispatch_all(console: Console) -> None:

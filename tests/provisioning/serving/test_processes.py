@@ -15,7 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 
+from provisioning.access import ConsoleInvitation
 from tests.support.api import Api
 
 COMMAND = (sys.executable, "-m", "provisioning", "serve", "--port", "0")
@@ -121,6 +123,8 @@ async def test_the_first_start_prints_the_link_of_the_first_administrator_once_a
         assert found is not None, said
         async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client:
             assert "Nobody can sign in yet" in (await client.get(found[1])).text
+        async with api.appliance.database.read() as db:  # the other process has made none, which would close this one
+            assert await db.scalar(select(func.count()).select_from(ConsoleInvitation)) == 1
         keeper.process.terminate()
         assert (await keeper.process.stdout.read()).decode() == ""
         assert keeper.process.stderr is not None

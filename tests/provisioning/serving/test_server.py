@@ -84,11 +84,44 @@ async def test_it_stops_at_once_although_somebody_looks_at_a_live_page(
     base = f"http://127.0.0.1:{started[0]['port']}"
     async with httpx.AsyncClient(trust_env=False, base_url=base) as client:
         form = {"login_name": "nora", "password": PASSWORD}
-        assert (await client.post("/sign-in", data=form, headers=SAME_ORIGIN)).status_code == 303
-        async with client.stream("GET", "/live", params={"topic": "held"}) as stream:
+        answer = await client.post("/sign-in", data=form, headers=SAME_ORIGIN)
+        assert answer.status_code == 303 and "Secure" in answer.headers["set-cookie"]  # we answer at https from outside
+        cookie = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+        async with client.stream("GET", "/live", params={"topic": "held"}, headers=cookie) as stream:
             lines = stream.aiter_lines()
             assert [await anext(lines), await anext(lines)] == ["event: moved", "data: held"]
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.wait_for(serving, GRACE_SECONDS / 2)
             assert [line async for line in lines if line and not line.startswith(":")] == []
     assert told == []  # somebody can sign in
+
+
+@pytest.mark.parametrize(
+    ("proxies", "believed"),
+    [
+        (None, True),  # we come from loopback, as a proxy on the same machine does
+        (("127.0.0.0/8", "10.0.0.5/32"), True),
+        (("10.0.0.5/32",), False),
+    ],
+)
+async def test_of_the_proxies_that_are_set_alone_it_believes_whose_address_it_is_and_that_it_was_tls(
+    api: Api, log_lines: Callable[[], list[dict[str, Any]]], proxies: tuple[str, ...] | None, believed: bool
+) -> None:
+    wanted = {"public_url": None} | ({} if proxies is None else {"trusted_proxies": proxies})
+    api.appliance.settings = api.appliance.settings.model_copy(update=wanted)
+    await add_user(api.appliance, "nora", "noc")
+    serving = asyncio.create_task(serve(api.appliance, host="127.0.0.1", port=0, with_worker=False))
+    while not (started := [line for line in log_lines() if line["event"] == "serving"]):
+        assert not serving.done()
+        await asyncio.sleep(0.01)
+    forwarded = {"X-Forwarded-For": "198.51.100.1, 203.0.113.9", "X-Forwarded-Proto": "https"}
+    base = f"http://127.0.0.1:{started[0]['port']}"
+    async with httpx.AsyncClient(trust_env=False, base_url=base, headers={**SAME_ORIGIN, **forwarded}) as client:
+        refused = await client.post("/sign-in", data={"login_name": "nora", "password": "guess"})
+        answer = await client.post("/sign-in", data={"login_name": "nora", "password": PASSWORD})
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(serving, GRACE_SECONDS / 2)
+    assert (refused.status_code, answer.status_code) == (401, 303)
+    [address] = [line["address"] for line in log_lines() if line["event"] == "sign-in refused"]
+    assert address == ("203.0.113.9" if believed else "127.0.0.1")  # never what the browser itself has written
+    assert ("Secure" in answer.headers["set-cookie"]) is believed
