@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -42,12 +43,17 @@ async def accounted(database: Database, *rows: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-async def empty(radius_database: Database) -> Database:
-    """FreeRADIUS' tables are the whole run's; here nobody has logged in yet."""
-    async with radius_database.begin() as db:
+async def empty(radius_database: Database) -> AsyncIterator[Database]:
+    """FreeRADIUS' tables are the whole run's; here nobody has logged in yet, and nobody will have afterwards."""
+    await _forget_everybody(radius_database)
+    yield radius_database
+    await _forget_everybody(radius_database)
+
+
+async def _forget_everybody(database: Database) -> None:
+    async with database.begin() as db:
         for table in (radacct, radius_station, radius_read_up_to):
             await db.execute(delete(table))
-    return radius_database
 
 
 def book(database: Database, *, kept: timedelta | None = None) -> StationBook:
