@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
@@ -13,6 +14,7 @@ from sqlalchemy import event, text
 
 import ipam.allocation.giving
 from ipam import NetworkService
+from ipam.allocation import at_once_postgresql
 from provisioning.database import Database
 from tests.ipam.conftest import REALM, Network, small
 from tests.support.postgres import as_superuser
@@ -42,8 +44,15 @@ async def statements(network: Network, seen: list[tuple[str, Any]]) -> AsyncIter
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         seen.append((statement, parameters))
 
+    asked_with_its_begin = at_once_postgresql._begun_and_asked  # beside SQLAlchemy, so that its events don't tell
+
+    async def noted(driven: Any, asked: tuple[Any, ...]) -> bytes | None:
+        seen.append((at_once_postgresql._BEGIN + at_once_postgresql._CALL, asked))
+        return await asked_with_its_begin(driven, asked)
+
     event.listen(engine.sync_engine, "before_cursor_execute", note)
-    yield
+    with patch.object(at_once_postgresql, "_begun_and_asked", noted):
+        yield
     event.remove(engine.sync_engine, "before_cursor_execute", note)
 
 
