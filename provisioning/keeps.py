@@ -10,7 +10,6 @@ from workflows import RunSummary, RunView
 
 HELD = "held"
 ORDER, RENEWAL = "quote_accepted_to_order", "customer_renewal_process"
-UNDOING = ("undone", "planned")
 MONEY_STEPS = frozenset(
     {
         "create_order_from_quote",

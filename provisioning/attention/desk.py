@@ -20,7 +20,14 @@ from provisioning.field import VisitRecord
 from provisioning.intake import Clock
 from provisioning.sight import Sight
 from provisioning.webhooks import failing_webhooks
-from radius import LostSession, NasGuard, SessionLooks, SessionLosses
+from radius import (
+    LostSession,
+    NasGuard,
+    RadiusDatabaseUnavailable,
+    RadiusDatabaseUnfit,
+    SessionLooks,
+    SessionLosses,
+)
 from workflows import RunSummary
 
 MOST_FOLDED, MOST_NAMED = 20, 3
@@ -55,17 +62,18 @@ class AttentionDesk:
         self._losses = losses
 
     async def look(self) -> Attention:
-        """What needs a person now.
-
-        Raises:
-            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-        """
+        """What needs a person now. A RADIUS database that can't be read is an item, and hides none of the others."""
         groups, visits = await self._work.held_groups(), await self._work.todays_visits()
-        guards = await self._guards()
-        down, lost_elsewhere = await self._outages(guards)
+        unread = list[Item]()
+        try:
+            guards = await self._guards()
+            down, lost_elsewhere = await self._outages(guards)
+        except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
+            guards, down, lost_elsewhere = list[NasGuard](), list[Outage](), None
+            unread = [network.of_unread_radius(error)]
         at_lines = await self._work.held_at_lines(groups) if down else []
         folded = [run for run in at_lines if any(each.may_hold(run) for each in down)]
-        items = [await self._outage_item(each, folded, visits, guards) for each in down]
+        items = [*unread, *[await self._outage_item(each, folded, visits, guards) for each in down]]
         items += await self._work.of_runs(groups, folded)
         items += await self._work.of_visits(visits)
         items += [each for each in network.of_nases(guards) if not _is_at(each, down)]
@@ -111,7 +119,7 @@ class AttentionDesk:
             items += network.of_messages(await failing_messages(self._db, tenant_id=self._tenant_id, now=now))
         return items
 
-    async def _outages(self, guards: Sequence[NasGuard]) -> tuple[list[Outage], int]:
+    async def _outages(self, guards: Sequence[NasGuard]) -> tuple[list[Outage], int | None]:
         """What is down, and how many sessions were lost besides."""
         if not self._sight.may("subscribers.read"):
             return [], 0

@@ -11,6 +11,7 @@ from provisioning.days import minute
 
 Urgency = Literal["now", "today", "soon"]
 AttentionKind = Literal[
+    "radius_unread",
     "outage",
     "nas_silent",
     "run_held",
@@ -34,6 +35,7 @@ TargetNoun = Literal[
     "nas",
     "notices",
     "pool",
+    "radius",
     "run",
     "runs",
     "visit",
@@ -77,7 +79,8 @@ class Item:
 @dataclass(frozen=True)
 class Attention:
     """What needs a person at the time of the look. ``checked_at``: when it was last asked whether everything holds that
-    must; None: never, or not to be seen. ``lost_elsewhere``: sessions lost in the last ten minutes that are no outage.
+    must; None: never, or not to be seen. ``lost_elsewhere``: sessions lost in the last ten minutes that are no outage;
+    None: the RADIUS database could not be read, so that nobody knows.
     """
 
     looked_at: datetime
@@ -85,7 +88,7 @@ class Attention:
     sentence: str
     items: list[Item]
     checked_at: datetime | None
-    lost_elsewhere: int
+    lost_elsewhere: int | None
 
 
 def worst_first(items: Iterable[Item]) -> list[Item]:

@@ -11,7 +11,7 @@ from provisioning.attention.items import Item, Target, Urgency, several
 from provisioning.commercial import FailingMessages
 from provisioning.days import minute
 from provisioning.webhooks import FailingWebhook
-from radius import NasGuard
+from radius import NasGuard, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
 
 SOON = timedelta(days=60)
 """A pool that lasts for longer is nobody's business yet, unless it is low."""
@@ -24,6 +24,12 @@ WAITING_STATES = {
 }
 PATIENT_CAUSES = ("nat", "busy")
 """Of these nothing need be done."""
+
+
+def of_unread_radius(error: RadiusDatabaseUnavailable | RadiusDatabaseUnfit) -> Item:
+    """The radius database can't be read, so that nobody knows what is down."""
+    said = f"{error} Whether NASes are silent or lines are down is not known meanwhile."
+    return Item(kind="radius_unread", urgency="now", sentence=said, target=Target("radius"))
 
 
 def of_nases(guards: Sequence[NasGuard]) -> list[Item]:

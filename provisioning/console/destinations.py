@@ -39,6 +39,7 @@ COMMANDS: dict[TargetNoun, str] = {
     "access_node": "firstlight addresses usage --by access_node",
     "mails": "firstlight mails list",
     "notices": "firstlight notices list",
+    "radius": "firstlight doctor",
 }
 HITS: dict[Noun, Leads] = {
     "device": ("devices.read", lambda serial: f"/devices/{quote(serial, safe='')}"),

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.definition import Definition
@@ -146,7 +147,7 @@ async def newest_mark(db: AsyncSession, *, tenant_id: str, of: int = 50) -> str:
     return sha256("".join(f"{number} {state} {moved}\n" for number, state, moved in rows).encode()).hexdigest()
 
 
-def what_is_undone(definition: Definition, view: RunView, *, from_step: str | None = None) -> Sequence[Undoing]:  # type: ignore[type-arg]
+def what_is_undone(definition: Definition[Any], view: RunView, *, from_step: str | None = None) -> Sequence[Undoing]:
     """The steps that an undo of this run would go through, down to and with ``from_step`` (all of them), newest first.
 
     Raises: StepUnknown.
@@ -176,5 +177,5 @@ def _nothing_because(step: object, state: str, *, has_result: bool) -> str | Non
     return None
 
 
-def _known(among: Among | None) -> list:  # type: ignore[type-arg]
+def _known(among: Among | None) -> list[ColumnElement[bool]]:
     return [] if among is None else [or_(*among_conditions(among))]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, text, update
 
 from ipam.tables import Pool
 from provisioning.access import Role
@@ -270,3 +270,16 @@ async def test_whoever_may_not_look_is_refused(any_api: Api) -> None:
     assert (await any_api.get("/attention", token=blind)).status_code == 403
     narrow = await any_api.token("noc", scopes=["attention.read"])
     assert (await look(any_api, token=narrow))["items"] == []
+
+
+@pytest.mark.both_databases
+async def test_a_radius_database_that_can_not_be_read_is_told_and_hides_nothing_else(checked: Api) -> None:
+    async with checked.appliance.radius_database.begin() as db:
+        await db.execute(text("ALTER TABLE radacct RENAME TO radacct_of_somebody"))
+    seen = await look(checked)
+    unread, held = seen["items"]
+    assert (unread["kind"], unread["urgency"], held["kind"]) == ("radius_unread", "now", "run_held")
+    assert unread["sentence"].startswith("The radius database cannot be used as it is (")
+    assert unread["sentence"].endswith("is not known meanwhile.")
+    assert (seen["is_quiet"], seen["lost_elsewhere"]) == (False, None)
+    assert await kinds(checked, "sales") == ["run_held"]  # who sees no sessions is told of none
