@@ -65,8 +65,8 @@ async def main() -> int:
         sees_all = {} if url.get_backend_name() == "sqlite" else {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"}
         engine = create_engine(url, connect_args=sees_all)
         if settings.database_url.startswith("postgresql"):
-            with engine.begin() as connection:
-                connection.execute(text("ANALYZE"))  # as PostgreSQL does by itself after a minute; SQLite never does
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("VACUUM (ANALYZE)"))  # as PostgreSQL does by itself after a minute
         say(customers=SIZE.customers, steps=SIZE.steps, seeded_in_seconds=round(time.monotonic() - began, 1))
         server, port = await serve(settings, folder)
         gc.freeze()
