@@ -30,8 +30,11 @@ def test_a_hit_leads_to_its_page_or_to_its_subscriber_or_says_what_is_known() ->
     may = ROLES["noc"]
     assert of_hit(hit("run", "7"), may) == "/runs/7"
     assert of_hit(hit("device", "HWTC/1"), may) == "/devices/HWTC%2F1"
-    assert of_hit(hit("customer", "1001", username="a@b"), may) == "/search/subscriber?username=a%40b"
-    assert of_hit(hit("customer", "1001"), may) == ""
+    assert of_hit(hit("customer", "1001", username="a@b"), may) == "/customers/1001"
+    assert of_hit(hit("order", "7", username="a@b"), may) == "/search/subscriber?username=a%40b"  # it tells amounts
+    assert of_hit(hit("order", "7"), may) == ""
+    assert of_hit(hit("order", "7"), ROLES["sales"]) == "/orders/7"
+    assert of_hit(hit("ticket", "5"), may) == "/tickets/5"
     assert of_hit(hit("run", "7"), ROLES["technician"]) == ""
 
 
