@@ -19,7 +19,8 @@ Fate = Literal["done", "refuses", "other port", "waits", "twice", "full pool"]
 FIRST_CUSTOMER, FIRST_ORDER = 4_001, 7_001
 NODE, FIRST_PORT = "OLT-5", 2
 TECHNICIANS = (8, 9, 10, 11, 12)
-SCANNED_AT = timedelta(days=1)
+VISIT_HOURS = 3
+"""So long after each other two visits of one technician are."""
 LOOK_EVERY_SECONDS, PATIENCE_SECONDS = 0.3, 120.0
 FATES: tuple[Fate, ...] = (
     "done",
@@ -99,7 +100,9 @@ class Order:
         """Within the next hours for who waits, tomorrow for who is done by then."""
         asked = ORDERS[self.number - 1] if self.fate == "twice" else self
         next_hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        return next_hour + (timedelta(hours=asked.number % 3) if asked.fate == "waits" else SCANNED_AT)
+        if asked.fate == "waits":
+            return next_hour + timedelta(hours=asked.number % 3)
+        return next_hour + timedelta(days=1, hours=VISIT_HOURS * (asked.number // len(TECHNICIANS)))
 
 
 ORDERS = [Order(number, fate) for number, fate in enumerate(FATES)]

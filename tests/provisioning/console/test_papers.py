@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from provisioning.commercial import TicketDesk
 from tests.support.console import Console, Person
 
 ANNA = 1001
@@ -33,7 +34,8 @@ async def open_ticket(console: Console, customer_id: int | None = ANNA) -> int:
 async def test_a_customer_s_page_has_all_that_is_theirs(any_console: Console) -> None:
     ticket = await open_ticket(any_console)
     admin = await any_console.somebody("admin")
-    assert f'<a href="/customers/{ANNA}">{ANNA}</a>' in await page(admin, "/customers")
+    assert f'<a href="/customers/{ANNA}">{ANNA}</a>' in await page(admin, "/customers", email="customer1@example.net")
+    assert "Older ones" in await page(admin, "/customers")
     seen = await page(admin, f"/customers/{ANNA}")
     assert f"Customer 1, customer {ANNA}" in seen
     for link in (
@@ -90,8 +92,8 @@ async def test_tickets_stand_in_the_order_in_which_they_are_due(any_console: Con
     assert "No ticket like that." in await page(nora, "/tickets", state="closed")
     assert "No ticket like that." in await page(nora, "/tickets", overdue="yes", team="noc")
     async with any_console.appliance.database.begin() as db:
-        desk = any_console.appliance.services(db).ticketing_service
-        await desk.update_ticket(ticket_id=ticket, state="cancelled", note="by mistake")
+        desk = TicketDesk(db, tenant_id=any_console.appliance.tenant_id, now=any_console.appliance.clock)
+        await desk.update(ticket_id=ticket, state="cancelled", note="by mistake")
     assert "No ticket is to be done." in await page(nora, "/tickets")
     assert f'href="/tickets/{ticket}"' in await page(nora, "/tickets", state="all")
 
@@ -104,7 +106,7 @@ async def test_mails_and_notices_are_listed_with_what_was_answered(any_console: 
     assert "No notice" in await page(nora, "/notices", state="failed")
     async with any_console.appliance.database.begin() as db:
         await any_console.appliance.services(db).notifications_service.notify_team(
-            team="noc", channel="email", message="Pool north-v4 is full.", metadata={}
+            team="noc", channel="email", subject="Pool", message="Pool north-v4 is full."
         )
     seen = await page(nora, "/notices", team="noc")
     assert "Pool north-v4 is full." in seen and "team noc by email" in seen
