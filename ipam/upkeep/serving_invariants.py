@@ -50,7 +50,7 @@ async def served_otherwise(db: AsyncSession, *, tenant_id: str) -> list[Violatio
         .where(Serving.tenant_id == tenant_id, Serving.version == NetworkVersion.version)
         .order_by(AccessNode.name, AccessPort.name, Serving.plan)
     )
-    rows = (await db.execute(kept)).all()
+    rows: Sequence[Any] = (await db.execute(kept)).all()
     if not rows:
         return []
     everything = await everything_bound(db, tenant_id)
