@@ -85,13 +85,15 @@ class SharedConnection:
         Raises: sqlite3.Error
         """
         self._users += 1
+        is_open = False
         try:
             if self._opening is None:
                 self._opening = asyncio.get_running_loop().create_task(self._open())
             await asyncio.shield(self._opening)
-        except BaseException:
-            await self.leave()
-            raise
+            is_open = True
+        finally:
+            if not is_open:
+                await self.leave()
 
     async def leave(self) -> None:
         """The last closes it for good."""
@@ -119,16 +121,16 @@ class SharedConnection:
         queue = self._queues.get(loop)
         if queue is None:
             queue = self._queues[loop] = _Queue(self.driver)
-        turn = queue.join()
+        turn, has_begun = queue.join(), False
         try:
             async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):  # wait_for loses a cancellation now and then (gh-86296)
                 await turn.begun
+            has_begun = True
         except TimeoutError:
-            turn.give_up()
             raise sqlite3.OperationalError("database is locked") from None
-        except BaseException:
-            turn.give_up()
-            raise
+        finally:
+            if not has_begun:
+                turn.give_up()
         return turn
 
     @staticmethod
