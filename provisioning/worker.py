@@ -237,7 +237,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("session_started", WHEN_DUE, watchers.watch_sessions),
         Tick("orders' visits", pace.visits_every_seconds, appliance.order_visits.tell),
         Tick("heartbeat", pace.heartbeat_every_seconds, dispatch.beat),
-        Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
+        Tick("take-over", pace.lost_every_seconds, dispatch.take_over, at_once=True),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
