@@ -26,7 +26,7 @@ demo: ready-demo ## set this machine up, then turn an installation ticket into a
 test: ready-test ## set this machine up, then run the tests on SQLite and PostgreSQL (ARGS="-k word" for some of them)
 	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "not durability_sweep and not second_half" $(ARGS)
 
-durability: ready-test ## a kill at every point of every journey, and all else that make test leaves to it: by turns the other database, and dear variants
+durability: ready-test ## a kill at every point of every journey, and what make test leaves: the other database, by turns, and dear variants
 	@.venv/bin/pytest -n $(SWEEPERS) --dist worksteal -m "durability_sweep or second_half" $(ARGS)
 
 bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE_URL, ONLY=pools)
