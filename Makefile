@@ -29,7 +29,7 @@ test: ready-test ## set this machine up, then run the tests on SQLite and Postgr
 durability: ready-test ## a kill at every point of every journey, and what make test leaves: the other database, by turns, and dear variants
 	@.venv/bin/pytest -n $(SWEEPERS) --dist worksteal -m "durability_sweep or second_half" $(ARGS)
 
-bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE_URL, ONLY=pools)
+bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE=postgresql, DATABASE_URL, ONLY=pools)
 	@.venv/bin/python -m tests.bench.reading
 
 bench-ipam: ready-test ## what an allocation costs beside a bare INSERT, as JSON lines (QUICK=1, RUNS, SECONDS, DATABASE=sqlite)
