@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -37,10 +38,12 @@ from provisioning.commercial import (
     CrmService,
     CustomerService,
     DeploymentService,
+    DomainProofs,
     Leads,
     LicenseService,
     NotificationsService,
     OfferCatalogue,
+    PartnerDomains,
     PartnerService,
     Quotes,
     SalesService,
@@ -49,6 +52,7 @@ from provisioning.commercial import (
     TicketDesk,
     TicketingService,
     announce_expiring,
+    txt_records,
 )
 from provisioning.commercial.payments import (
     CardsOnFile,
@@ -562,6 +566,7 @@ class Appliance:
             runs=self.runs,
             leads=self.leads(db),
             offers=self.offers(db),
+            domains=self.partner_domains(db),
             tenant_id=self.tenant_id,
             terms=OnboardingTerms(team=self.settings.onboarding_team, public_url=self.settings.public_url),
         )
@@ -614,6 +619,16 @@ class Appliance:
             now=self.clock,
             public_url=self.settings.public_url,
         )
+
+    def partner_domains(self, db: AsyncSession) -> PartnerDomains:
+        """The host names of partners, bound to this transaction."""
+        own_host = urlsplit(self.settings.public_url or "").hostname or ""
+        return PartnerDomains(db, tenant_id=self.tenant_id, now=self.clock, own_host=own_host)
+
+    @property
+    def domain_proofs(self) -> DomainProofs:
+        """What asks the DNS whether they are theirs."""
+        return DomainProofs(self.database.begin, tenant_id=self.tenant_id, now=self.clock, texts=txt_records)
 
     async def expire_quotes(self) -> None:
         """Ends the quotes whose time is over."""
