@@ -25,7 +25,10 @@ class DomainUnproven(PartnerError):
         self.partner_id = partner_id
         self.domain = domain
         if record is None:
-            what = f"claim it, or what it is below, with `firstlight partners domains claim {partner_id} NAME`"
+            what = (
+                f"claim it, or what it is below, with `firstlight partners domains claim {partner_id} NAME` (by API: "
+                f"POST /partners/{partner_id}/domains)"
+            )
         else:
             what = f"its DNS has no TXT record {record[0]} with {record[1]} yet"
         super().__init__(f"{domain} is not proven to be partner {partner_id}'s: {what}.")
