@@ -1,6 +1,7 @@
 """The whole appliance: settings become values, and no part is handed the settings.
 
-Every process opens one. It is put together in ``composition``, floor by floor. What moves runs besides is put together in ``worker``, what answers HTTP in ``serving``.
+Every process opens one. It is put together in ``composition``, floor by floor; what moves runs besides in ``worker``,
+what answers HTTP in ``serving``.
 """
 
 from __future__ import annotations
