@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
-from sqlalchemy import Text, select
+from sqlalchemy import Text, select, true
 from sqlalchemy import cast as cast_sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -205,13 +205,18 @@ class GenieAcsService:
         device = await self._bindings.live(serial)
         return device is not None and wifi_ref(serial) in device.inputs.values()
 
-    async def secret_changed(self, *, ref: str) -> list[ProvisionedDevice]:
-        """Another secret stands under ``ref`` now: every CPE that has it gets a new revision, to be applied."""
+    async def secret_changed(self, *, ref: str, service_id: int | None = None) -> list[ProvisionedDevice]:
+        """Another secret stands under ``ref`` now: every CPE that has it gets a new revision, to be applied.
+
+        ``service_id``: only CPEs of that service can have it.
+        """
+        of_service = true() if service_id is None else AcsDevice.service_id == service_id
         live = await self._db.scalars(
             select(AcsDevice)
             .where(
                 AcsDevice.tenant_id == self._tenant_id,
                 AcsDevice.state != "withdrawn",
+                of_service,
                 cast_sql(AcsDevice.parameters, Text).contains(ref, autoescape=True),
             )
             .order_by(AcsDevice.id)
@@ -223,6 +228,21 @@ class GenieAcsService:
             self._renew(device, [Setting.from_row(row) for row in device.parameters], "A secret of it was changed.")
         await self._db.flush()
         return [provisioned(device) for device in changed]
+
+    async def held_back(self, *, device_serials: Sequence[str]) -> list[str]:
+        """Those of the canonical serials that are not sent what they are to have until their campaign goes on, or its
+        window opens: a change of theirs waits for as long."""
+        found = await self._db.scalars(
+            select(AcsDevice.serial)
+            .where(
+                AcsDevice.tenant_id == self._tenant_id,
+                AcsDevice.serial.in_(device_serials),
+                AcsDevice.state != "withdrawn",
+                AcsDevice.send_until <= self._now(),
+            )
+            .order_by(AcsDevice.id)
+        )
+        return list(found)
 
     async def take_over_overrides(self, *, former_serial: str, device_serial: str) -> None:
         """Let a CPE have what the one before it, withdrawn by now, had otherwise than the template that both have.

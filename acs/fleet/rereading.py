@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import load_only
 
 from acs.convergence.unreached import AMBIGUOUS
 from acs.tables import AcsDevice
 
 VERIFIED = ("verified", "accepted_unverifiable")
 MOST_IN_A_TURN = 2_000
+ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Rereading:
         return min(math.ceil(cpes * self.every / (self.within / 2)), MOST_IN_A_TURN)
 
 
-async def take_turns(
+async def whose_turn(
     db: AsyncSession,
     rereading: Rereading,
     *,
@@ -45,8 +45,8 @@ async def take_turns(
     now: datetime,
     left_out: Sequence[ColumnElement[bool]] = (),
 ) -> list[str]:
-    """The serials of those whose turn it is, and that it was. Silent ones, and those whose serial several CPEs report,
-    are passed over until that is over."""
+    """The serials of those whose turn it is. It stays theirs until ``turns_taken``: a process that is killed in between
+    has spent nobody's. Silent ones, and those whose serial several CPEs report, are passed over until that is over."""
     mine = (
         AcsDevice.tenant_id == tenant_id,
         AcsDevice.acs_name == acs_name,
@@ -56,8 +56,7 @@ async def take_turns(
     cpes = await db.scalar(select(func.count()).select_from(AcsDevice).where(*mine)) or 0
     due = now - rereading.within / 2
     found = await db.scalars(
-        select(AcsDevice)
-        .options(load_only(AcsDevice.serial, AcsDevice.reread_at))
+        select(AcsDevice.serial)
         .where(
             *mine,
             *left_out,
@@ -67,9 +66,20 @@ async def take_turns(
         )
         .order_by(func.coalesce(AcsDevice.reread_at, AcsDevice.verified_at), AcsDevice.id)
         .limit(rereading.share_of(cpes))
-        .with_for_update(skip_locked=True)
     )
-    devices = list(found)
-    for device in devices:
-        device.reread_at = now
-    return [device.serial for device in devices]
+    return list(found)
+
+
+async def turns_taken(db: AsyncSession, serials: Sequence[str], *, tenant_id: str, now: datetime) -> None:
+    """Each was read back, or its reading waits for its next Inform, or its row says what keeps it from that."""
+    for start in range(0, len(serials), ROWS_AT_ONCE):
+        await db.execute(
+            update(AcsDevice)
+            .where(
+                AcsDevice.tenant_id == tenant_id,
+                AcsDevice.serial.in_(serials[start : start + ROWS_AT_ONCE]),
+                AcsDevice.state != "withdrawn",
+            )
+            .values(reread_at=now)
+            .execution_options(synchronize_session=False)
+        )
