@@ -279,7 +279,7 @@ def _print(changed: ChangedSubscriber) -> None:
         say(f"  CPE {serial} is to be told: its settings are written down, and not applied yet")
     for serial in changed["cpes_held_back"]:
         say(
-            f"  CPE {serial} is held back by its campaign, which has stopped or waits for its window; this waits along."
+            f"  CPE {serial} is held back by its campaign, which has stopped or waits for its window, and so does this."
         )
         say(f"  To send it all now: firstlight devices converge {serial} --reason ...")
     print_change(changed["change"])
