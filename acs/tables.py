@@ -175,7 +175,8 @@ class AcsDevice(AcsBase):
     send_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """What it has not taken yet is sent to it until then, and after that only when this was moved (a campaign)."""
     reread_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When its turn last came to be read back once more though nothing had happened."""
+    """When it was last read back once more though nothing had happened; earlier by half of a round, but for some
+    minutes, while that is under way (``acs.fleet.rereading``)."""
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
 
 from acs.convergence.unreached import AMBIGUOUS
 from acs.tables import AcsDevice
@@ -21,6 +22,8 @@ from acs.tables import AcsDevice
 VERIFIED = ("verified", "accepted_unverifiable")
 MOST_IN_A_TURN = 2_000
 ROWS_AT_ONCE = 500
+BEGUN_FOR = timedelta(minutes=15)
+"""Longer than a turn takes; after that it is another's to take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Rereading:
         return min(math.ceil(cpes * self.every / (self.within / 2)), MOST_IN_A_TURN)
 
 
-async def whose_turn(
+async def begin_turns(
     db: AsyncSession,
     rereading: Rereading,
     *,
@@ -45,8 +48,9 @@ async def whose_turn(
     now: datetime,
     left_out: Sequence[ColumnElement[bool]] = (),
 ) -> list[str]:
-    """The serials of those whose turn it is. It stays theirs until ``turns_taken``: a process that is killed in between
-    has spent nobody's. Silent ones, and those whose serial several CPEs report, are passed over until that is over."""
+    """The serials of those whose turn it is, for this process alone. Unless ``turns_taken`` says so of them, it is
+    their turn again before long: a process that is killed in between has spent nobody's. Silent ones, and those whose
+    serial several CPEs report, are passed over until that is over."""
     mine = (
         AcsDevice.tenant_id == tenant_id,
         AcsDevice.acs_name == acs_name,
@@ -56,7 +60,8 @@ async def whose_turn(
     cpes = await db.scalar(select(func.count()).select_from(AcsDevice).where(*mine)) or 0
     due = now - rereading.within / 2
     found = await db.scalars(
-        select(AcsDevice.serial)
+        select(AcsDevice)
+        .options(load_only(AcsDevice.serial, AcsDevice.reread_at))
         .where(
             *mine,
             *left_out,
@@ -66,8 +71,12 @@ async def whose_turn(
         )
         .order_by(func.coalesce(AcsDevice.reread_at, AcsDevice.verified_at), AcsDevice.id)
         .limit(rereading.share_of(cpes))
+        .with_for_update(skip_locked=True)
     )
-    return list(found)
+    devices = list(found)
+    for device in devices:
+        device.reread_at = due + BEGUN_FOR
+    return [device.serial for device in devices]
 
 
 async def turns_taken(db: AsyncSession, serials: Sequence[str], *, tenant_id: str, now: datetime) -> None:

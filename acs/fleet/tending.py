@@ -17,7 +17,7 @@ from acs.convergence.unreached import AMBIGUOUS
 from acs.errors import AcsError
 from acs.fleet.converging import FleetConvergence, is_sendable
 from acs.fleet.judged_page import SweepOutcome
-from acs.fleet.rereading import Rereading, turns_taken, whose_turn
+from acs.fleet.rereading import Rereading, begin_turns, turns_taken
 from acs.fleet.sweeping import InHand, Sweep
 from acs.ports import Begin, Now
 from acs.tables import DEFAULT_ACS, AcsDevice
@@ -76,7 +76,7 @@ class FleetTender:
         ``Rereading.every`` says; returns their serials once that has begun.
         """
         async with self._begin() as db:
-            serials = await whose_turn(
+            serials = await begin_turns(
                 db,
                 self._rereading,
                 tenant_id=self._tenant_id,
