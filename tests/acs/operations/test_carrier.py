@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from acs import AcsDevice, AcsOperation, CustomerWishes, DeviceConvergence, OperationCarrier, OperationRecord
 from acs.convergence.verifying import VerifyOutcome
-from acs.operations.ledger import LEASE, OperationLedger, in_turns
+from acs.operations.ledger import LEASE, OperationLedger
 from tests.acs.bench import PASSPHRASE, SERIAL, SSID, USERNAME
 from tests.acs.conftest import TENANT
 from tests.acs.operations.conftest import Ops, sent
@@ -78,12 +78,6 @@ async def test_new_ones_and_those_that_have_informed_do_not_wait_behind_those_th
         await db.execute(update(AcsDevice).where(AcsDevice.serial == SERIAL).values(last_inform_at=heard))
     assert await ledger.due_for_settings(limit=5) == [new[0], informed, off[0], new[1], off[1]]
     assert await ledger.due(limit=5) == []
-
-
-def test_each_queue_has_its_turn_until_they_are_empty_or_that_is_enough() -> None:
-    assert in_turns([[1, 2, 3], [], [7, 8]], limit=9) == [1, 7, 2, 8, 3]
-    assert in_turns([[1, 2, 3], [5], [7, 8]], limit=4) == [1, 5, 7, 2]
-    assert in_turns([[], []], limit=4) == []
 
 
 async def test_a_look_at_a_cpe_that_cannot_be_called_takes_seconds(ops: Ops) -> None:

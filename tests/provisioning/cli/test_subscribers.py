@@ -138,7 +138,7 @@ def test_the_cpe_is_told_a_new_password_and_what_keeps_it_from_that_is_said(isp:
     with vandal(isp.database_url) as hand:
         hand.execute("UPDATE acs_device SET send_until = '2020-01-01 00:00:00' WHERE serial = 'HWTC00000001'")
     held = type_("subscribers", "rotate-password", DONE, *why)
-    assert "CPE HWTC00000001 is held back by a campaign" in held.out
+    assert "CPE HWTC00000001 is held back by its campaign" in held.out
     assert "firstlight devices converge HWTC00000001 --reason" in held.out
 
 
