@@ -31,7 +31,7 @@ turns: ready-test ## what make test leaves out: tests that go by turns on the ot
 durability: ready-test ## the full sweep: a kill at every point of every journey, and every trouble on the other database
 	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "durability_sweep or second_half" $(ARGS)
 
-bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE_URL, ONLY=pools)
+bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE=postgresql, DATABASE_URL, ONLY=pools)
 	@.venv/bin/python -m tests.bench.reading
 
 bench-ipam: ready-test ## what an allocation costs beside a bare INSERT, as JSON lines (QUICK=1, RUNS, SECONDS, DATABASE=sqlite)
