@@ -136,6 +136,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: ipam.cvlans_not_as_computed(on.db, **on.scope),
     ),
     Invariant(
+        "ipam.serving_as_bound",
+        "what PostgreSQL has kept of who serves a place is what is bound there",
+        lambda on: ipam.served_otherwise(on.db, **on.scope),
+    ),
+    Invariant(
         "ipam.ports_of_one",
         "no port of an outside address of the CGNAT was two subscribers' at one time",
         lambda on: ipam.ports_of_two(on.db, **on.scope),

@@ -138,6 +138,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "ipam.no_pool_bound",
         "ipam.overlap",
         "ipam.pool_exhausted",
+        "ipam.pool_not_empty",
         "ipam.prefix_not_empty",
         "ipam.request_conflict",
         "ipam.route_not_served",
