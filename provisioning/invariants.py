@@ -399,6 +399,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: partners.tenants_of_nobody(on.db, **on.scope),
     ),
     Invariant(
+        "tenant.at_its_host_name",
+        "a page with a host name answers there: its DNS says that it is its partner's",
+        lambda on: partners.pages_under_names_of_others(on.db, **on.scope),
+    ),
+    Invariant(
         "deployment.as_its_visit",
         "a scheduled deployment has its visit, a released one keeps no technician",
         lambda on: partners.deployments_off_their_visit(on.db, **on.scope),

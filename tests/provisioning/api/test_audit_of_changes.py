@@ -34,6 +34,7 @@ MAKES = {
     "/quotes",
     "/webhooks",
     "/partners/{partner_id}/orders",
+    "/partners/{partner_id}/domains",
     "/addresses/nat/blocks",
     "/addresses/services",
     "/addresses/imports",
@@ -250,6 +251,7 @@ async def partners_and_webhooks(script: Script) -> None:
         "offer_id": 1,
     }
     await script("/partners/{partner_id}/orders", order, partner_id=PARTNER)
+    await script("/partners/{partner_id}/domains", {"domain": "nordnetz.example"}, partner_id=PARTNER)
     await script("/partners/{partner_id}/grants", {"licenses": 3, "note": WHY}, partner_id=PARTNER)
     hook = await script("/webhooks", {"url": "https://hooks.example/in", "event_types": ["run.state_changed"]})
     await script("/webhooks/{webhook_id}/rotate-secret", {"keep_hours": 0, "reason": WHY}, **hook)
