@@ -66,7 +66,9 @@ from provisioning.data_caps import billed_plan, billing_days, tell_lifted, tell_
 from provisioning.database import Database, sync_url
 from provisioning.days import day_of
 from provisioning.device_desk import DeviceDesk
+from provisioning.dispatch import DispatchDesk
 from provisioning.ended_terms import EndedTerms
+from provisioning.field import Planning
 from provisioning.figures import FiguresDesk
 from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
@@ -510,6 +512,15 @@ class Appliance:
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""
         return VisitDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
+
+    def dispatch_desk(self, db: AsyncSession) -> DispatchDesk:
+        """Dispatch's door to the calendar, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "zone": self.zone}
+        return DispatchDesk(db, runs=self.runs, services=self.services(db), **common)
+
+    def planning(self, db: AsyncSession) -> Planning:
+        """When technicians work, bound to this transaction."""
+        return Planning(db, tenant_id=self.tenant_id, now=self.clock)
 
     @property
     def order_visits(self) -> OrderVisits:

@@ -165,7 +165,14 @@ ProvisioningError
 |-- FieldError
 |   |-- TechnicianUnknown
 |   |-- TechnicianConflict        the technician's number already belongs to somebody else
-|   |-- TechnicianBusy
+|   |-- SlotRefused               the technician can't be sent at that time
+|   |   |-- TechnicianBusy
+|   |   |-- OutsideHours
+|   |   `-- SkillMissing
+|   |-- JobUnknown
+|   |-- LeaveUnknown
+|   |-- RosterCollides            visits are booked when the technician would not work any more
+|   |-- HoldEnds                  the run gives its addresses back before the visit would be
 |   |-- VisitUnknown
 |   |-- VisitOver                 the visit's state doesn't allow what was asked
 |   `-- VisitChanged              somebody else was quicker

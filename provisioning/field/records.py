@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from typing_extensions import TypedDict
 
@@ -11,7 +11,10 @@ from workflows.services import VisitState
 
 
 class VisitRecord(TypedDict):
-    """One visit: whose, where and when, and what came of it so far."""
+    """One visit: whose, where and when, and what came of it so far.
+
+    ``arrives_until``: the end of the arrival window that the customer is told. ``sequence`` grows with every change.
+    """
 
     visit_id: int
     customer_id: int
@@ -28,6 +31,12 @@ class VisitRecord(TypedDict):
     scanned_port: str | None
     outcome_note: str | None
     outcome_at: datetime | None
+    job: str | None
+    latitude: float | None
+    longitude: float | None
+    arrives_until: datetime
+    sequence: int
+    override_reason: str | None
 
 
 class ReportedVisit(TypedDict):
@@ -61,6 +70,12 @@ def as_record(visit: Visit, technician: Technician) -> VisitRecord:
         scanned_port=visit.scanned_port,
         outcome_note=visit.outcome_note,
         outcome_at=visit.outcome_at,
+        job=visit.job,
+        latitude=visit.latitude,
+        longitude=visit.longitude,
+        arrives_until=visit.starts_at + timedelta(minutes=visit.window_minutes),
+        sequence=visit.sequence,
+        override_reason=visit.override_reason,
     )
 
 
