@@ -69,6 +69,7 @@ from provisioning.device_desk import DeviceDesk
 from provisioning.dispatch import DispatchDesk
 from provisioning.ended_terms import EndedTerms
 from provisioning.field import Planning
+from provisioning.field_desk import FieldDesk
 from provisioning.figures import FiguresDesk
 from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
@@ -80,6 +81,7 @@ from provisioning.order_visits import OrderVisits
 from provisioning.orders import OrderDesk
 from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
+from provisioning.photo_files import PhotoFiles
 from provisioning.pool_levels import tell_levels
 from provisioning.projections import ALLOCATION, Projections
 from provisioning.quotes import QuoteDesk
@@ -517,6 +519,16 @@ class Appliance:
         """Dispatch's door to the calendar, bound to this transaction."""
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "zone": self.zone}
         return DispatchDesk(db, runs=self.runs, services=self.services(db), **common)
+
+    def field_desk(self, db: AsyncSession) -> FieldDesk:
+        """The technician's door, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        return FieldDesk(db, visit_desk=self.visit_desk(db), definitions=self.definitions, **common)
+
+    @property
+    def photos(self) -> PhotoFiles:
+        """The pictures that were taken at visits."""
+        return PhotoFiles(self.settings.photo_dir)
 
     def planning(self, db: AsyncSession) -> Planning:
         """When technicians work, bound to this transaction."""

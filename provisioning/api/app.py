@@ -58,6 +58,7 @@ from provisioning.api import (
     tickets,
     truth,
     visits,
+    visits_work,
     webhooks,
 )
 from provisioning.api.calls import PREFIX
@@ -72,6 +73,7 @@ NOUNS: Sequence[APIRouter] = (
     installations.doors,
     tickets.doors,
     visits.doors,
+    visits_work.doors,
     technicians.doors,
     technicians.job_doors,
     lines.doors,

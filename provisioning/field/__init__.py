@@ -17,8 +17,11 @@ from provisioning.field.errors import (
     HoldEnds,
     JobUnknown,
     LeaveUnknown,
+    NotDone,
     OutsideHours,
+    PhotoUnknown,
     RosterCollides,
+    SheetChanged,
     SkillMissing,
     SlotRefused,
     TechnicianBusy,
@@ -32,9 +35,11 @@ from provisioning.field.fitting import Override, Task
 from provisioning.field.jobs import JobRecord, Jobs
 from provisioning.field.planning import LeaveRecord, PlannedTechnician, Planning
 from provisioning.field.planning_tables import TechnicianLeave, VisitJob
+from provisioning.field.record_tables import ActKind, JobSheet, VisitAct, VisitPhoto
 from provisioning.field.records import ReportedVisit, VisitRecord
 from provisioning.field.search import OfferRecord, Search
 from provisioning.field.serials import normalise_serial
+from provisioning.field.sheets import PhotoRecord, SheetRecord, Sheets, read_made_at
 from provisioning.field.tables import (
     LIVE_STATES,
     Technician,
@@ -50,22 +55,30 @@ from provisioning.field.visits import Visits
 
 __all__ = [
     "LIVE_STATES",
+    "ActKind",
     "FieldError",
     "HoldEnds",
     "JobRecord",
+    "JobSheet",
     "JobUnknown",
     "Jobs",
     "LeaveRecord",
     "LeaveUnknown",
+    "NotDone",
     "OfferRecord",
     "OutsideHours",
     "Override",
+    "PhotoRecord",
+    "PhotoUnknown",
     "Place",
     "PlannedTechnician",
     "Planning",
     "ReportedVisit",
     "RosterCollides",
     "Search",
+    "SheetChanged",
+    "SheetRecord",
+    "Sheets",
     "SkillMissing",
     "SlotRefused",
     "Task",
@@ -77,11 +90,13 @@ __all__ = [
     "TechnicianUnknown",
     "Technicians",
     "Visit",
+    "VisitAct",
     "VisitBooking",
     "VisitChanged",
     "VisitJob",
     "VisitOutcome",
     "VisitOver",
+    "VisitPhoto",
     "VisitPurpose",
     "VisitRecord",
     "VisitReport",
@@ -90,5 +105,6 @@ __all__ = [
     "Whose",
     "normalise_serial",
     "place_of",
+    "read_made_at",
     "read_place",
 ]

@@ -179,3 +179,37 @@ class HoldEnds(FieldError):
             f"Run {run_id} waits for visit {visit_id} until {until:%Y-%m-%d %H:%M} UTC and then gives its addresses"
             " back; choose a time before that."
         )
+
+
+class SheetChanged(FieldError):
+    """Somebody else has written into the visit's record meanwhile."""
+
+    code = "field.sheet_changed"
+
+    def __init__(self, visit_id: int, now: Mapping[str, Any]) -> None:
+        self.visit_id = visit_id
+        self.now = dict(now)
+        told = "; ".join(f"{name} is {value!r}" for name, value in now.items())
+        super().__init__(f"The record of visit {visit_id} says something else by now: {told}. Look, and decide which.")
+
+
+class NotDone(FieldError):
+    """Not everything has been seen to work yet."""
+
+    code = "field.not_done"
+
+    def __init__(self, visit_id: int, missing: Mapping[str, str]) -> None:
+        self.visit_id = visit_id
+        self.missing = dict(missing)
+        told = "; ".join(f"not {name}: {why}" for name, why in missing.items())
+        super().__init__(f"Visit {visit_id} isn't done ({told}); wait for it, or say why you leave it so.")
+
+
+class PhotoUnknown(FieldError):
+    """No such photo of this visit."""
+
+    code = "field.photo_unknown"
+
+    def __init__(self, visit_id: int, photo_id: int) -> None:
+        self.photo_id = photo_id
+        super().__init__(f"Visit {visit_id} has no photo {photo_id}.")

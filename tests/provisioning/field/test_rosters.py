@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from provisioning.errors import InvalidRequest
 from provisioning.field.rosters import Leave, Roster, public_holidays, read_holidays, read_week, read_zone
 from provisioning.intake import Faults
-from provisioning.errors import InvalidRequest
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WEEK = {"mon": ["08:00-12:00", "12:30-17:00"], "tue": ["22:00-24:00"], "wed": ["00:00-06:00"]}
