@@ -212,9 +212,10 @@ class Bookings:
                 "ends_at": wanted.ends_at,
                 **_held(fit),
             }
+        is_another = any(getattr(visit, name) != value for name, value in {**where, **when}.items())
         async with self._db.begin_nested():
             await self._make_way(fit)
-            await self._change(visit.id, **where, **when, **self._changed(visit))
+            await self._change(visit.id, **where, **when, **(self._changed(visit) if is_another else {}))
             await self._claim(await self._visit(visit.id), whose, request_id)
         return await self._visit(visit.id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKeyConstraint, Index, String, Text
+from sqlalchemy import JSON, CheckConstraint, Float, ForeignKeyConstraint, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning.tables import ProvisioningBase, Reference, RowId, TenantId
@@ -26,7 +26,7 @@ class JobSheet(ProvisioningBase):
     tenant_id: Mapped[TenantId]
     splitter: Mapped[str | None] = mapped_column(Text)
     drop_label: Mapped[str | None] = mapped_column(Text)
-    optical_dbm: Mapped[float | None]
+    optical_dbm: Mapped[float | None] = mapped_column(Float(53))
     note: Mapped[str | None] = mapped_column(Text)
     signed_by: Mapped[str | None] = mapped_column(Text)
     done_at: Mapped[datetime | None]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from typing_extensions import TypedDict
 
-from provisioning.field.tables import Technician, Visit, VisitOutcome, VisitReport
+from provisioning.field.tables import ReportKind, Technician, Visit, VisitReport
 from workflows.services import VisitState
 
 
@@ -44,7 +44,7 @@ class ReportedVisit(TypedDict):
 
     visit_id: int
     customer_id: int
-    outcome: VisitOutcome
+    outcome: ReportKind
     serial: str | None
     port: str | None
     planned_port: str | None

@@ -11,14 +11,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import DDL, JSON, CheckConstraint, ForeignKeyConstraint, Index, Table, Text, event, text
+from sqlalchemy import DDL, JSON, CheckConstraint, Float, ForeignKeyConstraint, Index, Table, Text, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning.tables import Identity, ProvisioningBase, Reference, RowId, TenantId
 from workflows.services import VisitState
 
-VisitOutcome = Literal["scanned", "no_access", "not_feasible", "cancelled", "completed", "rescheduled"]
-"""What is reported of a visit: the state that it has then; *rescheduled* leaves it booked, at another time."""
+VisitOutcome = Literal["scanned", "no_access", "not_feasible", "cancelled", "completed"]
+"""What is reported of a visit: the state that it has then."""
+ReportKind = Literal["scanned", "no_access", "not_feasible", "cancelled", "completed", "rescheduled"]
+"""What is kept of it; *rescheduled* leaves it booked, at another time."""
 VisitPurpose = Literal["deployment", "installation", "dispatch"]
 """Whose work a visit is: an order's, a line's, or that of dispatch, which has booked it by hand."""
 
@@ -44,8 +46,8 @@ class Technician(ProvisioningBase):
     email: Mapped[str | None] = mapped_column(Text)
     skills: Mapped[list[str]] = mapped_column(JSON)
     van: Mapped[str | None] = mapped_column(Text)
-    home_latitude: Mapped[float | None]
-    home_longitude: Mapped[float | None]
+    home_latitude: Mapped[float | None] = mapped_column(Float(53))
+    home_longitude: Mapped[float | None] = mapped_column(Float(53))
     week: Mapped[dict[str, list[str]] | None] = mapped_column(JSON(none_as_null=True))
     time_zone: Mapped[str | None] = mapped_column(Text)
     holidays: Mapped[str | None] = mapped_column(Text)
@@ -101,8 +103,8 @@ class Visit(ProvisioningBase):
     outcome_at: Mapped[datetime | None]
     booked_at: Mapped[datetime]
     job: Mapped[str | None] = mapped_column(Text)
-    latitude: Mapped[float | None]
-    longitude: Mapped[float | None]
+    latitude: Mapped[float | None] = mapped_column(Float(53))
+    longitude: Mapped[float | None] = mapped_column(Float(53))
     held_from: Mapped[datetime | None]
     held_to: Mapped[datetime | None]
     window_minutes: Mapped[int] = mapped_column(server_default="0")
@@ -160,7 +162,7 @@ class VisitReport(ProvisioningBase):
     tenant_id: Mapped[TenantId]
     visit_id: Mapped[Reference]
     request_id: Mapped[str | None] = mapped_column(Text)
-    outcome: Mapped[VisitOutcome] = mapped_column(Text)
+    outcome: Mapped[ReportKind] = mapped_column(Text)
     serial: Mapped[str | None] = mapped_column(Text)
     port: Mapped[str | None] = mapped_column(Text)
     note: Mapped[str | None] = mapped_column(Text)

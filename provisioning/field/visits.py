@@ -234,7 +234,7 @@ class Visits:
         visit = await self._visit(visit_id, lock=True)
         if (earlier := await self._reported(visit, report)) is not None:
             return as_report(visit, earlier)
-        if outcome == "rescheduled" or report.outcome not in ALLOWED[visit.state]:
+        if outcome not in ALLOWED[visit.state]:
             raise VisitOver(visit.id, visit.state, report.outcome)
         return as_report(visit, await self._keep(visit, report))
 

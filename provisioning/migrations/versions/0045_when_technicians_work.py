@@ -31,8 +31,8 @@ FORMER_PURPOSES = "purpose IN ('deployment', 'installation')"
 def upgrade() -> None:
     for column in (
         sa.Column("van", sa.Text(), nullable=True),
-        sa.Column("home_latitude", sa.Float(), nullable=True),
-        sa.Column("home_longitude", sa.Float(), nullable=True),
+        sa.Column("home_latitude", sa.Float(53), nullable=True),
+        sa.Column("home_longitude", sa.Float(53), nullable=True),
         sa.Column("week", sa.JSON(), nullable=True),
         sa.Column("time_zone", sa.Text(), nullable=True),
         sa.Column("holidays", sa.Text(), nullable=True),
@@ -40,8 +40,8 @@ def upgrade() -> None:
         op.add_column(TECHNICIAN, column)
     for column in (
         sa.Column("job", sa.Text(), nullable=True),
-        sa.Column("latitude", sa.Float(), nullable=True),
-        sa.Column("longitude", sa.Float(), nullable=True),
+        sa.Column("latitude", sa.Float(53), nullable=True),
+        sa.Column("longitude", sa.Float(53), nullable=True),
         sa.Column("held_from", MOMENT, nullable=True),
         sa.Column("held_to", MOMENT, nullable=True),
         sa.Column("window_minutes", sa.Integer(), nullable=False, server_default="0"),

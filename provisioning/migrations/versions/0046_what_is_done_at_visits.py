@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
         sa.Column("splitter", sa.Text(), nullable=True),
         sa.Column("drop_label", sa.Text(), nullable=True),
-        sa.Column("optical_dbm", sa.Float(), nullable=True),
+        sa.Column("optical_dbm", sa.Float(53), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("signed_by", sa.Text(), nullable=True),
         sa.Column("done_at", MOMENT, nullable=True),

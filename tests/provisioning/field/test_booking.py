@@ -35,6 +35,12 @@ async def test_a_booked_visit_reads_as_it_was_wished(begin: Begin) -> None:
         "scanned_port": None,
         "outcome_note": None,
         "outcome_at": None,
+        "job": None,
+        "latitude": None,
+        "longitude": None,
+        "arrives_until": at(10),
+        "sequence": 0,
+        "override_reason": None,
     }
 
 

@@ -67,7 +67,7 @@ class Calendar(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.tenant_id = f"tenant {next(TENANTS)}"
-        self.database = Database(self.database_url)
+        self.database = Database(self.database_url, tenant_id=self.tenant_id)
         self.booked: list[int] = []
         self.do(self.begin())
 
