@@ -68,7 +68,7 @@ from provisioning.days import day_of
 from provisioning.device_desk import DeviceDesk
 from provisioning.dispatch import DispatchDesk
 from provisioning.ended_terms import EndedTerms
-from provisioning.field import Planning
+from provisioning.field import Feeds, Planning
 from provisioning.field_desk import FieldDesk
 from provisioning.figures import FiguresDesk
 from provisioning.found_onts import FoundOntDesk
@@ -529,6 +529,10 @@ class Appliance:
     def photos(self) -> PhotoFiles:
         """The pictures that were taken at visits."""
         return PhotoFiles(self.settings.photo_dir)
+
+    def feeds(self, db: AsyncSession) -> Feeds:
+        """Calendars for calendar programs, bound to this transaction."""
+        return Feeds(db, tenant_id=self.tenant_id, now=self.clock, zone=self.zone)
 
     def planning(self, db: AsyncSession) -> Planning:
         """When technicians work, bound to this transaction."""

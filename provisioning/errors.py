@@ -172,6 +172,7 @@ ProvisioningError
 |   |-- JobUnknown
 |   |-- LeaveUnknown
 |   |-- PhotoUnknown
+|   |-- FeedUnknown
 |   |-- RosterCollides            visits are booked when the technician would not work any more
 |   |-- HoldEnds                  the run gives its addresses back before the visit would be
 |   |-- VisitUnknown

@@ -22,6 +22,7 @@ from provisioning.api import (
     api_pages,
     attention,
     audit,
+    calendars,
     campaigns,
     customers,
     device_settings,
@@ -76,6 +77,7 @@ NOUNS: Sequence[APIRouter] = (
     visits_work.doors,
     technicians.doors,
     technicians.job_doors,
+    calendars.doors,
     lines.doors,
     lines.found_doors,
     leads.doors,
@@ -118,6 +120,7 @@ NOUNS: Sequence[APIRouter] = (
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = (
     api_pages.doors,
+    calendars.public,
     public_line.doors,
     public_links.doors,
     public_pages.doors,

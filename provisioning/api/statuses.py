@@ -42,6 +42,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "billing.subscription_unknown",
         "customer.unknown",
         "deployment.unknown",
+        "field.feed_unknown",
         "field.job_unknown",
         "field.leave_unknown",
         "field.photo_unknown",

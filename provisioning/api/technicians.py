@@ -10,12 +10,21 @@ from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import Moment, Number, Page, Wanted
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
-from provisioning.field import JobRecord, Jobs, LeaveRecord, Override, PlannedTechnician
+from provisioning.field import JobRecord, Jobs, LeaveRecord, Override, PlannedTechnician, TechnicianRecord, Technicians
 
 doors = Doors(prefix="/technicians", tags=["technicians"])
 job_doors = Doors(prefix="/visit-jobs", tags=["visit-jobs"])
 
 WHY = Field(default=None, min_length=1, max_length=500, description="Why visits outside these hours are made anyway")
+
+
+class Known(Wish):
+    """Somebody who visits customers, under the ISP's own number, and what they are able to do."""
+
+    technician_id: int
+    name: str
+    email: str | None = None
+    skills: list[str] = Field(default_factory=list)
 
 
 class Plan(Wish):
@@ -25,6 +34,7 @@ class Plan(Wish):
     ``holidays``: whose public holidays, as ``DE`` or ``DE-BY``.
     """
 
+    team: str | None = None
     van: str | None = None
     home_latitude: float | None = None
     home_longitude: float | None = None
@@ -57,6 +67,15 @@ class Job(Wish):
 async def list_(call: InCall) -> Page[PlannedTechnician]:
     """All technicians, by name."""
     return Page(items=await call.appliance.planning(call.db).technicians())
+
+
+@doors.post("", permission="technicians.write", status_code=201)
+async def register(call: InCall, wish: Known, response: Response) -> TechnicianRecord:
+    """Makes a technician known; one who is known gets the e-mail and the skills given now."""
+    registered = await Technicians(call.db, tenant_id=call.tenant_id).register(**wish.model_dump())
+    response.headers["Location"] = call.address(f"technicians/{wish.technician_id}")
+    call.tells(subject=f"technician/{wish.technician_id}")
+    return registered
 
 
 @doors.get("/leave", permission="technicians.read")

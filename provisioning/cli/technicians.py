@@ -10,7 +10,7 @@ import typer
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
-from provisioning.field import LeaveRecord, Override, PlannedTechnician
+from provisioning.field import LeaveRecord, Override, PlannedTechnician, Technicians
 
 app = typer.Typer(no_args_is_help=True, help="Technicians: when they work, from where, and when they are away.")
 
@@ -41,7 +41,30 @@ def list_(json_: AsJson = False) -> None:
 
 
 @app.command()
-def plan(
+def add(
+    technician: Number,
+    name: Annotated[str, typer.Option(help="Their name.")],
+    email: Annotated[str | None, typer.Option(help="Their mail address.")] = None,
+    skill: Annotated[list[str] | None, typer.Option(help="What they are able to do; may be repeated.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Make a technician known, under the ISP's own number; one who is known gets e-mail and skills anew."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            registered = await Technicians(db, tenant_id=appliance.tenant_id).register(
+                technician_id=technician, name=name, email=email, skills=skill or ()
+            )
+        if json_:
+            print_json(registered)
+        else:
+            say(f"technician {technician}: {registered['name']}")
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def plan(  # noqa: PLR0913, PLR0917 - each is a fact about how they work
     technician: Number,
     day: Annotated[
         list[str] | None,
@@ -53,6 +76,7 @@ def plan(
         tuple[float, float] | None, typer.Option(help="Latitude and longitude of where they set out.")
     ] = None,
     van: Annotated[str | None, typer.Option(help="The van they drive.")] = None,
+    team: Annotated[str | None, typer.Option(help="The team whose calendar has their visits too.")] = None,
     override_reason: Anyway = None,
     by: By = "",
     json_: AsJson = False,
@@ -63,6 +87,7 @@ def plan(
         async with appliance.database.begin() as db:
             planned = await appliance.planning(db).plan(
                 technician_id=technician,
+                team=team,
                 van=van,
                 home_latitude=home[0] if home else None,
                 home_longitude=home[1] if home else None,

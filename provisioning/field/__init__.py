@@ -13,6 +13,7 @@ also goes into ``tables.LIVE_STATES`` and into the four rules below it.
 
 from provisioning.field.bookings import Whose
 from provisioning.field.errors import (
+    FeedUnknown,
     FieldError,
     HoldEnds,
     JobUnknown,
@@ -31,6 +32,8 @@ from provisioning.field.errors import (
     VisitOver,
     VisitUnknown,
 )
+from provisioning.field.feed_tables import CalendarFeed, FormerTechnician
+from provisioning.field.feeds import FeedRecord, Feeds, MadeFeed
 from provisioning.field.fitting import Override, Task
 from provisioning.field.jobs import JobRecord, Jobs
 from provisioning.field.planning import LeaveRecord, PlannedTechnician, Planning
@@ -56,7 +59,12 @@ from provisioning.field.visits import Visits
 __all__ = [
     "LIVE_STATES",
     "ActKind",
+    "CalendarFeed",
+    "FeedRecord",
+    "FeedUnknown",
+    "Feeds",
     "FieldError",
+    "FormerTechnician",
     "HoldEnds",
     "JobRecord",
     "JobSheet",
@@ -64,6 +72,7 @@ __all__ = [
     "Jobs",
     "LeaveRecord",
     "LeaveUnknown",
+    "MadeFeed",
     "NotDone",
     "OfferRecord",
     "OutsideHours",

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.field.errors import TechnicianBusy, VisitOver, VisitUnknown
+from provisioning.field.feed_tables import FormerTechnician
 from provisioning.field.fitting import Fit, Fitting, Task
 from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitBooking, VisitPurpose
 from provisioning.intake import Clock
@@ -123,6 +124,7 @@ class Bookings:
             async with self._db.begin_nested():
                 await self._make_way(fit)
                 when = {"technician_id": technician.id, "starts_at": starts_at, "ends_at": ends_at}
+                await self._leave_behind(visit, technician.id)
                 await self._change(visit.id, **when, **_held(fit), **self._changed(visit))
         except IntegrityError as exc:
             other = await self._busy_then(technician.id, starts_at, ends_at, fit, besides=visit.id)
@@ -199,6 +201,21 @@ class Bookings:
         if fit.next_id is not None:
             await self._change(fit.next_id, held_from=fit.next_held_from)
 
+    async def _leave_behind(self, visit: Visit, technician_id: int) -> None:
+        """Whose visit it isn't any more has to read so in their calendar."""
+        if technician_id != visit.technician_id:
+            await self._db.execute(
+                insert(FormerTechnician).values(
+                    tenant_id=self._tenant_id,
+                    visit_id=visit.id,
+                    technician_id=visit.technician_id,
+                    starts_at=visit.starts_at,
+                    ends_at=visit.ends_at,
+                    sequence=visit.sequence + 1,
+                    left_at=self._now(),
+                )
+            )
+
     def _changed(self, visit: Visit) -> dict[str, Any]:
         return {"sequence": visit.sequence + 1, "changed_at": self._now()}
 
@@ -215,6 +232,7 @@ class Bookings:
         is_another = any(getattr(visit, name) != value for name, value in {**where, **when}.items())
         async with self._db.begin_nested():
             await self._make_way(fit)
+            await self._leave_behind(visit, when.get("technician_id", visit.technician_id))
             await self._change(visit.id, **where, **when, **(self._changed(visit) if is_another else {}))
             await self._claim(await self._visit(visit.id), whose, request_id)
         return await self._visit(visit.id)

@@ -213,3 +213,13 @@ class PhotoUnknown(FieldError):
     def __init__(self, visit_id: int, photo_id: int) -> None:
         self.photo_id = photo_id
         super().__init__(f"Visit {visit_id} has no photo {photo_id}.")
+
+
+class FeedUnknown(FieldError):
+    """No such calendar feed."""
+
+    code = "field.feed_unknown"
+
+    def __init__(self, feed_id: int) -> None:
+        self.feed_id = feed_id
+        super().__init__(f"There is no calendar feed {feed_id}.")

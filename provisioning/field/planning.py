@@ -33,6 +33,7 @@ class PlannedTechnician(TypedDict):
     name: str
     email: str | None
     skills: list[str]
+    team: str | None
     van: str | None
     home_latitude: float | None
     home_longitude: float | None
@@ -64,6 +65,7 @@ class Planning:
         self,
         *,
         technician_id: int,
+        team: str | None = None,
         van: str | None = None,
         home_latitude: float | None = None,
         home_longitude: float | None = None,
@@ -79,6 +81,7 @@ class Planning:
         faults = Faults("The plan of a technician")
         home = read_place(faults, home_latitude, home_longitude, prefix="home_")
         values: dict[str, Any] = {
+            "team": faults.optional_line("team", team, longest=60),
             "van": faults.optional_line("van", van, longest=60),
             "home_latitude": home.latitude if home else None,
             "home_longitude": home.longitude if home else None,
@@ -211,6 +214,7 @@ def planned(row: Technician) -> PlannedTechnician:
         name=row.name,
         email=row.email,
         skills=list(row.skills),
+        team=row.team,
         van=row.van,
         home_latitude=row.home_latitude,
         home_longitude=row.home_longitude,

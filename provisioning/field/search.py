@@ -80,7 +80,7 @@ class Search:
         """What is nearest in time to a slot that is taken, whoever comes."""
         offers = await self.offers(
             job=job, place=place, starts_after=starts_at - timedelta(hours=12), days=LOOKED_AHEAD_DAYS,
-            besides=besides, limit=500,
+            besides=besides, limit=60,
         )  # fmt: skip
         nearest = sorted(offers, key=lambda offer: (abs(offer["starts_at"] - starts_at), offer["detour_minutes"] or 0))
         return nearest[:NEAR_ALTERNATIVES]

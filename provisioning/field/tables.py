@@ -45,6 +45,7 @@ class Technician(ProvisioningBase):
     name: Mapped[str] = mapped_column(Text)
     email: Mapped[str | None] = mapped_column(Text)
     skills: Mapped[list[str]] = mapped_column(JSON)
+    team: Mapped[str | None] = mapped_column(Text)
     van: Mapped[str | None] = mapped_column(Text)
     home_latitude: Mapped[float | None] = mapped_column(Float(53))
     home_longitude: Mapped[float | None] = mapped_column(Float(53))

@@ -30,6 +30,7 @@ FORMER_PURPOSES = "purpose IN ('deployment', 'installation')"
 
 def upgrade() -> None:
     for column in (
+        sa.Column("team", sa.Text(), nullable=True),
         sa.Column("van", sa.Text(), nullable=True),
         sa.Column("home_latitude", sa.Float(53), nullable=True),
         sa.Column("home_longitude", sa.Float(53), nullable=True),
@@ -114,7 +115,7 @@ def downgrade() -> None:
         "job",
     ):
         op.drop_column(VISIT, name)
-    for name in ("holidays", "time_zone", "week", "home_longitude", "home_latitude", "van"):
+    for name in ("holidays", "time_zone", "week", "home_longitude", "home_latitude", "van", "team"):
         op.drop_column(TECHNICIAN, name)
 
 

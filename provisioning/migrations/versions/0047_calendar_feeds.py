@@ -1,4 +1,4 @@
-"""calendar feeds, former technicians of visits, stock of vans"""
+"""calendar feeds, and former technicians of visits"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ depends_on = None
 SETTING = "nullif(current_setting('firstlight.tenant_id', true), '')"
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
-FEED, FORMER, ITEM = "calendar_feed", "visit_former_technician", "van_item"
+FEED, FORMER = "calendar_feed", "visit_former_technician"
 
 
 def upgrade() -> None:
@@ -46,29 +46,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_visit_former_technician")),
     )
     op.create_index("ix_visit_former_technician_left", FORMER, ["tenant_id", "technician_id", "left_at"])
-    op.create_table(
-        ITEM,
-        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
-        sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("serial", sa.String(length=64), nullable=False),
-        sa.Column("model", sa.Text(), nullable=True),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("technician_id", NUMBER, nullable=True),
-        sa.Column("visit_id", NUMBER, nullable=True),
-        sa.Column("changed_at", MOMENT, nullable=False),
-        sa.Column("changed_by", sa.Text(), nullable=False),
-        sa.CheckConstraint("state IN ('in_van', 'installed', 'returned')", name=op.f("ck_van_item_state")),
-        sa.CheckConstraint("(state = 'in_van') = (technician_id IS NOT NULL)", name=op.f("ck_van_item_whose")),
-        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_van_item_visit_id_visit")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_van_item")),
-    )
-    op.create_index("uq_van_item_serial", ITEM, ["tenant_id", "serial"], unique=True)
     if op.get_bind().dialect.name == "postgresql":
-        for name in (FEED, FORMER, ITEM):
+        for name in (FEED, FORMER):
             op.execute(f"CREATE POLICY {name}_own ON {name} USING (tenant_id = {SETTING} OR {SETTING} = '*')")
             op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
 
 
 def downgrade() -> None:
-    for name in (ITEM, FORMER, FEED):
+    for name in (FORMER, FEED):
         op.drop_table(name)
