@@ -53,7 +53,8 @@ def render_calendar(name: str, visits: Iterable[Shown], *, tenant_id: str, zone:
         calendar.add_missing_timezones(
             first_date=(first - timedelta(days=366)).date(), last_date=(last + timedelta(days=366)).date()
         )
-    return calendar.to_ical()
+    text: bytes = calendar.to_ical()
+    return text
 
 
 def _event(visit: Shown, tenant_id: str, zone: ZoneInfo, now: datetime) -> Event:

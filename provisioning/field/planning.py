@@ -181,7 +181,7 @@ class Planning:
         return row
 
     async def _settle(self, technician: Technician, override: Override | None) -> None:
-        """Visits to come that lie outside the technician's hours now are refused, or bear why they stay."""
+        """Visits to make that lie outside the technician's hours now are refused, or bear why they stay."""
         roster = (await self._fitting.rosters([technician]))[technician.id]
         outside = [visit for visit in await self._to_come(technician) if roster.refusal(visit.starts_at, visit.ends_at)]
         if outside and override is None:
@@ -199,7 +199,6 @@ class Planning:
                 Visit.tenant_id == self._tenant_id,
                 Visit.technician_id == technician.id,
                 Visit.state.in_(LIVE_STATES),
-                Visit.ends_at > self._now(),
                 Visit.override_reason.is_(None),
             )
             .order_by(Visit.starts_at)
