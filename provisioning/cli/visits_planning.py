@@ -212,4 +212,4 @@ def _offer(offer: OfferRecord) -> Entry:
 
 def _job(one: JobRecord) -> Entry:
     minutes = (one["duration_minutes"], one["buffer_minutes"], one["window_minutes"])
-    return Entry((one["name"], *map(str, minutes)), ", ".join(one["skills"]) or None)
+    return Entry((one["name"], *map(str, minutes)), ", ".join(one["skills"]))

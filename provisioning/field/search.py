@@ -133,4 +133,5 @@ class Search:
 
 
 def _record(offer: Offer) -> OfferRecord:
-    return OfferRecord(**asdict(offer), travel_by=AS_THE_CROW_FLIES)  # type: ignore[typeddict-item]
+    record: OfferRecord = {**asdict(offer), "travel_by": AS_THE_CROW_FLIES}  # type: ignore[typeddict-item]
+    return record

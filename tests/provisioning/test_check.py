@@ -333,8 +333,8 @@ CORRUPTIONS = (
             (
                 "field.within_hours",
                 "visit 2",
-                "Visit 2: technician Technician 2 is away from 2000-01-01 00:00Z to 2100-01-01 00:00Z (gone), and nobody has"
-                " said why it is then.",
+                "Visit 2: technician Technician 2 is away from 2000-01-01 00:00Z to 2100-01-01 00:00Z (gone), and"
+                " nobody has said why it is then.",
             ),
         ),
         ours=(

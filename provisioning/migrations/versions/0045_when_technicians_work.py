@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -29,7 +31,7 @@ FORMER_PURPOSES = "purpose IN ('deployment', 'installation')"
 
 
 def upgrade() -> None:
-    for column in (
+    of_technicians: tuple[sa.Column[Any], ...] = (
         sa.Column("team", sa.Text(), nullable=True),
         sa.Column("van", sa.Text(), nullable=True),
         sa.Column("home_latitude", sa.Float(53), nullable=True),
@@ -37,9 +39,10 @@ def upgrade() -> None:
         sa.Column("week", sa.JSON(), nullable=True),
         sa.Column("time_zone", sa.Text(), nullable=True),
         sa.Column("holidays", sa.Text(), nullable=True),
-    ):
+    )
+    for column in of_technicians:
         op.add_column(TECHNICIAN, column)
-    for column in (
+    of_visits: tuple[sa.Column[Any], ...] = (
         sa.Column("job", sa.Text(), nullable=True),
         sa.Column("latitude", sa.Float(53), nullable=True),
         sa.Column("longitude", sa.Float(53), nullable=True),
@@ -50,7 +53,8 @@ def upgrade() -> None:
         sa.Column("changed_at", MOMENT, nullable=True),
         sa.Column("override_reason", sa.Text(), nullable=True),
         sa.Column("override_by", sa.Text(), nullable=True),
-    ):
+    )
+    for column in of_visits:
         op.add_column(VISIT, column)
     _once(WITH_WAY_AND_BUFFER)
     _purposes(PURPOSES)
