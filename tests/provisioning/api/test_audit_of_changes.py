@@ -182,7 +182,7 @@ async def tickets_visits_and_lines(script: Script) -> None:
 async def field_work(script: Script) -> None:
     """Who works when, what is booked and moved, and what is done there."""
     api = script.api
-    technician = {"technician_id": 70}
+    technician: dict[str, Any] = {"technician_id": 70}
     await script("/technicians", {"technician_id": 70, "name": "Tess"})
     await script("/technicians/{technician_id}/plan", {"van": "M-FL 7"}, **technician)
     begin = api.appliance.clock() + timedelta(days=40)
