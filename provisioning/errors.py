@@ -119,6 +119,10 @@ ProvisioningError
 |   |-- CustomerOfAnotherPartner
 |   |-- PartnerCustomerUnknown
 |   |-- PartnerCustomerWithdrawn
+|   |-- DomainUnknown
+|   |-- DomainUnproven            its DNS doesn't say that it is the partner's
+|   |-- DomainOfAnother           another partner's, proven
+|   |-- DomainUnresolved      (t)
 |   |-- CommissionUnknown
 |   |-- CommissionNotAgreed       another type or amount than the partner was promised
 |   |-- CommissionRecorded
@@ -229,7 +233,7 @@ class Fault:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.field} {self.reason}"
+        return f"{self.field} {self.reason.removesuffix('.')}"  # a reason may be another error's sentence
 
 
 class InvalidRequest(ProvisioningError):

@@ -15,6 +15,7 @@ import provisioning.commercial.customers.customer_keys
 import provisioning.commercial.helpdesk.ticket_tables
 import provisioning.commercial.licences.licence_tables
 import provisioning.commercial.notices.notice_tables
+import provisioning.commercial.partners.domain_tables
 import provisioning.commercial.partners.partner_tables
 import provisioning.commercial.payments.tables
 import provisioning.commercial.selling.selling_tables

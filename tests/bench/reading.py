@@ -1,8 +1,10 @@
 """How long the API's reading routes take under a steady load, one JSON object a route.
 
     make bench CUSTOMERS=100000 STEPS=1000000 RATE=200 SECONDS=5 PROCESSES=2 ONLY=pools
+    make bench DATABASE=postgresql
 
-A database of that size is made by bulk insert in a folder that is thrown away, or in an empty ``DATABASE_URL``;
+A database of that size is made by bulk insert in a folder that is thrown away (SQLite, or a PostgreSQL server of its
+own), or in an empty ``DATABASE_URL``;
 ``firstlight serve`` answers in processes of its own. The goal is a p99 under 50 ms at that rate, each request answered.
 ``cpu_ms`` is what the serving processes spend on a request (PostgreSQL's own not counted), ``over_floor`` how many
 times what a refusal for want of a token costs, which is all of HTTP and no statement. ``select_ms`` is what as many
@@ -22,6 +24,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,7 @@ from provisioning.vault import create_keyring
 from tests.bench.load import Client, Loaded
 from tests.bench.routes import FLOOR, Route, routes_of
 from tests.bench.seed import Callers, Size, seed
+from tests.support.postgres import PostgresServer
 
 SIZE = Size(customers=int(os.environ.get("CUSTOMERS") or 100_000), steps=int(os.environ.get("STEPS") or 1_000_000))
 RATE = float(os.environ.get("RATE") or 200)
@@ -48,8 +53,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 async def main() -> int:
     """Makes the database, serves it, and asks. The number of routes that missed the goal."""
-    with tempfile.TemporaryDirectory(prefix="firstlight-bench-") as folder:
-        given = os.environ.get("DATABASE_URL")
+    with tempfile.TemporaryDirectory(prefix="firstlight-bench-") as folder, database_url() as given:
         told = {"database_url": given} if given else {}
         settings = load_settings(data_dir=Path(folder), **told)
         create_keyring(settings.sealing_key_file, now=utc_now)
@@ -61,8 +65,8 @@ async def main() -> int:
         sees_all = {} if url.get_backend_name() == "sqlite" else {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"}
         engine = create_engine(url, connect_args=sees_all)
         if settings.database_url.startswith("postgresql"):
-            with engine.begin() as connection:
-                connection.execute(text("ANALYZE"))  # as PostgreSQL does by itself after a minute; SQLite never does
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("VACUUM (ANALYZE)"))  # as PostgreSQL does by itself after a minute
         say(customers=SIZE.customers, steps=SIZE.steps, seeded_in_seconds=round(time.monotonic() - began, 1))
         server, port = await serve(settings, folder)
         gc.freeze()
@@ -71,6 +75,20 @@ async def main() -> int:
         finally:
             server.terminate()
             await server.wait()
+
+
+@contextmanager
+def database_url() -> Iterator[str | None]:
+    """The one that was given, that of a new PostgreSQL server, or None for SQLite."""
+    if (given := os.environ.get("DATABASE_URL")) or os.environ.get("DATABASE") != "postgresql":
+        yield given
+        return
+    server = PostgresServer(durable=True)
+    server.start()
+    try:
+        yield server.create_database()
+    finally:
+        server.stop()
 
 
 async def serve(settings: Settings, folder: str) -> tuple[asyncio.subprocess.Process, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, and_, func, or_, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, and_, any_, func, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workflows.engine.journal import NOT_BEGUN, Definitions, waits_on
@@ -170,7 +170,8 @@ async def list_runs(
     order = (_RUN.created_at.desc(), _RUN.id.desc()) if by_time else (_RUN.id.desc(),)
     query = _SUMMARIES.where(*conditions)
     if among is not None:
-        query = _SUMMARIES.where(_RUN.id.in_(_newest_among(among, conditions, by_time=by_time, limit=limit)))
+        ways = _ways_to_know(among, is_postgresql=db.get_bind().dialect.name == "postgresql")
+        query = _SUMMARIES.where(_RUN.id.in_(_newest_of(ways, conditions, by_time=by_time, limit=limit)))
     return await _summaries(db, query.order_by(*order).limit(limit))
 
 
@@ -193,16 +194,22 @@ def among_conditions(among: Among) -> tuple[ColumnElement[bool], ColumnElement[b
     return _RUN.customer_id.in_(among.customers), and_(_RUN.journey == among.journey, prefix)
 
 
-def _newest_among(
-    among: Among, conditions: Sequence[ColumnElement[bool]], *, by_time: bool, limit: int
+def _ways_to_know(among: Among, *, is_postgresql: bool) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """As ``among_conditions``. PostgreSQL reads every run there is when it is told IN; of an array it looks each value
+    up, in an index that has all that is asked."""
+    of_customers, of_key = among_conditions(among)
+    if is_postgresql:
+        of_customers = _RUN.customer_id == any_(func.array(among.customers.scalar_subquery()))
+    return of_customers, of_key
+
+
+def _newest_of(
+    ways: Sequence[ColumnElement[bool]], conditions: Sequence[ColumnElement[bool]], *, by_time: bool, limit: int
 ) -> CompoundSelect[int]:
     """Each of the two ways to know a run has an index of its own, which their OR would leave unused. ``+ 0`` keeps a
     planner from walking all runs in their order until it has met enough of the few that are wanted."""
     order = (_RUN.created_at.desc(), _RUN.id.desc()) if by_time else ((_RUN.id + 0).desc(),)
-    newest = [
-        select(_RUN.id).where(*conditions, one).order_by(*order).limit(limit).subquery()
-        for one in among_conditions(among)
-    ]
+    newest = [select(_RUN.id).where(*conditions, one).order_by(*order).limit(limit).subquery() for one in ways]
     return union(*(select(one.c.id) for one in newest))
 
 

@@ -97,7 +97,7 @@ class RunRow(WorkflowBase):
         Index("ix_run_wake_at", "wake_at", sqlite_where=IS_PENDING, postgresql_where=IS_PENDING),
         Index("ix_run_waiting", "waiting_for", "waiting_on"),
         Index("ix_run_state", "tenant_id", "state", "id"),
-        Index("ix_run_customer", "tenant_id", "customer_id"),
+        Index("ix_run_customer", "tenant_id", "customer_id", "id"),
         Index("ix_run_journey", "tenant_id", "journey", "id"),
         Index("ix_run_journey_state", "tenant_id", "journey", "state", "id"),
         Index("ix_run_created", "tenant_id", "created_at", "id"),

@@ -18,7 +18,7 @@ from provisioning.migrations.technician_once import (
 )
 
 revision = "0045"
-down_revision = "0041"
+down_revision = "0044"
 branch_labels = None
 depends_on = None
 

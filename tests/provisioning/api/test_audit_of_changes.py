@@ -35,6 +35,7 @@ MAKES = {
     "/quotes",
     "/webhooks",
     "/partners/{partner_id}/orders",
+    "/partners/{partner_id}/domains",
     "/addresses/nat/blocks",
     "/addresses/services",
     "/addresses/imports",
@@ -65,7 +66,7 @@ OTHERS = (
     "/fleet/converge",
     "/devices/{serial}/overrides",
     "/subscribers/imports",
-    *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "shrink")),
+    *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "retire", "shrink")),
 )
 OF_A_POOL = {
     f"/addresses/{verb}" for verb in ("reserve", "unreserve", "lift", "exclude", "include", "drain", "undrain")
@@ -294,6 +295,7 @@ async def partners_and_webhooks(script: Script) -> None:
         "offer_id": 1,
     }
     await script("/partners/{partner_id}/orders", order, partner_id=PARTNER)
+    await script("/partners/{partner_id}/domains", {"domain": "nordnetz.example"}, partner_id=PARTNER)
     await script("/partners/{partner_id}/grants", {"licenses": 3, "note": WHY}, partner_id=PARTNER)
     hook = await script("/webhooks", {"url": "https://hooks.example/in", "event_types": ["run.state_changed"]})
     await script("/webhooks/{webhook_id}/rotate-secret", {"keep_hours": 0, "reason": WHY}, **hook)
@@ -393,6 +395,7 @@ async def addresses(script: Script) -> None:
         await script(f"/addresses/{verb}", pool | {"span": "100.64.3.16/28"})
     assert (script.last["subject"], script.last["before"]["draining"]) == ("pool/north-v4", 16)
     await script("/addresses/shrink", {"pool": "tight-v4", "network": "192.0.2.0/31", "note": WHY})
+    await script("/addresses/retire", {"pool": "tight-v4", "note": WHY})
     await script("/addresses/rehome", {"access_nodes": ["OLT-TIGHT"], "bng": "bng-north", "note": WHY})
     assert script.last["before"] == {"behind": {"OLT-TIGHT": "bng-tight"}}
     await script("/addresses/services/{service_id}/move", {"service_location": "LOC-20001", "note": WHY}, service_id=1)

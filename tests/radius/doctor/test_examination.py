@@ -40,9 +40,9 @@ SEEDS = [
     ("programs_loaded", "modules.conf", "expr {", "exec echo {\n\twait = yes\n}\nexpr {"),
     (
         "passwords_logged",
-        "sql/login_log.conf",
-        "'%{control:Firstlight-Method}', ${..source}, N",
-        "'%{User-Password}', N",
+        "sql/sqlite.conf",
+        "login_method = \"'%{control:Firstlight-Method}'\"",
+        "login_method = \"'%{User-Password}'\"",
     ),
     ("passwords_logged", "radiusd.conf", "auth_badpass = no", "auth_badpass = yes"),
     ("post_auth_rejects", "login_log.conf", "fail = 1", "fail = reject"),
