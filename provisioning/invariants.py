@@ -294,6 +294,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: field.visits_nobody_needs(on.db, **on.scope),
     ),
     Invariant(
+        "field.within_hours",
+        "a technician is sent within their working hours, or it is on record why not",
+        lambda on: field.visits_out_of_hours(on.db, **on.scope),
+    ),
+    Invariant(
         "field.visit_of_ended_run",
         "no technician is kept for a run that has ended",
         lambda on: agreement.visits_nobody_waits_for(on.db, **on.scope),

@@ -54,7 +54,7 @@ def check_json(request: Request, body: bytes) -> None:
     """Raises: MediaTypeUnsupported, RequestMalformed."""
     if not body:
         return
-    if not JSON_TYPE.fullmatch(request.headers.get("content-type", "").strip()):
+    if not is_json(request):
         raise MediaTypeUnsupported
     if _depth(body) > DEEPEST:
         raise RequestMalformed(f"The JSON is nested deeper than {DEEPEST} levels.")
@@ -71,6 +71,11 @@ def check_json(request: Request, body: bytes) -> None:
         raise RequestMalformed("The JSON holds a NUL or half of a character (a lone surrogate).")
     if any(math.isinf(each) for each in _leaves(read) if isinstance(each, float)):
         raise RequestMalformed("The JSON holds a number that is too large.")
+
+
+def is_json(request: Request) -> bool:
+    """By its media type."""
+    return JSON_TYPE.fullmatch(request.headers.get("content-type", "").strip()) is not None
 
 
 def is_csv(request: Request) -> bool:

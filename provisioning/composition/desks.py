@@ -16,6 +16,9 @@ from provisioning.composition.services import WithServices
 from provisioning.configured import acs_names
 from provisioning.data_caps import billed_plan, billing_days, tell_lifted, tell_of_cap
 from provisioning.device_desk import DeviceDesk
+from provisioning.dispatch import DispatchDesk
+from provisioning.field import Feeds, Planning
+from provisioning.field_desk import FieldDesk
 from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
 from provisioning.lines import LineDesk
@@ -24,6 +27,7 @@ from provisioning.onboarding import OnboardingDesk, OnboardingTerms
 from provisioning.orders import OrderDesk
 from provisioning.partners import PartnerDesk
 from provisioning.payments import PaymentDesk
+from provisioning.photo_files import PhotoFiles
 from provisioning.quotes import QuoteDesk
 from provisioning.run_desk import RunDesk
 from provisioning.settings import Settings
@@ -162,6 +166,29 @@ class WithDesks(WithServices):
     def visit_desk(self, db: AsyncSession) -> VisitDesk:
         """The door for reports from the field, bound to this transaction."""
         return VisitDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
+
+    def dispatch_desk(self, db: AsyncSession) -> DispatchDesk:
+        """Dispatch's door to the calendar, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "zone": self.zone}
+        return DispatchDesk(db, runs=self.runs, services=self.services(db), **common)
+
+    def field_desk(self, db: AsyncSession) -> FieldDesk:
+        """The technician's door, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        return FieldDesk(db, visit_desk=self.visit_desk(db), definitions=self.definitions, **common)
+
+    def feeds(self, db: AsyncSession) -> Feeds:
+        """Calendars for calendar programs, bound to this transaction."""
+        return Feeds(db, tenant_id=self.tenant_id, now=self.clock, zone=self.zone)
+
+    def planning(self, db: AsyncSession) -> Planning:
+        """When technicians work, bound to this transaction."""
+        return Planning(db, tenant_id=self.tenant_id, now=self.clock)
+
+    @property
+    def photos(self) -> PhotoFiles:
+        """The pictures that were taken at visits."""
+        return PhotoFiles(self.settings.photo_dir)
 
     def run_desk(self, db: AsyncSession) -> RunDesk:
         """The desk for decisions about runs, bound to this transaction."""

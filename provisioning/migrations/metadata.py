@@ -21,6 +21,9 @@ import provisioning.commercial.payments.tables
 import provisioning.commercial.selling.selling_tables
 import provisioning.commercial.tables
 import provisioning.commercial.tenants.tenant_tables
+import provisioning.field.feed_tables
+import provisioning.field.planning_tables
+import provisioning.field.record_tables
 import provisioning.field.tables
 import provisioning.line.tables
 import provisioning.links
