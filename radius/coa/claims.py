@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from radius.coa.tables import SessionChange
@@ -15,6 +15,8 @@ from radius.ports import Begin, Now
 LEASE = timedelta(minutes=5)
 """Longer than one request takes, with all its repetitions; it is renewed before each (``keep``). Until then nobody else
 takes up a change of the same subscriber, so no request of an earlier one can reach a NAS behind that of a later one."""
+
+_AT_ONCE = 1000
 
 
 class ChangeClaims:
@@ -76,8 +78,32 @@ class ChangeClaims:
         change.leased_until = None
         return True
 
-    async def take(self, change_id: int, *, only_due: bool) -> bool:
-        """True when it is pending and nobody is at this subscriber's sessions: now the caller is."""
+    async def take_due(self, change_ids: Sequence[int]) -> list[int]:
+        """Those of them that are due and at whose subscribers' sessions nobody is: now the caller is. One that somebody
+        has in hands just now is left for the next time."""
+        now, taken = self._now(), aliased(SessionChange)
+        in_work = exists().where(
+            taken.tenant_id == self._tenant_id,
+            taken.subscriber_id == SessionChange.subscriber_id,
+            taken.leased_until > now,
+        )
+        due = (SessionChange.state == "pending", SessionChange.due_at <= now, _free(now), ~in_work)
+        mine = select(SessionChange.id).where(SessionChange.tenant_id == self._tenant_id, *due)
+        lease = update(SessionChange).values(due_at=now + LEASE, leased_until=now + LEASE)
+        held: list[int] = []
+        for some in (change_ids[start : start + _AT_ONCE] for start in range(0, len(change_ids), _AT_ONCE)):
+            one_go = mine.where(SessionChange.id.in_(some)).order_by(SessionChange.id)
+            async with self._begin() as db:
+                these = list(await db.scalars(one_go.with_for_update(skip_locked=True)))
+                if these:
+                    leased = lease.where(SessionChange.id.in_(these)).execution_options(synchronize_session=False)
+                    await db.execute(leased)
+            self._held |= dict.fromkeys(these, now + LEASE)
+            held += these
+        return held
+
+    async def take(self, change_id: int) -> bool:
+        """True when it is pending, due or not, and nobody is at this subscriber's sessions: now the caller is."""
         now = self._now()
         mine = update(SessionChange).where(
             SessionChange.tenant_id == self._tenant_id, SessionChange.id == change_id, SessionChange.state == "pending"
@@ -88,12 +114,13 @@ class ChangeClaims:
             taken.tenant_id == self._tenant_id, taken.subscriber_id == whose, taken.leased_until > now
         )
         # its own row once more: of two at once the second looks again when the first has committed, at this row alone
-        free = or_(SessionChange.leased_until.is_(None), SessionChange.leased_until <= now)
-        mine = mine.where(free, ~in_work).execution_options(synchronize_session=False)
-        if only_due:
-            mine = mine.where(SessionChange.due_at <= now)
+        mine = mine.where(_free(now), ~in_work).execution_options(synchronize_session=False)
         async with self._begin() as db:
             done: Any = await db.execute(mine.values(due_at=now + LEASE, leased_until=now + LEASE))
         if done.rowcount:
             self._held[change_id] = now + LEASE
         return bool(done.rowcount)
+
+
+def _free(now: datetime) -> ColumnElement[bool]:
+    return or_(SessionChange.leased_until.is_(None), SessionChange.leased_until <= now)

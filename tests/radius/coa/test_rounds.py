@@ -119,14 +119,14 @@ async def test_what_has_waited_long_for_its_nas_is_sent_only_while_nobody_else_m
     begin, minutes = line.site.database.begin, timedelta(minutes=4)
     mine, other = (ChangeClaims(begin, begin, tenant_id=line.site.tenant_id, now=line.now) for _ in range(2))
     change = (await line.act("suspend"))["change_id"]
-    assert await mine.take(change, only_due=True)
+    assert await mine.take_due([change]) == [change]
     line.behind -= minutes
     assert await mine.keep(change)
     line.behind -= minutes  # past the first lease, not past the one that was renewed
-    assert not await other.take(change, only_due=False)
+    assert not await other.take(change)
     await line.act("resume")
     assert not await mine.keep(change)  # a later change says what sessions shall have
     line.behind -= minutes
     later = (await line.act("suspend"))["change_id"]
-    assert await other.take(later, only_due=False)
+    assert await other.take(later)
     assert not await mine.keep(change)
