@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from radius.coa.tables import SessionChange
+from radius.lists import among
 from radius.ports import Begin, Now
 
 LEASE = timedelta(minutes=5)
@@ -70,13 +71,11 @@ class ChangeClaims:
             self._held[change_id] = now + LEASE
         return bool(done.rowcount)
 
-    def give_up(self, change: SessionChange) -> bool:
-        """In the transaction that ends a round: let others at it; false when they are already."""
-        held = self._held.pop(change.id, None)
-        if held is None or change.leased_until != held:
-            return False
-        change.leased_until = None
-        return True
+    def give_up(self, change_id: int, leased_until: datetime | None) -> datetime | None:
+        """In the transaction that ends a round: until when it is leased from then on. Others are let at it, unless they
+        are already."""
+        held = self._held.pop(change_id, None)
+        return None if leased_until == held else leased_until
 
     async def take_due(self, change_ids: Sequence[int]) -> list[int]:
         """Those of them that are due and at whose subscribers' sessions nobody is: now the caller is. One that somebody
@@ -90,13 +89,16 @@ class ChangeClaims:
         due = (SessionChange.state == "pending", SessionChange.due_at <= now, _free(now), ~in_work)
         mine = select(SessionChange.id).where(SessionChange.tenant_id == self._tenant_id, *due)
         lease = update(SessionChange).values(due_at=now + LEASE, leased_until=now + LEASE)
+        lease = lease.execution_options(synchronize_session=False)
         held: list[int] = []
         for some in (change_ids[start : start + _AT_ONCE] for start in range(0, len(change_ids), _AT_ONCE)):
-            one_go = mine.where(SessionChange.id.in_(some)).order_by(SessionChange.id)
             async with self._begin() as db:
+                one_go = mine.where(among(db, SessionChange.id, some)).order_by(SessionChange.id)
                 these = list(await db.scalars(one_go.with_for_update(skip_locked=True)))
                 if these:
-                    leased = lease.where(SessionChange.id.in_(these)).execution_options(synchronize_session=False)
+                    leased = lease.where(among(db, SessionChange.id, these)).execution_options(
+                        synchronize_session=False
+                    )
                     await db.execute(leased)
             self._held |= dict.fromkeys(these, now + LEASE)
             held += these

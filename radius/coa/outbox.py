@@ -8,13 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import cast
 
-from sqlalchemy import insert, select
+from sqlalchemy import Table, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.tables import Act, SessionChange, SessionTreatment
 from radius.errors import RequestConflict, RequestRefused, SessionChangeUnknown
+from radius.lists import among, insert_rows
 from radius.plans.gardens import in_garden
 from radius.plans.history import FormerTerms, ever_said, ever_said_in_garden, terms_as_json, terms_from_json
 from radius.plans.terms import PlanTerms, terms_of
@@ -132,7 +134,7 @@ async def add_changes(
         tenant_id, numbers = some[0][0].tenant_id, [subscriber.id for subscriber, _, _ in some]
         pending = select(SessionChange).where(
             SessionChange.tenant_id == tenant_id,
-            SessionChange.subscriber_id.in_(numbers),
+            among(db, SessionChange.subscriber_id, numbers),
             SessionChange.state == "pending",
         )
         # in one order, as others lock several of them
@@ -159,7 +161,7 @@ async def add_changes(
                 }
             )
         await db.flush()
-        await db.execute(insert(SessionChange), rows)
+        await insert_rows(db, cast(Table, SessionChange.__table__), rows)
 
 
 @lru_cache(maxsize=256)
@@ -215,7 +217,7 @@ async def last_told(db: AsyncSession, changes: Sequence[SessionChange]) -> dict[
         .join(SessionChange, SessionChange.id == SessionTreatment.change_id)
         .where(
             SessionChange.tenant_id == changes[0].tenant_id,
-            SessionChange.subscriber_id.in_({change.subscriber_id for change in changes}),
+            among(db, SessionChange.subscriber_id, {change.subscriber_id for change in changes}),
             SessionTreatment.asked_at.is_not(None),
             SessionTreatment.said.in_(("changed", "unanswered", "refused")),
         )
@@ -252,7 +254,7 @@ async def change_of(db: AsyncSession, tenant_id: str, change_id: int) -> Session
 
 async def treatments_of(db: AsyncSession, change_ids: Sequence[int]) -> list[SessionTreatment]:
     """Every session of these changes."""
-    found = select(SessionTreatment).where(SessionTreatment.change_id.in_(change_ids))
+    found = select(SessionTreatment).where(among(db, SessionTreatment.change_id, change_ids))
     return list(await db.scalars(found.order_by(SessionTreatment.id)))
 
 

@@ -17,6 +17,7 @@ from radius.coa.tables import SessionChange, SessionTreatment
 from radius.coa.treatment import LOGIN_TAKES, Carried, to_be_asked
 from radius.coa.wish import ChangeWish
 from radius.errors import SessionChangeUnknown
+from radius.lists import among
 from radius.plans.gardens import in_garden
 from radius.plans.terms import PlanTerms, terms_of
 from radius.ports import Begin, Now, Secrets
@@ -100,7 +101,7 @@ class Preparation:
         a later wish has a change of its own, or is nothing that sessions are told of."""
         async with self._begin() as db:
             known = select(SessionChange.id, SessionChange.subscriber_id, SessionChange.act, SessionChange.carried_at)
-            mine = known.where(SessionChange.tenant_id == self._tenant_id, SessionChange.id.in_(change_ids))
+            mine = known.where(SessionChange.tenant_id == self._tenant_id, among(db, SessionChange.id, change_ids))
             found = list(await db.execute(mine))
             waiting = {each.subscriber_id: each.act for each in found if each.carried_at is None}
             plans = await self._served_by(db, waiting)
@@ -118,7 +119,7 @@ class Preparation:
     async def _served_by(self, db: AsyncSession, subscriber_ids: Collection[int]) -> dict[int, tuple[int, ...]]:
         """By subscriber the plans that must be there before it."""
         columns = (Subscriber.id, Subscriber.plan_id, Subscriber.garden_plan_id, Subscriber.capped_plan_id)
-        mine = select(*columns).where(Subscriber.tenant_id == self._tenant_id, Subscriber.id.in_(subscriber_ids))
+        mine = select(*columns).where(Subscriber.tenant_id == self._tenant_id, among(db, Subscriber.id, subscriber_ids))
         return {number: tuple(each for each in plans if each is not None) for number, *plans in await db.execute(mine)}
 
     async def _project(self, subscriber_ids: Sequence[int]) -> None:
@@ -134,7 +135,7 @@ class Preparation:
                 raise error
 
     async def _note_shown(self, db: AsyncSession, change_ids: Sequence[int], shown_by: datetime, highest: int) -> None:
-        mine = (SessionChange.tenant_id == self._tenant_id, SessionChange.id.in_(change_ids))
+        mine = (SessionChange.tenant_id == self._tenant_id, among(db, SessionChange.id, change_ids))
         # in one order, as others lock several of them
         await db.execute(select(SessionChange.id).where(*mine).order_by(SessionChange.id).with_for_update())
         note = update(SessionChange).where(*mine).execution_options(synchronize_session=False)
@@ -146,9 +147,9 @@ class Preparation:
         self, db: AsyncSession, change_ids: Sequence[int], shown_by: datetime
     ) -> list[tuple[ChangeWish, Carried, list[SessionTreatment]]]:
         mine = select(SessionChange).where(SessionChange.tenant_id == self._tenant_id)
-        changes = {each.id: each for each in await db.scalars(mine.where(SessionChange.id.in_(change_ids)))}
+        changes = {each.id: each for each in await db.scalars(mine.where(among(db, SessionChange.id, change_ids)))}
         numbers = {change.subscriber_id for change in changes.values()}
-        theirs = select(Subscriber).where(Subscriber.tenant_id == self._tenant_id, Subscriber.id.in_(numbers))
+        theirs = select(Subscriber).where(Subscriber.tenant_id == self._tenant_id, among(db, Subscriber.id, numbers))
         whose = {each.id: each for each in await db.scalars(theirs)}
         served = await self._served_terms(db, whose.values())
         told = await last_told(db, list(changes.values()))

@@ -198,5 +198,5 @@ class SessionChanges:
     async def _postpone(self, change_id: int) -> None:
         async with self._turns, self._begin() as db:
             change = await change_of(db, self._tenant_id, change_id)
-            self._claims.give_up(change)
+            change.leased_until = self._claims.give_up(change.id, change.leased_until)
             change.attempts, change.due_at = due_again([], change.attempts, self._now(), sign=None)

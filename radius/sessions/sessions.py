@@ -10,12 +10,11 @@ from typing import Any
 from sqlalchemy import Row, func, select
 
 from radius.encoder import safe_username
+from radius.lists import among
 from radius.ports import Begin
 from radius.projection.freeradius_tables import radacct
 from radius.projection.radius_database import radius_transaction
 from radius.sessions.tables import radius_session_archive
-
-NAMES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,10 @@ class SessionReader:
         """
         spelt = [[safe_username(name) for name in names] for names in lines]
         found: dict[str, list[Session]] = {name: [] for names in spelt for name in names}
-        every = list(found)
         async with radius_transaction(self._radius_begin) as db:
-            for start in range(0, len(every), NAMES_AT_ONCE):
-                some = every[start : start + NAMES_AT_ONCE]
-                is_open = radacct.c.acctstoptime.is_(None)
-                for row in await db.execute(select(radacct).where(radacct.c.username.in_(some), is_open)):
-                    found[row.username].append(session_of(row))
+            theirs = select(radacct).where(among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None))
+            for row in await db.execute(theirs):
+                found[row.username].append(session_of(row))
         return [_newest_first([one for name in dict.fromkeys(names) for one in found[name]]) for names in spelt]
 
     async def last_session(self, username: str) -> Session | None:
