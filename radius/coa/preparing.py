@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
 
 from radius.coa.doors import KnownNas, nas_doors
 from radius.coa.outbox import former_terms, last_told, treatments_of
@@ -28,6 +29,13 @@ from radius.sessions.sessions import Session, SessionReader
 from radius.subscribers.former_names import not_free_yet
 from radius.tables import Plan, Subscriber
 
+_OF_SUBSCRIBERS = (
+    Subscriber.username,
+    Subscriber.state,
+    Subscriber.plan_id,
+    Subscriber.garden_plan_id,
+    Subscriber.capped_plan_id,
+)
 PROJECTED_AT_ONCE = 8
 """So many subscribers have a transaction open at the same time."""
 
@@ -150,6 +158,7 @@ class Preparation:
         changes = {each.id: each for each in await db.scalars(mine.where(among(db, SessionChange.id, change_ids)))}
         numbers = {change.subscriber_id for change in changes.values()}
         theirs = select(Subscriber).where(Subscriber.tenant_id == self._tenant_id, among(db, Subscriber.id, numbers))
+        theirs = theirs.options(load_only(*_OF_SUBSCRIBERS))
         whose = {each.id: each for each in await db.scalars(theirs)}
         served = await self._served_terms(db, whose.values())
         told = await last_told(db, list(changes.values()))
