@@ -107,7 +107,8 @@ class Webhooks:
         return WebhookWithSecret(**record_of(row), secret=secret)
 
     async def disable(self, *, webhook_id: int, reason: str) -> WebhookRecord:
-        """Send it nothing from now on. What waits for it stays; what happens meanwhile can be replayed.
+        """Send it nothing from now on. What waits for it, and what happens meanwhile, is kept as long as what was told
+        is: until then it is sent after `enable`, or replayed.
 
         Raises: InvalidRequest, WebhookUnknown.
         """

@@ -99,7 +99,8 @@ def _passwords_logged(raddb: Raddb) -> Iterator[Trap]:
     for sql in _sql_modules(raddb):
         for section in sql.every():
             for _, value in section.values:
-                if "INSERT" in value.upper() and ("User-Password" in value or "Cleartext-Password" in value):
+                asks = value.lstrip().upper().startswith("SELECT")
+                if not asks and ("User-Password" in value or "Cleartext-Password" in value):
                     yield Trap(
                         trap="passwords_logged",
                         what=f"{_name(sql)}: the query of {section.name} writes the password down",
