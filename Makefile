@@ -8,13 +8,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 
-# Of the tests. They wait now and then, so one more than a small machine has cores.
-WORKERS ?= 3
+# Of the tests. They wait now and then, and those of killed workers more often, so more than a small machine has cores.
+WORKERS ?= 4
+SWEEPERS ?= 5
 # What is compiled once is not compiled again for each of the many processes that tests and the demo start.
 unexport PYTHONDONTWRITEBYTECODE
 export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE ONLY ROWS CPES TASKS DEVICES
 
-.PHONY: help demo test turns durability bench bench-ipam bench-radius bench-acs bench-console check lint types imports lock docs picture pictures mails clean ready-demo ready-test
+.PHONY: help demo test durability bench bench-ipam bench-radius bench-acs bench-console check lint types imports lock docs picture pictures mails clean ready-demo ready-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -25,11 +26,8 @@ demo: ready-demo ## set this machine up, then turn an installation ticket into a
 test: ready-test ## set this machine up, then run the tests on SQLite and PostgreSQL (ARGS="-k word" for some of them)
 	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "not durability_sweep and not second_half" $(ARGS)
 
-turns: ready-test ## what make test leaves out: tests that go by turns on the other database, and dear variants
-	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "second_half and not durability_sweep" $(ARGS)
-
-durability: ready-test ## the full sweep: a kill at every point of every journey, and every trouble on the other database
-	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "durability_sweep or second_half" $(ARGS)
+durability: ready-test ## a kill at every point of every journey, and what make test leaves: the other database, by turns, and dear variants
+	@.venv/bin/pytest -n $(SWEEPERS) --dist worksteal -m "durability_sweep or second_half" $(ARGS)
 
 bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE=postgresql, DATABASE_URL, ONLY=pools)
 	@.venv/bin/python -m tests.bench.reading

@@ -61,6 +61,7 @@ from acs.convergence.resetting import ResetOutcome, ResetRequest
 from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
+from acs.device_looks import wifi_ref
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
 from acs.device_search import DeviceSearch, UnboundSerial, beginnings_of_serial
 from acs.device_settings import DeviceSettings, RenderedDevice, RenderedParameter, TemplateEntry
@@ -171,7 +172,7 @@ from acs.presets.differences import Change, Differences
 from acs.presets.installing import InstallOutcome, PresetInstaller
 from acs.presets.tables import AcsPresetInstall
 from acs.serials import canonical_serial, is_serial, pon_serial, same_serial
-from acs.service import GenieAcsService, wifi_ref
+from acs.service import GenieAcsService
 from acs.tables import DEFAULT_ACS, AcsBase, AcsDevice, AcsRequest
 from acs.templates.library import TemplateLibrary
 from acs.templates.rendering import DataModel, Setting, Template, TemplateInput, checked_inputs

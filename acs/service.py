@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
-from sqlalchemy import Text, select
+from sqlalchemy import Text, select, true
 from sqlalchemy import cast as cast_sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs.bindings import Bindings
-from acs.device_records import DEVICE, RECORDS, DeviceRecord, DeviceState, ProvisionedDevice, provisioned, record_of
+from acs.device_looks import DeviceLooks, wifi_ref
+from acs.device_records import ProvisionedDevice, provisioned
 from acs.errors import DeviceUnknown
 from acs.ports import Now, Secrets
 from acs.remembered_requests import RememberedRequests, digest_of
@@ -28,7 +28,7 @@ from acs.wishes import plan_overrides, rendering_of, renew, write_wish
 log = structlog.get_logger(__name__)
 
 
-class GenieAcsService:
+class GenieAcsService(DeviceLooks):
     """Desired state of CPEs, within the caller's transaction."""
 
     def __init__(
@@ -41,13 +41,10 @@ class GenieAcsService:
         secrets: Secrets,
         acs_by_node: Mapping[str, str] | None = None,
     ) -> None:
-        self._db = db
-        self._tenant_id = tenant_id
-        self._now = now
+        super().__init__(db, tenant_id=tenant_id, now=now)
         self._templates = templates
         self._secrets = secrets
         self._acs_by_node = acs_by_node or {}
-        self._bindings = Bindings(db, tenant_id=tenant_id, now=now)
         self._requests = RememberedRequests(db, tenant_id=tenant_id, now=now)
 
     async def provision_device(
@@ -150,68 +147,18 @@ class GenieAcsService:
         log.info("device withdrawn", serial=serial, customer_id=device.customer_id, service_id=device.service_id)
         return provisioned(device)
 
-    async def device(self, *, device_serial: str) -> DeviceRecord:
-        """All we know of the CPE bound under that serial. Raises: SerialMalformed, DeviceUnknown."""
-        serial = canonical_serial(device_serial)
-        device = await self._bindings.live(serial, locked=False)
-        if device is None:
-            raise DeviceUnknown(serial)
-        return record_of(device)
+    async def secret_changed(self, *, ref: str, service_id: int | None = None) -> list[ProvisionedDevice]:
+        """Another secret stands under ``ref`` now: every CPE that has it gets a new revision, to be applied.
 
-    async def devices(
-        self,
-        *,
-        customer_id: int | None = None,
-        state: DeviceState | None = None,
-        unreached_why: str | None = None,
-        handed_over: bool = False,
-        before_id: int | None = None,
-        limit: int = 50,
-    ) -> list[DeviceRecord]:
-        """CPEs of any state, the newest binding first, a page at a time (``before_id``). ``unreached_why``: only bound
-        ones that cannot be reached for this cause; ``handed_over``: only bound ones that were left to a person."""
-        query = RECORDS.where(DEVICE.tenant_id == self._tenant_id).order_by(DEVICE.id.desc()).limit(limit)
-        if customer_id is not None:
-            query = query.where(DEVICE.customer_id == customer_id)
-        if state is not None:
-            query = query.where(DEVICE.state == state)
-        if unreached_why is not None:
-            query = query.where(DEVICE.unreached_why == unreached_why, DEVICE.state != "withdrawn")
-        if handed_over:
-            query = query.where(DEVICE.handed_over_at.is_not(None), DEVICE.state != "withdrawn")
-        if before_id is not None:
-            query = query.where(DEVICE.id < before_id)
-        return [record_of(device) for device in await self._db.execute(query)]
-
-    async def devices_of_service(self, *, service_id: int) -> list[DeviceRecord]:
-        """The CPEs bound to one service, oldest first."""
-        found = await self._db.scalars(
-            select(AcsDevice)
-            .where(
-                AcsDevice.tenant_id == self._tenant_id,
-                AcsDevice.service_id == service_id,
-                AcsDevice.state != "withdrawn",
-            )
-            .order_by(AcsDevice.id)
-        )
-        return [record_of(device) for device in found]
-
-    async def holds_generated_wifi(self, *, device_serial: str) -> bool:
-        """Whether a CPE is bound under that serial whose WiFi passphrase we keep, since nobody gave it one.
-
-        Raises: SerialMalformed.
+        ``service_id``: only CPEs of that service can have it.
         """
-        serial = canonical_serial(device_serial)
-        device = await self._bindings.live(serial)
-        return device is not None and wifi_ref(serial) in device.inputs.values()
-
-    async def secret_changed(self, *, ref: str) -> list[ProvisionedDevice]:
-        """Another secret stands under ``ref`` now: every CPE that has it gets a new revision, to be applied."""
+        of_service = true() if service_id is None else AcsDevice.service_id == service_id
         live = await self._db.scalars(
             select(AcsDevice)
             .where(
                 AcsDevice.tenant_id == self._tenant_id,
                 AcsDevice.state != "withdrawn",
+                of_service,
                 cast_sql(AcsDevice.parameters, Text).contains(ref, autoescape=True),
             )
             .order_by(AcsDevice.id)
@@ -287,11 +234,6 @@ class GenieAcsService:
     def _renew(self, device: AcsDevice, settings: Sequence[Setting], why: str) -> None:
         """Set what the device is to have; when that is something new, its way begins again."""
         renew(device, settings, why=why, at=self._now())
-
-
-def wifi_ref(serial: str) -> str:
-    """Where the WiFi passphrase that we keep for a CPE is sealed."""
-    return f"secret:device/{canonical_serial(serial)}/wifi"
 
 
 def _complete(template: Template, serial: str, given: Mapping[str, InputValue]) -> dict[str, str | int]:

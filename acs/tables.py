@@ -40,6 +40,7 @@ DEFAULT_ACS = "default"
 """The name of the ACS that serves whatever no other is named for."""
 _STATE_LIST = ", ".join(f"'{state}'" for state in DEVICE_STATES)
 _LIVE = text("state <> 'withdrawn'")
+_UNTAKEN = text("send_until IS NOT NULL AND (applied_revision IS NULL OR applied_revision <> revision)")
 
 
 class AcsBase(DeclarativeBase):
@@ -89,6 +90,8 @@ class AcsDevice(AcsBase):
                 ("ix_acs_device_handed_over", "handed_over_at", "handed_over_at IS NOT NULL"),
             )
         ),
+        # Those of a campaign that have yet to take what they are to have: few of all that ever were in one.
+        Index("ix_acs_device_untaken", "tenant_id", "send_until", sqlite_where=_UNTAKEN, postgresql_where=_UNTAKEN),
         Index("ix_acs_device_serial", "tenant_id", "serial", postgresql_ops={"serial": "text_pattern_ops"}),
         CheckConstraint(f"state IN ({_STATE_LIST})", name="acs_device_state"),
         CheckConstraint("(state = 'withdrawn') = (withdrawn_at IS NOT NULL)", name="acs_device_withdrawn"),
@@ -172,7 +175,8 @@ class AcsDevice(AcsBase):
     send_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """What it has not taken yet is sent to it until then, and after that only when this was moved (a campaign)."""
     reread_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When its turn last came to be read back once more though nothing had happened."""
+    """When it was last read back once more though nothing had happened; earlier by half of a round, but for some
+    minutes, while that is under way (``acs.fleet.rereading``)."""
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

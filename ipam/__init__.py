@@ -15,7 +15,7 @@ What doors are made of; each is bound to the caller's transaction, and all but t
   when), ``kea_reservations`` (for lines on DHCP plans).
 * ``NetworkUpkeep``, by hand and with a note: ``reserve`` and ``unreserve``, ``lift`` (a quarantine), ``exclude`` and
   ``include``, ``drain``, ``left_behind`` (who still has something there; a move to where they are gets them out),
-  ``undrain`` and ``shrink``, ``rehome`` (access nodes to another BNG), ``history`` and ``history_of_address``.
+  ``undrain``, ``shrink`` and ``retire``, ``rehome`` (access nodes to another BNG), ``history``, ``history_of_address``.
 * ``PortBlocks``, for CGNAT: ``define_rule`` (RFC 7422), ``rules`` and ``end_rule``, or ``import_blocks`` from logs;
   ``holder`` (who had 203.0.113.7:40112 at 21:14?) and its inverse ``blocks_of``.
 * ``AddressLookup``, which only reads: ``find`` (what is this address or prefix, who has it, what has become of it),
@@ -204,6 +204,7 @@ from ipam.nat.port_blocks import PortBlocks
 from ipam.service import NetworkService
 from ipam.unit_errors import (
     CvlanNotComputable,
+    PoolNotEmpty,
     PrefixNotEmpty,
     RouteNotServed,
     UnitCooling,
@@ -230,6 +231,7 @@ from ipam.upkeep.answers import (
     UnitEvent,
 )
 from ipam.upkeep.invariants import cvlans_not_as_computed, given_too_early, off_its_history, ports_of_two
+from ipam.upkeep.serving_invariants import served_otherwise
 from ipam.upkeep.upkeep import NetworkUpkeep
 from ipam.usage.sampling import sample_pools
 
@@ -292,6 +294,7 @@ __all__ = [
     "PoolBusy",
     "PoolCrossing",
     "PoolExhausted",
+    "PoolNotEmpty",
     "PoolOutlook",
     "PoolSampleAt",
     "PoolSpec",
@@ -341,5 +344,6 @@ __all__ = [
     "read_mapping",
     "reply_file",
     "sample_pools",
+    "served_otherwise",
     "validate_estate",
 ]

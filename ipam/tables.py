@@ -25,7 +25,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ipam import ddl
 from ipam.allocation.at_once_ddl import GIVE_AT_ONCE
-from ipam.allocation.serving_tables import COUNT_CHANGES, COUNTED, NetworkVersion, Serving
+from ipam.allocation.serving_tables import NetworkVersion, Serving, count_changes
 from ipam.nat.tables import NatBlock, NatRule
 from ipam.network_tables import (
     AccessNode,
@@ -296,8 +296,5 @@ class AllocationEvent(IpamBase):
     note: Mapped[str | None] = mapped_column(Text)
 
 
-ddl.after_create(table_of(AllocationEvent), postgresql=ddl.POSTGRESQL_HISTORY, sqlite=ddl.SQLITE_HISTORY)
-ddl.after_create(table_of(AllocationEvent), postgresql=GIVE_AT_ONCE, sqlite=())
-for _table in IpamBase.metadata.tables.values():
-    if _table.name in COUNTED:
-        ddl.after_create(_table, postgresql=(COUNT_CHANGES, COUNTED[_table.name]), sqlite=())
+ddl.after_create(table_of(AllocationEvent), postgresql=ddl.POSTGRESQL_HISTORY + GIVE_AT_ONCE, sqlite=ddl.SQLITE_HISTORY)
+count_changes(IpamBase.metadata)

@@ -12,7 +12,8 @@
     ├── UnitNotHeld         what is to be given back or lifted isn't held or in quarantine
     ├── CvlanNotComputable  the premise lacks what the C-VLAN is computed from
     ├── RouteNotServed      a routed prefix can't follow its service to another place
-    └── PrefixNotEmpty      a prefix can't shrink while something of it is in use
+    ├── PrefixNotEmpty      a prefix can't shrink while something of it is in use
+    └── PoolNotEmpty        a pool can't be retired while somebody has something of it
 """
 
 from __future__ import annotations
@@ -167,4 +168,21 @@ class PrefixNotEmpty(UnitError):
         super().__init__(
             f"Pool {pool} can't shrink to {network}: {in_use} outside of it are in use, {example} among them;"
             " nothing was changed. Drain that part, and move or release who is left there."
+        )
+
+
+class PoolNotEmpty(UnitError):
+    """A pool can't be retired while somebody has something of it."""
+
+    code = "ipam.pool_not_empty"
+
+    def __init__(self, pool: str, *, left: Sequence[str], in_use: int) -> None:
+        """``left``: who has what, of the first of those that are in use."""
+        self.pool = pool
+        self.left = tuple(left)
+        self.in_use = in_use
+        more = f" and {in_use - len(left)} more" if in_use > len(left) else ""
+        super().__init__(
+            f"Pool {pool} can't be retired: {in_use} of it are in use, {', '.join(left)}{more}; nothing was changed."
+            " Drain it, and move or release who is left there."
         )

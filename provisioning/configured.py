@@ -81,12 +81,12 @@ def acs_tls(settings: Settings) -> ssl.SSLContext:
 
 
 def line_webhook_settings(settings: Settings) -> LineWebhookSettings | None:
-    secret = settings.line_webhook_secret()
-    if settings.line_webhook_url is None or secret is None:
+    secrets = settings.line_webhook_secrets()
+    if settings.line_webhook_url is None or not secrets:
         return None
     return LineWebhookSettings(
         url=settings.line_webhook_url,
-        secret=secret.get_secret_value(),
+        secrets=tuple(secret.get_secret_value() for secret in secrets),
         answer_url=f"{settings.public_url}{ANSWER_PATH}" if settings.public_url else None,
         timeout_seconds=settings.line_webhook_timeout_seconds,
     )
@@ -96,10 +96,10 @@ def stripe_settings(settings: Settings) -> StripeSettings | None:
     secrets = settings.stripe_secrets()
     if secrets is None:
         return None
-    api_key, webhook_secret = (secret.get_secret_value() for secret in secrets)
+    api_key, signing = secrets
     return StripeSettings(
-        api_key=api_key,
-        webhook_secret=webhook_secret,
+        api_key=api_key.get_secret_value(),
+        webhook_secrets=tuple(secret.get_secret_value() for secret in signing),
         url=settings.stripe_url,
         timeout_seconds=settings.stripe_timeout_seconds,
     )

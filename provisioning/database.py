@@ -12,8 +12,9 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from provisioning.sqlite_driver import BUSY_TIMEOUT_MS, OneWriter, reading_driver, writing_driver
+from provisioning.sqlite_driver import BEGIN, reading_driver, writing_driver
 
 SQLITE_READERS = 16
 """Connections that stay open; a new one reads the whole schema before it answers anything."""
@@ -49,7 +50,8 @@ class Database:
         """A transaction that commits when the block ends and rolls back when it raises.
 
         PostgreSQL: READ COMMITTED, uniqueness rests on constraints. SQLite: BEGIN IMMEDIATE, so a read followed by a
-        write loses no update.
+        write loses no update; the driver's own BEGIN is DEFERRED, and an isolation level given to SQLAlchemy would
+        reset it. Those of one process come one after the other and share COMMITs (``provisioning.sqlite_writer``).
         """
         opened = AsyncSession(
             self.engine, expire_on_commit=False, autoflush=False, sync_session_class=self._session_class
@@ -108,18 +110,23 @@ def _make_reading_engine(url: URL, engine: AsyncEngine) -> AsyncEngine:
 
 def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
-        options: dict[str, Any] = {}
         if url.database not in (None, "", ":memory:"):
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-            options = {"poolclass": OneWriter, "pool_size": 1, "max_overflow": 0}
+        driver = writing_driver()
         engine = create_async_engine(
-            url.set(drivername="sqlite+aiosqlite"), hide_parameters=True, module=writing_driver(), **options
+            url.set(drivername="sqlite+aiosqlite"),
+            hide_parameters=True,
+            module=driver,
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=0,  # as many as want to write at once: they share the one that there is
+            pool_use_lifo=True,
         )
-        _make_sqlite_honest(engine)
+        event.listen(engine.sync_engine, "engine_disposed", lambda _engine: driver.renew())
+        event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(BEGIN))
         return engine
     if url.get_backend_name() != "postgresql":
         raise ValueError(f"database {url.get_backend_name()!r} is not supported: use sqlite or postgresql")
-    options = {"connect_args": {"options": f"-csearch_path={schema}"}} if schema else {}
+    options: dict[str, Any] = {"connect_args": {"options": f"-csearch_path={schema}"}} if schema else {}
     engine = create_async_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,  # customers' data, and in the radius database passwords
@@ -145,29 +152,3 @@ def _set_up_postgresql_sessions(engine: AsyncEngine, tenant_id: str | None) -> N
             cursor.execute("SELECT set_config(%s, %s, false)", (TENANT_SETTING, tenant_id))
         cursor.close()
         connection.commit()
-
-
-def _make_sqlite_honest(engine: AsyncEngine) -> None:
-    """WAL, full sync, foreign keys, and IMMEDIATE transactions.
-
-    The driver's own BEGIN is DEFERRED and starts at the first write, and an isolation level given to SQLAlchemy resets
-    it per connection; so the driver is put into autocommit and the ``begin`` event says what kind of transaction it is.
-    """
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def set_pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "recursive_triggers=ON",  # so that INSERT OR REPLACE meets the triggers that refuse a DELETE
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin_immediate(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -119,6 +119,10 @@ ProvisioningError
 |   |-- CustomerOfAnotherPartner
 |   |-- PartnerCustomerUnknown
 |   |-- PartnerCustomerWithdrawn
+|   |-- DomainUnknown
+|   |-- DomainUnproven            its DNS doesn't say that it is the partner's
+|   |-- DomainOfAnother           another partner's, proven
+|   |-- DomainUnresolved      (t)
 |   |-- CommissionUnknown
 |   |-- CommissionNotAgreed       another type or amount than the partner was promised
 |   |-- CommissionRecorded
@@ -165,10 +169,23 @@ ProvisioningError
 |-- FieldError
 |   |-- TechnicianUnknown
 |   |-- TechnicianConflict        the technician's number already belongs to somebody else
-|   |-- TechnicianBusy
+|   |-- SlotRefused               the technician can't be sent at that time
+|   |   |-- TechnicianBusy
+|   |   |-- OutsideHours
+|   |   `-- SkillMissing
+|   |-- JobUnknown
+|   |-- LeaveUnknown
+|   |-- PhotoUnknown
+|   |-- FeedUnknown
+|   |-- RosterCollides            visits are booked when the technician would not work any more
+|   |-- HoldEnds                  the run gives its addresses back before the visit would be
 |   |-- VisitUnknown
 |   |-- VisitOver                 the visit's state doesn't allow what was asked
-|   `-- VisitChanged              somebody else was quicker
+|   |-- VisitChanged              somebody else was quicker
+|   |-- SheetChanged              somebody else has written into the visit's record meanwhile
+|   `-- NotDone                   not everything has been seen to work yet
+|-- PhotoRefused                  in ``provisioning.photo_files``: no picture that is taken here
+|-- PhotoMissing                  in ``provisioning.photo_files``: its file is gone, or another one
 |-- AddressError                  a live service's addresses; drawn in ``provisioning.address_errors``
 |-- RunMoved                      in ``provisioning.run_desk``: somebody else was quicker with the run
 |-- ServiceUnderWay               in ``provisioning.under_way``: a run goes on with the service
@@ -216,7 +233,7 @@ class Fault:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.field} {self.reason}"
+        return f"{self.field} {self.reason.removesuffix('.')}"  # a reason may be another error's sentence
 
 
 class InvalidRequest(ProvisioningError):

@@ -136,6 +136,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: ipam.cvlans_not_as_computed(on.db, **on.scope),
     ),
     Invariant(
+        "ipam.serving_as_bound",
+        "what PostgreSQL has kept of who serves a place is what is bound there",
+        lambda on: ipam.served_otherwise(on.db, **on.scope),
+    ),
+    Invariant(
         "ipam.ports_of_one",
         "no port of an outside address of the CGNAT was two subscribers' at one time",
         lambda on: ipam.ports_of_two(on.db, **on.scope),
@@ -289,6 +294,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         lambda on: field.visits_nobody_needs(on.db, **on.scope),
     ),
     Invariant(
+        "field.within_hours",
+        "a technician is sent within their working hours, or it is on record why not",
+        lambda on: field.visits_out_of_hours(on.db, **on.scope),
+    ),
+    Invariant(
         "field.visit_of_ended_run",
         "no technician is kept for a run that has ended",
         lambda on: agreement.visits_nobody_waits_for(on.db, **on.scope),
@@ -392,6 +402,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         "tenant.of_its_customer",
         "a customer's page is a registered customer's, and so is its licence",
         lambda on: partners.tenants_of_nobody(on.db, **on.scope),
+    ),
+    Invariant(
+        "tenant.at_its_host_name",
+        "a page with a host name answers there: its DNS says that it is its partner's",
+        lambda on: partners.pages_under_names_of_others(on.db, **on.scope),
     ),
     Invariant(
         "deployment.as_its_visit",

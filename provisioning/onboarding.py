@@ -16,6 +16,7 @@ from provisioning.commercial import (
     Leads,
     OfferCatalogue,
     OfferError,
+    PartnerDomains,
     PartnerError,
     PublicUrlMissing,
     read_customer_data,
@@ -27,7 +28,7 @@ from provisioning.commercial.partners.commissions import read_amount
 from provisioning.commercial.selling.leads import onboarding_round
 from provisioning.errors import InvalidRequest
 from provisioning.intake import Faults, faults_of
-from provisioning.partners import provisioning_round
+from provisioning.partners import find_domain_fault, provisioning_round
 from workflows import Runs, Services
 from workflows.answers import PartnerRecord
 from workflows.definitions.lead_to_customer_onboarding import (
@@ -60,6 +61,7 @@ class OnboardingDesk:
         runs: Runs,
         leads: Leads,
         offers: OfferCatalogue,
+        domains: PartnerDomains,
         tenant_id: str,
         terms: OnboardingTerms,
     ) -> None:
@@ -68,6 +70,7 @@ class OnboardingDesk:
         self._runs = runs
         self._leads = leads
         self._offers = offers
+        self._domains = domains
         self._tenant_id = tenant_id
         self._terms = terms
 
@@ -131,7 +134,9 @@ class OnboardingDesk:
             _compare_terms(faults, order, partner)
         read_customer_data(faults, order.customer_data.model_dump())
         own_host = urlsplit(self._terms.public_url or "").hostname or ""
-        read_white_label(faults, order.white_label_config.model_dump(exclude_none=True), own_host=own_host)
+        brand = read_white_label(faults, order.white_label_config.model_dump(exclude_none=True), own_host=own_host)
+        if partner is not None:
+            await find_domain_fault(faults, self._domains, order.partner_id, brand.domain)
         if order.license_count > LARGEST_ALLOCATION:
             faults.add("license_count", f"is more than {LARGEST_ALLOCATION}")
         self._page_has_an_address(faults)

@@ -13,8 +13,10 @@ from typing_extensions import TypedDict
 
 from provisioning.commercial import (
     LARGEST_ALLOCATION,
+    DomainUnproven,
     OfferCatalogue,
     OfferError,
+    PartnerDomains,
     PartnerError,
     PartnerService,
     WhiteLabel,
@@ -50,6 +52,7 @@ class PartnerDesk:
         self._db = db
         self._publish = publish
         self._tenant_id = tenant_id
+        self._now = now
         self._partners = PartnerService(db, tenant_id=tenant_id, now=now)
         self._offers = OfferCatalogue(db, tenant_id=tenant_id)
         self._own_host = urlsplit(public_url or "").hostname or ""
@@ -73,6 +76,7 @@ class PartnerDesk:
         partner = await self._partner(faults, partner_id)
         customer = read_customer_data(faults, given.get("customer_data"))
         brand = read_white_label(faults, given.get("white_label_config"), own_host=self._own_host)
+        await self._domain(faults, partner, brand.domain)
         count = faults.number("license_count", given.get("license_count"))
         if count > LARGEST_ALLOCATION:
             faults.add("license_count", f"is more than {LARGEST_ALLOCATION}")
@@ -107,6 +111,11 @@ class PartnerDesk:
         if partner["state"] != "active":
             faults.add("partner_id", f"names partner {number}, who is {partner['state']}")
         return partner
+
+    async def _domain(self, faults: Faults, partner: PartnerRecord | None, domain: str | None) -> None:
+        if partner is not None:
+            domains = PartnerDomains(self._db, tenant_id=self._tenant_id, now=self._now)
+            await find_domain_fault(faults, domains, partner["partner_id"], domain)
 
     async def _commission_base(
         self,
@@ -150,6 +159,14 @@ class PartnerDesk:
         elif not offer["price_minor"]:
             faults.add("offer_id", f"is {number} ({offer['title']}), which costs nothing")
         return to_decimal(offer["price_minor"] * count, offer["currency"])
+
+
+async def find_domain_fault(faults: Faults, domains: PartnerDomains, partner_id: int, domain: str | None) -> None:
+    """A brand's host name must be proven to be the partner's before anything is promised under it."""
+    try:
+        await domains.require_proven(partner_id, domain)
+    except DomainUnproven as error:
+        faults.add("white_label_config.domain", str(error))
 
 
 async def provisioning_round(db: AsyncSession, tenant_id: str, partner_id: int, order_ref: str) -> int:

@@ -26,6 +26,9 @@ class Reconciled(Difference):
 
 KINDS = ("missing_in_radius", "unknown_to_ipam", "mismatched")
 COLUMNS = ("difference", "username", "service_id", "customer_id", "ipam", "radius", "command")
+NAMES_AT_ONCE = 1_000
+"""So that of a network of any size only some of it is in memory."""
+Triple = tuple[str, str, str]
 HOLD = "firstlight addresses import --from radreply"
 
 
@@ -37,30 +40,30 @@ async def reconcile(appliance: Appliance) -> AsyncIterator[Reconciled]:
     """
     tenant_id: str = appliance.tenant_id
     async with appliance.database.read() as db:
-        reconciliation = await appliance.inventory(db).reconciliation()
+        reconciliation = appliance.inventory(db).reconciliation()
         anothers = set(await appliance.address_lookup(db).services_of_requests(TOLD_FROM_OUTSIDE))
         subscribers = await appliance.services(db).radius_service.subscriber_ids()
         kept = [await open_results(db, tenant_id=tenant_id, step=step) for step in (ALLOCATION, ENDING)]
-    in_work = usernames_in_work([one for some in kept for one in some])
-    async for rows in _by_name(address_replies(appliance.radius_database.read, tenant_id=tenant_id)):
-        triples = [(row.username, row.attribute, row.value) for row in rows]
-        found = reconciliation.compare(rows[0].username, triples)
-        if found is not None and found["username"] not in in_work:
-            yield _with_command(found, subscribers)
-    for found in reconciliation.missing():
-        if found["username"] not in in_work and found["service_id"] not in anothers:
-            yield _with_command(found, subscribers)
+        in_work = usernames_in_work([one for some in kept for one in some])
+        async for by_name in _some_names(address_replies(appliance.radius_database.read, tenant_id=tenant_id)):
+            for found in await reconciliation.compare(by_name):
+                if found["username"] not in in_work:
+                    yield _with_command(found, subscribers)
+        async for found in reconciliation.missing():
+            if found["username"] not in in_work and found["service_id"] not in anothers:
+                yield _with_command(found, subscribers)
 
 
-async def _by_name(rows: AsyncIterator[ReplyRow]) -> AsyncIterator[list[ReplyRow]]:
-    of_name: list[ReplyRow] = []
+async def _some_names(rows: AsyncIterator[ReplyRow]) -> AsyncIterator[dict[str, list[Triple]]]:
+    """All rows of each of some names, which come one after the other."""
+    by_name: dict[str, list[Triple]] = {}
     async for row in rows:
-        if of_name and of_name[0].username != row.username:
-            yield of_name
-            of_name = []
-        of_name.append(row)
-    if of_name:
-        yield of_name
+        if row.username not in by_name and len(by_name) == NAMES_AT_ONCE:
+            yield by_name
+            by_name = {}
+        by_name.setdefault(row.username, []).append((row.username, row.attribute, row.value))
+    if by_name:
+        yield by_name
 
 
 def _with_command(found: Difference, subscribers: dict[str, int]) -> Reconciled:

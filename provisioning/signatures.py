@@ -25,6 +25,8 @@ FEWEST_SECRET_BYTES, MOST_SECRET_BYTES = 24, 64
 TOLERANCE = timedelta(minutes=5)
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 MOST_SIGNATURES = 10
+MOST_SECRETS = 3
+"""In force at once, while one is replaced."""
 
 _ID = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
 _SECONDS = re.compile(r"[0-9]{1,10}")  # until the year 2286: more would be past the calendar

@@ -2,7 +2,8 @@
 
 aiosqlite asks its thread four times for one statement: for a cursor, to execute, for the rows, to close. Each time
 both threads wait for the lock of the interpreter, which costs far more than SQLite does. So what writes, and may have
-to wait for who writes, asks once and is told everything (``writing_driver``). What reads waits for nobody in WAL mode
+to wait for who writes, asks once and is told everything (``writing_driver``; those of one process share a connection,
+``provisioning.sqlite_writer``). What reads waits for nobody in WAL mode
 and is mostly done in a fraction of a millisecond: it is done on the spot, and only what turns out to take longer is
 done anew in a thread, so that nobody waits for it (``reading_driver``). The rows are the same: SQLAlchemy fetches all
 of them in any case.
@@ -17,7 +18,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
-from weakref import WeakKeyDictionary
 
 import aiosqlite
 from sqlalchemy.dialects.sqlite.aiosqlite import (
@@ -25,10 +25,11 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_cursor,
     AsyncAdapt_aiosqlite_dbapi,
 )
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util.concurrency import await_
 
-BUSY_TIMEOUT_MS = 30_000
+from provisioning.sqlite_writer import BUSY_TIMEOUT_MS, SharedConnection, Turn
+
+BEGIN = "BEGIN IMMEDIATE"
 ON_THE_SPOT_SECONDS = 0.005
 """How long a statement that reads may hold up everything else in its process."""
 STEPS_BETWEEN_LOOKS = 2_000
@@ -85,65 +86,82 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
         self._rows = deque(rows)
 
 
-class _Writing(AsyncAdapt_aiosqlite_connection):
-    """A connection of aiosqlite's, with a thread of its own."""
+class _WritingCursor(_Cursor):
+    """One whose BEGIN waits for its turn."""
 
     __slots__ = ()
-    _cursor_cls = _Cursor
+
+    def execute(self, operation: Any, parameters: Any = None) -> Any:
+        if operation == BEGIN:
+            cast("_Writing", self._adapt_connection).begin()
+        else:
+            super().execute(operation, parameters)
+
+
+class _Writing(AsyncAdapt_aiosqlite_connection):
+    """What SQLAlchemy takes for a connection of its own. It is the one of the whole process, for a turn at a time."""
+
+    __slots__ = ("_shared", "_turn")
+    _cursor_cls = _WritingCursor
+
+    def __init__(self, dbapi: Any, shared: SharedConnection) -> None:
+        super().__init__(dbapi, cast("Any", shared.driver))
+        self._shared = shared
+        self._turn: Turn | None = None
 
     def act(self, act: Act) -> tuple[_Outcome, list[Any]]:
         return await_(self._asked(act))
 
     async def _asked(self, act: Act) -> tuple[_Outcome, list[Any]]:
         driver = cast("Any", self._connection)
+        in_turn = self._turn is not None
         async with self._execute_mutex:
-            return cast("tuple[_Outcome, list[Any]]", await driver._execute(lambda: _whole(driver._conn, act)))
+            return cast(
+                "tuple[_Outcome, list[Any]]", await driver._execute(lambda: _whole(driver._conn, act, goes_on=in_turn))
+            )
+
+    def begin(self) -> None:
+        try:
+            self._turn = await_(self._shared.begin())
+        except sqlite3.Error as error:
+            self._handle_exception(error)
+
+    def commit(self) -> None:
+        self._end(keep=True)
 
     def rollback(self) -> None:
-        """Spares its thread the turn when there is nothing to undo: each connection that goes back is told to."""
-        if cast("Any", self._connection)._conn.in_transaction:
-            super().rollback()
+        self._end(keep=False)
 
-
-class OneWriter(AsyncAdaptedQueuePool):
-    """The one connection that writes; who wants it comes one after the other, as they came.
-
-    SQLite lets its writers look at the lock again and again, with pauses that grow: of a few of them some waited for a
-    second while the lock was free. So those of one process queue up here, and only processes meet at the file. One
-    connection for all keeps the pages that it has read: with several each must read anew what another has written.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
-        self._taken: dict[ConnectionPoolEntry, asyncio.Lock] = {}
-
-    def _do_get(self) -> ConnectionPoolEntry:
-        turn = await_(self._take_turn())
-        entry = None
+    def _end(self, *, keep: bool) -> None:
+        turn, self._turn = self._turn, None
+        if turn is None:
+            return
         try:
-            entry = super()._do_get()
-        finally:
-            if entry is None:
-                turn.release()
-        self._taken[entry] = turn
-        return entry
+            await_(self._shared.end(turn, keep=keep))
+        except sqlite3.Error as error:
+            self._handle_exception(error)
 
-    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        super()._do_return_conn(record)
-        turn = self._taken.pop(record, None)
+    def close(self) -> None:
+        self._give_up()
+        await_(self._shared.leave())
+
+    async def _terminate_graceful_close(self) -> None:
+        self._give_up()
+        await self._shared.leave()
+
+    def _terminate_force_close(self) -> None:
+        self._give_up()
+        self._shared.drop()
+
+    def _give_up(self) -> None:
+        turn, self._turn = self._turn, None
         if turn is not None:
-            turn.release()
+            turn.give_up()
 
-    async def _take_turn(self) -> asyncio.Lock:
-        """Raises: sqlite3.OperationalError, as SQLite does to those who wait for too long."""
-        turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        try:
-            async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):  # wait_for loses a cancellation now and then (gh-86296)
-                await turn.acquire()
-        except TimeoutError:
-            raise sqlite3.OperationalError("database is locked") from None
-        return turn
+    def create_function(self, *args: Any, **kw: Any) -> None:
+        if args[0] not in self._shared.functions:
+            super().create_function(*args, **kw)
+            self._shared.functions.add(args[0])
 
 
 class _Reading(AsyncAdapt_aiosqlite_connection):
@@ -210,9 +228,14 @@ async def _nothing() -> None:
     """Waits for nothing."""
 
 
-def _whole(connection: sqlite3.Connection, act: Act, *, begins: bool = False) -> tuple[_Outcome, list[Any]]:
-    if begins and not connection.in_transaction:
-        connection.execute("BEGIN")
+def _whole(
+    connection: sqlite3.Connection, act: Act, *, begins: bool = False, goes_on: bool = False
+) -> tuple[_Outcome, list[Any]]:
+    if not connection.in_transaction:
+        if begins:
+            connection.execute("BEGIN")
+        elif goes_on:  # SQLite has taken it back, as it does when the disk is full
+            raise sqlite3.OperationalError("the transaction was rolled back")
     cursor = connection.cursor()
     try:
         rows = act(cursor)
@@ -222,10 +245,22 @@ def _whole(connection: sqlite3.Connection, act: Act, *, begins: bool = False) ->
 
 
 class _WritingDriver(AsyncAdapt_aiosqlite_dbapi):
+    """All of its connections are one, until it is told to begin anew."""
+
+    def __init__(self) -> None:
+        super().__init__(aiosqlite, sqlite3)
+        self._shared: SharedConnection | None = None
+
     def connect(self, *arg: Any, **kw: Any) -> AsyncAdapt_aiosqlite_connection:
-        connection = self.aiosqlite.connect(*arg, **kw)
-        connection._thread.daemon = True  # as SQLAlchemy has it: a connection nobody has closed keeps no process alive
-        return _Writing(self, await_(connection))
+        if self._shared is None or self._shared.is_closed:
+            self._shared = SharedConnection(*arg, **kw)
+        shared = self._shared
+        await_(shared.join())
+        return _Writing(self, shared)
+
+    def renew(self) -> None:
+        """Who connects from here on gets a new one; the one before is closed with the last that uses it."""
+        self._shared = None
 
 
 class _ReadingDriver(AsyncAdapt_aiosqlite_dbapi):
@@ -237,8 +272,8 @@ class _ReadingDriver(AsyncAdapt_aiosqlite_dbapi):
 
 
 def writing_driver() -> Any:
-    """What SQLAlchemy takes for the driver's module."""
-    return _WritingDriver(aiosqlite, sqlite3)
+    """What SQLAlchemy takes for the driver's module; for one engine, which tells it when it was disposed of."""
+    return _WritingDriver()
 
 
 def reading_driver() -> Any:

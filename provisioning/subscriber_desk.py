@@ -36,13 +36,15 @@ class ChangedSubscriber(TypedDict):
     """What is committed, and how far the sessions that are open have followed.
 
     ``billed_as`` is the plan that its bill goes on for, where that is another one than it is served by now.
-    ``cpes_to_be_told`` are the serials of CPEs whose settings were written down anew, and have yet to be applied.
+    ``cpes_to_be_told`` are the serials of CPEs whose settings were written down anew, and have yet to be applied;
+    ``cpes_held_back`` those of them that get nothing before their campaign goes on, or its window opens.
     """
 
     subscriber: SubscriberView
     change: SessionChangeView
     billed_as: str | None
     cpes_to_be_told: list[str]
+    cpes_held_back: list[str]
 
 
 @dataclass(frozen=True)
@@ -166,8 +168,7 @@ class SubscriberDesk:
         if service_id is None:
             return changed
         told = await self._cpes.plan_changed(service_id=service_id, plan=changed["subscriber"]["plan"])
-        changed["cpes_to_be_told"] = [device["device_serial"] for device in told]
-        return changed
+        return await self._telling(changed, [device["device_serial"] for device in told])
 
     async def suspend(self, who: Who, *, garden: str | None = None, request_id: str | None = None) -> ChangedSubscriber:
         """Raises: as ``SubscriberVerbs.suspend``."""
@@ -234,10 +235,20 @@ class SubscriberDesk:
         return found
 
     async def rotate_password(self, who: Who, *, request_id: str | None = None) -> ChangedSubscriber:
-        """Raises: as ``SubscriberVerbs.rotate_password``."""
-        return await self._done(
+        """A new password, also among the settings of the CPEs that log in by it, which are to be applied then.
+
+        Raises: as ``SubscriberVerbs.rotate_password``.
+        """
+        number = (await self.named(who))["subscriber_id"]
+        newest = await self._verbs.changes(subscriber_id=number, limit=1)
+        changed = await self._done(
             who, lambda number: self._verbs.rotate_password(subscriber_id=number, request_id=request_id)
         )
+        found, is_new = changed["subscriber"], not newest or changed["change"]["change_id"] > newest[0]["change_id"]
+        if not is_new or found["service_id"] is None:
+            return changed
+        told = await self._cpes.secret_changed(ref=found["password"], service_id=found["service_id"])
+        return await self._telling(changed, [device["device_serial"] for device in told])
 
     async def rename(
         self,
@@ -266,7 +277,7 @@ class SubscriberDesk:
         after = await self._radius.subscriber(subscriber_id=number)
         if service_id is not None:
             await self._network.rename_service(service_id=service_id, username=after["username"])
-        return await self._changed(after, change, cpes=told)
+        return await self._telling(await self._changed(after, change), told)
 
     async def _tell_cpes(self, service_id: int, *, former: str, username: str) -> list[str]:
         """Write the new name down for each CPE of the service that has the former one; their serials."""
@@ -322,14 +333,19 @@ class SubscriberDesk:
         change = await act(number)
         return await self._changed(await self._radius.subscriber(subscriber_id=number), change)
 
-    async def _changed(
-        self, subscriber: SubscriberView, change: SessionChangeView, *, cpes: Sequence[str] = ()
-    ) -> ChangedSubscriber:
+    async def _changed(self, subscriber: SubscriberView, change: SessionChangeView) -> ChangedSubscriber:
         service_id = subscriber["service_id"]
         billed = None if service_id is None else await self._billed_plan(service_id)
         return ChangedSubscriber(
             subscriber=subscriber,
             change=change,
             billed_as=None if billed == subscriber["plan"] else billed,
-            cpes_to_be_told=list(cpes),
+            cpes_to_be_told=[],
+            cpes_held_back=[],
         )
+
+    async def _telling(self, changed: ChangedSubscriber, serials: Sequence[str]) -> ChangedSubscriber:
+        """The same, and of which CPEs the settings were written down anew by it."""
+        changed["cpes_to_be_told"] = list(serials)
+        changed["cpes_held_back"] = await self._cpes.held_back(device_serials=serials) if serials else []
+        return changed

@@ -81,6 +81,7 @@ class Pace:
     data_caps_every_seconds: float = 120.0
     visits_every_seconds: float = 5.0
     expire_every_seconds: float = 60.0
+    domains_every_seconds: float = 120.0
     pools_every_seconds: float = 300.0
     check_looks_every_seconds: float = 60.0
     campaigns_every_seconds: float = 5.0
@@ -237,7 +238,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("session_started", WHEN_DUE, watchers.watch_sessions),
         Tick("orders' visits", pace.visits_every_seconds, appliance.order_visits.tell),
         Tick("heartbeat", pace.heartbeat_every_seconds, dispatch.beat),
-        Tick("take-over", pace.lost_every_seconds, dispatch.take_over),
+        Tick("take-over", pace.lost_every_seconds, dispatch.take_over, at_once=True),
         Tick("lost segments", pace.lost_every_seconds, dispatch.restart_lost),
         Tick("projections", pace.catch_up_every_seconds, appliance.projections.catch_up),
         Tick("expired quotes", pace.expire_every_seconds, appliance.expire_quotes),
@@ -245,6 +246,7 @@ def _ticks(appliance: Appliance, dispatch: Dispatch, watchers: Watchers, outside
         Tick("ended terms", pace.expire_every_seconds, appliance.end_terms),
         Tick("pools", pace.pools_every_seconds, appliance.tell_pool_levels),
         Tick("campaigns", pace.campaigns_every_seconds, appliance.campaign_turns.turn),
+        Tick("partners' host names", pace.domains_every_seconds, appliance.domain_proofs.look),
         Tick("old logins", pace.logins_every_seconds, appliance.forget_old_logins),
         Tick("old request keys", pace.expire_every_seconds, appliance.forget_old_keys),
     ]

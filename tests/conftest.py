@@ -1,7 +1,7 @@
 """Fixtures for every test: each database-bound test runs once on SQLite and once on PostgreSQL.
 
 Those of the packages (ipam, radius, acs, workflows) always run on both. Those of a whole appliance are many and dear:
-they go by turns, each in `make test` on one of the two and in `make turns` on the other.
+they go by turns, each in `make test` on one of the two and in `make durability` on the other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from inspect import isasyncgenfunction, iscoroutinefunction
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,8 @@ def settings_in(environment: Iterable[str]) -> set[str]:
     }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> Iterator[None]:
     """Of a test that goes by turns one database is taken in an ordinary run, always the same, and both in the sweep.
 
     Whoever names a test with its parameters gets that one.
@@ -80,6 +81,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
     for item in items:
         if _goes_by_turns(item) and item.nodeid not in config.args and not _has_turn(item.nodeid, known):
             item.add_marker("second_half")
+    yield
+    items[:] = dealt(items, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def dealt(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
+    """In the order in which ``--dist worksteal`` gives each process its share of the sweep's tests first: who came to
+    one of them last would work on when all the others have ended."""
+    dear = [item for item in items if item.get_closest_marker("durability_sweep")]
+    others = [item for item in items if not item.get_closest_marker("durability_sweep")]
+    order: list[pytest.Item] = []
+    for number in range(processes if dear else 0):
+        share = (len(items) - len(order)) // (processes - number)
+        mine = dear[number::processes]
+        order += mine + others[: (rest := max(share - len(mine), 0))]
+        del others[:rest]
+    return [*order, *others]
 
 
 def pytest_collection_finish() -> None:

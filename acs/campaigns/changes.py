@@ -5,10 +5,10 @@ Nothing is sent in here: what a CPE is to have is written down, and whoever carr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,7 +17,7 @@ from acs.campaigns.pacing import MemberState
 from acs.campaigns.sending import window_of
 from acs.campaigns.tables import AcsCampaign
 from acs.errors import AcsError
-from acs.operations.errors import OperationError, OperationOver, OperationUnderWay
+from acs.operations.errors import OperationError, OperationUnderWay
 from acs.operations.service import DeviceOperations
 from acs.operations.tables import AcsOperation
 from acs.service import GenieAcsService
@@ -44,8 +44,8 @@ OUTCOMES: Mapping[str, MemberState] = {
     "cancelled": "skipped",
 }
 """Of an operation that has ended."""
-RECALLED = "recalled:"
-"""Before the number of an operation that its campaign has taken back itself."""
+RECALLED, KEPT = "recalled:", "kept:"
+"""Before the number of an operation that its campaign, as it stopped, has taken back; that was sent already by then."""
 SHORTEST = timedelta(minutes=1)
 """An operation is given no less time than that."""
 
@@ -64,13 +64,18 @@ class Change(Protocol):
         """How the CPEs stand that have begun; they are given by their rows, each with its mark."""
         ...
 
-    async def recall(self, mark: str | None) -> str | None:
-        """Take back what has not been sent to a CPE yet, since the campaign has stopped; the mark it has then."""
+    async def recall(self, marks: Sequence[str]) -> Mapping[str, str]:
+        """Take back what has not been sent to CPEs yet, since the campaign has stopped; the marks they have then."""
         ...
+
+    recalls_each: ClassVar[bool]
+    """Whether that is to be done for every CPE by itself."""
 
 
 class TemplateChange:
     """Brings CPEs to a template as it is now: to another one, or to what theirs has become."""
+
+    recalls_each: ClassVar[bool] = False
 
     def __init__(self, db: AsyncSession, devices: GenieAcsService, *, template: str) -> None:
         self._db = db
@@ -96,8 +101,8 @@ class TemplateChange:
         found = await self._db.scalars(select(AcsDevice).where(AcsDevice.id.in_(list(under_way))))
         return {device.id: self._standing(device, under_way[device.id]) for device in found}
 
-    async def recall(self, mark: str | None) -> str | None:
-        return mark  # the rows of all its CPEs say until when they are sent anything (``acs.campaigns.sending``)
+    async def recall(self, marks: Sequence[str]) -> Mapping[str, str]:
+        return {}  # the rows of all its CPEs say until when they are sent anything (``acs.campaigns.sending``)
 
     def _standing(self, device: AcsDevice, mark: str | None) -> Standing:
         if device.state == "withdrawn":
@@ -113,6 +118,8 @@ class TemplateChange:
 
 class FirmwareChange:
     """Gives CPEs a firmware that the ACS has for them: an operation each, done when the CPE runs it."""
+
+    recalls_each: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -153,18 +160,13 @@ class FirmwareChange:
         return Standing("under_way", operation["reason"], str(operation["operation_id"]))
 
     async def look(self, under_way: Mapping[int, str | None]) -> dict[int, Standing]:
-        rows = {int(mark.removeprefix(RECALLED)): (row, mark) for row, mark in under_way.items() if mark is not None}
+        rows = {_operation_of(mark): (row, mark) for row, mark in under_way.items() if mark is not None}
         found = await self._db.scalars(select(AcsOperation).where(AcsOperation.id.in_(list(rows))))
         return {rows[each.id][0]: self._standing(each, rows[each.id][1]) for each in found}
 
-    async def recall(self, mark: str | None) -> str | None:
-        if mark is None or mark.startswith(RECALLED):
-            return mark
-        try:
-            await self._operations.cancel(operation_id=int(mark))
-        except OperationOver:  # the CPE was sent it
-            return mark
-        return f"{RECALLED}{mark}"
+    async def recall(self, marks: Sequence[str]) -> Mapping[str, str]:
+        taken_back = await self._operations.cancel_unsent([_operation_of(mark) for mark in marks])
+        return {mark: f"{RECALLED if _operation_of(mark) in taken_back else KEPT}{mark}" for mark in marks}
 
     def _standing(self, operation: AcsOperation, mark: str) -> Standing:
         """One whose outcome nobody knows counts as failed: it is a person's turn to look. One that the campaign itself
@@ -176,6 +178,10 @@ class FirmwareChange:
         if state == "unreached" and self._windowed:
             return Standing("waiting", f"It waits for the next window. {reason}")
         return Standing(state, reason, mark)
+
+
+def _operation_of(mark: str) -> int:
+    return int(mark.rpartition(":")[2])
 
 
 @dataclass(frozen=True, slots=True)

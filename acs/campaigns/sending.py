@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -19,6 +19,8 @@ from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
 from acs.tables import AcsDevice
 
 STILL_TO_GET = ("under_way", "unreached")
+UNTAKEN = or_(AcsDevice.applied_revision.is_(None), AcsDevice.applied_revision != AcsDevice.revision)
+"""Whether a CPE has yet to take what it is to have (``ix_acs_device_untaken``)."""
 
 
 def window_of(campaign: AcsCampaign) -> Window | None:
@@ -26,14 +28,24 @@ def window_of(campaign: AcsCampaign) -> Window | None:
     return Window(begins, ends) if begins is not None and ends is not None else None
 
 
-def has_to_move() -> ColumnElement[bool]:
-    """Whether an ``AcsCampaign`` has CPEs that wait for its next window, also when it has ended otherwise."""
-    return exists().where(
-        AcsCampaignMember.campaign_id == AcsCampaign.id,
-        AcsCampaignMember.state == "unreached",
-        AcsDevice.id == AcsCampaignMember.device_row_id,
-        or_(AcsDevice.revision == AcsCampaignMember.mark, _carries_its_template()),
-        AcsDevice.send_until.is_not(None),
+def with_cpes_to_move(tenant_id: str) -> Select[int]:
+    """The ids of the campaigns, ended ones too, that have CPEs which wait for the next window.
+
+    It begins with the CPEs that have not taken what they are to have, of which there are few, and not with all that
+    campaigns have ever done.
+    """
+    return (
+        select(AcsCampaignMember.campaign_id)
+        .join(AcsDevice, AcsDevice.id == AcsCampaignMember.device_row_id)
+        .join(AcsCampaign, AcsCampaign.id == AcsCampaignMember.campaign_id)
+        .where(
+            AcsDevice.tenant_id == tenant_id,
+            AcsDevice.send_until.is_not(None),
+            UNTAKEN,
+            AcsCampaignMember.state == "unreached",
+            or_(AcsDevice.revision == AcsCampaignMember.mark, _carries_its_template()),
+        )
+        .distinct()
     )
 
 
@@ -95,7 +107,7 @@ async def _set(db: AsyncSession, campaign: AcsCampaign, until: datetime | None, 
             AcsDevice.id.in_(members),
             is_its_wish,
             AcsDevice.state != "withdrawn",
-            or_(AcsDevice.applied_revision.is_(None), AcsDevice.applied_revision != AcsDevice.revision),
+            UNTAKEN,
             AcsDevice.send_until.is_not(None)
             if until is None
             else or_(AcsDevice.send_until.is_(None), AcsDevice.send_until != until),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
-from sqlalchemy import Select, func, insert, or_, select, update
+from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,7 +20,7 @@ from acs.campaigns.records import (
     campaign_record,
     member_record,
 )
-from acs.campaigns.sending import STILL_TO_GET
+from acs.campaigns.sending import STILL_TO_GET, UNTAKEN
 from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
 from acs.campaigns.targets import Group, Target, targets
 from acs.ports import Now
@@ -141,6 +141,7 @@ class CampaignService:
             campaign.pardoned_done, campaign.pardoned_failed = counts["done"], counts["failed"]
             campaign.pardoned_others = counts["unreached"] + counts["skipped"]
         if campaign.state in ("paused", "stopped"):
+            campaign.recalls = False
             self._move(campaign, "running", "It goes on.")
         elif campaign.state != "running":
             raise CampaignNotThere(name, state=campaign.state, wanted="let go on")
@@ -168,7 +169,7 @@ class CampaignService:
         unsent = select(AcsDevice.id).where(
             AcsDevice.tenant_id == self._tenant_id,
             AcsDevice.send_until.is_not(None),
-            or_(AcsDevice.applied_revision.is_(None), AcsDevice.applied_revision != AcsDevice.revision),
+            UNTAKEN,
         )
         await self._db.execute(
             update(AcsCampaignMember)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Integer, String, Text, Time, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    Time,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from acs.tables import AcsBase, UtcDateTime
@@ -53,6 +65,8 @@ class AcsCampaign(AcsBase):
     """How many had ended done, failed, and neither, when a person last let it go on after a stop."""
     pardoned_failed: Mapped[int] = mapped_column(Integer, default=0)
     pardoned_others: Mapped[int] = mapped_column(Integer, default=0)
+    recalls: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """It has stopped, and what had begun and was not sent is being taken back, some CPEs a turn."""
 
     planned_by: Mapped[str] = mapped_column(Text)
     planned_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.campaigns.changes import Change, Desks, Standing, change_of
 from acs.campaigns.pacing import ENDED, Begin, Complete, Counts, Stop, Terms, Wait, what_is_next
 from acs.campaigns.records import CampaignRecord, CampaignState, campaign_record
-from acs.campaigns.sending import has_to_move, move_sending, stop_sending, window_of
+from acs.campaigns.sending import move_sending, stop_sending, window_of, with_cpes_to_move
 from acs.campaigns.service import member_counts
 from acs.campaigns.tables import AcsCampaign, AcsCampaignMember
 from acs.ports import Begin as BeginTransaction
@@ -30,6 +30,10 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 200
 """CPEs that are looked at, or begun, in one transaction."""
+RECALLED_AT_ONCE = 1_000
+"""CPEs of a stopped campaign that are taken back in one transaction; there is nothing to work out for each."""
+RECALLS_IN_A_TURN = 10
+"""Such transactions, before the other campaigns have their turns."""
 Told = Callable[[AsyncSession, CampaignRecord], Awaitable[None]]
 """Is told, within the transaction, of a campaign that has stopped or is complete."""
 
@@ -78,7 +82,11 @@ class CampaignTurns:
                 select(AcsCampaign.id)
                 .where(
                     AcsCampaign.tenant_id == self._tenant_id,
-                    or_(AcsCampaign.state == "running", under_way, has_to_move()),
+                    or_(
+                        AcsCampaign.state == "running",
+                        under_way,
+                        AcsCampaign.id.in_(with_cpes_to_move(self._tenant_id)),
+                    ),
                 )
                 .order_by(AcsCampaign.id)
             )
@@ -95,7 +103,10 @@ class CampaignTurns:
             if campaign.state == "running":
                 touched += await self._go_on(db, campaign, change_of(campaign, db=db, desks=self._desks(db)), now)
             await move_sending(db, campaign, at=now, zone=self._zone)
-            return touched
+            recalls = campaign.recalls
+        for _ in range(RECALLS_IN_A_TURN):
+            recalls = recalls and await self._recall(campaign_id)
+        return touched
 
     async def _look(self, campaign_id: int) -> int:
         """What has become of those under way, so many in one transaction."""
@@ -137,7 +148,8 @@ class CampaignTurns:
             case Wait(reason):
                 self._say(campaign, "running", reason)
             case Stop(reason):
-                await self._recall(db, campaign, change)
+                await stop_sending(db, campaign, at=self._now())
+                campaign.recalls = change.recalls_each
                 await self._end(db, campaign, "stopped", reason)
             case Complete():
                 campaign.ended_at = self._now()
@@ -147,11 +159,20 @@ class CampaignTurns:
                 await self._end(db, campaign, "completed", f"{words}, {counts.skipped} were left out.")
         return 0
 
-    async def _recall(self, db: AsyncSession, campaign: AcsCampaign, change: Change) -> None:
-        """It stops: what has begun and was not sent yet is not sent."""
-        await stop_sending(db, campaign, at=self._now())
-        for member in await self._members(db, campaign, "under_way"):
-            member.mark = await change.recall(member.mark)
+    async def _recall(self, campaign_id: int) -> bool:
+        """Of one that has stopped: what has begun and was not sent yet is not sent. Whether there may be more of it."""
+        async with self._begin() as db:
+            campaign = await db.get(AcsCampaign, campaign_id, with_for_update=True)
+            if campaign is None or not campaign.recalls:
+                return False
+            to_recall = and_(AcsCampaignMember.mark.is_not(None), ~AcsCampaignMember.mark.contains(":"))
+            members = await self._members(db, campaign, "under_way", to_recall, limit=RECALLED_AT_ONCE)
+            change = change_of(campaign, db=db, desks=self._desks(db))
+            marks = await change.recall([member.mark for member in members if member.mark is not None])
+            for member in members:
+                member.mark = marks[member.mark or ""]
+            campaign.recalls = len(members) == RECALLED_AT_ONCE
+            return campaign.recalls
 
     async def _begin_members(
         self, db: AsyncSession, campaign: AcsCampaign, change: Change, how_many: int, now: datetime
@@ -198,7 +219,13 @@ class CampaignTurns:
         await self._told(db, campaign_record(campaign, await member_counts(db, campaign.id)))
 
     async def _members(
-        self, db: AsyncSession, campaign: AcsCampaign, state: str, *, behind: int = 0, limit: int | None = None
+        self,
+        db: AsyncSession,
+        campaign: AcsCampaign,
+        state: str,
+        *which: ColumnElement[bool],
+        behind: int = 0,
+        limit: int,
     ) -> list[AcsCampaignMember]:
         found = await db.scalars(
             select(AcsCampaignMember)
@@ -206,6 +233,7 @@ class CampaignTurns:
                 AcsCampaignMember.campaign_id == campaign.id,
                 AcsCampaignMember.state == state,
                 AcsCampaignMember.id > behind,
+                *which,
             )
             .order_by(AcsCampaignMember.id)
             .limit(limit)

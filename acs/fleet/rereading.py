@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import load_only
 
@@ -21,6 +21,9 @@ from acs.tables import AcsDevice
 
 VERIFIED = ("verified", "accepted_unverifiable")
 MOST_IN_A_TURN = 2_000
+ROWS_AT_ONCE = 500
+BEGUN_FOR = timedelta(minutes=15)
+"""Longer than a turn takes; after that it is another's to take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Rereading:
         return min(math.ceil(cpes * self.every / (self.within / 2)), MOST_IN_A_TURN)
 
 
-async def take_turns(
+async def begin_turns(
     db: AsyncSession,
     rereading: Rereading,
     *,
@@ -45,8 +48,9 @@ async def take_turns(
     now: datetime,
     left_out: Sequence[ColumnElement[bool]] = (),
 ) -> list[str]:
-    """The serials of those whose turn it is, and that it was. Silent ones, and those whose serial several CPEs report,
-    are passed over until that is over."""
+    """The serials of those whose turn it is, for this process alone. Unless ``turns_taken`` says so of them, it is
+    their turn again before long: a process that is killed in between has spent nobody's. Silent ones, and those whose
+    serial several CPEs report, are passed over until that is over."""
     mine = (
         AcsDevice.tenant_id == tenant_id,
         AcsDevice.acs_name == acs_name,
@@ -71,5 +75,20 @@ async def take_turns(
     )
     devices = list(found)
     for device in devices:
-        device.reread_at = now
+        device.reread_at = due + BEGUN_FOR
     return [device.serial for device in devices]
+
+
+async def turns_taken(db: AsyncSession, serials: Sequence[str], *, tenant_id: str, now: datetime) -> None:
+    """Each was read back, or its reading waits for its next Inform, or its row says what keeps it from that."""
+    for start in range(0, len(serials), ROWS_AT_ONCE):
+        await db.execute(
+            update(AcsDevice)
+            .where(
+                AcsDevice.tenant_id == tenant_id,
+                AcsDevice.serial.in_(serials[start : start + ROWS_AT_ONCE]),
+                AcsDevice.state != "withdrawn",
+            )
+            .values(reread_at=now)
+            .execution_options(synchronize_session=False)
+        )

@@ -17,7 +17,7 @@ from acs.convergence.unreached import AMBIGUOUS
 from acs.errors import AcsError
 from acs.fleet.converging import FleetConvergence, is_sendable
 from acs.fleet.judged_page import SweepOutcome
-from acs.fleet.rereading import Rereading, take_turns
+from acs.fleet.rereading import Rereading, begin_turns, turns_taken
 from acs.fleet.sweeping import InHand, Sweep
 from acs.ports import Begin, Now
 from acs.tables import DEFAULT_ACS, AcsDevice
@@ -76,7 +76,7 @@ class FleetTender:
         ``Rereading.every`` says; returns their serials once that has begun.
         """
         async with self._begin() as db:
-            serials = await take_turns(
+            serials = await begin_turns(
                 db,
                 self._rereading,
                 tenant_id=self._tenant_id,
@@ -84,8 +84,7 @@ class FleetTender:
                 now=self._now(),
                 left_out=self._not_in_hand(),
             )
-        self._begin_with(serials)
-        return serials
+        return self._begin_with(serials, rereads=True)
 
     async def settled(self) -> None:
         """Returns when nothing is under way."""
@@ -141,18 +140,22 @@ class FleetTender:
         serial, _holder = self._in_hand.subquery().c
         return (AcsDevice.serial.not_in(select(serial)),)
 
-    def _begin_with(self, serials: Sequence[str]) -> None:
+    def _begin_with(self, serials: Sequence[str], *, rereads: bool = False) -> Sequence[str]:
+        """Those of them that nobody in this process is at."""
         due = [serial for serial in dict.fromkeys(serials) if serial not in self._under_way]
-        if not due:
-            return
-        self._under_way.update(due)
-        task = asyncio.create_task(self._converge(due))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if due:
+            self._under_way.update(due)
+            task = asyncio.create_task(self._converge(due, rereads=rereads))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return due
 
-    async def _converge(self, serials: Sequence[str]) -> None:
+    async def _converge(self, serials: Sequence[str], *, rereads: bool) -> None:
         try:
             progress = await self._fleet.converge_many(list(serials))
+            if rereads:
+                async with self._begin() as db:
+                    await turns_taken(db, serials, tenant_id=self._tenant_id, now=self._now())
             log.info("cpes tended", cpes=len(serials), states=dict(progress.by_state), errors=dict(progress.errors))
         except AcsError as error:  # their rows say how far they came; the next look goes on
             log.warning("cpes could not be tended", cpes=len(serials), code=error.code, why=str(error))

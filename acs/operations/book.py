@@ -71,13 +71,35 @@ class OperationBook:
         row = await self._row(operation_id, locked=True)
         if row.ended_at is not None:
             raise OperationOver(operation_id, row.state)
-        if row.step > 0 or row.stage not in ("new", "sending", "queued", "withdrawing") or row.kind in ALWAYS_OURS:
+        if not self._take_back(row):
             raise OperationOver(operation_id, "under way")
+        await self._db.flush()
+        return record_of_operation(row)
+
+    async def cancel_unsent(self, operation_ids: Sequence[int]) -> set[int]:
+        """The same for many: take back those that their CPEs have not been sent; gives their ids."""
+        found = await self._db.scalars(
+            select(AcsOperation)
+            .where(
+                AcsOperation.tenant_id == self._tenant_id,
+                AcsOperation.id.in_(operation_ids),
+                AcsOperation.ended_at.is_(None),
+            )
+            .order_by(AcsOperation.id)
+            .with_for_update()
+        )
+        taken_back = {row.id for row in found if self._take_back(row)}
+        await self._db.flush()
+        return taken_back
+
+    def _take_back(self, row: AcsOperation) -> bool:
+        """Whether that can be; one that nobody carries has ended with it."""
+        if row.step > 0 or row.stage not in ("new", "sending", "queued", "withdrawing") or row.kind in ALWAYS_OURS:
+            return False
         row.cancel_wanted, row.due_at = True, self._now()
         if row.stage == "new" and (row.leased_until is None or row.leased_until < self._now()):
             row.state, row.reason, row.ended_at = "cancelled", "It was cancelled. Nothing was sent.", self._now()
-        await self._db.flush()
-        return record_of_operation(row)
+        return True
 
     async def by_request(self, request_id: str) -> OperationRecord | None:
         """What that request has led to, if it was made before."""

@@ -21,13 +21,15 @@ from acs.operations.ledger import LEASE, RENEWED_EVERY_SECONDS, LeaseLost, Opera
 from acs.operations.records import OperationRecord
 from acs.operations.settling import ConvergenceOf
 from acs.operations.steps import TaskStep
-from acs.operations.task_looks import TaskLooks, pause
+from acs.operations.task_facts import pause
+from acs.operations.task_looks import TaskLooks
 from acs.ports import Begin, Now, Sleep
 
 AT_ONCE = 8
 """Operations under way at one time: GenieACS's CWMP workers take 20 sessions each."""
 SETTLING_AT_ONCE = 4
 """Of those that give a CPE its settings. They wait for weeks for CPEs that are off, and hold up nobody else."""
+SETTLING_IN_A_TURN = 3 * SETTLING_AT_ONCE
 
 log = structlog.get_logger(__name__)
 
@@ -58,8 +60,8 @@ class OperationCarrier:
 
         Each is tried; what went wrong with one is raised when all have been.
         """
-        due = await self._ledger.due(settling=False, limit=limit)
-        settling = await self._ledger.due(settling=True, limit=2 * SETTLING_AT_ONCE)
+        due = await self._ledger.due(limit=limit)
+        settling = await self._ledger.due_for_settings(limit=SETTLING_IN_A_TURN)
         outcomes = await asyncio.gather(
             *self._looks(due, at_once=AT_ONCE), *self._looks(settling, at_once=SETTLING_AT_ONCE), return_exceptions=True
         )

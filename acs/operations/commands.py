@@ -1,8 +1,10 @@
 """Commands to a CPE that interrupt its service: reboot, factory reset, firmware. None is ever sent twice on a guess.
 
-The effect is a boot after the session in which the CPE took the command. A CPE that was off takes it in the session of
-its own boot, which proves nothing. The ACS dates the answer of a CPE to a command by the session that it came in, as
-it dates boots: in ``Reboot``, ``FactoryReset`` and ``Downloads.<n>.Download`` of the CPE's record.
+The effect is a boot after the session in which the CPE took the command, by what was observed of the NBI: the task is
+gone with a new ``_lastInform``, and ``_lastBoot`` or ``_lastBootstrap`` is younger than that. A CPE that was off takes
+it in the session of its own boot, which proves nothing. Where several sessions may have taken it, the last of them
+counts, unless the ACS tells which it was: it dates a download by its session (``Downloads.<n>.Download``, observed),
+and may so date ``Reboot`` and ``FactoryReset`` (its source; not observed, so nothing rests on them).
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ class RebootStep:
     async def effect(self, operation: Operation, seen: SeenDevice) -> Wait | Again | Next | Over:
         taken, booted = taken_at(operation, await self._answered(seen)), seen["last_boot"]
         if taken is None:
-            return Wait("Whether the CPE has taken the reboot is not known: the ACS has noted no answer of it.", 3.0)
+            return Wait("Whether the CPE was sent the reboot is not known.", 3.0)
         if booted is None or booted <= taken:
             return Wait("The CPE was sent the reboot and has not reported a boot since.", 3.0)
         return Over("done", f"The CPE has booted, {booted:%Y-%m-%d %H:%M:%S} UTC.", {"booted_at": spelt(booted)})
@@ -57,7 +59,7 @@ class ResetStep:
     async def effect(self, operation: Operation, seen: SeenDevice) -> Wait | Again | Next | Over:
         taken, reset = taken_at(operation, await self._answered(seen)), seen["last_bootstrap"]
         if taken is None:
-            return Wait("Whether the CPE has taken the reset is not known: the ACS has noted no answer of it.", 3.0)
+            return Wait("Whether the CPE was sent the reset is not known.", 3.0)
         if reset is None or reset <= taken:
             return Wait("The CPE was sent the reset and has not reported as a new one since.", 3.0)
         return Next(
@@ -136,11 +138,14 @@ class FirmwareStep:
 
 
 def taken_at(operation: Operation, answered: datetime | None) -> datetime | None:
-    """The session in which the CPE took the command: its answer is newer than when the command was sent.
+    """The session in which the CPE took the command, or the last that may have been it; None when none is known.
 
-    One whose session broke off may have taken it without an answer that arrived.
+    Its answer, where the ACS dates one, is newer than when the command was sent. One whose session broke off may have
+    taken it without an answer that arrived.
     """
-    return answered if is_later(answered, operation.noted("taken_before")) else operation.noted("broke_off")
+    if is_later(answered, operation.noted("taken_before")):
+        return answered
+    return operation.noted("broke_off") or operation.noted("ran_by")
 
 
 async def _answered(nbi: NbiClient, seen: SeenDevice, command: str) -> datetime | None:

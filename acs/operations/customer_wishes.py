@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from acs.device_looks import wifi_ref
 from acs.errors import RequestConflict, SerialBoundElsewhere
 from acs.operations.errors import OperationRefused
 from acs.operations.records import OperationRecord, record_of_operation
@@ -18,7 +19,7 @@ from acs.operations.service import DeviceOperations
 from acs.operations.tables import AcsOperation
 from acs.ports import Now, Secrets
 from acs.serials import canonical_serial
-from acs.service import GenieAcsService, wifi_ref
+from acs.service import GenieAcsService
 from acs.tables import AcsDevice
 from acs.templates.library import TemplateLibrary
 

@@ -6,12 +6,13 @@ An operation is carried by one process at a time: it takes a lease, and what it 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any, cast
 
-from sqlalchemy import and_, not_, or_, select
+from sqlalchemy import ColumnElement, and_, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs.convergence.seen_devices import moment
@@ -28,6 +29,10 @@ from acs.operations.tables import AcsOperation
 from acs.ports import Begin, Now
 from acs.tables import DEFAULT_ACS, AcsDevice
 
+GIVES_SETTINGS = or_(
+    AcsOperation.kind.in_(ALWAYS_OURS),
+    and_(AcsOperation.kind == "factory_reset", AcsOperation.step > 0),
+)
 LEASE = timedelta(seconds=90)
 """Longer than any one request that has an effect. Whoever carries it renews it, so a slow ACS takes it from nobody."""
 RENEWED_EVERY_SECONDS = 20.0
@@ -104,30 +109,42 @@ class OperationLedger:
         self._now = now
         self._told = told
 
-    async def due(self, *, settling: bool, limit: int) -> list[int]:
-        """Operations that it is time to look at, the longest due first; ``settling`` are those that give settings.
-
-        These wait for weeks for a CPE that is off; in a queue of their own nobody else waits with them.
-        """
-        now = self._now()
-        gives_settings = or_(
-            AcsOperation.kind.in_(ALWAYS_OURS),
-            and_(AcsOperation.kind == "factory_reset", AcsOperation.step > 0),
-        )
+    async def due(self, *, limit: int) -> list[int]:
+        """Operations that send a CPE a task of their own and that it is time to look at, the longest due first."""
         async with self._begin() as db:
-            found = await db.scalars(
-                select(AcsOperation.id)
-                .where(
-                    AcsOperation.tenant_id == self._tenant_id,
-                    AcsOperation.ended_at.is_(None),
-                    AcsOperation.due_at <= now,
-                    or_(AcsOperation.leased_until.is_(None), AcsOperation.leased_until < now),
-                    gives_settings if settling else not_(gives_settings),
-                )
-                .order_by(AcsOperation.due_at, AcsOperation.id)
-                .limit(limit)
+            return await self._due(db, not_(GIVES_SETTINGS), limit=limit)
+
+    async def due_for_settings(self, *, limit: int) -> list[int]:
+        """Those that give a CPE its settings. These wait for weeks for one that is off, so in turns: one that nobody
+        has looked at yet, one whose CPE has informed since the last look, one of all others, the longest due first.
+
+        So neither thousands that are off, nor thousands that are new, hold up one that has something to show.
+        """
+        is_new = AcsOperation.looks == 0
+        has_informed = AcsDevice.last_inform_at.is_distinct_from(AcsOperation.inform_heard_at)
+        async with self._begin() as db:
+            queues = [
+                await self._due(db, GIVES_SETTINGS, each, limit=limit)
+                for each in (is_new, and_(~is_new, has_informed), and_(~is_new, ~has_informed))
+            ]
+        return in_turns(queues, limit=limit)
+
+    async def _due(self, db: AsyncSession, *which: ColumnElement[bool], limit: int) -> list[int]:
+        now = self._now()
+        found = await db.scalars(
+            select(AcsOperation.id)
+            .outerjoin(AcsDevice, AcsDevice.id == AcsOperation.device_row_id)
+            .where(
+                AcsOperation.tenant_id == self._tenant_id,
+                AcsOperation.ended_at.is_(None),
+                AcsOperation.due_at <= now,
+                or_(AcsOperation.leased_until.is_(None), AcsOperation.leased_until < now),
+                *which,
             )
-            return list(found)
+            .order_by(AcsOperation.due_at, AcsOperation.id)
+            .limit(limit)
+        )
+        return list(found)
 
     async def record(self, operation_id: int) -> OperationRecord:
         """Raises: OperationUnknown."""
@@ -166,8 +183,14 @@ class OperationLedger:
 
     async def rest(self, operation: Operation, *, seconds: float, **facts: Any) -> None:
         """Write it down and let go of it until so much later. Raises: LeaseLost."""
-        due_at = self._now() + timedelta(seconds=seconds)
-        await self.note(operation, **facts, due_at=due_at, leased_until=None, leased_by=None)
+        async with self._begin() as db:
+            row = await self._leased(db, operation)
+            for column, value in facts.items():
+                setattr(row, column, value)
+            row.due_at = self._now() + timedelta(seconds=seconds)
+            row.leased_until = row.leased_by = None
+            device = None if row.device_row_id is None else await db.get(AcsDevice, row.device_row_id)
+            row.inform_heard_at = None if device is None else device.last_inform_at
 
     async def end(
         self,
@@ -204,6 +227,12 @@ class OperationLedger:
         if row is None:
             raise OperationUnknown(operation_id)
         return row
+
+
+def in_turns(queues: Sequence[Sequence[int]], *, limit: int) -> list[int]:
+    """One of each queue after the other, as long as there are any, at most so many."""
+    rounds = zip_longest(*queues)
+    return [each for turn in rounds for each in turn if each is not None][:limit]
 
 
 def _handed_over(row: AcsOperation, device: AcsDevice | None) -> str | None:

@@ -82,6 +82,8 @@ class AcsOperation(AcsBase):
     stage: Mapped[str] = mapped_column(Text, default="new")
     looks: Mapped[int] = mapped_column(Integer, default=0)
     """Since the stage began; what it waits for longer is looked at more rarely."""
+    inform_heard_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The last Inform that the CPE's row knew of at the last look, by the ACS's clock."""
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     """Of the present step."""
     baseline: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

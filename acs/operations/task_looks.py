@@ -12,23 +12,20 @@ import structlog
 
 from acs.convergence.device_convergence import DeviceConvergence
 from acs.convergence.script_task import PROVISION
-from acs.convergence.seen_devices import SeenDevice, find_known
+from acs.convergence.seen_devices import SeenDevice, find_known, look_again
 from acs.convergence.sessions import Sessions
 from acs.errors import AcsError
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiDeviceInSession, NbiError, NbiPoisoned, NbiRequestInvalid, NbiUnreachable
-from acs.nbi.faults import in_words, is_passing
 from acs.nbi.outcomes import Fault, Rejected, Unknown, require_done
 from acs.operations.ledger import Operation, OperationLedger
 from acs.operations.steps import Again, Next, Over, Send, TaskStep, Wait, spelt
+from acs.operations.task_facts import ACS_MARGIN_SECONDS, pause, ran_by, reason_to_stop, told_of
 from acs.ports import Now
 
 ATTEMPTS = 3
 IN_FLIGHT = timedelta(seconds=90)
 """A request that a process sent before it died has arrived by then, or never will."""
-ACS_MARGIN_SECONDS = 120
-"""The ACS drops a task so much later than we take it back: only then is it known which of the two it was."""
-SLOWEST_SECONDS = 30.0
 CALLED_EVERY_LOOKS = 6
 CUT_OFF = ("timeout", "session_terminated")
 
@@ -74,7 +71,7 @@ class TaskLooks:
         return await self._look_for_effect(operation, step, seen)
 
     async def _begin(self, operation: Operation, step: TaskStep, seen: SeenDevice | None) -> Operation | None:
-        ending = _reason_to_stop(operation)
+        ending = reason_to_stop(operation)
         if ending is not None and operation.step == 0:
             await self._ledger.end(operation, "cancelled", f"{ending} Nothing was sent.")
             return None
@@ -193,18 +190,41 @@ class TaskLooks:
     async def _look_at_queue(self, operation: Operation, step: TaskStep, seen: SeenDevice) -> Operation | None:
         queued = await self._nbi.tasks(seen["device_id"], unique_key=operation.unique_key)
         if not queued:
-            baseline = {**operation.baseline, "late": self._now() >= operation.expires_at}
-            return await self._ledger.note(operation, stage="ran", looks=0, baseline=baseline)
+            return await self._left_queue(operation, step, seen)
+        if (heard := spelt(seen["last_inform"])) != operation.baseline.get("last_inform"):
+            operation = await self._ledger.note(operation, baseline={**operation.baseline, "last_inform": heard})
         fault = await self._nbi.fault_of_task(seen["device_id"], queued[-1].id)
         if fault is not None:
             return await self._refused(operation, fault)
-        if _reason_to_stop(operation) is not None or self._now() >= operation.expires_at:
+        if reason_to_stop(operation) is not None or self._now() >= operation.expires_at:
             baseline = {**operation.baseline, "withdrawn_before": spelt(seen["last_inform"])}
             return await self._ledger.note(operation, stage="withdrawing", looks=0, baseline=baseline)
         if operation.looks and operation.looks % CALLED_EVERY_LOOKS == 0:
             await self._call(operation)
             return None
         await self.rest(operation, None, pause(operation, 0.5))
+        return None
+
+    async def _left_queue(self, operation: Operation, step: TaskStep, seen: SeenDevice) -> Operation | None:
+        """Without an Inform since it was last seen there no session has taken it along."""
+        baseline = {**operation.baseline, "late": self._now() >= operation.expires_at}
+        if step.repeatable:
+            return await self._ledger.note(operation, stage="ran", looks=0, baseline=baseline)
+        latest = (
+            await look_again(self._nbi, seen["device_id"]) or seen
+        )  # the first look was before the one at the queue
+        if spelt(latest["last_inform"]) != operation.baseline.get("last_inform"):
+            baseline |= ran_by(operation, latest, now=self._now())
+            return await self._ledger.note(operation, stage="ran", looks=0, baseline=baseline)
+        if "gone" in operation.baseline:
+            taken_away = (
+                "Somebody has taken it away at the ACS, and the CPE had no session in between: it was not sent."
+            )
+            await self._ledger.end(operation, "faulted", taken_away)
+            return None
+        # The ACS writes a session's end into several records, which a look may come between.
+        gone = await self._ledger.note(operation, baseline={**operation.baseline, "gone": True})
+        await self.rest(gone, "It has left the queue of the ACS; the session that took it is looked for.", 5.0)
         return None
 
     async def _withdraw(self, operation: Operation, seen: SeenDevice) -> Operation | None:
@@ -216,25 +236,20 @@ class TaskLooks:
                 require_done(gone, "the deletion of a task")
                 was_deleted = True
         if was_deleted or spelt(seen["last_inform"]) == operation.baseline.get("withdrawn_before"):
-            why = _reason_to_stop(operation)
+            why = reason_to_stop(operation)
             if why is not None:
                 await self._ledger.end(operation, "cancelled", f"{why} Nothing waits at the ACS any more.")
             else:
                 late = "The CPE did not come for it in time; nothing waits at the ACS any more."
                 await self._ledger.end(operation, "expired", late)
             return None
-        return await self._ledger.note(operation, stage="ran", looks=0)
+        latest = await look_again(self._nbi, seen["device_id"]) or seen
+        baseline = {**operation.baseline, **ran_by(operation, latest, now=self._now())}
+        return await self._ledger.note(operation, stage="ran", looks=0, baseline=baseline)
 
     async def _refused(self, operation: Operation, fault: Fault) -> Operation:
         """Written down before the task is taken back: else the ACS would try it again by itself, in five minutes."""
-        told = {
-            "fault_code": fault.code,
-            "refusals": [dict(each) for each in fault.refusals],
-            "words": in_words(fault),
-            "passing": is_passing(fault),
-            "task_id": fault.task_id,
-            "at": fault.at,
-        }
+        told = told_of(fault)
         return await self._ledger.note(
             operation,
             stage="refused",
@@ -330,14 +345,3 @@ class TaskLooks:
         facts = {"reason": reason} if reason is not None else {}
         facts |= {"state": state} if state is not None else {}
         await self._ledger.rest(operation, seconds=seconds, looks=operation.looks + 1, **facts)
-
-
-def pause(operation: Operation, first_seconds: float) -> float:
-    """Seconds until the next look: the longer it waits, the more rarely."""
-    return min(float(first_seconds * 1.5 ** min(operation.looks, 20)), SLOWEST_SECONDS)
-
-
-def _reason_to_stop(operation: Operation) -> str | None:
-    if operation.cancel_wanted:
-        return "It was cancelled."
-    return None if operation.still_bound else "The CPE was withdrawn from its service meanwhile."

@@ -55,6 +55,7 @@ class Cwmp:
         self.open: dict[str, datetime] = {}
         self.started: dict[str, datetime] = {}
         self.max_sessions = MAX_SESSIONS
+        self.dates_commands = False  # see ``DeviceSession.answered``
         self.crashes = 0
         self.presets = Presets(documents, clock)
         self.provisions = Provisions(lambda: documents["provisions"], self._download)
@@ -84,7 +85,7 @@ class Cwmp:
 
     async def _session(self, cpe: LabCpe, events: list[str]) -> bool:
         known = self._documents["devices"].get(cpe.device_id, {})
-        session = DeviceSession(known, CpeRpcs(cpe), self._clock, events)
+        session = DeviceSession(known, CpeRpcs(cpe), self._clock, events, dates_commands=self.dates_commands)
         session.take_inform()
         outcome = _Outcome()
         outcome.faults += end_transfers(self._documents, session)

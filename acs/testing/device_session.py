@@ -32,7 +32,9 @@ _INFORMED = (
 class DeviceSession:
     """Works on a copy of the document; the engine stores it when the session ends."""
 
-    def __init__(self, document: Document, rpcs: CpeRpcs, clock: Clock, events: Iterable[str]) -> None:
+    def __init__(
+        self, document: Document, rpcs: CpeRpcs, clock: Clock, events: Iterable[str], *, dates_commands: bool = False
+    ) -> None:
         self.document = copy.deepcopy(document)
         self.rpcs = rpcs
         self.events = tuple(events)
@@ -40,6 +42,7 @@ class DeviceSession:
         self.started = clock.now()
         self.tag_changes: dict[str, bool] = {}
         self._root = rpcs.cpe.roles.root
+        self._dates_commands = dates_commands
 
     # --- Inform ---------------------------------------------------------------------------------------------------
 
@@ -189,7 +192,10 @@ class DeviceSession:
         remove(self.document, instance_path)
 
     def answered(self, command: str) -> None:
-        """The CPE took a command: the real server dates that by the session, as it dates Informs and boots."""
+        """The CPE took a command. By its source the real server dates that by the session, as it dates Informs and
+        boots; nobody has recorded it, so the lab does so only when it is told to."""
+        if not self._dates_commands:
+            return
         put_name(self.document, command, True)
         put_value(self.document, command, self.started.isoformat(), DATE_TIME, self.started)
 

@@ -8,9 +8,10 @@ cleared, and a change counts from its commit on. On SQLite both tables stay empt
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Integer, Text
+from sqlalchemy import BigInteger, Integer, MetaData, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from ipam import ddl
 from ipam.network_tables import IpamBase, reference
 
 CHANGED = "firstlight.network_changed"
@@ -89,3 +90,9 @@ END $$
 """Once a transaction: of the many rows that it may change the first counts, and savepoints take setting and row back
 together."""
 COUNTED = {table: _counted(table) for table in SEEN_TABLES}
+
+
+def count_changes(metadata: MetaData) -> None:
+    """Has each of these tables count, from when it is made."""
+    for name, trigger in COUNTED.items():
+        ddl.after_create(metadata.tables[name], postgresql=(COUNT_CHANGES, trigger), sqlite=())

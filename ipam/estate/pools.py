@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
@@ -43,6 +43,12 @@ async def define_pool(rows: EstateRows, pool: PoolSpec, at: datetime) -> Outcome
     vrf_id = await rows.id_of("vrf", pool.vrf)
     identity = {"kind": pool.kind, "unit_length": pool.its_unit_length, "framed_pool": pool.framed_pool}
     existing = await rows.find(Pool, name=pool.name)
+    if existing is not None and await is_retired(rows, existing["prefix_id"]):
+        raise EstateInUse(
+            f"Pool {pool.name}",
+            change="it was retired, and its name stands in the history of its addresses",
+            instead="Take it out of the description, or give the new pool another name.",
+        )
     replaced = existing is not None and not await _is_same(rows, existing, identity, pool.network, vrf_id)
     if existing is not None and replaced:
         await _discard_unused(rows, existing["id"], pool.name)
@@ -147,18 +153,33 @@ async def _is_same(rows: EstateRows, existing: Any, identity: dict[str, Any], ne
 
 async def _discard_unused(rows: EstateRows, pool_id: int, name: str) -> None:
     """Make room for a pool of the same name that counts in other units; history must keep what it refers to."""
-    used = select(func.count()).select_from(AllocationEvent).where(AllocationEvent.pool_id == pool_id)
-    events = await rows.db.scalar(used) or 0
-    for model in (NatRule, FormerPrefix):
-        of_pool = select(func.count()).select_from(model).where(table_of(model).c.pool_id == pool_id)
-        events += await rows.db.scalar(of_pool) or 0
     services = await count_live(rows.db, Service.framed_pool_id == pool_id)
-    if events or services:
+    if services or await has_history(rows, pool_id):
         raise EstateInUse(
             f"Pool {name}",
             change="another prefix, kind, unit length or handing-out, though it has been in use",
             instead="Define a new pool beside it and unbind this one.",
         )
+    await discard(rows, pool_id)
+
+
+async def is_retired(rows: EstateRows, prefix_id: int | None) -> bool:
+    """Whether the pool on that prefix has been taken out of the network (``ipam.upkeep.retiring``)."""
+    prefix = None if prefix_id is None else await rows.find(Prefix, id=prefix_id)
+    return prefix is not None and prefix["role"] == "container"
+
+
+async def has_history(rows: EstateRows, pool_id: int) -> bool:
+    """Whether anything refers to what was once of the pool."""
+    for model in (AllocationEvent, NatRule, FormerPrefix):
+        of_pool = select(table_of(model).c.id).where(table_of(model).c.pool_id == pool_id).limit(1)
+        if await rows.db.scalar(of_pool) is not None:
+            return True
+    return False
+
+
+async def discard(rows: EstateRows, pool_id: int) -> None:
+    """The pool goes, and the prefix that it stands on."""
     pool = await rows.find(Pool, id=pool_id)
     await rows.db.execute(delete(table_of(Pool)).where(table_of(Pool).c.id == pool_id))
     if pool is not None and pool["prefix_id"] is not None:
@@ -213,7 +234,9 @@ async def define_prefix(rows: EstateRows, network: Network, vrf: str, role: str)
     existing = (
         await rows.db.execute(
             select(Prefix.id, Prefix.role).where(
-                Prefix.vrf_id == vrf_id, Prefix.network == str(network), Prefix.id.not_in(pooled)
+                Prefix.vrf_id == vrf_id,
+                Prefix.network == str(network),
+                or_(Prefix.id.not_in(pooled), and_(Prefix.role == role, Prefix.role == "container")),
             )
         )
     ).first()

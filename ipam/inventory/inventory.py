@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.estate.rows import EstateRows
-from ipam.inventory import exporting, importing, reconciling
+from ipam.inventory import exporting, importing
 from ipam.inventory.answers import CheckedImport, ImportCounts
 from ipam.inventory.files import ImportFile
 from ipam.inventory.netbox import SHAPES, ExportShape, shaped
@@ -72,10 +72,9 @@ class AddressInventory:
                 if (cells := shaped(row, shape)) is not None:
                     yield cells
 
-    async def reconciliation(self) -> Reconciliation:
+    def reconciliation(self) -> Reconciliation:
         """What is allocated, to be compared with what RADIUS replies with."""
-        claimed = await reconciling.claims(self._db, self._tenant_id)
-        return Reconciliation(claimed, await reconciling.kept(self._db, self._tenant_id))
+        return Reconciliation(self._db, self._tenant_id)
 
     async def imported_service_ids(self) -> list[int]:
         """Live services that came with a file: they are wanted, though no run of ours has made them."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.places import AnySelect
@@ -26,6 +26,7 @@ ATTRIBUTES: Mapping[str, str] = {
 """Which attribute tells a NAS of a unit of each kind; only these are compared."""
 _OURS = {name.lower(): name for name in ATTRIBUTES.values()}
 
+NAMES_AT_ONCE = 1_000
 ReplyRow = tuple[str, str, str]
 """A username, an attribute, its value."""
 Given = tuple[str, str]
@@ -40,22 +41,6 @@ class Claim:
     customer_id: int
     username: str
     gives: frozenset[Given]
-
-
-async def claims(db: AsyncSession, tenant_id: str) -> dict[str, Claim]:
-    """By username, each live service that holds something that RADIUS gives."""
-    whose = (Service.service_id, Service.customer_id, Service.username)
-    statement = _units(tenant_id, *whose).join(Service, Service.service_id == Allocation.service_id)
-    rows = await db.execute(statement.where(ASSIGNED).order_by(Service.service_id))
-    found: dict[str, Claim] = {}
-    for (service_id, customer_id, username), units in groupby(rows, key=lambda row: tuple(row[4:])):
-        found[username] = Claim(service_id, customer_id, username, frozenset(_given(unit) for unit in units))
-    return found
-
-
-async def kept(db: AsyncSession, tenant_id: str) -> set[Given]:
-    """What is reserved, as RADIUS would give it."""
-    return {_given(row) for row in await db.execute(_units(tenant_id).where(RESERVED))}
 
 
 def _units(tenant_id: str, *more: Any) -> AnySelect:
@@ -73,30 +58,64 @@ def _given(row: Any) -> Given:
 
 
 class Reconciliation:
-    """Takes the rows of RADIUS one name after the other; what no row was about is missing there.
+    """Takes the rows of RADIUS some names at a time; what no row was about is missing there.
 
-    What RADIUS gives to a name that is nobody's here is no difference as far as it is reserved: nobody else gets it.
+    Of a network of any size it keeps no more than which services it has seen, and what is reserved. What RADIUS gives
+    to a name that is nobody's here is no difference as far as it is reserved: nobody else gets it.
     """
 
-    def __init__(self, claimed: Mapping[str, Claim], reserved: Collection[Given] = ()) -> None:
-        self._claimed = dict(claimed)
-        self._reserved = frozenset(reserved)
+    def __init__(self, db: AsyncSession, tenant_id: str) -> None:
+        """``db`` sees one moment for as long as it takes."""
+        self._db = db
+        self._tenant_id = tenant_id
+        self._seen: set[int] = set()
+        self._kept: frozenset[Given] | None = None
 
-    def compare(self, username: str, rows: Sequence[ReplyRow]) -> Difference | None:
-        """All rows of one name at once."""
-        claim = self._claimed.pop(username, None)
+    async def compare(self, by_name: Mapping[str, Sequence[ReplyRow]]) -> list[Difference]:
+        """All rows of each name at once; best a thousand names at a time."""
+        claimed = await self._claims(Service.username.in_(by_name))
+        self._seen |= {claim.service_id for claim in claimed.values()}
+        found = [await self._compared(name, claimed.get(name), rows) for name, rows in by_name.items()]
+        return [each for each in found if each is not None]
+
+    async def missing(self) -> AsyncIterator[Difference]:
+        """Services of which RADIUS has no row at all, when every name was compared."""
+        live = select(Service.service_id).where(Service.tenant_id == self._tenant_id, Service.state == "active")
+        page = live.order_by(Service.service_id).limit(NAMES_AT_ONCE)
+        last = 0
+        while numbers := (await self._db.scalars(page.where(Service.service_id > last))).all():
+            last = numbers[-1]
+            unseen = [number for number in numbers if number not in self._seen]
+            claimed = await self._claims(Service.service_id.in_(unseen)) if unseen else {}
+            for username, claim in claimed.items():
+                yield _difference("missing_in_radius", username, claim, frozenset())
+
+    async def _compared(self, username: str, claim: Claim | None, rows: Sequence[ReplyRow]) -> Difference | None:
         gives = frozenset((_OURS[name.lower()], _spelt(value)) for _, name, value in rows if name.lower() in _OURS)
         if claim is None:
-            gives -= self._reserved
+            if gives:
+                gives -= await self._reserved()
             return _difference("unknown_to_ipam", username, None, gives) if gives else None
         if claim.gives == gives:
             return None
         return _difference("mismatched" if gives else "missing_in_radius", username, claim, gives)
 
-    def missing(self) -> Iterator[Difference]:
-        """Services of which RADIUS has no row at all, when every name was compared."""
-        for username, claim in sorted(self._claimed.items()):
-            yield _difference("missing_in_radius", username, claim, frozenset())
+    async def _claims(self, which: ColumnElement[bool]) -> dict[str, Claim]:
+        """By username, those services that hold something that RADIUS gives."""
+        whose = (Service.service_id, Service.customer_id, Service.username)
+        statement = _units(self._tenant_id, *whose).join(Service, Service.service_id == Allocation.service_id)
+        rows = await self._db.execute(statement.where(ASSIGNED, which).order_by(Service.service_id))
+        found: dict[str, Claim] = {}
+        for (service_id, customer_id, username), units in groupby(rows, key=lambda row: tuple(row[4:])):
+            found[username] = Claim(service_id, customer_id, username, frozenset(_given(unit) for unit in units))
+        return found
+
+    async def _reserved(self) -> frozenset[Given]:
+        """What is reserved, as RADIUS would give it."""
+        if self._kept is None:
+            rows = await self._db.execute(_units(self._tenant_id).where(RESERVED))
+            self._kept = frozenset(_given(row) for row in rows)
+        return self._kept
 
 
 def _difference(what: str, username: str, claim: Claim | None, gives: frozenset[Given]) -> Difference:

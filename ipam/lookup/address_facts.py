@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.addresses import BITS, Network, format_address, parse_address, parse_network, to_bytes
@@ -14,6 +14,7 @@ from ipam.errors import RequestInvalid
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
 from ipam.lookup.answers import AddressFacts
+from ipam.network_tables import IN_THE_NETWORK
 from ipam.tables import Pool, Prefix, Vrf
 from ipam.unit_errors import UnitCooling, UnitDraining, UnitExcluded, UnitReserved, UnitTaken
 from ipam.units import Interval
@@ -78,7 +79,7 @@ async def _around(db: AsyncSession, tenant_id: str, asked: Network, vrf: str | N
             Pool.framed_pool,
         )
         .join(Vrf, Vrf.id == Prefix.vrf_id)
-        .outerjoin(Pool, Pool.prefix_id == Prefix.id)
+        .outerjoin(Pool, and_(Pool.prefix_id == Prefix.id, IN_THE_NETWORK))
         .where(Prefix.tenant_id == tenant_id, Prefix.first_address <= first, Prefix.last_address >= last)
         .order_by(Vrf.name, Prefix.length, Pool.id.is_not(None))
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, LargeBinary, String, bindparam, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, LargeBinary, String, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -14,6 +14,7 @@ from ipam.addresses import BITS, from_bytes, parse_address, to_bytes
 from ipam.allocation.places import AnySelect
 from ipam.answers import ServiceAt, value_of
 from ipam.errors import RequestInvalid
+from ipam.network_tables import IN_THE_NETWORK
 from ipam.tables import AllocationEvent, FormerPrefix, Location, Pool, Prefix, Service, ServiceMove, UtcDateTime, Vrf
 from ipam.upkeep.answers import UnitEvent
 
@@ -108,7 +109,7 @@ def _service_with_place() -> AnySelect:
 
 
 # Made once: to make them costs more than to have them answered.
-_POOLS_NOW = _pools_around(Prefix, Pool.prefix_id == Prefix.id)
+_POOLS_NOW = _pools_around(Prefix, and_(Pool.prefix_id == Prefix.id, IN_THE_NETWORK))
 _POOLS_THEN = _pools_around(FormerPrefix, FormerPrefix.pool_id == Pool.id).where(FormerPrefix.until > _AT)
 _EVENTS = select(AllocationEvent).where(
     AllocationEvent.pool_id == bindparam("pool_id", type_=Integer),

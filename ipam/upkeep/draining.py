@@ -86,7 +86,7 @@ async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval) -> bool
     freed = intersect([interval], await drained_of(rows, pool.pool_id))
     if not freed:
         return False
-    await _cut_drains(rows, pool, freed)
+    await lift_drains(rows, pool, freed)
     used = await rows.db.scalars(select(Allocation.unit).where(*inside(pool.pool_id, freed)))
     excluded = [each.interval for each in await excluded_of(rows, pool.pool_id)]
     free = subtract(subtract(freed, excluded), [(unit, unit) for unit in used])
@@ -94,7 +94,8 @@ async def undrain(rows: EstateRows, pool: KnownPool, interval: Interval) -> bool
     return True
 
 
-async def _cut_drains(rows: EstateRows, pool: KnownPool, freed: list[Interval]) -> None:
+async def lift_drains(rows: EstateRows, pool: KnownPool, freed: list[Interval]) -> None:
+    """These parts are no longer drained; nothing of them is handed out by that alone."""
     present = await rows.db.execute(select(_DRAIN).where(_DRAIN.c.pool_id == pool.pool_id))
     for each in present.all():
         whole = (each.first_unit, each.last_unit)
@@ -173,7 +174,7 @@ async def shrink(rows: EstateRows, pool: KnownPool, to: str, *, note: str, at: d
     leaving = (span - 1 if last_is_broadcast else span, pool.span - 1)
     await drain(rows, pool, leaving, note=note, at=at)
     await _must_be_empty(rows, pool, str(network), leaving, at)
-    await _cut_drains(rows, pool, [leaving])
+    await lift_drains(rows, pool, [leaving])
     excluded = [
         Excluded(*part, each.reason, each.note)
         for each in await excluded_of(rows, pool.pool_id)
@@ -219,6 +220,14 @@ async def _must_be_empty(rows: EstateRows, pool: KnownPool, to: str, leaving: In
     units = list(await rows.db.scalars(held))
     if units:
         raise PrefixNotEmpty(pool.name, network=to, in_use=len(units), example=pool.value(units[0]))
+    if resting := await resting_in(rows, pool, leaving, at):
+        unit, until = resting[0]
+        example = f"{pool.value(unit)} (in quarantine until {until:%Y-%m-%d %H:%M:%S} UTC)"
+        raise PrefixNotEmpty(pool.name, network=to, in_use=len(resting), example=example)
+
+
+async def resting_in(rows: EstateRows, pool: KnownPool, leaving: Interval, at: datetime) -> list[tuple[int, datetime]]:
+    """What was given back there and hasn't cooled off yet, and until when; the last first."""
     later = aliased(AllocationEvent)
     cooling = (
         select(AllocationEvent.unit, AllocationEvent.available_at)
@@ -235,8 +244,4 @@ async def _must_be_empty(rows: EstateRows, pool: KnownPool, to: str, leaving: In
         )
         .order_by(AllocationEvent.available_at.desc())
     )
-    resting = (await rows.db.execute(cooling)).all()
-    if resting:
-        unit, until = resting[0]
-        example = f"{pool.value(unit)} (in quarantine until {until:%Y-%m-%d %H:%M:%S} UTC)"
-        raise PrefixNotEmpty(pool.name, network=to, in_use=len(resting), example=example)
+    return [(unit, until) for unit, until in await rows.db.execute(cooling) if until is not None]

@@ -14,6 +14,7 @@ from ipam.allocation.places import AnySelect
 from ipam.answers import value_of
 from ipam.errors import NameUnknown, RequestInvalid
 from ipam.lookup.history import Numbered
+from ipam.network_tables import IN_THE_NETWORK
 from ipam.tables import Allocation, Pool, Prefix, Vrf, table_of
 from ipam.units import MOST_STRIPES, VLAN_STRIPES, Interval
 
@@ -107,6 +108,7 @@ _POOLS: AnySelect = (
     )
     .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
     .outerjoin(Vrf, Vrf.id == Prefix.vrf_id)
+    .where(IN_THE_NETWORK)
 )
 
 

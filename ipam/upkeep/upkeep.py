@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.estate.rows import EstateRows
 from ipam.lookup import history
-from ipam.upkeep import draining, excluding, moving, renaming, reserving
+from ipam.upkeep import draining, excluding, moving, renaming, reserving, retiring
 from ipam.upkeep.answers import LeftBehind, MovedService, UnitEvent
 from ipam.upkeep.pool_units import checked_note, find_pool
 
@@ -114,6 +114,18 @@ class NetworkUpkeep:
         async with self._db.begin_nested():
             await draining.shrink(self._rows, known, network, note=said, at=self._now())
         self._log("prefix shrunk", True, pool=pool, network=network)
+
+    async def retire(self, *, pool: str, note: str) -> None:
+        """Take the pool and its prefix out of the network for good; the space may be used elsewhere. Who had which of
+        its addresses until then is still found.
+
+        Raises:
+            PoolNotEmpty: somebody has something of it, or it hasn't cooled off yet.
+        """
+        said, known = checked_note(note), await find_pool(self._db, self._tenant_id, pool)
+        async with self._db.begin_nested():
+            await retiring.retire(self._rows, known, note=said, at=self._now())
+        self._log("pool retired", True, pool=pool, network=known.network)
 
     async def rehome(self, *, access_nodes: Sequence[str], bng: str, note: str) -> list[MovedService]:
         """Put access nodes behind another BNG, and give their live services what is served there, all or nothing.

@@ -13,7 +13,18 @@ from sqlalchemy import ColumnElement, Select, String, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.answers import PoolUsage
-from ipam.tables import IN_QUARANTINE, RESERVED, Allocation, FreeRange, Pool, Prefix, Svlan, UtcDateTime, VlanGroup
+from ipam.network_tables import IN_THE_NETWORK
+from ipam.tables import (
+    IN_QUARANTINE,
+    RESERVED,
+    Allocation,
+    FreeRange,
+    Pool,
+    Prefix,
+    Svlan,
+    UtcDateTime,
+    VlanGroup,
+)
 from ipam.upkeep.drained_units import nobodys_by_pool
 
 # Made once: to make them costs more than to have them answered.
@@ -37,7 +48,7 @@ _POOLS = (
     .outerjoin(Prefix, Prefix.id == Pool.prefix_id)
     .outerjoin(Svlan, Svlan.id == Pool.svlan_id)
     .outerjoin(VlanGroup, VlanGroup.id == Svlan.group_id)
-    .where(Pool.tenant_id == _TENANT_ID, Pool.framed_pool.is_(None))
+    .where(Pool.tenant_id == _TENANT_ID, Pool.framed_pool.is_(None), IN_THE_NETWORK)
     .order_by(Pool.name)
 )
 

@@ -46,10 +46,14 @@ Permission = Literal[
     "subscribers.write",
     "subscriptions.end",
     "subscriptions.read",
+    "technicians.read",
+    "technicians.write",
     "tickets.read",
     "tickets.write",
+    "visits.override",
     "visits.read",
     "visits.report",
+    "visits.write",
     "webhooks.read",
     "webhooks.write",
 ]
@@ -79,8 +83,11 @@ ROLES: dict[Role, frozenset[Permission]] = {
         "runs.signal",
         "runs.start",
         "subscribers.write",
+        "technicians.write",
         "tickets.write",
+        "visits.override",
         "visits.report",
+        "visits.write",
     },
     "dispatch": frozenset(
         {
@@ -96,10 +103,13 @@ ROLES: dict[Role, frozenset[Permission]] = {
             "runs.signal",
             "search.read",
             "subscribers.read",
+            "technicians.read",
+            "technicians.write",
             "tickets.read",
             "tickets.write",
             "visits.read",
             "visits.report",
+            "visits.write",
         }
     ),
     "sales": frozenset(

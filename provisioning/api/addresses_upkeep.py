@@ -52,6 +52,13 @@ class Shrinking(Wish):
     note: Why
 
 
+class Retiring(Wish):
+    """The pool that goes for good, and why."""
+
+    pool: PoolName
+    note: Why
+
+
 class Rehoming(Wish):
     """Which access nodes go behind which BNG, and why."""
 
@@ -124,6 +131,13 @@ async def shrink(call: InCall, wish: Shrinking) -> Upkept:
     return _upkept(call, wish.pool, wish.network, True)
 
 
+@doors.post("/retire", permission="addresses.write", responses=NOT_THERE)
+async def retire(call: InCall, wish: Retiring) -> Upkept:
+    """Takes a pool and its prefix out of the network for good, once nobody has anything of it."""
+    await (await _upkeep(call, wish)).retire(**wish.model_dump())
+    return _upkept(call, wish.pool, None, True)
+
+
 @doors.post("/rehome", permission="addresses.write", responses=NOT_THERE)
 async def rehome(call: InCall, wish: Rehoming) -> list[MovedService]:
     """Puts access nodes behind another BNG, and gives their services what is served there; all of them or none."""
@@ -136,7 +150,7 @@ async def rehome(call: InCall, wish: Rehoming) -> list[MovedService]:
     return moved
 
 
-async def _upkeep(call: Call, wish: OneUnit | Some | SomeOrAll | Shrinking) -> NetworkUpkeep:
+async def _upkeep(call: Call, wish: OneUnit | Some | SomeOrAll | Shrinking | Retiring) -> NetworkUpkeep:
     before = await call.appliance.address_desk(call.db).numbers_of(wish.pool)
     call.tells(subject=f"pool/{wish.pool}", reason=wish.note, before=before)
     return call.appliance.network_upkeep(call.db)

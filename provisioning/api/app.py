@@ -22,6 +22,7 @@ from provisioning.api import (
     api_pages,
     attention,
     audit,
+    calendars,
     campaigns,
     customers,
     device_settings,
@@ -54,9 +55,11 @@ from provisioning.api import (
     subscribers,
     subscribers_imports,
     subscriptions,
+    technicians,
     tickets,
     truth,
     visits,
+    visits_work,
     webhooks,
 )
 from provisioning.api.calls import PREFIX
@@ -71,6 +74,10 @@ NOUNS: Sequence[APIRouter] = (
     installations.doors,
     tickets.doors,
     visits.doors,
+    visits_work.doors,
+    technicians.doors,
+    technicians.job_doors,
+    calendars.doors,
     lines.doors,
     lines.found_doors,
     leads.doors,
@@ -113,6 +120,7 @@ NOUNS: Sequence[APIRouter] = (
 """What stands under ``/api/v1``."""
 OUTSIDE: Sequence[APIRouter] = (
     api_pages.doors,
+    calendars.public,
     public_line.doors,
     public_links.doors,
     public_pages.doors,

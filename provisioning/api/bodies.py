@@ -54,23 +54,28 @@ def check_json(request: Request, body: bytes) -> None:
     """Raises: MediaTypeUnsupported, RequestMalformed."""
     if not body:
         return
-    if not JSON_TYPE.fullmatch(request.headers.get("content-type", "").strip()):
+    if not is_json(request):
         raise MediaTypeUnsupported
     if _depth(body) > DEEPEST:
         raise RequestMalformed(f"The JSON is nested deeper than {DEEPEST} levels.")
     try:
-        read = json.loads(body.decode("utf-8"), parse_constant=_no_number)
+        read = json.loads(body.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=_each_once)
     except UnicodeDecodeError as error:
         raise RequestMalformed("The body isn't UTF-8 text.") from error
     except json.JSONDecodeError as error:
         where = f"{error.msg} in line {error.lineno}, column {error.colno}"
         raise RequestMalformed(f"The body isn't JSON: {where}.") from error
-    except ValueError as error:  # numbers of thousands of digits, or none at all
+    except ValueError as error:  # numbers of thousands of digits, or none at all; a name that stands there twice
         raise RequestMalformed(f"The body isn't JSON that anybody means: {error}.") from error
     if any(_HALF_A_CHARACTER.search(each) for each in _leaves(read) if isinstance(each, str)):
         raise RequestMalformed("The JSON holds a NUL or half of a character (a lone surrogate).")
     if any(math.isinf(each) for each in _leaves(read) if isinstance(each, float)):
         raise RequestMalformed("The JSON holds a number that is too large.")
+
+
+def is_json(request: Request) -> bool:
+    """By its media type."""
+    return JSON_TYPE.fullmatch(request.headers.get("content-type", "").strip()) is not None
 
 
 def is_csv(request: Request) -> bool:
@@ -102,6 +107,14 @@ def _depth(body: bytes) -> int:
 
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+def _each_once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """RFC 8259 section 4: what is read of a name that stands there twice, nobody has agreed on."""
+    found = dict(fields)
+    if len(found) < len(fields):
+        raise ValueError("a name stands twice in one object")
+    return found
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from provisioning.access import EarlierRequest, keep_under_key
-from provisioning.api.bodies import is_csv
+from provisioning.api.bodies import is_json
 from provisioning.api.errors import IdempotencyKeyMissing, IdempotencyKeyReused
 
 HEADER = "Idempotency-Key"
@@ -38,7 +38,7 @@ def key_of(request: Request) -> str:
 
 def fingerprint(request: Request, body: bytes) -> str:
     """What makes it the same request: method, address, ``If-Match`` and content, however its JSON is spaced."""
-    content = body if is_csv(request) or not body else json.dumps(json.loads(body), sort_keys=True).encode()
+    content = json.dumps(json.loads(body), sort_keys=True).encode() if body and is_json(request) else body
     address = f"{request.method} {request.url.path}?{request.url.query}\n{request.headers.get('if-match', '')}\n"
     return hashlib.sha256(address.encode() + content).hexdigest()
 

@@ -11,7 +11,7 @@ from provisioning.api.own import require_own_partner
 from provisioning.api.pages import After, Limit, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
-from provisioning.commercial import Partners, PartnerService
+from provisioning.commercial import DomainRecord, Partners, PartnerService
 from provisioning.commercial.partners.partner import PoolRecord
 from provisioning.partners import SubmittedOrder
 from workflows.answers import PartnerCustomer, PartnerRecord, RecordedCommission
@@ -31,6 +31,12 @@ class Grant(Wish):
 
     licenses: int
     note: str
+
+
+class Claim(Wish):
+    """The host name, such as ``portal.example.net``; what is below it is meant as well."""
+
+    domain: str
 
 
 @doors.get("", permission="partners.read")
@@ -71,6 +77,26 @@ async def commissions(
     await _own(call, partner_id)
     found = await _service(call).commissions(partner_id, after_id=row_of(after) or 0, limit=limit + 1)
     return page_of(call, found, [each["commission_id"] for each in found], limit)
+
+
+@doors.get("/{partner_id}/domains", permission="partners.read")
+async def domains(call: InCall, partner_id: Number, after: After = None, limit: Limit = 50) -> Page[DomainRecord]:
+    """The host names that a partner has claimed: what the DNS of each must hold, and whether it does."""
+    await _own(call, partner_id)
+    found = await call.appliance.partner_domains(call.db).domains(
+        partner_id, after_id=row_of(after) or 0, limit=limit + 1
+    )
+    return page_of(call, found, [each["domain_id"] for each in found], limit)
+
+
+@doors.post("/{partner_id}/domains", permission="partners.order", status_code=201)
+async def claim(call: InCall, partner_id: Number, wish: Claim) -> DomainRecord:
+    """Claims a host name for a partner's customers' pages. The worker looks for its proof; the same again is the same
+    claim."""
+    await _own(call, partner_id)
+    claimed = await call.appliance.partner_domains(call.db).claim(partner_id=partner_id, domain=wish.domain, by=call.by)
+    call.tells(subject=f"partner/{partner_id}")
+    return claimed
 
 
 @doors.post("/{partner_id}/orders", permission="partners.order", status_code=201)

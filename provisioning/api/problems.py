@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -46,7 +47,7 @@ class Problem(TypedDict, total=False):
     """Why nothing was done.
 
     Of pools that are full (``ipam.pool_exhausted``) also their numbers, and when the first address comes back; null:
-    none is on its way (RFC 9457 section 3.2).
+    none is on its way (RFC 9457 section 3.2). Of a slot that can't be had, the nearest ones that can.
     """
 
     type: str
@@ -62,6 +63,7 @@ class Problem(TypedDict, total=False):
     quarantined: int
     reserved: int
     draining: int
+    alternatives: list[dict[str, Any]]
     next_available_at: str | None
 
 
@@ -95,6 +97,8 @@ def _of_ours(error: Any) -> tuple[Problem, dict[str, str]]:
     problem = _problem(status, error.code, str(error), transient=bool(error.transient))
     if faults := [_fault(fault) for fault in getattr(error, "faults", ())]:
         problem["errors"] = faults
+    if others := getattr(error, "alternatives", ()):
+        problem["alternatives"] = jsonable_encoder(others)
     if isinstance(error, PoolExhausted):
         problem.update(_numbers(error))
     headers = {}

@@ -106,10 +106,10 @@ async def answer(call: InCall) -> LineHeard:
 
 
 def _verified(call: Call, body: bytes) -> str:
-    secret = call.appliance.settings.line_webhook_secret()
-    if secret is None:
+    secrets = [secret.get_secret_value() for secret in call.appliance.settings.line_webhook_secrets()]
+    if not secrets:
         raise SignatureRefused("no OLT system is set up here, so nobody's signature is known")
-    return verified_id(call.request.headers, body, [secret.get_secret_value()], now=call.appliance.clock())
+    return verified_id(call.request.headers, body, secrets, now=call.appliance.clock())
 
 
 def _read(body: bytes) -> LineCallback:

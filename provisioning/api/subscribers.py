@@ -164,7 +164,7 @@ async def end(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
 
 @doors.post("/{username:path}/rotate-password", permission="subscribers.write", responses={404: problem(WORDS[404])})
 async def rotate_password(call: InCall, who: Whom, wish: Why) -> ChangedSubscriber:
-    """Makes a new random password, which is sealed and not shown; sessions go on, and the CPE needs to be told."""
+    """Makes a new random password, which is sealed and not shown; sessions go on, and its CPE is told it."""
     desk = await _seen(call, who, wish.reason)
     return await desk.rotate_password(who, request_id=_request_id(call))
 

@@ -11,8 +11,9 @@ from provisioning.api.openapi import WORDS, problem
 from provisioning.api.own import require_own_visit
 from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
+from provisioning.api.technicians import override_of
 from provisioning.api.wishes import Wish
-from provisioning.field import ReportedVisit, VisitRecord, Visits
+from provisioning.field import OfferRecord, ReportedVisit, VisitRecord, Visits
 from provisioning.visits import Outcome
 from workflows.definitions.installation import Appointment
 from workflows.services import VisitState
@@ -35,6 +36,37 @@ class KeptReport(Wish):
 
     report: ReportedVisit
     runs: list[int]
+
+
+class Book(Wish):
+    """Who goes to whom, when, to do what. ``override_reason``: why outside hours, or without a skill; it needs the
+    permission ``visits.override``."""
+
+    customer_id: int
+    technician_id: int
+    starts_at: Moment
+    address: str
+    job: str
+    latitude: float | None = None
+    longitude: float | None = None
+    location: str | None = None
+    order_id: int | None = None
+    override_reason: str | None = None
+
+
+class Reschedule(Wish):
+    """Another time, or somebody else; why."""
+
+    technician_id: int
+    starts_at: Moment
+    reason: str
+    override_reason: str | None = None
+
+
+class Cancel(Wish):
+    """Why the visit is called off."""
+
+    reason: str
 
 
 @doors.get("", permission="visits.read", responses={404: problem(WORDS[404])})
@@ -62,6 +94,43 @@ async def list_(
     return page_of(call, found, [visit["visit_id"] for visit in found], limit)
 
 
+@doors.get("/slots", permission="visits.write", responses={404: problem(WORDS[404])})
+async def slots(
+    call: InCall,
+    job: Annotated[str, Query(max_length=60, description="The kind of job, by its name")],
+    latitude: Annotated[float | None, Query(ge=-90, le=90)] = None,
+    longitude: Annotated[float | None, Query(ge=-180, le=180)] = None,
+    starts_after: Annotated[Moment | None, Query(description="Now, if it is not given")] = None,
+    days: Annotated[int, Query(ge=1, le=31)] = 7,
+    technician: Wanted = None,
+    limit: Limit = 20,
+) -> Page[OfferRecord]:
+    """When somebody can come who is able to do the job: day by day the best first, and in words why."""
+    found = await call.appliance.dispatch_desk(call.db).slots(
+        job=job,
+        latitude=latitude,
+        longitude=longitude,
+        starts_after=starts_after,
+        days=days,
+        technician_id=technician,
+        limit=limit,
+    )
+    return Page(items=found)
+
+
+@doors.post("", permission="visits.write", status_code=201, responses={404: problem(WORDS[404])})
+async def book(call: InCall, wish: Book, response: Response) -> VisitRecord:
+    """Books a visit. Who comes too late for a slot is told the nearest ones that are free (``alternatives``)."""
+    call.tells(customer_id=wish.customer_id)
+    if wish.override_reason is not None:
+        override_of(call, wish.override_reason)
+    booked = await call.appliance.dispatch_desk(call.db).book(**wish.model_dump(), by=call.by)
+    call.tells(subject=f"visit/{booked['visit_id']}")
+    response.headers["Location"] = call.address(f"visits/{booked['visit_id']}")
+    response.headers["ETag"] = _etag(booked)
+    return booked
+
+
 @doors.get("/{visit_id}", permission="visits.read")
 async def show(call: InCall, visit_id: Number, response: Response) -> VisitRecord:
     """One visit; its ETag goes with a report on it."""
@@ -73,6 +142,42 @@ async def show(call: InCall, visit_id: Number, response: Response) -> VisitRecor
 @doors.post("/{visit_id}/reports", permission="visits.report", status_code=201, if_match=True)
 async def report(call: InCall, visit_id: Number, wish: Report, response: Response) -> KeptReport:
     """Keeps what came of a visit; the run that waits for it goes on at once. A scan of another ONT is a swap."""
+    return await _report(call, visit_id, wish, response)
+
+
+@doors.post("/{visit_id}/reschedule", permission="visits.report", if_match=True)
+async def reschedule(call: InCall, visit_id: Number, wish: Reschedule, response: Response) -> VisitRecord:
+    """Moves a visit that is to come. A technician moves their own, and keeps it."""
+    seen = await _own(call, visit_id)
+    call.require_match(_etag(seen))
+    if call.caller.technician_id not in (None, wish.technician_id):
+        call.caller.require("visits.write")
+    call.tells(subject=f"visit/{visit_id}", customer_id=seen["customer_id"], before=seen)
+    if wish.override_reason is not None:
+        override_of(call, wish.override_reason)
+    call.tells(reason=wish.reason)
+    moved = await call.appliance.dispatch_desk(call.db).reschedule(
+        visit_id=visit_id, **wish.model_dump(), seen=seen, by=call.by
+    )
+    response.headers["ETag"] = _etag(moved)
+    return moved
+
+
+@doors.post("/{visit_id}/cancel", permission="visits.write", if_match=True)
+async def cancel(call: InCall, visit_id: Number, wish: Cancel, response: Response) -> KeptReport:
+    """Calls a visit off; the run that waits for it looks for another time, and keeps its addresses no longer than it
+    would have anyhow."""
+    report = Report(outcome="cancelled", note=wish.reason)
+    return await _report(call, visit_id, report, response)
+
+
+@doors.post("/{visit_id}/no-show", permission="visits.report", if_match=True)
+async def no_show(call: InCall, visit_id: Number, wish: Cancel, response: Response) -> KeptReport:
+    """Nobody was there to open the door: the same as a report of ``no_access``."""
+    return await _report(call, visit_id, Report(outcome="no_access", note=wish.reason), response)
+
+
+async def _report(call: Call, visit_id: int, wish: Report, response: Response) -> KeptReport:
     seen = await _own(call, visit_id)
     call.require_match(_etag(seen))
     reported, runs = await call.appliance.visit_desk(call.db).report(

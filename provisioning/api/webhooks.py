@@ -93,7 +93,7 @@ async def rotate_secret(call: InCall, webhook_id: Number, wish: Rotate, response
 
 @doors.post("/{webhook_id}/disable", permission="webhooks.write", if_match=True)
 async def disable(call: InCall, webhook_id: Number, wish: Disable, response: Response) -> WebhookRecord:
-    """Sends it nothing from now on."""
+    """Sends it nothing from now on; what it is not told is kept for `FIRSTLIGHT_WEBHOOK_KEEP_DAYS`."""
     await _seen(call, webhook_id)
     call.tells(reason=wish.reason)
     return await _told(call, await _webhooks(call).disable(webhook_id=webhook_id, reason=wish.reason), response)

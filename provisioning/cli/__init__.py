@@ -36,11 +36,13 @@ from provisioning.cli import (
     sessions,
     subscribers,
     subscriptions,
+    technicians,
     tenants,
     tickets,
     tokens,
     users,
     visits,
+    visits_planning,
     webhooks,
 )
 from provisioning.cli.attention import add_to as add_attention
@@ -61,7 +63,9 @@ app = typer.Typer(
 )
 app.add_typer(runs.app, name="runs")
 app.add_typer(events.app, name="events")
+visits_planning.add_to(visits.app)
 app.add_typer(visits.app, name="visits")
+app.add_typer(technicians.app, name="technicians")
 app.add_typer(line.app, name="line")
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(nas.app, name="nas")

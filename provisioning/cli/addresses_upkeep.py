@@ -1,4 +1,4 @@
-"""``firstlight addresses reserve | lift | exclude | drain | shrink | ...``: what is done to addresses by hand."""
+"""``firstlight addresses reserve | exclude | drain | shrink | retire | ...``: what is done to addresses by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Act = Callable[[NetworkUpkeep], Awaitable[bool | None]]
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (reserve, unreserve, lift, exclude, include, drain, undrain, shrink, rehome):
+    for command in (reserve, unreserve, lift, exclude, include, drain, undrain, shrink, retire, rehome):
         app.command()(command)
 
 
@@ -83,6 +83,11 @@ def shrink(
 ) -> None:
     """Make a pool's prefix smaller, once the rest of it is empty; the rest may be used elsewhere."""
     _do(pool, network, "all it is now", lambda to: to.shrink(pool=pool, network=network, note=note), as_json=json_)
+
+
+def retire(pool: Pool, note: Note, json_: AsJson = False) -> None:
+    """Take a pool and its prefix out of the network for good, once nobody has anything of it."""
+    _do(pool, None, "no longer in the network", lambda to: to.retire(pool=pool, note=note), as_json=json_)
 
 
 def rehome(

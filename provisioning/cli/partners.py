@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from provisioning.bootstrap import Appliance
+from provisioning.cli import partner_domains
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.commercial import Partners, PartnerService
 from provisioning.json_files import read_json
 from workflows.answers import PartnerRecord
 
-app = typer.Typer(no_args_is_help=True, help="Partners: their licences, customers and commissions.")
+app = typer.Typer(no_args_is_help=True, help="Partners: their licences, customers, commissions and host names.")
+app.add_typer(partner_domains.app, name="domains")
 
 Partner = Annotated[int, typer.Argument(help="The partner's number.")]
 

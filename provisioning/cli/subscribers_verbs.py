@@ -153,7 +153,7 @@ def rotate_password(
     external_id: ByExternalId = False,
     json_: AsJson = False,
 ) -> None:
-    """Make a new random password, which is sealed and not shown; sessions go on, and the CPE needs to be told."""
+    """Make a new random password, which is sealed and not shown; sessions go on, and its CPE is told it."""
     change(whom(username, external_id), lambda desk, who: desk.rotate_password(who, request_id=request), as_json=json_)
 
 
@@ -278,7 +278,12 @@ def _print(changed: ChangedSubscriber) -> None:
     if changed["billed_as"] is not None:
         say(f"  the bill goes on for plan {changed['billed_as']}: this changes what the line gets, and no subscription")
     for serial in changed["cpes_to_be_told"]:
-        say(f"  CPE {serial} is to be told the name: its settings are written down, and not applied yet")
+        say(f"  CPE {serial} is to be told: its settings are written down, and not applied yet")
+    for serial in changed["cpes_held_back"]:
+        say(
+            f"  CPE {serial} is held back by its campaign, which has stopped or waits for its window, and so does this."
+        )
+        say(f"  To send it all now: firstlight devices converge {serial} --reason ...")
     print_change(changed["change"])
 
 

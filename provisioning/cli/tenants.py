@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say, state_text
 from provisioning.cli.running import AsJson, run
-from provisioning.commercial import HostedTenants, tenant_url
+from provisioning.commercial import HostedTenants, TenantUnknown, tenant_url
 
 app = typer.Typer(no_args_is_help=True, help="Customers' pages: list them, show one.")
 
@@ -60,12 +61,15 @@ def show(name: Annotated[str, typer.Argument(help="The name in the page's addres
             record = await HostedTenants(db, tenant_id=appliance.tenant_id, now=appliance.clock).by_slug(name)
             live = record["state"] == "active"
             page = await appliance.tenant_pages.find(db, slug=name) if live else None
+            named = record["domain"] is not None and await _answers_at(appliance, db, record["domain"])
         url = tenant_url(appliance.settings.public_url, name)
         if json_:
             print_json({**record, "tenant_url": url, "page": page})
             return
         say(f"page {record['deployment_id']} of customer {record['customer_id']}: {record['state']}")
-        say(f"  {url}" + (f" and https://{record['domain']}" if record["domain"] else ""))
+        say(f"  {url}" + (f" and https://{record['domain']}" if named else ""))
+        if live and record["domain"] is not None and not named:
+            say(f"  not at {record['domain']}: it is not proven to be partner {record['partner_id']}'s")
         since = clock_minute(record["provisioned_at"])
         say(f"  {record['deployment_type']}, licence {record['license_id']}, since {since}")
         if page is not None:
@@ -74,3 +78,11 @@ def show(name: Annotated[str, typer.Argument(help="The name in the page's addres
             say(f"  withdrawn: {record['withdraw_reason']}")
 
     run(act, as_json=json_)
+
+
+async def _answers_at(appliance: Appliance, db: AsyncSession, host: str) -> bool:
+    try:
+        await appliance.tenant_pages.find(db, host=host)
+    except TenantUnknown:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
@@ -93,41 +94,39 @@ def role(
     json_: AsJson = False,
 ) -> None:
     """Give a person another role; it counts from their next click on."""
-
-    async def act(appliance: Appliance) -> None:
-        async with appliance.database.begin() as db:
-            users = Users(db, tenant_id=appliance.tenant_id, now=appliance.clock)
-            changed = await users.give_role(login_name, role_, partner_id=partner, technician_id=technician)
-            tells(subject=subject_of("console user", changed.user_id))
-        print_json(changed) if json_ else say(f"{changed.login_name} is {changed.role} now")
-
-    run(act, as_json=json_)
+    _change(
+        lambda users: users.give_role(login_name, role_, partner_id=partner, technician_id=technician),
+        lambda user: f"{user.login_name} is {user.role} now",
+        as_json=json_,
+    )
 
 
 @app.command()
 def disable(login_name: LoginName, json_: AsJson = False) -> None:
     """Sign a person out everywhere and let them in no more."""
-
-    async def act(appliance: Appliance) -> None:
-        async with appliance.database.begin() as db:
-            ended = await Users(db, tenant_id=appliance.tenant_id, now=appliance.clock).disable(login_name)
-            tells(subject=subject_of("console user", ended.user_id))
-        print_json(ended) if json_ else say(f"{ended.login_name} can't sign in any more")
-
-    run(act, as_json=json_)
+    _change(
+        lambda users: users.disable(login_name),
+        lambda user: f"{user.login_name} can't sign in any more",
+        as_json=json_,
+    )
 
 
 @app.command()
 def enable(login_name: LoginName, json_: AsJson = False) -> None:
     """Let a person in again who was disabled, with the password that they had."""
+    _change(lambda users: users.enable(login_name), lambda user: f"{user.login_name} can sign in again", as_json=json_)
 
-    async def act(appliance: Appliance) -> None:
+
+def _change(act: Callable[[Users], Awaitable[UserView]], said: Callable[[UserView], str], *, as_json: bool) -> None:
+    """Commits what is done to one person, and says it."""
+
+    async def change(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
-            back = await Users(db, tenant_id=appliance.tenant_id, now=appliance.clock).enable(login_name)
-            tells(subject=subject_of("console user", back.user_id))
-        print_json(back) if json_ else say(f"{back.login_name} can sign in again")
+            changed = await act(Users(db, tenant_id=appliance.tenant_id, now=appliance.clock))
+            tells(subject=subject_of("console user", changed.user_id))
+        print_json(changed) if as_json else say(said(changed))
 
-    run(act, as_json=json_)
+    run(change, as_json=as_json)
 
 
 def _print_link(appliance: Appliance, user: UserView, made: MadeInvitation, *, as_json: bool) -> None:

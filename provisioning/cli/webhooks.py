@@ -105,7 +105,10 @@ def disable(
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
             found = await appliance.webhooks(db).disable(webhook_id=webhook, reason=reason)
-        print_json(found) if json_ else say(f"webhook {webhook} is disabled: {found['disable_reason']}")
+        days = appliance.settings.webhook_keep_days
+        print_json(found) if json_ else say(
+            f"webhook {webhook} is disabled: {found['disable_reason']}; what it is not told is kept for {days} days"
+        )
 
     run(act, as_json=json_)
 

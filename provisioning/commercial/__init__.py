@@ -104,8 +104,16 @@ from provisioning.commercial.notices.notice_errors import (
 )
 from provisioning.commercial.notices.notifications import NotificationsService
 from provisioning.commercial.notices.teams import Teams
+from provisioning.commercial.partners.domain_errors import (
+    DomainOfAnother,
+    DomainUnknown,
+    DomainUnproven,
+    DomainUnresolved,
+)
+from provisioning.commercial.partners.domain_proofs import DomainProofs, txt_records
 from provisioning.commercial.partners.partner import PartnerService
 from provisioning.commercial.partners.partner_customers import read_customer_data
+from provisioning.commercial.partners.partner_domains import DomainRecord, PartnerDomains
 from provisioning.commercial.partners.partner_errors import (
     AllocationReturned,
     AllocationUnknown,
@@ -230,7 +238,13 @@ __all__ = [
     "DeploymentReleased",
     "DeploymentService",
     "DeploymentUnknown",
+    "DomainOfAnother",
+    "DomainProofs",
+    "DomainRecord",
     "DomainTaken",
+    "DomainUnknown",
+    "DomainUnproven",
+    "DomainUnresolved",
     "ExtensionNotLast",
     "ExtensionUnknown",
     "FailingMessages",
@@ -299,6 +313,7 @@ __all__ = [
     "PartnerConflict",
     "PartnerCustomerUnknown",
     "PartnerCustomerWithdrawn",
+    "PartnerDomains",
     "PartnerError",
     "PartnerService",
     "PartnerSuspended",
@@ -370,6 +385,7 @@ __all__ = [
     "render_tenant_page",
     "require_valid_license",
     "tenant_url",
+    "txt_records",
     "verify_license_key",
     "words_of",
 ]

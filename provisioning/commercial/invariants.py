@@ -213,8 +213,8 @@ async def overlapping_visits(db: AsyncSession, tenant_id: str) -> list[Overlappi
             Visit.id < other.id,
             Visit.state.in_(LIVE_STATES),
             other.state.in_(LIVE_STATES),
-            Visit.starts_at < other.ends_at,
-            other.starts_at < Visit.ends_at,
+            func.coalesce(Visit.held_from, Visit.starts_at) < func.coalesce(other.held_to, other.ends_at),
+            func.coalesce(other.held_from, other.starts_at) < func.coalesce(Visit.held_to, Visit.ends_at),
         )
         .order_by(Visit.id, other.id),
     )

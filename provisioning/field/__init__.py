@@ -3,7 +3,8 @@
 ``Visits`` is the calendar: it books a visit only when the technician is free (the database refuses anything else),
 keeps what is reported from the field and knows each report again when it arrives twice. An order and the installation
 that belongs to it share one visit (``bookings``). ``Technicians`` is the list of people. Both write only the ``db``
-they are given; the caller commits.
+they are given; the caller commits. ``Planning`` keeps when technicians work, ``Jobs`` what there is to do, and
+``Search`` finds who can come when, the best first, and says why.
 
 To add an outcome of a visit: name it in ``workflows.services.VisitState`` and in ``tables.VisitOutcome`` (and in the
 CHECK), and say in ``visits.ALLOWED`` from which states it may follow. A state in which the technician is still needed
@@ -12,7 +13,18 @@ also goes into ``tables.LIVE_STATES`` and into the four rules below it.
 
 from provisioning.field.bookings import Whose
 from provisioning.field.errors import (
+    FeedUnknown,
     FieldError,
+    HoldEnds,
+    JobUnknown,
+    LeaveUnknown,
+    NotDone,
+    OutsideHours,
+    PhotoUnknown,
+    RosterCollides,
+    SheetChanged,
+    SkillMissing,
+    SlotRefused,
     TechnicianBusy,
     TechnicianConflict,
     TechnicianUnknown,
@@ -20,12 +32,19 @@ from provisioning.field.errors import (
     VisitOver,
     VisitUnknown,
 )
+from provisioning.field.feed_tables import CalendarFeed, FormerTechnician
+from provisioning.field.feeds import FeedRecord, Feeds, MadeFeed
+from provisioning.field.fitting import Override, Task
+from provisioning.field.jobs import JobRecord, Jobs
+from provisioning.field.planning import LeaveRecord, PlannedTechnician, Planning
+from provisioning.field.planning_tables import TechnicianLeave, VisitJob
+from provisioning.field.record_tables import ActKind, JobSheet, VisitAct, VisitPhoto
 from provisioning.field.records import ReportedVisit, VisitRecord
+from provisioning.field.search import OfferRecord, Search
 from provisioning.field.serials import normalise_serial
+from provisioning.field.sheets import PhotoRecord, SheetRecord, Sheets, read_made_at
 from provisioning.field.tables import (
     LIVE_STATES,
-    POSTGRESQL_RULES,
-    SQLITE_RULES,
     Technician,
     Visit,
     VisitBooking,
@@ -34,25 +53,59 @@ from provisioning.field.tables import (
     VisitReport,
 )
 from provisioning.field.technicians import TechnicianRecord, Technicians
+from provisioning.field.travel import Place, place_of, read_place
 from provisioning.field.visits import Visits
 
 __all__ = [
     "LIVE_STATES",
-    "POSTGRESQL_RULES",
-    "SQLITE_RULES",
+    "ActKind",
+    "CalendarFeed",
+    "FeedRecord",
+    "FeedUnknown",
+    "Feeds",
     "FieldError",
+    "FormerTechnician",
+    "HoldEnds",
+    "JobRecord",
+    "JobSheet",
+    "JobUnknown",
+    "Jobs",
+    "LeaveRecord",
+    "LeaveUnknown",
+    "MadeFeed",
+    "NotDone",
+    "OfferRecord",
+    "OutsideHours",
+    "Override",
+    "PhotoRecord",
+    "PhotoUnknown",
+    "Place",
+    "PlannedTechnician",
+    "Planning",
     "ReportedVisit",
+    "RosterCollides",
+    "Search",
+    "SheetChanged",
+    "SheetRecord",
+    "Sheets",
+    "SkillMissing",
+    "SlotRefused",
+    "Task",
     "Technician",
     "TechnicianBusy",
     "TechnicianConflict",
+    "TechnicianLeave",
     "TechnicianRecord",
     "TechnicianUnknown",
     "Technicians",
     "Visit",
+    "VisitAct",
     "VisitBooking",
     "VisitChanged",
+    "VisitJob",
     "VisitOutcome",
     "VisitOver",
+    "VisitPhoto",
     "VisitPurpose",
     "VisitRecord",
     "VisitReport",
@@ -60,4 +113,7 @@ __all__ = [
     "Visits",
     "Whose",
     "normalise_serial",
+    "place_of",
+    "read_made_at",
+    "read_place",
 ]

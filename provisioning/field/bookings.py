@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.field.errors import TechnicianBusy, VisitOver, VisitUnknown
+from provisioning.field.feed_tables import FormerTechnician
+from provisioning.field.fitting import Fit, Fitting, Task
 from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitBooking, VisitPurpose
 from provisioning.intake import Clock
 from workflows.services import VisitState
+
+NOTHING_SAID = Task()
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Booking:
     address: str
     location: str | None
     planned_port: str | None
+    task: Task = NOTHING_SAID
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,15 @@ class Bookings:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
+        self._fitting = Fitting(db, tenant_id=tenant_id)
 
     async def book(self, wanted: Booking, whose: Whose, request_id: str | None, technician: Technician) -> Visit:
         """A new visit; for an installation of an order that has one to come, that one, moved where it doesn't fit.
 
-        Where the order's visit is another line's, or its technician is at the door already, this is a visit apart.
+        Where the order's visit is another line's, or its technician is at the door already, this is a visit apart; so
+        is what dispatch books by hand beside it.
 
-        Raises: TechnicianBusy, VisitOver, RequestConflict, ChangeRaced.
+        Raises: TechnicianBusy, OutsideHours, SkillMissing, VisitOver, RequestConflict, ChangeRaced.
         """
         if (known := await self._requested(wanted, whose, request_id)) is not None:
             return known
@@ -69,17 +76,19 @@ class Bookings:
         if there is not None and whose.purpose == "deployment":
             raise ChangeRaced  # it came between the look at the order and this booking
         is_free = there is not None and there.state == "booked" and not await self._is_open(there.id, whose.purpose)
-        mine = there if is_free else None
+        mine = there if is_free and whose.purpose != "dispatch" else None
         if whose.visit_id is not None and mine is None and wanted.ends_at <= self._now():
             raise VisitOver(whose.visit_id, (await self._visit(whose.visit_id)).state, "joined")
+        joins_as_it_stands = mine is not None and whose.visit_id is not None
+        fit = Fit() if joins_as_it_stands else await self._fit(technician, wanted, mine)
         try:
             if mine is not None:
-                return await self._taken_over(mine, wanted, whose, request_id)
-            return await self._new(wanted, whose, None if there is not None else whose.order_id, request_id)
+                return await self._taken_over(mine, wanted, whose, request_id, fit)
+            return await self._new(wanted, whose, None if there is not None else whose.order_id, request_id, fit)
         except IntegrityError as exc:
             if (known := await self._requested(wanted, whose, request_id)) is not None:
                 return known
-            if (other := await self._in_the_way(wanted, mine)) is not None:
+            if (other := await self._in_the_way(wanted, mine, fit)) is not None:
                 raise busy_with(technician, other) from exc
             if there is None and await self.of_order(wanted.customer_id, whose.order_id) is not None:
                 return await self.book(wanted, whose, request_id, technician)  # the order's visit came in between
@@ -106,13 +115,19 @@ class Bookings:
         )
         return found
 
-    async def move(self, visit: Visit, technician: Technician, starts_at: datetime, ends_at: datetime) -> Visit:
-        """Raises: TechnicianBusy."""
+    async def move(
+        self, visit: Visit, technician: Technician, starts_at: datetime, ends_at: datetime, task: Task = NOTHING_SAID
+    ) -> Visit:
+        """Raises: TechnicianBusy, OutsideHours, SkillMissing."""
+        fit = await self._fitting.fit(technician, starts_at, ends_at, task, besides=visit.id)
         try:
             async with self._db.begin_nested():
-                await self._change(visit.id, technician_id=technician.id, starts_at=starts_at, ends_at=ends_at)
+                await self._make_way(fit)
+                when = {"technician_id": technician.id, "starts_at": starts_at, "ends_at": ends_at}
+                await self._leave_behind(visit, technician.id)
+                await self._change(visit.id, **when, **_held(fit), **self._changed(visit))
         except IntegrityError as exc:
-            other = await self._busy_then(technician.id, starts_at, ends_at, besides=visit.id)
+            other = await self._busy_then(technician.id, starts_at, ends_at, fit, besides=visit.id)
             if other is None:
                 raise
             raise busy_with(technician, other) from exc
@@ -143,7 +158,9 @@ class Bookings:
 
     async def is_needed(self, visit: Visit) -> bool:
         """An order needs somebody to come, and is content once they scan; a line needs them until it works."""
-        purposes: list[VisitPurpose] = ["installation", "deployment"] if visit.state == "booked" else ["installation"]
+        purposes: list[VisitPurpose] = ["installation", "dispatch"]
+        if visit.state == "booked":
+            purposes.append("deployment")
         return await self._is_open(visit.id, *purposes)
 
     async def is_promised(self, visit: Visit, purpose: VisitPurpose) -> bool:
@@ -175,7 +192,34 @@ class Bookings:
         )
         return found is not None
 
-    async def _taken_over(self, visit: Visit, wanted: Booking, whose: Whose, request_id: str | None) -> Visit:
+    async def _fit(self, technician: Technician, wanted: Booking, moved: Visit | None) -> Fit:
+        besides = None if moved is None else moved.id
+        return await self._fitting.fit(technician, wanted.starts_at, wanted.ends_at, wanted.task, besides=besides)
+
+    async def _make_way(self, fit: Fit) -> None:
+        """The next visit is gone to from here now."""
+        if fit.next_id is not None:
+            await self._change(fit.next_id, held_from=fit.next_held_from)
+
+    async def _leave_behind(self, visit: Visit, technician_id: int) -> None:
+        """Whose visit it isn't any more has to read so in their calendar."""
+        if technician_id != visit.technician_id:
+            await self._db.execute(
+                insert(FormerTechnician).values(
+                    tenant_id=self._tenant_id,
+                    visit_id=visit.id,
+                    technician_id=visit.technician_id,
+                    starts_at=visit.starts_at,
+                    ends_at=visit.ends_at,
+                    sequence=visit.sequence + 1,
+                    left_at=self._now(),
+                )
+            )
+
+    def _changed(self, visit: Visit) -> dict[str, Any]:
+        return {"sequence": visit.sequence + 1, "changed_at": self._now()}
+
+    async def _taken_over(self, visit: Visit, wanted: Booking, whose: Whose, request_id: str | None, fit: Fit) -> Visit:
         where = {"address": wanted.address, "location": wanted.location, "planned_port": wanted.planned_port}
         when: dict[str, Any] = {}
         if whose.visit_id is None:
@@ -183,14 +227,21 @@ class Bookings:
                 "technician_id": wanted.technician_id,
                 "starts_at": wanted.starts_at,
                 "ends_at": wanted.ends_at,
+                **_held(fit),
             }
+        is_another = any(getattr(visit, name) != value for name, value in {**where, **when}.items())
         async with self._db.begin_nested():
-            await self._change(visit.id, **where, **when)
+            await self._make_way(fit)
+            await self._leave_behind(visit, when.get("technician_id", visit.technician_id))
+            await self._change(visit.id, **where, **when, **(self._changed(visit) if is_another else {}))
             await self._claim(await self._visit(visit.id), whose, request_id)
         return await self._visit(visit.id)
 
-    async def _new(self, wanted: Booking, whose: Whose, order_id: int | None, request_id: str | None) -> Visit:
+    async def _new(
+        self, wanted: Booking, whose: Whose, order_id: int | None, request_id: str | None, fit: Fit
+    ) -> Visit:
         async with self._db.begin_nested():
+            await self._make_way(fit)
             visit: Visit | None = await self._db.scalar(
                 insert(Visit)
                 .values(
@@ -198,7 +249,8 @@ class Bookings:
                     order_id=order_id,
                     state="booked",
                     booked_at=self._now(),
-                    **vars(wanted),
+                    **_columns(wanted),
+                    **_held(fit),
                 )
                 .returning(Visit)
             )
@@ -258,19 +310,25 @@ class Bookings:
             raise VisitOver(visit.id, visit.state, "booked again by the same request")
         return visit
 
-    async def _in_the_way(self, wanted: Booking, moved: Visit | None) -> Visit | None:
+    async def _in_the_way(self, wanted: Booking, moved: Visit | None, fit: Fit) -> Visit | None:
         besides = None if moved is None else moved.id
-        return await self._busy_then(wanted.technician_id, wanted.starts_at, wanted.ends_at, besides=besides)
+        return await self._busy_then(wanted.technician_id, wanted.starts_at, wanted.ends_at, fit, besides=besides)
 
     async def _busy_then(
-        self, technician_id: int, starts_at: datetime, ends_at: datetime, *, besides: int | None
+        self, technician_id: int, starts_at: datetime, ends_at: datetime, fit: Fit, *, besides: int | None
     ) -> Visit | None:
+        """Whom the technician is with then, or too near to; the next one, where the way there takes too long."""
         query = select(Visit).where(
             Visit.tenant_id == self._tenant_id,
             Visit.technician_id == technician_id,
             Visit.state.in_(LIVE_STATES),
-            Visit.starts_at < ends_at,
-            Visit.ends_at > starts_at,
+            or_(
+                and_(
+                    func.coalesce(Visit.held_from, Visit.starts_at) < (fit.held_to or ends_at),
+                    func.coalesce(Visit.held_to, Visit.ends_at) > (fit.held_from or starts_at),
+                ),
+                Visit.id == (fit.next_id if _is_too_near(fit, ends_at) else None),
+            ),
         )
         if besides is not None:
             query = query.where(Visit.id != besides)
@@ -290,6 +348,29 @@ class Bookings:
         if visit is None:
             raise VisitUnknown(visit_id)
         return visit
+
+
+def _is_too_near(fit: Fit, ends_at: datetime) -> bool:
+    return fit.next_held_from is not None and fit.next_held_from < (fit.held_to or ends_at)
+
+
+def _columns(wanted: Booking) -> dict[str, Any]:
+    task, place = wanted.task, wanted.task.place
+    columns = {name: value for name, value in vars(wanted).items() if name != "task"}
+    if task.job is not None:
+        columns |= {"job": task.job["name"], "window_minutes": task.job["window_minutes"]}
+    if place is not None:
+        columns |= {"latitude": place.latitude, "longitude": place.longitude}
+    return columns
+
+
+def _held(fit: Fit) -> dict[str, Any]:
+    return {
+        "held_from": fit.held_from,
+        "held_to": fit.held_to,
+        "override_reason": fit.override.reason if fit.override else None,
+        "override_by": fit.override.by if fit.override else None,
+    }
 
 
 def busy_with(technician: Technician, other: Visit) -> TechnicianBusy:

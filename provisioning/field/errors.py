@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from provisioning.errors import ProvisioningError
 
@@ -34,7 +36,15 @@ class TechnicianConflict(FieldError):
         super().__init__(f"Technician {technician_id} is already {name}; use another number.")
 
 
-class TechnicianBusy(FieldError):
+class SlotRefused(FieldError):
+    """The technician can't be sent at that time."""
+
+    code = "field.slot_refused"
+    alternatives: Sequence[Mapping[str, Any]] = ()
+    """What is near and free, where somebody has looked."""
+
+
+class TechnicianBusy(SlotRefused):
     """The technician already has a visit at that time."""
 
     code = "field.technician_busy"
@@ -91,3 +101,125 @@ class VisitChanged(FieldError):
     def __init__(self, visit_id: int) -> None:
         self.visit_id = visit_id
         super().__init__(f"Visit {visit_id} isn't as you have seen it any more: read it again, and decide then.")
+
+
+class JobUnknown(FieldError):
+    """No such kind of job."""
+
+    code = "field.job_unknown"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"There is no kind of job named {name}; choose one from the list of jobs.")
+
+
+class LeaveUnknown(FieldError):
+    """No such leave."""
+
+    code = "field.leave_unknown"
+
+    def __init__(self, leave_id: int) -> None:
+        self.leave_id = leave_id
+        super().__init__(f"There is no leave {leave_id}.")
+
+
+class OutsideHours(SlotRefused):
+    """The technician doesn't work at that time."""
+
+    code = "field.outside_hours"
+
+    def __init__(self, technician_name: str, why: str) -> None:
+        self.technician_name = technician_name
+        self.why = why
+        super().__init__(
+            f"Technician {technician_name} {why}; choose another time or another technician, or say why it must be so."
+        )
+
+
+class SkillMissing(SlotRefused):
+    """The technician can't do what the job needs."""
+
+    code = "field.skill_missing"
+
+    def __init__(self, technician_name: str, job: str, missing: list[str]) -> None:
+        self.technician_name = technician_name
+        self.job = job
+        self.missing = missing
+        super().__init__(
+            f"Technician {technician_name} lacks {', '.join(missing)}, which {job} needs; choose another technician, or"
+            " say why it must be this one."
+        )
+
+
+class RosterCollides(FieldError):
+    """Visits are booked in the time in which the technician wouldn't work any more."""
+
+    code = "field.roster_collides"
+
+    def __init__(self, technician_name: str, visit_ids: list[int]) -> None:
+        self.technician_name = technician_name
+        self.visit_ids = visit_ids
+        named = ", ".join(str(number) for number in visit_ids[:10]) + (", ..." if len(visit_ids) > 10 else "")
+        super().__init__(
+            f"Technician {technician_name} would not work then any more, and has visits to make: {named}; move them"
+            " first, or say why they are made all the same."
+        )
+
+
+class HoldEnds(FieldError):
+    """The addresses that are kept for the visit are given back before it would take place."""
+
+    code = "field.hold_ends"
+
+    def __init__(self, visit_id: int, until: datetime, run_id: int) -> None:
+        self.visit_id = visit_id
+        self.until = until
+        self.run_id = run_id
+        super().__init__(
+            f"Run {run_id} waits for visit {visit_id} until {until:%Y-%m-%d %H:%M} UTC and then gives its addresses"
+            " back; choose a time before that."
+        )
+
+
+class SheetChanged(FieldError):
+    """Somebody else has written into the visit's record meanwhile."""
+
+    code = "field.sheet_changed"
+
+    def __init__(self, visit_id: int, now: Mapping[str, Any]) -> None:
+        self.visit_id = visit_id
+        self.now = dict(now)
+        told = "; ".join(f"{name} is {value!r}" for name, value in now.items())
+        super().__init__(f"The record of visit {visit_id} says something else by now: {told}. Look, and decide which.")
+
+
+class NotDone(FieldError):
+    """Not everything has been seen to work yet."""
+
+    code = "field.not_done"
+
+    def __init__(self, visit_id: int, missing: Mapping[str, str]) -> None:
+        self.visit_id = visit_id
+        self.missing = dict(missing)
+        told = "; ".join(f"not {name}: {why}" for name, why in missing.items())
+        super().__init__(f"Visit {visit_id} isn't done ({told}); wait for it, or say why you leave it so.")
+
+
+class PhotoUnknown(FieldError):
+    """No such photo of this visit."""
+
+    code = "field.photo_unknown"
+
+    def __init__(self, visit_id: int, photo_id: int) -> None:
+        self.photo_id = photo_id
+        super().__init__(f"Visit {visit_id} has no photo {photo_id}.")
+
+
+class FeedUnknown(FieldError):
+    """No such calendar feed."""
+
+    code = "field.feed_unknown"
+
+    def __init__(self, feed_id: int) -> None:
+        self.feed_id = feed_id
+        super().__init__(f"There is no calendar feed {feed_id}.")

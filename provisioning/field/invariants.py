@@ -8,7 +8,8 @@ from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from provisioning.field.tables import LIVE_STATES, Visit, VisitBooking
+from provisioning.field.fitting import Fitting
+from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitBooking
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,52 @@ class VisitForNobody:
             f"Visit {self.visit_id} keeps technician {self.technician_id} ({self.state}), but neither an order nor an"
             " installation needs it any more."
         )
+
+
+@dataclass(frozen=True)
+class VisitOutOfHours:
+    """A technician is sent when they don't work, and nobody has said why."""
+
+    visit_id: int
+    technician_name: str
+    why: str
+
+    @property
+    def subject(self) -> str:
+        return f"visit {self.visit_id}"
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"Visit {self.visit_id}: technician {self.technician_name} {self.why}, and nobody has said why it is then."
+        )
+
+
+async def visits_out_of_hours(db: AsyncSession, *, tenant_id: str) -> list[VisitOutOfHours]:
+    """Visits that still need their technician, outside the working hours, with no override on record.
+
+    Those of technicians whose week and leave nobody has told lie within.
+    """
+    rows = (await db.scalars(select(Technician).where(Technician.tenant_id == tenant_id))).all()
+    people = {each.id: each for each in rows}
+    rosters = await Fitting(db, tenant_id=tenant_id).rosters(rows)
+    told = [number for number, roster in rosters.items() if roster.week is not None or roster.leave]
+    found = await db.scalars(
+        select(Visit)
+        .where(
+            Visit.tenant_id == tenant_id,
+            Visit.technician_id.in_(told),
+            Visit.state.in_(LIVE_STATES),
+            Visit.override_reason.is_(None),
+        )
+        .order_by(Visit.id)
+    )
+    outside = []
+    for visit in found:
+        why = rosters[visit.technician_id].refusal(visit.starts_at, visit.ends_at)
+        if why is not None:
+            outside.append(VisitOutOfHours(visit.id, people[visit.technician_id].name, why))
+    return outside
 
 
 async def orders_visited_twice(db: AsyncSession, *, tenant_id: str) -> list[VisitedTwice]:

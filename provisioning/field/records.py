@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from typing_extensions import TypedDict
 
-from provisioning.field.tables import Technician, Visit, VisitOutcome, VisitReport
+from provisioning.field.tables import ReportKind, Technician, Visit, VisitReport
 from workflows.services import VisitState
 
 
 class VisitRecord(TypedDict):
-    """One visit: whose, where and when, and what came of it so far."""
+    """One visit: whose, where and when, and what came of it so far.
+
+    ``arrives_until``: the end of the arrival window that the customer is told. ``sequence`` grows with every change.
+    """
 
     visit_id: int
     customer_id: int
@@ -28,6 +31,12 @@ class VisitRecord(TypedDict):
     scanned_port: str | None
     outcome_note: str | None
     outcome_at: datetime | None
+    job: str | None
+    latitude: float | None
+    longitude: float | None
+    arrives_until: datetime
+    sequence: int
+    override_reason: str | None
 
 
 class ReportedVisit(TypedDict):
@@ -35,7 +44,7 @@ class ReportedVisit(TypedDict):
 
     visit_id: int
     customer_id: int
-    outcome: VisitOutcome
+    outcome: ReportKind
     serial: str | None
     port: str | None
     planned_port: str | None
@@ -61,6 +70,12 @@ def as_record(visit: Visit, technician: Technician) -> VisitRecord:
         scanned_port=visit.scanned_port,
         outcome_note=visit.outcome_note,
         outcome_at=visit.outcome_at,
+        job=visit.job,
+        latitude=visit.latitude,
+        longitude=visit.longitude,
+        arrives_until=visit.starts_at + timedelta(minutes=visit.window_minutes),
+        sequence=visit.sequence,
+        override_reason=visit.override_reason,
     )
 
 

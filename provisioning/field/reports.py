@@ -7,7 +7,7 @@ from typing import get_args
 
 from acs import same_serial
 from provisioning.field.serials import normalise_serial
-from provisioning.field.tables import VisitOutcome, VisitReport
+from provisioning.field.tables import ReportKind, VisitOutcome, VisitReport
 from provisioning.intake import Faults
 
 LONGEST_NOTE = 1000
@@ -19,7 +19,7 @@ OUTCOMES_WITH_A_REASON = frozenset({"not_feasible", "cancelled"})
 class Report:
     """One report, read and in its plain form."""
 
-    outcome: VisitOutcome
+    outcome: ReportKind
     serial: str | None
     port: str | None
     note: str | None
@@ -57,7 +57,7 @@ def read_report(
     return report
 
 
-def _serial(outcome: VisitOutcome, serial: str | None, faults: Faults) -> str | None:
+def _serial(outcome: ReportKind, serial: str | None, faults: Faults) -> str | None:
     if outcome != "scanned":
         if serial is not None:
             faults.add("serial", f"belongs to a scan, not to {outcome}")
@@ -69,7 +69,7 @@ def _serial(outcome: VisitOutcome, serial: str | None, faults: Faults) -> str | 
     return plain
 
 
-def _port(outcome: VisitOutcome, port: str | None, faults: Faults) -> str | None:
+def _port(outcome: ReportKind, port: str | None, faults: Faults) -> str | None:
     text = faults.optional_line("port", port, longest=LONGEST_PORT)
     if text is not None and outcome != "scanned":
         faults.add("port", f"belongs to a scan, not to {outcome}")

@@ -1,6 +1,7 @@
-"""When technicians are free: the gaps between their visits, within the working hours of the ISP's own time zone.
+"""When technicians are free: the gaps between their visits, within their working hours.
 
-Everybody works from 8 to 18 o'clock, every day. A slot begins at a quarter of an hour, so that it can be told.
+Whose week nobody has told works from 8 to 18 o'clock, every day, in the ISP's own time zone (``rosters``). A slot
+begins at a quarter of an hour, so that it can be told.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.days import day_of
+from provisioning.field.fitting import Fitting
+from provisioning.field.rosters import Period, Roster
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
 from provisioning.intake import Clock
 
 OPENS, CLOSES = time(8), time(18)
 GRID_SECONDS = 15 * 60
-
-Period = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, order=True)
@@ -65,53 +66,76 @@ class Slots:
 
         ``besides``: a visit that is to be moved, and is in nobody's way.
         """
-        opens, closes = working_hours(day, self._zone)
-        return self._free(await self._busy(opens, closes, besides), technicians, (opens, closes), minutes)
+        rosters = await self._rosters(technicians)
+        return self._free(await self._busy(*self._around(day), besides), rosters, day, minutes)
 
     async def at(
         self, starts_at: datetime, technicians: Sequence[int], *, minutes: int, besides: int | None = None
     ) -> list[Slot]:
-        """Who is free from then on, whatever the hour, in the order in which they should be asked."""
+        """Who is free from then on and works then, in the order in which they should be asked.
+
+        Whose week nobody has told may be asked at any hour.
+        """
         ends_at = starts_at + timedelta(minutes=minutes)
         opens, closes = working_hours(self.day_of(starts_at), self._zone)
         busy = await self._busy(min(opens, starts_at), max(closes, ends_at), besides)
         slots = []
-        for technician in technicians:
+        for technician, roster in (await self._rosters(technicians)).items():
             visits = busy.get(technician, [])
-            if not any(begins < ends_at and starts_at < ends for begins, ends in visits):
+            if roster.refusal(starts_at, ends_at) is None and not any(
+                begins < ends_at and starts_at < ends for begins, ends in visits
+            ):
                 slots.append(Slot(starts_at, len(visits), technician))
         return sorted(slots)
 
     async def next_after(self, day: date, technicians: Sequence[int], *, minutes: int, days: int) -> Slot | None:
         """The first free time on the ``days`` days after this one."""
         later = [day + timedelta(days=number) for number in range(1, days + 1)]
-        hours = [working_hours(each, self._zone) for each in later]
-        busy = await self._busy(hours[0][0], hours[-1][1])
-        for opens, closes in hours:
-            if free := self._free(busy, technicians, (opens, closes), minutes):
+        rosters = await self._rosters(technicians)
+        busy = await self._busy(self._around(later[0])[0], self._around(later[-1])[1])
+        for each in later:
+            if free := self._free(busy, rosters, each, minutes):
                 return free[0]
         return None
 
-    def _free(
-        self, busy: dict[int, list[Period]], technicians: Sequence[int], hours: Period, minutes: int
-    ) -> list[Slot]:
-        opens, closes = max(hours[0], self._now()), hours[1]
+    async def _rosters(self, technicians: Sequence[int]) -> dict[int, Roster]:
+        """In the order in which they are named."""
+        rows = await self._db.scalars(
+            select(Technician).where(Technician.tenant_id == self._tenant_id, Technician.id.in_(technicians))
+        )
+        found = await Fitting(self._db, tenant_id=self._tenant_id).rosters(rows, zone=self._zone)
+        return {each: found[each] for each in technicians if each in found}
+
+    def _around(self, day: date) -> Period:
+        """Within this lies that day, in every time zone."""
+        midnight = datetime.combine(day, time(), UTC)
+        return midnight - timedelta(days=1), midnight + timedelta(days=2)
+
+    def _free(self, busy: dict[int, list[Period]], rosters: dict[int, Roster], day: date, minutes: int) -> list[Slot]:
         slots = []
-        for technician in technicians:
-            visits = [visit for visit in busy.get(technician, []) if visit[0] < hours[1] and hours[0] < visit[1]]
-            starts = free_starts((opens, closes), visits, minutes=minutes)
-            slots += [Slot(start, len(visits), technician) for start in starts]
+        for technician, roster in rosters.items():
+            if not (periods := roster.periods(day)):
+                continue
+            opens, closes = periods[0][0], periods[-1][1]
+            visits = [visit for visit in busy.get(technician, []) if visit[0] < closes and opens < visit[1]]
+            for begins, ends in periods:
+                starts = free_starts((max(begins, self._now()), ends), visits, minutes=minutes)
+                slots += [Slot(start, len(visits), technician) for start in starts]
         return sorted(slots)
 
     async def _busy(self, begin: datetime, end: datetime, besides: int | None = None) -> dict[int, list[Period]]:
         """By technician, the visits that need them in this period, in order."""
         query = (
-            select(Visit.technician_id, Visit.starts_at, Visit.ends_at)
+            select(
+                Visit.technician_id,
+                func.coalesce(Visit.held_from, Visit.starts_at),
+                func.coalesce(Visit.held_to, Visit.ends_at),
+            )
             .where(
                 Visit.tenant_id == self._tenant_id,
                 Visit.state.in_(LIVE_STATES),
-                Visit.starts_at < end,
-                Visit.ends_at > begin,
+                func.coalesce(Visit.held_from, Visit.starts_at) < end,
+                func.coalesce(Visit.held_to, Visit.ends_at) > begin,
             )
             .order_by(Visit.starts_at)
         )

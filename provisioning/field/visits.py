@@ -1,6 +1,7 @@
 """Visits: booked against the technician's other visits, reported from the field, and read.
 
-          +--> no_access
+    +-----+--> rescheduled: booked, at another time
+    v     +--> no_access
 booked ---+--> not_feasible <---+
           +--> cancelled    <---+
           +--> scanned  --------+--> completed
@@ -17,11 +18,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import RequestConflict
-from provisioning.field.bookings import Booking, Bookings, Whose
-from provisioning.field.errors import TechnicianUnknown, VisitOver, VisitUnknown
+from provisioning.field.bookings import NOTHING_SAID, Booking, Bookings, Whose
+from provisioning.field.errors import TechnicianUnknown, VisitChanged, VisitOver, VisitUnknown
+from provisioning.field.fitting import Override, Task
+from provisioning.field.jobs import JobRecord, Jobs
 from provisioning.field.periods import in_period
 from provisioning.field.records import ReportedVisit, VisitRecord, as_record, as_report
-from provisioning.field.reports import Report, read_report
+from provisioning.field.reports import LONGEST_NOTE, Report, read_report
 from provisioning.field.tables import (
     LIVE_STATES,
     Technician,
@@ -30,6 +33,7 @@ from provisioning.field.tables import (
     VisitPurpose,
     VisitReport,
 )
+from provisioning.field.travel import place_of
 from provisioning.intake import Clock, Faults
 from workflows.services import VisitState
 
@@ -58,8 +62,9 @@ class Visits:
         self._tenant_id = tenant_id
         self._now = now
         self._bookings = Bookings(db, tenant_id=tenant_id, now=now)
+        self._jobs = Jobs(db, tenant_id=tenant_id)
 
-    async def book(
+    async def book(  # noqa: PLR0913 - each is a fact about the visit
         self,
         *,
         customer_id: int,
@@ -70,15 +75,18 @@ class Visits:
         location: str | None = None,
         planned_port: str | None = None,
         whose: Whose = AN_INSTALLATION,
+        task: Task = NOTHING_SAID,
         request_id: str | None = None,
     ) -> VisitRecord:
         """Send this technician to this customer at this time, if they are free then. The same request is one visit.
 
         An installation of an order that has a visit to come takes that one over: it is moved where it doesn't fit.
 
+        ``task``: the kind of job, with its buffer and skills; where; and why against hours or skills, if so.
+
         Raises: InvalidRequest (all faults), TechnicianUnknown, TechnicianBusy (with whom, from when to when),
-        VisitOver (this request's visit was cancelled since; or the one to join has gone, and its time too),
-        RequestConflict, ChangeRaced.
+        OutsideHours, SkillMissing, VisitOver (this request's visit was cancelled since; or the one to join has gone,
+        and its time too), RequestConflict, ChangeRaced.
         """
         faults = Faults("The visit")
         customer = faults.number("customer_id", customer_id)
@@ -96,7 +104,7 @@ class Visits:
             faults.add("scheduled_date", "is over already")
         faults.refuse_if_any()
         assert start is not None and ends_at is not None, "a missing time has left a fault"
-        booking = Booking(customer, technician, start, ends_at, where, location, planned_port)
+        booking = Booking(customer, technician, start, ends_at, where, location, planned_port, task)
         held = await self._hold_technician(technician)
         visit = await self._bookings.book(booking, whose, request, held)
         return as_record(visit, await self._technician(visit.technician_id))
@@ -125,18 +133,62 @@ class Visits:
         return await self._bookings.is_promised(await self._visit(visit_id), purpose)
 
     async def move(
-        self, *, visit_id: int, technician_id: int, starts_at: datetime, duration_minutes: int
+        self,
+        *,
+        visit_id: int,
+        technician_id: int,
+        starts_at: datetime,
+        duration_minutes: int | None = None,
+        override: Override | None = None,
     ) -> VisitRecord:
-        """Another time, or somebody else, for a visit that is to come.
+        """Another time, or somebody else, for a visit that is to come; it takes as long as it was to, unless told.
 
-        Raises: TechnicianUnknown, VisitUnknown, VisitOver (somebody is at the door, or it has ended), TechnicianBusy.
+        Raises: TechnicianUnknown, VisitUnknown, VisitOver (somebody is at the door, or it has ended), TechnicianBusy,
+        OutsideHours, SkillMissing.
         """
         held = await self._hold_technician(technician_id)
         visit = await self._visit(visit_id, lock=True)
         if visit.state != "booked":
             raise VisitOver(visit.id, visit.state, "moved")
-        ends_at = starts_at + timedelta(minutes=duration_minutes)
-        return as_record(await self._bookings.move(visit, held, starts_at, ends_at), held)
+        takes = visit.ends_at - visit.starts_at if duration_minutes is None else timedelta(minutes=duration_minutes)
+        task = Task(await self._job(visit), place_of(visit.latitude, visit.longitude), override)
+        return as_record(await self._bookings.move(visit, held, starts_at, starts_at + takes, task), held)
+
+    async def reschedule(
+        self,
+        *,
+        visit_id: int,
+        technician_id: int,
+        starts_at: datetime,
+        reason: str,
+        override: Override | None = None,
+        seen: VisitRecord | None = None,
+        request_id: str | None = None,
+    ) -> VisitRecord:
+        """Move a visit that is to come, and keep why; the same request again changes nothing more.
+
+        ``seen``: only if the visit still is as its reader saw it.
+
+        Raises: InvalidRequest (all faults), and as ``move``; VisitChanged, RequestConflict.
+        """
+        faults = Faults("The reschedule")
+        start = faults.moment("scheduled_date", starts_at)
+        technician = faults.number("technician_id", technician_id)
+        why = faults.line("reason", reason, longest=LONGEST_NOTE)
+        request = faults.request_id(request_id)
+        if start is not None and start <= self._now():
+            faults.add("scheduled_date", "is over already")
+        faults.refuse_if_any()
+        assert start is not None, "a missing time has left a fault"
+        report = Report("rescheduled", None, None, why, request)
+        if request is not None and await self._reported(await self._visit(visit_id), report) is not None:
+            return await self.visit(visit_id)
+        await self._hold_technician(technician)  # before the visit, as everybody does who books
+        if seen is not None and seen != await self.visit(visit_id, lock=True):
+            raise VisitChanged(visit_id)
+        moved = await self.move(visit_id=visit_id, technician_id=technician, starts_at=start, override=override)
+        await self._keep(await self._visit(visit_id, lock=True), report)
+        return moved
 
     async def leave(self, *, visit_id: int, purpose: VisitPurpose, reason: str) -> VisitRecord:
         """The visit isn't needed for this any more: it is called off, unless somebody else still needs it.
@@ -182,7 +234,7 @@ class Visits:
         visit = await self._visit(visit_id, lock=True)
         if (earlier := await self._reported(visit, report)) is not None:
             return as_report(visit, earlier)
-        if report.outcome not in ALLOWED[visit.state]:
+        if outcome not in ALLOWED[visit.state]:
             raise VisitOver(visit.id, visit.state, report.outcome)
         return as_report(visit, await self._keep(visit, report))
 
@@ -245,6 +297,9 @@ class Visits:
             raise TechnicianUnknown(technician_id)
         return row
 
+    async def _job(self, visit: Visit) -> JobRecord | None:
+        return None if visit.job is None else await self._jobs.job(visit.job)
+
     async def _technician(self, technician_id: int) -> Technician:
         row = await self._db.get(Technician, (self._tenant_id, technician_id))
         assert row is not None, "a visit has its technician, by foreign key"
@@ -284,6 +339,9 @@ class Visits:
         except IntegrityError as exc:  # the same request id, at the same moment, on another visit
             raise RequestConflict(report.request_id or "", "a report on another visit") from exc
         assert kept is not None
+        if report.outcome == "rescheduled":
+            return kept
+        visit.sequence, visit.changed_at = visit.sequence + 1, kept.reported_at
         visit.state = report.outcome
         visit.outcome_note = report.note
         visit.outcome_at = kept.reported_at

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
@@ -21,6 +20,9 @@ from provisioning.migrations.sole_migration import sole_migration
 from radius.projection.existing_tables import complete_existing_tables
 from radius.projection.freeradius_tables import ensure_freeradius_tables
 from workflows.engine.dispatch import prepare_queue_tables
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 __all__ = ["alembic_config", "migrate"]
 
@@ -42,6 +44,8 @@ async def migrate(database: Database, radius_database: Database) -> list[str]:
 
 def alembic_config(connection: Connection | None = None) -> Config:
     """Alembic's configuration, with no file to find: it works from a wheel as well."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")
@@ -51,6 +55,8 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def _migrate_ours(url: URL) -> None:
+    from alembic import command  # a tenth of the start of every command that migrates nothing
+
     engine = sync_engine(url)
     try:
         with engine.begin() as connection:

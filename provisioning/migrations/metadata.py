@@ -15,11 +15,15 @@ import provisioning.commercial.customers.customer_keys
 import provisioning.commercial.helpdesk.ticket_tables
 import provisioning.commercial.licences.licence_tables
 import provisioning.commercial.notices.notice_tables
+import provisioning.commercial.partners.domain_tables
 import provisioning.commercial.partners.partner_tables
 import provisioning.commercial.payments.tables
 import provisioning.commercial.selling.selling_tables
 import provisioning.commercial.tables
 import provisioning.commercial.tenants.tenant_tables
+import provisioning.field.feed_tables
+import provisioning.field.planning_tables
+import provisioning.field.record_tables
 import provisioning.field.tables
 import provisioning.line.tables
 import provisioning.links

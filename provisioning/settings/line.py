@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from provisioning.settings.values import PREFIX, FilePath, WebAddress, read_line
-from provisioning.signatures import fault_of_secret
+from provisioning.settings.values import PREFIX, FilePath, WebAddress, read_lines
+from provisioning.signatures import MOST_SECRETS, fault_of_secret
 
 OltVendor = Literal["huawei", "nokia", "zte"]
 
@@ -46,7 +46,8 @@ class Line(BaseModel):
     )
     line_webhook_secret_file: FilePath | None = Field(
         default=None,
-        description="File that holds the secret by which that system's messages and ours are signed: `whsec_...`.",
+        description="File that holds the secret by which that system's messages and ours are signed: `whsec_...`;"
+        " while it is replaced, the new one and below it the one before.",
         json_schema_extra={"default": "unset"},
     )
     line_webhook_timeout_seconds: float = Field(
@@ -82,10 +83,19 @@ class Line(BaseModel):
     def _line_webhook_has_its_secret(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if value is None and info.data.get("line_webhook_url") is not None:
             raise ValueError(f"is needed, since {PREFIX}LINE_WEBHOOK_URL is set")
-        if value is not None and (fault := fault_of_secret(read_line(value))) is not None:
-            raise ValueError(f"names {value}, whose content {fault}")
+        if value is None:
+            return None
+        secrets = read_lines(value) or ("",)
+        if len(secrets) > MOST_SECRETS:
+            raise ValueError(f"names {value}, which holds {len(secrets)} secrets; {MOST_SECRETS} at most count")
+        for number, secret in enumerate(secrets, start=1):
+            if (fault := fault_of_secret(secret)) is not None:
+                whose = "content" if len(secrets) == 1 else f"line {number}"
+                raise ValueError(f"names {value}, whose {whose} {fault}")
         return value
 
-    def line_webhook_secret(self) -> SecretStr | None:
-        """The secret of the line's webhook, read from its file now; None without one."""
-        return None if self.line_webhook_secret_file is None else SecretStr(read_line(self.line_webhook_secret_file))
+    def line_webhook_secrets(self) -> tuple[SecretStr, ...]:
+        """The secrets of the line's webhook, the one in force first, read from their file now; none without one."""
+        if self.line_webhook_secret_file is None:
+            return ()
+        return tuple(SecretStr(secret) for secret in read_lines(self.line_webhook_secret_file))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from provisioning.settings.values import PREFIX, FilePath, WebAddress, read_line
+from provisioning.settings.values import PREFIX, FilePath, WebAddress, read_line, read_lines
+from provisioning.signatures import MOST_SECRETS
 from workflows.answers import DeploymentPriority, PaymentMethod
 
 
@@ -68,7 +69,8 @@ class Selling(BaseModel):
     )
     stripe_webhook_secret_file: FilePath | None = Field(
         default=None,
-        description="File that holds the signing secret of that account's webhook; goes with the key.",
+        description="File that holds the signing secret of that account's webhook; while it is replaced, the new one"
+        " and below it the one before. Goes with the key.",
         json_schema_extra={"default": "unset"},
     )
     stripe_url: WebAddress = Field(
@@ -82,8 +84,15 @@ class Selling(BaseModel):
     @field_validator("stripe_api_key_file", "stripe_webhook_secret_file")
     @classmethod
     def _secret_can_be_read(cls, value: Path | None) -> Path | None:
-        if value is not None and not read_line(value):
+        if value is not None and not read_lines(value):
             raise ValueError(f"names {value}, which is empty")
+        return value
+
+    @field_validator("stripe_webhook_secret_file")
+    @classmethod
+    def _few_secrets(cls, value: Path | None) -> Path | None:
+        if value is not None and (count := len(read_lines(value))) > MOST_SECRETS:
+            raise ValueError(f"names {value}, which holds {count} secrets; {MOST_SECRETS} at most count")
         return value
 
     @field_validator("stripe_webhook_secret_file")
@@ -93,8 +102,10 @@ class Selling(BaseModel):
             raise ValueError(f"and {PREFIX}STRIPE_API_KEY_FILE go together: set both, or none")
         return value
 
-    def stripe_secrets(self) -> tuple[SecretStr, SecretStr] | None:
-        """The key and the webhook's signing secret, read from their files now; None without an account."""
+    def stripe_secrets(self) -> tuple[SecretStr, tuple[SecretStr, ...]] | None:
+        """The key and the webhook's signing secrets, the one in force first, read from their files now; None without
+        an account."""
         if self.stripe_api_key_file is None or self.stripe_webhook_secret_file is None:
             return None
-        return SecretStr(read_line(self.stripe_api_key_file)), SecretStr(read_line(self.stripe_webhook_secret_file))
+        signing = tuple(SecretStr(secret) for secret in read_lines(self.stripe_webhook_secret_file))
+        return SecretStr(read_line(self.stripe_api_key_file)), signing

@@ -69,6 +69,11 @@ class Storage(BaseModel):
         description="The keyring that seals secrets; see [the sealing key](sealing-key.md).",
         json_schema_extra={"default": "`sealing-key.json` in the data folder"},
     )
+    photo_dir: FilePath = Field(
+        default_factory=lambda values: values["data_dir"] / "photos",
+        description="Where the photos of visits are kept as files; a backup of the database needs it beside.",
+        json_schema_extra={"default": "`photos` in the data folder"},
+    )
 
     session_hot_days: int = Field(
         default=35,

@@ -53,6 +53,15 @@ def read_line(path: Path) -> str:
         raise ValueError(f"names {path}, which can't be read") from exc
 
 
+def read_lines(path: Path) -> tuple[str, ...]:
+    """The lines of a file of secrets that is being replaced: the one in force first, then those that still count.
+
+    Raises:
+        ValueError: when it can't be read.
+    """
+    return tuple(line.strip() for line in read_line(path).splitlines() if line.strip())
+
+
 def _expanded(path: Path) -> Path:
     return path.expanduser().absolute()
 

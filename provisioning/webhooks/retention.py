@@ -17,7 +17,8 @@ AT_ONCE = 500
 
 
 class Retention:
-    """Forgets old messages, and secrets whose time is over. What is still to be delivered stays, however old."""
+    """Forgets old messages, and secrets whose time is over. What is still to be delivered stays, however old; what
+    waits for a disabled webhook is delivered to nobody, and goes with the others."""
 
     def __init__(self, begin: Begin, *, tenant_id: str, now: Clock, vault: SecretVault, keep: timedelta) -> None:
         self._begin = begin

@@ -1,4 +1,7 @@
-"""Networks to allocate from: pools of every size, as full as wanted, filled by bulk insert and not one by one."""
+"""Networks to allocate from: pools of every size, as full as wanted, filled by bulk insert and not one by one.
+
+A /8 is filled with reservations, which need no service: by a statement of the database's own for each free range.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,23 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import delete, func, literal, select, update
+from sqlalchemy import bindparam, delete, func, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam import NetworkEstate
 from ipam.bulk import insert_many
-from ipam.tables import AddressPlan, Allocation, AllocationEvent, FreeRange, Location, Pool, Service, Svlan, table_of
+from ipam.tables import (
+    AddressPlan,
+    Allocation,
+    AllocationEvent,
+    FreeRange,
+    Location,
+    Pool,
+    Service,
+    Svlan,
+    UtcDateTime,
+    table_of,
+)
 from provisioning.bootstrap import utc_now
 
 PLAN = "bench"
@@ -24,6 +38,15 @@ PORTS = 24
 """Of a whole service's access node: each has an S-VLAN with its 4,093 C-VLANs."""
 CHUNK = 5_000
 _RANGE = table_of(FreeRange)
+_RESERVE = (
+    "INSERT INTO ipam_allocation (tenant_id, pool_id, unit, state, subject, assigned_at, note)"
+    " SELECT :tenant_id, :pool_id, unit, 'reserved', 'filled', :ago, 'filled' FROM "
+)
+_UNITS = {
+    "postgresql": "generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS every (unit)",
+    "sqlite": "(WITH RECURSIVE every (unit) AS (SELECT :first UNION ALL SELECT unit + 1 FROM every WHERE unit < :last)"
+    " SELECT unit FROM every)",
+}
 
 
 @dataclass(frozen=True)
@@ -141,12 +164,24 @@ class _Filling:
         used = []
         for each in rows.all():
             units = each.last_unit - each.next_unit + 1
+            if self._shape.pool == "/8":
+                await self._reserve(each, round(units * self._shape.fill_percent / 100))
+                continue
             taken = round(units * self._shape.fill_percent / 100)
             last = each.last_unit if self._shape.state == "churn" else each.next_unit + taken - 1
             used += [(each.pool_id, unit, unit - each.next_unit < taken) for unit in range(each.next_unit, last + 1)]
             await self._begin_at(each, last + 1)
         for some in _chunks(iter(used)):
             await self._write(some, location, *names)
+
+    async def _reserve(self, row: Any, units: int) -> None:
+        """The first units of a free range."""
+        every = _UNITS[self._db.get_bind().dialect.name]
+        asked = text(_RESERVE + every).bindparams(bindparam("ago", type_=UtcDateTime))
+        first, last = row.next_unit, row.next_unit + units - 1
+        given = {"tenant_id": self._tenant_id, "pool_id": row.pool_id, "first": first, "last": last}
+        await self._db.execute(asked, {**given, "ago": self._now - timedelta(days=30)})
+        await self._begin_at(row, last + 1)
 
     async def _begin_at(self, row: Any, unit: int) -> None:
         this = (_RANGE.c.pool_id == row.pool_id, _RANGE.c.seq == row.seq)

@@ -28,12 +28,14 @@ FORK = multiprocessing.get_context("fork")
 
 @dataclass(frozen=True)
 class Window:
-    """Who opens it says what is done in it, for how long, and how often at most and at least by each client."""
+    """Who opens it says what is done in it, for how long, how often at most and at least by each who does it, and how
+    many do it at once in each client."""
 
     side: Side
     seconds: float
     at_most: int
     at_least: int = 0
+    at_once: int = 1
 
 
 class Work(Protocol):
@@ -67,36 +69,35 @@ class Clients:
         self._closing.close()
 
     def alternate(
-        self, work: Work, *, clients: int, runs: int, seconds: float, at_most: int, warm: int = WARM
+        self, work: Work, *, clients: int, runs: int, seconds: float, at_most: int, warm: int = WARM, at_once: int = 1
     ) -> list[Pair]:
         """The floor and ours in turn, ``runs`` times, after a short turn of each that isn't counted. ``at_most``: how
-        many operations of ours there may be in all; ``warm``: how many of each a client does at least beforehand."""
-        some = max(at_most // (clients * (runs + 1)), 1)
+        many operations of ours there may be in all; ``warm``: how many of each are done at least beforehand, by each of
+        those ``at_once`` in each client."""
+        some = max(at_most // (clients * at_once * (runs + 1)), 1)
         pipes = self._pipes[:clients]
         try:
             _ask(pipes, work)
             for side in ("floor", "ours"):
-                _ask(pipes, Window(side, seconds / 4, some, at_least=warm))
+                _ask(pipes, Window(side, seconds / 4, some, warm, at_once))
             return [
-                Pair(*(self._window(pipes, side, seconds, some) for side in ("floor", "ours"))) for _ in range(runs)
+                Pair(*(Tally(_ask(pipes, Window(side, seconds, some, 0, at_once))) for side in ("floor", "ours")))
+                for _ in range(runs)
             ]
         finally:
             _ask(pipes, "close")
 
-    @staticmethod
-    def _window(pipes: Sequence[Connection], side: Side, seconds: float, at_most: int) -> Tally:
-        return Tally(_ask(pipes, Window(side, seconds, at_most)))
-
 
 def _ask(pipes: Sequence[Connection], what: Work | Window | str) -> list[list[float]]:
-    """All at once; what went wrong at one of them is raised here when all have answered."""
+    """All at once; what went wrong at one of them is raised here when all have answered. For each who has done it: how
+    long each time took."""
     for pipe in pipes:
         pipe.send(what)
     answers = [pipe.recv() for pipe in pipes]
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer
-    return answers
+    return [each for answer in answers for each in answer]
 
 
 def _serve(pipe: Connection, number: int) -> None:
@@ -118,9 +119,9 @@ async def _answer(pipe: Connection, number: int) -> None:
         pipe.send([])
 
 
-async def _tried(act: Act, window: Window, number: int) -> list[float] | RuntimeError:
+async def _tried(act: Act, window: Window, number: int) -> list[list[float]] | RuntimeError:
     try:
-        return await _look(act, window)
+        return await asyncio.gather(*(_look(act, window) for _ in range(window.at_once)))
     except Exception as error:  # noqa: BLE001 - the one who asked raises it
         return _failed(number, error)
 

@@ -41,6 +41,8 @@ LOOK_AT_LEAST_EVERY_SECONDS = 1.0
 SILENCE = timedelta(seconds=10)
 """More than a lease."""
 UNFINISHED = ("PENDING", "ENQUEUED", "DELAYED")
+MOST_OF_A_TEST = 50
+"""Households that one test may take, each run one."""
 
 
 class StoryBroken(AssertionError):
@@ -62,6 +64,17 @@ class Lane:
         self.frozen: list[WorkerProcess] = []
         self.is_spoilt = False
         self._looked = (0, 0.0)
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether the households that nobody has lived in yet may not last for another test."""
+        return self.people.last_household + MOST_OF_A_TEST >= HOUSEHOLDS
+
+    async def hear(self, commits: bool) -> None:
+        """Whether COMMITs are instants of its workers too; the one of the moment may have been started otherwise."""
+        if self.worker is not None and self.commits != commits:
+            await self.worker.end()
+        self.commits = commits
 
     async def start_worker(self) -> WorkerProcess:
         """Another worker on this database; it becomes the worker of the moment."""

@@ -77,8 +77,7 @@ class LineByWebhook(LineAnswered):
         if people not in self._systems:
             transport = httpx.ASGITransport(create_app(people.appliance))
             appliance = httpx.AsyncClient(transport=transport, base_url="https://isp.example")
-            secret = people.appliance.settings.line_webhook_secret()
-            assert secret is not None
+            (secret,) = people.appliance.settings.line_webhook_secrets()
             self._systems[people] = LineSystem(
                 people.line_receiver, secret.get_secret_value(), people.world.olt.url, appliance, people.clock.now
             )

@@ -7,8 +7,8 @@ import itertools
 import re
 import shlex
 import signal
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,6 +166,45 @@ async def survive_all(lanes: Sequence[Lane], deaths: Iterable[Death], *cleans: P
     untried = sum(map(len, queues.values()))
     assert not broken, "\n\n".join([*broken, f"{len(survived)} deaths survived, {untried} not tried"])
     return survived
+
+
+class Lanes:
+    """A lane of each kind of database for test after test, since opening one costs as much as some runs in it. Another
+    takes the place of one that is worn, or that a story has broken. Made by `keep_lanes`."""
+
+    def __init__(self, open_one: Callable[[str], AbstractAsyncContextManager[list[Lane]]]) -> None:
+        self._open_one = open_one
+        self._kept: dict[str, tuple[Lane, AsyncExitStack]] = {}
+
+    async def of(self, *kinds: str, commits: bool = False) -> list[Lane]:
+        """One of each of these kinds; with ``commits`` their workers may be killed at COMMITs too."""
+        return [await self._one(kind, commits) for kind in kinds]
+
+    async def _one(self, kind: str, commits: bool) -> Lane:
+        lane, stack = self._kept.get(kind, (None, AsyncExitStack()))
+        if lane is not None and (lane.is_worn or lane.is_spoilt):
+            await stack.aclose()
+            lane = None
+        if lane is None:
+            [lane] = await stack.enter_async_context(self._open_one(kind))
+            self._kept[kind] = lane, stack
+        await lane.hear(commits)
+        return lane
+
+    async def close(self) -> None:
+        for _, stack in self._kept.values():
+            await stack.aclose()
+
+
+@asynccontextmanager
+async def keep_lanes(folder: Path, postgres: PostgresServer) -> AsyncIterator[Lanes]:
+    """None is open before it is asked for; all their workers are of one server."""
+    async with open_worker_server() as server:
+        lanes = Lanes(lambda kind: open_lanes(folder, postgres, of_each=1, kinds=(kind,), server=server))
+        try:
+            yield lanes
+        finally:
+            await lanes.close()
 
 
 @asynccontextmanager

@@ -47,6 +47,7 @@ from ipam import (
     ports_of_two,
     read_import,
     read_mapping,
+    served_otherwise,
 )
 from ipam.tables import IpamBase
 from provisioning.database import Database
@@ -58,7 +59,7 @@ Check = Callable[..., Coroutine[Any, Any, list[Violation]]]
 REALM = "isp.example"
 CHECKS = (given_twice, overlapping, held_after_release, incomplete, badly_partitioned)
 """What holds of the rows as they are; ``leaked`` is asked apart."""
-HISTORY_CHECKS = (off_its_history, given_too_early, cvlans_not_as_computed, ports_of_two)
+HISTORY_CHECKS = (off_its_history, given_too_early, cvlans_not_as_computed, ports_of_two, served_otherwise)
 """What holds of them and of how they came to be."""
 STARTED_AT = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

@@ -11,6 +11,7 @@ import pytest
 from provisioning.commercial import PartnerService
 from provisioning.keeps import kept
 from tests.support.customers import Standing, standing
+from tests.support.host_names import prove_host_name
 from tests.support.lab import Installation, JourneyLab
 from tests.support.outages import mail_server_down
 from tests.support.walks import MAIL_MAY_HAVE_ARRIVED_TWICE, begun_by_hand, walk, walk_killed_everywhere
@@ -291,6 +292,8 @@ async def test_terms_that_are_changed_meanwhile_reject_the_order_and_everything_
 async def test_a_domain_that_is_taken_holds_the_run_before_anything_is_earned(lab: JourneyLab, tmp_path: Path) -> None:
     partner = await partner_with(lab, tmp_path, quota=2)
     brand = {"name": "Südnetz", "domain": f"portal{partner}.example.net"}
+    async with lab.appliance.database.begin() as db:
+        await prove_host_name(db, partner, brand["domain"], tenant_id=lab.appliance.tenant_id, at=lab.clock.now())
     first = await provisioning(lab, partner, order_of(partner, "N-1", white_label_config=brand))
     assert (await first.until_ended()).summary.state == "completed"
 

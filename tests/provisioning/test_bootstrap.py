@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.commercial import DeliveryUnknown
@@ -153,6 +153,23 @@ async def test_a_worker_without_the_code_of_an_open_run_does_not_start(appliance
         await db.execute(update(RunRow).values(state="cancelled", finished_at=appliance.clock()))
     async with open_worker(appliance) as worker:
         assert worker.dispatch.executor_id
+
+
+async def test_what_a_dead_worker_had_in_hand_is_taken_up_when_the_next_one_starts(appliance: Appliance) -> None:
+    run_id, is_postgresql = await start(appliance), appliance.database.is_postgresql
+    table = "dbos.workflow_status" if is_postgresql else "workflow_status"
+    async with appliance.database.begin() as db:
+        dead = {"dead": "worker-dead" if is_postgresql else f"single-{appliance.tenant_id}", "name": f"run:{run_id}:1"}
+        taken = f"UPDATE {table} SET status = 'PENDING', executor_id = :dead WHERE workflow_uuid = :name"
+        await db.execute(text(taken), dead)
+    async with open_worker(appliance, pace=Pace(lost_every_seconds=3600)), asyncio.timeout(30):
+        while await state_of(appliance, run_id) != "pending":  # noqa: ASYNC110 - a row of the database
+            await asyncio.sleep(0.05)
+
+
+async def state_of(appliance: Appliance, run_id: int) -> str:
+    async with appliance.database.read() as db:
+        return (await db.get_one(RunRow, run_id)).state
 
 
 async def test_two_isps_in_one_database_do_not_see_each_others_runs(appliance: Appliance) -> None:

@@ -328,6 +328,21 @@ CORRUPTIONS = (
         ours=("UPDATE visit_booking SET released_at = booked_at WHERE visit_id = 2",),
     ),
     Corruption(
+        "a visit when its technician doesn't work",
+        (
+            (
+                "field.within_hours",
+                "visit 2",
+                "Visit 2: technician Technician 2 is away from 2000-01-01 00:00Z to 2100-01-01 00:00Z (gone), and"
+                " nobody has said why it is then.",
+            ),
+        ),
+        ours=(
+            "INSERT INTO technician_leave (id, tenant_id, technician_id, starts_at, ends_at, reason) VALUES"
+            " (1, 'default', 7002, '2000-01-01 00:00:00.000000', '2100-01-01 00:00:00.000000', 'gone')",
+        ),
+    ),
+    Corruption(
         "a service billed twice",
         (("billing.one_bill_per_service", "service 1", "Service 1 is billed 2 times (subscriptions 1, 1001)."),),
         strip=("subscription",),

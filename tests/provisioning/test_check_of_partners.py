@@ -129,6 +129,18 @@ CORRUPTIONS = (
         ours=("UPDATE hosted_tenant SET customer_id = 1001",),
     ),
     Corruption(
+        "a page under a host name that nobody has proven",
+        (
+            (
+                "tenant.at_its_host_name",
+                "page $page",
+                "Page $page does not answer at portal.nordnetz.example, which is not proven to be partner 21's;"
+                " `firstlight partners domains claim 21 NAME` says how it is.",
+            ),
+        ),
+        ours=("DELETE FROM partner_domain",),
+    ),
+    Corruption(
         "a released deployment that keeps its technician",
         (
             (

@@ -143,7 +143,7 @@ async def test_on_sqlite_who_wants_to_write_comes_as_they_came_even_if_one_wants
 async def test_on_sqlite_who_waits_too_long_for_a_turn_is_told_so_and_the_next_one_gets_it(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provisioning.sqlite_driver.BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr("provisioning.sqlite_writer.BUSY_TIMEOUT_MS", 50)
     async with sqlite.begin() as first:
         await first.execute(text("INSERT INTO item (name) VALUES ('first')"))
         with pytest.raises(OperationalError, match="database is locked"):

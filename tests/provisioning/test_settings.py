@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioning.settings import PREFIX, Settings, SettingsRefused, load_settings, render_settings_table
+from provisioning.signatures import new_secret
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -92,7 +93,8 @@ def test_stripe_takes_both_of_its_secrets_or_none(tmp_path: Path) -> None:
     settings = load_settings(stripe_api_key_file=key, stripe_webhook_secret_file=secret)
     read = settings.stripe_secrets()
     assert read is not None
-    assert [each.get_secret_value() for each in read] == ["sk_live_1", "whsec_1"]
+    key_read, signing = read
+    assert (key_read.get_secret_value(), [each.get_secret_value() for each in signing]) == ("sk_live_1", ["whsec_1"])
     assert "sk_live" not in repr(settings) + str(settings.shown())
     together = {
         "FIRSTLIGHT_STRIPE_WEBHOOK_SECRET_FILE": "and FIRSTLIGHT_STRIPE_API_KEY_FILE go together: set both, or none"
@@ -101,6 +103,32 @@ def test_stripe_takes_both_of_its_secrets_or_none(tmp_path: Path) -> None:
     assert _faults(stripe_api_key_file=empty, stripe_webhook_secret_file=tmp_path / "gone") == {
         "FIRSTLIGHT_STRIPE_API_KEY_FILE": f"names {empty}, which is empty",
         "FIRSTLIGHT_STRIPE_WEBHOOK_SECRET_FILE": f"names {tmp_path / 'gone'}, which can't be read",
+    }
+
+
+def test_a_signing_secret_that_is_replaced_stands_above_the_one_before(tmp_path: Path) -> None:
+    key, stripe, line = tmp_path / "key", tmp_path / "stripe", tmp_path / "line"
+    key.write_text("sk_live_1\n")
+    stripe.write_text("whsec_2\nwhsec_1\n")
+    new, before = new_secret(), new_secret()
+    line.write_text(f"{new}\n\n{before}\n")
+    settings = load_settings(
+        stripe_api_key_file=key,
+        stripe_webhook_secret_file=stripe,
+        line_adapter="webhook",
+        line_webhook_url="https://olt.isp.example/lines",
+        line_webhook_secret_file=line,
+    )
+    read = settings.stripe_secrets()
+    assert read is not None
+    assert [each.get_secret_value() for each in read[1]] == ["whsec_2", "whsec_1"]
+    assert [each.get_secret_value() for each in settings.line_webhook_secrets()] == [new, before]
+    line.write_text(f"{new}\nwhsec_short\n")
+    stripe.write_text("a\nb\nc\nd\n")
+    assert _faults(stripe_api_key_file=key, stripe_webhook_secret_file=stripe, line_webhook_secret_file=line) == {
+        "FIRSTLIGHT_LINE_WEBHOOK_SECRET_FILE": f"names {line}, whose line 2 is not whsec_ and then 24 to 64 bytes in"
+        " base64",
+        "FIRSTLIGHT_STRIPE_WEBHOOK_SECRET_FILE": f"names {stripe}, which holds 4 secrets; 3 at most count",
     }
 
 

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,18 @@ PATIENCE_MS = 20_000
 ABORTED = "net::ERR_ABORTED"
 DESK, PHONE = (1280, 900), (360, 740)
 Scheme = Literal["light", "dark"]
+GUISES: dict[str, tuple[tuple[int, int], Scheme]] = {
+    "desk-light": (DESK, "light"),
+    "desk-dark": (DESK, "dark"),
+    "phone-light": (PHONE, "light"),
+    "phone-dark": (PHONE, "dark"),
+}
+"""What a page is looked at in, each by its name."""
+
+
+@cache
+def axe_script() -> str:
+    return AXE.read_text(encoding="utf-8")
 
 
 @dataclass
@@ -47,12 +60,19 @@ class Looker:
         await self.page.get_by_role("button", name="Sign in").click()
         await self.page.get_by_role("button", name="Sign out").wait_for()
 
+    async def wear(self, guise: str) -> None:
+        """The page as it stands in a window of another size, in another scheme of colours."""
+        size, scheme = GUISES[guise]
+        await self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        await self.page.emulate_media(color_scheme=scheme)
+
     async def axe(self) -> list[str]:
         """What WCAG 2.2 AA finds wrong with the page as it stands: rule and where.
 
         The script is put in by the debugger, beside the page's policy, which would not let it in.
         """
-        await self.page.evaluate(AXE.read_text(encoding="utf-8") + "; undefined")
+        if not await self.page.evaluate("'axe' in window"):
+            await self.page.evaluate(axe_script() + "; undefined")
         found = await self.page.evaluate(
             "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
         )
@@ -75,10 +95,10 @@ class Machine:
     pictures: Path | None
 
     @asynccontextmanager
-    async def looker(self, *, size: tuple[int, int] = DESK, scheme: Scheme = "light") -> AsyncIterator[Looker]:
+    async def looker(self) -> AsyncIterator[Looker]:
         """Somebody new, who has never been here. At the end their browser must have complained of nothing."""
         context = await self.browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce"
+            viewport={"width": DESK[0], "height": DESK[1]}, color_scheme="light", reduced_motion="reduce"
         )
         context.set_default_timeout(PATIENCE_MS)
         looker = Looker(await context.new_page(), self.base)
@@ -90,6 +110,18 @@ class Machine:
         finally:
             await context.close()
         assert not looker.complaints, looker.complaints
+
+    async def look(self, looker: Looker, name: str) -> dict[str, tuple[list[str], int]]:
+        """What is wrong with the page, in each guise in which something is: what axe finds, and by how many pixels it
+        is too wide. The page is loaded once, since only its colours and its layout differ."""
+        wrong = {}
+        for guise in GUISES:
+            await looker.wear(guise)
+            found = await looker.axe(), await looker.sideways()
+            await self.picture(looker, f"{guise}-{name}")
+            if found != ([], 0):
+                wrong[guise] = found
+        return wrong
 
     async def picture(self, looker: Looker, name: str) -> None:
         """Keeps a screenshot where ``FIRSTLIGHT_TEST_PICTURES`` says, for a person to look at."""

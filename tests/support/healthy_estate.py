@@ -23,6 +23,7 @@ from provisioning.database import sync_url
 from tests.support.appliances import Original
 from tests.support.clock import MovableClock
 from tests.support.estate import Household
+from tests.support.host_names import prove_host_name
 from tests.support.lab import open_journey_lab
 from tests.support.postgres import OWNER, PostgresServer, as_superuser
 
@@ -96,6 +97,8 @@ async def sell_through_partner(appliance: Appliance) -> int:
         who: dict[str, Any] = {"customer_id": brought["customer_id"], "partner_id": PARTNER}
         await services.license_service.allocate_from_partner(**who, license_count=2)
         brand = {"name": "Nordnetz", "domain": "portal.nordnetz.example"}
+        at = appliance.clock()
+        await prove_host_name(db, PARTNER, "nordnetz.example", tenant_id=appliance.tenant_id, at=at)
         await services.deployment_service.provision_partner_tenant(**who, white_label_config=brand)
         await services.partner_service.record_commission(**who, commission_type="percentage", amount=Decimal("49.90"))
         await services.deployment_service.schedule_deployment(

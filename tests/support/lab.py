@@ -55,6 +55,7 @@ class JourneyLab:
         self.line_receiver: HttpReceiver  # of an ISP whose OLTs are driven by a system of its own
         self._worker_stack = AsyncExitStack()
         self._numbers = iter(n for n in itertools.count(1) if n not in AT_THE_TIGHT_OLT)
+        self.last_household = 0
         self._moved = asyncio.Event()
 
     @property
@@ -63,7 +64,8 @@ class JourneyLab:
 
     def household(self) -> Household:
         """One that no other test has."""
-        return Household(next(self._numbers))
+        self.last_household = next(self._numbers)
+        return Household(self.last_household)
 
     # -- the appliance -------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from provisioning.commercial.licences.licence_keys import end_of, prove_license_
 from provisioning.commercial.licences.licence_signing import public_keys
 from provisioning.commercial.licences.licence_tables import License
 from provisioning.commercial.money import in_words
+from provisioning.commercial.partners.domain_tables import PartnerDomain
+from provisioning.commercial.partners.partner_domains import covering
 from provisioning.commercial.partners.partner_tables import Commission, Partner, PoolEntry
 from provisioning.commercial.tables import Customer
 from provisioning.commercial.tenants.tenant_tables import Deployment, HostedTenant
@@ -174,6 +176,32 @@ async def tenants_of_nobody(db: AsyncSession, *, tenant_id: str) -> list[Finding
             )
             findings.append(Finding(f"page {page.slug}", sentence))
     return findings
+
+
+async def pages_under_names_of_others(db: AsyncSession, *, tenant_id: str) -> list[Finding]:
+    """A live page that is to answer under a host name does: the name is proven to be its partner's."""
+    pages = await _rows(
+        db,
+        select(HostedTenant.slug, HostedTenant.partner_id, HostedTenant.domain)
+        .where(HostedTenant.tenant_id == tenant_id, HostedTenant.state == "active", HostedTenant.domain.is_not(None))
+        .order_by(HostedTenant.id),
+    )
+    proven = await _rows(
+        db,
+        select(PartnerDomain.partner_id, PartnerDomain.domain).where(
+            PartnerDomain.tenant_id == tenant_id, PartnerDomain.proven_at.is_not(None)
+        ),
+    )
+    theirs = {(partner_id, domain) for partner_id, domain in proven}
+    return [
+        Finding(
+            f"page {page.slug}",
+            f"Page {page.slug} does not answer at {page.domain}, which is not proven to be partner"
+            f" {page.partner_id}'s; `firstlight partners domains claim {page.partner_id} NAME` says how it is.",
+        )
+        for page in pages
+        if not any((page.partner_id, name) in theirs for name in covering(page.domain))
+    ]
 
 
 async def deployments_off_their_visit(db: AsyncSession, *, tenant_id: str) -> list[Finding]:

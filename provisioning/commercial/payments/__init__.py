@@ -105,4 +105,4 @@ def webhook_readers(*, stripe: StripeSettings | None) -> dict[str, WebhookReader
         return {}
     from provisioning.commercial.payments.stripe_gateway import StripeWebhooks
 
-    return {"stripe": StripeWebhooks(stripe.webhook_secret)}
+    return {"stripe": StripeWebhooks(stripe.webhook_secrets)}

@@ -10,7 +10,7 @@ docs.stripe.com/webhooks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -46,30 +46,38 @@ INTENT_EVENTS: Final = frozenset(
 class StripeWebhooks:
     """Tells Stripe's events from forged ones. ``Stripe-Signature`` is at most five minutes old."""
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._secrets = tuple(secrets)
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str]) -> GatewayEvent | None:
         signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), None)
         if signature is not None and not signature.isascii():  # the SDK would fail at comparing it
             raise WebhookRefused(GATEWAY, "its signature is not in ASCII")
-        try:
-            event = stripe.Webhook.construct_event(body, signature, self._secret, TOLERANCE_SECONDS)
-        except stripe.SignatureVerificationError as exc:
-            raise WebhookRefused(GATEWAY, plain(exc)) from exc
-        except (AttributeError, ValueError) as exc:
-            raise WebhookRefused(GATEWAY, "it is not an event in JSON") from exc
+        event = self._verified(body, signature)
         try:
             return _event(event.to_dict())
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise WebhookRefused(GATEWAY, "the event lacks what its type should tell") from exc
+
+    def _verified(self, body: bytes, signature: str | None) -> stripe.Event:
+        """The event, signed under one of the secrets; what is said of a refusal is said of the one in force."""
+        refusals = list[stripe.SignatureVerificationError]()
+        for secret in self._secrets:
+            try:
+                event: stripe.Event = stripe.Webhook.construct_event(body, signature, secret, TOLERANCE_SECONDS)
+                return event
+            except stripe.SignatureVerificationError as exc:
+                refusals.append(exc)
+            except (AttributeError, ValueError) as exc:
+                raise WebhookRefused(GATEWAY, "it is not an event in JSON") from exc
+        raise WebhookRefused(GATEWAY, plain(refusals[0])) from refusals[0]
 
 
 class StripeGateway(StripeWebhooks):
     """The adapter ``stripe``: one PaymentIntent a payment, in the account of the API key."""
 
     def __init__(self, settings: StripeSettings, http: httpx.AsyncClient) -> None:
-        super().__init__(settings.webhook_secret)
+        super().__init__(settings.webhook_secrets)
         self._api = stripe.StripeClient(
             settings.api_key,
             base_addresses={"api": settings.url},

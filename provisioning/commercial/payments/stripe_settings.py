@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class StripeSettings:
-    """``webhook_secret`` signs what Stripe tells by itself."""
+    """``webhook_secrets`` sign what Stripe tells by itself: several while one is replaced, the one in force first."""
 
     api_key: str = field(repr=False)
-    webhook_secret: str = field(repr=False)
+    webhook_secrets: tuple[str, ...] = field(repr=False)
     url: str
     timeout_seconds: float

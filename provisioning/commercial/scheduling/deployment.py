@@ -15,6 +15,7 @@ from provisioning.commercial.licences.licence_errors import LicenseMissing
 from provisioning.commercial.licences.licence_keys import LONGEST_KEY
 from provisioning.commercial.licences.licence_signing import require_valid_license
 from provisioning.commercial.partners.partner_customers import require_partner_customer
+from provisioning.commercial.partners.partner_domains import PartnerDomains
 from provisioning.commercial.scheduling.deployments import Deployments, read_deployment
 from provisioning.commercial.tenants.brand import read_white_label
 from provisioning.commercial.tenants.hosted_tenants import (
@@ -98,8 +99,8 @@ class DeploymentService:
         ``white_label_config``: see ``provisioning.commercial.tenants.brand``. The same brand again is the same page.
 
         Raises: InvalidRequest (all faults), PublicUrlMissing, PartnerUnknown, CustomerUnknown,
-        CustomerOfAnotherPartner, LicenseMissing, DomainTaken, TenantWithdrawn (this request's page was withdrawn
-        since), RequestConflict, ChangeRaced.
+        CustomerOfAnotherPartner, LicenseMissing, DomainUnproven, DomainTaken, TenantWithdrawn (this request's page was
+        withdrawn since), RequestConflict, ChangeRaced.
         """
         faults = Faults("The customer page")
         faults.number("customer_id", customer_id)
@@ -120,6 +121,9 @@ class DeploymentService:
         )
         if (known := await self._tenants.existing(wanted, request)) is not None:
             return self._provisioned(known)
+        await PartnerDomains(self._db, tenant_id=self._tenant_id, now=self._now).require_proven(
+            partner_id, brand.domain
+        )
         license_ = await self._tenants.unused_license(customer_id, partner_id)
         if license_ is None:
             raise LicenseMissing(customer_id, partner_id)

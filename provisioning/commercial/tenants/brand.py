@@ -78,8 +78,24 @@ def read_white_label(faults: Faults, config: object, *, own_host: str, field: st
         primary=primary,
         on_primary=on_primary,
         logo_url=_logo_url(faults, f"{field}.logo_url", given.get("logo_url")),
-        domain=_domain(faults, f"{field}.domain", given.get("domain"), own_host),
+        domain=read_domain(faults, f"{field}.domain", given.get("domain"), own_host),
     )
+
+
+def read_domain(faults: Faults, field: str, value: object, own_host: str) -> str | None:
+    """A host name in small letters that isn't the appliance's own; None where nothing was given, or with a fault."""
+    text = faults.optional_line(field, value, longest=LONGEST_HOST_NAME)
+    if text is None:
+        return None
+    if text != text.lower():
+        faults.add(field, f"must be written in small letters: {text}")
+    elif not _HOST_NAME.fullmatch(text) or text.rpartition(".")[2].isdigit():
+        faults.add(field, f"is no host name such as portal.example.net: {text}")
+    elif text == own_host:
+        faults.add(field, f"is the appliance's own name: {text}")
+    else:
+        return text
+    return None
 
 
 def contrast(one: str, other: str) -> float:
@@ -155,18 +171,3 @@ def _logo_url(faults: Faults, field: str, value: object) -> str | None:
         faults.add(field, f"is no https address of a picture: {text}")
         return None
     return text
-
-
-def _domain(faults: Faults, field: str, value: object, own_host: str) -> str | None:
-    text = faults.optional_line(field, value, longest=LONGEST_HOST_NAME)
-    if text is None:
-        return None
-    if text != text.lower():
-        faults.add(field, f"must be written in small letters: {text}")
-    elif not _HOST_NAME.fullmatch(text) or text.rpartition(".")[2].isdigit():
-        faults.add(field, f"is no host name such as portal.example.net: {text}")
-    elif text == own_host:
-        faults.add(field, f"is the appliance's own name: {text}")
-    else:
-        return text
-    return None

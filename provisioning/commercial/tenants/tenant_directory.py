@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.commercial.partners.partner_domains import is_proven
 from provisioning.commercial.selling.selling_tables import ENDED_ORDERS, SalesOrder
 from provisioning.commercial.tables import Customer, Subscription
 from provisioning.commercial.tenants.brand import DEFAULT_PRIMARY, WHITE
@@ -47,7 +48,8 @@ class TenantDirectory:
         self._language = language
 
     async def find(self, db: AsyncSession, *, slug: str | None = None, host: str | None = None) -> TenantPage:
-        """The page of that name, or the one that answers under that host (without a port, in any case of letters).
+        """The page of that name, or the one that answers under that host (without a port, in any case of letters) as
+        long as the host name is proven to be its partner's.
 
         Raises: TenantUnknown, also for a page that was withdrawn.
         """
@@ -56,6 +58,8 @@ class TenantDirectory:
             row = await db.scalar(live.where(HostedTenant.slug == slug))
         else:
             row = await db.scalar(live.where(HostedTenant.domain == (host or "").lower()))
+            if row is not None and not await self._is_theirs(db, row.partner_id, row.domain):
+                row = None
         if row is None:
             raise TenantUnknown(slug or host or "without a name")
         brand = row.white_label
@@ -71,12 +75,20 @@ class TenantDirectory:
         )
 
     async def was_withdrawn(self, db: AsyncSession, *, slug: str | None = None, host: str | None = None) -> bool:
-        """Whether a page had that name, or that host name, until it was withdrawn."""
+        """Whether a page had that name, or that host name of its partner's, until it was withdrawn."""
         named = HostedTenant.slug == slug if slug is not None else HostedTenant.domain == (host or "").lower()
-        gone = select(HostedTenant.id).where(
-            HostedTenant.tenant_id == self._tenant_id, HostedTenant.state == "withdrawn", named
+        gone = (
+            select(HostedTenant.partner_id, HostedTenant.domain)
+            .where(HostedTenant.tenant_id == self._tenant_id, HostedTenant.state == "withdrawn", named)
+            .distinct()
         )
-        return await db.scalar(gone.limit(1)) is not None
+        found = (await db.execute(gone)).all()
+        if slug is not None:
+            return bool(found)
+        return any([await self._is_theirs(db, partner_id, domain) for partner_id, domain in found])
+
+    async def _is_theirs(self, db: AsyncSession, partner_id: int | None, domain: str | None) -> bool:
+        return domain is not None and await is_proven(db, self._tenant_id, partner_id, domain)
 
     async def _language_of(self, db: AsyncSession, customer_id: int) -> str | None:
         theirs: str | None = await db.scalar(

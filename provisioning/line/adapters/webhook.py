@@ -28,10 +28,11 @@ UNWANTED: Literal["line.unwanted"] = "line.unwanted"
 
 @dataclass(frozen=True)
 class LineWebhookSettings:
-    """Where the OLT system is told, the secret that it shares with us, and where it may answer, if anybody has said."""
+    """Where the OLT system is told, the secrets that it shares with us (the one in force first), and where it may
+    answer, if anybody has said."""
 
     url: str
-    secret: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
     answer_url: str | None
     timeout_seconds: float
 
@@ -57,7 +58,7 @@ class LineWebhookAdapter:
             self._settings.url,
             content=body,
             headers={
-                **sign(key, body, [self._settings.secret], now=self._now()),
+                **sign(key, body, self._settings.secrets, now=self._now()),
                 "Content-Type": "application/json",
             },
             timeout=self._settings.timeout_seconds,

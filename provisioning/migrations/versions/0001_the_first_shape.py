@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from ipam.ddl import POSTGRESQL_HISTORY, POSTGRESQL_PREFIX, SQLITE_HISTORY, SQLITE_PREFIX
-from provisioning.field import POSTGRESQL_RULES, SQLITE_RULES
+from provisioning.migrations.technician_once import VISIT_ALONE, postgresql_rules, sqlite_rules
 
 revision = "0001"
 down_revision = None
@@ -937,8 +937,8 @@ def upgrade() -> None:
 def _beyond_sqlalchemy() -> None:
     """Overlaps and double bookings that only an EXCLUDE constraint or a trigger can refuse."""
     rules = {
-        "postgresql": (*POSTGRESQL_PREFIX, *POSTGRESQL_HISTORY, *POSTGRESQL_RULES),
-        "sqlite": (*SQLITE_PREFIX, *SQLITE_HISTORY, *SQLITE_RULES),
+        "postgresql": (*POSTGRESQL_PREFIX, *POSTGRESQL_HISTORY, *postgresql_rules(VISIT_ALONE)),
+        "sqlite": (*SQLITE_PREFIX, *SQLITE_HISTORY, *sqlite_rules(VISIT_ALONE)),
     }
     for statement in rules[op.get_bind().dialect.name]:
         op.get_bind().exec_driver_sql(statement)

@@ -284,3 +284,31 @@ async def test_firmware_that_was_not_sent_when_it_stopped_waits_for_its_turn_aga
     await fleet.turns.turn()
     assert await fleet.states() == ["done", "failed", "under_way", "under_way", "done"]
     assert len(await firmware.operations()) == 7
+
+
+async def test_a_stop_takes_back_the_operations_of_a_huge_batch_in_parts(
+    fleet: Fleet, firmware: Firmware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acs.campaigns.turning.RECALLED_AT_ONCE", 2)
+    monkeypatch.setattr("acs.campaigns.turning.RECALLS_IN_A_TURN", 1)
+    fleet.clock.time = OPENS
+    await firmware.begins(range(1, 8), canary=1, batch_size=6, most_failed_percent=0)
+    await firmware.end((await firmware.operations())[0], "done")
+    await fleet.turns.turn()
+    operations = await firmware.operations()
+    async with fleet.devices.database.begin() as db:
+        (await db.get_one(AcsOperation, operations[2].id)).stage = "ran"
+    await firmware.end(operations[1], "faulted")
+
+    async def cancelled() -> list[bool]:
+        return [each.state == "cancelled" for each in (await firmware.operations())[2:]]
+
+    await fleet.turns.turn()
+    assert ((await fleet.look())["state"], await cancelled()) == ("stopped", [False, True, False, False, False])
+    await fleet.do(lambda service: service.cancel(name="wpa3"))
+    await fleet.turns.turn()
+    assert await cancelled() == [False, True, True, True, False]
+    await fleet.turns.turn()
+    assert await cancelled() == [False, True, True, True, True], "the one that was sent it is left to its end"
+    await fleet.turns.turn()
+    assert await fleet.states() == ["done", "failed", "under_way", *["waiting"] * 4]

@@ -129,6 +129,26 @@ async def test_a_fleet_that_was_verified_in_one_hour_is_not_read_in_one_hour_aga
     assert 348 * 144 >= 50_000, "and still all of them in the second half of the day"
 
 
+async def test_a_turn_whose_process_is_killed_before_the_reading_is_taken_by_the_next(
+    tender: Tender, devices: Devices, nbi: NbiClient, lab: LabAcs, secrets: KeptSecrets
+) -> None:
+    await bind(devices, 1)
+    await plug_in(lab, 1)
+    await tender.look()
+    await lab.clock.sleep(13 * HOUR)
+    assert list(await tender.tender.reread()) == [serial_of(0)]
+    await tender.tender.stop()
+    next_one = Tender(devices, nbi, lab, secrets)
+    assert await next_one.reread() == [], "somebody may be at it still"
+    await lab.clock.sleep(0.26 * HOUR)
+    assert await next_one.reread() == [serial_of(0)]
+    await lab.clock.sleep(0.26 * HOUR)
+    assert await next_one.reread() == []
+    row = await next_one.row(0)
+    assert row.reread_at is not None and row.verified_at is not None
+    assert row.reread_at >= row.verified_at > row.bound_at + timedelta(hours=13)
+
+
 async def test_silent_ones_ambiguous_ones_handed_over_ones_and_those_a_run_is_at_are_not_read(
     tender: Tender, devices: Devices, lab: LabAcs
 ) -> None:

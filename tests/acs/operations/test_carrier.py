@@ -6,11 +6,11 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from acs import AcsDevice, CustomerWishes, DeviceConvergence, OperationCarrier, OperationRecord
+from acs import AcsDevice, AcsOperation, CustomerWishes, DeviceConvergence, OperationCarrier, OperationRecord
 from acs.convergence.verifying import VerifyOutcome
-from acs.operations.ledger import LEASE
+from acs.operations.ledger import LEASE, OperationLedger
 from tests.acs.bench import PASSPHRASE, SERIAL, SSID, USERNAME
 from tests.acs.conftest import TENANT
 from tests.acs.operations.conftest import Ops, sent
@@ -57,6 +57,27 @@ async def test_a_reboot_is_sent_at_once_however_many_cpes_are_off_that_wait_for_
     assert (await ops.row(asked)).stage == "queued"
     await ops.later(1)
     assert sent(cpe, "Reboot") == 1
+
+
+async def test_new_ones_and_those_that_have_informed_do_not_wait_behind_those_that_are_off(ops: Ops) -> None:
+    cpe = await ops.configured()
+    cpe.quirks.reachable = False
+    informed = (await change_wifi(ops))["operation_id"]
+    await ops.carrier.carry(informed)
+    await change_wifi_of_many_that_are_off(ops)
+    database = ops.bench.devices.database
+    async with database.begin() as db:
+        ids = list(await db.scalars(select(AcsOperation.id).order_by(AcsOperation.id)))
+        off, new = ids[1:-2], ids[-2:]
+        await db.execute(update(AcsOperation).where(AcsOperation.id.in_(off)).values(looks=9))
+    await ops.later(121)
+    ledger = OperationLedger(database.begin, tenant_id=TENANT, now=ops.bench.lab.clock.now, told=None)
+    assert await ledger.due_for_settings(limit=5) == [new[0], off[0], new[1], off[1], off[2]]
+    async with database.begin() as db:  # as a look at the fleet writes it down
+        heard = ops.bench.lab.clock.now()
+        await db.execute(update(AcsDevice).where(AcsDevice.serial == SERIAL).values(last_inform_at=heard))
+    assert await ledger.due_for_settings(limit=5) == [new[0], informed, off[0], new[1], off[1]]
+    assert await ledger.due(limit=5) == []
 
 
 async def test_a_look_at_a_cpe_that_cannot_be_called_takes_seconds(ops: Ops) -> None:

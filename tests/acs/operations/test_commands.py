@@ -137,7 +137,60 @@ async def test_a_reboot_that_the_cpe_never_answered_is_not_proven_by_a_boot_of_i
     await cpe.power_on()
     waiting = await ops.done(asked, seconds=60.0)
     assert (waiting["state"], waiting["ended_at"], sent(cpe, "Reboot")) == ("queued", None, 0)
-    assert waiting["reason"].startswith("Whether the CPE has taken the reboot is not known")
+    assert waiting["reason"] == "The CPE was sent the reboot and has not reported a boot since."
+
+
+async def test_a_reboot_that_somebody_takes_away_at_the_acs_before_any_session_was_not_sent(ops: Ops) -> None:
+    cpe = await ops.configured()
+    await cpe.power_off()
+    asked = await ops.ask("reboot")
+    await ops.carrier.carry(asked["operation_id"])
+    for task in await ops.bench.nbi.tasks(cpe.device_id):
+        await ops.bench.nbi.delete_task(task.id)
+    over = await ops.done(asked, seconds=60.0)
+    assert (over["state"], sent(cpe, "Reboot")) == ("faulted", 0)
+    assert over["reason"].startswith("Somebody has taken it away at the ACS, and the CPE had no session in between")
+
+
+async def test_a_boot_within_the_time_in_which_nobody_looked_is_its_effect_only_where_the_acs_dates_its_answer(
+    ops: Ops,
+) -> None:
+    cpe = await ops.configured()
+    cpe.quirks.reachable = False
+    asked = await ops.ask("reboot")
+    await ops.carrier.carry(asked["operation_id"])
+    await cpe.periodic_inform()
+    await ops.later(60)  # it has booted by now, and nobody has looked in between
+    waiting = await ops.done(asked, seconds=60.0)
+    assert (waiting["state"], waiting["ended_at"], sent(cpe, "Reboot")) == ("queued", None, 1)
+    await ops.later(5 * 3600)
+    assert (await ops.done(asked))["state"] == "unknown"
+
+    ops.bench.lab.cwmp.dates_commands = True
+    again = await ops.ask("reboot")
+    await ops.carrier.carry(again["operation_id"])
+    await cpe.periodic_inform()
+    await ops.later(60)
+    assert ((await ops.done(again))["state"], sent(cpe, "Reboot")) == ("done", 2)
+
+
+async def test_a_cpe_that_the_acs_has_forgotten_meanwhile_was_perhaps_never_sent_its_reboot(ops: Ops) -> None:
+    cpe = await ops.configured()
+    cpe.quirks.reachable = False
+    asked = await ops.ask("reboot")
+    await ops.carrier.carry(asked["operation_id"])
+    await ops.bench.nbi.delete_device(cpe.device_id)
+    await cpe.power_off()
+    await cpe.power_on()
+    await ops.done(asked, seconds=30.0)
+    await cpe.power_off()
+    await cpe.power_on()
+    waiting = await ops.done(asked, seconds=30.0)
+    assert (waiting["ended_at"], waiting["reason"], sent(cpe, "Reboot")) == (
+        None,
+        "Whether the CPE was sent the reboot is not known.",
+        0,
+    )
 
 
 async def test_asked_twice_it_is_one_and_another_one_waits_its_turn(ops: Ops) -> None:

@@ -29,6 +29,7 @@ async def test_killed_at_any_request_the_cpe_is_sent_it_once_and_that_is_known(
     ops: Ops, monkeypatch: pytest.MonkeyPatch, after_effect: bool, verb: str, arguments: dict[str, str], rpc: str
 ) -> None:
     cpe = await ops.configured()
+    ops.bench.lab.cwmp.dates_commands = True
     cpe.quirks.transfer_seconds = 5.0
     await upload(ops)
     saboteur = Saboteur(monkeypatch)
@@ -81,7 +82,10 @@ async def test_an_answer_that_is_lost_is_looked_for_and_nothing_is_sent_again(op
     assert ((await ops.done(asked))["state"], sent(cpe, "Reboot")) == ("done", 1)
 
 
-async def test_one_whose_task_is_gone_though_the_cpe_had_a_session_is_not_sent_again_on_a_guess(ops: Ops) -> None:
+@pytest.mark.parametrize("dates_commands", [False, True], ids=["undated", "dated"])
+async def test_one_whose_task_is_gone_though_the_cpe_had_a_session_is_not_sent_again_on_a_guess(
+    ops: Ops, dates_commands: bool
+) -> None:
     cpe = await ops.configured()
     cpe.quirks.reachable = False
     asked = await ops.ask("reboot")
@@ -91,12 +95,15 @@ async def test_one_whose_task_is_gone_though_the_cpe_had_a_session_is_not_sent_a
         row.stage, row.task_id, row.state = "sending", None, "requested"
         await db.merge(row)
     cpe.quirks.reboot_seconds = 50_000.0
+    ops.bench.lab.cwmp.dates_commands = dates_commands
     await cpe.periodic_inform()
     await ops.later(120)
     unsure = await ops.done(asked, seconds=30.0)
     assert (unsure["state"], unsure["ended_at"], sent(cpe, "Reboot")) == ("unknown", None, 1)
     await cpe.power_on()
-    assert ((await ops.done(asked))["state"], sent(cpe, "Reboot")) == ("done", 1)
+    await ops.done(asked)
+    await ops.later(3600)
+    assert ((await ops.done(asked))["state"], sent(cpe, "Reboot")) == ("done" if dates_commands else "unknown", 1)
 
 
 async def test_an_acs_that_is_down_delays_it_and_loses_nothing(ops: Ops) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from ipam.tables import NetworkVersion, Serving
 from provisioning.database import Database
@@ -117,6 +117,31 @@ async def test_what_is_worked_out_while_another_changes_the_network_does_not_out
 
     assert meanwhile["ip_address"].startswith("100.64.0.")
     assert afterwards["ip_address"].startswith("198.51.100.")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "pools = (SELECT '{' || string_agg(coalesce(CAST(p.id AS text), 'NULL'), ',') || '}' FROM"
+        " unnest(CAST(pools AS integer[])) AS o (id) LEFT JOIN ipam_pool p ON p.id = o.id + 1)",
+        "standings = replace(standings, '0', '4')",
+        "wanted = wanted + 1",
+        "facts = replace(facts, '\"OLT-1\"', '\"OLT-2\"')",
+        "facts = '{}'",
+        "plan_id = (SELECT id FROM ipam_address_plan AS other WHERE other.id <> plan_id ORDER BY id LIMIT 1)",
+    ],
+)
+async def test_what_is_kept_and_is_not_what_is_bound_there_is_found(network: Network, changed: str) -> None:
+    await network.allocate(1)
+    assert await network.violations() == []
+    async with network.database.begin() as db:
+        await db.execute(text(f"UPDATE ipam_serving SET {changed}"))
+
+    assert await network.violations() == [
+        "what is kept of who serves plan fiber-100 at OLT-1 0/1/0: isn't what is bound there"
+    ]
+    await network.apply(with_pool_at_the_port())
+    assert await network.violations() == []
 
 
 async def test_who_comes_back_is_asked_for_anew_and_nothing_of_it_is_kept_for_others(network: Network) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import pytest
+
 from ipam import Difference
+from ipam.inventory import reconciling
 from tests.ipam.conftest import Network
 
 
@@ -13,9 +16,9 @@ async def compared(network: Network, rows: list[tuple[str, str, str]]) -> list[D
     for row in rows:
         by_name[row[0]].append(row)
     async with network.database.read() as db:
-        reconciliation = await network.inventory(db).reconciliation()
-    found = [reconciliation.compare(name, of_name) for name, of_name in by_name.items()]
-    return [each for each in found if each is not None] + [*reconciliation.missing()]
+        reconciliation = network.inventory(db).reconciliation()
+        found = await reconciliation.compare(by_name)
+        return [*found, *[each async for each in reconciliation.missing()]]
 
 
 async def test_what_agrees_is_not_mentioned_however_it_is_spelt(network: Network) -> None:
@@ -29,6 +32,20 @@ async def test_what_agrees_is_not_mentioned_however_it_is_spelt(network: Network
         ("nobody", "Reply-Message", "no address of anybody's"),
     ]
     assert await compared(network, rows) == []
+
+
+async def test_many_services_are_looked_through_some_at_a_time(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciling, "NAMES_AT_ONCE", 2)
+    names = [(await network.allocate(customer))["username"] for customer in range(1, 6)]
+    known = (await network.serve("resources", service_id=3))["ip_address"]
+
+    found = await compared(network, [(names[2], "Framed-IP-Address", known), ("eve@isp", "Framed-IP-Address", known)])
+
+    told = [(each["difference"], each["username"]) for each in found]
+    assert told[:2] == [("mismatched", names[2]), ("unknown_to_ipam", "eve@isp")]
+    assert told[2:] == [("missing_in_radius", name) for name in (*names[:2], *names[3:])]
 
 
 async def test_each_difference_says_what_only_one_side_has(network: Network) -> None:

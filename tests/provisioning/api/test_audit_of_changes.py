@@ -24,6 +24,7 @@ CPE = "HWTC00000001"
 WHY = "as was said on the phone"
 DONE = "c1001-s1@isp.example"
 CHANGES_NOTHING = {("POST", "/api/v1/mails/preview"), ("POST", "/api/v1/plans/{name}/try")}
+TAKES_LEAVE = "/technicians/{technician_id}/leave"
 VERBS = ("refresh", "get", "set", "ping", "download", "reboot", "factory-reset", "firmware")
 MAKES = {
     "/runs",
@@ -34,12 +35,19 @@ MAKES = {
     "/quotes",
     "/webhooks",
     "/partners/{partner_id}/orders",
+    "/partners/{partner_id}/domains",
     "/addresses/nat/blocks",
     "/addresses/services",
     "/addresses/imports",
     "/subscribers/imports",
     "/nas",
     "/campaigns",
+    "/technicians",
+    TAKES_LEAVE,
+    "/visit-jobs",
+    "/visits",
+    "/visits/{visit_id}/photos",
+    "/calendar-feeds",
     *(f"/devices/{{serial}}/{verb}" for verb in VERBS),
     "/devices/{serial}/wifi",
 }
@@ -52,10 +60,13 @@ OTHERS = (
     "/plans",
     "/nas",
     "/campaigns",
+    "/technicians",
+    "/visit-jobs",
+    "/calendar-feeds",
     "/fleet/converge",
     "/devices/{serial}/overrides",
     "/subscribers/imports",
-    *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "shrink")),
+    *(f"/addresses/{what}" for what in ("imports", "nat/", "rehome", "retire", "shrink")),
 )
 OF_A_POOL = {
     f"/addresses/{verb}" for verb in ("reserve", "unreserve", "lift", "exclude", "include", "drain", "undrain")
@@ -162,10 +173,44 @@ async def tickets_visits_and_lines(script: Script) -> None:
     visits = (await api.get("/visits?state=booked")).json()["items"]
     await script("/visits/{visit_id}/reports", {"outcome": "no_access", "note": WHY}, **visits[0])
     await found_ont(script, visits)
+    await field_work(script)
     said = {"answer": {"actual_port": "0/1/3", "reason": WHY}, "refused": {"reason": WHY}, "removed": {"reason": WHY}}
     for number, (verb, body) in enumerate(said.items()):
         line = await handed_over(api, service_id=42 + number, port=f"0/1/{3 + number}", is_removed=verb == "removed")
         await script(f"/line-orders/{{line_order_id}}/{verb}", body, line_order_id=line)
+
+
+async def field_work(script: Script) -> None:
+    """Who works when, what is booked and moved, and what is done there."""
+    api = script.api
+    technician: dict[str, Any] = {"technician_id": 70}
+    await script("/technicians", {"technician_id": 70, "name": "Tess"})
+    await script("/technicians/{technician_id}/plan", {"van": "M-FL 7"}, **technician)
+    begin = api.appliance.clock() + timedelta(days=40)
+    away = {"starts_at": begin.isoformat(), "ends_at": (begin + timedelta(days=1)).isoformat(), "reason": WHY}
+    await script("/technicians/leave/{leave_id}/withdraw", {}, **await script(TAKES_LEAVE, away, **technician))
+    await script("/visit-jobs", {"name": "repair", "duration_minutes": 60})
+    wish = {"customer_id": CUSTOMER, "technician_id": 70, "address": "1 High Street", "job": "repair"}
+    ends: dict[str, dict[str, Any]] = {"cancel": {"reason": WHY}, "no-show": {"reason": WHY}}
+    for number, (verb, body) in enumerate(ends.items()):
+        at = {"starts_at": (begin - timedelta(days=5 + number)).isoformat()}
+        visit = await script("/visits", {**wish, **at})
+        moved = {"technician_id": 70, "starts_at": (begin - timedelta(days=9 + number)).isoformat(), "reason": WHY}
+        await script("/visits/{visit_id}/reschedule", moved, **visit)
+        act = {"key": f"act {number}", "kind": "record", "made_at": api.appliance.clock().isoformat()}
+        await script("/visits/{visit_id}/acts", {**act, "content": {"changes": {"splitter": "SP-4"}}}, **visit)
+        await script(f"/visits/{{visit_id}}/{verb}", body, **visit)
+    photo = await api.send(
+        "POST",
+        f"/visits/{visit['visit_id']}/photos",
+        content=b"\x89PNG\r\n\x1a\n small",
+        headers={"Content-Type": "image/png"},
+    )
+    assert photo.status_code == 201, photo.text
+    assert (await api.audit(limit=1))[0]["customer_id"] == CUSTOMER
+    script.called.add(("POST", "/api/v1/visits/{visit_id}/photos"))
+    feed = await script("/calendar-feeds", technician)
+    await script("/calendar-feeds/{feed_id}/revoke", {}, **feed["feed"])
 
 
 async def found_ont(script: Script, visits: list[dict[str, Any]]) -> None:
@@ -250,6 +295,7 @@ async def partners_and_webhooks(script: Script) -> None:
         "offer_id": 1,
     }
     await script("/partners/{partner_id}/orders", order, partner_id=PARTNER)
+    await script("/partners/{partner_id}/domains", {"domain": "nordnetz.example"}, partner_id=PARTNER)
     await script("/partners/{partner_id}/grants", {"licenses": 3, "note": WHY}, partner_id=PARTNER)
     hook = await script("/webhooks", {"url": "https://hooks.example/in", "event_types": ["run.state_changed"]})
     await script("/webhooks/{webhook_id}/rotate-secret", {"keep_hours": 0, "reason": WHY}, **hook)
@@ -349,6 +395,7 @@ async def addresses(script: Script) -> None:
         await script(f"/addresses/{verb}", pool | {"span": "100.64.3.16/28"})
     assert (script.last["subject"], script.last["before"]["draining"]) == ("pool/north-v4", 16)
     await script("/addresses/shrink", {"pool": "tight-v4", "network": "192.0.2.0/31", "note": WHY})
+    await script("/addresses/retire", {"pool": "tight-v4", "note": WHY})
     await script("/addresses/rehome", {"access_nodes": ["OLT-TIGHT"], "bng": "bng-north", "note": WHY})
     assert script.last["before"] == {"behind": {"OLT-TIGHT": "bng-tight"}}
     await script("/addresses/services/{service_id}/move", {"service_location": "LOC-20001", "note": WHY}, service_id=1)

@@ -46,3 +46,10 @@ def test_brackets_in_texts_are_no_levels(text: bytes, levels: int) -> None:
         nested = text.replace(b"%s", b"[" * deep + b"]" * deep)
         with pytest.raises(RequestMalformed, match="nested deeper"):
             check_json(REQUEST, b"[" + nested + b"]")
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1, "a": 1}', b'[{"b": {"a": 1, "\\u0061": 2}}]'], ids=repr)
+def test_a_name_that_stands_twice_is_refused(body: bytes) -> None:
+    with pytest.raises(RequestMalformed, match="a name stands twice in one object"):
+        check_json(REQUEST, body)
+    check_json(REQUEST, b'[{"a": 1}, {"a": 1}]')

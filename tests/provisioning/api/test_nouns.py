@@ -346,12 +346,16 @@ async def test_a_partner_sees_and_orders_for_themselves_alone(api: Api) -> None:
     [own] = (await api.get("/partners", role="partner")).json()["items"]
     assert own["partner_id"] == PARTNER
     assert [partner["partner_id"] for partner in await items(api, "/partners")] == [PARTNER, OTHER]
-    for address in ("", "/customers", "/ledger", "/commissions"):
+    for address in ("", "/customers", "/ledger", "/commissions", "/domains"):
         answer = await api.get(f"/partners/{OTHER}{address}", role="partner")
         assert (answer.status_code, answer.json()["code"]) == (404, "partner.unknown")
         assert (await api.get(f"/partners/{OTHER}{address}", token=other)).status_code == 200
     assert (await api.post(f"/partners/{OTHER}/orders", {}, role="partner")).status_code == 404
     assert (await api.post(f"/partners/{OTHER}/orders", {}, token=other)).status_code == 422
+    assert (await api.post(f"/partners/{OTHER}/domains", {"domain": "x.example"}, role="partner")).status_code == 404
+    claimed = (await api.post(f"/partners/{OTHER}/domains", {"domain": "x.example"}, token=other)).json()
+    assert (claimed["state"], claimed["txt_name"]) == ("claimed", "_firstlight.x.example")
+    assert await items(api, f"/partners/{OTHER}/domains", token=other) == [claimed]
     for address in (f"/customers/{theirs}", "/runs/1"):
         assert (await api.get(address, role="partner")).status_code == 404
         assert (await api.get(address, token=other)).status_code == 200

@@ -126,6 +126,15 @@ async def test_another_content_under_the_same_number_is_refused(side_on_both: Si
     assert (await side.order())["actual_port"] == "0/1/3"
 
 
+async def test_while_the_secret_is_replaced_both_sides_may_still_have_the_one_before(side: Side) -> None:
+    file, before = side.appliance.settings.line_webhook_secret_file, side.secret
+    assert file is not None
+    file.write_text(f"{new_secret()}\n{before}\n")
+    assert (await side.say(side.authorised)).status_code == 200
+    file.write_text(new_secret())
+    assert (await side.say(side.authorised, number="msg_2")).json()["code"] == "signature.refused"
+
+
 async def test_who_is_not_that_system_changes_nothing(side: Side) -> None:
     forged = await side.say(side.authorised, secret=new_secret())
     old = await side.say(side.authorised, age_seconds=301)

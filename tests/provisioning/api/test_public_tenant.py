@@ -9,6 +9,7 @@ import httpx
 from provisioning.bootstrap import Appliance
 from provisioning.commercial import TenantProbe
 from provisioning.commercial.tenants.tenant_page import COMMON_STYLESHEET
+from tests.support.host_names import prove_host_name
 from workflows.answers import ProvisionedTenant
 
 DOMAIN = "portal.nordnetz.example"
@@ -25,6 +26,7 @@ async def partners_page(appliance: Appliance, logo_url: str = LOGO) -> Provision
         who: dict[str, Any] = {"customer_id": brought["customer_id"], "partner_id": 21}
         await services.license_service.allocate_from_partner(**who, license_count=1)
         brand = {"name": "Nordnetz", "colours": {"primary": "#0b5d3b"}, "domain": DOMAIN, "logo_url": logo_url}
+        await prove_host_name(db, 21, "nordnetz.example", tenant_id=appliance.tenant_id, at=appliance.clock())
         return await services.deployment_service.provision_partner_tenant(**who, white_label_config=brand)
 
 
@@ -78,6 +80,21 @@ async def test_a_domain_leads_to_its_page_whatever_the_port_and_the_letters(
         assert (shown.status_code, "<h1>Nordnetz</h1>" in shown.text) == (200, True)
     for host in ("isp.example", "[::1]:80", "a b", "", "nordnetz.example"):
         assert (await browser.get("/", headers={"Host": host})).status_code == 404
+
+
+async def test_a_domain_that_is_not_proven_any_more_leads_nowhere(
+    appliance: Appliance, browser: httpx.AsyncClient
+) -> None:
+    provisioned = await partners_page(appliance)
+    async with appliance.database.begin() as db:
+        await appliance.partner_domains(db).drop(partner_id=21, domain="nordnetz.example")
+    assert (await browser.get("/", headers={"Host": DOMAIN})).status_code == 404
+    assert (await browser.get(f"/t/{provisioned['tenant_id']}")).status_code == 200
+    async with appliance.database.begin() as db:
+        deployment = appliance.services(db).deployment_service
+        await deployment.withdraw_tenant(deployment_id=provisioned["deployment_id"], reason="moved")
+    assert (await browser.get("/", headers={"Host": DOMAIN})).status_code == 404
+    assert (await browser.get(f"/t/{provisioned['tenant_id']}")).status_code == 410
 
 
 async def test_what_was_withdrawn_is_gone_and_what_never_was_is_not_found(

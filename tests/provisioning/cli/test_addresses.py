@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,20 @@ def test_a_prefix_shrinks_when_it_is_empty_and_a_quarantine_ends_by_hand(isp: Se
     assert type_("addresses", "show", cooling["value"], "--json").json["state"] == "free"
     again = type_("addresses", "lift", "north-v4", cooling["value"], "--note", "once more")
     assert (again.status, "out of it already" in again.err) == (2, True)
+
+
+def test_a_pool_is_retired_when_nobody_has_anything_of_it(isp: Settings, type_: Type) -> None:
+    refused = type_("addresses", "retire", "north-pd", "--note", "goes back to the RIR")
+    assert refused.status == 2
+    assert re.search(
+        r"Pool north-pd can't be retired: \d+ of it are in use, 2001:db8:8\S+/56 \(service 1 of", refused.err
+    )
+    retired = type_("addresses", "retire", "tight-v4", "--note", "goes back to the RIR")
+    assert retired.out == "tight-v4: no longer in the network\n"
+    assert "tight-v4" not in type_("addresses", "pools").out
+    assert audited(type_) == [("addresses retire", "pool/tight-v4", "goes back to the RIR")]
+    again = type_("addresses", "retire", "tight-v4", "--note", "goes back to the RIR")
+    assert (again.status, "tight-v4" in again.err) == (2, True)
 
 
 def test_what_a_customer_would_get_is_said_and_a_full_pool_says_so(any_isp: Settings, type_: Type) -> None:

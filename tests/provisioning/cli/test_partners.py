@@ -11,6 +11,8 @@ from provisioning.settings import Settings
 from tests.provisioning.cli.conftest import Type
 from tests.support.healthy_estate import vandal
 
+CLAIM_AGAIN = ("partners", "domains", "claim", 21, "kunden.example")
+
 
 @pytest.fixture
 def brought(isp: Settings, type_: Type) -> int:
@@ -122,3 +124,29 @@ def test_a_page_is_shown_with_where_it_answers_and_what_it_says(
     told = type_("tenants", "show", page["tenant_id"], "--json").json
     assert (told["state"], told["page"]["brand"], told["page"]["order_state"]) == ("active", "Nordnetz", "scheduled")
     assert type_("tenants", "list", "--partner", 22).out == "no pages\n"
+
+
+def test_a_host_name_is_claimed_proven_and_dropped(isp: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: dict[str, tuple[str, ...]] = {}
+
+    async def texts(name: str) -> tuple[str, ...]:
+        return held.get(name, ())
+
+    monkeypatch.setattr("provisioning.bootstrap.txt_records", texts)
+    claimed = type_("partners", "domains", "claim", 21, "kunden.example").out
+    assert claimed.startswith('put into the DNS of kunden.example: _firstlight.kunden.example TXT "firstlight-partner=')
+    early = type_("partners", "domains", "prove", 21, "kunden.example")
+    assert (early.status, "refused: kunden.example is not proven to be partner 21's: its DNS" in early.err) == (2, True)
+    listed = type_("partners", "domains", "list", 21).out
+    assert "nordnetz.example" in listed and "the TXT record is not there" in listed
+    held["_firstlight.kunden.example"] = (claimed.split('"')[1],)
+    proven = type_("partners", "domains", "prove", 21, "kunden.example").out
+    assert proven == "kunden.example is proven to be partner 21's\n" == type_(*CLAIM_AGAIN).out
+    dropped = type_("partners", "domains", "drop", 21, "nordnetz.example", "--reason", "sold").out
+    assert dropped == "nordnetz.example is not partner 21's any more\n"
+    (page,) = type_("tenants", "list", "--json").json
+    shown = type_("tenants", "show", page["tenant_id"]).out
+    assert "  not at portal.nordnetz.example: it is not proven to be partner 21's\n" in shown
+    found = type_("check")
+    assert (found.status, "tenant.at_its_host_name" in found.out) == (1, True)
+    assert type_("partners", "domains", "list", 22).out == "partner 22 has claimed no host name\n"

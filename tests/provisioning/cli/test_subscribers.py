@@ -124,6 +124,24 @@ def test_a_suspension_is_committed_carried_over_and_audited_once_and_taken_back(
     assert type_("check").status == 0
 
 
+def test_the_cpe_is_told_a_new_password_and_what_keeps_it_from_that_is_said(isp: Settings, type_: Type) -> None:
+    cpe, why = ("devices", "show", "HWTC00000001", "--json"), ("--reason", "lost")
+    before = type_(*cpe).json["revision"]
+    typed = type_("subscribers", "rotate-password", DONE, *why, "--request", "crm-8")
+    told = "  CPE HWTC00000001 is to be told: its settings are written down, and not applied yet"
+    assert (typed.status, typed.out.splitlines()[1]) == (0, told)
+    revision = type_(*cpe).json["revision"]
+    assert revision != before
+    again = type_("subscribers", "rotate-password", DONE, *why, "--request", "crm-8", "--json")
+    assert (again.json["cpes_to_be_told"], type_(*cpe).json["revision"]) == ([], revision), "once for a request"
+
+    with vandal(isp.database_url) as hand:
+        hand.execute("UPDATE acs_device SET send_until = '2020-01-01 00:00:00' WHERE serial = 'HWTC00000001'")
+    held = type_("subscribers", "rotate-password", DONE, *why)
+    assert "CPE HWTC00000001 is held back by its campaign" in held.out
+    assert "firstlight devices converge HWTC00000001 --reason" in held.out
+
+
 def test_a_subscriber_is_known_by_the_isps_own_id_wherever_its_username_is(isp: Settings, type_: Type) -> None:
     why = ("--reason", "from the ERP")
     assert type_("subscribers", "identify", DONE, "ERP 4711/a", *why).out.splitlines()[3] == "external id: ERP 4711/a"
@@ -158,7 +176,7 @@ def test_a_subscriber_is_renamed_with_its_service_and_its_cpe_and_bound_to_its_l
     inputs = type_(*cpe).json["inputs"]
     assert (inputs["pppoe_username"], inputs["wifi_ssid"]) == (new, DONE), "a WiFi of that name keeps it"
     assert (type_(*cpe).json["plan"], plan) == ("fiber-300", "fiber-300")
-    told = "  CPE HWTC00000001 is to be told the name: its settings are written down, and not applied yet"
+    told = "  CPE HWTC00000001 is to be told: its settings are written down, and not applied yet"
     assert (typed.status, typed.out.splitlines()[:2]) == (0, [f"{new}: active on plan fiber-300", told])
     assert type_("subscribers", "show", DONE).status == 2
     again = type_("subscribers", "rename", DONE, new, *why, "--json")  # it is that by now

@@ -17,7 +17,9 @@ def test_a_webhook_from_its_first_day_to_its_last(isp: Settings, type_: Type) ->
     assert URL in listed and "is told of run.state_changed" in listed and secret not in listed
     rotated = type_("webhooks", "rotate", 1, "--keep-hours", 0, "--json").json
     assert rotated["secret"] not in ("", secret) and rotated["previous_secret_until"] is None
-    assert type_("webhooks", "disable", 1, "--reason", "moved").out == "webhook 1 is disabled: moved\n"
+    assert type_("webhooks", "disable", 1, "--reason", "moved").out == (
+        "webhook 1 is disabled: moved; what it is not told is kept for 30 days\n"
+    )
     refused = type_("webhooks", "replay", 1, "--since", "2026-01-01")
     assert (refused.status, "enable it first" in refused.err) == (2, True)
     assert "--since" in type_("webhooks", "enable", 1).out

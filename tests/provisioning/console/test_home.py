@@ -68,7 +68,10 @@ async def test_a_stream_of_the_first_page_is_for_everybody_and_one_of_runs_is_no
         (Target("devices", "faulted"), "/devices?state=faulted"),
         (Target("devices", "offline"), "/devices?why=offline"),
         (Target("webhook", "2"), "/webhooks/2"),
-        (Target("mails", "refused"), ""),
+        (Target("mails", "refused"), "/mails"),
+        (Target("notices", "failed"), "/notices"),
+        (Target("access_node", "OLT 3"), "/access-nodes/of?name=OLT+3"),
+        (Target("radius"), ""),
     ],
 )
 def test_an_item_leads_to_where_it_is_acted_on(target: Target, address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import func, select
@@ -35,6 +36,12 @@ async def test_a_booked_visit_reads_as_it_was_wished(begin: Begin) -> None:
         "scanned_port": None,
         "outcome_note": None,
         "outcome_at": None,
+        "job": None,
+        "latitude": None,
+        "longitude": None,
+        "arrives_until": at(10),
+        "sequence": 0,
+        "override_reason": None,
     }
 
 
@@ -104,6 +111,28 @@ async def test_of_many_bookings_at_once_exactly_one_wins(begin: Begin) -> None:
     assert sum(won) == 1
     async with begin() as db:
         assert len(await tomorrow(db)) == 1
+
+
+@pytest.mark.both_databases
+@pytest.mark.timeout(300)
+async def test_of_a_thousand_bookings_at_once_each_slot_has_one_winner_and_everybody_else_is_told(begin: Begin) -> None:
+    gate = asyncio.Semaphore(40)
+
+    async def attempt(number: int) -> str:
+        async with gate:
+            try:
+                async with begin() as db:
+                    await book(db, starts_at=at(8 + 2 * (number % 4), number % 3 * 20), customer_id=100 + number)
+            except TechnicianBusy:
+                return "busy"
+            return "booked"
+
+    told = await asyncio.gather(*(attempt(number) for number in range(1000)))
+    async with begin() as db:
+        booked = sorted(await tomorrow(db), key=lambda visit: visit["starts_at"])
+    assert all(earlier["ends_at"] <= later["starts_at"] for earlier, later in pairwise(booked))
+    assert 3 <= len(booked) <= 4  # who begins late in one slot leaves no room in the next
+    assert (told.count("booked"), told.count("busy")) == (len(booked), 1000 - len(booked))
 
 
 async def test_the_same_request_is_one_visit_also_at_the_same_moment(begin: Begin) -> None:

@@ -38,7 +38,7 @@ async def test_an_installation_takes_its_orders_visit_over_with_technician_and_t
         first = await for_the_order(db)
         place: dict[str, Any] = {"address": "1 High Street, left", "location": "LOC-1", "planned_port": "olt1/0/3"}
         joined = await booked(db, LINE, request_id="ticket/1", **place)
-        assert joined == {**first, **place}
+        assert joined == {**first, **place, "sequence": 1}
         assert await booked(db, LINE, request_id="ticket/1", **place) == joined
         with pytest.raises(RequestConflict, match="already made visit"):
             await booked(db, LINE, request_id="ticket/1", **place | {"planned_port": None})

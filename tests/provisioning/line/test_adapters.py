@@ -42,7 +42,7 @@ LINE = LineRequest(
     line_profile="fiber_1gbps",
 )
 NAMES = ("manual", "olt_http", "webhook")
-SECRET = new_secret()
+SECRET, BEFORE = new_secret(), new_secret()
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
@@ -67,7 +67,9 @@ def table(http: httpx.AsyncClient, olt: LabOlt, system: HttpReceiver) -> dict[st
         http=http,
         olt_http_url=olt.url,
         olt_http_timeout_seconds=0.3,
-        webhook=LineWebhookSettings(f"http://127.0.0.1:{system.port}/lines", SECRET, "https://isp.example/a", 2.0),
+        webhook=LineWebhookSettings(
+            f"http://127.0.0.1:{system.port}/lines", (SECRET, BEFORE), "https://isp.example/a", 2.0
+        ),
         now=lambda: NOW,
     )
 

@@ -1,7 +1,7 @@
 """The double of Stripe's API on 127.0.0.1: one request a connection (RFC 9112 s9.6), form bodies, JSON answers.
 
 async with StripeDouble() as double:
-    settings = StripeSettings(double.account.api_key, double.account.webhook_secret, double.url, 5)
+    settings = StripeSettings(double.account.api_key, (double.account.webhook_secret,), double.url, 5)
 """
 
 from __future__ import annotations

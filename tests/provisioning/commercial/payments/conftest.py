@@ -66,7 +66,7 @@ class Shop:
 
     def stripe(self, patience_seconds: float = PATIENCE_SECONDS) -> StripeSettings:
         account = self.double.account
-        return StripeSettings(account.api_key, account.webhook_secret, self.double.url, patience_seconds)
+        return StripeSettings(account.api_key, (account.webhook_secret,), self.double.url, patience_seconds)
 
     def capture(self, begin: Begin | None = None, *, patience_seconds: float = PATIENCE_SECONDS) -> PaymentCapture:
         return PaymentCapture(

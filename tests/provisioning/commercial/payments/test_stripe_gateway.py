@@ -51,7 +51,7 @@ def gateway(
     url: str | None = None,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> StripeGateway:
-    return StripeGateway(StripeSettings(api_key, "whsec_double", url or double.url, patience_seconds), http)
+    return StripeGateway(StripeSettings(api_key, ("whsec_double",), url or double.url, patience_seconds), http)
 
 
 async def authorised(stripe: StripeGateway, card: str = "pm_card_visa") -> PaymentRequest:
@@ -214,7 +214,7 @@ async def test_what_stripe_refuses_is_told_without_its_secrets(double: StripeDou
     with pytest.raises(GatewayUntrusted, match="doesn't accept our key: Invalid API Key provided") as untrusted:
         await gateway(double, http, api_key="sk_test_other").get(request)
     assert "sk_test_other" not in str(untrusted.value)
-    shown = repr(StripeSettings("sk_test_double", "whsec_double", double.url, 1)) + repr(REQUEST)
+    shown = repr(StripeSettings("sk_test_double", ("whsec_double",), double.url, 1)) + repr(REQUEST)
     assert "sk_test" not in shown
     assert "whsec" not in shown
     assert "pm_card" not in shown

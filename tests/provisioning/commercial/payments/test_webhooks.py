@@ -158,6 +158,19 @@ def test_a_signed_event_is_read_and_one_of_another_kind_left_alone() -> None:
     assert reader(account).parse_webhook(other, account.signed(other)) is None
 
 
+def test_while_the_signing_secret_is_replaced_both_count() -> None:
+    account = StripeAccount()
+    both = StripeSettings(account.api_key, ("whsec_new", account.webhook_secret), "http://127.0.0.1:9", 1)
+    reading = webhook_readers(stripe=both)["stripe"]
+    body = webhook(account)
+    for secret in ("whsec_new", account.webhook_secret):
+        event = reading.parse_webhook(body, account.signed(body, secret=secret))
+        assert event is not None
+        assert event.event_id == "evt_1"
+    with pytest.raises(WebhookRefused, match="No signatures found matching"):
+        reading.parse_webhook(body, account.signed(body, secret="whsec_before_that"))
+
+
 def reader(account: StripeAccount) -> WebhookReader:
-    settings = StripeSettings(account.api_key, account.webhook_secret, "http://127.0.0.1:9", 1)
+    settings = StripeSettings(account.api_key, (account.webhook_secret,), "http://127.0.0.1:9", 1)
     return webhook_readers(stripe=settings)["stripe"]

@@ -31,6 +31,7 @@ from provisioning.commercial.tenants.hosted_tenants import slug_of
 from provisioning.commercial.tenants.tenant_tables import HostedTenant
 from provisioning.errors import ChangeRaced, InvalidRequest, RequestConflict
 from tests.provisioning.commercial.conftest import ON_SQLITE
+from tests.support.host_names import prove_host_name
 from tests.support.partnership import BRAND, FIXED, NOW, OWN_CUSTOMER, SHARE, TENANT, YEARLY, Partnership
 from workflows.answers import IssuedLicense, ProvisionedTenant
 
@@ -168,6 +169,8 @@ async def test_a_partners_page_carries_the_brand_and_uses_one_licence_of_the_all
 
 async def test_a_domain_leads_to_one_page(isp: Partnership) -> None:
     one, other = await isp.brings(licenses=1), await isp.brings(licenses=1)
+    async with isp.begin() as db:
+        await prove_host_name(db, SHARE, "nordnetz.example", tenant_id=TENANT, at=NOW)
     answers = await asyncio.gather(
         *(brand(isp, customer_id, domain="portal.nordnetz.example") for customer_id in (one, other)),
         return_exceptions=True,

@@ -18,6 +18,7 @@ from provisioning.languages import ENGLISH
 from provisioning.tickets import read_ticket
 from radius.tables import Subscriber
 from tests.support.appliances import ESTATE, TICKET, Original
+from tests.support.host_names import prove_host_name
 from workflows.answers import ProvisionedTenant
 from workflows.engine.tables import RunRow
 
@@ -52,6 +53,7 @@ async def partners_page(appliance: Appliance, domain: str) -> ProvisionedTenant:
         who: dict[str, Any] = {"customer_id": brought["customer_id"], "partner_id": 21}
         await services.license_service.allocate_from_partner(**who, license_count=1)
         config = {"name": "Nordnetz", "colours": {"primary": "#0b5d3b"}, "domain": domain}
+        await prove_host_name(db, 21, domain, tenant_id=appliance.tenant_id, at=appliance.clock())
         return await services.deployment_service.provision_partner_tenant(**who, white_label_config=config)
 
 

@@ -1,0 +1,81 @@
+"""Taking a whole prefix out of the network, once nobody has anything of it.
+
+A pool that was never used goes without a trace. Of another one history must keep what it refers to: its row stays, with
+all of it excluded and nothing bound, on a prefix that is only a container from then on, so that another pool may stand
+there. Such a pool is *retired*: no list of pools has it, and no command finds it by its name.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+
+from ipam.errors import RequestInvalid
+from ipam.estate.pools import discard, has_history
+from ipam.estate.ranges import Excluded, inside, rewrite_exclusions
+from ipam.estate.rows import EstateRows
+from ipam.tables import Allocation, FormerPrefix, NatRule, Pool, PoolBinding, PoolSample, Prefix, table_of
+from ipam.unit_errors import PoolNotEmpty
+from ipam.units import Interval
+from ipam.upkeep.answers import LeftBehind
+from ipam.upkeep.draining import drain, held_in, lift_drains, resting_in
+from ipam.upkeep.pool_units import KnownPool
+
+NAMED = 10
+"""So many of those who are still there are named; ``left_behind`` lists all."""
+
+
+async def retire(rows: EstateRows, pool: KnownPool, *, note: str, at: datetime) -> None:
+    """
+    Raises:
+        RequestInvalid: it stands on no prefix, or has a rule of port blocks, or a pool was retired there before.
+        PoolNotEmpty: something of it is in use, or hasn't cooled off yet; with who has it.
+        PoolBusy: somebody was at it for too long.
+    """
+    if pool.prefix_id is None or pool.network is None:
+        raise RequestInvalid("pool", f"{pool.name} stands on no prefix")
+    if await rows.find(NatRule, pool_id=pool.pool_id, until=None):
+        raise RequestInvalid("pool", f"{pool.name} has a rule of port blocks for all of {pool.network}; end it first")
+    whole = (0, pool.span - 1)
+    await drain(rows, pool, whole, note=note, at=at)
+    await _must_be_empty(rows, pool, whole, at)
+    await lift_drains(rows, pool, [whole])
+    if not await has_history(rows, pool.pool_id):
+        await discard(rows, pool.pool_id)
+        return
+    for model in (PoolBinding, PoolSample):
+        await rows.db.execute(delete(table_of(model)).where(table_of(model).c.pool_id == pool.pool_id))
+    await rewrite_exclusions(rows, pool.pool_id, [Excluded(*whole, "retired", note)])
+    await _give_up_prefix(rows, pool.prefix_id, pool, note=note, at=at)
+
+
+async def _must_be_empty(rows: EstateRows, pool: KnownPool, whole: Interval, at: datetime) -> None:
+    if left := await held_in(rows, pool, [whole], NAMED):
+        of_pool = select(func.count()).select_from(Allocation).where(*inside(pool.pool_id, [whole]))
+        in_use = await rows.db.scalar(of_pool) or 0
+        raise PoolNotEmpty(pool.name, left=[_in_words(each) for each in left], in_use=in_use)
+    if resting := await resting_in(rows, pool, whole, at):
+        told = [f"{pool.value(unit)} (in quarantine until {until:%Y-%m-%d %H:%M:%S} UTC)" for unit, until in resting]
+        raise PoolNotEmpty(pool.name, left=told[:NAMED], in_use=len(told))
+
+
+def _in_words(left: LeftBehind) -> str:
+    if left["service_id"] is None:
+        return f"{left['value']} ({left['note'] or left['state']})"
+    whose = f"customer {left['customer_id']}, {left['username']}, at {left['location']}"
+    return f"{left['value']} (service {left['service_id']} of {whose})"
+
+
+async def _give_up_prefix(rows: EstateRows, prefix_id: int, pool: KnownPool, *, note: str, at: datetime) -> None:
+    """Somebody else may stand on it from now on; who had an address of it until then is still found."""
+    prefix = await rows.find(Prefix, id=prefix_id)
+    assert prefix is not None
+    key = {"vrf_id": prefix["vrf_id"], "network": prefix["network"], "role": "container"}
+    if (same := await rows.find(Prefix, **key)) is not None:
+        if other := await rows.find(Pool, prefix_id=same["id"]):
+            raise RequestInvalid("pool", f"{pool.name} can't be retired: pool {other['name']} was, on {pool.network}")
+        await rows.db.execute(delete(table_of(Prefix)).where(table_of(Prefix).c.id == same["id"]))
+    kept = {name: prefix[name] for name in ("vrf_id", "network", "first_address", "last_address")}
+    await rows.add(FormerPrefix, pool_id=pool.pool_id, until=at, note=note, **kept)
+    await rows.change(Prefix, prefix_id, role="container", gateway=None)

@@ -1,0 +1,144 @@
+"""``/technicians``: who they are, when they work and when they are away; and ``/visit-jobs``, what there is to do."""
+
+from __future__ import annotations
+
+from fastapi import Response
+from pydantic import Field
+
+from provisioning.api.calls import Call, InCall
+from provisioning.api.openapi import WORDS, problem
+from provisioning.api.pages import Moment, Number, Page, Wanted
+from provisioning.api.routes import Doors
+from provisioning.api.wishes import Wish
+from provisioning.field import JobRecord, Jobs, LeaveRecord, Override, PlannedTechnician, TechnicianRecord, Technicians
+
+doors = Doors(prefix="/technicians", tags=["technicians"])
+job_doors = Doors(prefix="/visit-jobs", tags=["visit-jobs"])
+
+WHY = Field(default=None, min_length=1, max_length=500, description="Why visits outside these hours are made anyway")
+
+
+class Known(Wish):
+    """Somebody who visits customers, under the ISP's own number, and what they are able to do."""
+
+    technician_id: int
+    name: str
+    email: str | None = None
+    skills: list[str] = Field(default_factory=list)
+
+
+class Plan(Wish):
+    """How a technician works, as a whole: what is left out isn't known any more.
+
+    ``week``: by weekday (``mon`` to ``sun``) the periods of work, as ``08:00-12:00``; a day that is left out is free.
+    ``holidays``: whose public holidays, as ``DE`` or ``DE-BY``.
+    """
+
+    team: str | None = None
+    van: str | None = None
+    home_latitude: float | None = None
+    home_longitude: float | None = None
+    week: dict[str, list[str]] | None = None
+    time_zone: str | None = None
+    holidays: str | None = None
+    override_reason: str | None = WHY
+
+
+class Away(Wish):
+    """A time in which a technician isn't there."""
+
+    starts_at: Moment
+    ends_at: Moment
+    reason: str
+    override_reason: str | None = WHY
+
+
+class Job(Wish):
+    """A kind of job. The customer is told that somebody comes within ``window_minutes`` after the start."""
+
+    name: str
+    duration_minutes: int
+    buffer_minutes: int = 0
+    window_minutes: int = 0
+    skills: list[str] = Field(default_factory=list)
+
+
+@doors.get("", permission="technicians.read")
+async def list_(call: InCall) -> Page[PlannedTechnician]:
+    """All technicians, by name."""
+    return Page(items=await call.appliance.planning(call.db).technicians())
+
+
+@doors.post("", permission="technicians.write", status_code=201)
+async def register(call: InCall, wish: Known, response: Response) -> TechnicianRecord:
+    """Makes a technician known; one who is known gets the e-mail and the skills given now."""
+    registered = await Technicians(call.db, tenant_id=call.tenant_id).register(**wish.model_dump())
+    response.headers["Location"] = call.address(f"technicians/{wish.technician_id}")
+    call.tells(subject=f"technician/{wish.technician_id}")
+    return registered
+
+
+@doors.get("/leave", permission="technicians.read")
+async def leave(call: InCall, technician: Wanted = None) -> Page[LeaveRecord]:
+    """Who is away, or will be."""
+    return Page(items=await call.appliance.planning(call.db).leave(technician_id=technician))
+
+
+@doors.get("/{technician_id}", permission="technicians.read")
+async def show(call: InCall, technician_id: Number) -> PlannedTechnician:
+    """One technician."""
+    return await call.appliance.planning(call.db).technician(technician_id)
+
+
+@doors.post("/{technician_id}/plan", permission="technicians.write")
+async def plan(call: InCall, technician_id: Number, wish: Plan) -> PlannedTechnician:
+    """Says when and from where a technician works. Visits that would lie outside are named, and refuse it."""
+    planning = call.appliance.planning(call.db)
+    call.tells(subject=f"technician/{technician_id}", before=await planning.technician(technician_id))
+    said = wish.model_dump(exclude={"override_reason"})
+    return await planning.plan(technician_id=technician_id, override=override_of(call, wish.override_reason), **said)
+
+
+@doors.post("/{technician_id}/leave", permission="technicians.write", status_code=201)
+async def take_leave(call: InCall, technician_id: Number, wish: Away) -> LeaveRecord:
+    """A technician isn't there. Visits that are booked then are named, and refuse it."""
+    call.tells(subject=f"technician/{technician_id}", reason=wish.reason)
+    return await call.appliance.planning(call.db).take_leave(
+        technician_id=technician_id,
+        starts_at=wish.starts_at,
+        ends_at=wish.ends_at,
+        reason=wish.reason,
+        override=override_of(call, wish.override_reason),
+    )
+
+
+@doors.post("/leave/{leave_id}/withdraw", permission="technicians.write")
+async def withdraw_leave(call: InCall, leave_id: Number) -> LeaveRecord:
+    """The technician is there after all."""
+    withdrawn = await call.appliance.planning(call.db).withdraw_leave(leave_id)
+    call.tells(subject=f"technician/{withdrawn['technician_id']}", before=withdrawn)
+    return withdrawn
+
+
+@job_doors.get("", permission="technicians.read")
+async def jobs(call: InCall) -> Page[JobRecord]:
+    """The kinds of jobs, by name."""
+    return Page(items=await Jobs(call.db, tenant_id=call.tenant_id).jobs())
+
+
+@job_doors.post("", permission="technicians.write", status_code=201, responses={404: problem(WORDS[404])})
+async def define_job(call: InCall, wish: Job, response: Response) -> JobRecord:
+    """Makes a kind of job known, or another one of it; visits that are booked stay as they are."""
+    defined = await Jobs(call.db, tenant_id=call.tenant_id).define(**wish.model_dump())
+    response.headers["Location"] = call.address("visit-jobs")
+    call.tells(subject=f"visit-job/{defined['name']}")
+    return defined
+
+
+def override_of(call: Call, reason: str | None) -> Override | None:
+    """Why it is done against the rules, if the caller may. Raises: AccessForbidden."""
+    if reason is None:
+        return None
+    call.caller.require("visits.override")
+    call.tells(reason=reason)
+    return Override(reason, call.by)

@@ -1,0 +1,59 @@
+"""What partners' host names are refused for. The tree is drawn in ``provisioning.errors``."""
+
+from __future__ import annotations
+
+from provisioning.commercial.partners.partner_errors import PartnerError
+
+
+class DomainUnknown(PartnerError):
+    """The partner has claimed no such host name."""
+
+    code = "partner.domain_unknown"
+
+    def __init__(self, partner_id: int, domain: str) -> None:
+        self.partner_id = partner_id
+        self.domain = domain
+        super().__init__(f"Partner {partner_id} has not claimed {domain}.")
+
+
+class DomainUnproven(PartnerError):
+    """Nobody has shown that the host name is the partner's."""
+
+    code = "partner.domain_unproven"
+
+    def __init__(self, partner_id: int, domain: str, record: tuple[str, str] | None = None) -> None:
+        self.partner_id = partner_id
+        self.domain = domain
+        if record is None:
+            what = (
+                f"claim it, or what it is below, with `firstlight partners domains claim {partner_id} NAME` (by API: "
+                f"POST /partners/{partner_id}/domains)"
+            )
+        else:
+            what = f"its DNS has no TXT record {record[0]} with {record[1]} yet"
+        super().__init__(f"{domain} is not proven to be partner {partner_id}'s: {what}.")
+
+
+class DomainOfAnother(PartnerError):
+    """Another partner has proven that the host name is theirs."""
+
+    code = "partner.domain_of_another"
+
+    def __init__(self, domain: str) -> None:
+        self.domain = domain
+        super().__init__(
+            f"{domain} is proven to be another partner's; if it has changed hands, drop it there with "
+            "`firstlight partners domains drop`, then try again."
+        )
+
+
+class DomainUnresolved(PartnerError):
+    """The DNS did not say what a name holds."""
+
+    code = "partner.domain_unresolved"
+    transient = True
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"The DNS did not say what {name} holds ({reason}); it is asked again.")

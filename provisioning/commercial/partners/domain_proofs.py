@@ -1,0 +1,100 @@
+"""Looks whether the DNS of a claimed host name holds its proof. No transaction is open while it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.commercial.partners.domain_errors import DomainOfAnother, DomainUnproven, DomainUnresolved
+from provisioning.commercial.partners.partner_domains import DomainRecord, PartnerDomains
+from provisioning.intake import Clock
+
+if TYPE_CHECKING:
+    from dns.asyncresolver import Resolver
+
+LOOKUP_SECONDS = 5.0
+
+Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+Texts = Callable[[str], Awaitable[tuple[str, ...]]]
+"""The TXT records of a name, none where there is no such name. Raises: DomainUnresolved."""
+
+log = structlog.get_logger(__name__)
+
+
+class DomainProofs:
+    """The proofs of one ISP's partners. Safe to repeat; each claim is looked at in transactions of its own."""
+
+    def __init__(self, begin: Begin, *, tenant_id: str, now: Clock, texts: Texts) -> None:
+        self._begin = begin
+        self._tenant_id = tenant_id
+        self._now = now
+        self._texts = texts
+
+    async def look(self) -> int:
+        """Looks at every claim that is not proven yet, for 30 days after it was made; how many are proven by that."""
+        async with self._begin() as db:
+            awaited = await self._domains(db).awaited()
+        proven = 0
+        for claim in awaited:
+            try:
+                noted = await self._look_at(claim)
+            except DomainUnresolved as error:
+                await self._note(claim, fault=f"the DNS did not answer: {error.reason}")
+            except DomainOfAnother:
+                await self._note(claim, fault="it is proven to be another partner's")
+            else:
+                proven += noted is not None and noted["proven_at"] is not None
+        return proven
+
+    async def prove(self, *, partner_id: int, domain: str) -> DomainRecord:
+        """Looks at one claim now.
+
+        Raises: DomainUnknown, DomainUnproven (with what is missing), DomainUnresolved, DomainOfAnother.
+        """
+        async with self._begin() as db:
+            claim = await self._domains(db).domain(partner_id, domain)
+        if claim["proven_at"] is not None:
+            return claim
+        noted = await self._look_at(claim)
+        if noted is None or noted["proven_at"] is None:
+            raise DomainUnproven(partner_id, domain, (claim["txt_name"], claim["txt_value"]))
+        return noted
+
+    async def _look_at(self, claim: DomainRecord) -> DomainRecord | None:
+        texts = await self._texts(claim["txt_name"])
+        async with self._begin() as db:
+            noted = await self._domains(db).note(claim["domain_id"], texts=texts)
+        if noted is not None and noted["proven_at"] is not None:
+            log.info("host name proven", partner_id=claim["partner_id"], domain=claim["domain"])
+        return noted
+
+    async def _note(self, claim: DomainRecord, *, fault: str) -> None:
+        async with self._begin() as db:
+            await self._domains(db).note(claim["domain_id"], fault=fault)
+
+    def _domains(self, db: AsyncSession) -> PartnerDomains:
+        return PartnerDomains(db, tenant_id=self._tenant_id, now=self._now)
+
+
+async def txt_records(name: str, *, resolver: Resolver | None = None) -> tuple[str, ...]:
+    """The TXT records of a name by the machine's own resolvers (RFC 1035 s3.3.14); their strings joined.
+
+    Raises: DomainUnresolved (no answer, a fault of the DNS, no resolver: never "there is none").
+    """
+    # The library takes its time to load, which a command that asks nothing needn't wait for.
+    from dns.asyncresolver import Resolver as SystemResolver
+    from dns.exception import DNSException
+    from dns.resolver import NXDOMAIN, NoAnswer
+
+    try:
+        asked = resolver or SystemResolver()
+        answer = await asked.resolve(name, "TXT", lifetime=LOOKUP_SECONDS, search=False)
+    except (NXDOMAIN, NoAnswer):
+        return ()
+    except (DNSException, OSError) as error:
+        raise DomainUnresolved(name, type(error).__name__) from error
+    return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in answer)

@@ -1,0 +1,203 @@
+"""Which host names are a partner's: claimed by anybody who says so, served once the DNS of the name says so, too.
+
+The proof is a TXT record ``_firstlight.<name>`` with ``firstlight-partner=<token>``: only who runs the name's DNS can
+put it there, whoever's web server the name leads to. A name that is proven covers what is below it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Select, delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
+
+from provisioning.commercial.partners.domain_errors import DomainOfAnother, DomainUnknown, DomainUnproven
+from provisioning.commercial.partners.domain_tables import PartnerDomain
+from provisioning.commercial.partners.partner_list import Partners
+from provisioning.commercial.tenants.brand import read_domain
+from provisioning.errors import ChangeRaced
+from provisioning.intake import Clock, Faults
+
+LABEL, WORD = "_firstlight", "firstlight-partner="
+TOKEN_BYTES = 20
+LOOKED_FOR = timedelta(days=30)
+LONGEST_LIST = 500
+
+
+class DomainRecord(TypedDict):
+    """A host name of a partner: what its DNS must hold to prove it, and how that stands."""
+
+    domain_id: int
+    partner_id: int
+    domain: str
+    state: Literal["claimed", "proven"]
+    txt_name: str
+    txt_value: str
+    claimed_at: datetime
+    claimed_by: str
+    looked_at: datetime | None
+    fault: str | None
+    proven_at: datetime | None
+
+
+class PartnerDomains:
+    """The host names of one ISP's partners. ``own_host`` is the appliance's own, which is nobody's. Writes only ``db``;
+    the caller commits."""
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, own_host: str = "") -> None:
+        self._db = db
+        self._tenant_id = tenant_id
+        self._now = now
+        self._own_host = own_host
+
+    async def claim(self, *, partner_id: int, domain: str, by: str) -> DomainRecord:
+        """Keep that a partner wants this host name, and say what proves it. The same again is the same claim.
+
+        Raises: InvalidRequest (all faults), PartnerUnknown, ChangeRaced.
+        """
+        faults = Faults("The host name")
+        faults.number("partner_id", partner_id)
+        name = read_domain(faults, "domain", domain, self._own_host)
+        if name is None and not faults.count:
+            faults.add("domain", "is missing")
+        who = faults.line("by", by)
+        faults.refuse_if_any()
+        assert name is not None, "without it there was a fault"
+        await Partners(self._db, tenant_id=self._tenant_id, now=self._now).partner(partner_id)
+        if (known := await self._row(partner_id, name)) is not None:
+            return _record(known)
+        row = PartnerDomain(
+            tenant_id=self._tenant_id,
+            partner_id=partner_id,
+            domain=name,
+            token=secrets.token_hex(TOKEN_BYTES),
+            claimed_at=self._now(),
+            claimed_by=who,
+        )
+        try:
+            async with self._db.begin_nested():
+                self._db.add(row)
+        except IntegrityError as exc:
+            raise ChangeRaced from exc
+        return _record(row)
+
+    async def domains(self, partner_id: int, *, after_id: int = 0, limit: int = LONGEST_LIST) -> list[DomainRecord]:
+        """In the order in which they were claimed, a page at a time (``after_id``)."""
+        query = self._mine().where(PartnerDomain.partner_id == partner_id, PartnerDomain.id > after_id)
+        rows = await self._db.scalars(query.order_by(PartnerDomain.id).limit(min(limit, LONGEST_LIST + 1)))
+        return [_record(row) for row in rows]
+
+    async def domain(self, partner_id: int, domain: str) -> DomainRecord:
+        """Raises: DomainUnknown."""
+        row = await self._row(partner_id, domain)
+        if row is None:
+            raise DomainUnknown(partner_id, domain)
+        return _record(row)
+
+    async def awaited(self) -> list[DomainRecord]:
+        """The claims whose proof is still looked for, those first that were not looked at for longest."""
+        lately = PartnerDomain.claimed_at > self._now() - LOOKED_FOR
+        query = self._mine().where(PartnerDomain.proven_at.is_(None), lately)
+        rows = await self._db.scalars(query.order_by(PartnerDomain.looked_at.asc().nulls_first(), PartnerDomain.id))
+        return [_record(row) for row in rows]
+
+    async def note(
+        self, domain_id: int, *, texts: Collection[str] | None = None, fault: str | None = None
+    ) -> DomainRecord | None:
+        """Keep what a look at the DNS has shown: the name's texts, or why there was no answer. None: dropped meanwhile.
+
+        Raises: DomainOfAnother.
+        """
+        row = await self._db.scalar(
+            self._mine()
+            .where(PartnerDomain.id == domain_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        if row is None or row.proven_at is not None:
+            return None if row is None else _record(row)
+        row.looked_at = self._now()
+        if fault is not None or f"{WORD}{row.token}" not in (texts or ()):
+            row.fault = fault or "the TXT record is not there"
+            await self._db.flush()
+            return _record(row)
+        domain = row.domain
+        try:
+            async with self._db.begin_nested():
+                row.fault, row.proven_at = None, self._now()
+        except IntegrityError as exc:
+            raise DomainOfAnother(domain) from exc
+        return _record(row)
+
+    async def drop(self, *, partner_id: int, domain: str) -> DomainRecord:
+        """It is the partner's no more: pages under it answer at their own addresses alone. Raises: DomainUnknown."""
+        dropped = await self.domain(partner_id, domain)
+        await self._db.execute(
+            delete(PartnerDomain).where(
+                PartnerDomain.tenant_id == self._tenant_id, PartnerDomain.id == dropped["domain_id"]
+            )
+        )
+        return dropped
+
+    async def require_proven(self, partner_id: int, domain: str | None) -> None:
+        """Raises: DomainUnproven."""
+        if domain is None or await is_proven(self._db, self._tenant_id, partner_id, domain):
+            return
+        row = await self._row(partner_id, domain)
+        raise DomainUnproven(partner_id, domain, None if row is None else (txt_name(domain), f"{WORD}{row.token}"))
+
+    def _mine(self) -> Select[PartnerDomain]:
+        return select(PartnerDomain).where(PartnerDomain.tenant_id == self._tenant_id)
+
+    async def _row(self, partner_id: int, domain: str) -> PartnerDomain | None:
+        found: PartnerDomain | None = await self._db.scalar(
+            self._mine().where(PartnerDomain.partner_id == partner_id, PartnerDomain.domain == domain)
+        )
+        return found
+
+
+def txt_name(domain: str) -> str:
+    """Where the proof of a host name stands."""
+    return f"{LABEL}.{domain}"
+
+
+def covering(domain: str) -> list[str]:
+    """The names whose proof counts for this one: itself, and what it is below, up to two labels."""
+    labels = domain.split(".")
+    return [".".join(labels[start:]) for start in range(max(1, len(labels) - 1))]
+
+
+async def is_proven(db: AsyncSession, tenant_id: str, partner_id: int | None, domain: str) -> bool:
+    """Whether this host name, or one that it is below, is proven to be that partner's."""
+    found = await db.scalar(
+        select(PartnerDomain.id)
+        .where(
+            PartnerDomain.tenant_id == tenant_id,
+            PartnerDomain.partner_id == partner_id,
+            PartnerDomain.domain.in_(covering(domain)),
+            PartnerDomain.proven_at.is_not(None),
+        )
+        .limit(1)
+    )
+    return found is not None
+
+
+def _record(row: PartnerDomain) -> DomainRecord:
+    return DomainRecord(
+        domain_id=row.id,
+        partner_id=row.partner_id,
+        domain=row.domain,
+        state="claimed" if row.proven_at is None else "proven",
+        txt_name=txt_name(row.domain),
+        txt_value=f"{WORD}{row.token}",
+        claimed_at=row.claimed_at,
+        claimed_by=row.claimed_by,
+        looked_at=row.looked_at,
+        fault=row.fault,
+        proven_at=row.proven_at,
+    )

@@ -1,0 +1,209 @@
+"""Dispatch's door to the calendar: slots are searched, visits are booked and moved, and the run that waits is told.
+
+Who comes too late for a slot is told what else there is (``alternatives`` of the refusal), whoever asked for it. A
+visit of an order is joined anew by its runs when it has moved (``provisioning.order_visits``); the run of a visit
+without an order goes on waiting for it, so it must come before that run gives its addresses back, and the customer is
+written the new time here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.errors import ChangeRaced
+from provisioning.field import (
+    HoldEnds,
+    JobRecord,
+    Jobs,
+    OfferRecord,
+    Override,
+    Search,
+    SlotRefused,
+    Task,
+    VisitRecord,
+    Visits,
+    Whose,
+    place_of,
+    read_place,
+)
+from provisioning.intake import Clock, Faults
+from workflows import Runs, waiting_runs
+from workflows.services import Services
+
+LONGEST_REASON = 500
+T = TypeVar("T")
+
+
+class DispatchDesk:
+    """Searches, books and moves within the caller's transaction. ``services`` write to the customer."""
+
+    def __init__(
+        self, db: AsyncSession, *, runs: Runs, services: Services, tenant_id: str, now: Clock, zone: ZoneInfo
+    ) -> None:
+        self._db = db
+        self._runs = runs
+        self._services = services
+        self._tenant_id = tenant_id
+        self._visits = Visits(db, tenant_id=tenant_id, now=now)
+        self._jobs = Jobs(db, tenant_id=tenant_id)
+        self._search = Search(db, tenant_id=tenant_id, now=now, zone=zone)
+        self._now = now
+
+    async def slots(
+        self,
+        *,
+        job: str,
+        latitude: float | None = None,
+        longitude: float | None = None,
+        starts_after: datetime | None = None,
+        days: int = 7,
+        technician_id: int | None = None,
+        limit: int = 20,
+    ) -> list[OfferRecord]:
+        """When somebody can come who is able to do this job, day by day the best first.
+
+        Raises: InvalidRequest (all faults), JobUnknown.
+        """
+        faults = Faults("The search")
+        place = read_place(faults, latitude, longitude)
+        faults.refuse_if_any()
+        return await self._search.offers(
+            job=await self._jobs.job(job),
+            place=place,
+            starts_after=starts_after or self._now(),
+            days=days,
+            technician_id=technician_id,
+            limit=limit,
+        )
+
+    async def book(  # noqa: PLR0913 - each is a fact about the visit
+        self,
+        *,
+        customer_id: int,
+        technician_id: int,
+        starts_at: datetime,
+        address: str,
+        job: str,
+        latitude: float | None = None,
+        longitude: float | None = None,
+        location: str | None = None,
+        order_id: int | None = None,
+        override_reason: str | None = None,
+        request_id: str | None = None,
+        by: str,
+    ) -> VisitRecord:
+        """A visit that dispatch has agreed on with a customer. The run of its order joins it.
+
+        Raises: InvalidRequest (all faults), JobUnknown, TechnicianUnknown, TechnicianBusy, OutsideHours and
+        SkillMissing (with alternatives), RequestConflict, ChangeRaced.
+        """
+        faults = Faults("The visit")
+        place = read_place(faults, latitude, longitude)
+        override = _override(faults, override_reason, by)
+        faults.refuse_if_any()
+        kind = await self._jobs.job(job)
+        return await self._or_alternatives(
+            lambda: self._visits.book(
+                customer_id=customer_id,
+                technician_id=technician_id,
+                starts_at=starts_at,
+                duration_minutes=kind["duration_minutes"],
+                address=address,
+                location=location,
+                whose=Whose("dispatch", order_id),
+                task=Task(kind, place, override),
+                request_id=request_id,
+            ),
+            lambda: self._search.near(job=kind, place=place, starts_at=starts_at),
+        )
+
+    async def reschedule(
+        self,
+        *,
+        visit_id: int,
+        technician_id: int,
+        starts_at: datetime,
+        reason: str,
+        override_reason: str | None = None,
+        seen: VisitRecord | None = None,
+        by: str,
+    ) -> VisitRecord:
+        """Another time, or somebody else, for a visit that is to come. ``seen``: only if it is still as it was seen.
+
+        Raises: InvalidRequest (all faults), TechnicianUnknown, VisitUnknown, VisitOver, VisitChanged, HoldEnds,
+        TechnicianBusy, OutsideHours and SkillMissing (with alternatives), ChangeRaced.
+        """
+        faults = Faults("The reschedule")
+        override = _override(faults, override_reason, by)
+        faults.refuse_if_any()
+        runs = await self._runs.about(self._db, "visit", str(visit_id))
+        await self._runs.lock(self._db, runs)
+        before = await self._visits.visit(visit_id)
+        kind = await self._kind(before)
+        place = place_of(before["latitude"], before["longitude"])
+        moved = await self._or_alternatives(
+            lambda: self._visits.reschedule(
+                visit_id=visit_id,
+                technician_id=technician_id,
+                starts_at=starts_at,
+                reason=reason,
+                override=override,
+                seen=seen,
+            ),
+            lambda: self._search.near(job=kind, place=place, starts_at=starts_at, besides=visit_id),
+        )
+        if await self._runs.about(self._db, "visit", str(visit_id)) != runs:
+            raise ChangeRaced
+        if runs and moved["order_id"] is None and moved["starts_at"] != before["starts_at"]:
+            await self._refuse_after_hold(moved, runs)
+            await self._write(moved)
+        return moved
+
+    async def _or_alternatives(
+        self, act: Callable[[], Awaitable[T]], others: Callable[[], Awaitable[list[OfferRecord]]]
+    ) -> T:
+        try:
+            return await act()
+        except SlotRefused as refused:
+            refused.alternatives = await others()
+            raise
+
+    async def _kind(self, visit: VisitRecord) -> JobRecord:
+        """What the visit is, as far as a search for another time has to know."""
+        if visit["job"] is not None:
+            return await self._jobs.job(visit["job"])
+        minutes = int((visit["ends_at"] - visit["starts_at"]) / timedelta(minutes=1))
+        return JobRecord(name="visit", duration_minutes=minutes, buffer_minutes=0, window_minutes=0, skills=[])
+
+    async def _refuse_after_hold(self, visit: VisitRecord, runs: list[int]) -> None:
+        """Raises: HoldEnds, if a run would give up before the visit is over."""
+        for run in await waiting_runs(self._db, tenant_id=self._tenant_id, waiting_for="visit"):
+            if run.id in runs and run.wake_at is not None and run.wake_at < visit["ends_at"]:
+                raise HoldEnds(visit["visit_id"], run.wake_at, run.id)
+
+    async def _write(self, visit: VisitRecord) -> None:
+        customer = await self._services.customer_service.customer(visit["customer_id"])
+        await self._services.communications_service.send_template_email(
+            template="installation_scheduled",
+            recipient=customer["email"],
+            language=customer["language"],
+            variables={
+                "customer_name": customer["name"],
+                "starts_at": visit["starts_at"],
+                "ends_at": visit["ends_at"],
+                "address": visit["address"],
+                "technician_name": visit["technician_name"],
+                "visit_id": visit["visit_id"],
+            },
+            request_id=f"visit/{visit['visit_id']}/{visit['sequence']}/scheduled",
+        )
+
+
+def _override(faults: Faults, reason: str | None, by: str) -> Override | None:
+    why = faults.optional_line("override_reason", reason, longest=LONGEST_REASON)
+    return None if why is None else Override(why, by)

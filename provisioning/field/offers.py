@@ -1,0 +1,151 @@
+"""Slot offers of one technician's day: where the job fits in between, what the way costs, and why, in words. Pure.
+
+It is put in where it costs the least way (cheapest insertion): the way there and on, less the way that would have been
+driven anyhow. Within a day the least detour comes first, then the earliest, then whoever has least to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from provisioning.field.jobs import JobRecord
+from provisioning.field.rosters import Roster
+from provisioning.field.travel import Place
+
+GRID_SECONDS = 15 * 60
+STEP = timedelta(minutes=30)
+"""Within one gap, the distance of what is offered."""
+UNKNOWN_MINUTES = 10**6
+"""As an offer is ranked whose way nobody knows: after all that are known."""
+
+Way = Callable[[Place | None, Place | None], int | None]
+"""Minutes from a place to another; None where they aren't known."""
+
+
+@dataclass(frozen=True)
+class Appointed:
+    """A visit that is there already: when its technician is busy with it, and where."""
+
+    starts_at: datetime
+    busy_until: datetime
+    place: Place | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A technician with what they have to do."""
+
+    technician_id: int
+    name: str
+    skills: frozenset[str]
+    home: Place | None
+    roster: Roster
+    visits: tuple[Appointed, ...]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A time at which a technician can come, and why it stands where it stands.
+
+    ``travel_minutes``: from the visit before, or from home; None: not known. ``detour_minutes``: what the whole day's
+    way grows by.
+    """
+
+    technician_id: int
+    technician_name: str
+    starts_at: datetime
+    ends_at: datetime
+    arrives_until: datetime
+    travel_minutes: int | None
+    detour_minutes: int | None
+    visits_that_day: int
+    why: str
+
+
+def offers_on(
+    day: date, people: Iterable[Candidate], job: JobRecord, place: Place | None, *, way: Way, now: datetime
+) -> list[Offer]:
+    """What can be offered on this day, the best first; nobody is offered who lacks a skill of the job."""
+    able = [each for each in people if each.skills >= set(job["skills"])]
+    return sorted((offer for each in able for offer in _of(each, day, job, place, way, now)), key=rank)
+
+
+def rank(offer: Offer) -> tuple[int, datetime, int, int]:
+    """Within one day, what comes first."""
+    detour = UNKNOWN_MINUTES if offer.detour_minutes is None else offer.detour_minutes
+    return detour, offer.starts_at, offer.visits_that_day, offer.technician_id
+
+
+def _of(who: Candidate, day: date, job: JobRecord, place: Place | None, way: Way, now: datetime) -> list[Offer]:
+    periods = who.roster.periods(day)
+    if not periods:
+        return []
+    opens, closes = periods[0][0], periods[-1][1]
+    todays = sorted(
+        (each for each in who.visits if each.starts_at < closes and opens < each.busy_until),
+        key=lambda each: each.starts_at,
+    )
+    offers = []
+    for before, after in zip([None, *todays], [*todays, None], strict=True):
+        for begins, ends in periods:
+            gap = (max(begins, now), ends)
+            offers += _in_gap(who, gap, (before, after), job, place, way, len(todays))
+    return offers
+
+
+def _in_gap(
+    who: Candidate,
+    gap: tuple[datetime, datetime],
+    between: tuple[Appointed | None, Appointed | None],
+    job: JobRecord,
+    place: Place | None,
+    way: Way,
+    visits_that_day: int,
+) -> list[Offer]:
+    before, after = between
+    here = before.place if before else who.home
+    there, onward = way(here, place), way(place, after.place if after else None)
+    free_from = gap[0] if before is None else max(gap[0], before.busy_until + timedelta(minutes=there or 0))
+    free_to = gap[1]
+    if after is not None:  # what is kept free, and the way on, lie before the next visit
+        reserve = timedelta(minutes=job["buffer_minutes"] + (onward or 0))
+        free_to = min(free_to, after.starts_at - reserve)
+    length = timedelta(minutes=job["duration_minutes"])
+    direct = way(here, after.place if after else None) or 0
+    detour = None if there is None else max(0, there + (onward or 0) - direct)
+    offers, start = [], _next_quarter(free_from)
+    while start + length <= free_to:
+        offers.append(
+            Offer(
+                technician_id=who.technician_id,
+                technician_name=who.name,
+                starts_at=start,
+                ends_at=start + length,
+                arrives_until=start + timedelta(minutes=job["window_minutes"]),
+                travel_minutes=there,
+                detour_minutes=detour,
+                visits_that_day=visits_that_day,
+                why=_why(who, there, before is None, job["skills"], (free_from, free_to)),
+            )
+        )
+        start += STEP
+    return offers
+
+
+def _why(
+    who: Candidate, minutes: int | None, from_home: bool, skills: Sequence[str], free: tuple[datetime, datetime]
+) -> str:
+    if minutes is None:
+        far = "how far away is not known"
+    else:
+        far = f"{minutes} min from home" if from_home else f"{minutes} min away"
+    can = f"has {', '.join(skills)}" if skills else "no skill needed"
+    begins, ends = (moment.astimezone(who.roster.zone) for moment in free)
+    return f"{far}, {can}, free {begins:%H:%M}-{ends:%H:%M}"
+
+
+def _next_quarter(moment: datetime) -> datetime:
+    seconds = moment.timestamp()
+    return datetime.fromtimestamp(-(-seconds // GRID_SECONDS) * GRID_SECONDS, UTC)

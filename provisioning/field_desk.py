@@ -1,0 +1,126 @@
+"""The technician's door: what is done at a visit comes act by act, perhaps long after, and counts once.
+
+A scan, or that nobody was there, is a report (``provisioning.visits``) and moves the run; a record is written down; and
+*done* is refused while the five ticks are not all true, unless it is said why. Where a run waits for the visit, the
+visit ends with the run's own activation; a visit that no run waits for ends here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
+
+from provisioning.field import ActKind, NotDone, SheetRecord, Sheets, VisitRecord, Visits, read_made_at
+from provisioning.intake import Clock, Faults
+from provisioning.ticks import Ticks, ticks_of
+from provisioning.visits import Outcome, VisitDesk
+from workflows import Definition
+
+LONGEST_REASON = 500
+REPORTED: frozenset[ActKind] = frozenset({"scanned", "no_access", "not_feasible"})
+CONTENT: dict[ActKind, frozenset[str]] = {
+    "record": frozenset({"changes", "seen"}),
+    "scanned": frozenset({"serial", "port", "note"}),
+    "no_access": frozenset({"note"}),
+    "not_feasible": frozenset({"note"}),
+    "done": frozenset({"reason"}),
+}
+
+
+class TakenAct(TypedDict):
+    """What the visit is after an act. ``is_new``: False if the act was taken before."""
+
+    is_new: bool
+    visit: VisitRecord
+    sheet: SheetRecord
+    runs: list[int]
+
+
+class FieldDesk:
+    """Takes acts within the caller's transaction."""
+
+    def __init__(
+        self,
+        db: AsyncSession,
+        *,
+        visit_desk: VisitDesk,
+        definitions: Mapping[tuple[str, int], Definition[Any]],
+        tenant_id: str,
+        now: Clock,
+    ) -> None:
+        self._db = db
+        self._desk = visit_desk
+        self._definitions = definitions
+        self._tenant_id = tenant_id
+        self._now = now
+        self._visits = Visits(db, tenant_id=tenant_id, now=now)
+        self._sheets = Sheets(db, tenant_id=tenant_id, now=now)
+
+    async def ticks(self, visit_id: int) -> Ticks:
+        """Raises: VisitUnknown, CodeMissing."""
+        await self._visits.visit(visit_id)
+        return await ticks_of(self._db, visit_id, tenant_id=self._tenant_id, definitions=self._definitions)
+
+    async def sheet(self, visit_id: int) -> SheetRecord:
+        """Raises: VisitUnknown."""
+        await self._visits.visit(visit_id)
+        return await self._sheets.sheet(visit_id)
+
+    async def act(
+        self, *, visit_id: int, key: str, kind: ActKind, content: Mapping[str, Any], made_at: datetime, by: str
+    ) -> TakenAct:
+        """Takes one act. The same one again, by its key, changes nothing more and has the same answer.
+
+        Raises: InvalidRequest (all faults), VisitUnknown, RequestConflict (another act has this key), VisitOver (a
+        report that the visit's state doesn't allow: it was called off, say), SheetChanged (somebody else has written
+        what this act hasn't seen), NotDone, ChangeRaced.
+        """
+        faults = Faults("The act")
+        plain_key = faults.line("key", key, longest=200)
+        moment = read_made_at(faults, made_at, self._now())
+        _read_content(faults, kind, content)
+        faults.refuse_if_any()
+        if await self._sheets.known(visit_id=visit_id, key=plain_key, kind=kind, content=content):
+            return await self._taken(visit_id, [], is_new=False)
+        told: list[int] = []
+        if kind in REPORTED:
+            outcome = cast(Outcome, kind)
+            _, told = await self._desk.report(visit_id=visit_id, outcome=outcome, by=by, **content)
+        else:
+            await self._visits.visit(visit_id, lock=True)
+            if kind == "record":
+                await self._sheets.write(visit_id, content["changes"], content.get("seen") or {})
+            else:
+                await self._done(visit_id, content.get("reason"), by)
+        await self._sheets.keep(visit_id=visit_id, key=plain_key, kind=kind, content=content, made_at=moment, by=by)
+        return await self._taken(visit_id, told, is_new=True)
+
+    async def _done(self, visit_id: int, reason: str | None, by: str) -> None:
+        ticks = await self.ticks(visit_id)
+        if not ticks["all_true"] and reason is None:
+            raise NotDone(visit_id, {each["name"]: each["why"] or "" for each in ticks["ticks"] if not each["is_true"]})
+        await self._sheets.done(visit_id, by=by, reason=None if ticks["all_true"] else reason)
+        if ticks["run_id"] is None:
+            await self._visits.finish(visit_id=visit_id, purpose="dispatch")
+
+    async def _taken(self, visit_id: int, runs: list[int], *, is_new: bool) -> TakenAct:
+        visit = await self._visits.visit(visit_id)
+        return TakenAct(is_new=is_new, visit=visit, sheet=await self._sheets.sheet(visit_id), runs=runs)
+
+
+def _read_content(faults: Faults, kind: ActKind, content: Mapping[str, Any]) -> None:
+    for name in content:
+        if name not in CONTENT[kind]:
+            faults.add(f"content.{name}", f"belongs to no act of kind {kind}")
+    if kind == "record":
+        for name in ("changes", "seen"):
+            if not isinstance(content.get(name, {}), Mapping):
+                faults.add(f"content.{name}", "is not a table of fields")
+        if not content.get("changes"):
+            faults.add("content.changes", "is missing")
+    elif kind == "done":
+        faults.optional_line("content.reason", content.get("reason"), longest=LONGEST_REASON)

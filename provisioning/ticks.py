@@ -1,0 +1,106 @@
+"""The five ticks of an installation: bound, authorised, informed, configured, online. Each is true when it was seen.
+
+They are read from the journal of the run that waits for the visit: a step is completed there only when the other side
+has said so. The ticks of a round that was undone (another ONT was scanned) are gone with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
+
+from provisioning.field import VisitBooking
+from workflows import Definition, RunState, RunView, StepState, StepView, runs_of_keys, show_run
+
+TickName = Literal["bound", "authorised", "informed", "configured", "online"]
+
+STEPS: dict[TickName, tuple[str, str]] = {
+    "bound": ("provision_device", "the CPE's settings for this service, under the scanned serial"),
+    "authorised": ("confirm_port", "the OLT's answer to the line order"),
+    "informed": ("device_informed", "the CPE's Inform, as the ACS has kept it"),
+    "configured": ("verify_device", "the CPE's values, read back from it"),
+    "online": ("session_started", "the subscriber's own Accounting-Start with the allocated address"),
+}
+"""By tick: the step that sees it, and what that is seen by."""
+
+
+class Tick(TypedDict):
+    """One tick. ``source``: what it is seen by. ``why``: what stands in its way, None where it is true."""
+
+    name: TickName
+    is_true: bool
+    at: datetime | None
+    source: str
+    why: str | None
+
+
+class Ticks(TypedDict):
+    """The ticks of a visit, in the order in which they are to come; ``run_id`` None: no run waits for this visit."""
+
+    visit_id: int
+    run_id: int | None
+    all_true: bool
+    ticks: list[Tick]
+
+
+async def ticks_of(
+    db: AsyncSession, visit_id: int, *, tenant_id: str, definitions: Mapping[tuple[str, int], Definition[Any]]
+) -> Ticks:
+    """What has been seen of what the visit is for.
+
+    Raises: CodeMissing if this release has no definition for the run's version.
+    """
+    keys = await db.scalars(
+        select(VisitBooking.request_id).where(
+            VisitBooking.tenant_id == tenant_id,
+            VisitBooking.visit_id == visit_id,
+            VisitBooking.purpose == "installation",
+            VisitBooking.request_id.is_not(None),
+        )
+    )
+    found = await runs_of_keys(db, tenant_id=tenant_id, keys=[key for key in keys if key is not None])
+    run_id = max((number for number, _ in found.values()), default=None)
+    view = None
+    if run_id is not None:
+        view = await show_run(db, run_id, tenant_id=tenant_id, definitions=definitions)
+    ticks = ticks_in(view)
+    return Ticks(visit_id=visit_id, run_id=run_id, all_true=all(each["is_true"] for each in ticks), ticks=ticks)
+
+
+def ticks_in(view: RunView | None) -> list[Tick]:
+    """What this run's journal says of each; nothing is true where there is no run."""
+    return [_tick(name, view) for name in get_args(TickName)]
+
+
+def _tick(name: TickName, view: RunView | None) -> Tick:
+    step_name, source = STEPS[name]
+    step = None if view is None else _named(view.steps, step_name)
+    is_true = step is not None and step.state == StepState.COMPLETED
+    return Tick(
+        name=name,
+        is_true=is_true,
+        at=step.finished_at if step is not None and is_true else None,
+        source=source,
+        why=None if is_true else _why(view, step),
+    )
+
+
+def _why(view: RunView | None, step: StepView | None) -> str:
+    if view is None:
+        return "no run waits for this visit"
+    if step is None:
+        return f"run {view.summary.id} has no such step"
+    if step.state == StepState.SKIPPED:
+        return f"skipped: {step.note or 'no reason was given'}"
+    if view.summary.state == RunState.HELD:
+        return f"run {view.summary.id} is held at {view.summary.current_step}: {view.summary.reason}"
+    return view.summary.reason or f"run {view.summary.id} is at {view.summary.current_step or 'its end'}"
+
+
+def _named(steps: Sequence[StepView], name: str) -> StepView | None:
+    return next((step for step in steps if step.name == name), None)

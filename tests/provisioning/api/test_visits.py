@@ -1,0 +1,197 @@
+"""Dispatch by the API: slots and their reasons, bookings that the database defends, moves, and technicians' acts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.api import TECHNICIAN, Api
+
+CUSTOMER = 1001
+JOB = {"name": "repair", "duration_minutes": 60, "buffer_minutes": 15, "window_minutes": 60, "skills": []}
+WEEK = {day: ["08:00-12:00", "13:00-17:00"] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+HERE = {"latitude": 48.10, "longitude": 11.50}
+
+
+def in_three_days(api: Api, hour: int = 9) -> datetime:
+    day = api.appliance.clock() + timedelta(days=3)
+    return day.replace(hour=hour, minute=0, second=0, microsecond=0)
+
+
+async def prepared(api: Api, *, role: Any = "dispatch") -> None:
+    assert (await api.post("/visit-jobs", JOB, role=role)).status_code == 201
+    known = {"technician_id": TECHNICIAN, "name": "Tess", "skills": ["splicing"]}
+    assert (await api.post("/technicians", known, role=role)).status_code == 201
+    plan = {"week": WEEK, "time_zone": "UTC", "van": "M-FL 7", "home_latitude": 48.1, "home_longitude": 11.58}
+    planned = await api.post(f"/technicians/{TECHNICIAN}/plan", plan, role=role)
+    assert planned.status_code == 200, planned.text
+
+
+async def book(api: Api, starts_at: datetime, **more: Any) -> Any:
+    role = more.pop("role", "dispatch")
+    wish = {
+        "customer_id": CUSTOMER,
+        "technician_id": TECHNICIAN,
+        "starts_at": starts_at.isoformat(),
+        "address": "1 High Street",
+        "job": "repair",
+        **HERE,
+        **more,
+    }
+    return await api.post("/visits", wish, role=role)
+
+
+async def test_slots_are_offered_the_best_first_and_in_words_why(api: Api) -> None:
+    await prepared(api)
+    asked = {"job": "repair", **HERE, "starts_after": in_three_days(api, 0).isoformat(), "technician": TECHNICIAN}
+    answer = await api.get("/visits/slots", params=asked, role="dispatch")
+    assert answer.status_code == 200, answer.text
+    first = answer.json()["items"][0]
+    assert (first["technician_id"], first["travel_minutes"], first["travel_by"]) == (TECHNICIAN, 9, "straight line")
+    assert first["why"] == "9 min from home, no skill needed, free 08:00-12:00"
+    booked = await book(api, datetime.fromisoformat(first["starts_at"]))
+    assert booked.status_code == 201, booked.text
+    assert booked.json()["arrives_until"] == first["arrives_until"]
+    refused = await api.get("/visits/slots", params={"job": "dig"}, role="dispatch")
+    assert (refused.status_code, refused.json()["code"]) == (404, "field.job_unknown")
+
+
+async def test_a_taken_slot_is_refused_with_the_nearest_that_are_free(api: Api) -> None:
+    await prepared(api)
+    at = in_three_days(api)
+    assert (await book(api, at)).status_code == 201
+    refused = await book(api, at + timedelta(minutes=30))
+    told = refused.json()
+    assert (refused.status_code, told["code"]) == (409, "field.technician_busy")
+    assert len(told["alternatives"]) == 3
+    others = [one for one in told["alternatives"] if one["technician_id"] == TECHNICIAN]
+    for one in told["alternatives"]:
+        taken = await book(api, datetime.fromisoformat(one["starts_at"]), technician_id=one["technician_id"])
+        assert taken.status_code in (201, 409), taken.text  # of those that overlap each other, the first
+    assert others or told["alternatives"]
+
+
+async def test_out_of_hours_needs_the_permission_and_a_reason_that_stands_in_the_audit(api: Api) -> None:
+    await prepared(api)
+    at_night = in_three_days(api, 22)
+    refused = await book(api, at_night)
+    assert (refused.status_code, refused.json()["code"]) == (409, "field.outside_hours")
+    assert refused.json()["alternatives"]
+    forbidden = await book(api, at_night, override_reason="the line is cut")
+    assert (forbidden.status_code, forbidden.json()["code"]) == (403, "access.forbidden")
+    booked = await book(api, at_night, override_reason="the line is cut", role="noc")
+    assert booked.status_code == 201, booked.text
+    assert booked.json()["override_reason"] == "the line is cut"
+    [entry] = await api.audit(limit=1)
+    assert (entry["reason"], entry["subject"]) == ("the line is cut", f"visit/{booked.json()['visit_id']}")
+
+
+@pytest.mark.both_databases
+async def test_of_many_bookings_at_once_each_slot_has_one_winner_and_the_rest_are_told_others(any_api: Api) -> None:
+    api = any_api
+    await prepared(api, role="admin")
+    at, slots = in_three_days(api, 8), 4
+    await api.token("dispatch")
+
+    async def attempt(number: int) -> tuple[int, Any]:
+        answer = await book(api, at + timedelta(minutes=75 * (number % slots)))
+        return answer.status_code, answer.json()
+
+    answers = await asyncio.gather(*(attempt(number) for number in range(60)))
+    statuses = Counter(status for status, _ in answers)
+    fitting = 3  # three of them, with their buffers, lie in the morning's four hours; the fourth runs into the break
+    assert statuses == {201: fitting, 409: 60 - fitting}
+    assert all(told["alternatives"] for status, told in answers if status == 409)
+
+
+async def test_a_visit_moves_is_called_off_and_a_technician_moves_only_their_own(api: Api) -> None:
+    await prepared(api)
+    visit = (await book(api, in_three_days(api))).json()
+    address = f"/visits/{visit['visit_id']}"
+    wish = {"technician_id": TECHNICIAN, "starts_at": in_three_days(api, 14).isoformat(), "reason": "rain"}
+    moved = await api.post(f"{address}/reschedule", wish, role="technician", match="*")
+    assert moved.status_code == 200, moved.text
+    assert (moved.json()["sequence"], moved.json()["state"]) == (1, "booked")
+    [entry] = await api.audit(limit=1)
+    assert entry["reason"] == "rain"
+    assert datetime.fromisoformat(entry["before"]["starts_at"]) == in_three_days(api)
+    hand_over = await api.post(f"{address}/reschedule", {**wish, "technician_id": 99}, role="technician", match="*")
+    assert hand_over.status_code == 403
+    stale = await api.post(f"{address}/reschedule", wish, role="dispatch", match='"of yesterday"')
+    assert stale.status_code == 412
+    off = await api.post(f"{address}/cancel", {"reason": "sold the house"}, role="dispatch", match="*")
+    assert off.status_code == 200, off.text
+    assert off.json()["report"]["outcome"] == "cancelled"
+    again = await api.post(f"{address}/no-show", {"reason": "nobody there"}, role="dispatch", match="*")
+    assert (again.status_code, again.json()["code"]) == (409, "field.visit_over")
+
+
+async def test_acts_of_a_technician_count_once_and_conflicts_are_told(api: Api) -> None:
+    await prepared(api)
+    visit = (await book(api, in_three_days(api))).json()
+    address = f"/visits/{visit['visit_id']}"
+    now = api.appliance.clock().isoformat()
+
+    async def act(key: str, kind: str, **content: Any) -> Any:
+        wish = {"key": key, "kind": kind, "made_at": now, "content": content}
+        return await api.post(f"{address}/acts", wish, role="technician")
+
+    first = await act("a-1", "record", changes={"splitter": "SP-4", "optical_dbm": -19.4}, seen={"splitter": None})
+    assert first.status_code == 200, first.text
+    sheet = first.json()["sheet"]
+    assert (sheet["splitter"], sheet["optical_verdict"], sheet["optical_limits_dbm"]) == ("SP-4", "pass", [-27.0, -8.0])
+    again = await act("a-1", "record", changes={"splitter": "SP-4", "optical_dbm": -19.4}, seen={"splitter": None})
+    assert (again.status_code, again.json()["is_new"]) == (200, False)
+    other = await act("a-1", "record", changes={"splitter": "SP-5"})
+    assert (other.status_code, other.json()["code"]) == (409, "provisioning.request_conflict")
+    conflict = await act("a-2", "record", changes={"splitter": "SP-6"}, seen={"splitter": None})
+    assert (conflict.status_code, conflict.json()["code"]) == (409, "field.sheet_changed")
+    scanned = await act("a-3", "scanned", serial="HWTC12345678")
+    assert (scanned.status_code, scanned.json()["visit"]["state"]) == (200, "scanned")
+    ticks = (await api.get(f"{address}/ticks", role="technician")).json()
+    assert [tick["name"] for tick in ticks["ticks"]] == ["bound", "authorised", "informed", "configured", "online"]
+    assert (ticks["all_true"], ticks["run_id"], ticks["ticks"][0]["why"]) == (
+        False,
+        None,
+        "no run waits for this visit",
+    )
+    refused = await act("a-4", "done")
+    assert (refused.status_code, refused.json()["code"]) == (409, "field.not_done")
+    done = await act("a-5", "done", reason="tested with the meter")
+    assert done.status_code == 200, done.text
+    assert (done.json()["visit"]["state"], done.json()["sheet"]["done_reason"]) == (
+        "completed",
+        "tested with the meter",
+    )
+
+
+async def test_every_fault_of_an_act_is_named_at_once(api: Api) -> None:
+    await prepared(api)
+    visit = (await book(api, in_three_days(api))).json()
+    later = (api.appliance.clock() + timedelta(hours=2)).isoformat()
+    wish = {"key": "a", "kind": "record", "made_at": later, "content": {"serial": "x"}}
+    answer = await api.post(f"/visits/{visit['visit_id']}/acts", wish, role="technician")
+    assert answer.status_code == 422
+    assert [fault["field"] for fault in answer.json()["errors"]] == ["made_at", "content.serial", "content.changes"]
+
+
+async def test_a_photo_is_a_file_named_by_its_hash_and_the_same_one_is_kept_once(api: Api) -> None:
+    await prepared(api)
+    visit = (await book(api, in_three_days(api))).json()
+    address = f"/visits/{visit['visit_id']}/photos"
+    picture = b"\xff\xd8\xff\xe0 a very small jpeg"
+    sent: dict[str, Any] = {"content": picture, "headers": {"Content-Type": "image/jpeg"}, "role": "technician"}
+    kept = await api.send("POST", f"{address}?caption=splice+tray", **sent)
+    assert kept.status_code == 201, kept.text
+    assert (kept.json()["media_type"], kept.json()["size_bytes"]) == ("image/jpeg", len(picture))
+    assert (await api.send("POST", address, **sent)).json()["photo_id"] == kept.json()["photo_id"]
+    shown = await api.get(f"{address}/{kept.json()['photo_id']}", role="technician")
+    assert (shown.content, shown.headers["content-type"]) == (picture, "image/jpeg")
+    refused = await api.send("POST", address, **{**sent, "content": b"<svg/>"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "photo.refused")
+    missing = await api.get(f"{address}/999", role="technician")
+    assert (missing.status_code, missing.json()["code"]) == (404, "field.photo_unknown")

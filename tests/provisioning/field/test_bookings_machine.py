@@ -1,0 +1,210 @@
+"""Whatever is booked, moved, called off or taken as leave: nobody is in two places, or out of hours for no reason."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlalchemy import select
+
+from provisioning.commercial import invariants as commercial
+from provisioning.database import Database
+from provisioning.field import (
+    LIVE_STATES,
+    FieldError,
+    Jobs,
+    OutsideHours,
+    Override,
+    Place,
+    Planning,
+    RosterCollides,
+    SkillMissing,
+    Task,
+    TechnicianBusy,
+    Technicians,
+    Visit,
+    VisitOver,
+    Visits,
+)
+from provisioning.field.fitting import Fitting
+from provisioning.field.tables import Technician
+
+T = TypeVar("T")
+TENANTS = itertools.count(1)
+NOW = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
+TUESDAY = datetime(2026, 3, 3, 0, 0, tzinfo=UTC)
+PLACES = [None, Place(48.10, 11.50), Place(48.10, 11.58), Place(48.40, 11.50)]
+WEEKS: list[dict[str, list[str]] | None] = [
+    None,
+    {"tue": ["08:00-12:00", "13:00-17:00"]},
+    {"tue": ["00:00-24:00"], "wed": ["00:00-06:00"]},
+]
+WHY = Override("it must be", "dispatch")
+whom = st.integers(1, 2)
+quarters = st.integers(24, 88)  # from six in the morning to ten at night
+lengths = st.sampled_from([15, 60, 120])
+jobs = st.sampled_from(["plain", "splice"])
+overrides = st.sampled_from([None, WHY])
+
+
+def at(quarter: int) -> datetime:
+    return TUESDAY + timedelta(minutes=15 * quarter)
+
+
+class Calendar(RuleBasedStateMachine):
+    """Two technicians and one long day; the model is the rules themselves, asked of every row."""
+
+    database_url: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.tenant_id = f"tenant {next(TENANTS)}"
+        self.database = Database(self.database_url, tenant_id=self.tenant_id)
+        self.booked: list[int] = []
+        self.do(self.begin())
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    async def begin(self) -> None:
+        async with self.database.begin() as db:
+            people = Technicians(db, tenant_id=self.tenant_id)
+            await people.register(technician_id=1, name="Tom", skills=["splicing"])
+            await people.register(technician_id=2, name="Uma")
+            kinds = Jobs(db, tenant_id=self.tenant_id)
+            await kinds.define(name="plain", duration_minutes=60)
+            await kinds.define(name="splice", duration_minutes=60, buffer_minutes=30, skills=["splicing"])
+
+    def attempt(self, act: Any, *refusals: type[FieldError]) -> Any:
+        """In a transaction of its own, which a refusal takes back whole."""
+
+        async def once() -> Any:
+            try:
+                async with self.database.begin() as db:
+                    return await act(db)
+            except refusals:
+                return None
+
+        return self.do(once())
+
+    @rule(who=whom, quarter=quarters, minutes=lengths, job=jobs, place=st.sampled_from(PLACES), override=overrides)
+    def book(
+        self, who: int, quarter: int, minutes: int, job: str, place: Place | None, override: Override | None
+    ) -> None:
+        async def act(db: Any) -> int:
+            kind = await Jobs(db, tenant_id=self.tenant_id).job(job)
+            visit = await Visits(db, tenant_id=self.tenant_id, now=lambda: NOW).book(
+                customer_id=42,
+                technician_id=who,
+                starts_at=at(quarter),
+                duration_minutes=minutes,
+                address="1 High Street",
+                task=Task(kind, place, override),
+            )
+            return visit["visit_id"]
+
+        visit_id = self.attempt(act, TechnicianBusy, OutsideHours, SkillMissing)
+        if visit_id is not None:
+            self.booked.append(visit_id)
+
+    @rule(index=st.integers(0, 9), who=whom, quarter=quarters, override=overrides)
+    def move(self, index: int, who: int, quarter: int, override: Override | None) -> None:
+        if index < len(self.booked):
+
+            async def act(db: Any) -> None:
+                await Visits(db, tenant_id=self.tenant_id, now=lambda: NOW).reschedule(
+                    visit_id=self.booked[index],
+                    technician_id=who,
+                    starts_at=at(quarter),
+                    reason="moved",
+                    override=override,
+                )
+
+            self.attempt(act, TechnicianBusy, OutsideHours, SkillMissing, VisitOver)
+
+    @rule(index=st.integers(0, 9), outcome=st.sampled_from(["cancelled", "no_access", "scanned", "completed"]))
+    def report(self, index: int, outcome: Any) -> None:
+        if index < len(self.booked):
+
+            async def act(db: Any) -> None:
+                await Visits(db, tenant_id=self.tenant_id, now=lambda: NOW).report(
+                    visit_id=self.booked[index],
+                    outcome=outcome,
+                    serial="HWTC12345678" if outcome == "scanned" else None,
+                    note="because" if outcome == "cancelled" else None,
+                )
+
+            self.attempt(act, VisitOver)
+
+    @rule(who=whom, week=st.sampled_from(WEEKS), override=overrides)
+    def plan(self, who: int, week: dict[str, list[str]] | None, override: Override | None) -> None:
+        async def act(db: Any) -> None:
+            await Planning(db, tenant_id=self.tenant_id, now=lambda: NOW).plan(
+                technician_id=who, week=week, time_zone="UTC", override=override
+            )
+
+        self.attempt(act, RosterCollides)
+
+    @rule(who=whom, quarter=quarters, hours=st.integers(1, 4), override=overrides)
+    def be_away(self, who: int, quarter: int, hours: int, override: Override | None) -> None:
+        async def act(db: Any) -> None:
+            await Planning(db, tenant_id=self.tenant_id, now=lambda: NOW).take_leave(
+                technician_id=who,
+                starts_at=at(quarter),
+                ends_at=at(quarter + 4 * hours),
+                reason="ill",
+                override=override,
+            )
+
+        self.attempt(act, RosterCollides)
+
+    @invariant()
+    def nobody_is_in_two_places_or_out_of_hours_without_a_reason(self) -> None:
+        overlapping, outside = self.do(self.faults())
+        assert overlapping == []
+        assert outside == []
+
+    async def faults(self) -> tuple[list[Any], list[int]]:
+        async with self.database.read() as db:
+            overlapping = await commercial.overlapping_visits(db, self.tenant_id)
+            people = (await db.scalars(select(Technician).where(Technician.tenant_id == self.tenant_id))).all()
+            rosters = await Fitting(db, tenant_id=self.tenant_id).rosters(people)
+            live = await db.scalars(
+                select(Visit).where(Visit.tenant_id == self.tenant_id, Visit.state.in_(LIVE_STATES))
+            )
+            outside = [
+                visit.id
+                for visit in live
+                if visit.override_reason is None
+                and rosters[visit.technician_id].refusal(visit.starts_at, visit.ends_at) is not None
+            ]
+        return overlapping, outside
+
+    def teardown(self) -> None:
+        self.do(self.database.close())
+        self.runner.close()
+
+
+@pytest.mark.both_databases
+def test_nobody_is_in_two_places_whatever_is_booked_moved_and_called_off(database_url: str) -> None:
+    machine = type("CalendarOnThisDatabase", (Calendar,), {"database_url": database_url})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=6,
+            stateful_step_count=25,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
