@@ -28,9 +28,11 @@ BUSY_TIMEOUT_MS = 30_000
 GROUP_SIZE = 64
 GROUP_SECONDS = 0.005
 """Nobody comes into a group whose first has waited for its COMMIT as long as this."""
-GAP_SECONDS = 0.001
-"""Between a COMMIT and the BEGIN of who waits. Other processes look whether the file is free again and again, with
-pauses that grow: without a gap those of a process that always has somebody waiting would find it taken each time."""
+GAP_SECONDS = 0.0005
+"""For each that had a part in a COMMIT, but no more than `MOST_GAPS` times, until the BEGIN of who waits. Other
+processes look whether the file is free again and again, with pauses that grow: without a gap those of a process that
+always has somebody waiting would hardly find it so."""
+MOST_GAPS = 4
 PRAGMAS = (
     f"busy_timeout={BUSY_TIMEOUT_MS}",
     "journal_mode=WAL",
@@ -229,9 +231,9 @@ class _Queue:
     async def _serve(self) -> None:
         try:
             while self._waiting:
-                await _Group(self._shared, self._waiting).serve()
+                served = await _Group(self._shared, self._waiting).serve()
                 if self._waiting:
-                    await asyncio.sleep(GAP_SECONDS)
+                    await asyncio.sleep(GAP_SECONDS * min(served, MOST_GAPS))
         except sqlite3.Error as error:  # the connection is gone
             for turn in self._waiting:
                 _settle(turn.begun, error)
@@ -252,8 +254,8 @@ class _Group:
         self._unsaid: list[str] = []
         self._closes_at = float("inf")
 
-    async def serve(self) -> None:
-        """Until nobody else comes in. Raises: sqlite3.Error: there is no undoing."""
+    async def serve(self) -> int:
+        """Until nobody else comes in; how many had a part in the COMMIT. Raises: sqlite3.Error: there is no undoing."""
         try:
             while self._waiting and self._is_open():
                 turn = self._waiting.popleft()
@@ -269,6 +271,7 @@ class _Group:
             self._shared.undo_unseen()
             self._tell(sqlite3.OperationalError("interrupted"))
             raise
+        return len(self._ended)
 
     def _is_open(self) -> bool:
         """Whether the next one comes in. Who wants a turn of its own waits for no more than the one that goes on."""
