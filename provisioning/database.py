@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from provisioning.sqlite_driver import BEGIN, reading_driver, writing_driver
+from provisioning.sqlite_driver import reading_driver, writing_driver
+from provisioning.sqlite_writer import BEGIN, SHARED_BEGIN
 
 SQLITE_READERS = 16
 """Connections that stay open; a new one reads the whole schema before it answers anything."""
@@ -36,6 +37,8 @@ class Database:
         self.url = make_url(url)
         self.schema = schema
         self.engine = _make_engine(self.url, schema, tenant_id)
+        self.sharing = self.engine.execution_options(shares_commit=True)
+        """The same for transactions that may share their COMMIT, as ``begin`` says."""
         self.reading = _make_reading_engine(self.url, self.engine)
         self._session_class = type("DatabaseSession", (Session,), {})  # whoever listens hears this database alone
         self.witness: Callable[[AsyncSession], Awaitable[None]] | None = None
@@ -46,15 +49,22 @@ class Database:
         return self.url.get_backend_name() == "postgresql"
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncSession]:
+    async def begin(self, *, shared: bool = False) -> AsyncIterator[AsyncSession]:
         """A transaction that commits when the block ends and rolls back when it raises.
 
         PostgreSQL: READ COMMITTED, uniqueness rests on constraints. SQLite: BEGIN IMMEDIATE, so a read followed by a
         write loses no update; the driver's own BEGIN is DEFERRED, and an isolation level given to SQLAlchemy would
-        reset it. Those of one process come one after the other and share COMMITs (``provisioning.sqlite_writer``).
+        reset it. Those of one process come one after the other, in the order in which they came.
+
+        ``shared``: the block is done in milliseconds, waits for nothing but the database, and asks nothing by ``read``.
+        On SQLite it may then share its COMMIT with others of that kind, and is told of it with them
+        (``provisioning.sqlite_writer``).
         """
         opened = AsyncSession(
-            self.engine, expire_on_commit=False, autoflush=False, sync_session_class=self._session_class
+            self.sharing if shared else self.engine,
+            expire_on_commit=False,
+            autoflush=False,
+            sync_session_class=self._session_class,
         )
         async with opened as db, db.begin():
             yield db
@@ -122,7 +132,7 @@ def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEn
             pool_use_lifo=True,
         )
         event.listen(engine.sync_engine, "engine_disposed", lambda _engine: driver.renew())
-        event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(BEGIN))
+        event.listen(engine.sync_engine, "begin", _begin_on_sqlite)
         return engine
     if url.get_backend_name() != "postgresql":
         raise ValueError(f"database {url.get_backend_name()!r} is not supported: use sqlite or postgresql")
@@ -138,6 +148,11 @@ def _make_engine(url: URL, schema: str | None, tenant_id: str | None) -> AsyncEn
     )
     _set_up_postgresql_sessions(engine, tenant_id)
     return engine
+
+
+def _begin_on_sqlite(connection: Connection) -> None:
+    shared = connection.get_execution_options().get("shares_commit", False)
+    connection.exec_driver_sql(SHARED_BEGIN if shared else BEGIN)
 
 
 def _set_up_postgresql_sessions(engine: AsyncEngine, tenant_id: str | None) -> None:

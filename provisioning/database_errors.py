@@ -15,7 +15,10 @@ from provisioning.errors import ProvisioningError
 NOT_MIGRATED_SQLSTATES = frozenset({"42P01", "42703", "3F000"})  # undefined table, column, schema
 NOT_MIGRATED_SQLITE = ("no such table", "no such column", "has no column named")
 UNREACHABLE_SQLSTATES = ("08", "53", "57", "28", "3D")  # connection, resources, shutdown, login, no such database
-UNREACHABLE_SQLITE = ("unable to open", "database is locked", "disk i/o", "readonly", "read-only", "disk is full")
+UNREACHABLE_SQLITE = (
+    *("unable to open", "database is locked", "disk i/o", "readonly", "read-only", "disk is full"),
+    *("was rolled back", "interrupted", "connection closed"),
+)
 
 
 class DatabaseError(ProvisioningError):

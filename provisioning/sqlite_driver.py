@@ -27,9 +27,8 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 )
 from sqlalchemy.util.concurrency import await_
 
-from provisioning.sqlite_writer import BUSY_TIMEOUT_MS, SharedConnection, Turn
+from provisioning.sqlite_writer import BEGIN, BUSY_TIMEOUT_MS, SHARED_BEGIN, SharedConnection, Turn
 
-BEGIN = "BEGIN IMMEDIATE"
 ON_THE_SPOT_SECONDS = 0.005
 """How long a statement that reads may hold up everything else in its process."""
 STEPS_BETWEEN_LOOKS = 2_000
@@ -92,8 +91,8 @@ class _WritingCursor(_Cursor):
     __slots__ = ()
 
     def execute(self, operation: Any, parameters: Any = None) -> Any:
-        if operation == BEGIN:
-            cast("_Writing", self._adapt_connection).begin()
+        if operation in (BEGIN, SHARED_BEGIN):
+            cast("_Writing", self._adapt_connection).begin(shared=operation == SHARED_BEGIN)
         else:
             super().execute(operation, parameters)
 
@@ -101,28 +100,26 @@ class _WritingCursor(_Cursor):
 class _Writing(AsyncAdapt_aiosqlite_connection):
     """What SQLAlchemy takes for a connection of its own. It is the one of the whole process, for a turn at a time."""
 
-    __slots__ = ("_shared", "_turn")
+    __slots__ = ("_has_left", "_shared", "_turn")
     _cursor_cls = _WritingCursor
 
     def __init__(self, dbapi: Any, shared: SharedConnection) -> None:
         super().__init__(dbapi, cast("Any", shared.driver))
         self._shared = shared
         self._turn: Turn | None = None
+        self._has_left = False
 
     def act(self, act: Act) -> tuple[_Outcome, list[Any]]:
         return await_(self._asked(act))
 
     async def _asked(self, act: Act) -> tuple[_Outcome, list[Any]]:
-        driver = cast("Any", self._connection)
         in_turn = self._turn is not None
         async with self._execute_mutex:
-            return cast(
-                "tuple[_Outcome, list[Any]]", await driver._execute(lambda: _whole(driver._conn, act, goes_on=in_turn))
-            )
+            return await self._shared.ask(lambda plain: _whole(plain, act), goes_on=in_turn)
 
-    def begin(self) -> None:
+    def begin(self, *, shared: bool) -> None:
         try:
-            self._turn = await_(self._shared.begin())
+            self._turn = await_(self._shared.begin(shared=shared))
         except sqlite3.Error as error:
             self._handle_exception(error)
 
@@ -139,24 +136,28 @@ class _Writing(AsyncAdapt_aiosqlite_connection):
         try:
             await_(self._shared.end(turn, keep=keep))
         except sqlite3.Error as error:
-            self._handle_exception(error)
+            if keep or not _is_called_off():  # else that is what is to be heard of
+                self._handle_exception(error)
 
     def close(self) -> None:
-        self._give_up()
-        await_(self._shared.leave())
+        if self._goes():
+            await_(self._shared.leave())
 
     async def _terminate_graceful_close(self) -> None:
-        self._give_up()
-        await self._shared.leave()
+        if self._goes():
+            await self._shared.leave()
 
     def _terminate_force_close(self) -> None:
-        self._give_up()
-        self._shared.drop()
+        if self._goes():
+            self._shared.drop()
 
-    def _give_up(self) -> None:
+    def _goes(self) -> bool:
+        """Once only: SQLAlchemy closes by force as well what it was called off from closing, while that goes on."""
         turn, self._turn = self._turn, None
         if turn is not None:
             turn.give_up()
+        had_left, self._has_left = self._has_left, True
+        return not had_left
 
     def create_function(self, *args: Any, **kw: Any) -> None:
         if args[0] not in self._shared.functions:
@@ -228,14 +229,14 @@ async def _nothing() -> None:
     """Waits for nothing."""
 
 
-def _whole(
-    connection: sqlite3.Connection, act: Act, *, begins: bool = False, goes_on: bool = False
-) -> tuple[_Outcome, list[Any]]:
-    if not connection.in_transaction:
-        if begins:
-            connection.execute("BEGIN")
-        elif goes_on:  # SQLite has taken it back, as it does when the disk is full
-            raise sqlite3.OperationalError("the transaction was rolled back")
+def _is_called_off() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _whole(connection: sqlite3.Connection, act: Act, *, begins: bool = False) -> tuple[_Outcome, list[Any]]:
+    if begins and not connection.in_transaction:
+        connection.execute("BEGIN")
     cursor = connection.cursor()
     try:
         rows = act(cursor)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ipam.allocation.places import AnySelect
@@ -35,7 +35,7 @@ Given = tuple[str, str]
 
 @dataclass(frozen=True)
 class Claim:
-    """A live service, and what RADIUS should give it."""
+    """A service that holds something, and what RADIUS should give it."""
 
     service_id: int
     customer_id: int
@@ -80,8 +80,9 @@ class Reconciliation:
 
     async def missing(self) -> AsyncIterator[Difference]:
         """Services of which RADIUS has no row at all, when every name was compared."""
-        live = select(Service.service_id).where(Service.tenant_id == self._tenant_id, Service.state == "active")
-        page = live.order_by(Service.service_id).limit(NAMES_AT_ONCE)
+        holds = exists().where(Allocation.service_id == Service.service_id, ASSIGNED)
+        holding = select(Service.service_id).where(Service.tenant_id == self._tenant_id, holds)
+        page = holding.order_by(Service.service_id).limit(NAMES_AT_ONCE)
         last = 0
         while numbers := (await self._db.scalars(page.where(Service.service_id > last))).all():
             last = numbers[-1]

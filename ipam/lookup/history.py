@@ -75,7 +75,7 @@ async def unit_at(db: AsyncSession, *, tenant_id: str, address: str, at: datetim
         raise RequestInvalid("address", f"can't be looked up: {exc}") from exc
     stored = to_bytes(family, number)
     asked = {"tenant_id": tenant_id, "stored": stored, "at": at}
-    found = {
+    found = {  # of each VRF the last one
         name: (pool_id, pool, base, unit_length or 0)
         for statement in (_POOLS_NOW, _POOLS_THEN)
         for name, pool_id, pool, base, unit_length in await db.execute(statement, asked)
@@ -110,7 +110,12 @@ def _service_with_place() -> AnySelect:
 
 # Made once: to make them costs more than to have them answered.
 _POOLS_NOW = _pools_around(Prefix, and_(Pool.prefix_id == Prefix.id, IN_THE_NETWORK))
-_POOLS_THEN = _pools_around(FormerPrefix, FormerPrefix.pool_id == Pool.id).where(FormerPrefix.until > _AT)
+_POOLS_THEN = (
+    _pools_around(FormerPrefix, FormerPrefix.pool_id == Pool.id)
+    .where(FormerPrefix.until > _AT)
+    .order_by(FormerPrefix.until.desc(), FormerPrefix.id.desc())
+)
+"""In each VRF the one that ended first after that time comes last: it is the one that stood there."""
 _EVENTS = select(AllocationEvent).where(
     AllocationEvent.pool_id == bindparam("pool_id", type_=Integer),
     AllocationEvent.unit == bindparam("unit", type_=BigInteger),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from ipam.errors import RequestInvalid
 from ipam.estate.pools import discard, has_history
@@ -75,6 +75,8 @@ async def _give_up_prefix(rows: EstateRows, prefix_id: int, pool: KnownPool, *, 
     if (same := await rows.find(Prefix, **key)) is not None:
         if other := await rows.find(Pool, prefix_id=same["id"]):
             raise RequestInvalid("pool", f"{pool.name} can't be retired: pool {other['name']} was, on {pool.network}")
+        rules = table_of(NatRule)  # that have ended: their outside is this one from now on
+        await rows.db.execute(update(rules).where(rules.c.prefix_id == same["id"]).values(prefix_id=prefix_id))
         await rows.db.execute(delete(table_of(Prefix)).where(table_of(Prefix).c.id == same["id"]))
     kept = {name: prefix[name] for name in ("vrf_id", "network", "first_address", "last_address")}
     await rows.add(FormerPrefix, pool_id=pool.pool_id, until=at, note=note, **kept)

@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import and_, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ipam.allocation.candidates import Candidate, everything_bound
+from ipam.allocation.candidates import Candidate, EverythingBound, everything_bound
 from ipam.allocation.places import PLAN_COLUMNS, Place, Plan
 from ipam.invariants import Violation
 from ipam.kinds import wanted
 from ipam.tables import AccessNode, AccessPort, AddressPlan, Bng, NetworkVersion, Serving, Site
 
+NODES_AT_ONCE = 50
+"""Of each of them there may be a row for every port and plan."""
 _OF_THE_PREMISE = ("location_id", "location", "onu")
 """What premises that are served alike don't share: it is told of each anew."""
 _PLACE = (
@@ -50,19 +52,25 @@ async def served_otherwise(db: AsyncSession, *, tenant_id: str) -> list[Violatio
         .where(Serving.tenant_id == tenant_id, Serving.version == NetworkVersion.version)
         .order_by(AccessNode.name, AccessPort.name, Serving.plan)
     )
-    rows: Sequence[Any] = (await db.execute(kept)).all()
-    if not rows:
-        return []
-    everything = await everything_bound(db, tenant_id)
+    nodes = select(Serving.node_id).distinct().where(Serving.tenant_id == tenant_id).order_by(Serving.node_id)
+    everything: EverythingBound | None = None
     found: list[Violation] = []
-    for row in rows:
-        said: Serving = row[0]
-        place, plan = Place(*row[1 : len(_PLACE) + 1]), Plan(*row[len(_PLACE) + 1 :])
-        if plan.plan_id is None or not _agrees(said, place, plan, everything.at(place, plan)):
-            where = f"{place.access_node} {place.port}" if place.port else place.access_node
-            about = f"what is kept of who serves plan {said.plan} at {where}"
-            found.append(Violation(about, "isn't what is bound there"))
+    last = 0
+    while page := (await db.scalars(nodes.where(Serving.node_id > last).limit(NODES_AT_ONCE))).all():
+        last = page[-1]
+        everything = everything or await everything_bound(db, tenant_id)
+        rows = await db.execute(kept.where(Serving.node_id.in_(page)))
+        found += [each for row in rows if (each := _violation(row, everything)) is not None]
     return found
+
+
+def _violation(row: Any, everything: EverythingBound) -> Violation | None:
+    said: Serving = row[0]
+    place, plan = Place(*row[1 : len(_PLACE) + 1]), Plan(*row[len(_PLACE) + 1 :])
+    if plan.plan_id is not None and _agrees(said, place, plan, everything.at(place, plan)):
+        return None
+    where = f"{place.access_node} {place.port}" if place.port else place.access_node
+    return Violation(f"what is kept of who serves plan {said.plan} at {where}", "isn't what is bound there")
 
 
 def _agrees(said: Serving, place: Place, plan: Plan, bound: Sequence[Candidate]) -> bool:

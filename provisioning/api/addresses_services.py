@@ -68,7 +68,7 @@ class Release(Wish):
     reason: Why
 
 
-@doors.post("", permission="addresses.write", status_code=201, responses={404: problem(WORDS[404])})
+@doors.post("", permission="addresses.write", status_code=201, responses={404: problem(WORDS[404])}, shared=True)
 async def allocate(call: InCall, wish: Allocation, response: Response) -> AllocatedResources:
     """Gives a service that your own system looks after its addresses, prefixes and VLANs; 409 when a pool is full."""
     who = f"{call.caller.token_id}/{key_of(call.request)}"

@@ -78,6 +78,7 @@ class Terms:
     ``Idempotency-Key``. ``takes_json``: any body must be JSON, or CSV where its description says so (``takes_csv``).
     ``refusal``: makes the answer of a problem, where that is a page. ``first`` reads before anything may be written;
     what it answers is the answer, and a function that it hands back is asked for one, with no transaction open.
+    ``shared``: its transaction is short and waits for nobody (``Database.begin``).
     """
 
     permission: Permission | Literal["public", "signed in"]
@@ -88,6 +89,7 @@ class Terms:
     refusal: Refusal | None = None
     first: First | None = None
     takes_csv: bool = False
+    shared: bool = False
 
     @property
     def reads(self) -> bool:
@@ -154,7 +156,7 @@ class Door(APIRoute):
             answer = found if found is None or isinstance(found, Response) else await found()
             if answer is not None:
                 return answer
-        async with appliance.database.begin() as db:
+        async with appliance.database.begin(shared=terms.shared) as db:
             caller = await self._caller(appliance, db, request)  # the body, or a turn to write, may have taken long
             if caller.token_id is not None and not caller.use_noted:
                 await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(caller.token_id)
@@ -232,7 +234,7 @@ class Doors(APIRouter):
             return Match.NONE, {}
         return super().matches(scope)
 
-    def door(
+    def door(  # noqa: PLR0913 - each is one of the route's terms
         self,
         method: Method,
         path: str,
@@ -244,6 +246,7 @@ class Doors(APIRouter):
         if_match: bool = False,
         refusal: Refusal | None = None,
         first: First | None = None,
+        shared: bool = False,
         **options: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """A route; ``options`` are FastAPI's own. Statuses that its terms bring are documented by themselves."""
@@ -256,6 +259,7 @@ class Doors(APIRouter):
             most_bytes=most_bytes,
             refusal=refusal,
             first=first,
+            shared=shared,
             takes_csv="text/csv" in options.get("openapi_extra", {}).get("requestBody", {}).get("content", {}),
         )
         documented = described(path, terms, if_match=if_match) if with_token else {}
@@ -307,7 +311,7 @@ async def _note_use(noting: set[int], appliance: Appliance, token_id: int) -> No
         return
     noting.add(token_id)
     try:
-        async with appliance.database.begin() as db:
+        async with appliance.database.begin(shared=True) as db:
             await Tokens(db, tenant_id=appliance.tenant_id, now=appliance.clock).note_use(token_id)
     except SQLAlchemyError as error:
         log.warning("the use of a token could not be noted", token_id=token_id, reason=str(as_database_error(error)))

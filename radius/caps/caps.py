@@ -14,7 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from radius.caps.periods import CapPeriod, period_at
-from radius.caps.standing import CapLevel, events_of, events_of_each, level_of, of_period, served_at_cap, standing
+from radius.caps.standing import (
+    CapLevel,
+    CapStanding,
+    events_of,
+    events_of_each,
+    level_of,
+    of_period,
+    served_at_cap,
+    standing,
+)
 from radius.caps.use import MonthsUse, used_since
 from radius.plans.terms import AtCap, CapCounts, terms_of
 from radius.ports import Begin, Now, Secrets
@@ -117,13 +126,10 @@ class DataCaps:
             SubscriberUnknown, RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
         async with self._read() as db:
-            subscriber = await found(db, self._tenant_id, subscriber_id)
-            plan = await db.get_one(Plan, subscriber.plan_id)
+            subscriber, plan = await self._with_plan(db, subscriber_id)
             if plan.data_cap_octets is None:
                 return None
-            [watched] = await self._with_periods(db, [(subscriber, plan)])
-            events = of_period(await events_of(db, subscriber, now=self._now()), watched.period)
-            stands = standing(plan, events)
+            watched, stands = await self._standing(db, subscriber, plan)
             over = subscriber.over_plan_id
             served_by = None if over is None else (await db.get_one(Plan, over)).name
         used = max((await self._used([watched]))[subscriber_id], stands.known_octets)
@@ -143,16 +149,31 @@ class DataCaps:
             served_by=served_by,
         )
 
-    async def used_of(self, subscriber_id: int) -> int:
-        """What its data cap counts of this month's use; 0: its plan has none. Raises: as ``of``."""
-        stands = await self.of(subscriber_id)
-        return 0 if stands is None else stands["used_octets"]
+    async def used_of(self, db: AsyncSession, subscriber_id: int) -> int:
+        """What its data cap counts of this month's use, as ``db``, which is to go by it, sees the subscriber; 0: its
+        plan has none. Raises: as ``of``."""
+        subscriber, plan = await self._with_plan(db, subscriber_id)
+        if plan.data_cap_octets is None:
+            return 0
+        watched, stands = await self._standing(db, subscriber, plan)
+        return max((await self._used([watched]))[subscriber_id], stands.known_octets)
 
     async def period_of(self, db: AsyncSession, service_id: int | None) -> CapPeriod:
         """The billing month that goes on for this service."""
         services = [] if service_id is None else [service_id]
         days = await self._billing_days(db, services)
         return period_at(self._now(), self._zone, days.get(service_id or 0))
+
+    async def _with_plan(self, db: AsyncSession, subscriber_id: int) -> tuple[Subscriber, Plan]:
+        """Raises: SubscriberUnknown."""
+        subscriber = await found(db, self._tenant_id, subscriber_id)
+        return subscriber, await db.get_one(Plan, subscriber.plan_id)
+
+    async def _standing(self, db: AsyncSession, subscriber: Subscriber, plan: Plan) -> tuple[_Watched, CapStanding]:
+        """In the month that goes on, by what was told before; its use of it isn't looked at."""
+        [watched] = await self._with_periods(db, [(subscriber, plan)])
+        events = of_period(await events_of(db, subscriber, now=self._now()), watched.period)
+        return watched, standing(plan, events)
 
     async def _watched(self) -> AsyncIterator[list[_Watched]]:
         last = 0

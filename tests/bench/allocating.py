@@ -9,7 +9,7 @@ Against a *floor*: one bare INSERT and its COMMIT, of a row like an allocation's
 and engine, in the same database. Both in turn, in windows of ``SECONDS``, ``RUNS`` times, by 1 client and by 8
 processes. ``floor`` and ``rate_per_s`` are operations a second, ``ratio`` is how many times the floor an operation
 costs (the median of the runs): what else the machine does falls on both sides. On SQLite fresh pools are measured by 8
-clients of one process as well (``"processes": 1``): those share COMMITs, as the requests to `firstlight serve` do, and
+clients of one process as well (``"processes": 1``): those share COMMITs, as allocations by `firstlight serve` do, and
 so does their floor. The databases are a SQLite file and a PostgreSQL server of its own that syncs what it commits.
 
 * ``ipam.allocate``: one allocation, from pools of every size. ``fresh``: ``fill_percent`` of a pool is somebody's and
@@ -113,7 +113,7 @@ class Allocating:
             row = {"id": number, "tenant_id": self.tenant_id, "pool_id": client, "unit": number, "state": "assigned"}
             row |= {"service_id": number, "subject": f"{number}@1", "assigned_at": utc_now()}
             began = time.perf_counter()
-            async with database.engine.begin() as connection:
+            async with database.sharing.begin() as connection:
                 await connection.execute(_INSERT, row)
             return (time.perf_counter() - began) * 1000
 
@@ -121,7 +121,7 @@ class Allocating:
             number = next(numbers)
             where = self.locations[number // 100 % len(self.locations)]
             began = time.perf_counter()
-            async with database.begin() as db:
+            async with database.begin(shared=True) as db:
                 given = await self._service(db).allocate_resources(
                     customer_id=number, service_location=where, bandwidth_plan=PLAN, request_id=f"bench/{number}"
                 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
+from sqlalchemy import update
 
 from ipam import Difference
 from ipam.inventory import reconciling
+from ipam.tables import Service
 from tests.ipam.conftest import Network
 
 
@@ -46,6 +48,18 @@ async def test_many_services_are_looked_through_some_at_a_time(
     told = [(each["difference"], each["username"]) for each in found]
     assert told[:2] == [("mismatched", names[2]), ("unknown_to_ipam", "eve@isp")]
     assert told[2:] == [("missing_in_radius", name) for name in (*names[:2], *names[3:])]
+
+
+async def test_what_is_held_is_missing_there_also_when_its_service_was_released(network: Network) -> None:
+    given = await network.allocate(1)
+    async with network.database.begin() as db:
+        at = network.clock()
+        await db.execute(update(Service).values(state="released", released_at=at))
+
+    [missing] = await compared(network, [])
+
+    assert (missing["difference"], missing["username"]) == ("missing_in_radius", given["username"])
+    assert f"Framed-IP-Address={given['ip_address']}" in missing["ipam"]
 
 
 async def test_each_difference_says_what_only_one_side_has(network: Network) -> None:

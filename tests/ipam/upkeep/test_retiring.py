@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from ipam import EstateInUse, NameUnknown, NoPoolBound, PoolNotEmpty, RequestInvalid
-from ipam.tables import Pool, Prefix
+from ipam.tables import NatRule, Pool, Prefix
 from tests.ipam.conftest import STARTED_AT, Network, one_pool
 
 NETWORK = "192.0.2.0/28"
@@ -92,6 +92,55 @@ async def test_a_container_of_the_same_prefix_is_the_one_that_stays(empty: Netwo
     with pytest.raises(RequestInvalid, match="pool cgnat was, on"):
         await empty.keep("retire", pool="next", note="sold")
     assert await names(empty) == ["next"]
+
+
+async def test_who_had_an_address_then_is_found_also_when_its_pools_successor_has_shrunk(empty: Network) -> None:
+    await empty.apply(one_pool(NETWORK, quarantine_seconds=0))
+    given = await empty.allocate(1, ip_address="192.0.2.2")
+    empty.clock.forward(minutes=10)
+    await empty.release(given["service_id"])
+    empty.clock.forward(minutes=1)
+    await empty.keep("retire", pool="cgnat", note="sold")
+    empty.clock.forward(minutes=1)
+    again: dict[str, Any] = {"name": "next", "kind": "ipv4", "network": NETWORK, "quarantine_seconds": 0}
+    await empty.apply({"pool": [{**again, "bindings": [{"bng": "bng-1"}]}]})
+    new = await empty.allocate(2, ip_address=given["ip_address"])
+    empty.clock.forward(minutes=1)
+    for network in ("192.0.2.0/29", "192.0.2.0/30"):
+        await empty.keep("shrink", pool="next", network=network, note="sold in part")
+        empty.clock.forward(minutes=1)
+
+    async with empty.database.begin() as db:
+        found = [
+            await empty.service(db).service_at(address=given["ip_address"], at=STARTED_AT + timedelta(minutes=minutes))
+            for minutes in (5, 11, 12, 13, 15)
+        ]
+    assert [each and (each["pool"], each["service_id"]) for each in found] == [
+        ("cgnat", given["service_id"]),
+        None,
+        *[("next", new["service_id"])] * 3,
+    ]
+
+
+async def test_a_pool_goes_whose_network_was_the_outside_of_a_rule_that_has_ended(empty: Network) -> None:
+    outside = "198.51.100.0/30"
+    await empty.apply(one_pool(NETWORK, quarantine_seconds=0))
+    await empty.ports("define_rule", pool="cgnat", outside=outside, ports_per_subscriber=1000)
+    empty.clock.forward(minutes=1)
+    await empty.ports("end_rule", pool="cgnat")
+    public: dict[str, Any] = {"name": "public", "kind": "ipv4", "network": outside, "quarantine_seconds": 0}
+    await empty.apply({"pool": [{**public, "bindings": [{"bng": "bng-1"}]}]})
+    await empty.keep("drain", pool="cgnat", note="so that the other one serves")
+    empty.clock.forward(minutes=1)
+    await empty.release((await empty.allocate(1))["service_id"])
+    empty.clock.forward(minutes=1)
+    await empty.keep("retire", pool="public", note="sold")
+
+    assert await names(empty) == ["cgnat"]
+    async with empty.database.begin() as db:
+        rules = select(Prefix.network, Prefix.role).join(NatRule, NatRule.prefix_id == Prefix.id)
+        assert list(await db.execute(rules)) == [(outside, "container")]
+    assert await empty.violations() == []
 
 
 async def test_nobody_is_given_anything_of_what_is_gone_and_a_vlan_pool_does_not_go(network: Network) -> None:
