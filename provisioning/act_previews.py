@@ -1,18 +1,20 @@
-"""What an act on a campaign or a webhook would touch, in sentences, before it is taken. Pure."""
+"""What an act on a campaign or a webhook would touch, in sentences, before it is taken."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from acs import CampaignRecord, CampaignState
-from provisioning.webhooks import WebhookRecord
+from provisioning.webhooks import WebhookRecord, Webhooks
 
 CampaignVerb = Literal["start", "pause", "resume", "cancel"]
 WebhookVerb = Literal["enable", "disable", "replay"]
 CAMPAIGN_VERBS: tuple[CampaignVerb, ...] = get_args(CampaignVerb)
 WEBHOOK_VERBS: tuple[WebhookVerb, ...] = get_args(WebhookVerb)
+USUAL_REPLAY = timedelta(days=1)
 FROM: Mapping[CampaignVerb, Sequence[CampaignState]] = {
     "start": ("planned",),
     "pause": ("running",),
@@ -43,11 +45,12 @@ def campaign_preview(campaign: CampaignRecord, verb: CampaignVerb) -> Touches:
         return Touches(verb, [], f"It is {state}; {verb} is for one that is {' or '.join(FROM[verb])}.")
     waiting = f"{_cpes(devices['waiting'])} that {_verb(devices['waiting'], 'waits', 'wait')}"
     under_way = f"{_cpes(devices['under_way'])} that {_verb(devices['under_way'], 'is', 'are')} under way"
+    goes_on = _verb(devices["under_way"], "goes on", "go on")
     when = f", between {campaign['window']} by the ISP's clock" if campaign["window"] else ""
     pace = f"{campaign['canary']} first, then {campaign['batch_size']} at a time{when}"
     touches: dict[CampaignVerb, list[str]] = {
         "start": [f"It begins with {waiting}: {pace}.", _stops(campaign)],
-        "pause": [f"None of {waiting} is begun.", f"{_capital(under_way)} go on to their end."],
+        "pause": [f"None of {waiting} is begun.", f"{_capital(under_way)} {goes_on} to the end."],
         "resume": [f"It goes on with {waiting}: {pace}.", *_pardoned(campaign), _stops(campaign)],
         "cancel": [
             f"It ends for good: {waiting} {_verb(devices['waiting'], 'is', 'are')} left alone.",
@@ -85,6 +88,17 @@ def webhook_preview(webhook: WebhookRecord, verb: WebhookVerb, *, queued: int, a
     return Touches(verb, touches[verb], None)
 
 
+async def previewed_webhook(
+    desk: Webhooks, webhook_id: int, verb: WebhookVerb, *, since: datetime | None, only_failed: bool, now: datetime
+) -> Touches:
+    """The same, counted now; a replay without ``since`` is of the last day. Raises: WebhookUnknown."""
+    webhook, again = await desk.webhook(webhook_id=webhook_id), 0
+    if verb == "replay":
+        began = now - USUAL_REPLAY if since is None else since
+        again = await desk.would_replay(webhook_id=webhook_id, since=began, only_failed=only_failed)
+    return webhook_preview(webhook, verb, queued=await desk.waiting(webhook_id=webhook_id), again=again)
+
+
 def _stops(campaign: CampaignRecord) -> str:
     return f"It stops by itself when more than {campaign['most_failed_percent']} % fail."
 
@@ -103,7 +117,8 @@ def _begun(campaign: CampaignRecord) -> str:
     if campaign["state"] == "stopped":
         return "What was not sent by the time it stopped is not sent."
     under_way = campaign["devices"]["under_way"]
-    return f"{_capital(_cpes(under_way))} that {_verb(under_way, 'is', 'are')} under way go on by themselves."
+    goes_on = _verb(under_way, "goes on by itself", "go on by themselves")
+    return f"{_capital(_cpes(under_way))} that {_verb(under_way, 'is', 'are')} under way {goes_on}."
 
 
 def _cpes(number: int) -> str:

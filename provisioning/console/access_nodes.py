@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import Query, Response
 
@@ -12,6 +13,7 @@ from provisioning.api.own import own_sight
 from provisioning.console.doors import ConsoleDoors
 from provisioning.console.pages import show
 
+ON_A_PAGE = 50
 MOST_LINES = 100_000
 
 doors = ConsoleDoors(name="addresses")
@@ -20,17 +22,18 @@ NodeName = Annotated[str, Query(min_length=1, max_length=120)]
 
 
 @doors.page("/access-nodes", permission="addresses.read")
-async def access_nodes(call: InCall) -> Response:
-    """All that have something bound to them, by their names."""
+async def access_nodes(call: InCall, behind: Annotated[str, Query(max_length=120)] = "") -> Response:
+    """Access nodes by their names, ``behind`` the last one of the page before."""
     lookup = call.appliance.address_lookup(call.db)
     used = await lookup.usage_by_place("access_node")
-    names = sorted({each["place"] for each in used})
-    bngs = await lookup.bngs_of(names)
+    found = await lookup.access_nodes(after=behind, limit=ON_A_PAGE + 1)
+    page = found[:ON_A_PAGE]
     return show(
         call,
         "access_nodes.html.j2",
         "Access nodes",
-        nodes=[(name, bngs.get(name, ""), [each for each in used if each["place"] == name]) for name in names],
+        nodes=[(name, bng, [each for each in used if each["place"] == name]) for name, bng in page],
+        next="/access-nodes?" + urlencode({"behind": page[-1][0]}) if len(found) > ON_A_PAGE else None,
     )
 
 

@@ -9,7 +9,7 @@ from fastapi import Query, Response
 from starlette.exceptions import HTTPException
 
 from provisioning.access import subject_of
-from provisioning.act_previews import WEBHOOK_VERBS, WebhookVerb, webhook_preview
+from provisioning.act_previews import WEBHOOK_VERBS, WebhookVerb, previewed_webhook
 from provisioning.api import Call, InCall
 from provisioning.api.pages import Number
 from provisioning.console.doors import ConsoleDoors, Form, form_of
@@ -31,16 +31,14 @@ async def look(call: InCall, webhook_id: Number, verb: str, hours: Word = USUAL_
     """What this act would touch, and the form that takes it."""
     known, desk = _known(verb), call.appliance.webhooks(call.db)
     webhook = await desk.webhook(webhook_id=webhook_id)
-    since = _since(call, hours)
-    again = await desk.would_replay(webhook_id=webhook_id, since=since, only_failed=not all) if known == "replay" else 0
-    queued = await desk.waiting(webhook_id=webhook_id)
+    since, now = _since(call, hours), call.appliance.clock()
     return show(
         call,
         "touching.html.j2",
         f"{TITLES[known]}: webhook {webhook_id}",
         lead=f"at {host_of(webhook)}",
         state=webhook["state"],
-        preview=webhook_preview(webhook, known, queued=queued, again=again),
+        preview=await previewed_webhook(desk, webhook_id, known, since=since, only_failed=not all, now=now),
         mark=webhook["state"],
         button=TITLES[known],
         back=f"/webhooks/{webhook_id}",

@@ -22,6 +22,7 @@ TECHNICIANS = (8, 9, 10, 11, 12)
 VISIT_HOURS = 3
 """So long after each other two visits of one technician are."""
 LOOK_EVERY_SECONDS, PATIENCE_SECONDS = 0.3, 120.0
+VISITED: tuple[Fate, ...] = ("done", "refuses", "other port")
 FATES: tuple[Fate, ...] = (
     "done",
     "done",
@@ -128,18 +129,25 @@ def estate_of(orders: Sequence[Order]) -> str:
 async def take_orders(lab: Lab, say: Say) -> None:
     """Hands the tickets in and plays technician where there is one to play, until each stands where it is to stand.
 
-    Raises: DemoFailed naming the order that stands elsewhere.
+    Raises: DemoFailed naming the run that needs a person before its visit.
     """
+    runs: list[int] = []
     for order in ORDERS:
         async with lab.appliance.database.begin() as db:
             started = await lab.appliance.desk(db).accept(order.ticket(lab.appliance.clock()), by="demo")
-        if order.fate in ("done", "refuses", "other port"):
+        runs.append(started.run_id)
+        if order.fate in VISITED:
             await _visited(lab, order, started.run_id)
+    for order, run_id in zip(ORDERS, runs, strict=True):
+        await _until(lab, run_id, None if order.fate in VISITED else "visit")
     say(f"  {len(ORDERS)} orders are under way; some of them are broken on purpose")
 
 
 async def _visited(lab: Lab, order: Order, run_id: int) -> None:
     view = await _until(lab, run_id, "visit")
+    if view.summary.waiting_for != "visit":
+        summary = view.summary
+        raise DemoFailed(f"run {summary.id} is {summary.state} in {summary.current_step}: {summary.reason}")
     spare = f"0/1/{FIRST_PORT + len(ORDERS)}"
     cpe = await lab.world.plug(order.serial, port=spare if order.fate == "other port" else order.port)
     if order.fate == "refuses":
@@ -151,14 +159,12 @@ async def _visited(lab: Lab, order: Order, run_id: int) -> None:
         )
 
 
-async def _until(lab: Lab, run_id: int, signal: str) -> RunView:
-    """Raises: DemoFailed if it does not come to wait for that."""
+async def _until(lab: Lab, run_id: int, signal: str | None) -> RunView:
+    """Until it has ended, is held, or waits for that signal."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             view = await look(lab.appliance, run_id)
             summary = view.summary
-            if summary.waiting_for == signal:
+            if summary.state in ENDED or summary.state == "held" or (signal and summary.waiting_for == signal):
                 return view
-            if summary.state in ENDED or summary.state == "held":
-                raise DemoFailed(f"run {summary.id} is {summary.state} in {summary.current_step}: {summary.reason}")
             await asyncio.sleep(LOOK_EVERY_SECONDS)

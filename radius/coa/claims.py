@@ -71,6 +71,17 @@ class ChangeClaims:
             self._held[change_id] = now + LEASE
         return bool(done.rowcount)
 
+    async def others_are_at(self, change_id: int) -> bool:
+        """Whether somebody is at it just now, and will say what came of it."""
+        mine = select(SessionChange.id).where(
+            SessionChange.tenant_id == self._tenant_id,
+            SessionChange.id == change_id,
+            SessionChange.state == "pending",
+            SessionChange.leased_until > self._now(),
+        )
+        async with self._read() as db:
+            return await db.scalar(mine) is not None
+
     def give_up(self, change_id: int, leased_until: datetime | None) -> datetime | None:
         """In the transaction that ends a round: until when it is leased from then on. Others are let at it, unless they
         are already."""

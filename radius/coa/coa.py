@@ -16,7 +16,7 @@ from radius.attributes import fact_of, split_tag
 from radius.coa.dynamic_authorization import COA_REQUEST, NasDoor, Retransmission, SessionIdentity, ask
 from radius.dialects import Dialect, Live
 from radius.encoder import EncodedAttribute
-from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
+from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.terms import PlanTerms
 from radius.plans.wording import common_words, words_of
 

@@ -8,7 +8,7 @@ between leaves the change due again: a CoA says everything every time, and a ses
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -75,8 +75,9 @@ class SessionChanges:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[int, asyncio.Task[bool]] = {}
 
-    async def deliver(self, change_id: int) -> SessionChangeView:
-        """Do for one change what can be done now, whenever it is due; one that is settled is only shown.
+    async def deliver(self, change_id: int, *, pauses: Sequence[float] = ()) -> SessionChangeView:
+        """Do for one change what can be done now, whenever it is due; one that is settled is only shown. While another
+        process is at it, that one is waited for: ``pauses`` are the seconds between looks.
 
         Raises:
             SessionChangeUnknown
@@ -85,6 +86,11 @@ class SessionChanges:
         """
         if await self._claims.take(change_id):
             await self._carry(change_id)
+        else:
+            for pause_seconds in pauses:
+                if not await self._claims.others_are_at(change_id):
+                    break
+                await asyncio.sleep(pause_seconds)
         async with self._begin() as db:
             return (await views(db, [await change_of(db, self._tenant_id, change_id)]))[0]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from provisioning.access import ROLES, Role
 from provisioning.attention import Target
@@ -54,6 +54,16 @@ async def test_a_partner_and_a_technician_see_nothing_of_others(console: Console
 async def test_a_stream_of_the_first_page_is_for_everybody_and_one_of_runs_is_not(console: Console) -> None:
     technician = await console.somebody("technician")
     assert (await technician.get("/live", params={"topic": ["attention", "held"]})).status_code == 403
+
+
+async def test_where_the_radius_database_can_not_be_read_the_page_says_so_and_shows_all_else(console: Console) -> None:
+    async with console.appliance.radius_database.begin() as db:
+        await db.execute(text("ALTER TABLE radacct RENAME TO radacct_of_somebody"))
+        await db.execute(text("DROP TABLE radius_nas_heard"))
+    nora = await console.somebody("noc")
+    page = (await nora.get("/home")).text
+    assert "The radius database cannot be used as it is (" in page and "not known now" in page
+    assert "Runs ended" in page and "Run 3" in page
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,10 @@ async def test_mails_and_notices_are_listed_with_what_was_answered(any_console: 
 
 async def test_an_access_node_says_how_many_lines_it_has_and_what_needs_a_person_there(any_console: Console) -> None:
     nora = await any_console.somebody("noc")
-    assert '<a href="/access-nodes/of?name=OLT-3"><strong>OLT-3</strong></a>' in await page(nora, "/access-nodes")
+    listed = await page(nora, "/access-nodes")
+    assert re.findall(r"/access-nodes/of\?name=([\w-]+)", listed) == ["OLT-3", "OLT-TIGHT"]
+    assert "behind bng-tight" in listed and "C-VLANs: " in listed
+    assert "OLT-3" not in await page(nora, "/access-nodes", behind="OLT-3")
     seen = await page(nora, "/access-nodes/of", name="OLT-3")
     assert re.search(r"\d+ lines? in service, behind bng-north\.", seen)
     assert "Nothing here needs anybody now." in seen

@@ -85,6 +85,28 @@ async def test_a_worker_that_stops_while_a_nas_is_asked_leaves_the_change_to_the
     assert [one["said"] for one in (await line.shown(change))["sessions"]] == ["changed"]
 
 
+async def test_who_asks_while_another_process_is_at_it_waits_for_what_that_one_has_to_say(line: Line) -> None:
+    asked, answering = asyncio.Event(), asyncio.Event()
+    line.retransmission = Retransmission(sends=1, first_wait_seconds=60)
+
+    async def busy() -> None:
+        asked.set()
+        await answering.wait()
+
+    line.nas.disconnects.mood.first = busy
+    change = await line.act("change_plan", plan=FASTER)
+    worker = line.changes
+    assert await worker.start_due() == 0
+    await asked.wait()
+    at_once = await line.changes.deliver(change["change_id"])
+    assert (at_once["sessions"], at_once["state"]) == ([], "pending")
+    patient = asyncio.create_task(line.changes.deliver(change["change_id"], pauses=[0.02] * 1000))
+    answering.set()
+    assert [one["said"] for one in (await patient)["sessions"]] == ["changed"]
+    assert await worker.deliver_due() == 1
+    line.nas.disconnects.mood.first = None
+
+
 async def test_a_nas_that_answers_is_not_held_up_by_eight_that_are_silent(line: Line) -> None:
     site = line.site
     silent = [await online_at(line, nas) for nas in await site.nases(["mikrotik"] * 8)]
