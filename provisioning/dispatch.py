@@ -3,7 +3,7 @@
 Who comes too late for a slot is told what else there is (``alternatives`` of the refusal), whoever asked for it. A
 visit of an order is joined anew by its runs when it has moved (``provisioning.order_visits``); the run of a visit
 without an order goes on waiting for it, so it must come before that run gives its addresses back, and the customer is
-written the new time here.
+written here when and who comes now. Whoever books by hand has agreed on it with the customer, who is written nothing.
 """
 
 from __future__ import annotations
@@ -99,14 +99,16 @@ class DispatchDesk:
     ) -> VisitRecord:
         """A visit that dispatch has agreed on with a customer. The run of its order joins it.
 
-        Raises: InvalidRequest (all faults), JobUnknown, TechnicianUnknown, TechnicianBusy, OutsideHours and
-        SkillMissing (with alternatives), RequestConflict, ChangeRaced.
+        Raises: InvalidRequest (all faults), JobUnknown, CustomerUnknown, TechnicianUnknown, TechnicianBusy,
+        OutsideHours and SkillMissing (with alternatives), RequestConflict, ChangeRaced.
         """
         faults = Faults("The visit")
         place = read_place(faults, latitude, longitude)
         override = _override(faults, override_reason, by)
         faults.refuse_if_any()
         kind = await self._jobs.job(job)
+        if customer_id > 0:  # else it is a fault among others
+            await self._services.customer_service.customer(customer_id)
         return await self._or_alternatives(
             lambda: self._visits.book(
                 customer_id=customer_id,
@@ -159,7 +161,8 @@ class DispatchDesk:
         )
         if await self._runs.about(self._db, "visit", str(visit_id)) != runs:
             raise ChangeRaced
-        if runs and moved["order_id"] is None and moved["starts_at"] != before["starts_at"]:
+        told, now_told = ((each["starts_at"], each["technician_id"]) for each in (before, moved))
+        if runs and moved["order_id"] is None and now_told != told:
             await self._refuse_after_hold(moved, runs)
             await self._write(moved)
         return moved

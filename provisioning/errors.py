@@ -122,6 +122,7 @@ ProvisioningError
 |   |-- DomainUnknown
 |   |-- DomainUnproven            its DNS doesn't say that it is the partner's
 |   |-- DomainOfAnother           another partner's, proven
+|   |-- DomainClaimsTooMany       prove some, or drop them
 |   |-- DomainUnresolved      (t)
 |   |-- CommissionUnknown
 |   |-- CommissionNotAgreed       another type or amount than the partner was promised

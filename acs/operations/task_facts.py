@@ -28,6 +28,27 @@ def reason_to_stop(operation: Operation) -> str | None:
     return None if operation.still_bound else "The CPE was withdrawn from its service meanwhile."
 
 
+def heard_at_sending(seen: SeenDevice) -> dict[str, Any]:
+    """For the baseline: the last Inform before a task was sent, whose session can't have taken it along."""
+    heard = spelt(seen["last_inform"])
+    return {"last_inform": heard, "heard": heard, "gone": False}
+
+
+def heard_while_queued(operation: Operation, seen: SeenDevice) -> dict[str, Any]:
+    """The baseline after a look that found the task in the queue.
+
+    The ACS saves the CPE before it clears the tasks of that session, so an Inform that is new at this look may be of
+    the session that has just taken it. That one left it there is known when a later look finds it still queued.
+    """
+    left_by = operation.baseline.get("heard", operation.baseline.get("last_inform"))
+    return {**operation.baseline, "last_inform": left_by, "heard": spelt(seen["last_inform"]), "gone": False}
+
+
+def had_session(operation: Operation, latest: SeenDevice) -> bool:
+    """Whether the CPE has had a session that may have taken the task along."""
+    return spelt(latest["last_inform"]) != operation.baseline.get("last_inform")
+
+
 def ran_by(operation: Operation, latest: SeenDevice, *, now: datetime) -> dict[str, str | None]:
     """The last session that may have taken a task along that has left the queue: a boot that is younger followed it.
 

@@ -19,8 +19,17 @@ from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiDeviceInSession, NbiError, NbiPoisoned, NbiRequestInvalid, NbiUnreachable
 from acs.nbi.outcomes import Fault, Rejected, Unknown, require_done
 from acs.operations.ledger import Operation, OperationLedger
-from acs.operations.steps import Again, Next, Over, Send, TaskStep, Wait, spelt
-from acs.operations.task_facts import ACS_MARGIN_SECONDS, pause, ran_by, reason_to_stop, told_of
+from acs.operations.steps import Again, Next, Over, Send, TaskStep, Wait
+from acs.operations.task_facts import (
+    ACS_MARGIN_SECONDS,
+    had_session,
+    heard_at_sending,
+    heard_while_queued,
+    pause,
+    ran_by,
+    reason_to_stop,
+    told_of,
+)
 from acs.ports import Now
 
 ATTEMPTS = 3
@@ -98,7 +107,7 @@ class TaskLooks:
             device_id=seen["device_id"],
             task_id=None,
             sent_at=self._now(),
-            baseline={**operation.baseline, **wish.baseline, "last_inform": spelt(seen["last_inform"])},
+            baseline={**operation.baseline, **wish.baseline, **heard_at_sending(seen)},
         )
         remaining = (operation.expires_at - self._now()).total_seconds()
         try:
@@ -145,6 +154,7 @@ class TaskLooks:
             looks=0,
             task_id=task_id,
             queued_at=self._now(),
+            baseline={**operation.baseline, "gone": False},
             reason="It waits at the ACS for the CPE's session.",
         )
 
@@ -171,8 +181,8 @@ class TaskLooks:
             return None
         if step.repeatable and "poisoned" not in operation.baseline:
             return await self._ledger.note(operation, stage="new", state="requested", looks=0)
-        if spelt(seen["last_inform"]) != operation.baseline.get("last_inform"):
-            # A session has been held since; if it ran the task, the effect will tell.
+        latest = await look_again(self._nbi, seen["device_id"]) or seen  # the first was before the one at the queue
+        if had_session(operation, latest):  # if it ran the task, the effect will tell
             return await self._ledger.note(
                 operation,
                 stage="ran",
@@ -185,20 +195,22 @@ class TaskLooks:
             waiting = "Whether the ACS took it is not known yet; it is not sent again before that is."
             await self.rest(operation, waiting, 5.0, state="unknown")
             return None
+        if not operation.baseline.get("gone"):
+            await self._look_for_session(operation)
+            return None
         return await self._ledger.note(operation, stage="new", state="requested", looks=0)  # it never arrived
 
     async def _look_at_queue(self, operation: Operation, step: TaskStep, seen: SeenDevice) -> Operation | None:
         queued = await self._nbi.tasks(seen["device_id"], unique_key=operation.unique_key)
         if not queued:
             return await self._left_queue(operation, step, seen)
-        if (heard := spelt(seen["last_inform"])) != operation.baseline.get("last_inform"):
-            operation = await self._ledger.note(operation, baseline={**operation.baseline, "last_inform": heard})
+        if (heard := heard_while_queued(operation, seen)) != operation.baseline:
+            operation = await self._ledger.note(operation, baseline=heard)
         fault = await self._nbi.fault_of_task(seen["device_id"], queued[-1].id)
         if fault is not None:
             return await self._refused(operation, fault)
         if reason_to_stop(operation) is not None or self._now() >= operation.expires_at:
-            baseline = {**operation.baseline, "withdrawn_before": spelt(seen["last_inform"])}
-            return await self._ledger.note(operation, stage="withdrawing", looks=0, baseline=baseline)
+            return await self._ledger.note(operation, stage="withdrawing", looks=0)
         if operation.looks and operation.looks % CALLED_EVERY_LOOKS == 0:
             await self._call(operation)
             return None
@@ -206,26 +218,25 @@ class TaskLooks:
         return None
 
     async def _left_queue(self, operation: Operation, step: TaskStep, seen: SeenDevice) -> Operation | None:
-        """Without an Inform since it was last seen there no session has taken it along."""
+        """Without an Inform since one that is known to have left it there no session has taken it along."""
         baseline = {**operation.baseline, "late": self._now() >= operation.expires_at}
         if step.repeatable:
             return await self._ledger.note(operation, stage="ran", looks=0, baseline=baseline)
-        latest = (
-            await look_again(self._nbi, seen["device_id"]) or seen
-        )  # the first look was before the one at the queue
-        if spelt(latest["last_inform"]) != operation.baseline.get("last_inform"):
+        latest = await look_again(self._nbi, seen["device_id"]) or seen  # the first was before the one at the queue
+        if had_session(operation, latest):
             baseline |= ran_by(operation, latest, now=self._now())
             return await self._ledger.note(operation, stage="ran", looks=0, baseline=baseline)
-        if "gone" in operation.baseline:
-            taken_away = (
-                "Somebody has taken it away at the ACS, and the CPE had no session in between: it was not sent."
-            )
-            await self._ledger.end(operation, "faulted", taken_away)
+        if not operation.baseline.get("gone"):
+            await self._look_for_session(operation)
             return None
-        # The ACS writes a session's end into several records, which a look may come between.
-        gone = await self._ledger.note(operation, baseline={**operation.baseline, "gone": True})
-        await self.rest(gone, "It has left the queue of the ACS; the session that took it is looked for.", 5.0)
+        taken_away = "Somebody has taken it away at the ACS, and the CPE had no session in between: it was not sent."
+        await self._ledger.end(operation, "faulted", taken_away)
         return None
+
+    async def _look_for_session(self, operation: Operation) -> None:
+        """The ACS writes a session's end into several records, which a look may come between."""
+        gone = await self._ledger.note(operation, baseline={**operation.baseline, "gone": True})
+        await self.rest(gone, "It is not in the queue of the ACS; a session that took it is looked for.", 5.0)
 
     async def _withdraw(self, operation: Operation, seen: SeenDevice) -> Operation | None:
         """Take the task back. If that is not what made it go, it ran."""
@@ -235,17 +246,21 @@ class TaskLooks:
             if not (isinstance(gone, Rejected) and gone.status == 404):
                 require_done(gone, "the deletion of a task")
                 was_deleted = True
-        if was_deleted or spelt(seen["last_inform"]) == operation.baseline.get("withdrawn_before"):
-            why = reason_to_stop(operation)
-            if why is not None:
-                await self._ledger.end(operation, "cancelled", f"{why} Nothing waits at the ACS any more.")
-            else:
-                late = "The CPE did not come for it in time; nothing waits at the ACS any more."
-                await self._ledger.end(operation, "expired", late)
-            return None
-        latest = await look_again(self._nbi, seen["device_id"]) or seen
-        baseline = {**operation.baseline, **ran_by(operation, latest, now=self._now())}
-        return await self._ledger.note(operation, stage="ran", looks=0, baseline=baseline)
+        if not was_deleted:
+            latest = await look_again(self._nbi, seen["device_id"]) or seen  # as it is since the task was not there
+            if had_session(operation, latest):
+                baseline = {**operation.baseline, **ran_by(operation, latest, now=self._now())}
+                return await self._ledger.note(operation, stage="ran", looks=0, baseline=baseline)
+            if not operation.baseline.get("gone"):
+                await self._look_for_session(operation)
+                return None
+        why = reason_to_stop(operation)
+        if why is not None:
+            await self._ledger.end(operation, "cancelled", f"{why} Nothing waits at the ACS any more.")
+        else:
+            late = "The CPE did not come for it in time; nothing waits at the ACS any more."
+            await self._ledger.end(operation, "expired", late)
+        return None
 
     async def _refused(self, operation: Operation, fault: Fault) -> Operation:
         """Written down before the task is taken back: else the ACS would try it again by itself, in five minutes."""

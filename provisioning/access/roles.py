@@ -60,7 +60,11 @@ Permission = Literal[
 Role = Literal["admin", "noc", "dispatch", "sales", "partner", "technician", "read-only"]
 
 PERMISSIONS: frozenset[Permission] = frozenset(get_args(Permission))
-READING = frozenset(each for each in PERMISSIONS if each.endswith(".read")) - {"audit.read", "webhooks.read"}
+READING = frozenset(each for each in PERMISSIONS if each.endswith(".read")) - {
+    "audit.read",
+    "technicians.read",  # where each lives, and why they are away
+    "webhooks.read",
+}
 MONEY: frozenset[Permission] = frozenset(
     {"offers.read", "orders.read", "partners.read", "payments.read", "quotes.read", "subscriptions.read"}
 )
@@ -83,6 +87,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
         "runs.signal",
         "runs.start",
         "subscribers.write",
+        "technicians.read",
         "technicians.write",
         "tickets.write",
         "visits.override",

@@ -11,6 +11,7 @@ from provisioning.api.calls import InCall
 from provisioning.api.pages import Number, Page
 from provisioning.api.routes import PUBLIC, Doors
 from provisioning.api.wishes import Wish
+from provisioning.commercial import PublicUrlMissing
 from provisioning.field import FeedRecord
 
 FOLDER = "/calendars/"
@@ -43,10 +44,12 @@ async def list_(call: InCall) -> Page[FeedRecord]:
 @doors.post("", permission="technicians.write", status_code=201)
 async def make(call: InCall, wish: Make) -> MadeFeedAnswer:
     """Makes the address of a calendar. Whoever has it reads that calendar, until it is revoked."""
+    base = call.appliance.settings.public_url
+    if base is None:
+        raise PublicUrlMissing  # the address is told once, and would be none that a calendar program can read
     made = await call.appliance.feeds(call.db).make(technician_id=wish.technician_id, team=wish.team, by=call.by)
     call.tells(subject=f"calendar-feed/{made.feed['feed_id']}")
     call.shows_once("address")
-    base = call.appliance.settings.public_url or ""
     return MadeFeedAnswer(feed=made.feed, address=f"{base.rstrip('/')}{FOLDER}{made.token}.ics")
 
 

@@ -91,8 +91,8 @@ async def domains(call: InCall, partner_id: Number, after: After = None, limit: 
 
 @doors.post("/{partner_id}/domains", permission="partners.order", status_code=201)
 async def claim(call: InCall, partner_id: Number, wish: Claim) -> DomainRecord:
-    """Claims a host name for a partner's customers' pages. The worker looks for its proof; the same again is the same
-    claim."""
+    """Claims a host name for a partner's customers' pages. The worker looks for its proof until
+    ``looked_for_until``; the same again is the same claim, and after that time it is looked for anew."""
     await _own(call, partner_id)
     claimed = await call.appliance.partner_domains(call.db).claim(partner_id=partner_id, domain=wish.domain, by=call.by)
     call.tells(subject=f"partner/{partner_id}")

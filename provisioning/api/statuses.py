@@ -207,6 +207,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "partner.conflict",
         "partner.customer_of_another",
         "partner.customer_withdrawn",
+        "partner.domain_claims_too_many",
         "partner.domain_of_another",
         "partner.domain_unproven",
         "partner.error",

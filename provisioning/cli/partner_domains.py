@@ -37,7 +37,10 @@ def list_(partner: Partner, json_: AsJson = False) -> None:
 
 @app.command()
 def claim(partner: Partner, name: Name, by: By = "", json_: AsJson = False) -> None:
-    """Claim a host name for a partner and say what proves it; the worker looks for that for 30 days."""
+    """Claim a host name for a partner and say what proves it; the worker looks for that for 30 days.
+
+    The same again later has it look for 30 days more.
+    """
 
     async def act(appliance: Appliance) -> None:
         async with appliance.database.begin() as db:
@@ -80,7 +83,8 @@ def drop(
 
 def _entry(each: DomainRecord) -> Entry:
     since = each["proven_at"] or each["claimed_at"]
-    note = "" if each["proven_at"] is not None else f"its DNS must hold {_wanted(each)}"
+    until = each["looked_for_until"]
+    note = "" if until is None else f"its DNS must hold {_wanted(each)}; looked for until {clock_minute(until)}"
     if each["fault"] is not None and each["looked_at"] is not None:
         note += f"; at {clock_minute(each['looked_at'])}: {each['fault']}"
     return Entry((each["domain"], state_text(each["state"]), clock_minute(since)), note)

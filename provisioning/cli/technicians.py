@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.field import LeaveRecord, Override, PlannedTechnician, Technicians
+from provisioning.intake import Faults
 
 app = typer.Typer(no_args_is_help=True, help="Technicians: when they work, from where, and when they are away.")
 
@@ -91,7 +93,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is a fact about how they work
                 van=van,
                 home_latitude=home[0] if home else None,
                 home_longitude=home[1] if home else None,
-                week=dict(_day(each) for each in day) if day else None,
+                week=_days(day) if day else None,
                 time_zone=time_zone,
                 holidays=holidays,
                 override=Override(override_reason, by) if override_reason else None,
@@ -192,6 +194,16 @@ def _week(one: PlannedTechnician) -> str:
     return f"{days or 'no day'} ({one['time_zone']}){holidays}"
 
 
-def _day(text: str) -> tuple[str, list[str]]:
-    name, _, hours = text.partition("=")
-    return name.strip(), [each.strip() for each in hours.split(",") if each.strip()]
+def _days(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Raises: InvalidRequest, since a day without its hours, or told twice, would be another week than was meant."""
+    faults, week = Faults("The working week"), dict[str, list[str]]()
+    for text in texts:
+        name, _, hours = (each.strip() for each in text.partition("="))
+        if not hours:
+            faults.add("day", f"{text} has no hours; say {name or 'mon'}=08:00-17:00, or leave out a day that is free")
+        elif name in week:
+            faults.add("day", f"{name} is told twice; say its periods at once, as {name}=08:00-12:00,12:30-17:00")
+        else:
+            week[name] = [each.strip() for each in hours.split(",") if each.strip()]
+    faults.refuse_if_any()
+    return week

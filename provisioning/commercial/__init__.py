@@ -105,6 +105,7 @@ from provisioning.commercial.notices.notice_errors import (
 from provisioning.commercial.notices.notifications import NotificationsService
 from provisioning.commercial.notices.teams import Teams
 from provisioning.commercial.partners.domain_errors import (
+    DomainClaimsTooMany,
     DomainOfAnother,
     DomainUnknown,
     DomainUnproven,
@@ -238,6 +239,7 @@ __all__ = [
     "DeploymentReleased",
     "DeploymentService",
     "DeploymentUnknown",
+    "DomainClaimsTooMany",
     "DomainOfAnother",
     "DomainProofs",
     "DomainRecord",

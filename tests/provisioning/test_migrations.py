@@ -14,6 +14,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, create_engine, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
@@ -157,6 +158,37 @@ async def test_visits_are_their_orders_and_their_bookers_from_now_on_and_find_th
     engine.dispose()
     assert back == before == [(1, "ticket/1", "cancelled"), (2, None, "booked")]
     assert bookings == again == [(1, "installation", None, None, "ticket/1", 0), (2, "deployment", 9, 9, "quote/1", 1)]
+
+
+async def test_no_visit_to_come_loses_whom_it_is_for_on_the_way_back(database: Database, tmp_path: Path) -> None:
+    moment, until = "'2026-01-01 10:00:00.000000'", "'2026-01-01 12:00:00.000000'"
+
+    def moved_back(connection: Connection) -> list[Any]:
+        config = alembic_config(connection)
+        command.upgrade(config, "0045")
+        for statement in (
+            f"INSERT INTO customer (tenant_id, id, name, email, registered_at, state)"
+            f" VALUES ('north', 42, 'Ada', 'ada@example.com', {moment}, 'active')",
+            "INSERT INTO technician (tenant_id, id, name, skills) VALUES ('north', 7, 'Tom', '[]')",
+            "INSERT INTO visit (id, tenant_id, customer_id, technician_id, starts_at, ends_at, address, booked_at,"
+            f" state) VALUES (1, 'north', 42, 7, {moment}, {until}, '1 High Street', {moment}, 'booked')",
+            "INSERT INTO visit_booking (tenant_id, visit_id, purpose, technician_id, starts_at, ends_at, booked_at)"
+            f" VALUES ('north', 1, 'dispatch', 7, {moment}, {until}, {moment})",
+        ):
+            connection.exec_driver_sql(statement)
+        with pytest.raises(CommandError, match="1 visits to come were booked by dispatch alone: cancel them"):
+            command.downgrade(config, "0044")
+        kept = connection.scalar(text("SELECT count(*) FROM visit_booking"))
+        connection.execute(text(f"UPDATE visit SET state = 'cancelled', outcome_at = {moment}"))
+        command.downgrade(config, "0044")
+        return [kept, connection.scalar(text("SELECT count(*) FROM visit_booking"))]
+
+    options = {"options": f"-c {TENANT_SETTING}={EVERY_TENANT}"} if database.is_postgresql else {}
+    engine = create_engine(sync_url(database.url), connect_args=options)
+    with engine.begin() as connection:
+        counts = moved_back(connection)
+    engine.dispose()
+    assert counts == [1, 0]
 
 
 async def test_checks_of_old_say_how_often_each_was_broken_as_far_as_it_was_kept(

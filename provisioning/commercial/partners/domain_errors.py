@@ -47,6 +47,20 @@ class DomainOfAnother(PartnerError):
         )
 
 
+class DomainClaimsTooMany(PartnerError):
+    """The partner has claimed as many host names as are looked for at once."""
+
+    code = "partner.domain_claims_too_many"
+
+    def __init__(self, partner_id: int, most: int) -> None:
+        self.partner_id = partner_id
+        self.most = most
+        super().__init__(
+            f"Partner {partner_id} has {most} host names whose proof is looked for, and that is the most; prove some "
+            "of them, or drop them with `firstlight partners domains drop`."
+        )
+
+
 class DomainUnresolved(PartnerError):
     """The DNS did not say what a name holds."""
 

@@ -11,14 +11,20 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from provisioning.commercial.partners.domain_errors import DomainOfAnother, DomainUnknown, DomainUnproven
+from provisioning.commercial.partners.domain_errors import (
+    DomainClaimsTooMany,
+    DomainOfAnother,
+    DomainUnknown,
+    DomainUnproven,
+)
 from provisioning.commercial.partners.domain_tables import PartnerDomain
 from provisioning.commercial.partners.partner_list import Partners
+from provisioning.commercial.partners.partner_tables import Partner
 from provisioning.commercial.tenants.brand import read_domain
 from provisioning.errors import ChangeRaced
 from provisioning.intake import Clock, Faults
@@ -26,11 +32,19 @@ from provisioning.intake import Clock, Faults
 LABEL, WORD = "_firstlight", "firstlight-partner="
 TOKEN_BYTES = 20
 LOOKED_FOR = timedelta(days=30)
+CLAIMS_AT_ONCE = 20
+"""Of one partner, whose proofs are looked for: each costs the DNS questions for as long as it isn't there."""
+FRESH, SELDOM = timedelta(days=1), timedelta(hours=1)
+"""How long a claim is looked at in every round, and how often after that: who claims a name sets its DNS up soon."""
+LOOKS_A_ROUND = 100
 LONGEST_LIST = 500
 
 
 class DomainRecord(TypedDict):
-    """A host name of a partner: what its DNS must hold to prove it, and how that stands."""
+    """A host name of a partner: what its DNS must hold to prove it, and how that stands.
+
+    ``looked_for_until``: its proof is looked for till then; None once it is proven.
+    """
 
     domain_id: int
     partner_id: int
@@ -40,6 +54,7 @@ class DomainRecord(TypedDict):
     txt_value: str
     claimed_at: datetime
     claimed_by: str
+    looked_for_until: datetime | None
     looked_at: datetime | None
     fault: str | None
     proven_at: datetime | None
@@ -56,9 +71,10 @@ class PartnerDomains:
         self._own_host = own_host
 
     async def claim(self, *, partner_id: int, domain: str, by: str) -> DomainRecord:
-        """Keep that a partner wants this host name, and say what proves it. The same again is the same claim.
+        """Keep that a partner wants this host name, and say what proves it. The same again is the same claim; once its
+        proof isn't looked for any more, it is from now on, and what proves it stays the same.
 
-        Raises: InvalidRequest (all faults), PartnerUnknown, ChangeRaced.
+        Raises: InvalidRequest (all faults), PartnerUnknown, DomainClaimsTooMany, ChangeRaced.
         """
         faults = Faults("The host name")
         faults.number("partner_id", partner_id)
@@ -69,7 +85,14 @@ class PartnerDomains:
         faults.refuse_if_any()
         assert name is not None, "without it there was a fault"
         await Partners(self._db, tenant_id=self._tenant_id, now=self._now).partner(partner_id)
-        if (known := await self._row(partner_id, name)) is not None:
+        await self._lock(partner_id)
+        known = await self._row(partner_id, name)
+        if known is not None and (known.proven_at is not None or known.claimed_at > self._now() - LOOKED_FOR):
+            return _record(known)
+        await self._refuse_too_many(partner_id)
+        if known is not None:
+            known.claimed_at, known.claimed_by = self._now(), who
+            await self._db.flush()
             return _record(known)
         row = PartnerDomain(
             tenant_id=self._tenant_id,
@@ -100,10 +123,18 @@ class PartnerDomains:
         return _record(row)
 
     async def awaited(self) -> list[DomainRecord]:
-        """The claims whose proof is still looked for, those first that were not looked at for longest."""
-        lately = PartnerDomain.claimed_at > self._now() - LOOKED_FOR
-        query = self._mine().where(PartnerDomain.proven_at.is_(None), lately)
-        rows = await self._db.scalars(query.order_by(PartnerDomain.looked_at.asc().nulls_first(), PartnerDomain.id))
+        """The claims that it is time to look at, at most a round of them: those first that were not looked at for
+        longest. A new one is looked at in each round, one that waits for days every hour."""
+        now = self._now()
+        is_due = or_(
+            PartnerDomain.looked_at.is_(None),
+            PartnerDomain.claimed_at > now - FRESH,
+            PartnerDomain.looked_at <= now - SELDOM,
+        )
+        query = self._mine().where(*self._is_looked_for(), is_due)
+        rows = await self._db.scalars(
+            query.order_by(PartnerDomain.looked_at.asc().nulls_first(), PartnerDomain.id).limit(LOOKS_A_ROUND)
+        )
         return [_record(row) for row in rows]
 
     async def note(
@@ -151,6 +182,20 @@ class PartnerDomains:
         row = await self._row(partner_id, domain)
         raise DomainUnproven(partner_id, domain, None if row is None else (txt_name(domain), f"{WORD}{row.token}"))
 
+    async def _lock(self, partner_id: int) -> None:
+        """One claim of a partner after the other, so that each sees those before."""
+        mine = select(Partner.id).where(Partner.tenant_id == self._tenant_id, Partner.id == partner_id)
+        await self._db.execute(mine.with_for_update())
+
+    async def _refuse_too_many(self, partner_id: int) -> None:
+        query = select(func.count()).select_from(PartnerDomain).where(PartnerDomain.tenant_id == self._tenant_id)
+        looked_for = await self._db.scalar(query.where(PartnerDomain.partner_id == partner_id, *self._is_looked_for()))
+        if (looked_for or 0) >= CLAIMS_AT_ONCE:
+            raise DomainClaimsTooMany(partner_id, CLAIMS_AT_ONCE)
+
+    def _is_looked_for(self) -> tuple[ColumnElement[bool], ...]:
+        return PartnerDomain.proven_at.is_(None), PartnerDomain.claimed_at > self._now() - LOOKED_FOR
+
     def _mine(self) -> Select[PartnerDomain]:
         return select(PartnerDomain).where(PartnerDomain.tenant_id == self._tenant_id)
 
@@ -197,6 +242,7 @@ def _record(row: PartnerDomain) -> DomainRecord:
         txt_value=f"{WORD}{row.token}",
         claimed_at=row.claimed_at,
         claimed_by=row.claimed_by,
+        looked_for_until=row.claimed_at + LOOKED_FOR if row.proven_at is None else None,
         looked_at=row.looked_at,
         fault=row.fault,
         proven_at=row.proven_at,

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 from provisioning.migrations.technician_once import (
     POSTGRESQL_DROPS,
@@ -28,6 +29,12 @@ MOMENT = sa.DateTime(timezone=True)
 TECHNICIAN, VISIT, BOOKING, JOB, LEAVE = "technician", "visit", "visit_booking", "visit_job", "technician_leave"
 PURPOSES = "purpose IN ('deployment', 'installation', 'dispatch')"
 FORMER_PURPOSES = "purpose IN ('deployment', 'installation')"
+ONLY_FOR_DISPATCH = """
+SELECT count(*) FROM visit
+WHERE state IN ('booked', 'scanned')
+  AND EXISTS (SELECT 1 FROM visit_booking WHERE visit_id = visit.id AND purpose = 'dispatch')
+  AND NOT EXISTS (SELECT 1 FROM visit_booking WHERE visit_id = visit.id AND released_at IS NULL AND purpose != 'dispatch')
+"""
 
 
 def upgrade() -> None:
@@ -100,7 +107,13 @@ def _create_plans() -> None:
 
 
 def downgrade() -> None:
-    """A visit that dispatch alone needs has nobody it is for in the former shape: it must be over before."""
+    """A visit that dispatch alone needs has nobody it is for in the former shape: it must be over before.
+
+    Raises: CommandError, while there are any.
+    """
+    alone = op.get_bind().scalar(sa.text(ONLY_FOR_DISPATCH))
+    if alone:
+        raise CommandError(f"{alone} visits to come were booked by dispatch alone: cancel them, then downgrade.")
     op.drop_table(LEAVE)
     op.drop_table(JOB)
     op.execute("DELETE FROM visit_booking WHERE purpose = 'dispatch'")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import vobject  # type: ignore[import-untyped]
 
 from tests.provisioning.api.test_visits import book, in_three_days, prepared
-from tests.support.api import TECHNICIAN, Api
+from tests.support.api import TECHNICIAN, Api, open_api
+from tests.support.appliances import Original
 
 
 async def feed(api: Api, **whose: Any) -> str:
@@ -89,3 +91,17 @@ async def test_an_address_that_is_revoked_or_made_up_opens_nothing(api: Api) -> 
     assert (await api.post("/calendar-feeds/999/revoke", role="dispatch")).status_code == 404
     neither = await api.post("/calendar-feeds", {}, role="dispatch")
     assert (neither.status_code, neither.json()["errors"][0]["field"]) == (422, "technician_id")
+
+
+async def test_no_address_is_told_that_leads_nowhere(migrated_sqlite: Original, tmp_path: Path) -> None:
+    async with open_api(migrated_sqlite.copy(tmp_path, isp_name="Isp")) as api:
+        refused = await api.post("/calendar-feeds", {"technician_id": TECHNICIAN}, role="dispatch")
+        assert (refused.status_code, refused.json()["code"]) == (409, "tenant.public_url_missing")
+        assert (await api.get("/calendar-feeds", role="dispatch")).json()["items"] == []
+
+
+async def test_where_technicians_live_and_why_they_are_away_is_for_who_plans_them(api: Api) -> None:
+    await prepared(api)
+    for path in ("/technicians", "/technicians/leave", f"/technicians/{TECHNICIAN}", "/visit-jobs"):
+        seen = {role: (await api.get(path, role=role)).status_code for role in ("dispatch", "noc", "read-only")}
+        assert seen == {"dispatch": 200, "noc": 200, "read-only": 403}

@@ -169,3 +169,18 @@ def test_what_is_no_secret_is_refused_and_a_password_given_by_mistake_is_not_rep
 
 def test_the_release_is_told(type_: Type) -> None:
     assert type_("--version").out == f"firstlight {version('firstlight')}\n"
+
+
+def test_a_working_week_is_told_day_by_day_with_its_hours_and_each_day_once(isp: Settings, type_: Type) -> None:
+    type_("technicians", "add", 77, "--name", "Tess")
+    plan = ("technicians", "plan", 77, "--time-zone", "Europe/Berlin")
+    morning, afternoon = ("--day", "mon=08:00-12:00"), ("--day", "mon=13:00-17:00")
+    refused = type_(*plan, *morning, *afternoon, "--day", "tue", "--day", "wed=")
+    assert refused.status == 2
+    assert refused.err.splitlines()[1:] == [
+        "  day: mon is told twice; say its periods at once, as mon=08:00-12:00,12:30-17:00",
+        "  day: tue has no hours; say tue=08:00-17:00, or leave out a day that is free",
+        "  day: wed= has no hours; say wed=08:00-17:00, or leave out a day that is free",
+    ]
+    planned = type_(*plan, "--day", "mon=08:00-12:00, 13:00-17:00", "--json").json
+    assert planned["week"] == {"mon": ["08:00-12:00", "13:00-17:00"]}

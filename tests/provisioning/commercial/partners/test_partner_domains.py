@@ -15,6 +15,7 @@ import pytest
 from dns.asyncresolver import Resolver
 
 from provisioning.commercial import (
+    DomainClaimsTooMany,
     DomainOfAnother,
     DomainProofs,
     DomainRecord,
@@ -25,7 +26,8 @@ from provisioning.commercial import (
     PartnerUnknown,
     txt_records,
 )
-from provisioning.commercial.partners.partner_domains import covering
+from provisioning.commercial.partners.domain_proofs import AT_ONCE
+from provisioning.commercial.partners.partner_domains import CLAIMS_AT_ONCE, LOOKED_FOR, covering
 from provisioning.errors import InvalidRequest
 from tests.provisioning.commercial.conftest import ON_SQLITE
 from tests.support.host_names import prove_host_name
@@ -53,9 +55,11 @@ def proofs(isp: Partnership, dns_: Dns, later: timedelta = timedelta()) -> Domai
     return DomainProofs(isp.begin, tenant_id=TENANT, now=lambda: NOW + later, texts=dns_)
 
 
-async def claim(isp: Partnership, domain: str = NAME, partner_id: int = SHARE) -> DomainRecord:
+async def claim(
+    isp: Partnership, domain: str = NAME, partner_id: int = SHARE, later: timedelta = timedelta()
+) -> DomainRecord:
     async with isp.begin() as db:
-        domains = PartnerDomains(db, tenant_id=TENANT, now=lambda: NOW, own_host="isp.example")
+        domains = PartnerDomains(db, tenant_id=TENANT, now=lambda: NOW + later, own_host="isp.example")
         return await domains.claim(partner_id=partner_id, domain=domain, by="nora")
 
 
@@ -133,6 +137,67 @@ async def test_a_proof_is_looked_for_for_thirty_days_and_by_hand_ever_after(isp:
     late = proofs(isp, dns_, timedelta(days=30))
     assert (await late.look(), dns_.asked) == (0, [])
     assert (await late.prove(partner_id=SHARE, domain=NAME))["proven_at"] == NOW + timedelta(days=30)
+
+
+async def test_a_claim_that_is_overdue_is_taken_up_again_with_the_same_proof(isp: Partnership) -> None:
+    claimed, dns_ = await claim(isp), Dns()
+    assert claimed["looked_for_until"] == NOW + LOOKED_FOR
+    assert await claim(isp, later=LOOKED_FOR - timedelta(seconds=1)) == claimed
+    renewed = await claim(isp, later=LOOKED_FOR)
+    assert (renewed["txt_value"], renewed["looked_for_until"]) == (claimed["txt_value"], NOW + 2 * LOOKED_FOR)
+    dns_.texts[claimed["txt_name"]] = (claimed["txt_value"],)
+    assert await proofs(isp, dns_, LOOKED_FOR + timedelta(days=1)).look() == 1
+    assert (await claim(isp, later=timedelta(days=90)))["looked_for_until"] is None
+
+
+async def test_a_partner_has_so_many_names_looked_for_and_others_are_not_kept_from_theirs(isp: Partnership) -> None:
+    for number in range(CLAIMS_AT_ONCE):
+        await claim(isp, f"n{number}.example")
+    with pytest.raises(DomainClaimsTooMany, match="20 host names whose proof is looked for, and that is the most"):
+        await claim(isp)
+    await claim(isp, "n0.example")
+    assert (await claim(isp, partner_id=FIXED))["state"] == "claimed"
+    later = LOOKED_FOR + timedelta(seconds=1)
+    for number in range(1, CLAIMS_AT_ONCE):
+        await claim(isp, f"n{number}.example", later=later)
+    await claim(isp, later=later)
+    with pytest.raises(DomainClaimsTooMany):
+        await claim(isp, "n0.example", later=later)
+
+
+@ON_SQLITE
+async def test_a_round_looks_at_new_claims_always_and_at_older_ones_every_hour(isp: Partnership) -> None:
+    await claim(isp)
+    dns_, day, minute = Dns(), timedelta(days=1), timedelta(minutes=1)
+    for later in (minute, 3 * minute, day, day + 2 * minute, day + 61 * minute, day + 63 * minute):
+        await proofs(isp, dns_, later).look()
+    assert len(dns_.asked) == 4  # twice on the first day, then with an hour in between
+
+
+@ON_SQLITE
+async def test_names_whose_dns_does_not_answer_are_asked_some_at_a_time_and_one_that_fails_holds_up_none(
+    isp: Partnership,
+) -> None:
+    for number in range(AT_ONCE + 2):
+        await claim(isp, f"n{number}.example")
+    asking, most, answer = 0, 0, asyncio.Event()
+
+    async def texts(name: str) -> tuple[str, ...]:
+        nonlocal asking, most
+        asking += 1
+        most = max(most, asking)
+        if asking == AT_ONCE:
+            answer.set()
+        await answer.wait()
+        asking -= 1
+        if name == "_firstlight.n0.example":
+            raise ValueError(name)
+        return ()
+
+    with pytest.raises(ValueError, match=r"n0\.example"):
+        await DomainProofs(isp.begin, tenant_id=TENANT, now=lambda: NOW, texts=texts).look()
+    looked = [fault for _, _, fault in await claims(isp) if fault is not None]
+    assert (most, len(looked)) == (AT_ONCE, AT_ONCE + 1)
 
 
 @ON_SQLITE

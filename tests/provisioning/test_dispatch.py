@@ -1,0 +1,92 @@
+"""Dispatch books for customers that there are, and who waits for a visit is written whom to expect now."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from provisioning.bootstrap import Appliance, open_appliance
+from provisioning.commercial import CustomerUnknown
+from provisioning.errors import InvalidRequest
+from provisioning.estate import import_estate
+from provisioning.field import Jobs, Technicians, Visits
+from tests.provisioning.test_order_visits import CUSTOMER, waiting
+from tests.provisioning.test_visits import needs
+from tests.support.appliances import ESTATE, Original
+
+DAYS = timedelta(days=3)
+
+
+@pytest.fixture(params=["migrated_sqlite", "migrated_postgresql"])
+def migrated(request: pytest.FixtureRequest) -> Original:
+    found: Original = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+async def appliance(migrated: Original, tmp_path: Path) -> AsyncIterator[Appliance]:
+    async with open_appliance(migrated.copy(tmp_path, public_url="https://isp.example", isp_name="Isp")) as opened:
+        await import_estate(opened, ESTATE)
+        yield opened
+
+
+async def prepared(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        await Jobs(db, tenant_id=appliance.tenant_id).define(name="repair", duration_minutes=60)
+        await Technicians(db, tenant_id=appliance.tenant_id).register(technician_id=8, name="Theo")
+
+
+async def book(appliance: Appliance, customer_id: int) -> int:
+    async with appliance.database.begin() as db:
+        booked = await appliance.dispatch_desk(db).book(
+            customer_id=customer_id,
+            technician_id=7,
+            starts_at=(appliance.clock() + DAYS).replace(hour=9, minute=0, second=0, microsecond=0),
+            address="here",
+            job="repair",
+            by="nora",
+        )
+    return booked["visit_id"]
+
+
+async def written(appliance: Appliance) -> list[str]:
+    """The keys of the mails that tell of a visit."""
+    async with appliance.database.read() as db:
+        keys = "SELECT request_id FROM mail WHERE template = 'installation_scheduled' ORDER BY id"
+        return list(await db.scalars(text(keys)))
+
+
+@pytest.mark.both_databases
+async def test_nobody_is_sent_to_a_customer_whom_there_is_not(appliance: Appliance) -> None:
+    await prepared(appliance)
+    with pytest.raises(CustomerUnknown):
+        await book(appliance, 999999)
+    with pytest.raises(InvalidRequest, match="customer_id"):
+        await book(appliance, 0)
+    assert await book(appliance, CUSTOMER) > 0
+
+
+@pytest.mark.both_databases
+async def test_who_waits_for_a_visit_is_written_when_somebody_else_comes_and_not_for_nothing(
+    appliance: Appliance,
+) -> None:
+    await prepared(appliance)
+    run_id, visit_id = await waiting(appliance, "T-1"), await book(appliance, CUSTOMER)
+    async with appliance.database.begin() as db:
+        db.add(needs(appliance, run_id, visit_id))
+    for technician_id in (8, 8):
+        async with appliance.database.begin() as db:
+            desk = appliance.dispatch_desk(db)
+            seen = await Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock).visit(visit_id)
+            await desk.reschedule(
+                visit_id=visit_id,
+                technician_id=technician_id,
+                starts_at=seen["starts_at"],
+                reason="Tess is ill",
+                by="nora",
+            )
+    assert await written(appliance) == [f"visit/{visit_id}/1/scheduled"]
