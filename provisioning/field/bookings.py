@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -148,26 +148,36 @@ class Bookings:
             raise ChangeRaced from exc
 
     async def leave(self, visit: Visit, purpose: VisitPurpose) -> bool:
-        """The visit isn't needed for this any more; whether it is now needed for nothing. Once is enough."""
+        """The visit isn't needed for this any more; whether it is now needed for nothing. Once is enough.
+
+        What dispatch has booked for an order goes with the last of the order's work.
+        """
+        if not await self._release(visit, VisitBooking.purpose == purpose):
+            return False
+        if visit.order_id is not None and not await self._is_open(visit.id, *_others_than_dispatch(visit)):
+            await self._release(visit, VisitBooking.purpose == "dispatch", VisitBooking.order_id == visit.order_id)
+        return not await self.is_needed(visit)
+
+    async def _release(self, visit: Visit, *which: ColumnElement[bool]) -> bool:
+        """Whether there was such a claim."""
         left = await self._db.execute(
             update(VisitBooking)
-            .where(
-                VisitBooking.visit_id == visit.id,
-                VisitBooking.purpose == purpose,
-                VisitBooking.released_at.is_(None),
-            )
+            .where(VisitBooking.visit_id == visit.id, VisitBooking.released_at.is_(None), *which)
             .values(released_at=self._now())
             .returning(VisitBooking.id)
             .execution_options(synchronize_session=False)
         )
-        return left.first() is not None and not await self.is_needed(visit)
+        return left.first() is not None
 
     async def is_needed(self, visit: Visit) -> bool:
         """An order needs somebody to come, and is content once they scan; a line needs them until it works."""
-        purposes: list[VisitPurpose] = ["installation", "dispatch"]
-        if visit.state == "booked":
-            purposes.append("deployment")
-        return await self._is_open(visit.id, *purposes)
+        return await self._is_open(visit.id, "dispatch", *_others_than_dispatch(visit))
+
+    async def is_dispatchs_alone(self, visit: Visit) -> bool:
+        """Whether dispatch needs it, and neither an order nor a line does."""
+        return await self._is_open(visit.id, "dispatch") and not await self._is_open(
+            visit.id, "installation", "deployment"
+        )
 
     async def is_promised(self, visit: Visit, purpose: VisitPurpose) -> bool:
         """Whether the visit is still as those who need it for this know it."""
@@ -363,6 +373,10 @@ class Bookings:
         if visit is None:
             raise VisitUnknown(visit_id)
         return visit
+
+
+def _others_than_dispatch(visit: Visit) -> tuple[VisitPurpose, ...]:
+    return ("installation", "deployment") if visit.state == "booked" else ("installation",)
 
 
 def _stays(visit: Visit, wanted: Booking, whose: Whose) -> bool:

@@ -173,8 +173,8 @@ class Deployments:
             order_id=wanted.order_id,
             states=LIVE_STATES if moves_visit else DONE_OR_TO_COME,
         )
-        if visit is None:
-            return None
+        if visit is None or (visit["state"] == "completed" and visit["scanned_serial"] is None):
+            return None  # at a call without a scan nothing was installed
         visit_id = visit["visit_id"]
         if moves_visit and visit["state"] == "booked" and not self._fits(wanted, visit):
             self._refuse_if_out_of_time(wanted)

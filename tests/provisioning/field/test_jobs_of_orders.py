@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.mails.delivery import Begin
 from provisioning.field import Jobs, Override, Planning, SkillMissing, Task, TechnicianBusy, Visit, VisitRecord, Whose
+from provisioning.field.invariants import visits_nobody_needs
 from tests.provisioning.field.conftest import NOW, TEN, TENANT, at, book, visits
 
 pytestmark = pytest.mark.both_databases
@@ -94,3 +95,23 @@ async def test_a_ticket_for_a_time_that_was_agreed_against_the_hours_leaves_the_
         await by_dispatch(db, Override("agreed by telephone", "dispatch"), starts_at=SUNDAY)
         joined = await by_ticket(db, starts_at=SUNDAY)
         assert (joined["override_reason"], joined["planned_port"]) == ("agreed by telephone", "olt1/0/3")
+
+
+async def test_what_dispatch_booked_for_an_order_goes_with_the_last_of_the_orders_work(begin: Begin) -> None:
+    async with begin() as db:
+        booked = await by_dispatch(db)
+        await visits(db).join(visit_id=booked["visit_id"], whose=Whose("deployment", ORDER))
+        await by_ticket(db)
+        kept = await visits(db).leave(visit_id=booked["visit_id"], purpose="installation", reason="run undone")
+        assert kept["state"] == "booked"
+        gone = await visits(db).leave(visit_id=booked["visit_id"], purpose="deployment", reason="order withdrawn")
+        assert (gone["state"], gone["outcome_note"]) == ("cancelled", "order withdrawn")
+        await book(db, customer_id=43, starts_at=at(8))  # Tom is free
+        assert await visits_nobody_needs(db, tenant_id=TENANT) == []
+
+
+async def test_a_visit_that_no_order_has_joined_stays_dispatchs(begin: Begin) -> None:
+    async with begin() as db:
+        booked = await by_dispatch(db)
+        kept = await visits(db).leave(visit_id=booked["visit_id"], purpose="deployment", reason="never joined")
+        assert kept == booked
