@@ -177,6 +177,7 @@ ProvisioningError
 |   |-- JobUnknown
 |   |-- LeaveUnknown
 |   |-- PhotoUnknown
+|   |-- PhotosFull                as many as are kept of one visit
 |   |-- FeedUnknown
 |   |-- RosterCollides            visits are booked when the technician would not work any more
 |   |-- HoldEnds                  the run gives its addresses back before the visit would be

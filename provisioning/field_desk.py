@@ -14,13 +14,15 @@ from typing import Any, cast
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from provisioning.field import ActKind, NotDone, SheetRecord, Sheets, VisitRecord, Visits, read_made_at
+from provisioning.field import ActKind, NotDone, SheetRecord, Sheets, VisitOver, VisitRecord, Visits, read_made_at
 from provisioning.intake import Clock, Faults
 from provisioning.ticks import Ticks, ticks_of
 from provisioning.visits import Outcome, VisitDesk
 from workflows import Definition
+from workflows.services import VisitState
 
 LONGEST_REASON = 500
+NOBODY_WAS_THERE: frozenset[VisitState] = frozenset({"cancelled", "no_access"})
 REPORTED: frozenset[ActKind] = frozenset({"scanned", "no_access", "not_feasible"})
 CONTENT: dict[ActKind, frozenset[str]] = {
     "record": frozenset({"changes", "seen"}),
@@ -75,9 +77,9 @@ class FieldDesk:
     ) -> TakenAct:
         """Takes one act. The same one again, by its key, changes nothing more and has the same answer.
 
-        Raises: InvalidRequest (all faults), VisitUnknown, RequestConflict (another act has this key), VisitOver (a
-        report that the visit's state doesn't allow: it was called off, say), SheetChanged (somebody else has written
-        what this act hasn't seen), NotDone, ChangeRaced.
+        Raises: InvalidRequest (all faults), VisitUnknown, RequestConflict (another act has this key), VisitOver (what
+        the visit's state doesn't allow: it was called off, say, or waits for a scan), SheetChanged (somebody else has
+        written what this act hasn't seen), NotDone, ChangeRaced.
         """
         faults = Faults("The act")
         plain_key = faults.line("key", key, longest=200)
@@ -91,20 +93,26 @@ class FieldDesk:
             outcome = cast(Outcome, kind)
             _, told = await self._desk.report(visit_id=visit_id, outcome=outcome, by=by, **content)
         else:
-            await self._visits.visit(visit_id, lock=True)
+            visit = await self._visits.visit(visit_id, lock=True)
+            if visit["state"] in NOBODY_WAS_THERE:
+                raise VisitOver(visit_id, visit["state"], "written down" if kind == "record" else "done")
             if kind == "record":
                 await self._sheets.write(visit_id, content["changes"], content.get("seen") or {})
             else:
-                await self._done(visit_id, content.get("reason"), by)
+                await self._done(visit, content.get("reason"), by)
         await self._sheets.keep(visit_id=visit_id, key=plain_key, kind=kind, content=content, made_at=moment, by=by)
         return await self._taken(visit_id, told, is_new=True)
 
-    async def _done(self, visit_id: int, reason: str | None, by: str) -> None:
+    async def _done(self, visit: VisitRecord, reason: str | None, by: str) -> None:
+        visit_id = visit["visit_id"]
         ticks = await self.ticks(visit_id)
         if not ticks["all_true"] and reason is None:
             raise NotDone(visit_id, {each["name"]: each["why"] or "" for each in ticks["ticks"] if not each["is_true"]})
+        is_dispatchs = await self._visits.is_dispatchs_alone(visit_id)
+        if visit["state"] == "not_feasible" or (visit["state"] == "booked" and not is_dispatchs):
+            raise VisitOver(visit_id, visit["state"], "done")  # what waits for the scan would wait on
         await self._sheets.done(visit_id, by=by, reason=None if ticks["all_true"] else reason)
-        if ticks["run_id"] is None:
+        if is_dispatchs or ticks["run_id"] is None:
             await self._visits.finish(visit_id=visit_id, purpose="dispatch")
 
     async def _taken(self, visit_id: int, runs: list[int], *, is_new: bool) -> TakenAct:

@@ -296,7 +296,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         "field.within_hours",
         "a technician is sent within their working hours, or it is on record why not",
-        lambda on: field.visits_out_of_hours(on.db, **on.scope),
+        lambda on: field.visits_out_of_hours(on.db, **on.scope, now=on.now),
     ),
     Invariant(
         "field.visit_of_ended_run",

@@ -48,7 +48,8 @@ class PhotoFiles:
         self._folder = folder
 
     async def keep(self, content: bytes) -> KeptPhoto:
-        """The picture's file is on the disk when this returns. The same picture again changes nothing.
+        """The picture's file is on the disk when this returns. The same picture again changes nothing, unless its file
+        was damaged.
 
         Raises: PhotoRefused, OSError.
         """
@@ -80,10 +81,14 @@ def _path(folder: Path, sha256: str) -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: the file gets its name when all of it is on the disk."""
-    if path.exists():
+    """Whole or not at all: the file gets its name when all of it is on the disk, and so are both of its folders.
+
+    A file that is there already, and is another one than its name says, was damaged: it is written anew.
+    """
+    if path.exists() and path.read_bytes() == content:
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sync_folder(path.parent.parent)
     handle, name = tempfile.mkstemp(dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -91,5 +96,15 @@ def _write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
+        _sync_folder(path.parent)
     finally:
         Path(name).unlink(missing_ok=True)  # where it has its own name by now, there is none
+
+
+def _sync_folder(folder: Path) -> None:
+    """What has a name in this folder by now has it after a power cut, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -36,9 +36,13 @@ def key_of(request: Request) -> str:
     return key
 
 
-def fingerprint(request: Request, body: bytes) -> str:
-    """What makes it the same request: method, address, ``If-Match`` and content, however its JSON is spaced."""
-    content = json.dumps(json.loads(body), sort_keys=True).encode() if body and is_json(request) else body
+def fingerprint(request: Request, body: bytes, *, takes_json: bool) -> str:
+    """What makes it the same request: method, address, ``If-Match`` and content, however its JSON is spaced.
+
+    ``takes_json``: where JSON is taken it was looked at before; elsewhere whatever is called so is bytes.
+    """
+    is_read = takes_json and bool(body) and is_json(request)
+    content = json.dumps(json.loads(body), sort_keys=True).encode() if is_read else body
     address = f"{request.method} {request.url.path}?{request.url.query}\n{request.headers.get('if-match', '')}\n"
     return hashlib.sha256(address.encode() + content).hexdigest()
 

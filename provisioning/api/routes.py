@@ -163,7 +163,7 @@ class Door(APIRoute):
             called = self._called(repeatable, appliance, db, caller)
             if key is None or caller.token_id is None:
                 return await self._audited(called, handler)
-            mark, now = fingerprint(request, body), appliance.clock()
+            mark, now = fingerprint(request, body, takes_json=terms.takes_json), appliance.clock()
             tenant_id, token_id = appliance.tenant_id, caller.token_id
             taken = await take_key(db, tenant_id=tenant_id, token_id=token_id, key=key, fingerprint=mark, now=now)
             if isinstance(taken, EarlierRequest):

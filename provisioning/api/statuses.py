@@ -129,6 +129,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "field.hold_ends",
         "field.not_done",
         "field.outside_hours",
+        "field.photos_full",
         "field.roster_collides",
         "field.sheet_changed",
         "field.skill_missing",

@@ -54,7 +54,7 @@ class Away(Wish):
 
 
 class Job(Wish):
-    """A kind of job. The customer is told that somebody comes within ``window_minutes`` after the start."""
+    """A kind of job. The technician may arrive until ``window_minutes`` after the start."""
 
     name: str
     duration_minutes: int

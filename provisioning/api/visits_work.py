@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Response
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.own import require_own_visit
 from provisioning.api.pages import Moment, Number
-from provisioning.api.routes import Doors
+from provisioning.api.routes import Doors, Later
 from provisioning.api.wishes import Wish
 from provisioning.field import ActKind, PhotoRecord, SheetRecord, Sheets, VisitRecord, Visits
 from provisioning.field_desk import TakenAct
-from provisioning.photo_files import MOST_BYTES
+from provisioning.photo_files import MOST_BYTES, KeptPhoto
 from provisioning.ticks import Ticks
 
 doors = Doors(prefix="/visits", tags=["visits"])
 
+NUMBER = TypeAdapter[int](Number)
 Purpose = Literal["photo", "signature"]
 PICTURE = {"requestBody": {"required": True, "content": {"image/jpeg": {}, "image/png": {}}}}
 
@@ -73,6 +75,22 @@ async def act(call: InCall, visit_id: Number, wish: Act) -> TakenAct:
     return taken
 
 
+async def _kept(call: Call) -> Later | None:
+    """The file is written, and synced, before the change begins: on SQLite everybody else who writes would wait."""
+    try:
+        visit_id = NUMBER.validate_python(call.request.path_params["visit_id"])
+    except ValidationError:
+        return None  # it is refused with the rest of what the address says
+    await _own(call, visit_id)
+    content = await call.request.body()
+    await _sheets(call).refuse_if_full(visit_id, sha256(content).hexdigest())
+
+    async def keep() -> None:
+        call.request.state.kept_photo = await call.appliance.photos.keep(content)
+
+    return keep
+
+
 @doors.post(
     "/{visit_id}/photos",
     permission="visits.report",
@@ -80,6 +98,7 @@ async def act(call: InCall, visit_id: Number, wish: Act) -> TakenAct:
     takes_json=False,
     most_bytes=MOST_BYTES,
     openapi_extra=PICTURE,
+    first=_kept,
     responses={413: problem(WORDS[413])},
 )
 async def add_photo(
@@ -90,7 +109,7 @@ async def add_photo(
 ) -> PhotoRecord:
     """Keeps a picture, a JPEG or PNG, as the body. The same picture again is the same one."""
     seen = await _own(call, visit_id)
-    kept = await call.appliance.photos.keep(await call.request.body())
+    kept: KeptPhoto = call.request.state.kept_photo
     call.tells(subject=f"visit/{visit_id}", customer_id=seen["customer_id"])
     return await _sheets(call).add_photo(
         visit_id=visit_id,

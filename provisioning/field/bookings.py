@@ -7,11 +7,11 @@ index sees to it that an order never has two visits to come. Locks are taken in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +19,9 @@ from provisioning.errors import ChangeRaced, RequestConflict
 from provisioning.field.errors import TechnicianBusy, VisitOver, VisitUnknown
 from provisioning.field.feed_tables import FormerTechnician
 from provisioning.field.fitting import Fit, Fitting, Task
+from provisioning.field.jobs import Jobs
 from provisioning.field.tables import LIVE_STATES, Technician, Visit, VisitBooking, VisitPurpose
+from provisioning.field.travel import place_of
 from provisioning.intake import Clock
 from workflows.services import VisitState
 
@@ -61,10 +63,12 @@ class Bookings:
         self._tenant_id = tenant_id
         self._now = now
         self._fitting = Fitting(db, tenant_id=tenant_id)
+        self._jobs = Jobs(db, tenant_id=tenant_id)
 
     async def book(self, wanted: Booking, whose: Whose, request_id: str | None, technician: Technician) -> Visit:
         """A new visit; for an installation of an order that has one to come, that one, moved where it doesn't fit.
 
+        That one stays the job that it was booked as: as long, with its buffer and its skills, unless another is told.
         Where the order's visit is another line's, or its technician is at the door already, this is a visit apart; so
         is what dispatch books by hand beside it.
 
@@ -79,16 +83,18 @@ class Bookings:
         mine = there if is_free and whose.purpose != "dispatch" else None
         if whose.visit_id is not None and mine is None and wanted.ends_at <= self._now():
             raise VisitOver(whose.visit_id, (await self._visit(whose.visit_id)).state, "joined")
-        joins_as_it_stands = mine is not None and whose.visit_id is not None
-        fit = Fit() if joins_as_it_stands else await self._fit(technician, wanted, mine)
+        if mine is not None and wanted.task.job is None:
+            wanted = await self._as_booked(mine, wanted)
+        fit = None if mine is not None and _stays(mine, wanted, whose) else await self._fit(technician, wanted, mine)
         try:
             if mine is not None:
                 return await self._taken_over(mine, wanted, whose, request_id, fit)
+            assert fit is not None, "only a visit that is there already stays"
             return await self._new(wanted, whose, None if there is not None else whose.order_id, request_id, fit)
         except IntegrityError as exc:
             if (known := await self._requested(wanted, whose, request_id)) is not None:
                 return known
-            if (other := await self._in_the_way(wanted, mine, fit)) is not None:
+            if (other := await self._in_the_way(wanted, mine, fit or Fit())) is not None:
                 raise busy_with(technician, other) from exc
             if there is None and await self.of_order(wanted.customer_id, whose.order_id) is not None:
                 return await self.book(wanted, whose, request_id, technician)  # the order's visit came in between
@@ -142,26 +148,36 @@ class Bookings:
             raise ChangeRaced from exc
 
     async def leave(self, visit: Visit, purpose: VisitPurpose) -> bool:
-        """The visit isn't needed for this any more; whether it is now needed for nothing. Once is enough."""
+        """The visit isn't needed for this any more; whether it is now needed for nothing. Once is enough.
+
+        What dispatch has booked for an order goes with the last of the order's work.
+        """
+        if not await self._release(visit, VisitBooking.purpose == purpose):
+            return False
+        if visit.order_id is not None and not await self._is_open(visit.id, *_others_than_dispatch(visit)):
+            await self._release(visit, VisitBooking.purpose == "dispatch", VisitBooking.order_id == visit.order_id)
+        return not await self.is_needed(visit)
+
+    async def _release(self, visit: Visit, *which: ColumnElement[bool]) -> bool:
+        """Whether there was such a claim."""
         left = await self._db.execute(
             update(VisitBooking)
-            .where(
-                VisitBooking.visit_id == visit.id,
-                VisitBooking.purpose == purpose,
-                VisitBooking.released_at.is_(None),
-            )
+            .where(VisitBooking.visit_id == visit.id, VisitBooking.released_at.is_(None), *which)
             .values(released_at=self._now())
             .returning(VisitBooking.id)
             .execution_options(synchronize_session=False)
         )
-        return left.first() is not None and not await self.is_needed(visit)
+        return left.first() is not None
 
     async def is_needed(self, visit: Visit) -> bool:
         """An order needs somebody to come, and is content once they scan; a line needs them until it works."""
-        purposes: list[VisitPurpose] = ["installation", "dispatch"]
-        if visit.state == "booked":
-            purposes.append("deployment")
-        return await self._is_open(visit.id, *purposes)
+        return await self._is_open(visit.id, "dispatch", *_others_than_dispatch(visit))
+
+    async def is_dispatchs_alone(self, visit: Visit) -> bool:
+        """Whether dispatch needs it, and neither an order nor a line does."""
+        return await self._is_open(visit.id, "dispatch") and not await self._is_open(
+            visit.id, "installation", "deployment"
+        )
 
     async def is_promised(self, visit: Visit, purpose: VisitPurpose) -> bool:
         """Whether the visit is still as those who need it for this know it."""
@@ -196,6 +212,12 @@ class Bookings:
         besides = None if moved is None else moved.id
         return await self._fitting.fit(technician, wanted.starts_at, wanted.ends_at, wanted.task, besides=besides)
 
+    async def _as_booked(self, visit: Visit, wanted: Booking) -> Booking:
+        """What is wanted, done as the job that the visit is, and there."""
+        job = None if visit.job is None else await self._jobs.job(visit.job)
+        task = Task(job, place_of(visit.latitude, visit.longitude), wanted.task.override)
+        return replace(wanted, ends_at=wanted.starts_at + (visit.ends_at - visit.starts_at), task=task)
+
     async def _make_way(self, fit: Fit) -> None:
         """The next visit is gone to from here now."""
         if fit.next_id is not None:
@@ -219,10 +241,13 @@ class Bookings:
     def _changed(self, visit: Visit) -> dict[str, Any]:
         return {"sequence": visit.sequence + 1, "changed_at": self._now()}
 
-    async def _taken_over(self, visit: Visit, wanted: Booking, whose: Whose, request_id: str | None, fit: Fit) -> Visit:
+    async def _taken_over(
+        self, visit: Visit, wanted: Booking, whose: Whose, request_id: str | None, fit: Fit | None
+    ) -> Visit:
+        """``fit`` None: it stays when it is, and whose."""
         where = {"address": wanted.address, "location": wanted.location, "planned_port": wanted.planned_port}
         when: dict[str, Any] = {}
-        if whose.visit_id is None:
+        if fit is not None:
             when = {
                 "technician_id": wanted.technician_id,
                 "starts_at": wanted.starts_at,
@@ -231,7 +256,7 @@ class Bookings:
             }
         is_another = any(getattr(visit, name) != value for name, value in {**where, **when}.items())
         async with self._db.begin_nested():
-            await self._make_way(fit)
+            await self._make_way(fit or Fit())
             await self._leave_behind(visit, when.get("technician_id", visit.technician_id))
             await self._change(visit.id, **where, **when, **(self._changed(visit) if is_another else {}))
             await self._claim(await self._visit(visit.id), whose, request_id)
@@ -293,15 +318,15 @@ class Bookings:
             return None
         visit = await self._visit(kept.visit_id)
         over = visit.state == "cancelled" or kept.released_at is not None
-        pairs = [
+        pairs: list[tuple[object, object]] = [
             (visit.customer_id, wanted.customer_id),
             (kept.purpose, whose.purpose),
             (kept.order_id, whose.order_id),
         ]
         if whose.visit_id is None:
-            pairs += [
-                (getattr(kept, name), getattr(wanted, name)) for name in ("technician_id", "starts_at", "ends_at")
-            ]
+            pairs += [(kept.technician_id, wanted.technician_id), (kept.starts_at, wanted.starts_at)]
+            if visit.job is None or wanted.task.job is not None:  # a job that was there has kept its own length
+                pairs.append((kept.ends_at, wanted.ends_at))
         if not over:  # of a visit that goes on without it, the place may be known no more
             pairs += [(getattr(visit, name), getattr(wanted, name)) for name in ("address", "location", "planned_port")]
         if any(was != asked for was, asked in pairs):
@@ -348,6 +373,16 @@ class Bookings:
         if visit is None:
             raise VisitUnknown(visit_id)
         return visit
+
+
+def _others_than_dispatch(visit: Visit) -> tuple[VisitPurpose, ...]:
+    return ("installation", "deployment") if visit.state == "booked" else ("installation",)
+
+
+def _stays(visit: Visit, wanted: Booking, whose: Whose) -> bool:
+    """Whether it is joined as it stands: it is named, or wanted when it is anyhow."""
+    as_it_is = (visit.technician_id, visit.starts_at, visit.ends_at)
+    return whose.visit_id is not None or as_it_is == (wanted.technician_id, wanted.starts_at, wanted.ends_at)
 
 
 def _is_too_near(fit: Fit, ends_at: datetime) -> bool:

@@ -215,6 +215,16 @@ class PhotoUnknown(FieldError):
         super().__init__(f"Visit {visit_id} has no photo {photo_id}.")
 
 
+class PhotosFull(FieldError):
+    """The visit has as many photos as are kept of one."""
+
+    code = "field.photos_full"
+
+    def __init__(self, visit_id: int, most: int) -> None:
+        self.visit_id = visit_id
+        super().__init__(f"Visit {visit_id} has {most} photos already; more than that aren't kept of one visit.")
+
+
 class FeedUnknown(FieldError):
     """No such calendar feed."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -68,8 +69,8 @@ class VisitOutOfHours:
         )
 
 
-async def visits_out_of_hours(db: AsyncSession, *, tenant_id: str) -> list[VisitOutOfHours]:
-    """Visits that still need their technician, outside the working hours, with no override on record.
+async def visits_out_of_hours(db: AsyncSession, *, tenant_id: str, now: datetime) -> list[VisitOutOfHours]:
+    """Visits to come, or going on, outside the working hours, with no override on record.
 
     Those of technicians whose week and leave nobody has told lie within.
     """
@@ -84,6 +85,7 @@ async def visits_out_of_hours(db: AsyncSession, *, tenant_id: str) -> list[Visit
             Visit.technician_id.in_(told),
             Visit.state.in_(LIVE_STATES),
             Visit.override_reason.is_(None),
+            Visit.ends_at > now,
         )
         .order_by(Visit.id)
     )

@@ -19,7 +19,7 @@ MINUTES = {"duration_minutes": (5, 1440), "buffer_minutes": (0, 240), "window_mi
 
 
 class JobRecord(TypedDict):
-    """One kind of job. The customer is told that somebody comes within ``window_minutes`` of the start."""
+    """One kind of job. The technician may arrive until ``window_minutes`` after the start."""
 
     name: str
     duration_minutes: int

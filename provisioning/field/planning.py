@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from provisioning.field.errors import LeaveUnknown, RosterCollides, TechnicianUnknown
 from provisioning.field.fitting import Fitting, Override
 from provisioning.field.planning_tables import TechnicianLeave
-from provisioning.field.rosters import read_holidays, read_week, read_zone
+from provisioning.field.rosters import Roster, read_holidays, read_week, read_zone
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
 from provisioning.field.travel import read_place
 from provisioning.intake import Clock, Faults
@@ -93,10 +93,11 @@ class Planning:
             faults.add("time_zone", "is missing beside the week whose hours it tells")
         faults.refuse_if_any()
         row = await self._hold(technician_id)
+        before = await self._roster(row)
         for name, value in values.items():
             setattr(row, name, value)
         await self._db.flush()
-        await self._settle(row, override)
+        await self._settle(row, before, override)
         return planned(row)
 
     async def technician(self, technician_id: int) -> PlannedTechnician:
@@ -135,12 +136,13 @@ class Planning:
         for known in await self.leave(technician_id=technician_id):
             if (known["starts_at"], known["ends_at"], known["reason"]) == (begins, ends, why):
                 return known
+        before = await self._roster(technician)
         values = {"tenant_id": self._tenant_id, "technician_id": technician_id, "reason": why}
         row = await self._db.scalar(
             insert(TechnicianLeave).values(**values, starts_at=begins, ends_at=ends).returning(TechnicianLeave)
         )
         assert row is not None
-        await self._settle(technician, override)
+        await self._settle(technician, before, override)
         return _leave(row)
 
     async def withdraw_leave(self, leave_id: int) -> LeaveRecord:
@@ -180,15 +182,22 @@ class Planning:
             raise TechnicianUnknown(technician_id)
         return row
 
-    async def _settle(self, technician: Technician, override: Override | None) -> None:
-        """Visits to make that lie outside the technician's hours now are refused, or bear why they stay."""
-        roster = (await self._fitting.rosters([technician]))[technician.id]
-        outside = [visit for visit in await self._to_come(technician) if roster.refusal(visit.starts_at, visit.ends_at)]
+    async def _roster(self, technician: Technician) -> Roster:
+        return (await self._fitting.rosters([technician]))[technician.id]
+
+    async def _settle(self, technician: Technician, before: Roster, override: Override | None) -> None:
+        """Visits to make that this puts outside the technician's hours are refused, or bear why they stay.
+
+        A reason that stands at a visit already was for what it was outside of then, and covers nothing new.
+        """
+        now = await self._roster(technician)
+        outside = [visit for visit in await self._to_come(technician) if _is_put_outside(visit, before, now)]
         if outside and override is None:
             raise RosterCollides(technician.name, [visit.id for visit in outside])
         for visit in outside:
             assert override is not None, "else it was refused"
-            visit.override_reason, visit.override_by = override.reason, override.by
+            visit.override_reason = "; ".join(filter(None, (visit.override_reason, override.reason)))
+            visit.override_by = override.by
             visit.sequence, visit.changed_at = visit.sequence + 1, self._now()
         await self._db.flush()
 
@@ -199,11 +208,19 @@ class Planning:
                 Visit.tenant_id == self._tenant_id,
                 Visit.technician_id == technician.id,
                 Visit.state.in_(LIVE_STATES),
-                Visit.override_reason.is_(None),
+                Visit.ends_at > self._now(),
             )
             .order_by(Visit.starts_at)
         )
         return found.all()
+
+
+def _is_put_outside(visit: Visit, before: Roster, now: Roster) -> bool:
+    when = (visit.starts_at, visit.ends_at)
+    if now.refusal(*when) is None:
+        return False
+    is_new = before.refusal(*when) is None or (now.is_away(*when) and not before.is_away(*when))
+    return is_new or visit.override_reason is None
 
 
 def planned(row: Technician) -> PlannedTechnician:

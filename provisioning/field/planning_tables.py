@@ -13,7 +13,7 @@ from provisioning.tables import ProvisioningBase, Reference, RowId, TenantId
 class VisitJob(ProvisioningBase):
     """A kind of job: how long it takes, what is kept free after it, what it needs.
 
-    ``window_minutes``: the customer is told that the technician comes within so many minutes after the start.
+    ``window_minutes``: so many minutes after the start the technician may arrive.
     """
 
     __tablename__ = "visit_job"

@@ -13,7 +13,7 @@ from workflows.services import VisitState
 class VisitRecord(TypedDict):
     """One visit: whose, where and when, and what came of it so far.
 
-    ``arrives_until``: the end of the arrival window that the customer is told. ``sequence`` grows with every change.
+    ``arrives_until``: the end of the arrival window. ``sequence`` grows with every change.
     """
 
     visit_id: int

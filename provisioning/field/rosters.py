@@ -55,14 +55,19 @@ class Roster:
         """The public holiday that it is for them, by name."""
         return None if self.holidays is None else public_holidays(self.holidays, day.year).get(day)
 
+    def is_away(self, starts_at: datetime, ends_at: datetime) -> bool:
+        """Whether any of this time lies in their leave."""
+        return any(away.starts_at < ends_at and starts_at < away.ends_at for away in self.leave)
+
     def refusal(self, starts_at: datetime, ends_at: datetime) -> str | None:
         """Why they can't be sent then, in words; None if they work all that time."""
         for away in self.leave:
             if away.starts_at < ends_at and starts_at < away.ends_at:
                 return f"is away from {minute(away.starts_at)} to {minute(away.ends_at)} ({away.reason})"
-        if self.week is None:
-            return None
         day = day_of(starts_at, self.zone)
+        if self.week is None:
+            name = self.holiday(day)
+            return None if name is None else f"has a public holiday on {day.isoformat()} ({name})"
         around = [day + timedelta(days=offset) for offset in range(-1, (ends_at - starts_at).days + 3)]
         working = _joined([period for each in around for period in self._planned(each)])
         if any(begins <= starts_at and ends_at <= ends for begins, ends in working):

@@ -11,10 +11,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from provisioning.days import day_of
+from provisioning.days import begin_of, day_of
 from provisioning.field.fitting import Fitting
 from provisioning.field.jobs import JobRecord
-from provisioning.field.offers import Appointed, Candidate, Offer, Way, offers_on
+from provisioning.field.offers import Appointed, Candidate, Offer, Way, offers_on, rank
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
 from provisioning.field.travel import Place, minutes_between, place_of
 from provisioning.intake import Clock
@@ -59,14 +59,13 @@ class Search:
         starts_after: datetime,
         days: int,
         technician_id: int | None = None,
-        besides: int | None = None,
         limit: int = 20,
     ) -> list[OfferRecord]:
-        """Day by day the best first. ``besides``: a visit that is to be moved, and is in nobody's way."""
+        """Day by day the best first."""
         earliest = max(starts_after, self._now())
         first = day_of(earliest, self._zone)
         wanted = [first + timedelta(days=number) for number in range(min(days, MOST_DAYS))]
-        people = await self._candidates(earliest, earliest + timedelta(days=len(wanted) + 1), technician_id, besides)
+        people = await self._candidates(earliest, earliest + timedelta(days=len(wanted) + 1), technician_id, None)
         found: list[Offer] = []
         for day in wanted:
             found += offers_on(day, people, job, place, way=self._way, now=earliest)
@@ -77,13 +76,23 @@ class Search:
     async def near(
         self, *, job: JobRecord, place: Place | None, starts_at: datetime, besides: int | None = None
     ) -> list[OfferRecord]:
-        """What is nearest in time to a slot that is taken, whoever comes."""
-        offers = await self.offers(
-            job=job, place=place, starts_after=starts_at - timedelta(hours=12), days=LOOKED_AHEAD_DAYS,
-            besides=besides, limit=60,
-        )  # fmt: skip
-        nearest = sorted(offers, key=lambda offer: (abs(offer["starts_at"] - starts_at), offer["detour_minutes"] or 0))
-        return nearest[:NEAR_ALTERNATIVES]
+        """What is nearest in time to a slot that is taken, whoever comes: day by day, until what is left is later.
+
+        ``besides``: a visit that is to be moved, and is in nobody's way.
+        """
+        earliest = max(starts_at - timedelta(hours=12), self._now())
+        first = day_of(earliest, self._zone)
+        people = await self._candidates(earliest, earliest + timedelta(days=LOOKED_AHEAD_DAYS + 1), None, besides)
+        nearest: list[Offer] = []
+        for day in (first + timedelta(days=number) for number in range(LOOKED_AHEAD_DAYS)):
+            if len(nearest) == NEAR_ALTERNATIVES and (
+                abs(nearest[-1].starts_at - starts_at) <= begin_of(day, self._zone) - starts_at
+            ):
+                break
+            nearest += offers_on(day, people, job, place, way=self._way, now=earliest)
+            nearest.sort(key=lambda offer: (abs(offer.starts_at - starts_at), rank(offer)))
+            del nearest[NEAR_ALTERNATIVES:]
+        return [_record(offer) for offer in nearest]
 
     async def _candidates(
         self, begin: datetime, end: datetime, technician_id: int | None, besides: int | None

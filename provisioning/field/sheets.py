@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
 from provisioning.errors import ChangeRaced, RequestConflict
-from provisioning.field.errors import PhotoUnknown, SheetChanged
+from provisioning.field.errors import PhotosFull, PhotoUnknown, SheetChanged
 from provisioning.field.optics import HIGHEST_READING, LEAST_DBM, LOWEST_READING, MOST_DBM, Verdict, verdict_on
 from provisioning.field.record_tables import ActKind, JobSheet, VisitAct, VisitPhoto
 from provisioning.intake import Clock, Faults
@@ -25,6 +25,8 @@ from provisioning.intake import Clock, Faults
 FIELDS = ("splitter", "drop_label", "optical_dbm", "note", "signed_by")
 LONGEST_LABEL = 100
 LONGEST_NOTE = 4000
+MOST_PHOTOS = 50
+"""Of one visit: a technician's token fills no disk."""
 CLOCKS_DIFFER = timedelta(hours=1)
 """By so much a device's clock may be ahead of ours."""
 
@@ -119,10 +121,18 @@ class Sheets:
         await self._db.flush()
         return await self.sheet(visit_id)
 
+    async def refuse_if_full(self, visit_id: int, sha256: str) -> None:
+        """Raises: PhotosFull, if this would be one picture too many; one that is known already isn't."""
+        others = select(func.count()).select_from(VisitPhoto).where(VisitPhoto.visit_id == visit_id)
+        same = others.where(VisitPhoto.sha256 == sha256)
+        if (await self._db.scalar(others) or 0) >= MOST_PHOTOS and not await self._db.scalar(same):
+            raise PhotosFull(visit_id, MOST_PHOTOS)
+
     async def add_photo(
         self, *, visit_id: int, purpose: str, sha256: str, media_type: str, size_bytes: int, caption: str | None
     ) -> PhotoRecord:
-        """A picture whose file is kept. The same picture again is the same one."""
+        """A picture whose file is kept. The same picture again is the same one. Raises: PhotosFull, ChangeRaced."""
+        await self.refuse_if_full(visit_id, sha256)
         same = select(VisitPhoto).where(VisitPhoto.visit_id == visit_id, VisitPhoto.sha256 == sha256)
         row: VisitPhoto | None = await self._db.scalar(same)
         if row is None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.days import day_of
 from provisioning.field.fitting import Fitting
+from provisioning.field.jobs import Jobs
 from provisioning.field.rosters import Period, Roster
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
 from provisioning.intake import Clock
@@ -88,11 +89,24 @@ class Slots:
                 slots.append(Slot(starts_at, len(visits), technician))
         return sorted(slots)
 
-    async def next_after(self, day: date, technicians: Sequence[int], *, minutes: int, days: int) -> Slot | None:
+    async def able(self, technicians: Sequence[int], *, job: str | None) -> list[int]:
+        """Those of them who have the skills that this kind of job needs. Raises: JobUnknown."""
+        if job is None:
+            return list(technicians)
+        needed = set((await Jobs(self._db, tenant_id=self._tenant_id).job(job))["skills"])
+        rows = await self._db.scalars(
+            select(Technician).where(Technician.tenant_id == self._tenant_id, Technician.id.in_(technicians))
+        )
+        able = {each.id for each in rows if needed <= set(each.skills)}
+        return [each for each in technicians if each in able]
+
+    async def next_after(
+        self, day: date, technicians: Sequence[int], *, minutes: int, days: int, besides: int | None = None
+    ) -> Slot | None:
         """The first free time on the ``days`` days after this one."""
         later = [day + timedelta(days=number) for number in range(1, days + 1)]
         rosters = await self._rosters(technicians)
-        busy = await self._busy(self._around(later[0])[0], self._around(later[-1])[1])
+        busy = await self._busy(self._around(later[0])[0], self._around(later[-1])[1], besides)
         for each in later:
             if free := self._free(busy, rosters, each, minutes):
                 return free[0]

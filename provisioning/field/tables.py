@@ -70,9 +70,7 @@ class Visit(ProvisioningBase):
         CheckConstraint(
             "state IN ('booked', 'scanned', 'no_access', 'not_feasible', 'cancelled', 'completed')", name="state"
         ),
-        CheckConstraint(
-            "state NOT IN ('scanned', 'completed') OR scanned_serial IS NOT NULL", name="serial_when_scanned"
-        ),
+        CheckConstraint("state <> 'scanned' OR scanned_serial IS NOT NULL", name="serial_when_scanned"),
         Index(
             "uq_visit_order",
             "tenant_id",

@@ -6,6 +6,8 @@ booked ---+--> not_feasible <---+
           +--> cancelled    <---+
           +--> scanned  --------+--> completed
                (again, with another serial: a swap)
+
+A visit that dispatch alone needs may have nothing to scan: done, it is completed from booked.
 """
 
 from __future__ import annotations
@@ -208,13 +210,24 @@ class Visits:
         """What the visit was needed for is done. It is completed, unless somebody else still needs it; one that has
         ended by itself stays as it ended.
 
-        Raises: VisitUnknown, VisitOver (nobody has scanned anything), RequestConflict.
+        Raises: VisitUnknown, VisitOver (nobody has scanned, and an order or a line needs it), RequestConflict.
         """
         visit = await self._visit(visit_id, lock=True)
+        if visit.state == "booked" and purpose == "dispatch" and await self._bookings.is_dispatchs_alone(visit):
+            await self._bookings.leave(visit, purpose)
+            await self._keep(visit, Report("completed", None, None, None, request_id))
+            return await self.visit(visit_id)
         needed_no_more = await self._bookings.leave(visit, purpose)
         if visit.state == "booked" or (needed_no_more and visit.state in LIVE_STATES):
             await self.report(visit_id=visit_id, outcome="completed", request_id=request_id)
         return await self.visit(visit_id)
+
+    async def is_dispatchs_alone(self, visit_id: int) -> bool:
+        """Whether neither an order nor a line needs the visit: it ends when its technician is done.
+
+        Raises: VisitUnknown.
+        """
+        return await self._bookings.is_dispatchs_alone(await self._visit(visit_id))
 
     async def report(
         self,

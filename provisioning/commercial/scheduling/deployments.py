@@ -29,7 +29,7 @@ from provisioning.commercial.tenants.tenant_errors import (
 )
 from provisioning.commercial.tenants.tenant_tables import Deployment
 from provisioning.errors import ChangeRaced, RequestConflict
-from provisioning.field import LIVE_STATES, TechnicianBusy, VisitRecord, Visits, Whose
+from provisioning.field import LIVE_STATES, SlotRefused, VisitRecord, Visits, Whose
 from provisioning.field.slots import Slot, Slots
 from provisioning.intake import Clock, Faults
 from workflows.answers import DeploymentPriority, ScheduledDeployment
@@ -173,8 +173,8 @@ class Deployments:
             order_id=wanted.order_id,
             states=LIVE_STATES if moves_visit else DONE_OR_TO_COME,
         )
-        if visit is None:
-            return None
+        if visit is None or (visit["state"] == "completed" and visit["scanned_serial"] is None):
+            return None  # at a call without a scan nothing was installed
         visit_id = visit["visit_id"]
         if moves_visit and visit["state"] == "booked" and not self._fits(wanted, visit):
             self._refuse_if_out_of_time(wanted)
@@ -182,12 +182,9 @@ class Deployments:
                 wanted,
                 technicians,
                 lambda slot: self._visits.move(
-                    visit_id=visit_id,
-                    technician_id=slot.technician_id,
-                    starts_at=slot.starts_at,
-                    duration_minutes=DEFAULT_DURATION_MINUTES,
+                    visit_id=visit_id, technician_id=slot.technician_id, starts_at=slot.starts_at
                 ),
-                besides=visit_id,
+                moved=visit,
             )
         whose = Whose("deployment", wanted.order_id)
         return await self._visits.join(visit_id=visit_id, whose=whose, request_id=request_id)
@@ -219,30 +216,38 @@ class Deployments:
         wanted: WantedDeployment,
         technicians: list[int],
         take: Callable[[Slot], Awaitable[VisitRecord]],
-        besides: int | None = None,
+        moved: VisitRecord | None = None,
     ) -> VisitRecord:
-        for slot in await self._free(wanted, technicians, besides):
+        """``moved``: a visit that is there already; it stays as long as it is, and its job's skills are needed."""
+        minutes, besides = DEFAULT_DURATION_MINUTES, None
+        if moved is not None:
+            minutes = int((moved["ends_at"] - moved["starts_at"]) / timedelta(minutes=1))
+            besides = moved["visit_id"]
+            technicians = await self._slots.able(technicians, job=moved["job"])
+        for slot in await self._free(wanted, technicians, minutes, besides):
             try:
                 return await take(slot)
-            except TechnicianBusy:  # the database knows of a visit that was written past the calendar: the next one
+            except SlotRefused:  # a buffer, a way or a visit written past the calendar is in the way: the next one
                 continue
-        raise await self._no_room(wanted, technicians)
+        raise await self._no_room(wanted, technicians, minutes, besides)
 
-    async def _free(self, wanted: WantedDeployment, technicians: list[int], besides: int | None) -> list[Slot]:
-        minutes = DEFAULT_DURATION_MINUTES
+    async def _free(
+        self, wanted: WantedDeployment, technicians: list[int], minutes: int, besides: int | None
+    ) -> list[Slot]:
         if wanted.moment is not None:
             return await self._slots.at(wanted.moment, technicians, minutes=minutes, besides=besides)
         assert wanted.day is not None, "a deployment is wanted on a day or at a moment"
         return await self._slots.on(wanted.day, technicians, minutes=minutes, besides=besides)
 
-    async def _no_room(self, wanted: WantedDeployment, technicians: list[int]) -> DayFull | SlotTaken:
+    async def _no_room(
+        self, wanted: WantedDeployment, technicians: list[int], minutes: int, besides: int | None
+    ) -> DayFull | SlotTaken:
         """The refusal, with the next time at which there is room."""
-        minutes = DEFAULT_DURATION_MINUTES
         day = wanted.day or self._slots.day_of(wanted.moment or self._now())
-        later = await self._slots.next_after(day, technicians, minutes=minutes, days=LOOKED_AHEAD_DAYS)
+        later = await self._slots.next_after(day, technicians, minutes=minutes, days=LOOKED_AHEAD_DAYS, besides=besides)
         if wanted.moment is None:
             return DayFull(day, self._slots.day_of(later.starts_at) if later else None, LOOKED_AHEAD_DAYS)
-        same_day = await self._slots.on(day, technicians, minutes=minutes)
+        same_day = await self._slots.on(day, technicians, minutes=minutes, besides=besides)
         at = next((slot.starts_at for slot in same_day if slot.starts_at > wanted.moment), None)
         return SlotTaken(wanted.moment, at or (later.starts_at if later else None))
 

@@ -195,3 +195,27 @@ async def test_a_photo_is_a_file_named_by_its_hash_and_the_same_one_is_kept_once
     assert (refused.status_code, refused.json()["code"]) == (422, "photo.refused")
     missing = await api.get(f"{address}/999", role="technician")
     assert (missing.status_code, missing.json()["code"]) == (404, "field.photo_unknown")
+
+
+@pytest.mark.both_databases
+async def test_a_photo_is_bytes_whatever_it_is_called_and_fifty_are_kept_of_a_visit(any_api: Api) -> None:
+    api = any_api
+    await prepared(api, role="admin")
+    visit = (await book(api, in_three_days(api), role="admin")).json()
+    address = f"/visits/{visit['visit_id']}/photos"
+
+    async def send(content: bytes, called: str = "image/jpeg", to: str = address) -> Any:
+        return await api.send("POST", to, content=content, headers={"Content-Type": called}, role="admin")
+
+    named_json = await send(b"\xff\xd8\xff\xe0 picture 0", "application/json")
+    assert named_json.status_code == 201, named_json.text
+    nested = await send(b"[" * 100_000, "application/json")
+    assert (nested.status_code, nested.json()["code"]) == (422, "photo.refused")
+    for number in range(1, 50):
+        assert (await send(b"\xff\xd8\xff\xe0 picture %d" % number)).status_code == 201
+    refused = await send(b"\xff\xd8\xff\xe0 one too many")
+    assert (refused.status_code, refused.json()["code"]) == (409, "field.photos_full")
+    assert (await send(b"\xff\xd8\xff\xe0 picture 7")).status_code == 201  # known already
+    unknown = await send(b"\xff\xd8\xff\xe0 picture", to="/visits/999/photos")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "field.visit_unknown")
+    assert (await send(b"\xff\xd8\xff\xe0 picture", to="/visits/x/photos")).status_code == 422

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
@@ -19,12 +20,15 @@ from provisioning.field import (
     Place,
     Planning,
     RosterCollides,
+    Search,
     SkillMissing,
     Task,
     TechnicianBusy,
+    Technicians,
     TechnicianUnknown,
     Visit,
 )
+from provisioning.field.invariants import visits_out_of_hours
 from tests.provisioning.field.conftest import NOW, TEN, TENANT, at, book, visits
 
 WEEK = {"tue": ["08:00-12:00", "13:00-17:00"]}
@@ -163,3 +167,62 @@ async def test_a_moved_visit_grows_its_sequence_and_keeps_why(begin: Begin) -> N
         ended = await visits(db).cancel(visit_id=booked["visit_id"], reason="sold")
         assert ended["outcome"] == "cancelled"
         assert (await visits(db).visit(booked["visit_id"]))["sequence"] == 2
+
+
+@pytest.mark.both_databases
+async def test_visits_that_are_over_refuse_no_plan_and_are_not_changed_by_one(begin: Begin) -> None:
+    async with begin() as db:
+        booked = await book(db)
+        scanned = await book(db, starts_at=at(14))
+        await visits(db).report(visit_id=scanned["visit_id"], outcome="scanned", serial="HWTC12345678")
+        later = Planning(db, tenant_id=TENANT, now=lambda: TEN + timedelta(days=30))
+        await later.plan(technician_id=1, week={"mon": ["08:00-12:00"]}, time_zone="UTC")
+        kept = await visits(db).visit(scanned["visit_id"])
+        assert (kept["override_reason"], kept["sequence"]) == (None, 1)
+        assert await visits(db).visit(booked["visit_id"]) == booked
+        over = await visits_out_of_hours(db, tenant_id=TENANT, now=TEN + timedelta(days=30))
+        assert over == []
+        told = await visits_out_of_hours(db, tenant_id=TENANT, now=TEN)
+        assert [each.visit_id for each in told] == [booked["visit_id"], scanned["visit_id"]]
+
+
+@pytest.mark.both_databases
+async def test_an_exception_for_a_skill_or_a_day_hides_no_leave_that_is_taken_later(begin: Begin) -> None:
+    async with begin() as db:
+        await plan(db)
+        job = await Jobs(db, tenant_id=TENANT).define(name="weld", duration_minutes=60, skills=["welding"])
+        wish = {"customer_id": 42, "technician_id": 1, "duration_minutes": 60, "address": "1 High Street"}
+        by_skill = await visits(db).book(starts_at=at(8), task=Task(job, None, ILL), **wish)  # type: ignore[arg-type]
+        sunday = TEN + timedelta(days=5)
+        on_sunday = await visits(db).book(starts_at=sunday, task=Task(override=ILL), **wish)  # type: ignore[arg-type]
+        away = {"technician_id": 1, "starts_at": at(0), "ends_at": at(0) + timedelta(days=7), "reason": "ill"}
+        with pytest.raises(RosterCollides) as refused:
+            async with db.begin_nested():
+                await planning(db).take_leave(**away)  # type: ignore[arg-type]
+        assert refused.value.visit_ids == [by_skill["visit_id"], on_sunday["visit_id"]]
+        await planning(db).take_leave(**away, override=Override("comes all the same", "dispatch"))  # type: ignore[arg-type]
+        kept = await visits(db).visit(by_skill["visit_id"])
+        assert kept["override_reason"] == "the customer is without a line; comes all the same"
+        # Another week touches what was agreed for a Sunday no more than the week before did.
+        await plan(db, week={"tue": ["08:00-11:00"]})
+        assert (await visits(db).visit(on_sunday["visit_id"]))["sequence"] == 1
+
+
+async def test_a_technician_without_a_week_has_their_public_holidays(begin: Begin) -> None:
+    async with begin() as db:
+        await planning(db).plan(technician_id=1, holidays="DE")
+        with pytest.raises(OutsideHours, match="has a public holiday on 2026-05-01"):
+            await book(db, starts_at=TEN.replace(month=5, day=1))
+        await book(db, starts_at=TEN.replace(month=5, day=2, hour=22))
+
+
+@pytest.mark.both_databases
+async def test_the_alternatives_are_those_nearest_in_time_however_many_are_free(begin: Begin) -> None:
+    async with begin() as db:
+        people = Technicians(db, tenant_id=TENANT)
+        for number in range(3, 8):
+            await people.register(technician_id=number, name=f"T{number}")
+        job = await Jobs(db, tenant_id=TENANT).define(name="repair", duration_minutes=60)
+        search = Search(db, tenant_id=TENANT, now=lambda: NOW, zone=ZoneInfo("UTC"))
+        near = await search.near(job=job, place=None, starts_at=at(16))
+        assert [offer["starts_at"] for offer in near] == [at(16)] * 3

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from provisioning.commercial import DayFull
 from provisioning.commercial.helpdesk.ticketing import TicketingService
 from provisioning.commercial.partners.partner_invariants import deployments_off_their_visit
 from provisioning.commercial.tables import Mail
 from provisioning.errors import InvalidRequest
-from provisioning.field import Visit
+from provisioning.field import Jobs, Task, Technicians, Visit, Visits, Whose
 from provisioning.field.invariants import orders_visited_twice, visits_nobody_needs
 from tests.provisioning.commercial.scheduling.test_deployments import TUESDAY, at, schedule, visit
 from tests.support.partnership import NOW, OWN_CUSTOMER, TENANT, Partnership
@@ -101,6 +102,48 @@ async def test_a_deployment_joins_its_installations_visit_as_it_stands_unless_it
     assert (moved["visit_id"], moved["starts_at"], moved["ends_at"]) == (booked["visit_id"], at(15), at(17))
     assert (await visit(isp, booked["visit_id"]))["starts_at"] == at(15)
     await assert_one_call(isp)
+
+
+async def test_a_date_that_is_moved_keeps_the_job_its_length_and_its_skills(isp: Partnership) -> None:
+    async with isp.begin() as db:
+        await Technicians(db, tenant_id=TENANT).register(technician_id=2, name="Uma", skills=["splicing"])
+        job = await Jobs(db, tenant_id=TENANT).define(name="inst", duration_minutes=240, skills=["splicing"])
+        booked = await Visits(db, tenant_id=TENANT, now=lambda: NOW).book(
+            customer_id=OWN_CUSTOMER,
+            technician_id=2,
+            starts_at=at(14),
+            duration_minutes=240,
+            address="1 High Street",
+            whose=Whose("dispatch", ORDER),
+            task=Task(job),
+        )
+    wednesday = TUESDAY + timedelta(days=1)
+    moved = await schedule(isp, ORDER, wednesday, request_id="quote/1", moves_visit=True)
+    assert (moved["visit_id"], moved["technician_id"]) == (booked["visit_id"], 2)  # Tom comes first, and can't
+    assert (moved["starts_at"], moved["ends_at"]) == (at(8, day=wednesday), at(12, day=wednesday))
+    await release(isp, moved)
+
+
+async def test_a_day_on_which_nobody_who_is_able_has_room_is_full_however_free_the_others_are(
+    isp: Partnership,
+) -> None:
+    thursday = TUESDAY + timedelta(days=2)
+    async with isp.begin() as db:
+        await Technicians(db, tenant_id=TENANT).register(technician_id=2, name="Uma", skills=["splicing"])
+        job = await Jobs(db, tenant_id=TENANT).define(name="inst", duration_minutes=240, skills=["splicing"])
+        wish: dict[str, Any] = {"technician_id": 2, "address": "1 High Street"}
+        their = Visits(db, tenant_id=TENANT, now=lambda: NOW)
+        await their.book(
+            customer_id=OWN_CUSTOMER,
+            starts_at=at(14),
+            duration_minutes=240,
+            whose=Whose("dispatch", ORDER),
+            task=Task(job),
+            **wish,
+        )
+        await their.book(customer_id=43, starts_at=at(10, day=thursday), duration_minutes=360, **wish)
+    with pytest.raises(DayFull, match="the next day with room is 2026-03-06"):
+        await schedule(isp, ORDER, thursday, request_id="quote/1", moves_visit=True)
 
 
 async def confirm(isp: Partnership, key: str) -> int:

@@ -1,0 +1,98 @@
+"""The technician's door: what is taken as done, and what is told as a conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.commercial.mails.delivery import Begin
+from provisioning.database import Database
+from provisioning.field import Technicians, VisitOver, VisitRecord, Visits, Whose
+from provisioning.field.invariants import visits_nobody_needs
+from provisioning.field_desk import FieldDesk
+from provisioning.visits import VisitDesk
+from tests.conftest import DATABASES, migrated_copy
+
+pytestmark = pytest.mark.both_databases
+
+TENANT = "north"
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+TEN = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
+
+
+def now() -> datetime:
+    return NOW
+
+
+def visits(db: AsyncSession) -> Visits:
+    return Visits(db, tenant_id=TENANT, now=now)
+
+
+async def booked(db: AsyncSession, whose: Whose, **changes: Any) -> VisitRecord:
+    wish: dict[str, Any] = {"customer_id": 42, "technician_id": 1, "starts_at": TEN, "duration_minutes": 60}
+    return await visits(db).book(**wish | changes, address="1 High Street", whose=whose)
+
+
+async def act(db: AsyncSession, visit_id: int, kind: Any, **content: Any) -> Any:
+    """None of these is a report, so the desk of reports has no part in it."""
+    desk = FieldDesk(db, visit_desk=cast(VisitDesk, None), definitions={}, tenant_id=TENANT, now=now)
+    key = f"{visit_id}/{kind}"
+    return await desk.act(visit_id=visit_id, key=key, kind=kind, content=content, made_at=NOW, by="tom")
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    yield from migrated_copy(request, tmp_path)
+
+
+@pytest.fixture
+async def begin(database: Database) -> Begin:
+    async with database.begin() as db:
+        await Technicians(db, tenant_id=TENANT).register(technician_id=1, name="Tom")
+    return cast("Callable[[], Any]", database.begin)
+
+
+async def test_a_repair_with_nothing_to_scan_ends_with_done_and_its_technician_is_free(begin: Begin) -> None:
+    async with begin() as db:
+        repair = await booked(db, Whose("dispatch"))
+        taken = await act(db, repair["visit_id"], "done", reason="swapped the power supply")
+        assert (taken["visit"]["state"], taken["visit"]["scanned_serial"]) == ("completed", None)
+        assert taken["sheet"]["done_reason"] == "swapped the power supply"
+        await booked(db, Whose("dispatch"), customer_id=43)  # the same technician, the same time
+        assert await visits_nobody_needs(db, tenant_id=TENANT) == []
+
+
+@pytest.mark.parametrize("purpose", ["installation", "deployment"])
+async def test_what_a_line_or_an_order_waits_for_is_not_done_without_a_scan(begin: Begin, purpose: Any) -> None:
+    async with begin() as db:
+        visit = await booked(db, Whose("dispatch", 7))
+        await visits(db).join(visit_id=visit["visit_id"], whose=Whose(purpose, 7))
+        with pytest.raises(VisitOver, match="is booked and can't be done"):
+            await act(db, visit["visit_id"], "done", reason="all works")
+        assert await visits(db).visit(visit["visit_id"]) == visit
+        await visits(db).report(visit_id=visit["visit_id"], outcome="scanned", serial="HWTC12345678")
+        taken = await act(db, visit["visit_id"], "done", reason="all works")
+        assert taken["sheet"]["done_by"] == "tom"
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "no_access", "not_feasible"])
+async def test_done_on_a_visit_that_came_to_nothing_is_a_conflict(begin: Begin, outcome: Any) -> None:
+    async with begin() as db:
+        visit_id = (await booked(db, Whose("dispatch")))["visit_id"]
+        await visits(db).report(visit_id=visit_id, outcome=outcome, note="by dispatch")
+        with pytest.raises(VisitOver, match=f"is {outcome} and can't be done"):
+            await act(db, visit_id, "done", reason="did it")
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "no_access"])
+async def test_a_record_of_a_visit_at_which_nobody_was_is_a_conflict(begin: Begin, outcome: Any) -> None:
+    async with begin() as db:
+        visit_id = (await booked(db, Whose("dispatch")))["visit_id"]
+        await visits(db).report(visit_id=visit_id, outcome=outcome, note="by dispatch")
+        with pytest.raises(VisitOver, match="can't be written down"):
+            await act(db, visit_id, "record", changes={"splitter": "S-1"})
