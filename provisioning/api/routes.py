@@ -17,8 +17,10 @@ handed back as a function, which is called when the transaction that was read in
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final, Literal, TypeVar, cast
@@ -57,6 +59,7 @@ from provisioning.api.openapi import described
 from provisioning.api.problems import UNKEPT, Problem, problem_of, problem_response
 from provisioning.bootstrap import Appliance
 from provisioning.database_errors import as_database_error
+from provisioning.field import SlotRefused
 
 PUBLIC: Final = "public"
 
@@ -78,6 +81,7 @@ class Terms:
     ``Idempotency-Key``. ``takes_json``: any body must be JSON, or CSV where its description says so (``takes_csv``).
     ``refusal``: makes the answer of a problem, where that is a page. ``first`` reads before anything may be written;
     what it answers is the answer, and a function that it hands back is asked for one, with no transaction open.
+    ``most_at_once``: of a crowd only so many are let in, and the others wait where they keep nothing from anybody.
     """
 
     permission: Permission | Literal["public", "signed in"]
@@ -88,6 +92,7 @@ class Terms:
     refusal: Refusal | None = None
     first: First | None = None
     takes_csv: bool = False
+    most_at_once: int | None = None
 
     @property
     def reads(self) -> bool:
@@ -117,7 +122,7 @@ class Door(APIRoute):
                     return await self._read(request, handler)
                 return await self._change(request, handler)
             except Exception as error:  # noqa: BLE001 - the API's one place: nothing leaves as a traceback
-                problem, headers = problem_of(error)
+                problem, headers = problem_of(await _completed(request, error))
                 make = self.terms.refusal
                 return make(request, problem, headers) if make else problem_response(problem, headers)
 
@@ -142,11 +147,25 @@ class Door(APIRoute):
 
     async def _change(self, request: Request, handler: Handler) -> Response:
         appliance, terms = _appliance(request), self.terms
-        caller = await self._let_in(appliance, request)
+        async with self._turn(request):
+            caller = await self._let_in(appliance, request)
         key = key_of(request) if terms.keyed else None
         body = await read_body(request, most_bytes=terms.most_bytes)
         self._check_body(request, body)
         repeatable = replayed(request, body)
+        async with self._turn(request):
+            return await self._changed(request, repeatable, handler, body, key, caller)
+
+    def _turn(self, request: Request) -> AbstractAsyncContextManager[None]:
+        if (most := self.terms.most_at_once) is None:
+            return nullcontext()
+        turns: dict[str, asyncio.Semaphore] = request.app.state.turns
+        return cast("AbstractAsyncContextManager[None]", turns.setdefault(self.path, asyncio.Semaphore(most)))
+
+    async def _changed(
+        self, request: Request, repeatable: Request, handler: Handler, body: bytes, key: str | None, caller: Caller
+    ) -> Response:
+        appliance, terms = _appliance(request), self.terms
         if terms.first is not None:
             async with appliance.database.read() as db:
                 looked = self._called(repeatable, appliance, db, caller)
@@ -232,7 +251,7 @@ class Doors(APIRouter):
             return Match.NONE, {}
         return super().matches(scope)
 
-    def door(
+    def door(  # noqa: PLR0913 - the terms, by name
         self,
         method: Method,
         path: str,
@@ -244,6 +263,7 @@ class Doors(APIRouter):
         if_match: bool = False,
         refusal: Refusal | None = None,
         first: First | None = None,
+        most_at_once: int | None = None,
         **options: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """A route; ``options`` are FastAPI's own. Statuses that its terms bring are documented by themselves."""
@@ -256,6 +276,7 @@ class Doors(APIRouter):
             most_bytes=most_bytes,
             refusal=refusal,
             first=first,
+            most_at_once=most_at_once,
             takes_csv="text/csv" in options.get("openapi_extra", {}).get("requestBody", {}).get("content", {}),
         )
         documented = described(path, terms, if_match=if_match) if with_token else {}
@@ -299,6 +320,16 @@ def _token(request: Request) -> str:
 def _appliance(request: Request) -> Appliance:
     appliance: Appliance = request.app.state.appliance
     return appliance
+
+
+async def _completed(request: Request, error: Exception) -> Exception:
+    """A slot's refusal says what else is free; that is looked for when no transaction is open any more."""
+    if isinstance(error, SlotRefused):
+        try:
+            await _appliance(request).alternatives.tell(error)
+        except SQLAlchemyError as failed:
+            return failed
+    return error
 
 
 async def _note_use(noting: set[int], appliance: Appliance, token_id: int) -> None:
