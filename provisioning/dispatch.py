@@ -1,22 +1,23 @@
 """Dispatch's door to the calendar: slots are searched, visits are booked and moved, and the run that waits is told.
 
-Who comes too late for a slot is told what else there is (``alternatives`` of the refusal), whoever asked for it. A
-visit of an order is joined anew by its runs when it has moved (``provisioning.order_visits``); the run of a visit
-without an order goes on waiting for it, so it must come before that run gives its addresses back, and the customer is
-written here when and who comes now. Whoever books by hand has agreed on it with the customer, who is written nothing.
+Who comes too late for a slot is told what else there is (``alternatives`` of the refusal, which ``field.Alternatives``
+looks for when the transaction has ended), whoever asked for it. A visit of an order is joined anew by its runs when it
+has moved (``provisioning.order_visits``); the run of a visit without an order goes on waiting for it, so it must come
+before that run gives its addresses back, and the customer is written here when and who comes now. Whoever books by hand
+has agreed on it with the customer, who is written nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import ChangeRaced
 from provisioning.field import (
+    Asked,
     HoldEnds,
     JobRecord,
     Jobs,
@@ -36,14 +37,13 @@ from workflows import Runs, waiting_runs
 from workflows.services import Services
 
 LONGEST_REASON = 500
-T = TypeVar("T")
 
 
 class DispatchDesk:
     """Searches, books and moves within the caller's transaction. ``services`` write to the customer."""
 
     def __init__(
-        self, db: AsyncSession, *, runs: Runs, services: Services, tenant_id: str, now: Clock, zone: ZoneInfo
+        self, db: AsyncSession, *, runs: Runs, services: Services, search: Search, tenant_id: str, now: Clock
     ) -> None:
         self._db = db
         self._runs = runs
@@ -51,7 +51,7 @@ class DispatchDesk:
         self._tenant_id = tenant_id
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
         self._jobs = Jobs(db, tenant_id=tenant_id)
-        self._search = Search(db, tenant_id=tenant_id, now=now, zone=zone)
+        self._search = search
         self._now = now
 
     async def slots(
@@ -81,6 +81,27 @@ class DispatchDesk:
             limit=limit,
         )
 
+    async def refuse_taken(
+        self,
+        *,
+        technician_id: int,
+        starts_at: datetime,
+        job: str,
+        latitude: float | None = None,
+        longitude: float | None = None,
+    ) -> None:
+        """Looks whether a slot is plainly taken, without holding anybody: a crowd that wants one slot is told so
+        without standing in line to write. That nothing is refused here promises nothing.
+
+        Raises: InvalidRequest (all faults), JobUnknown, TechnicianBusy (with what was asked for).
+        """
+        faults = Faults("The visit")
+        place = read_place(faults, latitude, longitude)
+        faults.refuse_if_any()
+        kind = await self._jobs.job(job)
+        with _asked(Asked.of(kind, place, starts_at)):
+            await self._visits.refuse_taken(technician_id, starts_at, kind["duration_minutes"])
+
     async def book(  # noqa: PLR0913 - each is a fact about the visit
         self,
         *,
@@ -100,7 +121,7 @@ class DispatchDesk:
         """A visit that dispatch has agreed on with a customer. The run of its order joins it.
 
         Raises: InvalidRequest (all faults), JobUnknown, CustomerUnknown, TechnicianUnknown, TechnicianBusy,
-        OutsideHours and SkillMissing (with alternatives), RequestConflict, ChangeRaced.
+        OutsideHours and SkillMissing (with what was asked for), RequestConflict, ChangeRaced.
         """
         faults = Faults("The visit")
         place = read_place(faults, latitude, longitude)
@@ -109,8 +130,8 @@ class DispatchDesk:
         kind = await self._jobs.job(job)
         if customer_id > 0:  # else it is a fault among others
             await self._services.customer_service.customer(customer_id)
-        return await self._or_alternatives(
-            lambda: self._visits.book(
+        with _asked(Asked.of(kind, place, starts_at)):
+            return await self._visits.book(
                 customer_id=customer_id,
                 technician_id=technician_id,
                 starts_at=starts_at,
@@ -120,9 +141,7 @@ class DispatchDesk:
                 whose=Whose("dispatch", order_id),
                 task=Task(kind, place, override),
                 request_id=request_id,
-            ),
-            lambda: self._search.near(job=kind, place=place, starts_at=starts_at),
-        )
+            )
 
     async def reschedule(
         self,
@@ -138,7 +157,7 @@ class DispatchDesk:
         """Another time, or somebody else, for a visit that is to come. ``seen``: only if it is still as it was seen.
 
         Raises: InvalidRequest (all faults), TechnicianUnknown, VisitUnknown, VisitOver, VisitChanged, HoldEnds,
-        TechnicianBusy, OutsideHours and SkillMissing (with alternatives), ChangeRaced.
+        TechnicianBusy, OutsideHours and SkillMissing (with what was asked for), ChangeRaced.
         """
         faults = Faults("The reschedule")
         override = _override(faults, override_reason, by)
@@ -148,17 +167,15 @@ class DispatchDesk:
         before = await self._visits.visit(visit_id)
         kind = await self._kind(before)
         place = place_of(before["latitude"], before["longitude"])
-        moved = await self._or_alternatives(
-            lambda: self._visits.reschedule(
+        with _asked(Asked.of(kind, place, starts_at, besides=visit_id)):
+            moved = await self._visits.reschedule(
                 visit_id=visit_id,
                 technician_id=technician_id,
                 starts_at=starts_at,
                 reason=reason,
                 override=override,
                 seen=seen,
-            ),
-            lambda: self._search.near(job=kind, place=place, starts_at=starts_at, besides=visit_id),
-        )
+            )
         if await self._runs.about(self._db, "visit", str(visit_id)) != runs:
             raise ChangeRaced
         told, now_told = ((each["starts_at"], each["technician_id"]) for each in (before, moved))
@@ -166,15 +183,6 @@ class DispatchDesk:
             await self._refuse_after_hold(moved, runs)
             await self._write(moved)
         return moved
-
-    async def _or_alternatives(
-        self, act: Callable[[], Awaitable[T]], others: Callable[[], Awaitable[list[OfferRecord]]]
-    ) -> T:
-        try:
-            return await act()
-        except SlotRefused as refused:
-            refused.alternatives = await others()
-            raise
 
     async def _kind(self, visit: VisitRecord) -> JobRecord:
         """What the visit is, as far as a search for another time has to know."""
@@ -205,6 +213,16 @@ class DispatchDesk:
             },
             request_id=f"visit/{visit['visit_id']}/{visit['sequence']}/scheduled",
         )
+
+
+@contextmanager
+def _asked(asked: Asked) -> Iterator[None]:
+    """A refusal says what was wanted, for who looks for something else when this transaction has ended."""
+    try:
+        yield
+    except SlotRefused as refused:
+        refused.asked = asked
+        raise
 
 
 def _override(faults: Faults, reason: str | None, by: str) -> Override | None:

@@ -41,7 +41,7 @@ from provisioning.access.keeping import (
     want_changes,
 )
 from provisioning.access.passwords import Passwords, check_password
-from provisioning.access.request_keys import EarlierRequest, forget_old_keys, keep_under_key, take_key
+from provisioning.access.request_keys import EarlierRequest, forget_old_keys, is_key_used, keep_under_key, take_key
 from provisioning.access.roles import PERMISSIONS, ROLES, Permission, Role
 from provisioning.access.sign_ins import CountedTry, Recognised, SignIns
 from provisioning.access.tokens import ANYBODY, ApiToken, Caller, CreatedToken, KnownCallers, Tokens, TokenView
@@ -95,6 +95,7 @@ __all__ = [
     "filled",
     "forget_old_keys",
     "forget_old_sessions",
+    "is_key_used",
     "keep_deed",
     "keep_under_key",
     "list_audit",

@@ -93,6 +93,12 @@ async def take_key(
             return EarlierRequest(*earlier)
 
 
+async def is_key_used(db: AsyncSession, *, tenant_id: str, token_id: int, key: str) -> bool:
+    """Whether something was asked under it and done."""
+    its = {"tenant_id": tenant_id, "token_id": token_id, "key": key}
+    return (await db.execute(_EARLIER, its)).one_or_none() is not None
+
+
 async def keep_under_key(db: AsyncSession, key_id: int, *, status: int, headers: str, body: bytes) -> None:
     """What is answered, in the transaction of the change."""
     connection = await db.connection()

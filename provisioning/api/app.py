@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cache
 
@@ -144,6 +145,7 @@ def create_app(appliance: Appliance) -> FastAPI:
     appliance.database.hear(note_wanted_changes)
     app.state.known = KnownCallers(appliance.clock)
     app.state.home = None  # where `/` leads at the appliance's own address
+    app.state.turns = dict[str, asyncio.Semaphore]()  # of routes that let in only so many at once
     app.state.noting = set[int]()  # tokens whose use is being written down
     app.router.routes.extend(_doors().routes)
     app.add_exception_handler(HTTPException, answer_problem)

@@ -17,8 +17,10 @@ handed back as a function, which is called when the transaction that was read in
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final, Literal, TypeVar, cast
@@ -57,6 +59,7 @@ from provisioning.api.openapi import described
 from provisioning.api.problems import UNKEPT, Problem, problem_of, problem_response
 from provisioning.bootstrap import Appliance
 from provisioning.database_errors import as_database_error
+from provisioning.field import SlotRefused
 
 PUBLIC: Final = "public"
 
@@ -79,6 +82,7 @@ class Terms:
     ``refusal``: makes the answer of a problem, where that is a page. ``first`` reads before anything may be written;
     what it answers is the answer, and a function that it hands back is asked for one, with no transaction open.
     ``shared``: its transaction is short and waits for nobody (``Database.begin``).
+    ``most_at_once``: of a crowd only so many are let in, and the others wait where they keep nothing from anybody.
     """
 
     permission: Permission | Literal["public", "signed in"]
@@ -90,6 +94,7 @@ class Terms:
     first: First | None = None
     takes_csv: bool = False
     shared: bool = False
+    most_at_once: int | None = None
 
     @property
     def reads(self) -> bool:
@@ -119,7 +124,7 @@ class Door(APIRoute):
                     return await self._read(request, handler)
                 return await self._change(request, handler)
             except Exception as error:  # noqa: BLE001 - the API's one place: nothing leaves as a traceback
-                problem, headers = problem_of(error)
+                problem, headers = problem_of(await _completed(request, error))
                 make = self.terms.refusal
                 return make(request, problem, headers) if make else problem_response(problem, headers)
 
@@ -144,11 +149,25 @@ class Door(APIRoute):
 
     async def _change(self, request: Request, handler: Handler) -> Response:
         appliance, terms = _appliance(request), self.terms
-        caller = await self._let_in(appliance, request)
+        async with self._turn(request):
+            caller = await self._let_in(appliance, request)
         key = key_of(request) if terms.keyed else None
         body = await read_body(request, most_bytes=terms.most_bytes)
         self._check_body(request, body)
         repeatable = replayed(request, body)
+        async with self._turn(request):
+            return await self._changed(request, repeatable, handler, body, key, caller)
+
+    def _turn(self, request: Request) -> AbstractAsyncContextManager[None]:
+        if (most := self.terms.most_at_once) is None:
+            return nullcontext()
+        turns: dict[str, asyncio.Semaphore] = request.app.state.turns
+        return cast("AbstractAsyncContextManager[None]", turns.setdefault(self.path, asyncio.Semaphore(most)))
+
+    async def _changed(
+        self, request: Request, repeatable: Request, handler: Handler, body: bytes, key: str | None, caller: Caller
+    ) -> Response:
+        appliance, terms = _appliance(request), self.terms
         if terms.first is not None:
             async with appliance.database.read() as db:
                 looked = self._called(repeatable, appliance, db, caller)
@@ -247,6 +266,7 @@ class Doors(APIRouter):
         refusal: Refusal | None = None,
         first: First | None = None,
         shared: bool = False,
+        most_at_once: int | None = None,
         **options: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """A route; ``options`` are FastAPI's own. Statuses that its terms bring are documented by themselves."""
@@ -260,6 +280,7 @@ class Doors(APIRouter):
             refusal=refusal,
             first=first,
             shared=shared,
+            most_at_once=most_at_once,
             takes_csv="text/csv" in options.get("openapi_extra", {}).get("requestBody", {}).get("content", {}),
         )
         documented = described(path, terms, if_match=if_match) if with_token else {}
@@ -303,6 +324,16 @@ def _token(request: Request) -> str:
 def _appliance(request: Request) -> Appliance:
     appliance: Appliance = request.app.state.appliance
     return appliance
+
+
+async def _completed(request: Request, error: Exception) -> Exception:
+    """A slot's refusal says what else is free; that is looked for when no transaction is open any more."""
+    if isinstance(error, SlotRefused):
+        try:
+            await _appliance(request).alternatives.tell(error)
+        except SQLAlchemyError as failed:
+            return failed
+    return error
 
 
 async def _note_use(noting: set[int], appliance: Appliance, token_id: int) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Response
+from pydantic import ValidationError
 
+from provisioning.access import is_key_used
 from provisioning.api.calls import Call, InCall, etag_of
+from provisioning.api.idempotency import key_of
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.own import require_own_visit
 from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
@@ -19,6 +22,9 @@ from workflows.definitions.installation import Appointment
 from workflows.services import VisitState
 
 doors = Doors(prefix="/visits", tags=["visits"])
+
+MOST_AT_ONCE = 4
+"""Who book or move at the same time: more of them would only wait for each other, at the technician."""
 
 
 class Report(Wish):
@@ -118,7 +124,35 @@ async def slots(
     return Page(items=found)
 
 
-@doors.post("", permission="visits.write", status_code=201, responses={404: problem(WORDS[404])})
+async def _unless_taken(call: Call) -> None:
+    """Who wants a slot that is taken is refused before anything may be written; who asks again under the same key for
+    what they have got is answered as before."""
+    key = key_of(call.request)
+    if call.caller.token_id is not None and await is_key_used(
+        call.db, tenant_id=call.tenant_id, token_id=call.caller.token_id, key=key
+    ):
+        return
+    try:
+        wish = Book.model_validate_json(await call.request.body())
+    except ValidationError:
+        return  # the route names all faults
+    await call.appliance.dispatch_desk(call.db).refuse_taken(
+        technician_id=wish.technician_id,
+        starts_at=wish.starts_at,
+        job=wish.job,
+        latitude=wish.latitude,
+        longitude=wish.longitude,
+    )
+
+
+@doors.post(
+    "",
+    permission="visits.write",
+    status_code=201,
+    responses={404: problem(WORDS[404])},
+    first=_unless_taken,
+    most_at_once=MOST_AT_ONCE,
+)
 async def book(call: InCall, wish: Book, response: Response) -> VisitRecord:
     """Books a visit. Who comes too late for a slot is told the nearest ones that are free (``alternatives``)."""
     call.tells(customer_id=wish.customer_id)
@@ -145,7 +179,7 @@ async def report(call: InCall, visit_id: Number, wish: Report, response: Respons
     return await _report(call, visit_id, wish, response)
 
 
-@doors.post("/{visit_id}/reschedule", permission="visits.report", if_match=True)
+@doors.post("/{visit_id}/reschedule", permission="visits.report", if_match=True, most_at_once=MOST_AT_ONCE)
 async def reschedule(call: InCall, visit_id: Number, wish: Reschedule, response: Response) -> VisitRecord:
     """Moves a visit that is to come. A technician moves their own, and keeps it."""
     seen = await _own(call, visit_id)

@@ -22,7 +22,9 @@ from provisioning.cli.account import or_the_account
 from provisioning.cli.audited import audit_changes
 from provisioning.cli.printing import err, print_json
 from provisioning.database_errors import DatabaseError, as_database_error
+from provisioning.days import minute
 from provisioning.errors import FileUnusable, ProvisioningError
+from provisioning.field import SlotRefused
 from provisioning.lab.errors import DemoFailed
 from provisioning.logs import configure_logs
 from provisioning.settings import load_settings
@@ -51,7 +53,11 @@ def run(command: Callable[[Appliance], Awaitable[T]], *, as_json: bool) -> T:
 
     async def opened() -> T:
         async with _appliance() as appliance:
-            return await command(appliance)
+            try:
+                return await command(appliance)
+            except SlotRefused as refused:
+                await appliance.alternatives.tell(refused)
+                raise
 
     return guarded(lambda: uvloop.run(opened()), as_json=as_json)
 
@@ -79,7 +85,8 @@ def exit_status(error: Exception) -> int:
 def _told(error: Any, *, as_json: bool) -> typer.Exit:
     faults = [_fault(fault) for fault in getattr(error, "faults", ())]
     if as_json:
-        print_json({"error": {"code": error.code, "message": str(error), "faults": faults}})
+        others = {"alternatives": error.alternatives} if getattr(error, "alternatives", ()) else {}
+        print_json({"error": {"code": error.code, "message": str(error), "faults": faults, **others}})
     else:
         _print_refusal(error, faults)
     return typer.Exit(exit_status(error))
@@ -107,6 +114,8 @@ def _print_refusal(error: Exception, faults: Sequence[tuple[str, str]]) -> None:
     if not faults:
         word = "refused: " if exit_status(error) == EXIT_REFUSED else "failed: "
         err.print(Text.assemble((word, "bold red"), str(error)))
+        for other in getattr(error, "alternatives", ()):
+            err.print(Text(f"  free: {minute(other['starts_at'])} UTC, {other['technician_name']}: {other['why']}"))
         return
     err.print(Text(f"{getattr(error, 'what', 'The input')} is refused, nothing was written:", style="bold red"))
     for where, what in faults:

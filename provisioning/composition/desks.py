@@ -17,7 +17,7 @@ from provisioning.configured import acs_names
 from provisioning.data_caps import billed_plan, billing_days, tell_lifted, tell_of_cap
 from provisioning.device_desk import DeviceDesk
 from provisioning.dispatch import DispatchDesk
-from provisioning.field import Feeds, Planning
+from provisioning.field import Alternatives, Feeds, Planning, Search
 from provisioning.field_desk import FieldDesk
 from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
@@ -64,6 +64,8 @@ class WithDesks(WithServices):
                 },
             ).by_event(),
         )
+
+        self.alternatives = Alternatives(self.database.read, search=self.slot_search)
 
     async def publish(
         self, db: AsyncSession, event_type: str, subject: str, data: Mapping[str, Any], key: str, by: str
@@ -167,10 +169,15 @@ class WithDesks(WithServices):
         """The door for reports from the field, bound to this transaction."""
         return VisitDesk(db, runs=self.runs, tenant_id=self.tenant_id, now=self.clock)
 
+    def slot_search(self, db: AsyncSession) -> Search:
+        """Who can come when, bound to this transaction."""
+        return Search(db, tenant_id=self.tenant_id, now=self.clock, zone=self.zone)
+
     def dispatch_desk(self, db: AsyncSession) -> DispatchDesk:
         """Dispatch's door to the calendar, bound to this transaction."""
-        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock, "zone": self.zone}
-        return DispatchDesk(db, runs=self.runs, services=self.services(db), **common)
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        search, services = self.slot_search(db), self.services(db)
+        return DispatchDesk(db, runs=self.runs, services=services, search=search, **common)
 
     def field_desk(self, db: AsyncSession) -> FieldDesk:
         """The technician's door, bound to this transaction."""

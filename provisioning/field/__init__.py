@@ -11,6 +11,7 @@ CHECK), and say in ``visits.ALLOWED`` from which states it may follow. A state i
 also goes into ``tables.LIVE_STATES`` and into the four rules below it.
 """
 
+from provisioning.field.alternatives import Alternatives
 from provisioning.field.bookings import Whose
 from provisioning.field.errors import (
     FeedUnknown,
@@ -35,7 +36,7 @@ from provisioning.field.errors import (
 )
 from provisioning.field.feed_tables import CalendarFeed, FormerTechnician
 from provisioning.field.feeds import FeedRecord, Feeds, MadeFeed
-from provisioning.field.fitting import Override, Task
+from provisioning.field.fitting import Asked, Override, Task
 from provisioning.field.jobs import JobRecord, Jobs
 from provisioning.field.planning import LeaveRecord, PlannedTechnician, Planning
 from provisioning.field.planning_tables import TechnicianLeave, VisitJob
@@ -60,6 +61,8 @@ from provisioning.field.visits import Visits
 __all__ = [
     "LIVE_STATES",
     "ActKind",
+    "Alternatives",
+    "Asked",
     "CalendarFeed",
     "FeedRecord",
     "FeedUnknown",

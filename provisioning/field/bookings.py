@@ -100,6 +100,25 @@ class Bookings:
                 return await self.book(wanted, whose, request_id, technician)  # the order's visit came in between
             raise ChangeRaced from exc
 
+    async def refuse_taken(self, technician_id: int, starts_at: datetime, ends_at: datetime) -> None:
+        """Raises: TechnicianBusy, if there is a visit in this time. The way to the one after it isn't looked at, since
+        that may get shorter; so what is free by this may still not fit."""
+        found = await self._db.execute(
+            select(Technician, Visit)
+            .join(Visit, and_(Visit.tenant_id == Technician.tenant_id, Visit.technician_id == Technician.id))
+            .where(
+                Technician.tenant_id == self._tenant_id,
+                Technician.id == technician_id,
+                Visit.state.in_(LIVE_STATES),
+                Visit.starts_at < ends_at,
+                func.coalesce(Visit.held_to, Visit.ends_at) > starts_at,
+            )
+            .order_by(Visit.starts_at)
+            .limit(1)
+        )
+        if (row := found.one_or_none()) is not None:
+            raise busy_with(row.Technician, row.Visit)
+
     async def of_order(
         self, customer_id: int, order_id: int | None, states: Sequence[VisitState] = LIVE_STATES
     ) -> Visit | None:

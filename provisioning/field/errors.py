@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provisioning.errors import ProvisioningError
+
+if TYPE_CHECKING:
+    from provisioning.field.fitting import Asked
 
 
 class FieldError(ProvisioningError):
@@ -40,8 +43,10 @@ class SlotRefused(FieldError):
     """The technician can't be sent at that time."""
 
     code = "field.slot_refused"
+    asked: Asked | None = None
+    """What was wanted, by whoever looks for another time."""
     alternatives: Sequence[Mapping[str, Any]] = ()
-    """What is near and free, where somebody has looked."""
+    """What is near and free, where somebody has looked (``Alternatives``)."""
 
 
 class TechnicianBusy(SlotRefused):

@@ -40,6 +40,46 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """The slot that somebody wanted, as far as a search for another one has to know. ``skills``: all are needed.
+
+    ``besides``: a visit that is to be moved, and is in nobody's way.
+    """
+
+    starts_at: datetime
+    duration_minutes: int
+    buffer_minutes: int = 0
+    window_minutes: int = 0
+    skills: frozenset[str] = frozenset()
+    place: Place | None = None
+    besides: int | None = None
+
+    @classmethod
+    def of(cls, job: JobRecord, place: Place | None, starts_at: datetime, besides: int | None = None) -> Asked:
+        """This job, there, then."""
+        return cls(
+            starts_at,
+            job["duration_minutes"],
+            job["buffer_minutes"],
+            job["window_minutes"],
+            frozenset(job["skills"]),
+            place,
+            besides,
+        )
+
+    @property
+    def job(self) -> JobRecord:
+        """What there is to do."""
+        return JobRecord(
+            name="visit",
+            duration_minutes=self.duration_minutes,
+            buffer_minutes=self.buffer_minutes,
+            window_minutes=self.window_minutes,
+            skills=sorted(self.skills),
+        )
+
+
+@dataclass(frozen=True)
 class Fit:
     """What a visit holds of its technician's time, and whose way to the next visit it changes.
 

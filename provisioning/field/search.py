@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from provisioning.days import begin_of, day_of
-from provisioning.field.fitting import Fitting
+from provisioning.days import day_of
+from provisioning.field.fitting import Asked, Fitting
 from provisioning.field.jobs import JobRecord
-from provisioning.field.offers import Appointed, Candidate, Offer, Way, offers_on, rank
+from provisioning.field.offers import UNKNOWN_MINUTES, Appointed, Candidate, Offer, Way, offers_on, rank
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
 from provisioning.field.travel import Place, minutes_between, place_of
 from provisioning.intake import Clock
@@ -22,7 +22,11 @@ from provisioning.intake import Clock
 MOST_DAYS = 31
 AS_THE_CROW_FLIES = "straight line"
 NEAR_ALTERNATIVES = 3
-LOOKED_AHEAD_DAYS = 14
+AROUND = timedelta(hours=12)
+LOOKED_AHEAD_DAYS = (2, 14)
+"""For something near; the later ones only if there was too little before."""
+LOOKED_AT_ONCE = 25
+"""So many technicians."""
 
 
 class OfferRecord(TypedDict):
@@ -62,47 +66,56 @@ class Search:
         limit: int = 20,
     ) -> list[OfferRecord]:
         """Day by day the best first."""
+        people = [each for each in await self._able(job) if technician_id in (None, each.id)]
         earliest = max(starts_after, self._now())
-        first = day_of(earliest, self._zone)
-        wanted = [first + timedelta(days=number) for number in range(min(days, MOST_DAYS))]
-        people = await self._candidates(earliest, earliest + timedelta(days=len(wanted) + 1), technician_id, None)
         found: list[Offer] = []
-        for day in wanted:
-            found += offers_on(day, people, job, place, way=self._way, now=earliest)
+        candidates = await self._candidates(people, earliest, min(days, MOST_DAYS))
+        for day in self._days(earliest, min(days, MOST_DAYS)):
+            found += offers_on(day, candidates, job, place, way=self._way, now=earliest)
             if len(found) >= limit:
                 break
         return [_record(offer) for offer in found[:limit]]
 
-    async def near(
-        self, *, job: JobRecord, place: Place | None, starts_at: datetime, besides: int | None = None
-    ) -> list[OfferRecord]:
-        """What is nearest in time to a slot that is taken, whoever comes: day by day, until what is left is later.
+    async def near(self, asked: Asked) -> list[OfferRecord]:
+        """What is nearest in time to a slot that can't be had, whoever comes.
 
-        ``besides``: a visit that is to be moved, and is in nobody's way.
+        Of many technicians those are looked at first who live near, and the next days before the later ones, until
+        there is enough to choose from: so it takes no longer where there are more of them.
         """
-        earliest = max(starts_at - timedelta(hours=12), self._now())
+        job, place, earliest = asked.job, asked.place, max(asked.starts_at - AROUND, self._now())
+        people = sorted(await self._able(job), key=lambda each: self._from_home(each, place))
+        parts = [people[start : start + LOOKED_AT_ONCE] for start in range(0, len(people), LOOKED_AT_ONCE)]
+        found: list[Offer] = []
+        for days in LOOKED_AHEAD_DAYS:
+            for part in parts:
+                if len(found) >= NEAR_ALTERNATIVES:
+                    break
+                candidates = await self._candidates(part, earliest, days, asked.besides)
+                for day in self._days(earliest, days):
+                    found += offers_on(day, candidates, job, place, way=self._way, now=earliest)
+        found.sort(key=lambda offer: (abs(offer.starts_at - asked.starts_at), rank(offer)))
+        return [_record(offer) for offer in found[:NEAR_ALTERNATIVES]]
+
+    async def _able(self, job: JobRecord) -> list[Technician]:
+        """Who has the skills that the job needs."""
+        query = select(Technician).where(Technician.tenant_id == self._tenant_id).order_by(Technician.id)
+        return [each for each in await self._db.scalars(query) if set(each.skills) >= set(job["skills"])]
+
+    def _from_home(self, who: Technician, place: Place | None) -> tuple[int, int]:
+        way = minutes_between(place_of(who.home_latitude, who.home_longitude), place)
+        return UNKNOWN_MINUTES if way is None else way, who.id
+
+    def _days(self, earliest: datetime, days: int) -> list[date]:
         first = day_of(earliest, self._zone)
-        people = await self._candidates(earliest, earliest + timedelta(days=LOOKED_AHEAD_DAYS + 1), None, besides)
-        nearest: list[Offer] = []
-        for day in (first + timedelta(days=number) for number in range(LOOKED_AHEAD_DAYS)):
-            if len(nearest) == NEAR_ALTERNATIVES and (
-                abs(nearest[-1].starts_at - starts_at) <= begin_of(day, self._zone) - starts_at
-            ):
-                break
-            nearest += offers_on(day, people, job, place, way=self._way, now=earliest)
-            nearest.sort(key=lambda offer: (abs(offer.starts_at - starts_at), rank(offer)))
-            del nearest[NEAR_ALTERNATIVES:]
-        return [_record(offer) for offer in nearest]
+        return [first + timedelta(days=number) for number in range(days)]
 
     async def _candidates(
-        self, begin: datetime, end: datetime, technician_id: int | None, besides: int | None
+        self, people: Sequence[Technician], earliest: datetime, days: int, besides: int | None = None
     ) -> list[Candidate]:
-        query = select(Technician).where(Technician.tenant_id == self._tenant_id).order_by(Technician.id)
-        if technician_id is not None:
-            query = query.where(Technician.id == technician_id)
-        people: Sequence[Technician] = (await self._db.scalars(query)).all()
+        """These people with what they have to do on so many days from then on."""
         rosters = await self._fitting.rosters(people, zone=self._zone)
-        visits = await self._visits(begin - timedelta(days=1), end + timedelta(days=1), besides)
+        until = earliest + timedelta(days=days + 2)
+        visits = await self._visits([each.id for each in people], earliest - timedelta(days=1), until, besides)
         return [
             Candidate(
                 technician_id=each.id,
@@ -115,7 +128,9 @@ class Search:
             for each in people
         ]
 
-    async def _visits(self, begin: datetime, end: datetime, besides: int | None) -> dict[int, list[Appointed]]:
+    async def _visits(
+        self, technicians: Sequence[int], begin: datetime, end: datetime, besides: int | None
+    ) -> dict[int, list[Appointed]]:
         rows = await self._db.execute(
             select(
                 Visit.technician_id,
@@ -126,6 +141,7 @@ class Search:
             )
             .where(
                 Visit.tenant_id == self._tenant_id,
+                Visit.technician_id.in_(technicians),
                 Visit.state.in_(LIVE_STATES),
                 Visit.starts_at < end,
                 Visit.starts_at > begin - timedelta(days=7),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from provisioning.field import Visits
 from tests.support.api import TECHNICIAN, Api
 
 CUSTOMER = 1001
@@ -32,7 +33,7 @@ async def prepared(api: Api, *, role: Any = "dispatch") -> None:
 
 
 async def book(api: Api, starts_at: datetime, **more: Any) -> Any:
-    role = more.pop("role", "dispatch")
+    role, key = more.pop("role", "dispatch"), more.pop("key", None)
     wish = {
         "customer_id": CUSTOMER,
         "technician_id": TECHNICIAN,
@@ -42,7 +43,7 @@ async def book(api: Api, starts_at: datetime, **more: Any) -> Any:
         **HERE,
         **more,
     }
-    return await api.post("/visits", wish, role=role)
+    return await api.post("/visits", wish, role=role, key=key)
 
 
 async def test_slots_are_offered_the_best_first_and_in_words_why(api: Api) -> None:
@@ -91,7 +92,10 @@ async def test_out_of_hours_needs_the_permission_and_a_reason_that_stands_in_the
 
 
 @pytest.mark.both_databases
-async def test_of_many_bookings_at_once_each_slot_has_one_winner_and_the_rest_are_told_others(any_api: Api) -> None:
+@pytest.mark.timeout(300)
+async def test_of_a_thousand_bookings_at_once_each_slot_has_one_winner_and_the_rest_are_told_others(
+    any_api: Api,
+) -> None:
     api = any_api
     await prepared(api, role="admin")
     at, slots = in_three_days(api, 8), 4
@@ -101,11 +105,27 @@ async def test_of_many_bookings_at_once_each_slot_has_one_winner_and_the_rest_ar
         answer = await book(api, at + timedelta(minutes=75 * (number % slots)))
         return answer.status_code, answer.json()
 
-    answers = await asyncio.gather(*(attempt(number) for number in range(60)))
-    statuses = Counter(status for status, _ in answers)
+    answers = await asyncio.gather(*(attempt(number) for number in range(1000)))
     fitting = 3  # three of them, with their buffers, lie in the morning's four hours; the fourth runs into the break
-    assert statuses == {201: fitting, 409: 60 - fitting}
-    assert all(told["alternatives"] for status, told in answers if status == 409)
+    assert Counter(status for status, _ in answers) == {201: fitting, 409: 1000 - fitting}
+    refused = [told for status, told in answers if status == 409]
+    assert Counter(told["code"] for told in refused) == {"field.technician_busy": 747, "field.outside_hours": 250}
+    assert {len(told["alternatives"]) for told in refused} == {3}
+    async with api.appliance.database.read() as db:
+        kept = await Visits(db, tenant_id=api.appliance.tenant_id, now=api.appliance.clock).visits(
+            technician_id=TECHNICIAN, starts_at=at, ends_at=at + timedelta(hours=10)
+        )
+    assert [visit["starts_at"] for visit in kept] == [at + timedelta(minutes=75 * number) for number in range(3)]
+
+
+async def test_the_same_booking_again_is_answered_as_before_though_its_slot_is_taken_now(api: Api) -> None:
+    await prepared(api)
+    at = in_three_days(api)
+    first = await book(api, at, key="once")
+    again = await book(api, at, key="once")
+    assert (again.status_code, again.json()) == (201, first.json())
+    other = await book(api, at, key="another")
+    assert (other.status_code, other.json()["code"]) == (409, "field.technician_busy")
 
 
 async def test_a_visit_moves_is_called_off_and_a_technician_moves_only_their_own(api: Api) -> None:
