@@ -22,6 +22,7 @@ PLACES = (
     Place("/runs", "Runs", "runs.read"),
     Place("/subscribers", "Subscribers", "subscribers.read"),
     Place("/visits", "Visits", "visits.read"),
+    Place("/dispatch", "Dispatch", "visits.write"),
     Place("/field", "My day", "visits.report"),
     Place("/sessions", "Sessions", "subscribers.read"),
     Place("/pools", "Pools", "addresses.read"),

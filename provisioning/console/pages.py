@@ -77,17 +77,15 @@ def refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> R
     """The page of a problem: its sentence and every fault. Who isn't signed in is led to where they can."""
     if problem["code"] == "access.session_over":
         return _to_sign_in(request)
-    page = _page(
-        request,
-        "problem.html.j2",
-        status=problem["status"],
-        title=problem["title"],
-        topics="",
-        sentence=problem["detail"],
-        faults=problem.get("errors", []),
-    )
+    faults = problem.get("errors", [])
+    page = refused_with(request, problem, "problem.html.j2", title=problem["title"], faults=faults)
     page.headers.update({name: value for name, value in headers.items() if name.lower() == "retry-after"})
     return page
+
+
+def refused_with(request: Request, problem: Problem, template: str, **variables: object) -> Response:
+    """A page of its own for a problem, with its sentence and its status."""
+    return _page(request, template, status=problem["status"], topics="", sentence=problem["detail"], **variables)
 
 
 def _to_sign_in(request: Request) -> Response:
