@@ -40,7 +40,10 @@ async def test_a_visit_dragged_onto_a_busy_technician_is_refused_with_what_fits_
         await dora.go(f"/dispatch?day={at.date()}")
         await dora.page.set_viewport_size({"width": 1280, "height": 16_000})  # both lanes are seen, without scrolling
         block = dora.page.locator(f"#visit-{visit['visit_id']}")
-        await block.drag_to(dora.page.locator(f"#visit-{other['visit_id']}"))
+        target = dora.page.locator(f"#visit-{other['visit_id']}")
+        box = await target.bounding_box()
+        assert box is not None
+        await block.drag_to(target, target_position={"x": box["width"] * 0.55, "y": 10})
         await dora.page.wait_for_url("**/dispatch/visits/*")
         await expect(dora.page.get_by_label("Technician")).to_have_value(str(busy.technician_id))
         await expect(dora.page.get_by_label("When")).to_have_value(f"{at.date()}T11:00")
