@@ -41,7 +41,7 @@ bench-radius: ready-test ## imports, logins, sessions and CoA beside their floor
 bench-acs: ready-test ## enqueueing, converging and sweeping CPEs through a GenieACS, as JSON lines (QUICK=1, CPES, ONLY=acs.sweep)
 	@.venv/bin/python -m tests.bench.acs
 
-bench-console: ready-test ## searches and looks at what needs a person, as JSON lines (QUICK=1, CUSTOMERS, ROWS, DATABASE=sqlite, ONLY=console.search)
+bench-console: ready-test ## searches, looks at what needs a person and pages with lists, as JSON lines (QUICK=1, CUSTOMERS, ROWS, DATABASE=sqlite, ONLY=console.search)
 	@.venv/bin/python -m tests.bench.console
 
 check: lint types imports test ## everything that must hold before a change is handed in

@@ -16,7 +16,7 @@ from ipam import NetworkService, PoolOutlook, PoolSampleAt
 from provisioning.intake import Clock
 from provisioning.session_counts import counts_since
 from provisioning.sight import Sight
-from radius import SessionLooks
+from radius import RadiusDatabaseUnavailable, RadiusDatabaseUnfit, SessionLooks
 from workflows import EndedInHour, ended_by_hour
 
 HOURS = 24
@@ -68,16 +68,15 @@ class FiguresDesk:
         self._sessions = sessions
 
     async def look(self) -> list[Figure]:
-        """The numbers of now.
-
-        Raises:
-            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
-        """
+        """The numbers of now. Where the radius database can't be read, how many sessions are open is not known."""
         figures: list[Figure] = []
         if self._sight.may("subscribers.read"):
-            nases = await self._sessions.guards()
             before = await counts_since(self._db, tenant_id=self._tenant_id, since=self._now() - SESSIONS_FOR)
-            figures.append(of_sessions([nas["open_sessions"] for nas in nases], before, self._now()))
+            try:
+                nases = await self._sessions.guards()
+                figures.append(of_sessions([nas["open_sessions"] for nas in nases], before, self._now()))
+            except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
+                figures.append(of_unread_sessions(before, str(error)))
         if self._sight.may("runs.read"):
             begins = self._now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
             hours = await ended_by_hour(
@@ -98,6 +97,11 @@ def of_sessions(open_at_nases: Sequence[int], before: Sequence[tuple[datetime, i
     many, nases = sum(open_at_nases), len(open_at_nases)
     told = f"{many} at {nases} {'NAS' if nases == 1 else 'NASes'}"
     return Figure(name, told, [*points, Point(now, many)] if points else [], gap="" if points else TOO_SOON)
+
+
+def of_unread_sessions(before: Sequence[tuple[datetime, int]], why: str) -> Figure:
+    """What was counted before, and that nobody knows how many are open now."""
+    return Figure("Sessions open", "not known now", [Point(at, many) for at, many in before], gap=why)
 
 
 def of_runs(hours: Sequence[EndedInHour]) -> Figure:

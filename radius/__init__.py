@@ -48,28 +48,18 @@ from radius.doctor.wire import Patient
 from radius.errors import (
     AddressConflict,
     AttributeUnknown,
-    DialectUnknown,
     EncodingRefused,
     IllegalMove,
     LookRefused,
-    NasAddressTaken,
-    NasNameTaken,
-    NasRefused,
-    NasUnknown,
     PasswordStorageRefused,
-    PlanRefused,
-    PlanUnknown,
     RadiusError,
-    RateNotExpressible,
     RequestConflict,
     RequestRefused,
     SessionChangeUnknown,
     SessionsStillOpen,
-    SeveralNotExpressible,
     SeveralRefused,
     SubscriberTerminated,
     SubscriberUnknown,
-    TermsNotExpressible,
     TestingWindowOver,
     UsernameRefused,
     UsernameTaken,
@@ -97,6 +87,8 @@ from radius.nas.canary import AuthDoor
 from radius.nas.nases import CoaTerms
 from radius.nas.probe import Probe, probe_coa, probe_log, probe_login
 from radius.nas.silence import NasSilence, note_silence
+from radius.nas_errors import DialectUnknown, NasAddressTaken, NasNameTaken, NasRefused, NasUnknown
+from radius.plan_errors import PlanRefused, PlanUnknown, RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.applying import PlanChanges, tell_of_plan
 from radius.plans.terms import PlanTerms
 from radius.projection.drift import Drift

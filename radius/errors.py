@@ -19,7 +19,7 @@
     |   |-- LineRefused               no subscriber can be bound to such a line
     |   |-- LineTaken                 it logs in for another subscriber
     |   `-- TestingWindowOver         the end of the test lies in the past
-    |-- PlanError
+    |-- PlanError                     this branch stands in ``radius.plan_errors``
     |   |-- PlanUnknown
     |   |-- PlanRefused               a number of the plan cannot be meant
     |   |-- RateNotExpressible        a NAS dialect in use has no word for such a rate
@@ -28,7 +28,7 @@
     |   |-- GardenUnfit               a walled garden of another access; these three in ``radius.verb_errors``
     |   |-- NoDataCap                 there is nothing to lift
     |   `-- AccessUnfit               a line logs in on a plan for IPoE alone
-    |-- NasError
+    |-- NasError                      this branch stands in ``radius.nas_errors``
     |   |-- NasRefused                a value of the NAS cannot be meant
     |   |-- NasUnknown
     |   |-- NasNameTaken              there is another NAS of that name
@@ -218,138 +218,6 @@ class SessionChangeUnknown(SubscriberError):
     def __init__(self, change_id: int) -> None:
         self.change_id = change_id
         super().__init__(f"There is no change of sessions {change_id}.")
-
-
-class PlanError(RadiusError):
-    """The plan cannot be used."""
-
-    code = "radius.plan_error"
-
-
-class PlanUnknown(PlanError):
-    """There is no such plan."""
-
-    code = "radius.plan_unknown"
-
-    def __init__(self, plan: str, known: Iterable[str]) -> None:
-        self.plan = plan
-        self.known = tuple(sorted(known))
-        super().__init__(f"There is no RADIUS plan {plan[:80]!r}; known are: {', '.join(self.known) or 'none'}.")
-
-
-class PlanRefused(PlanError):
-    """A number of the plan cannot be meant."""
-
-    code = "radius.plan_refused"
-
-    def __init__(self, plan: str, faults: Iterable[str]) -> None:
-        self.plan = plan[:80]
-        self.faults = tuple(faults)
-        super().__init__(f"Plan {self.plan!r} cannot be meant: {'; '.join(self.faults)}.")
-
-
-class RateNotExpressible(PlanError):
-    """A NAS dialect in use has no word for such a rate."""
-
-    code = "radius.rate_not_expressible"
-
-    def __init__(self, plan: str, *, rate_kbps: int, dialect: str, max_kbps: int) -> None:
-        self.plan = plan
-        self.rate_kbps = rate_kbps
-        self.dialect = dialect
-        self.max_kbps = max_kbps
-        super().__init__(
-            f"Plan {plan} has {rate_kbps} kbit/s, but a NAS of dialect {dialect} can be told {max_kbps} kbit/s at most,"
-            " and its subscribers would not be let in, or without any limit. Use another plan or another dialect there."
-        )
-
-
-class TermsNotExpressible(PlanError):
-    """A NAS dialect in use has no words for what the plan says."""
-
-    code = "radius.terms_not_expressible"
-
-    def __init__(self, plan: str, *, dialect: str, faults: Iterable[str]) -> None:
-        self.plan = plan
-        self.dialect = dialect
-        self.faults = tuple(f"a NAS of dialect {dialect} cannot be told {fault}" for fault in faults)
-        super().__init__(
-            f"Plan {plan}: {'; '.join(self.faults)}. Its subscribers would not be let in there: change that in the"
-            " plan, or use another dialect."
-        )
-
-
-class SeveralNotExpressible(PlanError):
-    """Several plans, or one in several dialects, cannot be told to NASes in use."""
-
-    code = "radius.several_not_expressible"
-
-    def __init__(self, refused: Iterable[RateNotExpressible | TermsNotExpressible]) -> None:
-        self.refused = tuple(refused)
-        self.faults = tuple(str(one) for one in self.refused)
-        super().__init__(" ".join(self.faults))
-
-
-class NasError(RadiusError):
-    """The NAS cannot be used."""
-
-    code = "radius.nas_error"
-
-
-class NasRefused(NasError):
-    """A value of the NAS cannot be meant."""
-
-    code = "radius.nas_refused"
-
-    def __init__(self, nas: str, faults: Iterable[str]) -> None:
-        self.nas = nas[:80]
-        self.faults = tuple(faults)
-        super().__init__(f"NAS {self.nas!r} cannot be meant: {'; '.join(self.faults)}.")
-
-
-class NasUnknown(NasError):
-    """There is no such NAS."""
-
-    code = "radius.nas_unknown"
-
-    def __init__(self, nas: str) -> None:
-        self.nas = nas[:80]
-        super().__init__(f"There is no NAS {self.nas!r}.")
-
-
-class NasNameTaken(NasError):
-    """There is another NAS of that name."""
-
-    code = "radius.nas_name_taken"
-
-    def __init__(self, nas: str, address: str) -> None:
-        self.nas = nas
-        self.address = address
-        super().__init__(
-            f"There is a NAS {nas} already, at {address} and on other terms. An estate changes it; or use another name."
-        )
-
-
-class NasAddressTaken(NasError):
-    """The address belongs to another NAS."""
-
-    code = "radius.nas_address_taken"
-
-    def __init__(self, nas: str, address: str) -> None:
-        self.nas = nas
-        self.address = address
-        super().__init__(f"NAS {nas} cannot have address {address}: another NAS has it. Correct one of the two.")
-
-
-class DialectUnknown(NasError):
-    """No such NAS dialect is built in."""
-
-    code = "radius.dialect_unknown"
-
-    def __init__(self, dialect: str, known: Iterable[str]) -> None:
-        self.dialect = dialect
-        self.known = tuple(sorted(known))
-        super().__init__(f"There is no NAS dialect {dialect[:80]!r}; known are: {', '.join(self.known)}.")
 
 
 class PasswordStorageRefused(RadiusError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from radius.errors import PlanError, SubscriberError
+from radius.errors import SubscriberError
+from radius.plan_errors import PlanError
 
 
 class GardenUnfit(PlanError):

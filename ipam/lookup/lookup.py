@@ -91,6 +91,10 @@ class AddressLookup:
         """Where the lines of these usernames are; those that have an active service."""
         return await places.places_of(self._db, self._tenant_id, usernames)
 
+    async def access_nodes(self, *, after: str = "", limit: int = 50) -> list[tuple[str, str]]:
+        """Access nodes by their names, each with its BNG; ``after`` the last one of the page before."""
+        return await places.access_nodes(self._db, self._tenant_id, after=after, limit=limit)
+
     async def services_behind(self, place: Sequence[str | None], *, most: int) -> int:
         """How many services are active behind a BNG, an access node or a port, counted up to ``most``."""
         return await places.services_behind(self._db, self._tenant_id, place, most=most)

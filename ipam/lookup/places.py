@@ -54,6 +54,18 @@ def _place(username: str, service_id: int, customer_id: int, bng: str, node: str
     )
 
 
+async def access_nodes(db: AsyncSession, tenant_id: str, *, after: str, limit: int) -> list[tuple[str, str]]:
+    """Access nodes behind this name in the order of their names, each with its BNG."""
+    query: Any = (
+        select(AccessNode.name, Bng.name)
+        .join(Bng, Bng.id == AccessNode.bng_id)
+        .where(AccessNode.tenant_id == tenant_id, AccessNode.name > after)
+        .order_by(AccessNode.name)
+        .limit(limit)
+    )
+    return [(node, bng) for node, bng in await db.execute(query)]
+
+
 async def services_behind(db: AsyncSession, tenant_id: str, place: Sequence[str | None], *, most: int) -> int:
     """How many services are active there, counted up to ``most``. ``place``: a BNG; an access node behind it as well;
     or also a port of that, where None is one that nobody knows."""

@@ -4,7 +4,10 @@ A try is counted by its address, then by its name there, then by its name everyw
 ends it, so that what is refused counts nowhere further on. A name that is guessed at from everywhere is shut to those
 who have tried it already; an address that hasn't tried it is made to wait instead, since it may be its owner's.
 
-Tries are counted by each process for itself: with several, a guesser has as many times more of them.
+Tries are counted by each process for itself: with several, a guesser has as many times more of them. In the database
+each would be a write for whoever asks, before anybody is known: on SQLite it would take the one writer's turn from the
+runs, on PostgreSQL it would let strangers fill a table. Processes are few, and some times as many tries are still far
+too few to guess a password of 12 characters.
 """
 
 from __future__ import annotations

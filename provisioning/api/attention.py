@@ -1,4 +1,4 @@
-"""``/attention``: what needs a person now."""
+"""``/attention``: what needs a person now, and below it calm numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from provisioning.api.calls import InCall
 from provisioning.api.own import own_sight
 from provisioning.api.routes import Doors
 from provisioning.attention import Attention
+from provisioning.figures import Figure
 
 doors = Doors(prefix="/attention", tags=["attention"])
 
@@ -14,3 +15,9 @@ doors = Doors(prefix="/attention", tags=["attention"])
 async def look(call: InCall) -> Attention:
     """What needs a person, the worst first, in sentences; of what the caller may see."""
     return await call.appliance.attention_desk(call.db, own_sight(call)).look()
+
+
+@doors.get("/figures", permission="attention.read")
+async def figures(call: InCall) -> list[Figure]:
+    """Open sessions, runs that ended, the fullest pools, and how they came to that; of what the caller may see."""
+    return await call.appliance.figures_desk(call.db, own_sight(call)).look()

@@ -11,6 +11,7 @@ from fastapi import Path, Query, Response
 from pydantic import Field
 
 from acs import CampaignRecord, CampaignState, Group, MemberRecord, MemberState, Pace
+from provisioning.act_previews import CampaignVerb, Touches, campaign_preview
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
 from provisioning.api.pages import After, Limit, Page, page_of, row_of
@@ -81,6 +82,14 @@ async def plan(call: InCall, wish: Plan, response: Response) -> CampaignRecord:
 async def show(call: InCall, name: Name) -> CampaignRecord:
     """One campaign, and how many of its CPEs are in which state."""
     return await call.appliance.campaigns(call.db).campaign(name=name)
+
+
+@doors.get("/{name}/preview", permission="devices.read")
+async def preview(
+    call: InCall, name: Name, verb: Annotated[CampaignVerb, Query(description="What is to be done with it")]
+) -> Touches:
+    """What this would touch, in sentences, or why it can't be done now; nothing is changed."""
+    return campaign_preview(await call.appliance.campaigns(call.db).campaign(name=name), verb)
 
 
 @doors.get("/{name}/devices", permission="devices.read")

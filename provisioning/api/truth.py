@@ -12,7 +12,7 @@ from provisioning.api.own import own_sight
 from provisioning.api.pages import Limit
 from provisioning.api.routes import Doors
 from provisioning.api.whom import Whom
-from provisioning.truth import TimelinePage, Truth
+from provisioning.truth import Act, ActPreview, TimelinePage, Truth, preview
 
 doors = Doors(prefix="/subscribers", tags=["subscribers"])
 
@@ -31,3 +31,17 @@ async def timeline(call: InCall, who: Whom, after: Cursor = None, limit: Limit =
     """Runs, changes, operations on its CPE, logins, sessions and audit entries, the newest first, as far as may be
     seen."""
     return await call.appliance.timeline(call.db, own_sight(call)).page(who, after=after, limit=limit)
+
+
+@doors.get("/{username:path}/preview", permission="subscribers.read", responses={404: problem(WORDS[404])})
+async def preview_(
+    call: InCall,
+    who: Whom,
+    act: Annotated[Act, Query(description="What is to be done")],
+    plan: Annotated[str, Query(max_length=200, description="The plan to change to")] = "",
+    garden: Annotated[str, Query(max_length=200, description="The walled garden to suspend into")] = "",
+    serial: Annotated[str | None, Query(max_length=64, description="Of the CPE that it is about")] = None,
+) -> ActPreview:
+    """What this act would touch, in sentences, or why it can't be taken; nothing is changed and no ACS is asked."""
+    seen = await call.appliance.truth_desk(call.db, own_sight(call)).look(who, ask_acs=False)
+    return preview(seen, act, plan=plan, garden=garden, serial=serial)

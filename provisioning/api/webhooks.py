@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import Field
 
+from provisioning.act_previews import Touches, WebhookVerb, previewed_webhook
 from provisioning.api.calls import Call, InCall, etag_of
 from provisioning.api.pages import After, Limit, Moment, Number, Page, page_of, row_of
 from provisioning.api.routes import Doors
@@ -80,6 +81,20 @@ async def show(call: InCall, webhook_id: Number, response: Response) -> WebhookR
     found = await _webhooks(call).webhook(webhook_id=webhook_id)
     response.headers["ETag"] = await _etag(call, found)
     return found
+
+
+@doors.get("/{webhook_id}/preview", permission="webhooks.read")
+async def preview(
+    call: InCall,
+    webhook_id: Number,
+    verb: Annotated[WebhookVerb, Query(description="What is to be done with it")],
+    since: Annotated[Moment | None, Query(description="Of a replay: from when; without it the last day")] = None,
+    only_failed: Annotated[bool, Query(description="Of a replay: only what it didn't take")] = False,
+) -> Touches:
+    """What this would touch, in sentences, or why it can't be done now; nothing is changed."""
+    return await previewed_webhook(
+        _webhooks(call), webhook_id, verb, since=since, only_failed=only_failed, now=call.appliance.clock()
+    )
 
 
 @doors.post("/{webhook_id}/rotate-secret", permission="webhooks.write", if_match=True)

@@ -1,4 +1,4 @@
-"""``firstlight attention``: what needs a person now."""
+"""``firstlight attention | figures``: what needs a person now, and calm numbers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ STYLES = {"now": "bold red", "today": "yellow", "soon": ""}
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the commands."""
     app.command()(attention)
+    app.command()(figures)
 
 
 def attention(json_: AsJson = False) -> None:
@@ -26,6 +27,23 @@ def attention(json_: AsJson = False) -> None:
         async with appliance.database.read() as db:
             seen = await appliance.attention_desk(db, ALL_SIGHT).look()
         print_json(seen) if json_ else _print(seen)
+
+    run(act, as_json=json_)
+
+
+def figures(json_: AsJson = False) -> None:
+    """Say how many sessions are open, how many runs ended and how full the fullest pools are, now and before."""
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.read() as db:
+            found = await appliance.figures_desk(db, ALL_SIGHT).look()
+        if json_:
+            print_json(found)
+            return
+        for figure in found:
+            first = figure.points[0] if figure.points else None
+            before = f" (was {first.value:g} at {clock_time(first.at)})" if first else ""
+            say(f"{figure.name}: {figure.now}{before}{'. ' if figure.gap else ''}{figure.gap}")
 
     run(act, as_json=json_)
 

@@ -13,11 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from acs import CampaignRecord, CampaignService, CampaignState, Group, MemberRecord, MemberState, Pace
 from provisioning.access import subject_of
+from provisioning.act_previews import CAMPAIGN_VERBS, CampaignVerb, campaign_preview
 from provisioning.bootstrap import Appliance
 from provisioning.campaigns import planned, window_of
 from provisioning.cli.account import account
 from provisioning.cli.audited import tells
-from provisioning.cli.printing import Entry, clock_time, err, print_json, print_list, say, state_text
+from provisioning.cli.choices import chosen
+from provisioning.cli.printing import Entry, clock_time, err, print_json, print_list, say, say_touches, state_text
 from provisioning.cli.running import AsJson, run
 from provisioning.errors import Fault, InvalidRequest
 
@@ -158,6 +160,23 @@ def watch(name: Name, json_: AsJson = False) -> None:
                     break
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
         print_json(campaign) if json_ else _print_campaign(campaign)
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def preview(
+    name: Name,
+    verb: Annotated[str, typer.Argument(help=f"What is to be done with it: {', '.join(CAMPAIGN_VERBS)}.")],
+    json_: AsJson = False,
+) -> None:
+    """Say what this would touch; nothing is changed."""
+
+    async def act(appliance: Appliance) -> None:
+        wanted: CampaignVerb = chosen("verb", verb, CampaignVerb)
+        async with appliance.database.read() as db:
+            found = campaign_preview(await appliance.campaigns(db).campaign(name=name), wanted)
+        print_json(found) if json_ else say_touches(found.touches, found.refused)
 
     run(act, as_json=json_)
 

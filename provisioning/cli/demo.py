@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
+ESTATE, TOWN_ESTATE = EXAMPLES / "lab-estate.toml", EXAMPLES / "town-estate.toml"
+CUSTOMERS = 2_000
 WITHIN_SECONDS = 300.0
 WITH_A_REAL_CPE_SECONDS = 1800.0
 CALLED_OFF_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -47,7 +49,7 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     ticket: Annotated[Path, typer.Option(help="JSON file of the ticket.")] = EXAMPLES / "install-ticket.json",
-    estate: Annotated[Path, typer.Option(help="TOML file of the estate.")] = EXAMPLES / "lab-estate.toml",
+    estate: Annotated[Path, typer.Option(help="TOML file of the estate.")] = ESTATE,
     home: Annotated[Path, typer.Option(help="Folder of the laboratory; it is emptied first.")] = Path(".lab/demo"),
     once: Annotated[bool, typer.Option("--once", help="End after the proof instead of staying open.")] = False,
     within: Annotated[
@@ -58,15 +60,29 @@ def demo(
             f" has to switch the CPE on, {WITH_A_REAL_CPE_SECONDS:g}.",
         ),
     ] = None,
+    customers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=CUSTOMERS,
+            help="How many customers live around it when it stays open. Unset:"
+            f" {CUSTOMERS}, and none with an estate or a GenieACS of your own.",
+        ),
+    ] = None,
     json_: AsJson = False,
 ) -> None:
-    """Turn a ticket into a live subscriber on real parts, and prove it. With --json the last line is the proof."""
+    """Turn a ticket into a live subscriber on real parts, and prove it; then stay open, with a town to look after. With
+    --json the last line is the proof."""
     configure_logs(level="error", form="console")
     say = _Voice(err if json_ else out)
+    if customers is None:
+        customers = CUSTOMERS if estate == ESTATE and load_settings().genieacs_nbi_url is None else 0
 
     async def act() -> Proof:
         try:
-            return await _called_off(_demo(home, estate, ticket, say, stay=not once, within=within))
+            return await _called_off(
+                _demo(home, estate, ticket, say, stay=not once, within=within, customers=customers)
+            )
         except RadiusLabError as error:
             raise DemoFailed(str(error)) from error
 
@@ -113,9 +129,12 @@ async def _called_off(act: Awaitable[T]) -> T:
         raise typer.Exit(128 + told[0]) from None
 
 
-async def _demo(home: Path, estate: Path, ticket: Path, say: _Voice, *, stay: bool, within: float | None) -> Proof:
+async def _demo(
+    home: Path, estate: Path, ticket: Path, say: _Voice, *, stay: bool, within: float | None, customers: int
+) -> Proof:
     try:
         from provisioning.lab.demo import open_lab
+        from provisioning.lab.inhabiting import inhabited
         from provisioning.lab.installing import install
         from provisioning.lab.proof import prove
     except ModuleNotFoundError as error:  # the other commands need nothing of the laboratory
@@ -134,7 +153,10 @@ async def _demo(home: Path, estate: Path, ticket: Path, say: _Voice, *, stay: bo
             if not proof.broken:
                 say("proven: its own CPE has logged in with what it was given, the bill runs, the mail is there:")
                 say(f"  {proof.report['mail']['file']}")
-            if stay:
+            if stay and customers:
+                async with inhabited(lab, TOWN_ESTATE, home, customers, say):
+                    await _stay_open(lab, say)
+            elif stay:
                 await _stay_open(lab, say)
             return proof
     except TimeoutError:

@@ -41,6 +41,8 @@ def find(
 
 
 def _print(found: Found) -> None:
+    for each in found.not_asked:
+        say(f"not known: {each.what}. {each.why}")
     if not found.hits:
         say(f"nothing found; it was read as {', '.join(found.read_as)}")
         return

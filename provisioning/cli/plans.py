@@ -21,7 +21,9 @@ app = typer.Typer(no_args_is_help=True, help="Plans: rates, and what NASes are t
 Name = Annotated[str, typer.Argument(help="The plan by its name.")]
 Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 OneDialect = Annotated[str | None, typer.Option("--dialect", help="Of NASes of this dialect; left out, of each.")]
-PlanFile = Annotated[Path, typer.Argument(help="TOML (or .json): the terms of a [[rate]], at the top of the file.")]
+PlanFile = Annotated[
+    Path, typer.Argument(help="TOML (or .json): plan (its name) and its terms, as a rate of an estate has them.")
+]
 
 
 @app.command("list")

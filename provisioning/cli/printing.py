@@ -167,3 +167,9 @@ def _aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:
         line.append(" " * (width - cell.cell_len + GAP))
     line.rstrip()
     return line
+
+
+def say_touches(touches: Sequence[str], refused: str | None) -> None:
+    """What an act would touch, a sentence a line, or why it can't be taken now."""
+    for sentence in [refused] if refused is not None else touches:
+        print_indented(sentence, indent=0)

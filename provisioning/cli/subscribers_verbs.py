@@ -24,6 +24,8 @@ from radius import LineIdentity, RadiusError, Retransmission, SessionChangeView
 
 AT_ONCE = Retransmission(sends=3, first_wait_seconds=1.0)
 """Who types waits; what needs longer is the worker's."""
+PAUSES = (0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0)
+"""Seconds between looks where the worker was quicker and is at it."""
 
 Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 Request = Annotated[str | None, typer.Option(help="Names this act: the same again changes nothing.")]
@@ -263,7 +265,7 @@ async def carried(appliance: Appliance, change: SessionChangeView) -> tuple[Sess
     """What has come of a committed change at once, and why it could not be carried over; the worker goes on with it."""
     try:
         with carrying(appliance):
-            return await appliance.session_changes(AT_ONCE).deliver(change["change_id"]), None
+            return await appliance.session_changes(AT_ONCE).deliver(change["change_id"], pauses=PAUSES), None
     except (RadiusError, VaultError) as error:
         return change, str(error)
 

@@ -1,4 +1,4 @@
-"""``firstlight subscribers truth | timeline``: what is known of one subscriber, side by side, and what has happened."""
+"""``firstlight subscribers truth | timeline | preview``: what is known of one, what happened, what an act touches."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import typer
 from rich.text import Text
 
 from provisioning.bootstrap import Appliance
-from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say
+from provisioning.cli.choices import chosen
+from provisioning.cli.printing import Entry, clock_time, print_indented, print_json, print_list, say, say_touches
 from provisioning.cli.running import AsJson, run
 from provisioning.cli.whom import ByExternalId, Username, whom
 from provisioning.sight import ALL_SIGHT
-from provisioning.truth import Comparison, Fact, TimelinePage, Truth
+from provisioning.truth import ACTS, Act, Comparison, Fact, TimelinePage, Truth, preview
 
 NAMES = {"wanted": "we want", "radius": "RADIUS has", "session": "session shows", "cpe": "CPE reports"}
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (truth, timeline):
-        app.command()(command)
+    for command in (truth, timeline, preview_):
+        app.command(command.__name__.rstrip("_"))(command)
 
 
 def truth(
@@ -52,6 +53,27 @@ def timeline(
         async with appliance.database.read() as db:
             found = await appliance.timeline(db, ALL_SIGHT).page(whom(username, external_id), after=after, limit=limit)
         print_json(found) if json_ else _print_page(found)
+
+    run(act, as_json=json_)
+
+
+def preview_(
+    username: Username,
+    act_: Annotated[str, typer.Argument(metavar="ACT", help=f"What is to be done: {', '.join(ACTS)}.")],
+    plan: Annotated[str, typer.Option(help="The plan to change to.")] = "",
+    garden: Annotated[str, typer.Option(help="The walled garden to suspend into.")] = "",
+    serial: Annotated[str | None, typer.Option(help="Of the CPE that it is about.")] = None,
+    external_id: ByExternalId = False,
+    json_: AsJson = False,
+) -> None:
+    """Say what an act on a subscriber or its CPE would touch; nothing is changed and no ACS is asked."""
+
+    async def act(appliance: Appliance) -> None:
+        wanted: Act = chosen("act", act_, Act)
+        async with appliance.database.read() as db:
+            seen = await appliance.truth_desk(db, ALL_SIGHT).look(whom(username, external_id), ask_acs=False)
+        found = preview(seen, wanted, plan=plan, garden=garden, serial=serial)
+        print_json(found) if json_ else say_touches(found.touches, found.refused)
 
     run(act, as_json=json_)
 

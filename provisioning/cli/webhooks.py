@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from provisioning.access import subject_of
+from provisioning.act_previews import WEBHOOK_VERBS, WebhookVerb, previewed_webhook
 from provisioning.bootstrap import Appliance
 from provisioning.cli.audited import tells
 from provisioning.cli.choices import chosen
-from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, state_text
+from provisioning.cli.printing import Entry, clock_time, print_json, print_list, say, say_touches, state_text
 from provisioning.cli.running import AsJson, By, run
 from provisioning.webhooks import EVENT_TYPES, DeliveryRecord, WebhookRecord, WebhookWithSecret, impersonal_webhook
 from provisioning.webhooks.tables import DeliveryState
@@ -74,6 +75,33 @@ def show(webhook: Number, json_: AsJson = False) -> None:
         print_list(("webhook", "state", "url"), [_entry(found)])
         say("")
         _print_deliveries(told)
+
+    run(act, as_json=json_)
+
+
+@app.command()
+def preview(
+    webhook: Number,
+    verb: Annotated[str, typer.Argument(help=f"What is to be done with it: {', '.join(WEBHOOK_VERBS)}.")],
+    hours: Annotated[int, typer.Option(min=1, max=720, help="Of a replay: how far back.")] = 24,
+    only_failed: Annotated[bool, typer.Option(help="Of a replay: only what it didn't take.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """Say what this would touch; nothing is changed."""
+
+    async def act(appliance: Appliance) -> None:
+        wanted: WebhookVerb = chosen("verb", verb, WebhookVerb)
+        now = appliance.clock()
+        async with appliance.database.read() as db:
+            found = await previewed_webhook(
+                appliance.webhooks(db),
+                webhook,
+                wanted,
+                since=now - timedelta(hours=hours),
+                only_failed=only_failed,
+                now=now,
+            )
+        print_json(found) if json_ else say_touches(found.touches, found.refused)
 
     run(act, as_json=json_)
 

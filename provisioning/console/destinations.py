@@ -23,10 +23,13 @@ def _devices(which: str) -> str:
 
 
 TARGETS: dict[TargetNoun, Leads] = {
+    "access_node": ("addresses.read", lambda name: _asking("/access-nodes/of", name=name)),
     "bng": ("subscribers.read", lambda name: _asking("/sessions", nas=name)),
     "check": ("runs.operate", lambda _: "/checks"),
     "devices": ("devices.read", _devices),
+    "mails": ("mails.read", lambda _: "/mails"),
     "nas": ("subscribers.read", lambda name: _asking("/sessions", nas=name)),
+    "notices": ("mails.read", lambda _: "/notices"),
     "pool": ("addresses.read", lambda name: _asking("/pools/of", pool=name)),
     "run": ("runs.read", lambda number: f"/runs/{number}"),
     "runs": ("runs.read", lambda _: "/queue"),
@@ -36,17 +39,17 @@ TARGETS: dict[TargetNoun, Leads] = {
 }
 """What is not here has no page yet: ``COMMANDS`` says where else to look."""
 COMMANDS: dict[TargetNoun, str] = {
-    "access_node": "firstlight addresses usage --by access_node",
-    "mails": "firstlight mails list",
-    "notices": "firstlight notices list",
     "radius": "firstlight doctor",
 }
 HITS: dict[Noun, Leads] = {
+    "customer": ("customers.read", lambda number: f"/customers/{number}"),
     "device": ("devices.read", lambda serial: f"/devices/{quote(serial, safe='')}"),
+    "order": ("orders.read", lambda number: f"/orders/{number}"),
     "pool": ("addresses.read", lambda name: _asking("/pools/of", pool=name)),
     "run": ("runs.read", lambda number: f"/runs/{number}"),
     "session": ("subscribers.read", lambda name: _asking("/sessions/of", username=name)),
     "subscriber": ("subscribers.read", lambda name: _asking("/search/subscriber", username=name)),
+    "ticket": ("tickets.read", lambda number: f"/tickets/{number}"),
     "visit": ("visits.read", lambda number: f"/visits#visit-{number}"),
 }
 
@@ -65,7 +68,7 @@ def command_for(target: Target) -> str:
 def of_hit(hit: Hit, may: Collection[Permission]) -> str:
     """Where a hit leads; one without a page of its own to its subscriber, if it has one."""
     known = HITS.get(hit.noun)
-    if known is not None:
+    if known is not None and (known[0] in may or hit.username is None):
         return known[1](hit.id) if known[0] in may else ""
     permission, address = HITS["subscriber"]
     return address(hit.username) if hit.username is not None and permission in may else ""

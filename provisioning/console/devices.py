@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeVar, get_args
+from typing import Annotated, get_args
 
 from fastapi import Path, Query, Response
 
 from acs import CampaignState, DeviceRecord, DeviceState, fleet_overview
+from provisioning.act_previews import CampaignVerb, campaign_verbs
 from provisioning.api import Call, InCall
 from provisioning.api.pages import After, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
+from provisioning.console.lists import one_of
 from provisioning.console.pages import show
 from provisioning.console.run_pages import read_customer
-from provisioning.errors import Fault, InvalidRequest
 
 ON_A_PAGE = 50
 MOST_FAULTED = 200
@@ -23,7 +24,12 @@ MOST_PARAMETERS = 10
 STATES: tuple[DeviceState, ...] = get_args(DeviceState)
 CAMPAIGN_STATES: tuple[CampaignState, ...] = get_args(CampaignState)
 
-State = TypeVar("State", bound=str)
+TITLES: dict[CampaignVerb, str] = {
+    "start": "Start the campaign",
+    "pause": "Pause the campaign",
+    "resume": "Let the campaign go on",
+    "cancel": "End the campaign",
+}
 
 doors = ConsoleDoors(name="devices")
 
@@ -50,7 +56,7 @@ async def devices(
     after: After = None,
 ) -> Response:
     """The fleet at a glance, and the CPEs of a state or cause, the newest binding first."""
-    wanted_state = _one_of(STATES, state)
+    wanted_state = one_of(STATES, state)
     acs = call.appliance.services(call.db).genieacs_service
     overview = await fleet_overview(call.db, tenant_id=call.tenant_id)
     found = await acs.devices(
@@ -85,7 +91,7 @@ async def device(call: InCall, serial: Annotated[str, Path(max_length=64)]) -> R
 @doors.page("/campaigns", permission="devices.read")
 async def campaigns(call: InCall, state: Word = "", after: After = None) -> Response:
     """Changes for many CPEs, the newest first."""
-    wanted = _one_of(CAMPAIGN_STATES, state)
+    wanted = one_of(CAMPAIGN_STATES, state)
     found = await call.appliance.campaigns(call.db).campaigns(
         state=wanted, before_id=row_of(after), limit=ON_A_PAGE + 1
     )
@@ -108,7 +114,16 @@ async def campaign(call: InCall, name: Annotated[str, Path(max_length=120)], aft
     shown = await service.campaign(name=name)
     found = await service.members(name=name, after_id=row_of(after), limit=ON_A_PAGE + 1)
     page = page_of(call, found, [each["member_id"] for each in found], ON_A_PAGE)
-    return show(call, "campaign.html.j2", f"Campaign {name}", campaign=shown, members=page.items, next=page.next)
+    return show(
+        call,
+        "campaign.html.j2",
+        f"Campaign {name}",
+        campaign=shown,
+        members=page.items,
+        next=page.next,
+        verbs=campaign_verbs(shown) if "devices.write" in call.caller.permissions else [],
+        titles=TITLES,
+    )
 
 
 def by_parameter(devices: Sequence[DeviceRecord]) -> list[ParameterFault]:
@@ -126,11 +141,3 @@ async def _faults(call: Call) -> list[ParameterFault]:
     acs = call.appliance.services(call.db).genieacs_service
     states: tuple[DeviceState, ...] = ("faulted", "drifted")
     return by_parameter([each for state in states for each in await acs.devices(state=state, limit=MOST_FAULTED)])
-
-
-def _one_of(states: Sequence[State], asked: str) -> State | None:
-    """The state that a filter names; None: none was chosen. Raises: InvalidRequest."""
-    known = next((state for state in states if state == asked), None)
-    if asked and known is None:
-        raise InvalidRequest("The list", [Fault("state", f"is none of {', '.join(states)}: {asked}")])
-    return known

@@ -10,9 +10,9 @@ from provisioning.api import InCall
 from provisioning.api.pages import After, Number, page_of, row_of
 from provisioning.commercial.payments import list_payments, show_payment
 from provisioning.console.doors import ConsoleDoors
+from provisioning.console.lists import one_of
 from provisioning.console.pages import show
 from provisioning.console.run_pages import read_customer
-from provisioning.errors import Fault, InvalidRequest
 from workflows.answers import PaymentState
 
 ON_A_PAGE = 50
@@ -26,12 +26,11 @@ Word = Annotated[str, Query(max_length=30)]
 @doors.page("/payments", permission="payments.read")
 async def payments(call: InCall, state: Word = "", customer: Word = "", after: After = None) -> Response:
     """Payments, the newest first."""
-    if state and state not in STATES:
-        raise InvalidRequest("The list", [Fault("state", f"is none of {', '.join(STATES)}: {state}")])
+    wanted = one_of(STATES, state)
     found = await list_payments(
         call.db,
         tenant_id=call.tenant_id,
-        states=[state] if state else (),
+        states=[wanted] if wanted else (),
         customer_id=read_customer(customer),
         before_id=row_of(after),
         limit=ON_A_PAGE + 1,

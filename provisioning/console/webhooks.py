@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Response
 
+from provisioning.act_previews import WebhookVerb, webhook_verbs
 from provisioning.api import InCall
 from provisioning.api.pages import After, Number, page_of, row_of
 from provisioning.console.doors import ConsoleDoors
@@ -13,6 +14,11 @@ from provisioning.console.pages import show
 from provisioning.webhooks import WebhookRecord, failing_webhooks
 
 ON_A_PAGE = 50
+TITLES: dict[WebhookVerb, str] = {
+    "enable": "Enable the webhook",
+    "disable": "Disable the webhook",
+    "replay": "Tell it again",
+}
 
 doors = ConsoleDoors(name="webhooks")
 
@@ -50,6 +56,8 @@ async def webhook(call: InCall, webhook_id: Number, after: After = None) -> Resp
         host=host_of(shown),
         failing=next((each for each in failing if each.webhook_id == webhook_id), None),
         deliveries=page.items,
+        verbs=webhook_verbs(shown) if "webhooks.write" in call.caller.permissions else [],
+        titles=TITLES,
         next=page.next,
     )
 

@@ -9,11 +9,18 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from provisioning.commercial.money import in_words
 from provisioning.figures import Point
 from provisioning.logs import mask_secrets
 from provisioning.sparkline_svg import sparkline_svg
 
 MARKS = {
+    "resolved": "✓",
+    "sent": "✓",
+    "refused": "✗",
+    "gave_up": "✗",
+    "open": "·",
+    "active": "✓",
     "under_way": "▸",
     "waiting": "·",
     "unreached": "?",
@@ -71,6 +78,12 @@ MARKS = {
     "testing": "▸",
 }
 TONES = {
+    "resolved": "good",
+    "sent": "good",
+    "refused": "bad",
+    "gave_up": "bad",
+    "open": "calm",
+    "active": "good",
     "under_way": "calm",
     "waiting": "quiet",
     "unreached": "warn",
@@ -228,6 +241,11 @@ def spark(points: Sequence[Point], name: str, most: float | None = None) -> Mark
     return Markup(sparkline_svg([(each.at.timestamp(), each.value) for each in points], label, most=most))  # noqa: S704 - numbers, and a quoted label
 
 
+def amount(minor: int, currency: str) -> str:
+    """``EUR 49.90``."""
+    return in_words(minor, currency)
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "moment": moment,
     "iso": iso,
@@ -240,5 +258,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "result": result,
     "counted": counted,
     "octets": octets,
+    "amount": amount,
     "sentence": sentence,
 }

@@ -9,7 +9,7 @@ rows, a method in ``lines`` or ``papers`` that makes hits of the answers, and on
 """
 
 from provisioning.search.desk import MOST_HITS, USUAL_HITS, SearchDesk
-from provisioning.search.hits import Found, Hit, Noun
+from provisioning.search.hits import Found, Hit, NotAsked, Noun
 from provisioning.search.lines import Lines
 from provisioning.search.papers import Papers
 from provisioning.search.recognise import LONGEST, Clue, ClueKind, recognise
@@ -23,6 +23,7 @@ __all__ = [
     "Found",
     "Hit",
     "Lines",
+    "NotAsked",
     "Noun",
     "Papers",
     "SearchDesk",

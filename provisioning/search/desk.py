@@ -26,11 +26,11 @@ class SearchDesk:
         self._limit = limit
 
     async def find(self, text: str) -> Found:
-        """What the text may mean and who may be seen; ``limit`` at most.
+        """What the text may mean and who may be seen; ``limit`` at most. A radius database that can't be read leaves
+        out what stands there alone, and the answer says so.
 
         Raises:
             InvalidRequest: it is empty, or too short to mean anything.
-            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
         clues = recognise(text)
         if not clues:
@@ -45,7 +45,7 @@ class SearchDesk:
         best = ranked(seen)[: self._limit]
         read_as: list[ClueKind] = list(dict.fromkeys(clue.kind for clue in clues))
         told = ranked(await self._told(best))
-        return Found(cleaned(text), read_as, told, more or len(seen) > len(best))
+        return Found(cleaned(text), read_as, told, more or len(seen) > len(best), self._lines.not_asked)
 
     async def _asked(self, clue: Clue) -> list[Hit]:
         askers: dict[ClueKind, Callable[[Clue], Awaitable[list[Hit]]]] = {

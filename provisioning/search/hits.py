@@ -36,13 +36,25 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class NotAsked:
+    """A question that nobody could answer: ``what`` is not known therefore, and ``why``, each in words."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Found:
-    """An answer. ``asked`` is what was looked for, ``read_as`` what it may have meant, ``more``: there is more."""
+    """An answer. ``asked`` is what was looked for, ``read_as`` what it may have meant, ``more``: there is more.
+
+    ``not_asked``: where it could not be looked for; what was not found may be there.
+    """
 
     asked: str
     read_as: list[ClueKind]
     hits: list[Hit]
     more: bool
+    not_asked: list[NotAsked]
 
 
 def merged(hits: Iterable[Hit]) -> list[Hit]:
@@ -59,14 +71,16 @@ def ranked(hits: Iterable[Hit]) -> list[Hit]:
     return sorted(hits, key=lambda hit: (-hit.score, hit.is_online is not True, hit.title.casefold(), hit.noun, hit.id))
 
 
-def known_as(hit: Hit, names: Mapping[int, str], online: Mapping[str, str], looked_for: Collection[str]) -> Hit:
-    """The same with its customer's name, and what is known of its session, in words."""
+def known_as(hit: Hit, names: Mapping[int, str], online: Mapping[str, str] | None, looked_for: Collection[str]) -> Hit:
+    """The same with its customer's name, and what is known of its session, in words. ``online`` None: nobody knows."""
     about = [hit.about] if hit.about else []
     name = None if hit.customer_id is None else names.get(hit.customer_id)
     if hit.noun != "customer" and name is not None:
         about.append(f"customer {hit.customer_id}, {name}")
     if hit.username not in looked_for:
         return replace(hit, about="; ".join(about))
+    if online is None:
+        return replace(hit, about="; ".join([*about, "whether it is online is not known"]))
     session = online.get(hit.username or "")
     about.append(session or "offline")
     return replace(hit, about="; ".join(about), is_online=session is not None)

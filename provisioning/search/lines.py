@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from acs import DeviceRecord, DeviceSearch
 from ipam import AddressFacts, AddressLookup, RequestInvalid
 from provisioning.intake import Clock
-from provisioning.search.hits import ASIDE, BEGINS, NEARLY, PAST, WHOLE, Hit
+from provisioning.search.hits import ASIDE, BEGINS, NEARLY, PAST, WHOLE, Hit, NotAsked
 from provisioning.search.recognise import LONGEST_MAC, Clue, ClueKind, network_of
 from provisioning.sight import Sight
-from radius import SessionLooks, StationLooks, StationView, SubscriberSearch, SubscriberView
+from radius import (
+    RadiusDatabaseUnavailable,
+    RadiusDatabaseUnfit,
+    SessionLooks,
+    StationLooks,
+    StationView,
+    SubscriberSearch,
+    SubscriberView,
+)
+
+T = TypeVar("T")
 
 
 class Lines:
@@ -39,13 +50,16 @@ class Lines:
         self._subscribers = SubscriberSearch(db, tenant_id=tenant_id)
         self._devices = DeviceSearch(db, tenant_id=tenant_id)
         self._limit = limit
+        self.not_asked: list[NotAsked] = []
+        """What the radius database could not be asked."""
 
     async def with_mac(self, clue: Clue) -> list[Hit]:
         """Who has logged in from such a MAC address, and whose line it is."""
         if not self._sight.may("subscribers.read"):
             return []
         score = WHOLE if len(clue.value) == LONGEST_MAC else BEGINS
-        seen = await self._stations.with_mac(clue.value, limit=self._limit)
+        asked = self._stations.with_mac(clue.value, limit=self._limit)
+        seen = await self._of_radius(asked, "who has logged in from such a MAC address") or []
         known = _by_name(await self._subscribers.with_names({each["username"] for each in seen}))
         hits = [_logged_in(each, known.get(each["username"]), score) for each in seen]
         bound = await self._subscribers.bound_to(clue.value, limit=self._limit)
@@ -119,18 +133,35 @@ class Lines:
                 by_customer.setdefault(each["customer_id"], []).append(each["username"])
         return {customer: names[0] for customer, names in by_customer.items() if len(names) == 1}
 
-    async def sessions_of(self, usernames: Iterable[str]) -> dict[str, str]:
-        """Of those who are online: since when and where, in words."""
+    async def sessions_of(self, usernames: Iterable[str]) -> dict[str, str] | None:
+        """Of those who are online: since when and where, in words; None: nobody knows."""
+        online = await self._of_radius(self._stations.online(set(usernames)), "who is online")
+        if online is None:
+            return None
         return {
             username: f"online since {moment(each['started_at'])} at {each['nas']} with {each['ipv4'] or 'no IPv4'}"
-            for username, each in (await self._stations.online(set(usernames))).items()
+            for username, each in online.items()
         }
+
+    async def _of_radius(self, asked: Coroutine[Any, Any, T], what: str) -> T | None:
+        """What the radius database answers; None, and noted, if it can't be read. Once it couldn't, nothing more is
+        asked there: each question would wait as long as the first."""
+        if self.not_asked:
+            asked.close()
+            self.not_asked.append(NotAsked(what, self.not_asked[0].why))
+            return None
+        try:
+            return await asked
+        except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
+            self.not_asked.append(NotAsked(what, str(error)))
+            return None
 
     async def _in_sessions(self, value: str) -> list[Hit]:
         network, hits = network_of(value), []
         is_one = network.prefixlen == network.max_prefixlen
         if network.version == 6 or is_one:
-            had = await self._sessions.who_had(value, at=self._now())
+            asked = self._sessions.who_had(value, at=self._now())
+            had = await self._of_radius(asked, f"whose session has {value}") or []
             since = {each["username"]: each["started_at"] for each in had}
             known = _by_name(await self._subscribers.with_names(since))
             for username, began in since.items():

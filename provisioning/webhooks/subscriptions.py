@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy import exists as exists_
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -166,6 +166,27 @@ class Webhooks:
             0 if only_failed else await self._for_the_first_time(webhook_id, wanted)
         )
 
+    async def would_replay(self, *, webhook_id: int, since: datetime, only_failed: bool) -> int:
+        """How many messages a replay of all that happened from ``since`` to now would queue. Raises: WebhookUnknown."""
+        types = (await self.webhook(webhook_id=webhook_id))["event_types"]
+        wanted = [
+            WebhookMessage.tenant_id == self._tenant_id,
+            WebhookMessage.type.in_(types),
+            *self._span(None, since, None),
+        ]
+        told = select(func.count()).select_from(WebhookDelivery)
+        again = await self._db.scalar(told.where(*self._told_before(webhook_id, wanted, only_failed))) or 0
+        if only_failed:
+            return again
+        missing = select(func.count()).select_from(WebhookMessage)
+        return again + (await self._db.scalar(missing.where(*wanted, ~_was_told(webhook_id))) or 0)
+
+    async def waiting(self, *, webhook_id: int) -> int:
+        """How many messages are queued for it."""
+        mine = (WebhookDelivery.tenant_id == self._tenant_id, WebhookDelivery.webhook_id == webhook_id)
+        queued = select(func.count()).select_from(WebhookDelivery).where(*mine, WebhookDelivery.state == "queued")
+        return await self._db.scalar(queued) or 0
+
     async def deliveries(
         self,
         *,
@@ -205,15 +226,9 @@ class Webhooks:
         return [WebhookMessage.occurred_at >= since, WebhookMessage.occurred_at < end]
 
     async def _again(self, webhook_id: int, wanted: list[ColumnElement[bool]], only_failed: bool) -> int:
-        states = ("failed",) if only_failed else ("failed", "delivered")
         queued = await self._db.scalars(
             update(WebhookDelivery)
-            .where(
-                WebhookDelivery.tenant_id == self._tenant_id,
-                WebhookDelivery.webhook_id == webhook_id,
-                WebhookDelivery.state.in_(states),
-                WebhookDelivery.message_row.in_(select(WebhookMessage.id).where(*wanted)),
-            )
+            .where(*self._told_before(webhook_id, wanted, only_failed))
             .values(
                 state="queued",
                 attempts=0,
@@ -230,11 +245,10 @@ class Webhooks:
 
     async def _for_the_first_time(self, webhook_id: int, wanted: list[ColumnElement[bool]]) -> int:
         """What happened while it was disabled."""
-        told = exists_().where(
-            WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.message_row == WebhookMessage.id
-        )
         missing = (
-            await self._db.execute(select(WebhookMessage.id, WebhookMessage.subject).where(*wanted, ~told))
+            await self._db.execute(
+                select(WebhookMessage.id, WebhookMessage.subject).where(*wanted, ~_was_told(webhook_id))
+            )
         ).all()
         delivery = {"tenant_id": self._tenant_id, "webhook_id": webhook_id, "state": "queued", "attempts": 0}
         if missing:
@@ -247,6 +261,18 @@ class Webhooks:
             )
         return len(missing)
 
+    def _told_before(
+        self, webhook_id: int, wanted: list[ColumnElement[bool]], only_failed: bool
+    ) -> list[ColumnElement[bool]]:
+        """Of these messages what it was told, or was told in vain."""
+        states = ("failed",) if only_failed else ("failed", "delivered")
+        return [
+            WebhookDelivery.tenant_id == self._tenant_id,
+            WebhookDelivery.webhook_id == webhook_id,
+            WebhookDelivery.state.in_(states),
+            WebhookDelivery.message_row.in_(select(WebhookMessage.id).where(*wanted)),
+        ]
+
     async def _held(self, webhook_id: int) -> Webhook:
         """The webhook, held until the transaction ends, so that two changes take turns; what is told to it goes on."""
         row = await self._db.scalar(
@@ -258,3 +284,7 @@ class Webhooks:
         if row is None:
             raise WebhookUnknown(webhook_id)
         return row
+
+
+def _was_told(webhook_id: int) -> ColumnElement[bool]:
+    return exists_().where(WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.message_row == WebhookMessage.id)

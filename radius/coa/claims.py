@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from radius.coa.tables import SessionChange
+from radius.lists import among
 from radius.ports import Begin, Now
 
 LEASE = timedelta(minutes=5)
 """Longer than one request takes, with all its repetitions; it is renewed before each (``keep``). Until then nobody else
 takes up a change of the same subscriber, so no request of an earlier one can reach a NAS behind that of a later one."""
+
+_AT_ONCE = 1000
 
 
 class ChangeClaims:
@@ -68,16 +71,52 @@ class ChangeClaims:
             self._held[change_id] = now + LEASE
         return bool(done.rowcount)
 
-    def give_up(self, change: SessionChange) -> bool:
-        """In the transaction that ends a round: let others at it; false when they are already."""
-        held = self._held.pop(change.id, None)
-        if held is None or change.leased_until != held:
-            return False
-        change.leased_until = None
-        return True
+    async def others_are_at(self, change_id: int) -> bool:
+        """Whether somebody is at it just now, and will say what came of it."""
+        mine = select(SessionChange.id).where(
+            SessionChange.tenant_id == self._tenant_id,
+            SessionChange.id == change_id,
+            SessionChange.state == "pending",
+            SessionChange.leased_until > self._now(),
+        )
+        async with self._read() as db:
+            return await db.scalar(mine) is not None
 
-    async def take(self, change_id: int, *, only_due: bool) -> bool:
-        """True when it is pending and nobody is at this subscriber's sessions: now the caller is."""
+    def give_up(self, change_id: int, leased_until: datetime | None) -> datetime | None:
+        """In the transaction that ends a round: until when it is leased from then on. Others are let at it, unless they
+        are already."""
+        held = self._held.pop(change_id, None)
+        return None if leased_until == held else leased_until
+
+    async def take_due(self, change_ids: Sequence[int]) -> list[int]:
+        """Those of them that are due and at whose subscribers' sessions nobody is: now the caller is. One that somebody
+        has in hands just now is left for the next time."""
+        now, taken = self._now(), aliased(SessionChange)
+        in_work = exists().where(
+            taken.tenant_id == self._tenant_id,
+            taken.subscriber_id == SessionChange.subscriber_id,
+            taken.leased_until > now,
+        )
+        due = (SessionChange.state == "pending", SessionChange.due_at <= now, _free(now), ~in_work)
+        mine = select(SessionChange.id).where(SessionChange.tenant_id == self._tenant_id, *due)
+        lease = update(SessionChange).values(due_at=now + LEASE, leased_until=now + LEASE)
+        lease = lease.execution_options(synchronize_session=False)
+        held: list[int] = []
+        for some in (change_ids[start : start + _AT_ONCE] for start in range(0, len(change_ids), _AT_ONCE)):
+            async with self._begin() as db:
+                one_go = mine.where(among(db, SessionChange.id, some)).order_by(SessionChange.id)
+                these = list(await db.scalars(one_go.with_for_update(skip_locked=True)))
+                if these:
+                    leased = lease.where(among(db, SessionChange.id, these)).execution_options(
+                        synchronize_session=False
+                    )
+                    await db.execute(leased)
+            self._held |= dict.fromkeys(these, now + LEASE)
+            held += these
+        return held
+
+    async def take(self, change_id: int) -> bool:
+        """True when it is pending, due or not, and nobody is at this subscriber's sessions: now the caller is."""
         now = self._now()
         mine = update(SessionChange).where(
             SessionChange.tenant_id == self._tenant_id, SessionChange.id == change_id, SessionChange.state == "pending"
@@ -88,12 +127,13 @@ class ChangeClaims:
             taken.tenant_id == self._tenant_id, taken.subscriber_id == whose, taken.leased_until > now
         )
         # its own row once more: of two at once the second looks again when the first has committed, at this row alone
-        free = or_(SessionChange.leased_until.is_(None), SessionChange.leased_until <= now)
-        mine = mine.where(free, ~in_work).execution_options(synchronize_session=False)
-        if only_due:
-            mine = mine.where(SessionChange.due_at <= now)
+        mine = mine.where(_free(now), ~in_work).execution_options(synchronize_session=False)
         async with self._begin() as db:
             done: Any = await db.execute(mine.values(due_at=now + LEASE, leased_until=now + LEASE))
         if done.rowcount:
             self._held[change_id] = now + LEASE
         return bool(done.rowcount)
+
+
+def _free(now: datetime) -> ColumnElement[bool]:
+    return or_(SessionChange.leased_until.is_(None), SessionChange.leased_until <= now)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from radius.attributes import fact_of, split_tag
 from radius.coa.dynamic_authorization import COA_REQUEST, NasDoor, Retransmission, SessionIdentity, ask
 from radius.dialects import Dialect, Live
 from radius.encoder import EncodedAttribute
-from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
+from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.terms import PlanTerms
 from radius.plans.wording import common_words, words_of
 
@@ -42,6 +43,13 @@ def coa_words(
 
     Empty: it has them. None: a NAS of that dialect can't be told while the session is up.
     """
+    return _coa_words(dialect, tuple(former), wanted, in_doubt=in_doubt, again=again)
+
+
+@lru_cache(maxsize=256)  # thousands of sessions are told the same
+def _coa_words(
+    dialect: Dialect, former: tuple[PlanTerms, ...], wanted: PlanTerms, *, in_doubt: bool, again: bool
+) -> Words | None:
     try:
         after = _words(dialect, wanted)
         befores = [_words(dialect, terms) for terms in former]

@@ -7,19 +7,24 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.tables import Act, SessionChange, SessionTreatment
 from radius.errors import RequestConflict, RequestRefused, SessionChangeUnknown
+from radius.lists import among, insert_rows
 from radius.plans.gardens import in_garden
 from radius.plans.history import FormerTerms, ever_said, ever_said_in_garden, terms_as_json, terms_from_json
 from radius.plans.terms import PlanTerms, terms_of
 from radius.results import SessionChangeView, TreatedSession
 from radius.subscribers.subscribers import MAX_REQUEST_ID_LENGTH
 from radius.tables import Plan, Subscriber
+
+_AT_ONCE = 1000
 
 
 async def former_of(db: AsyncSession, subscriber: Subscriber) -> list[FormerTerms]:
@@ -103,7 +108,7 @@ async def add_change(
         act=act,
         request_id=request_id,
         request_fingerprint=mark,
-        former=json.dumps([_kept(each) for each in dict.fromkeys(terms)]),
+        former=_kept(tuple(dict.fromkeys(terms))),
         must_end=must_end,
         state="pending",
         attempts=0,
@@ -119,7 +124,52 @@ async def add_change(
     return change
 
 
-def _kept(former: FormerTerms) -> dict[str, object]:
+async def add_changes(
+    db: AsyncSession, made: Sequence[tuple[Subscriber, Sequence[FormerTerms], str]], act: Act, *, now: datetime
+) -> None:
+    """The same for many locked subscribers of one tenant, each with what its sessions may have and the fingerprint of
+    what is asked for, which nobody has given a request id."""
+    for start in range(0, len(made), _AT_ONCE):
+        some = made[start : start + _AT_ONCE]
+        tenant_id, numbers = some[0][0].tenant_id, [subscriber.id for subscriber, _, _ in some]
+        pending = select(SessionChange).where(
+            SessionChange.tenant_id == tenant_id,
+            among(db, SessionChange.subscriber_id, numbers),
+            SessionChange.state == "pending",
+        )
+        # in one order, as others lock several of them
+        held = await db.scalars(pending.order_by(SessionChange.id).with_for_update())
+        earlier = {change.subscriber_id: change for change in held}
+        rows = []
+        for subscriber, former, mark in some:
+            before = earlier.get(subscriber.id)
+            terms = [*former, *([] if before is None else former_terms(before))]
+            if before is not None:
+                before.state, before.settled_at = "superseded", now
+            rows.append(
+                {
+                    "tenant_id": tenant_id,
+                    "subscriber_id": subscriber.id,
+                    "act": act,
+                    "request_fingerprint": mark,
+                    "former": _kept(tuple(dict.fromkeys(terms))),
+                    "must_end": before is not None and before.must_end,
+                    "state": "pending",
+                    "attempts": 0,
+                    "due_at": now,
+                    "created_at": now,
+                }
+            )
+        await db.flush()
+        await insert_rows(db, cast(Table, SessionChange.__table__), rows)
+
+
+@lru_cache(maxsize=256)
+def _kept(terms: tuple[FormerTerms, ...]) -> str:
+    return json.dumps([_as_json(each) for each in terms])
+
+
+def _as_json(former: FormerTerms) -> dict[str, object]:
     since, until = (None if at is None else at.isoformat() for at in (former.since, former.until))
     said = {"terms": terms_as_json(former.terms), "since": since, "until": until}
     return {**said, "after_others": former.after_others}
@@ -127,7 +177,12 @@ def _kept(former: FormerTerms) -> dict[str, object]:
 
 def former_terms(change: SessionChange) -> list[FormerTerms]:
     """What its open sessions may have."""
-    return [
+    return list(_former_terms(change.former))
+
+
+@lru_cache(maxsize=256)  # thousands of changes of one plan say the same
+def _former_terms(kept: str) -> tuple[FormerTerms, ...]:
+    return tuple(
         FormerTerms(
             terms=terms_from_json(said["terms"]),
             since=_moment(said["since"]),
@@ -135,8 +190,8 @@ def former_terms(change: SessionChange) -> list[FormerTerms]:
             # a change of an earlier release knew of the present terms alone
             after_others=said.get("after_others", said["since"] is not None),
         )
-        for said in json.loads(change.former)
-    ]
+        for said in json.loads(kept)
+    )
 
 
 def _moment(said: str | None) -> datetime | None:
@@ -152,22 +207,33 @@ class LastTold:
     asked_since: bool
 
 
-async def last_told(db: AsyncSession, change: SessionChange) -> dict[int, LastTold]:
-    """By their numbers in accounting, the sessions that have been told of changes up to this one."""
+async def last_told(db: AsyncSession, changes: Sequence[SessionChange]) -> dict[int, dict[int, LastTold]]:
+    """By change, of its subscriber's sessions, by their numbers in accounting, those that have been told of changes up
+    to that one."""
+    if not changes:
+        return {}
     asked = (
-        select(SessionTreatment)
+        select(SessionTreatment, SessionChange.subscriber_id)
         .join(SessionChange, SessionChange.id == SessionTreatment.change_id)
         .where(
-            SessionChange.tenant_id == change.tenant_id,
-            SessionChange.subscriber_id == change.subscriber_id,
-            SessionChange.id <= change.id,
+            SessionChange.tenant_id == changes[0].tenant_id,
+            among(db, SessionChange.subscriber_id, {change.subscriber_id for change in changes}),
             SessionTreatment.asked_at.is_not(None),
             SessionTreatment.said.in_(("changed", "unanswered", "refused")),
         )
         .order_by(SessionTreatment.id)
     )
+    of_subscriber: dict[int, list[SessionTreatment]] = {}
+    for treatment, subscriber_id in await db.execute(asked):
+        of_subscriber.setdefault(subscriber_id, []).append(treatment)
+    return {change.id: _told_up_to(change, of_subscriber.get(change.subscriber_id, ())) for change in changes}
+
+
+def _told_up_to(change: SessionChange, asked: Iterable[SessionTreatment]) -> dict[int, LastTold]:
     told: dict[int, LastTold] = {}
-    for each in await db.scalars(asked):
+    for each in asked:
+        if each.change_id > change.id:
+            continue
         if each.said == "changed" and each.confirmed_at is not None and each.change_id != change.id:
             told[each.radacct_id] = LastTold(each.asked_at, asked_since=False)
         else:
@@ -188,7 +254,7 @@ async def change_of(db: AsyncSession, tenant_id: str, change_id: int) -> Session
 
 async def treatments_of(db: AsyncSession, change_ids: Sequence[int]) -> list[SessionTreatment]:
     """Every session of these changes."""
-    found = select(SessionTreatment).where(SessionTreatment.change_id.in_(change_ids))
+    found = select(SessionTreatment).where(among(db, SessionTreatment.change_id, change_ids))
     return list(await db.scalars(found.order_by(SessionTreatment.id)))
 
 

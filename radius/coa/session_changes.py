@@ -10,45 +10,38 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from radius.coa.claims import ChangeClaims
 from radius.coa.coa import Words, ask_to_change
+from radius.coa.concluding import Asked, Conclusion
 from radius.coa.disconnect import ask_to_disconnect
-from radius.coa.doors import KnownNas, close_ghost, identity_of, nas_doors
+from radius.coa.doors import KnownNas, identity_of
 from radius.coa.dynamic_authorization import Retransmission
 from radius.coa.lanes import NasLanes
-from radius.coa.outbox import change_of, former_terms, last_told, served_terms, treatments_of, views
-from radius.coa.tables import SessionTreatment
-from radius.coa.treatment import (
-    LOGIN_TAKES,
-    Answer,
-    Carried,
-    due_again,
-    is_confirmed,
-    is_settled,
-    next_sign,
-    to_be_asked,
-)
+from radius.coa.outbox import change_of, views
+from radius.coa.preparing import Preparation, Prepared
+from radius.coa.together import Together
+from radius.coa.treatment import Answer, due_again
 from radius.coa.wish import ChangeWish
 from radius.errors import RadiusError
 from radius.ports import Begin, Now, Secrets
-from radius.projection.projection import is_refused
 from radius.projection.projector import RadiusProjector
 from radius.projection_errors import RadiusDatabaseUnavailable, RadiusDatabaseUnfit
 from radius.results import SessionChangeView
 from radius.sessions.sessions import Session, SessionReader
-from radius.subscribers.former_names import not_free_yet, set_free
-from radius.subscribers.subscribers import found
 
 log = structlog.get_logger(__name__)
 
+TOGETHER = 500
+"""So many changes are prepared, and what came of them kept, in the same transactions."""
 AT_ONCE = 8
-"""So many changes have a transaction open at the same time; how many a NAS is asked at once is its lane's to say."""
+"""So many of those that went wrong have a transaction open at the same time."""
 STOP_WITHIN_SECONDS = 0.5
 """As long as a transaction may take: one that is broken off may lose its connection."""
-UNDER_WAY = 1000
+UNDER_WAY = 5000
 """So many are begun at the same time. What waits for a NAS holds up no other."""
 
 
@@ -69,29 +62,35 @@ class SessionChanges:
     ) -> None:
         """``read`` opens a transaction that only reads, for looking whether anything is due."""
         self._begin = begin
-        self._radius_begin = radius_begin
-        self._projector = projector
-        self._reader = SessionReader(radius_begin)
         self._tenant_id = tenant_id
         self._now = now
-        self._secrets = secrets
         self._retransmission = retransmission or Retransmission()
         self._claims = ChangeClaims(begin, read or begin, tenant_id=tenant_id, now=now)
+        whose: dict[str, Any] = {"reader": SessionReader(radius_begin), "tenant_id": tenant_id, "now": now}
+        preparation = Preparation(begin, radius_begin, projector=projector, secrets=secrets, **whose)
+        conclusion = Conclusion(begin, radius_begin, claims=self._claims, **whose)
+        self._prepare: Together[int, Prepared] = Together(preparation.of, most=TOGETHER)
+        self._conclude: Together[Asked, None] = Together(conclusion.of, most=TOGETHER)
         self._lanes = NasLanes()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[int, asyncio.Task[bool]] = {}
-        self._taken: set[int] = set()
 
-    async def deliver(self, change_id: int) -> SessionChangeView:
-        """Do for one change what can be done now, whenever it is due; one that is settled is only shown.
+    async def deliver(self, change_id: int, *, pauses: Sequence[float] = ()) -> SessionChangeView:
+        """Do for one change what can be done now, whenever it is due; one that is settled is only shown. While another
+        process is at it, that one is waited for: ``pauses`` are the seconds between looks.
 
         Raises:
             SessionChangeUnknown
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit, ForeignRows, ProjectionRaced: the change is committed, and
                 due again soon.
         """
-        if await self._claims.take(change_id, only_due=False):
+        if await self._claims.take(change_id):
             await self._carry(change_id)
+        else:
+            for pause_seconds in pauses:
+                if not await self._claims.others_are_at(change_id):
+                    break
+                await asyncio.sleep(pause_seconds)
         async with self._begin() as db:
             return (await views(db, [await change_of(db, self._tenant_id, change_id)]))[0]
 
@@ -101,9 +100,9 @@ class SessionChanges:
         Raises: ExceptionGroup of what went wrong with those that have ended since.
         """
         ended = [self._under_way.pop(each) for each, task in list(self._under_way.items()) if task.done()]
-        self._taken &= self._under_way.keys()
         room = limit - len(self._under_way)
-        for change_id in await self._claims.due(besides=self._under_way.keys(), limit=room):
+        due = await self._claims.due(besides=self._under_way.keys(), limit=room)
+        for change_id in await self._claims.take_due(due):
             self._under_way[change_id] = asyncio.create_task(self._deliver_one(change_id))
         errors = [error for task in ended if isinstance(error := task.exception(), Exception)]
         if errors:
@@ -126,18 +125,14 @@ class SessionChanges:
         for task in self._under_way.values():
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
-        given_up = [each for each, task in self._under_way.items() if task.cancelled() and each in self._taken]
+        given_up = [each for each, task in self._under_way.items() if task.cancelled()]
         self._under_way.clear()
-        self._taken.clear()
+        await self._prepare.end()
+        await self._conclude.end()
         if given_up:
             await self._claims.give_back(given_up)
 
     async def _deliver_one(self, change_id: int) -> bool:
-        async with self._turns:
-            mine = await self._claims.take(change_id, only_due=True)
-        if not mine:
-            return False
-        self._taken.add(change_id)
         try:
             await self._carry(change_id)
         except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
@@ -156,68 +151,10 @@ class SessionChanges:
             raise
 
     async def _round(self, change_id: int) -> None:
-        async with self._turns:
-            wish, carried, treated = await self._shown(change_id)
-            sessions = await self._reader.open_sessions(*wish.names)
-            asked = self._to_be_asked(wish, sessions, treated, carried)
-            addresses = {session.nas_address for session in asked}
-            doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
-        answers = await asyncio.gather(*(self._treat(wish, session, doors) for session in asked))
-        async with self._turns:
-            if asked:
-                sessions = await self._heard(wish, list(zip(asked, answers, strict=True)))
-            await self._settle(wish, carried, sessions)
-
-    def _to_be_asked(
-        self, wish: ChangeWish, sessions: Sequence[Session], treated: Sequence[SessionTreatment], carried: Carried
-    ) -> list[Session]:
-        return to_be_asked(
-            sessions, treated, carried=carried, now=self._now(), interim=wish.longest_interim, ends=wish.is_refused
-        )
-
-    async def _heard(self, wish: ChangeWish, answers: Sequence[tuple[Session, Answer]]) -> list[Session]:
-        """Keep the answers; returns the sessions that are open then.
-
-        What accounting shows once all answers are in is kept with them: a packet of before is no proof.
-        """
-        heard = await self._reader.open_sessions(*wish.names)
-        now_heard = {session.radacct_id: session for session in heard}
-        pairs = [(now_heard.get(session.radacct_id, session), answer) for session, answer in answers]
-        await self._keep(wish.change_id, pairs)
-        ghosts = [session for session, answer in pairs if answer.said == "unknown_to_nas"]
-        for session in ghosts:
-            await close_ghost(self._radius_begin, session)
-        return [session for session in heard if session not in ghosts]
-
-    async def _shown(self, change_id: int) -> tuple[ChangeWish, Carried, list[SessionTreatment]]:
-        """FreeRADIUS shows the subscriber as it shall be; what its sessions shall have, and how far they were."""
-        async with self._begin() as db:
-            change = await change_of(db, self._tenant_id, change_id)
-            subscriber_id, is_carried = change.subscriber_id, change.carried_at is not None
-        if not is_carried:  # a later wish has a change of its own, or is nothing that sessions are told of
-            await self._projector.project_subscriber(subscriber_id)
-        shown_by, highest = self._now(), await self._reader.highest_number()
-        async with self._begin() as db:
-            change = await change_of(db, self._tenant_id, change_id)
-            if change.carried_at is None:
-                change.carried_at = shown_by
-            elif change.right_above is None and shown_by >= change.carried_at + LOGIN_TAKES:
-                change.right_above = highest
-            subscriber = await found(db, self._tenant_id, subscriber_id)
-            treated = await treatments_of(db, [change_id])
-            wish = ChangeWish(
-                change_id=change_id,
-                username=subscriber.username,
-                former=former_terms(change),
-                wanted=await served_terms(db, subscriber),
-                ends=change.must_end or is_refused(subscriber),
-                told=await last_told(db, change),
-                changed=frozenset(each.radacct_id for each in treated if each.said == "changed"),
-                former_names=await not_free_yet(db, self._tenant_id, subscriber_id),
-                is_refused=is_refused(subscriber),
-            )
-            carried = Carried(change.carried_at, change.right_above)
-            return wish, carried, treated
+        prepared = await self._prepare(change_id)
+        wish, asked = prepared.wish, prepared.asked
+        answers = await asyncio.gather(*(self._treat(wish, session, prepared.doors) for session in asked))
+        await self._conclude(Asked(prepared, list(zip(asked, answers, strict=True))))
 
     async def _treat(self, wish: ChangeWish, session: Session, doors: Mapping[str, KnownNas]) -> Answer:
         nas = doors.get(session.nas_address)
@@ -264,55 +201,8 @@ class SessionChanges:
         before = "" if words is None else f"{changed.reason}; "
         return Answer(ended.said, before + ended.reason, self._now(), ended.error_cause)
 
-    async def _keep(self, change_id: int, answers: Sequence[tuple[Session, Answer]]) -> None:
-        async with self._begin() as db:
-            kept = {each.radacct_id: each for each in await treatments_of(db, [change_id])}
-            for session, answer in answers:
-                treatment = kept.get(session.radacct_id)
-                if treatment is None:
-                    treatment = SessionTreatment(
-                        tenant_id=self._tenant_id,
-                        change_id=change_id,
-                        radacct_id=session.radacct_id,
-                        session_id=session.session_id,
-                        nas_address=session.nas_address,
-                    )
-                    db.add(treatment)
-                treatment.said, treatment.reason = answer.said, answer.reason
-                treatment.error_cause = answer.error_cause
-                treatment.asked_at = answer.at or treatment.asked_at
-                treatment.heard_at, treatment.heard_seconds = session.updated_at, session.duration_seconds
-
-    async def _settle(self, wish: ChangeWish, carried: Carried, sessions: Sequence[Session]) -> None:
-        """What accounting shows by now counts; what is left decides when this is due again."""
-        still_open = {session.radacct_id: session for session in sessions}
-        now = self._now()
-        async with self._begin() as db:
-            change = await change_of(db, self._tenant_id, wish.change_id)
-            self._claims.give_up(change)
-            treated = await treatments_of(db, [change.id])
-            for each in treated:
-                if each.confirmed_at is None and is_confirmed(each, still_open.get(each.radacct_id)):
-                    each.confirmed_at = now
-            if change.state != "pending":
-                return
-            left = self._to_be_asked(wish, sessions, treated, carried)
-            none_can_turn_up = is_settled((), left, carried=carried, now=now, interim=wish.interim)
-            in_use = {session.username for session in sessions} if none_can_turn_up else set(wish.former_names)
-            gone = set(wish.former_names) - in_use
-            if gone:
-                await set_free(db, self._tenant_id, change.subscriber_id, gone, now=now)
-            waits = bool(in_use & set(wish.former_names))
-            if not waits and is_settled(treated, left, carried=carried, now=now, interim=wish.interim):
-                change.state, change.settled_at = "confirmed", now
-                return
-            sign = next_sign(
-                treated, left, carried=carried, now=now, interim=wish.longest_interim, settles_after=wish.interim
-            )
-            change.attempts, change.due_at = due_again(treated, change.attempts, now, sign=sign)
-
     async def _postpone(self, change_id: int) -> None:
-        async with self._begin() as db:
+        async with self._turns, self._begin() as db:
             change = await change_of(db, self._tenant_id, change_id)
-            self._claims.give_up(change)
+            change.leased_until = self._claims.give_up(change.id, change.leased_until)
             change.attempts, change.due_at = due_again([], change.attempts, self._now(), sign=None)

@@ -30,7 +30,7 @@ from radius.dialects.juniper import JUNIPER
 from radius.dialects.mikrotik import MIKROTIK
 from radius.dialects.nokia import NOKIA
 from radius.dialects.wispr import WISPR
-from radius.errors import DialectUnknown
+from radius.nas_errors import DialectUnknown
 from radius.plans.terms import Rate
 
 _BUILT_IN = {

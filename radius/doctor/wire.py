@@ -27,6 +27,9 @@ class Patient:
     program: str | None = None
     """None: the one that is installed here."""
     waits: Iterable[float] = WAITS
+    """Seconds until a login of nobody is sent again, and at last is not answered."""
+    unsigned_waits: Iterable[float] = WAITS
+    """The same of one that is not to be answered."""
 
 
 async def answers(patient: Patient, raddb: Raddb | None, traps: list[Trap], unseen: list[str]) -> bool:
@@ -108,7 +111,7 @@ async def _of_answers(patient: Patient, door: AuthDoor, reply: CanaryReply | Non
                 fix="authorize { update reply { &Message-Authenticator := 0x00 } ... }, as its first line",
             )
         )
-    if await ask_as(door, authenticated=False, waits=patient.waits) is not None:
+    if await ask_as(door, authenticated=False, waits=patient.unsigned_waits) is not None:
         traps.append(
             Trap(
                 trap="unsigned_requests",

@@ -14,13 +14,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.selectable import TableValuedAlias
 
+from radius.lists import is_postgresql
+
 T = TypeVar("T")
 
 NAMES_AT_ONCE = 1000
-
-
-def is_postgresql(db: AsyncSession) -> bool:
-    return db.get_bind().dialect.name == "postgresql"
 
 
 def chunks(values: Sequence[T], size: int = NAMES_AT_ONCE) -> Iterator[Sequence[T]]:

@@ -17,7 +17,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.importing.many import chunks, is_postgresql
+from radius.importing.many import chunks
+from radius.lists import is_postgresql
 from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.projection.projection import Row, digest
 from radius.projection.radius_database import FoundRows, Wish, actual_rows, lock_every_name

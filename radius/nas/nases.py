@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.dynamic_authorization import EVERY_KEY
 from radius.dialects import dialect_named
-from radius.errors import NasAddressTaken, NasNameTaken, NasRefused, NasUnknown, PasswordStorageRefused
+from radius.errors import PasswordStorageRefused
+from radius.nas_errors import NasAddressTaken, NasNameTaken, NasRefused, NasUnknown
 from radius.plans.plans import NAME, count_up, inserted, one_definition_at_a_time, random_password, refuse_unsayable
 from radius.plans.terms import terms_of
 from radius.ports import Secrets

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, exists, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.coa.outbox import add_change, fingerprint, former_of
+from radius.coa.outbox import add_changes, fingerprint, former_of
 from radius.coa.tables import SessionChange
 from radius.coa.wish import CLOCKS_DIFFER
 from radius.plans.history import FormerTerms
@@ -136,17 +136,16 @@ async def _make(db: AsyncSession, plan: Plan, which: ColumnElement[bool], *, lim
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    done: list[int] = []
+    made: list[tuple[Subscriber, Sequence[FormerTerms], str]] = []
     said: dict[tuple[int, int | None], list[FormerTerms]] = {}  # asked once of all that are served by the same
     for subscriber in list(held):
         served = (subscriber.plan_id, subscriber.over_plan_id)
         mark = fingerprint("apply_plan", subscriber.id, plan=plan.name, version=plan.version)
         if served not in said:
             said[served] = await former_of(db, subscriber)
-        former = said[served]
-        await add_change(db, subscriber, "apply_plan", former=former, must_end=False, request=(None, mark), now=now)
-        done.append(subscriber.id)
-    return done
+        made.append((subscriber, said[served], mark))
+    await add_changes(db, made, "apply_plan", now=now)
+    return [subscriber.id for subscriber, _, _ in made]
 
 
 def _behind(plan: Plan) -> ColumnElement[bool]:

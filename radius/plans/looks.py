@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import DIALECTS, dialect_named
-from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
+from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.plans import serves_another
 from radius.plans.terms import PlanTerms, columns_of, terms_of
 from radius.plans.wording import words_of

@@ -13,13 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.dialects import DIALECTS
-from radius.errors import (
-    PlanRefused,
-    PlanUnknown,
-    RateNotExpressible,
-    SeveralNotExpressible,
-    TermsNotExpressible,
-)
+from radius.plan_errors import PlanRefused, PlanUnknown, RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.gardens import pieces_of, withholds_addresses
 from radius.plans.history import keep_former
 from radius.plans.terms import PlanTerms, columns_of, in_one_spelling, terms_of

@@ -7,14 +7,8 @@ from dataclasses import replace
 
 from radius.dialects import Dialect
 from radius.encoder import EncodedAttribute, Value, encode_reply
-from radius.errors import (
-    EncodingRefused,
-    RateNotExpressible,
-    SeveralNotExpressible,
-    SeveralRefused,
-    TermsNotExpressible,
-    ValueRefused,
-)
+from radius.errors import EncodingRefused, SeveralRefused, ValueRefused
+from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.terms import Option, PlanTerms
 
 _IN_WORDS: dict[Option, str] = {

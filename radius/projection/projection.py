@@ -32,7 +32,8 @@ from dataclasses import dataclass
 from radius.attributes import MAX_INTEGER, fact_of, is_secret
 from radius.dialects import DIALECTS, Dialect
 from radius.encoder import EncodedAttribute, Value, encode, encode_reply, safe_username
-from radius.errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible, ValueRefused
+from radius.errors import ValueRefused
+from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.gardens import kept_pieces, only, pieces_of, withholds_addresses
 from radius.plans.terms import PlanTerms, terms_of
 from radius.plans.wording import common_words, words_of

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, func, select
+from sqlalchemy import Row, func, select
 
 from radius.encoder import safe_username
+from radius.lists import among
 from radius.ports import Begin
 from radius.projection.freeradius_tables import radacct
 from radius.projection.radius_database import radius_transaction
@@ -56,7 +58,21 @@ class SessionReader:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
-        return await self._read(_newest_first(username, *former).where(radacct.c.acctstoptime.is_(None)))
+        [sessions] = await self.open_sessions_of_each([(username, *former)])
+        return sessions
+
+    async def open_sessions_of_each(self, lines: Sequence[Sequence[str]]) -> list[list[Session]]:
+        """The same of several lines, each with all names that count as its own.
+
+        Raises: as ``open_sessions``.
+        """
+        spelt = [[safe_username(name) for name in names] for names in lines]
+        found: dict[str, list[Session]] = {name: [] for names in spelt for name in names}
+        async with radius_transaction(self._radius_begin) as db:
+            theirs = select(radacct).where(among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None))
+            for row in await db.execute(theirs):
+                found[row.username].append(session_of(row))
+        return [_newest_first([one for name in dict.fromkeys(names) for one in found[name]]) for names in spelt]
 
     async def last_session(self, username: str) -> Session | None:
         """The session that started last, open or over; None before the first login. Says when, why and after how many
@@ -67,9 +83,11 @@ class SessionReader:
             UsernameRefused: FreeRADIUS writes no session under such a name.
         """
         for table in (radacct, radius_session_archive):
-            newest = await self._read(_newest_first(username, table=table).limit(1))
-            if newest:
-                return newest[0]
+            mine = select(table).where(table.c.username == safe_username(username))
+            newest = mine.order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc()).limit(1)
+            async with radius_transaction(self._radius_begin) as db:
+                for row in await db.execute(newest):
+                    return session_of(row)
         return None
 
     async def highest_number(self) -> int:
@@ -81,17 +99,11 @@ class SessionReader:
         async with radius_transaction(self._radius_begin) as db:
             return await db.scalar(select(func.max(radacct.c.radacctid))) or 0
 
-    async def _read(self, query: Select[Any]) -> list[Session]:
-        async with radius_transaction(self._radius_begin) as db:
-            return [session_of(row) for row in await db.execute(query)]
 
-
-def _newest_first(*usernames: str, table: Table = radacct) -> Select[Any]:
-    return (
-        select(table)
-        .where(table.c.username.in_([safe_username(username) for username in usernames]))
-        .order_by(table.c.acctstarttime.desc(), table.c.radacctid.desc())
-    )
+def _newest_first(sessions: list[Session]) -> list[Session]:
+    """One of which nobody knows when it began is the first, as PostgreSQL has it."""
+    unknown = datetime.max.replace(tzinfo=UTC)
+    return sorted(sessions, key=lambda one: (one.started_at or unknown, one.radacct_id), reverse=True)
 
 
 def session_of(row: Row[Any]) -> Session:

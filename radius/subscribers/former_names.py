@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.errors import UsernameTaken
+from radius.lists import among
 from radius.tables import FormerUsername, Subscriber
 
 ASKED_FOR = "firstlight.usernames"
@@ -37,11 +38,14 @@ async def who_was(db: AsyncSession, tenant_id: str, username: str) -> int | None
     return number
 
 
-async def not_free_yet(db: AsyncSession, tenant_id: str, subscriber_id: int) -> tuple[str, ...]:
-    """Under which of its former names a subscriber may still be online."""
-    mine = (FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id == subscriber_id)
-    names = select(FormerUsername.username).where(*mine, FormerUsername.free_at.is_(None))
-    return tuple(await db.scalars(names.order_by(FormerUsername.id)))
+async def not_free_yet(db: AsyncSession, tenant_id: str, subscriber_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """By subscriber, under which of its former names it may still be online; those who have none are left out."""
+    mine = (FormerUsername.tenant_id == tenant_id, among(db, FormerUsername.subscriber_id, subscriber_ids))
+    names = select(FormerUsername.subscriber_id, FormerUsername.username).where(*mine, FormerUsername.free_at.is_(None))
+    found: dict[int, tuple[str, ...]] = {}
+    for number, name in await db.execute(names.order_by(FormerUsername.id)):
+        found[number] = (*found.get(number, ()), name)
+    return found
 
 
 async def nobody_elses(db: AsyncSession, tenant_id: str, subscriber_id: int) -> tuple[str, ...]:

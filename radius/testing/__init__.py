@@ -12,6 +12,7 @@ from radius.testing.disconnects import DisconnectServer, Mood
 from radius.testing.errors import FreeRadiusFailed, FreeRadiusMissing, NoAnswer, RadiusLabError
 from radius.testing.freeradius_server import FreeRadiusServer
 from radius.testing.lab_nas import LabNas, LabSession, LoginReply, Usage
+from radius.testing.past_sessions import PastSession, write_past_sessions, write_silence
 
 __all__ = [
     "DisconnectServer",
@@ -23,6 +24,9 @@ __all__ = [
     "LoginReply",
     "Mood",
     "NoAnswer",
+    "PastSession",
     "RadiusLabError",
     "Usage",
+    "write_past_sessions",
+    "write_silence",
 ]

@@ -1,4 +1,4 @@
-"""How long the console's two read models take, as one JSON object a line: `make bench-console`.
+"""How long the console's read models and lists take, as one JSON object a line: `make bench-console`.
 
     make bench-console QUICK=1               1,000 customers and 30,000 accounting rows: within 50 seconds
     make bench-console                       100,000 customers and 5,000,000 accounting rows, on both databases
@@ -9,6 +9,7 @@ The customers, lines, CPEs, tickets and runs are those of `make bench`; the sess
 * ``console.search``: the one search box, asked for somebody else each time, by what ``what`` says; and how many
   sessions a second are read for the list of MAC addresses.
 * ``console.attention``: all that needs a person, with some hundred sessions lost a moment ago.
+* ``console.pages``: the pages with lists, for somebody who may see all of them, rendered; and how many bytes each has.
 
 ``cpu_ms`` is what our process spends on one of them: where the milliseconds are many more, the machine was busy, or
 the database was.
@@ -27,11 +28,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import structlog
 import uvloop
 from sqlalchemy import text
 
+from provisioning.access import Passwords
+from provisioning.api import create_app
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
+from provisioning.console import add_console
 from provisioning.migrations import migrate
 from provisioning.settings import load_settings
 from provisioning.sight import ALL_SIGHT
@@ -39,6 +44,7 @@ from provisioning.vault import create_keyring
 from tests.bench.console_sessions import fill_sessions, mac_of, spelt_as
 from tests.bench.lines import percentile, say
 from tests.bench.seed import Size, address_of, name_of, phone_of, seed
+from tests.support.console import CHEAP, Console, Person
 from tests.support.postgres import PostgresServer
 
 QUICK = bool(os.environ.get("QUICK"))
@@ -48,6 +54,25 @@ TIMES, WARM = (20 if QUICK else 300), 10
 DATABASES = [os.environ["DATABASE"]] if os.environ.get("DATABASE") else ["sqlite", "postgresql"]
 ONLY = os.environ.get("ONLY", "")
 
+LISTS = (
+    "/home",
+    "/queue",
+    "/runs",
+    "/subscribers",
+    "/customers",
+    "/customers/77",
+    "/orders",
+    "/tickets",
+    "/sessions",
+    "/sessions?doubtful=yes",
+    "/pools",
+    "/access-nodes",
+    "/devices",
+    "/devices?state=drifted",
+    "/mails",
+    "/notices",
+    "/audit",
+)
 Ask = Callable[[], Awaitable[Any]]
 
 
@@ -71,6 +96,8 @@ async def _measure(database: str) -> None:
             await _search(appliance, database)
         if ONLY in ("", "console.attention"):
             await _attention(appliance, database)
+        if ONLY in ("", "console.pages"):
+            await _pages(appliance, database)
 
 
 async def _search(appliance: Appliance, database: str) -> None:
@@ -99,6 +126,25 @@ async def _attention(appliance: Appliance, database: str) -> None:
 
     took, cpu = await _timed(look)
     _say(database, "console.attention", "all that needs a person", took, cpu_ms=round(cpu, 2))
+
+
+async def _pages(appliance: Appliance, database: str) -> None:
+    app = create_app(appliance)
+    console = Console(appliance, app, add_console(app, appliance, passwords=Passwords(CHEAP)))
+    try:
+        admin = await console.somebody("admin")
+        for path in LISTS:
+            weight = len((await _page(admin, path)).content)
+            took, cpu = await _timed(lambda path=path: _page(admin, path))  # type: ignore[misc]
+            _say(database, "console.pages", path, took, cpu_ms=round(cpu, 2), octets=weight)
+    finally:
+        await console.close()
+
+
+async def _page(person: Person, path: str) -> httpx.Response:
+    answer = await person.get(path)
+    assert answer.status_code == 200, (path, answer.text)
+    return answer
 
 
 async def _timed(ask: Ask) -> tuple[list[float], float]:

@@ -17,6 +17,7 @@ has), ``floor`` and ``rate_per_s`` are operations a second, the medians of the r
 * ``radius.queries``: questions to radacct, p95 of each, on as many rows as the line says; and how long it takes to reap
   10,000 sessions.
 * ``radius.coa``: CoA-Requests to simulated NASes in other processes, each answered; ``lost`` are outcomes nobody knows.
+  ``through the outbox`` is all of it: a plan is changed, and its sessions are told, on an appliance of its own.
 """
 
 from __future__ import annotations
@@ -26,14 +27,21 @@ import os
 
 import structlog
 
-from tests.bench import radius_coa, radius_importing, radius_logins, radius_sessions
+from tests.bench import radius_coa, radius_importing, radius_logins, radius_outbox, radius_sessions
 
 ONLY = os.environ.get("ONLY", "")
+
+
+def _coa() -> None:
+    radius_coa.measure()
+    radius_outbox.measure()
+
+
 BENCHES = {
     "radius.import": radius_importing.measure,
     "radius.auth": radius_logins.measure,
     "radius.queries": radius_sessions.measure,
-    "radius.coa": radius_coa.measure,
+    "radius.coa": _coa,
 }
 
 

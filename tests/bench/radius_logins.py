@@ -11,13 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from sqlalchemy import insert, text
+from sqlalchemy import delete, insert, text
 
 from provisioning.database import Database
 from radius.importing.rows import show_new
-from radius.projection.freeradius_tables import freeradius_metadata
+from radius.lists import among
+from radius.projection.freeradius_tables import (
+    freeradius_metadata,
+    radcheck,
+    radius_projection,
+    radreply,
+    radusergroup,
+)
 from radius.projection.freeradius_tables import nas as nas_table
-from radius.projection.radius_database import Wish, remove_name
+from radius.projection.radius_database import Wish
 from radius.testing import FreeRadiusServer
 from tests.bench.lines import percentiles, say
 from tests.bench.radius_load import Logins, log_in
@@ -132,8 +139,10 @@ async def _import_until(database: Database, wanted: Sequence[Wish], ended: async
         await asyncio.sleep(0)
     await ended.wait()
     async with database.begin() as db:
-        for wish in shown:
-            await remove_name(db, "subscriber", wish.name)
+        names = [wish.name for wish in shown]
+        for table in (radcheck, radreply, radusergroup):
+            await db.execute(delete(table).where(among(db, table.c.username, names)))
+        await db.execute(delete(radius_projection).where(among(db, radius_projection.c.name, names)))
     return len(shown)
 
 

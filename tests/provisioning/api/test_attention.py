@@ -283,3 +283,11 @@ async def test_a_radius_database_that_can_not_be_read_is_told_and_hides_nothing_
     assert unread["sentence"].endswith("is not known meanwhile.")
     assert (seen["is_quiet"], seen["lost_elsewhere"]) == (False, None)
     assert await kinds(checked, "sales") == ["run_held"]  # who sees no sessions is told of none
+
+
+async def test_the_numbers_of_the_first_page_are_told_of_what_may_be_seen(any_api: Api) -> None:
+    told = {figure["name"]: figure for figure in (await any_api.get("/attention/figures")).json()}
+    assert told["Runs ended"]["now"].startswith("2 in 24 hours, 1 of them completed")
+    assert {"Sessions open", "Pool north-v4"} <= set(told)
+    sales = (await any_api.get("/attention/figures", role="sales")).json()
+    assert [figure["name"] for figure in sales] == ["Runs ended"]

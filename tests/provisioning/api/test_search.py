@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from provisioning.access import Role
 from radius.projection.freeradius_tables import radacct
@@ -141,3 +141,31 @@ async def test_as_many_as_were_asked_for_and_the_rest_is_said_to_be_there(any_ap
     assert (await any_api.get("/search", params={"q": "x" * 201})).status_code == 422
     for q in ("%", "' OR 1=1 --", "\\", "_", "🦊🦊", "\u202eevil", "1" * 60):
         assert await search(any_api, q + "zz") == []
+
+
+@pytest.mark.both_databases
+async def test_a_radius_database_that_can_not_be_read_is_told_and_hides_nothing_that_stands_elsewhere(
+    online: Api,
+) -> None:
+    subscriber = (await online.get(f"/subscribers/{ANNA}")).json()
+    async with online.appliance.radius_database.begin() as db:
+        for table in ("radacct", "radius_station"):
+            await db.execute(text(f"ALTER TABLE {table} RENAME TO {table}_of_somebody"))
+
+    async def asked(q: str, role: Role = "noc") -> tuple[list[dict[str, Any]], list[str]]:
+        answer = await online.get("/search", params={"q": q}, role=role)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        for each in found["not_asked"]:
+            assert each["why"].startswith("The radius database cannot be used as it is ("), q
+        return found["hits"], [each["what"] for each in found["not_asked"]]
+
+    [line, *_], unknown = await asked(ANNA)
+    assert (line["id"], line["is_online"], unknown) == (ANNA, None, ["who is online"])
+    assert line["about"].endswith("; whether it is online is not known")
+    [line, *_], unknown = await asked(subscriber["ipv4"])
+    assert (line["id"], unknown) == (ANNA, [f"whose session has {subscriber['ipv4']}", "who is online"])
+    assert await asked(STATION) == ([], ["who has logged in from such a MAC address"])
+    assert (await asked("run 1"))[1] == []
+    [customer], unknown = await asked("customer 1001", role="sales")
+    assert (customer["id"], unknown) == ("1001", [])  # who sees no sessions is told of none

@@ -37,3 +37,14 @@ async def test_who_may_not_read_subscribers_is_told_nothing(any_api: Api) -> Non
     for what in ("truth", "timeline"):
         assert (await any_api.get(f"/subscribers/{DONE}/{what}", role="partner")).status_code == 403
         assert (await any_api.get(f"/subscribers/nobody/{what}", role="noc")).status_code == 404
+
+
+async def test_an_act_is_previewed_as_the_console_does(any_api: Api) -> None:
+    path = "/subscribers/c1001-s1@isp.example/preview"
+    seen = (await any_api.get(path, params={"act": "suspend"})).json()
+    assert (seen["act"], seen["refused"]) == ("suspend", None) and seen["touches"]
+    refused = (await any_api.get(path, params={"act": "resume"})).json()
+    assert refused["touches"] == [] and refused["refused"]
+    reboot = (await any_api.get(path, params={"act": "reboot", "serial": "HWTC00000001"})).json()
+    assert (reboot["serial"], reboot["refused"]) == ("HWTC00000001", None)
+    assert (await any_api.get(path, params={"act": "dance"})).status_code == 422

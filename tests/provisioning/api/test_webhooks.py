@@ -94,3 +94,13 @@ async def test_what_cannot_be_a_webhook_is_refused_with_every_fault_and_to_admin
     )
     assert (await api.get("/webhooks", role="noc")).status_code == 403
     assert (await api.get("/webhooks", role="read-only")).status_code == 403
+
+
+async def test_an_act_on_a_webhook_is_previewed(any_api: Api) -> None:
+    added = await any_api.post("/webhooks", {"url": "https://crm.example/in", "event_types": ["pool.critical"]})
+    path = f"/webhooks/{added.json()['webhook_id']}/preview"
+    seen = (await any_api.get(path, params={"verb": "replay"})).json()
+    assert (seen["verb"], seen["refused"]) == ("replay", None)
+    assert seen["touches"][0].startswith("No messages are sent to it once more")
+    assert (await any_api.get(path, params={"verb": "enable"})).json()["refused"].startswith("It is enabled;")
+    assert (await any_api.get(path, params={"verb": "replay"}, role="noc")).status_code == 403

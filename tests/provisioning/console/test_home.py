@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from provisioning.access import ROLES, Role
 from provisioning.attention import Target
@@ -56,6 +56,16 @@ async def test_a_stream_of_the_first_page_is_for_everybody_and_one_of_runs_is_no
     assert (await technician.get("/live", params={"topic": ["attention", "held"]})).status_code == 403
 
 
+async def test_where_the_radius_database_can_not_be_read_the_page_says_so_and_shows_all_else(console: Console) -> None:
+    async with console.appliance.radius_database.begin() as db:
+        await db.execute(text("ALTER TABLE radacct RENAME TO radacct_of_somebody"))
+        await db.execute(text("DROP TABLE radius_nas_heard"))
+    nora = await console.somebody("noc")
+    page = (await nora.get("/home")).text
+    assert "The radius database cannot be used as it is (" in page and "not known now" in page
+    assert "Runs ended" in page and "Run 3" in page
+
+
 @pytest.mark.parametrize(
     ("target", "address"),
     [
@@ -68,7 +78,10 @@ async def test_a_stream_of_the_first_page_is_for_everybody_and_one_of_runs_is_no
         (Target("devices", "faulted"), "/devices?state=faulted"),
         (Target("devices", "offline"), "/devices?why=offline"),
         (Target("webhook", "2"), "/webhooks/2"),
-        (Target("mails", "refused"), ""),
+        (Target("mails", "refused"), "/mails"),
+        (Target("notices", "failed"), "/notices"),
+        (Target("access_node", "OLT 3"), "/access-nodes/of?name=OLT+3"),
+        (Target("radius"), ""),
     ],
 )
 def test_an_item_leads_to_where_it_is_acted_on(target: Target, address: str) -> None:

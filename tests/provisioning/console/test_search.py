@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from sqlalchemy import text
 
 from provisioning.access import ROLES, Role
 from provisioning.console.destinations import of_hit
@@ -29,8 +30,11 @@ def test_a_hit_leads_to_its_page_or_to_its_subscriber_or_says_what_is_known() ->
     may = ROLES["noc"]
     assert of_hit(hit("run", "7"), may) == "/runs/7"
     assert of_hit(hit("device", "HWTC/1"), may) == "/devices/HWTC%2F1"
-    assert of_hit(hit("customer", "1001", username="a@b"), may) == "/search/subscriber?username=a%40b"
-    assert of_hit(hit("customer", "1001"), may) == ""
+    assert of_hit(hit("customer", "1001", username="a@b"), may) == "/customers/1001"
+    assert of_hit(hit("order", "7", username="a@b"), may) == "/search/subscriber?username=a%40b"  # it tells amounts
+    assert of_hit(hit("order", "7"), may) == ""
+    assert of_hit(hit("order", "7"), ROLES["sales"]) == "/orders/7"
+    assert of_hit(hit("ticket", "5"), may) == "/tickets/5"
     assert of_hit(hit("run", "7"), ROLES["technician"]) == ""
 
 
@@ -75,3 +79,14 @@ async def test_every_hit_that_leads_somewhere_opens(console: Console, role: Role
 async def test_a_partner_finds_nobody_else_s_customers(console: Console) -> None:
     partner = await console.somebody("partner")
     assert "Nothing that you may see" in (await partner.get("/search", params={"q": "customer 1001"})).text
+
+
+async def test_where_the_radius_database_can_not_be_read_the_page_says_what_is_not_known(console: Console) -> None:
+    async with console.appliance.radius_database.begin() as db:
+        await db.execute(text("ALTER TABLE radacct RENAME TO radacct_of_somebody"))
+    nora = await console.somebody("noc")
+    answer = await nora.get("/search", params={"q": "c1001-s1@isp.example"})
+    assert answer.status_code == 200
+    assert "Not known: who is online. The radius database cannot be used as it is (" in answer.text
+    assert "its username" in answer.text and "whether it is online is not known" in answer.text
+    assert ">offline<" not in answer.text

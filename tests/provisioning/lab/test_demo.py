@@ -20,11 +20,13 @@ import httpx
 import pytest
 
 from acs.testing import LabAcs, LabCpe, WallClock
+from provisioning.bootstrap import open_appliance
 from provisioning.cli.demo import ways_in
 from provisioning.lab.demo import Lab
 from provisioning.lab.errors import DemoFailed
 from provisioning.lab.installing import install
 from provisioning.settings import load_settings
+from provisioning.sight import ALL_SIGHT
 from tests.support.estate import Household, tomorrow
 from tests.support.lab import open_journey_lab
 from tests.support.postgres import PostgresServer
@@ -161,7 +163,7 @@ async def test_a_demo_that_is_called_off_leaves_no_freeradius(tmp_path: Path, nu
 
 async def test_a_demo_stays_open_with_its_console_until_it_is_told_to_end(tmp_path: Path) -> None:
     home = tmp_path / "lab"
-    process = await start_demo(home, stays=True)
+    process = await start_demo(home, "--customers", "0", stays=True)
     assert process.stdout is not None
     async with asyncio.timeout(100):
         while not (found := re.search(r"http://127\.0\.0\.1:\d+/welcome/[\w-]{43}", await _line(process.stdout))):
@@ -173,6 +175,36 @@ async def test_a_demo_stays_open_with_its_console_until_it_is_told_to_end(tmp_pa
         await process.communicate()
     assert process.returncode == 0
     assert freeradius_of(home) == []
+
+
+@pytest.mark.timeout(300)
+async def test_a_demo_that_stays_open_gets_a_town_with_trouble_of_several_kinds(tmp_path: Path) -> None:
+    home, told = tmp_path / "lab", dict[str, str]()
+    process = await start_demo(home, "--customers", "120", stays=True)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(240):
+            while "the town is complete" not in (line := await _line(process.stdout)):
+                assert line and "the town stays as far as it has come" not in line, line
+                if found := re.search(r"export (FIRSTLIGHT_\w+)=(\S+)", line):
+                    told[found[1]] = found[2].strip("'")
+        async with open_appliance(load_settings(**_settings_of(told))) as appliance, appliance.database.read() as db:
+            seen = await appliance.attention_desk(db, ALL_SIGHT).look()
+            online = await appliance.session_looks.online(limit=500)
+    finally:
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+    assert process.returncode == 0
+    assert freeradius_of(home) == []
+    assert {item.kind for item in seen.items} >= {"nas_silent", "run_held"}
+    held = " ".join(item.sentence for item in seen.items if item.kind == "run_held")
+    for step in ("apply_device", "confirm_port", "schedule_installation"):
+        assert f"held in {step}" in held
+    assert len(online) > 100  # all but who is suspended, and the port that is dark
+
+
+def _settings_of(told: Mapping[str, str]) -> dict[str, str]:
+    return {name.removeprefix("FIRSTLIGHT_").lower(): value for name, value in told.items()}
 
 
 async def _line(stream: asyncio.StreamReader) -> str:

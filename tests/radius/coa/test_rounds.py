@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete, update
 
 from radius import ProjectedSubscriber, RadiusProjector, Retransmission
 from radius.coa.claims import ChangeClaims
 from radius.coa.treatment import GRACE, LOOK_AGAIN
+from radius.projection.freeradius_tables import radius_projection
 from radius.testing import LabNas, LabSession
 from tests.radius.conftest import Site
 from tests.radius.online import FASTER, ON_ONE, Line, go_online
@@ -83,6 +85,28 @@ async def test_a_worker_that_stops_while_a_nas_is_asked_leaves_the_change_to_the
     assert [one["said"] for one in (await line.shown(change))["sessions"]] == ["changed"]
 
 
+async def test_who_asks_while_another_process_is_at_it_waits_for_what_that_one_has_to_say(line: Line) -> None:
+    asked, answering = asyncio.Event(), asyncio.Event()
+    line.retransmission = Retransmission(sends=1, first_wait_seconds=60)
+
+    async def busy() -> None:
+        asked.set()
+        await answering.wait()
+
+    line.nas.disconnects.mood.first = busy
+    change = await line.act("change_plan", plan=FASTER)
+    worker = line.changes
+    assert await worker.start_due() == 0
+    await asked.wait()
+    at_once = await line.changes.deliver(change["change_id"])
+    assert (at_once["sessions"], at_once["state"]) == ([], "pending")
+    patient = asyncio.create_task(line.changes.deliver(change["change_id"], pauses=[0.02] * 1000))
+    answering.set()
+    assert [one["said"] for one in (await patient)["sessions"]] == ["changed"]
+    assert await worker.deliver_due() == 1
+    line.nas.disconnects.mood.first = None
+
+
 async def test_a_nas_that_answers_is_not_held_up_by_eight_that_are_silent(line: Line) -> None:
     site = line.site
     silent = [await online_at(line, nas) for nas in await site.nases(["mikrotik"] * 8)]
@@ -119,14 +143,62 @@ async def test_what_has_waited_long_for_its_nas_is_sent_only_while_nobody_else_m
     begin, minutes = line.site.database.begin, timedelta(minutes=4)
     mine, other = (ChangeClaims(begin, begin, tenant_id=line.site.tenant_id, now=line.now) for _ in range(2))
     change = (await line.act("suspend"))["change_id"]
-    assert await mine.take(change, only_due=True)
+    assert await mine.take_due([change]) == [change]
     line.behind -= minutes
     assert await mine.keep(change)
     line.behind -= minutes  # past the first lease, not past the one that was renewed
-    assert not await other.take(change, only_due=False)
+    assert not await other.take(change)
     await line.act("resume")
     assert not await mine.keep(change)  # a later change says what sessions shall have
     line.behind -= minutes
     later = (await line.act("suspend"))["change_id"]
-    assert await other.take(later, only_due=False)
+    assert await other.take(later)
     assert not await mine.keep(change)
+
+
+async def test_what_is_due_is_taken_at_once_and_by_one_alone(line: Line) -> None:
+    begin = line.site.database.begin
+    mine, other = (ChangeClaims(begin, begin, tenant_id=line.site.tenant_id, now=line.now) for _ in range(2))
+    change = (await line.act("suspend"))["change_id"]
+    assert await mine.take_due([change, change + 1]) == [change]
+    assert await other.take_due([change]) == []
+    later = (await line.act("resume"))["change_id"]
+    assert await other.take_due([later]) == []  # somebody is at this subscriber's sessions
+    line.behind -= timedelta(minutes=6)
+    assert await other.take_due([change, later]) == [later]
+
+
+async def test_many_are_told_in_one_go_and_one_that_cannot_be_carried_over_holds_up_no_other(line: Line) -> None:
+    site = line.site
+    others = [await online_at(line, nas) for nas in await site.nases(["mikrotik"] * 2)]
+    strange = others[0]
+    changes = [await one.act("change_plan", plan=FASTER) for one in (line, *others)]
+    async with site.radius_database.begin() as db:  # as if its rows were somebody else's
+        mine = radius_projection.c.name == strange.subscriber["username"]
+        await db.execute(delete(radius_projection).where(mine))
+
+    assert await line.changes.deliver_due() == 2
+
+    told = [await line.shown(change) for change in changes]
+    assert [[one["said"] for one in each["sessions"]] for each in told] == [["changed"], [], ["changed"]]
+    assert [(each["attempts"], each["carried_at"] is None) for each in told] == [(0, False), (1, True), (0, False)]
+    for one in others:
+        await one.nas.close()
+
+
+async def test_who_is_shown_already_is_not_projected_again_unless_it_is_to_be_set_right(line: Line) -> None:
+    site = line.site
+    counting = CountingProjector(
+        site.database.begin, site.radius_database.begin, tenant_id=site.tenant_id, now=line.now, secrets=site.secrets
+    )
+    site.projector = counting
+    told = await line.changes.deliver((await line.act("disconnect"))["change_id"])
+    assert [one["said"] for one in told["sessions"]] == ["disconnected"]
+    assert counting.asked == 0
+    await line.changes.deliver((await line.act("set_right"))["change_id"])
+    assert counting.asked == 1
+    async with site.radius_database.begin() as db:  # a later wish than the one that we know of
+        mine = radius_projection.c.name == line.subscriber["username"]
+        await db.execute(update(radius_projection).where(mine).values(digest="another"))
+    await line.changes.deliver((await line.act("disconnect"))["change_id"])
+    assert counting.asked == 2

@@ -269,7 +269,7 @@ async def test_who_dies_after_asking_leaves_it_due_again_and_nobody_overtakes_me
     async def killed(*_arguments: Any, **_more: Any) -> None:
         raise asyncio.CancelledError
 
-    dying._keep = killed  # type: ignore[method-assign]
+    dying._conclude = killed  # type: ignore[assignment]
     with pytest.raises(asyncio.CancelledError):
         await dying.deliver(change["change_id"])
     assert len(line.nas.disconnects.requests) == 1

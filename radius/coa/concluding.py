@@ -1,0 +1,196 @@
+"""What came of asking sessions, kept for many changes at once, and when each change is to be looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Table, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from radius.coa.claims import ChangeClaims
+from radius.coa.doors import close_ghost
+from radius.coa.outbox import treatments_of
+from radius.coa.preparing import Prepared
+from radius.coa.tables import ChangeState, SessionChange, SessionTreatment
+from radius.coa.treatment import Answer, due_again, is_confirmed, is_settled, next_sign, to_be_asked
+from radius.lists import among, insert_rows, update_rows
+from radius.ports import Begin, Now
+from radius.sessions.sessions import Session, SessionReader
+from radius.subscribers.former_names import set_free
+
+_CHANGES, _TREATMENTS = cast(Table, SessionChange.__table__), cast(Table, SessionTreatment.__table__)
+_KEPT = [
+    _CHANGES.c[name] for name in ("id", "subscriber_id", "state", "attempts", "due_at", "leased_until", "settled_at")
+]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A round of one change: what came of each session that was asked, and the sessions that are open by now."""
+
+    prepared: Prepared
+    answers: Sequence[tuple[Session, Answer]]
+    open: Sequence[Session] = field(default=())
+
+    @property
+    def change_id(self) -> int:
+        return self.prepared.wish.change_id
+
+    @property
+    def ghosts(self) -> list[Session]:
+        return [session for session, answer in self.answers if answer.said == "unknown_to_nas"]
+
+
+@dataclass
+class _Page:
+    """What is kept of one change, and of the sessions that were asked; ``new``: not kept yet."""
+
+    id: int
+    subscriber_id: int
+    state: ChangeState
+    attempts: int
+    due_at: datetime
+    leased_until: datetime | None
+    settled_at: datetime | None
+    treated: list[SessionTreatment] = field(default_factory=list)
+    new: list[SessionTreatment] = field(default_factory=list)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return {column.name: getattr(self, column.name) for column in _KEPT}
+
+
+def _row(treatment: SessionTreatment) -> dict[str, Any]:
+    return {column.name: getattr(treatment, column.name) for column in _TREATMENTS.columns if column.name != "id"}
+
+
+class Conclusion:
+    """Of one tenant's changes. May be repeated, also at the same time."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        radius_begin: Begin,
+        *,
+        claims: ChangeClaims,
+        reader: SessionReader,
+        tenant_id: str,
+        now: Now,
+    ) -> None:
+        self._begin = begin
+        self._radius_begin = radius_begin
+        self._claims = claims
+        self._reader = reader
+        self._tenant_id = tenant_id
+        self._now = now
+
+    async def of(self, rounds: Sequence[Asked]) -> list[None]:
+        """Keep the answers, before anything is believed of them; then what accounting shows by now counts.
+
+        Raises:
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the answers are kept, unless accounting did not say what it
+                shows once all of them were in: a packet of before is no proof.
+        """
+        heard = await self._heard(rounds)
+        haunted = [each for each in heard if each.ghosts]
+        async with self._begin() as db:
+            pages = await self._pages(db, heard)
+            for each in heard:
+                self._keep(pages[each.change_id], each)
+                if not each.ghosts:
+                    await self._settle(db, pages[each.change_id], each)
+            await self._write(db, pages.values())
+        if haunted:
+            await self._close(haunted)
+        return [None for _ in rounds]
+
+    async def _heard(self, rounds: Sequence[Asked]) -> list[Asked]:
+        """With the sessions that are open now: where none was asked, those of before."""
+        asked = [each for each in rounds if each.answers]
+        found = await self._reader.open_sessions_of_each([each.prepared.wish.names for each in asked])
+        now_open = {each.change_id: sessions for each, sessions in zip(asked, found, strict=True)}
+        heard = []
+        for each in rounds:
+            sessions = now_open.get(each.change_id, each.prepared.open)
+            by_number = {session.radacct_id: session for session in sessions}
+            answers = [(by_number.get(one.radacct_id, one), answer) for one, answer in each.answers]
+            heard.append(Asked(each.prepared, answers, sessions))
+        return heard
+
+    async def _close(self, haunted: Sequence[Asked]) -> None:
+        for each in haunted:
+            for session in each.ghosts:
+                await close_ghost(self._radius_begin, session)
+        async with self._begin() as db:
+            pages = await self._pages(db, haunted)
+            for each in haunted:
+                gone = {session.radacct_id for session in each.ghosts}
+                left = [session for session in each.open if session.radacct_id not in gone]
+                await self._settle(db, pages[each.change_id], Asked(each.prepared, each.answers, left))
+            await self._write(db, pages.values())
+
+    async def _pages(self, db: AsyncSession, rounds: Sequence[Asked]) -> dict[int, _Page]:
+        """What is kept of each change, locked in one order, as others lock several of them."""
+        numbers = [each.change_id for each in rounds]
+        mine = select(*_KEPT).where(_CHANGES.c.tenant_id == self._tenant_id, among(db, _CHANGES.c.id, numbers))
+        held = await db.execute(mine.order_by(_CHANGES.c.id).with_for_update())
+        pages = {row.id: _Page(**row._mapping) for row in held}
+        for treatment in await treatments_of(db, numbers):
+            pages[treatment.change_id].treated.append(treatment)
+        return pages
+
+    async def _write(self, db: AsyncSession, pages: Iterable[_Page]) -> None:
+        """The sessions that were there are written as they have changed, by the flush."""
+        every = list(pages)
+        new = [treatment for page in every for treatment in page.new]
+        await insert_rows(db, _TREATMENTS, [_row(treatment) for treatment in new])
+        await update_rows(db, _CHANGES, [page.row for page in every])
+
+    def _keep(self, page: _Page, each: Asked) -> None:
+        kept = {treatment.radacct_id: treatment for treatment in page.treated}
+        for session, answer in each.answers:
+            treatment = kept.get(session.radacct_id)
+            if treatment is None:
+                treatment = SessionTreatment(
+                    tenant_id=self._tenant_id,
+                    change_id=page.id,
+                    radacct_id=session.radacct_id,
+                    session_id=session.session_id,
+                    nas_address=session.nas_address,
+                )
+                page.treated.append(treatment)
+                page.new.append(treatment)
+            treatment.said, treatment.reason = answer.said, answer.reason
+            treatment.error_cause = answer.error_cause
+            treatment.asked_at = answer.at or treatment.asked_at
+            treatment.heard_at, treatment.heard_seconds = session.updated_at, session.duration_seconds
+
+    async def _settle(self, db: AsyncSession, page: _Page, each: Asked) -> None:
+        """What accounting shows by now counts; what is left decides when this is due again."""
+        wish, carried, now, treated = each.prepared.wish, each.prepared.carried, self._now(), page.treated
+        still_open = {session.radacct_id: session for session in each.open}
+        page.leased_until = self._claims.give_up(page.id, page.leased_until)
+        for one in treated:
+            if one.confirmed_at is None and is_confirmed(one, still_open.get(one.radacct_id)):
+                one.confirmed_at = now
+        if page.state != "pending":
+            return
+        left = to_be_asked(
+            each.open, treated, carried=carried, now=now, interim=wish.longest_interim, ends=wish.is_refused
+        )
+        none_can_turn_up = is_settled((), left, carried=carried, now=now, interim=wish.interim)
+        in_use = {session.username for session in each.open} if none_can_turn_up else set(wish.former_names)
+        gone = set(wish.former_names) - in_use
+        if gone:
+            await set_free(db, self._tenant_id, page.subscriber_id, gone, now=now)
+        waits = bool(in_use & set(wish.former_names))
+        if not waits and is_settled(treated, left, carried=carried, now=now, interim=wish.interim):
+            page.state, page.settled_at = "confirmed", now
+            return
+        sign = next_sign(
+            treated, left, carried=carried, now=now, interim=wish.longest_interim, settles_after=wish.interim
+        )
+        page.attempts, page.due_at = due_again(treated, page.attempts, now, sign=sign)

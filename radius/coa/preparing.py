@@ -1,0 +1,195 @@
+"""What a change's sessions are to be asked, made out for many changes at once: FreeRADIUS shows the subscribers as they
+shall be, accounting says which of their sessions are open, and their NASes are looked up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
+
+from radius.coa.doors import KnownNas, nas_doors
+from radius.coa.outbox import former_terms, last_told, treatments_of
+from radius.coa.tables import SessionChange, SessionTreatment
+from radius.coa.treatment import LOGIN_TAKES, Carried, to_be_asked
+from radius.coa.wish import ChangeWish
+from radius.errors import SessionChangeUnknown
+from radius.lists import among
+from radius.plans.gardens import in_garden
+from radius.plans.terms import PlanTerms, terms_of
+from radius.ports import Begin, Now, Secrets
+from radius.projection.projection import is_refused
+from radius.projection.projector import RadiusProjector
+from radius.projection.standing import shown_already
+from radius.sessions.sessions import Session, SessionReader
+from radius.subscribers.former_names import not_free_yet
+from radius.tables import Plan, Subscriber
+
+_OF_SUBSCRIBERS = (
+    Subscriber.username,
+    Subscriber.state,
+    Subscriber.plan_id,
+    Subscriber.garden_plan_id,
+    Subscriber.capped_plan_id,
+)
+PROJECTED_AT_ONCE = 8
+"""So many subscribers have a transaction open at the same time."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is wished, how far it was, the sessions that are open, and which of them are to be asked, through what."""
+
+    wish: ChangeWish
+    carried: Carried
+    open: list[Session]
+    asked: list[Session]
+    doors: Mapping[str, KnownNas]
+
+
+class Preparation:
+    """Of one tenant's changes. May be repeated, also at the same time."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        radius_begin: Begin,
+        *,
+        projector: RadiusProjector,
+        reader: SessionReader,
+        tenant_id: str,
+        now: Now,
+        secrets: Secrets,
+    ) -> None:
+        self._begin = begin
+        self._radius_begin = radius_begin
+        self._projector = projector
+        self._reader = reader
+        self._tenant_id = tenant_id
+        self._now = now
+        self._secrets = secrets
+
+    async def of(self, change_ids: Sequence[int]) -> list[Prepared]:
+        """Of each of these changes.
+
+        Raises:
+            SessionChangeUnknown
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit, ForeignRows, ProjectionRaced
+        """
+        await self._show(change_ids)
+        shown_by, highest = self._now(), await self._reader.highest_number()
+        async with self._begin() as db:
+            await self._note_shown(db, change_ids, shown_by, highest)
+            wishes = await self._wishes(db, change_ids, shown_by)
+        sessions = await self._reader.open_sessions_of_each([wish.names for wish, _, _ in wishes])
+        asked = [
+            to_be_asked(
+                theirs,
+                treated,
+                carried=carried,
+                now=self._now(),
+                interim=wish.longest_interim,
+                ends=wish.is_refused,
+            )
+            for (wish, carried, treated), theirs in zip(wishes, sessions, strict=True)
+        ]
+        addresses = {session.nas_address for of_one in asked for session in of_one}
+        doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
+        return [
+            Prepared(wish, carried, theirs, these, doors)
+            for (wish, carried, _), theirs, these in zip(wishes, sessions, asked, strict=True)
+        ]
+
+    async def _show(self, change_ids: Sequence[int]) -> None:
+        """FreeRADIUS shows the subscribers as they shall be. Of a change that was carried over there is nothing to do:
+        a later wish has a change of its own, or is nothing that sessions are told of."""
+        async with self._begin() as db:
+            known = select(SessionChange.id, SessionChange.subscriber_id, SessionChange.act, SessionChange.carried_at)
+            mine = known.where(SessionChange.tenant_id == self._tenant_id, among(db, SessionChange.id, change_ids))
+            found = list(await db.execute(mine))
+            waiting = {each.subscriber_id: each.act for each in found if each.carried_at is None}
+            plans = await self._served_by(db, waiting)
+        for change_id in set(change_ids) - {each.id for each in found}:
+            raise SessionChangeUnknown(change_id)
+        # who is to be set right is written anew, whatever we know
+        believed = [who for who, act in waiting.items() if act != "set_right"]
+        already = await shown_already(
+            self._begin, self._radius_begin, tenant_id=self._tenant_id, subscriber_ids=believed
+        )
+        for plan_id in sorted({plan_id for who in already for plan_id in plans[who]}):
+            await self._projector.project_one("plan", plan_id)
+        await self._project([who for who in waiting if who not in already])
+
+    async def _served_by(self, db: AsyncSession, subscriber_ids: Collection[int]) -> dict[int, tuple[int, ...]]:
+        """By subscriber the plans that must be there before it."""
+        columns = (Subscriber.id, Subscriber.plan_id, Subscriber.garden_plan_id, Subscriber.capped_plan_id)
+        mine = select(*columns).where(Subscriber.tenant_id == self._tenant_id, among(db, Subscriber.id, subscriber_ids))
+        return {number: tuple(each for each in plans if each is not None) for number, *plans in await db.execute(mine)}
+
+    async def _project(self, subscriber_ids: Sequence[int]) -> None:
+        turns = asyncio.Semaphore(PROJECTED_AT_ONCE)
+
+        async def one(subscriber_id: int) -> None:
+            async with turns:
+                await self._projector.project_subscriber(subscriber_id)
+
+        done = await asyncio.gather(*(one(each) for each in subscriber_ids), return_exceptions=True)
+        for error in done:
+            if error is not None:
+                raise error
+
+    async def _note_shown(self, db: AsyncSession, change_ids: Sequence[int], shown_by: datetime, highest: int) -> None:
+        mine = (SessionChange.tenant_id == self._tenant_id, among(db, SessionChange.id, change_ids))
+        # in one order, as others lock several of them
+        await db.execute(select(SessionChange.id).where(*mine).order_by(SessionChange.id).with_for_update())
+        note = update(SessionChange).where(*mine).execution_options(synchronize_session=False)
+        settled = SessionChange.carried_at <= shown_by - LOGIN_TAKES
+        await db.execute(note.where(SessionChange.right_above.is_(None), settled).values(right_above=highest))
+        await db.execute(note.where(SessionChange.carried_at.is_(None)).values(carried_at=shown_by))
+
+    async def _wishes(
+        self, db: AsyncSession, change_ids: Sequence[int], shown_by: datetime
+    ) -> list[tuple[ChangeWish, Carried, list[SessionTreatment]]]:
+        mine = select(SessionChange).where(SessionChange.tenant_id == self._tenant_id)
+        changes = {each.id: each for each in await db.scalars(mine.where(among(db, SessionChange.id, change_ids)))}
+        numbers = {change.subscriber_id for change in changes.values()}
+        theirs = select(Subscriber).where(Subscriber.tenant_id == self._tenant_id, among(db, Subscriber.id, numbers))
+        theirs = theirs.options(load_only(*_OF_SUBSCRIBERS))
+        whose = {each.id: each for each in await db.scalars(theirs)}
+        served = await self._served_terms(db, whose.values())
+        told = await last_told(db, list(changes.values()))
+        former_names = await not_free_yet(db, self._tenant_id, numbers)
+        treated: dict[int, list[SessionTreatment]] = {change_id: [] for change_id in change_ids}
+        for each in await treatments_of(db, change_ids):
+            treated[each.change_id].append(each)
+        wishes = []
+        for change_id in change_ids:
+            change, of_change = changes[change_id], treated[change_id]
+            subscriber = whose[change.subscriber_id]
+            wish = ChangeWish(
+                change_id=change_id,
+                username=subscriber.username,
+                former=former_terms(change),
+                wanted=served[subscriber.plan_id, subscriber.over_plan_id],
+                ends=change.must_end or is_refused(subscriber),
+                told=told[change_id],
+                changed=frozenset(each.radacct_id for each in of_change if each.said == "changed"),
+                former_names=former_names.get(subscriber.id, ()),
+                is_refused=is_refused(subscriber),
+            )
+            wishes.append((wish, Carried(change.carried_at or shown_by, change.right_above), of_change))
+        return wishes
+
+    async def _served_terms(
+        self, db: AsyncSession, subscribers: Collection[Subscriber]
+    ) -> dict[tuple[int, int | None], PlanTerms]:
+        """What the sessions of those have who are served by a plan, or by another one over theirs."""
+        pairs = {(each.plan_id, each.over_plan_id) for each in subscribers}
+        numbers = {number for pair in pairs for number in pair if number is not None}
+        mine = select(Plan).where(Plan.tenant_id == self._tenant_id, Plan.id.in_(numbers))
+        terms = {plan.id: terms_of(plan) for plan in await db.scalars(mine)}
+        return {(own, over): terms[own] if over is None else in_garden(terms[own], terms[over]) for own, over in pairs}

@@ -1,0 +1,69 @@
+"""Why a NAS cannot be used: a branch of the tree in ``radius.errors``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from radius.errors import RadiusError
+
+
+class NasError(RadiusError):
+    """The NAS cannot be used."""
+
+    code = "radius.nas_error"
+
+
+class NasRefused(NasError):
+    """A value of the NAS cannot be meant."""
+
+    code = "radius.nas_refused"
+
+    def __init__(self, nas: str, faults: Iterable[str]) -> None:
+        self.nas = nas[:80]
+        self.faults = tuple(faults)
+        super().__init__(f"NAS {self.nas!r} cannot be meant: {'; '.join(self.faults)}.")
+
+
+class NasUnknown(NasError):
+    """There is no such NAS."""
+
+    code = "radius.nas_unknown"
+
+    def __init__(self, nas: str) -> None:
+        self.nas = nas[:80]
+        super().__init__(f"There is no NAS {self.nas!r}.")
+
+
+class NasNameTaken(NasError):
+    """There is another NAS of that name."""
+
+    code = "radius.nas_name_taken"
+
+    def __init__(self, nas: str, address: str) -> None:
+        self.nas = nas
+        self.address = address
+        super().__init__(
+            f"There is a NAS {nas} already, at {address} and on other terms. An estate changes it; or use another name."
+        )
+
+
+class NasAddressTaken(NasError):
+    """The address belongs to another NAS."""
+
+    code = "radius.nas_address_taken"
+
+    def __init__(self, nas: str, address: str) -> None:
+        self.nas = nas
+        self.address = address
+        super().__init__(f"NAS {nas} cannot have address {address}: another NAS has it. Correct one of the two.")
+
+
+class DialectUnknown(NasError):
+    """No such NAS dialect is built in."""
+
+    code = "radius.dialect_unknown"
+
+    def __init__(self, dialect: str, known: Iterable[str]) -> None:
+        self.dialect = dialect
+        self.known = tuple(sorted(known))
+        super().__init__(f"There is no NAS dialect {dialect[:80]!r}; known are: {', '.join(self.known)}.")

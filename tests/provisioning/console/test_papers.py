@@ -1,0 +1,129 @@
+"""What has to do with a customer on paper: their page, orders, tickets, mails, notices; and access nodes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from provisioning.commercial import TicketDesk
+from tests.support.console import Console, Person
+
+ANNA = 1001
+
+
+async def page(person: Person, path: str, **asked: str) -> str:
+    """The page, which must be there."""
+    answer = await person.get(path, params=asked)
+    assert answer.status_code == 200, (path, answer.text)
+    return answer.text
+
+
+async def open_ticket(console: Console, customer_id: int | None = ANNA) -> int:
+    async with console.appliance.database.begin() as db:
+        opened = await console.appliance.services(db).ticketing_service.create_ticket(
+            title="No light since noon",
+            description="The neighbours have none either.",
+            customer_id=customer_id,
+            priority="urgent",
+            assigned_team="noc",
+        )
+    return opened["ticket_id"]
+
+
+async def test_a_customer_s_page_has_all_that_is_theirs(any_console: Console) -> None:
+    ticket = await open_ticket(any_console)
+    admin = await any_console.somebody("admin")
+    assert f'<a href="/customers/{ANNA}">{ANNA}</a>' in await page(admin, "/customers", email="customer1@example.net")
+    assert "Older ones" in await page(admin, "/customers")
+    seen = await page(admin, f"/customers/{ANNA}")
+    assert f"Customer 1, customer {ANNA}" in seen
+    for link in (
+        '<a href="/subscribers/1">c1001-s1@isp.example</a>',
+        '<a href="/devices/HWTC00000001">HWTC00000001</a>',
+        '<a href="/runs/1">run 1</a>',
+        f'<a href="/tickets/{ticket}">ticket {ticket}</a> No light since noon',
+    ):
+        assert link in seen, link
+    [mail] = set(re.findall(r'<a href="(/mails/\d+)">mail \d+</a> [^<]*your service is live', seen))
+    shown = await page(admin, mail)
+    assert "customer1@example.net" in shown and "Every attempt" in shown and "250 2.0.0" in shown
+    assert (await admin.get("/customers/999")).status_code == 404
+
+
+async def test_a_customer_s_page_shows_what_the_role_may_see(console: Console) -> None:
+    await open_ticket(console)
+    nora, dispatcher = await console.somebody("noc"), await console.somebody("dispatch")
+    for person, there, left_out in (
+        (nora, ("lines", "cpes", "runs", "tickets", "mails"), ("orders",)),
+        (dispatcher, ("lines", "cpes", "runs", "orders", "tickets"), ("mails",)),
+    ):
+        seen = await page(person, f"/customers/{ANNA}")
+        assert all(f'<h2 id="{kind}">' in seen for kind in there)
+        assert not any(f'<h2 id="{kind}">' in seen for kind in left_out)
+    assert (await (await console.somebody("technician")).get(f"/customers/{ANNA}")).status_code == 403
+
+
+async def test_a_partner_opens_their_own_customers_and_nobody_else_s(console: Console) -> None:
+    partner = await console.somebody("partner")
+    own = re.findall(r'<a href="/customers/(\d+)">', await page(partner, "/customers"))
+    assert own and str(ANNA) not in own
+    seen = await page(partner, f"/customers/{own[0]}")
+    assert "Ada Byron" in seen and '<h2 id="lines">' not in seen
+    assert (await partner.get(f"/customers/{ANNA}")).status_code == 404
+
+
+async def test_orders_are_listed_and_shown_whole_for_who_may_see_them(any_console: Console) -> None:
+    sales = await any_console.somebody("sales")
+    [order] = set(re.findall(r'<a href="(/orders/\d+)">', await page(sales, "/orders")))
+    seen = await page(sales, order)
+    assert "EUR" in seen and "What was bought" in seen and "Fibre 300" in seen
+    assert "No order like that." in await page(sales, "/orders", state="failed")
+    assert (await sales.get("/orders", params={"state": "no"})).status_code == 422
+    assert (await (await any_console.somebody("noc")).get(order)).status_code == 403
+
+
+async def test_tickets_stand_in_the_order_in_which_they_are_due(any_console: Console) -> None:
+    ticket = await open_ticket(any_console, None)
+    nora = await any_console.somebody("noc")
+    assert f'<a href="/tickets/{ticket}"><strong>No light since noon</strong></a>' in await page(nora, "/tickets")
+    seen = await page(nora, f"/tickets/{ticket}")
+    assert "nobody in particular" in seen and f"firstlight tickets move {ticket} inProgress" in seen
+    assert "No ticket like that." in await page(nora, "/tickets", state="closed")
+    assert "No ticket like that." in await page(nora, "/tickets", overdue="yes", team="noc")
+    async with any_console.appliance.database.begin() as db:
+        desk = TicketDesk(db, tenant_id=any_console.appliance.tenant_id, now=any_console.appliance.clock)
+        await desk.update(ticket_id=ticket, state="cancelled", note="by mistake")
+    assert "No ticket is to be done." in await page(nora, "/tickets")
+    assert f'href="/tickets/{ticket}"' in await page(nora, "/tickets", state="all")
+
+
+async def test_mails_and_notices_are_listed_with_what_was_answered(any_console: Console) -> None:
+    nora = await any_console.somebody("noc")
+    seen = await page(nora, "/mails", recipient="customer1@example.net")
+    assert "your service is live" in seen and "customer2@example.net" not in seen
+    assert "No mail like that." in await page(nora, "/mails", state="refused")
+    assert "No notice" in await page(nora, "/notices", state="failed")
+    async with any_console.appliance.database.begin() as db:
+        await any_console.appliance.services(db).notifications_service.notify_team(
+            team="noc", channel="email", subject="Pool", message="Pool north-v4 is full."
+        )
+    seen = await page(nora, "/notices", team="noc")
+    assert "Pool north-v4 is full." in seen and "team noc by email" in seen
+
+
+async def test_an_access_node_says_how_many_lines_it_has_and_what_needs_a_person_there(any_console: Console) -> None:
+    nora = await any_console.somebody("noc")
+    listed = await page(nora, "/access-nodes")
+    assert re.findall(r"/access-nodes/of\?name=([\w-]+)", listed) == ["OLT-3", "OLT-TIGHT"]
+    assert "behind bng-tight" in listed and "C-VLANs: " in listed
+    assert "OLT-3" not in await page(nora, "/access-nodes", behind="OLT-3")
+    seen = await page(nora, "/access-nodes/of", name="OLT-3")
+    assert re.search(r"\d+ lines? in service, behind bng-north\.", seen)
+    assert "Nothing here needs anybody now." in seen
+    assert (await nora.get("/access-nodes/of", params={"name": "OLT-99"})).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/customers", "/orders", "/tickets", "/mails", "/notices", "/access-nodes"])
+async def test_whoever_has_not_the_permission_is_told_so(console: Console, path: str) -> None:
+    assert (await (await console.somebody("technician")).get(path)).status_code == 403

@@ -1,0 +1,73 @@
+"""Many who ask at the same time are answered in one go, each with its own answer or its own trouble."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from radius.coa.together import Together
+from radius.projection_errors import RadiusDatabaseUnavailable
+
+
+class Halves:
+    """Halves even numbers; goes are counted, and held up while ``open`` is not set."""
+
+    def __init__(self) -> None:
+        self.goes: list[list[int]] = []
+        self.begun, self.open = asyncio.Event(), asyncio.Event()
+        self.open.set()
+        self.down = False
+
+    async def of(self, numbers: Sequence[int]) -> list[int]:
+        self.goes.append(list(numbers))
+        self.begun.set()
+        await self.open.wait()
+        if self.down:
+            raise RadiusDatabaseUnavailable("it is down")
+        if odd := [number for number in numbers if number % 2]:
+            raise ValueError(f"{odd[0]} is odd")
+        return [number // 2 for number in numbers]
+
+
+async def test_who_comes_at_the_same_time_is_in_one_go_and_a_full_one_leaves_the_rest_to_the_next() -> None:
+    halves = Halves()
+    half = Together(halves.of, most=3)
+    assert await asyncio.gather(*(half(number) for number in (2, 4, 6, 8))) == [1, 2, 3, 4]
+    assert halves.goes == [[2, 4, 6], [8]]
+
+
+async def test_one_who_has_trouble_keeps_it_to_itself() -> None:
+    halves = Halves()
+    half = Together(halves.of, most=10)
+    answers = await asyncio.gather(*(half(number) for number in (2, 3, 4)), return_exceptions=True)
+    assert (answers[0], str(answers[1]), answers[2]) == (1, "3 is odd", 2)
+    assert halves.goes == [[2, 3, 4], [2], [3], [4]]
+
+
+async def test_a_database_that_is_down_is_asked_once_for_all_of_them() -> None:
+    halves = Halves()
+    halves.down = True
+    half = Together(halves.of, most=10)
+    answers = await asyncio.gather(*(half(number) for number in (2, 4)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [RadiusDatabaseUnavailable] * 2
+    assert halves.goes == [[2, 4]]
+    halves.down = False
+    assert await half(6) == 3
+
+
+async def test_what_nobody_waits_for_any_more_is_ended_if_begun_and_else_left() -> None:
+    halves = Halves()
+    halves.open.clear()
+    half = Together(halves.of, most=1)
+    first, second = asyncio.create_task(half(2)), asyncio.create_task(half(4))
+    await halves.begun.wait()
+    for each in (first, second):
+        each.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+    halves.open.set()
+    await half.end()
+    assert halves.goes == [[2]]
+    with pytest.raises(ValueError, match="5 is odd"):
+        await half(5)
