@@ -19,8 +19,17 @@ from provisioning.console.errors import AssetsMissing
 
 HERE = Path(__file__).parent
 FOLDERS = (HERE / "vendor", HERE / "assets")
-MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-NEEDED = ("htmx.min.js", "pico.min.css", "console.css", "console.js", "icon.svg")
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+}
+NEEDED = (
+    *("htmx.min.js", "pico.min.css", "console.css", "console.js", "icon.svg"),
+    *("zxing.min.js", "zxing_reader.wasm"),
+)
 FOR_GOOD = "public, max-age=31536000, immutable"
 
 doors = ConsoleDoors(name="assets")

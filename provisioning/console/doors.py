@@ -25,6 +25,7 @@ from provisioning.console.pages import FORM_TOKEN, refused
 SIGNED_IN: Final = "signed in"
 """In the place of a permission: whoever has signed in, whatever their role."""
 COOKIE = "firstlight_session"
+TOKEN_HEADER = "x-form-token"  # noqa: S105 - the header's name
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 1000
 OURS = frozenset({"same-origin"})
@@ -68,9 +69,18 @@ class ConsoleDoor(Door):
             raise RequestForged
         request.state.form = form = _read_form(request, body)
         if self.terms.permission != PUBLIC:
-            sent, own = form.get(FORM_TOKEN, ""), signed_in(request).form_token
-            if not hmac.compare_digest(sent.encode(), own.encode()):
-                raise RequestForged
+            _require_token(request, form.get(FORM_TOKEN, ""))
+
+
+class ScriptDoor(ConsoleDoor):
+    """A route that a page's script calls: it takes JSON or a picture, and the token of its session in a header."""
+
+    def _check_body(self, request: Request, body: bytes) -> None:
+        """Raises: RequestForged, MediaTypeUnsupported, RequestMalformed."""
+        if not _comes_from_here(request):
+            raise RequestForged
+        _require_token(request, request.headers.get(TOKEN_HEADER, ""))
+        Door._check_body(self, request, body)
 
 
 class ConsoleDoors(Doors):
@@ -102,6 +112,15 @@ class ConsoleDoors(Doors):
         )
 
 
+class ScriptDoors(Doors):
+    """A router of what a page's script calls; what it is refused is a problem, as the API's. Not in its description."""
+
+    kind = ScriptDoor
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(include_in_schema=False, tags=[name])
+
+
 def signed_in(request: Request) -> SignedIn:
     """Who has signed in; only behind a door that isn't public."""
     found: SignedIn = request.state.signed_in
@@ -122,6 +141,12 @@ def _comes_from_here(request: Request) -> bool:
         return site in OURS
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+
+
+def _require_token(request: Request, sent: str) -> None:
+    """Raises: RequestForged."""
+    if not hmac.compare_digest(sent.encode(), signed_in(request).form_token.encode()):
+        raise RequestForged
 
 
 def _read_form(request: Request, body: bytes) -> Form:

@@ -25,6 +25,8 @@ PLACES = (
     Place("/orders", "Orders", "orders.read"),
     Place("/tickets", "Tickets", "tickets.read"),
     Place("/visits", "Visits", "visits.read"),
+    Place("/dispatch", "Dispatch", "visits.write"),
+    Place("/field", "My day", "visits.report"),
     Place("/sessions", "Sessions", "subscribers.read"),
     Place("/pools", "Pools", "addresses.read"),
     Place("/access-nodes", "Access nodes", "addresses.read"),

@@ -21,20 +21,25 @@ from provisioning.console.words import FILTERS
 TEMPLATES = Path(__file__).parent / "templates"
 FORM_TOKEN = "form_token"  # noqa: S105 - the field's name
 SIGN_IN = "/sign-in"
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",  # Pico's marks of form fields are pictures inside of its sheet
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
+ALLOWED: Mapping[str, str] = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",  # Pico's marks of form fields are pictures inside of its sheet
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+def policy(allows: Mapping[str, str]) -> str:
+    """What a page may load and run: as every page, but for this."""
+    return "; ".join(f"{name} {value}" for name, value in {**ALLOWED, **allows}.items())
+
+
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": policy({}),
     "Cache-Control": "no-store",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -46,10 +51,21 @@ HEADERS = {
 
 
 def show(
-    call: Call, template: str, title: str, *, topics: Iterable[str] = (), status: int = 200, **variables: object
+    call: Call,
+    template: str,
+    title: str,
+    *,
+    topics: Iterable[str] = (),
+    status: int = 200,
+    allows: Mapping[str, str] | None = None,
+    **variables: object,
 ) -> HTMLResponse:
-    """A page in the console's frame. ``topics``: what it follows while it is looked at."""
-    return _page(call.request, template, status=status, title=title, topics=" ".join(topics), **variables)
+    """A page in the console's frame. ``topics``: what it follows while it is looked at. ``allows``: what its policy
+    says otherwise, or besides."""
+    page = _page(call.request, template, status=status, title=title, topics=" ".join(topics), **variables)
+    if allows is not None:
+        page.headers["Content-Security-Policy"] = policy(allows)
+    return page
 
 
 def to(path: str) -> RedirectResponse:
@@ -61,17 +77,15 @@ def refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> R
     """The page of a problem: its sentence and every fault. Who isn't signed in is led to where they can."""
     if problem["code"] == "access.session_over":
         return _to_sign_in(request)
-    page = _page(
-        request,
-        "problem.html.j2",
-        status=problem["status"],
-        title=problem["title"],
-        topics="",
-        sentence=problem["detail"],
-        faults=problem.get("errors", []),
-    )
+    faults = problem.get("errors", [])
+    page = refused_with(request, problem, "problem.html.j2", title=problem["title"], faults=faults)
     page.headers.update({name: value for name, value in headers.items() if name.lower() == "retry-after"})
     return page
+
+
+def refused_with(request: Request, problem: Problem, template: str, **variables: object) -> Response:
+    """A page of its own for a problem, with its sentence and its status."""
+    return _page(request, template, status=problem["status"], topics="", sentence=problem["detail"], **variables)
 
 
 def _to_sign_in(request: Request) -> Response:

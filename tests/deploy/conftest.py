@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
+ZXING = ("zxing.min.js", "zxing_reader.wasm", "zxing.LICENSE")
 # What deploy/setup uses of Debian's essential packages.
 ESSENTIAL = (
     *("bash", "cat", "chmod", "comm", "cp", "cut", "dirname", "env", "find", "flock", "grep", "id", "mkdir"),
@@ -74,7 +75,7 @@ class Machine:
         fetched, vendor = self.root / ".npm", self.root / "provisioning" / "console" / "vendor"
         for folder in (fetched, vendor):
             folder.mkdir(parents=True, exist_ok=True)
-        for name in ("htmx.min.js", "htmx.LICENSE", "pico.min.css", "pico.LICENSE"):
+        for name in ("htmx.min.js", "htmx.LICENSE", "pico.min.css", "pico.LICENSE", *ZXING):
             (vendor / name).write_text(name)
         locks = [self.root / "package.json", self.root / "package-lock.json", self.root / "deploy" / "assets"]
         stamp = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()

@@ -1,0 +1,45 @@
+// The dispatch board: what is dropped on a lane is asked for by the same form as by its link, filled in.
+(() => {
+  "use strict";
+  const STEP_MINUTES = 15;
+  let dragged = null;
+
+  for (const block of document.querySelectorAll(".block")) block.style.flexGrow = block.dataset.minutes;
+
+  // The time under the pointer: the block's own begin, and of its length what lies before the pointer.
+  const timeAt = (block, event) => {
+    const box = block.getBoundingClientRect();
+    const share = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
+    const minutes = Math.floor((share * Number(block.dataset.minutes)) / STEP_MINUTES) * STEP_MINUTES;
+    const begins = new Date(`${block.dataset.begins}Z`); // the ISP's clock, of which only the figures are wanted
+    return new Date(begins.getTime() + minutes * 60000).toISOString().slice(0, 16);
+  };
+
+  const under = (event) => event.target.closest?.(".block");
+
+  document.addEventListener("dragstart", (event) => {
+    dragged = under(event)?.dataset.visit || null;
+    if (!dragged) return;
+    event.dataTransfer.setData("text/plain", `visit ${dragged}`);
+    event.dataTransfer.effectAllowed = "move";
+  });
+  document.addEventListener("dragover", (event) => {
+    const block = under(event);
+    for (const each of document.querySelectorAll(".block.over")) if (each !== block) each.classList.remove("over");
+    if (!dragged || !block) return;
+    event.preventDefault();
+    block.classList.add("over");
+  });
+  document.addEventListener("dragend", () => {
+    dragged = null;
+    for (const each of document.querySelectorAll(".block.over")) each.classList.remove("over");
+  });
+  document.addEventListener("drop", (event) => {
+    const block = under(event);
+    if (!dragged || !block || block.dataset.visit === dragged) return;
+    event.preventDefault();
+    const technician = block.closest(".lane").dataset.technician;
+    const asked = new URLSearchParams({ technician, at: timeAt(block, event) });
+    location.assign(`/dispatch/visits/${dragged}?${asked}`);
+  });
+})();

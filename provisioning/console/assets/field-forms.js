@@ -1,0 +1,240 @@
+// What a job's forms make of what is typed, taken and drawn: an act that is kept on the device, or a fault that is told.
+(() => {
+  "use strict";
+  const field = (window.field = window.field || {});
+  class Fault extends Error {}
+
+  // -- reading ---------------------------------------------------------------------------------------------------------
+
+  const typed = (form, name) => form.elements[name].value.trim();
+  const filled = (pairs) => Object.fromEntries(Object.entries(pairs).filter(([, value]) => value !== ""));
+
+  // A reading as people write it: with a comma, or with the long minus sign. Null where there is none.
+  field.reading = (text) => {
+    const plain = text.replace(",", ".").replace("\u2212", "-").replace(/\s*dBm$/i, "").trim();
+    if (plain === "") return null;
+    if (!/^[+-]?\d{1,2}(\.\d{1,2})?$/.test(plain)) throw new Fault("The received power is a number of dBm, as -19.4.");
+    return Number(plain);
+  };
+
+  field.verdictOn = (dbm, [least, most]) => {
+    if (dbm < least) return { words: `Too weak: it passes from ${least} to ${most} dBm.`, tone: "bad" };
+    if (dbm > most) return { words: `Too strong: it passes from ${least} to ${most} dBm.`, tone: "bad" };
+    return { words: `Passes: from ${least} to ${most} dBm.`, tone: "good" };
+  };
+
+  const add = (job, kind, content, more = {}) =>
+    field.store.add({
+      owner: field.day.owner,
+      visit_id: job.visit.visit_id,
+      address: job.visit.address,
+      kind,
+      content,
+      ...more,
+    });
+
+  // What stands there by now: the server's sheet, and over it what waits here.
+  field.sheetOf = (job, acts) => {
+    const waiting = acts.filter((act) => act.kind === "record" && act.state === "waits");
+    return Object.assign({}, job.sheet, ...waiting.map((act) => act.content.changes));
+  };
+
+  field.record = async (job, changes) => {
+    const stands = field.sheetOf(job, field.actsOf(job.visit.visit_id));
+    const names = Object.keys(changes).filter((name) => changes[name] !== stands[name]);
+    if (!names.length) return false;
+    const pick = (from) => Object.fromEntries(names.map((name) => [name, from[name] ?? null]));
+    await add(job, "record", { changes: pick(changes), seen: pick(stands) });
+    return true;
+  };
+
+  // -- forms -----------------------------------------------------------------------------------------------------------
+
+  const scan = async (job, form) => {
+    const serial = typed(form, "serial");
+    if (!serial) throw new Fault("The serial number is missing.");
+    await add(job, "scanned", filled({ serial, port: typed(form, "port") }));
+    form.reset();
+  };
+
+  const record = async (job, form) => {
+    const changes = { optical_dbm: field.reading(typed(form, "optical_dbm")) };
+    for (const name of ["splitter", "drop_label", "note"]) changes[name] = typed(form, name) || null;
+    if (!(await field.record(job, changes))) throw new Fault("Nothing was changed.");
+    field.untouch(form);
+  };
+
+  const picture = async (file) => {
+    try {
+      return await field.smaller(file);
+    } catch (error) {
+      if (error.name === "InvalidStateError") throw new Fault("This is no picture that this device can read.");
+      throw error;
+    }
+  };
+
+  const photo = async (job, form) => {
+    const [file] = form.elements.picture.files;
+    if (!file) throw new Fault("There is no picture yet.");
+    const bytes = await picture(file);
+    if (bytes.byteLength > field.day.most_photo_bytes) throw new Fault("The picture is too large.");
+    const content = { purpose: "photo", caption: typed(form, "caption") };
+    await add(job, "photo", content, { bytes, media_type: "image/jpeg" });
+    form.reset();
+  };
+
+  const sign = async (job, form) => {
+    const pad = form.querySelector(".pad");
+    const name = typed(form, "signed_by");
+    if (!name) throw new Fault("Whose signature it is, is missing.");
+    const isNew = await field.record(job, { signed_by: name });
+    if (pad.dataset.drawn) {
+      const bytes = await field.bytesOf(pad, "image/png");
+      await add(job, "photo", { purpose: "signature", caption: name }, { bytes, media_type: "image/png" });
+    } else if (!isNew) throw new Fault("Nothing was changed.");
+    clear(pad);
+    field.untouch(form);
+  };
+
+  // An earlier one that still waits is taken back: it would be done twice, with another reason.
+  const done = async (job, form) => {
+    for (const act of field.actsOf(job.visit.visit_id)) {
+      if (act.kind === "done" && act.state !== "sent") await field.store.remove(act.number);
+    }
+    await add(job, "done", filled({ reason: typed(form, "reason") }));
+    form.reset();
+  };
+
+  const end = async (job, form) => {
+    const outcome = form.elements.outcome.value;
+    const note = typed(form, "note");
+    if (outcome === "not_feasible" && !note) throw new Fault("Why it is not feasible, is missing.");
+    await add(job, outcome, filled({ note }));
+    form.reset();
+  };
+
+  const move = async (job, form) => {
+    const [at, reason] = [form.elements.starts_at.value, typed(form, "reason")];
+    if (!at || !reason) throw new Fault("The new time, or why, is missing.");
+    if (!field.isFresh) throw new Fault("There is no connection, so the visit stays where it is.");
+    const wish = { technician_id: job.visit.technician_id, starts_at: new Date(at).toISOString(), reason };
+    const headers = { "Content-Type": "application/json", "If-Match": job.etag };
+    const answer = await field.post(`/field/visits/${job.visit.visit_id}/reschedule`, JSON.stringify(wish), headers);
+    if (answer === null) throw new Fault("Nobody has answered: look whether the visit has moved before you try again.");
+    const problem = answer.ok ? {} : await field.problemOf(answer);
+    const offers = (problem.alternatives || []).map((offer) => {
+      const line = document.createElement("li");
+      line.textContent = `${new Date(offer.starts_at).toLocaleString()}, ${offer.technician_name}: ${offer.why}`;
+      return line;
+    });
+    form.querySelector(".alternatives").replaceChildren(...offers);
+    if (!answer.ok) throw new Fault(problem.detail);
+    form.reset();
+    await field.refresh();
+  };
+
+  const TAKES = { scan, record, photo, sign, done, end, move };
+
+  const take = async (event, job) => {
+    const form = event.target;
+    const told = form.querySelector(".fault");
+    const button = form.querySelector("[type=submit]");
+    event.preventDefault();
+    told.hidden = true;
+    button.disabled = true;
+    try {
+      await TAKES[form.className](job(), form);
+      await field.moved();
+      field.send();
+    } catch (error) {
+      told.hidden = false;
+      told.textContent = error instanceof Fault ? error.message : `It could not be kept on this device: ${error.message}`;
+      if (!(error instanceof Fault)) throw error;
+    } finally {
+      button.disabled = false;
+    }
+  };
+
+  // -- the label, and the signature ----------------------------------------------------------------------------------
+
+  const tell = (form, words) => {
+    const told = form.querySelector(".fault");
+    told.hidden = !words;
+    told.textContent = words;
+  };
+
+  const wireScan = (form) => {
+    const [camera, stop, view] = [".camera", ".stop", ".view"].map((name) => form.querySelector(name));
+    let stopping = null;
+    const show = (isLooking) => {
+      camera.hidden = isLooking || !field.hasCamera();
+      stop.hidden = view.hidden = !isLooking;
+    };
+    show(false);
+    camera.addEventListener("click", async () => {
+      stopping = new AbortController();
+      tell(form, "");
+      show(true);
+      try {
+        form.elements.serial.value = (await field.readCamera(view, stopping.signal)) || form.elements.serial.value;
+      } catch (error) {
+        tell(form, `The camera can't be used (${error.message}); type the number, or take a photo of it.`);
+      } finally {
+        show(false);
+      }
+    });
+    stop.addEventListener("click", () => stopping.abort());
+    form.elements.label.addEventListener("change", async (event) => {
+      const [file] = event.target.files;
+      if (!file) return;
+      tell(form, "");
+      try {
+        const found = await field.readPhoto(file);
+        if (found) form.elements.serial.value = found;
+        else tell(form, "No code was found in the photo; take it nearer, or type the number.");
+      } catch (error) {
+        tell(form, `The photo can't be read (${error.message}); type the number.`);
+      }
+    });
+  };
+
+  const clear = (pad) => {
+    pad.getContext("2d").clearRect(0, 0, pad.width, pad.height);
+    delete pad.dataset.drawn;
+  };
+
+  const wirePad = (form) => {
+    const pad = form.querySelector(".pad");
+    const ink = pad.getContext("2d");
+    const at = (event) => {
+      const box = pad.getBoundingClientRect();
+      return [((event.clientX - box.left) * pad.width) / box.width, ((event.clientY - box.top) * pad.height) / box.height];
+    };
+    pad.addEventListener("pointerdown", (event) => {
+      pad.setPointerCapture(event.pointerId);
+      ink.beginPath();
+      ink.moveTo(...at(event));
+    });
+    pad.addEventListener("pointermove", (event) => {
+      if (!pad.hasPointerCapture(event.pointerId)) return;
+      ink.lineWidth = 3;
+      ink.lineTo(...at(event));
+      ink.stroke();
+      pad.dataset.drawn = "yes";
+    });
+    form.querySelector(".clear").addEventListener("click", () => clear(pad));
+  };
+
+  // A job's forms, once; ``job`` tells how it stands when one of them is sent.
+  field.wire = (element, job) => {
+    element.addEventListener("submit", (event) => take(event, job));
+    element.addEventListener("input", (event) => (event.target.dataset.touched = "yes"));
+    wireScan(element.querySelector("form.scan"));
+    wirePad(element.querySelector("form.sign"));
+  };
+
+  field.untouch = (form) => {
+    for (const each of form.elements) delete each.dataset.touched;
+  };
+
+})();

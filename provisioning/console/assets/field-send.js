@@ -1,0 +1,101 @@
+// Sends what waits on the device: one act after the other, the oldest first, each until the server has answered it.
+(() => {
+  "use strict";
+  const field = (window.field = window.field || {});
+  const base = (act) => `/field/visits/${act.visit_id}`;
+  let sending = null;
+  let again = false;
+
+  // An answer, or null where nobody has answered: then it isn't known whether the act arrived, and it goes again.
+  const ask = async (address, options) => {
+    try {
+      return await fetch(address, { credentials: "same-origin", ...options });
+    } catch (error) {
+      if (error instanceof TypeError) return null; // what fetch throws when the network has failed
+      throw error;
+    }
+  };
+
+  const post = (address, body, headers = {}) =>
+    ask(address, { method: "POST", body, headers: { "X-Form-Token": field.day.form_token, ...headers } });
+
+  const sendOne = (act) => {
+    if (act.kind === "photo") {
+      const asked = new URLSearchParams({ purpose: act.content.purpose });
+      if (act.content.caption) asked.set("caption", act.content.caption);
+      return post(`${base(act)}/photos?${asked}`, act.bytes, { "Content-Type": act.media_type });
+    }
+    const { key, kind, made_at, content } = act;
+    return post(`${base(act)}/acts`, JSON.stringify({ key, kind, made_at, content }), {
+      "Content-Type": "application/json",
+    });
+  };
+
+  const problemOf = async (answer) => {
+    const isProblem = (answer.headers.get("content-type") || "").includes("json");
+    return isProblem ? answer.json() : { code: `http.${answer.status}`, detail: `The server answered ${answer.status}.` };
+  };
+
+  // False where nothing more can be sent now.
+  const settle = async (act, answer) => {
+    if (answer === null) return false;
+    if (answer.ok) {
+      await field.store.change({ ...act, state: "sent", problem: null, bytes: null });
+      return true;
+    }
+    const problem = await problemOf(answer);
+    if (answer.status === 401 || problem.code === "access.request_forged") {
+      field.stale = true; // the session has ended, or is another one by now: the day tells
+      return false;
+    }
+    if (answer.status >= 500 || answer.status === 429 || problem.transient) {
+      await field.store.change({ ...act, problem });
+      return false;
+    }
+    await field.store.change({ ...act, state: "refused", problem });
+    return true;
+  };
+
+  // Done without a reason is not asked for as long as it would be refused: a run is at work on the ticks.
+  field.waitsForTicks = (act) => {
+    const ticks = field.jobOf(act.visit_id)?.ticks;
+    const isAtWork = Boolean(ticks) && ticks.run_id !== null && !ticks.all_true;
+    return act.kind === "done" && act.state === "waits" && !act.content.reason && isAtWork;
+  };
+
+  // What was refused waits for a person; what somebody else did here, for them.
+  const isDue = (act) => act.state === "waits" && act.owner === field.day.owner && !field.waitsForTicks(act);
+
+  const sendAll = async () => {
+    for (const act of await field.store.acts()) {
+      if (!isDue(act)) continue;
+      if (!(await settle(act, await sendOne(act)))) return;
+      await field.moved();
+    }
+  };
+
+  // Never two at once, so that acts arrive in their order; who asks meanwhile is heard afterwards.
+  field.send = () => {
+    if (sending) {
+      again = true;
+      return sending;
+    }
+    const run = async () => {
+      do {
+        again = false;
+        field.stale = false;
+        if (navigator.onLine && field.day && field.isFresh) await sendAll();
+      } while (again);
+    };
+    // Another window of this browser has the same acts: one of them sends.
+    const alone = () => (navigator.locks ? navigator.locks.request("firstlight-field-send", run) : run());
+    sending = alone().finally(() => {
+      sending = null;
+    });
+    return sending;
+  };
+
+  field.get = (address) => ask(address, { headers: { Accept: "application/json" } });
+  field.post = post;
+  field.problemOf = problemOf;
+})();

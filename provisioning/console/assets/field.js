@@ -1,0 +1,163 @@
+// The technician's page: shows the day as it is known, keeps it, and follows what becomes of what was done.
+(() => {
+  "use strict";
+  const field = (window.field = window.field || {});
+  const LOOK_EVERY_MS = 2000;
+  const DAY_EVERY_MS = 60000;
+  const [jobs, others] = [document.getElementById("jobs"), document.getElementById("others")];
+  const shown = new Map();
+  let acts = [];
+  let isSignedOut = false;
+
+  Object.assign(field, { day: null, isFresh: false, stale: false });
+  field.jobOf = (id) => field.day?.jobs.find((job) => job.visit.visit_id === id);
+  field.actsOf = (id) => acts.filter((act) => act.visit_id === id);
+  const { link, put, counted, actLine, make, update } = field.parts;
+
+  // -- the page --------------------------------------------------------------------------------------------------------
+
+  const showJobs = () => {
+    const wanted = new Set(field.day.jobs.map((job) => job.visit.visit_id));
+    for (const [id, element] of shown) {
+      if (!wanted.has(id)) {
+        element.remove();
+        shown.delete(id);
+      }
+    }
+    for (const job of field.day.jobs) {
+      const id = job.visit.visit_id;
+      if (!shown.has(id)) shown.set(id, make(id));
+      update(shown.get(id), job);
+    }
+    const order = field.day.jobs.map((job) => shown.get(job.visit.visit_id));
+    if (order.some((element, at) => jobs.children[at] !== element)) jobs.replaceChildren(...order);
+  };
+
+  const standing = () => {
+    const waiting = acts.filter((act) => act.state !== "sent" && act.state !== "refused").length;
+    const refused = acts.filter((act) => act.state === "refused").length;
+    const parts = [field.isFresh ? "online" : navigator.onLine ? "not reached" : "offline"];
+    if (waiting) parts.push(`${counted(waiting, "act waits", "acts wait")} on this device`);
+    if (refused) parts.push(`${refused} not taken`);
+    if (acts.length && !waiting && !refused) parts.push("all sent");
+    return parts.join(", ");
+  };
+
+  const show = () => {
+    const told = document.getElementById("standing");
+    const words = standing();
+    if (told.textContent !== words) told.textContent = words;
+    told.classList.toggle("good", field.isFresh);
+    const notice = document.getElementById("told");
+    notice.hidden = !isSignedOut;
+    if (isSignedOut && !notice.childElementCount) {
+      notice.replaceChildren("You are not signed in any more. What waits here is kept: ", link("/sign-in?next=/field", "sign in"), ".");
+    }
+    const lead = document.getElementById("lead");
+    if (!field.day) {
+      lead.textContent = field.isFresh ? "" : "There is no day on this device yet; it comes with the first connection.";
+      return;
+    }
+    const { owner, day, total, seen_at } = field.day;
+    const more = total > field.day.jobs.length ? `, of which the first ${field.day.jobs.length} are here` : "";
+    const since = field.isFresh ? "" : ` As it was at ${new Date(seen_at).toLocaleTimeString()}.`;
+    lead.textContent = `${counted(total, "job", "jobs")} on ${day}${more}.${since}`;
+    document.getElementById("whose").textContent = owner;
+    document.getElementById("sign-out").hidden = !field.isFresh;
+    document.querySelector("#sign-out [name=form_token]").value = field.day.form_token;
+    showJobs();
+    const elsewhere = acts.filter((act) => !field.jobOf(act.visit_id));
+    others.hidden = !elsewhere.length;
+    put(
+      others.querySelector(".kept"),
+      elsewhere.map((act) => {
+        const made = actLine(act);
+        made.prepend(`visit ${act.visit_id}, ${act.address}. `);
+        return made;
+      }),
+    );
+  };
+
+  // What is kept has moved: read it again, and show it.
+  field.moved = async () => {
+    acts = await field.store.acts();
+    show();
+  };
+
+  const keep = async () => {
+    await field.store.keepDay({ ...field.day, form_token: "" });
+    for (const act of await field.store.acts()) {
+      if (act.state === "sent" && !field.jobOf(act.visit_id)) await field.store.remove(act.number);
+    }
+  };
+
+  const understood = async (answer) => {
+    isSignedOut = answer?.status === 401;
+    field.isFresh = Boolean(answer?.ok);
+    return field.isFresh ? answer.json() : null;
+  };
+
+  field.refresh = async () => {
+    const found = navigator.onLine ? await understood(await field.get("/field/day")) : await understood(null);
+    if (found) {
+      field.day = { ...found, seen_at: new Date().toISOString() };
+      await keep();
+    }
+    await field.moved();
+  };
+
+  // One job anew, which shows its ticks.
+  field.look = async (id) => {
+    const found = await understood(await field.get(`/field/visits/${id}`));
+    const at = field.day.jobs.findIndex((job) => job.visit.visit_id === id);
+    if (found && at >= 0) {
+      field.day.jobs[at] = found;
+      await keep();
+    }
+    await field.moved();
+  };
+
+  // What was scanned is followed until every tick is true; what was sent, until the page shows it.
+  const isFollowed = (job) => job.visit.state === "scanned" || (field.actsOf(job.visit.visit_id).length > 0 && !job.sheet.done_at);
+
+  let lookedAtDay = 0;
+  const turn = async () => {
+    if (document.hidden) return;
+    if (!field.isFresh || field.stale || Date.now() - lookedAtDay > DAY_EVERY_MS) {
+      lookedAtDay = Date.now();
+      await field.refresh();
+    }
+    if (!field.isFresh) return;
+    await field.send();
+    for (const job of field.day.jobs.filter(isFollowed)) await field.look(job.visit.visit_id);
+    await field.send();
+  };
+
+  let turning = null;
+  const soon = () => {
+    turning = turning || turn().finally(() => (turning = null));
+    return turning;
+  };
+
+  const start = async () => {
+    field.day = (await field.store.day()) || null;
+    await field.moved();
+    await soon();
+    setInterval(soon, LOOK_EVERY_MS);
+  };
+
+  window.addEventListener("online", soon);
+  window.addEventListener("offline", () => {
+    field.isFresh = false;
+    show();
+  });
+  document.addEventListener("visibilitychange", soon);
+  document.getElementById("sign-out").addEventListener("submit", async (event) => {
+    event.preventDefault(); // the day is somebody's: it leaves this device with them; what waits to be sent stays
+    await field.store.forgetDay();
+    event.target.submit();
+  });
+  if ("serviceWorker" in navigator) navigator.serviceWorker.register("/field/worker.js", { scope: "/field" });
+  navigator.storage?.persist?.();
+  start();
+})();

@@ -1,0 +1,80 @@
+"""A day's lanes by technician: visits in the order of time, and between them what is free of the hours. Pure.
+
+The way to a visit and what it holds besides are not in it: whether one more fits, the calendar says when it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from provisioning.field import LeaveRecord, PlannedTechnician, VisitRecord
+from provisioning.field.rosters import Leave, Period, Roster
+from workflows.services import VisitState
+
+SHORTEST_GAP = timedelta(minutes=15)
+ON_THE_BOARD: tuple[VisitState, ...] = ("booked", "scanned", "completed")
+"""What takes a technician's time; a visit that was called off doesn't."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A visit, or (None) a gap, from when to when."""
+
+    begins: datetime
+    ends: datetime
+    visit: VisitRecord | None
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One technician's day."""
+
+    technician: PlannedTechnician
+    blocks: list[Block]
+
+
+def lanes_of(
+    day: date,
+    *,
+    zone: ZoneInfo,
+    technicians: Iterable[PlannedTechnician],
+    leave: Sequence[LeaveRecord],
+    visits: Sequence[VisitRecord],
+) -> list[Lane]:
+    """In the order of the technicians; ``zone``: of whom none is known."""
+    own: dict[int, list[VisitRecord]] = {}
+    for visit in visits:
+        own.setdefault(visit["technician_id"], []).append(visit)
+    return [
+        Lane(each, blocks_of(_roster(each, leave, zone).periods(day), own.get(each["technician_id"], [])))
+        for each in technicians
+    ]
+
+
+def blocks_of(periods: Sequence[Period], visits: Sequence[VisitRecord]) -> list[Block]:
+    """The visits, and what they leave of these periods, in the order of time."""
+    blocks = [Block(visit["starts_at"], visit["ends_at"], visit) for visit in visits]
+    for begins, ends in periods:
+        free_from = begins
+        for visit in sorted(visits, key=lambda each: each["starts_at"]):
+            if visit["ends_at"] <= free_from or visit["starts_at"] >= ends:
+                continue
+            blocks.append(Block(free_from, visit["starts_at"], None))
+            free_from = visit["ends_at"]
+        blocks.append(Block(free_from, ends, None))
+    kept = [each for each in blocks if each.visit is not None or each.ends - each.begins >= SHORTEST_GAP]
+    return sorted(kept, key=lambda each: each.begins)
+
+
+def _roster(technician: PlannedTechnician, leave: Sequence[LeaveRecord], zone: ZoneInfo) -> Roster:
+    own = [each for each in leave if each["technician_id"] == technician["technician_id"]]
+    week: Mapping[str, Sequence[str]] | None = technician["week"]
+    return Roster(
+        week=week,
+        zone=zone if technician["time_zone"] is None else ZoneInfo(technician["time_zone"]),
+        holidays=technician["holidays"],
+        leave=tuple(Leave(each["starts_at"], each["ends_at"], each["reason"]) for each in own),
+    )

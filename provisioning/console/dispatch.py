@@ -1,0 +1,163 @@
+"""``/dispatch``: a day's lanes by technician; a visit is moved by a form, to which dragging it leads as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Query, Response
+from starlette.requests import Request
+
+from provisioning.access import subject_of
+from provisioning.api import Call, InCall
+from provisioning.api.calls import etag_of
+from provisioning.api.pages import Number
+from provisioning.api.problems import Problem
+from provisioning.api.technicians import override_of
+from provisioning.console.day_board import ON_THE_BOARD, lanes_of
+from provisioning.console.doors import ConsoleDoors, Form, form_of
+from provisioning.console.pages import refused, refused_with, show, to
+from provisioning.days import begin_of, day_of
+from provisioning.errors import Fault, InvalidRequest
+from provisioning.field import VisitChanged, VisitRecord, Visits
+
+MOST_VISITS = 1000
+NO_FIT = frozenset({"field.technician_busy", "field.outside_hours", "field.skill_missing"})
+
+doors = ConsoleDoors(name="visits")
+
+Word = Annotated[str, Query(max_length=500)]
+
+
+@doors.page("/dispatch", permission="visits.write")
+async def board(call: InCall, day: Annotated[date | None, Query()] = None) -> Response:
+    """One day, today if none is named."""
+    zone = call.appliance.zone
+    wanted = day or day_of(call.appliance.clock(), zone)
+    begins, ends = begin_of(wanted, zone), begin_of(wanted + timedelta(days=1), zone)
+    calendar, planning = _visits(call), call.appliance.planning(call.db)
+    found = await calendar.visits(starts_at=begins, ends_at=ends, states=ON_THE_BOARD, limit=MOST_VISITS + 1)
+    lanes = lanes_of(
+        wanted,
+        zone=zone,
+        technicians=await planning.technicians(),
+        leave=await planning.leave(),
+        visits=found[:MOST_VISITS],
+    )
+    return show(
+        call,
+        "dispatch.html.j2",
+        f"Dispatch: {wanted:%A} {wanted.isoformat()}",
+        day=wanted,
+        before=wanted - timedelta(days=1),
+        after=wanted + timedelta(days=1),
+        lanes=[lane for lane in lanes if lane.blocks],
+        idle=[lane.technician["name"] for lane in lanes if not lane.blocks],
+        is_cut=len(found) > MOST_VISITS,
+        most=MOST_VISITS,
+        zone=zone,
+    )
+
+
+@doors.page("/dispatch/visits/{visit_id}", permission="visits.write")
+async def look(
+    call: InCall, visit_id: Number, technician: int | None = None, at: Word = "", reason: Word = ""
+) -> Response:
+    """The form that moves a visit: to whom, and when. ``at``: by the ISP's clock, as 2026-03-02T10:30."""
+    visit = await _visits(call).visit(visit_id)
+    local = visit["starts_at"].astimezone(call.appliance.zone)
+    return show(
+        call,
+        "move.html.j2",
+        f"Move visit {visit_id}",
+        visit=visit,
+        mark=_mark(visit),
+        technicians=await call.appliance.planning(call.db).technicians(),
+        technician=technician or visit["technician_id"],
+        at=at or local.strftime("%Y-%m-%dT%H:%M"),
+        reason=reason,
+        local=local,
+        zone=call.appliance.zone,
+    )
+
+
+def _refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
+    """Why it doesn't fit, and what does: each a form that is filled in already. Any other refusal is a page as ever."""
+    if problem["code"] not in NO_FIT:
+        return refused(request, problem, headers)
+    form: Form = request.state.form
+    path, zone, reason = request.url.path, request.app.state.appliance.zone, form.text("reason")
+    offers = []
+    for offer in problem.get("alternatives", []):
+        starts_at = datetime.fromisoformat(offer["starts_at"]).astimezone(zone)
+        asked = {"technician": offer["technician_id"], "at": starts_at.strftime("%Y-%m-%dT%H:%M"), "reason": reason}
+        offers.append((f"{path}?{urlencode(asked)}", starts_at, offer["technician_name"], offer["why"]))
+    tried = {"technician": form.text("technician"), "at": form.text("at"), "reason": reason}
+    return refused_with(
+        request, problem, "no_fit.html.j2", offers=offers, again=f"{path}?{urlencode(tried)}", title="It doesn't fit"
+    )
+
+
+@doors.post("/dispatch/visits/{visit_id}", permission="visits.write", refusal=_refused, keyed=False, takes_json=False)
+async def move(call: InCall, visit_id: Number) -> Response:
+    """Moves it, if it still is as it was seen; leads to the day on which it is then."""
+    form, seen = form_of(call), await _visits(call).visit(visit_id)
+    technician, starts_at = _read(call, form)
+    if form.text("seen") != _mark(seen):
+        raise VisitChanged(visit_id)
+    call.tells(
+        action="visits reschedule",
+        subject=subject_of("visit", visit_id),
+        customer_id=seen["customer_id"],
+        before=seen,
+    )
+    why_anyway = form.text("override_reason") or None
+    override_of(call, why_anyway)
+    call.tells(reason=form.text("reason"))
+    moved = await call.appliance.dispatch_desk(call.db).reschedule(
+        visit_id=visit_id,
+        technician_id=technician,
+        starts_at=starts_at,
+        reason=form.text("reason"),
+        override_reason=why_anyway,
+        seen=seen,
+        by=call.by,
+    )
+    call.tells(after=moved)
+    return to(f"/dispatch?day={day_of(moved['starts_at'], call.appliance.zone).isoformat()}#visit-{visit_id}")
+
+
+def _read(call: Call, form: Form) -> tuple[int, datetime]:
+    """To whom, and when. Raises: InvalidRequest (all faults)."""
+    faults = []
+    technician, at = form.text("technician"), form.text("at")
+    if not (technician.isascii() and technician.isdigit() and len(technician) < 10):
+        faults.append(Fault("technician", "is missing" if not technician else "is no technician's number"))
+    starts_at = _moment(at)
+    if starts_at is None:
+        faults.append(Fault("at", "is missing" if not at else "is no time, as 2026-03-02T10:30 is one"))
+    if not form.text("reason"):
+        faults.append(Fault("reason", "is missing"))
+    if faults:
+        raise InvalidRequest("The reschedule", faults)
+    assert starts_at is not None, "a missing time has left a fault"
+    return int(technician), starts_at.replace(tzinfo=call.appliance.zone)
+
+
+def _moment(text: str) -> datetime | None:
+    """By the ISP's clock; None where it is no time."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _mark(visit: VisitRecord) -> str:
+    """What changes when anything of the visit does."""
+    return etag_of(*visit.values())
+
+
+def _visits(call: Call) -> Visits:
+    return Visits(call.db, tenant_id=call.tenant_id, now=call.appliance.clock)

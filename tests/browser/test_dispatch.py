@@ -1,0 +1,76 @@
+"""The dispatch board under somebody's hands: a visit is dragged to where it fits, and to where it doesn't."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from playwright.async_api import expect
+
+from provisioning.field import VisitRecord, Visits
+from tests.support.browser import Machine
+from tests.support.estate import Household
+from tests.support.lab import JourneyLab
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def book(lab: JourneyLab, house: Household, at: datetime) -> VisitRecord:
+    appliance = lab.appliance
+    async with appliance.database.begin() as db:
+        return await Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock).book(
+            customer_id=house.customer_id,
+            technician_id=house.technician_id,
+            starts_at=at,
+            duration_minutes=120,
+            address=f"Lindenweg {house.number}, Northtown",
+        )
+
+
+async def test_a_visit_dragged_onto_a_busy_technician_is_refused_with_what_fits_and_moved_there(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    local = lab.clock.now().astimezone(lab.appliance.zone) + timedelta(days=3)
+    at = local.replace(hour=10, minute=0, second=0, microsecond=0)
+    visit = await book(lab, lab.household(), at)
+    busy = lab.household()
+    other = await book(lab, busy, at)
+    async with machine.looker() as dora:
+        await dora.sign_in("dora")
+        await dora.go(f"/dispatch?day={at.date()}")
+        await dora.page.set_viewport_size({"width": 1280, "height": 16_000})  # both lanes are seen, without scrolling
+        block = dora.page.locator(f"#visit-{visit['visit_id']}")
+        target = dora.page.locator(f"#visit-{other['visit_id']}")
+        box = await target.bounding_box()
+        assert box is not None
+        await block.drag_to(target, target_position={"x": box["width"] * 0.55, "y": 10})
+        await dora.page.wait_for_url("**/dispatch/visits/*")
+        await expect(dora.page.get_by_label("Technician")).to_have_value(str(busy.technician_id))
+        await expect(dora.page.get_by_label("When")).to_have_value(f"{at.date()}T11:00")
+        await dora.page.get_by_label("Why", exact=True).fill("nearer to the depot")
+        await dora.page.get_by_role("button", name="Move it").click()
+        await expect(dora.page.get_by_role("alert")).to_contain_text(f"Technician {busy.technician} is busy")
+        assert await machine.look(dora, "dispatch-refused") == {}
+        assert [each for each in dora.complaints if "409 (Conflict)" not in each] == []
+        dora.complaints.clear()
+        offer = dora.page.locator("li.card.good a").first
+        offered = (await offer.inner_text()).split(", ")[1]
+        await offer.click()
+        await dora.page.get_by_role("button", name="Move it").click()
+        await dora.page.wait_for_url("**/dispatch?day=*")
+        lane = dora.page.locator("section.lane", has=dora.page.locator(f"#visit-{visit['visit_id']}"))
+        await expect(lane.get_by_role("heading")).to_contain_text(offered)
+
+
+async def test_the_board_and_the_form_that_moves_are_clean_for_axe_and_fit(lab: JourneyLab, machine: Machine) -> None:
+    local = lab.clock.now().astimezone(lab.appliance.zone) + timedelta(days=4)
+    at = local.replace(hour=9, minute=0, second=0, microsecond=0)
+    visit = await book(lab, lab.household(), at)
+    async with machine.looker() as dora:
+        await dora.sign_in("dora")
+        await dora.go(f"/dispatch?day={at.date()}")
+        await dora.page.locator(f"#visit-{visit['visit_id']}").get_by_role("link").focus()
+        assert await machine.look(dora, "dispatch") == {}
+        await dora.page.keyboard.press("Enter")
+        await dora.page.wait_for_url("**/dispatch/visits/*")
+        assert await machine.look(dora, "dispatch-move") == {}

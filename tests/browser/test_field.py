@@ -1,0 +1,223 @@
+"""A technician's day in a cellar: what is done without a connection is kept, and arrives once and in order."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.async_api import FilePayload, Locator, Page, expect
+from sqlalchemy import select
+
+import provisioning.console
+from provisioning.field import VisitAct, VisitPhoto
+from tests.support.browser import Looker, Machine
+from tests.support.console import add_user
+from tests.support.estate import Household
+from tests.support.lab import Installation, JourneyLab
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PICTURE = Path(provisioning.console.__file__).parent / "assets" / "icon-512.png"
+TICKS = ["bound", "authorised", "informed", "configured", "online"]
+
+
+async def visited_today(lab: JourneyLab) -> tuple[Installation, Household, str, int]:
+    """An installation of today: its run, the household, the name under which its technician signs in, the visit."""
+    house = lab.household()
+    run = await lab.submit(house.ticket(lab.clock.now() + timedelta(minutes=1)))
+    await run.until_waiting_for("visit")
+    login = f"tess{house.number}"
+    await add_user(lab.appliance, login, "technician", technician_id=house.technician_id)
+    return run, house, login, (await run.result("schedule_installation"))["visit_id"]
+
+
+async def open_day(tess: Looker, login: str, visit_id: int) -> Locator:
+    """Signed in, on a phone, with the day on the device and the worker in its place."""
+    await tess.wear("phone-light")
+    await tess.sign_in(login)
+    await tess.go("/field")
+    await expect(tess.page.locator("#standing")).to_contain_text("online")
+    await tess.page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    return tess.page.locator(f"#visit-{visit_id}")
+
+
+async def unfold(job: Locator, act: str) -> Locator:
+    """The form of one act, open."""
+    details = job.locator(f"[data-act={act}]")
+    if await details.get_attribute("open") is None:
+        await details.locator("summary").click()
+    return details
+
+
+async def scan(job: Locator, serial: str) -> None:
+    form = await unfold(job, "scan")
+    await form.get_by_label("Serial number").fill(serial)
+    await form.get_by_role("button", name="This ONT is connected").click()
+
+
+async def acts_of(lab: JourneyLab, visit_id: int) -> list[VisitAct]:
+    """What has arrived, in the order in which it did."""
+    async with lab.appliance.database.read() as db:
+        return list(await db.scalars(select(VisitAct).where(VisitAct.visit_id == visit_id).order_by(VisitAct.id)))
+
+
+async def photos_of(lab: JourneyLab, visit_id: int) -> list[VisitPhoto]:
+    async with lab.appliance.database.read() as db:
+        return list(await db.scalars(select(VisitPhoto).where(VisitPhoto.visit_id == visit_id).order_by(VisitPhoto.id)))
+
+
+CODE_39 = {
+    **{"0": "nnnwwnwnn", "1": "wnnwnnnnw", "2": "nnwwnnnnw", "3": "wnwwnnnnn", "4": "nnnwwnnnw", "5": "wnnwwnnnn"},
+    **{"6": "nnwwwnnnn", "7": "nnnwnnwnw", "8": "wnnwnnwnn", "9": "nnwwnnwnn", "A": "wnnnnwnnw", "B": "nnwnnwnnw"},
+    **{"C": "wnwnnwnnn", "D": "nnnnwwnnw", "E": "wnnnwwnnn", "F": "nnwnwwnnn", "H": "wnnnnwwnn", "T": "nnnnwnwwn"},
+    **{"W": "wwwnnnnnn", "*": "nwnnwnwnn"},
+}
+"""ISO/IEC 16388: of each character five bars and the four gaps between them, narrow or wide."""
+DRAW = """bars => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [bars.reduce((sum, bar) => sum + bar, 0) + 80, 160];
+  const ink = canvas.getContext("2d");
+  ink.fillStyle = "#fff";
+  ink.fillRect(0, 0, canvas.width, canvas.height);
+  ink.fillStyle = "#000";
+  let at = 40;
+  bars.forEach((bar, number) => {
+    if (number % 2 === 0) ink.fillRect(at, 20, bar, 120);
+    at += bar;
+  });
+  return canvas.toDataURL("image/png");
+}"""
+
+
+async def label_of(page: Page, serial: str) -> FilePayload:
+    """A photo of an ONT's label with this serial number on it."""
+    bars = [{"n": 3, "w": 9}[each] for letter in f"*{serial}*" for each in CODE_39[letter] + "n"]
+    drawn = await page.evaluate(DRAW, bars)
+    return {"name": "label.png", "mimeType": "image/png", "buffer": b64decode(drawn.partition(",")[2])}
+
+
+async def write_down(job: Locator, **fields: str) -> None:
+    form = await unfold(job, "record")
+    for label, value in fields.items():
+        await form.get_by_label(label).fill(value)
+    await form.get_by_role("button", name="Write it down").click()
+
+
+async def test_what_is_done_offline_arrives_once_and_in_order_and_its_ticks_turn_green(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    run, house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await expect(job.locator(".where")).to_contain_text(f"Lindenweg {house.number}")
+        await expect(job.locator(".whom")).to_contain_text(house.name)
+        assert await tess.page.locator("article.job").count() == 1
+
+        await tess.page.context.set_offline(True)
+        await tess.page.reload()  # the page and its day come from the device
+        await expect(tess.page.locator("#standing")).to_contain_text("offline")
+        await scan(job, house.serial.lower())
+        await expect(job.locator(".kept")).to_contain_text(f"Scanned {house.serial.lower()}: saved, will be sent")
+        photo = await unfold(job, "photo")
+        await photo.get_by_label("Picture").set_input_files(PICTURE)
+        await photo.get_by_label("What it shows").fill("the ONT on the wall")
+        await photo.get_by_role("button", name="Keep the photo").click()
+        record = await unfold(job, "record")
+        await record.get_by_label("Splitter").fill("S-4")
+        await record.get_by_label("Received power").fill("-19,4")
+        await expect(record.locator(".verdict")).to_have_text("Passes: from -27 to -8 dBm.")
+        await record.get_by_role("button", name="Write it down").click()
+        done = await unfold(job, "done")
+        await done.get_by_role("button", name="Done").click()
+        await expect(job.locator(".kept li")).to_have_count(4)
+        await tess.page.reload()
+        await expect(job.locator(".kept li")).to_have_count(4)
+        await expect(tess.page.locator("#standing")).to_have_text("offline, 4 acts wait on this device")
+        await machine.picture(tess, "field-offline")
+        assert await acts_of(lab, visit_id) == []
+
+        await lab.plug(house.serial, house)
+        await tess.page.context.set_offline(False)
+        await expect(job.locator(".ticks li.good")).to_have_count(len(TICKS), timeout=60_000)
+        assert [text.split()[-1] for text in await job.locator(".ticks li.good").all_inner_texts()] == TICKS
+        await expect(job.locator(".done-at")).to_have_text("Done.")
+        await expect(tess.page.locator("#standing")).to_have_text("online, all sent")
+        await machine.picture(tess, "field-green")
+
+    assert [(act.kind, act.content) for act in await acts_of(lab, visit_id)] == [
+        ("scanned", {"serial": house.serial.lower()}),
+        (
+            "record",
+            {
+                "changes": {"optical_dbm": -19.4, "splitter": "S-4"},
+                "seen": {"optical_dbm": None, "splitter": None},
+            },
+        ),
+        ("done", {}),
+    ]
+    acts = await acts_of(lab, visit_id)
+    assert [act.made_at for act in acts] == sorted(act.made_at for act in acts)
+    assert {act.by for act in acts} == {login}
+    [photo_row] = await photos_of(lab, visit_id)
+    assert (photo_row.purpose, photo_row.media_type, photo_row.caption) == (
+        "photo",
+        "image/jpeg",
+        "the ONT on the wall",
+    )
+    await run.until_ended()
+
+
+async def test_a_label_is_read_from_its_photo_offline_and_what_is_no_label_is_told(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        label = await label_of(tess.page, house.serial)
+        await tess.page.context.set_offline(True)
+        await tess.page.reload()
+        form = await unfold(job, "scan")
+        await form.get_by_label("Or a photo").set_input_files(PICTURE)
+        await expect(form.get_by_role("alert")).to_contain_text("No code was found")
+        await form.get_by_label("Or a photo").set_input_files(label)
+        await expect(form.get_by_label("Serial number")).to_have_value(house.serial)
+
+
+async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_one_decides(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await tess.page.context.set_offline(True)
+        await write_down(job, Splitter="S-4")
+        await write_down(job, Splitter="S-4", Notes="the dog is loud")
+        changes = {"splitter": "S-9"}
+        async with lab.appliance.database.begin() as db:
+            desk, common = lab.appliance.field_desk(db), {"kind": "record", "made_at": lab.clock.now(), "by": "dora"}
+            await desk.act(visit_id=visit_id, key=f"dora/{house.number}", content={"changes": changes}, **common)  # type: ignore[arg-type]
+        await tess.page.context.set_offline(False)
+        refused = job.locator(".kept li.refused")
+        await expect(refused).to_contain_text("splitter S-4: not taken. The record of visit")
+        await expect(refused).to_contain_text("splitter is 'S-9'")
+        await expect(job.locator(".kept li.sent")).to_contain_text("note the dog is loud: sent")
+        await machine.picture(tess, "field-conflict")
+        await refused.get_by_role("button", name="Write mine all the same").click()
+        await expect(job.locator(".kept li.sent")).to_have_count(2)
+        await expect(refused).to_have_count(0)
+        assert [complaint for complaint in tess.complaints if "409 (Conflict)" not in complaint] == []
+        tess.complaints.clear()
+    async with lab.appliance.database.read() as db:
+        sheet = await lab.appliance.field_desk(db).sheet(visit_id)
+    assert (sheet["splitter"], sheet["note"]) == ("S-4", "the dog is loud")
+
+
+async def test_the_page_with_every_form_open_is_clean_for_axe_and_fits(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        for act in ("scan", "record", "photo", "sign", "done", "end", "move"):
+            await unfold(job, act)
+        assert await machine.look(tess, "field") == {}

@@ -1,0 +1,54 @@
+"""Lanes of a day: what is free between the visits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from provisioning.console.day_board import blocks_of
+from provisioning.field import VisitRecord
+
+
+def at(hour: int, minute: int = 0) -> datetime:
+    return datetime(2026, 3, 2, hour, minute, tzinfo=UTC)
+
+
+def visit(begins: datetime, ends: datetime) -> VisitRecord:
+    return cast(VisitRecord, {"starts_at": begins, "ends_at": ends})
+
+
+def shown(*, periods: list[tuple[datetime, datetime]], visits: list[VisitRecord]) -> list[tuple[Any, ...]]:
+    return [
+        (f"{each.begins:%H:%M}", f"{each.ends:%H:%M}", each.visit is not None) for each in blocks_of(periods, visits)
+    ]
+
+
+def test_visits_and_what_they_leave_of_the_hours_stand_in_the_order_of_time() -> None:
+    periods, visits = [(at(8), at(12)), (at(13), at(17))], [visit(at(14), at(15)), visit(at(9), at(10))]
+    assert shown(periods=periods, visits=visits) == [
+        ("08:00", "09:00", False),
+        ("09:00", "10:00", True),
+        ("10:00", "12:00", False),
+        ("13:00", "14:00", False),
+        ("14:00", "15:00", True),
+        ("15:00", "17:00", False),
+    ]
+
+
+def test_a_visit_across_a_break_or_outside_the_hours_leaves_what_it_doesn_t_touch() -> None:
+    periods, visits = [(at(8), at(12)), (at(13), at(17))], [visit(at(11), at(14)), visit(at(18), at(19))]
+    assert shown(periods=periods, visits=visits) == [
+        ("08:00", "11:00", False),
+        ("11:00", "14:00", True),
+        ("14:00", "17:00", False),
+        ("18:00", "19:00", True),
+    ]
+
+
+def test_a_gap_that_nothing_fits_into_is_none() -> None:
+    visits = [visit(at(8, 10), at(10)), visit(at(10, 10), at(11, 50))]
+    assert shown(periods=[(at(8), at(12))], visits=visits) == [("08:10", "10:00", True), ("10:10", "11:50", True)]
+
+
+def test_somebody_who_is_not_there_has_nothing_free() -> None:
+    assert shown(periods=[], visits=[]) == []

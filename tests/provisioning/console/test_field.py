@@ -1,0 +1,190 @@
+"""The technician's page: whose jobs it shows to whom, what a script may send, and what a phone installs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from provisioning.access import ROLES, Role
+from provisioning.console import field
+from provisioning.console.assets import assets
+from provisioning.console.doors import ScriptDoor
+from provisioning.field import Technicians, Visits
+from tests.support.api import TECHNICIAN
+from tests.support.console import SAME_ORIGIN, Console, Person
+
+OTHER = 8
+NAMES = {TECHNICIAN: "Tess", OTHER: "Otto"}
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
+
+
+async def visit_today(console: Console, technician_id: int = TECHNICIAN, customer_id: int = 1001) -> int:
+    """A visit that begins soon; its number."""
+    appliance = console.appliance
+    async with appliance.database.begin() as db:
+        technicians = Technicians(db, tenant_id=appliance.tenant_id)
+        await technicians.register(technician_id=technician_id, name=NAMES[technician_id])
+        booked = await Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock).book(
+            customer_id=customer_id,
+            technician_id=technician_id,
+            starts_at=appliance.clock() + timedelta(seconds=5),
+            duration_minutes=30,
+            address="Lindenweg 4",
+        )
+    return booked["visit_id"]
+
+
+async def day_of(person: Person) -> dict[str, Any]:
+    answer = await person.get("/field/day")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def send(person: Person, path: str, token: str, **request: Any) -> httpx.Response:
+    headers = {**SAME_ORIGIN, "X-Form-Token": token, **request.pop("headers", {})}
+    return await person.client.post(path, headers=headers, **request)
+
+
+def act(key: str = "k1", kind: str = "record", **content: Any) -> dict[str, Any]:
+    return {"key": key, "kind": kind, "made_at": "2026-01-05T10:00:00Z", "content": content}
+
+
+def scripted(console: Console) -> Iterator[tuple[str, str, str]]:
+    for route in iter_route_contexts(console.app.routes):
+        if isinstance(route.original_route, ScriptDoor):
+            terms = route.original_route.terms
+            yield terms.method, str(route.path).replace("{visit_id}", "1"), terms.permission
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_script_gets_through_for_the_roles_that_report_from_visits_and_no_other(
+    console: Console, role: Role
+) -> None:
+    person = await console.somebody(role)
+    token = ""
+    if "visits.report" in ROLES[role]:
+        token = (await day_of(person))["form_token"]
+    walked = list(scripted(console))
+    assert {permission for _, _, permission in walked} == {"visits.report"}
+    for method, path, _ in walked:
+        answer = await (send(person, path, token, json={}) if method == "POST" else person.get(path))
+        expected = (200, 404, 415, 422) if token else (403,)
+        assert answer.status_code in expected, (method, path, answer.status_code, answer.text)
+    assert len(walked) == 5
+
+
+async def test_who_is_not_signed_in_is_told_so_as_a_program_is(console: Console) -> None:
+    person = console.anybody()
+    for method, path, _ in scripted(console):
+        answer = await person.client.request(method, path, headers=SAME_ORIGIN)
+        assert (answer.status_code, answer.json()["code"]) == (401, "access.session_over"), path
+
+
+async def test_a_technician_has_their_own_jobs_of_today_and_the_number_of_who_is_visited(console: Console) -> None:
+    own, other = await visit_today(console), await visit_today(console, OTHER)
+    technician = await console.somebody("technician")
+    day = await day_of(technician)
+    assert [job["visit"]["visit_id"] for job in day["jobs"]] == [own]
+    job = day["jobs"][0]
+    assert set(job["customer"]) == {"name", "phone"}
+    assert job["customer"]["name"]
+    assert [tick["name"] for tick in job["ticks"]["ticks"]] == [
+        "bound",
+        "authorised",
+        "informed",
+        "configured",
+        "online",
+    ]
+    starts_at = datetime.fromisoformat(job["visit"]["starts_at"]).astimezone(console.appliance.zone)
+    assert job["begins"] == starts_at.strftime("%H:%M")
+    assert (await technician.get(f"/field/visits/{own}")).json() == job
+    assert (await technician.get(f"/field/visits/{other}")).status_code == 404
+    dispatcher = await day_of(await console.somebody("dispatch"))
+    assert {own, other} <= {job["visit"]["visit_id"] for job in dispatcher["jobs"]}
+
+
+async def test_an_act_counts_once_and_stands_in_the_audit_as_done_at_the_console(console: Console) -> None:
+    visit_id = await visit_today(console)
+    technician = await console.somebody("technician")
+    token = (await day_of(technician))["form_token"]
+    path = f"/field/visits/{visit_id}/acts"
+    first = await send(technician, path, token, json=act(changes={"splitter": "S-4"}, seen={"splitter": None}))
+    again = await send(technician, path, token, json=act(changes={"splitter": "S-4"}, seen={"splitter": None}))
+    assert (first.json()["is_new"], again.json()["is_new"]) == (True, False)
+    lost = await send(technician, path, token, json=act("k2", changes={"splitter": "S-5"}, seen={"splitter": None}))
+    assert (lost.status_code, lost.json()["code"]) == (409, "field.sheet_changed")
+    early = await send(technician, path, token, json=act("k3", "done"))
+    assert (early.status_code, early.json()["code"]) == (409, "field.not_done")
+    picture = await send(
+        technician, f"/field/visits/{visit_id}/photos", token, content=PNG, headers={"Content-Type": "image/png"}
+    )
+    assert (picture.status_code, picture.json()["media_type"]) == (201, "image/png")
+    admin = await console.somebody("admin")
+    audit = (await admin.get("/audit", params={"subject": f"visit/{visit_id}"})).text
+    assert audit.count("visits act") == 1
+    assert "technician" in audit
+
+
+async def test_what_another_site_sends_or_what_has_no_token_is_refused(console: Console) -> None:
+    visit_id = await visit_today(console)
+    technician = await console.somebody("technician")
+    token = (await day_of(technician))["form_token"]
+    path = f"/field/visits/{visit_id}/acts"
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site", "X-Form-Token": token},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "same-origin", "X-Form-Token": "0" * len(token)},
+    ):
+        answer = await technician.client.post(path, json=act(changes={"note": "x"}), headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "access.request_forged"), headers
+    assert (await day_of(technician))["jobs"][0]["sheet"]["note"] is None
+
+
+async def test_another_time_is_taken_as_it_was_seen_and_refused_with_what_else_is_free(console: Console) -> None:
+    visit_id = await visit_today(console)
+    technician = await console.somebody("technician")
+    day = await day_of(technician)
+    job, path = day["jobs"][0], f"/field/visits/{visit_id}/reschedule"
+    at = console.appliance.clock() + timedelta(days=1)
+    wish = {"technician_id": TECHNICIAN, "starts_at": at.isoformat(), "reason": "the customer asked"}
+    stale = await send(technician, path, day["form_token"], json=wish, headers={"If-Match": '"other"'})
+    assert stale.status_code == 412
+    moved = await send(technician, path, day["form_token"], json=wish, headers={"If-Match": job["etag"]})
+    assert moved.status_code == 200, moved.text
+    assert (await day_of(technician))["jobs"] == []
+
+
+async def test_the_shell_holds_nobody_s_data_and_the_worker_keeps_all_that_it_loads(console: Console) -> None:
+    technician = await console.somebody("technician")
+    page = (await technician.get("/field")).text
+    assert (await day_of(technician))["form_token"] not in page
+    assert "of the test" not in page
+    loaded = set(re.findall(r'(?:href|src|data-reader)="(/assets/[^"]+)"', page))
+    worker = await console.anybody().get("/field/worker.js")
+    assert worker.headers["service-worker-allowed"] == "/field"
+    assert worker.headers["content-type"] == "text/javascript; charset=utf-8"
+    kept = json.loads(re.findall(r"^const KEPT = (.*);$", worker.text, re.MULTILINE)[0])
+    assert kept[0] == "/field"
+    assert set(kept[1:]) == loaded
+    assert {address.rpartition("/")[2] for address in kept[1:]} == set(field.LOADS)
+
+
+async def test_a_phone_may_install_it(console: Console) -> None:
+    answer = await console.anybody().get("/field/manifest.webmanifest")
+    assert answer.headers["content-type"] == "application/manifest+json"
+    manifest = answer.json()
+    assert (manifest["start_url"], manifest["scope"], manifest["display"]) == ("/field", "/field", "standalone")
+    sizes = {icon["sizes"]: icon["src"] for icon in manifest["icons"]}
+    assert {"192x192", "512x512"} <= set(sizes)
+    for name in ("icon-192.png", "icon-512.png"):
+        size = int(name[5:8])
+        assert assets()[name].content[16:24] == size.to_bytes(4, "big") * 2  # the IHDR's width and height
+        assert (await console.anybody().get(assets()[name].address)).headers["content-type"] == "image/png"
