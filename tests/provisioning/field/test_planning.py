@@ -28,6 +28,7 @@ from provisioning.field import (
     TechnicianUnknown,
     Visit,
 )
+from provisioning.field.fitting import Asked
 from provisioning.field.invariants import visits_out_of_hours
 from tests.provisioning.field.conftest import NOW, TEN, TENANT, at, book, visits
 
@@ -224,5 +225,5 @@ async def test_the_alternatives_are_those_nearest_in_time_however_many_are_free(
             await people.register(technician_id=number, name=f"T{number}")
         job = await Jobs(db, tenant_id=TENANT).define(name="repair", duration_minutes=60)
         search = Search(db, tenant_id=TENANT, now=lambda: NOW, zone=ZoneInfo("UTC"))
-        near = await search.near(job=job, place=None, starts_at=at(16))
+        near = await search.near(Asked.of(job, None, at(16)))
         assert [offer["starts_at"] for offer in near] == [at(16)] * 3
