@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
+from itertools import product
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
@@ -86,13 +87,13 @@ class Search:
         people = sorted(await self._able(job), key=lambda each: self._from_home(each, place))
         parts = [people[start : start + LOOKED_AT_ONCE] for start in range(0, len(people), LOOKED_AT_ONCE)]
         found: list[Offer] = []
-        for days in LOOKED_AHEAD_DAYS:
-            for part in parts:
-                if len(found) >= NEAR_ALTERNATIVES:
-                    break
-                candidates = await self._candidates(part, earliest, days, asked.besides)
-                for day in self._days(earliest, days):
-                    found += offers_on(day, candidates, job, place, way=self._way, now=earliest)
+        for days, part in product(LOOKED_AHEAD_DAYS, parts):
+            if len(found) >= NEAR_ALTERNATIVES:
+                break
+            candidates = await self._candidates(part, earliest, days, asked.besides)
+            for day in self._days(earliest, days):
+                offers = offers_on(day, candidates, job, place, way=self._way, now=earliest)
+                found += [offer for offer in offers if offer not in found]  # the nearer days are looked at twice
         found.sort(key=lambda offer: (abs(offer.starts_at - asked.starts_at), rank(offer)))
         return [_record(offer) for offer in found[:NEAR_ALTERNATIVES]]
 

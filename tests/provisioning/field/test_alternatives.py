@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -58,3 +59,12 @@ async def test_a_refusal_that_says_nothing_of_what_was_asked_is_left_as_it_is(da
     refused = SlotRefused("no")
     await Alternatives(database.read, search=search).tell(refused)
     assert refused.alternatives == ()
+
+
+async def test_where_little_is_free_soon_later_days_are_offered_and_each_slot_once(begin: Begin) -> None:
+    async with begin() as db:
+        await book(db, starts_at=at(8), minutes=600)
+        await book(db, starts_at=at(8), minutes=540, technician_id=2)
+        found = await Search(db, tenant_id=TENANT, now=lambda: NOW, zone=UTC_DAYS).near(Asked(at(10), 60))
+    tomorrow = at(8) + timedelta(days=1)
+    assert [(one["technician_id"], one["starts_at"]) for one in found] == [(2, at(17)), (1, tomorrow), (2, tomorrow)]
