@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -11,7 +12,7 @@ from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.claims import ChangeClaims
-from radius.coa.doors import close_ghost
+from radius.coa.doors import close_ghosts
 from radius.coa.outbox import treatments_of
 from radius.coa.preparing import Prepared
 from radius.coa.tables import ChangeState, SessionChange, SessionTreatment
@@ -87,25 +88,32 @@ class Conclusion:
         self._tenant_id = tenant_id
         self._now = now
 
-    async def of(self, rounds: Sequence[Asked]) -> list[None]:
-        """Keep the answers, before anything is believed of them; then what accounting shows by now counts.
+    async def of(self, rounds: Sequence[Asked]) -> list[bool | Exception]:
+        """Keep the answers, before anything is believed of them; then what accounting shows by now counts. False for a
+        change that somebody else has in hands: nobody waits for it, and it is to be said again.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the answers are kept, unless accounting did not say what it
                 shows once all of them were in: a packet of before is no proof.
         """
         heard = await self._heard(rounds)
-        haunted = [each for each in heard if each.ghosts]
         async with self._begin() as db:
             pages = await self._pages(db, heard)
-            for each in heard:
+            kept = [each for each in heard if each.change_id in pages]
+            for each in kept:
                 self._keep(pages[each.change_id], each)
                 if not each.ghosts:
                     await self._settle(db, pages[each.change_id], each)
             await self._write(db, pages.values())
+        haunted = [each for each in kept if each.ghosts]
+        done: dict[int, bool | Exception] = {each.change_id: not each.ghosts for each in kept}
         if haunted:
-            await self._close(haunted)
-        return [None for _ in rounds]
+            [closed] = await asyncio.gather(self._close(haunted), return_exceptions=True)
+            if isinstance(closed, Exception):
+                done |= {each.change_id: closed for each in haunted}
+            elif not isinstance(closed, BaseException):
+                done |= dict.fromkeys(closed, True)
+        return [done.get(each.change_id, False) for each in rounds]
 
     async def _heard(self, rounds: Sequence[Asked]) -> list[Asked]:
         """With the sessions that are open now: where none was asked, those of before."""
@@ -120,25 +128,26 @@ class Conclusion:
             heard.append(Asked(each.prepared, answers, sessions))
         return heard
 
-    async def _close(self, haunted: Sequence[Asked]) -> None:
-        for each in haunted:
-            for session in each.ghosts:
-                await close_ghost(self._radius_begin, session)
+    async def _close(self, haunted: Sequence[Asked]) -> Collection[int]:
+        """The changes that were looked at again, without the ghosts."""
+        locked = await close_ghosts(self._radius_begin, [session for each in haunted for session in each.ghosts])
         async with self._begin() as db:
             pages = await self._pages(db, haunted)
             for each in haunted:
-                gone = {session.radacct_id for session in each.ghosts}
-                left = [session for session in each.open if session.radacct_id not in gone]
-                await self._settle(db, pages[each.change_id], Asked(each.prepared, each.answers, left))
+                if (page := pages.get(each.change_id)) is not None:
+                    gone = {session.radacct_id for session in each.ghosts} - locked
+                    left = [session for session in each.open if session.radacct_id not in gone]
+                    await self._settle(db, page, Asked(each.prepared, each.answers, left))
             await self._write(db, pages.values())
+        return pages.keys()
 
     async def _pages(self, db: AsyncSession, rounds: Sequence[Asked]) -> dict[int, _Page]:
-        """What is kept of each change, locked in one order, as others lock several of them."""
+        """What is kept of each change, locked; those are left out that somebody else has locked."""
         numbers = [each.change_id for each in rounds]
         mine = select(*_KEPT).where(_CHANGES.c.tenant_id == self._tenant_id, among(db, _CHANGES.c.id, numbers))
-        held = await db.execute(mine.order_by(_CHANGES.c.id).with_for_update())
+        held = await db.execute(mine.order_by(_CHANGES.c.id).with_for_update(skip_locked=True))
         pages = {row.id: _Page(**row._mapping) for row in held}
-        for treatment in await treatments_of(db, numbers):
+        for treatment in await treatments_of(db, list(pages)):
             pages[treatment.change_id].treated.append(treatment)
         return pages
 
@@ -185,7 +194,7 @@ class Conclusion:
         in_use = {session.username for session in each.open} if none_can_turn_up else set(wish.former_names)
         gone = set(wish.former_names) - in_use
         if gone:
-            await set_free(db, self._tenant_id, page.subscriber_id, gone, now=now)
+            in_use |= gone - await set_free(db, self._tenant_id, page.subscriber_id, gone, now=now)
         waits = bool(in_use & set(wish.former_names))
         if not waits and is_settled(treated, left, carried=carried, now=now, interim=wish.interim):
             page.state, page.settled_at = "confirmed", now

@@ -23,7 +23,7 @@ from radius.coa.dynamic_authorization import Retransmission
 from radius.coa.lanes import NasLanes
 from radius.coa.outbox import change_of, views
 from radius.coa.preparing import Preparation, Prepared
-from radius.coa.together import Together
+from radius.coa.together import DATABASE_TROUBLE, Together
 from radius.coa.treatment import Answer, due_again
 from radius.coa.wish import ChangeWish
 from radius.errors import RadiusError
@@ -41,6 +41,8 @@ AT_ONCE = 8
 """So many of those that went wrong have a transaction open at the same time."""
 STOP_WITHIN_SECONDS = 0.5
 """As long as a transaction may take: one that is broken off may lose its connection."""
+KEPT_AFTER_SECONDS = (0.2, 1.0, 3.0, 6.0, 10.0)
+"""The pauses before it is tried again to keep what sessions have answered."""
 UNDER_WAY = 5000
 """So many are begun at the same time. What waits for a NAS holds up no other."""
 
@@ -70,8 +72,9 @@ class SessionChanges:
         preparation = Preparation(begin, radius_begin, projector=projector, secrets=secrets, **whose)
         conclusion = Conclusion(begin, radius_begin, claims=self._claims, **whose)
         self._prepare: Together[int, Prepared] = Together(preparation.of, most=TOGETHER)
-        self._conclude: Together[Asked, None] = Together(conclusion.of, most=TOGETHER)
+        self._conclude: Together[Asked, bool] = Together(conclusion.of, most=TOGETHER)
         self._lanes = NasLanes()
+        self._pauses: Sequence[float] = KEPT_AFTER_SECONDS
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[int, asyncio.Task[bool]] = {}
 
@@ -136,7 +139,7 @@ class SessionChanges:
         try:
             await self._carry(change_id)
         except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
-            log.warning("sessions can't be told of a change", change_id=change_id, code=error.code)
+            log.warning("sessions can't be told of a change", change_id=change_id, code=error.code, reason=error.reason)
             return False
         except RadiusError as error:
             log.error("sessions can't be told of a change", change_id=change_id, code=error.code, reason=str(error))
@@ -154,7 +157,21 @@ class SessionChanges:
         prepared = await self._prepare(change_id)
         wish, asked = prepared.wish, prepared.asked
         answers = await asyncio.gather(*(self._treat(wish, session, prepared.doors) for session in asked))
-        await self._conclude(Asked(prepared, list(zip(asked, answers, strict=True))))
+        await self._keep_answers(Asked(prepared, list(zip(asked, answers, strict=True))))
+
+    async def _keep_answers(self, asked: Asked) -> None:
+        """NASes have given them, and would have to be asked again: what is in the way is waited for a while."""
+        for pause_seconds in self._pauses:
+            try:
+                if await self._conclude(asked):
+                    return
+            except DATABASE_TROUBLE as error:
+                log.warning(
+                    "what sessions answered is not kept yet", change_id=asked.change_id, reason=type(error).__name__
+                )
+            await asyncio.sleep(pause_seconds)
+        if not await self._conclude(asked):  # due again when its lease ends
+            log.error("what sessions answered could not be kept: the change is locked", change_id=asked.change_id)
 
     async def _treat(self, wish: ChangeWish, session: Session, doors: Mapping[str, KnownNas]) -> Answer:
         nas = doors.get(session.nas_address)
