@@ -11,7 +11,7 @@ from typing import Any, cast
 from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.coa.claims import ChangeClaims
+from radius.coa.claims import ChangeClaims, GiveUp
 from radius.coa.doors import close_ghosts
 from radius.coa.outbox import treatments_of
 from radius.coa.preparing import Prepared
@@ -97,13 +97,14 @@ class Conclusion:
                 shows once all of them were in: a packet of before is no proof.
         """
         heard = await self._heard(rounds)
-        async with self._begin() as db:
+        numbers = [each.change_id for each in heard]
+        async with self._claims.giving_up(numbers) as give_up, self._begin() as db:
             pages = await self._pages(db, heard)
             kept = [each for each in heard if each.change_id in pages]
             for each in kept:
                 self._keep(pages[each.change_id], each)
                 if not each.ghosts:
-                    await self._settle(db, pages[each.change_id], each)
+                    await self._settle(db, pages[each.change_id], each, give_up)
             await self._write(db, pages.values())
         haunted = [each for each in kept if each.ghosts]
         done: dict[int, bool | Exception] = {each.change_id: not each.ghosts for each in kept}
@@ -131,13 +132,14 @@ class Conclusion:
     async def _close(self, haunted: Sequence[Asked]) -> Collection[int]:
         """The changes that were looked at again, without the ghosts."""
         locked = await close_ghosts(self._radius_begin, [session for each in haunted for session in each.ghosts])
-        async with self._begin() as db:
+        numbers = [each.change_id for each in haunted]
+        async with self._claims.giving_up(numbers) as give_up, self._begin() as db:
             pages = await self._pages(db, haunted)
             for each in haunted:
                 if (page := pages.get(each.change_id)) is not None:
                     gone = {session.radacct_id for session in each.ghosts} - locked
                     left = [session for session in each.open if session.radacct_id not in gone]
-                    await self._settle(db, page, Asked(each.prepared, each.answers, left))
+                    await self._settle(db, page, Asked(each.prepared, each.answers, left), give_up)
             await self._write(db, pages.values())
         return pages.keys()
 
@@ -177,11 +179,11 @@ class Conclusion:
             treatment.asked_at = answer.at or treatment.asked_at
             treatment.heard_at, treatment.heard_seconds = session.updated_at, session.duration_seconds
 
-    async def _settle(self, db: AsyncSession, page: _Page, each: Asked) -> None:
+    async def _settle(self, db: AsyncSession, page: _Page, each: Asked, give_up: GiveUp) -> None:
         """What accounting shows by now counts; what is left decides when this is due again."""
         wish, carried, now, treated = each.prepared.wish, each.prepared.carried, self._now(), page.treated
         still_open = {session.radacct_id: session for session in each.open}
-        page.leased_until = self._claims.give_up(page.id, page.leased_until)
+        page.leased_until = give_up(page.id, page.leased_until)
         for one in treated:
             if one.confirmed_at is None and is_confirmed(one, still_open.get(one.radacct_id)):
                 one.confirmed_at = now

@@ -116,15 +116,13 @@ class Preparation:
         """FreeRADIUS shows the subscribers as they shall be; by change why it does not. Of one that was carried over
         there is nothing to do: a later wish has a change of its own, or is nothing that sessions are told of."""
         async with self._begin() as db:
-            known = select(SessionChange.id, SessionChange.subscriber_id, SessionChange.act, SessionChange.carried_at)
+            known = select(SessionChange.id, SessionChange.subscriber_id, SessionChange.carried_at)
             mine = known.where(SessionChange.tenant_id == self._tenant_id, among(db, SessionChange.id, change_ids))
             found = list(await db.execute(mine))
-            waiting = {each.subscriber_id: each.act for each in found if each.carried_at is None}
+            waiting = {each.subscriber_id for each in found if each.carried_at is None}
             plans = await self._served_by(db, waiting)
-        # who is to be set right is written anew, whatever we know
-        believed = [who for who, act in waiting.items() if act != "set_right"]
         already = await shown_already(
-            self._begin, self._radius_begin, tenant_id=self._tenant_id, subscriber_ids=believed
+            self._begin, self._radius_begin, tenant_id=self._tenant_id, subscriber_ids=waiting
         )
         # in transactions of their own: who stands still holds no plan that others wait for
         without_plan = await self._each(

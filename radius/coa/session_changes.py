@@ -41,6 +41,8 @@ AT_ONCE = 8
 """So many of those that went wrong have a transaction open at the same time."""
 STOP_WITHIN_SECONDS = 0.5
 """As long as a transaction may take: one that is broken off may lose its connection."""
+END_WITHIN_SECONDS = 4.0
+"""As long as what is done for many may take to end, and once more to be broken off: a worker has 30 s to stop."""
 KEPT_AFTER_SECONDS = (0.2, 1.0, 3.0, 6.0, 10.0)
 """The pauses before it is tried again to keep what sessions have answered."""
 UNDER_WAY = 5000
@@ -130,10 +132,12 @@ class SessionChanges:
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
         given_up = [each for each, task in self._under_way.items() if task.cancelled()]
         self._under_way.clear()
-        await self._prepare.end()
-        await self._conclude.end()
-        if given_up:
-            await self._claims.give_back(given_up)
+        ends = (each.end(within_seconds=END_WITHIN_SECONDS) for each in (self._prepare, self._conclude))
+        try:
+            await asyncio.gather(*ends)
+        finally:
+            if given_up:
+                await self._claims.give_back(given_up)
 
     async def _deliver_one(self, change_id: int) -> bool:
         try:
@@ -219,7 +223,7 @@ class SessionChanges:
         return Answer(ended.said, before + ended.reason, self._now(), ended.error_cause)
 
     async def _postpone(self, change_id: int) -> None:
-        async with self._turns, self._begin() as db:
+        async with self._turns, self._claims.giving_up([change_id]) as give_up, self._begin() as db:
             change = await change_of(db, self._tenant_id, change_id)
-            change.leased_until = self._claims.give_up(change.id, change.leased_until)
+            change.leased_until = give_up(change.id, change.leased_until)
             change.attempts, change.due_at = due_again([], change.attempts, self._now(), sign=None)

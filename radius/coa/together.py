@@ -48,16 +48,26 @@ class Together(Generic[Item, Result]):
             self._at_it = asyncio.create_task(self._work())
         return await answer
 
-    async def end(self) -> None:
-        """Returns when nothing is being done."""
-        if self._at_it is not None:
-            await asyncio.wait((self._at_it,))
+    async def end(self, *, within_seconds: float) -> None:
+        """Returns when nothing is being done. What is not done by then is broken off, and given as long once more."""
+        if (at_it := self._at_it) is None:
+            return
+        _, still = await asyncio.wait((at_it,), timeout=within_seconds)
+        if still:
+            at_it.cancel()
+            await asyncio.wait((at_it,), timeout=within_seconds)
 
     async def _work(self) -> None:
+        some: Sequence[tuple[Item, asyncio.Future[Result]]] = ()
         try:
             while self._waiting:
                 some, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 await self._answer(some)
+        except asyncio.CancelledError:
+            for _, answer in (*some, *self._waiting):
+                answer.cancel()
+            self._waiting = []
+            raise
         finally:
             self._at_it = None
 

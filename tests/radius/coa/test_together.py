@@ -84,7 +84,21 @@ async def test_what_nobody_waits_for_any_more_is_ended_if_begun_and_else_left() 
         each.cancel()
     await asyncio.gather(first, second, return_exceptions=True)
     halves.open.set()
-    await half.end()
+    await half.end(within_seconds=60)
     assert halves.goes == [[2]]
     with pytest.raises(ValueError, match="5 is odd"):
         await half(5)
+
+
+async def test_what_stands_still_when_it_is_to_end_is_broken_off() -> None:
+    halves = Halves()
+    halves.open.clear()
+    half = Together(halves.of, most=1)
+    first, second = asyncio.create_task(half(2)), asyncio.create_task(half(4))
+    await halves.begun.wait()
+    await half.end(within_seconds=0.01)
+    answers = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(each) for each in answers] == [asyncio.CancelledError] * 2
+    assert halves.goes == [[2]]
+    halves.open.set()
+    assert await half(6) == 3
