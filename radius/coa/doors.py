@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import DBAPIError
 
 from radius.coa.dynamic_authorization import EVERY_KEY, NasDoor, SessionIdentity
 from radius.dialects import DIALECTS, Dialect, SessionKey
@@ -42,6 +44,28 @@ async def nas_doors(
     async with begin() as db:
         mine = await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id, Nas.address.in_(addresses)))
         return {nas.address: _known(nas, await secrets.reveal(db, nas.secret_ref)) for nas in mine}
+
+
+async def doors_or_reasons(
+    begin: Begin, addresses: Collection[str], *, tenant_id: str, secrets: Secrets
+) -> dict[str, KnownNas | str]:
+    """The same for the sessions of many: of a NAS whose secret does not open why it can't be asked, as others can."""
+    found: dict[str, KnownNas | str] = {}
+    if not addresses:
+        return found
+    async with begin() as db:
+        for nas in await db.scalars(select(Nas).where(Nas.tenant_id == tenant_id, Nas.address.in_(addresses))):
+            [secret] = await asyncio.gather(secrets.reveal(db, nas.secret_ref), return_exceptions=True)
+            if isinstance(secret, DBAPIError) or (
+                isinstance(secret, BaseException) and not isinstance(secret, Exception)
+            ):
+                raise secret
+            if isinstance(secret, Exception):
+                log.error("secret of a nas does not open", nas=nas.name, error=type(secret).__name__)
+                found[nas.address] = f"the secret of NAS {nas.name} does not open"
+            else:
+                found[nas.address] = _known(nas, secret)
+    return found
 
 
 def _known(nas: Nas, secret: str) -> KnownNas:

@@ -26,6 +26,7 @@ EVERY_KEY: tuple[SessionKey, ...] = ("User-Name", "NAS-IP-Address", "Acct-Sessio
 ONE_KEY: tuple[SessionKey, ...] = ("Acct-Session-Id",)
 
 _NAMES = {DISCONNECT_REQUEST: "Disconnect-Request", COA_REQUEST: "CoA-Request"}
+_OF_ITS_OWN = "a cause of its own"
 _CAUSES = {number: name.replace("-", " ") for name, number in ATTRIBUTES["Error-Cause"].values.items()}
 
 
@@ -160,13 +161,21 @@ def _verified(request: Any, data: bytes) -> NasReply | None:
         reply = request.CreateReply(packet=data)
         if not request.VerifyReply(reply, data):
             return None
-        causes = [int.from_bytes(raw, "big") for raw in reply.get(101, [])]
+        raw_causes = reply.get(101, [])
     except pyrad_packet.PacketError:
         return None
-    cause = causes[0] if causes else None
+    cause = _cause(raw_causes[0]) if raw_causes else None
     if reply.code == request.code + 1:
         return NasReply("ack", error_cause=cause)
     if reply.code != request.code + 2:
         return None
-    words = "without a reason" if cause is None else f"{_CAUSES.get(cause, 'a cause of its own')} ({cause})"
+    words = "without a reason"
+    if raw_causes:
+        words = _OF_ITS_OWN if cause is None else f"{_CAUSES.get(cause, _OF_ITS_OWN)} ({cause})"
     return NasReply("nak", words, cause)
+
+
+def _cause(raw: bytes) -> int | None:
+    """An Error-Cause has four octets (RFC 5176 s3.5); one that is no such number, or none that can be kept, is none."""
+    number = int.from_bytes(raw, "big")
+    return number if len(raw) == 4 and number < 2**31 else None

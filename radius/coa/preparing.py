@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import load_only
 
-from radius.coa.doors import KnownNas, nas_doors
+from radius.coa.doors import KnownNas, doors_or_reasons
 from radius.coa.outbox import former_terms, last_told, treatments_of
 from radius.coa.tables import SessionChange, SessionTreatment
 from radius.coa.treatment import LOGIN_TAKES, Carried, to_be_asked
@@ -45,13 +45,14 @@ one go, the others' turn is not spent on it."""
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is wished, how far it was, the sessions that are open, and which of them are to be asked, through what."""
+    """What is wished, how far it was, the sessions that are open, and which of them are to be asked, through what (or
+    why not, by the address of the NAS)."""
 
     wish: ChangeWish
     carried: Carried
     open: list[Session]
     asked: list[Session]
-    doors: Mapping[str, KnownNas]
+    doors: Mapping[str, KnownNas | str]
 
 
 class Preparation:
@@ -106,7 +107,7 @@ class Preparation:
             for (wish, carried, treated), theirs in zip(wishes, sessions, strict=True)
         ]
         addresses = {session.nas_address for of_one in asked for session in of_one}
-        doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
+        doors = await doors_or_reasons(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
         return [
             Prepared(wish, carried, theirs, these, doors)
             for (wish, carried, _), theirs, these in zip(wishes, sessions, asked, strict=True)

@@ -153,7 +153,7 @@ class SessionChanges:
     async def _carry(self, change_id: int) -> None:
         try:
             await self._round(change_id)
-        except RadiusError:
+        except Exception:  # whatever it was: it gives its lease back, and comes later each time
             await self._postpone(change_id)
             raise
 
@@ -177,12 +177,10 @@ class SessionChanges:
         if not await self._conclude(asked):  # due again when its lease ends
             log.error("what sessions answered could not be kept: the change is locked", change_id=asked.change_id)
 
-    async def _treat(self, wish: ChangeWish, session: Session, doors: Mapping[str, KnownNas]) -> Answer:
-        nas = doors.get(session.nas_address)
-        if nas is None:
-            return Answer(
-                "nas_unknown", f"NAS {session.nas_address} is not known here, so it was not asked", self._now()
-            )
+    async def _treat(self, wish: ChangeWish, session: Session, doors: Mapping[str, KnownNas | str]) -> Answer:
+        nas = doors.get(session.nas_address, f"NAS {session.nas_address} is not known here")
+        if isinstance(nas, str):
+            return Answer("nas_unknown", f"{nas}, so it was not asked", self._now())
         words = wish.words(nas, session)
         if words == ():
             goes_on = "" if session.username == wish.username else f", and goes on as {session.username} until it ends"

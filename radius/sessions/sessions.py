@@ -44,6 +44,10 @@ class Session:
     terminate_cause: str | None
 
 
+LONGEST_SECONDS = 2**31 - 1
+"""68 years: a NAS that says more has counted below zero, and what it says is kept in columns of that width."""
+
+
 class SessionReader:
     """Reads radacct. Nothing here writes: FreeRADIUS does."""
 
@@ -121,7 +125,7 @@ def session_of(row: Row[Any]) -> Session:
         started_at=row.acctstarttime,
         updated_at=row.acctupdatetime,
         stopped_at=row.acctstoptime,
-        duration_seconds=row.acctsessiontime or 0,
+        duration_seconds=min(row.acctsessiontime or 0, LONGEST_SECONDS),
         input_octets=row.acctinputoctets or 0,
         output_octets=row.acctoutputoctets or 0,
         terminate_cause=None if row.acctstoptime is None else row.acctterminatecause or None,

@@ -12,7 +12,8 @@ from sqlalchemy import delete, insert, select, update
 from radius import ProjectedSubscriber, RadiusProjector, Retransmission
 from radius.coa.claims import ChangeClaims
 from radius.coa.treatment import GRACE, LOOK_AGAIN
-from radius.projection.freeradius_tables import radius_projection
+from radius.projection.freeradius_tables import radacct, radius_projection
+from radius.tables import Nas
 from radius.testing import LabNas, LabSession
 from tests.radius.conftest import Site
 from tests.radius.online import FASTER, ON_ONE, Line, go_online
@@ -225,3 +226,47 @@ async def test_a_round_that_could_not_be_kept_is_held_on_to_until_it_is(line: Li
     assert not await mine.keep(change)
     async with other.giving_up([change]) as give_up:
         assert give_up(change, leased) == leased  # somebody else's
+
+
+async def test_a_nas_whose_secret_does_not_open_holds_up_no_session_of_another(line: Line) -> None:
+    site = line.site
+    [nas] = await site.nases(["mikrotik"])
+    other = await online_at(line, nas)
+    async with site.database.begin() as db:
+        known = (await db.scalars(select(Nas).where(Nas.name == nas.name))).one()
+        await site.secrets.discard(db, known.secret_ref)
+    changes = [await one.act("change_plan", plan=FASTER) for one in (line, other)]
+    assert await line.changes.deliver_due() == 2
+    told = [await line.shown(change) for change in changes]
+    assert [[one["said"] for one in each["sessions"]] for each in told] == [["changed"], ["nas_unknown"]]
+    assert told[1]["sessions"][0]["reason"] == f"the secret of NAS {nas.name} does not open, so it was not asked"
+    assert [each["attempts"] for each in told] == [0, 1]
+    await nas.close()
+
+
+async def test_numbers_of_a_nas_that_no_column_holds_are_its_own_trouble(line: Line) -> None:
+    async with line.site.radius_database.begin() as db:
+        mine = radacct.c.username == line.subscriber["username"]
+        await db.execute(update(radacct).where(mine).values(acctsessiontime=2**32 - 1))
+    line.nas.disconnects.mood.refuses_changes = line.nas.disconnects.mood.refuses = 2**32 - 1
+    told = await line.changes.deliver((await line.act("change_plan", plan=FASTER))["change_id"])
+    [session] = told["sessions"]
+    assert (session["said"], session["error_cause"]) == ("refused", None)
+    assert session["reason"].endswith("refused to end it: a cause of its own")
+    assert (told["state"], told["attempts"]) == ("pending", 1)
+
+
+async def test_what_nobody_thought_of_is_tried_again_later_and_not_left_leased(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = await line.act("suspend")
+    worker = line.changes
+
+    async def broken(_change_id: int) -> None:
+        raise LookupError("nobody thought of it")
+
+    monkeypatch.setattr(worker, "_prepare", broken)
+    with pytest.raises(ExceptionGroup):
+        await worker.deliver_due()
+    assert (await line.shown(change))["attempts"] == 1
+    assert [one["said"] for one in (await line.changes.deliver(change["change_id"]))["sessions"]] == ["disconnected"]
