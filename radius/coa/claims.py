@@ -48,11 +48,18 @@ class ChangeClaims:
             return [change_id for change_id in await db.scalars(mine) if change_id not in besides][:limit]
 
     async def give_back(self, change_ids: Collection[int]) -> None:
-        """Whoever had taken these is at them no longer: they are due at once."""
-        mine = (SessionChange.tenant_id == self._tenant_id, SessionChange.id.in_(change_ids))
+        """Who had taken these here is at them no longer: they are due at once, but for those that others took since."""
+        held: dict[datetime, list[int]] = {}
+        for change_id in change_ids:
+            if change_id in self._held:
+                held.setdefault(self._held[change_id], []).append(change_id)
+        mine = update(SessionChange).where(SessionChange.tenant_id == self._tenant_id, SessionChange.state == "pending")
+        mine = mine.execution_options(synchronize_session=False).values(due_at=self._now(), leased_until=None)
         async with self._begin() as db:
-            given_back = update(SessionChange).where(*mine, SessionChange.state == "pending")
-            await db.execute(given_back.values(due_at=self._now(), leased_until=None))
+            for until, these in held.items():
+                await db.execute(mine.where(among(db, SessionChange.id, these), SessionChange.leased_until == until))
+        for change_id in change_ids:
+            self._held.pop(change_id, None)
 
     async def keep(self, change_id: int) -> bool:
         """Before each request: false when somebody else may be at this subscriber's sessions by now, or a later change

@@ -157,6 +157,19 @@ async def test_what_has_waited_long_for_its_nas_is_sent_only_while_nobody_else_m
     assert not await mine.keep(change)
 
 
+async def test_who_stops_gives_back_what_is_still_its_own_alone(line: Line) -> None:
+    begin = line.site.database.begin
+    mine, other, third = (ChangeClaims(begin, begin, tenant_id=line.site.tenant_id, now=line.now) for _ in range(3))
+    change = (await line.act("suspend"))["change_id"]
+    assert await mine.take_due([change]) == [change]
+    line.behind -= timedelta(minutes=6)
+    assert await other.take_due([change]) == [change]
+    await mine.give_back([change])
+    assert await third.take_due([change]) == []
+    await other.give_back([change])
+    assert await third.take_due([change]) == [change]
+
+
 async def test_what_is_due_is_taken_at_once_and_by_one_alone(line: Line) -> None:
     begin = line.site.database.begin
     mine, other = (ChangeClaims(begin, begin, tenant_id=line.site.tenant_id, now=line.now) for _ in range(2))
