@@ -147,10 +147,15 @@ async def one(call: InCall, visit_id: Number) -> Job:
 # What is done there is the API's, whole: one transaction, the visit's owner, the act's own key, the audit.
 _POST = {"permission": "visits.report", "keyed": False}
 scripted.post(f"{PAGE}/visits/{{visit_id}}/acts", **_POST)(visits_work.act)
-scripted.post(f"{PAGE}/visits/{{visit_id}}/reschedule", **_POST)(visits.reschedule)
-scripted.post(f"{PAGE}/visits/{{visit_id}}/photos", **_POST, status_code=201, takes_json=False, most_bytes=MOST_BYTES)(
-    visits_work.add_photo
-)
+scripted.post(f"{PAGE}/visits/{{visit_id}}/reschedule", **_POST, most_at_once=visits.MOST_AT_ONCE)(visits.reschedule)
+scripted.post(
+    f"{PAGE}/visits/{{visit_id}}/photos",
+    **_POST,
+    status_code=201,
+    takes_json=False,
+    most_bytes=MOST_BYTES,
+    first=visits_work.keep_photo,
+)(visits_work.add_photo)
 
 
 async def _job(call: Call, visit: VisitRecord) -> Job:

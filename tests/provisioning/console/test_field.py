@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from provisioning.access import ROLES, Role
+from provisioning.api import Door
 from provisioning.console import field
 from provisioning.console.assets import assets
 from provisioning.console.doors import ScriptDoor
@@ -22,6 +24,7 @@ from tests.support.console import SAME_ORIGIN, Console, Person
 
 OTHER = 8
 NAMES = {TECHNICIAN: "Tess", OTHER: "Otto"}
+ENDS = ("acts", "reschedule", "photos")
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
 
 
@@ -79,6 +82,16 @@ async def test_a_script_gets_through_for_the_roles_that_report_from_visits_and_n
         expected = (200, 404, 415, 422) if token else (403,)
         assert answer.status_code in expected, (method, path, answer.status_code, answer.text)
     assert len(walked) == 5
+
+
+async def test_what_the_api_has_too_is_called_under_the_same_terms(console: Console) -> None:
+    routes = [route.original_route for route in iter_route_contexts(console.app.routes)]
+    ours = [route for route in routes if isinstance(route, ScriptDoor) and not route.terms.reads]
+    assert [route.path for route in ours] == [f"/field/visits/{{visit_id}}/{end}" for end in ENDS]
+    for route in ours:
+        [other] = [each for each in routes if type(each) is Door and each.endpoint is route.endpoint]
+        assert route.terms == replace(other.terms, keyed=False), route.path
+        assert route.status_code == other.status_code
 
 
 async def test_who_is_not_signed_in_is_told_so_as_a_program_is(console: Console) -> None:
