@@ -31,7 +31,7 @@ PAGE = "/field"
 WORKER = "field-worker.js"
 LOADS = (
     *("pico.min.css", "console.css", "field.css", "icon.svg", "icon-192.png", "zxing.min.js", "zxing_reader.wasm"),
-    *("field-store.js", "field-send.js", "field-scan.js", "field-forms.js", "field-job.js", "field.js"),
+    *("forget.js", "field-store.js", "field-send.js", "field-scan.js", "field-forms.js", "field-job.js", "field.js"),
 )
 ALLOWS = {"script-src": "'self' 'wasm-unsafe-eval'", "manifest-src": "'self'", "worker-src": "'self'"}
 """A barcode reader in WebAssembly, where the browser has none of its own; a manifest, and a worker."""

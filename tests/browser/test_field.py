@@ -214,6 +214,41 @@ async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_on
     assert (sheet["splitter"], sheet["note"]) == ("S-4", "the dog is loud")
 
 
+STRANGER = {"owner": "otto", "visit_id": 0, "address": "Somewhere 1", "kind": "record"}
+WAITING = {**STRANGER, "content": {"changes": {"note": "gate code 4711"}, "seen": {"note": None}}}
+
+
+async def test_signing_out_at_any_page_takes_the_day_off_the_device_and_leaves_what_waits(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await expect(job.locator(".whom")).to_contain_text(house.name)
+        await tess.page.evaluate("act => field.store.add(act)", WAITING)
+        elsewhere = await tess.page.context.new_page()
+        await elsewhere.goto(f"{machine.base}/home")
+        await elsewhere.get_by_role("button", name="Sign out").click()
+        await elsewhere.get_by_label("Password").wait_for()
+        await expect(tess.page.locator("#lead")).to_contain_text("There is no day on this device")
+        await expect(tess.page.locator("#told")).to_contain_text("You are not signed in any more")
+        assert await tess.page.locator("article.job").count() == 0
+        assert await tess.page.evaluate("field.store.day()") is None
+        assert [act["owner"] for act in await tess.page.evaluate("field.store.acts()")] == ["otto"]
+        tess.complaints[:] = [each for each in tess.complaints if "401 (Unauthorized)" not in each]
+
+
+async def test_a_day_that_was_fetched_long_ago_is_not_shown_any_more(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        await open_day(tess, login, visit_id)
+        await tess.page.context.set_offline(True)
+        await tess.page.evaluate("field.store.keepDay({...field.day, seen_at: '2026-01-01T00:00:00Z'})")
+        await tess.page.reload()
+        await expect(tess.page.locator("#lead")).to_contain_text("There is no day on this device")
+        assert await tess.page.evaluate("field.store.day()") is None
+
+
 async def test_the_page_with_every_form_open_is_clean_for_axe_and_fits(lab: JourneyLab, machine: Machine) -> None:
     _run, _house, login, visit_id = await visited_today(lab)
     async with machine.looker() as tess:

@@ -17,7 +17,7 @@
   };
 
   const post = (address, body, headers = {}) =>
-    ask(address, { method: "POST", body, headers: { "X-Form-Token": field.day.form_token, ...headers } });
+    ask(address, { method: "POST", body, headers: { "X-Form-Token": field.day?.form_token || "", ...headers } });
 
   const sendOne = (act) => {
     if (act.kind === "photo") {
@@ -64,7 +64,7 @@
   };
 
   // What was refused waits for a person; what somebody else did here, for them.
-  const isDue = (act) => act.state === "waits" && act.owner === field.day.owner && !field.waitsForTicks(act);
+  const isDue = (act) => act.state === "waits" && act.owner === field.day?.owner && !field.waitsForTicks(act);
 
   const sendAll = async () => {
     for (const act of await field.store.acts()) {

@@ -4,10 +4,12 @@
   const field = (window.field = window.field || {});
   const LOOK_EVERY_MS = 2000;
   const DAY_EVERY_MS = 60000;
+  const DAY_KEPT_MS = 16 * 3600 * 1000; // longer than a session lasts, and than anybody works
   const [jobs, others] = [document.getElementById("jobs"), document.getElementById("others")];
   const shown = new Map();
   let acts = [];
   let isSignedOut = false;
+  let over = null; // the token of the session that has ended here
 
   Object.assign(field, { day: null, isFresh: false, stale: false });
   field.jobOf = (id) => field.day?.jobs.find((job) => job.visit.visit_id === id);
@@ -55,6 +57,10 @@
     }
     const lead = document.getElementById("lead");
     if (!field.day) {
+      jobs.replaceChildren();
+      others.querySelector(".kept").replaceChildren();
+      others.hidden = true;
+      shown.clear();
       lead.textContent = field.isFresh ? "" : "There is no day on this device yet; it comes with the first connection.";
       return;
     }
@@ -85,9 +91,10 @@
   };
 
   const keep = async () => {
+    if (!field.day) return; // nobody's by now
     await field.store.keepDay({ ...field.day, form_token: "" });
     for (const act of await field.store.acts()) {
-      if (act.state === "sent" && !field.jobOf(act.visit_id)) await field.store.remove(act.number);
+      if (act.state === "sent" && field.day && !field.jobOf(act.visit_id)) await field.store.remove(act.number);
     }
   };
 
@@ -99,17 +106,18 @@
 
   field.refresh = async () => {
     const found = navigator.onLine ? await understood(await field.get("/field/day")) : await understood(null);
-    if (found) {
+    if (found && found.form_token !== over) {
       field.day = { ...found, seen_at: new Date().toISOString() };
       await keep();
     }
+    if (!field.day) field.isFresh = false;
     await field.moved();
   };
 
   // One job anew, which shows its ticks.
   field.look = async (id) => {
     const found = await understood(await field.get(`/field/visits/${id}`));
-    const at = field.day.jobs.findIndex((job) => job.visit.visit_id === id);
+    const at = field.day ? field.day.jobs.findIndex((job) => job.visit.visit_id === id) : -1;
     if (found && at >= 0) {
       field.day.jobs[at] = found;
       await keep();
@@ -120,16 +128,26 @@
   // What was scanned is followed until every tick is true; what was sent, until the page shows it.
   const isFollowed = (job) => job.visit.state === "scanned" || (field.actsOf(job.visit.visit_id).length > 0 && !job.sheet.done_at);
 
+  const forget = async () => {
+    field.day = null;
+    await field.store.forgetDay();
+  };
+
+  const forgetOld = async () => {
+    if (field.day && Date.now() - Date.parse(field.day.seen_at) > DAY_KEPT_MS) await forget();
+  };
+
   let lookedAtDay = 0;
   const turn = async () => {
+    await forgetOld();
     if (document.hidden) return;
     if (!field.isFresh || field.stale || Date.now() - lookedAtDay > DAY_EVERY_MS) {
       lookedAtDay = Date.now();
       await field.refresh();
     }
-    if (!field.isFresh) return;
+    if (!field.isFresh || !field.day) return;
     await field.send();
-    for (const job of field.day.jobs.filter(isFollowed)) await field.look(job.visit.visit_id);
+    for (const job of (field.day?.jobs || []).filter(isFollowed)) await field.look(job.visit.visit_id);
     await field.send();
   };
 
@@ -139,8 +157,17 @@
     return turning;
   };
 
+  const end = async (token) => {
+    over = token;
+    isSignedOut = true;
+    field.isFresh = false;
+    await forget();
+    await field.moved();
+  };
+
   const start = async () => {
     field.day = (await field.store.day()) || null;
+    await forgetOld();
     await field.moved();
     await soon();
     setInterval(soon, LOOK_EVERY_MS);
@@ -152,11 +179,8 @@
     show();
   });
   document.addEventListener("visibilitychange", soon);
-  document.getElementById("sign-out").addEventListener("submit", async (event) => {
-    event.preventDefault(); // the day is somebody's: it leaves this device with them; what waits to be sent stays
-    await field.store.forgetDay();
-    event.target.submit();
-  });
+  window.addEventListener("firstlight-over", (event) => end(event.detail));
+  new BroadcastChannel("firstlight-over").addEventListener("message", (event) => end(event.data));
   if ("serviceWorker" in navigator) navigator.serviceWorker.register("/field/worker.js", { scope: "/field" });
   navigator.storage?.persist?.();
   start();
