@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.async_api import FilePayload, Locator, Page, expect
+from playwright.async_api import FilePayload, Locator, Page, Route, expect
 from sqlalchemy import select
 
 import provisioning.console
@@ -214,6 +215,91 @@ async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_on
     assert (sheet["splitter"], sheet["note"]) == ("S-4", "the dog is loud")
 
 
+def forgive(looker: Looker, words: str) -> None:
+    """What the browser complained of, and was meant to."""
+    assert any(words in each for each in looker.complaints), looker.complaints
+    looker.complaints[:] = [each for each in looker.complaints if words not in each]
+
+
+async def keep_photo(job: Locator, caption: str) -> None:
+    form = await unfold(job, "photo")
+    await form.get_by_label("Picture").set_input_files(PICTURE)
+    await form.get_by_label("What it shows").fill(caption)
+    await form.get_by_role("button", name="Keep the photo").click()
+
+
+async def test_what_the_server_can_t_take_holds_up_only_what_comes_after_it_at_its_visit(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    problem = {"code": "api.unexpected_error", "detail": "Nobody has foreseen this.", "transient": False}
+
+    async def fail(route: Route) -> None:
+        await route.fulfill(status=500, json=problem, content_type="application/problem+json")
+
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await tess.page.route("**/photos?*", fail)
+        await tess.page.context.set_offline(True)
+        await keep_photo(job, "the ONT")
+        await write_down(job, Splitter="S-4")
+        await tess.page.context.set_offline(False)
+        await expect(job.locator(".kept li.sent")).to_have_text("Written down: splitter S-4: sent")
+        stuck = job.locator(".kept li.waits")
+        await expect(stuck).to_contain_text("Photo: the ONT: waits to be sent. Nobody has foreseen this.")
+        forgive(tess, "500 (Internal Server Error)")
+        tess.page.once("dialog", lambda dialog: dialog.accept())
+        await stuck.get_by_role("button", name="Take it away").click()
+        await expect(stuck).to_have_count(0)
+        await tess.page.unroute("**/photos?*")
+
+        await tess.page.route("**/acts", fail)
+        await tess.page.context.set_offline(True)
+        await write_down(job, Splitter="S-5")
+        await write_down(job, Splitter="S-6")
+        await keep_photo(job, "the drop")
+        await tess.page.context.set_offline(False)
+        await expect(job.locator(".kept li.sent")).to_have_count(2)
+        await expect(stuck).to_have_text(
+            [re.compile("S-5: waits to be sent. Nobody"), re.compile("S-6: saved, will be")]
+        )
+        await tess.page.unroute("**/acts")
+        await stuck.get_by_role("button", name="Send it again").click()
+        await expect(job.locator(".kept li.sent")).to_have_count(4)
+        forgive(tess, "500 (Internal Server Error)")
+    assert [act.content["changes"]["splitter"] for act in await acts_of(lab, visit_id)] == ["S-4", "S-5", "S-6"]
+    assert [photo.caption for photo in await photos_of(lab, visit_id)] == ["the drop"]
+
+
+TAKE_REST_AWAY = """async () => {
+  const [, ...rest] = await field.store.acts();
+  for (const act of rest) await field.store.remove(act.number);
+}"""
+
+
+async def test_what_is_taken_away_while_others_are_on_their_way_is_not_sent(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        went: list[str] = []
+
+        async def first_one(route: Route) -> None:
+            went.append(route.request.post_data or "")
+            if len(went) == 1:
+                await tess.page.evaluate(TAKE_REST_AWAY)
+            await route.continue_()
+
+        await tess.page.route("**/acts", first_one)
+        await tess.page.context.set_offline(True)
+        await write_down(job, Splitter="S-4")
+        await write_down(job, Notes="never mind")
+        await expect(job.locator(".kept li")).to_have_count(2)
+        await tess.page.context.set_offline(False)
+        await expect(job.locator(".kept li")).to_have_text(["Written down: splitter S-4: sent"])
+    assert len(went) == 1
+    assert [act.content["changes"] for act in await acts_of(lab, visit_id)] == [{"splitter": "S-4"}]
+
+
 STRANGER = {"owner": "otto", "visit_id": 0, "address": "Somewhere 1", "kind": "record"}
 WAITING = {**STRANGER, "content": {"changes": {"note": "gate code 4711"}, "seen": {"note": None}}}
 
@@ -235,7 +321,7 @@ async def test_signing_out_at_any_page_takes_the_day_off_the_device_and_leaves_w
         assert await tess.page.locator("article.job").count() == 0
         assert await tess.page.evaluate("field.store.day()") is None
         assert [act["owner"] for act in await tess.page.evaluate("field.store.acts()")] == ["otto"]
-        tess.complaints[:] = [each for each in tess.complaints if "401 (Unauthorized)" not in each]
+        forgive(tess, "401 (Unauthorized)")
 
 
 async def test_a_day_that_was_fetched_long_ago_is_not_shown_any_more(lab: JourneyLab, machine: Machine) -> None:

@@ -61,6 +61,7 @@
   };
 
   const takeAway = async (act) => {
+    if (!confirm(`${said(act)}: it never arrived. Take it away for good?`)) return;
     await field.store.remove(act.number);
     await field.moved();
   };
@@ -73,16 +74,18 @@
     const seen = Object.fromEntries(Object.keys(act.content.changes).map((name) => [name, stands[name]]));
     const { owner, visit_id, address, kind } = act;
     await field.store.add({ owner, visit_id, address, kind, content: { changes: act.content.changes, seen } });
-    await takeAway(act);
+    await field.store.remove(act.number);
+    await field.moved();
     field.send();
   };
 
   const actLine = (act) => {
     const made = line(`${said(act)}: ${became(act)}`, act.state);
-    if (act.state === "refused" || field.waitsForTicks(act)) {
+    if (act.state === "refused" || field.waitsForTicks(act) || (act.state === "waits" && act.problem)) {
       const row = document.createElement("div");
       row.className = "acts";
       if (act.problem?.code === "field.sheet_changed") row.append(button("Write mine all the same", () => insist(act)));
+      if (act.problem) row.append(button("Send it again", () => field.sendAgain(act)));
       row.append(button("Take it away", () => takeAway(act)));
       made.append(row);
     }

@@ -1,8 +1,10 @@
-// Sends what waits on the device: one act after the other, the oldest first, each until the server has answered it.
+// Sends what waits on the device: of each visit one act after the other, the oldest first, then the photos.
 (() => {
   "use strict";
   const field = (window.field = window.field || {});
   const base = (act) => `/field/visits/${act.visit_id}`;
+  const REST_MS = 30000;
+  const rests = new Map(); // until when what the server couldn't take isn't sent again
   let sending = null;
   let again = false;
 
@@ -36,24 +38,26 @@
     return isProblem ? answer.json() : { code: `http.${answer.status}`, detail: `The server answered ${answer.status}.` };
   };
 
-  // False where nothing more can be sent now.
+  // What follows: "on" to the next one, "held" is what comes after it at its visit, "stop" if nothing can be sent now.
   const settle = async (act, answer) => {
-    if (answer === null) return false;
+    if (answer === null) return "stop";
     if (answer.ok) {
-      await field.store.change({ ...act, state: "sent", problem: null, bytes: null });
-      return true;
+      await field.store.change(act.number, { state: "sent", problem: null, bytes: null });
+      return "on";
     }
     const problem = await problemOf(answer);
     if (answer.status === 401 || problem.code === "access.request_forged") {
       field.stale = true; // the session has ended, or is another one by now: the day tells
-      return false;
+      return "stop";
     }
-    if (answer.status >= 500 || answer.status === 429 || problem.transient) {
-      await field.store.change({ ...act, problem });
-      return false;
+    if (answer.status < 500 && answer.status !== 429 && !problem.transient) {
+      await field.store.change(act.number, { state: "refused", problem });
+      return "on";
     }
-    await field.store.change({ ...act, state: "refused", problem });
-    return true;
+    await field.store.change(act.number, { problem });
+    if (answer.status === 429 || problem.transient) return "stop";
+    rests.set(act.number, Date.now() + REST_MS);
+    return problem.code.startsWith("http.") ? "stop" : "held"; // what isn't ours says that nobody is behind it
   };
 
   // Done without a reason is not asked for as long as it would be refused: a run is at work on the ticks.
@@ -66,12 +70,26 @@
   // What was refused waits for a person; what somebody else did here, for them.
   const isDue = (act) => act.state === "waits" && act.owner === field.day?.owner && !field.waitsForTicks(act);
 
+  // What can't be taken holds up only what comes after it at its visit; photos have no order.
   const sendAll = async () => {
-    for (const act of await field.store.acts()) {
-      if (!isDue(act)) continue;
-      if (!(await settle(act, await sendOne(act)))) return;
+    const [held, acts] = [new Set(), await field.store.acts()];
+    const isPhoto = (act) => act.kind === "photo";
+    for (const { number } of [...acts.filter((act) => !isPhoto(act)), ...acts.filter(isPhoto)]) {
+      const act = await field.store.act(number); // it may have been taken away, or be done by another one, meanwhile
+      if (!act || !isDue(act) || (held.has(act.visit_id) && !isPhoto(act))) continue;
+      const next = rests.get(number) > Date.now() ? "held" : await settle(act, await sendOne(act));
       await field.moved();
+      if (next === "stop") return;
+      if (next === "held" && !isPhoto(act)) held.add(act.visit_id);
     }
+  };
+
+  // At once, and as if it had never been tried.
+  field.sendAgain = async (act) => {
+    rests.delete(act.number);
+    await field.store.change(act.number, { state: "waits", problem: null });
+    await field.moved();
+    return field.send();
   };
 
   // Never two at once, so that acts arrive in their order; who asks meanwhile is heard afterwards.
