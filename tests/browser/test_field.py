@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from base64 import b64decode
 from datetime import timedelta
@@ -12,7 +14,7 @@ from playwright.async_api import FilePayload, Locator, Page, Route, expect
 from sqlalchemy import select
 
 import provisioning.console
-from provisioning.field import VisitAct, VisitPhoto
+from provisioning.field import VisitAct, VisitPhoto, Visits
 from tests.support.browser import Looker, Machine
 from tests.support.console import add_user
 from tests.support.estate import Household
@@ -302,6 +304,117 @@ async def test_what_is_taken_away_while_others_are_on_their_way_is_not_sent(lab:
 
 STRANGER = {"owner": "otto", "visit_id": 0, "address": "Somewhere 1", "kind": "record"}
 WAITING = {**STRANGER, "content": {"changes": {"note": "gate code 4711"}, "seen": {"note": None}}}
+
+
+async def test_what_was_refused_is_sent_again_under_its_key_when_the_reason_is_gone(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    went: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        went.append(json.loads(route.request.post_data or "")["key"])
+        problem = {"code": "field.visit_unknown", "detail": f"There is no visit {visit_id}.", "transient": False}
+        await route.fulfill(status=404, json=problem, content_type="application/problem+json")
+
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await tess.page.route("**/acts", refuse)
+        await write_down(job, Splitter="S-4")
+        refused = job.locator(".kept li.refused")
+        await expect(refused).to_contain_text(
+            "not taken. The visit is somebody else's by now, or there is none any more."
+        )
+        await tess.page.unroute("**/acts")
+        await refused.get_by_role("button", name="Send it again").click()
+        await expect(job.locator(".kept li.sent")).to_have_text("Written down: splitter S-4: sent")
+        forgive(tess, "404 (Not Found)")
+    assert [act.key for act in await acts_of(lab, visit_id)] == went
+
+
+async def test_what_was_answered_by_something_else_is_not_sent(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        portal = {"status": 200, "content_type": "text/html", "body": "<p>Welcome to our wireless network</p>"}
+        await tess.page.route(re.compile("/acts$|/photos"), lambda route: route.fulfill(**portal))
+        await write_down(job, Splitter="S-4")
+        waits = job.locator(".kept li.waits")
+        await expect(waits).to_contain_text("waits to be sent. Something else than Firstlight has answered.")
+        await keep_photo(job, "the ONT")
+        await expect(waits).to_have_count(2)
+        await expect(job.locator(".kept li.sent")).to_have_count(0)
+        await tess.page.unroute(re.compile("/acts$|/photos"))
+        await expect(job.locator(".kept li.sent")).to_have_count(2)
+    assert [act.content["changes"] for act in await acts_of(lab, visit_id)] == [{"splitter": "S-4"}]
+    assert [photo.caption for photo in await photos_of(lab, visit_id)] == ["the ONT"]
+
+
+async def test_what_nobody_answers_is_given_up_and_sent_again(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    asked = asyncio.Event()
+
+    async def hang(route: Route) -> None:
+        asked.set()
+
+    async with machine.looker() as tess:
+        await tess.page.clock.install()
+        job = await open_day(tess, login, visit_id)
+        await tess.page.route("**/acts", hang)
+        await write_down(job, Splitter="S-4")
+        await asyncio.wait_for(asked.wait(), 20)
+        await expect(job.locator(".kept li")).to_contain_text("saved, will be sent")
+        await tess.page.unroute("**/acts")
+        await tess.page.clock.fast_forward(21_000)
+        await expect(job.locator(".kept li")).to_have_text("Written down: splitter S-4: sent")
+    assert len(await acts_of(lab, visit_id)) == 1
+
+
+async def test_one_insists_also_at_a_visit_of_another_day(lab: JourneyLab, machine: Machine) -> None:
+    _run, house, login, visit_id = await visited_today(lab)
+    async with lab.appliance.database.begin() as db:
+        visits = Visits(db, tenant_id=lab.appliance.tenant_id, now=lab.clock.now)
+        tomorrow = await visits.book(
+            customer_id=house.customer_id,
+            technician_id=house.technician_id,
+            starts_at=lab.clock.now() + timedelta(days=2),
+            duration_minutes=30,
+            address="Lindenweg 4",
+        )
+    content = {"changes": {"splitter": "S-4"}, "seen": {"splitter": "S-1"}}
+    act = {"owner": login, "visit_id": tomorrow["visit_id"], "address": "x", "kind": "record", "content": content}
+    async with machine.looker() as tess:
+        await open_day(tess, login, visit_id)
+        await tess.page.evaluate("act => field.store.add(act).then(() => field.send())", act)
+        kept = tess.page.locator("#others .kept li")
+        await expect(kept).to_contain_text("not taken. The record of visit")
+        await tess.page.route("**/field/visits/*", lambda route: route.fulfill(status=404, json={}))
+        await kept.get_by_role("button", name="Write mine all the same").click()
+        await expect(kept).to_contain_text("could not be fetched, so nothing was written")
+        await tess.page.unroute("**/field/visits/*")
+        await expect(tess.page.locator("#standing")).to_contain_text("online")
+        await kept.get_by_role("button", name="Write mine all the same").click()
+        await expect(kept).to_contain_text("splitter S-4: sent")
+        forgive(tess, "404 (Not Found)")
+        forgive(tess, "409 (Conflict)")
+    [arrived] = await acts_of(lab, tomorrow["visit_id"])
+    assert arrived.content == {"changes": {"splitter": "S-4"}, "seen": {"splitter": None}}
+
+
+async def test_of_what_somebody_else_did_on_this_device_only_how_much_waits_is_shown(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        await open_day(tess, login, visit_id)
+        await tess.page.evaluate(
+            "act => field.store.add(act).then(() => field.moved())", WAITING | {"visit_id": visit_id}
+        )
+        await tess.page.evaluate("act => field.store.add(act).then(() => field.moved())", WAITING)
+        await expect(tess.page.locator("#others .kept li")).to_have_text(["2 acts wait until otto signs in"])
+        assert await tess.page.locator("#others button, article .kept li").count() == 0
+        assert "4711" not in await tess.page.content()
+        await expect(tess.page.locator("#standing")).to_have_text("online")
 
 
 async def test_signing_out_at_any_page_takes_the_day_off_the_device_and_leaves_what_waits(

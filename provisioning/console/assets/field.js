@@ -13,8 +13,9 @@
 
   Object.assign(field, { day: null, isFresh: false, stale: false });
   field.jobOf = (id) => field.day?.jobs.find((job) => job.visit.visit_id === id);
-  field.actsOf = (id) => acts.filter((act) => act.visit_id === id);
-  const { link, put, counted, actLine, make, update } = field.parts;
+  const own = () => acts.filter((act) => act.owner === field.day?.owner);
+  field.actsOf = (id) => own().filter((act) => act.visit_id === id);
+  const { line, link, put, counted, actLine, make, update } = field.parts;
 
   // -- the page --------------------------------------------------------------------------------------------------------
 
@@ -35,13 +36,31 @@
     if (order.some((element, at) => jobs.children[at] !== element)) jobs.replaceChildren(...order);
   };
 
+  // Of what somebody else did on this device only how much waits: neither what it is, nor a way to take it away.
+  const showOthers = () => {
+    const elsewhere = own().filter((act) => !field.jobOf(act.visit_id));
+    const waiting = new Map();
+    for (const act of acts) {
+      if (act.owner !== field.day.owner && act.state !== "sent") waiting.set(act.owner, (waiting.get(act.owner) || 0) + 1);
+    }
+    others.hidden = !elsewhere.length && !waiting.size;
+    const lines = elsewhere.map((act) => {
+      const made = actLine(act);
+      made.prepend(`visit ${act.visit_id}, ${act.address}. `);
+      return made;
+    });
+    const theirs = [...waiting].map(([owner, number]) => line(`${counted(number, "act waits", "acts wait")} until ${owner} signs in`));
+    put(others.querySelector(".kept"), [...lines, ...theirs]);
+  };
+
   const standing = () => {
-    const waiting = acts.filter((act) => act.state !== "sent" && act.state !== "refused").length;
-    const refused = acts.filter((act) => act.state === "refused").length;
+    const shownActs = field.day ? own() : acts;
+    const waiting = shownActs.filter((act) => act.state === "waits").length;
+    const refused = shownActs.filter((act) => act.state === "refused").length;
     const parts = [field.isFresh ? "online" : navigator.onLine ? "not reached" : "offline"];
     if (waiting) parts.push(`${counted(waiting, "act waits", "acts wait")} on this device`);
     if (refused) parts.push(`${refused} not taken`);
-    if (acts.length && !waiting && !refused) parts.push("all sent");
+    if (shownActs.length && !waiting && !refused) parts.push("all sent");
     return parts.join(", ");
   };
 
@@ -72,16 +91,7 @@
     document.getElementById("sign-out").hidden = !field.isFresh;
     document.querySelector("#sign-out [name=form_token]").value = field.day.form_token;
     showJobs();
-    const elsewhere = acts.filter((act) => !field.jobOf(act.visit_id));
-    others.hidden = !elsewhere.length;
-    put(
-      others.querySelector(".kept"),
-      elsewhere.map((act) => {
-        const made = actLine(act);
-        made.prepend(`visit ${act.visit_id}, ${act.address}. `);
-        return made;
-      }),
-    );
+    showOthers();
   };
 
   // What is kept has moved: read it again, and show it.
@@ -98,14 +108,14 @@
     }
   };
 
-  const understood = async (answer) => {
+  const understood = (answer) => {
     isSignedOut = answer?.status === 401;
-    field.isFresh = Boolean(answer?.ok);
-    return field.isFresh ? answer.json() : null;
+    field.isFresh = Boolean(answer?.ok && answer.content);
+    return field.isFresh ? answer.content : null;
   };
 
   field.refresh = async () => {
-    const found = navigator.onLine ? await understood(await field.get("/field/day")) : await understood(null);
+    const found = understood(navigator.onLine ? await field.get("/field/day") : null);
     if (found && found.form_token !== over) {
       field.day = { ...found, seen_at: new Date().toISOString() };
       await keep();
@@ -114,15 +124,16 @@
     await field.moved();
   };
 
-  // One job anew, which shows its ticks.
+  // One job anew, which shows its ticks, also one of another day; null where it can't be had.
   field.look = async (id) => {
-    const found = await understood(await field.get(`/field/visits/${id}`));
+    const found = understood(await field.get(`/field/visits/${id}`));
     const at = field.day ? field.day.jobs.findIndex((job) => job.visit.visit_id === id) : -1;
     if (found && at >= 0) {
       field.day.jobs[at] = found;
       await keep();
     }
     await field.moved();
+    return found;
   };
 
   // What was scanned is followed until every tick is true; what was sent, until the page shows it.
