@@ -19,6 +19,7 @@ from provisioning.console import field
 from provisioning.console.assets import assets
 from provisioning.console.doors import ScriptDoor
 from provisioning.field import Technicians, Visits
+from provisioning.field.reports import LONGEST_NOTE
 from tests.support.api import TECHNICIAN
 from tests.support.console import SAME_ORIGIN, Console, Person
 
@@ -144,6 +145,42 @@ async def test_an_act_counts_once_and_stands_in_the_audit_as_done_at_the_console
     audit = (await admin.get("/audit", params={"subject": f"visit/{visit_id}"})).text
     assert audit.count("visits act") == 1
     assert "technician" in audit
+
+
+def longest(page: str) -> dict[str, str]:
+    """Of each field of the page's forms, by ``form.name``, the longest that can be typed there."""
+    found = {}
+    for form in page.split('<form class="')[1:]:
+        for kind, name, most in re.findall(r'<(input|textarea) name="(\w+)"[^>]* maxlength="(\d+)"', form):
+            lines = ("x" * 9 + "\n") if kind == "textarea" else "x" * 10
+            found[f"{form.partition(chr(34))[0]}.{name}"] = (lines * (int(most) // 10 + 1))[: int(most) - 1] + "x"
+    return found
+
+
+async def test_what_can_be_typed_on_the_page_is_taken_by_the_server(console: Console) -> None:
+    technician = await console.somebody("technician")
+    typed = longest((await technician.get("/field")).text)
+    changes = {name: typed[f"record.{name}"] for name in ("splitter", "drop_label", "note")}
+    changes["signed_by"] = typed["sign.signed_by"]
+    assert (len(changes["note"]), changes["note"].count("\n"), len(typed["end.note"])) == (4000, 399, 1000)
+    acts = [
+        act("t1", changes=changes, seen=dict.fromkeys(changes)),
+        act("t2", "done", reason=typed["done.reason"]),
+        act("t3", "not_feasible", note=typed["end.note"]),
+        act("t4", "no_access", note=typed["end.note"]),
+    ]
+    for wish in acts:
+        visit_id = await visit_today(console, customer_id=1001)
+        token = (await day_of(technician))["form_token"]
+        answer = await send(technician, f"/field/visits/{visit_id}/acts", token, json=wish)
+        # Nothing was scanned, so it isn't done; what it says has been read by then.
+        expected = 409 if wish["kind"] == "done" else 200
+        assert answer.status_code == expected, (wish["kind"], answer.text)
+        async with console.appliance.database.begin() as db:
+            visits = Visits(db, tenant_id=console.appliance.tenant_id, now=console.appliance.clock)
+            if (await visits.visit(visit_id))["state"] == "booked":
+                await visits.cancel(visit_id=visit_id, reason="the next one is to be booked")
+    assert len(typed["move.reason"]) == LONGEST_NOTE
 
 
 async def test_what_another_site_sends_or_what_has_no_token_is_refused(console: Console) -> None:
