@@ -85,14 +85,15 @@ class Day(TypedDict):
 @doors.page(PAGE, permission="visits.report")
 async def page(call: InCall) -> Response:
     """The shell; the same for everybody."""
-    return show(call, "field.html.j2", "Today's jobs", allows=ALLOWS)
+    return _shell(call)
 
 
 @doors.page(f"{PAGE}/worker.js", permission=PUBLIC)
 async def worker(call: InCall) -> Response:
     """The service worker: it keeps the shell and what it loads, anew whenever any of it has changed."""
     kept = [PAGE, *(address_of(name) for name in LOADS)]
-    version = hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:12]
+    whole = json.dumps([kept, policy(ALLOWS), bytes(_shell(call).body).decode()])
+    version = hashlib.sha256(whole.encode()).hexdigest()[:12]
     head = f"const KEPT = {json.dumps(kept)};\nconst VERSION = {json.dumps(version)};\n"
     headers = {**HEADERS, "Content-Security-Policy": policy(ALLOWS), "Service-Worker-Allowed": PAGE}
     return Response(head.encode() + assets()[WORKER].content, media_type=assets()[WORKER].media_type, headers=headers)
@@ -156,6 +157,10 @@ scripted.post(
     most_bytes=MOST_BYTES,
     first=visits_work.keep_photo,
 )(visits_work.add_photo)
+
+
+def _shell(call: Call) -> Response:
+    return show(call, "field.html.j2", "Today's jobs", allows=ALLOWS)
 
 
 async def _job(call: Call, visit: VisitRecord) -> Job:

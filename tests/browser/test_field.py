@@ -370,6 +370,42 @@ async def test_what_nobody_answers_is_given_up_and_sent_again(lab: JourneyLab, m
     assert len(await acts_of(lab, visit_id)) == 1
 
 
+async def test_a_photo_that_a_proxy_finds_too_large_says_so_and_is_sent_again(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await tess.page.route("**/photos?*", lambda route: route.fulfill(status=413, body="<h1>413</h1>"))
+        await keep_photo(job, "the ONT")
+        refused = job.locator(".kept li.refused")
+        await expect(refused).to_contain_text("not taken. The proxy before Firstlight takes nothing of this size")
+        await tess.page.unroute("**/photos?*")
+        await refused.get_by_role("button", name="Send it again").click()
+        await expect(job.locator(".kept li.sent")).to_have_text("Photo: the ONT: sent")
+        forgive(tess, "status of 413")
+
+
+MARK_KEPT = """async () => {
+  const [name] = await caches.keys();
+  const cache = await caches.open(name);
+  const kept = await cache.match("/field");
+  const marked = (await kept.text()).replace("<h1>", "<h1>Kept: ");
+  await cache.put("/field", new Response(marked, { headers: kept.headers }));
+}"""
+
+
+async def test_the_kept_page_is_shown_whatever_the_network_would_say(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await tess.page.evaluate(MARK_KEPT)
+        await tess.go("/field")
+        await expect(tess.page.locator("h1")).to_have_text("Kept: Today's jobs")
+        await expect(job).to_be_visible()
+        await expect(tess.page.locator("#standing")).to_contain_text("online")
+
+
 async def test_one_insists_also_at_a_visit_of_another_day(lab: JourneyLab, machine: Machine) -> None:
     _run, house, login, visit_id = await visited_today(lab)
     async with lab.appliance.database.begin() as db:

@@ -227,6 +227,19 @@ async def test_the_shell_holds_nobody_s_data_and_the_worker_keeps_all_that_it_lo
     assert {address.rpartition("/")[2] for address in kept[1:]} == set(field.LOADS)
 
 
+async def test_the_worker_is_another_one_as_soon_as_the_shell_is(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = console.anybody()
+    before = (await person.get("/field/worker.js")).text
+    assert (await (await console.somebody("technician")).get("/field/worker.js")).text == before
+    monkeypatch.setattr(console.appliance, "isp_name", "Another ISP")
+    after = (await person.get("/field/worker.js")).text
+    assert "const VERSION = " in after.splitlines()[1]
+    assert after.splitlines()[1] != before.splitlines()[1]
+    assert after.splitlines()[2:] == before.splitlines()[2:]
+
+
 async def test_a_phone_may_install_it(console: Console) -> None:
     answer = await console.anybody().get("/field/manifest.webmanifest")
     assert answer.headers["content-type"] == "application/manifest+json"
