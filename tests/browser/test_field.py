@@ -12,7 +12,6 @@ from tests.support.lab import JourneyLab
 from tests.support.technician import (
     PICTURE,
     acts_of,
-    forgive,
     open_day,
     photos_of,
     scan,
@@ -222,7 +221,9 @@ async def test_signing_out_at_any_page_takes_the_day_off_the_device_and_leaves_w
         assert await tess.page.locator("article.job").count() == 0
         assert await tess.page.evaluate("field.store.day()") is None
         assert [act["owner"] for act in await tess.page.evaluate("field.store.acts()")] == ["otto"]
-        forgive(tess, "401 (Unauthorized)")
+        await tess.page.close()
+        refused = "the server responded with a status of 401"  # as often as the page has asked for the day meanwhile
+        tess.complaints[:] = [each for each in tess.complaints if refused not in each]
 
 
 async def test_a_day_that_was_fetched_long_ago_is_not_shown_any_more(lab: JourneyLab, machine: Machine) -> None:
