@@ -164,6 +164,14 @@ async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_on
     assert (sheet["splitter"], sheet["note"]) == ("S-4", "the dog is loud")
 
 
+IS_EMPTY = """() => new Promise((resolve, reject) => {
+  const asked = indexedDB.open("firstlight-field");
+  asked.onerror = () => reject(asked.error);
+  asked.onsuccess = () => {
+    const counted = asked.result.transaction("kept").objectStore("kept").count();
+    counted.onsuccess = () => { asked.result.close(); resolve(counted.result === 0); };
+  };
+})"""
 MARK_KEPT = """async () => {
   const [name] = await caches.keys();
   const cache = await caches.open(name);
@@ -224,6 +232,17 @@ async def test_signing_out_at_any_page_takes_the_day_off_the_device_and_leaves_w
         await tess.page.close()
         refused = "the server responded with a status of 401"  # as often as the page has asked for the day meanwhile
         tess.complaints[:] = [each for each in tess.complaints if refused not in each]
+
+
+async def test_where_one_is_asked_to_sign_in_no_day_stays(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        await open_day(tess, login, visit_id)
+        assert await tess.page.evaluate("field.store.day().then(day => day.owner)") == login
+        await tess.page.context.clear_cookies()  # as when the session has ended by itself
+        await tess.go("/sign-in")
+        await expect(tess.page.get_by_label("Password")).to_be_visible()
+        await tess.page.wait_for_function(IS_EMPTY)
 
 
 async def test_a_day_that_was_fetched_long_ago_is_not_shown_any_more(lab: JourneyLab, machine: Machine) -> None:

@@ -40,5 +40,5 @@
       form.submit();
     }
   });
-  if (document.body.hasAttribute("data-nobody")) end(null);
+  if (document.body.hasAttribute("data-signed-out")) end(null);
 })();
