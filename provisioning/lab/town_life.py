@@ -91,7 +91,7 @@ class TownNas:
         await self._nas.close()
 
     async def _log_in(self, home: Home, began: datetime | None = None) -> None:
-        """One login, of a line that isn't up: a round, the end of the dark and a CPE that dials again may all want it."""
+        """One login, of a line that isn't up: a round, the end of the dark and a CPE that dials again may want it."""
         name = home.username
         if name in self._dialling or any(session.username == name for session in self._nas.sessions.values()):
             return
