@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from acs import AcsError, ConvergenceBySite, SeenDevice
+from acs import AcsError, ConvergenceBySite, NbiLeftInPeace, NbiUnreachable, SeenDevice
 from radius import RadiusError, SessionReader
 from workflows import Lookout, RunNotOpenFor, Runs, RunSummary, WorkflowError, waiting_runs
 
@@ -64,8 +64,10 @@ class Watchers:
     async def _nobody_asked(self, waiting: Mapping[str, RunSummary], error: AcsError) -> int:
         runs = [{"run_id": run.id, "customer_id": run.customer_id} for run in waiting.values()]
         log.warning("the ACS could not be asked", serials=sorted(waiting), runs=runs, code=error.code)
+        # A run says this once and for as long as it is so; that somebody lets the ACS alone is over in seconds.
+        why = NbiUnreachable(error.why) if isinstance(error, NbiLeftInPeace) else error
         for run in waiting.values():
-            await self._lost(run, "the ACS can't be asked", error)
+            await self._lost(run, "the ACS can't be asked", why)
         return 0
 
     async def _informed(self, waiting: Mapping[str, RunSummary], informed: Mapping[str, SeenDevice]) -> int:

@@ -56,12 +56,13 @@ class NbiUnreachable(NbiError):
 
 
 class NbiLeftInPeace(NbiUnreachable):
-    """The ACS was in trouble a moment ago and is left in peace; nothing was sent."""
+    """The ACS was in trouble a moment ago and is left in peace; nothing was sent. ``why``: what trouble, in words."""
 
     code = "acs.nbi_left_in_peace"
 
     def __init__(self, acs: str, *, why: str, seconds: float | None) -> None:
         self.seconds = seconds
+        self.why = why
         when = "it is being tried at this moment" if seconds is None else f"it is asked again in {seconds:.0f} s"
         super().__init__(f"The ACS at {acs} is left in peace; {when}. Before: {why}")
 

@@ -171,7 +171,7 @@ async def test_a_lead_that_is_not_qualified_starts_nothing(lab: JourneyLab) -> N
     assert (told.state, told.run_id) == ("refused", None)
     assert told.reason == (
         f"The lead was refused, nothing was written: lead_id Lead {lead_id} is not qualified yet; qualify it before it "
-        "becomes a customer.; offer_id There is no offer 99; `firstlight offers list` shows those there are.."
+        "becomes a customer; offer_id There is no offer 99; `firstlight offers list` shows those there are."
     )
     assert await standing(lab, email) == Standing()
     for nonsense in ({}, {"lead_id": "7"}, {"lead_id": True}, {"lead_id": lead_id, "colour": "red"}):

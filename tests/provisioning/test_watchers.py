@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import select, update
 
-from acs import ConvergenceBySite, NbiUnreachable
+from acs import AcsError, ConvergenceBySite, NbiLeftInPeace, NbiUnreachable
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.watchers import CLOCK_TOLERANCE, Watchers
 from radius import RadiusDatabaseUnavailable, Session, SessionReader
@@ -34,6 +34,7 @@ class Acs:
         self.informed: dict[str, datetime] = {}
         self.asked: list[dict[str, datetime]] = []
         self.down = False
+        self.trouble: AcsError | None = None
 
     async def by_acs(self, serials: Mapping[str, datetime]) -> dict[str, dict[str, datetime]]:
         return {"default": dict(serials)}
@@ -46,6 +47,8 @@ class Acs:
         self.asked.append(dict(since))
         if self.down:
             raise NbiUnreachable("the ACS refuses")
+        if self.trouble is not None:
+            raise self.trouble
         return {
             serial: {"device_id": f"00259E-HG8245-{serial}", "last_inform": at}
             for serial, at in self.informed.items()
@@ -210,6 +213,16 @@ async def test_a_run_whose_inform_nobody_can_look_for_says_so_until_somebody_can
         "the ACS can't be asked since 2026-03-02 09:20 UTC: the ACS refuses",
         "the ACS can be asked again",
     ]
+
+
+async def test_an_acs_that_is_left_in_peace_is_told_by_what_was_wrong_with_it(watch: Watch) -> None:
+    await watch.wait_for("device_informed", SERIAL)
+    watch.acs.trouble = NbiLeftInPeace("http://acs", why="the ACS refuses", seconds=4)
+    assert await watch.watchers.watch_informs() == 0
+    assert await watch.says() == (
+        "waiting for the CPE's first Inform, but the ACS can't be asked since 2026-03-02 09:20 UTC: the ACS refuses",
+        "acs.nbi_unreachable",
+    )
 
 
 async def test_a_run_whose_session_nobody_can_look_for_says_so_until_somebody_can(watch: Watch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, select, update
 
 from radius import ProjectedSubscriber, RadiusProjector, Retransmission
 from radius.coa.claims import ChangeClaims
@@ -175,6 +175,7 @@ async def test_many_are_told_in_one_go_and_one_that_cannot_be_carried_over_holds
     changes = [await one.act("change_plan", plan=FASTER) for one in (line, *others)]
     async with site.radius_database.begin() as db:  # as if its rows were somebody else's
         mine = radius_projection.c.name == strange.subscriber["username"]
+        noted = (await db.execute(select(radius_projection).where(mine))).mappings().one()
         await db.execute(delete(radius_projection).where(mine))
 
     assert await line.changes.deliver_due() == 2
@@ -182,6 +183,8 @@ async def test_many_are_told_in_one_go_and_one_that_cannot_be_carried_over_holds
     told = [await line.shown(change) for change in changes]
     assert [[one["said"] for one in each["sessions"]] for each in told] == [["changed"], [], ["changed"]]
     assert [(each["attempts"], each["carried_at"] is None) for each in told] == [(0, False), (1, True), (0, False)]
+    async with site.radius_database.begin() as db:
+        await db.execute(insert(radius_projection).values(**noted))
     for one in others:
         await one.nas.close()
 
