@@ -15,7 +15,7 @@ SWEEPERS ?= 5
 unexport PYTHONDONTWRITEBYTECODE
 export TICKET CUSTOMERS STEPS RATE SECONDS PROCESSES DATABASE_URL QUICK RUNS DATABASE ONLY ROWS CPES TASKS DEVICES
 
-.PHONY: help demo test durability bench bench-ipam bench-radius bench-acs bench-console check lint types imports lock docs picture pictures mails clean ready-demo ready-test
+.PHONY: help demo test turns durability bench bench-ipam bench-radius bench-acs bench-console check lint types imports lock docs picture pictures mails clean ready-demo ready-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -26,7 +26,10 @@ demo: ready-demo ## set this machine up, then turn an installation ticket into a
 test: ready-test ## set this machine up, then run the tests on SQLite and PostgreSQL (ARGS="-k word" for some of them)
 	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "not durability_sweep and not second_half" $(ARGS)
 
-durability: ready-test ## a kill at every point of every journey, and what make test leaves: the other database, by turns, and dear variants
+turns: ready-test ## what make test leaves out: tests that go by turns on the other database, and dear variants
+	@.venv/bin/pytest -n $(WORKERS) --dist worksteal -m "second_half and not durability_sweep" $(ARGS)
+
+durability: ready-test ## a kill at every point of every journey on both databases, and what make turns runs
 	@.venv/bin/pytest -n $(SWEEPERS) --dist worksteal -m "durability_sweep or second_half" $(ARGS)
 
 bench: ready-test ## how fast the API's reading routes answer, as JSON lines (CUSTOMERS, STEPS, RATE, SECONDS, PROCESSES, DATABASE=postgresql, DATABASE_URL, ONLY=pools)
