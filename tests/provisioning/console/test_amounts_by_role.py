@@ -70,6 +70,22 @@ async def test_mails_and_notices_tell_amounts_to_who_sees_money_alone(console: C
         assert "order 12 is confirmed" in (await person.get(path)).text, path
 
 
+@pytest.mark.parametrize(("role", "sees"), [("noc", False), ("admin", True)])
+async def test_why_somebody_acted_on_a_line_is_told_without_amounts_in_its_timeline(
+    console: Console, role: Role, sees: bool
+) -> None:
+    appliance = console.appliance
+    async with appliance.database.begin() as db:
+        deed = Deed(
+            "subscribers suspend", "paul", "console", subject=subject_of("subscriber", 1), reason="owes 49.90 EUR"
+        )
+        await keep_deed(db, deed, tenant_id=appliance.tenant_id, at=appliance.clock())
+    person = await console.somebody(role)
+    for path in ("/subscribers/1", "/subscribers/1/now", "/subscribers/1/timeline"):
+        seen = (await person.get(path)).text
+        assert ("owes 49.90 EUR" in seen, "owes (not shown)" in seen) == (sees, not sees), path
+
+
 @pytest.mark.parametrize("role", ["dispatch", "technician", "partner"])
 async def test_nobody_else_opens_mails_and_notices(console: Console, role: Role) -> None:
     mails = await write_of_money(console)
