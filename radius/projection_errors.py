@@ -41,8 +41,10 @@ class RadiusDatabaseUnavailable(ProjectionError):
     code = "radius.database_unavailable"
     transient = True
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, of_one: bool = False) -> None:
+        """``of_one``: it answers, but somebody else holds a row or a name that was asked for."""
         self.reason = reason
+        self.of_one = of_one
         super().__init__(f"The radius database does not answer ({reason}). Logins go on as FreeRADIUS can; try again.")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from sqlalchemy.orm import aliased
 from radius.coa.tables import SessionChange
 from radius.lists import among
 from radius.ports import Begin, Now
+
+GiveUp = Callable[[int, datetime | None], datetime | None]
 
 LEASE = timedelta(minutes=5)
 """Longer than one request takes, with all its repetitions; it is renewed before each (``keep``). Until then nobody else
@@ -82,11 +85,21 @@ class ChangeClaims:
         async with self._read() as db:
             return await db.scalar(mine) is not None
 
-    def give_up(self, change_id: int, leased_until: datetime | None) -> datetime | None:
-        """In the transaction that ends a round: until when it is leased from then on. Others are let at it, unless they
-        are already."""
-        held = self._held.pop(change_id, None)
-        return None if leased_until == held else leased_until
+    @asynccontextmanager
+    async def giving_up(self, change_ids: Collection[int]) -> AsyncIterator[GiveUp]:
+        """Around the transaction that ends a round of these: what it yields says until when a change is leased from
+        then on, if so far until then. Others are let at it, unless they are already. What did not come to its commit
+        is held as before."""
+        held, ended = {each: self._held[each] for each in change_ids if each in self._held}, set[int]()
+
+        def give_up(change_id: int, leased_until: datetime | None) -> datetime | None:
+            ended.add(change_id)
+            return None if leased_until == held.get(change_id) else leased_until
+
+        yield give_up
+        for change_id in ended & held.keys():
+            if self._held.get(change_id) == held[change_id]:  # else it has been taken again
+                del self._held[change_id]
 
     async def take_due(self, change_ids: Sequence[int]) -> list[int]:
         """Those of them that are due and at whose subscribers' sessions nobody is: now the caller is. One that somebody

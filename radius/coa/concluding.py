@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -10,8 +11,8 @@ from typing import Any, cast
 from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radius.coa.claims import ChangeClaims
-from radius.coa.doors import close_ghost
+from radius.coa.claims import ChangeClaims, GiveUp
+from radius.coa.doors import close_ghosts
 from radius.coa.outbox import treatments_of
 from radius.coa.preparing import Prepared
 from radius.coa.tables import ChangeState, SessionChange, SessionTreatment
@@ -87,25 +88,33 @@ class Conclusion:
         self._tenant_id = tenant_id
         self._now = now
 
-    async def of(self, rounds: Sequence[Asked]) -> list[None]:
-        """Keep the answers, before anything is believed of them; then what accounting shows by now counts.
+    async def of(self, rounds: Sequence[Asked]) -> list[bool | Exception]:
+        """Keep the answers, before anything is believed of them; then what accounting shows by now counts. False for a
+        change that somebody else has in hands: nobody waits for it, and it is to be said again.
 
         Raises:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the answers are kept, unless accounting did not say what it
                 shows once all of them were in: a packet of before is no proof.
         """
         heard = await self._heard(rounds)
-        haunted = [each for each in heard if each.ghosts]
-        async with self._begin() as db:
+        numbers = [each.change_id for each in heard]
+        async with self._claims.giving_up(numbers) as give_up, self._begin() as db:
             pages = await self._pages(db, heard)
-            for each in heard:
+            kept = [each for each in heard if each.change_id in pages]
+            for each in kept:
                 self._keep(pages[each.change_id], each)
                 if not each.ghosts:
-                    await self._settle(db, pages[each.change_id], each)
+                    await self._settle(db, pages[each.change_id], each, give_up)
             await self._write(db, pages.values())
+        haunted = [each for each in kept if each.ghosts]
+        done: dict[int, bool | Exception] = {each.change_id: not each.ghosts for each in kept}
         if haunted:
-            await self._close(haunted)
-        return [None for _ in rounds]
+            [closed] = await asyncio.gather(self._close(haunted), return_exceptions=True)
+            if isinstance(closed, Exception):
+                done |= {each.change_id: closed for each in haunted}
+            elif not isinstance(closed, BaseException):
+                done |= dict.fromkeys(closed, True)
+        return [done.get(each.change_id, False) for each in rounds]
 
     async def _heard(self, rounds: Sequence[Asked]) -> list[Asked]:
         """With the sessions that are open now: where none was asked, those of before."""
@@ -120,25 +129,27 @@ class Conclusion:
             heard.append(Asked(each.prepared, answers, sessions))
         return heard
 
-    async def _close(self, haunted: Sequence[Asked]) -> None:
-        for each in haunted:
-            for session in each.ghosts:
-                await close_ghost(self._radius_begin, session)
-        async with self._begin() as db:
+    async def _close(self, haunted: Sequence[Asked]) -> Collection[int]:
+        """The changes that were looked at again, without the ghosts."""
+        locked = await close_ghosts(self._radius_begin, [session for each in haunted for session in each.ghosts])
+        numbers = [each.change_id for each in haunted]
+        async with self._claims.giving_up(numbers) as give_up, self._begin() as db:
             pages = await self._pages(db, haunted)
             for each in haunted:
-                gone = {session.radacct_id for session in each.ghosts}
-                left = [session for session in each.open if session.radacct_id not in gone]
-                await self._settle(db, pages[each.change_id], Asked(each.prepared, each.answers, left))
+                if (page := pages.get(each.change_id)) is not None:
+                    gone = {session.radacct_id for session in each.ghosts} - locked
+                    left = [session for session in each.open if session.radacct_id not in gone]
+                    await self._settle(db, page, Asked(each.prepared, each.answers, left), give_up)
             await self._write(db, pages.values())
+        return pages.keys()
 
     async def _pages(self, db: AsyncSession, rounds: Sequence[Asked]) -> dict[int, _Page]:
-        """What is kept of each change, locked in one order, as others lock several of them."""
+        """What is kept of each change, locked; those are left out that somebody else has locked."""
         numbers = [each.change_id for each in rounds]
         mine = select(*_KEPT).where(_CHANGES.c.tenant_id == self._tenant_id, among(db, _CHANGES.c.id, numbers))
-        held = await db.execute(mine.order_by(_CHANGES.c.id).with_for_update())
+        held = await db.execute(mine.order_by(_CHANGES.c.id).with_for_update(skip_locked=True))
         pages = {row.id: _Page(**row._mapping) for row in held}
-        for treatment in await treatments_of(db, numbers):
+        for treatment in await treatments_of(db, list(pages)):
             pages[treatment.change_id].treated.append(treatment)
         return pages
 
@@ -168,11 +179,11 @@ class Conclusion:
             treatment.asked_at = answer.at or treatment.asked_at
             treatment.heard_at, treatment.heard_seconds = session.updated_at, session.duration_seconds
 
-    async def _settle(self, db: AsyncSession, page: _Page, each: Asked) -> None:
+    async def _settle(self, db: AsyncSession, page: _Page, each: Asked, give_up: GiveUp) -> None:
         """What accounting shows by now counts; what is left decides when this is due again."""
         wish, carried, now, treated = each.prepared.wish, each.prepared.carried, self._now(), page.treated
         still_open = {session.radacct_id: session for session in each.open}
-        page.leased_until = self._claims.give_up(page.id, page.leased_until)
+        page.leased_until = give_up(page.id, page.leased_until)
         for one in treated:
             if one.confirmed_at is None and is_confirmed(one, still_open.get(one.radacct_id)):
                 one.confirmed_at = now
@@ -185,7 +196,7 @@ class Conclusion:
         in_use = {session.username for session in each.open} if none_can_turn_up else set(wish.former_names)
         gone = set(wish.former_names) - in_use
         if gone:
-            await set_free(db, self._tenant_id, page.subscriber_id, gone, now=now)
+            in_use |= gone - await set_free(db, self._tenant_id, page.subscriber_id, gone, now=now)
         waits = bool(in_use & set(wish.former_names))
         if not waits and is_settled(treated, left, carried=carried, now=now, interim=wish.interim):
             page.state, page.settled_at = "confirmed", now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 
 from radius.coa.dynamic_authorization import EVERY_KEY, NasDoor, SessionIdentity
 from radius.dialects import DIALECTS, Dialect, SessionKey
+from radius.lists import among
 from radius.nas.nases import CoaTerms, terms_of_nas
 from radius.ports import Begin, Secrets
 from radius.projection.freeradius_tables import radacct
@@ -68,15 +69,27 @@ def identity_of(session: Session) -> SessionIdentity:
     )
 
 
-async def close_ghost(radius_begin: Begin, session: Session) -> None:
-    """Close in accounting, as of its last sign of life, a session that its own NAS knows nothing of."""
+async def close_ghosts(radius_begin: Begin, sessions: Sequence[Session]) -> set[int]:
+    """Close in accounting, as of their last sign of life, sessions that their own NASes know nothing of. Returns those
+    that stay open for now, by their number in accounting: somebody else has their rows in hands.
+
+    Raises:
+        RadiusDatabaseUnavailable, RadiusDatabaseUnfit
+    """
     async with radius_transaction(radius_begin) as db:
+        theirs = among(db, radacct.c.radacctid, [session.radacct_id for session in sessions])
+        still_open = select(radacct.c.radacctid).where(theirs, radacct.c.acctstoptime.is_(None))
+        found = set(await db.scalars(still_open))
+        free = set(await db.scalars(still_open.with_for_update(skip_locked=True)))
         await db.execute(
             update(radacct)
-            .where(radacct.c.radacctid == session.radacct_id, radacct.c.acctstoptime.is_(None))
+            .where(among(db, radacct.c.radacctid, free))
             .values(
                 acctstoptime=func.coalesce(radacct.c.acctupdatetime, radacct.c.acctstarttime),
                 acctterminatecause=GHOST,
             )
         )
-    log.warning("session closed that its nas does not know", username=session.username)
+    for session in sessions:
+        if session.radacct_id in free:
+            log.warning("session closed that its nas does not know", username=session.username)
+    return found - free

@@ -4,9 +4,10 @@ shall be, accounting says which of their sessions are open, and their NASes are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +26,7 @@ from radius.ports import Begin, Now, Secrets
 from radius.projection.projection import is_refused
 from radius.projection.projector import RadiusProjector
 from radius.projection.standing import shown_already
+from radius.projection_errors import RadiusDatabaseUnavailable
 from radius.sessions.sessions import Session, SessionReader
 from radius.subscribers.former_names import not_free_yet
 from radius.tables import Plan, Subscriber
@@ -37,7 +39,8 @@ _OF_SUBSCRIBERS = (
     Subscriber.capped_plan_id,
 )
 PROJECTED_AT_ONCE = 8
-"""So many subscribers have a transaction open at the same time."""
+"""So many subscribers have a transaction open at the same time. When the radius database has failed as many of them in
+one go, the others' turn is not spent on it."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,19 @@ class Preparation:
         self._now = now
         self._secrets = secrets
 
-    async def of(self, change_ids: Sequence[int]) -> list[Prepared]:
-        """Of each of these changes.
+    async def of(self, change_ids: Sequence[int]) -> list[Prepared | Exception]:
+        """Of each of these changes; an error in its place is what was wrong with this one: SessionChangeUnknown,
+        RadiusDatabaseUnavailable, RadiusDatabaseUnfit, ForeignRows, ProjectionRaced.
 
         Raises:
-            SessionChangeUnknown
-            RadiusDatabaseUnavailable, RadiusDatabaseUnfit, ForeignRows, ProjectionRaced
+            RadiusDatabaseUnavailable, RadiusDatabaseUnfit
         """
-        await self._show(change_ids)
+        failed = await self._show(change_ids)
+        shown = [change_id for change_id in change_ids if change_id not in failed]
+        prepared = {each.wish.change_id: each for each in await self._of_shown(shown)} if shown else {}
+        return [failed[each] if each in failed else prepared[each] for each in change_ids]
+
+    async def _of_shown(self, change_ids: Sequence[int]) -> list[Prepared]:
         shown_by, highest = self._now(), await self._reader.highest_number()
         async with self._begin() as db:
             await self._note_shown(db, change_ids, shown_by, highest)
@@ -104,25 +112,34 @@ class Preparation:
             for (wish, carried, _), theirs, these in zip(wishes, sessions, asked, strict=True)
         ]
 
-    async def _show(self, change_ids: Sequence[int]) -> None:
-        """FreeRADIUS shows the subscribers as they shall be. Of a change that was carried over there is nothing to do:
-        a later wish has a change of its own, or is nothing that sessions are told of."""
+    async def _show(self, change_ids: Sequence[int]) -> dict[int, Exception]:
+        """FreeRADIUS shows the subscribers as they shall be; by change why it does not. Of one that was carried over
+        there is nothing to do: a later wish has a change of its own, or is nothing that sessions are told of."""
         async with self._begin() as db:
-            known = select(SessionChange.id, SessionChange.subscriber_id, SessionChange.act, SessionChange.carried_at)
+            known = select(SessionChange.id, SessionChange.subscriber_id, SessionChange.carried_at)
             mine = known.where(SessionChange.tenant_id == self._tenant_id, among(db, SessionChange.id, change_ids))
             found = list(await db.execute(mine))
-            waiting = {each.subscriber_id: each.act for each in found if each.carried_at is None}
+            waiting = {each.subscriber_id for each in found if each.carried_at is None}
             plans = await self._served_by(db, waiting)
-        for change_id in set(change_ids) - {each.id for each in found}:
-            raise SessionChangeUnknown(change_id)
-        # who is to be set right is written anew, whatever we know
-        believed = [who for who, act in waiting.items() if act != "set_right"]
         already = await shown_already(
-            self._begin, self._radius_begin, tenant_id=self._tenant_id, subscriber_ids=believed
+            self._begin, self._radius_begin, tenant_id=self._tenant_id, subscriber_ids=waiting
         )
-        for plan_id in sorted({plan_id for who in already for plan_id in plans[who]}):
-            await self._projector.project_one("plan", plan_id)
-        await self._project([who for who in waiting if who not in already])
+        # in transactions of their own: who stands still holds no plan that others wait for
+        without_plan = await self._each(
+            lambda plan_id: self._projector.project_one("plan", plan_id),
+            sorted({plan_id for served in plans.values() for plan_id in served}),
+        )
+        failed: dict[int, Exception] = {}
+        for who, served in plans.items():
+            failed.update((who, without_plan[plan_id]) for plan_id in served if plan_id in without_plan)
+        done = already | failed.keys()
+        failed |= await self._each(self._projector.project_subscriber, [who for who in waiting if who not in done])
+        unknown = set(change_ids) - {each.id for each in found}
+        return {each: SessionChangeUnknown(each) for each in unknown} | {
+            each.id: failed[each.subscriber_id]
+            for each in found
+            if each.carried_at is None and each.subscriber_id in failed
+        }
 
     async def _served_by(self, db: AsyncSession, subscriber_ids: Collection[int]) -> dict[int, tuple[int, ...]]:
         """By subscriber the plans that must be there before it."""
@@ -130,22 +147,28 @@ class Preparation:
         mine = select(*columns).where(Subscriber.tenant_id == self._tenant_id, among(db, Subscriber.id, subscriber_ids))
         return {number: tuple(each for each in plans if each is not None) for number, *plans in await db.execute(mine)}
 
-    async def _project(self, subscriber_ids: Sequence[int]) -> None:
-        turns = asyncio.Semaphore(PROJECTED_AT_ONCE)
+    async def _each(self, project: Callable[[int], Awaitable[Any]], numbers: Sequence[int]) -> dict[int, Exception]:
+        """By number what went wrong with it."""
+        turns, failed = asyncio.Semaphore(PROJECTED_AT_ONCE), dict[int, Exception]()
 
-        async def one(subscriber_id: int) -> None:
+        async def one(number: int) -> None:
             async with turns:
-                await self._projector.project_subscriber(subscriber_id)
+                away = [error for error in failed.values() if isinstance(error, RadiusDatabaseUnavailable)]
+                if len(away) >= PROJECTED_AT_ONCE:
+                    failed[number] = away[-1]
+                    return
+                done: Any = (await asyncio.gather(project(number), return_exceptions=True))[0]
+                if isinstance(done, Exception):
+                    failed[number] = done
 
-        done = await asyncio.gather(*(one(each) for each in subscriber_ids), return_exceptions=True)
-        for error in done:
-            if error is not None:
-                raise error
+        await asyncio.gather(*(one(each) for each in numbers))
+        return failed
 
     async def _note_shown(self, db: AsyncSession, change_ids: Sequence[int], shown_by: datetime, highest: int) -> None:
-        mine = (SessionChange.tenant_id == self._tenant_id, among(db, SessionChange.id, change_ids))
-        # in one order, as others lock several of them
-        await db.execute(select(SessionChange.id).where(*mine).order_by(SessionChange.id).with_for_update())
+        """Of those that somebody else has in hands it is noted the next time: later than it was does no harm."""
+        wanted = (SessionChange.tenant_id == self._tenant_id, among(db, SessionChange.id, change_ids))
+        free = select(SessionChange.id).where(*wanted).order_by(SessionChange.id).with_for_update(skip_locked=True)
+        mine = (among(db, SessionChange.id, list(await db.scalars(free))),)
         note = update(SessionChange).where(*mine).execution_options(synchronize_session=False)
         settled = SessionChange.carried_at <= shown_by - LOGIN_TAKES
         await db.execute(note.where(SessionChange.right_above.is_(None), settled).values(right_above=highest))

@@ -23,7 +23,7 @@ from radius.coa.dynamic_authorization import Retransmission
 from radius.coa.lanes import NasLanes
 from radius.coa.outbox import change_of, views
 from radius.coa.preparing import Preparation, Prepared
-from radius.coa.together import Together
+from radius.coa.together import DATABASE_TROUBLE, Together
 from radius.coa.treatment import Answer, due_again
 from radius.coa.wish import ChangeWish
 from radius.errors import RadiusError
@@ -41,6 +41,10 @@ AT_ONCE = 8
 """So many of those that went wrong have a transaction open at the same time."""
 STOP_WITHIN_SECONDS = 0.5
 """As long as a transaction may take: one that is broken off may lose its connection."""
+END_WITHIN_SECONDS = 4.0
+"""As long as what is done for many may take to end, and once more to be broken off: a worker has 30 s to stop."""
+KEPT_AFTER_SECONDS = (0.2, 1.0, 3.0, 6.0, 10.0)
+"""The pauses before it is tried again to keep what sessions have answered."""
 UNDER_WAY = 5000
 """So many are begun at the same time. What waits for a NAS holds up no other."""
 
@@ -70,8 +74,9 @@ class SessionChanges:
         preparation = Preparation(begin, radius_begin, projector=projector, secrets=secrets, **whose)
         conclusion = Conclusion(begin, radius_begin, claims=self._claims, **whose)
         self._prepare: Together[int, Prepared] = Together(preparation.of, most=TOGETHER)
-        self._conclude: Together[Asked, None] = Together(conclusion.of, most=TOGETHER)
+        self._conclude: Together[Asked, bool] = Together(conclusion.of, most=TOGETHER)
         self._lanes = NasLanes()
+        self._pauses: Sequence[float] = KEPT_AFTER_SECONDS
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[int, asyncio.Task[bool]] = {}
 
@@ -127,16 +132,18 @@ class SessionChanges:
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
         given_up = [each for each, task in self._under_way.items() if task.cancelled()]
         self._under_way.clear()
-        await self._prepare.end()
-        await self._conclude.end()
-        if given_up:
-            await self._claims.give_back(given_up)
+        ends = (each.end(within_seconds=END_WITHIN_SECONDS) for each in (self._prepare, self._conclude))
+        try:
+            await asyncio.gather(*ends)
+        finally:
+            if given_up:
+                await self._claims.give_back(given_up)
 
     async def _deliver_one(self, change_id: int) -> bool:
         try:
             await self._carry(change_id)
         except (RadiusDatabaseUnavailable, RadiusDatabaseUnfit) as error:
-            log.warning("sessions can't be told of a change", change_id=change_id, code=error.code)
+            log.warning("sessions can't be told of a change", change_id=change_id, code=error.code, reason=error.reason)
             return False
         except RadiusError as error:
             log.error("sessions can't be told of a change", change_id=change_id, code=error.code, reason=str(error))
@@ -154,7 +161,21 @@ class SessionChanges:
         prepared = await self._prepare(change_id)
         wish, asked = prepared.wish, prepared.asked
         answers = await asyncio.gather(*(self._treat(wish, session, prepared.doors) for session in asked))
-        await self._conclude(Asked(prepared, list(zip(asked, answers, strict=True))))
+        await self._keep_answers(Asked(prepared, list(zip(asked, answers, strict=True))))
+
+    async def _keep_answers(self, asked: Asked) -> None:
+        """NASes have given them, and would have to be asked again: what is in the way is waited for a while."""
+        for pause_seconds in self._pauses:
+            try:
+                if await self._conclude(asked):
+                    return
+            except DATABASE_TROUBLE as error:
+                log.warning(
+                    "what sessions answered is not kept yet", change_id=asked.change_id, reason=type(error).__name__
+                )
+            await asyncio.sleep(pause_seconds)
+        if not await self._conclude(asked):  # due again when its lease ends
+            log.error("what sessions answered could not be kept: the change is locked", change_id=asked.change_id)
 
     async def _treat(self, wish: ChangeWish, session: Session, doors: Mapping[str, KnownNas]) -> Answer:
         nas = doors.get(session.nas_address)
@@ -202,7 +223,7 @@ class SessionChanges:
         return Answer(ended.said, before + ended.reason, self._now(), ended.error_cause)
 
     async def _postpone(self, change_id: int) -> None:
-        async with self._turns, self._begin() as db:
+        async with self._turns, self._claims.giving_up([change_id]) as give_up, self._begin() as db:
             change = await change_of(db, self._tenant_id, change_id)
-            change.leased_until = self._claims.give_up(change.id, change.leased_until)
+            change.leased_until = give_up(change.id, change.leased_until)
             change.attempts, change.due_at = due_again([], change.attempts, self._now(), sign=None)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from radius.coa.disconnect import DisconnectAnswer, ask_to_disconnect
-from radius.coa.doors import KnownNas, close_ghost, identity_of, nas_doors
+from radius.coa.doors import KnownNas, close_ghosts, identity_of, nas_doors
 from radius.coa.dynamic_authorization import Retransmission
 from radius.errors import SessionsStillOpen
 from radius.ports import Begin, Now, Secrets
@@ -62,9 +62,9 @@ class SessionControl:
         doors = await nas_doors(self._begin, addresses, tenant_id=self._tenant_id, secrets=self._secrets)
         answers = await asyncio.gather(*(self._ask(session, doors.get(session.nas_address)) for session in sessions))
         asked = list(zip(sessions, answers, strict=True))
-        for session, answer in asked:
-            if answer.said == "unknown_to_nas":
-                await close_ghost(self._radius_begin, session)
+        ghosts = [session for session, answer in asked if answer.said == "unknown_to_nas"]
+        if ghosts:
+            await close_ghosts(self._radius_begin, ghosts)
         for session, answer in asked:
             log.info("session asked to end", username=username, nas_address=session.nas_address, said=answer.said)
         return Disconnection(username=username, sessions=[_told(*each) for each in asked])

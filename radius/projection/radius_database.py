@@ -63,7 +63,10 @@ _ATTRIBUTE_COLUMNS = ("attribute", "op", "value")
 GIVEN_UP = 0
 """``source_id`` of a name in the ledger that its subscriber has given up."""
 _NAMES_AT_ONCE = 400
+LOCK_TIMEOUT_SECONDS = 3
+"""So long a change of a name waits for a row or a name that somebody else holds: others wait behind it."""
 _EVERY_NAME = 0x52414E53  # "RANS"; held by many who change one name each, or by one who changes thousands
+_ROLLED_BACK, _LOCK_NOT_AVAILABLE, _QUERY_CANCELED = "40", "55P03", "57014"  # PostgreSQL's SQLSTATE
 _SQLITE_LACKS = ("no such table", "no such column")
 
 
@@ -118,9 +121,18 @@ async def radius_transaction(radius_begin: Begin) -> AsyncIterator[AsyncSession]
         exc.hide_parameters = True
         reason = _first_line(exc.orig)
         unfit = isinstance(exc, ProgrammingError | DataError) or reason.startswith(_SQLITE_LACKS)
-        raise (RadiusDatabaseUnfit if unfit else RadiusDatabaseUnavailable)(reason) from exc
+        if unfit:
+            raise RadiusDatabaseUnfit(reason) from exc
+        raise RadiusDatabaseUnavailable(reason, of_one=is_of_one(exc)) from exc
     except PoolTimeout as exc:
         raise RadiusDatabaseUnavailable("all our connections to it are busy") from exc
+
+
+def is_of_one(error: DBAPIError) -> bool:
+    """Whether a statement failed for what others were at just then (a lock, a deadlock, somebody cancelled it): the
+    database answers."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state.startswith(_ROLLED_BACK) or state in (_LOCK_NOT_AVAILABLE, _QUERY_CANCELED)
 
 
 def _first_line(error: BaseException | None) -> str:
@@ -128,17 +140,27 @@ def _first_line(error: BaseException | None) -> str:
 
 
 async def lock_name(db: AsyncSession, kind: Kind, name: str) -> None:
-    """Nobody else changes this name until the transaction ends. On SQLite the transaction itself is that lock."""
+    """Nobody else changes this name until the transaction ends. On SQLite the transaction itself is that lock.
+
+    From here on the transaction waits for no lock longer than ``LOCK_TIMEOUT_SECONDS``; for who has every name it does,
+    who waits for nobody longer either.
+    """
     if db.get_bind().dialect.name == "postgresql":
         every = func.pg_advisory_xact_lock_shared(_EVERY_NAME)  # before the name's: who has all waits for nobody's
         await db.execute(select(every))
-        await db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{kind}:{name}", 0))))
+        of_name = func.pg_advisory_xact_lock(func.hashtextextended(f"{kind}:{name}", 0))
+        await db.execute(select(_limited_wait(), of_name))
 
 
 async def lock_every_name(db: AsyncSession) -> None:
     """Nobody else changes any name until the transaction ends. On SQLite the transaction itself is that lock."""
     if db.get_bind().dialect.name == "postgresql":
         await db.execute(select(func.pg_advisory_xact_lock(_EVERY_NAME)))
+        await db.execute(select(_limited_wait()))
+
+
+def _limited_wait() -> ColumnElement[str]:
+    return func.set_config("lock_timeout", f"{LOCK_TIMEOUT_SECONDS}s", True)
 
 
 async def ledger_entry(db: AsyncSession, kind: Kind, name: str) -> LedgerEntry | None:

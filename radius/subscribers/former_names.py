@@ -68,11 +68,15 @@ async def nobody_elses_of_each(
 
 async def set_free(
     db: AsyncSession, tenant_id: str, subscriber_id: int, names: Collection[str], *, now: datetime
-) -> None:
-    """No session is open under these any more."""
+) -> set[str]:
+    """No session is open under these any more. Returns those that are free from now on: for a name that somebody else
+    has in hands nobody waits, who may be waiting for us."""
     mine = (FormerUsername.tenant_id == tenant_id, FormerUsername.subscriber_id == subscriber_id)
     given_up = (*mine, FormerUsername.username.in_(names), FormerUsername.free_at.is_(None))
-    await db.execute(update(FormerUsername).where(*given_up).values(free_at=now))
+    free = select(FormerUsername.id, FormerUsername.username).where(*given_up).with_for_update(skip_locked=True)
+    found = {number: name for number, name in await db.execute(free)}
+    await db.execute(update(FormerUsername).where(FormerUsername.id.in_(found)).values(free_at=now))
+    return set(found.values())
 
 
 async def names_of(db: AsyncSession, tenant_id: str, username: str) -> tuple[str, ...]:

@@ -189,6 +189,8 @@ class SubscriberVerbs(CapVerbs):
         last = await newest(self._db, subscriber)
         if request_id is None and last is not None and (last.act, last.state) == (act, "pending"):
             return (await views(self._db, [last]))[0]
+        if act == "set_right":  # nobody believes the rows to be there, whichever change is carried over first
+            subscriber.projected_version = None
         # nobody knows what a session has by now, so none is believed to have it already
         had = [replace(each, after_others=True) for each in await former_of(self._db, subscriber)]
         change = await add_change(

@@ -205,3 +205,23 @@ async def test_who_is_shown_already_is_not_projected_again_unless_it_is_to_be_se
         await db.execute(update(radius_projection).where(mine).values(digest="another"))
     await line.changes.deliver((await line.act("disconnect"))["change_id"])
     assert counting.asked == 2
+    setting_right = await line.act("set_right")
+    await line.changes.deliver((await line.act("disconnect"))["change_id"])  # before it was carried over
+    assert ((await line.shown(setting_right))["state"], counting.asked) == ("superseded", 3)
+
+
+async def test_a_round_that_could_not_be_kept_is_held_on_to_until_it_is(line: Line) -> None:
+    begin = line.site.database.begin
+    mine, other = (ChangeClaims(begin, begin, tenant_id=line.site.tenant_id, now=line.now) for _ in range(2))
+    change = (await line.act("suspend"))["change_id"]
+    assert await mine.take_due([change]) == [change]
+    leased = mine._held[change]
+    with pytest.raises(OSError, match="no space"):
+        async with mine.giving_up([change]) as give_up:
+            assert give_up(change, leased) is None
+            raise OSError("no space left")
+    async with mine.giving_up([change]) as give_up:
+        assert give_up(change, leased) is None
+    assert not await mine.keep(change)
+    async with other.giving_up([change]) as give_up:
+        assert give_up(change, leased) == leased  # somebody else's

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from radius import Session, SessionLooks
-from radius.coa.doors import close_ghost
+from radius.coa.doors import close_ghosts
 from radius.testing import LabSession, Usage
 from tests.radius.conftest import Site
 
@@ -37,7 +37,7 @@ async def test_octets_never_go_back_a_stop_is_final_and_there_is_one_row(site: S
         elif act == "stop":
             await nas.accounting_stop(session, usage)
         elif before.stopped_at is None:
-            await close_ghost(site.radius_database.begin, before)
+            await close_ghosts(site.radius_database.begin, [before])
         after = await _only(site, looks, session)
         if final is not None:
             assert after == final
