@@ -1,32 +1,74 @@
 """What is shown of amounts to who sees no money: that there was one. One masking, below every door.
 
 Results and inputs of steps lose what their names say is an amount; sentences lose amounts as we write them, with their
-currency before or after (`49.90 EUR`, `EUR 49.90`), whoever has written them. Sentences about a step that takes money
-lose every decimal number, since a refusal may tell two amounts and one currency.
+currency before or after (`49.90 EUR`, `EUR 49.90`), whoever has written them; mails lose them as their language writes
+them (`1.234,50 zł`, `CHF49.90`). Sentences about a step that takes money lose every decimal number, since a refusal may
+tell two amounts and one currency.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
+from babel import Locale
+from babel.localedata import locale_identifiers
+
 from provisioning.access import AuditView
+from provisioning.commercial.mails.outbox import OutboxMail, ShownMail
 from provisioning.commercial.money import DECIMALS
+from provisioning.commercial.notices.notifications import NoticeRecord
 from provisioning.keeps import MONEY_STEPS
+from provisioning.languages import locale_of
 from workflows import EventView, RoundView, RunSummary, RunView, StepView
 
 NOT_SHOWN = "(not shown)"
 
 _NAMES = re.compile(r"(^|_)(amount|price|total|subtotal|tax|discount|fee|minor|currency|commission)(_|$)")
-_CODE = rf"(?:{'|'.join(sorted(DECIMALS))})"
-_NUMBER = r"\d+(?:[.,]\d+)*"
-_SIGN = "[€$£¥]"
-_AMOUNT = re.compile(
-    rf"-?\b{_NUMBER}[ \xa0]?(?:(?:minor units of )?{_CODE}\b|{_SIGN})"
-    rf"|\b{_CODE}[ \xa0]-?{_NUMBER}\b|{_SIGN}[ \xa0]?{_NUMBER}\b"
-)
+_SIGN = "[$¢-¥֏؋฿៛₠-⃀﷼＄￠￡￥￦]"  # noqa: RUF001 - written so in full width
+_MARKS = "[\u061c\u200b\u200e\u200f]*"  # which way it is written, in Arabic and Hebrew; they are not seen
+_BLANK = "[ \xa0\u202f]"
+_GAP = f"{_MARKS}{_BLANK}?{_MARKS}"
+_MINUS = rf"(?:[-\u2212]{_MARKS}\xa0?)?"
+_POINTS = r".,\u060c\u066b\u2e41"
+_NUMBER = rf"(?<!\d)\d+(?:[{_POINTS}'\u2019\xa0\u202f\u066c]\d+)*"
+_WITH_DECIMALS = rf"{_NUMBER}(?:(?<=[{_POINTS}]\d\d)|(?<=[{_POINTS}]\d\d\d)|(?<=[{_POINTS}]\d\d\d\d))(?!\d)"
+
+
+def _alone(*names: str) -> str:
+    """One of these names of a currency, which is no part of a word. None: what is nowhere."""
+    return (
+        rf"(?<![^\W\d])(?:{'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})(?![^\W\d])"
+        if names
+        else "(?!)"
+    )
+
+
+_CODE = _alone(*DECIMALS)
+_WHOLE_CODE = _alone(*(code for code, decimals in DECIMALS.items() if not decimals))
+
+
+def _amounts(symbols: Collection[str] = ()) -> re.Pattern[str]:
+    """Numbers beside a currency; where one stands on either side of it, both, for either may be meant.
+
+    ``symbols``: what currencies are called besides their codes. What is a single letter counts, as a code does without
+    a blank, beside a number alone that has decimals: `L` is a currency, and a part of many an address.
+    """
+    letters = _alone(*(each for each in symbols if len(each) == 1 and each.isalpha()))
+    known = rf"(?:{_alone(*(each for each in symbols if len(each) > 1 or not each.isalpha()))}|{_SIGN})"
+    number, decimals = f"{_MINUS}{_NUMBER}", f"{_MINUS}{_WITH_DECIMALS}"
+    behind = (
+        rf"(?:{_CODE}{_MARKS}{_BLANK}{_MARKS}|(?:{_WHOLE_CODE}|{known}){_GAP}){number}"
+        rf"|(?:{_CODE}|{letters}){_GAP}{decimals}"
+    )
+    before = rf"(?<!\w)(?:{number}{_GAP}(?:(?:minor units of )?{_CODE}|{known})|{decimals}{_GAP}{letters})"
+    return re.compile(rf"(?:(?<!\w){number}{_GAP})?(?:{behind})|{before}")
+
+
+_AMOUNT = _amounts()
 _DECIMAL = re.compile(r"(?<![\w.,])-?\d+(?:,\d{3})*[.,]\d+(?![.,]?\w)")
 
 
@@ -40,6 +82,15 @@ def without_amounts(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_amounts(inner) for inner in value]
     return words_without_amounts(value) if isinstance(value, str) else value
+
+
+@cache
+def _amounts_in(language: str) -> re.Pattern[str]:
+    """As ``_amounts``, with what currencies are called wherever the language is spoken (CLDR)."""
+    spoken = locale_of(language).language
+    everywhere = [Locale.parse(each) for each in locale_identifiers() if each.partition("_")[0] == spoken]
+    names = {locale.currency_symbols.get(code) for locale in everywhere for code in DECIMALS}
+    return _amounts([name for name in names if name and name not in DECIMALS])
 
 
 def words_without_amounts(words: str, step: str | None = None) -> str:
@@ -73,6 +124,37 @@ def entry_without_amounts(entry: AuditView) -> AuditView:
 def event_without_amounts(event: EventView) -> EventView:
     """An event as who sees no money reads it."""
     return replace(event, data=without_amounts(event.data), reason=_or_none(event.reason, None))
+
+
+def line_without_amounts(mail: OutboxMail) -> OutboxMail:
+    """A mail in a list, as who sees no money reads it. It is in its customer's language."""
+    amounts = _amounts_in(mail["language"])
+    answer = mail["last_answer"]
+    return {
+        **mail,
+        "subject": amounts.sub(NOT_SHOWN, mail["subject"]),
+        "last_answer": None if answer is None else amounts.sub(NOT_SHOWN, answer),
+    }
+
+
+def mail_without_amounts(mail: ShownMail) -> ShownMail:
+    """A mail, whole."""
+    return {
+        **mail,
+        **line_without_amounts(mail),
+        "text": _amounts_in(mail["language"]).sub(NOT_SHOWN, mail["text"]),
+        "tries": [{**each, "reply": _or_none(each["reply"], None)} for each in mail["tries"]],
+    }
+
+
+def notice_without_amounts(notice: NoticeRecord) -> NoticeRecord:
+    """What a team was told, as who sees no money reads it."""
+    return {
+        **notice,
+        "subject": words_without_amounts(notice["subject"]),
+        "message": words_without_amounts(notice["message"]),
+        "last_error": _or_none(notice["last_error"], None),
+    }
 
 
 def _step(step: StepView) -> StepView:

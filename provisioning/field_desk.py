@@ -1,8 +1,9 @@
 """The technician's door: what is done at a visit comes act by act, perhaps long after, and counts once.
 
 A scan, or that nobody was there, is a report (``provisioning.visits``) and moves the run; a record is written down; and
-*done* is refused while the five ticks are not all true, unless it is said why. Where a run waits for the visit, the
-visit ends with the run's own activation; a visit that no run waits for ends here.
+*done* is refused while the five ticks are not all true, unless it is said why; a repair with nothing to scan has no
+ticks to wait for. Where a run waits for the visit, the visit ends with the run's own activation; a visit that no run
+waits for ends here.
 """
 
 from __future__ import annotations
@@ -106,9 +107,10 @@ class FieldDesk:
     async def _done(self, visit: VisitRecord, reason: str | None, by: str) -> None:
         visit_id = visit["visit_id"]
         ticks = await self.ticks(visit_id)
-        if not ticks["all_true"] and reason is None:
-            raise NotDone(visit_id, {each["name"]: each["why"] or "" for each in ticks["ticks"] if not each["is_true"]})
         is_dispatchs = await self._visits.is_dispatchs_alone(visit_id)
+        is_repair = is_dispatchs and visit["state"] == "booked"  # nothing was scanned, so no tick is ever to come
+        if not ticks["all_true"] and reason is None and not is_repair:
+            raise NotDone(visit_id, {each["name"]: each["why"] or "" for each in ticks["ticks"] if not each["is_true"]})
         if visit["state"] == "not_feasible" or (visit["state"] == "booked" and not is_dispatchs):
             raise VisitOver(visit_id, visit["state"], "done")  # what waits for the scan would wait on
         await self._sheets.done(visit_id, by=by, reason=None if ticks["all_true"] else reason)

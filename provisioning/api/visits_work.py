@@ -75,7 +75,7 @@ async def act(call: InCall, visit_id: Number, wish: Act) -> TakenAct:
     return taken
 
 
-async def _kept(call: Call) -> Later | None:
+async def keep_photo(call: Call) -> Later | None:
     """The file is written, and synced, before the change begins: on SQLite everybody else who writes would wait."""
     try:
         visit_id = NUMBER.validate_python(call.request.path_params["visit_id"])
@@ -98,7 +98,7 @@ async def _kept(call: Call) -> Later | None:
     takes_json=False,
     most_bytes=MOST_BYTES,
     openapi_extra=PICTURE,
-    first=_kept,
+    first=keep_photo,
     responses={413: problem(WORDS[413])},
 )
 async def add_photo(

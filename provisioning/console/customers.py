@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Response
 
-from provisioning.amounts import summary_without_amounts
+from provisioning.amounts import line_without_amounts, summary_without_amounts
 from provisioning.api import Call, InCall
 from provisioning.api.own import own_customers, own_runs
 from provisioning.api.pages import After, Number, page_of, row_of
@@ -66,7 +66,8 @@ async def _theirs(call: Call, customer: CustomerRecord) -> dict[str, Any]:
         theirs["tickets"] = await desk.tickets(customer_id=number, limit=NEWEST)
     if "mails.read" in may:
         outbox = Outbox(call.db, tenant_id=call.tenant_id)
-        theirs["mails"] = await outbox.mails(recipient=customer["email"], limit=NEWEST)
+        mails = await outbox.mails(recipient=customer["email"], limit=NEWEST)
+        theirs["mails"] = mails if sees_money(call.caller) else [line_without_amounts(mail) for mail in mails]
     if "runs.read" in may:
         runs = await list_runs(
             call.db, tenant_id=call.tenant_id, customer_id=number, among=own_runs(call), limit=NEWEST

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from fastapi import Query, Response
 from starlette.requests import Request
@@ -19,11 +20,14 @@ from provisioning.api.technicians import override_of
 from provisioning.console.day_board import ON_THE_BOARD, lanes_of
 from provisioning.console.doors import ConsoleDoors, Form, form_of
 from provisioning.console.pages import refused, refused_with, show, to
+from provisioning.console.words import moments_in
 from provisioning.days import begin_of, day_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.field import VisitChanged, VisitRecord, Visits
+from workflows import FIRST_YEAR, LAST_YEAR
 
 MOST_VISITS = 1000
+BEYOND = f"not in {FIRST_YEAR} to {LAST_YEAR}"
 NO_FIT = frozenset({"field.technician_busy", "field.outside_hours", "field.skill_missing"})
 
 doors = ConsoleDoors(name="visits")
@@ -35,6 +39,8 @@ Word = Annotated[str, Query(max_length=500)]
 async def board(call: InCall, day: Annotated[date | None, Query()] = None) -> Response:
     """One day, today if none is named."""
     zone = call.appliance.zone
+    if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise InvalidRequest("The board", [Fault("day", f"is in the year {day.year}, {BEYOND}")])
     wanted = day or day_of(call.appliance.clock(), zone)
     begins, ends = begin_of(wanted, zone), begin_of(wanted + timedelta(days=1), zone)
     calendar, planning = _visits(call), call.appliance.planning(call.db)
@@ -63,7 +69,12 @@ async def board(call: InCall, day: Annotated[date | None, Query()] = None) -> Re
 
 @doors.page("/dispatch/visits/{visit_id}", permission="visits.write")
 async def look(
-    call: InCall, visit_id: Number, technician: int | None = None, at: Word = "", reason: Word = ""
+    call: InCall,
+    visit_id: Number,
+    technician: int | None = None,
+    at: Word = "",
+    reason: Word = "",
+    override_reason: Word = "",
 ) -> Response:
     """The form that moves a visit: to whom, and when. ``at``: by the ISP's clock, as 2026-03-02T10:30."""
     visit = await _visits(call).visit(visit_id)
@@ -78,13 +89,18 @@ async def look(
         technician=technician or visit["technician_id"],
         at=at or local.strftime("%Y-%m-%dT%H:%M"),
         reason=reason,
+        override_reason=override_reason,
         local=local,
         zone=call.appliance.zone,
     )
 
 
 def _refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:
-    """Why it doesn't fit, and what does: each a form that is filled in already. Any other refusal is a page as ever."""
+    """Why it doesn't fit, and what does: each a form that is filled in already. Any other refusal is a page as ever.
+
+    What is offered is within the rules, so why they are broken goes back to the form alone.
+    """
+    problem = {**problem, "detail": moments_in(problem["detail"], request.app.state.appliance.zone)}
     if problem["code"] not in NO_FIT:
         return refused(request, problem, headers)
     form: Form = request.state.form
@@ -95,6 +111,8 @@ def _refused(request: Request, problem: Problem, headers: Mapping[str, str]) -> 
         asked = {"technician": offer["technician_id"], "at": starts_at.strftime("%Y-%m-%dT%H:%M"), "reason": reason}
         offers.append((f"{path}?{urlencode(asked)}", starts_at, offer["technician_name"], offer["why"]))
     tried = {"technician": form.text("technician"), "at": form.text("at"), "reason": reason}
+    if why_anyway := form.text("override_reason"):
+        tried["override_reason"] = why_anyway
     return refused_with(
         request, problem, "no_fit.html.j2", offers=offers, again=f"{path}?{urlencode(tried)}", title="It doesn't fit"
     )
@@ -135,23 +153,33 @@ def _read(call: Call, form: Form) -> tuple[int, datetime]:
     technician, at = form.text("technician"), form.text("at")
     if not (technician.isascii() and technician.isdigit() and len(technician) < 10):
         faults.append(Fault("technician", "is missing" if not technician else "is no technician's number"))
-    starts_at = _moment(at)
-    if starts_at is None:
-        faults.append(Fault("at", "is missing" if not at else "is no time, as 2026-03-02T10:30 is one"))
+    starts_at = moment_by(at, call.appliance.zone)
+    if isinstance(starts_at, Fault):
+        faults.append(starts_at)
     if not form.text("reason"):
         faults.append(Fault("reason", "is missing"))
     if faults:
         raise InvalidRequest("The reschedule", faults)
-    assert starts_at is not None, "a missing time has left a fault"
-    return int(technician), starts_at.replace(tzinfo=call.appliance.zone)
+    assert isinstance(starts_at, datetime), "a time that can't be meant has left a fault"
+    return int(technician), starts_at
 
 
-def _moment(text: str) -> datetime | None:
-    """By the ISP's clock; None where it is no time."""
+def moment_by(text: str, zone: ZoneInfo) -> datetime | Fault:
+    """When it is this time by the ISP's clock, or why that can't be told."""
+    if not text:
+        return Fault("at", "is missing")
     try:
-        return datetime.fromisoformat(text)
+        told = datetime.fromisoformat(text)
     except ValueError:
-        return None
+        return Fault("at", "is no time, as 2026-03-02T10:30 is one")
+    if told.tzinfo is not None:
+        return Fault("at", f"has a time zone of its own; it is told by the clock of {zone.key}")
+    if not FIRST_YEAR <= told.year <= LAST_YEAR:
+        return Fault("at", f"is in the year {told.year}, {BEYOND}")
+    moment = told.replace(tzinfo=zone).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) != told:
+        return Fault("at", f"is no time in {zone.key}: the clocks go forward past it")
+    return moment
 
 
 def _mark(visit: VisitRecord) -> str:

@@ -31,7 +31,7 @@ PAGE = "/field"
 WORKER = "field-worker.js"
 LOADS = (
     *("pico.min.css", "console.css", "field.css", "icon.svg", "icon-192.png", "zxing.min.js", "zxing_reader.wasm"),
-    *("field-store.js", "field-send.js", "field-scan.js", "field-forms.js", "field-job.js", "field.js"),
+    *("forget.js", "field-store.js", "field-send.js", "field-scan.js", "field-forms.js", "field-job.js", "field.js"),
 )
 ALLOWS = {"script-src": "'self' 'wasm-unsafe-eval'", "manifest-src": "'self'", "worker-src": "'self'"}
 """A barcode reader in WebAssembly, where the browser has none of its own; a manifest, and a worker."""
@@ -85,14 +85,15 @@ class Day(TypedDict):
 @doors.page(PAGE, permission="visits.report")
 async def page(call: InCall) -> Response:
     """The shell; the same for everybody."""
-    return show(call, "field.html.j2", "Today's jobs", allows=ALLOWS)
+    return _shell(call)
 
 
 @doors.page(f"{PAGE}/worker.js", permission=PUBLIC)
 async def worker(call: InCall) -> Response:
     """The service worker: it keeps the shell and what it loads, anew whenever any of it has changed."""
     kept = [PAGE, *(address_of(name) for name in LOADS)]
-    version = hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:12]
+    whole = json.dumps([kept, policy(ALLOWS), bytes(_shell(call).body).decode()])
+    version = hashlib.sha256(whole.encode()).hexdigest()[:12]
     head = f"const KEPT = {json.dumps(kept)};\nconst VERSION = {json.dumps(version)};\n"
     headers = {**HEADERS, "Content-Security-Policy": policy(ALLOWS), "Service-Worker-Allowed": PAGE}
     return Response(head.encode() + assets()[WORKER].content, media_type=assets()[WORKER].media_type, headers=headers)
@@ -147,10 +148,19 @@ async def one(call: InCall, visit_id: Number) -> Job:
 # What is done there is the API's, whole: one transaction, the visit's owner, the act's own key, the audit.
 _POST = {"permission": "visits.report", "keyed": False}
 scripted.post(f"{PAGE}/visits/{{visit_id}}/acts", **_POST)(visits_work.act)
-scripted.post(f"{PAGE}/visits/{{visit_id}}/reschedule", **_POST)(visits.reschedule)
-scripted.post(f"{PAGE}/visits/{{visit_id}}/photos", **_POST, status_code=201, takes_json=False, most_bytes=MOST_BYTES)(
-    visits_work.add_photo
-)
+scripted.post(f"{PAGE}/visits/{{visit_id}}/reschedule", **_POST, most_at_once=visits.MOST_AT_ONCE)(visits.reschedule)
+scripted.post(
+    f"{PAGE}/visits/{{visit_id}}/photos",
+    **_POST,
+    status_code=201,
+    takes_json=False,
+    most_bytes=MOST_BYTES,
+    first=visits_work.keep_photo,
+)(visits_work.add_photo)
+
+
+def _shell(call: Call) -> Response:
+    return show(call, "field.html.j2", "Today's jobs", allows=ALLOWS)
 
 
 async def _job(call: Call, visit: VisitRecord) -> Job:

@@ -1,4 +1,7 @@
-"""``/mails`` and ``/notices``: what customers were written and teams were told, and what didn't get through."""
+"""``/mails`` and ``/notices``: what customers were written and teams were told, and what didn't get through.
+
+Who sees no money reads them without amounts.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ from typing import Annotated, get_args
 
 from fastapi import Query, Response
 
+from provisioning.amounts import line_without_amounts, mail_without_amounts, notice_without_amounts
 from provisioning.api import InCall
 from provisioning.api.pages import After, Number, page_of, row_of
 from provisioning.commercial import NotificationsService, Outbox
 from provisioning.console.doors import ConsoleDoors
 from provisioning.console.lists import one_of
 from provisioning.console.pages import show
+from provisioning.sight import sees_money
 from workflows.answers import NoticeState
 from workflows.services import MailState
 
@@ -39,7 +44,7 @@ async def mails(call: InCall, state: Word = "", recipient: Word = "", after: Aft
         call,
         "mails.html.j2",
         "Mails",
-        mails=page.items,
+        mails=page.items if sees_money(call.caller) else [line_without_amounts(mail) for mail in page.items],
         next=page.next,
         states=MAIL_STATES,
         wanted={"state": state, "recipient": recipient},
@@ -50,7 +55,8 @@ async def mails(call: InCall, state: Word = "", recipient: Word = "", after: Aft
 async def mail(call: InCall, email_id: Number) -> Response:
     """One mail and every attempt to deliver it; its one-time links are the customer's and are blotted out."""
     found = await Outbox(call.db, tenant_id=call.tenant_id).mail(email_id)
-    return show(call, "mail.html.j2", f"Mail {email_id}", mail=found)
+    shown = found if sees_money(call.caller) else mail_without_amounts(found)
+    return show(call, "mail.html.j2", f"Mail {email_id}", mail=shown)
 
 
 @doors.page("/notices", permission="mails.read")
@@ -65,7 +71,7 @@ async def notices(call: InCall, state: Word = "", team: Word = "", after: After 
         call,
         "notices.html.j2",
         "Notices",
-        notices=page.items,
+        notices=page.items if sees_money(call.caller) else [notice_without_amounts(each) for each in page.items],
         next=page.next,
         states=NOTICE_STATES,
         teams=[each["team"] for each in await call.appliance.teams(call.db).teams()],

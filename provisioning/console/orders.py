@@ -1,4 +1,5 @@
-"""``/orders``: what customers have bought, and how far each order is. Who sees no money sees no amounts."""
+"""``/orders``: what customers have bought, and how far each order is; its amounts belong to it for whoever may
+read orders, dispatch as well, while payments are shown to who may read those."""
 
 from __future__ import annotations
 

@@ -144,4 +144,5 @@ def _form(call: Call, *, next_: str = HOME, status: int = 200, refusal: str = ""
         refusal=refusal,
         login_name=login_name,
         next=next_ if _PATH.fullmatch(next_) else HOME,
+        is_signed_out=True,
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
@@ -153,10 +155,24 @@ STATES = {
     "not_feasible": "not feasible",
 }
 
+TOLD = "%Y-%m-%d %H:%M"
+_MOMENT = r"(\d{4}-\d\d-\d\d \d\d:\d\d)"
+_MOMENTS = re.compile(rf"{_MOMENT}(?: to {_MOMENT})? UTC")
+
 
 def moment(value: datetime | None) -> str:
     """To the second, in UTC."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if value else ""
+
+
+def moments_in(text: str, zone: ZoneInfo) -> str:
+    """A sentence of ours with its moments, which it tells in UTC to the minute, by the clock of this zone."""
+
+    def local(told: re.Match[str]) -> str:
+        each = [datetime.strptime(part, TOLD).replace(tzinfo=UTC).astimezone(zone) for part in told.groups() if part]
+        return f"{' to '.join(part.strftime(TOLD) for part in each)} ({zone.key})"
+
+    return _MOMENTS.sub(local, text)
 
 
 def iso(value: datetime) -> str:

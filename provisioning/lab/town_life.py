@@ -34,6 +34,7 @@ class TownNas:
         self._since: dict[str, datetime] = {}
         self._coming_back: set[asyncio.Task[None]] = set()
         self._dark: set[str] = set()
+        self._dialling: set[str] = set()
         self.cpes: dict[str, LabCpe] = {}
         """Those of its lines that the ACS knows, by username."""
         nas.on_disconnected = self._disconnected
@@ -90,7 +91,18 @@ class TownNas:
         await self._nas.close()
 
     async def _log_in(self, home: Home, began: datetime | None = None) -> None:
-        """One login; one that is refused, or that nobody answers, is tried again with the next round of interims."""
+        """One login, of a line that isn't up: a round, the end of the dark and a CPE that dials again may want it."""
+        name = home.username
+        if name in self._dialling or any(session.username == name for session in self._nas.sessions.values()):
+            return
+        self._dialling.add(name)
+        try:
+            await self._dial(home, began)
+        finally:
+            self._dialling.discard(name)
+
+    async def _dial(self, home: Home, began: datetime | None) -> None:
+        """One that is refused, or that nobody answers, is tried again with the next round of interims."""
         station = spelt(home.station)
         with suppress(NoAnswer):
             reply = await self._nas.login(

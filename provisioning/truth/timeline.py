@@ -15,6 +15,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.access import list_audit
+from provisioning.amounts import entry_without_amounts
 from provisioning.device_desk import DeviceDesk
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.intake import LARGEST_NUMBER
@@ -216,6 +217,8 @@ class Timeline:
             found = await list_audit(
                 self._db, tenant_id=self._tenant_id, subject=subject, before_id=before, limit=limit
             )
+            if not self._sight.sees_money:
+                found = [entry_without_amounts(each) for each in found]
             return [
                 (
                     each.audit_id,

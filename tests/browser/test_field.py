@@ -3,69 +3,26 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from playwright.async_api import FilePayload, Locator, Page, expect
-from sqlalchemy import select
+from playwright.async_api import FilePayload, Page, expect
 
-import provisioning.console
-from provisioning.field import VisitAct, VisitPhoto
-from tests.support.browser import Looker, Machine
-from tests.support.console import add_user
-from tests.support.estate import Household
-from tests.support.lab import Installation, JourneyLab
+from tests.support.browser import Machine
+from tests.support.lab import JourneyLab
+from tests.support.technician import (
+    PICTURE,
+    acts_of,
+    open_day,
+    photos_of,
+    scan,
+    unfold,
+    visited_today,
+    write_down,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PICTURE = Path(provisioning.console.__file__).parent / "assets" / "icon-512.png"
 TICKS = ["bound", "authorised", "informed", "configured", "online"]
-
-
-async def visited_today(lab: JourneyLab) -> tuple[Installation, Household, str, int]:
-    """An installation of today: its run, the household, the name under which its technician signs in, the visit."""
-    house = lab.household()
-    run = await lab.submit(house.ticket(lab.clock.now() + timedelta(minutes=1)))
-    await run.until_waiting_for("visit")
-    login = f"tess{house.number}"
-    await add_user(lab.appliance, login, "technician", technician_id=house.technician_id)
-    return run, house, login, (await run.result("schedule_installation"))["visit_id"]
-
-
-async def open_day(tess: Looker, login: str, visit_id: int) -> Locator:
-    """Signed in, on a phone, with the day on the device and the worker in its place."""
-    await tess.wear("phone-light")
-    await tess.sign_in(login)
-    await tess.go("/field")
-    await expect(tess.page.locator("#standing")).to_contain_text("online")
-    await tess.page.evaluate("navigator.serviceWorker.ready.then(() => null)")
-    return tess.page.locator(f"#visit-{visit_id}")
-
-
-async def unfold(job: Locator, act: str) -> Locator:
-    """The form of one act, open."""
-    details = job.locator(f"[data-act={act}]")
-    if await details.get_attribute("open") is None:
-        await details.locator("summary").click()
-    return details
-
-
-async def scan(job: Locator, serial: str) -> None:
-    form = await unfold(job, "scan")
-    await form.get_by_label("Serial number").fill(serial)
-    await form.get_by_role("button", name="This ONT is connected").click()
-
-
-async def acts_of(lab: JourneyLab, visit_id: int) -> list[VisitAct]:
-    """What has arrived, in the order in which it did."""
-    async with lab.appliance.database.read() as db:
-        return list(await db.scalars(select(VisitAct).where(VisitAct.visit_id == visit_id).order_by(VisitAct.id)))
-
-
-async def photos_of(lab: JourneyLab, visit_id: int) -> list[VisitPhoto]:
-    async with lab.appliance.database.read() as db:
-        return list(await db.scalars(select(VisitPhoto).where(VisitPhoto.visit_id == visit_id).order_by(VisitPhoto.id)))
 
 
 CODE_39 = {
@@ -96,13 +53,6 @@ async def label_of(page: Page, serial: str) -> FilePayload:
     bars = [{"n": 3, "w": 9}[each] for letter in f"*{serial}*" for each in CODE_39[letter] + "n"]
     drawn = await page.evaluate(DRAW, bars)
     return {"name": "label.png", "mimeType": "image/png", "buffer": b64decode(drawn.partition(",")[2])}
-
-
-async def write_down(job: Locator, **fields: str) -> None:
-    form = await unfold(job, "record")
-    for label, value in fields.items():
-        await form.get_by_label(label).fill(value)
-    await form.get_by_role("button", name="Write it down").click()
 
 
 async def test_what_is_done_offline_arrives_once_and_in_order_and_its_ticks_turn_green(
@@ -212,6 +162,98 @@ async def test_what_somebody_else_wrote_meanwhile_is_shown_beside_the_act_and_on
     async with lab.appliance.database.read() as db:
         sheet = await lab.appliance.field_desk(db).sheet(visit_id)
     assert (sheet["splitter"], sheet["note"]) == ("S-4", "the dog is loud")
+
+
+IS_EMPTY = """() => new Promise((resolve, reject) => {
+  const asked = indexedDB.open("firstlight-field");
+  asked.onerror = () => reject(asked.error);
+  asked.onsuccess = () => {
+    const counted = asked.result.transaction("kept").objectStore("kept").count();
+    counted.onsuccess = () => { asked.result.close(); resolve(counted.result === 0); };
+  };
+})"""
+MARK_KEPT = """async () => {
+  const [name] = await caches.keys();
+  const cache = await caches.open(name);
+  const kept = await cache.match("/field");
+  const marked = (await kept.text()).replace("<h1>", "<h1>Kept: ");
+  await cache.put("/field", new Response(marked, { headers: kept.headers }));
+}"""
+
+
+async def test_the_kept_page_is_shown_whatever_the_network_would_say(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await tess.page.evaluate(MARK_KEPT)
+        await tess.go("/field")
+        await expect(tess.page.locator("h1")).to_have_text("Kept: Today's jobs")
+        await expect(job).to_be_visible()
+        await expect(tess.page.locator("#standing")).to_contain_text("online")
+
+
+STRANGER = {"owner": "otto", "visit_id": 0, "address": "Somewhere 1", "kind": "record"}
+WAITING = {**STRANGER, "content": {"changes": {"note": "gate code 4711"}, "seen": {"note": None}}}
+
+
+async def test_of_what_somebody_else_did_on_this_device_only_how_much_waits_is_shown(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        await open_day(tess, login, visit_id)
+        await tess.page.evaluate(
+            "act => field.store.add(act).then(() => field.moved())", WAITING | {"visit_id": visit_id}
+        )
+        await tess.page.evaluate("act => field.store.add(act).then(() => field.moved())", WAITING)
+        await expect(tess.page.locator("#others .kept li")).to_have_text(["2 acts wait until otto signs in"])
+        assert await tess.page.locator("#others button, article .kept li").count() == 0
+        assert "4711" not in await tess.page.content()
+        await expect(tess.page.locator("#standing")).to_have_text("online")
+
+
+async def test_signing_out_at_any_page_takes_the_day_off_the_device_and_leaves_what_waits(
+    lab: JourneyLab, machine: Machine
+) -> None:
+    _run, house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        job = await open_day(tess, login, visit_id)
+        await expect(job.locator(".whom")).to_contain_text(house.name)
+        await tess.page.evaluate("act => field.store.add(act)", WAITING)
+        elsewhere = await tess.page.context.new_page()
+        await elsewhere.goto(f"{machine.base}/home")
+        await elsewhere.get_by_role("button", name="Sign out").click()
+        await elsewhere.get_by_label("Password").wait_for()
+        await expect(tess.page.locator("#lead")).to_contain_text("There is no day on this device")
+        await expect(tess.page.locator("#told")).to_contain_text("You are not signed in any more")
+        assert await tess.page.locator("article.job").count() == 0
+        assert await tess.page.evaluate("field.store.day()") is None
+        assert [act["owner"] for act in await tess.page.evaluate("field.store.acts()")] == ["otto"]
+        await tess.page.close()
+        refused = "the server responded with a status of 401"  # as often as the page has asked for the day meanwhile
+        tess.complaints[:] = [each for each in tess.complaints if refused not in each]
+
+
+async def test_where_one_is_asked_to_sign_in_no_day_stays(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        await open_day(tess, login, visit_id)
+        assert await tess.page.evaluate("field.store.day().then(day => day.owner)") == login
+        await tess.page.context.clear_cookies()  # as when the session has ended by itself
+        await tess.go("/sign-in")
+        await expect(tess.page.get_by_label("Password")).to_be_visible()
+        await tess.page.wait_for_function(IS_EMPTY)
+
+
+async def test_a_day_that_was_fetched_long_ago_is_not_shown_any_more(lab: JourneyLab, machine: Machine) -> None:
+    _run, _house, login, visit_id = await visited_today(lab)
+    async with machine.looker() as tess:
+        await open_day(tess, login, visit_id)
+        await tess.page.context.set_offline(True)
+        await tess.page.evaluate("field.store.keepDay({...field.day, seen_at: '2026-01-01T00:00:00Z'})")
+        await tess.page.reload()
+        await expect(tess.page.locator("#lead")).to_contain_text("There is no day on this device")
+        assert await tess.page.evaluate("field.store.day()") is None
 
 
 async def test_the_page_with_every_form_open_is_clean_for_axe_and_fits(lab: JourneyLab, machine: Machine) -> None:

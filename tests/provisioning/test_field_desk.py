@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.mails.delivery import Begin
 from provisioning.database import Database
-from provisioning.field import Technicians, VisitOver, VisitRecord, Visits, Whose
+from provisioning.field import NotDone, Technicians, VisitOver, VisitRecord, Visits, Whose
 from provisioning.field.invariants import visits_nobody_needs
 from provisioning.field_desk import FieldDesk
 from provisioning.visits import VisitDesk
@@ -65,6 +65,17 @@ async def test_a_repair_with_nothing_to_scan_ends_with_done_and_its_technician_i
         assert taken["sheet"]["done_reason"] == "swapped the power supply"
         await booked(db, Whose("dispatch"), customer_id=43)  # the same technician, the same time
         assert await visits_nobody_needs(db, tenant_id=TENANT) == []
+
+
+async def test_a_repair_is_done_without_a_reason_unless_something_was_scanned(begin: Begin) -> None:
+    async with begin() as db:
+        repair = await booked(db, Whose("dispatch"))
+        taken = await act(db, repair["visit_id"], "done")
+        assert (taken["visit"]["state"], taken["sheet"]["done_reason"]) == ("completed", None)
+        swap = await booked(db, Whose("dispatch"))
+        await visits(db).report(visit_id=swap["visit_id"], outcome="scanned", serial="HWTC12345678")
+        with pytest.raises(NotDone, match="no run waits for this visit"):
+            await act(db, swap["visit_id"], "done")
 
 
 @pytest.mark.parametrize("purpose", ["installation", "deployment"])

@@ -11,8 +11,10 @@
     const box = block.getBoundingClientRect();
     const share = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
     const minutes = Math.floor((share * Number(block.dataset.minutes)) / STEP_MINUTES) * STEP_MINUTES;
-    const begins = new Date(`${block.dataset.begins}Z`); // the ISP's clock, of which only the figures are wanted
-    return new Date(begins.getTime() + minutes * 60000).toISOString().slice(0, 16);
+    const at = new Date(new Date(block.dataset.begins).getTime() + minutes * 60000);
+    const timeZone = block.closest(".lane").dataset.zone; // its clocks may go forward or back within the block
+    const local = new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "short" }).format(at);
+    return local.replace(" ", "T"); // Swedish writes as ISO 8601 does, but for the T
   };
 
   const under = (event) => event.target.closest?.(".block");

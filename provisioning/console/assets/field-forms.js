@@ -121,7 +121,7 @@
     const headers = { "Content-Type": "application/json", "If-Match": job.etag };
     const answer = await field.post(`/field/visits/${job.visit.visit_id}/reschedule`, JSON.stringify(wish), headers);
     if (answer === null) throw new Fault("Nobody has answered: look whether the visit has moved before you try again.");
-    const problem = answer.ok ? {} : await field.problemOf(answer);
+    const problem = answer.ok ? {} : field.problemOf(answer);
     const offers = (problem.alternatives || []).map((offer) => {
       const line = document.createElement("li");
       line.textContent = `${new Date(offer.starts_at).toLocaleString()}, ${offer.technician_name}: ${offer.why}`;
@@ -129,6 +129,7 @@
     });
     form.querySelector(".alternatives").replaceChildren(...offers);
     if (!answer.ok) throw new Fault(problem.detail);
+    if (answer.content?.visit_id !== job.visit.visit_id) throw new Fault("Something else than Firstlight has answered.");
     form.reset();
     await field.refresh();
   };

@@ -6,6 +6,8 @@
   const WRITTEN = ["splitter", "drop_label", "optical_dbm", "note", "signed_by"];
   const WORDS = { splitter: "splitter", drop_label: "drop label", optical_dbm: "dBm", note: "note", signed_by: "signed by" };
 
+  const SAID_HERE = { "field.visit_unknown": "The visit is somebody else's by now, or there is none any more." };
+
   // -- small parts -----------------------------------------------------------------------------------------------------
 
   const line = (words, className = "") => {
@@ -53,36 +55,41 @@
 
   const became = (act) => {
     if (act.state === "sent") return "sent";
-    if (act.owner !== field.day?.owner) return `waits until ${act.owner} signs in`;
-    const why = act.problem ? ` ${act.problem.detail}` : "";
+    const why = act.problem ? ` ${SAID_HERE[act.problem.code] || act.problem.detail}` : "";
     if (act.state === "refused") return `not taken.${why}`;
     if (field.waitsForTicks(act)) return `kept, and sent when every tick is true.${why}`;
     return act.problem ? `waits to be sent.${why}` : "saved, will be sent";
   };
 
   const takeAway = async (act) => {
+    if (!confirm(`${said(act)}: it never arrived. Take it away for good?`)) return;
     await field.store.remove(act.number);
     await field.moved();
   };
 
   // The same change again, seen with what stands there now: a new act, since it is another decision.
   const insist = async (act) => {
-    await field.look(act.visit_id);
-    const stands = field.jobOf(act.visit_id)?.sheet;
-    if (!stands) return;
+    const stands = (await field.look(act.visit_id))?.sheet;
+    if (!stands) {
+      const detail = "What stands there now could not be fetched, so nothing was written.";
+      await field.store.change(act.number, { problem: { ...act.problem, detail } });
+      return field.moved();
+    }
     const seen = Object.fromEntries(Object.keys(act.content.changes).map((name) => [name, stands[name]]));
     const { owner, visit_id, address, kind } = act;
     await field.store.add({ owner, visit_id, address, kind, content: { changes: act.content.changes, seen } });
-    await takeAway(act);
+    await field.store.remove(act.number);
+    await field.moved();
     field.send();
   };
 
   const actLine = (act) => {
     const made = line(`${said(act)}: ${became(act)}`, act.state);
-    if (act.state === "refused" || field.waitsForTicks(act)) {
+    if (act.state === "refused" || field.waitsForTicks(act) || (act.state === "waits" && act.problem)) {
       const row = document.createElement("div");
       row.className = "acts";
       if (act.problem?.code === "field.sheet_changed") row.append(button("Write mine all the same", () => insist(act)));
+      if (act.problem) row.append(button("Send it again", () => field.sendAgain(act)));
       row.append(button("Take it away", () => takeAway(act)));
       made.append(row);
     }
@@ -164,5 +171,5 @@
     verdict(element, job);
   };
 
-  field.parts = { link, put, counted, actLine, make, update };
+  field.parts = { line, link, put, counted, actLine, make, update };
 })();

@@ -41,7 +41,14 @@
       within("acts", "readwrite", (store) =>
         store.add({ ...act, key: newKey(), made_at: new Date().toISOString(), state: "waits" }),
       ),
-    change: (act) => within("acts", "readwrite", (store) => store.put(act)),
+    act: (number) => within("acts", "readonly", (store) => store.get(number)),
+    // What was taken away meanwhile stays away.
+    change: (number, changes) =>
+      within("acts", "readwrite", (store) => {
+        const asked = store.get(number);
+        asked.onsuccess = () => asked.result && store.put({ ...asked.result, ...changes });
+        return asked;
+      }),
     remove: (number) => within("acts", "readwrite", (store) => store.delete(number)),
   };
 })();

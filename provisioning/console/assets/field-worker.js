@@ -29,21 +29,15 @@ const keepPage = async (cache, answer) => {
   if (answer.ok && !answer.redirected) await cache.put(PAGE, answer);
 };
 
+// The kept one first: one bar, or a proxy with nobody behind it, is no reason to wait. When the page changes, so does this
+// worker, and the new one fetches it with what it loads.
 const page = async (request) => {
   const cache = await caches.open(NAME);
-  if (!navigator.onLine) {
-    const kept = await cache.match(PAGE);
-    if (kept) return kept;
-  }
-  try {
-    const answer = await fetch(request);
-    await keepPage(cache, answer.clone());
-    return answer;
-  } catch (error) {
-    const kept = await cache.match(PAGE);
-    if (kept) return kept;
-    throw error;
-  }
+  const kept = await cache.match(PAGE);
+  if (kept) return kept;
+  const answer = await fetch(request);
+  await keepPage(cache, answer.clone());
+  return answer;
 };
 
 const asset = async (request) => (await (await caches.open(NAME)).match(request)) || fetch(request);

@@ -4,15 +4,18 @@
   const field = (window.field = window.field || {});
   const LOOK_EVERY_MS = 2000;
   const DAY_EVERY_MS = 60000;
+  const DAY_KEPT_MS = 16 * 3600 * 1000; // longer than a session lasts, and than anybody works
   const [jobs, others] = [document.getElementById("jobs"), document.getElementById("others")];
   const shown = new Map();
   let acts = [];
   let isSignedOut = false;
+  let over = null; // the token of the session that has ended here
 
   Object.assign(field, { day: null, isFresh: false, stale: false });
   field.jobOf = (id) => field.day?.jobs.find((job) => job.visit.visit_id === id);
-  field.actsOf = (id) => acts.filter((act) => act.visit_id === id);
-  const { link, put, counted, actLine, make, update } = field.parts;
+  const own = () => acts.filter((act) => act.owner === field.day?.owner);
+  field.actsOf = (id) => own().filter((act) => act.visit_id === id);
+  const { line, link, put, counted, actLine, make, update } = field.parts;
 
   // -- the page --------------------------------------------------------------------------------------------------------
 
@@ -33,13 +36,31 @@
     if (order.some((element, at) => jobs.children[at] !== element)) jobs.replaceChildren(...order);
   };
 
+  // Of what somebody else did on this device only how much waits: neither what it is, nor a way to take it away.
+  const showOthers = () => {
+    const elsewhere = own().filter((act) => !field.jobOf(act.visit_id));
+    const waiting = new Map();
+    for (const act of acts) {
+      if (act.owner !== field.day.owner && act.state !== "sent") waiting.set(act.owner, (waiting.get(act.owner) || 0) + 1);
+    }
+    others.hidden = !elsewhere.length && !waiting.size;
+    const lines = elsewhere.map((act) => {
+      const made = actLine(act);
+      made.prepend(`visit ${act.visit_id}, ${act.address}. `);
+      return made;
+    });
+    const theirs = [...waiting].map(([owner, number]) => line(`${counted(number, "act waits", "acts wait")} until ${owner} signs in`));
+    put(others.querySelector(".kept"), [...lines, ...theirs]);
+  };
+
   const standing = () => {
-    const waiting = acts.filter((act) => act.state !== "sent" && act.state !== "refused").length;
-    const refused = acts.filter((act) => act.state === "refused").length;
+    const shownActs = field.day ? own() : acts;
+    const waiting = shownActs.filter((act) => act.state === "waits").length;
+    const refused = shownActs.filter((act) => act.state === "refused").length;
     const parts = [field.isFresh ? "online" : navigator.onLine ? "not reached" : "offline"];
     if (waiting) parts.push(`${counted(waiting, "act waits", "acts wait")} on this device`);
     if (refused) parts.push(`${refused} not taken`);
-    if (acts.length && !waiting && !refused) parts.push("all sent");
+    if (shownActs.length && !waiting && !refused) parts.push("all sent");
     return parts.join(", ");
   };
 
@@ -55,6 +76,10 @@
     }
     const lead = document.getElementById("lead");
     if (!field.day) {
+      jobs.replaceChildren();
+      others.querySelector(".kept").replaceChildren();
+      others.hidden = true;
+      shown.clear();
       lead.textContent = field.isFresh ? "" : "There is no day on this device yet; it comes with the first connection.";
       return;
     }
@@ -66,16 +91,7 @@
     document.getElementById("sign-out").hidden = !field.isFresh;
     document.querySelector("#sign-out [name=form_token]").value = field.day.form_token;
     showJobs();
-    const elsewhere = acts.filter((act) => !field.jobOf(act.visit_id));
-    others.hidden = !elsewhere.length;
-    put(
-      others.querySelector(".kept"),
-      elsewhere.map((act) => {
-        const made = actLine(act);
-        made.prepend(`visit ${act.visit_id}, ${act.address}. `);
-        return made;
-      }),
-    );
+    showOthers();
   };
 
   // What is kept has moved: read it again, and show it.
@@ -85,51 +101,64 @@
   };
 
   const keep = async () => {
+    if (!field.day) return; // nobody's by now
     await field.store.keepDay({ ...field.day, form_token: "" });
     for (const act of await field.store.acts()) {
-      if (act.state === "sent" && !field.jobOf(act.visit_id)) await field.store.remove(act.number);
+      if (act.state === "sent" && field.day && !field.jobOf(act.visit_id)) await field.store.remove(act.number);
     }
   };
 
-  const understood = async (answer) => {
+  const understood = (answer) => {
     isSignedOut = answer?.status === 401;
-    field.isFresh = Boolean(answer?.ok);
-    return field.isFresh ? answer.json() : null;
+    field.isFresh = Boolean(answer?.ok && answer.content);
+    return field.isFresh ? answer.content : null;
   };
 
   field.refresh = async () => {
-    const found = navigator.onLine ? await understood(await field.get("/field/day")) : await understood(null);
-    if (found) {
+    const found = understood(navigator.onLine ? await field.get("/field/day") : null);
+    if (found && found.form_token !== over) {
       field.day = { ...found, seen_at: new Date().toISOString() };
       await keep();
     }
+    if (!field.day) field.isFresh = false;
     await field.moved();
   };
 
-  // One job anew, which shows its ticks.
+  // One job anew, which shows its ticks, also one of another day; null where it can't be had.
   field.look = async (id) => {
-    const found = await understood(await field.get(`/field/visits/${id}`));
-    const at = field.day.jobs.findIndex((job) => job.visit.visit_id === id);
+    const found = understood(await field.get(`/field/visits/${id}`));
+    const at = field.day ? field.day.jobs.findIndex((job) => job.visit.visit_id === id) : -1;
     if (found && at >= 0) {
       field.day.jobs[at] = found;
       await keep();
     }
     await field.moved();
+    return found;
   };
 
   // What was scanned is followed until every tick is true; what was sent, until the page shows it.
   const isFollowed = (job) => job.visit.state === "scanned" || (field.actsOf(job.visit.visit_id).length > 0 && !job.sheet.done_at);
 
+  const forget = async () => {
+    field.day = null;
+    await field.store.forgetDay();
+  };
+
+  const forgetOld = async () => {
+    if (field.day && Date.now() - Date.parse(field.day.seen_at) > DAY_KEPT_MS) await forget();
+  };
+
   let lookedAtDay = 0;
   const turn = async () => {
+    await forgetOld();
     if (document.hidden) return;
     if (!field.isFresh || field.stale || Date.now() - lookedAtDay > DAY_EVERY_MS) {
       lookedAtDay = Date.now();
       await field.refresh();
     }
-    if (!field.isFresh) return;
+    if (!field.isFresh || !field.day) return;
     await field.send();
-    for (const job of field.day.jobs.filter(isFollowed)) await field.look(job.visit.visit_id);
+    for (const job of (field.day?.jobs || []).filter(isFollowed)) await field.look(job.visit.visit_id);
     await field.send();
   };
 
@@ -139,8 +168,17 @@
     return turning;
   };
 
+  const end = async (token) => {
+    over = token;
+    isSignedOut = true;
+    field.isFresh = false;
+    await forget();
+    await field.moved();
+  };
+
   const start = async () => {
     field.day = (await field.store.day()) || null;
+    await forgetOld();
     await field.moved();
     await soon();
     setInterval(soon, LOOK_EVERY_MS);
@@ -152,11 +190,8 @@
     show();
   });
   document.addEventListener("visibilitychange", soon);
-  document.getElementById("sign-out").addEventListener("submit", async (event) => {
-    event.preventDefault(); // the day is somebody's: it leaves this device with them; what waits to be sent stays
-    await field.store.forgetDay();
-    event.target.submit();
-  });
+  window.addEventListener("firstlight-over", (event) => end(event.detail));
+  new BroadcastChannel("firstlight-over").addEventListener("message", (event) => end(event.data));
   if ("serviceWorker" in navigator) navigator.serviceWorker.register("/field/worker.js", { scope: "/field" });
   navigator.storage?.persist?.();
   start();

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import pytest
+
+from provisioning.console.dispatch import moment_by
+from provisioning.console.words import moments_in
 from provisioning.days import day_of
+from provisioning.errors import Fault
 from provisioning.field import Technicians, VisitRecord, Visits
 from tests.support.console import Console, Person
 
@@ -81,7 +87,9 @@ async def test_what_does_not_fit_is_refused_with_who_is_in_the_way_and_what_is_f
     person = await console.somebody("dispatch")
     refused = await move(person, visit, BERT, at + timedelta(minutes=30))
     assert refused.status_code == 409
-    assert "Technician Bert is busy" in refused.text
+    zone = console.appliance.zone
+    ends = at + timedelta(hours=1)
+    assert f"Technician Bert is busy from {at:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} ({zone.key})" in refused.text
     offers = re.findall(r'<li class="card good"><a href="([^"]+)">', refused.text)
     assert offers
     assert await stored(console, visit) == visit
@@ -108,6 +116,52 @@ async def test_a_move_of_what_looks_otherwise_by_now_or_lacks_anything_is_refuse
     assert empty.status_code == 422
     for fault in ("is no technician", "is no time", "is missing"):
         assert fault in empty.text
+    for wrong, why in (
+        ("9999-12-31T10:00", "is in the year 9999, not in 1970 to 2199"),
+        (f"{at.strftime(LOCAL)}+05:00", f"has a time zone of its own; it is told by the clock of {at.tzinfo}"),
+    ):
+        refused = await move(person, visit, BERT, at, at=wrong)
+        assert (refused.status_code, why in refused.text) == (422, True), wrong
     rule_broken = await move(person, visit, BERT, at, override_reason="because")
     assert rule_broken.status_code == 403
     assert await stored(console, visit) == visit
+
+
+async def test_why_the_rules_are_broken_goes_back_to_the_form_with_what_was_tried(console: Console) -> None:
+    at = in_two_days(console, 10)
+    visit = await book(console, ANNA, at)
+    await book(console, BERT, at)
+    person = await console.somebody("noc")
+    refused = await move(person, visit, BERT, at + timedelta(minutes=30), override_reason="a hospital")
+    assert refused.status_code == 409, refused.text
+    back = re.search(r'<a href="([^"]+)">Back to the form', refused.text)
+    assert back is not None
+    form = (await person.get(html.unescape(back[1]))).text
+    assert 'name="override_reason" value="a hospital"' in form
+    assert 'name="reason" value="a swap"' in form
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1969-12-31", "2200-01-01", "9999-12-31"])
+async def test_a_day_that_nobody_means_is_refused(console: Console, day: str) -> None:
+    answer = await (await console.somebody("dispatch")).get("/dispatch", params={"day": day})
+    assert (answer.status_code, f"is in the year {int(day[:4])}" in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-29T01:59", datetime(2026, 3, 29, 0, 59, tzinfo=UTC)),
+        ("2026-03-29T03:00", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+        ("2026-03-29T02:30", Fault("at", "is no time in Europe/Berlin: the clocks go forward past it")),
+        ("", Fault("at", "is missing")),
+    ],
+)
+def test_a_time_is_read_by_the_isp_s_clock(text: str, moment: datetime | Fault) -> None:
+    assert moment_by(text, ZoneInfo("Europe/Berlin")) == moment
+
+
+def test_moments_in_a_refusal_are_told_by_the_isp_s_clock() -> None:
+    told = "busy from 2026-03-02 23:30 to 2026-03-03 00:30 UTC, and until 2026-07-01 10:00 UTC"
+    assert moments_in(told, ZoneInfo("Europe/Berlin")) == (
+        "busy from 2026-03-03 00:30 to 2026-03-03 01:30 (Europe/Berlin), and until 2026-07-01 12:00 (Europe/Berlin)"
+    )

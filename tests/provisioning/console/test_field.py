@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,15 +14,18 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from provisioning.access import ROLES, Role
+from provisioning.api import Door
 from provisioning.console import field
 from provisioning.console.assets import assets
 from provisioning.console.doors import ScriptDoor
 from provisioning.field import Technicians, Visits
+from provisioning.field.reports import LONGEST_NOTE
 from tests.support.api import TECHNICIAN
 from tests.support.console import SAME_ORIGIN, Console, Person
 
 OTHER = 8
 NAMES = {TECHNICIAN: "Tess", OTHER: "Otto"}
+ENDS = ("acts", "reschedule", "photos")
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
 
 
@@ -81,6 +85,16 @@ async def test_a_script_gets_through_for_the_roles_that_report_from_visits_and_n
     assert len(walked) == 5
 
 
+async def test_what_the_api_has_too_is_called_under_the_same_terms(console: Console) -> None:
+    routes = [route.original_route for route in iter_route_contexts(console.app.routes)]
+    ours = [route for route in routes if isinstance(route, ScriptDoor) and not route.terms.reads]
+    assert [route.path for route in ours] == [f"/field/visits/{{visit_id}}/{end}" for end in ENDS]
+    for route in ours:
+        [other] = [each for each in routes if type(each) is Door and each.endpoint is route.endpoint]
+        assert route.terms == replace(other.terms, keyed=False), route.path
+        assert route.status_code == other.status_code
+
+
 async def test_who_is_not_signed_in_is_told_so_as_a_program_is(console: Console) -> None:
     person = console.anybody()
     for method, path, _ in scripted(console):
@@ -133,6 +147,42 @@ async def test_an_act_counts_once_and_stands_in_the_audit_as_done_at_the_console
     assert "technician" in audit
 
 
+def longest(page: str) -> dict[str, str]:
+    """Of each field of the page's forms, by ``form.name``, the longest that can be typed there."""
+    found = {}
+    for form in page.split('<form class="')[1:]:
+        for kind, name, most in re.findall(r'<(input|textarea) name="(\w+)"[^>]* maxlength="(\d+)"', form):
+            lines = ("x" * 9 + "\n") if kind == "textarea" else "x" * 10
+            found[f"{form.partition(chr(34))[0]}.{name}"] = (lines * (int(most) // 10 + 1))[: int(most) - 1] + "x"
+    return found
+
+
+async def test_what_can_be_typed_on_the_page_is_taken_by_the_server(console: Console) -> None:
+    technician = await console.somebody("technician")
+    typed = longest((await technician.get("/field")).text)
+    changes = {name: typed[f"record.{name}"] for name in ("splitter", "drop_label", "note")}
+    changes["signed_by"] = typed["sign.signed_by"]
+    assert (len(changes["note"]), changes["note"].count("\n"), len(typed["end.note"])) == (4000, 399, 1000)
+    acts = [
+        act("t1", changes=changes, seen=dict.fromkeys(changes)),
+        act("t2", "done", reason=typed["done.reason"]),
+        act("t3", "not_feasible", note=typed["end.note"]),
+        act("t4", "no_access", note=typed["end.note"]),
+    ]
+    for wish in acts:
+        visit_id = await visit_today(console, customer_id=1001)
+        token = (await day_of(technician))["form_token"]
+        answer = await send(technician, f"/field/visits/{visit_id}/acts", token, json=wish)
+        # Nothing was scanned, so it isn't done; what it says has been read by then.
+        expected = 409 if wish["kind"] == "done" else 200
+        assert answer.status_code == expected, (wish["kind"], answer.text)
+        async with console.appliance.database.begin() as db:
+            visits = Visits(db, tenant_id=console.appliance.tenant_id, now=console.appliance.clock)
+            if (await visits.visit(visit_id))["state"] == "booked":
+                await visits.cancel(visit_id=visit_id, reason="the next one is to be booked")
+    assert len(typed["move.reason"]) == LONGEST_NOTE
+
+
 async def test_what_another_site_sends_or_what_has_no_token_is_refused(console: Console) -> None:
     visit_id = await visit_today(console)
     technician = await console.somebody("technician")
@@ -175,6 +225,19 @@ async def test_the_shell_holds_nobody_s_data_and_the_worker_keeps_all_that_it_lo
     assert kept[0] == "/field"
     assert set(kept[1:]) == loaded
     assert {address.rpartition("/")[2] for address in kept[1:]} == set(field.LOADS)
+
+
+async def test_the_worker_is_another_one_as_soon_as_the_shell_is(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = console.anybody()
+    before = (await person.get("/field/worker.js")).text
+    assert (await (await console.somebody("technician")).get("/field/worker.js")).text == before
+    monkeypatch.setattr(console.appliance, "isp_name", "Another ISP")
+    after = (await person.get("/field/worker.js")).text
+    assert "const VERSION = " in after.splitlines()[1]
+    assert after.splitlines()[1] != before.splitlines()[1]
+    assert after.splitlines()[2:] == before.splitlines()[2:]
 
 
 async def test_a_phone_may_install_it(console: Console) -> None:

@@ -137,7 +137,7 @@ async def test_what_a_page_loads_may_be_kept_for_good_and_is_small(console: Cons
     person = console.anybody()
     page = await person.get("/sign-in")
     addresses = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page.text)
-    assert len(addresses) == 5
+    assert len(addresses) == 6
     weight = len(page.content)
     for address in addresses:
         answer = await person.get(address)
