@@ -91,6 +91,7 @@ async def test_out_of_hours_needs_the_permission_and_a_reason_that_stands_in_the
     assert (entry["reason"], entry["subject"]) == ("the line is cut", f"visit/{booked.json()['visit_id']}")
 
 
+@pytest.mark.second_half
 @pytest.mark.both_databases
 @pytest.mark.timeout(300)
 async def test_of_a_thousand_bookings_at_once_each_slot_has_one_winner_and_the_rest_are_told_others(

@@ -177,6 +177,7 @@ async def test_a_demo_stays_open_with_its_console_until_it_is_told_to_end(tmp_pa
     assert freeradius_of(home) == []
 
 
+@pytest.mark.second_half
 @pytest.mark.timeout(300)
 async def test_a_demo_that_stays_open_gets_a_town_with_trouble_of_several_kinds(tmp_path: Path) -> None:
     home, told = tmp_path / "lab", dict[str, str]()
