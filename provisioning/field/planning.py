@@ -139,7 +139,8 @@ class Planning:
         before = await self._roster(technician)
         values = {"tenant_id": self._tenant_id, "technician_id": technician_id, "reason": why}
         row = await self._db.scalar(
-            insert(TechnicianLeave).values(**values, starts_at=begins, ends_at=ends).returning(TechnicianLeave)
+            insert(TechnicianLeave).values(**values, starts_at=begins, ends_at=ends).returning(TechnicianLeave),
+            execution_options={"populate_existing": True},  # SQLite gives the number of one taken back anew
         )
         assert row is not None
         await self._settle(technician, before, override)
