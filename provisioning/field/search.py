@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from provisioning.days import day_of
 from provisioning.field.fitting import Asked, Fitting
 from provisioning.field.jobs import JobRecord
-from provisioning.field.offers import UNKNOWN_MINUTES, Appointed, Candidate, Offer, Way, offers_on, rank
+from provisioning.field.offers import UNKNOWN_MINUTES, Appointed, Candidate, Offer, offers_on, rank
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
 from provisioning.field.travel import Place, minutes_between, place_of
 from provisioning.intake import Clock
@@ -48,12 +48,11 @@ class OfferRecord(TypedDict):
 class Search:
     """Looks for slots in one ISP's calendar. Only reads ``db``. ``zone``: where days are told apart."""
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, zone: ZoneInfo, way: Way | None = None) -> None:
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, zone: ZoneInfo) -> None:
         self._db = db
         self._tenant_id = tenant_id
         self._now = now
         self._zone = zone
-        self._way: Way = way or minutes_between
         self._fitting = Fitting(db, tenant_id=tenant_id)
 
     async def offers(
@@ -72,7 +71,7 @@ class Search:
         found: list[Offer] = []
         candidates = await self._candidates(people, earliest, min(days, MOST_DAYS))
         for day in self._days(earliest, min(days, MOST_DAYS)):
-            found += offers_on(day, candidates, job, place, way=self._way, now=earliest)
+            found += offers_on(day, candidates, job, place, way=minutes_between, now=earliest)
             if len(found) >= limit:
                 break
         return [_record(offer) for offer in found[:limit]]
@@ -92,7 +91,7 @@ class Search:
                 break
             candidates = await self._candidates(part, earliest, days, asked.besides)
             for day in self._days(earliest, days):
-                offers = offers_on(day, candidates, job, place, way=self._way, now=earliest)
+                offers = offers_on(day, candidates, job, place, way=minutes_between, now=earliest)
                 found += [offer for offer in offers if offer not in found]  # the nearer days are looked at twice
         found.sort(key=lambda offer: (abs(offer.starts_at - asked.starts_at), rank(offer)))
         return [_record(offer) for offer in found[:NEAR_ALTERNATIVES]]

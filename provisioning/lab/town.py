@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
+from provisioning.lab.names import name_of
+
 CUSTOMERS = 2_000
 FIRST_NUMBER = 10_001
 HISTORY = timedelta(days=90)
@@ -22,23 +24,6 @@ LONGEST_ONLINE_MINUTES = 6_000
 BUSINESS = "business-500"
 PLANS = ("fiber-100", "fiber-100", "fiber-100", "fiber-1000")
 MAKERS = ("a47b2c", "001e10", "48575a", "acde48", "f0761c", "2c94d8")
-FIRST_NAMES = ("Anna", "Björn", "Chloé", "Dmitri", "Elif", "François", "Grażyna", "Håkon", "Inés", "Jörg", "Katharina")
-FAMILY_BEGINS = (
-    "Acker",
-    "Berg",
-    "Cron",
-    "Dorn",
-    "Eich",
-    "Fels",
-    "Grün",
-    "Hoch",
-    "Klein",
-    "Lind",
-    "Müll",
-    "Nord",
-    "Ost",
-)
-FAMILY_ENDS = ("bauer", "berger", "brandt", "er", "feld", "hoff", "huber", "inger", "mann", "meier", "rath", "thal")
 STREETS = ("Lindenweg", "Hafenstraße", "Am Deich", "Seeufer", "Kirchgasse")
 
 
@@ -153,7 +138,7 @@ def _home(number: int, customers: int, district: District, nth: int, business: i
     pool, unit = (district.businesses, business) if is_business else (district.homes, nth - business)
     return Home(
         customer_id=FIRST_NUMBER + number,
-        name=_name(number),
+        name=name_of(number),
         phone=f"+4930{7_000_000 + number * 13}",
         bng=district.bng,
         location=location_of(node, port),
@@ -166,11 +151,6 @@ def _home(number: int, customers: int, district: District, nth: int, business: i
         came_before_days=HISTORY.days * (1 - later),
         online_for_minutes=1 + min(number * 389 % LONGEST_ONLINE_MINUTES, HISTORY.days * (1 - later) * 24 * 60 / 2),
     )
-
-
-def _name(number: int) -> str:
-    family = FAMILY_BEGINS[number // 7 % len(FAMILY_BEGINS)] + FAMILY_ENDS[number // 3 % len(FAMILY_ENDS)]
-    return f"{FIRST_NAMES[number % len(FIRST_NAMES)]} {family}"
 
 
 def _delegated(district: District, nth: int) -> str:

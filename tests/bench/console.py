@@ -37,13 +37,14 @@ from provisioning.access import Passwords
 from provisioning.api import create_app
 from provisioning.bootstrap import Appliance, open_appliance, utc_now
 from provisioning.console import add_console
+from provisioning.lab.names import name_of
 from provisioning.migrations import migrate
 from provisioning.settings import load_settings
 from provisioning.sight import ALL_SIGHT
 from provisioning.vault import create_keyring
 from tests.bench.console_sessions import fill_sessions, mac_of, spelt_as
 from tests.bench.lines import percentile, say
-from tests.bench.seed import Size, address_of, name_of, phone_of, seed
+from tests.bench.seed import Size, address_of, phone_of, seed
 from tests.support.console import CHEAP, Console, Person
 from tests.support.postgres import PostgresServer
 

@@ -26,6 +26,7 @@ from provisioning.commercial.helpdesk.ticket_tables import Ticket
 from provisioning.commercial.partners.partner_tables import PartnerLink
 from provisioning.commercial.tables import Customer
 from provisioning.estate import import_estate
+from provisioning.lab.names import name_of
 from radius.tables import Plan, Subscriber
 from tests.bench.results import results_of
 from tests.support.appliances import TICKET
@@ -37,63 +38,6 @@ PARTNER = 21
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS_A_RUN = len(ISP_TICKET_TO_DEPLOYMENT.steps)
 CHUNK = 5_000
-FIRST_NAMES = [
-    "Anna",
-    "Björn",
-    "Chloé",
-    "Dmitri",
-    "Elif",
-    "François",
-    "Grażyna",
-    "Håkon",
-    "Inés",
-    "Jörg",
-    "Katharina",
-    "Łukasz",
-    "María",
-    "Noël",
-    "Özge",
-    "Paul",
-]
-FAMILY_BEGINS = [
-    "Acker",
-    "Berg",
-    "Cron",
-    "Dorn",
-    "Eich",
-    "Fels",
-    "Grün",
-    "Hoch",
-    "Klein",
-    "Lind",
-    "Müll",
-    "Nord",
-    "Ost",
-    "Rosen",
-    "Schön",
-    "Stein",
-    "Wald",
-    "Zinn",
-]
-FAMILY_ENDS = [
-    "bauer",
-    "berger",
-    "brandt",
-    "er",
-    "feld",
-    "hoff",
-    "hofer",
-    "huber",
-    "inger",
-    "mann",
-    "meier",
-    "rath",
-    "stein",
-    "thal",
-    "wald",
-    "weiß",
-]
-
 Row = dict[str, Any]
 
 
@@ -188,14 +132,6 @@ def moment_of(number: int) -> datetime:
 def address_of(customer: int) -> str:
     """The IPv4 address of a customer's line: the units of 100.64.0.0/10 in their order."""
     return f"100.{64 + (customer >> 16)}.{customer >> 8 & 255}.{customer & 255}"
-
-
-def name_of(customer: int) -> str:
-    """A first name that many have, and a family name that a hundred have or so."""
-    first = FIRST_NAMES[customer % len(FIRST_NAMES)]
-    return (
-        f"{first} {FAMILY_BEGINS[customer // 7 % len(FAMILY_BEGINS)]}{FAMILY_ENDS[customer // 11 % len(FAMILY_ENDS)]}"
-    )
 
 
 def phone_of(customer: int) -> str:

@@ -31,6 +31,7 @@ async def weighed(looker: Looker, path: str) -> tuple[int, float]:
     def comes(response: Response) -> None:
         came.append(response)
 
+    await looker.page.goto("about:blank")  # nothing of the page before comes any more
     session = await looker.page.context.new_cdp_session(looker.page)
     await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
     looker.page.on("response", comes)
