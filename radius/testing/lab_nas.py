@@ -143,8 +143,12 @@ class LabNas:
         )
         return self._disconnects.port
 
+    async def stops_told(self) -> None:
+        """Until the server has answered the Stop of every session that was ended from outside (or was silent)."""
+        await asyncio.gather(*self._stops)
+
     async def close(self) -> None:
-        """Hears and says nothing any more."""
+        """Hears and says nothing any more; a Stop that isn't answered yet is given up."""
         if self._disconnects is not None:
             self._disconnects.close()
         for stop in self._stops:

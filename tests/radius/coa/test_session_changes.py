@@ -333,6 +333,7 @@ async def test_a_disconnection_ends_what_is_open_and_nothing_that_logs_in_since(
     assert (await line.login()).code == "Access-Accept"
     line.behind -= timedelta(seconds=30)
     await line.nas.accounting_start(replace(line.session, session_id="anew"))
+    await line.nas.stops_told()
     told = await line.later(change)
     assert [one["session_id"] for one in told["sessions"]] == [line.session.session_id]
     assert told["sessions"][0]["confirmed_at"] is not None

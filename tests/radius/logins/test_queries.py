@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
-from radius import FramedAddresses, PlanTerms, SubscriberVerbs
+from radius import FramedAddresses, LoginLog, PlanTerms, SubscriberVerbs
 from radius.projection.freeradius_tables import radcheck, radgroupcheck, radgroupreply, radreply, radusergroup
-from radius.testing import FreeRadiusServer, LabNas, LoginReply
+from radius.testing import FreeRadiusServer, LabNas, LoginReply, NoAnswer
 from tests.radius.conftest import PLAN, Site
+from tests.radius.logins.test_log import locked, renamed
 from tests.support.freeradius import RADDB
 
 pytestmark = pytest.mark.both_databases
@@ -32,6 +34,58 @@ async def five(site: Site, run_dir: Path) -> AsyncIterator[FreeRadiusServer]:
     await asyncio.to_thread(server.start)
     yield server
     await asyncio.to_thread(server.stop)
+
+
+@pytest.fixture
+async def another(site: Site, run_dir: Path) -> AsyncIterator[FreeRadiusServer]:
+    """A second server on the same tables, without a connection yet."""
+    backend = site.backend
+    server = FreeRadiusServer(raddb=RADDB, run_dir=run_dir, database_url=backend.database_url, schema=backend.schema)
+    await asyncio.to_thread(server.start)
+    yield server
+    await asyncio.to_thread(server.stop)
+
+
+@pytest.mark.parametrize("table", ["radcheck", "radreply"])
+async def test_a_server_that_asked_before_its_tables_were_there_answers_once_they_are(
+    site: Site, another: FreeRadiusServer, table: str
+) -> None:
+    subscriber = await site.active()
+    name, password = subscriber["username"], await site.password(subscriber)
+    nas = await site.nas(server=another, timeout_seconds=1)
+    async with renamed(site, table):
+        with suppress(NoAnswer):
+            assert not (await nas.login(name, password)).accepted
+    nas.timeout_seconds = 6
+    async with asyncio.timeout(20):  # a connection that failed is tried anew after a second
+        while not (await nas.login(name, password)).accepted:
+            pass
+    for _ in range(10):  # whichever connection it takes
+        answers = await asyncio.gather(*(nas.login(name, password) for _ in range(3)))
+        assert [each.code for each in answers] == ["Access-Accept"] * 3
+
+
+async def test_a_server_that_found_the_log_of_logins_locked_writes_it_once_it_is_free(
+    site: Site, another: FreeRadiusServer
+) -> None:
+    subscriber, log = await site.active(), LoginLog(site.radius_database.read, site.radius_database.begin)
+    name, password = subscriber["username"], await site.password(subscriber)
+    nas = await site.nas(server=another)
+
+    async def at_once(times: int = 1) -> None:
+        for _ in range(times):
+            answers = await asyncio.gather(*(nas.login(name, password) for _ in range(3)))
+            assert [each.code for each in answers] == ["Access-Accept"] * 3
+
+    async with locked(site):
+        await at_once()
+    async with asyncio.timeout(20):  # what failed to open is tried anew after a second
+        while True:
+            before = [each["login_id"] for each in await log.logins_of(name, limit=1)]
+            await at_once(times=10)
+            logged = [each["login_id"] for each in await log.logins_of(name)]
+            if before and logged[30:31] == before:
+                break
 
 
 async def both(site: Site, five: FreeRadiusServer) -> tuple[LabNas, LabNas]:

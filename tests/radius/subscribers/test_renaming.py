@@ -60,7 +60,7 @@ async def test_a_renamed_subscriber_logs_in_by_the_new_name_alone_and_its_sessio
     # what is done to it now reaches the session that goes on under the former name
     suspended = await line.changes.deliver((await line.act("suspend"))["change_id"])
     assert [one["said"] for one in suspended["sessions"]] == ["disconnected"]
-    await line.nas.close()  # when its Stop is in
+    await line.nas.stops_told()
     assert (await line.later(suspended))["state"] == "confirmed"
     with pytest.raises(UsernameTaken):
         await create(line.site, old, customer_id=8)
@@ -90,7 +90,7 @@ async def test_its_sessions_can_be_ended_with_the_former_name_and_the_name_taken
     assert (await line.shown(change))["state"] == "superseded"
     assert await names_in_freeradius(line, old, new) == [old]
     assert (await line.login()).code == "Access-Accept"
-    await line.nas.close()
+    await line.nas.stops_told()
     assert (await line.later(back))["state"] == "confirmed"
 
 
