@@ -204,4 +204,5 @@ class Conclusion:
         sign = next_sign(
             treated, left, carried=carried, now=now, interim=wish.longest_interim, settles_after=wish.interim
         )
-        page.attempts, page.due_at = due_again(treated, page.attempts, now, sign=sign)
+        page.attempts, due_at = due_again(treated, page.attempts, now, sign=sign)
+        page.due_at = max([due_at, *(now + answer.put_off for _, answer in each.answers)])

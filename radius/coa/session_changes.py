@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -20,7 +21,7 @@ from radius.coa.concluding import Asked, Conclusion
 from radius.coa.disconnect import ask_to_disconnect
 from radius.coa.doors import KnownNas, identity_of
 from radius.coa.dynamic_authorization import Retransmission
-from radius.coa.lanes import NasLanes
+from radius.coa.lanes import Later, NasLanes
 from radius.coa.outbox import change_of, views
 from radius.coa.preparing import Preparation, Prepared
 from radius.coa.together import DATABASE_TROUBLE, Together
@@ -185,10 +186,9 @@ class SessionChanges:
         if words == ():
             goes_on = "" if session.username == wish.username else f", and goes on as {session.username} until it ends"
             return Answer("as_wished", f"it has all of it already{goes_on}", self._now())
-        async with self._lanes.turn(nas) as silent:
-            if silent:
-                words_of_it = f"NAS {nas.door.name} has just been silent, and is asked again later"
-                return Answer("not_asked", words_of_it, None)
+        async with self._lanes.turn(nas) as later:
+            if later is not None:
+                return Answer("not_asked", _why_later(nas, later), None, put_off=timedelta(seconds=later.seconds))
             if not await self._claims.keep(wish.change_id):  # it has waited long
                 return Answer("not_asked", "another change of this subscriber is under way by now", None)
             answer = await self._ask(session, self._paced(nas), words)
@@ -225,3 +225,9 @@ class SessionChanges:
             change = await change_of(db, self._tenant_id, change_id)
             change.leased_until = give_up(change.id, change.leased_until)
             change.attempts, change.due_at = due_again([], change.attempts, self._now(), sign=None)
+
+
+def _why_later(nas: KnownNas, later: Later) -> str:
+    if later.why == "silent":
+        return f"NAS {nas.door.name} has just been silent, and is asked again later"
+    return f"NAS {nas.door.name} has as many to answer as it can for now, and is asked when these are through"

@@ -36,12 +36,14 @@ class Carried:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of asking about one session, at the moment its answer was in; ``at`` None: it was not asked."""
+    """What became of asking about one session, at the moment its answer was in; ``at`` None: it was not asked.
+    ``put_off``: to ask before then is of no use."""
 
     said: SessionSaid
     reason: str
     at: datetime | None
     error_cause: int | None = None
+    put_off: timedelta = timedelta(0)
 
 
 def to_be_asked(

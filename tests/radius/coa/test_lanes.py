@@ -9,7 +9,7 @@ import pytest
 from radius.coa import lanes as nas_lanes
 from radius.coa.doors import KnownNas
 from radius.coa.dynamic_authorization import NasDoor
-from radius.coa.lanes import IN_FLIGHT, NasLanes
+from radius.coa.lanes import IN_FLIGHT, SILENT_FOR_SECONDS, Later, NasLanes
 from radius.dialects import DIALECTS
 from radius.nas.nases import CoaTerms
 
@@ -58,8 +58,9 @@ async def test_no_more_than_so_many_are_under_way_at_once() -> None:
 async def test_a_silent_nas_is_not_asked_again_at_once_and_others_are() -> None:
     lanes, down, up = NasLanes(), nas("10.0.0.1"), nas("10.0.0.2")
     lanes.answered(down, silent=True)
-    async with lanes.turn(down) as silent_down, lanes.turn(up) as silent_up:
-        assert (silent_down, silent_up) == (True, False)
+    async with lanes.turn(down) as later, lanes.turn(up) as at_once:
+        assert later is not None and at_once is None
+        assert (later.why, later.seconds) == ("silent", pytest.approx(SILENT_FOR_SECONDS, abs=0.5))
 
 
 async def test_one_asks_a_nas_of_which_nobody_knows_whether_it_answers_and_the_others_wait_for_that(
@@ -69,11 +70,11 @@ async def test_one_asks_a_nas_of_which_nobody_knows_whether_it_answers_and_the_o
     lanes, unknown = NasLanes(), nas("10.0.0.1")
 
     async def ask() -> bool:
-        async with lanes.turn(unknown) as silent:
-            return silent
+        async with lanes.turn(unknown) as later:
+            return later is not None
 
-    async with lanes.turn(unknown) as silent:
-        assert not silent
+    async with lanes.turn(unknown) as first:
+        assert first is None
         assert await ask()  # it has not answered in time
         monkeypatch.setattr(nas_lanes, "PROBE_SECONDS", 60)
         waiting = [asyncio.create_task(ask()) for _ in range(3)]
@@ -81,3 +82,72 @@ async def test_one_asks_a_nas_of_which_nobody_knows_whether_it_answers_and_the_o
         assert not any(task.done() for task in waiting)
         lanes.answered(unknown, silent=False)
     assert await asyncio.gather(*waiting) == [False, False, False]
+
+
+async def test_those_who_wait_for_a_nas_that_falls_silent_are_put_off_with_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lanes, failing = NasLanes(), nas("10.0.0.1")
+    lanes.answered(failing, silent=False)
+    outcomes, gate = list[Later | None](), asyncio.Event()
+
+    async def ask() -> None:
+        async with lanes.turn(failing) as later:
+            outcomes.append(later)
+            if later is None:
+                await gate.wait()
+                lanes.answered(failing, silent=True)
+
+    asking = [asyncio.create_task(ask()) for _ in range(IN_FLIGHT + 3)]
+    while len(outcomes) < IN_FLIGHT:
+        await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(*asking)
+    assert [each.why for each in outcomes if each is not None] == ["silent"] * 3
+
+
+async def test_nobody_waits_for_a_nas_that_answers_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nas_lanes, "STALLED_SECONDS", 0.02)
+    lanes, stalled, gate = NasLanes(), nas("10.0.0.1"), asyncio.Event()
+    lanes.answered(stalled, silent=False)
+    await asyncio.sleep(0)
+
+    async def ask() -> Later | None:
+        async with lanes.turn(stalled) as later:
+            if later is None:
+                await gate.wait()
+            return later
+
+    under_way = [asyncio.create_task(ask()) for _ in range(IN_FLIGHT)]
+    put_off = await asyncio.gather(*(ask() for _ in range(5)))
+    assert [each and each.why for each in put_off] == ["busy"] * 5
+    gate.set()
+    assert await asyncio.gather(*under_way) == [None] * IN_FLIGHT
+
+
+async def test_as_many_wait_as_a_nas_takes_in_a_while_and_the_others_come_when_it_has_room() -> None:
+    asleep = asyncio.Event()
+
+    async def sleep(_seconds: float) -> None:
+        await asleep.wait()
+
+    lanes, spared, quick = NasLanes(sleep), nas("10.0.0.1", per_second=2), nas("10.0.0.2")
+    lanes.answered(spared, silent=False)
+    put_off: list[float] = []
+
+    async def ask() -> None:
+        async with lanes.turn(spared) as later:
+            if later is not None:
+                put_off.append(later.seconds)
+
+    wait_for_it = 1 + IN_FLIGHT + 2 * int(nas_lanes.PATIENCE_SECONDS) + 1  # the first need not wait
+    asking = [asyncio.create_task(ask()) for _ in range(wait_for_it + 4)]
+    for _ in range(2 * len(asking)):
+        await asyncio.sleep(0)
+    # half a second apart, behind those who wait
+    assert put_off == [pytest.approx(10.5 + number / 2, abs=0.3) for number in range(1, 5)]
+    async with lanes.turn(quick) as later:
+        assert later is None
+    asleep.set()
+    await asyncio.gather(*asking)
+    assert len(put_off) == 4

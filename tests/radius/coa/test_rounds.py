@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from radius import ProjectedSubscriber, RadiusProjector, Retransmission
+from radius.coa import lanes
 from radius.coa.claims import ChangeClaims
 from radius.coa.treatment import GRACE, LOOK_AGAIN
 from radius.projection.freeradius_tables import radacct, radius_projection
@@ -127,17 +128,54 @@ async def test_a_nas_that_answers_is_not_held_up_by_eight_that_are_silent(line: 
         await one.nas.close()
 
 
+async def test_a_nas_that_answers_nobody_any_more_does_not_keep_the_places_of_others(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "IN_FLIGHT", 1)
+    monkeypatch.setattr(lanes, "STALLED_SECONDS", 0.05)
+    [failing] = await line.site.nases(["mikrotik"])
+    theirs = [await online_at(line, failing)]
+    theirs += [await online_again(line, failing) for _ in range(2)]
+    worker = line.changes
+    await worker.deliver((await theirs[0].act("set_right"))["change_id"])  # it answers, so that nobody probes it
+    failing.disconnects.mood.silent = True
+    first, *others = [await one.act("change_plan", plan=FASTER) for one in theirs]
+    healthy = await line.act("change_plan", plan=FASTER)
+    patience = Retransmission(sends=1, first_wait_seconds=60.0)
+    worker._retransmission = patience
+
+    async with asyncio.timeout(30):
+        while not (told := (await line.shown(healthy))["sessions"]):
+            await worker.start_due(limit=3)
+            await asyncio.sleep(0.01)
+    assert [one["said"] for one in told] == ["changed"]
+    assert (await line.shown(first))["sessions"] == []  # still asked
+    put_off = [await line.shown(each) for each in others]
+    assert [[one["said"] for one in each["sessions"]] for each in put_off] == [["not_asked"]] * 2
+    assert {each["sessions"][0]["reason"].partition(" has ")[2] for each in put_off} == {
+        "as many to answer as it can for now, and is asked when these are through"
+    }
+    assert [each["attempts"] for each in put_off] == [0, 0]
+    await worker.stop()
+    await failing.close()
+
+
+async def online_again(line: Line, nas: LabNas) -> Line:
+    """One more subscriber there."""
+    subscriber = await line.site.active()
+    made = Line(line.site, nas, subscriber, LabSession("nobody"))
+    made.session = LabSession.after(subscriber["username"], await made.login())
+    await nas.accounting_start(made.session)
+    return made
+
+
 async def online_at(line: Line, nas: LabNas) -> Line:
     """Another subscriber on the same plan, who is online there."""
     site = line.site
     port = await nas.listen()
     async with site.database.begin() as db:
         await site.service(db).define_nas(name=nas.name, address=nas.source_address, dialect="mikrotik", coa_port=port)
-    subscriber = await site.active()
-    made = Line(site, nas, subscriber, LabSession("nobody"))
-    made.session = LabSession.after(subscriber["username"], await made.login())
-    await nas.accounting_start(made.session)
-    return made
+    return await online_again(line, nas)
 
 
 async def test_what_has_waited_long_for_its_nas_is_sent_only_while_nobody_else_may_be_at_it(line: Line) -> None:
