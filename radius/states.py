@@ -34,3 +34,14 @@ _MOVES: dict[State, tuple[State, ...]] = {
 def may_become(state: State, wanted: State) -> bool:
     """True when ``wanted`` may follow ``state``. Staying as one is is always allowed."""
     return state == wanted or wanted in _MOVES[state]
+
+
+def over_plan(state: State, garden_plan_id: int | None, capped_plan_id: int | None) -> int | None:
+    """The plan that serves it in place of its own: a suspended one's garden, or what its data cap has led to."""
+    return garden_plan_id if state == "suspended" else capped_plan_id
+
+
+def refuses_logins(state: State, garden_plan_id: int | None) -> bool:
+    """True when FreeRADIUS rejects every login of it."""
+    in_garden = state == "suspended" and garden_plan_id is not None
+    return state not in ("testing", "active") and not in_garden

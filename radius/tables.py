@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from radius.states import STATES, Origin, State
+from radius.states import STATES, Origin, State, over_plan
 from radius.subscribers.password_storage import PasswordStorage
 
 NAMING_CONVENTION = {
@@ -242,8 +242,8 @@ class Subscriber(Projected, RadiusBase):
 
     @property
     def over_plan_id(self) -> int | None:
-        """The plan that serves it in place of its own: a suspended one's garden, or what its data cap has led to."""
-        return self.garden_plan_id if self.state == "suspended" else self.capped_plan_id
+        """The plan that serves it in place of its own, if any."""
+        return over_plan(self.state, self.garden_plan_id, self.capped_plan_id)
 
     @property
     def password_ref(self) -> str:

@@ -14,13 +14,12 @@ from typing import Literal
 
 from radius.attributes import fact_of, split_tag
 from radius.coa.dynamic_authorization import COA_REQUEST, NasDoor, Retransmission, SessionIdentity, ask
+from radius.coa.wire import Words
 from radius.dialects import Dialect, Live
 from radius.encoder import EncodedAttribute
 from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsNotExpressible
 from radius.plans.terms import PlanTerms
 from radius.plans.wording import common_words, words_of
-
-Words = tuple[tuple[str, str | int], ...]
 
 
 @dataclass(frozen=True)

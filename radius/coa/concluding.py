@@ -16,7 +16,7 @@ from radius.coa.doors import close_ghosts
 from radius.coa.outbox import treatments_of
 from radius.coa.preparing import Prepared
 from radius.coa.tables import ChangeState, SessionChange, SessionTreatment
-from radius.coa.treatment import Answer, due_again, is_confirmed, is_settled, next_sign, to_be_asked
+from radius.coa.treatment import Answer, Treated, due_again, is_confirmed, is_settled, next_sign, to_be_asked
 from radius.lists import among, insert_rows, update_rows
 from radius.ports import Begin, Now
 from radius.sessions.sessions import Session, SessionReader
@@ -26,6 +26,7 @@ _CHANGES, _TREATMENTS = cast(Table, SessionChange.__table__), cast(Table, Sessio
 _KEPT = [
     _CHANGES.c[name] for name in ("id", "subscriber_id", "state", "attempts", "due_at", "leased_until", "settled_at")
 ]
+_KEPT_OF_CHANGE = tuple(column.name for column in _KEPT if column.name != "subscriber_id")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Asked:
 
 @dataclass
 class _Page:
-    """What is kept of one change, and of the sessions that were asked; ``new``: not kept yet."""
+    """What is kept of one change, and of the sessions that were asked; ``altered``: not as it is kept, by session."""
 
     id: int
     subscriber_id: int
@@ -56,16 +57,16 @@ class _Page:
     due_at: datetime
     leased_until: datetime | None
     settled_at: datetime | None
-    treated: list[SessionTreatment] = field(default_factory=list)
-    new: list[SessionTreatment] = field(default_factory=list)
+    treated: list[Treated] = field(default_factory=list)
+    altered: dict[int, Treated] = field(default_factory=dict)
 
     @property
     def row(self) -> dict[str, Any]:
-        return {column.name: getattr(self, column.name) for column in _KEPT}
+        return {name: getattr(self, name) for name in _KEPT_OF_CHANGE}
 
 
-def _row(treatment: SessionTreatment) -> dict[str, Any]:
-    return {column.name: getattr(treatment, column.name) for column in _TREATMENTS.columns if column.name != "id"}
+_KEPT_ONCE = ("change_id", "radacct_id", "session_id", "nas_address")
+_KEPT_ANEW = ("said", "error_cause", "reason", "asked_at", "heard_at", "heard_seconds", "confirmed_at")
 
 
 class Conclusion:
@@ -154,10 +155,14 @@ class Conclusion:
         return pages
 
     async def _write(self, db: AsyncSession, pages: Iterable[_Page]) -> None:
-        """The sessions that were there are written as they have changed, by the flush."""
         every = list(pages)
-        new = [treatment for page in every for treatment in page.new]
-        await insert_rows(db, _TREATMENTS, [_row(treatment) for treatment in new])
+        altered = [treated for page in every for treated in page.altered.values()]
+        whose, columns = {"tenant_id": self._tenant_id}, (*_KEPT_ONCE, *_KEPT_ANEW)
+        new = [whose | {name: getattr(each, name) for name in columns} for each in altered if each.id is None]
+        anew = ("id", *_KEPT_ANEW)
+        known = [{name: getattr(each, name) for name in anew} for each in altered if each.id is not None]
+        await insert_rows(db, _TREATMENTS, new)
+        await update_rows(db, _TREATMENTS, known)
         await update_rows(db, _CHANGES, [page.row for page in every])
 
     def _keep(self, page: _Page, each: Asked) -> None:
@@ -165,15 +170,22 @@ class Conclusion:
         for session, answer in each.answers:
             treatment = kept.get(session.radacct_id)
             if treatment is None:
-                treatment = SessionTreatment(
-                    tenant_id=self._tenant_id,
+                treatment = Treated(
+                    id=None,
                     change_id=page.id,
                     radacct_id=session.radacct_id,
                     session_id=session.session_id,
                     nas_address=session.nas_address,
+                    said=answer.said,
+                    error_cause=None,
+                    reason="",
+                    asked_at=None,
+                    heard_at=None,
+                    heard_seconds=0,
+                    confirmed_at=None,
                 )
                 page.treated.append(treatment)
-                page.new.append(treatment)
+            page.altered[session.radacct_id] = treatment
             treatment.said, treatment.reason = answer.said, answer.reason
             treatment.error_cause = answer.error_cause
             treatment.asked_at = answer.at or treatment.asked_at
@@ -187,6 +199,7 @@ class Conclusion:
         for one in treated:
             if one.confirmed_at is None and is_confirmed(one, still_open.get(one.radacct_id)):
                 one.confirmed_at = now
+                page.altered[one.radacct_id] = one
         if page.state != "pending":
             return
         left = to_be_asked(

@@ -7,6 +7,7 @@ closed port and a lost reply look alike.
 
 from __future__ import annotations
 
+import random
 import secrets as randomness
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ from typing import Any, Literal
 from pyrad import packet as pyrad_packet
 
 from radius.attributes import ATTRIBUTES
+from radius.coa.wire import Request, Words, request_of
 from radius.dialects import SessionKey
-from radius.nas.packets import dictionary, send_until_answered
+from radius.nas.packets import send_until_answered
 
 DISCONNECT_REQUEST, COA_REQUEST = 40, 43
 SESSION_CONTEXT_NOT_FOUND = 503
@@ -42,7 +44,7 @@ class Retransmission:
         """In seconds, each up to a tenth longer, so that many who ask do not ask in step."""
         for number in range(self.sends):
             wait = min(self.first_wait_seconds * 2**number, self.longest_wait_seconds)
-            yield wait * (1 + randomness.randbelow(1000) / 10_000)
+            yield wait * (1 + random.random() / 10)
 
 
 @dataclass(frozen=True)
@@ -113,12 +115,10 @@ async def _ask(
     now: datetime,
     retransmission: Retransmission,
 ) -> NasReply:
-    request = _request(door, code, session, keys, now)
-    for name, value in attributes:
-        request.AddAttribute(name, value)
+    request = _request(door, code, session, keys, tuple(attributes), now)
     try:
         reply = await send_until_answered(
-            request.RequestPacket(),
+            request.packet,
             partial(_verified, request),
             server=door.address,
             port=door.port,
@@ -135,31 +135,29 @@ async def _ask(
     return reply
 
 
-def _request(door: NasDoor, code: int, session: SessionIdentity, keys: Sequence[SessionKey], now: datetime) -> Any:
-    request = pyrad_packet.CoAPacket(
-        code=code, id=randomness.randbelow(256), secret=door.secret.encode(), dict=dictionary()
-    )
-    request.add_message_authenticator()
+def _request(
+    door: NasDoor, code: int, session: SessionIdentity, keys: Sequence[SessionKey], words: Words, now: datetime
+) -> Request:
     known: dict[SessionKey, str | None] = {
         "User-Name": session.username,
         "NAS-IP-Address": session.nas_address,
         "Acct-Session-Id": session.session_id,
         "Framed-IP-Address": session.framed_ip_address,
     }
-    for key in keys:
-        if (value := known[key]) is not None:
-            request[key] = value
-    if door.event_timestamp:
-        request["Event-Timestamp"] = int(now.timestamp())  # against replay (RFC 5176 s6.3)
-    return request
+    named = [(key, value) for key in keys if (value := known[key]) is not None]
+    at = now if door.event_timestamp else None
+    return request_of(code, randomness.randbelow(256), door.secret, keys=named, words=words, at=at)
 
 
-def _verified(request: Any, data: bytes) -> NasReply | None:
+def _verified(request: Request, data: bytes) -> NasReply | None:
     """The answer, if it is one and comes from who has the secret. Not every NAS signs it with a Message-Authenticator;
     one that does signs it right (RFC 5176 s3.4)."""
+    if request.is_answered_plainly(data):
+        return NasReply("ack")
+    asked = request.as_pyrad()
     try:
-        reply = request.CreateReply(packet=data)
-        if not request.VerifyReply(reply, data):
+        reply = asked.CreateReply(packet=data)
+        if not asked.VerifyReply(reply, data):
             return None
         raw_causes = reply.get(101, [])
     except pyrad_packet.PacketError:

@@ -60,6 +60,10 @@ class _Lane:
     """It did when it was asked last."""
     probe: _Probe | None = None
 
+    @property
+    def is_silent(self) -> bool:
+        return self.silent_until > 0.0 and _clock() < self.silent_until
+
     def per_second(self, nas: KnownNas) -> float:
         """How many it serves, as far as anybody knows."""
         paced = float("inf") if nas.coa.per_second is None else float(nas.coa.per_second)
@@ -83,7 +87,7 @@ class NasLanes:
         lane = self._lane(nas)
         if lane.probe is not None:
             await self._wait_for(lane.probe)
-        if lane.probe is not None or _clock() < lane.silent_until:
+        if lane.probe is not None or lane.is_silent:
             yield self._later(lane, nas, "silent")
             return
         probe = None
@@ -94,7 +98,7 @@ class NasLanes:
                 yield self._later(lane, nas, "busy")
                 return
             try:
-                if _clock() < lane.silent_until:  # by now
+                if lane.is_silent:  # by now
                     yield self._later(lane, nas, "silent")
                     return
                 await self.pace(nas)
@@ -118,7 +122,10 @@ class NasLanes:
             lane.heard_at = now
 
     def _lane(self, nas: KnownNas) -> _Lane:
-        return self._lanes.setdefault(nas.door.address, _Lane())
+        lane = self._lanes.get(nas.door.address)
+        if lane is None:
+            lane = self._lanes[nas.door.address] = _Lane()
+        return lane
 
     @staticmethod
     async def _wait_for(probe: _Probe) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Table, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.coa.tables import Act, SessionChange, SessionTreatment
+from radius.coa.treatment import Treated
 from radius.errors import RequestConflict, RequestRefused, SessionChangeUnknown
 from radius.lists import among, insert_rows
 from radius.plans.gardens import in_garden
@@ -24,7 +25,8 @@ from radius.results import SessionChangeView, TreatedSession
 from radius.subscribers.subscribers import MAX_REQUEST_ID_LENGTH
 from radius.tables import Plan, Subscriber
 
-_AT_ONCE = 1000
+_AT_ONCE = 2000
+_TREATED = [getattr(SessionTreatment, each.name) for each in fields(Treated)]
 
 
 async def former_of(db: AsyncSession, subscriber: Subscriber) -> list[FormerTerms]:
@@ -52,7 +54,13 @@ async def _plans_of(db: AsyncSession, subscriber: Subscriber) -> tuple[Plan, Pla
 
 def fingerprint(act: Act, subscriber_id: int, **said: object) -> str:
     """Equal for equal requests."""
-    return hashlib.sha256(json.dumps([act, subscriber_id, said], sort_keys=True).encode()).hexdigest()
+    return fingerprints(act, [subscriber_id], **said)[subscriber_id]
+
+
+def fingerprints(act: Act, subscriber_ids: Iterable[int], **said: object) -> dict[int, str]:
+    """The same of many of whom the same is asked."""
+    every = json.dumps(said, sort_keys=True)  # once for all of them
+    return {each: hashlib.sha256(f'["{act}", {each}, {every}]'.encode()).hexdigest() for each in subscriber_ids}
 
 
 async def made_before(db: AsyncSession, tenant_id: str, request_id: str | None, mark: str) -> SessionChange | None:
@@ -175,13 +183,14 @@ def _as_json(former: FormerTerms) -> dict[str, object]:
     return {**said, "after_others": former.after_others}
 
 
-def former_terms(change: SessionChange) -> list[FormerTerms]:
+def former_terms(change: SessionChange) -> tuple[FormerTerms, ...]:
     """What its open sessions may have."""
-    return list(_former_terms(change.former))
+    return former_terms_in(change.former)
 
 
 @lru_cache(maxsize=256)  # thousands of changes of one plan say the same
-def _former_terms(kept: str) -> tuple[FormerTerms, ...]:
+def former_terms_in(kept: str) -> tuple[FormerTerms, ...]:
+    """The same, of what is kept of it."""
     return tuple(
         FormerTerms(
             terms=terms_from_json(said["terms"]),
@@ -207,34 +216,37 @@ class LastTold:
     asked_since: bool
 
 
-async def last_told(db: AsyncSession, changes: Sequence[SessionChange]) -> dict[int, dict[int, LastTold]]:
+async def last_told(db: AsyncSession, tenant_id: str, changes: Mapping[int, int]) -> dict[int, dict[int, LastTold]]:
     """By change, of its subscriber's sessions, by their numbers in accounting, those that have been told of changes up
-    to that one."""
+    to that one. ``changes``: the subscriber of each."""
     if not changes:
         return {}
+    kept = SessionTreatment
     asked = (
-        select(SessionTreatment, SessionChange.subscriber_id)
-        .join(SessionChange, SessionChange.id == SessionTreatment.change_id)
-        .where(
-            SessionChange.tenant_id == changes[0].tenant_id,
-            among(db, SessionChange.subscriber_id, {change.subscriber_id for change in changes}),
-            SessionTreatment.asked_at.is_not(None),
-            SessionTreatment.said.in_(("changed", "unanswered", "refused")),
+        select(
+            SessionChange.subscriber_id, kept.change_id, kept.radacct_id, kept.said, kept.asked_at, kept.confirmed_at
         )
-        .order_by(SessionTreatment.id)
+        .join(SessionChange, SessionChange.id == kept.change_id)
+        .where(
+            SessionChange.tenant_id == tenant_id,
+            among(db, SessionChange.subscriber_id, set(changes.values())),
+            kept.asked_at.is_not(None),
+            kept.said.in_(("changed", "unanswered", "refused")),
+        )
+        .order_by(kept.id)
     )
-    of_subscriber: dict[int, list[SessionTreatment]] = {}
-    for treatment, subscriber_id in await db.execute(asked):
-        of_subscriber.setdefault(subscriber_id, []).append(treatment)
-    return {change.id: _told_up_to(change, of_subscriber.get(change.subscriber_id, ())) for change in changes}
+    of_subscriber: dict[int, list[Any]] = {}
+    for row in await db.execute(asked):
+        of_subscriber.setdefault(row.subscriber_id, []).append(row)
+    return {change_id: _told_up_to(change_id, of_subscriber.get(whose, ())) for change_id, whose in changes.items()}
 
 
-def _told_up_to(change: SessionChange, asked: Iterable[SessionTreatment]) -> dict[int, LastTold]:
+def _told_up_to(change_id: int, asked: Iterable[Any]) -> dict[int, LastTold]:
     told: dict[int, LastTold] = {}
     for each in asked:
-        if each.change_id > change.id:
+        if each.change_id > change_id:
             continue
-        if each.said == "changed" and each.confirmed_at is not None and each.change_id != change.id:
+        if each.said == "changed" and each.confirmed_at is not None and each.change_id != change_id:
             told[each.radacct_id] = LastTold(each.asked_at, asked_since=False)
         else:
             before = told.get(each.radacct_id, LastTold(None, asked_since=False))
@@ -252,10 +264,10 @@ async def change_of(db: AsyncSession, tenant_id: str, change_id: int) -> Session
     return change
 
 
-async def treatments_of(db: AsyncSession, change_ids: Sequence[int]) -> list[SessionTreatment]:
+async def treatments_of(db: AsyncSession, change_ids: Sequence[int]) -> list[Treated]:
     """Every session of these changes."""
-    found = select(SessionTreatment).where(among(db, SessionTreatment.change_id, change_ids))
-    return list(await db.scalars(found.order_by(SessionTreatment.id)))
+    found = select(*_TREATED).where(among(db, SessionTreatment.change_id, change_ids))
+    return [Treated(*row) for row in await db.execute(found.order_by(SessionTreatment.id))]
 
 
 async def views(db: AsyncSession, changes: Sequence[SessionChange]) -> list[SessionChangeView]:
@@ -264,7 +276,7 @@ async def views(db: AsyncSession, changes: Sequence[SessionChange]) -> list[Sess
     return [_view(change, (each for each in treated if each.change_id == change.id)) for change in changes]
 
 
-def _view(change: SessionChange, treated: Iterable[SessionTreatment]) -> SessionChangeView:
+def _view(change: SessionChange, treated: Iterable[Treated]) -> SessionChangeView:
     return SessionChangeView(
         change_id=change.id,
         subscriber_id=change.subscriber_id,

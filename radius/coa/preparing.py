@@ -11,27 +11,35 @@ from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import load_only
 
 from radius.coa.doors import KnownNas, doors_or_reasons
-from radius.coa.outbox import former_terms, last_told, treatments_of
-from radius.coa.tables import SessionChange, SessionTreatment
-from radius.coa.treatment import LOGIN_TAKES, Carried, to_be_asked
+from radius.coa.outbox import former_terms_in, last_told, treatments_of
+from radius.coa.tables import SessionChange
+from radius.coa.treatment import LOGIN_TAKES, Carried, Treated, to_be_asked
 from radius.coa.wish import ChangeWish
 from radius.errors import SessionChangeUnknown
 from radius.lists import among
 from radius.plans.gardens import in_garden
 from radius.plans.terms import PlanTerms, terms_of
 from radius.ports import Begin, Now, Secrets
-from radius.projection.projection import is_refused
 from radius.projection.projector import RadiusProjector
 from radius.projection.standing import shown_already
 from radius.projection_errors import RadiusDatabaseUnavailable
 from radius.sessions.sessions import Session, SessionReader
+from radius.states import State, over_plan, refuses_logins
 from radius.subscribers.former_names import not_free_yet
 from radius.tables import Plan, Subscriber
 
+_OF_CHANGES = (
+    SessionChange.id,
+    SessionChange.subscriber_id,
+    SessionChange.former,
+    SessionChange.must_end,
+    SessionChange.carried_at,
+    SessionChange.right_above,
+)
 _OF_SUBSCRIBERS = (
+    Subscriber.id,
     Subscriber.username,
     Subscriber.state,
     Subscriber.plan_id,
@@ -53,6 +61,25 @@ class Prepared:
     open: list[Session]
     asked: list[Session]
     doors: Mapping[str, KnownNas | str]
+
+
+@dataclass(slots=True)
+class _Served:
+    """What there is to know of a subscriber here, read without the rest of its row."""
+
+    username: str
+    state: State
+    plan_id: int
+    garden_plan_id: int | None
+    capped_plan_id: int | None
+
+    @property
+    def over_plan_id(self) -> int | None:
+        return over_plan(self.state, self.garden_plan_id, self.capped_plan_id)
+
+    @property
+    def is_refused(self) -> bool:
+        return refuses_logins(self.state, self.garden_plan_id)
 
 
 class Preparation:
@@ -177,17 +204,18 @@ class Preparation:
 
     async def _wishes(
         self, db: AsyncSession, change_ids: Sequence[int], shown_by: datetime
-    ) -> list[tuple[ChangeWish, Carried, list[SessionTreatment]]]:
-        mine = select(SessionChange).where(SessionChange.tenant_id == self._tenant_id)
-        changes = {each.id: each for each in await db.scalars(mine.where(among(db, SessionChange.id, change_ids)))}
+    ) -> list[tuple[ChangeWish, Carried, list[Treated]]]:
+        mine = select(*_OF_CHANGES).where(SessionChange.tenant_id == self._tenant_id)
+        changes = {each.id: each for each in await db.execute(mine.where(among(db, SessionChange.id, change_ids)))}
         numbers = {change.subscriber_id for change in changes.values()}
-        theirs = select(Subscriber).where(Subscriber.tenant_id == self._tenant_id, among(db, Subscriber.id, numbers))
-        theirs = theirs.options(load_only(*_OF_SUBSCRIBERS))
-        whose = {each.id: each for each in await db.scalars(theirs)}
-        served = await self._served_terms(db, whose.values())
-        told = await last_told(db, list(changes.values()))
+        theirs = select(*_OF_SUBSCRIBERS).where(
+            Subscriber.tenant_id == self._tenant_id, among(db, Subscriber.id, numbers)
+        )
+        whose = {row.id: _Served(*row[1:]) for row in await db.execute(theirs)}
+        terms = await self._served_terms(db, whose.values())
+        told = await last_told(db, self._tenant_id, {each.id: each.subscriber_id for each in changes.values()})
         former_names = await not_free_yet(db, self._tenant_id, numbers)
-        treated: dict[int, list[SessionTreatment]] = {change_id: [] for change_id in change_ids}
+        treated: dict[int, list[Treated]] = {change_id: [] for change_id in change_ids}
         for each in await treatments_of(db, change_ids):
             treated[each.change_id].append(each)
         wishes = []
@@ -197,19 +225,19 @@ class Preparation:
             wish = ChangeWish(
                 change_id=change_id,
                 username=subscriber.username,
-                former=former_terms(change),
-                wanted=served[subscriber.plan_id, subscriber.over_plan_id],
-                ends=change.must_end or is_refused(subscriber),
+                former=former_terms_in(change.former),
+                wanted=terms[subscriber.plan_id, subscriber.over_plan_id],
+                ends=change.must_end or subscriber.is_refused,
                 told=told[change_id],
                 changed=frozenset(each.radacct_id for each in of_change if each.said == "changed"),
-                former_names=former_names.get(subscriber.id, ()),
-                is_refused=is_refused(subscriber),
+                former_names=former_names.get(change.subscriber_id, ()),
+                is_refused=subscriber.is_refused,
             )
             wishes.append((wish, Carried(change.carried_at or shown_by, change.right_above), of_change))
         return wishes
 
     async def _served_terms(
-        self, db: AsyncSession, subscribers: Collection[Subscriber]
+        self, db: AsyncSession, subscribers: Collection[_Served]
     ) -> dict[tuple[int, int | None], PlanTerms]:
         """What the sessions of those have who are served by a plan, or by another one over theirs."""
         pairs = {(each.plan_id, each.over_plan_id) for each in subscribers}

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from radius.coa.claims import ChangeClaims
-from radius.coa.coa import Words, ask_to_change
+from radius.coa.coa import ask_to_change
 from radius.coa.concluding import Asked, Conclusion
 from radius.coa.disconnect import ask_to_disconnect
 from radius.coa.doors import KnownNas, identity_of
@@ -26,6 +26,7 @@ from radius.coa.outbox import change_of, views
 from radius.coa.preparing import Preparation, Prepared
 from radius.coa.together import DATABASE_TROUBLE, Together
 from radius.coa.treatment import Answer, due_again
+from radius.coa.wire import Words
 from radius.coa.wish import ChangeWish
 from radius.errors import RadiusError
 from radius.ports import Begin, Now, Secrets
@@ -161,7 +162,10 @@ class SessionChanges:
     async def _round(self, change_id: int) -> None:
         prepared = await self._prepare(change_id)
         wish, asked = prepared.wish, prepared.asked
-        answers = await asyncio.gather(*(self._treat(wish, session, prepared.doors) for session in asked))
+        if len(asked) == 1:  # as nearly always: without a task of its own
+            answers = [await self._treat(wish, asked[0], prepared.doors)]
+        else:
+            answers = await asyncio.gather(*(self._treat(wish, session, prepared.doors) for session in asked))
         await self._keep_answers(Asked(prepared, list(zip(asked, answers, strict=True))))
 
     async def _keep_answers(self, asked: Asked) -> None:
@@ -198,6 +202,8 @@ class SessionChanges:
 
     def _paced(self, nas: KnownNas) -> KnownNas:
         """Every datagram counts for what it is sent in a second; the turn was for the first one."""
+        if nas.coa.per_second is None:
+            return nas
         first = True
 
         async def pace() -> None:

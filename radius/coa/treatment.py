@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from radius.coa.tables import SessionSaid, SessionTreatment
+from radius.coa.tables import SessionSaid
 from radius.sessions.sessions import Session
 
 LOGIN_TAKES = timedelta(seconds=5)
@@ -46,9 +46,27 @@ class Answer:
     put_off: timedelta = timedelta(0)
 
 
+@dataclass(slots=True)
+class Treated:
+    """A row of ``SessionTreatment``, as thousands of them are read and written; ``id`` None: it is not kept yet."""
+
+    id: int | None
+    change_id: int
+    radacct_id: int
+    session_id: str
+    nas_address: str
+    said: SessionSaid
+    error_cause: int | None
+    reason: str
+    asked_at: datetime | None
+    heard_at: datetime | None
+    heard_seconds: int
+    confirmed_at: datetime | None
+
+
 def to_be_asked(
     sessions: Sequence[Session],
-    treated: Sequence[SessionTreatment],
+    treated: Sequence[Treated],
     *,
     carried: Carried,
     now: datetime,
@@ -73,7 +91,7 @@ def to_be_asked(
     ]
 
 
-def _is_without_outcome(treatment: SessionTreatment, session: Session, believed_since: datetime) -> bool:
+def _is_without_outcome(treatment: Treated, session: Session, believed_since: datetime) -> bool:
     if treatment.confirmed_at is not None or is_confirmed(treatment, session):
         return False
     if treatment.said in _UNKNOWN_OUTCOME or treatment.asked_at is None:
@@ -81,7 +99,7 @@ def _is_without_outcome(treatment: SessionTreatment, session: Session, believed_
     return treatment.said == "not_asked" or treatment.asked_at < believed_since
 
 
-def _began_right(session: Session, treated: Iterable[SessionTreatment], carried: Carried, now: datetime) -> bool:
+def _began_right(session: Session, treated: Iterable[Treated], carried: Carried, now: datetime) -> bool:
     """Its login was after FreeRADIUS showed the change: it turned up later than those of before could, or after the
     line's former session, which we had ended."""
     if now - timedelta(seconds=session.duration_seconds) < carried.at + LOGIN_TAKES and session.duration_seconds:
@@ -91,7 +109,7 @@ def _began_right(session: Session, treated: Iterable[SessionTreatment], carried:
     return any(each.said == "disconnected" and session.radacct_id > each.radacct_id for each in treated)
 
 
-def is_confirmed(treatment: SessionTreatment, session: Session | None) -> bool:
+def is_confirmed(treatment: Treated, session: Session | None) -> bool:
     """Accounting bears it out: the session is over, or it goes on as it shall and was heard of again since its answer
     was in."""
     if session is None or treatment.said == "as_wished":
@@ -105,7 +123,7 @@ def is_confirmed(treatment: SessionTreatment, session: Session | None) -> bool:
 
 
 def is_settled(
-    treated: Iterable[SessionTreatment],
+    treated: Iterable[Treated],
     left: Sequence[Session],
     *,
     carried: Carried,
@@ -122,7 +140,7 @@ def is_settled(
 
 
 def next_sign(
-    treated: Iterable[SessionTreatment],
+    treated: Iterable[Treated],
     left: Sequence[Session],
     *,
     carried: Carried,
@@ -143,14 +161,14 @@ def next_sign(
     return last if last > now else now + interim + GRACE
 
 
-def _says_more_soon(treatment: SessionTreatment, now: datetime) -> bool:
+def _says_more_soon(treatment: Treated, now: datetime) -> bool:
     if treatment.said != "disconnected":
         return treatment.said == "not_asked"
     return treatment.asked_at is not None and now < treatment.asked_at + LOOK_AGAIN
 
 
 def due_again(
-    treated: Iterable[SessionTreatment], attempts: int, now: datetime, *, sign: datetime | None
+    treated: Iterable[Treated], attempts: int, now: datetime, *, sign: datetime | None
 ) -> tuple[int, datetime]:
     """How often there was trouble by now, and when to look next: at the next ``sign``, and after trouble twice as long
     every time, up to an hour. ``sign`` None: there was trouble before anybody was asked.

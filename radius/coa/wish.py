@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from radius.coa.claims import LEASE
-from radius.coa.coa import Words, coa_words
+from radius.coa.coa import coa_words
 from radius.coa.doors import KnownNas
 from radius.coa.outbox import LastTold
+from radius.coa.wire import Words
 from radius.plans.history import FormerTerms
 from radius.plans.terms import PlanTerms
 from radius.sessions.sessions import Session
@@ -24,7 +26,7 @@ class ChangeWish:
 
     change_id: int
     username: str
-    former: list[FormerTerms]
+    former: Sequence[FormerTerms]
     wanted: PlanTerms
     ends: bool
     told: Mapping[int, LastTold]
@@ -36,20 +38,20 @@ class ChangeWish:
     is_refused: bool = False
     """No login of it is let in: then no session is right, whenever it began."""
 
-    @property
+    @cached_property
     def interim(self) -> timedelta:
         """How long a session that is not as it shall be may stay unheard of; 0 when there can be none."""
         if not self.ends and not self.former_names and all(each == FormerTerms(self.wanted) for each in self.former):
             return timedelta(0)
         return self.longest_interim
 
-    @property
+    @cached_property
     def longest_interim(self) -> timedelta:
         """How far apart a session's packets of accounting may be: it may keep the former interval."""
         every = (*(each.terms for each in self.former), self.wanted)
         return timedelta(seconds=max(terms.interim_interval_seconds for terms in every))
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return (self.username, *self.former_names)
 

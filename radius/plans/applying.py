@@ -11,10 +11,12 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, exists, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
 
-from radius.coa.outbox import add_changes, fingerprint, former_of
+from radius.coa.outbox import add_changes, fingerprints, former_of
 from radius.coa.tables import SessionChange
 from radius.coa.wish import CLOCKS_DIFFER
+from radius.lists import among
 from radius.plans.history import FormerTerms
 from radius.plans.looks import served_by
 from radius.plans.plans import find_plan
@@ -24,8 +26,15 @@ from radius.projection.radius_database import radius_transaction
 from radius.results import AppliedPlan
 from radius.tables import FormerUsername, Plan, Subscriber
 
-AT_ONCE = 400
+AT_ONCE = 2000
 """So many subscribers in one transaction."""
+_OF_SUBSCRIBERS = (
+    Subscriber.tenant_id,
+    Subscriber.state,
+    Subscriber.plan_id,
+    Subscriber.garden_plan_id,
+    Subscriber.capped_plan_id,
+)
 TELLING = ("change_plan", "suspend", "resume", "apply_plan", "cap", "uncap", "lift_cap", "reopened")
 """Acts by which a session is brought to all that its plan says."""
 
@@ -90,7 +99,7 @@ class PlanChanges:
         names = {name: number for name, number in await db.execute(mine.order_by(Subscriber.id).limit(AT_ONCE))}
         former = select(FormerUsername.username, FormerUsername.subscriber_id).where(
             FormerUsername.tenant_id == self._tenant_id,
-            FormerUsername.subscriber_id.in_(names.values()),
+            among(db, FormerUsername.subscriber_id, list(names.values())),
             FormerUsername.free_at.is_(None),
         )
         return names | {name: number for name, number in await db.execute(former)}
@@ -101,7 +110,7 @@ class PlanChanges:
         async with radius_transaction(self._radius_begin) as db:
             open_now = await db.scalars(
                 select(radacct.c.username).where(
-                    radacct.c.username.in_(names),
+                    among(db, radacct.c.username, names),
                     radacct.c.acctstoptime.is_(None),
                     or_(began.is_(None), began < begun_before),
                 )
@@ -111,7 +120,8 @@ class PlanChanges:
     async def _made(self, plan: str, numbers: Sequence[int]) -> list[int]:
         async with self._begin() as db:
             found = await find_plan(db, self._tenant_id, plan)
-            return await _make(db, found, Subscriber.id.in_(numbers), limit=len(numbers), now=self._now())
+            which = among(db, Subscriber.id, numbers)
+            return await _make(db, found, which, limit=len(numbers), now=self._now())
 
 
 async def tell_of_plan(db: AsyncSession, *, tenant_id: str, plan: str, limit: int, now: datetime) -> AppliedPlan:
@@ -134,16 +144,18 @@ async def _make(db: AsyncSession, plan: Plan, which: ColumnElement[bool], *, lim
         .order_by(Subscriber.id)
         .limit(limit)
         .with_for_update()
+        .options(load_only(*_OF_SUBSCRIBERS))
         .execution_options(populate_existing=True)
     )
     made: list[tuple[Subscriber, Sequence[FormerTerms], str]] = []
     said: dict[tuple[int, int | None], list[FormerTerms]] = {}  # asked once of all that are served by the same
-    for subscriber in list(held):
+    those = list(held)
+    marks = fingerprints("apply_plan", [each.id for each in those], plan=plan.name, version=plan.version)
+    for subscriber in those:
         served = (subscriber.plan_id, subscriber.over_plan_id)
-        mark = fingerprint("apply_plan", subscriber.id, plan=plan.name, version=plan.version)
         if served not in said:
             said[served] = await former_of(db, subscriber)
-        made.append((subscriber, said[served], mark))
+        made.append((subscriber, said[served], marks[subscriber.id]))
     await add_changes(db, made, "apply_plan", now=now)
     return [subscriber.id for subscriber, _, _ in made]
 

@@ -37,7 +37,7 @@ from radius.plan_errors import RateNotExpressible, SeveralNotExpressible, TermsN
 from radius.plans.gardens import kept_pieces, only, pieces_of, withholds_addresses
 from radius.plans.terms import PlanTerms, terms_of
 from radius.plans.wording import common_words, words_of
-from radius.states import State
+from radius.states import State, refuses_logins
 from radius.subscribers.line_identity import line_checks, line_of, lines_that_log_in
 from radius.subscribers.password_storage import PasswordStorage, kept
 from radius.tables import Nas, Plan, Subscriber
@@ -178,8 +178,7 @@ def rows_for(
 
 def is_refused(subscriber: Subscriber) -> bool:
     """True when FreeRADIUS rejects every login of it."""
-    in_garden = subscriber.state == "suspended" and subscriber.garden_plan_id is not None
-    return subscriber.state not in ("testing", "active") and not in_garden
+    return refuses_logins(subscriber.state, subscriber.garden_plan_id)
 
 
 def refused_first(username: str, rows: Iterable[Row]) -> tuple[Row, ...]:

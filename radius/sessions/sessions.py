@@ -44,6 +44,16 @@ class Session:
     terminate_cause: str | None
 
 
+_OF_OPEN = [
+    radacct.c[name]
+    for name in (
+        *("radacctid", "acctsessionid", "username", "nasipaddress", "nasportid", "callingstationid"),
+        *("framedipaddress", "framedipv6prefix", "delegatedipv6prefix"),
+        *("acctstarttime", "acctupdatetime", "acctstoptime", "acctsessiontime"),
+        *("acctinputoctets", "acctoutputoctets", "acctterminatecause"),
+    )
+]
+"""What ``session_of`` reads."""
 LONGEST_SECONDS = 2**31 - 1
 """68 years: a NAS that says more has counted below zero, and what it says is kept in columns of that width."""
 
@@ -73,7 +83,7 @@ class SessionReader:
         spelt = [[safe_username(name) for name in names] for names in lines]
         found: dict[str, list[Session]] = {name: [] for names in spelt for name in names}
         async with radius_transaction(self._radius_begin) as db:
-            theirs = select(radacct).where(among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None))
+            theirs = select(*_OF_OPEN).where(among(db, radacct.c.username, found), radacct.c.acctstoptime.is_(None))
             for row in await db.execute(theirs):
                 found[row.username].append(session_of(row))
         return [_newest_first([one for name in dict.fromkeys(names) for one in found[name]]) for names in spelt]

@@ -22,11 +22,13 @@ has), ``floor`` and ``rate_per_s`` are operations a second, the medians of the r
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 
 import structlog
 
+from provisioning.__main__ import COLLECT_AFTER
 from tests.bench import radius_coa, radius_importing, radius_logins, radius_outbox, radius_sessions
 
 ONLY = os.environ.get("ONLY", "")
@@ -46,7 +48,9 @@ BENCHES = {
 
 
 def main() -> None:
-    """All of them, or the one that is asked for."""
+    """All of them, or the one that is asked for. Garbage is looked for as in every process of the product."""
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     for name, measure in BENCHES.items():
         if ONLY in ("", name):

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from radius import PlanTerms, Retransmission
-from radius.coa.coa import CoaAnswer, Words, ask_to_change, coa_words
+from radius.coa.coa import CoaAnswer, ask_to_change, coa_words
 from radius.coa.dynamic_authorization import NasDoor, SessionIdentity
+from radius.coa.wire import Words
 from radius.dialects import DIALECTS
 from radius.testing import LabNas
 from tests.radius.coa.test_disconnect import ANNA, SECRET, listening_nas

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from radius.coa.tables import SessionTreatment
-from radius.coa.treatment import LOGIN_TAKES, Carried, is_confirmed, is_settled, to_be_asked
+from radius.coa.tables import SessionSaid
+from radius.coa.treatment import LOGIN_TAKES, Carried, Treated, is_confirmed, is_settled, to_be_asked
 from radius.sessions.sessions import Session
 
 SHOWN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -37,12 +37,14 @@ def session(number: int, *, began: datetime, heard: datetime | None = None, seco
     )
 
 
-def treatment(of: Session, said: str, **more: Any) -> SessionTreatment:
+def treatment(of: Session, said: SessionSaid, **more: Any) -> Treated:
     kept = {"asked_at": SHOWN, "heard_at": of.updated_at, "heard_seconds": of.duration_seconds, "confirmed_at": None}
-    return SessionTreatment(radacct_id=of.radacct_id, said=said, **{**kept, **more})
+    names = {"id": 1, "change_id": 1, "session_id": of.session_id, "nas_address": of.nas_address}
+    said_of_it: dict[str, Any] = {**names, "error_cause": None, "reason": "", **kept, **more}
+    return Treated(radacct_id=of.radacct_id, said=said, **said_of_it)
 
 
-def asked(sessions: list[Session], treated: list[SessionTreatment], **more: Any) -> list[int]:
+def asked(sessions: list[Session], treated: list[Treated], **more: Any) -> list[int]:
     said = {"carried": CARRIED, "now": A_MINUTE_ON, "interim": timedelta(seconds=300), **more}
     return [each.radacct_id for each in to_be_asked(sessions, treated, **said)]
 
