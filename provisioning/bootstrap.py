@@ -67,6 +67,7 @@ class Appliance(WithViews):
             secrets=self.vault,
             retransmission=retransmission,
             read=self.database.read,
+            many=self.bulk_projector,
         )
 
     @property

@@ -89,9 +89,10 @@ class Projections:
                 await _carried_over(self._projector.project_one(kind, source_id), kind=kind, id=source_id)
             waiting = {behind[username]: username for username in sorted(behind.keys() - in_work)}
             if len(waiting) >= MANY:
-                bulk = await self._bulk_projector.project_new(list(waiting))
-                caught_up += len(bulk.shown)
-                waiting = {number: waiting[number] for number in bulk.left}
+                for project in (self._bulk_projector.project_new, self._bulk_projector.project_changed):
+                    bulk = await project(list(waiting))
+                    caught_up += len(bulk.shown)
+                    waiting = {number: waiting[number] for number in bulk.left}
             for number, username in waiting.items():
                 one = self._projector.project_subscriber(number)
                 caught_up += await _carried_over(one, kind="subscriber", username=username)

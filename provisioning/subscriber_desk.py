@@ -20,6 +20,7 @@ from ipam import NetworkService, NetworkUpkeep
 from provisioning.errors import ProvisioningError
 from radius import (
     CapPeriod,
+    FramedAddresses,
     LineIdentity,
     RadiusService,
     SessionChangeView,
@@ -130,6 +131,29 @@ class SubscriberDesk:
         self._used_of = used_of
         self._tell_lifted = tell_lifted
         self._billed_plan = billed_plan
+
+    async def create(
+        self,
+        username: str,
+        *,
+        customer_id: int,
+        plan: str,
+        ipv4_pool: str | None = None,
+        external_id: str | None = None,
+    ) -> SubscriberView:
+        """One without a service, for whom no run looks: pending until it is let in by ``activate``. The same again is
+        the same subscriber; one that was ended since is pending anew.
+
+        Raises: as ``RadiusService.create_subscriber``.
+        """
+        made = await self._radius.create_subscriber(
+            customer_id=customer_id,
+            username=username,
+            bandwidth_profile=plan,
+            addresses=FramedAddresses(ipv4_pool=ipv4_pool),
+            external_id=external_id,
+        )
+        return await self._radius.subscriber(subscriber_id=made["subscriber_id"])
 
     async def named(self, who: Who) -> SubscriberView:
         """The subscriber as it shall be now. Raises: SubscriberUnknown."""

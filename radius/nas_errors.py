@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 from radius.errors import RadiusError
+
+_NAMED = 8
 
 
 class NasError(RadiusError):
@@ -29,9 +32,15 @@ class NasUnknown(NasError):
 
     code = "radius.nas_unknown"
 
-    def __init__(self, nas: str) -> None:
+    def __init__(self, nas: str, known: Iterable[str]) -> None:
+        """``known``: the names of those there are; of many, the nearest are named."""
         self.nas = nas[:80]
-        super().__init__(f"There is no NAS {self.nas!r}.")
+        self.known = tuple(sorted(known))
+        named = self.known
+        if len(named) > _NAMED:
+            near = difflib.get_close_matches(self.nas, self.known, n=_NAMED, cutoff=0.5)
+            named = (*(near or self.known[:_NAMED]), f"{len(self.known) - len(near or self.known[:_NAMED])} more")
+        super().__init__(f"There is no NAS {self.nas!r}; known are: {', '.join(named) or 'none'}.")
 
 
 class NasNameTaken(NasError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Response
 from pydantic import Field
 
 from provisioning.api.calls import Call, InCall
@@ -32,6 +32,16 @@ class Why(Wish):
     """Why, for the audit."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500, description="Why, for the audit")]
+
+
+class New(Why):
+    """A subscriber without a service; `ipv4_pool`: of its NAS, in place of its plan's."""
+
+    username: Annotated[str, Field(min_length=1, max_length=128)]
+    customer_id: Annotated[int, Field(ge=1, le=2**63 - 1)]
+    plan: PlanName
+    ipv4_pool: Annotated[str | None, Field(min_length=1, max_length=253)] = None
+    external_id: Annotated[str | None, Field(min_length=1, max_length=128)] = None
 
 
 class PlanChange(Why):
@@ -97,6 +107,17 @@ async def list_(
         external_id=external_id, plan=plan, customer_id=customer, state=state, before_id=row_of(after), limit=limit + 1
     )
     return page_of(call, found, [each["subscriber_id"] for each in found], limit)
+
+
+@doors.post("", permission="subscribers.write", status_code=201)
+async def create(call: InCall, wish: New, response: Response) -> SubscriberView:
+    """Makes a subscriber without a service, pending until `activate` lets it in. The same again changes nothing."""
+    made = await call.appliance.subscriber_desk(call.db).create(**wish.model_dump(exclude={"reason"}))
+    call.tells(
+        subject=f"subscriber/{made['subscriber_id']}", customer_id=made["customer_id"], reason=wish.reason, before=None
+    )
+    response.headers["Location"] = call.address(f"subscribers/{made['username']}")
+    return made
 
 
 @doors.get("/{username:path}/data-cap", permission="subscribers.read", responses={404: problem(WORDS[404])})

@@ -45,6 +45,33 @@ def show(username: Username, external_id: ByExternalId = False, json_: AsJson = 
 
 
 @app.command()
+def create(
+    username: Annotated[str, typer.Argument(help="The RADIUS username, realm included.")],
+    customer: Annotated[int, typer.Option(help="Whose it is, by your customer number.")],
+    plan: Annotated[str, typer.Option(help="The plan by its name.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
+    pool: Annotated[
+        str | None, typer.Option(help="The pool of its NAS that it gets an IPv4 address from; left out, its plan's.")
+    ] = None,
+    own_id: Annotated[str | None, typer.Option("--id", help="Your own id of it.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Make a subscriber without a service, with a random password; `activate` lets it in. The same again is the same.
+
+    A service that is ordered has its subscriber made by its installation; many are brought in by `import`.
+    """
+
+    async def act(appliance: Appliance) -> None:
+        async with appliance.database.begin() as db:
+            desk = appliance.subscriber_desk(db)
+            made = await desk.create(username, customer_id=customer, plan=plan, ipv4_pool=pool, external_id=own_id)
+            tells(subject=subject_of("subscriber", made["subscriber_id"]), customer_id=made["customer_id"])
+        print_json(made) if json_ else _print(made)
+
+    run(act, as_json=json_)
+
+
+@app.command()
 def identify(
     username: Username,
     new_id: Annotated[str | None, typer.Argument(help="Your own id of it; left out, it has none any more.")] = None,

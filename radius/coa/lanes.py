@@ -60,7 +60,6 @@ class _Lane:
     """It did when it was asked last."""
     probe: _Probe | None = None
 
-    @property
     def is_silent(self) -> bool:
         return self.silent_until > 0.0 and _clock() < self.silent_until
 
@@ -87,7 +86,7 @@ class NasLanes:
         lane = self._lane(nas)
         if lane.probe is not None:
             await self._wait_for(lane.probe)
-        if lane.probe is not None or lane.is_silent:
+        if lane.probe is not None or lane.is_silent():
             yield self._later(lane, nas, "silent")
             return
         probe = None
@@ -98,7 +97,7 @@ class NasLanes:
                 yield self._later(lane, nas, "busy")
                 return
             try:
-                if lane.is_silent:  # by now
+                if lane.is_silent():  # by now
                     yield self._later(lane, nas, "silent")
                     return
                 await self.pace(nas)

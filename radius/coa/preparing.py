@@ -18,6 +18,7 @@ from radius.coa.tables import SessionChange
 from radius.coa.treatment import LOGIN_TAKES, Carried, Treated, to_be_asked
 from radius.coa.wish import ChangeWish
 from radius.errors import SessionChangeUnknown
+from radius.importing.projecting import BulkProjector
 from radius.lists import among
 from radius.plans.gardens import in_garden
 from radius.plans.terms import PlanTerms, terms_of
@@ -49,6 +50,9 @@ _OF_SUBSCRIBERS = (
 PROJECTED_AT_ONCE = 8
 """So many subscribers have a transaction open at the same time. When the radius database has failed as many of them in
 one go, the others' turn is not spent on it."""
+
+MANY = 20
+"""So many are projected together: for that time nobody else projects anybody."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class Preparation:
         radius_begin: Begin,
         *,
         projector: RadiusProjector,
+        many: BulkProjector | None,
         reader: SessionReader,
         tenant_id: str,
         now: Now,
@@ -99,6 +104,7 @@ class Preparation:
         self._begin = begin
         self._radius_begin = radius_begin
         self._projector = projector
+        self._many = many
         self._reader = reader
         self._tenant_id = tenant_id
         self._now = now
@@ -161,13 +167,26 @@ class Preparation:
         for who, served in plans.items():
             failed.update((who, without_plan[plan_id]) for plan_id in served if plan_id in without_plan)
         done = already | failed.keys()
-        failed |= await self._each(self._projector.project_subscriber, [who for who in waiting if who not in done])
+        left = await self._shown_together(sorted(who for who in waiting if who not in done))
+        failed |= await self._each(self._projector.project_subscriber, left)
         unknown = set(change_ids) - {each.id for each in found}
         return {each: SessionChangeUnknown(each) for each in unknown} | {
             each.id: failed[each.subscriber_id]
             for each in found
             if each.carried_at is None and each.subscriber_id in failed
         }
+
+    async def _shown_together(self, subscriber_ids: Sequence[int]) -> Sequence[int]:
+        """Those who are left to be projected one by one: a few, or of whom more changes than their rows."""
+        if self._many is None or len(subscriber_ids) < MANY:
+            return subscriber_ids
+        try:
+            shown = set((await self._many.project_changed(subscriber_ids)).shown)
+        except RadiusDatabaseUnavailable as error:
+            if not error.of_one:
+                raise
+            return subscriber_ids  # somebody held one of the names
+        return [each for each in subscriber_ids if each not in shown]
 
     async def _served_by(self, db: AsyncSession, subscriber_ids: Collection[int]) -> dict[int, tuple[int, ...]]:
         """By subscriber the plans that must be there before it."""

@@ -29,6 +29,7 @@ from radius.coa.treatment import Answer, due_again
 from radius.coa.wire import Words
 from radius.coa.wish import ChangeWish
 from radius.errors import RadiusError
+from radius.importing.projecting import BulkProjector
 from radius.ports import Begin, Now, Secrets
 from radius.projection.projector import RadiusProjector
 from radius.projection_errors import RadiusDatabaseUnavailable, RadiusDatabaseUnfit
@@ -65,15 +66,17 @@ class SessionChanges:
         secrets: Secrets,
         retransmission: Retransmission | None = None,
         read: Begin | None = None,
+        many: BulkProjector | None = None,
     ) -> None:
-        """``read`` opens a transaction that only reads, for looking whether anything is due."""
+        """``read`` opens a transaction that only reads, for looking whether anything is due; ``many`` projects many
+        subscribers at once, who else are projected one by one."""
         self._begin = begin
         self._tenant_id = tenant_id
         self._now = now
         self._retransmission = retransmission or Retransmission()
         self._claims = ChangeClaims(begin, read or begin, tenant_id=tenant_id, now=now)
         whose: dict[str, Any] = {"reader": SessionReader(radius_begin), "tenant_id": tenant_id, "now": now}
-        preparation = Preparation(begin, radius_begin, projector=projector, secrets=secrets, **whose)
+        preparation = Preparation(begin, radius_begin, projector=projector, many=many, secrets=secrets, **whose)
         conclusion = Conclusion(begin, radius_begin, claims=self._claims, **whose)
         self._prepare: Together[int, Prepared] = Together(preparation.of, most=TOGETHER)
         self._conclude: Together[Asked, bool] = Together(conclusion.of, most=TOGETHER)

@@ -1,4 +1,4 @@
-"""Carries thousands of new subscribers into FreeRADIUS' tables, as ``RadiusProjector`` would one by one.
+"""Carries thousands of subscribers into FreeRADIUS' tables, as ``RadiusProjector`` would one by one.
 
 As there, each batch is three short transactions: read the wishes, write their rows with the ledger, note the digests.
 Dying between any two of them costs nothing: whoever is new there is written again, whoever is not is the projector's.
@@ -7,7 +7,7 @@ Dying between any two of them costs nothing: whoever is new there is written aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.errors import EncodingRefused
 from radius.importing.many import chunks, update_by_id
-from radius.importing.rows import foreign_names, show_new
+from radius.importing.rows import foreign_names, show_changed, show_new
 from radius.nas.nases import password_storage
 from radius.ports import Begin, ManySecrets, Now
 from radius.projection.projection import digest, is_refused, rows_for
@@ -41,7 +41,7 @@ class Bulk:
 
 
 class BulkProjector:
-    """Projects new subscribers of one tenant. Every method may be repeated, also at the same time."""
+    """Projects many subscribers of one tenant. Every method may be repeated, also at the same time."""
 
     def __init__(
         self,
@@ -74,6 +74,20 @@ class BulkProjector:
             RadiusDatabaseUnavailable, RadiusDatabaseUnfit: the batches before are done then; call again.
             ForeignRows, ProjectionRaced: of a plan.
         """
+        return await self._project(
+            subscriber_ids, lambda db, wishes: show_new(db, wishes, self._now(), seen=seen or {})
+        )
+
+    async def project_changed(self, subscriber_ids: Sequence[int]) -> Bulk:
+        """The same for those whom FreeRADIUS knows under the name that they have: their rows as they shall be by now.
+
+        Raises: as ``project_new``.
+        """
+        return await self._project(subscriber_ids, lambda db, wishes: show_changed(db, wishes, self._now()))
+
+    async def _project(
+        self, subscriber_ids: Sequence[int], show: Callable[[AsyncSession, Sequence[Wish]], Awaitable[list[Wish]]]
+    ) -> Bulk:
         shown: list[int] = []
         plans: set[int] = set()
         waiting = await self._behind(subscriber_ids)
@@ -84,7 +98,7 @@ class BulkProjector:
             plans |= read.plan_ids
             wishes = await asyncio.to_thread(self._rendered, read)
             async with radius_transaction(self._radius_begin) as db:
-                written = await show_new(db, wishes, self._now(), seen=seen or {})
+                written = await show(db, wishes)
             await self._note(written)
             shown += [wish.source_id for wish in written]
         done = set(shown)

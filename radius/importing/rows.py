@@ -1,4 +1,4 @@
-"""The rows of thousands of subscribers whom FreeRADIUS does not know yet, in one transaction in the radius database.
+"""The rows of thousands of subscribers, new ones or changed ones, in one transaction in the radius database.
 
 On PostgreSQL they are copied (COPY), on SQLite written by one statement a table. All names are locked for that time,
 so what is found to be new stays new, and nobody projects one of them meanwhile.
@@ -7,7 +7,9 @@ so what is found to be new stays new, and nobody projects one of them meanwhile.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,10 +20,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radius.importing.many import chunks
-from radius.lists import is_postgresql
+from radius.lists import among, is_postgresql
 from radius.projection.freeradius_tables import radcheck, radius_projection, radreply, radusergroup
 from radius.projection.projection import Row, digest
-from radius.projection.radius_database import FoundRows, Wish, actual_rows, lock_every_name
+from radius.projection.radius_database import (
+    FoundRows,
+    LedgerEntry,
+    RowKey,
+    Wish,
+    actual_rows,
+    lock_every_name,
+    surplus_rows,
+)
 
 _TABLES = (radcheck, radreply, radusergroup)
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -50,6 +60,51 @@ async def show_new(db: AsyncSession, wishes: Sequence[Wish], now: datetime, *, s
             await db.execute(delete(table).where(table.c.username.in_(some)))
     await _write(db, shown, now)
     return shown
+
+
+async def show_changed(db: AsyncSession, wishes: Sequence[Wish], now: datetime) -> list[Wish]:
+    """Bring the rows of those whom we have shown under the same name before to what is wanted by now; returns the
+    wishes that were shown.
+
+    Left out are those of which more changes than rows of their own: their name or the line that logs in for them, or
+    of whom a later wish is shown, or of whom nothing is to be left.
+    """
+    await lock_every_name(db)
+    entries = await _ledger_of(db, wishes)
+    actual = await actual_rows(db, "subscriber", [wish.name for wish in wishes])
+    shown = [wish for wish in wishes if _is_same_but_for_rows(wish, entries[wish.source_id], actual[wish.name])]
+    surplus = [key for wish in shown for key in surplus_rows(actual[wish.name], wish.rows)]
+    for table in _TABLES:
+        ids = [row_id for name, row_id in surplus if name == table.name]
+        if ids:
+            await db.execute(delete(table).where(among(db, table.c.id, ids)))
+    noted = (radius_projection.c.kind == "subscriber", among(db, radius_projection.c.name, [one.name for one in shown]))
+    await db.execute(delete(radius_projection).where(*noted))
+    missing = {wish.name: Counter(wish.rows) - Counter(actual[wish.name].values()) for wish in shown}
+    await _write(db, [replace(wish, rows=tuple(missing[wish.name].elements())) for wish in shown], now)
+    return shown
+
+
+async def _ledger_of(db: AsyncSession, wishes: Sequence[Wish]) -> dict[int, list[LedgerEntry]]:
+    """By subscriber all that the ledger has of it."""
+    found: dict[int, list[LedgerEntry]] = {wish.source_id: [] for wish in wishes}
+    columns = radius_projection.c
+    asked = select(columns.name, columns.tenant_id, columns.source_id, columns.version, columns.digest)
+    asked = asked.where(columns.kind == "subscriber", among(db, columns.source_id, found))
+    for row in await db.execute(asked.where(columns.tenant_id.in_({wish.tenant_id for wish in wishes}))):
+        found[row.source_id].append(LedgerEntry(*row))
+    return found
+
+
+def _is_same_but_for_rows(wish: Wish, entries: Sequence[LedgerEntry], actual: Mapping[RowKey, Row]) -> bool:
+    of_tables = {table.name for table in _TABLES}
+    rows = (*wish.rows, *actual.values())
+    return (
+        [entry.name for entry in entries] == [wish.name]
+        and entries[0].age <= wish.age
+        and bool(wish.rows)
+        and all(row.table in of_tables for row in rows)
+    )
 
 
 async def foreign_names(db: AsyncSession, names: Sequence[str]) -> set[str]:

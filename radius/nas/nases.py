@@ -134,7 +134,7 @@ async def nas_named(db: AsyncSession, tenant_id: str, name: str) -> Nas:
     """The NAS of that name, or ``NasUnknown``."""
     nas = await db.scalar(_nas_of(tenant_id, name))
     if nas is None:
-        raise NasUnknown(name)
+        raise await _unknown(db, tenant_id, name)
     return nas
 
 
@@ -146,10 +146,14 @@ async def rotate_secret(db: AsyncSession, tenant_id: str, name: str, *, secrets:
     """
     nas = await db.scalar(_nas_of(tenant_id, name).with_for_update())
     if nas is None:
-        raise NasUnknown(name)
+        raise await _unknown(db, tenant_id, name)
     await secrets.seal(db, nas.secret_ref, random_password(NAS_SECRET_LENGTH))
     await count_up(db, nas, now)
     return nas
+
+
+async def _unknown(db: AsyncSession, tenant_id: str, name: str) -> NasUnknown:
+    return NasUnknown(name, await db.scalars(select(Nas.name).where(Nas.tenant_id == tenant_id)))
 
 
 def _nas_of(tenant_id: str, name: str) -> Select[Nas]:

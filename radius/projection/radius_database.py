@@ -203,7 +203,7 @@ async def show(db: AsyncSession, wish: Wish, entry: LedgerEntry | None, now: dat
     actual = (await actual_rows(db, wish.kind, [wish.name]))[wish.name]
     if (entry is None and actual) or (entry is not None and entry.tenant_id != wish.tenant_id):
         raise ForeignRows(wish.kind, wish.name, {row.table for row in actual.values()})
-    surplus = _surplus(actual, wish.rows)
+    surplus = surplus_rows(actual, wish.rows)
     missing = Counter(wish.rows) - Counter(actual.values())
     await _delete(db, surplus)
     await _take_over_lines(db, wish)
@@ -278,7 +278,7 @@ async def _read(db: AsyncSession, kind: Kind, table: Table, names: Sequence[str]
         found[_name_of(kind, row_owner)][(table.name, row_id)] = row
 
 
-def _surplus(actual: Mapping[RowKey, Row], wanted: Iterable[Row]) -> list[RowKey]:
+def surplus_rows(actual: Mapping[RowKey, Row], wanted: Iterable[Row]) -> list[RowKey]:
     """The rows to take away: what is not wanted, and what is there more often than wanted."""
     spare = Counter(wanted)
     surplus = []

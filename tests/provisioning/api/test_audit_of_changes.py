@@ -39,6 +39,7 @@ MAKES = {
     "/addresses/nat/blocks",
     "/addresses/services",
     "/addresses/imports",
+    "/subscribers",
     "/subscribers/imports",
     "/nas",
     "/campaigns",
@@ -330,6 +331,9 @@ async def subscribers(script: Script) -> None:
     await script("/subscribers/{username}/lift-cap", {"octets": 10**9, "reason": WHY}, username="anna@isp.example")
     listed = "username,customer_id,plan,password\nold1@isp.example,2001,fiber-300,pass-1\n"
     assert (await script("/subscribers/imports", {"content": listed, "reason": WHY}))["created"] == 1
+    new = {"username": "new1@isp.example", "customer_id": 2003, "plan": "fiber-300", "reason": WHY}
+    made = await script("/subscribers", new)
+    assert script.last["subject"] == f"subscriber/{made['subscriber_id']}"
     late = "username,customer_id,plan,state\nold2@isp.example,2002,fiber-300,pending\n"
     await script("/subscribers/imports", {"content": late, "reason": WHY})
     for verb in ("activate", "end"):

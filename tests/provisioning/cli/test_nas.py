@@ -31,7 +31,7 @@ def test_a_nas_is_added_its_secret_shown_once_and_rotated(any_isp: Settings, typ
     assert shown.out.splitlines()[2].startswith("FreeRADIUS goes by the new secret from ")
     assert "bng-9" in [line.split()[0] for line in type_("nas", "list").out.splitlines()]
     assert f"secret: {reference}" in type_("nas", "show", "bng-9").out
-    assert type_("nas", "show", "nowhere").err == "refused: There is no NAS 'nowhere'.\n"
+    assert type_("nas", "show", "nowhere").err == "refused: There is no NAS 'nowhere'; known are: bng-9, bng-north.\n"
 
     entries = type_("audit", "list", "--json").json
     assert {(each["action"], each["reason"]) for each in entries} >= {

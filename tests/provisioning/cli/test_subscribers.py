@@ -194,3 +194,23 @@ def test_a_subscriber_is_renamed_with_its_service_and_its_cpe_and_bound_to_its_l
     )
     assert type_("subscribers", "unbind", new, *why, "--json").json["subscriber"]["line"] == {}
     assert type_("check").status == 0
+
+
+def test_one_without_a_service_is_made_by_hand_and_let_in(any_isp: Settings, type_: Type) -> None:
+    new, why = "eva@isp.example", ("--reason", "a test line")
+    wish = ("subscribers", "create", new, "--customer", "1009", "--plan", "fiber-300", "--id", "ERP-77", *why)
+    made = type_(*wish)
+    assert (made.status, made.err) == (0, "")
+    assert made.out.splitlines()[:2] == [f"{new}  customer 1009, no service", "pending on plan fiber-300"]
+    assert "external id: ERP-77" in made.out
+    again = type_(*wish, "--json").json
+    assert (again["username"], again["state"]) == (new, "pending")
+    taken = type_("subscribers", "create", new, "--customer", "1010", "--plan", "fiber-300", *why)
+    assert (taken.status, "taken" in taken.err or "belongs" in taken.err) == (2, True)
+    unknown = type_("subscribers", "create", "x@isp.example", "--customer", "1", "--plan", "fibre", *why)
+    assert (unknown.status, "known are: " in unknown.err) == (2, True)
+    let_in = type_("subscribers", "activate", "ERP-77", "--external-id", *why)
+    assert (let_in.status, let_in.out.splitlines()[0]) == (0, f"{new}: active on plan fiber-300")
+    entries = type_("audit", "list", "--json").json
+    assert {"subscribers create", "subscribers activate"} <= {each["action"] for each in entries}
+    assert type_("check").status == 0

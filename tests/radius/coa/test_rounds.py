@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from radius import ProjectedSubscriber, RadiusProjector, Retransmission
-from radius.coa import lanes
+from radius import ProjectedSubscriber, RadiusProjector, Retransmission, SessionChanges
+from radius.coa import lanes, preparing
 from radius.coa.claims import ChangeClaims
 from radius.coa.treatment import GRACE, LOOK_AGAIN
+from radius.importing.projecting import BulkProjector
 from radius.projection.freeradius_tables import radacct, radius_projection
 from radius.tables import Nas
 from radius.testing import LabNas, LabSession
 from tests.radius.conftest import Site
-from tests.radius.online import FASTER, ON_ONE, Line, go_online
+from tests.radius.online import FASTER, ON_ONE, QUICKLY, Line, go_online
 
 pytestmark = ON_ONE
 
@@ -260,6 +262,30 @@ async def test_who_is_shown_already_is_not_projected_again_unless_it_is_to_be_se
     setting_right = await line.act("set_right")
     await line.changes.deliver((await line.act("disconnect"))["change_id"])  # before it was carried over
     assert ((await line.shown(setting_right))["state"], counting.asked) == ("superseded", 3)
+
+
+async def test_many_who_are_suspended_are_shown_to_freeradius_in_one_go(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "MANY", 3)
+    site = line.site
+    counting = CountingProjector(
+        site.database.begin, site.radius_database.begin, tenant_id=site.tenant_id, now=line.now, secrets=site.secrets
+    )
+    site.projector = counting
+    everybody = [line, *[await online_again(line, line.nas) for _ in range(2)]]
+    common: dict[str, Any] = {"tenant_id": site.tenant_id, "now": line.now, "secrets": site.secrets}
+    both = (site.database.begin, site.radius_database.begin)
+    many = BulkProjector(*both, projector=counting, **common)
+    changes = SessionChanges(*both, projector=counting, retransmission=QUICKLY, many=many, **common)
+    counting.asked = 0
+    made = [await one.act("suspend") for one in everybody]
+    assert await changes.deliver_due() == 3
+    told = [await line.shown(each) for each in made]
+    assert [[one["said"] for one in each["sessions"]] for each in told] == [["disconnected"]] * 3
+    assert counting.asked == 0
+    for one in everybody:
+        assert (await one.login()).code == "Access-Reject"
 
 
 async def test_a_round_that_could_not_be_kept_is_held_on_to_until_it_is(line: Line) -> None:
