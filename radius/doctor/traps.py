@@ -20,6 +20,8 @@ KNOWN_SECRETS = frozenset({"testing123", "secret", "radius", "password", "change
 DEFAULT_THREADS = 32
 _SECRET = re.compile(r"(?i)(?:secret|password)\s*=\s*[\"']?(?![$%=~*])[^\s\"'{}]")
 """A secret that is written down: not one that comes from the environment, a row or a reference."""
+_QUOTED = re.compile(r"(\$\w*\$).*?\1|'(?:[^']|'')*'", re.DOTALL)
+"""Text of SQL in dollars or quotes: a semicolon in it ends no statement."""
 PROGRAMS = frozenset({"exec", "perl", "python", "python3", "ruby"})
 
 
@@ -147,6 +149,21 @@ def _impatient_sqlite(raddb: Raddb) -> Iterator[Trap]:
             )
 
 
+def _half_opened(raddb: Raddb) -> Iterator[Trap]:
+    for sql in _sql_modules(raddb):
+        query = sql.value("open_query") or ""
+        if (sql.value("driver") or "").endswith("sqlite") or "PREPARE" not in query.upper():
+            continue
+        if ";" in _QUOTED.sub("", query).rstrip("; "):
+            yield Trap(
+                trap="half_opened",
+                what=f"{_name(sql)}: open_query is several statements, one of which prepares a question",
+                why="Of several, FreeRADIUS hears of the first one's error alone: a connection that was opened while a"
+                " table was locked or missing stays without its questions, and refuses logins until a restart.",
+                fix="open_query = one statement (DO ... EXECUTE), as in deploy/freeradius/raddb/sql/postgresql.conf",
+            )
+
+
 def _clients_read_once(raddb: Raddb) -> Iterator[Trap]:
     for sql in _sql_modules(raddb):
         if sql.value("read_clients") == "yes":
@@ -211,6 +228,7 @@ _CHECKS: Sequence[Callable[[Raddb], Iterator[Trap]]] = (
     _passwords_logged,
     _post_auth_rejects,
     _impatient_sqlite,
+    _half_opened,
     _clients_read_once,
     _weak_clients,
     _open_to_others,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
@@ -178,6 +179,26 @@ def test_files_that_everybody_writes_and_replies_that_nobody_signs_are_found(cop
     site = copy / "sites" / "subscribers.conf"
     site.write_text(site.read_text().replace("\tauthenticate_the_reply\n", ""))
     assert [trap["trap"] for trap in signing_traps(read_raddb(copy, environment=SQLITE))] == ["replies_unsigned"]
+
+
+def test_a_connection_that_may_stay_without_its_questions_is_found(copy: Path) -> None:
+    on_postgresql = {"FIRSTLIGHT_FREERADIUS_SQL": "postgresql", "FIRSTLIGHT_FREERADIUS_LOGIN_QUERIES": "two"}
+
+    def found() -> list[tuple[str, str]]:
+        traps = config_traps(read_raddb(copy, environment=on_postgresql))
+        return [(trap["trap"], trap["what"].partition(":")[0]) for trap in traps]
+
+    assert found() == []
+    before = {  # as they were in earlier releases
+        "postgresql.conf": "SET statement_timeout = 500; PREPARE log_login (text) AS ${login_row}",
+        "logins-two-postgresql.conf": "PREPARE checks (text) AS ${checks}; PREPARE replies (text) AS ${replies}",
+    }
+    for name, query in before.items():
+        path = copy / "sql" / name
+        now = re.search(r'open_query = "DO .*"', path.read_text())
+        assert now is not None
+        path.write_text(path.read_text().replace(now[0], f'open_query = "{query}"'))
+    assert sorted(found()) == [("half_opened", "sql"), ("half_opened", "sql login_log")]
 
 
 def test_a_stock_server_has_them_all(tmp_path: Path) -> None:
