@@ -69,7 +69,9 @@ def _known(facts: Facts) -> Iterator[Finding]:
             "cause",
             f"There is no subscriber {facts.username}.{near}",
             [_tried(facts, each) for each in facts.tried_names],
-            "Correct the name at the CPE: case, realm and blanks count." if near else "Make the subscriber.",
+            "Correct the name at the CPE: case, realm and blanks count."
+            if near
+            else "Order its installation, or make one without a service: `firstlight subscribers create`.",
         )
         return
     if facts.exact_tries:
@@ -122,12 +124,16 @@ def _in_service(facts: Facts) -> Iterator[Finding]:
     assert subscriber is not None
     state, name, until = subscriber["state"], subscriber["username"], subscriber["testing_until"]
     if state == "pending":
+        by_run = subscriber["service_id"] is not None and subscriber["origin"] == "ordered"
+        end = "the technician's scan" if by_run else "it is let in"
         yield finding(
             "not_in_service",
             "cause",
-            f"{name} is pending: its logins are refused until the technician's scan.",
+            f"{name} is pending: its logins are refused until {end}.",
             [],
-            "Report the visit (`firstlight visits report`), or look at the run that installs it.",
+            "Report the visit (`firstlight visits report`), or look at the run that installs it."
+            if by_run
+            else f"`firstlight subscribers activate {name} --reason ...` when it may be served.",
         )
     elif state == "terminated":
         yield finding("terminated", "cause", f"{name} is terminated.", [], "Order it anew if it shall be served.")

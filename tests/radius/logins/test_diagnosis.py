@@ -89,6 +89,7 @@ def subscriber(state: str = "active", **other: Any) -> SubscriberView:
         "username": "ann@isp.example",
         "plan": "fiber-100",
         "state": state,
+        "origin": "ordered",
         "garden": None,
         "capped": None,
         "testing_until": None,
@@ -171,6 +172,13 @@ def test_a_wrong_password_says_how_often_since_when_and_what_to_do() -> None:
 )
 def test_a_state_that_refuses_is_a_cause(state: str, more: dict[str, Any], code: str) -> None:
     assert causes(facts(subscriber=subscriber(state, **more), logins=[login(9)], last_session=session(9, 9)))[0] == code
+
+
+def test_who_is_pending_and_in_no_runs_hands_is_let_in_by_hand() -> None:
+    for more in ({"service_id": None}, {"origin": "imported"}):
+        found = one(facts(subscriber=subscriber("pending", **more)), "not_in_service")
+        assert found["sentence"].endswith("is pending: its logins are refused until it is let in.")
+        assert (found["next_act"] or "").startswith("`firstlight subscribers activate ")
 
 
 def test_a_suspension_that_ended_after_the_last_try_is_no_cause_any_more() -> None:
