@@ -170,6 +170,7 @@ async def test_an_acknowledged_session_is_over_when_its_stop_is_in_accounting(on
             }
         ],
     }
+    await online.nas.stops_told()
     await online.control.require_ended(online.username)
     last = await online.last()
     assert (last.stopped_at is not None, last.terminate_cause) == (True, "Admin-Reset")
