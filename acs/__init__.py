@@ -15,6 +15,7 @@
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
 * ``DeviceOperations`` and ``CustomerWishes`` write down what is to be done to a CPE once (reboot, firmware, a ping,
   another WiFi name, a swap), ``OperationCarrier`` does it and calls it done by its effect.
+* ``FirstSessions`` answers an ACS that asks in a CPE's very first session, for a CPE that has proven who it is.
 * ``DeviceSearch`` finds CPEs by the beginning of a serial number in any of its spellings.
 * The functions named ``serials_bound_twice`` and the like are the invariants of ``firstlight check``.
 
@@ -76,6 +77,7 @@ from acs.errors import (
     DeviceError,
     DeviceUnknown,
     DeviceUnreachable,
+    FirstSessionRefused,
     NothingToRollBack,
     NotYet,
     OverridesRefused,
@@ -98,6 +100,7 @@ from acs.errors import (
     WrongModel,
 )
 from acs.estate import AcsFleet, ConvergenceBySite
+from acs.first_sessions import FIRST_SESSION_KEY, Asking, FirstSessions, HandedOut, first_session_token
 from acs.fleet.converging import FleetConvergence, FleetProgress
 from acs.fleet.judged_page import SweepOutcome
 from acs.fleet.overview import CauseCount, FleetOverview, FleetTrouble, StateCount
@@ -180,6 +183,7 @@ from acs.templates.settings import render
 
 __all__ = [
     "DEFAULT_ACS",
+    "FIRST_SESSION_KEY",
     "AcsBase",
     "AcsDevice",
     "AcsDoor",
@@ -192,6 +196,7 @@ __all__ = [
     "AcsTrap",
     "AcsUnknown",
     "ApplyOutcome",
+    "Asking",
     "AwaitingFirstInform",
     "Baseline",
     "Begin",
@@ -232,6 +237,8 @@ __all__ = [
     "Fault",
     "Faulted",
     "Finding",
+    "FirstSessionRefused",
+    "FirstSessions",
     "FleetConvergence",
     "FleetOverview",
     "FleetProgress",
@@ -240,6 +247,7 @@ __all__ = [
     "Found",
     "GenieAcsService",
     "Group",
+    "HandedOut",
     "InHand",
     "InstallOutcome",
     "LateCpe",
@@ -333,6 +341,7 @@ __all__ = [
     "devices_of_ended_services",
     "examine_acs",
     "examine_acs_records",
+    "first_session_token",
     "fleet_overview",
     "fleet_trouble",
     "handed_over_and_not_at_rest",

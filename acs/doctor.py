@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiError
-from acs.presets.baseline import baseline
+from acs.presets.baseline import Baseline, baseline
 from acs.presets.differences import differences
 
 OLDEST_SAFE = (1, 2, 15)
@@ -61,13 +61,18 @@ class AcsDoor:
 
 
 async def examine_acs(
-    door: AcsDoor, nbi: NbiClient, *, now: Callable[[], datetime], reaches: Reaches | None = None
+    door: AcsDoor,
+    nbi: NbiClient,
+    *,
+    now: Callable[[], datetime],
+    reaches: Reaches | None = None,
+    wanted: Baseline | None = None,
 ) -> AcsExamination:
     """Every trap that is found; an ACS that does not answer is one itself, and its door is looked at all the same."""
     traps = [trap async for trap in _door_traps(door, reaches or _reaches)]
     unseen: list[str] = []
     try:
-        found = await differences(nbi, baseline())
+        found = await differences(nbi, wanted or baseline())
     except NbiError as error:
         traps.append(_no_answer(door, error))
         unseen.append(f"the presets of ACS {door.acs_name}: it did not answer")

@@ -4,6 +4,7 @@ LabError
 ├── WorkerCrash     an NBI handler threw: the client gets no answer, the worker drains, the socket is dropped
 ├── CwmpFault       the CPE answered an RPC with a fault (TR-069 A.5.1)
 ├── ScriptError     a provision script threw
+├── ExtensionFault  a program beside the ACS failed, or did not answer in time
 ├── CpeGone         the CPE vanished in the middle of a session
 └── LabRefused      the test or demo asked the lab for something that it doesn't have
 """
@@ -51,6 +52,14 @@ class ScriptError(LabError):
 
     def __init__(self, script: str, message: str) -> None:
         self.script = script
+        super().__init__(message)
+
+
+class ExtensionFault(LabError):
+    """A program beside the ACS failed, or did not answer in time; `code` is the fault's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
         super().__init__(message)
 
 

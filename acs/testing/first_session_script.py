@@ -1,0 +1,36 @@
+"""What the script `firstlight_first_session` does in a GenieACS, done natively: it asks, then gives what it was told.
+
+One argument, the ACS's name. A CPE whose ProvisioningCode is no token is not asked about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from acs.presets.baseline import FIRST_SESSION as NAME
+from acs.testing.apply_script import firstlight_apply
+from acs.testing.device_session import DeviceSession
+
+__all__ = ["NAME", "firstlight_first_session"]
+
+_TOKEN = re.compile(r"[a-z2-7]{32}")
+_ROOTS = (("TR-181", "Device"), ("TR-098", "InternetGatewayDevice"))
+
+
+async def firstlight_first_session(session: DeviceSession, args: Sequence[object]) -> None:
+    """Raises: ExtensionFault, and as ``firstlight_apply``."""
+    identity = session.document["_deviceId"]
+    for data_model, root in _ROOTS:
+        path = f"{root}.DeviceInfo.ProvisioningCode"
+        if session.value(path) is None:  # the lab forgets at a BOOTSTRAP what the Inform itself has told, too
+            await session.read_fresh([path])
+        code = str(session.value(path) or "")
+        if _TOKEN.fullmatch(code):
+            said = (identity.get(name) or "" for name in ("_Manufacturer", "_ProductClass"))
+            answer = await session.ext(
+                "firstlight", "settings", args[0], identity["_SerialNumber"], data_model, code, *said
+            )
+            if answer:
+                await firstlight_apply(session, [answer])
+            return
