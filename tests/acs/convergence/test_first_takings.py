@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from acs import AcsDevice, Asking, FirstSessionRefused, PresetInstaller, SettingsRefused, baseline
+from acs import (
+    AcsDevice,
+    AcsDoor,
+    Asking,
+    FirstSessionRefused,
+    FleetConvergence,
+    PresetInstaller,
+    SettingsRefused,
+    baseline,
+    examine_acs,
+)
 from acs.testing import LabAcs, LabCpe
 from tests.acs.bench import SERIAL, USERNAME, Bench
 from tests.acs.conftest import TENANT
@@ -88,6 +98,22 @@ async def test_a_cpe_has_its_settings_after_its_first_session_and_no_task_was_ne
     assert await bench.plain_tags() == [f"cfg_{bound['revision']}"]
 
 
+async def test_many_at_a_time_are_believed_by_the_same_proof(lab: LabAcs, bench: Bench, answering: Answering) -> None:
+    await bench.bind()
+    cpe = await plugged(lab)
+    fleet = FleetConvergence(
+        bench.devices.database.begin,
+        bench.nbi,
+        tenant_id=TENANT,
+        now=lab.clock.now,
+        secrets=bench.secrets,
+        sleep=lab.clock.sleep,
+    )
+    progress = await fleet.converge_many([SERIAL])
+    assert dict(progress.by_state) == {"accepted_unverifiable": 1}
+    assert ((await bench.row()).queued_at, bench.written(cpe)) == (None, 2)
+
+
 async def test_one_without_a_token_is_not_asked_about_and_gets_them_by_a_task(
     lab: LabAcs, bench: Bench, answering: Answering
 ) -> None:
@@ -165,6 +191,9 @@ async def test_a_program_beside_the_acs_that_is_not_there_costs_no_inform(lab: L
     cpe = await plugged(lab)
     fault = f"{cpe.device_id}:firstlight_first_session"
     assert lab.documents["faults"][fault]["code"] == "timeout"
+    door = AcsDoor("default", lab.url, authenticated=False, own_addresses=())
+    found = await examine_acs(door, bench.nbi, now=lab.clock.now, wanted=baseline(first_session_at="default"))
+    assert [trap["trap"] for trap in found["traps"]] == ["first_session_extension_silent"]
     assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
     assert (await bench.convergence.verify(SERIAL))["state"] == "accepted_unverifiable"
     assert cpe.ppp.username == "u42@isp"
