@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ class Answering:
         self.bench = bench
         self.asked: list[list[str]] = []
 
-    async def __call__(self, function: str, args: list[str]) -> str | None:
+    async def __call__(self, function: str, args: Sequence[str]) -> str | None:
         self.asked.append([function, *args])
         acs, serial, data_model, code, manufacturer, product_class = args
         asking = Asking(acs, serial, data_model, code, manufacturer or None, product_class or None)
