@@ -264,6 +264,8 @@ class Applying:
         return NotYet(desired.serial, reason="reset_meanwhile", message=message)
 
     async def _failed(self, desired: Desired, fault: Fault) -> SettingsRefused | SettingsFailed:
+        secrets = [str(each.value) for each in await self._states.revealed(desired) if each.secret]
+        fault = fault.without(secrets)
         refusals, words = fault.refusals, in_words(fault)
         if desired.delivery.management == "same_wan" and is_cut_session(fault):
             raise await self._cut_off(desired)

@@ -179,7 +179,7 @@ class Cwmp:
 
 def _fault_detail(fault: CwmpFault) -> dict[str, object]:
     by_parameter = [
-        {"parameterName": path, "faultCode": str(code), "faultString": CwmpFault(code).text}
+        {"parameterName": path, "faultCode": str(code), "faultString": fault.texts.get(path, CwmpFault(code).text)}
         for path, code in fault.by_parameter.items()
     ]
     return {

@@ -38,12 +38,20 @@ class WorkerCrash(LabError):
 
 
 class CwmpFault(LabError):
-    """The CPE refused an RPC; `by_parameter` is its SetParameterValuesFault list, path to fault code."""
+    """The CPE refused an RPC; `by_parameter` is its SetParameterValuesFault list, path to fault code, and `texts` what
+    it says of some of these in its own words."""
 
-    def __init__(self, code: int, text: str | None = None, by_parameter: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        text: str | None = None,
+        by_parameter: Mapping[str, int] | None = None,
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
         self.code = code
         self.text = text or FAULT_STRINGS.get(code, "Vendor fault")
         self.by_parameter = dict(by_parameter or {})
+        self.texts = dict(texts or {})
         super().__init__(f"{code} {self.text}")
 
 
