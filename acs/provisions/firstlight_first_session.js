@@ -1,12 +1,13 @@
 // Asks Firstlight, while a CPE reports with 0 BOOTSTRAP, what it is to have, and gives it that in the same session.
 // Installed and named by Firstlight; edits are overwritten.
 //
-// args[0] is the name of this ACS. A CPE proves who it is by the token it was given as its ProvisioningCode, which is in
+// A CPE proves who it is by the token it was given as its ProvisioningCode, which is in
 // every Inform; one without a token is not asked about. The extension firstlight.js answers with what firstlight_apply
 // takes as its argument. It answers null when Firstlight has nothing for this CPE, or does not answer in time: then
 // nothing is done here, and the CPE gets its settings by a task, as without all this.
 //
 // What follows the answer is firstlight_apply, word by word.
+const acs = "default"; // as Firstlight calls this ACS; written here when it is installed
 const answer = (() => {
   const stated = ["SerialNumber", "Manufacturer", "ProductClass"].map((name) => declare("DeviceID." + name, {value: 1}));
   const roots = [["TR-181", "Device"], ["TR-098", "InternetGatewayDevice"]];
@@ -15,5 +16,5 @@ const answer = (() => {
   const [serial, manufacturer, productClass] = stated.map(said);
   const at = codes.findIndex((code) => /^[a-z2-7]{32}$/.test(said(code)));
   if (at < 0) return null;
-  return ext("firstlight", "settings", args[0], serial, roots[at][0], said(codes[at]), manufacturer, productClass);
+  return ext("firstlight", "settings", acs, serial, roots[at][0], said(codes[at]), manufacturer, productClass);
 })();

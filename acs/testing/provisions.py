@@ -11,14 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from acs.presets.baseline import first_session_script
 from acs.testing.apply_script import NAME as FIRSTLIGHT_APPLY
 from acs.testing.apply_script import firstlight_apply, shipped_script
 from acs.testing.device_document import remove
 from acs.testing.device_session import DeviceSession
 from acs.testing.errors import ScriptError
 from acs.testing.first_session_script import NAME as FIRST_SESSION
-from acs.testing.first_session_script import firstlight_first_session
+from acs.testing.first_session_script import acs_named_in, firstlight_first_session
 from acs.testing.json_text import JsonSyntaxError, parse_json
 from acs.testing.query import Document
 
@@ -29,10 +28,6 @@ Download = Callable[[DeviceSession, Sequence[object]], Awaitable[None]]
 NATIVE_SCRIPTS: Mapping[str, NativeScript] = {
     FIRSTLIGHT_APPLY: firstlight_apply,
     FIRST_SESSION: firstlight_first_session,
-}
-_AS_IT_COMES: Mapping[NativeScript, Callable[[], str]] = {
-    firstlight_apply: shipped_script,
-    firstlight_first_session: first_session_script,
 }
 
 _LITERAL = r"\"[^\"]*\"|'[^']*'|true|false|null|-?\d+(?:\.\d+)?"
@@ -76,7 +71,11 @@ class Provisions:
     async def _run_script(self, session: DeviceSession, name: str, args: Sequence[object]) -> None:
         native = self.native.get(name)
         stored = str(self._stored()[name].get("script", ""))
-        if native is not None and native in _AS_IT_COMES and stored != _AS_IT_COMES[native]():
+        as_it_comes = native is not firstlight_apply or stored == shipped_script()
+        if native is firstlight_first_session:
+            named = acs_named_in(stored)
+            args, as_it_comes = [named], named is not None
+        if not as_it_comes:
             # What somebody changed in it is something the twin does not do.
             raise ScriptError(name, f"the lab has no JavaScript engine, and {name} is not stored as it comes")
         if native is not None:

@@ -17,7 +17,8 @@ class Quirks:
 
     Writing: `refuse` answers SetParameterValues with 9003 and this fault per path (9007, 9001, ...), `fault_all` with
     this fault alone, and with `echoes` either repeats the values, secrets too; `lies` answers Status 0 and changes
-    nothing; `status_one` answers Status 1 and applies at the next reboot. Reading: `secret_mask` is what every secret reads back as, blank by default.
+    nothing; `status_one` answers Status 1 and applies at the next reboot. Reading: `secret_mask` is what every secret
+    reads back as, blank by default.
 
     The rest: RPCs in `unsupported` are answered 9000 (by their CWMP names: Reboot, FactoryReset, Download, ...);
     `forgets` loses every setting at a boot, which it calls no BOOTSTRAP; `session_seconds` keeps every session open so

@@ -25,8 +25,8 @@ def run(
     cpe: dict[str, dict[str, object]], *, answer: object = ARGUMENT, identity: dict[str, str] | None = None
 ) -> dict[str, Any]:
     given = {
-        "script": first_session_script(),
-        "args": ["south"],
+        "script": first_session_script("south"),
+        "args": [],
         "cpe": cpe,
         "tags": [],
         "identity": IDENTITY if identity is None else identity,
