@@ -115,9 +115,8 @@ class FirstlightExtension:
                     raise ValueError("its answer is too long")
         if response.status_code not in (404, 422):
             response.raise_for_status()
+        said: str | None = json.loads(text)["settings"] if response.status_code == 200 else None
+        if said is not None:
+            json.loads(said)
         self.answers.append(response.status_code)
-        if response.status_code != 200:
-            return None
-        said = json.loads(text)["settings"]
-        json.loads(said)
-        return str(said)
+        return said
