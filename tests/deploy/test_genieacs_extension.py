@@ -26,8 +26,17 @@ def token_file(tmp_path: Path) -> Path:
     return file
 
 
-def play(token_file: Path, *steps: dict[str, object], url: str | None = None) -> dict[str, Any]:
-    given = {"extension": str(EXTENSION), "url": url, "token_file": str(token_file), "args": ARGS, "steps": steps}
+def play(
+    token_file: Path, *steps: dict[str, object], url: str | None = None, args: list[str] | None = None
+) -> dict[str, Any]:
+    """``url``: of a Firstlight that is there, instead of one that says what the steps tell."""
+    given = {
+        "extension": str(EXTENSION),
+        "url": url,
+        "token_file": str(token_file),
+        "args": ARGS if args is None else args,
+        "steps": steps,
+    }
     done = subprocess.run(
         ["node", str(HARNESS)], input=json.dumps(given), capture_output=True, text=True, check=True, timeout=30
     )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from acs import FIRST_SESSION_KEY, first_session_token
 from acs.testing import FirstlightExtension, LabClock
+from tests.deploy.test_genieacs_extension import play
 from tests.support.api import Api, open_api
 from tests.support.healthy_estate import HealthyEstate
 
@@ -115,3 +120,38 @@ async def test_the_lab_s_extension_asks_at_this_door(asked: Api) -> None:
     stranger = FirstlightExtension("http://isp.test", "nobody's", LabClock(), transport=transport)
     assert (await stranger("settings", args), stranger.answers) == (None, ["HTTPStatusError"])
     assert (await stranger("settings", args), stranger.answers) == (None, ["HTTPStatusError"])  # it is left in peace
+
+
+@asynccontextmanager
+async def serving(api: Api) -> AsyncIterator[str]:
+    """The application at an address of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(api.app, log_config=None, lifespan="off", timeout_graceful_shutdown=5))
+        answering = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await answering
+
+
+async def test_the_extension_beside_genieacs_asks_at_this_door_and_is_answered_in_time(
+    asked: Api, tmp_path: Path
+) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text(await scoped(asked))
+    right = question(asked)
+    args = ["default", SERIAL, "TR-181", right["token"], "", ""]
+    async with serving(asked) as url:
+        told = await asyncio.to_thread(play, token_file, {"times": 2}, url=url, args=args)
+        wrong = [*args[:3], "a" * 32, "", ""]
+        refused = await asyncio.to_thread(play, token_file, {}, url=url, args=wrong)
+        token_file.write_text("nobody's")
+        stranger = await asyncio.to_thread(play, token_file, {}, url=url, args=args)
+        lab = FirstlightExtension(url, await scoped(asked), LabClock())
+        [[one, other]] = told["answers"]
+        assert one == other == await lab("settings", args)
+    assert json.loads(one)["params"] and told["written"] == []
+    assert (refused["answers"], refused["written"]) == ([[None]], [])
+    assert stranger["answers"] == [[None]]
+    assert stranger["written"][0].endswith("it answers 401")
