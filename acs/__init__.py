@@ -100,7 +100,7 @@ from acs.errors import (
     WrongModel,
 )
 from acs.estate import AcsFleet, ConvergenceBySite
-from acs.first_sessions import FIRST_SESSION_KEY, Asking, FirstSessions, HandedOut, first_session_token
+from acs.first_sessions import FIRST_SESSION_KEY, Asking, FirstSessions, HandedOut, provisioning_code
 from acs.fleet.converging import FleetConvergence, FleetProgress
 from acs.fleet.judged_page import SweepOutcome
 from acs.fleet.overview import CauseCount, FleetOverview, FleetTrouble, StateCount
@@ -341,7 +341,6 @@ __all__ = [
     "devices_of_ended_services",
     "examine_acs",
     "examine_acs_records",
-    "first_session_token",
     "fleet_overview",
     "fleet_trouble",
     "handed_over_and_not_at_rest",
@@ -350,6 +349,7 @@ __all__ = [
     "operations_with_secrets",
     "own_addresses",
     "pon_serial",
+    "provisioning_code",
     "render",
     "require_verified",
     "resume_devices",

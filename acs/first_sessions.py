@@ -1,10 +1,9 @@
 """What a CPE is told in its very first session: the ACS asks in it, and is answered for one that proves who it is.
 
-A CPE may claim any serial number at an ACS. So each is given a token of its own beforehand, as its
-``ProvisioningCode``: by DHCP (TR-069 section 3.1: options 43 and 125, sub-option 2), or by whoever prepares it. The
-token is made of its serial number under a key that only we have, so that no list of them is kept. It does not end by
-itself; what ends is the time in which it opens anything: from the binding to the first settings that the CPE is known
-to have taken.
+A CPE may claim any serial number at an ACS. So each is given a provisioning code of its own beforehand, by DHCP (TR-069
+section 3.1: options 43 and 125, sub-option 2) or by whoever prepares it. The code is made of its serial number under a
+key that only we have, so that no list of them is kept. It does not end by itself; what ends is the time in which it
+opens anything: from the binding to the first settings that the CPE is known to have taken.
 
 That something was handed out proves nothing. Whether the CPE took it is seen at the ACS afterwards, as for settings
 that were queued (``acs.convergence.applying``).
@@ -33,8 +32,7 @@ from acs.tables import AcsDevice
 log = structlog.get_logger(__name__)
 
 FIRST_SESSION_KEY = "secret:first_session/key"
-"""Under which the key of all tokens is sealed. Another one ends all of them."""
-TOKEN_LENGTH = 32
+"""Under which the key of all provisioning codes is sealed. Another one ends all of them."""
 WAITING = ("awaiting_first_inform", "queued", "unreachable")
 """States of a CPE that may have its first settings yet to come."""
 
@@ -46,7 +44,7 @@ class Asking:
     acs_name: str
     serial: str
     data_model: str
-    token: str = field(repr=False)
+    provisioning_code: str = field(repr=False)
     manufacturer: str | None = None
     product_class: str | None = None
 
@@ -62,7 +60,7 @@ class HandedOut:
     argument: str = field(repr=False)
 
 
-def first_session_token(key: str, *, tenant_id: str, serial: str) -> str:
+def provisioning_code(key: str, *, tenant_id: str, serial: str) -> str:
     """By what the CPE with that serial number proves who it is: 32 letters and digits (160 bits of HMAC-SHA-256).
 
     Raises: SerialMalformed.
@@ -73,7 +71,7 @@ def first_session_token(key: str, *, tenant_id: str, serial: str) -> str:
 
 
 class FirstSessions:
-    """Answers the ACS, within the caller's transaction. Without a ``key`` no token was ever made, and none is good."""
+    """Answers the ACS, within the caller's transaction. Without a ``key`` no code was ever made, and none is good."""
 
     def __init__(self, db: AsyncSession, *, tenant_id: str, now: Now, secrets: Secrets, key: str | None) -> None:
         self._db = db
@@ -106,9 +104,9 @@ class FirstSessions:
     def _fault_of(self, asking: Asking) -> str | None:
         """Nothing is looked up before the proof, so that who has none learns nothing by the time that it takes."""
         if self._key is None or not is_serial(asking.serial):
-            return "no_token"
-        token = first_session_token(self._key, tenant_id=self._tenant_id, serial=asking.serial)
-        return None if hmac.compare_digest(token.encode(), asking.token.encode()) else "wrong_token"
+            return "no_code"
+        code = provisioning_code(self._key, tenant_id=self._tenant_id, serial=asking.serial)
+        return None if hmac.compare_digest(code.encode(), asking.provisioning_code.encode()) else "wrong_code"
 
     async def _waiting(self, serial: str) -> AcsDevice | None:
         found = await self._db.scalars(

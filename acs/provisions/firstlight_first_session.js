@@ -1,10 +1,10 @@
 // Asks Firstlight, while a CPE reports with 0 BOOTSTRAP, what it is to have, and gives it that in the same session.
 // Installed and named by Firstlight; edits are overwritten.
 //
-// A CPE proves who it is by the token it was given as its ProvisioningCode, which is in
-// every Inform; one without a token is not asked about. The extension firstlight.js answers with what firstlight_apply
-// takes as its argument. It answers null when Firstlight has nothing for this CPE, or does not answer in time: then
-// nothing is done here, and the CPE gets its settings by a task, as without all this.
+// A CPE proves who it is by the provisioning code it was given, which is in every Inform; one that has none of ours is
+// not asked about. The extension firstlight.js answers with what firstlight_apply takes as its argument. It answers null
+// when Firstlight has nothing for this CPE, or does not answer in time: then nothing is done here, and the CPE gets its
+// settings by a task, as without all this.
 //
 // What follows the answer is firstlight_apply, word by word.
 const acs = "default"; // as Firstlight calls this ACS; written here when it is installed

@@ -94,12 +94,12 @@ class FirstlightExtension:
             self._under_way -= 1
 
     async def _asked(
-        self, acs: str, serial: str, data_model: str, token: str, manufacturer: str, product_class: str
+        self, acs: str, serial: str, data_model: str, code: str, manufacturer: str, product_class: str
     ) -> str | None:
         body = {
             "serial": serial,
             "data_model": data_model,
-            "token": token,
+            "provisioning_code": code,
             "manufacturer": manufacturer or None,
             "product_class": product_class or None,
         }

@@ -1,7 +1,7 @@
 """What the script `firstlight_first_session` does in a GenieACS, done natively: it asks, then gives what it was told.
 
-Its argument is the ACS's name, which stands in the script itself. A CPE whose ProvisioningCode is no token is not asked
-about.
+Its argument is the ACS's name, which stands in the script itself. A CPE whose ProvisioningCode is none of ours
+is not asked about.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from acs.testing.device_session import DeviceSession
 
 __all__ = ["NAME", "acs_named_in", "firstlight_first_session"]
 
-_TOKEN = re.compile(r"[a-z2-7]{32}")
+_CODE = re.compile(r"[a-z2-7]{32}")
 _ROOTS = (("TR-181", "Device"), ("TR-098", "InternetGatewayDevice"))
 
 
@@ -34,7 +34,7 @@ async def firstlight_first_session(session: DeviceSession, args: Sequence[object
         if session.value(path) is None:  # the lab forgets at a BOOTSTRAP what the Inform itself has told, too
             await session.read_fresh([path])
         code = str(session.value(path) or "")
-        if _TOKEN.fullmatch(code):
+        if _CODE.fullmatch(code):
             said = (identity.get(name) or "" for name in ("_Manufacturer", "_ProductClass"))
             answer = await session.ext(
                 "firstlight", "settings", args[0], identity["_SerialNumber"], data_model, code, *said

@@ -32,13 +32,13 @@ AcsName = Annotated[str, Path(max_length=63)]
 
 
 class FirstSession(BaseModel):
-    """What the ACS says of the CPE whose session it is in; ``token`` is the CPE's own (``devices acs token``)."""
+    """What the ACS says of the CPE whose session it is in; the code is the CPE's own."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
     serial: str = Field(min_length=1, max_length=64)
     data_model: Literal["TR-181", "TR-098"]
-    token: str = Field(min_length=1, max_length=64)
+    provisioning_code: str = Field(min_length=1, max_length=64)
     manufacturer: str | None = Field(default=None, max_length=256)
     product_class: str | None = Field(default=None, max_length=256)
 
@@ -95,7 +95,7 @@ async def ask_in_first_session(call: InCall, name: AcsName, body: FirstSession) 
             acs_name=name,
             serial=body.serial,
             data_model=body.data_model,
-            token=body.token,
+            provisioning_code=body.provisioning_code,
             manufacturer=body.manufacturer,
             product_class=body.product_class,
         )

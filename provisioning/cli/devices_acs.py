@@ -17,8 +17,8 @@ from acs import (
     NbiError,
     PresetInstaller,
     canonical_serial,
-    first_session_token,
     is_serial,
+    provisioning_code,
 )
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, print_indented, print_json, print_list, say
@@ -122,11 +122,11 @@ def rollback(acs: AcsName = DEFAULT_ACS, by: By = "", json_: AsJson = False) -> 
 
 
 @app.command()
-def token(
+def codes(
     serials: Annotated[list[str], typer.Argument(help="Serial numbers; they need not be bound yet.")],
     json_: AsJson = False,
 ) -> None:
-    """Show what CPEs prove by who they are in their very first session: their ProvisioningCode, one a line."""
+    """Show the provisioning codes by which CPEs prove who they are in their very first session, one a line."""
 
     async def act(appliance: Appliance) -> list[dict[str, str]]:
         wrong = [Fault("serials", f"holds {serial!r}, which is none") for serial in serials if not is_serial(serial)]
@@ -137,7 +137,7 @@ def token(
         return [
             {
                 "device_serial": canonical_serial(serial),
-                "provisioning_code": first_session_token(key, tenant_id=appliance.tenant_id, serial=serial),
+                "provisioning_code": provisioning_code(key, tenant_id=appliance.tenant_id, serial=serial),
             }
             for serial in serials
         ]

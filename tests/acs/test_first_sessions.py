@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from acs import AcsDevice, Asking, FirstSessionRefused, FirstSessions, HandedOut, first_session_token
+from acs import AcsDevice, Asking, FirstSessionRefused, FirstSessions, HandedOut, provisioning_code
 from tests.acs.bench import SERIAL, Bench
 from tests.acs.conftest import TENANT
 
@@ -20,11 +20,11 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 HEX_SPELLING = "4857544312345678"
 
 
-def token(serial: str = SERIAL, *, key: str = KEY, tenant_id: str = TENANT) -> str:
-    return first_session_token(key, tenant_id=tenant_id, serial=serial)
+def code(serial: str = SERIAL, *, key: str = KEY, tenant_id: str = TENANT) -> str:
+    return provisioning_code(key, tenant_id=tenant_id, serial=serial)
 
 
-ASKING = Asking(acs_name="default", serial=SERIAL, data_model="TR-181", token=token())
+ASKING = Asking(acs_name="default", serial=SERIAL, data_model="TR-181", provisioning_code=code())
 
 
 async def ask(bench: Bench, asking: Asking = ASKING, *, key: str | None = KEY) -> HandedOut:
@@ -39,13 +39,13 @@ async def set_row(bench: Bench, **facts: Any) -> None:
         await db.execute(update(AcsDevice).values(**facts))
 
 
-def test_a_token_is_of_one_serial_one_tenant_and_one_key_however_the_serial_is_spelt() -> None:
-    assert token(HEX_SPELLING) == token(SERIAL.lower()) == token()
-    assert len({token(), token("HWTC12345679"), token(tenant_id="south"), token(key="00" * 32)}) == 4
-    assert len(token()) == 32 and token().isalnum() and token().islower()
+def test_a_code_is_of_one_serial_one_tenant_and_one_key_however_the_serial_is_spelt() -> None:
+    assert code(HEX_SPELLING) == code(SERIAL.lower()) == code()
+    assert len({code(), code("HWTC12345679"), code(tenant_id="south"), code(key="00" * 32)}) == 4
+    assert len(code()) == 32 and code().isalnum() and code().islower()
 
 
-async def test_a_cpe_with_its_token_is_told_what_is_rendered_for_it(bench: Bench) -> None:
+async def test_a_cpe_with_its_code_is_told_what_is_rendered_for_it(bench: Bench) -> None:
     bound = await bench.bind()
     told = await ask(bench, replace(ASKING, serial=HEX_SPELLING))
     async with bench.devices.database.begin() as db:
@@ -69,12 +69,12 @@ async def test_it_is_told_the_same_again_in_the_same_session(bench: Bench) -> No
 @pytest.mark.parametrize(
     ("asking", "why"),
     [
-        (replace(ASKING, token=token("HWTC12345679")), "wrong_token"),
-        (replace(ASKING, token=""), "wrong_token"),
-        (replace(ASKING, token="é" * 32), "wrong_token"),
-        (replace(ASKING, serial="HWTC12345679"), "wrong_token"),
-        (replace(ASKING, serial="HWTC12345679", token=token("HWTC12345679")), "not_waiting"),
-        (replace(ASKING, serial="*"), "no_token"),
+        (replace(ASKING, provisioning_code=code("HWTC12345679")), "wrong_code"),
+        (replace(ASKING, provisioning_code=""), "wrong_code"),
+        (replace(ASKING, provisioning_code="é" * 32), "wrong_code"),
+        (replace(ASKING, serial="HWTC12345679"), "wrong_code"),
+        (replace(ASKING, serial="HWTC12345679", provisioning_code=code("HWTC12345679")), "not_waiting"),
+        (replace(ASKING, serial="*"), "no_code"),
         (replace(ASKING, acs_name="south"), "other_acs"),
         (replace(ASKING, data_model="TR-098"), "wrong_data_model"),
     ],
@@ -86,11 +86,11 @@ async def test_nobody_else_is_told_anything_nor_why(bench: Bench, asking: Asking
         await ask(bench, asking)
     assert str(refused.value) == str(FirstSessionRefused())
     assert [line["why"] for line in logs] == [why]
-    assert not asking.token or asking.token not in str(logs) + repr(asking)
+    assert not asking.provisioning_code or asking.provisioning_code not in str(logs) + repr(asking)
     assert (await bench.row()).handed_out_at is None
 
 
-async def test_before_a_key_was_made_no_token_is_good(bench: Bench) -> None:
+async def test_before_a_key_was_made_no_code_is_good(bench: Bench) -> None:
     await bench.bind()
     with pytest.raises(FirstSessionRefused):
         await ask(bench, key=None)

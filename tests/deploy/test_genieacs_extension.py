@@ -11,9 +11,9 @@ import pytest
 
 EXTENSION = Path(__file__).parents[2] / "deploy" / "genieacs" / "ext" / "firstlight.js"
 HARNESS = Path(__file__).with_name("firstlight_extension_harness.js")
-CPE_TOKEN = "abcdefghijklmnopqrstuvwxyz234567"
+CODE = "abcdefghijklmnopqrstuvwxyz234567"
 API_TOKEN = "fl_of-the-acs"
-ARGS = ["south", "HWTC12345678", "TR-098", CPE_TOKEN, "Huawei", ""]
+ARGS = ["south", "HWTC12345678", "TR-098", CODE, "Huawei", ""]
 ARGUMENT = '{"rev": "abc", "params": [["Device.A", "s3cret", "xsd:string", true]]}'
 GOOD: dict[str, object] = {"status": 200, "body": json.dumps({"revision": "abc", "settings": ARGUMENT})}
 NOTHING: dict[str, object] = {"status": 404, "body": '{"code": "acs.first_session_refused"}'}
@@ -43,7 +43,7 @@ def play(
     outcome: dict[str, Any] = json.loads(done.stdout)
     assert outcome["errors"] == [], "an error would be a fault of the CPE's session"
     told = json.dumps(outcome["written"])
-    assert CPE_TOKEN not in told and API_TOKEN not in told and "s3cret" not in told
+    assert CODE not in told and API_TOKEN not in told and "s3cret" not in told
     return outcome
 
 
@@ -57,7 +57,7 @@ def test_it_asks_for_one_cpe_and_hands_the_answer_on_as_it_is(token_file: Path) 
     assert asked["body"] == {
         "serial": "HWTC12345678",
         "data_model": "TR-098",
-        "token": CPE_TOKEN,
+        "provisioning_code": CODE,
         "manufacturer": "Huawei",
         "product_class": None,
     }

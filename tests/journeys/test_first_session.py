@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from acs import FIRST_SESSION_KEY, Done, baseline, first_session_token
+from acs import FIRST_SESSION_KEY, Done, baseline, provisioning_code
 from acs.testing import FirstlightExtension, LabCpe
 from provisioning.access import Tokens
 from provisioning.api import create_app
@@ -49,7 +49,7 @@ async def acs_that_asks(lab: JourneyLab, *, is_down: bool = False) -> AsyncItera
 
 
 async def scanned(lab: JourneyLab, house: Household) -> tuple[Installation, LabCpe]:
-    """The technician scans an ONT that the DHCP server of its access node tells its token. It boots when the OLT lets
+    """The technician scans an ONT that the DHCP server of its access node tells its code. It boots when the OLT lets
     it in, and takes its time, as ONTs do.
     """
     run = await lab.order(house)
@@ -57,8 +57,8 @@ async def scanned(lab: JourneyLab, house: Household) -> tuple[Installation, LabC
     async with lab.appliance.database.begin() as db:
         key = await lab.appliance.vault.seal_if_missing(db, FIRST_SESSION_KEY, "0f" * 32)
     cpe = await lab.plug(house.serial, house)
-    token = first_session_token(key, tenant_id=lab.appliance.tenant_id, serial=house.serial)
-    cpe.customer_sets(f"{cpe.roles.root}.DeviceInfo.ProvisioningCode", token)
+    code = provisioning_code(key, tenant_id=lab.appliance.tenant_id, serial=house.serial)
+    cpe.customer_sets(f"{cpe.roles.root}.DeviceInfo.ProvisioningCode", code)
     await cpe.power_off()
     await run.report("scanned", serial=house.serial, port=house.port)
     await run.until_waiting_for("device_informed")

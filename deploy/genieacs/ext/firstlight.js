@@ -23,7 +23,7 @@ const MOST_BYTES = 65536;
 let underWay = 0;
 let leftInPeaceUntil = 0;
 
-// args: name of the ACS, serial number, data model, token of the CPE, manufacturer, product class
+// args: name of the ACS, serial number, data model, provisioning code, manufacturer, product class
 function settings(args, callback) {
   if (underWay >= MOST_AT_ONCE || Date.now() < leftInPeaceUntil) return callback(null, null);
   let request = null;
@@ -51,14 +51,14 @@ function settings(args, callback) {
 }
 
 function asking(args, end) {
-  const [acs, serial, dataModel, token, manufacturer, productClass] = args;
+  const [acs, serial, dataModel, code, manufacturer, productClass] = args;
   const url = new URL("/api/v1/acs/" + encodeURIComponent(acs) + "/first-sessions", process.env.FIRSTLIGHT_URL);
   const own = ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname);
   if (url.protocol !== "https:" && !own) throw new Error("FIRSTLIGHT_URL is not https");
   const body = JSON.stringify({
     serial: serial,
     data_model: dataModel,
-    token: token,
+    provisioning_code: code,
     manufacturer: manufacturer || null,
     product_class: productClass || null,
   });

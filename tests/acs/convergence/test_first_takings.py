@@ -22,7 +22,8 @@ from acs import (
 from acs.testing import LabAcs, LabCpe
 from tests.acs.bench import SERIAL, USERNAME, Bench
 from tests.acs.conftest import TENANT
-from tests.acs.test_first_sessions import ask, token
+from tests.acs.test_first_sessions import ask
+from tests.acs.test_first_sessions import code as right_code
 
 
 class Answering:
@@ -69,7 +70,7 @@ async def plugged(lab: LabAcs, *, code: str | None = None, **identity: Any) -> L
     made = LabCpe.of_model if "model" in identity else LabCpe
     cpe = lab.attach(made(**{"serial": SERIAL, **identity}))
     path = f"{cpe.roles.root}.DeviceInfo.ProvisioningCode"
-    cpe.customer_sets(path, token() if code is None else code)
+    cpe.customer_sets(path, right_code() if code is None else code)
     await cpe.power_on()
     return cpe
 
@@ -115,7 +116,7 @@ async def test_many_at_a_time_are_believed_by_the_same_proof(lab: LabAcs, bench:
     assert ((await bench.row()).queued_at, bench.written(cpe)) == (None, 2)
 
 
-async def test_one_without_a_token_is_not_asked_about_and_gets_them_by_a_task(
+async def test_one_without_a_code_is_not_asked_about_and_gets_them_by_a_task(
     lab: LabAcs, bench: Bench, answering: Answering
 ) -> None:
     await bench.bind()
@@ -130,7 +131,7 @@ async def test_one_that_lied_in_its_first_session_is_found_out_afterwards(
 ) -> None:
     await bench.bind()
     cpe = lab.attach(LabCpe(SERIAL))
-    cpe.customer_sets("Device.DeviceInfo.ProvisioningCode", token())
+    cpe.customer_sets("Device.DeviceInfo.ProvisioningCode", right_code())
     cpe.quirks.lies = True
     await cpe.power_on()
     assert (await bench.convergence.apply(SERIAL))["state"] == "applied"  # by its own word
@@ -142,7 +143,7 @@ async def test_one_that_refused_them_in_its_first_session_says_so_when_a_task_br
 ) -> None:
     await bench.bind()
     cpe = lab.attach(LabCpe(SERIAL))
-    cpe.customer_sets("Device.DeviceInfo.ProvisioningCode", token())
+    cpe.customer_sets("Device.DeviceInfo.ProvisioningCode", right_code())
     cpe.quirks.refuse[USERNAME] = 9007
     await cpe.power_on()
     assert (cpe.ppp.username, await bench.plain_tags()) == ("", [])
@@ -180,7 +181,7 @@ async def test_one_that_was_reset_later_is_told_nothing_and_repaired_as_any_othe
     await bench.convergence.verify(SERIAL)
     asked = len(answering.asked)
     await cpe.factory_reset()
-    cpe.customer_sets("Device.DeviceInfo.ProvisioningCode", token())
+    cpe.customer_sets("Device.DeviceInfo.ProvisioningCode", right_code())
     assert (len(answering.asked) - asked, cpe.ppp.username) == (0, "")
     assert (await bench.convergence.apply(SERIAL))["state"] == "applied"
     assert cpe.ppp.username == "u42@isp"

@@ -66,7 +66,7 @@ async def test_firstlight_is_asked_as_the_script_for_genieacs_asks_it() -> None:
     assert json.loads(request.content) == {
         "serial": "HWTC12345678",
         "data_model": "TR-181",
-        "token": ARGS[3],
+        "provisioning_code": ARGS[3],
         "manufacturer": "Huawei",
         "product_class": None,
     }

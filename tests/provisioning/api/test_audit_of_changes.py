@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import text, update
 
-from acs import FIRST_SESSION_KEY, first_session_token
+from acs import FIRST_SESSION_KEY, provisioning_code
 from ipam import NetworkEstate
 from provisioning.api import PUBLIC, Door
 from provisioning.commercial.payments.tables import Payment
@@ -389,14 +389,14 @@ async def first_session(script: Script, serial: str) -> None:
     api.appliance.settings = api.appliance.settings.model_copy(update=asked_at)
     async with api.appliance.database.begin() as db:
         key = await api.appliance.vault.seal_if_missing(db, FIRST_SESSION_KEY, "0f" * 32)
-    token = first_session_token(key, tenant_id=api.appliance.tenant_id, serial=serial)
-    body = {"serial": serial, "data_model": device["data_model"], "token": token}
+    code = provisioning_code(key, tenant_id=api.appliance.tenant_id, serial=serial)
+    body = {"serial": serial, "data_model": device["data_model"], "provisioning_code": code}
     told = await script("/acs/{name}/first-sessions", body, name=device["acs_name"])
     assert script.last["subject"] == f"device/{serial}"
     assert script.last["after"] == {"revision": told["revision"]}
     secret = [value for _, value, _, is_secret, *_ in json.loads(told["settings"])["params"] if is_secret]
     kept = str(script.last)
-    assert secret and not [value for value in [token, *secret] if value in kept]
+    assert secret and not [value for value in [code, *secret] if value in kept]
 
 
 async def addresses(script: Script) -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from acs import FIRST_SESSION_KEY, first_session_token
+from acs import FIRST_SESSION_KEY, provisioning_code
 from acs.testing import FirstlightExtension, LabClock
 from tests.deploy.test_genieacs_extension import play
 from tests.support.api import Api, open_api
@@ -38,8 +38,8 @@ async def asked(estate: HealthyEstate, tmp_path: Path) -> AsyncIterator[Api]:
 
 
 def question(api: Api, serial: str = SERIAL, **other: Any) -> dict[str, Any]:
-    token = first_session_token(KEY, tenant_id=api.appliance.tenant_id, serial=serial)
-    return {"serial": serial, "data_model": "TR-181", "token": token, **other}
+    code = provisioning_code(KEY, tenant_id=api.appliance.tenant_id, serial=serial)
+    return {"serial": serial, "data_model": "TR-181", "provisioning_code": code, **other}
 
 
 async def scoped(api: Api) -> str:
@@ -47,7 +47,7 @@ async def scoped(api: Api) -> str:
     return await api.token("admin", scopes=("devices.hand_out",))
 
 
-async def test_a_cpe_with_its_token_is_told_what_render_shows(asked: Api) -> None:
+async def test_a_cpe_with_its_code_is_told_what_render_shows(asked: Api) -> None:
     told = await asked.post(WHERE, question(asked), token=await scoped(asked))
     assert told.status_code == 200, told.text
     assert told.headers["cache-control"] == "no-store"
@@ -67,11 +67,11 @@ async def test_whoever_is_refused_hears_the_same_and_leaves_nothing(asked: Api) 
     token = await scoped(asked)
     count = len(await asked.audit(limit=200))
     right = question(asked)
-    wrong = {**right, "token": first_session_token("00", tenant_id="x", serial=SERIAL)}
+    wrong = {**right, "provisioning_code": provisioning_code("00", tenant_id="x", serial=SERIAL)}
     questions = {
-        "wrong token": (WHERE, wrong),
+        "wrong code": (WHERE, wrong),
         "unknown device": (WHERE, question(asked, "HWTC0000CAFE")),
-        "unknown device, wrong token": (WHERE, {**wrong, "serial": "HWTC0000CAFE"}),
+        "unknown device, wrong code": (WHERE, {**wrong, "serial": "HWTC0000CAFE"}),
         "no serial": (WHERE, {**right, "serial": "/.*/"}),
         "withdrawn": (WHERE, question(asked, DONE)),
         "other data model": (WHERE, {**right, "data_model": "TR-098"}),
@@ -80,14 +80,14 @@ async def test_whoever_is_refused_hears_the_same_and_leaves_nothing(asked: Api) 
     answers = {name: await asked.post(path, body, token=token) for name, (path, body) in questions.items()}
     told = {name: {**answer.json(), "instance": ""} for name, answer in answers.items()}
     assert {answer.status_code for answer in answers.values()} == {404}
-    assert told["wrong token"]["code"] == "acs.first_session_refused"
-    assert [name for name, each in told.items() if each != told["wrong token"]] == []
-    assert not [name for name, answer in answers.items() if right["token"] in answer.text]
+    assert told["wrong code"]["code"] == "acs.first_session_refused"
+    assert [name for name, each in told.items() if each != told["wrong code"]] == []
+    assert not [name for name, answer in answers.items() if right["provisioning_code"] in answer.text]
     assert len(await asked.audit(limit=200)) == count
     assert (await asked.get(f"/devices/{SERIAL}")).json()["handed_out_at"] is None
 
 
-async def test_the_token_of_a_cpe_is_not_enough_nor_is_that_of_anybody_else(asked: Api) -> None:
+async def test_the_code_of_a_cpe_is_not_enough_nor_is_that_of_anybody_else(asked: Api) -> None:
     assert (await asked.post(WHERE, question(asked), role=None)).status_code == 401
     for role in ("noc", "read-only", "dispatch", "technician"):
         assert (await asked.post(WHERE, question(asked), role=role)).status_code == 403, role
@@ -100,7 +100,7 @@ async def test_a_question_is_small_and_names_its_fields(asked: Api) -> None:
     assert (await asked.post(WHERE, question(asked, manufacturer="x" * 5000), token=token)).status_code == 413
     odd = await asked.post(WHERE, question(asked, data_model="TR-69", shoe_size=43), token=token)
     assert odd.status_code == 422
-    assert question(asked)["token"] not in odd.text
+    assert question(asked)["provisioning_code"] not in odd.text
 
 
 async def test_where_no_acs_asks_nobody_is_told_anything(any_api: Api) -> None:
@@ -112,7 +112,7 @@ async def test_the_lab_s_extension_asks_at_this_door(asked: Api) -> None:
     transport = httpx.ASGITransport(asked.app)
     extension = FirstlightExtension("http://isp.test", await scoped(asked), LabClock(), transport=transport)
     right = question(asked)
-    args = ["default", SERIAL, "TR-181", right["token"], "", ""]
+    args = ["default", SERIAL, "TR-181", right["provisioning_code"], "", ""]
     told = await extension("settings", args)
     assert told is not None and json.loads(told)["params"]
     assert await extension("settings", [*args[:3], "a" * 32, "", ""]) is None
@@ -141,7 +141,7 @@ async def test_the_extension_beside_genieacs_asks_at_this_door_and_is_answered_i
     token_file = tmp_path / "token"
     token_file.write_text(await scoped(asked))
     right = question(asked)
-    args = ["default", SERIAL, "TR-181", right["token"], "", ""]
+    args = ["default", SERIAL, "TR-181", right["provisioning_code"], "", ""]
     async with serving(asked) as url:
         told = await asyncio.to_thread(play, token_file, {"times": 2}, url=url, args=args)
         wrong = [*args[:3], "a" * 32, "", ""]
