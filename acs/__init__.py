@@ -60,6 +60,7 @@ from acs.convergence.device_convergence import DeviceConvergence, WithdrawOutcom
 from acs.convergence.resetting import ResetOutcome, ResetRequest
 from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
+from acs.convergence.slowing import SLOWING_KEY
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_looks import wifi_ref
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
@@ -180,6 +181,7 @@ from acs.templates.settings import render
 
 __all__ = [
     "DEFAULT_ACS",
+    "SLOWING_KEY",
     "AcsBase",
     "AcsDevice",
     "AcsDoor",
