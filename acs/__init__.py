@@ -61,6 +61,7 @@ from acs.convergence.device_convergence import DeviceConvergence, WithdrawOutcom
 from acs.convergence.resetting import ResetOutcome, ResetRequest
 from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
+from acs.convergence.slowing import SLOWING_KEY
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_looks import wifi_ref
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
@@ -184,6 +185,7 @@ from acs.templates.settings import render
 __all__ = [
     "DEFAULT_ACS",
     "FIRST_SESSION_KEY",
+    "SLOWING_KEY",
     "AcsBase",
     "AcsDevice",
     "AcsDoor",
