@@ -20,7 +20,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import get_args
 
-from sqlalchemy import Index, String, insert, select
+from sqlalchemy import Index, String, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -203,6 +203,14 @@ class SignedLinks:
     def _mac(self, key: str, said: str) -> str:
         digest = hmac.digest(bytes.fromhex(key), f"{self._tenant_id}|{said}".encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+async def count_uses(db: AsyncSession, *, tenant_id: str, purpose: LinkPurpose, subject: str) -> int:
+    """How many links of this purpose were used for this subject."""
+    used = select(func.count()).where(
+        OneTimeLinkUse.tenant_id == tenant_id, OneTimeLinkUse.purpose == purpose, OneTimeLinkUse.subject == subject
+    )
+    return await db.scalar(used) or 0
 
 
 def without_tokens(text: str) -> str:

@@ -13,12 +13,14 @@ also goes into ``tables.LIVE_STATES`` and into the four rules below it.
 
 from provisioning.field.alternatives import Alternatives
 from provisioning.field.bookings import Whose
+from provisioning.field.customer_moves import NO_MOVES, CustomerMoves, MoveTerms, Standing, WhyNot
 from provisioning.field.errors import (
     FeedUnknown,
     FieldError,
     HoldEnds,
     JobUnknown,
     LeaveUnknown,
+    NobodyFree,
     NotDone,
     OutsideHours,
     PhotosFull,
@@ -31,6 +33,7 @@ from provisioning.field.errors import (
     TechnicianConflict,
     TechnicianUnknown,
     VisitChanged,
+    VisitNotMovable,
     VisitOver,
     VisitUnknown,
 )
@@ -60,10 +63,12 @@ from provisioning.field.visits import Visits
 
 __all__ = [
     "LIVE_STATES",
+    "NO_MOVES",
     "ActKind",
     "Alternatives",
     "Asked",
     "CalendarFeed",
+    "CustomerMoves",
     "FeedRecord",
     "FeedUnknown",
     "Feeds",
@@ -77,6 +82,8 @@ __all__ = [
     "LeaveRecord",
     "LeaveUnknown",
     "MadeFeed",
+    "MoveTerms",
+    "NobodyFree",
     "NotDone",
     "OfferRecord",
     "OutsideHours",
@@ -95,6 +102,7 @@ __all__ = [
     "Sheets",
     "SkillMissing",
     "SlotRefused",
+    "Standing",
     "Task",
     "Technician",
     "TechnicianBusy",
@@ -108,6 +116,7 @@ __all__ = [
     "VisitBooking",
     "VisitChanged",
     "VisitJob",
+    "VisitNotMovable",
     "VisitOutcome",
     "VisitOver",
     "VisitPhoto",
@@ -117,6 +126,7 @@ __all__ = [
     "VisitUnknown",
     "Visits",
     "Whose",
+    "WhyNot",
     "normalise_serial",
     "place_of",
     "read_made_at",

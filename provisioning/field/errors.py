@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from provisioning.errors import ProvisioningError
 
@@ -154,6 +154,33 @@ class SkillMissing(SlotRefused):
             f"Technician {technician_name} lacks {', '.join(missing)}, which {job} needs; choose another technician, or"
             " say why it must be this one."
         )
+
+
+class NobodyFree(SlotRefused):
+    """Nobody can come at that time."""
+
+    code = "field.nobody_free"
+
+    def __init__(self, visit_id: int, starts_at: datetime) -> None:
+        self.visit_id = visit_id
+        self.starts_at = starts_at
+        super().__init__(f"Nobody can make visit {visit_id} at {starts_at:%Y-%m-%d %H:%M} UTC; choose another time.")
+
+
+class VisitNotMovable(FieldError):
+    """The customer can't move this visit themselves, or not any more."""
+
+    code = "field.visit_not_movable"
+    WORDS: ClassVar = {
+        "over": "it is not to come any more",
+        "too_late": "it begins too soon",
+        "too_often": "they have moved it as often as they may",
+    }
+
+    def __init__(self, visit_id: int, why: str) -> None:
+        self.visit_id = visit_id
+        self.why = why
+        super().__init__(f"The customer can't move visit {visit_id}: {self.WORDS[why]}; dispatch still can.")
 
 
 class RosterCollides(FieldError):

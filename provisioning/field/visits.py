@@ -233,6 +233,10 @@ class Visits:
         """
         return await self._bookings.is_dispatchs_alone(await self._visit(visit_id))
 
+    async def is_installations(self, visit_id: int) -> bool:
+        """Whether an installation needs the visit. Raises: VisitUnknown."""
+        return await self._bookings.is_installations(await self._visit(visit_id))
+
     async def report(
         self,
         *,
