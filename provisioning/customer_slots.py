@@ -62,8 +62,8 @@ class CustomerSlots:
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
 
     async def visit(self, visit_id: int) -> VisitRecord:
-        """Raises: VisitUnknown."""
-        return await self._visits.visit(visit_id)
+        """The visit that a link leads to; of an order that has another one by now, that. Raises: VisitUnknown."""
+        return await self._visits.in_its_place(visit_id)
 
     async def standing(self, visit: VisitRecord) -> Standing:
         """Whether its customer can move it, and until when."""
@@ -74,7 +74,7 @@ class CustomerSlots:
 
         Raises: VisitUnknown, JobUnknown.
         """
-        visit = await self._visits.visit(visit_id)
+        visit = await self.visit(visit_id)
         standing = await self._moves.standing(visit)
         if standing.why_not is not None:
             return OwnVisit(visit, standing, [], None)

@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -205,10 +206,12 @@ class SignedLinks:
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-async def count_uses(db: AsyncSession, *, tenant_id: str, purpose: LinkPurpose, subject: str) -> int:
-    """How many links of this purpose were used for this subject."""
+async def count_uses(db: AsyncSession, *, tenant_id: str, purpose: LinkPurpose, subjects: Collection[str]) -> int:
+    """How many links of this purpose were used for these subjects."""
     used = select(func.count()).where(
-        OneTimeLinkUse.tenant_id == tenant_id, OneTimeLinkUse.purpose == purpose, OneTimeLinkUse.subject == subject
+        OneTimeLinkUse.tenant_id == tenant_id,
+        OneTimeLinkUse.purpose == purpose,
+        OneTimeLinkUse.subject.in_(subjects),
     )
     return await db.scalar(used) or 0
 

@@ -123,8 +123,7 @@ async def _unusable(call: Call, error: LinkError) -> Response:
         quote = await call.appliance.quotes(call.db).quote(int(error.to.subject))
         if quote["state"] == "accepted":
             return _accepted(call, quote)
-    of_a_visit = isinstance(error, LinkUsed | LinkExpired) and error.to.purpose == "move_visit"
-    if of_a_visit and (shown := await show_used(call, error)) is not None:
+    if isinstance(error, LinkUsed | LinkExpired) and (shown := await show_used(call, error)) is not None:
         return shown
     status = status_of(error)
     if isinstance(error, LinkUsed):

@@ -15,10 +15,11 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 from fastapi.responses import Response
 
+from provisioning.access import subject_of
 from provisioning.api.calls import Call, etag_of
 from provisioning.api.problems import Problem
 from provisioning.api.public_pages import message, page, refused, render, spoken, wording
-from provisioning.customer_slots import OwnVisit
+from provisioning.customer_slots import CHOSEN, OwnVisit
 from provisioning.days import begin_of, day_of
 from provisioning.errors import Fault, InvalidRequest
 from provisioning.field import VisitChanged, VisitRecord, VisitUnknown
@@ -71,20 +72,22 @@ async def move_visit(call: Call, to: LinkTo, *, by: str) -> Response:
 
     Raises: InvalidRequest, and as ``CustomerSlots.move``.
     """
-    slots, visit_id = call.appliance.customer_slots(call.db), int(to.subject)
-    seen = await slots.visit(visit_id)
+    slots = call.appliance.customer_slots(call.db)
+    seen = await slots.visit(int(to.subject))
     call.request.state.own_visit = seen
     mark, starts_at = _read(await call.request.body())
     if mark != _mark(seen):
-        raise VisitChanged(visit_id)
+        raise VisitChanged(seen["visit_id"])
     moved = await slots.move(seen=seen, starts_at=starts_at, by=by)
-    call.tells(action="visits reschedule", customer_id=seen["customer_id"], before=seen, after=moved)
-    call.tells(reason="the customer moved it by the link in their mail")
+    call.tells(action="visits reschedule", subject=subject_of("visit", seen["visit_id"]), reason=CHOSEN)
+    call.tells(customer_id=seen["customer_id"], before=seen, after=moved)
     return _page(call.request, moved, "visit.thanks", said="visit.moved")
 
 
 async def show_used(call: Call, error: LinkUsed | LinkExpired) -> Response | None:
-    """The visit of a link that moves nothing any more, while it is to come; else None."""
+    """The visit of a link that moves nothing any more, while it is to come; else None, as of any other link."""
+    if error.to.purpose != "move_visit":
+        return None
     slots = call.appliance.customer_slots(call.db)
     visit = await slots.visit(int(error.to.subject))
     if (await slots.standing(visit)).why_not == "over":

@@ -1,7 +1,7 @@
 """Whether a customer may move their visit themselves: how often, and until when before it begins.
 
 Each move uses up the one-time link of a mail, and only a mail that tells of the new time brings another; so the links
-that were used for a visit are its moves.
+that were used for a visit, or for those of its order, are its moves.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.field.records import VisitRecord
+from provisioning.field.tables import Visit
 from provisioning.intake import Clock
 from provisioning.links import count_uses
 from workflows.answers import LinkTo
@@ -52,9 +54,8 @@ class CustomerMoves:
     async def standing(self, visit: VisitRecord, *, being_used: int = 0) -> Standing:
         """Whether, and until when. ``being_used``: links that count, and have yet to do what they are for."""
         until = visit["starts_at"] - self._terms.notice
-        used = await count_uses(
-            self._db, tenant_id=self._tenant_id, purpose="move_visit", subject=str(visit["visit_id"])
-        )
+        subjects = [str(visit_id) for visit_id in await self._of_the_order(visit)]
+        used = await count_uses(self._db, tenant_id=self._tenant_id, purpose="move_visit", subjects=subjects)
         left = max(0, self._terms.most - used + being_used)
         return Standing(until, left, self._why_not(visit, until, left))
 
@@ -69,6 +70,19 @@ class CustomerMoves:
     def earliest(self) -> datetime:
         """Nothing sooner is offered: dispatch has to hear of it, too."""
         return self._now() + self._terms.notice
+
+    async def _of_the_order(self, visit: VisitRecord) -> list[int]:
+        """The visit, and those that its order had before: a run that joins it anew may have called one off."""
+        if visit["order_id"] is None:
+            return [visit["visit_id"]]
+        found = await self._db.scalars(
+            select(Visit.id).where(
+                Visit.tenant_id == self._tenant_id,
+                Visit.customer_id == visit["customer_id"],
+                Visit.order_id == visit["order_id"],
+            )
+        )
+        return list(found)
 
     def _why_not(self, visit: VisitRecord, until: datetime, left: int) -> WhyNot | None:
         if visit["state"] != "booked" or visit["starts_at"] <= self._now():

@@ -85,7 +85,8 @@ class Messages(BaseModel):
         default=3,
         ge=0,
         le=20,
-        description="How often a customer may move a visit by the links of their mails; 0: there are no such links.",
+        description="How often a customer may move a visit, or those of an order, by the links of their mails; 0: there"
+        " are no such links.",
     )
     notice_schemas: Annotated[tuple[str, ...], NoDecode, WORDS] = Field(
         default=NOTICE_SCHEMAS,
