@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from provisioning.field import (
     Jobs,
     NobodyFree,
     Planning,
+    TechnicianBusy,
     Technicians,
     VisitChanged,
     VisitNotMovable,
@@ -297,3 +299,28 @@ async def test_a_link_leads_to_the_visit_that_its_order_has_now_and_all_moves_of
         slots = appliance.customer_slots(db)
         assert (await slots.visit(first))["visit_id"] == second
         assert (await slots.look(first)).standing.left == 1
+
+
+@pytest.mark.both_databases
+async def test_of_two_customers_who_want_the_same_time_at_once_one_has_it(appliance: Appliance) -> None:
+    async with appliance.database.begin() as db:
+        calendar = Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+        booked = [
+            await calendar.book(
+                customer_id=CUSTOMER,
+                technician_id=7,
+                starts_at=nine(appliance, days),
+                duration_minutes=120,
+                address="here",
+            )
+            for days in (3, 4)
+        ]
+    outcomes = await asyncio.gather(
+        *(move(appliance, visit, nine(appliance, 5)) for visit in booked), return_exceptions=True
+    )
+    [refused] = [each for each in outcomes if isinstance(each, BaseException)]
+    assert isinstance(refused, NobodyFree | TechnicianBusy)
+    async with appliance.database.read() as db:
+        calendar = Visits(db, tenant_id=appliance.tenant_id, now=appliance.clock)
+        then = await calendar.visits(starts_at=nine(appliance, 5), ends_at=nine(appliance, 6))
+    assert [each["starts_at"] for each in then] == [nine(appliance, 5)]
