@@ -186,6 +186,9 @@ ProvisioningError
 |   |-- VisitOver                 the visit's state doesn't allow what was asked
 |   |-- VisitChanged              somebody else was quicker
 |   |-- VisitNotMovable           not by its customer: too soon, too often, or over
+|   |-- StockElsewhere            a serial is in somebody else's van
+|   |-- StockMissing              a serial isn't in this van
+|   |-- StockUnknown
 |   |-- SheetChanged              somebody else has written into the visit's record meanwhile
 |   `-- NotDone                   not everything has been seen to work yet
 |-- PhotoRefused                  in ``provisioning.photo_files``: no picture that is taken here

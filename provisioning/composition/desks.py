@@ -18,7 +18,7 @@ from provisioning.customer_slots import CustomerSlots
 from provisioning.data_caps import billed_plan, billing_days, tell_lifted, tell_of_cap
 from provisioning.device_desk import DeviceDesk
 from provisioning.dispatch import DispatchDesk
-from provisioning.field import Alternatives, CustomerMoves, Feeds, Planning, Search
+from provisioning.field import Alternatives, CustomerMoves, Feeds, Planning, Search, VanStock
 from provisioning.field_desk import FieldDesk
 from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
@@ -194,6 +194,10 @@ class WithDesks(WithServices):
     def feeds(self, db: AsyncSession) -> Feeds:
         """Calendars for calendar programs, bound to this transaction."""
         return Feeds(db, tenant_id=self.tenant_id, now=self.clock, zone=self.zone)
+
+    def van_stock(self, db: AsyncSession) -> VanStock:
+        """What technicians' vans hold, bound to this transaction."""
+        return VanStock(db, tenant_id=self.tenant_id, now=self.clock)
 
     def planning(self, db: AsyncSession) -> Planning:
         """When technicians work, bound to this transaction."""

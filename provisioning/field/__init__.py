@@ -29,6 +29,9 @@ from provisioning.field.errors import (
     SheetChanged,
     SkillMissing,
     SlotRefused,
+    StockElsewhere,
+    StockMissing,
+    StockUnknown,
     TechnicianBusy,
     TechnicianConflict,
     TechnicianUnknown,
@@ -48,6 +51,8 @@ from provisioning.field.records import ReportedVisit, VisitRecord
 from provisioning.field.search import OfferRecord, Search
 from provisioning.field.serials import normalise_serial
 from provisioning.field.sheets import PhotoRecord, SheetRecord, Sheets, read_made_at
+from provisioning.field.stock import StockHistory, StockItem, StockMovement, VanStock
+from provisioning.field.stock_tables import IN_A_VAN, StockState, VanItem, VanMovement
 from provisioning.field.tables import (
     LIVE_STATES,
     Technician,
@@ -62,6 +67,7 @@ from provisioning.field.travel import Place, place_of, read_place
 from provisioning.field.visits import Visits
 
 __all__ = [
+    "IN_A_VAN",
     "LIVE_STATES",
     "NO_MOVES",
     "ActKind",
@@ -103,6 +109,13 @@ __all__ = [
     "SkillMissing",
     "SlotRefused",
     "Standing",
+    "StockElsewhere",
+    "StockHistory",
+    "StockItem",
+    "StockMissing",
+    "StockMovement",
+    "StockState",
+    "StockUnknown",
     "Task",
     "Technician",
     "TechnicianBusy",
@@ -111,6 +124,9 @@ __all__ = [
     "TechnicianRecord",
     "TechnicianUnknown",
     "Technicians",
+    "VanItem",
+    "VanMovement",
+    "VanStock",
     "Visit",
     "VisitAct",
     "VisitBooking",

@@ -213,6 +213,40 @@ class HoldEnds(FieldError):
         )
 
 
+class StockElsewhere(FieldError):
+    """A serial is in somebody else's van."""
+
+    code = "field.stock_elsewhere"
+
+    def __init__(self, vans: Mapping[str, int]) -> None:
+        self.vans = dict(vans)
+        told = ", ".join(f"{serial} (technician {whose})" for serial, whose in list(vans.items())[:10])
+        more = ", ..." if len(vans) > 10 else ""
+        super().__init__(f"In other vans already: {told}{more}. Book them out there first.")
+
+
+class StockMissing(FieldError):
+    """A serial isn't in this van."""
+
+    code = "field.stock_missing"
+
+    def __init__(self, technician_id: int, serials: Sequence[str]) -> None:
+        self.technician_id = technician_id
+        self.serials = list(serials)
+        told = ", ".join(self.serials[:10]) + (", ..." if len(self.serials) > 10 else "")
+        super().__init__(f"Not in the van of technician {technician_id}: {told}. Nothing was booked out.")
+
+
+class StockUnknown(FieldError):
+    """No van has ever had this serial."""
+
+    code = "field.stock_unknown"
+
+    def __init__(self, serial: str) -> None:
+        self.serial = serial
+        super().__init__(f"No van has ever had {serial}.")
+
+
 class SheetChanged(FieldError):
     """Somebody else has written into the visit's record meanwhile."""
 
