@@ -35,7 +35,8 @@ REAL_GENIEACS = "FIRSTLIGHT_GENIEACS_NBI_URL"
 
 
 def pytest_configure() -> None:
-    """No test reads the settings of the machine it runs on: with them it would go to real systems.
+    """No test reads the settings of the machine it runs on: with them it would go to real systems. Errors are logged as
+    the appliance logs them, and not in colours with all that was at hand, which takes a second each.
 
     A GenieACS that they name is kept under another name, for ``tests/acs/nbi/test_client.py`` alone.
     """
@@ -43,6 +44,8 @@ def pytest_configure() -> None:
         os.environ["FIRSTLIGHT_TEST_GENIEACS_NBI_URL"] = os.environ[REAL_GENIEACS]
     for name in settings_in(os.environ):
         del os.environ[name]
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
     compile_once()
 
 

@@ -139,6 +139,10 @@ async def _demo(
         from provisioning.lab.proof import prove
     except ModuleNotFoundError as error:  # the other commands need nothing of the laboratory
         raise DemoFailed(f"the laboratory needs {error.name}; install firstlight[lab]") from error
+    if stay:
+        from provisioning.console.assets import assets
+
+        assets()  # what is not there is better said before the job than after it
     real_cpe = load_settings().genieacs_nbi_url is not None
     seconds = within or (WITH_A_REAL_CPE_SECONDS if real_cpe else WITHIN_SECONDS)
     try:

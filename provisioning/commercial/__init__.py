@@ -53,6 +53,7 @@ from provisioning.commercial.errors import (
     SurveyMissing,
     SurveyNotFeasible,
 )
+from provisioning.commercial.helpdesk.ticket_desk import MOVES as TICKET_MOVES
 from provisioning.commercial.helpdesk.ticket_desk import TicketDesk, TicketRecord
 from provisioning.commercial.helpdesk.ticket_errors import (
     TicketCancelled,
@@ -209,6 +210,7 @@ __all__ = [
     "BRAND_STYLESHEET",
     "COMMON_STYLESHEET",
     "LARGEST_ALLOCATION",
+    "TICKET_MOVES",
     "AllocationReturned",
     "AllocationUnknown",
     "BillingError",

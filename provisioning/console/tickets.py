@@ -1,4 +1,4 @@
-"""``/tickets``: what teams are to do, and until when."""
+"""``/tickets``: what teams are to do, and until when; a ticket is moved, and given to others, on its page."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from typing import Annotated, get_args
 
 from fastapi import Query, Response
 
+from provisioning.access import subject_of
 from provisioning.api import Call, InCall
 from provisioning.api.pages import After, Number, page_of, row_of
-from provisioning.commercial import TicketDesk
-from provisioning.console.doors import ConsoleDoors
+from provisioning.commercial import TICKET_MOVES, TicketDesk
+from provisioning.console.doors import ConsoleDoors, form_of
 from provisioning.console.lists import one_of
-from provisioning.console.pages import show
+from provisioning.console.pages import show, to
 from provisioning.console.run_pages import read_customer
-from workflows.answers import TicketState
+from provisioning.errors import Fault, InvalidRequest
+from workflows.answers import TicketPriority, TicketState
 
 ON_A_PAGE = 50
 STATES: tuple[TicketState, ...] = get_args(TicketState)
 STILL_TO_DO: tuple[TicketState, ...] = ("open", "inProgress")
+PRIORITIES: tuple[TicketPriority, ...] = get_args(TicketPriority)
 ALL = "all"
 
 doors = ConsoleDoors(name="tickets")
@@ -47,7 +50,7 @@ async def tickets(
         tickets=page.items,
         next=page.next,
         states=(ALL, *STATES),
-        teams=[each["team"] for each in await call.appliance.teams(call.db).teams()],
+        teams=await _teams(call),
         still_to_do=STILL_TO_DO,
         wanted={"state": state, "team": team, "customer": customer, "overdue": bool(overdue)},
     )
@@ -55,9 +58,45 @@ async def tickets(
 
 @doors.page("/tickets/{ticket_id}", permission="tickets.read")
 async def ticket(call: InCall, ticket_id: Number) -> Response:
-    """One ticket, whole."""
+    """One ticket, whole, and the form that moves it where it can still be moved."""
     found = await _desk(call).ticket(ticket_id)
-    return show(call, "ticket.html.j2", f"Ticket {ticket_id}", ticket=found, still_to_do=STILL_TO_DO)
+    return show(
+        call,
+        "ticket.html.j2",
+        f"Ticket {ticket_id}",
+        ticket=found,
+        still_to_do=STILL_TO_DO,
+        moves=TICKET_MOVES[found["state"]],
+        priorities=PRIORITIES,
+        teams=await _teams(call),
+    )
+
+
+@doors.act("/tickets/{ticket_id}", permission="tickets.write")
+async def change(call: InCall, ticket_id: Number) -> Response:
+    """Moves the ticket, or gives it to another team, if it still is what was seen."""
+    form, desk = form_of(call), _desk(call)
+    before = await desk.ticket(ticket_id)
+    faults = [] if form.text("note") else [Fault("note", "is missing")]
+    if form.text("seen") != str(before["version"]):
+        faults.append(Fault("seen", "it has been changed by now: look again"))
+    if faults:
+        raise InvalidRequest("The change", faults)
+    wanted = {name: form.text(name) or None for name in ("state", "priority", "assigned_team", "note")}
+    after = await desk.update(ticket_id=ticket_id, version=before["version"], **wanted)
+    call.tells(
+        action="tickets change",
+        subject=subject_of("ticket", ticket_id),
+        customer_id=after["customer_id"],
+        reason=form.text("note"),
+        before=before,
+        after=after,
+    )
+    return to(f"/tickets/{ticket_id}")
+
+
+async def _teams(call: Call) -> list[str]:
+    return [each["team"] for each in await call.appliance.teams(call.db).teams()]
 
 
 def _desk(call: Call) -> TicketDesk:

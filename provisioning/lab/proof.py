@@ -38,7 +38,7 @@ async def prove(world: LabWorld, appliance: Appliance, view: RunView, before_sca
     mail = _mail(world, facts, claims)
     bill = await _bill(appliance, allocated, claims)
     check = await check_everything(appliance)
-    claims.append((check.failed == 0, f"{check.failed} invariants are broken"))
+    claims += [(False, f"{each.invariant}: {each.subject}: {each.message}") for each in check.findings]
     claims += await _nothing_left_at_the_acs(appliance, facts)
     report = {
         "run": view.summary.id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -35,6 +35,13 @@ GUISES: dict[str, tuple[tuple[int, int], Scheme]] = {
     "phone-dark": (PHONE, "dark"),
 }
 """What a page is looked at in, each by its name."""
+WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+OF_COLOURS = ("color-contrast",)
+"""All that another scheme of colours can break."""
+FIND = """async runOnly => {
+    const found = await axe.run({runOnly, resultTypes: ["violations"], preload: false});
+    return found.violations.flatMap(one => one.nodes.map(node => `${one.id}: ${node.html.slice(0, 200)}`));
+}"""
 
 
 @cache
@@ -66,17 +73,15 @@ class Looker:
         await self.page.set_viewport_size({"width": size[0], "height": size[1]})
         await self.page.emulate_media(color_scheme=scheme)
 
-    async def axe(self) -> list[str]:
-        """What WCAG 2.2 AA finds wrong with the page as it stands: rule and where.
+    async def axe(self, rules: Sequence[str] = WCAG) -> list[str]:
+        """What these rules or sets of rules find wrong with the page as it stands: rule and where.
 
         The script is put in by the debugger, beside the page's policy, which would not let it in.
         """
         if not await self.page.evaluate("'axe' in window"):
             await self.page.evaluate(axe_script() + "; undefined")
-        found = await self.page.evaluate(
-            "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-        )
-        return [f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]]
+        found: list[str] = await self.page.evaluate(FIND, list(rules))
+        return found
 
     async def sideways(self) -> int:
         """By how many pixels the page is wider than its window."""
@@ -115,9 +120,9 @@ class Machine:
         """What is wrong with the page, in each guise in which something is: what axe finds, and by how many pixels it
         is too wide. The page is loaded once, since only its colours and its layout differ."""
         wrong = {}
-        for guise in GUISES:
+        for guise, (_, scheme) in GUISES.items():
             await looker.wear(guise)
-            found = await looker.axe(), await looker.sideways()
+            found = await looker.axe(WCAG if scheme == "light" else OF_COLOURS), await looker.sideways()
             await self.picture(looker, f"{guise}-{name}")
             if found != ([], 0):
                 wrong[guise] = found

@@ -40,6 +40,7 @@ DESK = "desk"
 NOC = "operator"
 PATIENCE_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 0.1
+OF_THE_NAS_CLOCK = "radius.nas_heard"
 NOTICE_TURNS = 60
 
 
@@ -113,7 +114,7 @@ class JourneyLab:
         await self.appliance.end_terms()
         for _ in range(NOTICE_TURNS):
             result = await check_everything(self.appliance)
-            findings = [found for found in result.findings if found.invariant != "radius.nas_heard"]
+            findings = [found for found in result.findings if found.invariant != OF_THE_NAS_CLOCK]
             if {found.invariant for found in findings} != {"notice.not_stuck"}:
                 break
             await self.happening()

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from provisioning.access import list_audit
 from provisioning.commercial import TicketDesk
 from tests.support.console import Console, Person
 
@@ -88,7 +89,7 @@ async def test_tickets_stand_in_the_order_in_which_they_are_due(any_console: Con
     nora = await any_console.somebody("noc")
     assert f'<a href="/tickets/{ticket}"><strong>No light since noon</strong></a>' in await page(nora, "/tickets")
     seen = await page(nora, f"/tickets/{ticket}")
-    assert "nobody in particular" in seen and f"firstlight tickets move {ticket} inProgress" in seen
+    assert "nobody in particular" in seen and "<option>inProgress</option>" in seen
     assert "No ticket like that." in await page(nora, "/tickets", state="closed")
     assert "No ticket like that." in await page(nora, "/tickets", overdue="yes", team="noc")
     async with any_console.appliance.database.begin() as db:
@@ -96,6 +97,30 @@ async def test_tickets_stand_in_the_order_in_which_they_are_due(any_console: Con
         await desk.update(ticket_id=ticket, state="cancelled", note="by mistake")
     assert "No ticket is to be done." in await page(nora, "/tickets")
     assert f'href="/tickets/{ticket}"' in await page(nora, "/tickets", state="all")
+
+
+async def test_a_ticket_is_moved_on_its_page_by_who_has_seen_it_as_it_is(any_console: Console) -> None:
+    ticket = await open_ticket(any_console)
+    nora, reader = await any_console.somebody("noc"), await any_console.somebody("read-only")
+    form = {"seen": "1", "state": "inProgress", "assigned_team": "onboarding", "priority": "", "note": "Line 3 is dark"}
+
+    assert (await nora.send(f"/tickets/{ticket}", {**form, "note": " ", "seen": "7"})).status_code == 422
+    assert (await nora.send(f"/tickets/{ticket}", {**form, "assigned_team": "nobody"})).status_code == 404
+    assert (await nora.send(f"/tickets/{ticket}", {**form, "state": "closed"})).status_code == 409
+    assert (await reader.send(f"/tickets/{ticket}", form)).status_code == 403
+    assert "<form" not in (await page(reader, f"/tickets/{ticket}")).partition("<main")[2]
+    assert (await nora.send(f"/tickets/{ticket}", form)).status_code == 303
+    assert (await nora.send(f"/tickets/{ticket}", form)).status_code == 422  # it is another by now
+
+    async with any_console.appliance.database.read() as db:
+        desk = TicketDesk(db, tenant_id=any_console.appliance.tenant_id, now=any_console.appliance.clock)
+        moved = await desk.ticket(ticket)
+        [entry] = await list_audit(db, tenant_id=any_console.appliance.tenant_id, limit=1)
+    kept = (moved["state"], moved["assigned_team"], moved["priority"], moved["note"])
+    assert kept == ("inProgress", "onboarding", "urgent", "Line 3 is dark")
+    assert (entry.action, entry.subject, entry.reason) == ("tickets change", f"ticket/{ticket}", "Line 3 is dark")
+    assert entry.before is not None and entry.after is not None
+    assert (entry.before["state"], entry.after["state"]) == ("open", "inProgress")
 
 
 async def test_mails_and_notices_are_listed_with_what_was_answered(any_console: Console) -> None:

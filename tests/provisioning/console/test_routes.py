@@ -40,7 +40,7 @@ ACTS = {
     "/campaigns/{name}/acts/{verb}": {"verb": "pause"},
     "/webhooks/{webhook_id}/acts/{verb}": {"verb": "disable"},
 }
-NOT_THERE = ("/campaigns/{name}/acts/{verb}", "/webhooks/{webhook_id}/acts/{verb}")
+NOT_THERE = ("/campaigns/{name}/acts/{verb}", "/webhooks/{webhook_id}/acts/{verb}", "/tickets/{ticket_id}")
 """Of these the estate has none."""
 NEEDS: dict[str, dict[str, str]] = {
     "/access-nodes/of": {"name": "OLT-3"},

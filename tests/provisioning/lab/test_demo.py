@@ -18,10 +18,13 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from acs.testing import LabAcs, LabCpe, WallClock
 from provisioning.bootstrap import open_appliance
+from provisioning.cli import app
 from provisioning.cli.demo import ways_in
+from provisioning.console import assets
 from provisioning.lab.demo import Lab
 from provisioning.lab.errors import DemoFailed
 from provisioning.lab.installing import install
@@ -175,6 +178,20 @@ async def test_a_demo_stays_open_with_its_console_until_it_is_told_to_end(tmp_pa
         await process.communicate()
     assert process.returncode == 0
     assert freeradius_of(home) == []
+
+
+def test_a_demo_that_would_stay_open_says_at_once_what_its_pages_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets, "NEEDED", (*assets.NEEDED, "chart.min.js"))
+    assets.assets.cache_clear()
+    try:
+        ended = CliRunner().invoke(app, ["demo", "--home", str(tmp_path / "lab")])
+    finally:
+        assets.assets.cache_clear()
+    assert ended.exit_code == 2
+    assert "chart.min.js" in ended.stderr and "deploy/assets" in ended.stderr
+    assert not (tmp_path / "lab").exists()
 
 
 @pytest.mark.second_half
