@@ -132,6 +132,7 @@ async def stock(
     """What is in a technician's van, owned and returned; or what was installed out of it, or booked out."""
     if call.caller.technician_id not in (None, technician_id):
         raise TechnicianUnknown(technician_id)
+    await Technicians(call.db, tenant_id=call.tenant_id).technician(technician_id)
     found = await call.appliance.van_stock(call.db).stock(
         technician_id, states=state or IN_A_VAN, after=row_of(after), limit=limit + 1
     )

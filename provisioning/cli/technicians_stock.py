@@ -10,7 +10,7 @@ from provisioning.bootstrap import Appliance
 from provisioning.cli.choices import chosen
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
-from provisioning.field import IN_A_VAN, StockItem, StockState
+from provisioning.field import IN_A_VAN, StockItem, StockState, Technicians
 
 app = typer.Typer(no_args_is_help=True, help="What technicians' vans hold, by serial.")
 
@@ -29,6 +29,7 @@ def list_(
     async def act(appliance: Appliance) -> None:
         wanted = chosen("state", state, StockState)
         async with appliance.database.read() as db:
+            await Technicians(db, tenant_id=appliance.tenant_id).technician(technician)
             found = await appliance.van_stock(db).stock(technician, states=[wanted] if wanted else IN_A_VAN)
         _show(found, json_=json_)
 

@@ -130,11 +130,8 @@ class VanStock:
         after: int | None = None,
         limit: int | None = None,
     ) -> list[StockItem]:
-        """What is in this technician's van, or of these states was last in it, in the order of becoming known.
-
-        Raises: TechnicianUnknown.
-        """
-        await self._hold(technician_id, lock=False)
+        """What is in this technician's van, or of these states was last in it, in the order of becoming known; nothing
+        where there is no such technician."""
         query = select(VanItem).where(
             VanItem.tenant_id == self._tenant_id,
             VanItem.technician_id == technician_id,
@@ -208,10 +205,10 @@ class VanStock:
         )
         await self._db.flush()  # a later question in this transaction must find it moved
 
-    async def _hold(self, technician_id: int, *, lock: bool = True) -> None:
+    async def _hold(self, technician_id: int) -> None:
         """Raises: TechnicianUnknown."""
         query = select(Technician.id).where(Technician.tenant_id == self._tenant_id, Technician.id == technician_id)
-        if await self._db.scalar(query.with_for_update(key_share=True) if lock else query) is None:
+        if await self._db.scalar(query.with_for_update(key_share=True)) is None:
             raise TechnicianUnknown(technician_id)
 
     async def _rows(self, serials: Sequence[str], *, lock: bool = True) -> dict[str, VanItem]:

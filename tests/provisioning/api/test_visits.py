@@ -260,6 +260,8 @@ async def test_a_van_is_booked_in_and_out_and_a_scan_takes_out_of_it_what_was_in
     assert listed == [(f"HWTC4A2B9C0{number}", "owned") for number in (1, 2, 3)]
     assert (await api.get("/technicians/8/stock", role="technician")).status_code == 404
 
+    assert (await api.get("/technicians/99/stock", role="dispatch")).status_code == 404
+
     visit_id = (await book(api, in_three_days(api))).json()["visit_id"]
     acts = f"/visits/{visit_id}/acts"
     said = {"made_at": api.appliance.clock().isoformat()}
