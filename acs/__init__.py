@@ -15,6 +15,7 @@
 * ``TemplateLibrary`` holds the CPE templates, ``provisions/firstlight_apply.js`` the script that runs at the ACS.
 * ``DeviceOperations`` and ``CustomerWishes`` write down what is to be done to a CPE once (reboot, firmware, a ping,
   another WiFi name, a swap), ``OperationCarrier`` does it and calls it done by its effect.
+* ``FirstSessions`` answers an ACS that asks in a CPE's very first session, for a CPE that has proven who it is.
 * ``DeviceSearch`` finds CPEs by the beginning of a serial number in any of its spellings.
 * The functions named ``serials_bound_twice`` and the like are the invariants of ``firstlight check``.
 
@@ -60,6 +61,7 @@ from acs.convergence.device_convergence import DeviceConvergence, WithdrawOutcom
 from acs.convergence.resetting import ResetOutcome, ResetRequest
 from acs.convergence.seen_devices import SeenDevice
 from acs.convergence.sessions import Patience
+from acs.convergence.slowing import SLOWING_KEY
 from acs.convergence.verifying import Drift, VerifyOutcome, require_verified
 from acs.device_looks import wifi_ref
 from acs.device_records import DeviceRecord, DeviceState, ProvisionedDevice
@@ -76,6 +78,7 @@ from acs.errors import (
     DeviceError,
     DeviceUnknown,
     DeviceUnreachable,
+    FirstSessionRefused,
     NothingToRollBack,
     NotYet,
     OverridesRefused,
@@ -98,6 +101,7 @@ from acs.errors import (
     WrongModel,
 )
 from acs.estate import AcsFleet, ConvergenceBySite
+from acs.first_sessions import FIRST_SESSION_KEY, Asking, FirstSessions, HandedOut, provisioning_code
 from acs.fleet.converging import FleetConvergence, FleetProgress
 from acs.fleet.judged_page import SweepOutcome
 from acs.fleet.overview import CauseCount, FleetOverview, FleetTrouble, StateCount
@@ -180,6 +184,8 @@ from acs.templates.settings import render
 
 __all__ = [
     "DEFAULT_ACS",
+    "FIRST_SESSION_KEY",
+    "SLOWING_KEY",
     "AcsBase",
     "AcsDevice",
     "AcsDoor",
@@ -192,6 +198,7 @@ __all__ = [
     "AcsTrap",
     "AcsUnknown",
     "ApplyOutcome",
+    "Asking",
     "AwaitingFirstInform",
     "Baseline",
     "Begin",
@@ -232,6 +239,8 @@ __all__ = [
     "Fault",
     "Faulted",
     "Finding",
+    "FirstSessionRefused",
+    "FirstSessions",
     "FleetConvergence",
     "FleetOverview",
     "FleetProgress",
@@ -240,6 +249,7 @@ __all__ = [
     "Found",
     "GenieAcsService",
     "Group",
+    "HandedOut",
     "InHand",
     "InstallOutcome",
     "LateCpe",
@@ -341,6 +351,7 @@ __all__ = [
     "operations_with_secrets",
     "own_addresses",
     "pon_serial",
+    "provisioning_code",
     "render",
     "require_verified",
     "resume_devices",

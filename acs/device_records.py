@@ -53,6 +53,9 @@ class DeviceRecord(ProvisionedDevice):
     applied_revision: str | None
     bound_at: datetime
     last_inform_at: datetime | None
+    handed_out_at: datetime | None
+    """When it was last told its settings in its first session (``acs.first_sessions``); whether it took them is in the
+    state."""
     queued_at: datetime | None
     applied_at: datetime | None
     verified_at: datetime | None
@@ -81,6 +84,7 @@ RECORDS = select(
     DEVICE.applied_revision,
     DEVICE.bound_at,
     DEVICE.last_inform_at,
+    DEVICE.handed_out_at,
     DEVICE.queued_at,
     DEVICE.applied_at,
     DEVICE.verified_at,
@@ -119,6 +123,7 @@ def record_of(device: AcsDevice | Row[*tuple[Any, ...]]) -> DeviceRecord:
         applied_revision=device.applied_revision,
         bound_at=device.bound_at,
         last_inform_at=device.last_inform_at,
+        handed_out_at=device.handed_out_at,
         queued_at=device.queued_at,
         applied_at=device.applied_at,
         verified_at=device.verified_at,

@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 
 from acs.nbi.client import NbiClient
 from acs.nbi.errors import NbiError
-from acs.presets.baseline import baseline
+from acs.presets.baseline import FIRST_SESSION, Baseline, baseline
 from acs.presets.differences import differences
 
 OLDEST_SAFE = (1, 2, 15)
@@ -61,13 +61,21 @@ class AcsDoor:
 
 
 async def examine_acs(
-    door: AcsDoor, nbi: NbiClient, *, now: Callable[[], datetime], reaches: Reaches | None = None
+    door: AcsDoor,
+    nbi: NbiClient,
+    *,
+    now: Callable[[], datetime],
+    reaches: Reaches | None = None,
+    wanted: Baseline | None = None,
 ) -> AcsExamination:
     """Every trap that is found; an ACS that does not answer is one itself, and its door is looked at all the same."""
     traps = [trap async for trap in _door_traps(door, reaches or _reaches)]
     unseen: list[str] = []
+    wanted = wanted or baseline()
     try:
-        found = await differences(nbi, baseline())
+        found = await differences(nbi, wanted)
+        asks = FIRST_SESSION in wanted.presets
+        unanswered = await nbi.count("faults", {"channel": FIRST_SESSION, "code": "timeout"}) if asks else 0
     except NbiError as error:
         traps.append(_no_answer(door, error))
         unseen.append(f"the presets of ACS {door.acs_name}: it did not answer")
@@ -90,6 +98,15 @@ async def examine_acs(
                 what=f"ACS {door.acs_name}: script {rival}, which is not ours, says how often CPEs report",
                 why="It and we set intervals in turn: that reads as drift, is repaired, and ends as a repair loop.",
                 fix=f"take PeriodicInformEnable and PeriodicInformInterval out of provision {rival} in GenieACS",
+            )
+        )
+    if unanswered:
+        traps.append(
+            AcsTrap(
+                trap="first_session_extension_silent",
+                what=f"ACS {door.acs_name}: the first sessions of {unanswered} CPEs waited for an extension in vain",
+                why="Each new CPE costs a session 3 s, and gets its settings by a task as if nobody had been asked.",
+                fix="put deploy/genieacs/ext/firstlight.js into GenieACS's folder of extensions, as docs/acs.md says",
             )
         )
     if found["changes"]:

@@ -17,6 +17,7 @@
     ├── PresetInstallUnderWay    an install at that ACS is under way
     ├── PresetInstallUnfinished  the ACS went away in the middle of an install
     ├── NothingToRollBack        no install at that ACS could be taken back
+    ├── FirstSessionRefused      nothing is handed out to whoever asks in a CPE's first session
     ├── DeviceError              the CPE, as the ACS sees it
     │   ├── SerialAmbiguous      several CPEs at the ACS carry that serial
     │   ├── WrongDataModel       the template is for the other TR-069 data model
@@ -237,6 +238,12 @@ class NothingToRollBack(AcsError):
     def __init__(self, acs_name: str) -> None:
         self.acs_name = acs_name
         super().__init__(f"Nothing was installed at ACS {acs_name} that could be taken back.")
+
+
+class FirstSessionRefused(AcsError):
+    """Nothing is handed out: no CPE that has proven to be this one waits for its first settings here."""
+
+    code = "acs.first_session_refused"
 
 
 class DeviceError(AcsError):

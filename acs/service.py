@@ -23,7 +23,7 @@ from acs.templates.library import TemplateLibrary
 from acs.templates.overriding import without
 from acs.templates.passphrases import new_wifi_passphrase
 from acs.templates.rendering import InputValue, Setting, Template, checked_inputs
-from acs.wishes import plan_overrides, rendering_of, renew, write_wish
+from acs.wishes import plan_overrides, rendering_of, renew, was_sent, write_wish
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +140,7 @@ class GenieAcsService(DeviceLooks):
         device.reason = "Withdrawn from its service."
         device.details = []
         device.withdrawn_at = device.updated_at = self._now()
-        device.cleared_at = None if device.queued_at else device.withdrawn_at  # never queued: nothing is at the ACS
+        device.cleared_at = None if was_sent(device) else device.withdrawn_at  # never sent: nothing is at the ACS
         if wifi_ref(serial) in device.inputs.values():
             await self._secrets.discard(self._db, wifi_ref(serial))
         await self._db.flush()  # the serial is free for a new binding within this transaction

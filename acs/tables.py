@@ -135,6 +135,9 @@ class AcsDevice(AcsBase):
     task_id: Mapped[str | None] = mapped_column(Text)
     """The ACS task that carries ``revision``, while it is queued."""
     applied_revision: Mapped[str | None] = mapped_column(String(64))
+    handed_out_revision: Mapped[str | None] = mapped_column(String(64))
+    """The revision that the ACS was last told in a session of the CPE (``acs.first_sessions``); proves nothing."""
+    handed_out_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     written_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the values reached the CPE, by the ACS's clock: a reading proves something only if it is newer."""
     reading_after: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -73,3 +73,8 @@ def renew(device: AcsDevice, settings: Sequence[Setting], *, why: str, at: datet
     device.state = "queued" if seen else "awaiting_first_inform"
     device.reason = f"{why} They are on their way." if seen else f"{why} The CPE has not reported to the ACS yet."
     device.updated_at = at
+
+
+def was_sent(device: AcsDevice) -> bool:
+    """Whether something of this binding may be at an ACS."""
+    return device.queued_at is not None or device.handed_out_at is not None

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from acs import DEFAULT_ACS, AcsFleet, NbiClient
+from acs import DEFAULT_ACS, AcsFleet, Baseline, NbiClient, baseline
 from provisioning.commercial import (
     MailTemplates,
     SmtpSettings,
@@ -63,6 +63,11 @@ def acs_fleet(settings: Settings, *, sleep: Callable[[float], Awaitable[None]] =
             for name, url in urls.items()
         }
     )
+
+
+def acs_baseline(settings: Settings, name: str) -> Baseline:
+    """The presets and scripts that an ACS is to have from us."""
+    return baseline(first_session_at=name if name in settings.genieacs_first_session else None)
 
 
 def acs_tls(settings: Settings) -> ssl.SSLContext:

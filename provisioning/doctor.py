@@ -7,7 +7,7 @@ from pathlib import Path
 
 from acs import AcsDoor, AcsExamination, examine_acs, examine_acs_records, own_addresses
 from provisioning.bootstrap import Appliance
-from provisioning.configured import acs_fleet
+from provisioning.configured import acs_baseline, acs_fleet
 from provisioning.settings import freeradius_variables
 from radius import AuthDoor, Examination, Patient, examine, nas_doors
 
@@ -60,7 +60,8 @@ async def examine_acses(appliance: Appliance) -> AcsExamination:
     async with acs_fleet(settings) as fleet:
         for name, nbi in fleet.items():
             door = AcsDoor(name, nbi.base_url, authenticated, addresses)
-            found = await examine_acs(door, nbi, now=appliance.clock)
+            wanted = acs_baseline(settings, name)
+            found = await examine_acs(door, nbi, now=appliance.clock, wanted=wanted)
             whole["traps"] += found["traps"]
             whole["not_looked_at"] += found["not_looked_at"]
         async with appliance.database.read() as db:

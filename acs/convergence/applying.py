@@ -16,6 +16,7 @@ import structlog
 from typing_extensions import TypedDict
 
 from acs.convergence.desired_states import Desired, DesiredStates
+from acs.convergence.first_takings import took_in_first_session
 from acs.convergence.script_task import PROVISION, chosen_rows, script_argument, stale_tags
 from acs.convergence.seen_devices import Leaf, SeenDevice, look_again, read_leaves
 from acs.convergence.sessions import Sessions
@@ -96,6 +97,8 @@ class Applying:
 
         Raises: SettingsRefused, SettingsFailed, NotYet, DesiredStateChanged, NbiError.
         """
+        if await took_in_first_session(self._nbi, desired, seen):
+            return await self._applied(desired, seen)
         await self.install_script()
         device_id = seen["device_id"]
         task_id = await self._queued_before(desired, seen)
@@ -261,6 +264,8 @@ class Applying:
         return NotYet(desired.serial, reason="reset_meanwhile", message=message)
 
     async def _failed(self, desired: Desired, fault: Fault) -> SettingsRefused | SettingsFailed:
+        secrets = [str(each.value) for each in await self._states.revealed(desired) if each.secret]
+        fault = fault.without(secrets)
         refusals, words = fault.refusals, in_words(fault)
         if desired.delivery.management == "same_wan" and is_cut_session(fault):
             raise await self._cut_off(desired)

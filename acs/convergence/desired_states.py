@@ -52,6 +52,8 @@ class Desired:
     send_until: datetime | None
     rows: Mapping[str, str]
     """The rows that its last session has chosen, by selector."""
+    handed_out_revision: str | None
+    handed_out_at: datetime | None
 
     @property
     def tag(self) -> str:
@@ -89,8 +91,10 @@ class Desired:
 
     @property
     def may_be_under_way(self) -> bool:
-        """Whether a task may be at the ACS, or on its way there from a process that was queueing it."""
-        return self.queued_at is not None and (self.applied_at is None or self.applied_at < self.queued_at)
+        """Whether a task may be at the ACS, or on its way there from a process that was queueing it; or the settings in
+        a session that asked for them."""
+        sent = [each for each in (self.queued_at, self.handed_out_at) if each is not None]
+        return bool(sent) and (self.applied_at is None or self.applied_at < max(sent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,4 +292,6 @@ def desired_of(device: AcsDevice) -> Desired:
         failures=device.failures,
         send_until=device.send_until,
         rows=dict(device.rows or {}),
+        handed_out_revision=device.handed_out_revision,
+        handed_out_at=device.handed_out_at,
     )

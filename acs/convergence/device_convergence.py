@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from functools import partial
 
 import structlog
@@ -301,14 +300,10 @@ class DeviceConvergence:
         raise error
 
     async def _require_model(self, desired: Desired, seen: SeenDevice) -> None:
-        """What a CPE does not tell of itself cannot be compared, and keeps it from nothing."""
-        delivery = desired.delivery
-        for reported, wanted in (
-            (seen["manufacturer"], delivery.manufacturers),
-            (seen["product_class"], delivery.models),
-        ):
-            if not reported or not wanted or any(fnmatchcase(reported, each) for each in wanted):
-                continue
-            error = WrongModel(desired.serial, template=desired.template, wanted=wanted, reported=reported)
-            await self._states.record(desired, state="faulted", reason=str(error), device_id=seen["device_id"])
-            raise error
+        misfit = desired.delivery.misfit(seen["manufacturer"], seen["product_class"])
+        if misfit is None:
+            return
+        wanted, reported = misfit
+        error = WrongModel(desired.serial, template=desired.template, wanted=wanted, reported=reported)
+        await self._states.record(desired, state="faulted", reason=str(error), device_id=seen["device_id"])
+        raise error

@@ -7,8 +7,8 @@ phrase; then the client looks at /tasks and /faults.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +18,7 @@ from acs.nbi.faults import meaning_of, script_refusals
 
 REPORTED_LENGTH = 200
 """What a CPE says about itself is shown cut to this length."""
+MASK = "***"
 
 
 class Why(StrEnum):
@@ -76,6 +77,14 @@ class Fault:
     @property
     def task_id(self) -> str | None:
         return self.channel.removeprefix("task_") if self.channel.startswith("task_") else None
+
+    def without(self, secrets: Collection[str]) -> Fault:
+        """The same, with none of these in what the CPE said: some repeat in a fault the value that they refuse."""
+        refusals = tuple(
+            Refusal(path=each["path"], code=each["code"], meaning=masked(each["meaning"], secrets))
+            for each in self.refusals
+        )
+        return replace(self, message=masked(self.message, secrets), refusals=refusals)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Fault:
@@ -241,6 +250,15 @@ def printable(said: object, *, longest: int | None = REPORTED_LENGTH) -> str:
     """What a CPE or the ACS said, as one line without control characters, cut short."""
     text = said if isinstance(said, str) else ""
     return "".join(letter if letter.isprintable() else " " for letter in text)[:longest].strip()
+
+
+def masked(said: str, secrets: Collection[str]) -> str:
+    """What was said without these, nor with the beginning of one that it breaks off in."""
+    for secret in sorted({printable(each, longest=None) for each in secrets} - {""}, key=len, reverse=True):
+        said = said.replace(secret, MASK)
+        begun = next((size for size in range(len(secret) - 1, 2, -1) if said.endswith(secret[:size])), 0)
+        said = said[: len(said) - begun] + MASK if begun else said
+    return said
 
 
 def _refusals(refused: object) -> Sequence[Refusal]:

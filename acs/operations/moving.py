@@ -22,6 +22,7 @@ from acs.operations.tables import AcsOperation
 from acs.ports import Now
 from acs.serials import canonical_serial
 from acs.tables import AcsDevice
+from acs.wishes import was_sent
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +137,7 @@ def _left_behind(device: AcsDevice, acs_name: str, now: datetime) -> AcsDevice:
         "reason": f"Moved to ACS {acs_name}.",
         "details": [],
         "withdrawn_at": now,
-        "cleared_at": None if device.queued_at else now,  # never queued: nothing is at the ACS
+        "cleared_at": None if was_sent(device) else now,  # never sent: nothing is at the ACS
         "updated_at": now,
     }
     return AcsDevice(**known | ended)

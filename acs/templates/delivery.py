@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal, cast
 
 Management = Literal["separate_wan", "same_wan"]
@@ -131,6 +132,16 @@ class Delivery:
             models=tuple(said.get("models", ())),
             manufacturers=tuple(said.get("manufacturers", ())),
         )
+
+    def misfit(self, manufacturer: str | None, product_class: str | None) -> tuple[Sequence[str], str] | None:
+        """The models that these settings are for, and what such a CPE reports instead; None where it fits.
+
+        What a CPE does not tell of itself cannot be compared, and keeps it from nothing.
+        """
+        for reported, wanted in ((manufacturer, self.manufacturers), (product_class, self.models)):
+            if reported and wanted and not any(fnmatchcase(reported, each) for each in wanted):
+                return wanted, reported
+        return None
 
     @property
     def guard(self) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from acs.testing.cpe import LabCpe
 from acs.testing.cpe_network import Change, PppState
 from acs.testing.data_models import ROLES, DataModel, Roles
 from acs.testing.errors import LabError, LabRefused
+from acs.testing.extensions import FirstlightExtension
 from acs.testing.parameter_tree import Parameter
 from acs.testing.population import HONEST, SHARES, Temper, populate, serial_of
 from acs.testing.quirks import Quirks
@@ -37,6 +38,7 @@ __all__ = [
     "ControlApi",
     "CpeState",
     "DataModel",
+    "FirstlightExtension",
     "Happening",
     "HappeningSeen",
     "LabAcs",

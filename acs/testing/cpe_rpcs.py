@@ -45,11 +45,13 @@ class CpeRpcs:
         self._called("SetParameterValues", *(path for path, _ in wanted))
         quirks = self.cpe.quirks
         if quirks.fault_all is not None:
-            raise CwmpFault(quirks.fault_all)
+            said = " ".join(f"{path}={value}" for path, value in wanted) if quirks.echoes else None
+            raise CwmpFault(quirks.fault_all, said)
         accepted, refused = self.cpe.tree.checked(wanted)
         refused |= {path: quirks.refuse[path] for path, _ in wanted if path in quirks.refuse}
         if refused:
-            raise CwmpFault(9003, by_parameter=refused)
+            texts = {path: f"{value} is no good" for path, value in wanted if path in refused and quirks.echoes}
+            raise CwmpFault(9003, by_parameter=refused, texts=texts)
         if quirks.lies:
             return 0
         if quirks.status_one:

@@ -15,7 +15,8 @@ from acs.testing.cpe import LabCpe
 from acs.testing.cpe_rpcs import CpeRpcs
 from acs.testing.device_session import RPC_SECONDS, DeviceSession
 from acs.testing.documents import Documents
-from acs.testing.errors import CpeGone, CwmpFault, ScriptError
+from acs.testing.errors import CpeGone, CwmpFault, ExtensionFault, ScriptError
+from acs.testing.extensions import Extensions
 from acs.testing.json_text import dump_json
 from acs.testing.presets import Presets
 from acs.testing.provisions import Provisions
@@ -57,6 +58,7 @@ class Cwmp:
         self.max_sessions = MAX_SESSIONS
         self.dates_commands = False  # see ``DeviceSession.answered``
         self.crashes = 0
+        self.extensions = Extensions()
         self.presets = Presets(documents, clock)
         self.provisions = Provisions(lambda: documents["provisions"], self._download)
 
@@ -85,7 +87,9 @@ class Cwmp:
 
     async def _session(self, cpe: LabCpe, events: list[str]) -> bool:
         known = self._documents["devices"].get(cpe.device_id, {})
-        session = DeviceSession(known, CpeRpcs(cpe), self._clock, events, dates_commands=self.dates_commands)
+        session = DeviceSession(
+            known, CpeRpcs(cpe), self._clock, events, dates_commands=self.dates_commands, ext=self.extensions.run
+        )
         session.take_inform()
         outcome = _Outcome()
         outcome.faults += end_transfers(self._documents, session)
@@ -128,6 +132,8 @@ class Cwmp:
             except ScriptError as error:
                 detail = _script_detail(error)
                 outcome.faults.append(self._fault(session, channel, "script.Error", str(error), detail))
+            except ExtensionFault as error:
+                outcome.faults.append(self._fault(session, channel, error.code, str(error), None))
             else:
                 outcome.cleared.append(f"{session.document['_id']}:{channel.name}")
                 if channel.task_id is not None:
@@ -173,7 +179,7 @@ class Cwmp:
 
 def _fault_detail(fault: CwmpFault) -> dict[str, object]:
     by_parameter = [
-        {"parameterName": path, "faultCode": str(code), "faultString": CwmpFault(code).text}
+        {"parameterName": path, "faultCode": str(code), "faultString": fault.texts.get(path, CwmpFault(code).text)}
         for path, code in fault.by_parameter.items()
     ]
     return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from acs.testing.clock import Clock
@@ -33,8 +33,16 @@ class DeviceSession:
     """Works on a copy of the document; the engine stores it when the session ends."""
 
     def __init__(
-        self, document: Document, rpcs: CpeRpcs, clock: Clock, events: Iterable[str], *, dates_commands: bool = False
+        self,
+        document: Document,
+        rpcs: CpeRpcs,
+        clock: Clock,
+        events: Iterable[str],
+        *,
+        dates_commands: bool = False,
+        ext: Callable[..., Awaitable[object]],
     ) -> None:
+        """`ext` is what scripts ask programs beside the ACS by."""
         self.document = copy.deepcopy(document)
         self.rpcs = rpcs
         self.events = tuple(events)
@@ -43,6 +51,7 @@ class DeviceSession:
         self.tag_changes: dict[str, bool] = {}
         self._root = rpcs.cpe.roles.root
         self._dates_commands = dates_commands
+        self.ext = ext
 
     # --- Inform ---------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ LabError
 ├── WorkerCrash     an NBI handler threw: the client gets no answer, the worker drains, the socket is dropped
 ├── CwmpFault       the CPE answered an RPC with a fault (TR-069 A.5.1)
 ├── ScriptError     a provision script threw
+├── ExtensionFault  a program beside the ACS failed, or did not answer in time
 ├── CpeGone         the CPE vanished in the middle of a session
 └── LabRefused      the test or demo asked the lab for something that it doesn't have
 """
@@ -37,12 +38,20 @@ class WorkerCrash(LabError):
 
 
 class CwmpFault(LabError):
-    """The CPE refused an RPC; `by_parameter` is its SetParameterValuesFault list, path to fault code."""
+    """The CPE refused an RPC; `by_parameter` is its SetParameterValuesFault list, path to fault code, and `texts` what
+    it says of some of these in its own words."""
 
-    def __init__(self, code: int, text: str | None = None, by_parameter: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        text: str | None = None,
+        by_parameter: Mapping[str, int] | None = None,
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
         self.code = code
         self.text = text or FAULT_STRINGS.get(code, "Vendor fault")
         self.by_parameter = dict(by_parameter or {})
+        self.texts = dict(texts or {})
         super().__init__(f"{code} {self.text}")
 
 
@@ -51,6 +60,14 @@ class ScriptError(LabError):
 
     def __init__(self, script: str, message: str) -> None:
         self.script = script
+        super().__init__(message)
+
+
+class ExtensionFault(LabError):
+    """A program beside the ACS failed, or did not answer in time; `code` is the fault's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
         super().__init__(message)
 
 

@@ -98,7 +98,7 @@ def quirks_of(temper: Temper) -> Quirks:
 
 def _has_reported(lab: LabAcs, cpe: LabCpe) -> None:
     """What a first session leaves at the ACS, without holding ten thousand of them."""
-    session = DeviceSession({}, CpeRpcs(cpe), lab.clock, ["0 BOOTSTRAP", "1 BOOT"])
+    session = DeviceSession({}, CpeRpcs(cpe), lab.clock, ["0 BOOTSTRAP", "1 BOOT"], ext=lab.extensions.run)
     session.take_inform()
     lab.documents["devices"][cpe.device_id] = session.document
 

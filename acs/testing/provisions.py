@@ -1,7 +1,7 @@
 """What runs inside a session: the built-in provisions, the scripts stored in `/provisions`, their native twins.
 
 The lab has no JavaScript engine. A stored script runs natively when the lab has a twin of that name (`NativeScript`;
-that of `firstlight_apply` stands only for the script as it comes), or when it consists of the few statements that
+those of ours stand only for the scripts as they come), or when it consists of the few statements that
 `_run_statements` understands. Anything else is a fault that says so: it is never passed over in silence. A name that
 isn't stored is silently ignored, as the real server does (observed).
 """
@@ -16,6 +16,8 @@ from acs.testing.apply_script import firstlight_apply, shipped_script
 from acs.testing.device_document import remove
 from acs.testing.device_session import DeviceSession
 from acs.testing.errors import ScriptError
+from acs.testing.first_session_script import NAME as FIRST_SESSION
+from acs.testing.first_session_script import acs_named_in, firstlight_first_session
 from acs.testing.json_text import JsonSyntaxError, parse_json
 from acs.testing.query import Document
 
@@ -23,7 +25,10 @@ NativeScript = Callable[[DeviceSession, Sequence[object]], Awaitable[None]]
 Provision = Sequence[object]
 Download = Callable[[DeviceSession, Sequence[object]], Awaitable[None]]
 
-NATIVE_SCRIPTS: Mapping[str, NativeScript] = {FIRSTLIGHT_APPLY: firstlight_apply}
+NATIVE_SCRIPTS: Mapping[str, NativeScript] = {
+    FIRSTLIGHT_APPLY: firstlight_apply,
+    FIRST_SESSION: firstlight_first_session,
+}
 
 _LITERAL = r"\"[^\"]*\"|'[^']*'|true|false|null|-?\d+(?:\.\d+)?"
 _NOW = re.compile(r"(?:const|let|var)\s+\w+\s*=\s*Date\.now\([^)]*\)")
@@ -43,7 +48,7 @@ class Provisions:
         self.native: dict[str, NativeScript] = dict(NATIVE_SCRIPTS)
 
     async def run(self, session: DeviceSession, provisions: Sequence[Provision]) -> None:
-        """Raises: CwmpFault, ScriptError."""
+        """Raises: CwmpFault, ScriptError, ExtensionFault."""
         wishes: list[tuple[str, object]] = []
         for name, *args in provisions:
             if name == "value":
@@ -66,7 +71,11 @@ class Provisions:
     async def _run_script(self, session: DeviceSession, name: str, args: Sequence[object]) -> None:
         native = self.native.get(name)
         stored = str(self._stored()[name].get("script", ""))
-        if native is firstlight_apply and stored != shipped_script():
+        as_it_comes = native is not firstlight_apply or stored == shipped_script()
+        if native is firstlight_first_session:
+            named = acs_named_in(stored)
+            args, as_it_comes = [named], named is not None
+        if not as_it_comes:
             # What somebody changed in it is something the twin does not do.
             raise ScriptError(name, f"the lab has no JavaScript engine, and {name} is not stored as it comes")
         if native is not None:

@@ -16,8 +16,9 @@ class Quirks:
     200 and never informs. A password set in ConnectionRequestPassword is demanded without any quirk.
 
     Writing: `refuse` answers SetParameterValues with 9003 and this fault per path (9007, 9001, ...), `fault_all` with
-    this fault alone; `lies` answers Status 0 and changes nothing; `status_one` answers Status 1 and applies at the next
-    reboot. Reading: `secret_mask` is what every secret reads back as, blank by default.
+    this fault alone, and with `echoes` either repeats the values, secrets too; `lies` answers Status 0 and changes
+    nothing; `status_one` answers Status 1 and applies at the next reboot. Reading: `secret_mask` is what every secret
+    reads back as, blank by default.
 
     The rest: RPCs in `unsupported` are answered 9000 (by their CWMP names: Reboot, FactoryReset, Download, ...);
     `forgets` loses every setting at a boot, which it calls no BOOTSTRAP; `session_seconds` keeps every session open so
@@ -37,6 +38,7 @@ class Quirks:
     refuse: dict[str, int] = field(default_factory=dict)
     fault_all: int | None = None
     secret_mask: str = ""
+    echoes: bool = False
     lies: bool = False
     status_one: bool = False
     unsupported: frozenset[str] = frozenset()

@@ -14,6 +14,7 @@ from acs.testing.cpe import LabCpe
 from acs.testing.cwmp import Cwmp
 from acs.testing.documents import Documents
 from acs.testing.errors import LabRefused, WorkerCrash
+from acs.testing.extensions import Extensions
 from acs.testing.http_server import Disconnect, HttpRequest, HttpResponse, HttpServer
 from acs.testing.json_text import iso
 from acs.testing.nbi import Nbi
@@ -143,6 +144,11 @@ class LabAcs:
     def document(self, serial: str) -> Mapping[str, Any] | None:
         """The ACS's document of a CPE, or None before its first Inform."""
         return self.documents["devices"].get(self.cpe(serial).device_id)
+
+    @property
+    def extensions(self) -> Extensions:
+        """What stands beside the ACS for scripts to ask; nothing at first."""
+        return self.cwmp.extensions
 
     def native_script(self, name: str, script: NativeScript) -> None:
         """Say what a stored provision script of that name does; the lab runs no JavaScript."""

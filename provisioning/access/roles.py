@@ -11,6 +11,7 @@ Permission = Literal[
     "audit.read",
     "customers.read",
     "customers.write",
+    "devices.hand_out",
     "devices.operate",
     "devices.read",
     "devices.write",

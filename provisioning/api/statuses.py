@@ -37,6 +37,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "acs.acs_unknown",
         "acs.campaign_unknown",
         "acs.device_unknown",
+        "acs.first_session_refused",
         "acs.operation_unknown",
         "billing.extension_unknown",
         "billing.subscription_unknown",

@@ -93,6 +93,6 @@ def _print_device(device: DeviceRecord, holder: str | None) -> None:
         say(f"{name}: {row}")
     if device["inform_reason"]:
         say(device["inform_reason"])
-    for what in ("last_inform_at", "queued_at", "applied_at", "verified_at", "withdrawn_at"):
+    for what in ("last_inform_at", "handed_out_at", "queued_at", "applied_at", "verified_at", "withdrawn_at"):
         if moment := clock_time(device[what]):
             say(f"{what.removesuffix('_at').replace('_', ' ')} {moment}")

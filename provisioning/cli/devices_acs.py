@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 import typer
 
-from acs import DEFAULT_ACS, Change, InstallOutcome, NbiError, PresetInstaller
+from acs import (
+    DEFAULT_ACS,
+    FIRST_SESSION_KEY,
+    Change,
+    InstallOutcome,
+    NbiError,
+    PresetInstaller,
+    canonical_serial,
+    is_serial,
+    provisioning_code,
+)
 from provisioning.bootstrap import Appliance
 from provisioning.cli.printing import Entry, print_indented, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
-from provisioning.configured import acs_fleet
+from provisioning.configured import acs_baseline, acs_fleet
+from provisioning.errors import Fault, InvalidRequest
 
 app = typer.Typer(no_args_is_help=True, help="The ACSes, and the presets and scripts that are ours there.")
 
@@ -109,6 +121,35 @@ def rollback(acs: AcsName = DEFAULT_ACS, by: By = "", json_: AsJson = False) -> 
     _print(run(act, as_json=json_), json_=json_)
 
 
+@app.command()
+def codes(
+    serials: Annotated[list[str], typer.Argument(help="Serial numbers; they need not be bound yet.")],
+    json_: AsJson = False,
+) -> None:
+    """Show the provisioning codes by which CPEs prove who they are in their very first session, one a line."""
+
+    async def act(appliance: Appliance) -> list[dict[str, str]]:
+        wrong = [Fault("serials", f"holds {serial!r}, which is none") for serial in serials if not is_serial(serial)]
+        if wrong:
+            raise InvalidRequest("The list", wrong)
+        async with appliance.database.begin() as db:
+            key = await appliance.vault.seal_if_missing(db, FIRST_SESSION_KEY, secrets.token_hex(32))
+        return [
+            {
+                "device_serial": canonical_serial(serial),
+                "provisioning_code": provisioning_code(key, tenant_id=appliance.tenant_id, serial=serial),
+            }
+            for serial in serials
+        ]
+
+    made = run(act, as_json=json_)
+    if json_:
+        print_json(made)
+        return
+    for each in made:
+        say(f"{each['device_serial']}  {each['provisioning_code']}")
+
+
 async def _at(appliance: Appliance, acs: str, act: Callable[[PresetInstaller], Awaitable[T]]) -> T:
     async with acs_fleet(appliance.settings) as fleet:
         installer = PresetInstaller(
@@ -117,6 +158,7 @@ async def _at(appliance: Appliance, acs: str, act: Callable[[PresetInstaller], A
             acs_name=acs,
             tenant_id=appliance.tenant_id,
             now=appliance.clock,
+            wanted=acs_baseline(appliance.settings, acs),
         )
         return await act(installer)
 

@@ -28,6 +28,12 @@ class Acs(BaseModel):
         " others to `default`. A CPE stays bound to the one that it was bound to.",
         json_schema_extra={"default": "none"},
     )
+    genieacs_first_session: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="The ACSes that ask for a CPE's settings in its very first session, written as `default,south`;"
+        " each needs our extension beside it (docs/acs.md).",
+        json_schema_extra={"default": "none: CPEs get them by a task, some seconds later"},
+    )
     genieacs_token_file: FilePath | None = Field(
         default=None,
         description="File that holds the token which the proxies before the NBIs ask for (`Authorization: Bearer`).",
@@ -66,6 +72,19 @@ class Acs(BaseModel):
     @classmethod
     def _named(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         unknown = sorted({*value.values()} - {DEFAULT, *info.data.get("genieacs_nbi_urls", {})})
+        if unknown:
+            raise ValueError(f"names {', '.join(unknown)}, which FIRSTLIGHT_GENIEACS_NBI_URLS does not")
+        return value
+
+    @field_validator("genieacs_first_session", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+    @field_validator("genieacs_first_session")
+    @classmethod
+    def _known(cls, value: frozenset[str], info: ValidationInfo) -> frozenset[str]:
+        unknown = sorted(value - {DEFAULT, *info.data.get("genieacs_nbi_urls", {})})
         if unknown:
             raise ValueError(f"names {', '.join(unknown)}, which FIRSTLIGHT_GENIEACS_NBI_URLS does not")
         return value

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from sqlalchemy import inspect, text
 
+from acs import DeviceRecord
 from acs.testing import LabCpe
 from provisioning.bootstrap import Appliance, open_appliance
 from provisioning.check import check_everything
@@ -190,6 +191,11 @@ class JourneyLab:
     async def order(self, house: Household, **changes: Any) -> Installation:
         """A ticket for a household, with an appointment tomorrow."""
         return await self.submit(house.ticket(tomorrow(self.clock.now()), **changes))
+
+    async def device(self, serial: str) -> DeviceRecord:
+        """What is known of a CPE."""
+        async with self.appliance.database.read() as db:
+            return await self.appliance.services(db).genieacs_service.device(device_serial=serial)
 
     async def plug(self, serial: str, house: Household, data_model: Literal["TR-181", "TR-098"] = "TR-181") -> LabCpe:
         """The technician connects an ONT to the household's fibre; it stays dark until the OLT lets it in."""

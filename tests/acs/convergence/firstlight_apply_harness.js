@@ -1,8 +1,11 @@
-// Runs acs/provisions/firstlight_apply.js as GenieACS does: again and again until nothing changes.
+// Runs our scripts as GenieACS does: again and again until nothing changes.
 //
 // stdin: {"script": text, "args": [text], "cpe": {path: {"value", "writable", "secret", "refuses"}}, "tags": [tag]}
 // stdout: {"fault": text | null, "sent": [[[path, value], ...], ...], "read": [path, ...], "cpe": {path: value},
-//          "tags": [tag], "runs": number}
+//          "tags": [tag], "runs": number, "asked": [[text, ...], ...]}
+//
+// Beside these, "identity": {name: text} are the ACS's own DeviceID parameters, "informed": [path, ...] is what the CPE
+// has told in its Inform (and GenieACS has of this session), and "answer" is what ext() gives, once a revision.
 //
 // What is declared becomes true between runs: looking at something not read yet, or commit(), ends the run; then reads
 // go to the CPE, after them (at commit or at the end) writes, in one message; then the script starts over.
@@ -17,6 +20,10 @@ const known = new Map(); // path -> {value, writable} or null, as read in this s
 const rows = new Map(); // path with * for whole segments -> the paths that fit it, as read in this session
 const read = [];
 const sent = [];
+const asked = [];
+const answered = new Set();
+for (const [name, value] of Object.entries(given.identity || {})) known.set("DeviceID." + name, {value, writable: false});
+for (const path of given.informed || []) if (cpe[path]) known.set(path, {value: cpe[path].value, writable: true});
 let committed = 0;
 let runs = 0;
 
@@ -34,8 +41,10 @@ function session() {
   }
   function declare(path, timestamps, values) {
     if (path.includes("*")) return declareRows(path, timestamps, values);
+    if (timestamps && path.startsWith("DeviceID.") && !known.has(path)) known.set(path, null);
     if (timestamps && !known.has(path)) {
-      if (timestamps.value !== NOW || timestamps.path !== NOW) throw new Error("reads an old copy of " + path);
+      const wanted = path.endsWith(".ProvisioningCode") ? timestamps.value : timestamps.value && timestamps.path;
+      if (wanted !== NOW) throw new Error("reads an old copy of " + path);
       reads.push(path);
     }
     if (values && !done()) writes.push([path, values.value]);
@@ -95,14 +104,20 @@ function session() {
     for (const [path] of values) if (cpe[path].refuses) throw new Error("cwmp.9003 " + path);
     for (const [path, value] of values) { cpe[path].value = value; known.get(path).value = value; }
   }
-  return {declare, commit, fetch, flush};
+  // The answer is kept for this revision: asked for the first time, the script starts over with it.
+  function ext(...args) {
+    const key = commits + JSON.stringify(args);
+    if (!answered.has(key)) { answered.add(key); asked.push(args); throw new Yield(); }
+    return given.answer;
+  }
+  return {declare, commit, ext, fetch, flush};
 }
 
 let fault = null;
 for (let stable = false; !stable && !fault; ) {
   if (++runs > 32) { fault = "too_many_commits"; break; }
   const world = session();
-  const sandbox = {declare: world.declare, commit: world.commit, args: given.args};
+  const sandbox = {declare: world.declare, commit: world.commit, ext: world.ext, args: given.args};
   const context = vm.createContext(sandbox);
   vm.runInContext("Date.now = () => " + NOW, context);
   try {
@@ -115,4 +130,4 @@ for (let stable = false; !stable && !fault; ) {
   }
 }
 const values = Object.fromEntries(Object.entries(cpe).map(([path, leaf]) => [path, leaf.value]));
-process.stdout.write(JSON.stringify({fault, sent, read, cpe: values, tags: [...tags].sort(), runs}));
+process.stdout.write(JSON.stringify({fault, sent, read, cpe: values, tags: [...tags].sort(), runs, asked}));

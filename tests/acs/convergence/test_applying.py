@@ -18,7 +18,7 @@ from acs import (
     SettingsRefused,
     WrongDataModel,
 )
-from acs.testing import LabCpe
+from acs.testing import LabCpe, Quirks
 from acs.testing.parameter_tree import Parameter
 from tests.acs.bench import PASSPHRASE, PASSWORD, SERIAL, SSID, USERNAME, VLAN, WIFI_REF, Bench
 
@@ -55,16 +55,27 @@ async def test_a_tr098_cpe_that_reports_its_serial_in_hex_gets_its_settings(benc
     assert (await bench.convergence.verify(SERIAL))["state"] == "accepted_unverifiable"
 
 
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        Quirks(refuse={PASSWORD: 9007}),
+        Quirks(refuse={PASSWORD: 9800, PASSPHRASE: 9800}, echoes=True),
+        Quirks(fault_all=9801, echoes=True),
+    ],
+    ids=["refuses", "repeats what it refuses", "repeats everything"],
+)
 async def test_no_secret_is_written_down_or_logged(
-    bench: Bench, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    bench: Bench, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, quirks: Quirks
 ) -> None:
     caplog.set_level("DEBUG")
     await bench.bind()
     cpe = await bench.power_on()
-    cpe.quirks.refuse[PASSWORD] = 9007
+    cpe.quirks = quirks
     with pytest.raises(SettingsRefused) as caught:
         await bench.convergence.apply(SERIAL)
-    cpe.quirks.refuse.clear()
+    faulted = await bench.row()
+    assert ("***" in faulted.reason) is quirks.echoes
+    cpe.quirks = Quirks()
     outcome = await bench.convergence.apply(SERIAL)
     verified = await bench.convergence.verify(SERIAL)
     row = await bench.row()
@@ -72,7 +83,10 @@ async def test_no_secret_is_written_down_or_logged(
         repr(caught.value),
         repr(outcome),
         repr(verified),
-        repr({column.name: getattr(row, column.name) for column in AcsDevice.__table__.columns}),
+        *(
+            repr({column.name: getattr(each, column.name) for column in AcsDevice.__table__.columns})
+            for each in (faulted, row)
+        ),
         capsys.readouterr().out,
         caplog.text,
     ]

@@ -8,6 +8,7 @@ import pytest
 
 from acs import Fault
 from acs.nbi.faults import in_words, is_passing
+from acs.nbi.outcomes import masked
 
 VLAN = "Device.Ethernet.VLANTermination.1.VLANID"
 
@@ -102,3 +103,18 @@ def test_whatever_a_cpe_says_about_itself_can_be_shown(document: dict[str, Any])
     assert words.isprintable()
     assert len(words) < 700
     assert all(each["path"] and each["meaning"] for each in told.refusals)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("hunter2 is too weak", "*** is too weak"),
+        ("hunter2hunter2", "******"),
+        ("the value is hunt", "the value is ***"),
+        ("the value is hu", "the value is hu"),
+        ("correct horse is no good", "*** is no good"),
+        ("all is well", "all is well"),
+    ],
+)
+def test_what_a_cpe_repeats_of_a_secret_is_masked_even_where_it_was_cut(said: str, told: str) -> None:
+    assert masked(said, ["hunter2", "correct horse", ""]) == told

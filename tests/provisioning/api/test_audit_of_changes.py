@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import text, update
 
+from acs import FIRST_SESSION_KEY, provisioning_code
 from ipam import NetworkEstate
 from provisioning.api import PUBLIC, Door
 from provisioning.commercial.payments.tables import Payment
@@ -379,7 +381,26 @@ async def devices(script: Script) -> None:
     await script("/devices/{serial}/move", {"acs": "west", "reason": WHY}, serial=CPE)
     assert (script.last["before"], script.last["after"]) == ({"acs": "default"}, {"acs": "west"})
     new = {"new_serial": "HWTC0000000A", "line_by_hand": True, "reason": WHY}
-    await script("/devices/{serial}/swap", new, serial=CPE)
+    swapped = await script("/devices/{serial}/swap", new, serial=CPE)
+    await first_session(script, swapped["device_serial"])
+
+
+async def first_session(script: Script, serial: str) -> None:
+    """What a CPE is to have goes out, and no secret of it stays in the audit."""
+    api = script.api
+    device = (await api.get(f"/devices/{serial}")).json()
+    asked_at = {"genieacs_first_session": frozenset({device["acs_name"]})}
+    api.appliance.settings = api.appliance.settings.model_copy(update=asked_at)
+    async with api.appliance.database.begin() as db:
+        key = await api.appliance.vault.seal_if_missing(db, FIRST_SESSION_KEY, "0f" * 32)
+    code = provisioning_code(key, tenant_id=api.appliance.tenant_id, serial=serial)
+    body = {"serial": serial, "data_model": device["data_model"], "provisioning_code": code}
+    told = await script("/acs/{name}/first-sessions", body, name=device["acs_name"])
+    assert script.last["subject"] == f"device/{serial}"
+    assert script.last["after"] == {"revision": told["revision"]}
+    secret = [value for _, value, _, is_secret, *_ in json.loads(told["settings"])["params"] if is_secret]
+    kept = str(script.last)
+    assert secret and not [value for value in [code, *secret] if value in kept]
 
 
 async def addresses(script: Script) -> None:

@@ -58,3 +58,27 @@ def test_an_acs_that_no_setting_names_is_refused(isp: Settings, type_: Type, acs
     typed = type_("devices", "acs", "diff", "--acs", "south")
     assert typed.status == 2
     assert "There is no ACS 'south'; known are: default." in typed.err
+
+
+def test_the_code_of_a_cpe_is_the_same_each_time_and_in_no_audit(isp: Settings, type_: Type) -> None:
+    first = type_("devices", "acs", "codes", "hwtc0000beef", "HWTC0000CAFE", "--json").json
+    assert [each["device_serial"] for each in first] == ["HWTC0000BEEF", "HWTC0000CAFE"]
+    codes = [each["provisioning_code"] for each in first]
+    assert len({*codes}) == 2 and all(len(code) == 32 for code in codes)
+    again = type_("devices", "acs", "codes", "485754430000BEEF").out
+    assert again == f"HWTC0000BEEF  {codes[0]}\n"
+    assert not [code for code in codes if code in type_("audit", "list", "--json").out]
+    wrong = type_("devices", "acs", "codes", "*", "HWTC0000BEEF", "a b")
+    assert wrong.status == 2
+    assert "'*'" in wrong.err and "'a b'" in wrong.err
+
+
+def test_an_acs_that_asks_in_first_sessions_has_one_preset_more(
+    isp: Settings, type_: Type, acs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_GENIEACS_FIRST_SESSION", "default")
+    lines = type_("devices", "acs", "diff").out.splitlines()
+    assert {"+ script firstlight_first_session", "+ preset firstlight_first_session"} <= {*lines}
+    monkeypatch.setenv("FIRSTLIGHT_GENIEACS_FIRST_SESSION", "default,south")
+    refused = type_("devices", "acs", "diff")
+    assert "names south, which FIRSTLIGHT_GENIEACS_NBI_URLS does not" in refused.err
