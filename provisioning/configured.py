@@ -21,6 +21,7 @@ from provisioning.commercial.payments import (
     StripeSettings,
 )
 from provisioning.errors import Fault
+from provisioning.field import NO_MOVES, MoveTerms
 from provisioning.line import ANSWER_PATH, LineWebhookSettings
 from provisioning.settings import Settings, SettingsRefused
 from provisioning.settings.values import read_line
@@ -139,6 +140,13 @@ def mail_templates(settings: Settings) -> MailTemplates:
         reason = f"is {settings.mail_language}, and there are no mails in it; there are: {there_are}"
         raise SettingsRefused([Fault("FIRSTLIGHT_MAIL_LANGUAGE", reason)])
     return templates
+
+
+def move_terms(settings: Settings) -> MoveTerms:
+    """How customers move their visits; not at all where no link leads here."""
+    if settings.public_url is None:
+        return NO_MOVES
+    return MoveTerms(timedelta(hours=settings.customer_move_notice_hours), settings.customer_moves)
 
 
 def isp_name(settings: Settings) -> str:

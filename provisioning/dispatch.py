@@ -99,7 +99,7 @@ class DispatchDesk:
         place = read_place(faults, latitude, longitude)
         faults.refuse_if_any()
         kind = await self._jobs.job(job)
-        with _asked(Asked.of(kind, place, starts_at)):
+        with asked_for(Asked.of(kind, place, starts_at)):
             await self._visits.refuse_taken(technician_id, starts_at, kind["duration_minutes"])
 
     async def book(  # noqa: PLR0913 - each is a fact about the visit
@@ -130,7 +130,7 @@ class DispatchDesk:
         kind = await self._jobs.job(job)
         if customer_id > 0:  # else it is a fault among others
             await self._services.customer_service.customer(customer_id)
-        with _asked(Asked.of(kind, place, starts_at)):
+        with asked_for(Asked.of(kind, place, starts_at)):
             return await self._visits.book(
                 customer_id=customer_id,
                 technician_id=technician_id,
@@ -152,9 +152,12 @@ class DispatchDesk:
         reason: str,
         override_reason: str | None = None,
         seen: VisitRecord | None = None,
+        is_customers: bool = False,
         by: str,
     ) -> VisitRecord:
         """Another time, or somebody else, for a visit that is to come. ``seen``: only if it is still as it was seen.
+
+        ``is_customers``: the customer has moved it themselves, and is written in any case.
 
         Raises: InvalidRequest (all faults), TechnicianUnknown, VisitUnknown, VisitOver, VisitChanged, HoldEnds,
         TechnicianBusy, OutsideHours and SkillMissing (with what was asked for), ChangeRaced.
@@ -165,9 +168,7 @@ class DispatchDesk:
         runs = await self._runs.about(self._db, "visit", str(visit_id))
         await self._runs.lock(self._db, runs)
         before = await self._visits.visit(visit_id)
-        kind = await self._kind(before)
-        place = place_of(before["latitude"], before["longitude"])
-        with _asked(Asked.of(kind, place, starts_at, besides=visit_id)):
+        with asked_for(await self.asked(before, starts_at)):
             moved = await self._visits.reschedule(
                 visit_id=visit_id,
                 technician_id=technician_id,
@@ -179,10 +180,26 @@ class DispatchDesk:
         if await self._runs.about(self._db, "visit", str(visit_id)) != runs:
             raise ChangeRaced
         told, now_told = ((each["starts_at"], each["technician_id"]) for each in (before, moved))
-        if runs and moved["order_id"] is None and now_told != told:
+        if now_told == told:
+            return moved
+        is_runs = runs and moved["order_id"] is None
+        if is_runs:
             await self._refuse_after_hold(moved, runs)
+        if is_runs or (is_customers and not await self._visits.is_installations(visit_id)):
             await self._write(moved)
         return moved
+
+    async def asked(self, visit: VisitRecord, starts_at: datetime) -> Asked:
+        """What a search for another time of this visit has to know. Raises: JobUnknown."""
+        place = place_of(visit["latitude"], visit["longitude"])
+        return Asked.of(await self._kind(visit), place, starts_at, besides=visit["visit_id"])
+
+    async def kept_until(self, visit: VisitRecord) -> datetime | None:
+        """Until when the runs that wait for this visit keep their addresses; None: a move moves that, too."""
+        if visit["order_id"] is not None:
+            return None
+        ends = await self._holds(await self._runs.about(self._db, "visit", str(visit["visit_id"])))
+        return min((ends_at for ends_at, _ in ends), default=None)
 
     async def _kind(self, visit: VisitRecord) -> JobRecord:
         """What the visit is, as far as a search for another time has to know."""
@@ -193,12 +210,18 @@ class DispatchDesk:
 
     async def _refuse_after_hold(self, visit: VisitRecord, runs: list[int]) -> None:
         """Raises: HoldEnds, if a run would give up before the visit is over."""
-        for run in await waiting_runs(self._db, tenant_id=self._tenant_id, waiting_for="visit"):
-            if run.id in runs and run.wake_at is not None and run.wake_at < visit["ends_at"]:
-                raise HoldEnds(visit["visit_id"], run.wake_at, run.id)
+        for ends_at, run_id in await self._holds(runs):
+            if ends_at < visit["ends_at"]:
+                raise HoldEnds(visit["visit_id"], ends_at, run_id)
+
+    async def _holds(self, runs: list[int]) -> list[tuple[datetime, int]]:
+        """Of those of these runs that wait for a visit, when each gives up."""
+        waiting = await waiting_runs(self._db, tenant_id=self._tenant_id, waiting_for="visit")
+        return [(run.wake_at, run.id) for run in waiting if run.id in runs and run.wake_at is not None]
 
     async def _write(self, visit: VisitRecord) -> None:
         customer = await self._services.customer_service.customer(visit["customer_id"])
+        link = await self._services.ticketing_service.move_link(visit_id=visit["visit_id"])
         await self._services.communications_service.send_template_email(
             template="installation_scheduled",
             recipient=customer["email"],
@@ -210,13 +233,14 @@ class DispatchDesk:
                 "address": visit["address"],
                 "technician_name": visit["technician_name"],
                 "visit_id": visit["visit_id"],
+                **({} if link is None else {"move_link": link}),
             },
             request_id=f"visit/{visit['visit_id']}/{visit['sequence']}/scheduled",
         )
 
 
 @contextmanager
-def _asked(asked: Asked) -> Iterator[None]:
+def asked_for(asked: Asked) -> Iterator[None]:
     """A refusal says what was wanted, for who looks for something else when this transaction has ended."""
     try:
         yield

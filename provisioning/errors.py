@@ -173,6 +173,7 @@ ProvisioningError
 |   |-- SlotRefused               the technician can't be sent at that time
 |   |   |-- TechnicianBusy
 |   |   |-- OutsideHours
+|   |   |-- NobodyFree
 |   |   `-- SkillMissing
 |   |-- JobUnknown
 |   |-- LeaveUnknown
@@ -184,6 +185,10 @@ ProvisioningError
 |   |-- VisitUnknown
 |   |-- VisitOver                 the visit's state doesn't allow what was asked
 |   |-- VisitChanged              somebody else was quicker
+|   |-- VisitNotMovable           not by its customer: too soon, too often, or over
+|   |-- StockElsewhere            a serial is in somebody else's van
+|   |-- StockMissing              a serial isn't in this van
+|   |-- StockUnknown
 |   |-- SheetChanged              somebody else has written into the visit's record meanwhile
 |   `-- NotDone                   not everything has been seen to work yet
 |-- PhotoRefused                  in ``provisioning.photo_files``: no picture that is taken here

@@ -1,9 +1,9 @@
 """The technician's door: what is done at a visit comes act by act, perhaps long after, and counts once.
 
-A scan, or that nobody was there, is a report (``provisioning.visits``) and moves the run; a record is written down; and
-*done* is refused while the five ticks are not all true, unless it is said why; a repair with nothing to scan has no
-ticks to wait for. Where a run waits for the visit, the visit ends with the run's own activation; a visit that no run
-waits for ends here.
+A scan, or that nobody was there, is a report (``provisioning.visits``) and moves the run; a record is written down;
+what is taken back from the customer comes into the van's stock; and *done* is refused while the five ticks are not all
+true, unless it is said why; a repair with nothing to scan has no ticks to wait for. Where a run waits for the visit,
+the visit ends with the run's own activation; a visit that no run waits for ends here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from typing import Any, cast
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
-from provisioning.field import ActKind, NotDone, SheetRecord, Sheets, VisitOver, VisitRecord, Visits, read_made_at
+from provisioning.field import (
+    ActKind,
+    NotDone,
+    SheetRecord,
+    Sheets,
+    VanStock,
+    VisitOver,
+    VisitRecord,
+    Visits,
+    read_made_at,
+)
 from provisioning.intake import Clock, Faults
 from provisioning.ticks import Ticks, ticks_of
 from provisioning.visits import Outcome, VisitDesk
@@ -30,6 +40,7 @@ CONTENT: dict[ActKind, frozenset[str]] = {
     "scanned": frozenset({"serial", "port", "note"}),
     "no_access": frozenset({"note"}),
     "not_feasible": frozenset({"note"}),
+    "returned": frozenset({"serial", "note"}),
     "done": frozenset({"reason"}),
 }
 
@@ -62,6 +73,7 @@ class FieldDesk:
         self._now = now
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
         self._sheets = Sheets(db, tenant_id=tenant_id, now=now)
+        self._stock = VanStock(db, tenant_id=tenant_id, now=now)
 
     async def ticks(self, visit_id: int) -> Ticks:
         """Raises: VisitUnknown, CodeMissing."""
@@ -96,9 +108,11 @@ class FieldDesk:
         else:
             visit = await self._visits.visit(visit_id, lock=True)
             if visit["state"] in NOBODY_WAS_THERE:
-                raise VisitOver(visit_id, visit["state"], "written down" if kind == "record" else "done")
+                raise VisitOver(visit_id, visit["state"], "done" if kind == "done" else "written down")
             if kind == "record":
                 await self._sheets.write(visit_id, content["changes"], content.get("seen") or {})
+            elif kind == "returned":
+                await self._stock.take_back(content["serial"], visit, note=content.get("note"), by=by)
             else:
                 await self._done(visit, content.get("reason"), by)
         await self._sheets.keep(visit_id=visit_id, key=plain_key, kind=kind, content=content, made_at=moment, by=by)
@@ -132,5 +146,8 @@ def _read_content(faults: Faults, kind: ActKind, content: Mapping[str, Any]) -> 
                 faults.add(f"content.{name}", "is not a table of fields")
         if not content.get("changes"):
             faults.add("content.changes", "is missing")
+    elif kind == "returned":
+        faults.line("content.serial", content.get("serial"))
+        faults.optional_line("content.note", content.get("note"), longest=LONGEST_REASON)
     elif kind == "done":
         faults.optional_line("content.reason", content.get("reason"), longest=LONGEST_REASON)

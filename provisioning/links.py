@@ -17,10 +17,11 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import get_args
 
-from sqlalchemy import Index, String, insert, select
+from sqlalchemy import Index, String, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -203,6 +204,16 @@ class SignedLinks:
     def _mac(self, key: str, said: str) -> str:
         digest = hmac.digest(bytes.fromhex(key), f"{self._tenant_id}|{said}".encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+async def count_uses(db: AsyncSession, *, tenant_id: str, purpose: LinkPurpose, subjects: Collection[str]) -> int:
+    """How many links of this purpose were used for these subjects."""
+    used = select(func.count()).where(
+        OneTimeLinkUse.tenant_id == tenant_id,
+        OneTimeLinkUse.purpose == purpose,
+        OneTimeLinkUse.subject.in_(subjects),
+    )
+    return await db.scalar(used) or 0
 
 
 def without_tokens(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import ChangeRaced
-from provisioning.field import ReportedVisit, VisitChanged, VisitRecord, Visits
+from provisioning.field import ReportedVisit, VanStock, VisitChanged, VisitRecord, Visits
 from provisioning.intake import Clock
 from workflows import RunNotOpenFor, Runs
 from workflows.definitions.installation import Appointment
@@ -22,6 +22,7 @@ class VisitDesk:
         self._db = db
         self._runs = runs
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
+        self._stock = VanStock(db, tenant_id=tenant_id, now=now)
 
     async def report(
         self,
@@ -51,6 +52,8 @@ class VisitDesk:
         reported = await self._visits.report(visit_id=visit_id, outcome=outcome, serial=serial, port=port, note=note)
         if await self._runs.about(self._db, "visit", str(visit_id)) != runs:
             raise ChangeRaced
+        if reported["serial"] is not None:
+            await self._stock.install(reported["serial"], await self._visits.visit(visit_id), by=by)
         payload: dict[str, Any] = {
             "outcome": outcome,
             "device_serial": reported["serial"],

@@ -34,6 +34,7 @@ from workflows.answers import (
     ExtendedSubscription,
     IssuedLicense,
     LicenseQuota,
+    LinkTo,
     OrderedLine,
     OrderFromQuote,
     PartnerCustomer,
@@ -385,6 +386,8 @@ class TicketingService(Protocol):
         visit_id: Annotated[int, Doc("that visit, if it is joined as it stands")] | None = None,
         request_id: str | None = None,
     ) -> ScheduledInstallation: ...
+
+    async def move_link(self, *, visit_id: int) -> LinkTo | None: ...
 
     async def complete_visit(self, *, visit_id: int, note: str | None = None, request_id: str | None = None) -> Any: ...
 

@@ -1,8 +1,8 @@
 """``/links/<token>``: what a one-time link of a mail leads to.
 
 Looking never uses a link up, since mail programs look in advance; only the page's button does, in the transaction of
-what it does: accept an offer, or show a secret. A link that opens nothing comes to no transaction that writes. Who
-presses twice is shown the same acceptance, and a secret no more.
+what it does: accept an offer, move a visit, or show a secret. A link that opens nothing comes to no transaction that
+writes. Who presses twice is shown the same acceptance, and a secret no more.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from acs import AcsError, wifi_ref
 from provisioning.access import subject_of
 from provisioning.api.calls import Call, InCall
 from provisioning.api.public_pages import Pages, message, page, render, wording
+from provisioning.api.public_visits import move_visit, refused_move, show_used, show_visit
 from provisioning.api.statuses import status_of
 from provisioning.commercial import CustomerError, CustomerService, QuoteError, QuoteWithLines
 from provisioning.links import FOLDER, LinkError, LinkExpired, LinkUsed
@@ -24,7 +25,7 @@ from workflows.answers import LinkPurpose, LinkTo
 
 BY = "one-time link"
 """Who did it, in logs and in the audit: whoever has the mail."""
-OPENS: dict[LinkPurpose, str] = {"accept_quote": "quote", "reveal_wifi": "device"}
+OPENS: dict[LinkPurpose, str] = {"accept_quote": "quote", "move_visit": "visit", "reveal_wifi": "device"}
 """What a link is about, by its purpose."""
 
 doors = Pages()
@@ -39,6 +40,8 @@ async def look(call: InCall, token: str) -> Response:
         return await _unusable(call, error)
     if to.purpose == "reveal_wifi":
         return page(render(call.request, "reveal.html.j2", "wifi.title", secret=None), forms=True)
+    if to.purpose == "move_visit":
+        return await show_visit(call, to)
     return await _offer(call, to)
 
 
@@ -51,7 +54,7 @@ async def _unless_usable(call: Call) -> Response | None:
     return None
 
 
-@doors.sent(FOLDER + "{token}", first=_unless_usable)
+@doors.sent(FOLDER + "{token}", first=_unless_usable, refusal=refused_move)
 async def act(call: InCall, token: str) -> Response:
     """The button was pressed: the link is used up by what it does, and stays when that can't be done."""
     try:
@@ -60,6 +63,8 @@ async def act(call: InCall, token: str) -> Response:
             call.tells(actor=BY, subject=subject_of(OPENS[to.purpose], to.subject))
             if to.purpose == "reveal_wifi":
                 return await _reveal(call, to)
+            if to.purpose == "move_visit":
+                return await move_visit(call, to, by=BY)
             return await _accept(call, int(to.subject))
     except LinkError as error:  # somebody was quicker
         call.changes_nothing()
@@ -118,6 +123,8 @@ async def _unusable(call: Call, error: LinkError) -> Response:
         quote = await call.appliance.quotes(call.db).quote(int(error.to.subject))
         if quote["state"] == "accepted":
             return _accepted(call, quote)
+    if isinstance(error, LinkUsed | LinkExpired) and (shown := await show_used(call, error)) is not None:
+        return shown
     status = status_of(error)
     if isinstance(error, LinkUsed):
         return message(call.request, "link.used", status=status, moment=_moment(call, error.used_at))

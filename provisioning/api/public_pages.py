@@ -146,7 +146,7 @@ class Pages(Doors):
 
     def sent(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
         """What a page's button does."""
-        return self.post(path, permission=PUBLIC, refusal=refused, response_class=HTMLResponse, **options)
+        return self.post(path, **{"permission": PUBLIC, "refusal": refused, "response_class": HTMLResponse, **options})
 
 
 doors = Pages()

@@ -1,16 +1,32 @@
-"""``/technicians``: who they are, when they work and when they are away; and ``/visit-jobs``, what there is to do."""
+"""``/technicians``: when they work or are away, what their vans hold; and ``/visit-jobs``, what there is to do."""
 
 from __future__ import annotations
 
-from fastapi import Response
+from typing import Annotated
+
+from fastapi import Path, Query, Response
 from pydantic import Field
 
 from provisioning.api.calls import Call, InCall
 from provisioning.api.openapi import WORDS, problem
-from provisioning.api.pages import Moment, Number, Page, Wanted
+from provisioning.api.pages import After, Limit, Moment, Number, Page, Wanted, page_of, row_of
 from provisioning.api.routes import Doors
 from provisioning.api.wishes import Wish
-from provisioning.field import JobRecord, Jobs, LeaveRecord, Override, PlannedTechnician, TechnicianRecord, Technicians
+from provisioning.field import (
+    IN_A_VAN,
+    JobRecord,
+    Jobs,
+    LeaveRecord,
+    Override,
+    PlannedTechnician,
+    StockHistory,
+    StockItem,
+    StockState,
+    StockUnknown,
+    TechnicianRecord,
+    Technicians,
+    TechnicianUnknown,
+)
 
 doors = Doors(prefix="/technicians", tags=["technicians"])
 job_doors = Doors(prefix="/visit-jobs", tags=["visit-jobs"])
@@ -53,6 +69,18 @@ class Away(Wish):
     override_reason: str | None = WHY
 
 
+class BookIn(Wish):
+    """What goes into a van."""
+
+    serials: list[str] = Field(min_length=1, max_length=500)
+
+
+class BookOut(BookIn):
+    """What comes out of it again, and why."""
+
+    reason: str
+
+
 class Job(Wish):
     """A kind of job. The technician may arrive until ``window_minutes`` after the start."""
 
@@ -82,6 +110,53 @@ async def register(call: InCall, wish: Known, response: Response) -> TechnicianR
 async def leave(call: InCall, technician: Wanted = None) -> Page[LeaveRecord]:
     """Who is away, or will be."""
     return Page(items=await call.appliance.planning(call.db).leave(technician_id=technician))
+
+
+@doors.get("/stock/{serial}", permission="visits.read")
+async def stock_of_serial(call: InCall, serial: Annotated[str, Path(max_length=64)]) -> StockHistory:
+    """Where one CPE or ONT is by the stock, and how it came there. A technician sees what is of their own van."""
+    found = await call.appliance.van_stock(call.db).history(serial)
+    if call.caller.technician_id not in (None, found["item"]["technician_id"]):
+        raise StockUnknown(found["item"]["serial"])
+    return found
+
+
+@doors.get("/{technician_id}/stock", permission="visits.read")
+async def stock(
+    call: InCall,
+    technician_id: Number,
+    state: Annotated[list[StockState] | None, Query(description="In the van, if none is given")] = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[StockItem]:
+    """What is in a technician's van, owned and returned; or what was installed out of it, or booked out."""
+    if call.caller.technician_id not in (None, technician_id):
+        raise TechnicianUnknown(technician_id)
+    await Technicians(call.db, tenant_id=call.tenant_id).technician(technician_id)
+    found = await call.appliance.van_stock(call.db).stock(
+        technician_id, states=state or IN_A_VAN, after=row_of(after), limit=limit + 1
+    )
+    return page_of(call, found, [each["item_id"] for each in found], limit)
+
+
+@doors.post("/{technician_id}/stock", permission="technicians.write")
+async def book_in(call: InCall, technician_id: Number, wish: BookIn) -> Page[StockItem]:
+    """Books serials into a technician's van, all or none; what is in another one is refused."""
+    call.tells(subject=f"technician/{technician_id}")
+    items = await call.appliance.van_stock(call.db).book_in(
+        technician_id=technician_id, serials=wish.serials, by=call.by
+    )
+    return Page(items=items)
+
+
+@doors.post("/{technician_id}/stock/out", permission="technicians.write")
+async def book_out(call: InCall, technician_id: Number, wish: BookOut) -> Page[StockItem]:
+    """Books serials out of a technician's van, all or none: they were handed back."""
+    call.tells(subject=f"technician/{technician_id}", reason=wish.reason)
+    items = await call.appliance.van_stock(call.db).book_out(
+        technician_id=technician_id, serials=wish.serials, reason=wish.reason, by=call.by
+    )
+    return Page(items=items)
 
 
 @doors.get("/{technician_id}", permission="technicians.read")

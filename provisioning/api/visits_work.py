@@ -31,7 +31,8 @@ class Act(Wish):
 
     ``content`` of *record*: ``changes`` (splitter, drop_label, optical_dbm, note, signed_by) and ``seen``, what stood
     there when it was made; of *scanned*: ``serial``, ``port``, ``note``; of *no_access* and *not_feasible*: ``note``;
-    of *done*: ``reason``, if it is done although not every tick is true.
+    of *returned* (taken back from the customer): ``serial``, ``note``; of *done*: ``reason``, if it is done although
+    not every tick is true.
     """
 
     key: str = Field(min_length=1, max_length=200)

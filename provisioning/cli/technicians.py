@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from provisioning.bootstrap import Appliance
+from provisioning.cli import technicians_stock
 from provisioning.cli.printing import Entry, clock_minute, print_json, print_list, say
 from provisioning.cli.running import AsJson, By, run
 from provisioning.field import LeaveRecord, Override, PlannedTechnician, Technicians
 from provisioning.intake import Faults
 
-app = typer.Typer(no_args_is_help=True, help="Technicians: when they work, from where, and when they are away.")
+app = typer.Typer(no_args_is_help=True, help="Technicians: when they work, when they are away, what their vans hold.")
+app.add_typer(technicians_stock.app, name="stock")
 
 Number = Annotated[int, typer.Argument(help="The technician's number.")]
 Anyway = Annotated[str | None, typer.Option(help="Why visits outside these hours are made all the same.")]

@@ -14,10 +14,11 @@ from provisioning.commercial import Leads, TicketDesk
 from provisioning.composition.parts import utc_now
 from provisioning.composition.services import WithServices
 from provisioning.configured import acs_names
+from provisioning.customer_slots import CustomerSlots
 from provisioning.data_caps import billed_plan, billing_days, tell_lifted, tell_of_cap
 from provisioning.device_desk import DeviceDesk
 from provisioning.dispatch import DispatchDesk
-from provisioning.field import Alternatives, Feeds, Planning, Search
+from provisioning.field import Alternatives, CustomerMoves, Feeds, Planning, Search, VanStock
 from provisioning.field_desk import FieldDesk
 from provisioning.found_onts import FoundOntDesk
 from provisioning.line import LineService
@@ -179,6 +180,12 @@ class WithDesks(WithServices):
         search, services = self.slot_search(db), self.services(db)
         return DispatchDesk(db, runs=self.runs, services=services, search=search, **common)
 
+    def customer_slots(self, db: AsyncSession) -> CustomerSlots:
+        """The customers' door to their own visits, bound to this transaction."""
+        common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
+        moves = CustomerMoves(db, **common, terms=self.move_terms)
+        return CustomerSlots(db, dispatch=self.dispatch_desk(db), search=self.slot_search(db), moves=moves, **common)
+
     def field_desk(self, db: AsyncSession) -> FieldDesk:
         """The technician's door, bound to this transaction."""
         common: dict[str, Any] = {"tenant_id": self.tenant_id, "now": self.clock}
@@ -187,6 +194,10 @@ class WithDesks(WithServices):
     def feeds(self, db: AsyncSession) -> Feeds:
         """Calendars for calendar programs, bound to this transaction."""
         return Feeds(db, tenant_id=self.tenant_id, now=self.clock, zone=self.zone)
+
+    def van_stock(self, db: AsyncSession) -> VanStock:
+        """What technicians' vans hold, bound to this transaction."""
+        return VanStock(db, tenant_id=self.tenant_id, now=self.clock)
 
     def planning(self, db: AsyncSession) -> Planning:
         """When technicians work, bound to this transaction."""

@@ -67,7 +67,7 @@ class WithServices(Parts):
                 db, **common, sender=self.settings.mail_from, templates=self.mail_templates, links=self.links
             ),
             notifications_service=NotificationsService(db, **common),
-            ticketing_service=TicketingService(db, **common),
+            ticketing_service=TicketingService(db, **common, moves=self.move_terms),
             partner_service=PartnerService(db, **common),
             line_service=LineService(db, **common),
             network_service=NetworkService(db, **common, username_realm=self.settings.username_realm),

@@ -23,7 +23,7 @@ from provisioning.console.assets import address_of, assets
 from provisioning.console.doors import ConsoleDoors, ScriptDoors, signed_in
 from provisioning.console.pages import HEADERS, policy, show
 from provisioning.console.words import mark, state, tone
-from provisioning.field import SheetRecord, VisitRecord, Visits
+from provisioning.field import SheetRecord, StockItem, VisitRecord, Visits
 from provisioning.photo_files import MOST_BYTES
 from provisioning.ticks import Ticks
 
@@ -57,7 +57,10 @@ class Shown(TypedDict):
 
 
 class Job(TypedDict):
-    """One visit, as the page shows it. ``etag`` goes with moving it; times of the day are the ISP's own."""
+    """One visit, as the page shows it. ``etag`` goes with moving it; times of the day are the ISP's own.
+
+    ``from_van``: whether what was scanned was in the technician's van; None where nobody can tell.
+    """
 
     visit: VisitRecord
     etag: str
@@ -68,10 +71,12 @@ class Job(TypedDict):
     customer: Whom | None
     sheet: SheetRecord
     ticks: Ticks
+    from_van: bool | None
 
 
 class Day(TypedDict):
-    """A technician's day. ``owner``: whose acts these are; ``total``: of how many jobs these are the first."""
+    """A technician's day. ``owner``: whose acts these are; ``total``: of how many jobs these are the first; ``stock``:
+    what is in their own van."""
 
     owner: str
     form_token: str
@@ -80,6 +85,7 @@ class Day(TypedDict):
     most_photo_bytes: int
     jobs: list[Job]
     total: int
+    stock: list[StockItem]
 
 
 @doors.page(PAGE, permission="visits.report")
@@ -134,6 +140,7 @@ async def day(call: InCall) -> Day:
         most_photo_bytes=MOST_BYTES,
         jobs=[await _job(call, visit) for visit in found],
         total=await calendar.count(starts_at=begins, ends_at=ends, technician_id=technician),
+        stock=[] if technician is None else await call.appliance.van_stock(call.db).stock(technician),
     )
 
 
@@ -175,6 +182,7 @@ async def _job(call: Call, visit: VisitRecord) -> Job:
         customer=await _whom(call, visit),
         sheet=await desk.sheet(visit["visit_id"]),
         ticks=await desk.ticks(visit["visit_id"]),
+        from_van=await call.appliance.van_stock(call.db).is_from_van(visit),
     )
 
 

@@ -13,12 +13,14 @@ also goes into ``tables.LIVE_STATES`` and into the four rules below it.
 
 from provisioning.field.alternatives import Alternatives
 from provisioning.field.bookings import Whose
+from provisioning.field.customer_moves import NO_MOVES, CustomerMoves, MoveTerms, Standing, WhyNot
 from provisioning.field.errors import (
     FeedUnknown,
     FieldError,
     HoldEnds,
     JobUnknown,
     LeaveUnknown,
+    NobodyFree,
     NotDone,
     OutsideHours,
     PhotosFull,
@@ -27,10 +29,14 @@ from provisioning.field.errors import (
     SheetChanged,
     SkillMissing,
     SlotRefused,
+    StockElsewhere,
+    StockMissing,
+    StockUnknown,
     TechnicianBusy,
     TechnicianConflict,
     TechnicianUnknown,
     VisitChanged,
+    VisitNotMovable,
     VisitOver,
     VisitUnknown,
 )
@@ -45,6 +51,8 @@ from provisioning.field.records import ReportedVisit, VisitRecord
 from provisioning.field.search import OfferRecord, Search
 from provisioning.field.serials import normalise_serial
 from provisioning.field.sheets import PhotoRecord, SheetRecord, Sheets, read_made_at
+from provisioning.field.stock import StockHistory, StockItem, StockMovement, VanStock
+from provisioning.field.stock_tables import IN_A_VAN, StockState, VanItem, VanMovement
 from provisioning.field.tables import (
     LIVE_STATES,
     Technician,
@@ -59,11 +67,14 @@ from provisioning.field.travel import Place, place_of, read_place
 from provisioning.field.visits import Visits
 
 __all__ = [
+    "IN_A_VAN",
     "LIVE_STATES",
+    "NO_MOVES",
     "ActKind",
     "Alternatives",
     "Asked",
     "CalendarFeed",
+    "CustomerMoves",
     "FeedRecord",
     "FeedUnknown",
     "Feeds",
@@ -77,6 +88,8 @@ __all__ = [
     "LeaveRecord",
     "LeaveUnknown",
     "MadeFeed",
+    "MoveTerms",
+    "NobodyFree",
     "NotDone",
     "OfferRecord",
     "OutsideHours",
@@ -95,6 +108,14 @@ __all__ = [
     "Sheets",
     "SkillMissing",
     "SlotRefused",
+    "Standing",
+    "StockElsewhere",
+    "StockHistory",
+    "StockItem",
+    "StockMissing",
+    "StockMovement",
+    "StockState",
+    "StockUnknown",
     "Task",
     "Technician",
     "TechnicianBusy",
@@ -103,11 +124,15 @@ __all__ = [
     "TechnicianRecord",
     "TechnicianUnknown",
     "Technicians",
+    "VanItem",
+    "VanMovement",
+    "VanStock",
     "Visit",
     "VisitAct",
     "VisitBooking",
     "VisitChanged",
     "VisitJob",
+    "VisitNotMovable",
     "VisitOutcome",
     "VisitOver",
     "VisitPhoto",
@@ -117,6 +142,7 @@ __all__ = [
     "VisitUnknown",
     "Visits",
     "Whose",
+    "WhyNot",
     "normalise_serial",
     "place_of",
     "read_made_at",

@@ -198,6 +198,10 @@ class Bookings:
             visit.id, "installation", "deployment"
         )
 
+    async def is_installations(self, visit: Visit) -> bool:
+        """Whether an installation needs it, whose run is told of every change."""
+        return await self._is_open(visit.id, "installation")
+
     async def is_promised(self, visit: Visit, purpose: VisitPurpose) -> bool:
         """Whether the visit is still as those who need it for this know it."""
         found = await self._db.scalar(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from provisioning.errors import ProvisioningError
 
@@ -156,6 +156,33 @@ class SkillMissing(SlotRefused):
         )
 
 
+class NobodyFree(SlotRefused):
+    """Nobody can come at that time."""
+
+    code = "field.nobody_free"
+
+    def __init__(self, visit_id: int, starts_at: datetime) -> None:
+        self.visit_id = visit_id
+        self.starts_at = starts_at
+        super().__init__(f"Nobody can make visit {visit_id} at {starts_at:%Y-%m-%d %H:%M} UTC; choose another time.")
+
+
+class VisitNotMovable(FieldError):
+    """The customer can't move this visit themselves, or not any more."""
+
+    code = "field.visit_not_movable"
+    WORDS: ClassVar = {
+        "over": "it is not to come any more",
+        "too_late": "it begins too soon",
+        "too_often": "they have moved it as often as they may",
+    }
+
+    def __init__(self, visit_id: int, why: str) -> None:
+        self.visit_id = visit_id
+        self.why = why
+        super().__init__(f"The customer can't move visit {visit_id}: {self.WORDS[why]}; dispatch still can.")
+
+
 class RosterCollides(FieldError):
     """Visits are booked in the time in which the technician wouldn't work any more."""
 
@@ -184,6 +211,40 @@ class HoldEnds(FieldError):
             f"Run {run_id} waits for visit {visit_id} until {until:%Y-%m-%d %H:%M} UTC and then gives its addresses"
             " back; choose a time before that."
         )
+
+
+class StockElsewhere(FieldError):
+    """A serial is in somebody else's van."""
+
+    code = "field.stock_elsewhere"
+
+    def __init__(self, vans: Mapping[str, int]) -> None:
+        self.vans = dict(vans)
+        told = ", ".join(f"{serial} (technician {whose})" for serial, whose in list(vans.items())[:10])
+        more = ", ..." if len(vans) > 10 else ""
+        super().__init__(f"In other vans already: {told}{more}. Book them out there first.")
+
+
+class StockMissing(FieldError):
+    """A serial isn't in this van."""
+
+    code = "field.stock_missing"
+
+    def __init__(self, technician_id: int, serials: Sequence[str]) -> None:
+        self.technician_id = technician_id
+        self.serials = list(serials)
+        told = ", ".join(self.serials[:10]) + (", ..." if len(self.serials) > 10 else "")
+        super().__init__(f"Not in the van of technician {technician_id}: {told}. Nothing was booked out.")
+
+
+class StockUnknown(FieldError):
+    """No van has ever had this serial."""
+
+    code = "field.stock_unknown"
+
+    def __init__(self, serial: str) -> None:
+        self.serial = serial
+        super().__init__(f"No van has ever had {serial}.")
 
 
 class SheetChanged(FieldError):

@@ -43,7 +43,9 @@ class Task:
 class Asked:
     """The slot that somebody wanted, as far as a search for another one has to know. ``skills``: all are needed.
 
-    ``besides``: a visit that is to be moved, and is in nobody's way.
+    ``besides``: a visit that is to be moved, and is in nobody's way. ``technician_id``: nobody else will do.
+    ``not_before`` and ``not_after``: when it may begin at the earliest, and must be over. ``each_time_once``: who comes
+    doesn't matter.
     """
 
     starts_at: datetime
@@ -53,6 +55,10 @@ class Asked:
     skills: frozenset[str] = frozenset()
     place: Place | None = None
     besides: int | None = None
+    technician_id: int | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    each_time_once: bool = False
 
     @classmethod
     def of(cls, job: JobRecord, place: Place | None, starts_at: datetime, besides: int | None = None) -> Asked:

@@ -28,6 +28,8 @@ LOOKED_AHEAD_DAYS = (2, 14)
 """For something near; the later ones only if there was too little before."""
 LOOKED_AT_ONCE = 25
 """So many technicians."""
+ENOUGH_TIMES = 60
+"""To choose from, of the days that are looked at."""
 
 
 class OfferRecord(TypedDict):
@@ -82,19 +84,53 @@ class Search:
         Of many technicians those are looked at first who live near, and the next days before the later ones, until
         there is enough to choose from: so it takes no longer where there are more of them.
         """
-        job, place, earliest = asked.job, asked.place, max(asked.starts_at - AROUND, self._now())
-        people = sorted(await self._able(job), key=lambda each: self._from_home(each, place))
-        parts = [people[start : start + LOOKED_AT_ONCE] for start in range(0, len(people), LOOKED_AT_ONCE)]
+        earliest = self._earliest(asked, asked.starts_at - AROUND)
+        parts = await self._parts(asked)
         found: list[Offer] = []
         for days, part in product(LOOKED_AHEAD_DAYS, parts):
             if len(found) >= NEAR_ALTERNATIVES:
                 break
-            candidates = await self._candidates(part, earliest, days, asked.besides)
-            for day in self._days(earliest, days):
-                offers = offers_on(day, candidates, job, place, way=minutes_between, now=earliest)
-                found += [offer for offer in offers if offer not in found]  # the nearer days are looked at twice
-        found.sort(key=lambda offer: (abs(offer.starts_at - asked.starts_at), rank(offer)))
+            offers = await self._found(part, asked, earliest, days)
+            found += [offer for offer in offers if offer not in found]  # the nearer days are looked at twice
+            found.sort(key=lambda offer: (abs(offer.starts_at - asked.starts_at), rank(offer)))
+            found = _each_time_once(found) if asked.each_time_once else found
         return [_record(offer) for offer in found[:NEAR_ALTERNATIVES]]
+
+    async def times(self, asked: Asked, *, days: int) -> list[OfferRecord]:
+        """When anybody can come on so many days from then on, each time once, the earliest first; with whoever has the
+        least way then. Of many technicians no more are looked at than it takes to have times enough."""
+        earliest, found = self._earliest(asked, asked.starts_at), list[Offer]()
+        for part in await self._parts(asked):
+            found = _each_time_once(sorted(found + await self._found(part, asked, earliest, days), key=rank))
+            if len(found) >= ENOUGH_TIMES:
+                break
+        return [_record(offer) for offer in sorted(found, key=lambda offer: offer.starts_at)]
+
+    async def at(self, asked: Asked) -> OfferRecord | None:
+        """Who can come at this very time with the least way; None: nobody."""
+        if self._earliest(asked, asked.starts_at) != asked.starts_at:
+            return None
+        for part in await self._parts(asked):
+            offers = await self._found(part, asked, asked.starts_at, 2)
+            if then := [offer for offer in offers if offer.starts_at == asked.starts_at]:
+                return _record(min(then, key=rank))
+        return None
+
+    def _earliest(self, asked: Asked, wanted: datetime) -> datetime:
+        return max(wanted, asked.not_before or wanted, self._now())
+
+    async def _parts(self, asked: Asked) -> list[list[Technician]]:
+        """Who is able to do it, those who live near first, as many at once as are looked at together."""
+        able = [each for each in await self._able(asked.job) if asked.technician_id in (None, each.id)]
+        people = sorted(able, key=lambda each: self._from_home(each, asked.place))
+        return [people[start : start + LOOKED_AT_ONCE] for start in range(0, len(people), LOOKED_AT_ONCE)]
+
+    async def _found(self, part: Sequence[Technician], asked: Asked, earliest: datetime, days: int) -> list[Offer]:
+        candidates = await self._candidates(part, earliest, days, asked.besides)
+        found: list[Offer] = []
+        for day in self._days(earliest, days):
+            found += offers_on(day, candidates, asked.job, asked.place, way=minutes_between, now=earliest)
+        return [offer for offer in found if asked.not_after is None or offer.ends_at <= asked.not_after]
 
     async def _able(self, job: JobRecord) -> list[Technician]:
         """Who has the skills that the job needs."""
@@ -155,6 +191,14 @@ class Search:
             place = place_of(row.latitude, row.longitude)
             found.setdefault(row.technician_id, []).append(Appointed(row.starts_at, row.busy_until, place))
         return found
+
+
+def _each_time_once(offers: Sequence[Offer]) -> list[Offer]:
+    """The first of each time."""
+    first: dict[datetime, Offer] = {}
+    for offer in offers:
+        first.setdefault(offer.starts_at, offer)
+    return list(first.values())
 
 
 def _record(offer: Offer) -> OfferRecord:

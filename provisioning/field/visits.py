@@ -233,6 +233,10 @@ class Visits:
         """
         return await self._bookings.is_dispatchs_alone(await self._visit(visit_id))
 
+    async def is_installations(self, visit_id: int) -> bool:
+        """Whether an installation needs the visit. Raises: VisitUnknown."""
+        return await self._bookings.is_installations(await self._visit(visit_id))
+
     async def report(
         self,
         *,
@@ -266,6 +270,18 @@ class Visits:
         """``lock``: nobody else changes it until the transaction ends. Raises: VisitUnknown."""
         visit = await self._visit(visit_id, lock=lock)
         return as_record(visit, await self._technician(visit.technician_id))
+
+    async def in_its_place(self, visit_id: int) -> VisitRecord:
+        """The visit; where it is not to come any more, the one that its order has now, if it has one.
+
+        Raises: VisitUnknown.
+        """
+        visit = await self._visit(visit_id)
+        if visit.state not in LIVE_STATES and visit.order_id is not None:
+            others = select(Visit.id).where(Visit.tenant_id == self._tenant_id, Visit.state.in_(LIVE_STATES))
+            others = others.where(Visit.customer_id == visit.customer_id, Visit.order_id == visit.order_id)
+            visit_id = await self._db.scalar(others) or visit_id
+        return await self.visit(visit_id)
 
     async def visits(
         self,

@@ -74,6 +74,20 @@ class Messages(BaseModel):
         description="The name that mails are signed with, and customers' pages where no partner's stands.",
         json_schema_extra={"default": "the domain of the sender"},
     )
+    customer_move_notice_hours: int = Field(
+        default=24,
+        ge=1,
+        le=336,
+        description="How long before it begins a visit can still be moved by its customer, and how soon the time may be"
+        " that they choose.",
+    )
+    customer_moves: int = Field(
+        default=3,
+        ge=0,
+        le=20,
+        description="How often a customer may move a visit, or those of an order, by the links of their mails; 0: there"
+        " are no such links.",
+    )
     notice_schemas: Annotated[tuple[str, ...], NoDecode, WORDS] = Field(
         default=NOTICE_SCHEMAS,
         min_length=1,

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.commercial.mails.delivery import Begin
 from provisioning.database import Database
-from provisioning.field import NotDone, Technicians, VisitOver, VisitRecord, Visits, Whose
+from provisioning.errors import InvalidRequest
+from provisioning.field import NotDone, Technicians, VanStock, VisitOver, VisitRecord, Visits, Whose
 from provisioning.field.invariants import visits_nobody_needs
 from provisioning.field_desk import FieldDesk
 from provisioning.visits import VisitDesk
@@ -107,3 +108,24 @@ async def test_a_record_of_a_visit_at_which_nobody_was_is_a_conflict(begin: Begi
         await visits(db).report(visit_id=visit_id, outcome=outcome, note="by dispatch")
         with pytest.raises(VisitOver, match="can't be written down"):
             await act(db, visit_id, "record", changes={"splitter": "S-1"})
+
+
+async def test_what_is_taken_back_at_a_visit_is_in_its_technicians_van_once(begin: Begin) -> None:
+    async with begin() as db:
+        repair = await booked(db, Whose("dispatch"))
+        for is_new in (True, False):
+            taken = await act(db, repair["visit_id"], "returned", serial="hwtc12345678", note="no light")
+            assert taken["is_new"] is is_new
+        van = VanStock(db, tenant_id=TENANT, now=now)
+        [item] = await van.stock(1)
+        assert (item["serial"], item["state"]) == ("HWTC12345678", "returned")
+        assert len((await van.history("HWTC12345678"))["movements"]) == 1
+        with pytest.raises(InvalidRequest, match=r"content\.serial is missing"):
+            await act(db, (await booked(db, Whose("dispatch"), starts_at=TEN.replace(hour=12)))["visit_id"], "returned")
+        await visits(db).cancel(visit_id=repair["visit_id"], reason="rain")
+        with pytest.raises(VisitOver, match="is cancelled and can't be written down"):
+            desk = FieldDesk(db, visit_desk=cast(VisitDesk, None), definitions={}, tenant_id=TENANT, now=now)
+            content = {"serial": "HWTC00000002"}
+            await desk.act(
+                visit_id=repair["visit_id"], key="later", kind="returned", content=content, made_at=NOW, by="tom"
+            )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-LinkPurpose = Literal["accept_quote", "reveal_wifi"]
+LinkPurpose = Literal["accept_quote", "move_visit", "reveal_wifi"]
 NoticeState = Literal["queued", "sent", "failed", "withdrawn"]
 TicketPriority = Literal["low", "normal", "high", "urgent"]
 TicketState = Literal["open", "inProgress", "resolved", "closed", "cancelled"]
@@ -18,7 +18,7 @@ TicketState = Literal["open", "inProgress", "resolved", "closed", "cancelled"]
 class LinkTo:
     """What a one-time link is for: as a variable of a mail it becomes the link's address when the mail is written.
 
-    ``subject``: the quote's number, the device's serial. ``expires_at``: when it no longer
+    ``subject``: the quote's or visit's number, the device's serial. ``expires_at``: when it no longer
     opens; take it from what is offered, so that a mail that is asked for twice is the same mail.
     """
 

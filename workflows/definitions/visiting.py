@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 from typing_extensions import TypedDict, Unpack
 
+from workflows.answers import LinkTo
 from workflows.definitions.installation.ticket import Appointment, VisitReport
 from workflows.engine.routes import GoBack, Proceed, Route, UndoAll
 from workflows.engine.run import Run
 from workflows.engine.step_kit import wait_for
 from workflows.engine.steps import Act, Wait
+from workflows.services import Services
 
 ResultT = TypeVar("ResultT")
 WantedT = TypeVar("WantedT")
@@ -39,6 +41,12 @@ class Patience(TypedDict, total=False):
     deadline: Callable[[Run[Any]], datetime]
     on_deadline: Callable[[Run[Any]], Route]
     patience: tuple[str, ...]
+
+
+async def with_move_link(services: Services, visit_id: int) -> dict[str, LinkTo]:
+    """What a mail about the visit says besides: how its customer moves it, where they can."""
+    link = await services.ticketing_service.move_link(visit_id=visit_id)
+    return {} if link is None else {"move_link": link}
 
 
 def next_wanted(

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.commercial.helpdesk.ticket_desk import TicketDesk, TicketRecord
 from provisioning.commercial.tables import Mail
 from provisioning.commercial.tenants.tenant_tables import Deployment
-from provisioning.field import ReportedVisit, VisitRecord, Visits, Whose
+from provisioning.field import NO_MOVES, CustomerMoves, MoveTerms, ReportedVisit, VisitRecord, Visits, Whose
 from provisioning.intake import Clock
-from workflows.answers import CreatedTicket
+from workflows.answers import CreatedTicket, LinkTo
 from workflows.services import ScheduledInstallation
 
 DEFAULT_DURATION_MINUTES = 120
@@ -22,11 +22,15 @@ SCHEDULED_BY = "/schedule_deployment"
 
 
 class TicketingService:
-    """Opens tickets, books and ends installation visits. Writes only ``db``; the caller commits."""
+    """Opens tickets, books and ends installation visits. Writes only ``db``; the caller commits.
 
-    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock) -> None:
+    ``moves``: how customers move their visits themselves.
+    """
+
+    def __init__(self, db: AsyncSession, *, tenant_id: str, now: Clock, moves: MoveTerms = NO_MOVES) -> None:
         self._db = db
         self._tenant_id = tenant_id
+        self._moves = CustomerMoves(db, tenant_id=tenant_id, now=now, terms=moves)
         self._visits = Visits(db, tenant_id=tenant_id, now=now)
         self._tickets = TicketDesk(db, tenant_id=tenant_id, now=now)
 
@@ -156,6 +160,13 @@ class TicketingService:
         return await self._visits.report(
             visit_id=visit_id, outcome=outcome, serial=serial, port=port, note=note, request_id=request_id
         )
+
+    async def move_link(self, *, visit_id: int) -> LinkTo | None:
+        """For a mail about this visit: the link with which its customer moves it; None where they can't.
+
+        Raises: VisitUnknown.
+        """
+        return await self._moves.link(await self._visits.visit(visit_id))
 
     async def complete_visit(
         self, *, visit_id: int, note: str | None = None, request_id: str | None = None

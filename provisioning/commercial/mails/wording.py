@@ -60,6 +60,10 @@ class Wording:
             value = self._local(value, "day")
         return format_date(_only(value, date, "day", "a date"), "long", locale=self.locale)
 
+    def weekday(self, value: object) -> str:
+        """A day with its name; of pages, not of mails."""
+        return format_date(self._local(value, "weekday"), "full", locale=self.locale)
+
     def moment(self, value: object) -> str:
         local = self._local(value, "moment")
         pattern = get_datetime_format("medium", locale=self.locale)

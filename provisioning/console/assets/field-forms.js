@@ -57,6 +57,13 @@
     form.reset();
   };
 
+  const back = async (job, form) => {
+    const serial = typed(form, "serial");
+    if (!serial) throw new Fault("The serial number is missing.");
+    await add(job, "returned", filled({ serial, note: typed(form, "note") }));
+    form.reset();
+  };
+
   const record = async (job, form) => {
     const changes = { optical_dbm: field.reading(typed(form, "optical_dbm")) };
     for (const name of ["splitter", "drop_label", "note"]) changes[name] = typed(form, name) || null;
@@ -134,7 +141,7 @@
     await field.refresh();
   };
 
-  const TAKES = { scan, record, photo, sign, done, end, move };
+  const TAKES = { scan, record, back, photo, sign, done, end, move };
 
   const take = async (event, job) => {
     const form = event.target;

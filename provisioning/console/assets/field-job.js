@@ -49,6 +49,7 @@
     }
     if (kind === "photo") return content.purpose === "signature" ? "Signature" : `Photo${content.caption ? `: ${content.caption}` : ""}`;
     if (kind === "scanned") return `Scanned ${content.serial}`;
+    if (kind === "returned") return `Taken back ${content.serial}${content.note ? `: ${content.note}` : ""}`;
     if (kind === "done") return `Done${content.reason ? `, although: ${content.reason}` : ""}`;
     return `${kind === "no_access" ? "No access" : "Not feasible"}${content.note ? `: ${content.note}` : ""}`;
   };
@@ -160,6 +161,8 @@
     put(part(".ticks"), job.ticks.ticks.map(tickLine));
     const next = visit.state === "booked" ? null : job.ticks.ticks.find((tick) => !tick.is_true);
     part(".why").textContent = next ? `Not ${next.name} yet: ${next.why}` : "";
+    part(".stock").hidden = job.from_van !== false;
+    part(".stock").textContent = job.from_van === false ? `${visit.scanned_serial} was not in this van's stock.` : "";
     put(part(".kept"), own.map(actLine));
     put(part(".photos"), sheet.photos.map((photo) => line(`${photo.purpose}${photo.caption ? `: ${photo.caption}` : ""} has arrived`)));
     part(".done-at").hidden = !sheet.done_at;

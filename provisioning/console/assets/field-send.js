@@ -79,6 +79,7 @@
     }
     if (isTaken(act, answer)) {
       await field.store.change(act.number, { state: "sent", problem: null, bytes: null });
+      if (act.kind === "scanned" || act.kind === "returned") field.vanMoved = true;
       return "on";
     }
     if (answer.ok) {

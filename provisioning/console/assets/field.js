@@ -11,7 +11,7 @@
   let isSignedOut = false;
   let over = null; // the token of the session that has ended here
 
-  Object.assign(field, { day: null, isFresh: false, stale: false });
+  Object.assign(field, { day: null, isFresh: false, stale: false, vanMoved: false });
   field.jobOf = (id) => field.day?.jobs.find((job) => job.visit.visit_id === id);
   const own = () => acts.filter((act) => act.owner === field.day?.owner);
   field.actsOf = (id) => own().filter((act) => act.visit_id === id);
@@ -53,6 +53,22 @@
     put(others.querySelector(".kept"), [...lines, ...theirs]);
   };
 
+  const showVan = () => {
+    const stock = field.day?.stock || [];
+    const van = document.getElementById("van");
+    van.hidden = !stock.length;
+    put(
+      van.querySelector("ul"),
+      stock.map(({ serial, state }) => line(`${serial}, ${state === "owned" ? "to be installed" : "taken back"}`)),
+    );
+    const serials = document.getElementById("van-serials");
+    const owned = stock.filter((item) => item.state === "owned");
+    put(
+      serials,
+      owned.map(({ serial }) => Object.assign(document.createElement("option"), { value: serial })),
+    );
+  };
+
   const standing = () => {
     const shownActs = field.day ? own() : acts;
     const waiting = shownActs.filter((act) => act.state === "waits").length;
@@ -80,6 +96,7 @@
       others.querySelector(".kept").replaceChildren();
       others.hidden = true;
       shown.clear();
+      showVan();
       lead.textContent = field.isFresh ? "" : "There is no day on this device yet; it comes with the first connection.";
       return;
     }
@@ -91,6 +108,7 @@
     document.getElementById("sign-out").hidden = !field.isFresh;
     document.querySelector("#sign-out [name=form_token]").value = field.day.form_token;
     showJobs();
+    showVan();
     showOthers();
   };
 
@@ -152,8 +170,9 @@
   const turn = async () => {
     await forgetOld();
     if (document.hidden) return;
-    if (!field.isFresh || field.stale || Date.now() - lookedAtDay > DAY_EVERY_MS) {
+    if (!field.isFresh || field.stale || field.vanMoved || Date.now() - lookedAtDay > DAY_EVERY_MS) {
       lookedAtDay = Date.now();
+      field.vanMoved = false;
       await field.refresh();
     }
     if (!field.isFresh || !field.day) return;

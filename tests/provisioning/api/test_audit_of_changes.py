@@ -47,6 +47,7 @@ MAKES = {
     "/campaigns",
     "/technicians",
     TAKES_LEAVE,
+    "/technicians/{technician_id}/stock",
     "/visit-jobs",
     "/visits",
     "/visits/{visit_id}/photos",
@@ -189,6 +190,9 @@ async def field_work(script: Script) -> None:
     technician: dict[str, Any] = {"technician_id": 70}
     await script("/technicians", {"technician_id": 70, "name": "Tess"})
     await script("/technicians/{technician_id}/plan", {"van": "M-FL 7"}, **technician)
+    await script("/technicians/{technician_id}/stock", {"serials": ["HWTC00000001"]}, **technician)
+    out = {"serials": ["HWTC00000001"], "reason": WHY}
+    await script("/technicians/{technician_id}/stock/out", out, **technician)
     begin = api.appliance.clock() + timedelta(days=40)
     away = {"starts_at": begin.isoformat(), "ends_at": (begin + timedelta(days=1)).isoformat(), "reason": WHY}
     await script("/technicians/leave/{leave_id}/withdraw", {}, **await script(TAKES_LEAVE, away, **technician))

@@ -240,3 +240,42 @@ async def test_a_photo_is_bytes_whatever_it_is_called_and_fifty_are_kept_of_a_vi
     unknown = await send(b"\xff\xd8\xff\xe0 picture", to="/visits/999/photos")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "field.visit_unknown")
     assert (await send(b"\xff\xd8\xff\xe0 picture", to="/visits/x/photos")).status_code == 422
+
+
+async def test_a_van_is_booked_in_and_out_and_a_scan_takes_out_of_it_what_was_in_it(any_api: Api) -> None:
+    api = any_api
+    await prepared(api)
+    van = f"/technicians/{TECHNICIAN}/stock"
+    booked = await api.post(van, {"serials": ["hwtc4a2b9c01", "HWTC4A2B9C02", "HWTC4A2B9C03"]}, role="dispatch")
+    assert booked.status_code == 200, booked.text
+    assert (await api.post(van, {"serials": ["HWTC4A2B9C04"]}, role="technician")).status_code == 403
+    await api.post("/technicians", {"technician_id": 8, "name": "Theo"}, role="dispatch")
+    elsewhere = await api.post("/technicians/8/stock", {"serials": ["HWTC4A2B9C01"]}, role="dispatch")
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (409, "field.stock_elsewhere")
+    missing = await api.post("/technicians/8/stock/out", {"serials": ["HWTC4A2B9C01"], "reason": "x"}, role="dispatch")
+    assert (missing.status_code, missing.json()["code"]) == (409, "field.stock_missing")
+    first = (await api.get(f"{van}?limit=2", role="technician")).json()
+    rest = (await api.get(first["next"].removeprefix("/api/v1"), role="technician")).json()
+    listed = [(one["serial"], one["state"]) for one in first["items"] + rest["items"]]
+    assert listed == [(f"HWTC4A2B9C0{number}", "owned") for number in (1, 2, 3)]
+    assert (await api.get("/technicians/8/stock", role="technician")).status_code == 404
+
+    assert (await api.get("/technicians/99/stock", role="dispatch")).status_code == 404
+
+    visit_id = (await book(api, in_three_days(api))).json()["visit_id"]
+    acts = f"/visits/{visit_id}/acts"
+    said = {"made_at": api.appliance.clock().isoformat()}
+    scan = {**said, "key": "a", "kind": "scanned", "content": {"serial": "HWTC4A2B9C01"}}
+    back = {**said, "key": "b", "kind": "returned", "content": {"serial": "HWTC00000009", "note": "no light"}}
+    for act in (scan, back):
+        taken = await api.post(acts, act, role="technician")
+        assert taken.status_code == 200, taken.text
+    states = {one["serial"]: one["state"] for one in (await api.get(van, role="technician")).json()["items"]}
+    assert states == {"HWTC4A2B9C02": "owned", "HWTC4A2B9C03": "owned", "HWTC00000009": "returned"}
+    history = (await api.get("/technicians/stock/HWTC4A2B9C01", role="technician")).json()
+    assert history["item"] | {"state": "installed", "visit_id": visit_id} == history["item"]
+    assert [one["state"] for one in history["movements"]] == ["owned", "installed"]
+    assert (await api.get("/technicians/stock/HWTC00000077")).json()["code"] == "field.stock_unknown"
+    await api.post("/technicians/8/stock", {"serials": ["HWTC00000088"]}, role="dispatch")
+    assert (await api.get("/technicians/stock/HWTC00000088", role="technician")).status_code == 404
+    assert (await api.get(f"{van}?state=installed")).json()["items"][0]["serial"] == "HWTC4A2B9C01"

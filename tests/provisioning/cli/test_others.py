@@ -184,3 +184,20 @@ def test_a_working_week_is_told_day_by_day_with_its_hours_and_each_day_once(isp:
     ]
     planned = type_(*plan, "--day", "mon=08:00-12:00, 13:00-17:00", "--json").json
     assert planned["week"] == {"mon": ["08:00-12:00", "13:00-17:00"]}
+
+
+def test_a_van_is_booked_in_and_out_and_its_history_is_shown(isp: Settings, type_: Type) -> None:
+    type_("technicians", "add", 77, "--name", "Tess")
+    stock = ("technicians", "stock")
+    assert type_(*stock, "list", 77).out == "nothing\n"
+    booked = type_(*stock, "in", 77, "hwtc4a2b9c01", "HWTC4A2B9C02", "--by", "dora")
+    assert [each.split()[:2] for each in booked.out.splitlines()[1:]] == [
+        ["HWTC4A2B9C01", "owned"],
+        ["HWTC4A2B9C02", "owned"],
+    ]
+    assert type_(*stock, "out", 77, "HWTC4A2B9C01", "--reason", "broken", "--json").json[0]["state"] == "out"
+    refused = type_(*stock, "out", 77, "HWTC4A2B9C01", "--reason", "broken")
+    assert (refused.status, "Not in the van of technician 77: HWTC4A2B9C01" in refused.err) == (2, True)
+    assert [one["serial"] for one in type_(*stock, "list", 77, "--json").json] == ["HWTC4A2B9C02"]
+    shown = type_(*stock, "history", "485754434A2B9C01").out
+    assert shown.startswith("HWTC4A2B9C01\n") and "owned" in shown and "dora" in shown and "broken" in shown

@@ -8,7 +8,7 @@ from workflows.definitions.installation.kit import Installation, step
 from workflows.definitions.installation.resources import allocate_resources, premise
 from workflows.definitions.installation.ticket import AgreedAppointment, Appointment
 from workflows.definitions.mailing import Letter, mail_steps
-from workflows.definitions.visiting import agreement, next_wanted, visit_to
+from workflows.definitions.visiting import agreement, next_wanted, visit_to, with_move_link
 from workflows.engine.routes import Route, UndoAll
 from workflows.services import (
     ScheduledInstallation,
@@ -89,6 +89,7 @@ async def installation_scheduled(services: Services, run: Installation) -> Lette
             "address": run.input.installation_address,
             "technician_name": booked["technician_name"],
             "visit_id": booked["visit_id"],
+            **await with_move_link(services, booked["visit_id"]),
         },
     )
 

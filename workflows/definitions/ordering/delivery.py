@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -14,7 +15,7 @@ from workflows.definitions.mailing import Letter, mail_steps
 from workflows.definitions.ordering.acceptance import UNDONE, DayOrMoment, Order
 from workflows.definitions.ordering.order import create_order_from_quote
 from workflows.definitions.ordering.subscriptions import needs_a_visit, waiting_for_a_line
-from workflows.definitions.visiting import agreement, next_wanted, visit_to
+from workflows.definitions.visiting import agreement, next_wanted, visit_to, with_move_link
 from workflows.engine.routes import Hold
 from workflows.engine.steps import NothingToUndo
 from workflows.services import Services
@@ -132,7 +133,10 @@ async def order_confirmation(services: Services, run: Order) -> Letter:
     order = run[create_order_from_quote]
     customer = await services.customer_service.customer(run.customer_id)
     lines = await services.sales_service.order_lines(order_id=order["order_id"])
-    visits = {"starts_at": run[schedule_deployment]["starts_at"]} if run.done(schedule_deployment) else {}
+    visits: dict[str, Any] = {}
+    if run.done(schedule_deployment):
+        scheduled = run[schedule_deployment]
+        visits = {"starts_at": scheduled["starts_at"], **await with_move_link(services, scheduled["visit_id"])}
     return Letter(
         template="order_confirmation",
         recipient=order["customer_email"],

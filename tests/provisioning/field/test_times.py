@@ -1,0 +1,61 @@
+"""Times for somebody to choose from: each once, whoever comes; and who comes at the one that was chosen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.commercial.mails.delivery import Begin
+from provisioning.days import UTC_DAYS
+from provisioning.field import Asked, Search
+from tests.provisioning.field.conftest import NOW, TENANT, at, book
+
+HOUR = timedelta(hours=1)
+
+
+def search(db: AsyncSession) -> Search:
+    return Search(db, tenant_id=TENANT, now=lambda: NOW, zone=UTC_DAYS)
+
+
+async def test_each_time_is_offered_once_in_order_as_long_as_anybody_is_free(begin: Begin) -> None:
+    async with begin() as db:
+        await book(db, starts_at=at(8), minutes=240)
+        await book(db, starts_at=at(10), minutes=480, technician_id=2)
+        found = await search(db).times(Asked(at(0), 60, skills=frozenset()), days=1)
+    begins = [one["starts_at"] for one in found]
+    assert begins == sorted(set(begins))
+    assert (begins[0], begins[-1]) == (at(8), at(17))
+    assert at(10) not in begins and at(12) in begins
+    assert {one["technician_id"] for one in found if one["starts_at"] < at(10)} == {2}
+
+
+async def test_bounds_and_skills_and_a_technician_of_one_s_own_are_kept(begin: Begin) -> None:
+    asked = Asked(at(0), 60, not_before=at(9), not_after=at(12), technician_id=2)
+    async with begin() as db:
+        found = await search(db).times(asked, days=3)
+        none = await search(db).times(replace(asked, skills=frozenset({"splicing"})), days=3)
+        near = await search(db).near(replace(asked, starts_at=at(17), each_time_once=True))
+    assert [one["starts_at"] for one in found] == [at(9), at(9, 30), at(10), at(10, 30), at(11)]
+    assert {one["technician_id"] for one in found} == {2}
+    assert none == []
+    assert [one["starts_at"] for one in near] == [at(11), at(10, 30), at(10)]
+
+
+async def test_at_a_time_whoever_is_free_then_comes_and_nobody_at_one_that_was_not_offered(begin: Begin) -> None:
+    async with begin() as db:
+        visit = await book(db, starts_at=at(10), minutes=60)
+
+        async def comes(starts_at: datetime, **more: object) -> int | None:
+            offer = await search(db).at(replace(Asked(starts_at, 60), **more))  # type: ignore[arg-type]
+            return None if offer is None else offer["technician_id"]
+
+        assert await comes(at(10)) == 2
+        assert await comes(at(10), technician_id=1) is None
+        assert await comes(at(10), technician_id=1, besides=visit["visit_id"]) == 1
+        assert await comes(at(9), not_before=at(9) + HOUR / 4) is None
+        assert await comes(at(9), not_after=at(9) + HOUR / 2) is None
+        assert await comes(at(9, 7)) is None  # between the quarters
+        assert await comes(at(19)) is None
+        assert await comes(NOW - HOUR) is None
