@@ -69,9 +69,15 @@ def _event(visit: Shown, tenant_id: str, zone: ZoneInfo, now: datetime) -> Event
     event.add("location", visit.address)
     event.add("description", visit.description)
     for name, moment in (("dtstart", visit.starts_at), ("dtend", visit.ends_at)):
-        event.add(name, moment.astimezone(UTC if zone.key == "UTC" else zone))
+        event.add(name, _shown_at(moment, zone))
     if visit.place is not None:
         event.add("geo", visit.place)
     if visit.is_off:
         event.add("transp", "TRANSPARENT")  # nobody is busy with it
     return event
+
+
+def _shown_at(moment: datetime, zone: ZoneInfo) -> datetime:
+    """In local time, unless that comes twice when the clocks go back: RFC 5545 means the first then (section 3.3.5)."""
+    local = moment.astimezone(zone)
+    return moment.astimezone(UTC) if zone.key == "UTC" or local.fold else local

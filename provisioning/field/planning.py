@@ -19,6 +19,7 @@ from provisioning.field.fitting import Fitting, Override
 from provisioning.field.planning_tables import TechnicianLeave
 from provisioning.field.rosters import Roster, read_holidays, read_week, read_zone
 from provisioning.field.tables import LIVE_STATES, Technician, Visit
+from provisioning.field.technicians import hold_technician
 from provisioning.field.travel import read_place
 from provisioning.intake import Clock, Faults
 
@@ -92,7 +93,7 @@ class Planning:
         if week is not None and time_zone is None:
             faults.add("time_zone", "is missing beside the week whose hours it tells")
         faults.refuse_if_any()
-        row = await self._hold(technician_id)
+        row = await hold_technician(self._db, technician_id, tenant_id=self._tenant_id)
         before = await self._roster(row)
         for name, value in values.items():
             setattr(row, name, value)
@@ -132,7 +133,7 @@ class Planning:
             faults.add("ends_at", "is not after starts_at, or more than a year after it")
         faults.refuse_if_any()
         assert begins is not None and ends is not None, "a missing time has left a fault"
-        technician = await self._hold(technician_id)
+        technician = await hold_technician(self._db, technician_id, tenant_id=self._tenant_id)
         for known in await self.leave(technician_id=technician_id):
             if (known["starts_at"], known["ends_at"], known["reason"]) == (begins, ends, why):
                 return known
@@ -170,18 +171,6 @@ class Planning:
             query = query.where(TechnicianLeave.technician_id == technician_id)
         rows = await self._db.scalars(query.order_by(TechnicianLeave.starts_at, TechnicianLeave.id))
         return [_leave(row) for row in rows]
-
-    async def _hold(self, technician_id: int) -> Technician:
-        """Nobody books them until this transaction ends."""
-        row: Technician | None = await self._db.scalar(
-            select(Technician)
-            .where(Technician.tenant_id == self._tenant_id, Technician.id == technician_id)
-            .with_for_update(key_share=True)
-            .execution_options(populate_existing=True)
-        )
-        if row is None:
-            raise TechnicianUnknown(technician_id)
-        return row
 
     async def _roster(self, technician: Technician) -> Roster:
         return (await self._fitting.rosters([technician]))[technician.id]

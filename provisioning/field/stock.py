@@ -22,11 +22,11 @@ from typing_extensions import TypedDict
 
 from acs import canonical_serial
 from provisioning.errors import ChangeRaced
-from provisioning.field.errors import StockElsewhere, StockMissing, StockUnknown, TechnicianUnknown
+from provisioning.field.errors import StockElsewhere, StockMissing, StockUnknown
 from provisioning.field.records import VisitRecord
 from provisioning.field.serials import normalise_serial
 from provisioning.field.stock_tables import IN_A_VAN, StockState, VanItem, VanMovement
-from provisioning.field.tables import Technician
+from provisioning.field.technicians import hold_technician
 from provisioning.intake import Clock, Faults
 
 LONGEST_REASON = 500
@@ -76,7 +76,7 @@ class VanStock:
         Raises: InvalidRequest (all faults), TechnicianUnknown, StockElsewhere (names all), ChangeRaced.
         """
         plain = _read(serials, None)[0]
-        await self._hold(technician_id)
+        await hold_technician(self._db, technician_id, tenant_id=self._tenant_id)
         known = await self._rows(plain)
         elsewhere = {
             each.serial: each.technician_id
@@ -96,7 +96,7 @@ class VanStock:
         Raises: InvalidRequest (all faults), TechnicianUnknown, StockMissing (names all that aren't in this van).
         """
         plain, why = _read(serials, reason)
-        await self._hold(technician_id)
+        await hold_technician(self._db, technician_id, tenant_id=self._tenant_id)
         known = await self._rows(plain)
         theirs = {name for name, row in known.items() if row.state in IN_A_VAN and row.technician_id == technician_id}
         if missing := [serial for serial in plain if serial not in theirs]:
@@ -204,12 +204,6 @@ class VanStock:
             )
         )
         await self._db.flush()  # a later question in this transaction must find it moved
-
-    async def _hold(self, technician_id: int) -> None:
-        """Raises: TechnicianUnknown."""
-        query = select(Technician.id).where(Technician.tenant_id == self._tenant_id, Technician.id == technician_id)
-        if await self._db.scalar(query.with_for_update(key_share=True)) is None:
-            raise TechnicianUnknown(technician_id)
 
     async def _rows(self, serials: Sequence[str], *, lock: bool = True) -> dict[str, VanItem]:
         """Locked in the order of their numbers, as everybody does."""

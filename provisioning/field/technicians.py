@@ -82,5 +82,22 @@ class Technicians:
         return await self._db.get(Technician, (self._tenant_id, technician_id))
 
 
+async def hold_technician(db: AsyncSession, technician_id: int, *, tenant_id: str) -> Technician:
+    """As they are planned at this moment: nobody books or plans them until this transaction ends. Two who book at once
+    wait for each other here, instead of deadlocking in the exclusion.
+
+    Raises: TechnicianUnknown.
+    """
+    row: Technician | None = await db.scalar(
+        select(Technician)
+        .where(Technician.tenant_id == tenant_id, Technician.id == technician_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        raise TechnicianUnknown(technician_id)
+    return row
+
+
 def _record(row: Technician) -> TechnicianRecord:
     return TechnicianRecord(technician_id=row.id, name=row.name, email=row.email, skills=list(row.skills))

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.errors import RequestConflict
 from provisioning.field.bookings import NOTHING_SAID, Booking, Bookings, Whose
-from provisioning.field.errors import TechnicianUnknown, VisitChanged, VisitOver, VisitUnknown
+from provisioning.field.errors import VisitChanged, VisitOver, VisitUnknown
 from provisioning.field.fitting import Override, Task
 from provisioning.field.jobs import JobRecord, Jobs
 from provisioning.field.periods import in_period
@@ -35,6 +35,7 @@ from provisioning.field.tables import (
     VisitPurpose,
     VisitReport,
 )
+from provisioning.field.technicians import hold_technician
 from provisioning.field.travel import place_of
 from provisioning.intake import Clock, Faults
 from workflows.services import VisitState
@@ -107,7 +108,7 @@ class Visits:
         faults.refuse_if_any()
         assert start is not None and ends_at is not None, "a missing time has left a fault"
         booking = Booking(customer, technician, start, ends_at, where, location, planned_port, task)
-        held = await self._hold_technician(technician)
+        held = await hold_technician(self._db, technician, tenant_id=self._tenant_id)
         visit = await self._bookings.book(booking, whose, request, held)
         return as_record(visit, await self._technician(visit.technician_id))
 
@@ -152,7 +153,7 @@ class Visits:
         Raises: TechnicianUnknown, VisitUnknown, VisitOver (somebody is at the door, or it has ended), TechnicianBusy,
         OutsideHours, SkillMissing.
         """
-        held = await self._hold_technician(technician_id)
+        held = await hold_technician(self._db, technician_id, tenant_id=self._tenant_id)
         visit = await self._visit(visit_id, lock=True)
         if visit.state != "booked":
             raise VisitOver(visit.id, visit.state, "moved")
@@ -189,7 +190,9 @@ class Visits:
         report = Report("rescheduled", None, None, why, request)
         if request is not None and await self._reported(await self._visit(visit_id), report) is not None:
             return await self.visit(visit_id)
-        await self._hold_technician(technician)  # before the visit, as everybody does who books
+        await hold_technician(
+            self._db, technician, tenant_id=self._tenant_id
+        )  # before the visit, as everybody does who books
         if seen is not None and seen != await self.visit(visit_id, lock=True):
             raise VisitChanged(visit_id)
         moved = await self.move(visit_id=visit_id, technician_id=technician, starts_at=start, override=override)
@@ -318,17 +321,6 @@ class Visits:
         wanted = in_period(starts_at, ends_at, technician_id)
         query = select(func.count()).select_from(Visit).where(Visit.tenant_id == self._tenant_id, *wanted)
         return await self._db.scalar(query) or 0
-
-    async def _hold_technician(self, technician_id: int) -> Technician:
-        """One booking at a time per technician, so that two at once wait instead of deadlocking in the exclusion."""
-        row = await self._db.scalar(
-            select(Technician)
-            .where(Technician.tenant_id == self._tenant_id, Technician.id == technician_id)
-            .with_for_update(key_share=True)
-        )
-        if row is None:
-            raise TechnicianUnknown(technician_id)
-        return row
 
     async def _job(self, visit: Visit) -> JobRecord | None:
         return None if visit.job is None else await self._jobs.job(visit.job)
